@@ -1,0 +1,1 @@
+"""What a team declares: the models' YAML files, and where this installation keeps things."""

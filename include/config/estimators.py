@@ -1,0 +1,40 @@
+"""The estimators that a YAML file may name. To allow another one, add its import path here.
+
+Only these are ever imported from a name in a file, and skl2onnx converts each of them.
+"""
+
+ALLOWED_ESTIMATORS = frozenset(
+    {
+        "sklearn.dummy.DummyClassifier",
+        "sklearn.ensemble.ExtraTreesClassifier",
+        "sklearn.ensemble.GradientBoostingClassifier",
+        "sklearn.ensemble.RandomForestClassifier",
+        "sklearn.linear_model.LogisticRegression",
+        "sklearn.linear_model.SGDClassifier",
+        "sklearn.naive_bayes.GaussianNB",
+        "sklearn.neighbors.KNeighborsClassifier",
+        "sklearn.neural_network.MLPClassifier",
+        "sklearn.svm.SVC",
+        "sklearn.tree.DecisionTreeClassifier",
+    }
+)
+
+_NOT_CONVERTIBLE = frozenset(
+    {"sklearn.ensemble.HistGradientBoostingClassifier", "sklearn.ensemble.HistGradientBoostingRegressor"}
+)
+
+
+def check_estimator(path: str) -> str:
+    """Refuse an estimator that is not on the list.
+
+    Raises:
+        ValueError: it is unknown, or known not to convert to ONNX.
+    """
+    if path in _NOT_CONVERTIBLE:
+        raise ValueError(f"skl2onnx cannot convert {path}; use GradientBoostingClassifier or a forest")
+    if path not in ALLOWED_ESTIMATORS:
+        raise ValueError(
+            f"estimator not allowed; got {path!r}, expected one of {sorted(ALLOWED_ESTIMATORS)}; "
+            "to allow it, add it to include/config/estimators.py"
+        )
+    return path

@@ -1,0 +1,69 @@
+"""Where an installation keeps things, read from the environment (`ALMANAC_*`)."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MODELS_FOLDER = REPOSITORY / "include" / "models"
+
+
+class Home(BaseSettings):
+    """The places of one installation.
+
+    `ALMANAC_HOME` moves them all; each place can also be moved alone, to a folder or to an object store
+    (`ALMANAC_LANDING=s3://bucket/landing`). Places are URIs or absolute paths, without a slash at the end.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ALMANAC_", frozen=True, extra="ignore")
+
+    home: Path = REPOSITORY / "var"
+    models: Path = MODELS_FOLDER
+    landing: str = ""
+    datasets: str = ""
+    quarantine: str = ""
+    predictions: str = ""
+    reports: str = ""
+    journal_url: str = ""
+    tracking_uri: str = Field(default="", validation_alias="MLFLOW_TRACKING_URI")
+
+    def model_post_init(self, _context: object, /) -> None:
+        """Fill the places that were not set from `home`."""
+        root = self.home.resolve()
+        unset = {
+            "landing": f"{root}/landing",
+            "datasets": f"{root}/datasets",
+            "quarantine": f"{root}/quarantine",
+            "predictions": f"{root}/predictions",
+            "reports": f"{root}/reports",
+            "journal_url": f"sqlite:///{root}/journal.db",
+            "tracking_uri": f"sqlite:///{root}/mlflow.db",
+        }
+        object.__setattr__(self, "home", root)
+        for name, place in unset.items():
+            object.__setattr__(self, name, getattr(self, name).rstrip("/") or place)
+
+    def landing_of(self, model: str) -> str:
+        """Where files of the model land."""
+        return f"{self.landing}/{model}"
+
+    def dataset_of(self, model: str) -> str:
+        """The Delta table of the model's validated rows."""
+        return f"{self.datasets}/{model}"
+
+    def quarantined_rows_of(self, model: str) -> str:
+        """The Delta table of the model's rows that broke a rule."""
+        return f"{self.quarantine}/{model}/rows"
+
+    def quarantined_files_of(self, model: str) -> str:
+        """Where rejected files of the model are kept, byte for byte."""
+        return f"{self.quarantine}/{model}/files"
+
+    def predictions_of(self, model: str) -> str:
+        """The Delta table of the model's predictions."""
+        return f"{self.predictions}/{model}"
+
+    def reports_of(self, model: str) -> str:
+        """Where the model's report pages are written."""
+        return f"{self.reports}/{model}"

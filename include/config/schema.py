@@ -1,0 +1,312 @@
+"""The schema of a model's YAML file. Frozen, and closed: an unknown key is an error.
+
+Every field that a person may set is described here; `docs/add-a-model.md` shows them in use.
+"""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from include.config.estimators import check_estimator
+from include.config.types import Cron, Duration, Slug
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Metric = Literal["accuracy", "balanced_accuracy", "f1_macro", "f1", "roc_auc", "average_precision", "log_loss"]
+Baseline = Literal["majority", "persistence", "stump"]
+Segment = Literal["season", "month", "hour_of_day"]
+
+
+class Section(BaseModel):
+    """What every section has in common: it does not change, and it knows all its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CsvFormat(Section):
+    """How the files are written. A file that is written otherwise is rejected, never guessed at."""
+
+    kind: Literal["csv"] = "csv"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    decimal: Literal[".", ","] = "."
+    encoding: Literal["utf-8"] = "utf-8"
+
+
+class Source(Section):
+    """Where raw data come from: files that land in `<landing>/<model>`."""
+
+    kind: Literal["files"] = "files"
+    patterns: tuple[str, ...] = Field(("*.csv",), min_length=1, description="File names that count, as globs.")
+    settle: Duration = Field(description="A file is taken once its size and time have been stable for this long.")
+    poll: Duration = Field(description="How often the watcher lists the landing area.")
+    sweep: Cron = Field(description="When the landing area is listed although no bell rang.")
+    max_size_mb: Annotated[int, Field(gt=0)] = Field(description="A larger file is rejected.")
+    format: CsvFormat = CsvFormat()
+
+    @field_validator("patterns")
+    @classmethod
+    def _inside_landing(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            if pattern.startswith("/") or ".." in PurePosixPath(pattern).parts:
+                raise ValueError(f"leaves the landing area; got {pattern!r}, expected a name pattern such as '*.csv'")
+        return patterns
+
+
+class Column(Section):
+    """One column of the dataset and the rules that each of its values must keep."""
+
+    type: Literal["timestamp", "float", "integer", "string"]
+    description: str = ""
+    unit: str = ""
+    nullable: bool = False
+    min: float | None = None
+    max: float | None = None
+    values: tuple[str, ...] | None = Field(None, description="The only values allowed.")
+
+    @model_validator(mode="after")
+    def _rules_fit_type(self) -> Self:
+        ranged = self.min is not None or self.max is not None
+        if ranged and self.type not in ("float", "integer"):
+            raise ValueError(f"min and max need type float or integer; got type {self.type}")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min above max; got min {self.min}, max {self.max}")
+        if self.values is not None and self.type != "string":
+            raise ValueError(f"values needs type string; got type {self.type}")
+        return self
+
+
+class Dataset(Section):
+    """The validated table."""
+
+    time: str = Field(description="The column of event time; its values carry an offset and are kept in UTC.")
+    step: Duration = Field(description="The distance of neighbouring rows when none is missing.")
+    key: tuple[str, ...] = Field(min_length=1, description="The columns that identify a row.")
+    columns: dict[str, Column] = Field(min_length=1)
+    ignored_columns: tuple[str, ...] = Field((), description="Columns that files may have and nobody needs.")
+    on_unexpected_column: Literal["drop", "reject"] = Field(description="drop: leave it out and warn.")
+    max_bad_share: Share = Field(description="With a larger share of bad rows the whole batch is rejected.")
+    origin: str = Field(description="Who made the data, and how.")
+    licence: str = Field(description="Licence or restriction of the data.")
+
+    @model_validator(mode="after")
+    def _columns_exist(self) -> Self:
+        unknown = [name for name in (self.time, *self.key) if name not in self.columns]
+        if unknown:
+            raise ValueError(f"time and key must name declared columns; got {unknown}, declared {list(self.columns)}")
+        if self.columns[self.time].type != "timestamp":
+            raise ValueError(f"time must be of type timestamp; {self.time} is {self.columns[self.time].type}")
+        return self
+
+
+class Label(Section):
+    """What is to be foretold. Row *t* carries what is true at *t + horizon*, joined on time."""
+
+    name: Slug
+    column: str
+    equals: str = Field(description="The label is 1 where the column has this value, else 0.")
+    horizon: Duration
+
+
+class ColumnFeature(Section):
+    """A column as it stands, or its change over `change`, or its place on a circle of size `cycle`."""
+
+    column: str
+    change: Duration | None = None
+    cycle: Annotated[float, Field(gt=0)] | None = None
+    equals: str | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if sum(form is not None for form in (self.change, self.cycle, self.equals)) > 1:
+            raise ValueError(f"{self.column}: only one of change, cycle and equals can be given")
+        return self
+
+
+class TimeFeature(Section):
+    """The place of the row on the circle of the day or of the year (sine and cosine)."""
+
+    time: Literal["hour_of_day", "day_of_year"]
+
+
+class Candidate(Section):
+    """An estimator that competes. `scale` puts a StandardScaler in front of it."""
+
+    estimator: str
+    scale: bool
+    params: dict[str, bool | int | float | str | None] = {}
+
+    @field_validator("estimator")
+    @classmethod
+    def _allowed(cls, path: str) -> str:
+        return check_estimator(path)
+
+
+class Triggers(Section):
+    """What wakes training, beside a person."""
+
+    schedule: Cron | None = None
+    new_data: bool = True
+    retrain_request: bool = True
+
+
+class RetrainPolicy(Section):
+    """Whether a wake-up may train. Kept durably, one for all triggers; a person by hand overrules it."""
+
+    cooldown: Duration = Field(description="No training sooner than this after the last one that was granted.")
+    min_new_labelled_rows: Annotated[int, Field(ge=1)] = Field(description="Wanted by new data and schedule.")
+    min_fresh_labelled_rows: Annotated[int, Field(ge=1)] = Field(description="Wanted by a retrain request.")
+    max_runs_per_week: Annotated[int, Field(ge=1)]
+
+
+class Backtest(Section):
+    """Rolling origin: the newest `folds` x `fold` of labelled rows are foretold by models trained before them.
+
+    The last fold is the hold-out: the registered candidate has never seen it. Earlier folds choose between
+    candidates. All folds together cover the seasons.
+    """
+
+    folds: Annotated[int, Field(ge=2)]
+    fold: Duration
+    min_train_rows: Annotated[int, Field(ge=1)]
+
+
+class Training(Section):
+    """How models are made."""
+
+    triggers: Triggers
+    policy: RetrainPolicy
+    window: Duration | None = Field(None, description="Train on this much before each fold; none: on everything.")
+    backtest: Backtest
+    metric: Metric = Field(description="Chooses between candidates.")
+    seed: int
+    candidates: dict[Slug, Candidate] = Field(min_length=1)
+
+
+class BaselineGate(Section):
+    """Better than the best naive rule on the hold-out."""
+
+    metric: Metric
+    margin: Annotated[float, Field(ge=0)]
+    kinds: tuple[Baseline, ...] = Field(min_length=1)
+
+
+class ChampionGate(Section):
+    """Not worse than the champion on the same hold-out, by a paired bootstrap interval."""
+
+    metric: Metric
+    max_loss: Annotated[float, Field(ge=0)]
+    resamples: Annotated[int, Field(ge=100)]
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+
+
+class SegmentGate(Section):
+    """Not worse than the best naive rule in any segment of the backtest."""
+
+    by: Segment
+    metric: Metric
+    max_loss: Annotated[float, Field(ge=0)]
+    min_rows: Annotated[int, Field(ge=1)]
+    required: tuple[str, ...] = Field((), description="Segments that must be there with min_rows.")
+
+
+class ParityGate(Section):
+    """ONNX and scikit-learn say the same on the hold-out and on boundary rows."""
+
+    min_label_agreement: Share
+    max_probability_difference: Annotated[float, Field(gt=0)]
+    quantile: Share = Field(description="The quantile of the differences that the limit is for.")
+
+
+class Gates(Section):
+    """What a candidate must pass. All of them, in this order, always."""
+
+    absolute: dict[Metric, float] = Field(min_length=1, description="Lower limits (log_loss: upper limit).")
+    baselines: BaselineGate
+    champion: ChampionGate
+    segments: SegmentGate
+    parity: ParityGate
+
+
+class Scoring(Section):
+    """How predictions are made."""
+
+    window: Duration = Field(description="Predictions are written, and replaced, by windows of this size.")
+
+
+class Drift(Section):
+    """When a column counts as drifted: significant after correction *and* large enough."""
+
+    min_rows: Annotated[int, Field(ge=2)]
+    false_discovery_rate: Annotated[float, Field(gt=0, lt=1)]
+    min_ks: Share
+    min_wasserstein: Annotated[float, Field(ge=0)] = Field(description="In reference standard deviations.")
+    min_total_variation: Share
+    min_null_change: Share
+    season: Literal["none", "month", "season"] = Field(description="Compare with the same part of the year.")
+    windows: Annotated[int, Field(ge=1)] = Field(description="Drifted in this many windows running: retrain.")
+
+
+class PerformanceMonitor(Section):
+    """Predictions against the labels that have arrived."""
+
+    metric: Metric
+    max_loss: Annotated[float, Field(gt=0)] = Field(description="Allowed loss against the hold-out figure.")
+    min_rows: Annotated[int, Field(ge=1)]
+
+
+class Monitoring(Section):
+    """What is watched after promotion."""
+
+    window: Duration
+    schedule: Cron
+    drift: Drift
+    performance: PerformanceMonitor
+
+
+class Alerts(Section):
+    """Who is told. Addresses and secrets live in the Airflow connections that are named here."""
+
+    webhook_connection: str | None = None
+    smtp_connection: str | None = None
+    recipients: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _mail_has_recipients(self) -> Self:
+        if self.smtp_connection and not self.recipients:
+            raise ValueError("smtp_connection is set but recipients is empty; add at least one address")
+        return self
+
+
+class Model(Section):
+    """One declared model."""
+
+    name: Slug
+    title: str
+    description: str
+    owner: str
+    tags: tuple[str, ...] = ()
+    enabled: bool = Field(True, description="False: the DAGs exist but are paused when created.")
+    source: Source
+    dataset: Dataset
+    label: Label
+    features: tuple[ColumnFeature | TimeFeature, ...] = Field(min_length=1)
+    train: Training
+    gates: Gates
+    promotion: Literal["auto", "manual"]
+    score: Scoring
+    monitor: Monitoring
+    alerts: Alerts
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        columns = self.dataset.columns
+        used = [self.label.column, *(f.column for f in self.features if isinstance(f, ColumnFeature))]
+        unknown = sorted({name for name in used if name not in columns})
+        if unknown:
+            raise ValueError(f"label and features must name declared columns; got {unknown}, declared {list(columns)}")
+        values = columns[self.label.column].values
+        if values is not None and self.label.equals not in values:
+            raise ValueError(f"label.equals is not among the column's values; got {self.label.equals!r}, {values}")
+        if self.label.horizon % self.dataset.step:
+            raise ValueError("label.horizon must be a multiple of dataset.step")
+        return self

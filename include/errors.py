@@ -1,0 +1,40 @@
+"""The tree of errors.
+
+AlmanacError
+├── PermanentError        trying again cannot help: a person must act; never retried
+│   ├── ConfigError       a YAML file or a setting is wrong
+│   ├── DataError         data are not what the model's YAML declares
+│   ├── RegistryError     the model registry does not hold what was asked for
+│   └── IntegrityError    bytes are not what was recorded: a hash or a signature disagrees
+└── TransientError        a network, a lock, a service that is away: retried with growing pauses
+
+A message says where, what is wrong, what was got, what was expected and what to do next.
+"""
+
+
+class AlmanacError(Exception):
+    """Every error that Almanac raises on purpose."""
+
+
+class PermanentError(AlmanacError):
+    """Trying again cannot help; the task fails at once and a person is told."""
+
+
+class ConfigError(PermanentError):
+    """A model's YAML or a setting is wrong."""
+
+
+class DataError(PermanentError):
+    """Data are not what the model's YAML declares."""
+
+
+class RegistryError(PermanentError):
+    """The model registry does not hold what was asked for."""
+
+
+class IntegrityError(PermanentError):
+    """Bytes are not what was recorded when they were written."""
+
+
+class TransientError(AlmanacError):
+    """A passing fault: the task is tried again with growing pauses."""

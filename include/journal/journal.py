@@ -1,0 +1,202 @@
+"""Writes and reads the journal. Safe to use from many processes at once."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, RowMapping, Table, create_engine, delete, event, insert, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
+
+from include.errors import TransientError
+from include.journal import tables
+from include.journal.records import (
+    Alert,
+    AliasMove,
+    Arrival,
+    BatchRecord,
+    BatchState,
+    Decision,
+    DecisionKind,
+    RunRef,
+)
+
+_RUN_FIELDS = frozenset(field.name for field in fields(RunRef))
+
+
+class Journal:
+    """The operations database at a SQLAlchemy URL; its tables are made on first use.
+
+    Raises:
+        TransientError: on every method, when the database is locked or away.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        self._created = False
+
+    def record_batch(self, batch: BatchRecord) -> None:
+        """Write the end of a batch; a second record of the same batch replaces the first."""
+        row = _row(batch)
+        key = (tables.batches.c.model == batch.model) & (tables.batches.c.batch_id == batch.batch_id)
+        with self._begin() as connection:
+            connection.execute(delete(tables.batches).where(key))
+            connection.execute(insert(tables.batches).values(row))
+
+    def record_arrival(self, arrival: Arrival) -> None:
+        """Write that a file was dealt with, so that later listings need not read it again."""
+        key = (tables.arrivals.c.model == arrival.model) & (tables.arrivals.c.uri == arrival.uri)
+        with self._begin() as connection:
+            connection.execute(delete(tables.arrivals).where(key))
+            connection.execute(insert(tables.arrivals).values(asdict(arrival)))
+
+    def arrivals(self, model: str) -> dict[str, Arrival]:
+        """The files that were dealt with, by URI."""
+        query = select(tables.arrivals).where(tables.arrivals.c.model == model)
+        with self._begin() as connection:
+            return {row["uri"]: Arrival(**row) for row in connection.execute(query).mappings()}
+
+    def batch(self, model: str, batch_id: str) -> BatchRecord | None:
+        """The record of one batch, if there is one."""
+        table = tables.batches
+        query = select(table).where((table.c.model == model) & (table.c.batch_id == batch_id))
+        with self._begin() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else _batch(row)
+
+    def batches(self, model: str, limit: int = 1000) -> list[BatchRecord]:
+        """The newest batches, newest first."""
+        table = tables.batches
+        query = select(table).where(table.c.model == model).order_by(table.c.recorded_at.desc()).limit(limit)
+        with self._begin() as connection:
+            return [_batch(row) for row in connection.execute(query).mappings()]
+
+    def record_decision(self, decision: Decision) -> None:
+        """Write a decision. Decisions are never changed."""
+        self._insert(tables.decisions, _row(decision))
+
+    def decisions(self, model: str, kind: DecisionKind | None = None, since: datetime | None = None) -> list[Decision]:
+        """Decisions about a model, newest first."""
+        table = tables.decisions
+        query = select(table).where(table.c.model == model).order_by(table.c.id.desc())
+        if kind is not None:
+            query = query.where(table.c.kind == kind)
+        if since is not None:
+            query = query.where(table.c.decided_at >= since)
+        with self._begin() as connection:
+            return [_decision(row) for row in connection.execute(query).mappings()]
+
+    def record_alert(self, alert: Alert) -> None:
+        """Write that an alert went out, or did not."""
+        self._insert(tables.alerts, _row(alert))
+
+    def alerts(self, model: str) -> list[Alert]:
+        """Alerts about a model, newest first."""
+        table = tables.alerts
+        query = select(table).where(table.c.model == model).order_by(table.c.id.desc())
+        with self._begin() as connection:
+            return [Alert(**_known(row, Alert), run=_run(row)) for row in connection.execute(query).mappings()]
+
+    def record_alias_move(self, move: AliasMove) -> None:
+        """Write that an alias moved."""
+        self._insert(tables.alias_moves, _row(move))
+
+    def alias_moves(self, model: str) -> list[AliasMove]:
+        """Alias moves of a model, newest first."""
+        table = tables.alias_moves
+        query = select(table).where(table.c.model == model).order_by(table.c.id.desc())
+        with self._begin() as connection:
+            rows = connection.execute(query).mappings()
+            return [AliasMove(**_known(row, AliasMove), run=_run(row)) for row in rows]
+
+    def _insert(self, table: Table, row: Mapping[str, Any]) -> None:
+        with self._begin() as connection:
+            connection.execute(insert(table).values(row))
+
+    @retry(retry=retry_if_exception_type(TransientError), stop=stop_after_attempt(3), reraise=True)
+    def _create_tables(self) -> None:
+        # Two processes may look before either creates; the one that lost finds the tables when it looks again.
+        with _Transaction(self._engine) as connection:
+            tables.metadata.create_all(connection)
+
+    def _begin(self) -> "_Transaction":
+        if not self._created:
+            self._create_tables()
+            self._created = True
+        return _Transaction(self._engine)
+
+
+class _Transaction:
+    """`engine.begin()` with the database's passing faults as TransientError."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> Any:
+        try:
+            self._context = self._engine.begin()
+            return self._context.__enter__()
+        except OperationalError as error:
+            raise _transient(self._engine, error) from error
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            self._context.__exit__(kind, error, trace)
+        except OperationalError as commit_error:
+            raise _transient(self._engine, commit_error) from commit_error
+        if isinstance(error, OperationalError):
+            raise _transient(self._engine, error) from error
+
+
+def _transient(engine: Engine, error: OperationalError) -> TransientError:
+    place = engine.url.render_as_string(hide_password=True)
+    return TransientError(f"journal {place}: {error.orig}; check that the database is up and not full, then try again")
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def _many_processes(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    return engine
+
+
+def _row(record: BatchRecord | Decision | Alert | AliasMove) -> dict[str, Any]:
+    row = asdict(record)
+    row.update(row.pop("run"))
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}
+
+
+def _known(row: RowMapping, kind: type) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)} - {"run"}
+    return {name: value for name, value in row.items() if name in names}
+
+
+def _run(row: RowMapping) -> RunRef:
+    return RunRef(**{name: row[name] for name in _RUN_FIELDS})
+
+
+def _batch(row: RowMapping) -> BatchRecord:
+    values = _known(row, BatchRecord)
+    values["state"] = BatchState(values["state"])
+    values["reasons"] = tuple(values["reasons"])
+    values["warnings"] = tuple(values["warnings"])
+    return BatchRecord(**values, run=_run(row))
+
+
+def _decision(row: RowMapping) -> Decision:
+    values = _known(row, Decision)
+    values["kind"] = DecisionKind(values["kind"])
+    values["reasons"] = tuple(values["reasons"])
+    return Decision(**values, run=_run(row))

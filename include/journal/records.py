@@ -1,0 +1,113 @@
+"""What the journal keeps, one frozen dataclass per table."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class BatchState(StrEnum):
+    """What became of a batch."""
+
+    PUBLISHED = "published"
+    DUPLICATE = "duplicate"  # the same bytes had been dealt with before, under this or another name
+    EMPTY = "empty"  # a valid header and no rows
+    REJECTED = "rejected"
+
+
+class DecisionKind(StrEnum):
+    """What was decided."""
+
+    TRAINING = "training"
+    GATES = "gates"
+    PROMOTION = "promotion"
+    RETRAIN_REQUEST = "retrain_request"
+
+
+@dataclass(frozen=True)
+class RunRef:
+    """The Airflow run (or the command line's) that did it: for audits and links."""
+
+    dag_id: str
+    run_id: str
+    try_number: int = 1
+    started_by: str = ""
+    trigger: str = ""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One file as it was seen in the landing area. `etag` or `modified_at` tell a changed file from the same one."""
+
+    model: str
+    uri: str
+    size_bytes: int
+    modified_at: datetime
+    batch_id: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """One batch and its end. `batch_id` is the SHA-256 of its bytes, in hexadecimal."""
+
+    model: str
+    batch_id: str
+    uri: str
+    size_bytes: int
+    modified_at: datetime
+    state: BatchState
+    rows_read: int
+    rows_published: int
+    rows_quarantined: int
+    rows_dropped: int
+    recorded_at: datetime
+    run: RunRef
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    broken_rules: dict[str, int] = field(default_factory=dict)  # rule name -> rows that broke it
+    dataset_version: int | None = None
+    window_start: datetime | None = None
+    window_end: datetime | None = None  # exclusive
+    report_uri: str = ""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A yes or a no, with its reasons and figures. Refusals are decisions, never exceptions."""
+
+    model: str
+    kind: DecisionKind
+    accepted: bool
+    reasons: tuple[str, ...]
+    decided_at: datetime
+    run: RunRef
+    subject: str = ""  # what it is about, e.g. an MLflow run id or model version
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A message that went out, or that could not be delivered."""
+
+    model: str
+    severity: str  # info | warning | critical
+    title: str
+    text: str
+    channel: str
+    delivered: bool
+    raised_at: datetime
+    run: RunRef
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class AliasMove:
+    """One MLflow alias that moved: who, when, why, from, to."""
+
+    model: str
+    alias: str
+    from_version: str
+    to_version: str
+    reason: str
+    moved_at: datetime
+    run: RunRef

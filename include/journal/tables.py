@@ -1,0 +1,132 @@
+"""The tables of the journal, for SQLite and PostgreSQL alike."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+metadata = MetaData()
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A time in UTC. SQLite forgets zones, so they are refused on the way in and given back on the way out."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn an aware time into naive UTC.
+
+        Raises:
+            ValueError: the time has no zone.
+        """
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without a zone cannot be kept; got {value!r}, expected an aware datetime")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn naive UTC into an aware time."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def _run_columns() -> list[Column[object]]:
+    return [
+        Column("dag_id", String(250), nullable=False),
+        Column("run_id", String(250), nullable=False),
+        Column("try_number", Integer, nullable=False),
+        Column("started_by", String(250), nullable=False),
+        Column("trigger", Text, nullable=False),
+    ]
+
+
+arrivals = Table(
+    "arrivals",
+    metadata,
+    Column("model", String(100), primary_key=True),
+    Column("uri", String(700), primary_key=True),
+    Column("size_bytes", Integer, nullable=False),
+    Column("modified_at", UtcDateTime, nullable=False),
+    Column("batch_id", String(64), nullable=False),
+    Column("state", String(20), nullable=False),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("model", String(100), primary_key=True),
+    Column("batch_id", String(64), primary_key=True),
+    Column("uri", Text, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("modified_at", UtcDateTime, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("rows_read", Integer, nullable=False),
+    Column("rows_published", Integer, nullable=False),
+    Column("rows_quarantined", Integer, nullable=False),
+    Column("rows_dropped", Integer, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("warnings", JSON, nullable=False),
+    Column("broken_rules", JSON, nullable=False),
+    Column("dataset_version", Integer),
+    Column("window_start", UtcDateTime),
+    Column("window_end", UtcDateTime),
+    Column("report_uri", Text, nullable=False),
+    *_run_columns(),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("model", String(100), nullable=False),
+    Column("kind", String(30), nullable=False),
+    Column("accepted", Boolean, nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Column("subject", String(250), nullable=False),
+    Column("figures", JSON, nullable=False),
+    *_run_columns(),
+    Index("decisions_by_model", "model", "kind", "decided_at"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("model", String(100), nullable=False),
+    Column("severity", String(20), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("channel", String(30), nullable=False),
+    Column("delivered", Boolean, nullable=False),
+    Column("raised_at", UtcDateTime, nullable=False),
+    Column("error", Text, nullable=False),
+    *_run_columns(),
+)
+
+alias_moves = Table(
+    "alias_moves",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("model", String(100), nullable=False),
+    Column("alias", String(50), nullable=False),
+    Column("from_version", String(50), nullable=False),
+    Column("to_version", String(50), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("moved_at", UtcDateTime, nullable=False),
+    *_run_columns(),
+)
