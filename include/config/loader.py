@@ -52,6 +52,18 @@ def load_models(folder: Path) -> Loaded:
     return Loaded(tuple(models), tuple(problems))
 
 
+def check_models(folder: Path) -> list[str]:
+    """The names of all models of the folder.
+
+    Raises:
+        ConfigError: a file has problems; the message names them all.
+    """
+    loaded = load_models(folder)
+    if loaded.problems:
+        raise ConfigError("\n".join(loaded.problems))
+    return [model.name for model in loaded.models]
+
+
 def load_model(path: Path) -> Model:
     """Read one model, on top of the folder's `_defaults.yaml`.
 

@@ -1,0 +1,25 @@
+"""Where an installation keeps things follows from the environment."""
+
+from pathlib import Path
+
+import pytest
+
+from include.config.home import Home
+
+
+def test_home_moved_moves_every_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    home = Home(home=tmp_path)
+    assert home.landing_of("weather") == f"{tmp_path}/landing/weather"
+    assert home.journal_url == f"sqlite:///{tmp_path}/journal.db"
+    assert home.tracking_uri == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_home_one_place_moved_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
+    monkeypatch.setenv("ALMANAC_LANDING", "s3://bucket/landing/")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    home = Home()
+    assert home.landing_of("weather") == "s3://bucket/landing/weather"
+    assert home.dataset_of("weather") == f"{tmp_path}/datasets/weather"
+    assert home.tracking_uri == "http://127.0.0.1:5000"
