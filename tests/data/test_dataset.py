@@ -1,0 +1,108 @@
+"""The dataset: one commit per batch, readable at every version."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from include.data.dataset import NO_VERSION, ConcurrentCommitError, Dataset
+from include.errors import DataError
+
+START = datetime(2021, 1, 31, 20, tzinfo=UTC)
+
+
+def _rows(count: int, start: datetime = START) -> pl.DataFrame:
+    times = [start + timedelta(hours=hour) for hour in range(count)]
+    return pl.DataFrame(
+        {"Time": times, "x": [float(n) for n in range(count)], "_row": list(range(1, count + 1))},
+        schema_overrides={"Time": pl.Datetime("us", "UTC")},
+    )
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return Dataset(str(tmp_path / "rows"), time_column="Time")
+
+
+def _publish(dataset: Dataset, rows: pl.DataFrame, batch_id: str) -> int:
+    return dataset.publish(rows, batch_id, after=dataset.snapshot(), metadata={"batch": batch_id})
+
+
+def test_read_missing_dataset_says_what_to_do(dataset: Dataset) -> None:
+    assert not dataset.exists()
+    assert dataset.snapshot().version == NO_VERSION
+    with pytest.raises(DataError, match=r"no dataset; got nothing .*expected a table .*run the ingest first"):
+        dataset.read()
+
+
+def test_publish_first_batch_creates_table(dataset: Dataset) -> None:
+    assert _publish(dataset, _rows(8), "a") == 0
+    read = dataset.read()
+    assert read.columns == ["Time", "x"]
+    assert read.schema["Time"] == pl.Datetime("us", "UTC")
+    assert dataset.time_range() == (START, START + timedelta(hours=7))
+
+
+def test_read_is_ordered_by_time_whatever_the_order_of_arrival(dataset: Dataset) -> None:
+    _publish(dataset, _rows(4, START + timedelta(hours=4)), "late")
+    _publish(dataset, _rows(4).reverse(), "early")
+    assert dataset.read()["Time"].to_list() == [START + timedelta(hours=hour) for hour in range(8)]
+
+
+def test_read_window_is_half_open_and_crosses_months(dataset: Dataset) -> None:
+    _publish(dataset, _rows(10), "a")
+    read = dataset.read(since=START + timedelta(hours=2), until=START + timedelta(hours=6), columns=["x"])
+    assert read["x"].to_list() == [2.0, 3.0, 4.0, 5.0]
+
+
+def test_read_internal_columns_when_named(dataset: Dataset) -> None:
+    _publish(dataset, _rows(6), "a")
+    read = dataset.read(columns=["_batch", "_row", "_month"])
+    assert read["_batch"].unique().to_list() == ["a"]
+    assert sorted(read["_month"].unique()) == ["2021-01", "2021-02"]
+
+
+def test_read_unknown_column_raises(dataset: Dataset) -> None:
+    _publish(dataset, _rows(1), "a")
+    with pytest.raises(DataError, match=r"no columns \['y'\]; it has"):
+        dataset.read(columns=["y"])
+
+
+def test_read_old_version_still_shows_old_rows(dataset: Dataset) -> None:
+    first = _publish(dataset, _rows(3), "a")
+    second = _publish(dataset, _rows(3, START + timedelta(hours=3)), "b")
+    assert (dataset.count(first), dataset.count(second), dataset.version()) == (3, 6, second)
+    assert dataset.read(version=first).height == 3
+    with pytest.raises(DataError, match="no version 9; it has versions 0 to 1"):
+        dataset.read(version=9)
+
+
+def test_publish_after_stale_snapshot_is_refused_and_changes_nothing(dataset: Dataset) -> None:
+    _publish(dataset, _rows(3), "a")
+    stale = dataset.snapshot()
+    _publish(dataset, _rows(3, START + timedelta(hours=3)), "b")
+    with pytest.raises(ConcurrentCommitError, match="version 1 was committed meanwhile"):
+        dataset.publish(_rows(3, START + timedelta(hours=6)), "c", after=stale, metadata={})
+    assert dataset.count() == 6
+
+
+def test_publish_two_first_batches_at_once_only_one_creates(dataset: Dataset) -> None:
+    before = dataset.snapshot()
+    dataset.publish(_rows(3), "a", after=before, metadata={})
+    with pytest.raises(ConcurrentCommitError):
+        dataset.publish(_rows(3), "b", after=before, metadata={})
+    assert dataset.count() == 3
+
+
+def test_snapshot_holds_published_batch(dataset: Dataset) -> None:
+    _publish(dataset, _rows(3), "a")
+    assert dataset.snapshot().holds("a")
+    assert not dataset.snapshot().holds("b")
+
+
+def test_publish_empty_frame_registers_batch(dataset: Dataset) -> None:
+    _publish(dataset, _rows(3), "a")
+    _publish(dataset, _rows(3).clear(), "none")
+    assert dataset.snapshot().holds("none")
+    assert dataset.count() == 3
