@@ -1,0 +1,155 @@
+"""What the story's steps use: the public interfaces of the running services, and the generator.
+
+Files are dropped, runs are started and watched over Airflow's REST API, versions are read with MLflow's client,
+tables are read as any Delta reader reads them. Nothing reaches behind these.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from demo.weather_generator import TODAY, generate_month
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import polars as pl
+    from mlflow import MlflowClient
+
+    from demo.climate import Climate
+    from demo.ledger import Ledger
+    from demo.sink import WebhookSink
+    from include.config.home import Home
+    from include.services.airflow_api import AirflowClient, DagRun
+
+MODEL = "weather"
+# A run is woken within seconds of what woke it; when nothing has run for this long, nothing more will come.
+QUIET_S = 6.0
+KINDS = ("ingest", "train", "score", "monitor")
+
+
+class StoryError(Exception):
+    """Something that the story waited for did not happen."""
+
+
+@dataclass
+class Stage:
+    """The running services, as a client sees them."""
+
+    home: Home
+    airflow: AirflowClient
+    mlflow: MlflowClient
+    sink: WebhookSink
+    ledger: Ledger
+    faults: Path
+    tell: Callable[[str], None]
+    figures: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def landing(self) -> Path:
+        """The folder in which the port drops its files."""
+        return Path(self.home.landing_of(MODEL))
+
+    def month(self, year: int, month: int, climate: Climate = TODAY) -> pl.DataFrame:
+        """The synthetic hours of one month."""
+        return generate_month(year, month, climate=climate)
+
+    def land(self, files: list[Path]) -> None:
+        """Move finished files into the landing area, all at once."""
+        self.landing.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            shutil.move(file, self.landing / file.name)
+
+    def wait(self, what: str, until: Callable[[], Any], *, timeout_s: float = 120.0) -> Any:
+        """Ask again and again until the answer is true, and give it back.
+
+        Raises:
+            StoryError: it did not become true in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if answer := until():
+                return answer
+            time.sleep(0.5)
+        raise StoryError(f"waited {timeout_s:.0f} s for {what}")
+
+    def runs(self, kind: str) -> tuple[DagRun, ...]:
+        """The runs of the DAG `<kind>_weather`, the oldest first."""
+        return self.airflow.runs(f"{kind}_{MODEL}")
+
+    def known(self, kind: str) -> set[str]:
+        """The ids of the runs that there are, to tell later ones from them."""
+        return {run.run_id for run in self.runs(kind)}
+
+    def wait_run(self, kind: str, *, after: set[str], what: str, timeout_s: float = 240.0) -> DagRun:
+        """Wait for a run that is not among `after` and has ended in a task that did something, or failed."""
+
+        def ended() -> DagRun | None:
+            new = (run for run in self.runs(kind) if run.run_id not in after and run.finished)
+            return next((run for run in new if run.state == "failed" or self._did_something(run)), None)
+
+        run: DagRun = self.wait(what, ended, timeout_s=timeout_s)
+        return run
+
+    def run_by_hand(self, kind: str, conf: dict[str, Any]) -> DagRun:
+        """Start a run with parameters and wait for its end."""
+        run = self.airflow.trigger(f"{kind}_{MODEL}", conf)
+        return self.airflow.wait(run.dag_id, run.run_id, timeout_s=240)
+
+    def wait_quiet(self, *, timeout_s: float = 300.0) -> None:
+        """Wait until no run has been queued or running for `QUIET_S`."""
+        quiet_since: float | None = None
+
+        def quiet() -> bool:
+            nonlocal quiet_since
+            if any(not run.finished for kind in KINDS for run in self.runs(kind)):
+                quiet_since = None
+                return False
+            quiet_since = quiet_since or time.monotonic()
+            return time.monotonic() - quiet_since >= QUIET_S
+
+        self.wait("all runs to end", quiet, timeout_s=timeout_s)
+
+    def states(self, run: DagRun) -> dict[str, str]:
+        """The state of each task of a run."""
+        return {task.task_id: task.state for task in self.airflow.tasks(run.dag_id, run.run_id)}
+
+    def result(self, run: DagRun, task_id: str) -> Any:
+        """What a task returned (its XCom)."""
+        return self.airflow.xcom(run.dag_id, run.run_id, task_id)
+
+    def dataset(self) -> pl.DataFrame:
+        """All rows of the dataset, as any reader sees them."""
+        import polars as pl
+
+        return pl.read_delta(self.home.dataset_of(MODEL))
+
+    def dataset_version(self) -> int:
+        """The Delta version of the dataset."""
+        from deltalake import DeltaTable
+
+        return DeltaTable(self.home.dataset_of(MODEL)).version()
+
+    def quarantine(self) -> pl.DataFrame:
+        """All rows of the quarantine."""
+        import polars as pl
+
+        return pl.read_delta(self.home.quarantined_rows_of(MODEL))
+
+    def predictions(self) -> pl.DataFrame:
+        """All predictions."""
+        import polars as pl
+
+        return pl.read_delta(self.home.predictions_of(MODEL))
+
+    def version_of(self, alias: str) -> str | None:
+        """The version that an MLflow alias points to."""
+        found = self.mlflow.search_registered_models(filter_string=f"name='{MODEL}'")
+        return dict(found[0].aliases).get(alias) if found else None
+
+    def _did_something(self, run: DagRun) -> bool:
+        return "success" in self.states(run).values()
