@@ -3,6 +3,7 @@
 Every field that a person may set is described here; `docs/add-a-model.md` shows them in use.
 """
 
+from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
@@ -38,6 +39,9 @@ class Source(Section):
     kind: Literal["files"] = "files"
     patterns: tuple[str, ...] = Field(("*.csv",), min_length=1, description="File names that count, as globs.")
     settle: Duration = Field(description="A file is taken once its size and time have been stable for this long.")
+    patience: Duration = Field(
+        timedelta(minutes=10), description="An incomplete file that stays unchanged for this long is rejected."
+    )
     poll: Duration = Field(description="How often the watcher lists the landing area.")
     sweep: Cron = Field(description="When the landing area is listed although no bell rang.")
     max_size_mb: Annotated[int, Field(gt=0)] = Field(description="A larger file is rejected.")

@@ -1,0 +1,124 @@
+"""Reads, writes and moves whole files, so that nobody ever sees half of one."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from include.errors import DataError, TransientError
+
+
+@contextmanager
+def store_faults(uri: str, done: str) -> Iterator[None]:
+    """Turn the faults of a store into TransientError; a missing file stays FileNotFoundError.
+
+    Args:
+        uri: where.
+        done: what could not be done to it, as a past participle.
+    """
+    try:
+        yield
+    except (FileNotFoundError, DataError, TransientError):
+        raise
+    except Exception as error:
+        # every client of every store has its own tree of exceptions, most of them outside OSError
+        raise TransientError(
+            f"{uri}: could not be {done}: {type(error).__name__}: {error}. Check that the store is up, has space and"
+            f" grants the right; then try again."
+        ) from error
+
+
+def locate(uri: str) -> tuple[Any, str]:
+    """The fsspec file system of a URI, and the path in it."""
+    from fsspec.core import url_to_fs
+
+    fs, path = url_to_fs(uri)
+    return fs, str(path)
+
+
+def is_local(fs: Any) -> bool:
+    """Whether the file system is this machine's own."""
+    return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
+
+
+def read_bytes(uri: str, *, max_size_bytes: int) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        DataError: it is larger than `max_size_bytes`.
+        TransientError: the store is away.
+    """
+    with store_faults(uri, "read"):
+        fs, path = locate(uri)
+        with fs.open(path, "rb") as stream:
+            content = bytes(stream.read(max_size_bytes + 1))
+    if len(content) > max_size_bytes:
+        raise DataError(
+            f"{uri}: larger than source.max_size_mb; got more than {max_size_bytes} bytes. Deliver it in parts, or"
+            f" raise source.max_size_mb."
+        )
+    return content
+
+
+def write_bytes(uri: str, content: bytes) -> None:
+    """Write a whole file, durably; a file of this name is replaced at once and never seen half.
+
+    Raises:
+        TransientError: the store is away or full; nothing is left behind under this name.
+    """
+    with store_faults(uri, "written"):
+        fs, path = locate(uri)
+        if is_local(fs):
+            _write_local(Path(path), content)
+        else:
+            fs.pipe_file(path, content)  # leaving `with fs.open(...)` by an exception would commit half an object
+
+
+def remove(uri: str) -> None:
+    """Remove a file; it is no fault when it is gone already.
+
+    Raises:
+        TransientError: the store is away or refuses.
+    """
+    with store_faults(uri, "removed"):
+        fs, path = locate(uri)
+        try:
+            fs.rm_file(path)
+        except FileNotFoundError:
+            return
+        if is_local(fs):
+            _sync_folder(Path(path).parent)
+
+
+def move_into(uri: str, content: bytes, target: str) -> None:
+    """Move a file whose content was read before: first a durable copy, then the original goes.
+
+    Raises:
+        TransientError: the store is away or full; the original is still there.
+    """
+    write_bytes(target, content)
+    remove(uri)
+
+
+def _write_local(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
