@@ -1,0 +1,1 @@
+"""The command line: what people and runbooks call. Needs no running Airflow."""

@@ -1,0 +1,29 @@
+"""Puts the commands together. Imports of weight belong into the commands' bodies: `--help` must be quick."""
+
+import sys
+
+import typer
+
+from include.cli import doctor, services
+from include.errors import AlmanacError
+
+app = typer.Typer(
+    name="almanac",
+    help="Almanac schedules everything around a machine-learning model: data, training, runs, backups.",
+    no_args_is_help=True,
+    # A traceback with the values of all variables would print passwords.
+    pretty_exceptions_show_locals=False,
+)
+
+# A new file of commands is a module with `register(app)`: import it above and name it here.
+for commands in (services, doctor):
+    commands.register(app)
+
+
+def main() -> None:
+    """Run the command line; what Almanac raises on purpose is a message, not a traceback."""
+    try:
+        app(prog_name="almanac")
+    except AlmanacError as error:
+        print(f"almanac: {error}", file=sys.stderr)
+        raise SystemExit(1) from error

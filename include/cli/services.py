@@ -1,0 +1,79 @@
+"""`up`, `down`, `status`, `demo`: the services of this machine."""
+
+import time
+from typing import Annotated
+
+import typer
+
+_HANDED_HELP = (
+    "Hand this variable of your environment to the services, for example the credentials of an object store. "
+    "Repeat it for more. Nothing else of your environment reaches them."
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+    app.command()(demo)
+
+
+def up(
+    passed: Annotated[list[str] | None, typer.Option("--pass", metavar="NAME", help=_HANDED_HELP)] = None,
+) -> None:
+    """Start Airflow and MLflow on this machine; harmless when they are up."""
+    import os
+
+    from include.config.home import Home
+    from include.services.credentials import ADMIN, credentials_file
+    from include.services.services import Services
+
+    wanted = passed or []
+    missing = sorted(name for name in wanted if name not in os.environ)
+    if missing:
+        raise typer.BadParameter(f"not set in your environment: {', '.join(missing)}")
+    started = time.monotonic()
+    services = Services(Home(), extra={name: os.environ[name] for name in wanted}, tell=_tell)
+    if services.up():
+        print(f"The services are up after {time.monotonic() - started:.0f} s.")
+    else:
+        print("The services are already running.")
+    print(f"  Airflow   {services.airflow_url}   user {ADMIN}")
+    print(f"  MLflow    {services.mlflow_url}   user {ADMIN}")
+    print(f"  passwords {credentials_file(services.home.home)} (only you can read it)")
+
+
+def down() -> None:
+    """Stop them, and every process that they have started."""
+    from include.config.home import Home
+    from include.services.services import Services
+
+    stopped = Services(Home(), tell=_tell).down()
+    print("The services are stopped." if stopped else "The services were not running.")
+
+
+def status() -> None:
+    """Say which processes run; exit code 1 when they do not all run."""
+    from include.config.home import Home
+    from include.services.services import Services
+
+    found = Services(Home()).status()
+    if not found:
+        print("The services are down. `make up` starts them.")
+        raise typer.Exit(1)
+    for each in found:
+        print(f"{each.name:15} {each.state:10} {each.description}")
+    if not all(each.running for each in found):
+        raise typer.Exit(1)
+
+
+def demo() -> None:
+    """Play the whole story, from a landed file to a guarded champion, in a home of its own."""
+    from demo.story import main
+
+    raise typer.Exit(main())
+
+
+def _tell(message: str) -> None:
+    print(f"  {message}", flush=True)

@@ -1,0 +1,70 @@
+"""The SQLite files of Airflow and MLflow: made in WAL mode, migrated when the installed version asks for it."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+
+from include.config.home import Home
+from include.errors import PermanentError
+from include.services.environment import airflow_database, mlflow_database
+from include.services.supervision import log_file, services_folder
+
+
+def create_databases(home: Home) -> None:
+    """Make the files in WAL mode, which a file keeps: readers do not wait for the writer, nor the writer for them."""
+    for path in (airflow_database(home), mlflow_database(home)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+
+
+def migrate_airflow(home: Home, environment: Mapping[str, str]) -> None:
+    """Bring Airflow's database to the installed version; costs nothing when it is there already.
+
+    Raises:
+        PermanentError: the migration failed.
+    """
+    stamp = services_folder(home) / "airflow_database.json"
+    installed = version("apache-airflow")
+    if _is_current(stamp, installed, _revision(airflow_database(home))):
+        return
+    log = log_file(home, "airflow-migrate")
+    with log.open("ab") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", "db", "migrate"],
+            env=dict(environment),
+            cwd=home.home,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            umask=0o077,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise PermanentError(f"{log}: `airflow db migrate` ended with {done.returncode}; read the end of this log")
+    stamp.write_text(json.dumps({"airflow": installed, "revision": _revision(airflow_database(home))}), "utf-8")
+
+
+def _is_current(stamp: Path, installed: str, revision: str) -> bool:
+    """Compare with the database itself, too: it may have been restored from a backup of an older version."""
+    try:
+        found = json.loads(stamp.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(revision) and found == {"airflow": installed, "revision": revision}
+
+
+def _revision(path: Path) -> str:
+    if not path.exists():
+        return ""
+    with closing(sqlite3.connect(path)) as connection:
+        try:
+            rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+        except sqlite3.OperationalError:
+            return ""
+    return ",".join(sorted(str(row[0]) for row in rows))

@@ -1,0 +1,275 @@
+"""Airflow and MLflow of one home, as one thing that is up or down."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from include.config.home import Home
+from include.errors import PermanentError, TransientError
+from include.services import supervise
+from include.services.airflow_api import AirflowClient
+from include.services.credentials import (
+    ADMIN,
+    Credentials,
+    credentials_file,
+    load,
+    load_or_create,
+    private_folder,
+)
+from include.services.databases import create_databases, migrate_airflow
+from include.services.environment import airflow_home, environment, mlflow_auth_file
+from include.services.health import wait_until_healthy
+from include.services.leftovers import end_processes
+from include.services.locks import locked
+from include.services.ports import Ports, choose_ports, load_ports
+from include.services.supervision import (
+    ServiceStatus,
+    config_file,
+    log_file,
+    private_temporary_folder,
+    render_config,
+    services_folder,
+    statuses,
+    supervisor_of,
+)
+
+Tell = Callable[[str], None]
+
+_LOCK_TIMEOUT_S = 300.0
+_HEALTH_TIMEOUT_S = 180.0
+# Longer than supervisord gives each of its processes (`stopwaitsecs`), all at once.
+_STOP_TIMEOUT_S = 40.0
+
+# MLflow's own users: nobody may see anything unless the admin says so; and a password is hashed once a minute, not for
+# every request (PBKDF2 makes each of them 0.1 s).
+_MLFLOW_AUTH = """\
+[mlflow]
+default_permission = NO_PERMISSIONS
+database_uri = sqlite:///{database}
+admin_username = {admin}
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+auth_cache_ttl_seconds = 60
+"""
+
+
+def _silent(_message: str) -> None:
+    """Say nothing."""
+
+
+class Services:
+    """The services of one home.
+
+    Args:
+        home: the places of the installation.
+        extra: more variables for the services, for example `AIRFLOW_CONN_...`; they are read when the services start.
+        tell: called with one line for each step.
+    """
+
+    def __init__(self, home: Home, *, extra: Mapping[str, str] | None = None, tell: Tell = _silent) -> None:
+        self.home = home
+        self._extra = dict(extra or {})
+        self._tell = tell
+
+    @property
+    def ports(self) -> Ports:
+        """Where the services listen.
+
+        Raises:
+            PermanentError: they were never up.
+        """
+        ports = load_ports(self.home.home)
+        if ports is None:
+            raise PermanentError(f"{self.home.home}: these services were never up; run `make up`")
+        return ports
+
+    @property
+    def airflow_url(self) -> str:
+        """Airflow's user interface and REST API."""
+        return self.ports.airflow_url
+
+    @property
+    def mlflow_url(self) -> str:
+        """MLflow's user interface and tracking API."""
+        return self.ports.mlflow_url
+
+    @property
+    def credentials(self) -> Credentials:
+        """The passwords and keys; see `credentials_file` for where they are kept."""
+        return load(credentials_file(self.home.home))
+
+    def environment(self) -> dict[str, str]:
+        """The environment that the services run in."""
+        return environment(self.home, self.ports, self.credentials, extra=self._extra)
+
+    def airflow(self) -> AirflowClient:
+        """Make a client of this home's Airflow; the caller closes it."""
+        return AirflowClient(self.ports.airflow_url, ADMIN, self.credentials.airflow_password)
+
+    def status(self) -> tuple[ServiceStatus, ...]:
+        """Say what runs; empty when the services are down."""
+        return statuses(self.home)
+
+    def up(self, *, with_parent: bool = False) -> bool:
+        """Start the services and wait until they are healthy.
+
+        Args:
+            with_parent: end them when this process ends, even by `kill -9`. Call it in the main thread, then: the
+                kernel watches the thread.
+
+        Returns:
+            False when they were running already.
+
+        Raises:
+            PermanentError: one of them does not start.
+            TransientError: one of them is not healthy in time.
+        """
+        with self._alone():
+            if self.status():
+                wait_until_healthy(self.home, self.ports, self.credentials, self._tell, timeout_s=_HEALTH_TIMEOUT_S)
+                return False
+            # Of a supervisord that was killed: they would hold the ports and the databases.
+            end_processes(self.home.home)
+            try:
+                with self._alone_on_machine():
+                    self._start(with_parent)
+            except BaseException:
+                # Ctrl-C included: half of the services is worse than none.
+                with _uninterrupted():
+                    self._stop()
+                raise
+            return True
+
+    def down(self) -> bool:
+        """Stop the services and everything they have started; returns False when nothing ran."""
+        with self._alone():
+            return self._stop()
+
+    @contextmanager
+    def running(self) -> Iterator["Services"]:
+        """Keep the services up inside a `with` block, and no longer, however the block ends."""
+        with _terminable():
+            started = False
+            try:
+                started = self.up(with_parent=True)
+                yield self
+            finally:
+                if started:
+                    with _uninterrupted():
+                        self.down()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let nobody else start or stop the services of this home meanwhile."""
+        path = private_folder(services_folder(self.home)) / "lock"
+        with locked(path, self._tell_waiting("this home"), timeout_s=_LOCK_TIMEOUT_S):
+            yield
+
+    @contextmanager
+    def _alone_on_machine(self) -> Iterator[None]:
+        """Let no other home choose its ports between our choice and the moment when our servers listen."""
+        path = private_temporary_folder() / "lock"
+        with locked(path, self._tell_waiting("this machine"), timeout_s=_LOCK_TIMEOUT_S):
+            yield
+
+    def _tell_waiting(self, what: str) -> Callable[[], None]:
+        return lambda: self._tell(f"another process starts or stops services of {what}; waiting for it")
+
+    def _start(self, with_parent: bool) -> None:
+        credentials = load_or_create(self.home.home)
+        ports = choose_ports(self.home.home)
+        variables = environment(self.home, ports, credentials, extra=self._extra)
+        self._prepare(ports)
+        self._tell("starting MLflow; preparing Airflow's database")
+        self._start_supervisor(variables, with_parent)
+        migrate_airflow(self.home, variables)
+        self._tell("starting Airflow: scheduler, api-server, dag-processor, triggerer")
+        with supervisor_of(self.home) as supervisor:
+            supervisor.startProcessGroup("airflow", False)
+        wait_until_healthy(self.home, ports, credentials, self._tell, timeout_s=_HEALTH_TIMEOUT_S)
+
+    def _prepare(self, ports: Ports) -> None:
+        private_folder(airflow_home(self.home))
+        private_folder(log_file(self.home, "any").parent)
+        database = self.home.home / "mlflow_auth.db"
+        mlflow_auth_file(self.home).write_text(_MLFLOW_AUTH.format(database=database, admin=ADMIN), "utf-8")
+        config_file(self.home).write_text(render_config(self.home, ports), "utf-8")
+        create_databases(self.home)
+
+    def _start_supervisor(self, variables: Mapping[str, str], with_parent: bool) -> None:
+        option = ["--with-parent", str(os.getpid())] if with_parent else []
+        with log_file(self.home, "supervisord").open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, supervise.__file__, *option, str(config_file(self.home))],
+                env=dict(variables),
+                cwd=self.home.home,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # A Ctrl-C is for the caller, who stops the services in order.
+                start_new_session=True,
+                umask=0o077,
+            )
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        while not self.status():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise PermanentError(
+                    f"supervisord does not start; read the end of {log_file(self.home, 'supervisord')}"
+                )
+            time.sleep(0.1)
+
+    def _stop(self) -> bool:
+        root: Path = self.home.home
+        with suppress(TransientError, psutil.Error):
+            with supervisor_of(self.home) as supervisor:
+                process = psutil.Process(supervisor.getPID())
+                self._tell("stopping the services")
+                supervisor.shutdown()
+            with suppress(psutil.TimeoutExpired):
+                process.wait(_STOP_TIMEOUT_S)
+            end_processes(root)
+            return True
+        return end_processes(root) > 0
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let a second Ctrl-C not stop the stopping."""
+    with _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Turn SIGTERM and a closed terminal into an exception, so that `finally` blocks run."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    with _handling((signal.SIGTERM, signal.SIGHUP), end):
+        yield
+
+
+@contextmanager
+def _handling(
+    numbers: tuple[signal.Signals, ...],
+    handler: Callable[[int, FrameType | None], None] | signal.Handlers,
+) -> Iterator[None]:
+    # Python allows handlers in the main thread only.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

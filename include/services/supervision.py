@@ -1,0 +1,212 @@
+"""The processes of one home as supervisord runs them: its configuration, and how to talk to it."""
+
+import hashlib
+import os
+import shlex
+import stat
+import sys
+import tempfile
+import xmlrpc.client
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+from include.config.home import Home
+from include.errors import ConfigError, TransientError
+from include.services.credentials import FOLDER_MODE
+from include.services.environment import mlflow_database
+from include.services.ports import LOOPBACK, Ports
+
+# A path of a unix socket ends at 108 bytes, and supervisord appends its pid while it opens it.
+_SOCKET_PATH_LIMIT = 90
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process that supervisord keeps running."""
+
+    name: str
+    command: tuple[str, ...]
+    # Airflow's wait for the migration of their database.
+    autostart: bool = False
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """What supervisord says about one process."""
+
+    name: str
+    state: str
+    pid: int
+    description: str
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is up."""
+        return self.state == "RUNNING"
+
+    @property
+    def given_up(self) -> bool:
+        """Whether supervisord stopped trying to start it."""
+        return self.state == "FATAL"
+
+
+class Supervisor(Protocol):
+    """The part of supervisord's XML-RPC interface that is used here."""
+
+    def startProcessGroup(self, name: str, wait: bool) -> object: ...  # noqa: D102, N802 - supervisord's name
+    def getAllProcessInfo(self) -> list[dict[str, str | int]]: ...  # noqa: D102, N802
+    def shutdown(self) -> bool: ...  # noqa: D102
+    def getPID(self) -> int: ...  # noqa: D102, N802
+
+
+def programs(home: Home, ports: Ports) -> tuple[Program, ...]:
+    """List the processes of one home.
+
+    Airflow's own log servers are left out (`--skip-serve-logs`): they listen on every network interface, and on one
+    machine the api-server reads the logs from the disk.
+    """
+    airflow = (sys.executable, "-m", "airflow")
+    mlflow = (
+        sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth",
+        "--host", LOOPBACK, "--port", str(ports.mlflow), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{mlflow_database(home)}?timeout=60",
+        "--artifacts-destination", str(home.home / "mlartifacts"),
+    )  # fmt: skip
+    return (
+        Program("mlflow", mlflow, autostart=True),
+        Program("scheduler", (*airflow, "scheduler", "--skip-serve-logs")),
+        Program("api-server", (*airflow, "api-server")),
+        Program("dag-processor", (*airflow, "dag-processor")),
+        Program("triggerer", (*airflow, "triggerer", "--skip-serve-logs")),
+    )
+
+
+def services_folder(home: Home) -> Path:
+    """Where the configuration, the logs and the control socket of the services are."""
+    return home.home / "services"
+
+
+def log_file(home: Home, name: str) -> Path:
+    """The log of one service."""
+    return services_folder(home) / "logs" / f"{name}.log"
+
+
+def config_file(home: Home) -> Path:
+    """Supervisord's configuration."""
+    return services_folder(home) / "supervisord.conf"
+
+
+def socket_file(home: Home) -> Path:
+    """The control socket: in the home, or under a short name in this user's private temporary folder."""
+    path = services_folder(home) / "supervisor.sock"
+    if len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
+        return path
+    key = hashlib.sha256(os.fsencode(home.home)).hexdigest()[:16]
+    return private_temporary_folder() / f"{key}.sock"
+
+
+def private_temporary_folder() -> Path:
+    """This user's own folder under the machine's temporary folder.
+
+    Raises:
+        ConfigError: something of this name exists that belongs to someone else, who could read or replace what we put.
+    """
+    path = Path(tempfile.gettempdir()) / f"almanac-{os.getuid()}"
+    path.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        raise ConfigError(
+            f"{path}: expected a folder of mode 700 that belongs to user {os.getuid()}; "
+            f"got mode {stat.S_IMODE(found.st_mode):o} of user {found.st_uid}. Remove it, or set TMPDIR."
+        )
+    return path
+
+
+def render_config(home: Home, ports: Ports) -> str:
+    """Write supervisord's configuration. It holds no secret: those come by supervisord's environment."""
+    folder = services_folder(home)
+    sections = [
+        _section("unix_http_server", file=socket_file(home), chmod="0700"),
+        _section(
+            "supervisord",
+            logfile=folder / "logs" / "supervisord.log",
+            logfile_maxbytes="5MB",
+            logfile_backups=2,
+            pidfile=folder / "supervisord.pid",
+            # A relative path that some library writes to must land in the home, not where someone stood.
+            directory=home.home,
+            umask="077",
+            nocleanup="true",
+        ),
+        _section(
+            "rpcinterface:supervisor",
+            **{"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
+        ),
+    ]
+    airflow = []
+    for program in programs(home, ports):
+        sections.append(_program_section(home, program))
+        if not program.autostart:
+            airflow.append(program.name)
+    sections.append(_section("group:airflow", programs=",".join(airflow)))
+    return "\n".join(sections)
+
+
+def _program_section(home: Home, program: Program) -> str:
+    return _section(
+        f"program:{program.name}",
+        command=shlex.join(program.command),
+        autostart=str(program.autostart).lower(),
+        autorestart="true",
+        startsecs=3,
+        startretries=5,
+        # Children included: a scheduler forks its workers, and they fork their tasks.
+        stopasgroup="true",
+        killasgroup="true",
+        stopwaitsecs=15,
+        redirect_stderr="true",
+        stdout_logfile=log_file(home, program.name),
+        stdout_logfile_maxbytes="10MB",
+        stdout_logfile_backups=3,
+    )
+
+
+def _section(name: str, **options: object) -> str:
+    # Supervisord expands `%(...)s` in every value.
+    lines = [f"{key} = {str(value).replace('%', '%%')}" for key, value in options.items()]
+    return "\n".join([f"[{name}]", *lines, ""])
+
+
+@contextmanager
+def supervisor_of(home: Home) -> Iterator[Supervisor]:
+    """Connect to the supervisord of a home.
+
+    Raises:
+        TransientError: none answers.
+    """
+    from supervisor.xmlrpc import SupervisorTransport
+
+    transport = SupervisorTransport(None, None, serverurl=f"unix://{socket_file(home)}")
+    proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+    try:
+        yield cast(Supervisor, proxy.supervisor)
+    except (OSError, xmlrpc.client.Error) as error:
+        raise TransientError(f"{socket_file(home)}: the services' supervisor does not answer: {error}") from error
+    finally:
+        transport.close()
+
+
+def statuses(home: Home) -> tuple[ServiceStatus, ...]:
+    """Ask supervisord for its processes; empty when the services are down."""
+    try:
+        with supervisor_of(home) as supervisor:
+            found = supervisor.getAllProcessInfo()
+    except TransientError:
+        return ()
+    return tuple(
+        ServiceStatus(str(each["name"]), str(each["statename"]), int(each["pid"]), str(each["description"]))
+        for each in found
+    )
