@@ -7,16 +7,14 @@ need not import: four chained tasks that use the whole stack take 4 seconds inst
 
 import gc
 import importlib
-import logging
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 
 # Airflow takes the names of this module for settings of its own unless it is told which are meant.
 __all__: list[str] = []
-
-log = logging.getLogger(__name__)
 
 # What tasks import, and the submodules that they would otherwise import one by one.
 STACK = (
@@ -45,16 +43,24 @@ def warm(modules: Sequence[str] = STACK) -> None:
     and onnxruntime from it; polars starts one, which waits to remove spilled files and is not needed by anything else.
     """
     started = time.monotonic()
-    for name in modules:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            # The task that needs it will say so; a scheduler that does not start would stop every model.
-            log.warning("workers stay cold for %s: %s", name, error)
+    with warnings.catch_warnings():
+        # skops looks for its names in every loaded module, and Airflow's warn about a thousand of them.
+        warnings.simplefilter("ignore")
+        for name in modules:
+            try:
+                importlib.import_module(name)
+            except ImportError as error:
+                # The task that needs it will say so; a scheduler that does not start would stop every model.
+                _tell(f"workers stay cold for {name}: {error}")
     # Collections in the children would touch, and so copy, every page that they share with this process.
     gc.collect()
     gc.freeze()
-    log.info("workers are warm: %d modules in %.1f s", len(modules), time.monotonic() - started)
+    _tell(f"workers are warm: {len(modules)} modules in {time.monotonic() - started:.1f} s")
+
+
+def _tell(message: str) -> None:
+    # Airflow sets its logging up after it has read this module.
+    sys.stderr.write(f"almanac: {message}\n")
 
 
 if os.environ.get("ALMANAC_WARM_WORKERS", "1") != "0" and is_parent_of_tasks(sys.argv):

@@ -31,6 +31,8 @@ class Program:
     command: tuple[str, ...]
     # Airflow's wait for the migration of their database.
     autostart: bool = False
+    # How long it may take to end before it is killed.
+    stop_s: int = 15
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ def programs(home: Home, ports: Ports) -> tuple[Program, ...]:
         Program("scheduler", (*airflow, "scheduler", "--skip-serve-logs")),
         Program("api-server", (*airflow, "api-server")),
         Program("dag-processor", (*airflow, "dag-processor")),
-        Program("triggerer", (*airflow, "triggerer", "--skip-serve-logs")),
+        # It sometimes waits ten seconds for nothing; a kill costs no event, because triggers keep their state outside.
+        Program("triggerer", (*airflow, "triggerer", "--skip-serve-logs"), stop_s=5),
     )
 
 
@@ -140,6 +143,8 @@ def render_config(home: Home, ports: Ports) -> str:
             directory=home.home,
             umask="077",
             nocleanup="true",
+            # What it writes to its standard output is in its log already.
+            silent="true",
         ),
         _section(
             "rpcinterface:supervisor",
@@ -166,7 +171,7 @@ def _program_section(home: Home, program: Program) -> str:
         # Children included: a scheduler forks its workers, and they fork their tasks.
         stopasgroup="true",
         killasgroup="true",
-        stopwaitsecs=15,
+        stopwaitsecs=program.stop_s,
         redirect_stderr="true",
         stdout_logfile=log_file(home, program.name),
         stdout_logfile_maxbytes="10MB",

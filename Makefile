@@ -1,0 +1,57 @@
+# Almanac: everything starts here. Needs Python 3.11 to 3.13 and make; the rest is installed into .venv.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.8
+UV := $(BIN)/uv
+COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet
+RUNTIME := $(VENV)/.installed
+DEVELOPMENT := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test up down status lint lock setup
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(RUNTIME)  ## Play the whole story on this machine, from a landed file to a guarded champion
+	@./almanac demo
+
+test: $(DEVELOPMENT)  ## Run all the tests
+	@$(BIN)/pytest
+
+up: $(RUNTIME)  ## Start Airflow and MLflow on this machine; harmless when they are up
+	@./almanac up
+
+down: $(RUNTIME)  ## Stop them
+	@./almanac down
+
+status: $(RUNTIME)  ## Say which of them run
+	@./almanac status
+
+lint: $(DEVELOPMENT)  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy include
+
+lock: $(UV)  ## Write down the versions that requirements*.in ask for, with their hashes
+	$(COMPILE) requirements.in -o requirements.txt
+	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+
+setup: $(RUNTIME)  ## Install what the product needs into .venv
+
+$(UV):
+	@$(PYTHON) include/services/preflight.py
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(RUNTIME): requirements.txt | $(UV)
+	@$(PYTHON) include/services/preflight.py
+	@$(UV) pip install --python $(BIN)/python --require-hashes -r requirements.txt
+	@touch $@
+
+$(DEVELOPMENT): requirements-dev.txt $(RUNTIME)
+	@$(UV) pip install --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@touch $@
