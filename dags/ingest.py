@@ -1,0 +1,72 @@
+"""Takes what has landed into the dataset: every good row exactly once, every bad row into quarantine with its rules.
+
+Woken by the landing area's watcher and by a timer sweep; both only ring, and each run lists the landing area itself.
+A rejected batch turns `report_rejections` red, after everything else was published.
+"""
+
+from typing import Any
+
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from almanac import assets
+from almanac.dags import declared_models, model_dag
+from include.config.home import Home
+from include.config.schema import Model
+
+HOME = Home()
+
+
+def build(model: Model) -> DAG:
+    """`ingest_<model>`: find_batches -> ingest_batches -> announce, report_rejections."""
+    dataset = assets.dataset(model)
+    schedule = AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable(model.source.sweep, timezone="UTC"), assets=[assets.landing(model, HOME)]
+    )
+    with model_dag("ingest", model, purpose=__doc__, schedule=schedule) as dag:
+
+        @task(doc_md="Lists the landing area: settled files that nobody has dealt with. None: skipped, and green.")
+        def find_batches() -> list[dict[str, Any]]:
+            import time
+            from datetime import UTC, datetime
+
+            from include.data.arrivals import find_batches
+            from include.journal.journal import Journal
+
+            found = find_batches(model, HOME, Journal(HOME.journal_url), now=datetime.now(UTC), wait=time.sleep)
+            if not found.files:
+                raise AirflowSkipException(f"no new data; {found.unsettled} files are still arriving")
+            return found.to_json()
+
+        @task(doc_md="Checks, validates, quarantines and publishes, one Delta commit a batch.")
+        def ingest_batches(files: list[dict[str, Any]]) -> dict[str, Any]:
+            from almanac.runs import current_run
+            from include import faults
+            from include.data.ingest import ingest_batches
+            from include.journal.journal import Journal
+            from include.storage.listing import StoredFile
+
+            batches = [StoredFile.from_json(file) for file in files]
+            journal = Journal(HOME.journal_url)
+            return ingest_batches(model, HOME, journal, batches, current_run(), on_step=faults.reached).to_json()
+
+        @task(outlets=[dataset], doc_md="Rings the dataset's bell; skipped when nothing was published.")
+        def announce(summary: dict[str, Any], *, outlet_events: Any) -> None:
+            if summary["dataset_version"] is None:
+                raise AirflowSkipException("nothing was published")
+            outlet_events[dataset].extra = summary
+
+        @task(doc_md="Fails, and so alerts, when a batch was rejected; says why and what to do.")
+        def report_rejections(summary: dict[str, Any]) -> None:
+            from include.data.ingest import raise_rejections
+
+            raise_rejections(model, summary["rejected"])
+
+        summary = ingest_batches(find_batches())
+        announce(summary)
+        report_rejections(summary)
+    return dag
+
+
+for declared in declared_models(HOME):
+    globals()[f"ingest_{declared.name}"] = build(declared)

@@ -1,0 +1,40 @@
+"""Scores new hours with the champion's ONNX model.
+
+Woken by a new dataset version and by a new champion, or by a person with a range. A window that is scored again
+replaces its predictions: one row per hour and model version, however often it runs.
+"""
+
+from typing import Any
+
+from airflow.sdk import DAG, task
+from almanac import assets
+from almanac.dags import declared_models, model_dag
+from almanac.params import range_params
+
+from include.config.home import Home
+from include.config.schema import Model
+
+HOME = Home()
+
+
+def build(model: Model) -> DAG:
+    """`score_<model>`: one task, because reading, scoring and writing share the rows."""
+    predictions = assets.predictions(model)
+    schedule = assets.dataset(model) | assets.champion(model)
+    with model_dag("score", model, purpose=__doc__, schedule=schedule, params=range_params()) as dag:
+
+        @task(outlets=[predictions])
+        def score(*, params: dict[str, Any], outlet_events: Any) -> dict[str, Any]:
+            """Scores window by window; skipped when there is no champion or nothing new."""
+            from almanac.scoring import score
+
+            summary = score(model, HOME, params)
+            outlet_events[predictions].extra = summary
+            return summary
+
+        score()
+    return dag
+
+
+for declared in declared_models(HOME):
+    globals()[f"score_{declared.name}"] = build(declared)

@@ -1,0 +1,1 @@
+"""What touches Airflow: assets, policies, parameters, triggers and notifiers that the DAG files share."""

@@ -1,0 +1,30 @@
+"""What the UI's Docs tab shows of a DAG: purpose, triage, and the effective configuration."""
+
+import yaml
+
+from include.config.schema import Model
+
+_TRIAGE = """
+### When it fails
+1. Open the red task's log: the last lines say where, what is wrong, what was got, what was expected, what to do.
+2. `PermanentError`, `ConfigError`, `DataError`: mend what the message names, then clear the task; retries cannot help.
+3. `TransientError` or a killed process: Airflow tries again by itself ({retries} times); look only if it stays red.
+4. Runbooks: `docs/operations.md`.
+"""
+
+
+def dag_docs(model: Model, purpose: str, retries: int) -> str:
+    """Markdown for `doc_md`.
+
+    Args:
+        model: the declared model.
+        purpose: the DAG file's own description.
+        retries: how often a failed task is tried again.
+    """
+    config = yaml.safe_dump(model.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
+    return (
+        f"## {model.title}\n\n{model.description}\n\n{purpose.strip()}\n"
+        f"{_TRIAGE.format(retries=retries)}\n"
+        f"### Effective configuration\n`{model.name}.yaml` on top of `_defaults.yaml`. Times are UTC.\n\n"
+        f"```yaml\n{config}```\n"
+    )

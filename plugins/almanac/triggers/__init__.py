@@ -1,0 +1,1 @@
+"""Triggers: code that waits in the triggerer."""

@@ -1,0 +1,109 @@
+"""Rings when files have landed and settled. One listing serves all the models below one root."""
+
+import asyncio
+import fnmatch
+import time
+from collections.abc import AsyncIterator, Hashable
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+_RUNG = "rung"
+# Below each model's folder, and one folder deeper.
+_EVERYTHING = ("*/*", "*/*/*")
+
+
+class LandingTrigger(BaseEventTrigger):
+    """Fires once for every group of files that has settled in `<root>/<folder>`.
+
+    A file is settled when two listings in a row agree on it and it is older than `settle_s`. What has been rung
+    is kept in the asset's state, so that a triggerer that died rings for what landed meanwhile. If it dies between
+    keeping the state and handing over the event, that bell is lost; the ingest DAG's timer sweep makes up for it.
+
+    Args:
+        root: the landing area: a folder or an object-store URI.
+        folder: the model's folder below it.
+        patterns: globs of the file names that count.
+        poll_s: seconds between two listings.
+        settle_s: seconds for which a file must not have changed.
+    """
+
+    def __init__(self, *, root: str, folder: str, patterns: list[str], poll_s: float, settle_s: float) -> None:
+        super().__init__()
+        self.root = root
+        self.folder = folder
+        self.patterns = patterns
+        self.poll_s = poll_s
+        self.settle_s = settle_s
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Say how to build this trigger again."""
+        return (
+            "almanac.triggers.landing.LandingTrigger",
+            {
+                "root": self.root,
+                "folder": self.folder,
+                "patterns": self.patterns,
+                "poll_s": self.poll_s,
+                "settle_s": self.settle_s,
+            },
+        )
+
+    def shared_stream_key(self) -> Hashable:
+        """Triggers of one root and one pace share one listing."""
+        return ("landing", self.root, self.poll_s)
+
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[dict[str, dict[str, list[Any]]]]:
+        """Yield, for ever, the listing: folder -> path in it -> [size in bytes, time of change in epoch seconds]."""
+        while True:
+            yield await asyncio.to_thread(_listing, kwargs["root"])
+            await asyncio.sleep(kwargs["poll_s"])
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
+        """Turn listings into one event for each group of newly settled files."""
+        rung: dict[str, list[Any]] = await self._load()
+        before: dict[str, list[Any]] = {}
+        async for listing in shared_stream:
+            files = self._matching(listing.get(self.folder, {}))
+            settled = {name: seen for name, seen in files.items() if self._is_settled(seen, before.get(name))}
+            new = sorted(name for name, seen in settled.items() if rung.get(name) != seen)
+            before = files
+            gone = rung.keys() - files.keys()
+            if new or gone:
+                rung = {name: seen for name, seen in rung.items() if name in files} | settled
+                await self._keep(rung)
+            if new:
+                yield TriggerEvent({"folder": self.folder, "files": len(new), "first": new[0]})
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Run alone, where no stream is shared (tests)."""
+        async for event in self.filter_shared_stream(type(self).open_shared_stream(self.serialize()[1])):
+            yield event
+
+    def _matching(self, files: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        return {
+            path: seen for path, seen in files.items() if any(fnmatch.fnmatchcase(path, glob) for glob in self.patterns)
+        }
+
+    def _is_settled(self, seen: list[Any], before: list[Any] | None) -> bool:
+        return seen == before and time.time() - seen[1] >= self.settle_s
+
+    async def _load(self) -> dict[str, list[Any]]:
+        if self.asset_state_store is None:
+            return {}
+        return dict(await self.asset_state_store.aget(_RUNG, {}))
+
+    async def _keep(self, rung: dict[str, list[Any]]) -> None:
+        if self.asset_state_store is not None:
+            await self.asset_state_store.aset(_RUNG, rung)
+
+
+def _listing(root: str) -> dict[str, dict[str, list[Any]]]:
+    from include.storage.listing import list_files
+
+    folders: dict[str, dict[str, list[Any]]] = {}
+    for file in list_files(root, _EVERYTHING):
+        folder, _, path = file.uri.removeprefix(root.rstrip("/")).lstrip("/").partition("/")
+        folders.setdefault(folder, {})[path] = [file.size_bytes, file.modified_at.timestamp()]
+    return folders

@@ -1,0 +1,116 @@
+"""The DAG files: light to parse, filled in for people, and one broken YAML takes nothing down."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.config.home import MODELS_FOLDER, REPOSITORY
+
+FILES = ("ingest", "train", "score", "monitor", "check_config")
+HEAVY = [
+    *("pandas", "numpy", "polars", "sklearn", "mlflow", "onnx", "onnxruntime", "skl2onnx"),
+    *("great_expectations", "deltalake", "pyarrow", "scipy", "matplotlib"),
+]
+PARSE = """
+import importlib.util, json, sys, time
+import airflow.sdk, airflow.triggers.base  # what Airflow itself has imported before it parses a file
+sys.path += {path}
+before = set(sys.modules)
+start = time.perf_counter()
+spec = importlib.util.spec_from_file_location("dag_file", {file!r})
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+heavy = sorted(name for name in {heavy} if name in set(sys.modules) - before)
+print(json.dumps({{"seconds": time.perf_counter() - start, "heavy": heavy}}))
+"""
+
+
+def parse(name: str, tmp_path: Path) -> dict[str, Any]:
+    code = PARSE.format(
+        path=[str(REPOSITORY), str(REPOSITORY / "plugins")], file=str(REPOSITORY / "dags" / f"{name}.py"), heavy=HEAVY
+    )
+    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "ALMANAC_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment, timeout=120
+    )
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.fixture(scope="module")
+def dags() -> dict[str, Any]:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(str(REPOSITORY / "dags"), include_examples=False)
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_dag_file_imports_nothing_heavy(name: str, tmp_path: Path) -> None:
+    assert parse(name, tmp_path)["heavy"] == []
+
+
+def test_dags_one_of_each_kind(dags: dict[str, Any]) -> None:
+    assert {f"{kind}_weather" for kind in FILES[:-1]} | {"check_config"} <= set(dags)
+
+
+def test_dags_are_filled_in_for_people(dags: dict[str, Any]) -> None:
+    for dag in dags.values():
+        assert dag.description
+        assert dag.tags
+        assert dag.doc_md
+        for name, param in dag.params.items():
+            schema = dag.params.get_param(name).schema
+            assert schema.get("title"), (dag.dag_id, name, param)
+            assert schema.get("description"), (dag.dag_id, name, param)
+        for task in dag.tasks:
+            assert task.owner not in ("", "airflow")
+            assert task.doc_md, (dag.dag_id, task.task_id)
+
+
+def test_model_dags_show_the_effective_configuration(dags: dict[str, Any]) -> None:
+    docs = dags["train_weather"].doc_md
+    assert "max_runs_per_week: 7" in docs  # from _defaults.yaml
+    assert "horizon: 4h" in docs  # from weather.yaml
+    assert "docs/operations.md" in docs
+
+
+def test_model_dags_run_one_at_a_time_and_do_not_catch_up(dags: dict[str, Any]) -> None:
+    for dag in dags.values():
+        if dag.dag_id != "check_config":
+            assert dag.max_active_runs == 1
+        assert dag.catchup is False
+
+
+def test_model_tasks_retry_by_policy_and_alert(dags: dict[str, Any]) -> None:
+    from airflow.sdk import RetryAction
+
+    from include.errors import DataError, TransientError
+
+    task = dags["ingest_weather"].get_task("ingest_batches")
+    assert task.retries == 3
+    assert task.retry_policy.evaluate(DataError("bad"), 1, 3).action is RetryAction.FAIL
+    assert task.retry_policy.evaluate(TransientError("away"), 1, 3).action is RetryAction.RETRY
+    assert task.retry_policy.evaluate(KeyError("bug"), 1, 3).action is RetryAction.DEFAULT
+    assert task.on_failure_callback
+
+
+def test_declared_models_broken_yaml_warns_and_leaves_the_others(tmp_path: Path) -> None:
+    from almanac.dags import declared_models
+
+    from include.config.home import Home
+
+    shutil.copytree(MODELS_FOLDER, tmp_path / "models")
+    (tmp_path / "models" / "broken.yaml").write_text("title: only\n", "utf-8")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        models = declared_models(Home(home=tmp_path, models=tmp_path / "models"))
+    assert "weather" in [model.name for model in models]
+    assert any("broken.yaml: owner: missing" in str(warning.message) for warning in caught)

@@ -1,0 +1,115 @@
+"""The watcher rings once for every group of settled files, and again after a death for what landed meanwhile."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from almanac.triggers.landing import LandingTrigger
+
+SETTLE_S = 2.0
+
+
+def trigger(folder: str = "weather", root: str = "/landing") -> LandingTrigger:
+    return LandingTrigger(root=root, folder=folder, patterns=["*.csv"], poll_s=0.05, settle_s=SETTLE_S)
+
+
+def old() -> float:
+    return time.time() - 60
+
+
+async def stream(*listings: dict[str, dict[str, list[Any]]]) -> AsyncIterator[Any]:
+    for listing in listings:
+        yield listing
+
+
+def events(watcher: LandingTrigger, *listings: dict[str, dict[str, list[Any]]]) -> list[dict[str, Any]]:
+    async def collect() -> list[dict[str, Any]]:
+        return [event.payload async for event in watcher.filter_shared_stream(stream(*listings))]
+
+    return asyncio.run(collect())
+
+
+class Store:
+    """Keeps an asset's state as the triggerer does."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        return self.values.get(key, default)
+
+    async def aset(self, key: str, value: Any) -> None:
+        self.values[key] = value
+
+
+def test_trigger_settled_files_ring_once_together() -> None:
+    listing = {"weather": {"a.csv": [10, old()], "b.csv": [11, old()]}}
+    assert events(trigger(), listing, listing, listing, listing) == [
+        {"folder": "weather", "files": 2, "first": "a.csv"}
+    ]
+
+
+def test_trigger_growing_file_does_not_ring() -> None:
+    growing = [{"weather": {"a.csv": [size, old()]}} for size in range(5)]
+    assert events(trigger(), *growing) == []
+
+
+def test_trigger_fresh_file_waits_until_it_has_settled() -> None:
+    fresh = {"weather": {"a.csv": [10, time.time()]}}
+    assert events(trigger(), fresh, fresh, fresh) == []
+
+
+def test_trigger_other_model_or_name_does_not_ring() -> None:
+    listing = {"tides": {"a.csv": [10, old()]}, "weather": {"a.txt": [10, old()]}}
+    assert events(trigger(), listing, listing, listing) == []
+
+
+def test_trigger_changed_file_rings_again() -> None:
+    first, second = {"weather": {"a.csv": [10, old()]}}, {"weather": {"a.csv": [12, old()]}}
+    assert len(events(trigger(), first, first, second, second)) == 2
+
+
+def test_trigger_removed_and_landed_again_rings_again() -> None:
+    there, gone = {"weather": {"a.csv": [10, 1000.0]}}, {"weather": {}}
+    assert len(events(trigger(), there, there, gone, there, there)) == 2
+
+
+def test_trigger_after_death_rings_only_for_what_landed_meanwhile() -> None:
+    store, seen = Store(), {"weather": {"a.csv": [10, 1000.0]}}
+    before = trigger()
+    before.asset_state_store = store  # type: ignore[assignment]
+    assert len(events(before, seen, seen)) == 1
+    after = trigger()
+    after.asset_state_store = store  # type: ignore[assignment]
+    assert events(after, seen, seen) == []
+    more = {"weather": {"a.csv": [10, 1000.0], "b.csv": [3, 1000.0]}}
+    assert events(after, more, more) == [{"folder": "weather", "files": 1, "first": "b.csv"}]
+
+
+def test_trigger_models_of_one_root_share_one_listing() -> None:
+    assert trigger("weather").shared_stream_key() == trigger("tides").shared_stream_key()
+    assert trigger("weather").shared_stream_key() != trigger("weather", root="s3://other").shared_stream_key()
+
+
+def test_trigger_real_folder_is_found(tmp_path: Path) -> None:
+    landed = tmp_path / "weather" / "a.csv"
+    landed.parent.mkdir()
+    landed.write_text("x\n1\n", "utf-8")
+    (landed.parent / ".b.csv.part").write_text("x", "utf-8")
+    os.utime(landed, (old(), old()))
+
+    async def first() -> dict[str, Any]:
+        async for event in trigger(root=str(tmp_path)).run():
+            return event.payload
+        raise AssertionError("the stream ended")
+
+    assert asyncio.run(asyncio.wait_for(first(), 10)) == {"folder": "weather", "files": 1, "first": "a.csv"}
+
+
+def test_trigger_serialized_builds_the_same() -> None:
+    path, arguments = trigger().serialize()
+    assert path == "almanac.triggers.landing.LandingTrigger"
+    assert LandingTrigger(**arguments).serialize() == (path, arguments)
