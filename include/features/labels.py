@@ -1,0 +1,51 @@
+"""Labels look forward: row *t* carries what is true at *t + horizon*, joined on time."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from include.config.schema import Model
+from include.errors import DataError
+from include.features.time_join import check_frame, value_at
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def labels(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "pl.Series":
+    """The label of each row of the frame.
+
+    Args:
+        model: declares column, value and horizon.
+        frame: the columns of `label_columns`; times in UTC.
+        now: aware; a label that becomes true after it is not known yet.
+
+    Returns:
+        Int8 [n], 1 where the column has the value at exactly *t + horizon*, else 0; null where that hour is
+        missing, has no value, or lies after `now`.
+
+    Raises:
+        DataError: a column is missing, times are not UTC, or two rows have one key; `now` has no zone.
+    """
+    import polars as pl
+
+    if now.tzinfo is None:
+        raise DataError(f"{model.name}: labels: now: got the naive {now}, expected a time with its zone, such as UTC")
+    check_frame(model, frame, label_columns(model))
+    ahead = value_at(model, frame, model.label.column, model.label.horizon)
+    known = frame[model.dataset.time] + model.label.horizon <= now
+    found = pl.DataFrame({"ahead": ahead == model.label.equals, "known": known})
+    # `when` without `otherwise` gives null, and null stays null: no label is ever invented
+    return found.select(pl.when("known").then("ahead").cast(pl.Int8).alias(model.label.name)).to_series()
+
+
+def state_now(model: Model, frame: "pl.DataFrame") -> "pl.Series":
+    """What the label's column says at *t* itself: Int8 [n], null where unknown. Persistence foretells this."""
+    import polars as pl
+
+    now = frame[model.label.column] == model.label.equals
+    return now.cast(pl.Int8).alias("state_now")
+
+
+def label_columns(model: Model) -> tuple[str, ...]:
+    """The columns of the dataset that `labels` reads."""
+    return tuple(dict.fromkeys((model.dataset.time, *model.dataset.key, model.label.column)))

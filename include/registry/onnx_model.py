@@ -1,0 +1,82 @@
+"""A model as it is served: one ONNX graph in onnxruntime. Needs neither scikit-learn nor MLflow."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from include.errors import DataError, IntegrityError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from include.features.features import FeatureMatrix
+
+INPUT = "features"
+LABELS, PROBABILITIES = "label", "probabilities"
+FEATURES_KEY = "almanac.features"
+
+
+class OnnxModel:
+    """One graph: float32 `features` [n, k] in, probabilities [n, 2] out.
+
+    Attributes:
+        features: the k names, in the order that the graph wants them.
+        metadata: what the export wrote into the graph.
+
+    Raises:
+        IntegrityError: the bytes are no graph of this form.
+    """
+
+    def __init__(self, onnx: bytes) -> None:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1  # two threads are slower than one on graphs of this size
+        options.inter_op_num_threads = 1
+        try:
+            self._session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+            self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+            self.features: tuple[str, ...] = tuple(json.loads(self.metadata[FEATURES_KEY]))
+            inputs = [(node.name, node.type, node.shape[-1]) for node in self._session.get_inputs()]
+        except Exception as error:  # onnxruntime has a dozen kinds, all of which mean the same here
+            raise IntegrityError(f"not a graph of an Almanac model ({len(onnx)} bytes): {error}") from error
+        if inputs != [(INPUT, "tensor(float)", len(self.features))]:
+            raise IntegrityError(f"graph takes {inputs}, expected one float32 {INPUT!r} of width {len(self.features)}")
+
+    def probabilities(self, values: "NDArray[np.float32]") -> "NDArray[np.float64]":
+        """The probability of the label 1, [n].
+
+        Args:
+            values: float32 [n, k], columns in the order of `features`; n may be 0.
+
+        Raises:
+            DataError: the width is not the graph's.
+        """
+        import numpy as np
+
+        if values.ndim != 2 or values.shape[1] != len(self.features):
+            raise DataError(f"got {values.shape}, expected [n, {len(self.features)}]: {list(self.features)}")
+        if not len(values):
+            return np.empty(0, dtype=np.float64)
+        batch = np.ascontiguousarray(values, dtype=np.float32)
+        (both,) = self._session.run([PROBABILITIES], {INPUT: batch})
+        # float32 sums of votes can pass 1 by a rounding error
+        clipped: NDArray[np.float64] = np.clip(both[:, 1].astype(np.float64), 0.0, 1.0)
+        return clipped
+
+    def score(self, features: "FeatureMatrix") -> "NDArray[np.float64]":
+        """The probability of the label 1 for each row, [n]; columns are found by name.
+
+        Raises:
+            DataError: the matrix lacks a feature that the graph wants.
+        """
+        missing = [name for name in self.features if name not in features.names]
+        if missing:
+            raise DataError(f"features {missing} are missing; the model's YAML declares {list(features.names)}")
+        return self.probabilities(features.values[:, [features.names.index(name) for name in self.features]])
+
+
+def predict_onnx(onnx: bytes, values: "NDArray[np.float32]") -> "NDArray[np.float64]":
+    """The probability of the label 1, [n], by the graph's bytes; see `OnnxModel.probabilities`."""
+    return OnnxModel(onnx).probabilities(values)

@@ -1,0 +1,104 @@
+"""Figures about predictions. A figure that is not defined is an error, never a zero or a NaN."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, get_args
+
+from include.config.schema import Metric
+from include.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Labels = NDArray[np.int8]
+    Probabilities = NDArray[np.float64]
+
+METRICS: tuple[Metric, ...] = get_args(Metric)
+THRESHOLD = 0.5
+LOWER_IS_BETTER: frozenset[Metric] = frozenset({"log_loss"})
+_NEED_BOTH_CLASSES: frozenset[Metric] = frozenset(
+    {"balanced_accuracy", "f1_macro", "f1", "roc_auc", "average_precision"}
+)
+
+
+class UndefinedMetricError(DataError):
+    """The metric has no value on these rows. Gates refuse on it."""
+
+
+def measure(metric: Metric, labels: "Labels", probabilities: "Probabilities") -> float:
+    """One metric, by scikit-learn; predicted labels are `probability >= 0.5`.
+
+    Args:
+        metric: its name in the YAML.
+        labels: 0 or 1, [n].
+        probabilities: of the label 1, [n].
+
+    Raises:
+        UndefinedMetricError: no rows, unequal lengths, a NaN, a probability outside [0, 1], or a metric that
+            needs both classes on rows of one class.
+    """
+    import numpy as np
+
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
+    _check(metric, labels, probabilities)
+    value = _compute(metric, labels, probabilities)
+    if not np.isfinite(value):
+        raise UndefinedMetricError(f"{metric}: got {value} on {len(labels)} rows, expected a finite number")
+    return value
+
+
+def measure_all(
+    labels: "Labels", probabilities: "Probabilities", metrics: Iterable[Metric] = METRICS
+) -> dict[str, float]:
+    """Every metric that is defined on these rows; the others are left out."""
+    values: dict[str, float] = {}
+    for metric in metrics:
+        try:
+            values[metric] = measure(metric, labels, probabilities)
+        except UndefinedMetricError:
+            continue
+    return values
+
+
+def gain(metric: Metric, value: float, reference: float) -> float:
+    """By how much `value` is better than `reference`; negative when it is worse."""
+    return reference - value if metric in LOWER_IS_BETTER else value - reference
+
+
+def _check(metric: Metric, labels: "Labels", probabilities: "Probabilities") -> None:
+    import numpy as np
+
+    if metric not in METRICS:
+        raise UndefinedMetricError(f"unknown metric; got {metric!r}, expected one of {METRICS}")
+    if labels.shape != probabilities.shape or labels.ndim != 1 or not len(labels):
+        raise UndefinedMetricError(
+            f"{metric}: got {labels.shape} labels and {probabilities.shape} probabilities, expected as many, not none"
+        )
+    if not np.isin(labels, (0, 1)).all():
+        raise UndefinedMetricError(f"{metric}: labels are not all 0 or 1; got {np.unique(labels)[:5]}")
+    if not ((probabilities >= 0) & (probabilities <= 1)).all():  # a NaN is neither
+        wrong = int((~((probabilities >= 0) & (probabilities <= 1))).sum())
+        raise UndefinedMetricError(f"{metric}: {wrong} probabilities of {len(labels)} are NaN or outside [0, 1]")
+    if metric in _NEED_BOTH_CLASSES and len(np.unique(labels)) < 2:
+        raise UndefinedMetricError(f"{metric}: all {len(labels)} labels are {int(labels[0])}; it needs both classes")
+
+
+def _compute(metric: Metric, labels: "Labels", probabilities: "Probabilities") -> float:
+    from sklearn import metrics as sk
+
+    predicted = (probabilities >= THRESHOLD).astype(int)
+    match metric:
+        case "accuracy":
+            return float(sk.accuracy_score(labels, predicted))
+        case "balanced_accuracy":
+            return float(sk.balanced_accuracy_score(labels, predicted))
+        case "f1_macro":
+            return float(sk.f1_score(labels, predicted, average="macro", labels=[0, 1], zero_division=0.0))
+        case "f1":
+            return float(sk.f1_score(labels, predicted, zero_division=0.0))
+        case "roc_auc":
+            return float(sk.roc_auc_score(labels, probabilities))
+        case "average_precision":
+            return float(sk.average_precision_score(labels, probabilities))
+        case "log_loss":
+            return float(sk.log_loss(labels, probabilities, labels=[0, 1]))

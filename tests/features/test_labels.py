@@ -1,0 +1,63 @@
+"""The label looks forward, joined on time, and is known only once its hour has come."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from include.config.home import MODELS_FOLDER
+from include.config.loader import load_model
+from include.config.schema import Model
+from include.errors import DataError
+from include.features.labels import label_columns, labels, state_now
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+LATE = datetime(2030, 1, 1, tzinfo=UTC)
+CONDITIONS = ["clear", "rain", "rain", "snow", "rain", None, "clear", "rain"]
+
+
+@pytest.fixture(scope="module")
+def weather() -> Model:
+    return load_model(Path(MODELS_FOLDER) / "weather.yaml")
+
+
+@pytest.fixture
+def frame() -> pl.DataFrame:
+    times = pl.datetime_range(START, START + timedelta(hours=7), "1h", time_unit="us", eager=True)
+    return pl.DataFrame({"Timestamp": times, "Weather_conditions": CONDITIONS})
+
+
+def test_label_is_what_is_true_four_hours_later(weather: Model, frame: pl.DataFrame) -> None:
+    got = labels(weather, frame, now=LATE)
+    assert got.name == "rain_in_4h"
+    # hour 4 rains; hour 5 has no value; hour 6 is clear; hour 7 rains; hours 8 to 11 are not there
+    assert got.to_list() == [1, None, 0, 1, None, None, None, None]
+
+
+def test_label_over_a_missing_hour_is_unknown(weather: Model, frame: pl.DataFrame) -> None:
+    holed = frame.filter(pl.col("Timestamp") != START + timedelta(hours=6))
+    assert labels(weather, holed, now=LATE).to_list() == [1, None, None, 1, None, None, None]
+
+
+def test_label_of_an_hour_to_come_is_unknown(weather: Model, frame: pl.DataFrame) -> None:
+    assert labels(weather, frame, now=START + timedelta(hours=6)).to_list()[:4] == [1, None, 0, None]
+    assert labels(weather, frame, now=START + timedelta(hours=5, minutes=59)).to_list()[:4] == [1, None, None, None]
+
+
+def test_label_does_not_depend_on_the_order_of_rows(weather: Model, frame: pl.DataFrame) -> None:
+    turned = frame.reverse()
+    assert labels(weather, turned, now=LATE).reverse().to_list() == labels(weather, frame, now=LATE).to_list()
+
+
+def test_state_now_is_the_column_at_the_row_itself(weather: Model, frame: pl.DataFrame) -> None:
+    assert state_now(weather, frame).to_list() == [0, 1, 1, 0, 1, None, 0, 1]
+
+
+def test_label_columns_are_time_key_and_label(weather: Model) -> None:
+    assert label_columns(weather) == ("Timestamp", "Weather_conditions")
+
+
+def test_labels_now_without_zone_refuses(weather: Model, frame: pl.DataFrame) -> None:
+    with pytest.raises(DataError, match="got the naive"):
+        labels(weather, frame, now=datetime(2024, 1, 1))  # noqa: DTZ001 - the fault under test
