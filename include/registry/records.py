@@ -1,0 +1,104 @@
+"""What the registry tells about model versions, and what it is told about a training."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from include.journal.records import RunRef
+
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+
+
+class Tag(StrEnum):
+    """Names of the tags that runs and versions carry."""
+
+    MODEL = "almanac.model"
+    MODE = "almanac.mode"
+    TRIGGER = "almanac.trigger"
+    REASON = "almanac.reason"
+    DAG_ID = "almanac.dag_id"
+    RUN_ID = "almanac.run_id"
+    TRY_NUMBER = "almanac.try"
+    STARTED_BY = "almanac.started_by"
+    GIT_COMMIT = "almanac.git_commit"
+    GIT_DIRTY = "almanac.git_dirty"
+    DATASET_VERSION = "almanac.dataset.version"
+    DATASET_START = "almanac.dataset.start"
+    DATASET_END = "almanac.dataset.end"
+    DATASET_ROWS = "almanac.dataset.rows"
+    DATASET_SHA256 = "almanac.dataset.sha256"
+    PARENT_VERSION = "almanac.parent_version"
+    CANDIDATE = "almanac.candidate"
+    PARAMS = "almanac.params"
+    SEED = "almanac.seed"
+    METRICS = "almanac.metrics"
+    ONNX_SHA256 = "almanac.onnx_sha256"
+    MANIFEST_SHA256 = "almanac.manifest_sha256"
+    LOGGED = "almanac.logged"  # set last: a run without it died while it was written
+    GATES = "almanac.gates"  # passed | refused
+    GATE_REASONS = "almanac.gate_reasons"
+
+
+PASSED, REFUSED = "passed", "refused"
+
+
+@dataclass(frozen=True)
+class TrainingContext:
+    """Where a candidate comes from.
+
+    Attributes:
+        run: the Airflow run, or the command line's.
+        dataset_version: the Delta version that was read.
+        reason: why this training was granted.
+        mode: how: from scratch.
+    """
+
+    run: RunRef
+    dataset_version: int
+    reason: str = ""
+    mode: str = "scratch"
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One finished MLflow run of a candidate, with its tags."""
+
+    model: str
+    mlflow_run_id: str
+    tags: Mapping[str, str] = field(repr=False)
+
+    @property
+    def dataset_version(self) -> int:
+        """The Delta version that the candidate was trained on."""
+        return int(self.tags[Tag.DATASET_VERSION])
+
+    @property
+    def dataset_sha256(self) -> str:
+        """The hash of the labelled rows; see `hash_rows`."""
+        return self.tags[Tag.DATASET_SHA256]
+
+    @property
+    def manifest_sha256(self) -> str:
+        """The hash of `manifest.json`, which holds the hashes of all other files."""
+        return self.tags[Tag.MANIFEST_SHA256]
+
+    @property
+    def onnx_sha256(self) -> str:
+        """The hash of the graph."""
+        return self.tags[Tag.ONNX_SHA256]
+
+    @property
+    def holdout_metrics(self) -> dict[str, float]:
+        """What the candidate measured on its hold-out, by metric."""
+        return {name: float(value) for name, value in json.loads(self.tags.get(Tag.METRICS, "{}")).items()}
+
+
+@dataclass(frozen=True)
+class ModelVersion(Logged):
+    """One registered version."""
+
+    version: str = ""
+    aliases: tuple[str, ...] = ()
+    created_at: datetime | None = None

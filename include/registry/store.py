@@ -1,0 +1,159 @@
+"""The model registry: MLflow, asked by an explicit client and never by its global state."""
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from include.config.home import Home
+from include.errors import RegistryError
+from include.registry import files
+from include.registry.faults import exists_already, is_missing, mlflow_faults
+from include.registry.records import CHAMPION, Logged, ModelVersion, Tag
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Registry:
+    """Model versions of an MLflow tracking server. Name and password come from MLflow's own variables.
+
+    Args:
+        tracking_uri: of the server, or of its database when there is no server.
+        artifact_root: where a new experiment keeps its files; empty: the server decides.
+
+    Raises:
+        RegistryError: on every method, when MLflow does not hold what was asked for.
+        IntegrityError: on every `load_`, when bytes are not what was recorded.
+        TransientError: on every method, when MLflow is away.
+    """
+
+    def __init__(self, tracking_uri: str, *, artifact_root: str = "") -> None:
+        self.tracking_uri = tracking_uri
+        self._artifact_root = artifact_root
+        self._connected: Any = None
+
+    @classmethod
+    def of(cls, home: Home) -> "Registry":
+        """The registry of an installation."""
+        # without a server MLflow would keep artifacts below the working directory, wherever that is
+        served = home.tracking_uri.startswith(("http://", "https://"))
+        return cls(home.tracking_uri, artifact_root="" if served else f"{home.home}/mlartifacts")
+
+    @property
+    def client(self) -> Any:
+        """The `MlflowClient`; made on first use, because its import takes seconds."""
+        if self._connected is None:
+            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+            os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+            from mlflow import MlflowClient
+
+            with mlflow_faults(self.tracking_uri):
+                self._connected = MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+        return self._connected
+
+    def champion(self, model: str) -> ModelVersion | None:
+        """The version in production, or None."""
+        return self.by_alias(model, CHAMPION)
+
+    def by_alias(self, model: str, alias: str) -> ModelVersion | None:
+        """The version that carries the alias, or None."""
+        number = self.aliases(model).get(alias)
+        return None if number is None else self.version(model, number)
+
+    def aliases(self, model: str) -> dict[str, str]:
+        """Alias -> version number; empty when the model has no version yet."""
+        from mlflow.exceptions import MlflowException
+
+        with mlflow_faults(f"{model}: aliases"):
+            try:
+                registered = self.client.get_registered_model(model)
+            except MlflowException as error:
+                if is_missing(error):
+                    return {}
+                raise
+            return {str(alias): str(number) for alias, number in registered.aliases.items()}
+
+    def version(self, model: str, number: str | int) -> ModelVersion:
+        """One version by its number."""
+        with mlflow_faults(f"{model}@{number}"):
+            return _model_version(self.client.get_model_version(model, str(number)))
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """All versions, newest first. Their aliases are empty: MLflow does not list them here."""
+        with mlflow_faults(f"{model}: versions"):
+            found = self.client.search_model_versions(f"name = '{model}'", max_results=1000)
+            return sorted((_model_version(one) for one in found), key=lambda one: -int(one.version))
+
+    def logged(self, mlflow_run_id: str) -> Logged:
+        """A candidate's MLflow run.
+
+        Raises:
+            RegistryError: there is no such run, or it died while it was written.
+        """
+        with mlflow_faults(f"MLflow run {mlflow_run_id}"):
+            tags = dict(self.client.get_run(mlflow_run_id).data.tags)
+        if Tag.LOGGED not in tags:
+            raise RegistryError(f"MLflow run {mlflow_run_id}: was not written to its end; train again")
+        return Logged(tags[Tag.MODEL], mlflow_run_id, tags)
+
+    def load_onnx(self, version: Logged) -> bytes:
+        """The graph, verified against the version's own tag."""
+        return files.verified(self._read(version, files.ONNX), version.onnx_sha256, f"{_name(version)}: {files.ONNX}")
+
+    def load_profile(self, version: Logged) -> str:
+        """The reference profile as JSON text."""
+        return self.load_file(version, files.PROFILE).decode("utf-8")
+
+    def load_backtest(self, version: Logged) -> "pl.DataFrame":
+        """What the candidate and the naive rules foretold: `time`, `fold`, `label`, `probability`, baselines."""
+        import io
+
+        import polars as pl
+
+        return pl.read_parquet(io.BytesIO(self.load_file(version, files.BACKTEST)))
+
+    def load_file(self, version: Logged, path: str) -> bytes:
+        """One file of the candidate, verified against the manifest, which is verified against the version's tag."""
+        where = f"{_name(version)}: {files.MANIFEST}"
+        manifest = files.verified(self._read(version, files.MANIFEST), version.manifest_sha256, where)
+        expected = files.read_manifest(manifest).get(path)
+        if expected is None:
+            raise RegistryError(f"{_name(version)}: no file {path!r}; it has {sorted(files.read_manifest(manifest))}")
+        return files.verified(self._read(version, path), expected, f"{_name(version)}: {path}")
+
+    def experiment(self, model: str) -> str:
+        """The id of the model's experiment, which is made when it is missing."""
+        from mlflow.exceptions import MlflowException
+
+        with mlflow_faults(f"{model}: experiment"):
+            found = self.client.get_experiment_by_name(model)
+            if found is None:
+                place = f"{self._artifact_root}/{model}" if self._artifact_root else None
+                try:
+                    return str(self.client.create_experiment(model, artifact_location=place))
+                except MlflowException as error:
+                    if not exists_already(error):  # another process was faster
+                        raise
+                    found = self.client.get_experiment_by_name(model)
+            return str(found.experiment_id)
+
+    def _read(self, version: Logged, path: str) -> bytes:
+        with mlflow_faults(f"{_name(version)}: {path}"):
+            return files.download(self.client, version.mlflow_run_id, path)
+
+
+def _name(version: Logged) -> str:
+    if isinstance(version, ModelVersion):
+        return f"{version.model}@{version.version}"
+    return f"{version.model}, MLflow run {version.mlflow_run_id}"
+
+
+def _model_version(found: Any) -> ModelVersion:
+    return ModelVersion(
+        model=str(found.name),
+        mlflow_run_id=str(found.run_id),
+        tags=dict(found.tags),
+        version=str(found.version),
+        aliases=tuple(found.aliases),
+        created_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
+    )

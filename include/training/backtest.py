@@ -1,0 +1,153 @@
+"""Rolling origin: each fold is foretold by a model that was trained on what was known before it began.
+
+Source: Tashman (2000), "Out-of-sample tests of forecasting accuracy", Int. J. of Forecasting 16(4).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from include.config.schema import Model
+from include.errors import DataError
+from include.features.features import build_features
+from include.features.labels import labels, state_now
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledRows:
+    """The rows whose label is known, in the order of time.
+
+    Attributes:
+        names: of the k features.
+        values: float32 [n, k].
+        times: datetime64[us] [n], UTC.
+        labels: int8 [n], 0 or 1.
+        state_now: float64 [n], what the label's column says at the row itself; NaN where unknown.
+    """
+
+    names: tuple[str, ...]
+    values: "NDArray[np.float32]"
+    times: "NDArray[np.datetime64]"
+    labels: "NDArray[np.int8]"
+    state_now: "NDArray[np.float64]"
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One step of the backtest: `[start, end)`, and the row numbers of `LabelledRows` it trains and tests on."""
+
+    number: int
+    start: "np.datetime64"
+    end: "np.datetime64"
+    train: "NDArray[np.intp]"
+    test: "NDArray[np.intp]"
+
+
+def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> LabelledRows:
+    """Features and labels of the rows whose label is known by `now`, ordered by time.
+
+    Raises:
+        DataError: the frame is not what the model's YAML declares; see `build_features` and `labels`.
+    """
+    import numpy as np
+    import polars as pl
+
+    frame = frame.sort(model.dataset.time)
+    matrix = build_features(model, frame)
+    label = labels(model, frame, now=now)
+    known = label.is_not_null().to_numpy()
+    state = state_now(model, frame).cast(pl.Float64).to_numpy()
+    return LabelledRows(
+        matrix.names,
+        matrix.values[known],
+        matrix.times[known],
+        label.drop_nulls().to_numpy().astype(np.int8),
+        state[known],
+    )
+
+
+def split(model: Model, times: "NDArray[np.datetime64]") -> tuple[Fold, ...]:
+    """The folds of the model's backtest over the times of its labelled rows.
+
+    The newest `folds` x `fold` of time are cut into equal parts. A fold trains on rows with
+    `t + horizon <= start`, whose labels were known when it began, and within `train.window` if one is declared.
+
+    Args:
+        model: declares the backtest.
+        times: datetime64[us] [n], sorted.
+
+    Raises:
+        DataError: a fold has no rows, or too few rows to train on.
+    """
+    folds = _cut(model, times)
+    wanted = model.train.backtest
+    for fold in folds:
+        if len(fold.train) < wanted.min_train_rows:
+            raise DataError(
+                f"{model.name}: fold {fold.number} of the backtest starts at {fold.start}: got {len(fold.train)} "
+                f"labelled rows before it, expected at least {wanted.min_train_rows} "
+                f"(train.backtest.min_train_rows) of {len(times)}; land more history, or shorten train.backtest.fold"
+            )
+        if not len(fold.test):
+            raise DataError(
+                f"{model.name}: fold {fold.number} of the backtest, {fold.start} to {fold.end}, has no labelled row; "
+                "land the missing hours, or change train.backtest"
+            )
+    return folds
+
+
+def rows_before_backtest(model: Model, times: "NDArray[np.datetime64]") -> int:
+    """How many rows the first fold could train on; 0 without any row."""
+    return len(_cut(model, times)[0].train) if len(times) else 0
+
+
+def subset(rows: LabelledRows, chosen: "NDArray[np.intp]") -> LabelledRows:
+    """The rows with these numbers."""
+    return LabelledRows(
+        rows.names, rows.values[chosen], rows.times[chosen], rows.labels[chosen], rows.state_now[chosen]
+    )
+
+
+def _cut(model: Model, times: "NDArray[np.datetime64]") -> tuple[Fold, ...]:
+    import numpy as np
+
+    if not len(times):
+        raise DataError(f"{model.name}: no row has a label; got 0 labelled rows, expected history. Land data first")
+    if (np.diff(times) < np.timedelta64(0)).any():
+        raise DataError(f"{model.name}: labelled rows are not in the order of time")
+    count, length = model.train.backtest.folds, np.timedelta64(model.train.backtest.fold)
+    horizon = np.timedelta64(model.label.horizon)
+    end = times[-1] + np.timedelta64(model.dataset.step)
+    folds = []
+    for number in range(count):
+        start = end - (count - number) * length
+        train = times + horizon <= start  # the embargo: no label of the fold's own time may teach
+        if model.train.window is not None:
+            train &= times >= start - np.timedelta64(model.train.window)
+        test = (times >= start) & (times < start + length)
+        folds.append(Fold(number, start, start + length, np.flatnonzero(train), np.flatnonzero(test)))
+    return tuple(folds)
+
+
+def backtest_frame(
+    rows: LabelledRows, folds: Sequence[Fold], predictions: Sequence["dict[str, NDArray[np.float64]]"]
+) -> "pl.DataFrame":
+    """What every model of one candidate foretold: `time`, `fold`, `label` and one column per prediction."""
+    import polars as pl
+
+    parts = [
+        pl.DataFrame({"time": rows.times[fold.test], "label": rows.labels[fold.test], **predicted})
+        .with_columns(pl.lit(fold.number, dtype=pl.Int32).alias("fold"))
+        .with_columns(pl.col("time").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
+        for fold, predicted in zip(folds, predictions, strict=True)
+    ]
+    return pl.concat(parts).select("time", "fold", "label", pl.exclude("time", "fold", "label"))

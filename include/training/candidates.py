@@ -1,0 +1,80 @@
+"""Builds the one scikit-learn pipeline of a candidate. Everything that is fitted is fitted inside it."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from include.config.estimators import check_estimator
+from include.config.schema import Model
+from include.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+Scalar = bool | int | float | str | None
+ESTIMATOR_STEP = "estimator"
+
+
+def choose_candidates(model: Model, names: Sequence[str] | None) -> tuple[str, ...]:
+    """The candidates that shall compete: those named, in the YAML's order, or all.
+
+    Raises:
+        ConfigError: a name is not declared, or none is named.
+    """
+    declared = tuple(model.train.candidates)
+    if names is None:
+        return declared
+    unknown = [name for name in names if name not in declared]
+    if unknown or not names:
+        raise ConfigError(f"{model.name}: candidates: got {list(names)}, expected one or more of {list(declared)}")
+    return tuple(name for name in declared if name in names)
+
+
+def effective_params(model: Model, name: str, overrides: Mapping[str, Scalar] | None = None) -> dict[str, Scalar]:
+    """The estimator's parameters: the YAML's, with `overrides` on top and the seed where one is taken.
+
+    Raises:
+        ConfigError: the estimator does not know a parameter.
+    """
+    candidate = model.train.candidates[name]
+    known = _estimator_class(candidate.estimator)().get_params()
+    params = {**candidate.params, **(overrides or {})}
+    unknown = sorted(set(params) - set(known))
+    if unknown:
+        raise ConfigError(
+            f"{model.name}: candidate {name} ({candidate.estimator}) has no parameters {unknown}; "
+            f"it knows {sorted(known)}. Name another candidate, or correct the parameter"
+        )
+    if "random_state" in known:
+        params.setdefault("random_state", model.train.seed)
+    return params
+
+
+def build_pipeline(model: Model, name: str, overrides: Mapping[str, Scalar] | None = None) -> "Pipeline":
+    """An unfitted pipeline: impute by the training median, scale if the candidate says so, estimate.
+
+    Raises:
+        ConfigError: a parameter is unknown, or the estimator gives no probabilities.
+    """
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    candidate = model.train.candidates[name]
+    params = effective_params(model, name, overrides)
+    estimator = _estimator_class(candidate.estimator)(**params)
+    if not hasattr(estimator, "predict_proba"):
+        raise ConfigError(
+            f"{model.name}: candidate {name} ({candidate.estimator}) gives no probabilities with {params}; "
+            "set loss or probability so that it does, or choose another estimator"
+        )
+    # keep_empty_features: a column without any value must not narrow the matrix without a word
+    steps: list[tuple[str, Any]] = [("imputer", SimpleImputer(strategy="median", keep_empty_features=True))]
+    if candidate.scale:
+        steps.append(("scaler", StandardScaler()))
+    return Pipeline([*steps, (ESTIMATOR_STEP, estimator)])
+
+
+def _estimator_class(path: str) -> Any:
+    module, _, name = check_estimator(path).rpartition(".")
+    return getattr(importlib.import_module(module), name)
