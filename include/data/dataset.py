@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.config.home import Home
-from include.config.schema import Model
-from include.errors import DataError, TransientError
+from include.config.schema import Column, Model
+from include.errors import ConfigError, DataError, TransientError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 BATCH, ROW, MONTH = "_batch", "_row", "_month"
 INTERNAL_COLUMNS = (BATCH, ROW, MONTH)
 NO_VERSION = -1
+
+_DELTA_TYPES = {"timestamp": "timestamp", "float": "double", "integer": "long", "string": "string"}
 
 # The log is the only truth about batches: it is never cleaned by age. What may go is decided by reference.
 _CONFIGURATION = {"delta.enableExpiredLogCleanup": "false"}
@@ -36,10 +38,34 @@ class Snapshot:
         """Whether the batch was published at or before this version."""
         return self.table is not None and self.table.transaction_version(batch_id) is not None
 
+    def check_columns(self, declared: Mapping[str, Column]) -> None:
+        """Refuse columns that are not those of the table: nobody changes a schema by accident.
+
+        Raises:
+            ConfigError: they differ.
+        """
+        if self.table is None:
+            return
+        wanted = {name: _DELTA_TYPES[column.type] for name, column in declared.items()}
+        fields = {field.name: str(field.type.type) for field in self.table.schema().fields}
+        found = {name: kind for name, kind in fields.items() if name not in INTERNAL_COLUMNS}
+        if found != wanted:
+            differ = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
+            raise ConfigError(
+                f"{self.table.table_uri}: dataset.columns do not fit the table; got {differ} declared as"
+                f" {[wanted.get(name) for name in differ]}, expected {[found.get(name) for name in differ]}. Undo the"
+                f" change of the model's YAML, or rebuild the dataset."
+            )
+
     def rows(
-        self, columns: Sequence[str], *, since: datetime | None = None, until: datetime | None = None
+        self,
+        columns: Sequence[str],
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        months: Sequence[str] | None = None,
     ) -> "pl.DataFrame":
-        """Rows of `[since, until)` by event time. Files of other months are not opened.
+        """Rows of `[since, until)` by event time, of these months only. Files of other months are not opened.
 
         Raises:
             DataError: there is no such column.
@@ -54,6 +80,8 @@ class Snapshot:
             frame = frame.filter(pl.col(MONTH) >= _month(since), pl.col(self.time_column) >= since)
         if until is not None:
             frame = frame.filter(pl.col(MONTH) <= _month(until), pl.col(self.time_column) < until)
+        if months is not None:
+            frame = frame.filter(pl.col(MONTH).is_in(months))
         # batch and row break ties of time, so that every reader sees one and the same order
         return frame.sort(self.time_column, BATCH, ROW).select(columns).collect()
 
@@ -148,6 +176,12 @@ class Dataset:
                 f" batch. Let a file land and run the ingest first: ./almanac ingest <model>."
             )
         return table
+
+
+def time_bounds(times: "pl.Series") -> tuple[datetime, datetime] | None:
+    """The first and the last time; None where there is none."""
+    first, last = times.min(), times.max()
+    return (first, last) if isinstance(first, datetime) and isinstance(last, datetime) else None
 
 
 def open_table(uri: str, version: int | None = None) -> Any:

@@ -1,12 +1,13 @@
-"""Reads, writes and moves whole files, so that nobody ever sees half of one."""
+"""Reads, writes and removes whole files, so that nobody ever sees half of one."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from include.errors import DataError, TransientError
+from include.errors import TransientError
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def store_faults(uri: str, done: str) -> Iterator[None]:
     """
     try:
         yield
-    except (FileNotFoundError, DataError, TransientError):
+    except (FileNotFoundError, TransientError):
         raise
     except Exception as error:
         # every client of every store has its own tree of exceptions, most of them outside OSError
@@ -42,24 +43,29 @@ def is_local(fs: Any) -> bool:
     return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
 
-def read_bytes(uri: str, *, max_size_bytes: int) -> bytes:
+def read_bytes(uri: str) -> bytes:
     """Read a whole file.
 
     Raises:
         FileNotFoundError: there is none.
-        DataError: it is larger than `max_size_bytes`.
+        TransientError: the store is away.
+    """
+    with store_faults(uri, "read"):
+        fs, path = locate(uri)
+        return bytes(fs.cat_file(path))
+
+
+def hash_file(uri: str) -> str:
+    """The SHA-256 of a file of any size, in hexadecimal.
+
+    Raises:
+        FileNotFoundError: there is none.
         TransientError: the store is away.
     """
     with store_faults(uri, "read"):
         fs, path = locate(uri)
         with fs.open(path, "rb") as stream:
-            content = bytes(stream.read(max_size_bytes + 1))
-    if len(content) > max_size_bytes:
-        raise DataError(
-            f"{uri}: larger than source.max_size_mb; got more than {max_size_bytes} bytes. Deliver it in parts, or"
-            f" raise source.max_size_mb."
-        )
-    return content
+            return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_bytes(uri: str, content: bytes) -> None:
@@ -90,16 +96,6 @@ def remove(uri: str) -> None:
             return
         if is_local(fs):
             _sync_folder(Path(path).parent)
-
-
-def move_into(uri: str, content: bytes, target: str) -> None:
-    """Move a file whose content was read before: first a durable copy, then the original goes.
-
-    Raises:
-        TransientError: the store is away or full; the original is still there.
-    """
-    write_bytes(target, content)
-    remove(uri)
 
 
 def _write_local(path: Path, content: bytes) -> None:

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
-from include.storage.files import locate, store_faults
+from include.storage.files import locate, remove, store_faults
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,25 @@ def list_files(uri: str, patterns: Sequence[str]) -> list[StoredFile]:
         if any(_matches(parts, pattern) for pattern in split)
     ]
     return sorted(files, key=lambda file: file.uri)
+
+
+def remove_unchanged(file: StoredFile) -> bool:
+    """Remove the file unless somebody put another one in its place since it was listed; say whether it is gone.
+
+    Raises:
+        TransientError: the store is away or refuses.
+    """
+    with store_faults(file.uri, "looked at"):
+        fs, path = locate(file.uri)
+        fs.invalidate_cache()
+        try:
+            entry = fs.info(path)
+        except FileNotFoundError:
+            return True
+    if _stored(file.uri, file.name, entry) != file:
+        return False
+    remove(file.uri)
+    return True
 
 
 def _walk(

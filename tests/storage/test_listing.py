@@ -9,7 +9,7 @@ import fsspec
 import pytest
 
 from include.errors import TransientError
-from include.storage.listing import StoredFile, list_files
+from include.storage.listing import StoredFile, list_files, remove_unchanged
 
 
 def _names(folder: Path, *patterns: str) -> list[str]:
@@ -88,3 +88,14 @@ def test_stored_file_survives_json(tmp_path: Path) -> None:
     _touch(tmp_path, "a.csv")
     (found,) = list_files(str(tmp_path), ["*"])
     assert StoredFile.from_json(found.to_json()) == found
+
+
+def test_remove_unchanged_spares_a_newer_file_of_the_same_name(tmp_path: Path) -> None:
+    _touch(tmp_path, "a.csv")
+    (found,) = list_files(str(tmp_path), ["*"])
+    (tmp_path / "a.csv").write_bytes(b"new")
+    assert not remove_unchanged(found)
+    (newer,) = list_files(str(tmp_path), ["*"])
+    assert remove_unchanged(newer)
+    assert remove_unchanged(newer)
+    assert list_files(str(tmp_path), ["*"]) == []

@@ -1,0 +1,142 @@
+"""Ingests the files of a model, one after the other; the fault of one never stops the others."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+
+from include.config.home import Home
+from include.config.schema import Model
+from include.data.dataset import Dataset
+from include.data.publication import Outcome, Publication
+from include.data.record_writer import RecordWriter
+from include.errors import TransientError
+from include.journal.journal import Journal
+from include.journal.records import BatchState, RunRef
+from include.storage.listing import StoredFile
+from include.validation.expectations import Suite
+from include.validation.rules import compile_rules
+
+
+@dataclass(frozen=True)
+class RejectedBatch:
+    """A batch of which nothing was published."""
+
+    uri: str
+    reasons: tuple[str, ...]
+    report_uri: str
+
+
+@dataclass(frozen=True)
+class IngestSummary:
+    """What one ingest did, made for `dataclasses.asdict` and JSON.
+
+    A batch whose earlier try was cut off after its commit counts as published here, so that its event is not lost.
+    Version and rows are those of the dataset afterwards; the window spans the published batches, its end exclusive.
+    """
+
+    model: str
+    dataset_uri: str
+    published_batches: int
+    published_rows: int
+    quarantined_rows: int
+    dropped_rows: int
+    duplicates: int
+    empty: int
+    rejected: tuple[RejectedBatch, ...]
+    waiting: tuple[str, ...]  # why files were left for a later run
+    dataset_version: int | None
+    dataset_rows: int
+    window_start: str | None
+    window_end: str | None
+
+
+class InterruptedIngestError(TransientError):
+    """Some files could not be taken to their end and will be taken again. `summary` says what was done."""
+
+    def __init__(self, message: str, summary: IngestSummary) -> None:
+        super().__init__(message)
+        self.summary = summary
+
+
+def ignore_step(step: str, batch_id: str) -> None:
+    """Do nothing when a step is reached."""
+
+
+def ingest_batches(
+    model: Model,
+    home: Home,
+    journal: Journal,
+    files: Sequence[StoredFile],
+    run: RunRef,
+    *,
+    now: datetime,
+    clock: Callable[[], datetime],
+    on_step: Callable[[str, str], None] = ignore_step,
+) -> IngestSummary:
+    """Publish, quarantine or reject each file, exactly once however often it is called and wherever it dies.
+
+    Args:
+        model: whose files.
+        home: where everything is.
+        journal: gets a row per batch and per arrival.
+        files: what `find_batches` found.
+        run: who does it.
+        now: rows of a later event time are from the future.
+        clock: for the times of records.
+        on_step: called with `claimed`, `validated`, `quarantined`, `committed` or `journaled`, and the batch id, each
+            time a step is done. A BaseException that is no Exception stops the whole ingest there, as a kill would.
+
+    Raises:
+        InterruptedIngestError: the store or the journal was away for some files; the others were done.
+        ConfigError: the declared columns are not those of the dataset; the files stay where they are.
+        IntegrityError: the dataset's log was damaged.
+    """
+
+    @cache
+    def suite() -> Suite:
+        return Suite(model.name, compile_rules(model.dataset), now=now)
+
+    writer = RecordWriter(model, home, run, clock)
+    publication = Publication(model, home, journal, writer, suite, now, on_step)
+    outcomes: list[Outcome] = []
+    passing: list[TransientError] = []
+    lasting: list[Exception] = []
+    for file in files:
+        try:
+            outcomes.append(publication.take(file))
+        except TransientError as error:
+            passing.append(error)
+        except Exception as error:  # noqa: BLE001 - raised below, once the other files are done
+            lasting.append(error)
+    if lasting:
+        raise lasting[0]
+    summary = _summary(model, home, outcomes)
+    if passing:
+        raise InterruptedIngestError("; ".join(map(str, passing)), summary) from passing[0]
+    return summary
+
+
+def _summary(model: Model, home: Home, outcomes: Sequence[Outcome]) -> IngestSummary:
+    dataset = Dataset.of(home, model)
+    exists = dataset.exists()
+    records = [one.record for one in outcomes if one.state is BatchState.PUBLISHED and one.record is not None]
+    rejected = [one.record for one in outcomes if one.state is BatchState.REJECTED and one.record is not None]
+    starts = [record.window_start for record in records if record.window_start is not None]
+    ends = [record.window_end for record in records if record.window_end is not None]
+    return IngestSummary(
+        model=model.name,
+        dataset_uri=dataset.uri,
+        published_batches=len(records),
+        published_rows=sum(record.rows_published for record in records),
+        quarantined_rows=sum(record.rows_quarantined for record in records),
+        dropped_rows=sum(record.rows_dropped for record in records),
+        duplicates=sum(one.state is BatchState.DUPLICATE for one in outcomes),
+        empty=sum(one.state is BatchState.EMPTY for one in outcomes),
+        rejected=tuple(RejectedBatch(record.uri, record.reasons, record.report_uri) for record in rejected),
+        waiting=tuple(f"{one.uri}: {one.note}" for one in outcomes if one.state is None),
+        dataset_version=dataset.version() if exists else None,
+        dataset_rows=dataset.count() if exists else 0,
+        window_start=min(starts).isoformat() if starts else None,
+        window_end=max(ends).isoformat() if ends else None,
+    )

@@ -1,0 +1,193 @@
+"""Takes one file from the landing area to its end: published once, known already, empty, rejected, or left to wait."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from include.config.home import Home
+from include.config.schema import Model
+from include.data.batch import CheckedBatch, check_batch
+from include.data.commit_record import committed_batches, to_metadata
+from include.data.csv_file import CsvText, IncompleteFileError, read_csv
+from include.data.dataset import ConcurrentCommitError, Dataset, Snapshot
+from include.data.quarantine import Quarantine
+from include.data.record_writer import RecordWriter
+from include.errors import DataError, IntegrityError, TransientError
+from include.journal.journal import Journal
+from include.journal.records import Arrival, BatchRecord, BatchState
+from include.storage.files import hash_file, read_bytes
+from include.storage.listing import StoredFile, remove_unchanged
+from include.validation.expectations import Suite
+
+Step = Literal["claimed", "validated", "quarantined", "committed", "journaled"]
+
+_TRIES = 20  # of a commit that others got ahead of; each time somebody else made progress
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of one file. `record` is None where the file waits; `note` then says for what."""
+
+    uri: str
+    state: BatchState | None
+    record: BatchRecord | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Everything that one ingest of a model needs for each of its files.
+
+    Attributes:
+        writer: makes records and report pages.
+        suite: gives the expectations; called when the first file needs them.
+        now: rows after this time are from the future.
+        on_step: called with the name of each step when it is done, and the batch id.
+    """
+
+    model: Model
+    home: Home
+    journal: Journal
+    writer: RecordWriter
+    suite: Callable[[], Suite]
+    now: datetime
+    on_step: Callable[[str, str], None]
+
+    def take(self, file: StoredFile) -> Outcome:
+        """Take one file to its end. A process that is killed on the way and run again comes to the same end.
+
+        Raises:
+            ConfigError: the declared columns are not those of the dataset.
+            IntegrityError: the dataset's log was damaged.
+            TransientError: the store or the journal is away; nothing is half done, the file is taken again later.
+        """
+        try:
+            if file.size_bytes > self.model.source.max_size_mb * 2**20:
+                return self._refuse_size(file)
+            content = read_bytes(file.uri)
+        except FileNotFoundError:
+            return Outcome(file.uri, None, note="gone before it was read")
+        if len(content) != file.size_bytes:
+            return Outcome(file.uri, None, note="still growing")
+        batch_id = hashlib.sha256(content).hexdigest()
+        self._reached("claimed", batch_id)
+        return self._publish(file, content, batch_id)
+
+    def _publish(self, file: StoredFile, content: bytes, batch_id: str) -> Outcome:
+        dataset = Dataset.of(self.home, self.model)
+        text: CsvText | None = None
+        for _ in range(_TRIES):
+            snapshot = dataset.snapshot()
+            snapshot.check_columns(self.model.dataset.columns)
+            known = self._known(dataset, snapshot, batch_id)
+            if known is not None:
+                return self._settle_known(file, known)
+            checked: CheckedBatch | None = None
+            try:
+                text = text or read_csv(content, file.name, self.model.source, self.model.dataset)
+                if text.cells.is_empty():
+                    return self._finish(file, self.writer.record(file, batch_id, BatchState.EMPTY, None, text.warnings))
+                checked = check_batch(text, file.name, self.model, snapshot, self.suite(), now=self.now)
+            except IncompleteFileError as error:
+                if abs(self.now - file.modified_at) <= self.model.source.patience:
+                    return Outcome(file.uri, None, note=str(error))
+                return self._reject(file, content, batch_id, (str(error),), None)
+            except DataError as error:
+                return self._reject(file, content, batch_id, (str(error),), None)
+            self._reached("validated", batch_id)
+            if checked.reasons:
+                return self._reject(file, content, batch_id, checked.reasons, checked)
+            try:
+                return self._commit(file, batch_id, checked, dataset, snapshot)
+            except ConcurrentCommitError:
+                continue  # what was checked may no longer hold: check again, against what is there now
+        raise TransientError(f"{file.uri}: others committed {_TRIES} times meanwhile; it is taken again later")
+
+    def _commit(
+        self, file: StoredFile, batch_id: str, checked: CheckedBatch, dataset: Dataset, snapshot: Snapshot
+    ) -> Outcome:
+        record = self.writer.record(file, batch_id, BatchState.PUBLISHED, checked)
+        Quarantine(self.home, self.model).write_rows(
+            checked.bad, batch_id, uri=file.uri, checked_at=snapshot.version, quarantined_at=record.recorded_at
+        )
+        record = self.writer.report(record, checked)
+        self._reached("quarantined", batch_id)
+        version = dataset.publish(checked.good, batch_id, after=snapshot, metadata=to_metadata(record))
+        self._reached("committed", batch_id)
+        return self._finish(file, replace(record, dataset_version=version))
+
+    def _known(self, dataset: Dataset, snapshot: Snapshot, batch_id: str) -> BatchRecord | None:
+        """What became of these bytes before. Of publications the commit is the only truth, not the journal.
+
+        A rejected batch is not known: it is checked again, for the model's limits may have changed.
+        """
+        row = self.journal.batch(self.model.name, batch_id)
+        if not snapshot.holds(batch_id):
+            return row if row is not None and row.state is BatchState.EMPTY else None
+        if row is not None and row.state is BatchState.PUBLISHED:
+            return row
+        record = next((record for record in committed_batches(dataset) if record.batch_id == batch_id), None)
+        if record is None:
+            raise IntegrityError(
+                f"{dataset.uri}: batch {batch_id} is in the log as a transaction but its commit is gone; got no record,"
+                f" expected one. Restore the dataset's log."
+            )
+        self.journal.record_batch(record)
+        return record
+
+    def _settle_known(self, file: StoredFile, record: BatchRecord) -> Outcome:
+        """Record the arrival. The first arrival at the batch's own place is the end of a try that was cut off."""
+        cut_off = record.uri == file.uri and file.uri not in self.journal.arrivals(self.model.name)
+        state = record.state if cut_off else BatchState.DUPLICATE
+        self._record_arrival(file, record.batch_id, state)
+        self._reached("journaled", record.batch_id)
+        return Outcome(file.uri, state, record)
+
+    def _finish(self, file: StoredFile, record: BatchRecord) -> Outcome:
+        self.journal.record_batch(record)
+        self._record_arrival(file, record.batch_id, record.state)
+        self._reached("journaled", record.batch_id)
+        return Outcome(file.uri, record.state, record)
+
+    def _refuse_size(self, file: StoredFile) -> Outcome:
+        """Reject a file that is too large to be copied; it stays where it landed, and is not looked at again."""
+        limit = self.model.source.max_size_mb
+        reason = (
+            f"{file.name}: too large; got {file.size_bytes} bytes, expected at most source.max_size_mb ({limit} MB)."
+            f" Deliver it in parts, or raise the limit. It still lies at {file.uri}."
+        )
+        batch_id = hash_file(file.uri)
+        record = replace(self.writer.record(file, batch_id, BatchState.REJECTED, None), reasons=(reason,))
+        return self._finish(file, self.writer.report(record, None))
+
+    def _reject(
+        self,
+        file: StoredFile,
+        content: bytes,
+        batch_id: str,
+        reasons: tuple[str, ...],
+        checked: CheckedBatch | None,
+    ) -> Outcome:
+        """Keep the bytes and the reasons first; only then does the file leave the landing area.
+
+        No arrival is recorded: what lands at this place again is new, whatever its size and time.
+        """
+        quarantine = Quarantine(self.home, self.model)
+        quarantine.discard_rows(batch_id)  # of a try that was cut off, under other limits
+        quarantine.keep_file(content, batch_id, name=file.name)
+        self._reached("quarantined", batch_id)
+        record = replace(self.writer.record(file, batch_id, BatchState.REJECTED, checked), reasons=reasons)
+        record = self.writer.report(record, checked)
+        self.journal.record_batch(record)
+        self._reached("journaled", batch_id)
+        remove_unchanged(file)
+        return Outcome(file.uri, BatchState.REJECTED, record)
+
+    def _record_arrival(self, file: StoredFile, batch_id: str, state: BatchState) -> None:
+        arrival = Arrival(self.model.name, file.uri, file.size_bytes, file.modified_at, batch_id, state)
+        self.journal.record_arrival(arrival)
+
+    def _reached(self, step: Step, batch_id: str) -> None:
+        self.on_step(step, batch_id)

@@ -1,0 +1,102 @@
+"""Rows and files that failed, kept with the reason, so that people can repair and re-admit them."""
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from include.config.home import Home
+from include.config.schema import Model
+from include.data.dataset import commit, open_table
+from include.storage.files import write_bytes
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+_UNSAFE = re.compile(r"[^\w.-]+")
+
+
+class Quarantine:
+    """The quarantined rows of a model, a Delta table of its own, and its rejected files.
+
+    Columns of the rows: `batch`, `row` (number of the record in the file, from 1), `raw` (the record's cells as JSON),
+    `rules` (the names of the broken rules), `uri`, `quarantined_at`.
+    """
+
+    def __init__(self, home: Home, model: Model) -> None:
+        self.rows_uri = home.quarantined_rows_of(model.name)
+        self.files_uri = home.quarantined_files_of(model.name)
+
+    def write_rows(
+        self, rows: "pl.DataFrame", batch_id: str, *, uri: str, checked_at: int, quarantined_at: datetime
+    ) -> None:
+        """Make these rows the quarantined rows of the batch.
+
+        A first try of the same batch may have died after this step, and its rows may have been checked against an
+        older dataset. So rows that were checked later replace those checked earlier, never the other way round:
+        the dataset version of the check is the version of the application transaction.
+
+        Args:
+            rows: `row`, `raw`, `rules`.
+            batch_id: the batch.
+            uri: where the file landed.
+            checked_at: the dataset version that the rows were checked against, -1 for none.
+            quarantined_at: the time of writing.
+
+        Raises:
+            ConcurrentCommitError: another process quarantines rows of this model at this moment; try again.
+            TransientError: the store is away.
+        """
+        import polars as pl
+
+        table = open_table(self.rows_uri)
+        sequence = checked_at + 1
+        before = None if table is None else table.transaction_version(batch_id)
+        if (before is None and rows.is_empty()) or (before is not None and before > sequence):
+            return
+        stamped = rows.select(
+            pl.lit(batch_id).alias("batch"), "row", "raw", "rules", pl.lit(uri).alias("uri"),
+            pl.lit(quarantined_at).cast(pl.Datetime("us", "UTC")).alias("quarantined_at"),
+        )  # fmt: skip
+        replace = None if before is None else f"batch = '{batch_id}'"
+        metadata = {"batch": batch_id, "uri": uri, "rows": str(rows.height)}
+        commit(self.rows_uri, table, stamped, batch_id=batch_id, sequence=sequence, metadata=metadata, replace=replace)
+
+    def discard_rows(self, batch_id: str) -> None:
+        """Forget the rows of a batch that is now rejected as a whole.
+
+        Raises:
+            ConcurrentCommitError: another process quarantines rows of this model at this moment; try again.
+            TransientError: the store is away.
+        """
+        table = open_table(self.rows_uri)
+        before = None if table is None else table.transaction_version(batch_id)
+        if before is not None:
+            now = self.read_rows().clear()
+            self.write_rows(now, batch_id, uri="", checked_at=before - 1, quarantined_at=_NEVER)
+
+    def read_rows(self) -> "pl.DataFrame":
+        """All quarantined rows, by batch and row; no rows at all where nothing was quarantined yet."""
+        import polars as pl
+
+        table = open_table(self.rows_uri)
+        if table is None:
+            texts = dict.fromkeys(("raw", "uri"), pl.String())
+            other = {"rules": pl.List(pl.String), "quarantined_at": pl.Datetime("us", "UTC")}
+            return pl.DataFrame(schema={"batch": pl.String(), "row": pl.Int64(), **texts, **other})
+        return pl.scan_delta(table).sort("batch", "row").collect()
+
+    def keep_file(self, content: bytes, batch_id: str, *, name: str) -> str:
+        """Keep the bytes of a rejected file, durably, and return where.
+
+        Raises:
+            TransientError: the store is away.
+        """
+        target = f"{self.files_uri}/{batch_id[:12]}_{safe_name(name)}"
+        write_bytes(target, content)
+        return target
+
+
+def safe_name(name: str) -> str:
+    """A name that is harmless in every store, shell and page."""
+    return _UNSAFE.sub("_", name)[-100:]
