@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Counts = NDArray[np.float64]
+    Counts = NDArray[np.floating]
 
 BASELINES: tuple[Baseline, ...] = ("majority", "persistence", "stump")
 
@@ -115,16 +115,20 @@ def _score(metric: Metric, hits: "Counts", said: "Counts", ones: float, total: f
     """The metric of yes-or-no answers from counts: `said` yes, of which `hits` are right; `ones` of `total` are 1."""
     zeros, zero_hits = total - ones, total - said - (ones - hits)
     if metric == "accuracy":
-        return (hits + zero_hits) / total
-    f1 = 2 * hits / (said + ones)
+        right: Counts = (hits + zero_hits) / total
+        return right
+    f1: Counts = 2 * hits / (said + ones)
     if metric == "f1":
         return f1
     if metric == "f1_macro":
-        return (f1 + 2 * zero_hits / (total - said + zeros)) / 2
+        mean: Counts = (f1 + 2 * zero_hits / (total - said + zeros)) / 2
+        return mean
     if metric == "average_precision":  # area below the two steps of a two-valued score
         recall = hits / ones
-        return recall * hits / said + (1 - recall) * ones / total
-    return (hits / ones + zero_hits / zeros) / 2
+        area: Counts = recall * hits / said + (1 - recall) * ones / total
+        return area
+    balanced: Counts = (hits / ones + zero_hits / zeros) / 2
+    return balanced
 
 
 def _between(low: float, high: float) -> float:

@@ -1,0 +1,177 @@
+"""Whether a wake-up may train. One durable policy for all triggers, kept in the journal.
+
+A *granted* training is an accepted TRAINING decision. It *finished* when the same run also wrote a GATES decision,
+whichever way that went: then its rows are spent, and training on them again would only repeat the answer.
+
+- Cooldown counts from the last grant that finished. A grant whose run died trained nothing, so it holds others back
+  only for `GRACE`, the time in which it may still be at work.
+- New rows count from the last training that finished.
+- The weekly budget counts every grant, so that a run which dies again and again cannot train for ever.
+- A person by hand overrules all three, and that is written down. Nobody overrules a history too short to backtest.
+- Without a champion the cooldown is waived: there is nothing in production whose rest it would protect.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from include.config.schema import Model
+from include.config.types import format_duration
+from include.features.labels import labels
+from include.journal.journal import Journal
+from include.journal.records import Decision, DecisionKind, RunRef
+from include.training.backtest import rows_before_backtest
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Trigger = Literal["manual", "schedule", "new_data", "retrain_request"]
+GRACE = timedelta(hours=2)
+WEEK = timedelta(days=7)
+LABELLED_ROWS = "labelled_rows"
+
+
+@dataclass(frozen=True)
+class LabelledCount:
+    """How much there is to learn from.
+
+    Attributes:
+        rows: rows whose label is known.
+        before_backtest: those that the first fold of the backtest could train on.
+    """
+
+    rows: int
+    before_backtest: int
+
+
+@dataclass(frozen=True)
+class _Check:
+    """One limit of the policy: what it says when it refuses, or None."""
+
+    refusal: str | None
+    overruled_by_hand: bool = True
+
+
+def count_labelled(model: Model, frame: "pl.DataFrame", *, now: datetime) -> LabelledCount:
+    """Count the rows that training could use, reading no more than `label_columns`."""
+    frame = frame.sort(model.dataset.time)
+    known = frame.filter(labels(model, frame, now=now).is_not_null())
+    times = known[model.dataset.time].dt.cast_time_unit("us").dt.replace_time_zone(None).to_numpy()
+    return LabelledCount(known.height, rows_before_backtest(model, times))
+
+
+def decide_training(
+    model: Model,
+    *,
+    trigger: Trigger,
+    reason: str,
+    labelled: LabelledCount,
+    champion: str | None,
+    journal: Journal,
+    now: datetime,
+    run: RunRef,
+) -> Decision:
+    """Decide, write the decision into the journal, and return it. Asked again by the same run, it says the same.
+
+    Args:
+        model: declares the policy.
+        trigger: what woke the run.
+        reason: why, in words; it comes first among the decision's reasons.
+        labelled: from `count_labelled` at the newest dataset version.
+        champion: number of the version in production, None when there is none.
+        journal: holds earlier decisions.
+        now: aware.
+        run: who asks.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    earlier = journal.decisions(model.name, DecisionKind.TRAINING)
+    for decision in earlier:
+        if _same_run(decision.run, run):  # a task that is tried again must not be held back by its own grant
+            return decision
+    finished = journal.decisions(model.name, DecisionKind.GATES)
+    spent = int(finished[0].figures.get(LABELLED_ROWS, 0)) if finished else 0
+    fresh = max(labelled.rows - spent, 0)
+    granted = [decision for decision in earlier if decision.accepted]
+    checks = (
+        _history(model, labelled),
+        _Check(None) if champion is None else _cooldown(model, granted, finished, now),
+        _fresh_rows(model, trigger, fresh),
+        _budget(model, granted, now),
+    )
+    refusals = [check.refusal for check in checks if check.refusal and not _overruled(check, trigger)]
+    overruled = [
+        f"overruled by hand: {check.refusal}" for check in checks if check.refusal and _overruled(check, trigger)
+    ]
+    figures = {
+        LABELLED_ROWS: float(labelled.rows),
+        "fresh_labelled_rows": float(fresh),
+        "rows_before_backtest": float(labelled.before_backtest),
+        "granted_last_week": float(_within(granted, now)),
+    }
+    told = (reason or f"woken by {trigger}", *(refusals or overruled))
+    decision = Decision(model.name, DecisionKind.TRAINING, not refusals, told, now, run, trigger, figures)
+    journal.record_decision(decision)
+    return decision
+
+
+def _history(model: Model, labelled: LabelledCount) -> _Check:
+    backtest = model.train.backtest
+    if labelled.before_backtest >= backtest.min_train_rows:
+        return _Check(None)
+    return _Check(
+        f"too little history: {labelled.before_backtest} labelled rows lie before the backtest of {backtest.folds} x "
+        f"{format_duration(backtest.fold)} ({labelled.rows} in all), wanted {backtest.min_train_rows} "
+        "(train.backtest.min_train_rows)",
+        overruled_by_hand=False,
+    )
+
+
+def _cooldown(model: Model, granted: list[Decision], finished: list[Decision], now: datetime) -> _Check:
+    for last in granted:  # newest first
+        if any(_same_run(one.run, last.run) for one in finished):
+            until = last.decided_at + model.train.policy.cooldown
+            why = f"cooldown of {format_duration(model.train.policy.cooldown)} (train.policy.cooldown)"
+        else:
+            until = last.decided_at + min(GRACE, model.train.policy.cooldown)
+            why = "a training that was granted has not finished yet; it is given up"
+        if now < until:
+            return _Check(
+                f"{why} until {until:%Y-%m-%d %H:%M:%S} UTC: the last training was granted "
+                f"{last.decided_at:%Y-%m-%d %H:%M:%S} UTC to {last.run.dag_id} {last.run.run_id}"
+            )
+    return _Check(None)
+
+
+def _fresh_rows(model: Model, trigger: Trigger, fresh: int) -> _Check:
+    policy = model.train.policy
+    asked = trigger == "retrain_request"
+    wanted = policy.min_fresh_labelled_rows if asked else policy.min_new_labelled_rows
+    if fresh >= wanted:
+        return _Check(None)
+    name = "min_fresh_labelled_rows" if asked else "min_new_labelled_rows"
+    return _Check(f"{fresh} labelled rows are new since the last training, wanted {wanted} (train.policy.{name})")
+
+
+def _budget(model: Model, granted: list[Decision], now: datetime) -> _Check:
+    used, limit = _within(granted, now), model.train.policy.max_runs_per_week
+    if used < limit:
+        return _Check(None)
+    freed = granted[limit - 1].decided_at + WEEK
+    return _Check(
+        f"{used} trainings were granted within 7 days, the limit is {limit} (train.policy.max_runs_per_week) "
+        f"until {freed:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def _within(granted: list[Decision], now: datetime) -> int:
+    return sum(decision.decided_at > now - WEEK for decision in granted)
+
+
+def _overruled(check: _Check, trigger: Trigger) -> bool:
+    return trigger == "manual" and check.overruled_by_hand
+
+
+def _same_run(one: RunRef, other: RunRef) -> bool:
+    return (one.dag_id, one.run_id) == (other.dag_id, other.run_id)
