@@ -1,0 +1,263 @@
+"""Which columns of a window have drifted away from the reference profile: significantly *and* far enough."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from include.config.schema import Drift, Model
+from include.monitoring import measures
+from include.monitoring.distribution import Mixture, NumberSample, summarise
+from include.monitoring.profile import PREDICTION, NumberProfile, Profile, TextProfile, TextSample
+from include.monitoring.profiling import finite_numbers, longest_run
+from include.monitoring.seasons import WHOLE_YEAR, part_names, part_numbers
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_STUCK_RUN_FACTOR = 3
+_STUCK_RUN_ROWS = 24
+
+
+class Status(StrEnum):
+    """What is said of a column in a window."""
+
+    QUIET = "quiet"
+    DRIFTED = "drifted"
+    STUCK = "stuck"  # a sensor that repeats one value: to be repaired, not learnt from
+    INSUFFICIENT = "insufficient"  # too few rows to say anything; never the same as quiet
+
+
+@dataclass(frozen=True)
+class ColumnDrift:
+    """One column of one window against its reference.
+
+    Attributes:
+        name: the column.
+        kind: number or text.
+        status: what is said of it.
+        rows: values in the window.
+        reference_rows: values of the reference of the same parts of the year (effective, when they are weighted).
+        figures: name of the measure -> its value; p-values are before correction.
+        reasons: in words, with figures and limits.
+        p_values: the tests that take part in the correction.
+    """
+
+    name: str
+    kind: str
+    status: Status
+    rows: int
+    reference_rows: int
+    figures: Mapping[str, float] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+    p_values: Mapping[str, float] = field(default_factory=dict)
+
+
+def assess(model: Model, profile: Profile, frame: "pl.DataFrame") -> tuple[ColumnDrift, ...]:
+    """Compare a window with the profile.
+
+    Args:
+        model: declares the limits.
+        profile: the reference.
+        frame: the window: event time and the profile's columns, ordered by time. A column that is not there (as
+            `prediction` before anything was scored) is insufficient.
+    """
+    weights = part_weights(model, profile, frame)
+    limits = model.monitor.drift
+    fallback = _usual_design_effect(profile)
+    found = []
+    for column in profile.columns:
+        if column.name not in frame.columns or not weights:
+            found.append(ColumnDrift(column.name, column.kind, Status.INSUFFICIENT, 0, 0, reasons=("no values",)))
+        elif isinstance(column, NumberProfile):
+            found.append(_number(column, frame[column.name], weights, limits, fallback))
+        else:
+            found.append(_text(column, frame[column.name], weights, limits, fallback))
+    return _decide(found, limits)
+
+
+def reference_of(column: NumberProfile, weights: Mapping[str, float]) -> Mixture | None:
+    """The mixture of the window's parts of the year; None when the reference knows nothing of one of them."""
+    samples = [column.parts.get(part) for part in weights]
+    known = [sample for sample in samples if sample is not None and sample.n > 0]
+    return Mixture(known, tuple(weights.values())) if len(known) == len(samples) else None
+
+
+def part_weights(model: Model, profile: Profile, frame: "pl.DataFrame") -> dict[str, float]:
+    """Part of the year -> its share of the window's rows; empty when the window is."""
+    if not frame.height:
+        return {}
+    if profile.split == "none":
+        return {WHOLE_YEAR: 1.0}
+    names = part_names(profile.split)
+    counted = part_numbers(frame[model.dataset.time], profile.split).alias("part").value_counts().sort("part")
+    return {names[number]: count / frame.height for number, count in counted.iter_rows()}
+
+
+def _usual_design_effect(profile: Profile) -> float:
+    """Stands in where a column's own could not be measured: the largest of the others, which is cautious."""
+    return max((c.design_effect for c in profile.columns if c.design_effect is not None), default=1.0)
+
+
+def _number(
+    column: NumberProfile, series: "pl.Series", weights: Mapping[str, float], limits: Drift, fallback: float
+) -> ColumnDrift:
+    import numpy as np
+
+    values = finite_numbers(series)
+    there = np.isfinite(values)
+    sample = summarise(values[there], nulls=int((~there).sum()))
+    reference = reference_of(column, weights)
+    known = 0.0 if reference is None else reference.n
+    drift = ColumnDrift(column.name, column.kind, Status.QUIET, sample.n, round(known))
+    nulls = _Nulls({}, {})
+    if column.name != PREDICTION:  # an hour that was not scored is no null of the data
+        nulls = _null_test(column.parts, weights, sample, limits, column.design_effect or fallback)
+    if reference is None or min(sample.n, known) < limits.min_rows:
+        return _insufficient(drift, nulls, limits)
+    window, effect = Mixture((sample,), (1.0,)), column.design_effect or fallback
+    figures = _number_figures(reference, window) | nulls.figures
+    figures |= {"design_effect": effect, "longest_run": float(longest_run(values))}
+    p_values = {**nulls.p_values, "distribution": _ks_p(figures["ks"], known, sample.n, effect)}
+    return replace(drift, figures=figures, p_values=p_values, status=_stuck(column, figures["longest_run"], sample))
+
+
+def _ks_p(distance: float, n: float, m: float, effect: float) -> float:
+    return measures.kolmogorov_smirnov_p(distance, n / effect, m / effect)
+
+
+def _number_figures(reference: Mixture, window: Mixture) -> dict[str, float]:
+    p, q = measures.binned(reference, window)
+    moved = measures.wasserstein(reference, window)
+    # a constant reference has no deviation to measure in: any move from it is as far as can be
+    scaled = moved / reference.sd if reference.sd > 0 else (1e9 if moved > 0 else 0.0)
+    return {
+        "ks": measures.kolmogorov_smirnov(reference, window),
+        "wasserstein_sd": scaled,
+        "psi": measures.population_stability(p, q),
+        "jensen_shannon": measures.jensen_shannon(p, q),
+        "mean": window.samples[0].mean,
+        "reference_mean": sum(w * s.mean for s, w in zip(reference.samples, reference.weights, strict=True)),
+        "outside_range": 1.0 - _inside(reference, window),
+    }
+
+
+def _inside(reference: Mixture, window: Mixture) -> float:
+    import numpy as np
+
+    low, high = min(s.minimum for s in reference.samples), max(s.maximum for s in reference.samples)
+    left, _ = window.cdf(np.asarray([low]))
+    _, right = window.cdf(np.asarray([high]))
+    return float(right[0] - left[0])
+
+
+def _stuck(column: NumberProfile, run: float, sample: NumberSample) -> Status:
+    usual = max(_STUCK_RUN_ROWS, _STUCK_RUN_FACTOR * column.longest_run)
+    year = column.parts[WHOLE_YEAR]
+    constant = sample.minimum == sample.maximum and year.minimum < year.maximum
+    return Status.STUCK if run > usual or (constant and sample.n > 1) else Status.QUIET
+
+
+def _text(
+    column: TextProfile, series: "pl.Series", weights: Mapping[str, float], limits: Drift, fallback: float
+) -> ColumnDrift:
+    import numpy as np
+
+    counted = dict(series.drop_nulls().value_counts().iter_rows())
+    counts = tuple(counted.get(category, 0) for category in column.categories)
+    n = series.len() - series.null_count()
+    sample = TextSample(n, series.null_count(), counts, n - sum(counts))
+    parts = [column.parts.get(part) for part in weights]
+    samples = [part for part in parts if part is not None and part.n > 0]
+    complete = len(samples) == len(parts)
+    known = 1.0 / sum(w * w / s.n for s, w in zip(samples, weights.values(), strict=True)) if complete else 0.0
+    effect = column.design_effect or fallback
+    drift = ColumnDrift(column.name, column.kind, Status.QUIET, n, round(known))
+    nulls = _null_test(column.parts, weights, sample, limits, effect)
+    if min(n, known) < limits.min_rows:
+        return _insufficient(drift, nulls, limits)
+    shares = np.sum([np.asarray(_shares(s)) * w for s, w in zip(samples, weights.values(), strict=True)], axis=0)
+    now = np.asarray(_shares(sample))
+    figures = {
+        "total_variation": measures.total_variation(shares, now),
+        "psi": measures.population_stability(shares, now),
+        "jensen_shannon": measures.jensen_shannon(shares, now),
+        "new_share": float(now[-1]),
+        "new_categories": float(len([c for c in counted if c not in column.categories])),
+        "design_effect": effect,
+    }
+    p_values = dict(nulls.p_values)
+    if np.count_nonzero(shares + now) > 1:  # one category then and now: nothing to test
+        p_values["distribution"] = measures.homogeneity_p(shares, now, n=known / effect, m=n / effect)
+    return replace(drift, figures=figures | nulls.figures, p_values=p_values)
+
+
+def _shares(sample: TextSample) -> tuple[float, ...]:
+    return (*(count / sample.n for count in sample.counts), sample.other / sample.n)
+
+
+@dataclass(frozen=True)
+class _Nulls:
+    figures: dict[str, float]
+    p_values: dict[str, float]
+
+
+def _null_test(
+    parts: Mapping[str, NumberSample] | Mapping[str, TextSample],
+    weights: Mapping[str, float],
+    window: NumberSample | TextSample,
+    limits: Drift,
+    effect: float,
+) -> _Nulls:
+    """Two-proportion test on nulls; empty when there were none then and now, or when either side has too few rows."""
+    pairs = [(parts[part], weight) for part, weight in weights.items() if part in parts]
+    rows = window.n + window.nulls
+    known = 1.0 / sum(w * w / (s.n + s.nulls) for s, w in pairs) if len(pairs) == len(weights) else 0.0
+    if min(rows, known) < limits.min_rows:
+        return _Nulls({}, {})
+    before = sum(w * s.nulls / (s.n + s.nulls) for s, w in pairs)
+    now = window.nulls / rows
+    figures = {"nulls": now, "reference_nulls": before, "null_change": abs(now - before)}
+    if before == now == 0:
+        return _Nulls(figures, {})
+    return _Nulls(figures, {"nulls": measures.proportions_p(before, now, n=known / effect, m=rows / effect)})
+
+
+def _insufficient(drift: ColumnDrift, nulls: _Nulls, limits: Drift) -> ColumnDrift:
+    """Too few values to compare; nulls may still be many enough to say that they grew."""
+    why = f"{drift.rows} values against {drift.reference_rows} of the reference, at least {limits.min_rows} are needed"
+    return replace(drift, status=Status.INSUFFICIENT, reasons=(why,), figures=nulls.figures, p_values=nulls.p_values)
+
+
+def _decide(columns: Sequence[ColumnDrift], limits: Drift) -> tuple[ColumnDrift, ...]:
+    """Correct all tests of the window together, then ask of each column whether it is significant and far enough."""
+    tests = [(place, test) for place, column in enumerate(columns) for test in column.p_values]
+    adjusted = measures.benjamini_hochberg([columns[place].p_values[test] for place, test in tests])
+    significant = {key: p for key, p in zip(tests, adjusted, strict=True) if p <= limits.false_discovery_rate}
+    decided = []
+    for place, column in enumerate(columns):
+        figures = {**column.figures, **{f"p_{test}": p for test, p in column.p_values.items()}}
+        reasons = _reasons(column, limits, {test for at, test in significant if at == place})
+        status = Status.DRIFTED if reasons and column.status is not Status.STUCK else column.status
+        if status is Status.STUCK:
+            reasons = (f"{figures['longest_run']:.0f} rows in a row with one value", *reasons)
+        decided.append(replace(column, figures=figures, status=status, reasons=reasons or column.reasons))
+    return tuple(decided)
+
+
+def _reasons(column: ColumnDrift, limits: Drift, significant: set[str]) -> tuple[str, ...]:
+    checks = [
+        ("distribution", "ks", "KS distance", limits.min_ks),
+        ("distribution", "wasserstein_sd", "Wasserstein distance in standard deviations", limits.min_wasserstein),
+        ("distribution", "total_variation", "total variation", limits.min_total_variation),
+        ("nulls", "null_change", "change of the share of nulls", limits.min_null_change),
+    ]
+    return tuple(
+        f"{words} {column.figures[figure]:.3g}, limit {limit:g} (p = {column.p_values[test]:.2g})"
+        for test, figure, words, limit in checks
+        if test in significant and figure in column.figures and column.figures[figure] >= limit
+    )

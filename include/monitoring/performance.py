@@ -1,0 +1,134 @@
+"""Past predictions against the labels that have arrived, compared with what the version could do when it was judged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from include.config.schema import Model
+from include.monitoring.profile import Figure, Profile
+from include.monitoring.seasons import WHOLE_YEAR
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+CONFIDENCE = 0.95
+_TWO_SIDED, _ONE_SIDED = 1.959964, 1.644854  # normal quantiles of that confidence
+
+
+class Standing(StrEnum):
+    """What is said of the performance in a window."""
+
+    HOLDING = "holding"
+    DEGRADED = "degraded"
+    INSUFFICIENT = "insufficient"
+
+
+@dataclass(frozen=True)
+class Performance:
+    """The performance of one window.
+
+    Attributes:
+        standing: what is said.
+        metric: which one.
+        predictions: of the version in the window.
+        rows: of these, the ones whose label is known.
+        value, low, high: the metric and its 95 % interval; None when insufficient.
+        reference: the same metric when the version was judged; of the same parts of the year where it is known.
+        loss: by how much the window is worse than the reference; negative when it is better.
+        reasons: in words, with figures and limits.
+    """
+
+    standing: Standing
+    metric: str
+    predictions: int
+    rows: int
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    reference: float | None = None
+    loss: float | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def coverage(self) -> float:
+        """The share of predictions whose label is known."""
+        return self.rows / self.predictions if self.predictions else 0.0
+
+
+def evaluate(
+    model: Model, profile: Profile, *, probabilities: "Floats", labels: "Floats", weights: Mapping[str, float]
+) -> Performance:
+    """Judge one window.
+
+    Degraded: worse than the reference by more than `max_loss`, and by more than chance explains (one-sided 95 %, both
+    standard errors added in squares).
+
+    Args:
+        model: declares metric, limit and the rows needed.
+        profile: holds the reference figures.
+        probabilities: of the label 1, as they were predicted, ordered by time, [n].
+        labels: 0 or 1, [n]; NaN where not known yet.
+        weights: part of the year -> its share of the window.
+    """
+    import numpy as np
+
+    from include.monitoring.figures import figure
+
+    settings = model.monitor.performance
+    known = np.isfinite(labels)
+    predictions, rows = len(labels), int(known.sum())
+
+    def insufficient(why: str) -> Performance:
+        return Performance(Standing.INSUFFICIENT, settings.metric, predictions, rows, reasons=(why,))
+
+    if rows < settings.min_rows:
+        return insufficient(f"{rows} labelled predictions of {predictions}, at least {settings.min_rows} are needed")
+    now = figure(settings.metric, labels[known], probabilities[known])
+    if now is None:
+        return insufficient(f"{settings.metric} is not defined on the {rows} labelled predictions (one class only)")
+    reference = _reference(profile, weights)
+    if reference is None or reference.metric != settings.metric:
+        return insufficient(f"the reference profile holds no {settings.metric}; train again")
+    return _judge(model, now, reference, predictions)
+
+
+def _judge(model: Model, now: Figure, reference: Figure, predictions: int) -> Performance:
+    from include.training.metrics import gain
+
+    settings = model.monitor.performance
+    loss = gain(settings.metric, reference.value, now.value)
+    chance = _ONE_SIDED * (now.standard_error**2 + reference.standard_error**2) ** 0.5
+    degraded = loss > settings.max_loss and loss > chance
+    reason = (
+        f"{settings.metric} {now.value:.3f} against {reference.value:.3f} when judged: worse by {loss:.3f},"
+        f" limit {settings.max_loss:g}, chance explains {chance:.3f}"
+    )
+    return Performance(
+        standing=Standing.DEGRADED if degraded else Standing.HOLDING,
+        metric=settings.metric,
+        predictions=predictions,
+        rows=now.rows,
+        value=now.value,
+        low=now.value - _TWO_SIDED * now.standard_error,
+        high=now.value + _TWO_SIDED * now.standard_error,
+        reference=reference.value,
+        loss=loss,
+        reasons=(reason,) if degraded else (),
+    )
+
+
+def _reference(profile: Profile, weights: Mapping[str, float]) -> Figure | None:
+    """The figures of the window's parts of the year, mixed; of the whole year where one of them is missing."""
+    known = {part: profile.figures[part] for part in weights if part in profile.figures}
+    if len(known) < len(weights) or not known:
+        return profile.figures.get(WHOLE_YEAR)
+    return Figure(
+        metric=next(iter(known.values())).metric,
+        value=sum(weights[part] * figure.value for part, figure in known.items()),
+        standard_error=sum((weights[part] * figure.standard_error) ** 2 for part, figure in known.items()) ** 0.5,
+        rows=sum(figure.rows for figure in known.values()),
+    )

@@ -1,0 +1,205 @@
+"""Builds reference profiles from rows. Read `profile.py` first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from include.config.schema import Model
+from include.errors import DataError
+from include.monitoring.dependence import design_effect, number_indicators
+from include.monitoring.distribution import NumberSample, summarise
+from include.monitoring.profile import (
+    MAX_SIZE_BYTES,
+    PREDICTION,
+    Figure,
+    NumberProfile,
+    Profile,
+    TextProfile,
+    TextSample,
+)
+from include.monitoring.seasons import WHOLE_YEAR, part_names, part_numbers
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+Sample = TypeVar("Sample", NumberSample, TextSample)
+
+_MAX_CATEGORIES = 50
+_CATEGORIES_TESTED = 9
+_MAX_DISTINCT_SHARE = 0.5
+_KNOT_BYTES = 36  # of JSON: value, left, right
+_MIN_KNOTS, _MAX_KNOTS = 40, 400
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """What is the same for every column: parts of the year, times, window, knots."""
+
+    model: Model
+    parts: tuple[str, ...]
+    part: "Ints"
+    times_us: "Ints"
+    knots: int
+
+    def split(self, summarise_part: "Callable[[NDArray[np.bool_]], Sample]") -> dict[str, Sample]:
+        """Summarise the whole year, and each part of it that has rows."""
+        import numpy as np
+
+        by_part = {WHOLE_YEAR: summarise_part(np.ones(len(self.part), dtype=bool))}
+        if len(self.parts) > 1:
+            there = np.unique(self.part)
+            by_part |= {self.parts[number]: summarise_part(self.part == number) for number in there}
+        return by_part
+
+    def design_effect(self, indicators: "NDArray[np.bool_]", there: "NDArray[np.bool_]") -> float | None:
+        """The design effect of a column's values where they are there."""
+        import numpy as np
+
+        if not there.any():
+            return None
+        _, part = np.unique(self.part[there], return_inverse=True)
+        measured = design_effect(indicators, part, self.times_us[there], self.model.monitor.window)
+        return None if measured is None else round(measured[0], 3)
+
+
+def build(model: Model, frame: "pl.DataFrame", *, probabilities: "Floats", labels: "Floats") -> Profile:
+    """See `include.monitoring.profile.build_profile`."""
+    lengths = (frame.height, len(probabilities), len(labels))
+    if not frame.height or len(set(lengths)) > 1:
+        raise DataError(
+            f"{model.name}: reference profile: got {lengths} rows, probabilities and labels, expected as many, not none"
+        )
+    times = frame[model.dataset.time]
+    names, left_out = watched_columns(model, frame)
+    rows = _rows(model, times, columns=len(names) + 1)
+    columns = [_column(frame, name, rows) for name in names]
+    columns.append(_numbers(PREDICTION, probabilities, rows))
+    return Profile(
+        model=model.name,
+        since=times[0],
+        until=times[-1] + model.dataset.step,
+        rows=frame.height,
+        split=model.monitor.drift.season,
+        columns=tuple(columns),
+        left_out=left_out,
+        figures=_figures(rows, probabilities, labels),
+    )
+
+
+def watched_columns(model: Model, frame: "pl.DataFrame") -> tuple[list[str], dict[str, str]]:
+    """The declared columns to watch, and why the others are not.
+
+    Time only grows, and what identifies a row differs from row to row: their change says nothing. A constant text
+    is watched: it costs nothing, and a second value in it is news.
+    """
+    import polars as pl
+
+    names, left_out = [], {}
+    for name, column in model.dataset.columns.items():
+        if name not in frame.columns:
+            left_out[name] = "not in the rows"
+        elif column.type == "timestamp":
+            left_out[name] = "time"
+        elif name in model.dataset.key:
+            left_out[name] = "part of the key"
+        elif frame.schema[name] == pl.String and frame[name].n_unique() > _MAX_DISTINCT_SHARE * frame.height > 10:
+            left_out[name] = "a text that differs from row to row"
+        else:
+            names.append(name)
+    return names, left_out
+
+
+def finite_numbers(series: "pl.Series") -> "Floats":
+    """Numbers as float64, NaN where null or not finite, [n]."""
+    import numpy as np
+    import polars as pl
+
+    values: Floats = series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def longest_run(values: "Floats") -> int:
+    """The most values in a row that are equal; NaN ends a run."""
+    import numpy as np
+
+    if not len(values):
+        return 0
+    starts = np.concatenate([[0], np.flatnonzero(values[1:] != values[:-1]) + 1, [len(values)]])
+    return int(np.diff(starts).max())
+
+
+def _rows(model: Model, times: "pl.Series", *, columns: int) -> _Rows:
+    split = model.monitor.drift.season
+    parts = part_names(split)
+    samples = columns * (1 if len(parts) == 1 else len(parts) + 1)
+    knots = int(0.75 * MAX_SIZE_BYTES / _KNOT_BYTES / samples)
+    return _Rows(
+        model=model,
+        parts=parts,
+        part=part_numbers(times, split).to_numpy(),
+        times_us=times.dt.timestamp("us").to_numpy(),
+        knots=min(max(knots, _MIN_KNOTS), _MAX_KNOTS),
+    )
+
+
+def _column(frame: "pl.DataFrame", name: str, rows: _Rows) -> NumberProfile | TextProfile:
+    if frame.schema[name].is_numeric():
+        return _numbers(name, finite_numbers(frame[name]), rows)
+    return _texts(name, frame[name], rows)
+
+
+def _numbers(name: str, values: "Floats", rows: _Rows) -> NumberProfile:
+    import numpy as np
+
+    there = np.isfinite(values)
+
+    def summarise_part(chosen: "NDArray[np.bool_]") -> NumberSample:
+        return summarise(values[chosen & there], nulls=int((chosen & ~there).sum()), knots=rows.knots)
+
+    indicators = np.empty((0, 1), dtype=bool)
+    if there.any():
+        _, part = np.unique(rows.part[there], return_inverse=True)
+        indicators = number_indicators(values[there], part)
+    return NumberProfile(name, rows.split(summarise_part), rows.design_effect(indicators, there), longest_run(values))
+
+
+def _texts(name: str, series: "pl.Series", rows: _Rows) -> TextProfile:
+    import numpy as np
+    import polars as pl
+
+    ranked = series.drop_nulls().value_counts(sort=True).sort(["count", name], descending=[True, False])
+    categories = tuple(ranked[name].head(_MAX_CATEGORIES).to_list())
+    there = series.is_not_null().to_numpy()
+    code = series.replace_strict(categories, range(len(categories)), default=-1, return_dtype=pl.Int64).to_numpy()
+
+    def summarise_part(chosen: "NDArray[np.bool_]") -> TextSample:
+        inside = code[chosen & there]
+        counts = np.bincount(inside[inside >= 0], minlength=len(categories))
+        return TextSample(len(inside), int((chosen & ~there).sum()), tuple(counts.tolist()), int((inside < 0).sum()))
+
+    indicators = code[there][:, None] == np.arange(min(len(categories), _CATEGORIES_TESTED))
+    return TextProfile(name, categories, rows.split(summarise_part), rows.design_effect(indicators, there))
+
+
+def _figures(rows: _Rows, probabilities: "Floats", labels: "Floats") -> dict[str, Figure]:
+    import numpy as np
+
+    from include.monitoring.figures import figure
+
+    known = np.isfinite(probabilities) & np.isfinite(labels)
+    settings = rows.model.monitor.performance
+    found = {}
+    chosen = {WHOLE_YEAR: known}
+    if len(rows.parts) > 1:
+        chosen |= {part: known & (rows.part == number) for number, part in enumerate(rows.parts)}
+    for part, mask in chosen.items():
+        if mask.sum() >= settings.min_rows:
+            measured = figure(settings.metric, labels[mask], probabilities[mask])
+            if measured is not None:
+                found[part] = measured
+    return found
