@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from include.errors import RegistryError
 from include.journal.records import RunRef
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
@@ -39,6 +40,9 @@ class Tag(StrEnum):
     LOGGED = "almanac.logged"  # set last: a run without it died while it was written
     GATES = "almanac.gates"  # passed | refused
     GATE_REASONS = "almanac.gate_reasons"
+    PROMOTED_AT = "almanac.promoted_at"
+    PROMOTED_BY = "almanac.promoted_by"
+    PROMOTION_REASON = "almanac.promotion_reason"
 
 
 PASSED, REFUSED = "passed", "refused"
@@ -63,31 +67,49 @@ class TrainingContext:
 
 @dataclass(frozen=True)
 class Logged:
-    """One finished MLflow run of a candidate, with its tags."""
+    """One finished MLflow run of a candidate, with its tags.
+
+    Raises:
+        RegistryError: on every property whose tag is missing: the run or version was not made by Almanac.
+    """
 
     model: str
     mlflow_run_id: str
     tags: Mapping[str, str] = field(repr=False)
 
+    def tag(self, name: Tag) -> str:
+        """One tag."""
+        if name not in self.tags:
+            raise RegistryError(
+                f"{self.model}, MLflow run {self.mlflow_run_id}: no tag {name}; it was not made by Almanac. "
+                f"Got {sorted(self.tags)}"
+            )
+        return self.tags[name]
+
+    @property
+    def labelled_rows(self) -> int:
+        """How many rows of the dataset had a label when it was trained."""
+        return int(self.tag(Tag.DATASET_ROWS))
+
     @property
     def dataset_version(self) -> int:
         """The Delta version that the candidate was trained on."""
-        return int(self.tags[Tag.DATASET_VERSION])
+        return int(self.tag(Tag.DATASET_VERSION))
 
     @property
     def dataset_sha256(self) -> str:
         """The hash of the labelled rows; see `hash_rows`."""
-        return self.tags[Tag.DATASET_SHA256]
+        return self.tag(Tag.DATASET_SHA256)
 
     @property
     def manifest_sha256(self) -> str:
         """The hash of `manifest.json`, which holds the hashes of all other files."""
-        return self.tags[Tag.MANIFEST_SHA256]
+        return self.tag(Tag.MANIFEST_SHA256)
 
     @property
     def onnx_sha256(self) -> str:
         """The hash of the graph."""
-        return self.tags[Tag.ONNX_SHA256]
+        return self.tag(Tag.ONNX_SHA256)
 
     @property
     def holdout_metrics(self) -> dict[str, float]:

@@ -1,17 +1,23 @@
 """The model registry: MLflow, asked by an explicit client and never by its global state."""
 
+import json
 import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.config.home import Home
 from include.errors import RegistryError
-from include.registry import files
+from include.journal.journal import Journal
+from include.journal.records import RunRef
+from include.registry import files, publication
 from include.registry.faults import exists_already, is_missing, mlflow_faults
-from include.registry.records import CHAMPION, Logged, ModelVersion, Tag
+from include.registry.promotion import promote, register
+from include.registry.records import CHAMPION, Logged, ModelVersion, Tag, TrainingContext
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from include.training.train import TrainedCandidate
 
 
 class Registry:
@@ -96,6 +102,24 @@ class Registry:
             raise RegistryError(f"MLflow run {mlflow_run_id}: was not written to its end; train again")
         return Logged(tags[Tag.MODEL], mlflow_run_id, tags)
 
+    def log_candidate(self, candidate: "TrainedCandidate", *, profile_json: str, context: TrainingContext) -> str:
+        """Write the candidate as one MLflow run and return its id; see `publication.log_candidate`."""
+        return publication.log_candidate(self, candidate, profile_json=profile_json, context=context)
+
+    def find_logged(self, model: str, run: RunRef) -> str | None:
+        """The id of the MLflow run that this Airflow run has written to its end, if there is one."""
+        return publication.find_logged(self, model, run)
+
+    def register(self, model: str, mlflow_run_id: str) -> ModelVersion:
+        """Make the candidate the challenger; see `promotion.register`."""
+        return register(self, model, mlflow_run_id)
+
+    def promote(
+        self, model: str, version: str, *, reason: str, run: RunRef, journal: Journal, now: datetime
+    ) -> ModelVersion:
+        """Make the version champion and the old champion previous; see `promotion.promote`."""
+        return promote(self, model, version, reason=reason, run=run, journal=journal, now=now)
+
     def load_onnx(self, version: Logged) -> bytes:
         """The graph, verified against the version's own tag."""
         return files.verified(self._read(version, files.ONNX), version.onnx_sha256, f"{_name(version)}: {files.ONNX}")
@@ -111,6 +135,12 @@ class Registry:
         import polars as pl
 
         return pl.read_parquet(io.BytesIO(self.load_file(version, files.BACKTEST)))
+
+    def load_passport(self, version: Logged) -> dict[str, Any]:
+        """The passport as it was written at training, with what happened since: gates, approver, promotion."""
+        passport: dict[str, Any] = json.loads(self.load_file(version, files.PASSPORT))
+        since = (Tag.GATES, Tag.GATE_REASONS, Tag.PROMOTED_AT, Tag.PROMOTED_BY, Tag.PROMOTION_REASON)
+        return {**passport, "since": {tag.value: version.tags[tag] for tag in since if tag in version.tags}}
 
     def load_file(self, version: Logged, path: str) -> bytes:
         """One file of the candidate, verified against the manifest, which is verified against the version's tag."""

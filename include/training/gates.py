@@ -188,7 +188,7 @@ def _parity_part(model: Model, place: str, part: ParityPart) -> list[GateResult]
     enough, near = agree >= gate.min_label_agreement, far <= gate.max_probability_difference
     labels = f"labels {about} agree on {agree:.4%}, wanted at least {gate.min_label_agreement:.4%}"
     probabilities = (
-        f"probabilities {about} differ by {far:.2e} at quantile {gate.quantile} (at most by {part.max_difference:.2e}); "
+        f"probabilities {about} differ by {far:.2e} at quantile {gate.quantile} (most {part.max_difference:.2e}); "
         f"wanted {gate.max_probability_difference:.2e} or less"
     )
     return [

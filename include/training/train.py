@@ -65,6 +65,7 @@ class TrainedCandidate:
         train_start: the first and
         train_end: the last event time that it was fitted on.
         train_rows: how many rows it was fitted on.
+        holdout_rows: how many rows it was measured on.
         labelled_rows: how many rows had a label.
         labelled_until: the newest row that had one.
         data_sha256: see `hash_rows`.
@@ -87,6 +88,7 @@ class TrainedCandidate:
     train_start: datetime
     train_end: datetime
     train_rows: int
+    holdout_rows: int
     labelled_rows: int
     labelled_until: datetime
     data_sha256: str
@@ -177,6 +179,7 @@ def train_candidate(
         train_start=_datetime(times[0]),
         train_end=_datetime(times[-1]),
         train_rows=len(times),
+        holdout_rows=len(folds[-1].test),
         labelled_rows=len(rows),
         labelled_until=_datetime(rows.times[-1]),
         data_sha256=hash_rows(rows),

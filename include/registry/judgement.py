@@ -1,0 +1,122 @@
+"""Judges a logged candidate: gates on its own files, and the champion measured on the same hold-out."""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from include.config.schema import Model
+from include.errors import DataError, PermanentError
+from include.features.features import build_features
+from include.features.labels import labels
+from include.journal.journal import Journal
+from include.journal.records import Decision, DecisionKind, RunRef
+from include.registry import files
+from include.registry.faults import mlflow_faults
+from include.registry.onnx_model import OnnxModel
+from include.registry.records import PASSED, REFUSED, Logged, Tag
+from include.registry.store import Registry
+from include.training.gates import Evaluation, GateResult, judge, passed
+from include.training.parity import ParityReport
+from include.training.policy import LABELLED_ROWS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+_MAX_TAG = 4_000  # MLflow refuses longer tags
+
+
+def judge_run(
+    model: Model,
+    registry: Registry,
+    mlflow_run_id: str,
+    frame: "pl.DataFrame",
+    *,
+    journal: Journal,
+    run: RunRef,
+    now: datetime,
+) -> Decision:
+    """Apply the gates to a logged candidate; write the decision to MLflow and the journal, and return it.
+
+    A refusal is a decision, never an exception. Asked again by the same Airflow run, it says the same.
+
+    Args:
+        model: declares the gates.
+        registry: holds the candidate and the champion.
+        mlflow_run_id: of the candidate.
+        frame: the dataset at the version that the candidate was trained on (`registry.logged(id).dataset_version`),
+            at least `training_columns`.
+        journal: takes the decision.
+        run: who asks.
+        now: aware.
+
+    Raises:
+        DataError: the frame is not the one that the candidate was trained on.
+        IntegrityError: the candidate's files are not what was recorded.
+        RegistryError: there is no such run.
+        TransientError: MLflow or the journal is away; nothing was decided.
+    """
+    for decision in journal.decisions(model.name, DecisionKind.GATES):
+        if decision.subject == mlflow_run_id and decision.run.run_id == run.run_id:
+            return decision
+    candidate = registry.logged(mlflow_run_id)
+    results = judge(model, _evaluate(model, registry, candidate, frame, now))
+    accepted = passed(results)
+    told = [f"{result.name}: {result.reason}" for result in results if accepted or not result.passed]
+    figures = {result.name: result.measured for result in results if result.measured is not None}
+    figures[LABELLED_ROWS] = float(candidate.labelled_rows)
+    decision = Decision(model.name, DecisionKind.GATES, accepted, tuple(told), now, run, mlflow_run_id, figures)
+    _log(registry, decision, results)
+    journal.record_decision(decision)
+    return decision
+
+
+def _evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.DataFrame", now: datetime) -> Evaluation:
+    backtest = registry.load_backtest(candidate)
+    parity = ParityReport.from_dict(json.loads(registry.load_file(candidate, files.PARITY)))
+    champion = registry.champion(model.name)
+    if champion is None:
+        return Evaluation(backtest, parity)
+    rows = _find(model, frame, Evaluation(backtest, parity).holdout, now)
+    try:
+        graph = OnnxModel(registry.load_onnx(champion))
+        probabilities = graph.score(build_features(model, frame))[rows]
+    except PermanentError as error:  # a passing fault is raised instead: the task is tried again
+        return Evaluation(backtest, parity, champion.version, None, str(error))
+    return Evaluation(backtest, parity, champion.version, probabilities)
+
+
+def _find(model: Model, frame: "pl.DataFrame", holdout: "pl.DataFrame", now: datetime) -> "NDArray[np.uint32]":
+    """The row numbers of the hold-out's rows in the frame.
+
+    Raises:
+        DataError: the frame lacks some of them, or has other labels there than the candidate was measured on.
+    """
+    import polars as pl
+
+    time = pl.col(model.dataset.time).dt.cast_time_unit("us").alias("time")
+    known = frame.select(time).with_columns(labels(model, frame, now=now).alias("label_now")).with_row_index("row")
+    found = holdout.join(known, on="time", how="left", maintain_order="left")
+    wrong = found.filter(pl.col("label").ne_missing(pl.col("label_now"))).height
+    if wrong:
+        raise DataError(
+            f"{model.name}: {wrong} of {holdout.height} rows of the hold-out are missing from the dataset or have "
+            "another label there; read the dataset at the version that the candidate was trained on"
+        )
+    return found["row"].to_numpy()
+
+
+def _log(registry: Registry, decision: Decision, results: tuple[GateResult, ...]) -> None:
+    verdict = {
+        "accepted": decision.accepted,
+        "reasons": decision.reasons,
+        "decided_at": decision.decided_at.isoformat(),
+        "gates": [asdict(result) for result in results],
+    }
+    with mlflow_faults(f"{decision.model}: decision about MLflow run {decision.subject}"):
+        content = json.dumps(verdict, indent=1).encode()
+        files.upload(registry.client, decision.subject, files.DECISION, content)
+        registry.client.set_tag(decision.subject, Tag.GATE_REASONS.value, "\n".join(decision.reasons)[:_MAX_TAG])
+        registry.client.set_tag(decision.subject, Tag.GATES.value, PASSED if decision.accepted else REFUSED)

@@ -1,0 +1,75 @@
+"""The record that travels with a model version: where it comes from and what it can do."""
+
+import json
+import platform
+from dataclasses import asdict
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from include.registry.code_version import CodeVersion
+from include.registry.records import TrainingContext
+
+if TYPE_CHECKING:
+    from include.training.train import TrainedCandidate
+
+PASSPORT_FORMAT = 1
+_PACKAGES = ("numpy", "polars", "scikit-learn", "skl2onnx", "onnx", "onnxruntime", "mlflow", "deltalake", "skops")
+
+
+def build_passport(
+    candidate: "TrainedCandidate", context: TrainingContext, code: CodeVersion, *, parent: str, onnx_sha256: str
+) -> str:
+    """The passport as JSON text. Times are ISO 8601 in UTC; figures stand by the names of their metrics."""
+    model = candidate.model
+    passport: dict[str, Any] = {
+        "format": PASSPORT_FORMAT,
+        "model": model.name,
+        "candidate": candidate.name,
+        "estimator": model.train.candidates[candidate.name].estimator,
+        "mode": context.mode,
+        "trigger": {**asdict(context.run), "reason": context.reason},
+        "data": {
+            "dataset_version": context.dataset_version,
+            "sha256": candidate.data_sha256,
+            "labelled_rows": candidate.labelled_rows,
+            "labelled_until": candidate.labelled_until,
+            "train_start": candidate.train_start,
+            "train_end": candidate.train_end,
+            "train_rows": candidate.train_rows,
+            "holdout_rows": candidate.holdout_rows,
+            "origin": model.dataset.origin,
+            "licence": model.dataset.licence,
+        },
+        "features": list(candidate.features),
+        "label": model.label.model_dump(mode="json"),
+        "code": asdict(code),
+        "environment": {"python": platform.python_version(), **package_versions()},
+        "params": dict(candidate.params),
+        "seed": candidate.seed,
+        "selection": {"metric": model.train.metric, "scores": dict(candidate.scores)},
+        "metrics": asdict(candidate.metrics),
+        "best_stump": candidate.stump,
+        "parity": candidate.parity.to_dict(),
+        "parent_version": parent,
+        "onnx_sha256": onnx_sha256,
+        "seconds": dict(candidate.seconds),
+    }
+    return json.dumps(passport, indent=1, default=_iso)
+
+
+def package_versions() -> dict[str, str]:
+    """The installed versions of what a training's result depends on."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def _iso(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"a passport holds no {type(value).__name__}; got {value!r}")
