@@ -162,14 +162,10 @@ def _read_cells(content: bytes, name: str, header: list[str], delimiter: str) ->
     import polars as pl
 
     try:
-        cells = pl.read_csv(
-            content, separator=delimiter, infer_schema=False, has_header=False, skip_lines=1, new_columns=header,
-            schema=dict.fromkeys(header, pl.String),
-        )  # fmt: skip
-    except pl.exceptions.NoDataError:
-        cells = pl.DataFrame(schema=dict.fromkeys(header, pl.String))
+        cells = pl.read_csv(content, separator=delimiter, infer_schema=False)
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{name}: {_why_unreadable(content, header, delimiter, error)}") from error
+    cells.columns = header
     return cells.with_row_index(ROW, offset=1).with_columns(pl.col(ROW).cast(pl.Int64))
 
 

@@ -1,16 +1,18 @@
 """Ingests the files of a model, one after the other; the fault of one never stops the others."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import cache
+from typing import Any, cast
 
 from include.config.home import Home
 from include.config.schema import Model
 from include.data.dataset import Dataset
 from include.data.publication import Outcome, Publication
 from include.data.record_writer import RecordWriter
-from include.errors import TransientError
+from include.errors import DataError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import BatchState, RunRef
 from include.storage.listing import StoredFile
@@ -31,8 +33,9 @@ class RejectedBatch:
 class IngestSummary:
     """What one ingest did, made for `dataclasses.asdict` and JSON.
 
-    A batch whose earlier try was cut off after its commit counts as published here, so that its event is not lost.
-    Version and rows are those of the dataset afterwards; the window spans the published batches, its end exclusive.
+    A batch whose earlier try was cut off after its commit counts as published here, and one whose earlier try was cut
+    off after its rejection as rejected, so that neither event nor alert is lost. `dataset_version` is the dataset's
+    version afterwards, None when nothing was published; the window spans the published batches, its end exclusive.
     """
 
     model: str
@@ -50,6 +53,10 @@ class IngestSummary:
     window_start: str | None
     window_end: str | None
 
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain JSON, for XCom and the asset's event."""
+        return cast("dict[str, Any]", json.loads(json.dumps(asdict(self))))
+
 
 class InterruptedIngestError(TransientError):
     """Some files could not be taken to their end and will be taken again. `summary` says what was done."""
@@ -57,6 +64,28 @@ class InterruptedIngestError(TransientError):
     def __init__(self, message: str, summary: IngestSummary) -> None:
         super().__init__(message)
         self.summary = summary
+
+
+def raise_rejections(model: Model, rejected: Sequence[Mapping[str, Any]]) -> None:
+    """Fail when batches were rejected, saying which, why, and where their reports are.
+
+    Args:
+        model: whose batches.
+        rejected: the `rejected` of a summary as JSON.
+
+    Raises:
+        DataError: there is at least one.
+    """
+    if not rejected:
+        return
+    said = "\n".join(
+        f"{one['uri']}: {' '.join(one['reasons'])} Report: {one['report_uri'] or 'none'}" for one in rejected
+    )
+    raise DataError(f"{model.name}: {len(rejected)} batches rejected, nothing of them was published:\n{said}")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def ignore_step(step: str, batch_id: str) -> None:
@@ -70,8 +99,8 @@ def ingest_batches(
     files: Sequence[StoredFile],
     run: RunRef,
     *,
-    now: datetime,
-    clock: Callable[[], datetime],
+    now: datetime | None = None,
+    clock: Callable[[], datetime] = _utc_now,
     on_step: Callable[[str, str], None] = ignore_step,
 ) -> IngestSummary:
     """Publish, quarantine or reject each file, exactly once however often it is called and wherever it dies.
@@ -82,7 +111,7 @@ def ingest_batches(
         journal: gets a row per batch and per arrival.
         files: what `find_batches` found.
         run: who does it.
-        now: rows of a later event time are from the future.
+        now: rows of a later event time are from the future; none: what the clock says at the start.
         clock: for the times of records.
         on_step: called with `claimed`, `validated`, `quarantined`, `committed` or `journaled`, and the batch id, each
             time a step is done. A BaseException that is no Exception stops the whole ingest there, as a kill would.
@@ -92,13 +121,14 @@ def ingest_batches(
         ConfigError: the declared columns are not those of the dataset; the files stay where they are.
         IntegrityError: the dataset's log was damaged.
     """
+    at = clock() if now is None else now
 
     @cache
     def suite() -> Suite:
-        return Suite(model.name, compile_rules(model.dataset), now=now)
+        return Suite(model.name, compile_rules(model.dataset), now=at)
 
     writer = RecordWriter(model, home, run, clock)
-    publication = Publication(model, home, journal, writer, suite, now, on_step)
+    publication = Publication(model, home, journal, writer, suite, at, on_step)
     outcomes: list[Outcome] = []
     passing: list[TransientError] = []
     lasting: list[Exception] = []
@@ -119,7 +149,6 @@ def ingest_batches(
 
 def _summary(model: Model, home: Home, outcomes: Sequence[Outcome]) -> IngestSummary:
     dataset = Dataset.of(home, model)
-    exists = dataset.exists()
     records = [one.record for one in outcomes if one.state is BatchState.PUBLISHED and one.record is not None]
     rejected = [one.record for one in outcomes if one.state is BatchState.REJECTED and one.record is not None]
     starts = [record.window_start for record in records if record.window_start is not None]
@@ -135,8 +164,8 @@ def _summary(model: Model, home: Home, outcomes: Sequence[Outcome]) -> IngestSum
         empty=sum(one.state is BatchState.EMPTY for one in outcomes),
         rejected=tuple(RejectedBatch(record.uri, record.reasons, record.report_uri) for record in rejected),
         waiting=tuple(f"{one.uri}: {one.note}" for one in outcomes if one.state is None),
-        dataset_version=dataset.version() if exists else None,
-        dataset_rows=dataset.count() if exists else 0,
+        dataset_version=dataset.version() if records else None,
+        dataset_rows=dataset.count() if dataset.exists() else 0,
         window_start=min(starts).isoformat() if starts else None,
         window_end=max(ends).isoformat() if ends else None,
     )

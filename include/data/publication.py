@@ -68,7 +68,7 @@ class Publication:
                 return self._refuse_size(file)
             content = read_bytes(file.uri)
         except FileNotFoundError:
-            return Outcome(file.uri, None, note="gone before it was read")
+            return self._gone(file)
         if len(content) != file.size_bytes:
             return Outcome(file.uri, None, note="still growing")
         batch_id = hashlib.sha256(content).hexdigest()
@@ -84,7 +84,6 @@ class Publication:
             known = self._known(dataset, snapshot, batch_id)
             if known is not None:
                 return self._settle_known(file, known)
-            checked: CheckedBatch | None = None
             try:
                 text = text or read_csv(content, file.name, self.model.source, self.model.dataset)
                 if text.cells.is_empty():
@@ -137,9 +136,18 @@ class Publication:
         self.journal.record_batch(record)
         return record
 
+    def _gone(self, file: StoredFile) -> Outcome:
+        """The file left the landing area: by an earlier try of this run that rejected it, or by somebody's hand."""
+        for record in self.journal.batches(self.model.name):
+            same = (record.uri, record.size_bytes, record.modified_at) == (file.uri, file.size_bytes, file.modified_at)
+            if same and record.state is BatchState.REJECTED and record.run.run_id == self.writer.run.run_id:
+                return Outcome(file.uri, record.state, record)
+        return Outcome(file.uri, None, note="gone before it was read")
+
     def _settle_known(self, file: StoredFile, record: BatchRecord) -> Outcome:
-        """Record the arrival. The first arrival at the batch's own place is the end of a try that was cut off."""
-        cut_off = record.uri == file.uri and file.uri not in self.journal.arrivals(self.model.name)
+        """Record the arrival. An earlier try may have been cut off before this, or before anybody was told."""
+        told = record.run.run_id != self.writer.run.run_id and file.uri in self.journal.arrivals(self.model.name)
+        cut_off = record.uri == file.uri and not told
         state = record.state if cut_off else BatchState.DUPLICATE
         self._record_arrival(file, record.batch_id, state)
         self._reached("journaled", record.batch_id)

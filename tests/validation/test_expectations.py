@@ -1,0 +1,143 @@
+"""Great Expectations and the masks run the same rules, and must say the same."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from include.config.schema import Column, Dataset
+from include.data.parsing import parse_cells
+from include.errors import DataError
+from include.validation.expectations import Suite, _counted
+from include.validation.masks import broken_rules
+from include.validation.rules import IN_DATASET, compile_rules
+
+NOW = datetime(2022, 1, 1, tzinfo=UTC)
+GOOD = ("2021-06-01T12:00:00Z", "p1", "5.5", "7", "a", "free text")
+BAD = (
+    ("", "2099-01-01T00:00:00Z", "2021-06-01 12:00", "2021-02-30T00:00Z", "9999-12-31T23:59:59-05:00", "yesterday"),
+    ("", "p1"),
+    ("", "NaN", "inf", "-1e400", "1e308", "-9999", "12,5", "0", "10", "10.000001", "-0.0", "1.2.3"),
+    ("", "1.5", "7.0", "-1", "101", "0", "100", "9223372036854775808", "one"),
+    ("", "A", "a ", "c", "b"),
+    ("", "=1+1"),
+)
+
+
+def _dataset(key: tuple[str, ...] = ("Time",)) -> Dataset:
+    columns = {
+        "Time": Column(type="timestamp"),
+        "place": Column(type="string"),
+        "x": Column(type="float", min=0, max=10),
+        "n": Column(type="integer", max=100),
+        "kind": Column(type="string", values=("a", "b")),
+        "text": Column(type="string", nullable=True),
+    }
+    return Dataset(
+        time="Time", step=timedelta(hours=1), key=key, columns=columns, on_unexpected_column="drop", max_bad_share=0.2,
+        origin="", licence="",
+    )  # fmt: skip
+
+
+def _typed(rows: list[tuple[str | None, ...]], dataset: Dataset, in_dataset: list[str | None]) -> pl.DataFrame:
+    cells = pl.DataFrame(rows, schema=dict.fromkeys(dataset.columns, pl.String), orient="row")
+    numbered = cells.with_row_index("_row", offset=1).with_columns(pl.col("_row").cast(pl.Int64))
+    typed = parse_cells(numbered, dataset, ".", "file.csv")
+    return typed.with_columns(pl.Series(IN_DATASET, in_dataset, dtype=pl.String))
+
+
+def _random_rows(seed: int, count: int, share: float) -> list[tuple[str | None, ...]]:
+    random = np.random.default_rng(seed)
+    rows: list[tuple[str | None, ...]] = []
+    for hour in range(count):
+        time = (NOW - timedelta(hours=int(hour) + 1)).isoformat()
+        row: list[str | None] = [time, *GOOD[1:]]
+        for place, values in enumerate(BAD):
+            if random.random() < share:
+                row[place] = str(random.choice(values)) or None
+        if hour and random.random() < share:
+            row[0] = rows[-1][0]
+        rows.append(tuple(row))
+    return rows
+
+
+def _counts(frame: pl.DataFrame, dataset: Dataset) -> dict[str, int]:
+    broken = broken_rules(frame, compile_rules(dataset), now=NOW)
+    return {name: count for name, count in broken.sum().row(0, named=True).items() if count}
+
+
+@pytest.mark.parametrize("key", [("Time",), ("Time", "place")])
+def test_suite_and_masks_agree_on_many_frames(key: tuple[str, ...]) -> None:
+    dataset = _dataset(key)
+    suite = Suite("agreement", compile_rules(dataset), now=NOW)
+    fired: set[str] = set()
+    for seed, (count, share) in enumerate([(1, 1.0), (40, 0.0), (40, 0.1), (200, 0.3), (60, 0.8), (30, 1.0)]):
+        rows = _random_rows(seed, count, share)
+        marks = ["other values" if share and row % 7 == 0 else None for row in range(count)]
+        frame = _typed(rows, dataset, marks)
+        counts = _counts(frame, dataset)
+        assert suite.validate(frame).broken == counts
+        fired |= set(counts)
+    assert fired == {rule.name for rule in compile_rules(dataset)}
+
+
+def test_suite_clean_frame_breaks_nothing() -> None:
+    dataset = _dataset()
+    frame = _typed(_random_rows(0, 10, 0), dataset, [None] * 10)
+    verdict = Suite("clean", compile_rules(dataset), now=NOW).validate(frame)
+    assert verdict.broken == {}
+    assert verdict.document["success"] is True
+
+
+def test_suite_empty_frame_breaks_nothing() -> None:
+    dataset = _dataset()
+    frame = _typed(_random_rows(0, 1, 0), dataset, [None]).clear()
+    assert Suite("empty", compile_rules(dataset), now=NOW).validate(frame).broken == {}
+
+
+def test_suite_missing_column_is_an_error_not_a_failure() -> None:
+    dataset = _dataset()
+    frame = _typed(_random_rows(0, 3, 0), dataset, [None] * 3).drop("kind")
+    with pytest.raises(DataError, match=r"rule kind\.\w+ could not be run"):
+        Suite("missing", compile_rules(dataset), now=NOW).validate(frame)
+
+
+@pytest.mark.parametrize(("success", "count"), [(False, 0), (True, 3), (True, None)])
+def test_counted_contradicting_result_is_an_error(success: bool, count: int | None) -> None:
+    result = SimpleNamespace(
+        expectation_config=SimpleNamespace(meta={"rule": "x.range"}),
+        exception_info={"raised_exception": False},
+        success=success,
+        result={"unexpected_count": count},
+    )
+    with pytest.raises(DataError, match=r"rule x\.range: success is .* nothing is published"):
+        _counted(result)
+
+
+def test_rule_cells_that_cannot_be_read_break_type_only() -> None:
+    dataset = _dataset()
+    frame = _typed([("2021-06-01T12:00:00Z", "p", "12,5", "1", "a", None)], dataset, [None])
+    assert _counts(frame, dataset) == {"x.type": 1}
+
+
+def test_rule_empty_cell_breaks_null_only() -> None:
+    dataset = _dataset()
+    frame = _typed([("2021-06-01T12:00:00Z", "p", None, "1", None, None)], dataset, [None])
+    assert _counts(frame, dataset) == {"x.null": 1, "kind.null": 1}
+
+
+def test_rule_limits_are_inclusive() -> None:
+    dataset = _dataset()
+    rows = [("2021-06-01T12:00:00Z", "p", "0", "100", "a", None), ("2021-06-01T13:00:00Z", "p", "10", "0", "b", None)]
+    assert _counts(_typed(rows, dataset, [None, None]), dataset) == {}
+
+
+def test_rules_say_what_they_expect() -> None:
+    says = {rule.name: rule.says for rule in compile_rules(_dataset())}
+    assert says["x.range"] == "between 0 and 10"
+    assert says["n.range"] == "at most 100"
+    assert says["kind.values"] == "one of a, b"
+    assert "kind.type" not in says
+    assert "text.null" not in says
