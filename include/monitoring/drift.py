@@ -42,9 +42,9 @@ class ColumnDrift:
         status: what is said of it.
         rows: values in the window.
         reference_rows: values of the reference of the same parts of the year (effective, when they are weighted).
-        figures: name of the measure -> its value; p-values are before correction.
+        figures: name of the measure -> its value; `q_...`: p-values after correction.
         reasons: in words, with figures and limits.
-        p_values: the tests that take part in the correction.
+        p_values: name of the test -> its p-value before correction.
     """
 
     name: str
@@ -237,11 +237,13 @@ def _decide(columns: Sequence[ColumnDrift], limits: Drift) -> tuple[ColumnDrift,
     """Correct all tests of the window together, then ask of each column whether it is significant and far enough."""
     tests = [(place, test) for place, column in enumerate(columns) for test in column.p_values]
     adjusted = measures.benjamini_hochberg([columns[place].p_values[test] for place, test in tests])
-    significant = {key: p for key, p in zip(tests, adjusted, strict=True) if p <= limits.false_discovery_rate}
+    rates = dict(zip(tests, adjusted, strict=True))
     decided = []
     for place, column in enumerate(columns):
-        figures = {**column.figures, **{f"p_{test}": p for test, p in column.p_values.items()}}
-        reasons = _reasons(column, limits, {test for at, test in significant if at == place})
+        q_values = {test: rates[place, test] for test in column.p_values}
+        significant = {test for test, q in q_values.items() if q <= limits.false_discovery_rate}
+        figures = {**column.figures, **{f"q_{test}": q for test, q in q_values.items()}}
+        reasons = _reasons(column, limits, q_values, significant)
         status = Status.DRIFTED if reasons and column.status is not Status.STUCK else column.status
         if status is Status.STUCK:
             reasons = (f"{figures['longest_run']:.0f} rows in a row with one value", *reasons)
@@ -249,7 +251,9 @@ def _decide(columns: Sequence[ColumnDrift], limits: Drift) -> tuple[ColumnDrift,
     return tuple(decided)
 
 
-def _reasons(column: ColumnDrift, limits: Drift, significant: set[str]) -> tuple[str, ...]:
+def _reasons(
+    column: ColumnDrift, limits: Drift, q_values: Mapping[str, float], significant: set[str]
+) -> tuple[str, ...]:
     checks = [
         ("distribution", "ks", "KS distance", limits.min_ks),
         ("distribution", "wasserstein_sd", "Wasserstein distance in standard deviations", limits.min_wasserstein),
@@ -257,7 +261,7 @@ def _reasons(column: ColumnDrift, limits: Drift, significant: set[str]) -> tuple
         ("nulls", "null_change", "change of the share of nulls", limits.min_null_change),
     ]
     return tuple(
-        f"{words} {column.figures[figure]:.3g}, limit {limit:g} (p = {column.p_values[test]:.2g})"
+        f"{words} {column.figures[figure]:.3g}, limit {limit:g} (corrected p = {q_values[test]:.2g})"
         for test, figure, words, limit in checks
         if test in significant and figure in column.figures and column.figures[figure] >= limit
     )

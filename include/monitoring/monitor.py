@@ -1,0 +1,227 @@
+"""Watches the newest complete windows and decides whether to ask for a retrain."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from include.config.home import Home
+from include.config.schema import Model
+from include.config.types import format_duration
+from include.data.dataset import Dataset
+from include.journal.journal import Journal
+from include.journal.records import Decision, DecisionKind, RunRef
+from include.monitoring.drift import Status, assess, part_weights
+from include.monitoring.performance import Standing, evaluate
+from include.monitoring.profile import PREDICTION, Profile
+from include.monitoring.result import MonitorResult, Verdict, WindowResult
+from include.registry.records import ModelVersion
+from include.scoring.port import ChampionRegistry
+from include.scoring.predictions import TIME, PredictionTable
+from include.scoring.windows import Window, complete_windows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_LABEL = "_label"
+_SHOWN_BEFORE = 6  # windows on the report beside those that decide
+
+
+def monitor(
+    model: Model,
+    home: Home,
+    journal: Journal,
+    registry: ChampionRegistry,
+    *,
+    run: RunRef,
+    now: datetime,
+    with_report: bool = True,
+) -> MonitorResult:
+    """Compare the newest complete windows with the champion's reference profile, and decide.
+
+    A window is complete when it lies after the rows that the champion was made on, and the dataset reaches its end.
+    A retrain is asked for when one and the same column has drifted in `drift.windows` windows running, or the
+    performance was degraded in as many. The decision goes into the journal, once per champion, newest window and
+    answer: the same windows give the same answer however often they are looked at.
+
+    Args:
+        model: declares windows and limits.
+        home: where dataset, predictions and reports are.
+        journal: where the decision is kept.
+        registry: gives the champion and its profile.
+        run: who asks.
+        now: aware; labels that become true after it are not known.
+        with_report: also write the report page.
+
+    Raises:
+        DataError: the dataset is not there although there is a champion.
+        IntegrityError: the profile is not what was registered.
+        TransientError: a store, the registry or the journal is away.
+    """
+    champion = registry.champion(model.name)
+    if champion is None:
+        why = "no champion yet: nothing to compare with"
+        nothing = MonitorResult(model.name, Verdict.INSUFFICIENT, False, (why,), now)
+        _record(journal, nothing, run)
+        return nothing
+    profile = Profile.from_json(registry.load_profile(champion))
+    watch = _Watch(model, home, profile, champion, now, Dataset.of(home, model).version())
+    result = _decide(model, watch.evaluate(), champion, watch.dataset_version, now)
+    if with_report and result.windows:
+        from include.monitoring.report import write_report
+
+        result = replace(result, report_uri=write_report(model, home, profile, result, watch.rows(result.windows[-1])))
+    _record(journal, result, run)
+    return result
+
+
+@dataclass(frozen=True)
+class _Watch:
+    model: Model
+    home: Home
+    profile: Profile
+    champion: ModelVersion
+    now: datetime
+    dataset_version: int
+
+    def evaluate(self) -> tuple[WindowResult, ...]:
+        """The newest complete windows, the oldest first."""
+        reach = Dataset.of(self.home, self.model).time_range(self.dataset_version)
+        if reach is None:
+            return ()
+        until = min(reach[1] + self.model.dataset.step, self.now)
+        windows = complete_windows(self.profile.until, until, self.model.monitor.window)
+        shown = windows[-(self.model.monitor.drift.windows + _SHOWN_BEFORE) :]
+        return tuple(self._evaluate(window) for window in shown)
+
+    def rows(self, window: Window | WindowResult) -> "pl.DataFrame":
+        """The window's rows with the champion's `prediction`, null where it was not scored, and `_label`."""
+        import polars as pl
+
+        from include.features.labels import labels
+
+        dataset = Dataset.of(self.home, self.model)
+        ahead = self.model.label.horizon
+        frame = dataset.read(version=self.dataset_version, since=window.start, until=window.end + ahead)
+        frame = frame.with_columns(labels(self.model, frame, now=self.now).cast(pl.Float64).alias(_LABEL))
+        time = self.model.dataset.time
+        frame = frame.filter(pl.col(time) < window.end)
+        table = PredictionTable.of(self.home, self.model)
+        found = table.read(self.champion.version, since=window.start, until=window.end)
+        if not found.height:
+            return frame
+        keys = [key for key in self.model.dataset.key if key != time]
+        said = found.select(pl.col(TIME).alias(time), *keys, pl.col("probability").alias(PREDICTION))
+        return frame.join(said, on=[time, *keys], how="left", maintain_order="left")
+
+    def _evaluate(self, window: Window) -> WindowResult:
+        import numpy as np
+        import polars as pl
+
+        frame = self.rows(window)
+        weights = part_weights(self.model, self.profile, frame)
+        scored = frame.filter(pl.col(PREDICTION).is_not_null()) if PREDICTION in frame.columns else frame.clear()
+        empty = np.empty(0)
+        performance = evaluate(
+            self.model,
+            self.profile,
+            probabilities=scored[PREDICTION].to_numpy() if scored.height else empty,
+            labels=scored[_LABEL].fill_null(float("nan")).to_numpy() if scored.height else empty,
+            weights=weights,
+        )
+        columns = assess(self.model, self.profile, frame)
+        return WindowResult(window.start, window.end, frame.height, weights, columns, performance)
+
+
+def _decide(
+    model: Model, windows: tuple[WindowResult, ...], champion: ModelVersion, dataset_version: int, now: datetime
+) -> MonitorResult:
+    needed = model.monitor.drift.windows
+    newest = windows[-needed:]
+    reasons: tuple[str, ...] = ()
+    if len(newest) == needed:
+        lasting = set.intersection(*(set(window.drifted) for window in newest))
+        reasons = tuple(_drift_reason(newest, name) for name in sorted(lasting))
+        if all(window.performance.standing is Standing.DEGRADED for window in newest):
+            reasons += (f"performance is degraded {_running(newest)}: {newest[-1].performance.reasons[0]}",)
+    return MonitorResult(
+        model=model.name,
+        verdict=windows[-1].verdict if windows else Verdict.INSUFFICIENT,
+        retrain_requested=bool(reasons),
+        reasons=reasons or (_why_not(model, windows, champion),),
+        monitored_at=now,
+        warnings=_warnings(newest),
+        model_version=champion.version,
+        dataset_version=dataset_version,
+        windows=windows,
+    )
+
+
+def _drift_reason(windows: tuple[WindowResult, ...], name: str) -> str:
+    column = next(column for column in windows[-1].columns if column.name == name)
+    mean = (
+        f"mean {column.figures['reference_mean']:.4g} → {column.figures['mean']:.4g}; "
+        if "mean" in column.figures
+        else ""
+    )
+    return f"{name} has drifted {_running(windows)}: {mean}{'; '.join(column.reasons)}"
+
+
+def _running(windows: tuple[WindowResult, ...]) -> str:
+    if len(windows) == 1:
+        return f"in the window to {windows[-1].end:%Y-%m-%d}"
+    return f"in {len(windows)} windows running to {windows[-1].end:%Y-%m-%d}"
+
+
+def _why_not(model: Model, windows: tuple[WindowResult, ...], champion: ModelVersion) -> str:
+    needed = model.monitor.drift.windows
+    if not windows:
+        size = format_duration(model.monitor.window)
+        return f"insufficient: no complete window of {size} after the rows that version {champion.version} was made on"
+    last = windows[-1]
+    when = f"window to {last.end:%Y-%m-%d}"
+    if last.verdict is Verdict.QUIET:
+        return f"quiet: no column has drifted in the {when}; performance {last.performance.standing}"
+    if last.verdict is Verdict.INSUFFICIENT:
+        return f"insufficient: {when} has {last.rows} rows, at least {model.monitor.drift.min_rows} are needed"
+    return f"{last.verdict} in the {when}, but not the same in {needed} windows running"
+
+
+def _warnings(windows: tuple[WindowResult, ...]) -> tuple[str, ...]:
+    """What is worth telling about the newest windows."""
+    found = []
+    for window in windows[-1:]:
+        for column in window.columns:
+            if column.status is Status.DRIFTED:
+                found.append(f"{column.name} has drifted: {'; '.join(column.reasons)}")
+            elif column.status is Status.STUCK:
+                found.append(f"{column.name} is stuck, repair the source: {'; '.join(column.reasons)}")
+        if window.performance.standing is not Standing.HOLDING:
+            found.append(f"performance {window.performance.standing}: {'; '.join(window.performance.reasons)}")
+    return tuple(found)
+
+
+def _record(journal: Journal, result: MonitorResult, run: RunRef) -> None:
+    """Write the decision, unless the same answer about the same windows is already the newest one."""
+    newest = f", window to {result.windows[-1].end.isoformat()}" if result.windows else ""
+    subject = f"version {result.model_version or 'none'}{newest}"
+    earlier = journal.decisions(result.model, DecisionKind.RETRAIN_REQUEST)
+    if earlier and (earlier[0].subject, earlier[0].accepted) == (subject, result.retrain_requested):
+        return
+    figures = {}
+    if result.windows:
+        last = result.windows[-1]
+        figures = {f"{c.name}.ks": c.figures["ks"] for c in last.columns if "ks" in c.figures}
+        if last.performance.value is not None:
+            figures[f"performance.{last.performance.metric}"] = last.performance.value
+    journal.record_decision(
+        Decision(
+            model=result.model,
+            kind=DecisionKind.RETRAIN_REQUEST,
+            accepted=result.retrain_requested,
+            reasons=result.reasons,
+            decided_at=result.monitored_at,
+            run=run,
+            subject=subject,
+            figures=figures,
+        )
+    )

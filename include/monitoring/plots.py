@@ -1,0 +1,149 @@
+"""The pictures of the report, as inline SVG. Drawn with matplotlib's Figure alone: no pyplot, no global figures."""
+
+import io
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from include.config.schema import Model
+from include.monitoring.distribution import Mixture
+from include.monitoring.drift import reference_of
+from include.monitoring.performance import CONFIDENCE
+from include.monitoring.profile import NumberProfile, TextProfile
+from include.monitoring.profiling import finite_numbers
+from include.monitoring.result import WindowResult
+
+if TYPE_CHECKING:
+    import polars as pl
+
+THEN, NOW, LIMIT, INK = "#8a94a6", "#0b6bcb", "#c0392b", "#1f2937"
+_LINES = ("#0b6bcb", "#b45309", "#0f766e", "#7c3aed")
+_BINS = 36
+_MAX_BARS = 8
+
+
+def distributions(column: NumberProfile | TextProfile, series: "pl.Series", window: WindowResult, unit: str) -> str:
+    """One column then (grey) and now (blue): shares by value, or by category."""
+    if isinstance(column, TextProfile):
+        return _draw(lambda axes: _categories(axes, column, series, window), height=2.6)
+    reference = reference_of(column, window.weights)
+    if reference is None:
+        return ""
+    return _draw(lambda axes: _histogram(axes, reference, series, unit), height=2.6)
+
+
+def drift_over_windows(model: Model, windows: Sequence[WindowResult], names: Sequence[str]) -> str:
+    """KS distance (total variation for texts) of the named columns by window, with the limit."""
+
+    def paint(axes: Any) -> None:
+        ends = [window.end for window in windows]
+        for color, name in zip(_LINES, names, strict=False):
+            values = [_distance(window, name) for window in windows]
+            axes.plot(ends, values, marker="o", markersize=4, color=color, label=name)
+        axes.axhline(model.monitor.drift.min_ks, color=LIMIT, linestyle="--", linewidth=1)
+        axes.annotate(
+            f"limit {model.monitor.drift.min_ks:g}", (0.995, model.monitor.drift.min_ks), ha="right", va="bottom",
+            xycoords=("axes fraction", "data"), color=LIMIT, fontsize=8,
+        )  # fmt: skip
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("distance from reference")
+        _dates(axes, ends)
+        axes.legend(frameon=False, fontsize=8, loc="upper left")
+
+    return _draw(paint, height=2.9)
+
+
+def performance_over_windows(model: Model, windows: Sequence[WindowResult]) -> str:
+    """The metric by window with its interval, the figure when judged, and the limit; empty when there is none."""
+    known = [window for window in windows if window.performance.value is not None]
+    if not known:
+        return ""
+
+    def paint(axes: Any) -> None:
+        ends = [window.end for window in known]
+        values = [window.performance.value for window in known]
+        half = [(w.performance.high or 0.0) - (w.performance.value or 0.0) for w in known]
+        label = f"now, with its {CONFIDENCE:.0%} interval"
+        axes.errorbar(ends, values, yerr=half, fmt="o", markersize=5, capsize=3, color=NOW, label=label)
+        judged = [window.performance.reference for window in known]
+        axes.plot(ends, judged, color=THEN, marker="_", markersize=14, linestyle="none", label="when judged")
+        loss = model.monitor.performance.max_loss
+        sign = 1 if model.monitor.performance.metric == "log_loss" else -1
+        limits = [(value or 0.0) + sign * loss for value in judged]
+        axes.plot(ends, limits, color=LIMIT, linestyle="--", linewidth=1, marker="_", label="limit")
+        axes.set_ylabel(model.monitor.performance.metric)
+        _dates(axes, ends)
+        axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
+
+    return _draw(paint, height=2.7)
+
+
+def _histogram(axes: Any, reference: Mixture, series: "pl.Series", unit: str) -> None:
+    import numpy as np
+
+    values = finite_numbers(series)
+    values = values[np.isfinite(values)]
+    low, high = reference.winsor
+    if len(values):
+        low, high = min(low, float(np.quantile(values, 0.005))), max(high, float(np.quantile(values, 0.995)))
+    borders = np.linspace(low, high if high > low else low + 1, _BINS + 1)
+    then = np.diff(reference.cdf(borders)[1])
+    now = np.histogram(values, borders)[0] / max(len(values), 1)
+    axes.stairs(then, borders, fill=True, color=THEN, alpha=0.45, label="reference")
+    axes.stairs(now, borders, color=NOW, linewidth=1.6, label="this window")
+    axes.set_xlabel(unit)
+    axes.set_ylabel("share")
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _categories(axes: Any, column: TextProfile, series: "pl.Series", window: WindowResult) -> None:
+    names = column.categories[:_MAX_BARS]
+    counted = dict(series.drop_nulls().value_counts().iter_rows())
+    total = max(sum(counted.values()), 1)
+    then = [
+        sum(
+            weight * column.parts[part].counts[place] / max(column.parts[part].n, 1)
+            for part, weight in window.weights.items()
+            if part in column.parts
+        )
+        for place in range(len(names))
+    ]
+    new = [name for name in counted if name not in column.categories]
+    shown, shares = [*names, *(["(new)"] if new else [])], [counted.get(name, 0) / total for name in names]
+    shares += [sum(counted[name] for name in new) / total] if new else []
+    places = list(range(len(shown)))
+    axes.bar([p - 0.2 for p in places], [*then, *([0.0] if new else [])], 0.4, color=THEN, label="reference")
+    axes.bar([p + 0.2 for p in places], shares, 0.4, color=NOW, label="this window")
+    axes.set_xticks(places, shown)
+    axes.set_ylabel("share")
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _distance(window: WindowResult, name: str) -> float:
+    column = next((column for column in window.columns if column.name == name), None)
+    if column is None:
+        return float("nan")
+    return column.figures.get("ks", column.figures.get("total_variation", float("nan")))
+
+
+def _dates(axes: Any, ends: Sequence[Any]) -> None:
+    axes.set_xticks(ends, [f"{end:%d %b\n%Y}" for end in ends])
+
+
+def _draw(paint: Callable[[Any], None], *, height: float) -> str:
+    """Paint onto fresh axes; gives `<svg>...</svg>`."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    style: Any = {"svg.fonttype": "none", "svg.hashsalt": "almanac", "font.size": 9, "text.color": INK}
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(6.2, height), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.subplots()
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", alpha=0.25)
+        paint(axes)
+        written = io.StringIO()
+        figure.savefig(written, format="svg", metadata={"Date": None}, transparent=True)
+    text = written.getvalue()
+    return text[text.index("<svg") :]

@@ -1,0 +1,161 @@
+"""The report page of one run of the monitor: one HTML file that needs nothing else."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from include.config.home import Home
+from include.config.schema import Drift, Model
+from include.config.types import format_duration
+from include.monitoring.drift import ColumnDrift, Status
+from include.monitoring.profile import PREDICTION, Profile
+from include.monitoring.result import MonitorResult, Verdict, WindowResult
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_TEMPLATE = Path(__file__).with_name("report.html.j2")
+_WORST = 4
+_HEADLINES = {
+    Verdict.QUIET: "Quiet: the newest window looks like the reference",
+    Verdict.DRIFTED: "Drifted: the newest window differs from the reference",
+    Verdict.DEGRADED: "Degraded: predictions have become worse than when the model was judged",
+    Verdict.INSUFFICIENT: "Insufficient: too few rows to say anything",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One plot with the words beside it; `svg` is safe markup that we drew ourselves."""
+
+    title: str
+    text: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of the table and whether it passes its limit."""
+
+    text: str
+    beyond: bool = False
+
+
+def write_report(model: Model, home: Home, profile: Profile, result: MonitorResult, rows: "pl.DataFrame") -> str:
+    """Write the page, so that nobody ever sees half of it, and give its URI.
+
+    The name follows from newest window and model version: the same windows looked at again replace their page.
+
+    Args:
+        model: declares limits and units.
+        home: where reports are kept.
+        profile: the reference.
+        result: what to tell; at least one window.
+        rows: the newest window's rows, with `prediction` if it was scored.
+
+    Raises:
+        TransientError: the store is away.
+    """
+    from include.storage.files import write_bytes
+
+    newest = result.windows[-1]
+    uri = f"{home.reports_of(model.name)}/monitor_{newest.end:%Y-%m-%d}_version_{result.model_version}.html"
+    write_bytes(uri, render_report(model, profile, result, rows).encode("utf-8"))
+    return uri
+
+
+def render_report(model: Model, profile: Profile, result: MonitorResult, rows: "pl.DataFrame") -> str:
+    """The page as text; for the arguments see `write_report`."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATE.parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"when": _when, "day": lambda time: f"{time:%Y-%m-%d}"}
+    newest = result.windows[-1]
+    ranked = sorted(newest.columns, key=lambda column: _severity(column, model.monitor.drift), reverse=True)
+    return environment.get_template(_TEMPLATE.name).render(
+        model=model,
+        profile=profile,
+        result=result,
+        newest=newest,
+        headline=_HEADLINES[result.verdict],
+        size=format_duration(model.monitor.window),
+        columns=[(column, _cells(column, model.monitor.drift)) for column in ranked],
+        pictures=_pictures(model, profile, ranked, newest, rows),
+        history=_history(model, result, ranked),
+        windows=list(reversed(result.windows)),
+        limits=model.monitor.drift,
+    )
+
+
+def _severity(column: ColumnDrift, limits: Drift) -> tuple[bool, float]:
+    """How far a column is beyond its limits; drifted and stuck ones first."""
+    pairs = (
+        ("ks", limits.min_ks),
+        ("wasserstein_sd", limits.min_wasserstein),
+        ("total_variation", limits.min_total_variation),
+        ("null_change", limits.min_null_change),
+    )
+    share = max((column.figures[name] / max(limit, 1e-9) for name, limit in pairs if name in column.figures), default=0)
+    return column.status in (Status.DRIFTED, Status.STUCK), float(share)
+
+
+def _cells(column: ColumnDrift, limits: Drift) -> tuple[Cell, ...]:
+    figures = column.figures
+    distance = figures.get("ks", figures.get("total_variation"))
+    limit = limits.min_ks if "ks" in figures else limits.min_total_variation
+    corrected = figures.get("q_distribution")
+    mean = f"{figures['reference_mean']:.4g} → {figures['mean']:.4g}" if "mean" in figures else "–"
+    nulls = figures.get("null_change")
+    return (
+        Cell(mean),
+        _cell(distance, limit),
+        _cell(figures.get("wasserstein_sd"), limits.min_wasserstein),
+        Cell("–" if corrected is None else f"{corrected:.2g}", (corrected or 1.0) <= limits.false_discovery_rate),
+        Cell("–" if nulls is None else f"{figures['nulls']:.1%}", (nulls or 0.0) >= limits.min_null_change),
+        Cell(f"{column.rows:,}"),
+    )
+
+
+def _cell(value: float | None, limit: float) -> Cell:
+    return Cell("–") if value is None else Cell(f"{value:.3f}" if value < 1e6 else "∞", value >= limit)
+
+
+def _pictures(
+    model: Model, profile: Profile, ranked: list[ColumnDrift], newest: WindowResult, rows: "pl.DataFrame"
+) -> list[Picture]:
+    from include.monitoring.plots import distributions
+
+    pictures = []
+    for column in ranked:
+        reference = profile.column(column.name)
+        if reference is None or column.name not in rows.columns or column.status is Status.INSUFFICIENT:
+            continue
+        declared = model.dataset.columns.get(column.name)
+        unit = declared.unit if declared else f"probability of {model.label.name}"
+        svg = distributions(reference, rows[column.name], newest, unit)
+        title = "Predicted probability" if column.name == PREDICTION else column.name
+        pictures.append(Picture(title, "; ".join(column.reasons) or "within its limits", svg))
+        if len(pictures) == _WORST:
+            break
+    return pictures
+
+
+def _history(model: Model, result: MonitorResult, ranked: list[ColumnDrift]) -> list[Picture]:
+    from include.monitoring.plots import drift_over_windows, performance_over_windows
+
+    names = [column.name for column in ranked if column.status is not Status.INSUFFICIENT][:_WORST]
+    drift = drift_over_windows(model, result.windows, names) if names else ""
+    performance = result.windows[-1].performance
+    text = "; ".join(performance.reasons) or f"{performance.metric}: holding"
+    pictures = [
+        Picture("Drift over windows", "Beyond the limit alone is not drift: it must be significant too.", drift),
+        Picture("Performance over windows", text, performance_over_windows(model, result.windows)),
+    ]
+    return [picture for picture in pictures if picture.svg]
+
+
+def _when(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

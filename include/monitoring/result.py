@@ -1,0 +1,117 @@
+"""What the monitor found, as it goes into the journal, onto the report and to the retrain request."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from include.monitoring.drift import ColumnDrift, Status
+from include.monitoring.performance import Performance, Standing
+
+
+class Verdict(StrEnum):
+    """What is said of a window, or of all of them."""
+
+    QUIET = "quiet"
+    DRIFTED = "drifted"
+    DEGRADED = "degraded"
+    INSUFFICIENT = "insufficient"
+
+
+@dataclass(frozen=True)
+class WindowResult:
+    """One window against the champion's profile.
+
+    Attributes:
+        start: aware, in UTC.
+        end: exclusive.
+        rows: of the dataset.
+        weights: part of the year -> its share of the rows.
+        columns: one entry per watched column.
+        performance: predictions against labels.
+    """
+
+    start: datetime
+    end: datetime
+    rows: int
+    weights: Mapping[str, float]
+    columns: tuple[ColumnDrift, ...]
+    performance: Performance
+
+    @property
+    def drifted(self) -> tuple[str, ...]:
+        """The names of the columns that have drifted."""
+        return tuple(column.name for column in self.columns if column.status is Status.DRIFTED)
+
+    @property
+    def stuck(self) -> tuple[str, ...]:
+        """The names of the columns that repeat one value."""
+        return tuple(column.name for column in self.columns if column.status is Status.STUCK)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Degraded before drifted before quiet; insufficient when nothing could be compared."""
+        if self.performance.standing is Standing.DEGRADED:
+            return Verdict.DEGRADED
+        if self.drifted:
+            return Verdict.DRIFTED
+        unknown = all(column.status is Status.INSUFFICIENT for column in self.columns)
+        return Verdict.INSUFFICIENT if unknown else Verdict.QUIET
+
+
+@dataclass(frozen=True)
+class MonitorResult:
+    """What one run of the monitor says.
+
+    Attributes:
+        model: its name.
+        verdict: of the newest window; insufficient when there is none.
+        retrain_requested: whether a retrain is asked for.
+        reasons: why, or why not, in words with figures.
+        warnings: what people should know although no retrain is asked for.
+        model_version: of the champion; empty when there is none.
+        dataset_version: what was read; -1 when nothing was.
+        monitored_at: aware.
+        windows: the newest complete ones, the oldest first.
+        report_uri: the page, when one was written.
+    """
+
+    model: str
+    verdict: Verdict
+    retrain_requested: bool
+    reasons: tuple[str, ...]
+    monitored_at: datetime
+    warnings: tuple[str, ...] = ()
+    model_version: str = ""
+    dataset_version: int = -1
+    windows: tuple[WindowResult, ...] = ()
+    report_uri: str = field(default="")
+
+    def to_json(self) -> str:
+        """The whole result as JSON; times in ISO 8601."""
+        content = asdict(self)
+        for window, known in zip(content["windows"], self.windows, strict=True):
+            window |= {"verdict": known.verdict, "drifted": list(known.drifted)}
+        return json.dumps(content, default=_plain, sort_keys=True)
+
+    def summary(self) -> dict[str, Any]:
+        """What fits into an XCom or an asset event: everything but the columns of the windows."""
+        return {
+            "model": self.model,
+            "verdict": str(self.verdict),
+            "retrain_requested": self.retrain_requested,
+            "reasons": list(self.reasons),
+            "reason": "; ".join(self.reasons),
+            "warnings": list(self.warnings),
+            "model_version": self.model_version,
+            "dataset_version": self.dataset_version,
+            "monitored_at": self.monitored_at.isoformat(),
+            "windows": [{"start": w.start.isoformat(), "verdict": str(w.verdict)} for w in self.windows],
+            "report_uri": self.report_uri,
+        }
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
