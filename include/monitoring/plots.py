@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 THEN, NOW, LIMIT, INK = "#8a94a6", "#0b6bcb", "#c0392b", "#1f2937"
-_LINES = ("#0b6bcb", "#b45309", "#0f766e", "#7c3aed")
+_LINES = ("#0b6bcb", "#d97706", "#15803d", "#9333ea")
+_WIDTH_IN = 4.6  # narrow: on a phone the letters must stay readable
 _BINS = 36
 _MAX_BARS = 8
 
@@ -47,7 +48,7 @@ def drift_over_windows(model: Model, windows: Sequence[WindowResult], names: Seq
         axes.set_ylim(bottom=0)
         axes.set_ylabel("distance from reference")
         _dates(axes, ends)
-        axes.legend(frameon=False, fontsize=8, loc="upper left")
+        axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
 
     return _draw(paint, height=2.9)
 
@@ -126,7 +127,11 @@ def _distance(window: WindowResult, name: str) -> float:
 
 
 def _dates(axes: Any, ends: Sequence[Any]) -> None:
-    axes.set_xticks(ends, [f"{end:%d %b\n%Y}" for end in ends])
+    years = [None, *(end.year for end in ends)]
+    texts = [
+        f"{end:%d %b\n%Y}" if end.year != before else f"{end:%d %b}" for end, before in zip(ends, years, strict=False)
+    ]
+    axes.set_xticks(ends, texts, fontsize=7.5)
 
 
 def _draw(paint: Callable[[Any], None], *, height: float) -> str:
@@ -137,7 +142,7 @@ def _draw(paint: Callable[[Any], None], *, height: float) -> str:
 
     style: Any = {"svg.fonttype": "none", "svg.hashsalt": "almanac", "font.size": 9, "text.color": INK}
     with mpl.rc_context(style):
-        figure = Figure(figsize=(6.2, height), layout="constrained")
+        figure = Figure(figsize=(_WIDTH_IN, height), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.subplots()
         axes.spines[["top", "right"]].set_visible(False)

@@ -137,10 +137,20 @@ def _pictures(
         unit = declared.unit if declared else f"probability of {model.label.name}"
         svg = distributions(reference, rows[column.name], newest, unit)
         title = "Predicted probability" if column.name == PREDICTION else column.name
-        pictures.append(Picture(title, "; ".join(column.reasons) or "within its limits", svg))
+        pictures.append(Picture(title, _caption(column, model.monitor.drift), svg))
         if len(pictures) == _WORST:
             break
     return pictures
+
+
+def _caption(column: ColumnDrift, limits: Drift) -> str:
+    """Why it has drifted, or why a distance that the eye sees is not drift."""
+    if column.reasons:
+        return "; ".join(column.reasons)
+    corrected = column.figures.get("q_distribution")
+    if _severity(column, limits)[1] >= 1 and corrected is not None:
+        return f"Beyond a limit, but quiet windows of the reference differ as much (corrected p = {corrected:.2g})."
+    return "Within its limits."
 
 
 def _history(model: Model, result: MonitorResult, ranked: list[ColumnDrift]) -> list[Picture]:

@@ -1,0 +1,151 @@
+"""What people are told. A message knows no channel; every text in it has been masked."""
+
+import html
+import re
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Literal
+
+from include.errors import PermanentError, TransientError
+from include.journal.records import RunRef
+
+Severity = Literal["info", "warning", "critical"]
+
+_MASK = "***"
+_MAX_ERROR = 2000
+_SECRETS = (
+    # user:password@host in a URL
+    (re.compile(r"(?<=://)[^/\s@]+@"), f"{_MASK}@"),
+    # Authorization: Bearer ..., Basic ...
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {_MASK}"),
+    # password=..., "api_key": "...", AccountKey=...; sig= is the signature of a shared-access URL
+    (
+        re.compile(
+            r"(?i)([\w-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|accountkey|authorization)"
+            r"[\w-]*[\"']?|\bsig)(\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)"
+        ),
+        rf"\1\2{_MASK}",
+    ),
+)
+
+
+def mask(text: str) -> str:
+    """Put *** in the place of passwords, tokens, keys and the user part of URLs."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message. All its texts are masked when it is made, whoever makes it.
+
+    Attributes:
+        severity: info, warning or critical.
+        subject: one line.
+        error: what happened, in the words of the error.
+        what_to_do: in words.
+        model: whose; empty when it is nobody's.
+        dag_id, run_id, task_id: where.
+        try_number: which try of the task it was.
+        link: to the run.
+        raised_at: ISO 8601 in UTC.
+    """
+
+    severity: Severity
+    subject: str
+    error: str
+    what_to_do: str
+    model: str
+    dag_id: str
+    run_id: str
+    task_id: str
+    try_number: int
+    link: str
+    raised_at: str
+
+    def __post_init__(self) -> None:
+        for part in fields(self):
+            value = getattr(self, part.name)
+            if isinstance(value, str):
+                object.__setattr__(self, part.name, mask(value))
+
+    @property
+    def text(self) -> str:
+        """For people, as plain text."""
+        lines = [self.subject, "", self.error, "", f"What to do: {self.what_to_do}", ""]
+        lines += [f"{name}: {value}" for name, value in self._facts()]
+        return "\n".join(lines)
+
+    @property
+    def html(self) -> str:
+        """For people, as the body of a mail."""
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>" for name, value in self._facts()
+        )
+        link = f'<p><a href="{html.escape(self.link, quote=True)}">Open the run</a></p>' if self.link else ""
+        return (
+            f"<h3>{html.escape(self.subject)}</h3><pre>{html.escape(self.error)}</pre>"
+            f"<p><b>What to do:</b> {html.escape(self.what_to_do)}</p>{link}<table>{rows}</table>"
+        )
+
+    @property
+    def payload(self) -> dict[str, str | int]:
+        """For a web hook. Slack, Mattermost and Teams show `text`."""
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        return {**parts, "text": self.text}
+
+    def _facts(self) -> list[tuple[str, str]]:
+        facts = {
+            "Severity": self.severity,
+            "Model": self.model,
+            "DAG": self.dag_id,
+            "Run": self.run_id,
+            "Task": self.task_id,
+            "Try": str(self.try_number) if self.try_number else "",
+            "Time": self.raised_at,
+            "Link": self.link,
+        }
+        return [(name, value) for name, value in facts.items() if value]
+
+
+def failure_message(
+    *, model: str | None, run: RunRef, task_id: str, error: BaseException | str, link: str, now: datetime
+) -> Message:
+    """Tell that a task has failed for good.
+
+    Args:
+        model: whose; None: nobody's.
+        run: which run, and the number of the try.
+        task_id: which task.
+        error: what it raised, or words for it.
+        link: to the run.
+        now: aware.
+    """
+    words = str(error) or type(error).__name__
+    kind = "" if isinstance(error, str) else f"{type(error).__name__}: "
+    return Message(
+        severity="critical",
+        subject=f"{run.dag_id}: {task_id} failed",
+        error=_shorten(mask(f"{kind}{words}")),  # masked first: a secret that is cut in two is no longer recognised
+        what_to_do=_what_to_do(error),
+        model=model or "",
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        task_id=task_id,
+        try_number=run.try_number,
+        link=link,
+        raised_at=now.astimezone(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _MAX_ERROR else f"{text[:_MAX_ERROR]}… ({len(text) - _MAX_ERROR} more characters)"
+
+
+def _what_to_do(error: BaseException | str) -> str:
+    if isinstance(error, PermanentError):
+        return "Mend what the error names, then clear the task. It was not tried again, because that cannot help."
+    if isinstance(error, TransientError):
+        return "All tries are used up. Look whether the service that the error names is up, then clear the task."
+    return "Open the task's log at the link; when the cause is gone, clear the task. Runbooks: docs/operations.md."
