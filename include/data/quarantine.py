@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-_UNSAFE = re.compile(r"[^\w.-]+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 class Quarantine:
