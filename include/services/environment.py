@@ -133,8 +133,6 @@ def _airflow(home: Home) -> dict[str, str]:
         # Readers never wait for the writer (WAL is set when the file is made); writers wait instead of failing.
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{airflow_database(home)}?timeout=60",
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
-        # Says with a traceback, for every look at a running task's log, that no log server runs: none is wanted.
-        "AIRFLOW__LOGGING__NAMESPACE_LEVELS": "airflow.utils.log.file_task_handler=CRITICAL",
         "AIRFLOW__API__WORKERS": "1",
         # The api-server answers tasks and people from one process; under load five seconds are not enough.
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",

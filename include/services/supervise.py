@@ -1,4 +1,6 @@
-"""Runs supervisord; with `--with-parent` it ends when the process that started it ends, even by `kill -9`.
+"""Runs supervisord, and at its end ends what its processes left behind.
+
+With `--with-parent` it ends when the process that started it ends, even by `kill -9`.
 
 A module of its own and not a function called between fork and exec: the starting process may have threads.
 """
@@ -7,6 +9,7 @@ import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 
@@ -25,10 +28,17 @@ def main(arguments: list[str]) -> None:
     """Run supervisord in this process: `supervise.py [--with-parent PID] CONFIG`."""
     from supervisor.supervisord import main as supervisord
 
+    from include.services.environment import MARKER
+    from include.services.leftovers import end_processes
+
     *options, config = arguments
     if options:
         die_with_parent(int(options[1]))
-    supervisord(["--nodaemon", "--configuration", config])
+    try:
+        supervisord(["--nodaemon", "--configuration", config])
+    finally:
+        # Every task of Airflow leads a process group of its own, which the end of the scheduler does not reach.
+        end_processes(Path(os.environ[MARKER]))
 
 
 if __name__ == "__main__":

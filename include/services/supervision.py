@@ -79,7 +79,8 @@ def programs(home: Home, ports: Ports) -> tuple[Program, ...]:
     )  # fmt: skip
     return (
         Program("mlflow", mlflow, autostart=True),
-        Program("scheduler", (*airflow, "scheduler", "--skip-serve-logs")),
+        # Waits for its running tasks, which may take hours; they are tried again at the next start.
+        Program("scheduler", (*airflow, "scheduler", "--skip-serve-logs"), stop_s=8),
         Program("api-server", (*airflow, "api-server")),
         Program("dag-processor", (*airflow, "dag-processor")),
         # It sometimes waits ten seconds for nothing; a kill costs no event, because triggers keep their state outside.
