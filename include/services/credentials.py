@@ -45,7 +45,7 @@ def load_or_create(root: Path) -> Credentials:
     path = credentials_file(root)
     private_folder(path.parent)
     if not path.exists():
-        write_private(path, json.dumps(asdict(_generate()), indent=2) + "\n")
+        write_private(path, json.dumps(asdict(generate()), indent=2) + "\n")
     credentials = load(path)
     write_private(airflow_passwords_file(root), json.dumps({ADMIN: credentials.airflow_password}) + "\n")
     return credentials
@@ -93,7 +93,8 @@ def write_private(path: Path, text: str) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _generate() -> Credentials:
+def generate() -> Credentials:
+    """Draw new passwords and keys."""
     return Credentials(
         airflow_password=secrets.token_urlsafe(18),
         airflow_api_secret_key=secrets.token_urlsafe(32),
