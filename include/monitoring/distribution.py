@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 WINSOR = (0.005, 0.995)
+TAIL_KNOTS = 14
 _TAIL_LEVELS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02)
 
 
@@ -62,7 +63,8 @@ def summarise(values: "Floats", *, nulls: int, knots: int | None = None) -> Numb
     low, high = np.quantile(values, WINSOR)
     if knots is not None and len(x) > knots:
         keep = _knots(right, knots)
-        x, left, right = x[keep], left[keep], right[keep]
+        lone = counts[keep] <= 2  # nine digits place a lone value well; a tie must be met exactly
+        x, left, right = np.where(lone, _nine_digits(x[keep]), x[keep]), left[keep], right[keep]
     return NumberSample(
         n=len(values),
         nulls=nulls,
@@ -71,8 +73,8 @@ def summarise(values: "Floats", *, nulls: int, knots: int | None = None) -> Numb
         minimum=float(x[0]),
         maximum=float(x[-1]),
         x=tuple(x.tolist()),
-        left=tuple(np.round(left, 7).tolist()),
-        right=tuple(np.round(right, 7).tolist()),
+        left=tuple(np.round(left, 6).tolist()),
+        right=tuple(np.round(right, 6).tolist()),
         winsor=(float(low), float(high)),
     )
 
@@ -86,6 +88,12 @@ def _knots(right: "Floats", count: int) -> "NDArray[np.intp]":
     spaced = np.searchsorted(right, np.minimum(levels, right[-1]))
     heavy = np.flatnonzero(np.diff(right, prepend=0.0) > 1 / count)  # a tie this heavy is a jump, not a slope
     return np.unique(np.concatenate([spaced, heavy, [0, len(right) - 1]]))
+
+
+def _nine_digits(x: "Floats") -> "Floats":
+    import numpy as np
+
+    return np.asarray([float(f"{value:.9g}") for value in x])
 
 
 @dataclass(frozen=True)
@@ -138,7 +146,7 @@ def _cdf(sample: NumberSample, at: "Floats") -> "tuple[Floats, Floats]":
     place = np.searchsorted(x, at, side="right") - 1  # the last knot that is not above the point
     below = np.clip(place, 0, len(x) - 1)
     above = np.minimum(below + 1, len(x) - 1)
-    width = np.where(above > below, x[above] - x[below], 1.0)
+    width = np.where(x[above] > x[below], x[above] - x[below], 1.0)
     share = np.clip((at - x[below]) / width, 0.0, 1.0)
     between = right[below] + share * np.where(above > below, left[above] - right[below], 0.0)
     on_knot = x[below] == at

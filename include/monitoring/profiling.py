@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from include.config.schema import Model
 from include.errors import DataError
 from include.monitoring.dependence import design_effect, number_indicators
-from include.monitoring.distribution import NumberSample, summarise
+from include.monitoring.distribution import TAIL_KNOTS, NumberSample, summarise
 from include.monitoring.profile import (
     MAX_SIZE_BYTES,
     PREDICTION,
@@ -32,8 +32,8 @@ Sample = TypeVar("Sample", NumberSample, TextSample)
 _MAX_CATEGORIES = 50
 _CATEGORIES_TESTED = 9
 _MAX_DISTINCT_SHARE = 0.5
-_KNOT_BYTES = 36  # of JSON: value, left, right
-_MIN_KNOTS, _MAX_KNOTS = 40, 400
+_KNOT_BYTES = 32  # of JSON: value, left, right
+_MIN_KNOTS, _MAX_KNOTS = 16, 400
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +137,7 @@ def _rows(model: Model, times: "pl.Series", *, columns: int) -> _Rows:
     split = model.monitor.drift.season
     parts = part_names(split)
     samples = columns * (1 if len(parts) == 1 else len(parts) + 1)
-    knots = int(0.75 * MAX_SIZE_BYTES / _KNOT_BYTES / samples)
+    knots = int(0.8 * MAX_SIZE_BYTES / _KNOT_BYTES / samples) - TAIL_KNOTS
     return _Rows(
         model=model,
         parts=parts,

@@ -1,0 +1,113 @@
+"""A small world for scoring and monitoring: synthetic weather, a real graph, a registry in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from demo.weather_generator import TODAY, generate_hours
+from include.config.home import MODELS_FOLDER, Home
+from include.config.loader import find_model
+from include.data.dataset import Dataset
+from include.features.features import build_features
+from include.features.labels import labels
+from include.monitoring.profile import build_profile
+from include.registry.records import ModelVersion
+from include.training.candidates import build_pipeline
+from include.training.export import export_onnx
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from demo.climate import Climate
+    from include.config.schema import Model
+
+WEATHER = find_model(MODELS_FOLDER, "weather")
+START = datetime(2022, 1, 1, tzinfo=UTC)
+TRAINED_UNTIL = datetime(2024, 1, 1, tzinfo=UTC)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def changed(model: Model, place: str, **values: Any) -> Model:
+    """The model with some values of one section changed: `changed(model, "monitor.drift", season="none")`."""
+    declared = model.model_dump()
+    section = declared
+    for step in place.split("."):
+        section = section[step]
+    section.update(values)
+    return type(model).model_validate(declared)
+
+
+def hours(start: datetime, until: datetime, *, seed: int = 2026, climate: Climate = TODAY) -> pl.DataFrame:
+    frame = generate_hours(start, (until - start) // HOUR, seed=seed, climate=climate)
+    time = pl.col("Timestamp").str.to_datetime("%Y-%m-%d %H:%M:%S%:z", time_zone="UTC")
+    return frame.with_columns(time.cast(pl.Datetime("us", "UTC")))
+
+
+@cache
+def reference() -> pl.DataFrame:
+    return hours(START, TRAINED_UNTIL)
+
+
+@cache
+def champion_files() -> tuple[bytes, str]:
+    """A graph that was trained on the rows before the last 300 days, and the profile of all rows."""
+    frame = reference()
+    matrix = build_features(WEATHER, frame)
+    truth = labels(WEATHER, frame, now=NOW).cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    cut = frame.height - 300 * 24
+    pipeline = build_pipeline(WEATHER, "logistic")
+    pipeline.fit(matrix.values[:cut], truth[:cut].astype(int))
+    probabilities = np.full(frame.height, np.nan)
+    probabilities[cut:] = pipeline.predict_proba(matrix.values[cut:])[:, 1]
+    profile = build_profile(WEATHER, frame, probabilities=probabilities, labels=truth)
+    return export_onnx(WEATHER, pipeline, matrix.names), profile.to_json()
+
+
+@dataclass
+class MemoryRegistry:
+    """What `include.scoring.port.ChampionRegistry` asks for, without MLflow."""
+
+    number: str | None = "1"
+    loaded: list[str] = field(default_factory=list)
+
+    def champion(self, model: str) -> ModelVersion | None:
+        return None if self.number is None else ModelVersion(model, f"run{self.number}", {}, version=self.number)
+
+    def load_onnx(self, version: ModelVersion) -> bytes:
+        self.loaded.append(version.version)
+        return champion_files()[0]
+
+    def load_profile(self, version: ModelVersion) -> str:
+        return champion_files()[1]
+
+
+@dataclass
+class World:
+    """One home with a dataset; `publish` makes time pass."""
+
+    home: Home
+    registry: MemoryRegistry = field(default_factory=MemoryRegistry)
+    batches: int = 0
+
+    @classmethod
+    def at(cls, folder: Path) -> World:
+        return cls(Home(home=folder))
+
+    @property
+    def dataset(self) -> Dataset:
+        return Dataset.of(self.home, WEATHER)
+
+    def publish(self, frame: pl.DataFrame) -> int:
+        self.batches += 1
+        rows = frame.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
+        return self.dataset.publish(rows, f"batch{self.batches}", after=self.dataset.snapshot(), metadata={})
+
+    def predictions(self) -> pl.DataFrame:
+        return pl.read_delta(self.home.predictions_of("weather"))
