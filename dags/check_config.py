@@ -1,7 +1,7 @@
 """Loads every model's YAML strictly: a broken file never takes other models' DAGs down, but here it fails loudly."""
 
-from airflow.sdk import DAG, CronTriggerTimetable, task
-from almanac.dags import START
+from airflow.sdk import DAG, task
+from almanac.dags import cron
 from almanac.notifiers.alert import AlertNotifier
 
 from include.config.home import Home
@@ -15,11 +15,10 @@ def build() -> DAG:
         dag_id="check_config",
         description=__doc__,
         doc_md=f"{__doc__}\n\nReads `{HOME.models}`. To mend: see `docs/add-a-model.md`, then run this again.",
-        schedule=CronTriggerTimetable("0 5 * * *", timezone="UTC"),
-        start_date=START,
+        schedule=cron("0 5 * * *"),
         catchup=False,
         tags=["config"],
-        default_args={"owner": "almanac", "retries": 0, "on_failure_callback": AlertNotifier(model=None)},
+        default_args={"owner": "almanac", "retries": 0, "on_failure_callback": AlertNotifier(None)},
     ) as dag:
 
         @task

@@ -6,11 +6,11 @@ A rejected batch turns `report_rejections` red, after everything else was publis
 
 from typing import Any
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, task
+from airflow.sdk import DAG, AssetOrTimeSchedule, task
 from airflow.sdk.exceptions import AirflowSkipException
-
 from almanac import assets
-from almanac.dags import declared_models, model_dag
+from almanac.dags import cron, declared_models, model_dag
+
 from include.config.home import Home
 from include.config.schema import Model
 
@@ -20,9 +20,7 @@ HOME = Home()
 def build(model: Model) -> DAG:
     """`ingest_<model>`: find_batches -> ingest_batches -> announce, report_rejections."""
     dataset = assets.dataset(model)
-    schedule = AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable(model.source.sweep, timezone="UTC"), assets=[assets.landing(model, HOME)]
-    )
+    schedule = AssetOrTimeSchedule(timetable=cron(model.source.sweep), assets=[assets.landing(model, HOME)])
     with model_dag("ingest", model, purpose=__doc__, schedule=schedule) as dag:
 
         @task(doc_md="Lists the landing area: settled files that nobody has dealt with. None: skipped, and green.")
@@ -41,6 +39,7 @@ def build(model: Model) -> DAG:
         @task(doc_md="Checks, validates, quarantines and publishes, one Delta commit a batch.")
         def ingest_batches(files: list[dict[str, Any]]) -> dict[str, Any]:
             from almanac.runs import current_run
+
             from include import faults
             from include.data.ingest import ingest_batches
             from include.journal.journal import Journal
@@ -48,7 +47,9 @@ def build(model: Model) -> DAG:
 
             batches = [StoredFile.from_json(file) for file in files]
             journal = Journal(HOME.journal_url)
-            return ingest_batches(model, HOME, journal, batches, current_run(), on_step=faults.reached).to_json()
+            return ingest_batches(
+                model, HOME, journal, batches, current_run(), on_step=lambda step, _: faults.reached(step)
+            ).to_json()
 
         @task(outlets=[dataset], doc_md="Rings the dataset's bell; skipped when nothing was published.")
         def announce(summary: dict[str, Any], *, outlet_events: Any) -> None:

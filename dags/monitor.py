@@ -6,9 +6,10 @@ retrain request; whether a retrain is granted is decided, and written down, by t
 
 from typing import Any
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, task
+from airflow.sdk import DAG, AssetOrTimeSchedule, task
+from airflow.sdk.exceptions import AirflowSkipException
 from almanac import assets
-from almanac.dags import declared_models, model_dag
+from almanac.dags import cron, declared_models, model_dag
 
 from include.config.home import Home
 from include.config.schema import Model
@@ -19,24 +20,25 @@ HOME = Home()
 def build(model: Model) -> DAG:
     """`monitor_<model>`: watch -> request_retrain."""
     retrain_request = assets.retrain_request(model)
-    schedule = AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable(model.monitor.schedule, timezone="UTC"), assets=[assets.predictions(model)]
-    )
+    schedule = AssetOrTimeSchedule(timetable=cron(model.monitor.schedule), assets=[assets.predictions(model)])
     with model_dag("monitor", model, purpose=__doc__, schedule=schedule) as dag:
 
-        @task
+        @task(doc_md="Evaluates the newest windows, writes the report, decides whether to ask for a retrain.")
         def watch() -> dict[str, Any]:
-            """Evaluates the newest windows, writes the report, decides whether to ask for a retrain."""
-            from almanac.watching import watch
+            from almanac.runs import current_run, now
 
-            return watch(model, HOME)
+            from include.journal.journal import Journal
+            from include.monitoring.monitor import monitor
+            from include.registry.store import Registry
 
-        @task(outlets=[retrain_request])
+            journal = Journal(HOME.journal_url)
+            return monitor(model, HOME, journal, Registry.of(HOME), run=current_run(), now=now()).summary()
+
+        @task(outlets=[retrain_request], doc_md="Rings the retrain request with its reasons; skipped without one.")
         def request_retrain(result: dict[str, Any], *, outlet_events: Any) -> None:
-            """Rings the retrain request with its reasons; skipped when there is no reason."""
-            from almanac.watching import request
-
-            outlet_events[retrain_request].extra = request(result)
+            if not result["retrain_requested"]:
+                raise AirflowSkipException(result["reason"])
+            outlet_events[retrain_request].extra = result
 
         request_retrain(watch())
     return dag

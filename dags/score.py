@@ -7,6 +7,7 @@ replaces its predictions: one row per hour and model version, however often it r
 from typing import Any
 
 from airflow.sdk import DAG, task
+from airflow.sdk.exceptions import AirflowSkipException
 from almanac import assets
 from almanac.dags import declared_models, model_dag
 from almanac.params import range_params
@@ -23,14 +24,23 @@ def build(model: Model) -> DAG:
     schedule = assets.dataset(model) | assets.champion(model)
     with model_dag("score", model, purpose=__doc__, schedule=schedule, params=range_params()) as dag:
 
-        @task(outlets=[predictions])
+        @task(outlets=[predictions], doc_md="Scores window by window; skipped without a champion or new hours.")
         def score(*, params: dict[str, Any], outlet_events: Any) -> dict[str, Any]:
-            """Scores window by window; skipped when there is no champion or nothing new."""
-            from almanac.scoring import score
+            from dataclasses import asdict
 
-            summary = score(model, HOME, params)
-            outlet_events[predictions].extra = summary
-            return summary
+            from almanac.runs import current_run, now, time_param
+
+            from include.registry.store import Registry
+            from include.scoring.score import score_new_windows
+
+            summary = score_new_windows(
+                model, HOME, Registry.of(HOME), run=current_run(), now=now(),
+                since=time_param(params["since"]), until=time_param(params["until"]),
+            )  # fmt: skip
+            if not summary.rows:
+                raise AirflowSkipException(summary.message)
+            outlet_events[predictions].extra = asdict(summary)
+            return asdict(summary)
 
         score()
     return dag

@@ -9,9 +9,10 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, CronTriggerTimetable, task
+from airflow.sdk import DAG, AssetOrTimeSchedule, task
+from airflow.sdk.exceptions import AirflowSkipException
 from almanac import assets
-from almanac.dags import declared_models, model_dag
+from almanac.dags import cron, declared_models, model_dag
 from almanac.params import training_params
 
 from include.config.home import Home
@@ -25,40 +26,71 @@ def build(model: Model) -> DAG:
     champion = assets.champion(model)
     with model_dag("train", model, purpose=__doc__, schedule=_schedule(model), params=training_params(model)) as dag:
 
-        @task
-        def decide() -> dict[str, Any]:
-            """Whether to train: cooldown, fresh labelled rows, runs per week. By hand overrules, and is recorded."""
-            from almanac.training import decide
+        @task(doc_md="Whether to train: cooldown, fresh labelled rows, runs per week. By hand overrules, in writing.")
+        def decide(*, params: dict[str, Any]) -> dict[str, Any]:
+            from almanac.runs import current_run, now, training_trigger
 
-            return decide(model, HOME)
+            from include.journal.journal import Journal
+            from include.registry.store import Registry
+            from include.training.training_run import ask
 
-        @task
+            trigger, reason = training_trigger(model, params["reason"])
+            journal, registry = Journal(HOME.journal_url), Registry.of(HOME)
+            decision = ask(model, HOME, journal, registry, trigger=trigger, reason=reason, run=current_run(), now=now())
+            return {"accepted": decision.accepted, "reasons": list(decision.reasons), "figures": decision.figures}
+
+        @task(doc_md="Trains the candidates on one dataset version, exports the best to ONNX: one MLflow run.")
         def train(decision: dict[str, Any], *, params: dict[str, Any]) -> str:
-            """Trains the candidates on one dataset version, exports the best to ONNX, logs it all as one MLflow run."""
-            from almanac.training import train
+            from almanac.runs import current_run, now
 
-            return train(model, HOME, decision, params)
+            from include.registry.store import Registry
+            from include.training.training_run import train
 
-        @task
+            if not decision["accepted"]:
+                raise AirflowSkipException("; ".join(decision["reasons"]))
+            return train(
+                model, HOME, Registry.of(HOME), reason=decision["reasons"][0], run=current_run(), now=now(),
+                candidates=params["candidates"], overrides=params["overrides"], on_progress=print,
+            )  # fmt: skip
+
+        @task(doc_md="Candidate against naive rules and the champion on the same hold-out; every gate fails closed.")
         def judge(mlflow_run_id: str) -> dict[str, Any]:
-            """Candidate against naive rules and the champion on the same hold-out; every gate fails closed."""
-            from almanac.training import judge
+            from almanac.runs import current_run, now
 
-            return judge(model, HOME, mlflow_run_id)
+            from include.journal.journal import Journal
+            from include.registry.store import Registry
+            from include.training.training_run import judge
 
-        @task
+            journal, registry = Journal(HOME.journal_url), Registry.of(HOME)
+            decision = judge(model, HOME, journal, registry, mlflow_run_id, run=current_run(), now=now())
+            verdict = {"accepted": decision.accepted, "reasons": list(decision.reasons), "figures": decision.figures}
+            return {"mlflow_run_id": mlflow_run_id, **verdict}
+
+        @task(doc_md="Registers the candidate as challenger; skipped when a gate refused it.")
         def register(verdict: dict[str, Any]) -> str:
-            """Registers the candidate as challenger; skipped when a gate refused it."""
-            from almanac.training import register
+            from include.registry.promotion import register
+            from include.registry.store import Registry
 
-            return register(model, HOME, verdict)
+            if not verdict["accepted"]:
+                raise AirflowSkipException("; ".join(verdict["reasons"]))
+            return register(Registry.of(HOME), model.name, verdict["mlflow_run_id"]).version
 
-        @task(outlets=[champion])
+        @task(outlets=[champion], doc_md="Challenger becomes champion, the old champion previous. By hand: skipped.")
         def promote(version: str, *, outlet_events: Any) -> None:
-            """Makes the challenger champion and the old champion previous; skipped when promotion is by hand."""
-            from almanac.training import promote
+            from almanac.runs import current_run, now
 
-            outlet_events[champion].extra = promote(model, HOME, version)
+            from include.journal.journal import Journal
+            from include.registry.promotion import promote
+            from include.registry.store import Registry
+
+            if model.promotion != "auto":
+                raise AirflowSkipException(f"promotion is {model.promotion}: version {version} stays challenger")
+            journal = Journal(HOME.journal_url)
+            promote(
+                Registry.of(HOME), model.name, version, reason="passed all gates",
+                run=current_run(), journal=journal, now=now(),
+            )  # fmt: skip
+            outlet_events[champion].extra = {"version": version}
 
         promote(register(judge(train(decide()))))
     return dag
@@ -66,12 +98,11 @@ def build(model: Model) -> DAG:
 
 def _schedule(model: Model) -> Any:
     triggers = model.train.triggers
-    wanted: list[Asset] = []
-    if triggers.new_data:
-        wanted.append(assets.dataset(model))
-    if triggers.retrain_request:
-        wanted.append(assets.retrain_request(model))
-    timetable = CronTriggerTimetable(triggers.schedule, timezone="UTC") if triggers.schedule else None
+    wanted = [
+        *([assets.dataset(model)] if triggers.new_data else []),
+        *([assets.retrain_request(model)] if triggers.retrain_request else []),
+    ]
+    timetable = cron(triggers.schedule) if triggers.schedule else None
     if not wanted:
         return timetable
     any_of = reduce(or_, wanted)

@@ -124,27 +124,28 @@ class Stage:
 
     def dataset(self) -> pl.DataFrame:
         """All rows of the dataset, as any reader sees them."""
-        import polars as pl
+        return _read(self.home.dataset_of(MODEL))
 
-        return pl.read_delta(self.home.dataset_of(MODEL))
+    def dataset_rows(self) -> int:
+        """The number of rows of the dataset."""
+        from deltalake import DeltaTable
+
+        uri = self.home.dataset_of(MODEL)
+        return int(DeltaTable(uri).count()) if DeltaTable.is_deltatable(uri) else 0
 
     def dataset_version(self) -> int:
         """The Delta version of the dataset."""
         from deltalake import DeltaTable
 
-        return DeltaTable(self.home.dataset_of(MODEL)).version()
+        return int(DeltaTable(self.home.dataset_of(MODEL)).version())
 
     def quarantine(self) -> pl.DataFrame:
         """All rows of the quarantine."""
-        import polars as pl
-
-        return pl.read_delta(self.home.quarantined_rows_of(MODEL))
+        return _read(self.home.quarantined_rows_of(MODEL))
 
     def predictions(self) -> pl.DataFrame:
-        """All predictions."""
-        import polars as pl
-
-        return pl.read_delta(self.home.predictions_of(MODEL))
+        """All predictions; none before the first were written."""
+        return _read(self.home.predictions_of(MODEL))
 
     def version_of(self, alias: str) -> str | None:
         """The version that an MLflow alias points to."""
@@ -153,3 +154,10 @@ class Stage:
 
     def _did_something(self, run: DagRun) -> bool:
         return "success" in self.states(run).values()
+
+
+def _read(uri: str) -> pl.DataFrame:
+    import polars as pl
+    from deltalake import DeltaTable
+
+    return pl.read_delta(uri) if DeltaTable.is_deltatable(uri) else pl.DataFrame()

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import yaml
@@ -18,16 +19,17 @@ from demo.sink import WebhookSink
 from demo.stage import Stage, StoryError
 from demo.steps import STORY
 from include.config.home import MODELS_FOLDER, REPOSITORY, Home
+from include.config.types import format_duration
+from include.errors import AlmanacError
 from include.faults import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 # Only what would make the story wait for hours is shorter here than in the shipped configuration.
-DEMO_OVERLAY = {
-    "source": {"settle": "2s", "poll": "1s"},
-    "train": {"policy": {"cooldown": "3m"}},
-}
+COOLDOWN = timedelta(minutes=2)
+SOURCE_OVERLAY = {"settle": "2s", "poll": "1s"}
+POLICY_OVERLAY = {"cooldown": format_duration(COOLDOWN)}
 
 
 def main() -> int:
@@ -51,15 +53,15 @@ def main() -> int:
 
 
 def _play(home: Home, sink: WebhookSink, ledger: Ledger) -> dict[str, object]:
-    from include.services.stack import Services
     from mlflow import MlflowClient
 
     from include.services.credentials import ADMIN
+    from include.services.services import Services
 
     faults = home.home / "faults"
     faults.mkdir()
     extra = {"AIRFLOW_CONN_ALMANAC_WEBHOOK": sink.connection, FOLDER_VARIABLE: str(faults)}
-    with Services(home, extra=extra, say=_tell).running() as services, services.airflow() as airflow:
+    with Services(home, extra=extra, tell=_tell).running() as services, services.airflow() as airflow:
         # MLflow's client takes its login from the environment only.
         os.environ["MLFLOW_TRACKING_USERNAME"] = ADMIN
         os.environ["MLFLOW_TRACKING_PASSWORD"] = services.credentials.mlflow_password
@@ -76,7 +78,7 @@ def _play(home: Home, sink: WebhookSink, ledger: Ledger) -> dict[str, object]:
             _tell(f"\n{number}. {title}")
             try:
                 step(stage)
-            except StoryError as error:
+            except (StoryError, AlmanacError) as error:
                 ledger.check(number, title, expected="as told", seen=error, passed=False)
                 break
         return stage.figures
@@ -94,8 +96,8 @@ def _fresh_home() -> Home:
 
 def _overlay(path: Path) -> None:
     declared = yaml.safe_load(path.read_text("utf-8"))
-    declared["source"] = {**declared.get("source", {}), **DEMO_OVERLAY["source"]}
-    declared["train"]["policy"] = {**declared["train"].get("policy", {}), **DEMO_OVERLAY["train"]["policy"]}
+    declared["source"] = {**declared.get("source", {}), **SOURCE_OVERLAY}
+    declared["train"]["policy"] = {**declared["train"].get("policy", {}), **POLICY_OVERLAY}
     path.write_text(yaml.safe_dump(declared, sort_keys=False, allow_unicode=True), "utf-8")
 
 

@@ -2,10 +2,10 @@
 
 import warnings
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, CronTriggerTimetable, Param
 
 from almanac.docs import dag_docs
 from almanac.notifiers.alert import AlertNotifier
@@ -14,8 +14,13 @@ from include.config.home import Home
 from include.config.loader import load_models
 from include.config.schema import Model
 
-# Schedules count from here. It lies before any installation; catch-up is off, so nothing is run for the past.
-START = datetime(2026, 1, 1, tzinfo=UTC)
+
+def cron(expression: str) -> CronTriggerTimetable:
+    """A schedule in UTC that waits for its next tick: a DAG that is new must not run for a tick before it existed.
+
+    Only a DAG without a start date heeds this.
+    """
+    return CronTriggerTimetable(expression, timezone="UTC", run_immediately=timedelta(0))
 
 
 def declared_models(home: Home) -> tuple[Model, ...]:
@@ -38,14 +43,13 @@ def model_dag(
 
     One run at a time: runs of one kind would otherwise work on the same rows.
     """
-    alert = AlertNotifier(model=model.name)
+    alert = AlertNotifier(model.name, model.alerts)
     return DAG(
         dag_id=f"{kind}_{model.name}",
         dag_display_name=f"{kind.replace('_', ' ')} · {model.name}",
         description=f"{purpose.strip().splitlines()[0]}",
         doc_md=dag_docs(model, purpose, RETRIES),
         schedule=schedule,
-        start_date=START,
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=not model.enabled,

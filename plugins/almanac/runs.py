@@ -1,15 +1,25 @@
-"""Who and what started this run, in the journal's words."""
+"""Who and what started this run, in the journal's words. All of it must be called from within a task."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from airflow.sdk import Asset, get_current_context
+from airflow.sdk import get_current_context
 
+from almanac import assets
+from include.config.schema import Model
+from include.errors import ConfigError
 from include.journal.records import RunRef
+from include.training.policy import Trigger
+
+
+def now() -> datetime:
+    """The time of the clock, in UTC."""
+    return datetime.now(UTC)
 
 
 def current_run() -> RunRef:
-    """The running task's run. Must be called from within a task."""
+    """The running task's run."""
     context = get_current_context()
     dag_run = context["dag_run"]
     return RunRef(
@@ -21,15 +31,39 @@ def current_run() -> RunRef:
     )
 
 
-def woken_by(asset: Asset) -> list[dict[str, Any]]:
-    """The extras of the events of this asset that woke the run, oldest first; empty when it was not the asset."""
-    events = get_current_context()["triggering_asset_events"].get(asset, [])
-    return [dict(event.extra or {}) for event in sorted(events, key=lambda event: event.timestamp)]
+def training_trigger(model: Model, reason: str) -> tuple[Trigger, str]:
+    """What woke a training, and why: a request before new data, when both did.
+
+    Args:
+        model: whose training.
+        reason: what a person gave as reason, or nothing.
+    """
+    context = get_current_context()
+    events = context["triggering_asset_events"]
+    names = _names(events)
+    if assets.retrain_request(model).name in names:
+        requests = [event for group in events.values() for event in group]
+        said = [str((event.extra or {}).get("reason", "")) for event in requests]
+        return "retrain_request", "; ".join(filter(None, said)) or "a retrain was requested, without a reason"
+    if names:
+        return "new_data", reason or "the dataset has a new version"
+    if str(context["dag_run"].run_type.value) == "scheduled":
+        return "schedule", reason or "the schedule"
+    return "manual", reason or "started by hand, without a reason"
 
 
-def started_by_hand() -> bool:
-    """Whether a person (or a client of the REST API) started the run."""
-    return str(get_current_context()["dag_run"].run_type.value) == "manual"
+def time_param(text: str | None) -> datetime | None:
+    """Read a time that a person typed.
+
+    Raises:
+        ConfigError: it has no offset.
+    """
+    if not text:
+        return None
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ConfigError(f"a time without an offset; got {text!r}, expected for example '2024-01-01T00:00:00Z'")
+    return time
 
 
 def _trigger(context: Mapping[str, Any]) -> str:
