@@ -47,7 +47,7 @@ def parse(name: str, tmp_path: Path) -> dict[str, Any]:
 def dags() -> dict[str, Any]:
     from airflow.dag_processing.dagbag import DagBag
 
-    bag = DagBag(str(REPOSITORY / "dags"), include_examples=False)
+    bag = DagBag(str(REPOSITORY / "dags"))
     assert bag.import_errors == {}
     return dict(bag.dags)
 
@@ -66,10 +66,10 @@ def test_dags_are_filled_in_for_people(dags: dict[str, Any]) -> None:
         assert dag.description
         assert dag.tags
         assert dag.doc_md
-        for name, param in dag.params.items():
-            schema = dag.params.get_param(name).schema
-            assert schema.get("title"), (dag.dag_id, name, param)
-            assert schema.get("description"), (dag.dag_id, name, param)
+        for name in dag.params:
+            param = dag.params.get_param(name)
+            assert param.schema.get("title"), (dag.dag_id, name)
+            assert param.description, (dag.dag_id, name)
         for task in dag.tasks:
             assert task.owner not in ("", "airflow")
             assert task.doc_md, (dag.dag_id, task.task_id)
