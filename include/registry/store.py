@@ -50,6 +50,8 @@ class Registry:
         """The `MlflowClient`; made on first use, because its import takes seconds."""
         if self._connected is None:
             os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+            # seven, MLflow's own number, wait four minutes for a server that is away; our tasks are tried again anyway
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
             os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
             from mlflow import MlflowClient
 

@@ -29,7 +29,8 @@ class Stump:
 
     def decide(self, values: "NDArray[np.float32]") -> "NDArray[np.bool_]":
         """The rule's answer for each row of `values` [n, k]."""
-        is_above = values[:, self.column] > self.threshold
+        # in float64: beside float32 values numpy would round the threshold, and it could jump onto a value
+        is_above: NDArray[np.bool_] = values[:, self.column].astype("float64") > self.threshold
         return is_above if self.above else ~is_above
 
     def __str__(self) -> str:

@@ -230,7 +230,7 @@ def _fit(model: Model, name: str, overrides: Mapping[str, Scalar] | None, rows: 
         raise DataError(f"{model.name}: all {len(labels)} training rows of fold {fold.number} have one label")
     pipeline = build_pipeline(model, name, overrides)
     try:
-        return pipeline.fit(rows.values[fold.train], labels)
+        return pipeline.fit(rows.values[fold.train], labels.astype(np.int64))  # ONNX has no operators on int8 labels
     except ValueError as error:
         raise ConfigError(f"{model.name}: candidate {name} cannot be fitted: {error}") from error
 

@@ -1,0 +1,69 @@
+"""A real MLflow on SQLite, one for the session: its first use runs migrations for seconds."""
+
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from include.config.home import MODELS_FOLDER
+from include.config.loader import load_model
+from include.config.schema import Model
+from include.journal.journal import Journal
+from include.journal.records import RunRef
+from include.registry.store import Registry
+from include.training.train import TrainedCandidate, train_candidate
+from tests.training.conftest import NOW, make_hours
+
+HOURS = 24 * 200
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[Registry]:
+    with tempfile.TemporaryDirectory(prefix="almanac-test-") as folder:
+        yield Registry(f"sqlite:///{folder}/mlflow.db", artifact_root=f"{folder}/artifacts")
+
+
+@pytest.fixture(scope="session")
+def declared() -> Model:
+    """The weather model with one small forest and gates that fit a small world."""
+    values = load_model(Path(MODELS_FOLDER) / "weather.yaml").model_dump()
+    values["train"]["backtest"] = {"folds": 2, "fold": "30d", "min_train_rows": 500}
+    forest = {"estimator": "sklearn.ensemble.RandomForestClassifier", "scale": False}
+    values["train"]["candidates"] = {"forest": {**forest, "params": {"n_estimators": 10, "max_depth": 6}}}
+    values["gates"]["segments"].update({"by": "hour_of_day", "min_rows": 30, "required": (), "max_loss": 0.2})
+    values["gates"]["champion"].update({"resamples": 100})
+    return Model.model_validate(values)
+
+
+@pytest.fixture
+def model(declared: Model) -> Model:
+    """The model under a name of its own, so that tests which share the registry do not meet."""
+    return declared.model_copy(update={"name": f"weather_{next(_numbers)}"})
+
+
+@pytest.fixture(scope="session")
+def frame():
+    return make_hours(HOURS)
+
+
+@pytest.fixture(scope="session")
+def trained(declared: Model, frame) -> TrainedCandidate:
+    return train_candidate(declared, frame, now=NOW)
+
+
+@pytest.fixture(scope="session")
+def crippled(declared: Model, frame) -> TrainedCandidate:
+    return train_candidate(declared, frame, now=NOW, overrides={"max_depth": 1, "n_estimators": 1})
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(f"sqlite:///{tmp_path}/journal.db")
+
+
+@pytest.fixture
+def run() -> RunRef:
+    return RunRef("train_weather", f"manual__{next(_numbers)}+00:00", 2, "ada", "manual")

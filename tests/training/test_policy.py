@@ -1,0 +1,158 @@
+"""Whether a wake-up may train: durable, and every refusal says which limit, what was measured, until when."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from include.journal.journal import Journal
+from include.journal.records import Decision, DecisionKind, RunRef
+from include.training.policy import GRACE, LABELLED_ROWS, LabelledCount, count_labelled, decide_training
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+PLENTY = LabelledCount(30_000, 20_000)
+
+
+@pytest.fixture
+def model(weather, change):
+    return change(
+        weather,
+        "train.policy",
+        cooldown="1d",
+        min_new_labelled_rows=5000,
+        min_fresh_labelled_rows=500,
+        max_runs_per_week=7,
+    )
+
+
+@pytest.fixture
+def ask(model, tmp_path):
+    """`ask(n)` asks as run n; the journal is opened anew each time, as another process would."""
+
+    def asked(number: int, at: datetime = NOW, trigger="retrain_request", labelled=PLENTY, champion="1") -> Decision:
+        return decide_training(
+            model,
+            trigger=trigger,
+            reason="drift in pressure",
+            labelled=labelled,
+            champion=champion,
+            journal=Journal(f"sqlite:///{tmp_path}/journal.db"),
+            now=at,
+            run=RunRef("train_weather", f"run-{number}"),
+        )
+
+    return asked
+
+
+@pytest.fixture
+def finish(tmp_path):
+    """`finish(n, rows)`: run n came as far as the gates, with this many labelled rows."""
+
+    def finished(number: int, rows: int = 30_000, at: datetime = NOW) -> None:
+        run = RunRef("train_weather", f"run-{number}")
+        figures = {LABELLED_ROWS: float(rows)}
+        verdict = Decision("weather", DecisionKind.GATES, False, ("no",), at, run, "mlflow-run", figures)
+        Journal(f"sqlite:///{tmp_path}/journal.db").record_decision(verdict)
+
+    return finished
+
+
+def test_decide_first_request_is_granted_and_recorded(ask, tmp_path) -> None:
+    decision = ask(1)
+    assert decision.accepted
+    assert decision.reasons == ("drift in pressure",)
+    assert Journal(f"sqlite:///{tmp_path}/journal.db").decisions("weather") == [decision]
+
+
+def test_decide_second_request_within_the_cooldown_is_refused_and_says_until_when(ask, finish) -> None:
+    assert ask(1).accepted
+    finish(1, rows=20_000)
+    second = ask(2, NOW + timedelta(hours=23))
+    assert not second.accepted
+    assert second.reasons[1] == (
+        "cooldown of 1d (train.policy.cooldown) until 2026-11-22 12:00:00 UTC: "
+        "the last training was granted 2026-11-21 12:00:00 UTC to train_weather run-1"
+    )
+    assert ask(3, NOW + timedelta(hours=24)).accepted
+
+
+def test_decide_refused_request_does_not_prolong_the_cooldown(ask, finish) -> None:
+    ask(1)
+    finish(1, rows=20_000)
+    assert not ask(2, NOW + timedelta(hours=20)).accepted
+    assert ask(3, NOW + timedelta(hours=25)).accepted
+
+
+def test_decide_training_that_died_holds_others_back_for_the_grace_only(ask) -> None:
+    assert ask(1).accepted
+    assert "has not finished yet" in ask(2, NOW + GRACE - timedelta(minutes=1)).reasons[1]
+    assert ask(3, NOW + GRACE).accepted
+
+
+def test_decide_asked_again_by_the_same_run_says_the_same_and_records_once(ask, tmp_path) -> None:
+    assert ask(1) == ask(1, NOW + timedelta(minutes=5))
+    assert len(Journal(f"sqlite:///{tmp_path}/journal.db").decisions("weather")) == 1
+
+
+@pytest.mark.parametrize(
+    ("trigger", "fresh", "wanted"),
+    [
+        ("retrain_request", 499, "499 labelled rows are new since the last training, wanted 500"),
+        ("new_data", 4999, "wanted 5000 (train.policy.min_new_labelled_rows)"),
+        ("schedule", 4999, "wanted 5000 (train.policy.min_new_labelled_rows)"),
+    ],
+)
+def test_decide_too_few_new_rows_is_refused_with_figures(ask, finish, trigger, fresh: int, wanted: str) -> None:
+    finish(0, rows=30_000, at=NOW - timedelta(days=3))
+    few = LabelledCount(30_000 + fresh, 20_000)
+    assert wanted in ask(1, trigger=trigger, labelled=few).reasons[1]
+    assert ask(2, trigger=trigger, labelled=LabelledCount(30_001 + fresh, 20_000)).accepted
+
+
+def test_decide_rows_of_a_training_that_died_are_still_new(ask) -> None:
+    assert ask(1, trigger="new_data").accepted
+    assert ask(2, NOW + timedelta(days=2), trigger="new_data").accepted
+
+
+def test_decide_weekly_budget_counts_every_grant(ask) -> None:
+    for day in range(7):
+        assert ask(day, NOW + timedelta(hours=23 * day)).accepted
+    eighth = ask(8, NOW + timedelta(hours=162))
+    assert "7 trainings were granted within 7 days, the limit is 7" in eighth.reasons[1]
+    assert "until 2026-11-28 12:00:00 UTC" in eighth.reasons[1]
+    assert ask(9, NOW + timedelta(days=7, seconds=1)).accepted
+
+
+def test_decide_by_hand_overrules_and_is_recorded_so(ask, finish) -> None:
+    ask(1)
+    finish(1)
+    by_hand = ask(2, NOW + timedelta(hours=1), trigger="manual")
+    assert by_hand.accepted
+    assert [reason.partition(":")[0] for reason in by_hand.reasons[1:]] == ["overruled by hand"] * 2
+
+
+def test_decide_by_hand_starts_a_cooldown_too(ask, finish) -> None:
+    ask(1, trigger="manual")
+    finish(1, rows=0)
+    assert not ask(2, NOW + timedelta(hours=1)).accepted
+
+
+@pytest.mark.parametrize("trigger", ["manual", "new_data", "retrain_request"])
+@pytest.mark.parametrize("champion", [None, "1"])
+def test_decide_too_little_history_nobody_overrules(ask, trigger, champion) -> None:
+    decision = ask(1, trigger=trigger, champion=champion, labelled=LabelledCount(9_639, 999))
+    assert not decision.accepted
+    assert "999 labelled rows lie before the backtest of 4 x 90d (9639 in all), wanted 1000" in decision.reasons[1]
+
+
+def test_decide_without_a_champion_waives_the_cooldown_only(ask, finish) -> None:
+    ask(1, champion=None)
+    finish(1, rows=30_000)
+    more = LabelledCount(36_000, 20_000)
+    assert ask(2, NOW + timedelta(hours=1), trigger="new_data", champion=None, labelled=more).accepted
+    assert not ask(3, NOW + timedelta(hours=1), trigger="new_data", champion=None).accepted
+
+
+def test_count_labelled_counts_known_labels_and_those_before_the_backtest(small, frame) -> None:
+    part = frame[:5000]
+    counted = count_labelled(small, part, now=part["Timestamp"][-1])
+    assert counted == LabelledCount(4996, 4996 - 4 * 720 - 3)
