@@ -1,0 +1,19 @@
+# One image for every service of docker-compose.yaml: what runs differs only in its command and its environment.
+FROM python:3.11-slim-bookworm AS packages
+RUN pip install --no-cache-dir uv==0.13.8
+COPY requirements.txt .
+# The lock with its hashes, as on a single machine.
+RUN python -m venv /opt/venv && uv pip install --no-cache --python /opt/venv/bin/python --require-hashes -r requirements.txt
+
+FROM python:3.11-slim-bookworm
+# libgomp: scikit-learn and onnxruntime; libpq is inside the PostgreSQL driver.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 50000 --gid 0 --home-dir /var/lib/almanac --create-home almanac \
+    && install --directory --owner almanac --group 0 --mode 0770 /var/lib/almanac /var/lib/almanac-secrets
+COPY --from=packages /opt/venv /opt/venv
+WORKDIR /opt/almanac
+COPY . .
+ENV PATH=/opt/venv/bin:$PATH
+USER 50000

@@ -1,0 +1,91 @@
+"""docker-compose.yaml must say what the code says, or a model behaves differently in production."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from include.config.home import REPOSITORY, Home
+from include.services.credentials import ADMIN, generate
+from include.services.environment import INHERITED, environment
+from include.services.ports import Ports
+
+IN_IMAGE = "/opt/almanac"
+HOME_IN_IMAGE = "/var/lib/almanac"
+AIRFLOW_SERVICES = ("airflow-init", "api-server", "scheduler", "dag-processor", "triggerer", "worker")
+
+# What must differ between one machine and containers, and why it is not compared by value.
+DIFFERENT = {
+    "AIRFLOW__CORE__EXECUTOR": "Celery instead of LocalExecutor",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "PostgreSQL instead of SQLite",
+    "ALMANAC_JOURNAL_URL": "PostgreSQL instead of SQLite",
+    "AIRFLOW__API__HOST": "other containers must reach it; only loopback is published",
+    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "the name of the container",
+    "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": "log servers run, each in its container",
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": "a volume that only two services see",
+    "MLFLOW_TRACKING_URI": "the name of the container",
+}
+# What only one machine needs, or only the server of MLflow.
+ABSENT = {
+    "ALMANAC_SERVICES_OF", "SPT_NOENV", "PATH", "NO_PROXY", "no_proxy",
+    "MLFLOW_AUTH_CONFIG_PATH", "MLFLOW_AUTH_ADMIN_USERNAME", "MLFLOW_AUTH_ADMIN_PASSWORD",
+    "MLFLOW_FLASK_SERVER_SECRET_KEY",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict:
+    return yaml.safe_load((REPOSITORY / "docker-compose.yaml").read_text("utf-8"))
+
+
+@pytest.fixture
+def on_one_machine(tmp_path: Path) -> dict[str, str]:
+    found = environment(Home(home=tmp_path), Ports(), generate(), parent={})
+    places = {str(REPOSITORY): IN_IMAGE, str(tmp_path.resolve()): HOME_IN_IMAGE}
+    for here, there in places.items():
+        found = {name: value.replace(here, there) for name, value in found.items()}
+    return found
+
+
+@pytest.mark.parametrize("service", AIRFLOW_SERVICES)
+def test_compose_airflow_service_has_the_settings_of_the_code(service, compose, on_one_machine):
+    in_containers = compose["services"][service]["environment"]
+
+    follow_from_home = {name for name, value in on_one_machine.items() if value.startswith(f"{HOME_IN_IMAGE}/")}
+    expected = {name for name in on_one_machine if name not in ABSENT | set(INHERITED)}
+    expected -= {name for name in follow_from_home if name.startswith("ALMANAC_")}
+    assert expected - set(in_containers) == set()
+    secret = {name for name, value in in_containers.items() if "${" in str(value)}
+    for name in expected - set(DIFFERENT) - secret:
+        assert str(in_containers[name]) == on_one_machine[name], name
+
+
+def test_compose_every_secret_has_no_default(compose):
+    text = (REPOSITORY / "docker-compose.yaml").read_text("utf-8")
+
+    substitutions = re.findall(r"(?<!\$)\$\{([^}]*)\}", text)
+    assert substitutions
+    assert all(re.fullmatch(r"[A-Z_0-9]+:\?.+", each) for each in substitutions)
+    for service in compose["services"].values():
+        for name, value in service["environment"].items():
+            if re.search(r"PASSWORD$|SECRET|FERNET|JWT", name):
+                assert str(value).startswith("${"), name
+
+
+def test_compose_ports_are_published_on_loopback_only(compose):
+    published = [port for service in compose["services"].values() for port in service.get("ports", [])]
+
+    assert published
+    assert all(str(port).startswith("127.0.0.1:") for port in published)
+
+
+def test_compose_mlflow_login_is_that_of_the_code(compose):
+    assert compose["services"]["mlflow"]["environment"]["MLFLOW_AUTH_ADMIN_USERNAME"] == ADMIN
+    assert "--app-name basic-auth" in compose["services"]["mlflow"]["command"]
+
+
+def test_dockerfile_does_not_run_as_root():
+    lines = (REPOSITORY / "Dockerfile").read_text("utf-8").splitlines()
+
+    assert [line for line in lines if line.startswith("USER ")][-1] == "USER 50000"
