@@ -1,0 +1,149 @@
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from include.errors import PermanentError, TransientError
+from include.services.airflow_api import AirflowClient, DagRun, Health
+
+RUN = {"dag_id": "d", "dag_run_id": "r", "state": "running", "run_type": "manual", "duration": None}
+
+
+class FakeAirflow:
+    """Answers as Airflow does; `tokens` are those that it still accepts."""
+
+    def __init__(self) -> None:
+        self.tokens = {"t1"}
+        self.issued = 0
+        self.requests: list[httpx.Request] = []
+        self.answers: dict[str, Callable[[httpx.Request], httpx.Response]] = {}
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        if request.url.path == "/auth/token":
+            if json.loads(request.content)["password"] != "right":
+                return httpx.Response(401, json={"detail": "Invalid credentials"})
+            self.issued += 1
+            return httpx.Response(201, json={"access_token": f"t{self.issued}"})
+        if request.headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
+            return httpx.Response(401, json={"detail": "Invalid JWT token"})
+        return self.answers[f"{request.method} {request.url.path}"](request)
+
+
+@pytest.fixture
+def server() -> FakeAirflow:
+    return FakeAirflow()
+
+
+def client(server: FakeAirflow, said: str = "right") -> AirflowClient:
+    return AirflowClient("http://airflow", "admin", said, transport=httpx.MockTransport(server))
+
+
+def test_call_expired_token_logs_in_again(server):
+    server.answers["GET /api/v2/dags/d/dagRuns/r"] = lambda _: httpx.Response(200, json=RUN)
+    airflow = client(server)
+    airflow.run("d", "r")
+    server.tokens = {"t2"}
+
+    assert airflow.run("d", "r") == DagRun("d", "r", "running", "manual", None)
+    assert server.issued == 2
+
+
+def test_call_wrong_password_is_permanent(server):
+    with pytest.raises(PermanentError, match="401"):
+        client(server, "wrong").run("d", "r")
+
+
+def test_call_refused_request_is_permanent_and_says_why(server):
+    server.answers["POST /api/v2/dags/d/dagRuns"] = lambda _: httpx.Response(404, json={"detail": "no such DAG"})
+
+    with pytest.raises(PermanentError, match="no such DAG"):
+        client(server).trigger("d")
+
+
+def test_call_failing_server_is_transient(server):
+    server.answers["GET /api/v2/dags/d/dagRuns/r"] = lambda _: httpx.Response(503)
+
+    with pytest.raises(TransientError, match="503"):
+        client(server).run("d", "r")
+
+
+def test_call_no_answer_is_transient():
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    airflow = AirflowClient("http://airflow", "admin", "x", transport=httpx.MockTransport(refuse))
+
+    with pytest.raises(TransientError, match="does not answer"):
+        airflow.health()
+
+
+def test_trigger_sends_conf_and_an_open_logical_date(server):
+    server.answers["POST /api/v2/dags/d/dagRuns"] = lambda _: httpx.Response(200, json=RUN)
+
+    client(server).trigger("d", {"force": True}, run_id="mine")
+
+    assert json.loads(server.requests[-1].content) == {
+        "logical_date": None,
+        "conf": {"force": True},
+        "dag_run_id": "mine",
+    }
+
+
+def test_wait_run_that_does_not_finish_is_transient(server):
+    server.answers["GET /api/v2/dags/d/dagRuns/r"] = lambda _: httpx.Response(200, json=RUN)
+
+    with pytest.raises(TransientError, match="still running after 0 s"):
+        client(server).wait("d", "r", timeout_s=0.0, poll_s=0)
+
+
+def test_wait_returns_a_failed_run(server):
+    states = iter(["queued", "running", "failed"])
+    server.answers["GET /api/v2/dags/d/dagRuns/r"] = lambda _: httpx.Response(200, json={**RUN, "state": next(states)})
+
+    assert client(server).wait("d", "r", timeout_s=5, poll_s=0).state == "failed"
+
+
+def test_dag_ids_reads_all_pages(server):
+    known = [{"dag_id": f"d{number:03}"} for number in range(130)]
+
+    def page(request: httpx.Request) -> httpx.Response:
+        start, size = (int(request.url.params[name]) for name in ("offset", "limit"))
+        return httpx.Response(200, json={"dags": known[start : start + size], "total_entries": len(known)})
+
+    server.answers["GET /api/v2/dags"] = page
+
+    assert client(server).dag_ids() == tuple(each["dag_id"] for each in known)
+
+
+def test_emit_unknown_asset_is_permanent(server):
+    server.answers["GET /api/v2/assets"] = lambda _: httpx.Response(200, json={"assets": [], "total_entries": 0})
+
+    with pytest.raises(PermanentError, match="no asset 'x-nothing'"):
+        client(server).emit("x-nothing")
+
+
+def test_emit_names_the_asset_by_its_id(server):
+    assets = {"assets": [{"id": 7, "uri": "a"}, {"id": 8, "uri": "ab"}], "total_entries": 2}
+    server.answers["GET /api/v2/assets"] = lambda _: httpx.Response(200, json=assets)
+    server.answers["POST /api/v2/assets/events"] = lambda _: httpx.Response(200, json={})
+
+    client(server).emit("ab", {"reason": "drift"})
+
+    assert json.loads(server.requests[-1].content) == {"asset_id": 8, "extra": {"reason": "drift"}}
+
+
+def test_health_process_never_seen_is_sick():
+    found = {
+        "metadatabase": {"status": "healthy"},
+        "scheduler": {"status": "healthy"},
+        "triggerer": {"status": None},
+        "dag_processor": {"status": "unhealthy"},
+    }
+    airflow = AirflowClient(
+        "http://airflow", "", "", transport=httpx.MockTransport(lambda _: httpx.Response(200, json=found))
+    )
+
+    assert airflow.health() == Health("healthy", "healthy", "", "unhealthy")
+    assert airflow.health().sick == ("triggerer", "dag_processor")
