@@ -4,7 +4,7 @@ Neighbouring hours are alike: 720 of them in a month of weather say about as muc
 20 independent ones, and a test that counts 720 calls every month surprising.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -77,8 +77,3 @@ def _factor(indicators: "Floats", part: "Ints", block: "Ints") -> float | None:
     binomial = inside @ (share_of_part * (1 - share_of_part)) * (1 - share)[:, None]
     expected = float(binomial[usable].sum())
     return float((deviation[usable] ** 2).sum()) / expected if expected > 0 else 1.0
-
-
-def microseconds(time: datetime) -> int:
-    """Microseconds since 1970 of an aware time."""
-    return round(time.timestamp() * 1_000_000)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _STUCK_RUN_FACTOR = 3
 _STUCK_RUN_ROWS = 24
+_STUCK_MIN_DISTINCT = 12
 
 
 class Status(StrEnum):
@@ -123,7 +124,7 @@ def _number(
     figures = _number_figures(reference, window) | nulls.figures
     figures |= {"design_effect": effect, "longest_run": float(longest_run(values))}
     p_values = {**nulls.p_values, "distribution": _ks_p(figures["ks"], known, sample.n, effect)}
-    return replace(drift, figures=figures, p_values=p_values, status=_stuck(column, figures["longest_run"], sample))
+    return replace(drift, figures=figures, p_values=p_values, status=_stuck(column, figures["longest_run"]))
 
 
 def _ks_p(distance: float, n: float, m: float, effect: float) -> float:
@@ -155,11 +156,11 @@ def _inside(reference: Mixture, window: Mixture) -> float:
     return float(right[0] - left[0])
 
 
-def _stuck(column: NumberProfile, run: float, sample: NumberSample) -> Status:
+def _stuck(column: NumberProfile, run: float) -> Status:
+    """A measured quantity that repeats one value far longer than it ever did. A flag may rest; it is no sensor."""
     usual = max(_STUCK_RUN_ROWS, _STUCK_RUN_FACTOR * column.longest_run)
-    year = column.parts[WHOLE_YEAR]
-    constant = sample.minimum == sample.maximum and year.minimum < year.maximum
-    return Status.STUCK if run > usual or (constant and sample.n > 1) else Status.QUIET
+    measured = len(column.parts[WHOLE_YEAR].x) >= _STUCK_MIN_DISTINCT
+    return Status.STUCK if measured and run > usual else Status.QUIET
 
 
 def _text(

@@ -117,6 +117,14 @@ def test_assess_repeated_value_is_stuck_not_drifted(profile: Profile, window: pl
     assert f"{stuck_rows} rows in a row with one value" in column["Pressure_millibars"].reasons[0]
 
 
+def test_assess_flag_that_rests_is_not_stuck(profile: Profile, window: pl.DataFrame) -> None:
+    flag = (RNG.random(N) < 0.01).astype(float)
+    frame = rows(N).with_columns(Humidity=pl.Series(flag))
+    unknown = np.full(N, np.nan)
+    resting = build_profile(MODEL, frame, probabilities=unknown, labels=unknown)
+    assert found(resting, window.with_columns(Humidity=pl.lit(0.0)))["Humidity"].status is Status.QUIET
+
+
 def test_assess_zero_inflated_column_with_its_usual_runs_is_quiet(profile: Profile, window: pl.DataFrame) -> None:
     assert found(profile, window)["Wind_speed_kmph"].status is Status.QUIET
 
