@@ -204,9 +204,15 @@ class ChampionGate(Section):
 
 
 class SegmentGate(Section):
-    """Not worse than the best naive rule in any segment of the backtest."""
+    """Not worse than the best naive rule in any segment.
+
+    `rows: holdout` judges the candidate itself; segments that the hold-out lacks are named as not judged. `rows:
+    backtest` judges its recipe on all folds, so that every season is there, but refuses for as long as a change of
+    the world lies within a fold that no model could have foreseen.
+    """
 
     by: Segment
+    rows: Literal["holdout", "backtest"] = "holdout"
     metric: Metric
     max_loss: Annotated[float, Field(ge=0)]
     min_rows: Annotated[int, Field(ge=1)]

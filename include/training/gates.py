@@ -126,9 +126,10 @@ def champion(model: Model, evaluation: Evaluation) -> list[GateResult]:
 
 
 def segments(model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """In no segment of the whole backtest worse than the best naive rule of that segment."""
+    """In no segment worse than the best naive rule of that segment."""
     gate = model.gates.segments
-    parts = evaluation.backtest.with_columns(segment_of(gate.by, "time").alias("segment"))
+    rows = evaluation.holdout if gate.rows == "holdout" else evaluation.backtest
+    parts = rows.with_columns(segment_of(gate.by, "time").alias("segment"))
     by_name = {str(name): part for (name,), part in parts.group_by("segment")}
     results = []
     for name in sorted({*by_name, *gate.required}):
@@ -168,7 +169,7 @@ def _segment(name: str, part: "pl.DataFrame", model: Model, _: Evaluation) -> li
     gate, title = model.gates.segments, f"segments[{name}]"
     if part.height < gate.min_rows:
         needed = name in gate.required
-        text = f"{name} has {part.height} rows in the backtest, fewer than {gate.min_rows}: "
+        text = f"{name} has {part.height} rows in the {gate.rows}, fewer than {gate.min_rows}: "
         text += "it is required" if needed else "not judged, because it is not required"
         return [GateResult(title, not needed, None, None, text)]
     value = _measure(gate.metric, part, "probability")

@@ -8,6 +8,8 @@ whichever way that went: then its rows are spent, and training on them again wou
 - New rows count from the last training that finished.
 - The weekly budget counts every grant, so that a run which dies again and again cannot train for ever.
 - A person by hand overrules all three, and that is written down. Nobody overrules a history too short to backtest.
+- What a person tried by hand and the gates refused starts no cooldown and spends no rows: an experiment must not keep
+  the monitor's requests waiting.
 - Without a champion the cooldown is waived: there is nothing in production whose rest it would protect.
 """
 
@@ -90,10 +92,10 @@ def decide_training(
     for decision in earlier:
         if _same_run(decision.run, run):  # a task that is tried again must not be held back by its own grant
             return decision
-    finished = journal.decisions(model.name, DecisionKind.GATES)
+    granted = [decision for decision in earlier if decision.accepted]
+    finished = _finished(journal.decisions(model.name, DecisionKind.GATES), granted)
     spent = int(finished[0].figures.get(LABELLED_ROWS, 0)) if finished else 0
     fresh = max(labelled.rows - spent, 0)
-    granted = [decision for decision in earlier if decision.accepted]
     checks = (
         _history(model, labelled),
         _Check(None) if champion is None else _cooldown(model, granted, finished, now),
@@ -128,9 +130,18 @@ def _history(model: Model, labelled: LabelledCount) -> _Check:
     )
 
 
+def _finished(judged: list[Decision], granted: list[Decision]) -> list[Decision]:
+    """The trainings that count: all that were judged, but for experiments by hand that were refused."""
+    by_hand = [decision.run for decision in granted if decision.subject == "manual"]
+    return [one for one in judged if one.accepted or not any(_same_run(one.run, run) for run in by_hand)]
+
+
 def _cooldown(model: Model, granted: list[Decision], finished: list[Decision], now: datetime) -> _Check:
     for last in granted:  # newest first
-        if any(_same_run(one.run, last.run) for one in finished):
+        ended = any(_same_run(one.run, last.run) for one in finished)
+        if last.subject == "manual" and not ended:
+            continue
+        if ended:
             until = last.decided_at + model.train.policy.cooldown
             why = f"cooldown of {format_duration(model.train.policy.cooldown)} (train.policy.cooldown)"
         else:

@@ -54,6 +54,29 @@ def only(results, name: str) -> str:
     return names[name]
 
 
+@pytest.fixture
+def weather(weather, change):
+    """The shipped model, with all seasons of the backtest required."""
+    return change(
+        weather, "gates.segments", rows="backtest", required=("winter", "spring", "summer", "autumn"), min_rows=500
+    )
+
+
+def test_segments_of_the_holdout_do_not_see_earlier_folds(weather, change) -> None:
+    model = change(weather, "gates.segments", rows="holdout", required=())
+    spring = pl.col("time").dt.month().is_between(3, 5)
+    frame = rows().with_columns(pl.when(spring).then("label").otherwise("stump").cast(pl.Float64).alias("stump"))
+    assert passed(judge(model, Evaluation(frame, GOOD)))
+    autumn = pl.col("time").dt.month().is_between(10, 11)
+    frame = rows().with_columns(pl.when(autumn).then("label").otherwise("stump").cast(pl.Float64).alias("stump"))
+    assert "in autumn" in refused(judge(model, Evaluation(frame, GOOD)))["segments[autumn]"]
+
+
+def test_segment_that_the_holdout_lacks_refuses_where_it_is_required(weather, change) -> None:
+    model = change(weather, "gates.segments", rows="holdout", required=("summer",))
+    assert "summer has 0 rows in the holdout" in only(judge(model, Evaluation(rows(), GOOD)), "segments[summer]")
+
+
 def test_judge_good_candidate_passes_every_gate(weather) -> None:
     frame = rows()
     results = judge(weather, Evaluation(frame, GOOD, **champion(frame, 0.2)))

@@ -130,12 +130,6 @@ def test_decide_by_hand_overrules_and_is_recorded_so(ask, finish) -> None:
     assert [reason.partition(":")[0] for reason in by_hand.reasons[1:]] == ["overruled by hand"] * 2
 
 
-def test_decide_by_hand_starts_a_cooldown_too(ask, finish) -> None:
-    ask(1, trigger="manual")
-    finish(1, rows=0)
-    assert not ask(2, NOW + timedelta(hours=1)).accepted
-
-
 @pytest.mark.parametrize("trigger", ["manual", "new_data", "retrain_request"])
 @pytest.mark.parametrize("champion", [None, "1"])
 def test_decide_too_little_history_nobody_overrules(ask, trigger, champion) -> None:
@@ -156,3 +150,15 @@ def test_count_labelled_counts_known_labels_and_those_before_the_backtest(small,
     part = frame[:5000]
     counted = count_labelled(small, part, now=part["Timestamp"][-1])
     assert counted == LabelledCount(4996, 4996 - 4 * 720 - 3)
+
+
+@pytest.mark.parametrize(("accepted", "granted"), [(False, True), (True, False)])
+def test_decide_after_a_run_by_hand_waits_only_if_it_passed_the_gates(ask, tmp_path, accepted, granted) -> None:
+    assert ask(1, trigger="manual").accepted
+    verdict = Decision(
+        "weather", DecisionKind.GATES, accepted, ("",), NOW, RunRef("train_weather", "run-1"), "", {LABELLED_ROWS: 3e4}
+    )
+    Journal(f"sqlite:///{tmp_path}/journal.db").record_decision(verdict)
+    later = ask(2, NOW + timedelta(minutes=5))
+    assert later.accepted is granted
+    assert any("cooldown" in reason for reason in later.reasons) is not granted
