@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from include.config.schema import Model
 from include.monitoring.profile import Figure, Profile
-from include.monitoring.seasons import WHOLE_YEAR
+from include.monitoring.seasons import WHOLE_YEAR, by_season
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-_TWO_SIDED, _ONE_SIDED = 1.959964, 1.644854  # normal quantiles of that confidence
+_NORMAL = 1.959964  # the normal quantile of that confidence
 
 
 class Standing(StrEnum):
@@ -37,7 +37,7 @@ class Performance:
         predictions: of the version in the window.
         rows: of these, the ones whose label is known.
         value, low, high: the metric and its 95 % interval; None when insufficient.
-        reference: the same metric when the version was judged; of the same parts of the year where it is known.
+        reference: the same metric when the version was judged; of the same season where that differs.
         loss: by how much the window is worse than the reference; negative when it is better.
         reasons: in words, with figures and limits.
     """
@@ -64,8 +64,8 @@ def evaluate(
 ) -> Performance:
     """Judge one window.
 
-    Degraded: worse than the reference by more than `max_loss`, and by more than chance explains (one-sided 95 %, both
-    standard errors added in squares).
+    Degraded: worse than the reference by more than `max_loss`, and by more than chance explains (95 %, both standard
+    errors added in squares).
 
     Args:
         model: declares metric, limit and the rows needed.
@@ -101,7 +101,7 @@ def _judge(model: Model, now: Figure, reference: Figure, predictions: int) -> Pe
 
     settings = model.monitor.performance
     loss = gain(settings.metric, reference.value, now.value)
-    chance = _ONE_SIDED * (now.standard_error**2 + reference.standard_error**2) ** 0.5
+    chance = _NORMAL * (now.standard_error**2 + reference.standard_error**2) ** 0.5
     degraded = loss > settings.max_loss and loss > chance
     reason = (
         f"{settings.metric} {now.value:.3f} against {reference.value:.3f} when judged: worse by {loss:.3f},"
@@ -113,8 +113,8 @@ def _judge(model: Model, now: Figure, reference: Figure, predictions: int) -> Pe
         predictions=predictions,
         rows=now.rows,
         value=now.value,
-        low=now.value - _TWO_SIDED * now.standard_error,
-        high=now.value + _TWO_SIDED * now.standard_error,
+        low=now.value - _NORMAL * now.standard_error,
+        high=now.value + _NORMAL * now.standard_error,
         reference=reference.value,
         loss=loss,
         reasons=(reason,) if degraded else (),
@@ -122,13 +122,27 @@ def _judge(model: Model, now: Figure, reference: Figure, predictions: int) -> Pe
 
 
 def _reference(profile: Profile, weights: Mapping[str, float]) -> Figure | None:
-    """The figures of the window's parts of the year, mixed; of the whole year where one of them is missing."""
-    known = {part: profile.figures[part] for part in weights if part in profile.figures}
-    if len(known) < len(weights) or not known:
-        return profile.figures.get(WHOLE_YEAR)
+    """The figure of the year; of a season instead where that differs from the year by more than chance explains.
+
+    Short parts of one backtest hold few independent misses: against an unusually good month or season every later
+    one would look bad. Hence seasons even where columns are compared by month, and only those that are shown to differ.
+    """
+    year = profile.figures.get(WHOLE_YEAR)
+    if year is None:
+        return None
+    chosen: dict[Figure, float] = {}
+    for season, weight in by_season(weights).items():
+        figure = _season_or_year(profile.figures.get(season), year)
+        chosen[figure] = chosen.get(figure, 0.0) + weight
     return Figure(
-        metric=next(iter(known.values())).metric,
-        value=sum(weights[part] * figure.value for part, figure in known.items()),
-        standard_error=sum((weights[part] * figure.standard_error) ** 2 for part, figure in known.items()) ** 0.5,
-        rows=sum(figure.rows for figure in known.values()),
+        metric=year.metric,
+        value=sum(weight * figure.value for figure, weight in chosen.items()),
+        standard_error=sum((weight * figure.standard_error) ** 2 for figure, weight in chosen.items()) ** 0.5,
+        rows=sum(figure.rows for figure in chosen),
     )
+
+
+def _season_or_year(season: Figure | None, year: Figure) -> Figure:
+    if season is None or abs(season.value - year.value) <= _NORMAL * season.standard_error:
+        return year
+    return season

@@ -93,7 +93,7 @@ class Profile:
         split: how the year is split.
         columns: one profile per watched column; `prediction` is the probability of the label 1.
         left_out: column -> why it is not watched.
-        figures: part of the year (`year`: all) -> metric of the performance monitor, where it has rows enough.
+        figures: season (`year`: all) -> metric of the performance monitor, where it has rows enough.
     """
 
     model: str

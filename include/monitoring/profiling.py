@@ -87,7 +87,7 @@ def build(model: Model, frame: "pl.DataFrame", *, probabilities: "Floats", label
         split=model.monitor.drift.season,
         columns=tuple(columns),
         left_out=left_out,
-        figures=_figures(rows, probabilities, labels),
+        figures=_figures(model, times, probabilities, labels),
     )
 
 
@@ -186,20 +186,21 @@ def _texts(name: str, series: "pl.Series", rows: _Rows) -> TextProfile:
     return TextProfile(name, categories, rows.split(summarise_part), rows.design_effect(indicators, there))
 
 
-def _figures(rows: _Rows, probabilities: "Floats", labels: "Floats") -> dict[str, Figure]:
+def _figures(model: Model, times: "pl.Series", probabilities: "Floats", labels: "Floats") -> dict[str, Figure]:
+    """The metric of the performance monitor, of the year and, unless the year is not split, of each season."""
     import numpy as np
 
     from include.monitoring.figures import figure
 
+    settings = model.monitor.performance
     known = np.isfinite(probabilities) & np.isfinite(labels)
-    settings = rows.model.monitor.performance
-    found = {}
     chosen = {WHOLE_YEAR: known}
-    if len(rows.parts) > 1:
-        chosen |= {part: known & (rows.part == number) for number, part in enumerate(rows.parts)}
-    for part, mask in chosen.items():
-        if mask.sum() >= settings.min_rows:
-            measured = figure(settings.metric, labels[mask], probabilities[mask])
-            if measured is not None:
-                found[part] = measured
-    return found
+    if model.monitor.drift.season != "none":
+        season = part_numbers(times, "season").to_numpy()
+        chosen |= {name: known & (season == number) for number, name in enumerate(part_names("season"))}
+    measured = {
+        part: figure(settings.metric, labels[mask], probabilities[mask])
+        for part, mask in chosen.items()
+        if mask.sum() >= settings.min_rows
+    }
+    return {part: found for part, found in measured.items() if found is not None}

@@ -1,5 +1,6 @@
 """Parts of the year: calendar months, or meteorological seasons, in UTC."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -30,3 +31,12 @@ def part_numbers(times: "pl.Series", split: Split) -> "pl.Series":
     if split == "month":
         return months - 1
     return (months % 12) // 3 if split == "season" else months * 0
+
+
+def by_season(weights: Mapping[str, float]) -> dict[str, float]:
+    """Months put together to seasons; other parts as they are."""
+    together: dict[str, float] = {}
+    for part, weight in weights.items():
+        season = _SEASONS[int(part) % 12 // 3] if part.isdigit() else part
+        together[season] = together.get(season, 0.0) + weight
+    return together

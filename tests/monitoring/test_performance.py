@@ -88,19 +88,19 @@ def test_evaluate_reference_of_another_metric_is_insufficient() -> None:
     assert found.reasons == ("the reference profile holds no accuracy; train again",)
 
 
-def test_evaluate_reference_is_mixed_from_the_windows_months() -> None:
-    months = {"01": Figure("accuracy", 0.8, 0.03, 700), "02": Figure("accuracy", 0.6, 0.04, 700)}
+def test_evaluate_season_that_differs_is_its_own_reference() -> None:
+    known = profile(year=Figure("accuracy", 0.75, 0.01, 8000), winter=Figure("accuracy", 0.65, 0.02, 2000))
     probabilities, labels = said(0.7)
-    weights = {"01": 0.5, "02": 0.5}
-    found = evaluate(MODEL, profile(**months), probabilities=probabilities, labels=labels, weights=weights)
-    assert found.reference == pytest.approx(0.7)
+    weights = {"01": 0.1, "02": 0.4, "03": 0.5}
+    found = evaluate(MODEL, known, probabilities=probabilities, labels=labels, weights=weights)
+    assert found.reference == pytest.approx(0.5 * 0.65 + 0.5 * 0.75)
 
 
-def test_evaluate_month_without_figure_falls_back_to_the_year() -> None:
+def test_evaluate_season_that_differs_by_chance_is_compared_with_the_year() -> None:
+    known = profile(year=Figure("accuracy", 0.75, 0.01, 8000), winter=Figure("accuracy", 0.80, 0.03, 700))
     probabilities, labels = said(0.7)
-    known = profile(year=Figure("accuracy", 0.72, 0.01, 8000), **{"01": Figure("accuracy", 0.9, 0.01, 700)})
-    found = evaluate(MODEL, known, probabilities=probabilities, labels=labels, weights={"01": 0.5, "02": 0.5})
-    assert found.reference == 0.72
+    found = evaluate(MODEL, known, probabilities=probabilities, labels=labels, weights={"02": 1.0})
+    assert found.reference == 0.75
 
 
 def test_evaluate_log_loss_grows_when_it_gets_worse() -> None:

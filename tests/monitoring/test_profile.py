@@ -64,11 +64,11 @@ def test_profile_prediction_holds_out_of_sample_rows_alone(profile: Profile) -> 
     assert column.parts["year"].n == 300 * 24
 
 
-def test_profile_figures_are_by_part_and_of_the_year(profile: Profile) -> None:
+def test_profile_figures_are_by_season_and_of_the_year(profile: Profile) -> None:
     assert profile.figures["year"].rows == 300 * 24 - WEATHER.label.horizon // timedelta(hours=1)
     assert 0.5 < profile.figures["year"].value < 1.0
     assert 0 < profile.figures["year"].standard_error < 0.05
-    assert "01" not in profile.figures  # the last 300 days begin in March
+    assert set(profile.figures) == {"year", "winter", "spring", "summer", "autumn"}
 
 
 def test_profile_without_season_keeps_the_year_alone() -> None:
