@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _LABEL = "_label"
+_NO_CHAMPION = "no champion yet: nothing to compare with"
 _SHOWN_BEFORE = 6  # windows on the report beside those that decide
 
 
@@ -40,8 +41,7 @@ def monitor(
 
     A window is complete when it lies after the rows that the champion was made on, and the dataset reaches its end.
     A retrain is asked for when one and the same column has drifted in `drift.windows` windows running, or the
-    performance was degraded in as many. The decision goes into the journal, once per champion, newest window and
-    answer: the same windows give the same answer however often they are looked at.
+    performance was degraded in as many. The journal gets the decision once per champion, newest window and answer.
 
     Args:
         model: declares windows and limits.
@@ -53,23 +53,18 @@ def monitor(
         with_report: also write the report page.
 
     Raises:
-        DataError: the dataset is not there although there is a champion.
-        IntegrityError: the profile is not what was registered.
+        PermanentError: there is a champion but no dataset, or its profile is not what was registered.
         TransientError: a store, the registry or the journal is away.
     """
     champion = registry.champion(model.name)
     if champion is None:
-        why = "no champion yet: nothing to compare with"
-        nothing = MonitorResult(model.name, Verdict.INSUFFICIENT, False, (why,), now)
+        nothing = MonitorResult(model.name, Verdict.INSUFFICIENT, False, (_NO_CHAMPION,), now)
         _record(journal, nothing, run)
         return nothing
     profile = Profile.from_json(registry.load_profile(champion))
     watch = _Watch(model, home, profile, champion, now, Dataset.of(home, model).version())
     result = _decide(model, watch.evaluate(), champion, watch.dataset_version, now)
-    if with_report and result.windows:
-        from include.monitoring.report import write_report
-
-        result = replace(result, report_uri=write_report(model, home, profile, result, watch.rows(result.windows[-1])))
+    result = watch.report(result) if with_report and result.windows else result
     _record(journal, result, run)
     return result
 
@@ -92,6 +87,13 @@ class _Watch:
         windows = complete_windows(self.profile.until, until, self.model.monitor.window)
         shown = windows[-(self.model.monitor.drift.windows + _SHOWN_BEFORE) :]
         return tuple(self._evaluate(window) for window in shown)
+
+    def report(self, result: MonitorResult) -> MonitorResult:
+        """Write the page; gives the result with its place."""
+        from include.monitoring.report import write_report
+
+        rows = self.rows(result.windows[-1])
+        return replace(result, report_uri=write_report(self.model, self.home, self.profile, result, rows))
 
     def rows(self, window: Window | WindowResult) -> "pl.DataFrame":
         """The window's rows with the champion's `prediction`, null where it was not scored, and `_label`."""
