@@ -47,7 +47,9 @@ class Stage:
     ledger: Ledger
     faults: Path
     tell: Callable[[str], None]
+    cooldown_s: float
     figures: dict[str, object] = field(default_factory=dict)
+    _training_ended: float = 0.0
 
     @property
     def landing(self) -> Path:
@@ -113,6 +115,17 @@ class Stage:
             return time.monotonic() - quiet_since >= QUIET_S
 
         self.wait("all runs to end", quiet, timeout_s=timeout_s)
+
+    def start_cooldown(self) -> None:
+        """Note that a training has just ended: its cooldown, which began before, is over `cooldown_s` from now."""
+        self._training_ended = time.monotonic()
+
+    def wait_cooldown(self) -> None:
+        """Wait until a retrain request would no longer be refused because of the first training."""
+        left = self._training_ended + self.cooldown_s - time.monotonic()
+        if left > 0:
+            self.tell(f"          the cooldown of the first training lasts {left:.0f} s more; waiting")
+            time.sleep(left)
 
     def states(self, run: DagRun) -> dict[str, str]:
         """The state of each task of a run."""

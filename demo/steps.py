@@ -60,6 +60,7 @@ def champion_is_trained(stage: Stage) -> None:
     """The new dataset has woken training by itself."""
     run = stage.wait_run("train", after=set(), what="the first training", timeout_s=300)
     stage.ledger.check(2, "training woken by new data", expected="success", seen=run.state)
+    stage.start_cooldown()
     version = stage.version_of("champion")
     stage.ledger.check(2, "a champion in MLflow", expected="1", seen=version)
     if version is None:
@@ -158,6 +159,7 @@ def new_hours_are_scored(stage: Stage) -> None:
 def climate_changes(stage: Stage) -> None:
     """From April rain comes otherwise. Seven months land; nobody does anything by hand."""
     stage.wait_quiet()
+    stage.wait_cooldown()
     old, before = stage.version_of("champion"), stage.known("train")
     with tempfile.TemporaryDirectory(dir=stage.home.home) as folder:
         months = [(3, None), *((month, CHANGED_CLIMATE) for month in range(4, 10))]

@@ -73,6 +73,7 @@ def _play(home: Home, sink: WebhookSink, ledger: Ledger) -> dict[str, object]:
             ledger=ledger,
             faults=faults,
             tell=_tell,
+            cooldown_s=COOLDOWN.total_seconds(),
         )
         for number, (title, step) in enumerate(STORY, start=1):
             _tell(f"\n{number}. {title}")
