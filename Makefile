@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down status lint lock setup
+.PHONY: help demo test test-all up down status lint lock setup
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: $(RUNTIME)  ## Play the whole story on this machine, from a landed file to
 
 test: $(DEVELOPMENT)  ## Run all the tests
 	@$(BIN)/pytest
+
+test-all: $(DEVELOPMENT)  ## Run all the tests, the slow ones too (a known answer that takes a minute alone)
+	@$(BIN)/pytest -m ''
 
 up: $(RUNTIME)  ## Start Airflow and MLflow on this machine; harmless when they are up
 	@./almanac up

@@ -157,12 +157,12 @@ def new_hours_are_scored(stage: Stage) -> None:
 
 
 def climate_changes(stage: Stage) -> None:
-    """From April rain comes otherwise. Seven months land; nobody does anything by hand."""
+    """From April rain comes otherwise. Nine months land; nobody does anything by hand."""
     stage.wait_quiet()
     stage.wait_cooldown()
     old, before = stage.version_of("champion"), stage.known("train")
     with tempfile.TemporaryDirectory(dir=stage.home.home) as folder:
-        months = [(3, None), *((month, CHANGED_CLIMATE) for month in range(4, 10))]
+        months = [(3, None), *((month, CHANGED_CLIMATE) for month in range(4, 12))]
         frames = [stage.month(2024, m, climate) if climate else stage.month(2024, m) for m, climate in months]
         stage.land([write_month(frame, Path(folder)) for frame in frames])
     run = _granted(stage, before)
@@ -188,8 +188,8 @@ def killed_process_loses_nothing(stage: Stage) -> None:
     stage.wait_quiet()
     before_rows, version = stage.dataset_rows(), stage.dataset_version()
     (stage.faults / "validated").touch()
-    october = stage.month(2024, 10, CHANGED_CLIMATE)
-    _land_month(stage, october)
+    december = stage.month(2024, 12, CHANGED_CLIMATE)
+    _land_month(stage, december)
     mark = stage.faults / "validated.reached"
     stage.wait("the ingest to reach the point", mark.exists)
     time.sleep(0.2)
@@ -198,10 +198,10 @@ def killed_process_loses_nothing(stage: Stage) -> None:
     (stage.faults / "validated").unlink()
     os.kill(pid, signal.SIGKILL)
     stage.tell(f"          killed process {pid}")
-    stage.wait("October in the dataset", lambda: stage.dataset_rows() > before_rows, timeout_s=180)
+    stage.wait("December in the dataset", lambda: stage.dataset_rows() > before_rows, timeout_s=180)
     stage.wait_quiet()
     rows = stage.dataset()
-    stage.ledger.check(8, "rows after recovery", expected=before_rows + october.height, seen=rows.height)
+    stage.ledger.check(8, "rows after recovery", expected=before_rows + december.height, seen=rows.height)
     stage.ledger.check(8, "hours doubled", expected=0, seen=rows.height - rows["Timestamp"].n_unique())
 
 

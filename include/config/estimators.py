@@ -5,7 +5,6 @@ Only these are ever imported from a name in a file, and skl2onnx converts each o
 
 ALLOWED_ESTIMATORS = frozenset(
     {
-        "sklearn.dummy.DummyClassifier",
         "sklearn.ensemble.ExtraTreesClassifier",
         "sklearn.ensemble.GradientBoostingClassifier",
         "sklearn.ensemble.RandomForestClassifier",
@@ -20,7 +19,11 @@ ALLOWED_ESTIMATORS = frozenset(
 )
 
 _NOT_CONVERTIBLE = frozenset(
-    {"sklearn.ensemble.HistGradientBoostingClassifier", "sklearn.ensemble.HistGradientBoostingRegressor"}
+    {
+        "sklearn.dummy.DummyClassifier",
+        "sklearn.ensemble.HistGradientBoostingClassifier",
+        "sklearn.ensemble.HistGradientBoostingRegressor",
+    }
 )
 
 
