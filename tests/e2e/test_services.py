@@ -1,0 +1,155 @@
+"""The real services: healthy, closed to strangers, and gone when they are stopped."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import httpx
+import psutil
+import pytest
+
+from include.config.home import REPOSITORY, Home
+from include.errors import PermanentError
+from include.services import doctor
+from include.services.airflow_api import AirflowClient
+from include.services.leftovers import processes_of
+from include.services.services import Services
+
+pytestmark = pytest.mark.e2e
+
+
+def test_services_all_processes_are_healthy(services):
+    assert {each.name for each in services.status() if each.running} == {
+        "mlflow", "scheduler", "api-server", "dag-processor", "triggerer",
+    }  # fmt: skip
+    with services.airflow() as airflow:
+        assert airflow.health().sick == ()
+
+
+def test_services_the_project_s_dags_are_read(services):
+    with services.airflow() as airflow:
+        assert airflow.import_problems() == ()
+        assert "check_config" in airflow.dag_ids()
+
+
+@pytest.mark.parametrize("path", ["/api/v2/dags", "/api/v2/connections", "/api/v2/variables"])
+def test_airflow_without_a_token_answers_401(services, path):
+    assert httpx.get(services.airflow_url + path).status_code == 401
+
+
+def test_airflow_wrong_password_is_refused(services):
+    with AirflowClient(services.airflow_url, "admin", "admin") as airflow, pytest.raises(PermanentError):
+        airflow.login()
+
+
+@pytest.mark.parametrize("auth", [None, ("admin", "password1234"), ("admin", "admin")])
+def test_mlflow_without_the_password_answers_401(services, auth):
+    url = f"{services.mlflow_url}/api/2.0/mlflow/experiments/get?experiment_id=0"
+
+    assert httpx.get(url, auth=auth).status_code == 401
+
+
+def test_services_listen_on_loopback_only(services):
+    listening = {
+        connection.laddr.ip
+        for process in processes_of(services.home.home)
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+    assert listening == {"127.0.0.1"}
+
+
+def test_services_logs_hold_no_secret(services):
+    texts = [
+        path.read_text(errors="replace")
+        for folder in ("services", "airflow/logs")
+        for path in (services.home.home / folder).rglob("*")
+        if path.is_file()
+    ]
+
+    assert texts
+    for name, value in vars(services.credentials).items():
+        assert not any(value in text for text in texts), name
+
+
+def test_up_second_time_says_that_they_run_and_starts_nothing(services):
+    before = {each.name: each.pid for each in services.status()}
+
+    assert services.up() is False
+    assert {each.name: each.pid for each in services.status()} == before
+
+
+def test_services_process_that_is_killed_comes_back(services):
+    before = {each.name: each.pid for each in services.status()}["triggerer"]
+    psutil.Process(before).kill()
+
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        now = {each.name: each for each in services.status()}["triggerer"]
+        if now.running and now.pid != before:
+            return
+        time.sleep(0.5)
+    pytest.fail("the triggerer did not come back within 30 s")
+
+
+def test_doctor_running_services_have_no_failure(services):
+    rows = [row for row in doctor.examine(services.home) if row.state == "fail" and row.name != "packages"]
+
+    assert rows == []
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from include.config.home import Home
+from include.services.services import Services
+with Services(Home(home=Path(sys.argv[1])), tell=lambda text: print(text, flush=True)).running():
+    print("up", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def other_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home beside that of the session, started and ended several times."""
+    home = Home(home=tmp_path_factory.mktemp("other-home"))
+    yield home
+    Services(home).down()
+
+
+def test_down_ends_everything_and_touches_no_other_home(services, other_home):
+    other = Services(other_home)
+
+    assert other.up() is True
+    assert other.ports.airflow != services.ports.airflow
+    assert other.down() is True
+    assert processes_of(other_home.home) == []
+    assert other.down() is False
+    with services.airflow() as airflow:
+        assert airflow.health().sick == ()
+
+
+# By SIGINT while half of it runs; by an exception; and by what no code can catch.
+@pytest.mark.parametrize(
+    ("last_words", "ended_by"), [("starting Airflow", signal.SIGINT), ("up", signal.SIGTERM), ("up", signal.SIGKILL)]
+)
+def test_running_ended_by_a_signal_leaves_no_process(other_home, last_words, ended_by):
+    root = other_home.home
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(root)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert any(line.startswith(last_words) for line in holder.stdout), "it ended too early"
+        holder.send_signal(ended_by)
+        holder.wait(60)
+        deadline = time.monotonic() + 45
+        while processes_of(root) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert processes_of(root) == []
+    finally:
+        holder.kill()
+        holder.communicate()
