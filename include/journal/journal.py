@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, RowMapping, Table, create_engine, delete, event, insert, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.schema import CreateIndex, CreateTable
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from include.errors import TransientError
@@ -118,9 +119,12 @@ class Journal:
 
     @retry(retry=retry_if_exception_type(TransientError), stop=stop_after_attempt(3), reraise=True)
     def _create_tables(self) -> None:
-        # Two processes may look before either creates; the one that lost finds the tables when it looks again.
+        # Not `create_all`: it looks first and creates then, and of two new processes both may look before either creates.
         with _Transaction(self._engine) as connection:
-            tables.metadata.create_all(connection)
+            for table in tables.metadata.sorted_tables:
+                connection.execute(CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    connection.execute(CreateIndex(index, if_not_exists=True))
 
     def _begin(self) -> "_Transaction":
         if not self._created:

@@ -7,7 +7,7 @@ from include.errors import RegistryError
 from include.journal.journal import Journal
 from include.journal.records import AliasMove, Decision, DecisionKind, RunRef
 from include.registry.faults import exists_already, mlflow_faults
-from include.registry.records import CHALLENGER, CHAMPION, PASSED, PREVIOUS, ModelVersion, Tag
+from include.registry.records import CHALLENGER, CHAMPION, PASSED, PREVIOUS, Logged, ModelVersion, Tag
 
 if TYPE_CHECKING:
     from include.registry.store import Registry
@@ -42,12 +42,25 @@ def register(registry: "Registry", model: str, mlflow_run_id: str) -> ModelVersi
             known[0].version
             if known
             else str(
-                client.create_model_version(model, f"runs:/{mlflow_run_id}/model", mlflow_run_id, tags=tags).version
+                client.create_model_version(
+                    model, f"runs:/{mlflow_run_id}/model", mlflow_run_id, tags=tags, description=_describe(logged)
+                ).version
             )
         )
         if number not in registry.aliases(model).values():  # tried again after it went on to be champion
             client.set_registered_model_alias(model, CHALLENGER, number)
     return registry.version(model, number)
+
+
+def _describe(logged: Logged) -> str:
+    """What a person sees first of a version in MLflow's pages, as Markdown."""
+    figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(logged.holdout_metrics.items()))
+    return (
+        f"**{logged.tags.get(Tag.CANDIDATE)}**, trained on dataset version {logged.dataset_version} "
+        f"({logged.tags.get(Tag.DATASET_ROWS)} labelled rows). Why: {logged.tags.get(Tag.REASON)}\n\n"
+        f"| on the hold-out | |\n|---|---|\n{figures}\n\nDecision and reasons: `decision.json` of the source run; "
+        "data, code, environment: `passport.json`."
+    )
 
 
 def promote(

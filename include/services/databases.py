@@ -21,6 +21,7 @@ def create_databases(home: Home) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
+        path.chmod(0o600)  # sqlite heeds the caller's umask; its -wal and -shm take the mode of the file
 
 
 def migrate_airflow(home: Home, environment: Mapping[str, str]) -> None:

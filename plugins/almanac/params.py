@@ -24,8 +24,8 @@ def training_params(model: Model) -> dict[str, Param]:
             description='Laid over the declared parameters of every candidate, e.g. {"max_depth": 6}. The gates stay.',
         ),
         "reason": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             maxLength=500,
             title="Reason",
             description="Why you start this run. Kept in the decision and on the model version.",

@@ -31,7 +31,7 @@ def current_run() -> RunRef:
     )
 
 
-def training_trigger(model: Model, reason: str) -> tuple[Trigger, str]:
+def training_trigger(model: Model, reason: str | None) -> tuple[Trigger, str]:
     """What woke a training, and why: a request before new data, when both did.
 
     Args:

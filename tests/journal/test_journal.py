@@ -1,9 +1,11 @@
 """The journal keeps what it is told, in UTC, from many writers at once."""
 
+import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,3 +119,21 @@ def test_journal_unreachable_is_transient_and_hides_the_password() -> None:
     with pytest.raises(TransientError, match="check that the database is up") as caught:
         journal.batches("weather")
     assert "s3cret" not in str(caught.value)
+
+
+def _create_together(url: str, barrier: Any) -> None:
+    barrier.wait()
+    Journal(url).record_decision(DECISION)
+
+
+def test_journal_created_by_many_processes_at_once_fails_for_none(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    barrier = spawn.Barrier(6)
+    url = f"sqlite:///{tmp_path}/journal.db"
+    writers = [spawn.Process(target=_create_together, args=(url, barrier)) for _ in range(6)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    assert [writer.exitcode for writer in writers] == [0] * 6
+    assert len(Journal(url).decisions("weather")) == 6
