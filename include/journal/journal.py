@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine, RowMapping, Table, create_engine, delete, event, insert, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.schema import CreateIndex, CreateTable
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
@@ -117,9 +117,10 @@ class Journal:
         with self._begin() as connection:
             connection.execute(insert(table).values(row))
 
-    @retry(retry=retry_if_exception_type(TransientError), stop=stop_after_attempt(3), reraise=True)
+    # PostgreSQL lets the loser of two `IF NOT EXISTS` at once fail on its catalogue; the tables are there then.
+    @retry(retry=retry_if_exception_type((IntegrityError, ProgrammingError)), stop=stop_after_attempt(3), reraise=True)
     def _create_tables(self) -> None:
-        # Not `create_all`: it looks first and creates then, and of two new processes both may look before either creates.
+        # Not `create_all`: it looks first and creates then, and two new processes may look before either creates.
         with _Transaction(self._engine) as connection:
             for table in tables.metadata.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))
