@@ -27,7 +27,8 @@ from include.features.features import build_features
 from include.features.labels import labels
 from include.monitoring.drift import Status, assess, part_weights
 from include.monitoring.performance import Standing, evaluate
-from include.monitoring.profile import PREDICTION, Profile, build_profile
+from include.monitoring.profile import PREDICTION, Profile
+from include.monitoring.profiling import build_profile
 from include.scoring.windows import complete_windows
 
 WEATHER = find_model(MODELS_FOLDER, "weather")

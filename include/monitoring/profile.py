@@ -6,19 +6,12 @@ It is stored with the model version, so that no reference rows are needed later.
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from include.config.schema import Metric
 from include.errors import DataError, IntegrityError
 from include.monitoring.distribution import NumberSample
 from include.monitoring.seasons import Split
-
-if TYPE_CHECKING:
-    import numpy as np
-    import polars as pl
-    from numpy.typing import NDArray
-
-    from include.config.schema import Model
 
 FORMAT = 1
 MAX_SIZE_BYTES = 1_000_000
@@ -144,30 +137,6 @@ class Profile:
             return _profile(content)
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(f"reference profile of format {known} is incomplete: {error!r}") from error
-
-
-def build_profile(
-    model: "Model",
-    frame: "pl.DataFrame",
-    *,
-    probabilities: "NDArray[np.float64]",
-    labels: "NDArray[np.float64]",
-) -> Profile:
-    """Build the reference profile of a model version.
-
-    Args:
-        model: declares the columns, the window and the parts of the year.
-        frame: the rows that the version was trained and judged on, the declared columns, ordered by time, [n].
-        probabilities: of the label 1, out of sample (backtest folds and hold-out), [n]; NaN where there is none. A
-            forest is far surer on the rows that it was trained on: given those, later windows would look drifted.
-        labels: 0 or 1, [n]; NaN where not known.
-
-    Raises:
-        DataError: no rows, or lengths that differ.
-    """
-    from include.monitoring.profiling import build
-
-    return build(model, frame, probabilities=probabilities, labels=labels)
 
 
 def _profile(content: dict[str, Any]) -> Profile:

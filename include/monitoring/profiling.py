@@ -67,8 +67,19 @@ class _Rows:
         return None if measured is None else round(measured[0], 3)
 
 
-def build(model: Model, frame: "pl.DataFrame", *, probabilities: "Floats", labels: "Floats") -> Profile:
-    """See `include.monitoring.profile.build_profile`."""
+def build_profile(model: Model, frame: "pl.DataFrame", *, probabilities: "Floats", labels: "Floats") -> Profile:
+    """Build the reference profile of a model version.
+
+    Args:
+        model: declares the columns, the window and the parts of the year.
+        frame: the rows that the version was trained and judged on, the declared columns, ordered by time, [n].
+        probabilities: of the label 1, out of sample (backtest folds and hold-out), [n]; NaN where there is none. A
+            forest is far surer on the rows that it was trained on: given those, later windows would look drifted.
+        labels: 0 or 1, [n]; NaN where not known.
+
+    Raises:
+        DataError: no rows, or lengths that differ.
+    """
     lengths = (frame.height, len(probabilities), len(labels))
     if not frame.height or len(set(lengths)) > 1:
         raise DataError(

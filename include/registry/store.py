@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from include.config.home import Home
 from include.errors import RegistryError
-from include.journal.journal import Journal
-from include.journal.records import RunRef
-from include.registry import files, publication
+from include.registry import files
 from include.registry.faults import exists_already, is_missing, mlflow_faults
-from include.registry.promotion import promote, register
-from include.registry.records import CHAMPION, Logged, ModelVersion, Tag, TrainingContext
+from include.registry.records import CHAMPION, Logged, ModelVersion, Tag
 
 if TYPE_CHECKING:
     import polars as pl
-
-    from include.training.train import TrainedCandidate
 
 
 class Registry:
@@ -103,24 +98,6 @@ class Registry:
         if Tag.LOGGED not in tags:
             raise RegistryError(f"MLflow run {mlflow_run_id}: was not written to its end; train again")
         return Logged(tags[Tag.MODEL], mlflow_run_id, tags)
-
-    def log_candidate(self, candidate: "TrainedCandidate", *, profile_json: str, context: TrainingContext) -> str:
-        """Write the candidate as one MLflow run and return its id; see `publication.log_candidate`."""
-        return publication.log_candidate(self, candidate, profile_json=profile_json, context=context)
-
-    def find_logged(self, model: str, run: RunRef) -> str | None:
-        """The id of the MLflow run that this Airflow run has written to its end, if there is one."""
-        return publication.find_logged(self, model, run)
-
-    def register(self, model: str, mlflow_run_id: str) -> ModelVersion:
-        """Make the candidate the challenger; see `promotion.register`."""
-        return register(self, model, mlflow_run_id)
-
-    def promote(
-        self, model: str, version: str, *, reason: str, run: RunRef, journal: Journal, now: datetime
-    ) -> ModelVersion:
-        """Make the version champion and the old champion previous; see `promotion.promote`."""
-        return promote(self, model, version, reason=reason, run=run, journal=journal, now=now)
 
     def load_onnx(self, version: Logged) -> bytes:
         """The graph, verified against the version's own tag."""

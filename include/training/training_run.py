@@ -13,7 +13,7 @@ from include.data.dataset import Dataset
 from include.features.labels import label_columns
 from include.journal.journal import Journal
 from include.journal.records import Decision, RunRef
-from include.monitoring.profile import build_profile
+from include.monitoring.profiling import build_profile
 from include.registry.judgement import judge_run
 from include.registry.publication import find_logged, log_candidate
 from include.registry.records import TrainingContext

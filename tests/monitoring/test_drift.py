@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from include.monitoring.drift import ColumnDrift, Status, assess
-from include.monitoring.profile import Profile, build_profile
+from include.monitoring.profile import Profile
+from include.monitoring.profiling import build_profile
 from tests.monitoring.world import WEATHER, changed
 
 START = datetime(2022, 1, 1, tzinfo=UTC)

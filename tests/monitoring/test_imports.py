@@ -19,7 +19,7 @@ import sys
 from datetime import UTC, datetime
 import numpy as np
 from include.monitoring.drift import assess
-from include.monitoring.profile import build_profile
+from include.monitoring.profiling import build_profile
 from tests.monitoring.test_drift import MODEL, rows
 frame = rows(2000)
 profile = build_profile(MODEL, frame, probabilities=np.full(2000, np.nan), labels=np.full(2000, np.nan))

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from include.errors import DataError, IntegrityError
-from include.monitoring.profile import MAX_SIZE_BYTES, Profile, build_profile
+from include.monitoring.profile import MAX_SIZE_BYTES, Profile
+from include.monitoring.profiling import build_profile
 from tests.monitoring.world import START, TRAINED_UNTIL, WEATHER, champion_files, changed, reference
 
 

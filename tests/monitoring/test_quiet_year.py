@@ -9,7 +9,8 @@ import pytest
 from demo.climate import Climate
 from demo.weather_generator import CHANGED_CLIMATE, TODAY
 from include.monitoring.drift import Status, assess
-from include.monitoring.profile import Profile, build_profile
+from include.monitoring.profile import Profile
+from include.monitoring.profiling import build_profile
 from include.scoring.windows import complete_windows
 from tests.monitoring.world import WEATHER, hours
 

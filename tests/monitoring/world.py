@@ -16,7 +16,7 @@ from include.config.loader import find_model
 from include.data.dataset import Dataset
 from include.features.features import build_features
 from include.features.labels import labels
-from include.monitoring.profile import build_profile
+from include.monitoring.profiling import build_profile
 from include.registry.records import ModelVersion
 from include.training.candidates import build_pipeline
 from include.training.export import export_onnx

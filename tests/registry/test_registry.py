@@ -13,6 +13,8 @@ from include.registry import files
 from include.registry.judgement import judge_run
 from include.registry.onnx_model import OnnxModel
 from include.registry.pipeline_file import load_pipeline
+from include.registry.promotion import promote, register
+from include.registry.publication import find_logged, log_candidate
 from include.registry.records import Tag, TrainingContext
 from include.registry.store import Registry
 from tests.training.conftest import NOW
@@ -24,7 +26,7 @@ def log(registry, model, run):
 
     def logged(candidate, at=run) -> str:
         context = TrainingContext(at, dataset_version=36, reason="by hand")
-        return registry.log_candidate(replace(candidate, model=model), profile_json='{"rows": 1}', context=context)
+        return log_candidate(registry, replace(candidate, model=model), profile_json='{"rows": 1}', context=context)
 
     return logged
 
@@ -36,16 +38,16 @@ def crown(registry, model, frame, journal, run, log, trained):
     def crowned(at=run):
         run_id = log(trained, at)
         judge_run(model, registry, run_id, frame, journal=journal, run=at, now=NOW)
-        number = registry.register(model.name, run_id).version
-        return registry.promote(model.name, number, reason="passed", run=at, journal=journal, now=NOW)
+        number = register(registry, model.name, run_id).version
+        return promote(registry, model.name, number, reason="passed", run=at, journal=journal, now=NOW)
 
     return crowned
 
 
 def test_log_candidate_twice_by_one_run_writes_once(registry, model, run, log, trained) -> None:
-    assert registry.find_logged(model.name, run) is None
+    assert find_logged(registry, model.name, run) is None
     first = log(trained)
-    assert log(trained) == first == registry.find_logged(model.name, run)
+    assert log(trained) == first == find_logged(registry, model.name, run)
     assert log(trained, replace(run, run_id="another")) != first
 
 
@@ -175,7 +177,7 @@ def test_judge_run_crippled_candidate_is_refused_and_the_champion_stays(
     assert not decision.accepted
     assert any(reason.startswith("champion[f1_macro]: f1_macro on the hold-out differs") for reason in decision.reasons)
     with pytest.raises(RegistryError, match=r"has not passed the gates; got 'refused'.*Its reasons: "):
-        registry.register(model.name, run_id)
+        register(registry, model.name, run_id)
     assert registry.champion(model.name).version == champion.version
     assert registry.logged(run_id).tags[Tag.PARENT_VERSION] == champion.version
 
@@ -231,10 +233,10 @@ def test_judge_run_on_another_dataset_version_is_an_error(
 def test_register_twice_from_one_run_gives_one_version(registry, model, frame, journal, run, log, trained) -> None:
     run_id = log(trained)
     with pytest.raises(RegistryError, match="it was not judged"):
-        registry.register(model.name, run_id)
+        register(registry, model.name, run_id)
     judge_run(model, registry, run_id, frame, journal=journal, run=run, now=NOW)
-    first = registry.register(model.name, run_id)
-    assert registry.register(model.name, run_id).version == first.version == "1"
+    first = register(registry, model.name, run_id)
+    assert register(registry, model.name, run_id).version == first.version == "1"
     assert [one.version for one in registry.versions(model.name)] == ["1"]
     assert registry.aliases(model.name) == {"challenger": "1"}
     assert first.onnx_sha256 == files.sha256(trained.onnx)
@@ -242,7 +244,7 @@ def test_register_twice_from_one_run_gives_one_version(registry, model, frame, j
 
 def test_register_of_another_models_run_refuses(registry, run, log, trained) -> None:
     with pytest.raises(RegistryError, match="name one of other"):
-        registry.register("other", log(trained))
+        register(registry, "other", log(trained))
 
 
 def test_promote_moves_champion_to_previous_with_audit(registry, model, journal, run, crown) -> None:
@@ -260,7 +262,7 @@ def test_promote_again_changes_nothing(registry, model, journal, run, crown) -> 
     crown()
     crown(replace(run, run_id="second"))
     moves = journal.alias_moves(model.name)
-    registry.promote(model.name, "2", reason="again", run=run, journal=journal, now=NOW)
+    promote(registry, model.name, "2", reason="again", run=run, journal=journal, now=NOW)
     assert registry.aliases(model.name) == {"champion": "2", "previous": "1"}
     assert journal.alias_moves(model.name) == moves
 
@@ -275,7 +277,7 @@ def test_promote_after_a_death_in_the_middle_completes(
     second = replace(run, run_id="second")
     run_id = log(trained, second)
     judge_run(model, registry, run_id, frame, journal=journal, run=second, now=NOW)
-    registry.register(model.name, run_id)
+    register(registry, model.name, run_id)
 
     def die(*arguments: object) -> None:
         if arguments[1] != "previous":
@@ -284,8 +286,8 @@ def test_promote_after_a_death_in_the_middle_completes(
     with monkeypatch.context() as broken:
         broken.setattr(registry.client, dies_at, die)
         with pytest.raises(TransientError):
-            registry.promote(model.name, "2", reason="passed", run=second, journal=journal, now=NOW)
-    registry.promote(model.name, "2", reason="passed", run=second, journal=journal, now=NOW)
+            promote(registry, model.name, "2", reason="passed", run=second, journal=journal, now=NOW)
+    promote(registry, model.name, "2", reason="passed", run=second, journal=journal, now=NOW)
     assert registry.aliases(model.name) == {"champion": "2", "previous": "1"}
     newest = journal.alias_moves(model.name)[0]
     assert (newest.alias, newest.from_version, newest.to_version) == ("champion", "1", "2")
@@ -294,7 +296,7 @@ def test_promote_after_a_death_in_the_middle_completes(
 def test_promote_back_to_previous_is_allowed(registry, model, journal, run, crown) -> None:
     crown()
     crown(replace(run, run_id="second"))
-    registry.promote(model.name, "1", reason="rollback", run=run, journal=journal, now=NOW)
+    promote(registry, model.name, "1", reason="rollback", run=run, journal=journal, now=NOW)
     assert registry.aliases(model.name) == {"champion": "1", "previous": "2"}
 
 
@@ -303,5 +305,5 @@ def test_promote_version_that_passed_no_gate_refuses(registry, model, journal, r
     registry.client.create_registered_model(model.name)
     registry.client.create_model_version(model.name, f"runs:/{run_id}/model", run_id)
     with pytest.raises(RegistryError, match="has not passed the gates, so it cannot be promoted"):
-        registry.promote(model.name, "1", reason="please", run=run, journal=journal, now=NOW)
+        promote(registry, model.name, "1", reason="please", run=run, journal=journal, now=NOW)
     assert registry.champion(model.name) is None
