@@ -44,6 +44,11 @@ class Home(BaseSettings):
         for name, place in unset.items():
             object.__setattr__(self, name, getattr(self, name).rstrip("/") or place)
 
+    @property
+    def scratch(self) -> Path:
+        """A folder of this machine for batches while they are checked; needs room for a file and its rows."""
+        return self.home / "scratch"
+
     def landing_of(self, model: str) -> str:
         """Where files of the model land."""
         return f"{self.landing}/{model}"

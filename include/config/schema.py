@@ -7,30 +7,17 @@ from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from include.config.dataset import Dataset
 from include.config.estimators import check_estimator
+from include.config.formats import CsvFormat, JsonLinesFormat, ParquetFormat
+from include.config.section import Section, Share
 from include.config.types import Cron, Duration, Slug
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Metric = Literal["accuracy", "balanced_accuracy", "f1_macro", "f1", "roc_auc", "average_precision", "log_loss"]
 Baseline = Literal["majority", "persistence", "stump"]
 Segment = Literal["season", "month", "hour_of_day"]
-
-
-class Section(BaseModel):
-    """What every section has in common: it does not change, and it knows all its keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class CsvFormat(Section):
-    """How the files are written. A file that is written otherwise is rejected, never guessed at."""
-
-    kind: Literal["csv"] = "csv"
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    decimal: Literal[".", ","] = "."
-    encoding: Literal["utf-8"] = "utf-8"
 
 
 class Source(Section):
@@ -45,7 +32,10 @@ class Source(Section):
     poll: Duration = Field(description="How often the watcher lists the landing area.")
     sweep: Cron = Field(description="When the landing area is listed although no bell rang.")
     max_size_mb: Annotated[int, Field(gt=0)] = Field(description="A larger file is rejected.")
-    format: CsvFormat = CsvFormat()
+    max_unpacked_mb: Annotated[int, Field(gt=0)] = Field(
+        8192, description="A compressed file that holds more than this is rejected while it is unpacked."
+    )
+    format: Annotated[CsvFormat | JsonLinesFormat | ParquetFormat, Field(discriminator="kind")] = CsvFormat()
 
     @field_validator("patterns")
     @classmethod
@@ -54,52 +44,6 @@ class Source(Section):
             if pattern.startswith("/") or ".." in PurePosixPath(pattern).parts:
                 raise ValueError(f"leaves the landing area; got {pattern!r}, expected a name pattern such as '*.csv'")
         return patterns
-
-
-class Column(Section):
-    """One column of the dataset and the rules that each of its values must keep."""
-
-    type: Literal["timestamp", "float", "integer", "string"]
-    description: str = ""
-    unit: str = ""
-    nullable: bool = False
-    min: float | None = None
-    max: float | None = None
-    values: tuple[str, ...] | None = Field(None, description="The only values allowed.")
-
-    @model_validator(mode="after")
-    def _rules_fit_type(self) -> Self:
-        ranged = self.min is not None or self.max is not None
-        if ranged and self.type not in ("float", "integer"):
-            raise ValueError(f"min and max need type float or integer; got type {self.type}")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min above max; got min {self.min}, max {self.max}")
-        if self.values is not None and self.type != "string":
-            raise ValueError(f"values needs type string; got type {self.type}")
-        return self
-
-
-class Dataset(Section):
-    """The validated table."""
-
-    time: str = Field(description="The column of event time; its values carry an offset and are kept in UTC.")
-    step: Duration = Field(description="The distance of neighbouring rows when none is missing.")
-    key: tuple[str, ...] = Field(min_length=1, description="The columns that identify a row.")
-    columns: dict[str, Column] = Field(min_length=1)
-    ignored_columns: tuple[str, ...] = Field((), description="Columns that files may have and nobody needs.")
-    on_unexpected_column: Literal["drop", "reject"] = Field(description="drop: leave it out and warn.")
-    max_bad_share: Share = Field(description="With a larger share of bad rows the whole batch is rejected.")
-    origin: str = Field(description="Who made the data, and how.")
-    licence: str = Field(description="Licence or restriction of the data.")
-
-    @model_validator(mode="after")
-    def _columns_exist(self) -> Self:
-        unknown = [name for name in (self.time, *self.key) if name not in self.columns]
-        if unknown:
-            raise ValueError(f"time and key must name declared columns; got {unknown}, declared {list(self.columns)}")
-        if self.columns[self.time].type != "timestamp":
-            raise ValueError(f"time must be of type timestamp; {self.time} is {self.columns[self.time].type}")
-        return self
 
 
 class Label(Section):
@@ -137,7 +81,7 @@ class Candidate(Section):
 
     estimator: str
     scale: bool
-    params: dict[str, bool | int | float | str | None] = {}
+    params: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
 
     @field_validator("estimator")
     @classmethod

@@ -1,18 +1,23 @@
 """Checks one batch: which of its rows are good, which are bad and why, or why all of it is rejected."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from include.config.dataset import Dataset
 from include.config.schema import Model
-from include.data.csv_file import CsvText
-from include.data.dataset import ROW, Snapshot
-from include.data.duplicates import compare_with_dataset, drop_repeated
-from include.data.parsing import parse_cells
+from include.data.dataset import Snapshot
+from include.data.part_files import Part
+from include.data.records import Records
+from include.data.repeated import SAME, Repeated, find_repeated
+from include.data.staging import Staged, StagingOrder, stage
 from include.errors import DataError
 from include.validation.expectations import Suite
+from include.validation.findings import Finding
 from include.validation.masks import broken_rules
-from include.validation.rules import compile_rules
+from include.validation.rules import Rule, compile_rules
+from include.validation.skew import find_skew
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,91 +25,181 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CheckedBatch:
-    """A batch after all checks. With `reasons` it is rejected whole; `good` and `bad` then only explain."""
+    """A batch after all checks. With `reasons` it is rejected whole; what was found then only explains.
 
-    good: "pl.DataFrame"  # `_row` and the declared columns
-    bad: "pl.DataFrame"  # `row`, `raw` (JSON of the record's cells), `rules`
+    Attributes:
+        parts: files of the good rows, by month.
+        bad_files: Parquet files of `row`, `raw` (JSON of the record's cells) and `rules`.
+        replaced: published rows that the good rows correct.
+        first: the first event time of the good rows, `last` the last.
+        validation: Great Expectations' result, for Data Docs.
+    """
+
+    parts: tuple[Part, ...]
+    bad_files: tuple[Path, ...]
+    good_rows: int
+    bad_rows: int
     rows_read: int
     rows_dropped: int
     broken_rules: dict[str, int]
     warnings: tuple[str, ...]
+    first: datetime | None
+    last: datetime | None
+    replaced: "tuple[pl.DataFrame, ...]" = ()
     reasons: tuple[str, ...] = ()
-    validation: dict[str, Any] = field(default_factory=dict)  # Great Expectations' result, for Data Docs
+    validation: dict[str, Any] = field(default_factory=dict)
+
+    def bad(self, limit: int | None = None) -> "pl.DataFrame":
+        """The bad rows in the order of the file, or the first of them."""
+        import polars as pl
+
+        if not self.bad_files:
+            return pl.DataFrame(schema={"row": pl.Int64, "raw": pl.String, "rules": pl.List(pl.String)})
+        rows = pl.scan_parquet(list(self.bad_files))
+        return (rows if limit is None else rows.head(limit)).collect().sort("row")
 
 
 def check_batch(
-    text: CsvText, name: str, model: Model, snapshot: Snapshot, suite: Suite, *, now: datetime
-) -> CheckedBatch:
-    """Check the records of a file against the model's rules and against the dataset.
+    records: Records,
+    name: str,
+    batch_id: str,
+    model: Model,
+    snapshot: Snapshot,
+    suite: Suite,
+    *,
+    now: datetime,
+    folder: Path,
+) -> CheckedBatch | None:
+    """Check the records of a file against the model's rules and against the dataset; None: there are no records.
 
-    The masks say which rows are bad; Great Expectations says how many break each rule. Nothing is accepted unless
-    both agree.
+    The masks say which rows are bad; Great Expectations says how many break each rule, of all rows of a small batch,
+    of a sample of a large one. Nothing is accepted unless both agree.
 
     Args:
-        text: the file's records.
+        records: the file's records.
         name: the file's name, for messages.
+        batch_id: the SHA-256 of the file.
         model: the declared columns and limits.
         snapshot: the dataset that the keys are compared with.
         suite: the same rules as expectations.
         now: the time of the ingest.
+        folder: where the checked rows are laid down.
 
     Raises:
         DataError: the schema is not as declared, or a rule could not be run.
     """
+    dataset = model.dataset
+    order = StagingOrder(name, batch_id, dataset, compile_rules(dataset), _newest(snapshot, dataset), now)
+    staged = stage(records, folder, order)
+    if staged.rows_read == staged.blank:
+        return None
+    repeated = _find_repeated(staged, snapshot, order)
+    order = replace(order, repeated=repeated)
+    if repeated.found_any():
+        staged = stage(records, folder, order)
+    findings = find_skew(staged.sample(), staged.every, snapshot, dataset, now=now)
+    quarantining = tuple(one.rule for one in findings if one.action == "quarantine")
+    document = _agreed(staged, order, suite)
+    if quarantining:
+        staged = stage(records, folder, replace(order, batch_rules=quarantining))
+    return _checked(staged, records, order, findings, document)
+
+
+def _newest(snapshot: Snapshot, dataset: Dataset) -> datetime | None:
+    return snapshot.newest() if dataset.late_after is not None else None
+
+
+def _find_repeated(staged: Staged, snapshot: Snapshot, order: StagingOrder) -> Repeated:
     import polars as pl
 
-    typed = parse_cells(text.cells, model.dataset, model.source.format.decimal, name)
-    distinct = drop_repeated(typed)
-    frame = compare_with_dataset(distinct, snapshot, model.dataset)
-    broken = broken_rules(frame, compile_rules(model.dataset), now=now)
+    columns = ["_row", *order.dataset.columns]
+    frames = [pl.scan_parquet(part.path).select(columns) for part in staged.parts]
+    frames += [pl.scan_parquet(path) for path in staged.spoiled.paths()]
+    if not frames:
+        return Repeated()
+    rows = pl.concat(frames, how="diagonal")
+    if not staged.spoiled.rows:
+        rows = rows.with_columns(pl.lit(None, pl.UInt64).alias(SAME))
+    count = sum(part.rows for part in staged.parts) + staged.spoiled.rows
+    return find_repeated(rows, count, snapshot, order.dataset, order.rules)
+
+
+def _agreed(staged: Staged, order: StagingOrder, suite: Suite) -> dict[str, Any]:
+    """Let both judge the sample, and return Great Expectations' document.
+
+    Raises:
+        DataError: they disagree.
+    """
+    sample = staged.sample_with_bad()
+    if sample.is_empty():
+        return {}
+    broken = broken_rules(sample, order.rules, now=order.now)
     counts = {rule: count for rule, count in broken.sum().row(0, named=True).items() if count}
-    verdict = suite.validate(frame)
+    verdict = suite.validate(sample)
     if verdict.broken != counts:
         raise DataError(
-            f"{name}: the two checks disagree, so nothing is published; Great Expectations counts {verdict.broken},"
-            f" the masks {counts}. This is a fault of the rules: report it with the file."
+            f"{order.name}: the two checks disagree, so nothing is published; Great Expectations counts"
+            f" {verdict.broken}, the masks {counts}. This is a fault of the rules: report it with the file."
         )
-    is_bad = frame.select(pl.any_horizontal(broken)).to_series() if broken.width else pl.Series([False])
-    good = frame.filter(~is_bad).select(ROW, *model.dataset.columns)
-    bad = _explain(frame[ROW].filter(is_bad), broken.filter(is_bad), text.cells)
-    return CheckedBatch(
-        good=good,
-        bad=bad,
-        rows_read=typed.height + text.blank_records,
-        rows_dropped=typed.height - frame.height + text.blank_records,
-        broken_rules=counts,
-        warnings=(*text.warnings, *_dropped(text.blank_records, typed, distinct, frame)),
-        reasons=_too_many(bad.height, distinct.height, counts, model.dataset.max_bad_share),
-        validation=verdict.document,
-    )
+    return verdict.document
 
 
-def _explain(rows: "pl.Series", broken: "pl.DataFrame", cells: "pl.DataFrame") -> "pl.DataFrame":
-    import polars as pl
-
-    names = pl.concat_list(pl.when(pl.col(rule)).then(pl.lit(rule)) for rule in broken.columns).list.drop_nulls()
-    rules = broken.select(rules=names).with_columns(rows.alias("row"))
-    raw = cells.filter(pl.col(ROW).is_in(rows.implode())).select(
-        row=ROW, raw=pl.struct(pl.exclude(ROW)).struct.json_encode()
-    )
-    return rules.join(raw, on="row", how="left").select("row", "raw", "rules").sort("row")
-
-
-def _dropped(blank: int, typed: "pl.DataFrame", distinct: "pl.DataFrame", frame: "pl.DataFrame") -> list[str]:
-    counted = {
-        "blank records dropped": blank,
-        "duplicate key: rows equal to another row of the batch dropped": typed.height - distinct.height,
-        "rows dropped that the dataset holds already": distinct.height - frame.height,
+def _checked(
+    staged: Staged, records: Records, order: StagingOrder, findings: tuple[Finding, ...], document: dict[str, Any]
+) -> CheckedBatch:
+    repeated, dataset = order.repeated, order.dataset
+    in_batch, in_dataset = (sum(map(len, rows)) for rows in (repeated.in_batch, repeated.in_dataset))
+    kept = {rule.name for rule in order.rules if rule.action == "warn"}
+    counts = {rule: count for rule, count in staged.counts.items() if count}
+    good = sum(part.rows for part in staged.parts)
+    whole = [one for one in findings if one.action == "quarantine"]
+    counts |= {one.rule: staged.bad.rows for one in whole}
+    replaced = sum(frame.height for frame in repeated.replaced)
+    said = {
+        "blank records dropped": staged.blank,
+        "duplicate key: rows equal to another row of the batch dropped": in_batch,
+        "rows dropped that the dataset holds already": in_dataset,
+        "correction: published rows replaced": replaced,
+        **{f"{rule}: rows kept that break it": count for rule, count in counts.items() if rule in kept},
     }
-    return [f"{what}: {count}" for what, count in counted.items() if count]
+    rows = staged.rows_read - staged.blank - in_batch
+    reasons = [] if whole else _too_many(staged.bad.rows, rows, counts, dataset.max_bad_share)
+    return CheckedBatch(
+        parts=tuple(staged.parts),
+        bad_files=tuple(staged.bad.paths()),
+        good_rows=good,
+        bad_rows=staged.bad.rows,
+        rows_read=staged.rows_read,
+        rows_dropped=staged.blank + in_batch + in_dataset,
+        broken_rules={rule: count for rule, count in counts.items() if rule not in kept},
+        warnings=(
+            *records.warnings,
+            *(f"{what}: {count}" for what, count in said.items() if count),
+            *(f"{one.rule}: {one.text}" for one in findings if one.action == "warn"),
+        ),
+        first=staged.first,
+        last=staged.last,
+        replaced=repeated.replaced,
+        reasons=(*reasons, *_refused(counts, order.rules, findings, order.name)),
+        validation=document,
+    )
 
 
-def _too_many(bad: int, rows: int, counts: dict[str, int], limit: float) -> tuple[str, ...]:
+def _refused(counts: dict[str, int], rules: tuple[Rule, ...], findings: tuple[Finding, ...], name: str) -> list[str]:
+    """Why the batch is rejected by rules that say so themselves."""
+    strict = [rule for rule in rules if rule.action == "reject" and rule.name in counts]
+    reasons = [
+        f"{name}: {rule.name}: {counts[rule.name]} rows are not {rule.says}. Repair the source." for rule in strict
+    ]
+    return reasons + [f"{name}: {one.rule}: {one.text}" for one in findings if one.action == "reject"]
+
+
+def _too_many(bad: int, rows: int, counts: dict[str, int], limit: float) -> list[str]:
     if bad <= limit * rows:
-        return ()
-    rules = ", ".join(f"{rule} {count}" for rule, count in sorted(counts.items(), key=lambda item: -item[1]))
+        return []
+    by_rule = ", ".join(f"{rule} {count}" for rule, count in sorted(counts.items(), key=lambda item: -item[1]))
     reason = (
         f"{bad} of {rows} rows are bad ({bad / rows:.1%}), more than dataset.max_bad_share ({limit:.1%}) allows; by"
-        f" rule: {rules}. Repair the source and deliver the file again."
+        f" rule: {by_rule}. Repair the source and deliver the file again."
     )
-    return (reason,)
+    return [reason]

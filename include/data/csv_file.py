@@ -1,189 +1,178 @@
-"""Checks a CSV file as a file, and reads its cells as text. Nothing is guessed: what is not as declared is rejected."""
+"""Checks a CSV file as a file, and reads its cells as text, chunk by chunk."""
 
-import csv
-import io
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from include.config.schema import Dataset, Source
-from include.data.dataset import ROW
+from include.config.dataset import Dataset
+from include.config.formats import CsvFormat
+from include.data.dialect import Dialect, find_dialect, split_fields
+from include.data.file_content import FileContent, TextFacts, inspect_text
+from include.data.header import check_header
+from include.data.records import ROW, Chunk, IncompleteFileError, make_chunk
 from include.errors import DataError
 
 if TYPE_CHECKING:
     import polars as pl
 
-_MAGIC = {
-    b"\x1f\x8b": "gzip",
-    b"\x28\xb5\x2f\xfd": "Zstandard",
-    b"PAR1": "Parquet",
-    b"PK\x03\x04": "ZIP or Excel",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
-}
-_BOM = b"\xef\xbb\xbf"
-_OTHER_DELIMITERS = ",;\t|:"
-
-
-class IncompleteFileError(DataError):
-    """The file ends in the middle of a record: it may still be growing, or was cut off."""
+_BLOCK = 16 << 20  # no record can be longer
+_MAX_CELL = 64 << 10
+_LINE_END = re.compile(rb"[\r\n]")
 
 
 @dataclass(frozen=True)
-class CsvText:
-    """The cells of a file as text, all of its columns, with `_row`: the number of the record, from 1."""
+class CsvRecords:
+    """The records of a CSV file."""
 
-    cells: "pl.DataFrame"
-    blank_records: int
+    content: FileContent
+    dialect: Dialect
     warnings: tuple[str, ...]
+    header_only: bool = False
+
+    @property
+    def decimal(self) -> str:
+        """As declared, or as detected."""
+        return self.dialect.decimal
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Read the file from its beginning."""
+        import polars as pl
+        import pyarrow as pa
+
+        if self.header_only:
+            return
+        faults = _Malformed()
+        done = 0
+        try:
+            for batch in self._open(faults):
+                frame = pl.DataFrame(pl.from_arrow(batch))
+                rows, done = faults.number(frame.height, done)
+                frame.columns = list(self.columns())
+                yield self._chunk(frame.with_columns(rows), faults.take(done))
+        except pa.ArrowInvalid as error:
+            said = str(error).splitlines()[0]
+            raise DataError(
+                f"{self.content.name}: cannot be read as CSV after record {done}: {said}. Write it as declared in"
+                f" source.format, with no record above {_BLOCK >> 20} MB."
+            ) from error
+        if left := faults.take(None):
+            yield self._chunk(pl.DataFrame(schema=dict.fromkeys(self.columns(), pl.String) | {ROW: pl.Int64}), left)
+
+    def columns(self) -> tuple[str, ...]:
+        """The file's columns; those without a usable name of their own are called by their place."""
+        header = self.dialect.header
+        return tuple(
+            name if name and header.index(name) == place else f"column {place + 1}" for place, name in enumerate(header)
+        )
+
+    def _open(self, faults: "_Malformed") -> Any:
+        import pyarrow as pa
+        import pyarrow.csv as arrow_csv
+
+        places = [f"c{place}" for place in range(len(self.dialect.header))]
+        encoding = "utf8" if self.dialect.encoding == "utf-8" else self.dialect.encoding
+        return arrow_csv.open_csv(
+            self.content.open(),
+            # without threads the number of a malformed record is known
+            read_options=arrow_csv.ReadOptions(
+                use_threads=False, block_size=_BLOCK, column_names=places, skip_rows=1, encoding=encoding
+            ),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=self.dialect.delimiter,
+                quote_char=self.dialect.quote,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+                invalid_row_handler=faults.keep,
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(places, pa.large_string()),
+                null_values=[""],
+                strings_can_be_null=True,
+                check_utf8=False,  # every byte was looked at before
+            ),
+        )
+
+    def _chunk(self, frame: "pl.DataFrame", malformed: list[tuple[int, str]]) -> Chunk:
+        import polars as pl
+
+        too_long = frame.filter(pl.any_horizontal(pl.exclude(ROW).str.len_bytes() > _MAX_CELL))
+        if too_long.height:
+            texts = [self.dialect.delimiter.join(cell or "" for cell in row) for row in too_long.drop(ROW).iter_rows()]
+            malformed += list(zip(too_long[ROW], (text[:_MAX_CELL] for text in texts), strict=True))
+            frame = frame.filter(~pl.col(ROW).is_in(too_long[ROW].implode()))
+        return make_chunk(frame, malformed)
 
 
-def read_csv(content: bytes, name: str, source: Source, dataset: Dataset) -> CsvText:
-    """Check the file and read its records.
+@dataclass
+class _Malformed:
+    """Records of another width than the header's, with their numbers, as the parser meets them."""
 
-    Args:
-        content: its bytes.
-        name: for messages.
-        source: how it should be written.
-        dataset: the columns it should have.
+    found: list[tuple[int, str]] = field(default_factory=list)
+
+    def keep(self, row: Any) -> str:
+        """Called by the parser: leave the record out and go on."""
+        self.found.append((row.number - 1, row.text))  # the header is its first row
+        return "skip"
+
+    def number(self, count: int, done: int) -> "tuple[pl.Series, int]":
+        """The numbers of the next `count` sound records after record `done`, and the last of them."""
+        import polars as pl
+
+        bad = {number for number, _ in self.found if number > done}
+        end = done + count
+        while (skipped := sum(number <= end for number in bad)) != end - done - count:
+            end = done + count + skipped
+        numbers = pl.int_range(done + 1, end + 1, eager=True).alias(ROW)
+        return (numbers.filter(~numbers.is_in(list(bad))) if bad else numbers), end
+
+    def take(self, until: int | None) -> list[tuple[int, str]]:
+        """Hand over what was found up to a record; None: everything."""
+        taken = [one for one in self.found if until is None or one[0] <= until]
+        self.found[:] = self.found[len(taken) :]
+        return taken
+
+
+def open_csv(content: FileContent, declared: CsvFormat, dataset: Dataset) -> CsvRecords:
+    """Check the file as a file.
 
     Raises:
         IncompleteFileError: it ends in the middle of a record.
         DataError: it is not what was declared; says where, what, got, expected and what to do.
     """
-    _check_bytes(content, name)
-    warnings = []
-    if content.startswith(_BOM):
-        content = content.removeprefix(_BOM)
-        warnings.append("byte-order mark stripped")
-    header = _read_header(content, source.format.delimiter)
-    whole = content.endswith((b"\n", b"\r"))
-    if not whole and _last_record_is_short(content, len(header), source.format.delimiter, dataset, header):
-        raise IncompleteFileError(
-            f"{name}: incomplete file: its last record is short and has no line end; got {content[-60:]!r}, expected"
-            f" {len(header)} fields. Deliver the whole file again."
+    content.check_kind("CSV", utf_16=declared.detect or declared.encoding == "utf-16")
+    dialect = find_dialect(content, declared, dataset)
+    facts = inspect_text(content, dialect.encoding, dialect.quote)
+    if facts.blank:
+        raise DataError(
+            f"{content.name}: empty file; got {facts.size_bytes} bytes, expected a header and records. Deliver it"
+            f" again."
         )
-    warnings += _check_header(header, name, source.format.delimiter, dataset)
-    if not whole:
+    warnings = [*dialect.warnings, *(["byte-order mark stripped"] if facts.has_mark else [])]
+    _check_end(content, dialect, facts, dataset)
+    warnings += check_header(dialect.header, content.name, dataset, dialect.delimiter)
+    if facts.quotes % 2:
+        raise DataError(
+            f"{content.name}: quotes do not match; got {facts.quotes} of them, expected an even number. Double the"
+            f" quotes inside quoted fields."
+        )
+    if not facts.ends_line:
         warnings.append("the last record has no line end")
-    cells = _read_cells(content, name, header, source.format.delimiter)
-    filled = _without_blank_records(cells, header)
-    return CsvText(filled, cells.height - filled.height, tuple(warnings))
+    return CsvRecords(content, dialect, tuple(warnings), header_only=facts.lines == 0)
 
 
-def _check_bytes(content: bytes, name: str) -> None:
-    if not content.strip():
-        raise DataError(
-            f"{name}: empty file; got {len(content)} bytes, expected a header and records. Deliver it again."
+def _check_end(content: FileContent, dialect: Dialect, facts: TextFacts, dataset: Dataset) -> None:
+    """Refuse a file whose last record is short and has no line end."""
+    if facts.ends_line:
+        return
+    parts = _LINE_END.split(facts.tail)
+    if facts.lines == 0:  # the header itself may have been cut
+        short = any(column not in dialect.header for column in dataset.columns)
+    else:
+        last = parts[-1].decode("utf-8", errors="replace")
+        short = len(split_fields(last, dialect.delimiter, dialect.quote)) < len(dialect.header)
+    if short:
+        raise IncompleteFileError(
+            f"{content.name}: incomplete file: its last record is short and has no line end; got {facts.tail[-60:]!r},"
+            f" expected {len(dialect.header)} fields. Deliver the whole file again."
         )
-    for magic, kind in _MAGIC.items():
-        if content.startswith(magic):
-            raise DataError(f"{name}: not CSV; got the first bytes of {kind}, expected UTF-8 text. Deliver plain CSV.")
-    if (at := content.find(b"\0")) >= 0:
-        raise DataError(
-            f"{name}: line {_line(content, at)}: NUL byte; got {content.count(0)} of them, expected text only. The file"
-            f" was damaged on its way or on its disk: deliver it again."
-        )
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name}: line {_line(content, error.start)}: not UTF-8; got byte 0x{content[error.start]:02x}. Write the"
-            f" file as UTF-8."
-        ) from error
-
-
-def _line(content: bytes, position: int) -> int:
-    return content.count(b"\n", 0, position) + 1
-
-
-def _fields(line: bytes, delimiter: str) -> list[str]:
-    try:
-        return next(csv.reader([line.decode("utf-8").rstrip("\r\n")], delimiter=delimiter), [])
-    except csv.Error:
-        return []
-
-
-def _read_header(content: bytes, delimiter: str) -> list[str]:
-    return [field.strip() for field in _fields(content.split(b"\n", 1)[0], delimiter)]
-
-
-def _last_record_is_short(content: bytes, width: int, delimiter: str, dataset: Dataset, header: list[str]) -> bool:
-    last = content.rsplit(b"\n", 1)[-1]
-    if b"\n" not in content:  # the header itself may have been cut
-        return any(column not in header for column in dataset.columns)
-    return len(_fields(last, delimiter)) < width
-
-
-def _check_header(header: list[str], name: str, delimiter: str, dataset: Dataset) -> list[str]:
-    """Check the columns by name and return warnings."""
-    missing = [column for column in dataset.columns if column not in header]
-    if missing:
-        raise DataError(f"{name}: {_why_missing(header, missing, delimiter, dataset)}")
-    doubled = sorted({column for column in header if header.count(column) > 1})
-    if doubled:
-        raise DataError(f"{name}: header: columns given twice; got {doubled}. Name each column once.")
-    unexpected = [column for column in header if column not in {*dataset.columns, *dataset.ignored_columns}]
-    if unexpected and dataset.on_unexpected_column == "reject":
-        raise DataError(
-            f"{name}: schema: unexpected columns; got {unexpected}, declared {list(dataset.columns)}. Declare them,"
-            f" ignore them (dataset.ignored_columns), or deliver without them."
-        )
-    return [f"schema: unknown column dropped: {column}" for column in unexpected]
-
-
-def _why_missing(header: list[str], missing: list[str], delimiter: str, dataset: Dataset) -> str:
-    for other in _OTHER_DELIMITERS:
-        parts = [part.strip().strip('"') for part in delimiter.join(header).split(other)]
-        if other != delimiter and len(parts) > 1 and set(parts) & set(dataset.columns):
-            return (
-                f"header: wrong delimiter; got {other!r}, expected {delimiter!r}. Write the file as declared in"
-                f" source.format, or declare its delimiter there."
-            )
-    if len(missing) == len(dataset.columns) and any(_is_number(field) for field in header):
-        return (
-            f"schema: header is data; got {header[:4]}, expected the names {list(dataset.columns)}. Write the names of"
-            f" the columns on the first line."
-        )
-    return (
-        f"schema: required column missing: {', '.join(missing)}; got {header}, expected {list(dataset.columns)}."
-        f" Deliver the file with all declared columns."
-    )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _read_cells(content: bytes, name: str, header: list[str], delimiter: str) -> "pl.DataFrame":
-    import polars as pl
-
-    try:
-        cells = pl.read_csv(content, separator=delimiter, infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{name}: {_why_unreadable(content, header, delimiter, error)}") from error
-    cells.columns = header
-    return cells.with_row_index(ROW, offset=1).with_columns(pl.col(ROW).cast(pl.Int64))
-
-
-def _why_unreadable(content: bytes, header: list[str], delimiter: str, error: Exception) -> str:
-    reader = csv.reader(io.StringIO(content.decode("utf-8"), newline=""), delimiter=delimiter, strict=True)
-    try:
-        for record in reader:
-            if len(record) > len(header):
-                return (
-                    f"line {reader.line_num}: record too wide; got {len(record)} fields, expected {len(header)}. Quote"
-                    f" fields that hold the delimiter {delimiter!r}."
-                )
-    except csv.Error as fault:
-        return f"line {reader.line_num}: quotes do not match: {fault}. Double the quotes inside quoted fields."
-    return f"cannot be read as CSV: {str(error).splitlines()[0]}. Write it as declared in source.format."
-
-
-def _without_blank_records(cells: "pl.DataFrame", header: list[str]) -> "pl.DataFrame":
-    import polars as pl
-
-    return cells.filter(pl.any_horizontal(pl.col(header).is_not_null())) if cells.height else cells

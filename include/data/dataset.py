@@ -5,25 +5,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from include.config.dataset import Column
 from include.config.home import Home
-from include.config.schema import Column, Model
-from include.errors import ConfigError, DataError, TransientError
+from include.config.schema import Model
+from include.data.delta_table import BATCH, DELTA_TYPES, MONTH, NO_VERSION, commit_parts, delta_schema, open_table
+from include.data.part_files import Part
+from include.data.records import ROW
+from include.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import polars as pl
 
-BATCH, ROW, MONTH = "_batch", "_row", "_month"
 INTERNAL_COLUMNS = (BATCH, ROW, MONTH)
-NO_VERSION = -1
-
-_DELTA_TYPES = {"timestamp": "timestamp", "float": "double", "integer": "long", "string": "string"}
-
-# The log is the only truth about batches: it is never cleaned by age. What may go is decided by reference.
-_CONFIGURATION = {"delta.enableExpiredLogCleanup": "false"}
-
-
-class ConcurrentCommitError(TransientError):
-    """Somebody committed since the snapshot was taken: look again, check again, then try again."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +31,15 @@ class Snapshot:
         """Whether the batch was published at or before this version."""
         return self.table is not None and self.table.transaction_version(batch_id) is not None
 
+    def newest(self) -> datetime | None:
+        """The newest event time; None before the first row."""
+        import polars as pl
+
+        if self.table is None:
+            return None
+        newest = pl.scan_delta(self.table).select(pl.col(self.time_column).max()).collect().item()
+        return newest if isinstance(newest, datetime) else None
+
     def check_columns(self, declared: Mapping[str, Column]) -> None:
         """Refuse columns that are not those of the table: nobody changes a schema by accident.
 
@@ -46,7 +48,7 @@ class Snapshot:
         """
         if self.table is None:
             return
-        wanted = {name: _DELTA_TYPES[column.type] for name, column in declared.items()}
+        wanted = {name: DELTA_TYPES[column.type] for name, column in declared.items()}
         fields = {field.name: str(field.type.type) for field in self.table.schema().fields}
         found = {name: kind for name, kind in fields.items() if name not in INTERNAL_COLUMNS}
         if found != wanted:
@@ -96,14 +98,15 @@ class Dataset:
         TransientError: when the store is away.
     """
 
-    def __init__(self, uri: str, *, time_column: str) -> None:
+    def __init__(self, uri: str, *, time_column: str, columns: Mapping[str, Column]) -> None:
         self.uri = uri
         self.time_column = time_column
+        self._columns = columns
 
     @classmethod
     def of(cls, home: Home, model: Model) -> "Dataset":
         """The dataset of a model."""
-        return cls(home.dataset_of(model.name), time_column=model.dataset.time)
+        return cls(home.dataset_of(model.name), time_column=model.dataset.time, columns=model.dataset.columns)
 
     def exists(self) -> bool:
         """Whether anything was published yet."""
@@ -144,29 +147,41 @@ class Dataset:
         table = open_table(self.uri)
         return Snapshot(NO_VERSION if table is None else table.version(), self.time_column, table)
 
-    def publish(self, rows: "pl.DataFrame", batch_id: str, *, after: Snapshot, metadata: Mapping[str, str]) -> int:
-        """Append one batch as one commit and return the new version.
+    def publish(
+        self,
+        parts: Sequence[Part],
+        batch_id: str,
+        *,
+        after: Snapshot,
+        metadata: Mapping[str, str],
+        replaced: "Sequence[pl.DataFrame]" = (),
+    ) -> int:
+        """Add the files of one batch as one commit and return the new version.
 
         The commit carries the batch id as its application transaction, and fails unless it directly follows
         `after`: what was checked against that snapshot (the batch is new, its keys are new) still holds then.
 
         Args:
-            rows: the declared columns and the internal `_row`.
+            parts: files with the declared columns, `_row` and `_batch`; they move to the table.
             batch_id: the SHA-256 of the batch.
             after: the snapshot that the rows were checked against.
             metadata: kept with the commit.
+            replaced: `_month`, `_batch` and `_row` of published rows that these rows correct; they leave with the
+                same commit, and older versions still show them.
 
         Raises:
             ConcurrentCommitError: somebody else committed since; nothing was published.
             TransientError: the store failed; nothing was published.
         """
-        import polars as pl
-
-        time = pl.col(self.time_column)
-        batch = rows.with_columns(pl.lit(batch_id).alias(BATCH), time.dt.strftime("%Y-%m").alias(MONTH))
-        return commit(
-            self.uri, after.table, batch, batch_id=batch_id, sequence=1, metadata=metadata, partition_by=[MONTH]
-        )
+        return commit_parts(
+            self.uri,
+            after.table,
+            parts,
+            delta_schema(self._columns),
+            batch_id=batch_id,
+            metadata=metadata,
+            replaced=replaced,
+        )  # fmt: skip
 
     def _table(self, version: int | None) -> Any:
         table = open_table(self.uri, version)
@@ -176,91 +191,6 @@ class Dataset:
                 f" batch. Let a file land and run the ingest first: ./almanac ingest <model>."
             )
         return table
-
-
-def time_bounds(times: "pl.Series") -> tuple[datetime, datetime] | None:
-    """The first and the last time; None where there is none."""
-    first, last = times.min(), times.max()
-    return (first, last) if isinstance(first, datetime) and isinstance(last, datetime) else None
-
-
-def open_table(uri: str, version: int | None = None) -> Any:
-    """Open a Delta table at a version (none: the newest); None when there is no table.
-
-    Raises:
-        DataError: the table has no such version.
-        TransientError: the store is away.
-    """
-    from deltalake import DeltaTable
-    from deltalake.exceptions import DeltaError, TableNotFoundError
-
-    try:
-        table = DeltaTable(uri)
-        if version is None or version == table.version():
-            return table
-        if not 0 <= version < table.version():
-            raise DataError(f"{uri}: no version {version}; it has versions 0 to {table.version()}")
-        return DeltaTable(uri, version=version)
-    except TableNotFoundError:
-        return None
-    except (DeltaError, OSError) as error:
-        raise TransientError(f"{uri}: cannot be opened: {error}. Check that the store is up and readable.") from error
-
-
-def commit(
-    uri: str,
-    table: Any,
-    rows: "pl.DataFrame",
-    *,
-    batch_id: str,
-    sequence: int,
-    metadata: Mapping[str, str],
-    partition_by: list[str] | None = None,
-    replace: str | None = None,
-) -> int:
-    """Write one commit directly after the version of `table` (None: the first) and return its version.
-
-    Args:
-        uri: the place of the table.
-        table: the version that the commit must follow.
-        rows: what to append.
-        batch_id: the application transaction.
-        sequence: the version of the application transaction.
-        metadata: kept with the commit.
-        partition_by: the partition columns.
-        replace: SQL predicate of rows that the new ones replace.
-
-    Raises:
-        ConcurrentCommitError: somebody else committed since; nothing was written.
-        TransientError: the store failed; nothing was written.
-    """
-    from deltalake import CommitProperties, Transaction, WriterProperties, write_deltalake
-    from deltalake.exceptions import DeltaError
-
-    properties = CommitProperties(
-        custom_metadata=dict(metadata),
-        max_commit_retries=0,  # a retry would commit on top of rows that these were not checked against
-        app_transactions=[Transaction(batch_id, sequence)],
-    )
-    mode: Any = "error" if table is None else "append" if replace is None else "overwrite"
-    try:
-        write_deltalake(
-            uri if table is None else table,
-            rows,
-            mode=mode,
-            partition_by=partition_by,
-            configuration=_CONFIGURATION if table is None else None,
-            predicate=replace,
-            commit_properties=properties,
-            writer_properties=WriterProperties(compression="ZSTD"),
-        )
-    except (DeltaError, OSError) as error:
-        before = NO_VERSION if table is None else table.version()
-        now = open_table(uri)
-        if now is not None and now.version() > before:
-            raise ConcurrentCommitError(f"{uri}: version {now.version()} was committed meanwhile; try again") from error
-        raise TransientError(f"{uri}: the commit failed: {error}. Check the space and rights of the store.") from error
-    return 0 if table is None else int(table.version())
 
 
 def _month(time: datetime) -> str:

@@ -1,17 +1,21 @@
 """Reads text cells as the declared types. A cell that cannot be read is marked, never replaced."""
 
+import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from include.config.schema import Column, Dataset
-from include.data.dataset import ROW
+from include.config.dataset import Column, Dataset, Normalise
+from include.data.records import ROW
 from include.errors import DataError
-from include.validation.rules import given, unparsed
+from include.validation.rules import unparsed
 
 if TYPE_CHECKING:
     import polars as pl
 
 _CLOCK = r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(:\d{2})?(\.\d+)?"
 _WITH_OFFSET = _CLOCK + r" ?(?:[Zz]|([+-]\d{2}):?(\d{2}))$"
+_OFFSET = re.compile(r"([+-])([01]\d|2[0-3]):([0-5]\d)")
+_USUAL_LENGTH = len("2021-01-31 23:00:00+02:00")
 _YEARS = (1, 9998)  # Python's own times end with 9999, before the offset is taken off
 _MAX_EXACT = 2**53  # whole numbers above are not all representable in a float
 
@@ -19,8 +23,8 @@ _MAX_EXACT = 2**53  # whole numbers above are not all representable in a float
 def parse_cells(cells: "pl.DataFrame", dataset: Dataset, decimal: str, name: str) -> "pl.DataFrame":
     """Type the declared columns.
 
-    Beside each column X that is no string there is `X.unparsed` (the text of an unreadable cell, else null) and
-    `X.given` (true where the cell was not empty, else null), for the rules.
+    Beside each column X that is no string there is `X.unparsed` (the text of an unreadable cell, else null), for the
+    rules.
 
     Args:
         cells: all columns as text, and `_row`.
@@ -36,37 +40,91 @@ def parse_cells(cells: "pl.DataFrame", dataset: Dataset, decimal: str, name: str
     """
     import polars as pl
 
+    usual = cells.select(
+        ROW, *(_usual(cells[column], declared, decimal) for column, declared in dataset.columns.items())
+    )
+    columns, helpers = [usual[ROW]], []
     for column, declared in dataset.columns.items():
-        if declared.type == "timestamp":
-            _check_offsets(cells[column], column, name)
-    typed = cells.select(ROW, *(_typed(column, declared, decimal) for column, declared in dataset.columns.items()))
-    helpers = []
-    for column, declared in dataset.columns.items():
+        typed, text = usual[column], cells[column]
         if declared.type != "string":
-            text = cells[column]
-            unreadable = typed[column].is_null() & text.is_not_null()
-            helpers.append(pl.select(pl.when(unreadable).then(text)).to_series().alias(unparsed(column)))
-            helpers.append(pl.select(pl.when(text.is_not_null()).then(True)).to_series().alias(given(column)))
-    return typed.with_columns(helpers)
+            if typed.null_count() > text.null_count():
+                typed = _look_closer(typed, text, declared, decimal, name)
+            helpers.append(_unread(typed, text).alias(unparsed(column)))
+        columns.append(typed)
+    return pl.DataFrame([*columns, *helpers])
 
 
-def _typed(column: str, declared: Column, decimal: str) -> "pl.Expr":
+def _unread(typed: "pl.Series", text: "pl.Series") -> "pl.Series":
     import polars as pl
 
-    text = pl.col(column)
+    if typed.null_count() == text.null_count():
+        return pl.Series([None], dtype=pl.String).new_from_index(0, len(text))
+    return pl.select(pl.when(typed.is_null() & text.is_not_null()).then(text)).to_series()
+
+
+def _look_closer(typed: "pl.Series", text: "pl.Series", declared: Column, decimal: str, name: str) -> "pl.Series":
+    """Read the cells again that are not written in the usual way."""
+    import polars as pl
+
+    failed = typed.is_null() & text.is_not_null()
+    cell = pl.col(text.name)
+    again = {"float": _number(cell, decimal), "integer": _whole(cell, decimal), "timestamp": _time(cell)}[declared.type]
+    read = text.filter(failed).to_frame().select(again.alias(text.name)).to_series()
+    whole = typed.scatter(failed.arg_true(), read) if read.null_count() < len(read) else typed
+    if declared.type == "timestamp" and whole.null_count() == len(whole):
+        _check_offsets(text, text.name, name)
+    return whole
+
+
+def _usual(text: "pl.Series", declared: Column, decimal: str) -> "pl.Expr":
+    """Read cells that are written as most programs write them, quickly; null for all others."""
+    import polars as pl
+
+    cell = pl.col(text.name)
     match declared.type:
-        case "string":
-            return text
+        case "float" if decimal == ".":
+            number = cell.cast(pl.Float64, strict=False)
+            return pl.when(number.is_finite()).then(number + 0.0)  # -0.0 and 0.0 are one value
         case "float":
-            return _number(text, decimal).alias(column)
+            return _number(cell, decimal).alias(text.name)
         case "integer":
-            number = _number(text, decimal)  # writers that know no empty integer write 251.0
-            whole = pl.when((number == number.round(0)) & (number.abs() < _MAX_EXACT)).then(number)
-            return pl.coalesce(
-                text.str.strip_chars().cast(pl.Int64, strict=False), whole.cast(pl.Int64, strict=False)
-            ).alias(column)
+            return cell.cast(pl.Int64, strict=False)
         case "timestamp":
-            return _time(text).alias(column)
+            return _usual_time(text).alias(text.name)
+    return cell if declared.normalise is None else normalised(cell, declared.normalise)
+
+
+def normalised(cell: "pl.Expr", how: Normalise) -> "pl.Expr":
+    """A text without differences that are declared to mean nothing; empty becomes null."""
+    import polars as pl
+
+    plain = cell.str.strip_chars() if how.trim else cell
+    plain = {"keep": plain, "lower": plain.str.to_lowercase(), "upper": plain.str.to_uppercase()}[how.case]
+    plain = plain.replace(how.map) if how.map else plain
+    return pl.when(plain != "").then(plain)
+
+
+def _usual_time(text: "pl.Series") -> "pl.Expr":
+    """Times such as `2021-01-31 23:00:00+02:00`: few different offsets, one place for everything."""
+    import polars as pl
+
+    cell = pl.col(text.name)
+    offsets = text.str.tail(6).unique().drop_nulls()
+    if len(offsets) > 1000:
+        return pl.lit(None, pl.Datetime("us", "UTC"))
+    shifts = {offset: _shift_us(match) for offset in offsets if (match := _OFFSET.fullmatch(offset))}
+    first = text.drop_nulls().head(1).to_list()
+    between = "T" if first and first[0][10:11] == "T" else " "
+    clock = cell.str.head(19).str.to_datetime(f"%Y-%m-%d{between}%H:%M:%S", time_unit="us", strict=False)
+    shift = cell.str.tail(6).replace_strict(shifts, default=None, return_dtype=pl.Int64).cast(pl.Duration("us"))
+    time = (clock - shift).dt.replace_time_zone("UTC")
+    fits = (cell.str.len_bytes() == _USUAL_LENGTH) & time.dt.year().is_between(*_YEARS)
+    return pl.when(fits).then(time)
+
+
+def _shift_us(match: re.Match[str]) -> int:
+    sign, hours, minutes = match.groups()
+    return (1 if sign == "+" else -1) * (timedelta(hours=int(hours), minutes=int(minutes)) // timedelta(microseconds=1))
 
 
 def _number(text: "pl.Expr", decimal: str) -> "pl.Expr":
@@ -77,7 +135,16 @@ def _number(text: "pl.Expr", decimal: str) -> "pl.Expr":
     if decimal == ",":
         plain = pl.when(~plain.str.contains(".", literal=True)).then(plain.str.replace(",", ".", literal=True))
     number = plain.cast(pl.Float64, strict=False)
-    return pl.when(number.is_finite()).then(number)
+    return pl.when(number.is_finite()).then(number + 0.0)
+
+
+def _whole(text: "pl.Expr", decimal: str) -> "pl.Expr":
+    """A whole number; writers that know no empty integer write 251.0."""
+    import polars as pl
+
+    number = _number(text, decimal)
+    whole = pl.when((number == number.round(0)) & (number.abs() < _MAX_EXACT)).then(number)
+    return pl.coalesce(text.str.strip_chars().cast(pl.Int64, strict=False), whole.cast(pl.Int64, strict=False))
 
 
 def _time(text: "pl.Expr") -> "pl.Expr":
@@ -96,7 +163,7 @@ def _time(text: "pl.Expr") -> "pl.Expr":
 def _check_offsets(text: "pl.Series", column: str, name: str) -> None:
     plain = text.drop_nulls().str.strip_chars()
     naive = plain.filter(plain.str.contains(_CLOCK + "$"))
-    if len(naive) and not plain.str.contains(_WITH_OFFSET).any():
+    if len(naive):
         raise DataError(
             f"{name}: schema: {column}: timestamp without offset; got {naive[0]!r}, expected"
             f" '2021-01-31T23:00:00+02:00' or '...Z'. Local times without an offset are ambiguous twice a year: write"

@@ -1,28 +1,36 @@
 """Takes one file from the landing area to its end: published once, known already, empty, rejected, or left to wait."""
 
-import hashlib
-from collections.abc import Callable
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from include.config.home import Home
 from include.config.schema import Model
 from include.data.batch import CheckedBatch, check_batch
 from include.data.commit_record import committed_batches, to_metadata
-from include.data.csv_file import CsvText, IncompleteFileError, read_csv
-from include.data.dataset import ConcurrentCommitError, Dataset, Snapshot
+from include.data.dataset import Dataset, Snapshot
+from include.data.delta_table import ConcurrentCommitError
+from include.data.file_content import FileContent
+from include.data.formats import open_records
 from include.data.quarantine import Quarantine
 from include.data.record_writer import RecordWriter
+from include.data.records import IncompleteFileError
 from include.errors import DataError, IntegrityError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import Arrival, BatchRecord, BatchState
-from include.storage.files import hash_file, read_bytes
+from include.storage.files import hash_file
 from include.storage.listing import StoredFile, remove_unchanged
 from include.validation.expectations import Suite
 
 Step = Literal["claimed", "validated", "quarantined", "committed", "journaled"]
 
+_LEFT_AFTER_S = 86_400
 _TRIES = 20  # of a commit that others got ahead of; each time somebody else made progress
 
 
@@ -63,57 +71,67 @@ class Publication:
             IntegrityError: the dataset's log was damaged.
             TransientError: the store or the journal is away; nothing is half done, the file is taken again later.
         """
-        try:
-            if file.size_bytes > self.model.source.max_size_mb * 2**20:
-                return self._refuse_size(file)
-            content = read_bytes(file.uri)
-        except FileNotFoundError:
-            return self._gone(file)
-        if len(content) != file.size_bytes:
-            return Outcome(file.uri, None, note="still growing")
-        batch_id = hashlib.sha256(content).hexdigest()
-        self._reached("claimed", batch_id)
-        return self._publish(file, content, batch_id)
+        if file.size_bytes > self.model.source.max_size_mb * 2**20:
+            return self._refuse_size(file)
+        limit = self.model.source.max_unpacked_mb * 2**20
+        with scratch(self.home) as folder:
+            try:
+                content = FileContent.copy(file.uri, file.name, folder, limit)
+            except FileNotFoundError:
+                return self._gone(file)
+            if content.size_bytes != file.size_bytes:
+                return Outcome(file.uri, None, note="still growing")
+            self._reached("claimed", content.batch_id)
+            return self._publish(file, content, folder)
 
-    def _publish(self, file: StoredFile, content: bytes, batch_id: str) -> Outcome:
+    def _publish(self, file: StoredFile, content: FileContent, folder: Path) -> Outcome:
         dataset = Dataset.of(self.home, self.model)
-        text: CsvText | None = None
         for _ in range(_TRIES):
             snapshot = dataset.snapshot()
             snapshot.check_columns(self.model.dataset.columns)
-            known = self._known(dataset, snapshot, batch_id)
+            known = self._known(dataset, snapshot, content.batch_id)
             if known is not None:
                 return self._settle_known(file, known)
-            try:
-                text = text or read_csv(content, file.name, self.model.source, self.model.dataset)
-                if text.cells.is_empty():
-                    return self._finish(file, self.writer.record(file, batch_id, BatchState.EMPTY, None, text.warnings))
-                checked = check_batch(text, file.name, self.model, snapshot, self.suite(), now=self.now)
-            except IncompleteFileError as error:
-                if abs(self.now - file.modified_at) <= self.model.source.patience:
-                    return Outcome(file.uri, None, note=str(error))
-                return self._reject(file, content, batch_id, (str(error),), None)
-            except DataError as error:
-                return self._reject(file, content, batch_id, (str(error),), None)
-            self._reached("validated", batch_id)
-            if checked.reasons:
-                return self._reject(file, content, batch_id, checked.reasons, checked)
-            try:
-                return self._commit(file, batch_id, checked, dataset, snapshot)
-            except ConcurrentCommitError:
-                continue  # what was checked may no longer hold: check again, against what is there now
+            with TemporaryDirectory(dir=folder) as place:
+                try:
+                    return self._check_and_commit(file, content, dataset, snapshot, Path(place))
+                except IncompleteFileError as error:
+                    if abs(self.now - file.modified_at) <= self.model.source.patience:
+                        return Outcome(file.uri, None, note=str(error))
+                    return self._reject(file, content, (str(error),), None)
+                except DataError as error:
+                    return self._reject(file, content, (str(error),), None)
+                except ConcurrentCommitError:
+                    continue  # what was checked may no longer hold: check again, against what is there now
         raise TransientError(f"{file.uri}: others committed {_TRIES} times meanwhile; it is taken again later")
+
+    def _check_and_commit(
+        self, file: StoredFile, content: FileContent, dataset: Dataset, snapshot: Snapshot, place: Path
+    ) -> Outcome:
+        batch_id = content.batch_id
+        records = open_records(content, self.model.source.format, self.model.dataset)
+        checked = check_batch(
+            records, file.name, batch_id, self.model, snapshot, self.suite(), now=self.now, folder=place
+        )
+        if checked is None:
+            return self._finish(file, self.writer.record(file, batch_id, BatchState.EMPTY, None, records.warnings))
+        self._reached("validated", batch_id)
+        if checked.reasons:
+            return self._reject(file, content, checked.reasons, checked)
+        return self._commit(file, batch_id, checked, dataset, snapshot)
 
     def _commit(
         self, file: StoredFile, batch_id: str, checked: CheckedBatch, dataset: Dataset, snapshot: Snapshot
     ) -> Outcome:
         record = self.writer.record(file, batch_id, BatchState.PUBLISHED, checked)
         Quarantine(self.home, self.model).write_rows(
-            checked.bad, batch_id, uri=file.uri, checked_at=snapshot.version, quarantined_at=record.recorded_at
+            checked.bad_files, batch_id, uri=file.uri, checked_at=snapshot.version, quarantined_at=record.recorded_at
         )
         record = self.writer.report(record, checked)
         self._reached("quarantined", batch_id)
-        version = dataset.publish(checked.good, batch_id, after=snapshot, metadata=to_metadata(record))
+        version = dataset.publish(
+            checked.parts, batch_id, after=snapshot, metadata=to_metadata(record), replaced=checked.replaced
+        )
         self._reached("committed", batch_id)
         return self._finish(file, replace(record, dataset_version=version))
 
@@ -173,8 +191,7 @@ class Publication:
     def _reject(
         self,
         file: StoredFile,
-        content: bytes,
-        batch_id: str,
+        content: FileContent,
         reasons: tuple[str, ...],
         checked: CheckedBatch | None,
     ) -> Outcome:
@@ -182,9 +199,10 @@ class Publication:
 
         No arrival is recorded: what lands at this place again is new, whatever its size and time.
         """
+        batch_id = content.batch_id
         quarantine = Quarantine(self.home, self.model)
         quarantine.discard_rows(batch_id)  # of a try that was cut off, under other limits
-        quarantine.keep_file(content, batch_id, name=file.name)
+        quarantine.keep_file(content.path, batch_id, name=file.name)
         self._reached("quarantined", batch_id)
         record = replace(self.writer.record(file, batch_id, BatchState.REJECTED, checked), reasons=reasons)
         record = self.writer.report(record, checked)
@@ -199,3 +217,15 @@ class Publication:
 
     def _reached(self, step: Step, batch_id: str) -> None:
         self.on_step(step, batch_id)
+
+
+@contextmanager
+def scratch(home: Home) -> Iterator[Path]:
+    """A folder of this machine for one batch; what a killed process left there goes after a day."""
+    root = home.scratch
+    root.mkdir(parents=True, exist_ok=True)
+    for left in root.iterdir():
+        if time.time() - left.stat().st_mtime > _LEFT_AFTER_S:
+            shutil.rmtree(left, ignore_errors=True)
+    with TemporaryDirectory(dir=root) as folder:
+        yield Path(folder)

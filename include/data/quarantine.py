@@ -1,13 +1,16 @@
 """Rows and files that failed, kept with the reason, so that people can repair and re-admit them."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from include.config.home import Home
 from include.config.schema import Model
-from include.data.dataset import commit, open_table
-from include.storage.files import write_bytes
+from include.data.delta_table import commit, open_table
+from include.data.part_files import iterate
+from include.storage.files import copy_file
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,7 +31,7 @@ class Quarantine:
         self.files_uri = home.quarantined_files_of(model.name)
 
     def write_rows(
-        self, rows: "pl.DataFrame", batch_id: str, *, uri: str, checked_at: int, quarantined_at: datetime
+        self, files: Sequence[Path], batch_id: str, *, uri: str, checked_at: int, quarantined_at: datetime
     ) -> None:
         """Make these rows the quarantined rows of the batch.
 
@@ -37,7 +40,7 @@ class Quarantine:
         the dataset version of the check is the version of the application transaction.
 
         Args:
-            rows: `row`, `raw`, `rules`.
+            files: Parquet files of `row`, `raw`, `rules`; none: no row is bad.
             batch_id: the batch.
             uri: where the file landed.
             checked_at: the dataset version that the rows were checked against, -1 for none.
@@ -47,19 +50,14 @@ class Quarantine:
             ConcurrentCommitError: another process quarantines rows of this model at this moment; try again.
             TransientError: the store is away.
         """
-        import polars as pl
-
         table = open_table(self.rows_uri)
         sequence = checked_at + 1
         before = None if table is None else table.transaction_version(batch_id)
-        if (before is None and rows.is_empty()) or (before is not None and before > sequence):
+        if (before is None and not files) or (before is not None and before > sequence):
             return
-        stamped = rows.select(
-            pl.lit(batch_id).alias("batch"), "row", "raw", "rules", pl.lit(uri).alias("uri"),
-            pl.lit(quarantined_at).cast(pl.Datetime("us", "UTC")).alias("quarantined_at"),
-        )  # fmt: skip
+        stamped = _stamped(files, batch_id, uri, quarantined_at)
         replace = None if before is None else f"batch = '{batch_id}'"
-        metadata = {"batch": batch_id, "uri": uri, "rows": str(rows.height)}
+        metadata = {"batch": batch_id, "uri": uri}
         commit(self.rows_uri, table, stamped, batch_id=batch_id, sequence=sequence, metadata=metadata, replace=replace)
 
     def discard_rows(self, batch_id: str) -> None:
@@ -72,8 +70,7 @@ class Quarantine:
         table = open_table(self.rows_uri)
         before = None if table is None else table.transaction_version(batch_id)
         if before is not None:
-            now = self.read_rows().clear()
-            self.write_rows(now, batch_id, uri="", checked_at=before - 1, quarantined_at=_NEVER)
+            self.write_rows([], batch_id, uri="", checked_at=before - 1, quarantined_at=_NEVER)
 
     def read_rows(self) -> "pl.DataFrame":
         """All quarantined rows, by batch and row; no rows at all where nothing was quarantined yet."""
@@ -86,15 +83,33 @@ class Quarantine:
             return pl.DataFrame(schema={"batch": pl.String(), "row": pl.Int64(), **texts, **other})
         return pl.scan_delta(table).sort("batch", "row").collect()
 
-    def keep_file(self, content: bytes, batch_id: str, *, name: str) -> str:
-        """Keep the bytes of a rejected file, durably, and return where.
+    def keep_file(self, content: Path, batch_id: str, *, name: str) -> str:
+        """Keep a copy of a rejected file, durably, and return where.
 
         Raises:
             TransientError: the store is away.
         """
         target = f"{self.files_uri}/{batch_id[:12]}_{safe_name(name)}"
-        write_bytes(target, content)
+        copy_file(content, target)
         return target
+
+
+def _stamped(files: Sequence[Path], batch_id: str, uri: str, quarantined_at: datetime) -> Any:
+    """The rows of the files as a stream, never all in memory."""
+    import polars as pl
+    import pyarrow as pa
+
+    def stamp(rows: "pl.DataFrame") -> pa.Table:
+        stamped = rows.select(
+            pl.lit(batch_id).alias("batch"), pl.col("row").cast(pl.Int64), pl.col("raw").cast(pl.String),
+            pl.col("rules").cast(pl.List(pl.String)), pl.lit(uri).alias("uri"),
+            pl.lit(quarantined_at).cast(pl.Datetime("us", "UTC")).alias("quarantined_at"),
+        )  # fmt: skip
+        return stamped.to_arrow()
+
+    empty = stamp(pl.DataFrame(schema={"row": pl.Int64, "raw": pl.String, "rules": pl.List(pl.String)}))
+    batches = (batch for rows in iterate(list(files)) for batch in stamp(rows).to_batches())
+    return pa.RecordBatchReader.from_batches(empty.schema, batches)
 
 
 def safe_name(name: str) -> str:

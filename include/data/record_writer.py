@@ -8,7 +8,6 @@ from datetime import datetime
 from include.config.home import Home
 from include.config.schema import Model
 from include.data.batch import CheckedBatch
-from include.data.dataset import time_bounds
 from include.data.quarantine import safe_name
 from include.data.report import render_report
 from include.journal.records import BatchRecord, BatchState, RunRef
@@ -73,12 +72,11 @@ class RecordWriter:
         return record
 
     def _published(self, row: BatchRecord, checked: CheckedBatch) -> BatchRecord:
-        bounds = time_bounds(checked.good[self.model.dataset.time])
         return replace(
             row,
-            rows_published=checked.good.height,
-            rows_quarantined=checked.bad.height,
+            rows_published=checked.good_rows,
+            rows_quarantined=checked.bad_rows,
             rows_dropped=checked.rows_dropped,
-            window_start=None if bounds is None else bounds[0],
-            window_end=None if bounds is None else bounds[1] + self.model.dataset.step,
+            window_start=checked.first,
+            window_end=None if checked.last is None else checked.last + self.model.dataset.step,
         )

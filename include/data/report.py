@@ -90,17 +90,17 @@ def _rules(counts: dict[str, int], rules: Sequence[Rule]) -> str:
 
 
 def _examples(checked: CheckedBatch) -> str:
-    examples = checked.bad.head(_EXAMPLES)
+    examples = checked.bad(_EXAMPLES)
     if examples.is_empty():
         return ""
     records = [json.loads(raw) for raw in examples["raw"]]
-    columns = list(records[0])
+    columns = list(dict.fromkeys(name for record in records for name in record))
     head = "".join(f"<th>{harmless(name)}</th>" for name in ("Row", "Rules", *columns))
     body = ""
     for row, rules, record in zip(examples["row"], examples["rules"], records, strict=True):
-        cells = (row, ", ".join(rules), *(record[name] for name in columns))
+        cells = (row, ", ".join(rules), *(record.get(name) for name in columns))
         body += f"<tr>{''.join(f'<td>{harmless(cell)}</td>' for cell in cells)}</tr>"
-    title = f"Examples ({examples.height} of {checked.bad.height} bad rows)"
+    title = f"Examples ({examples.height} of {checked.bad_rows} bad rows)"
     return f'<h2>{title}</h2><div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.config.home import Home
 from include.config.schema import Model
-from include.data.dataset import ConcurrentCommitError, open_table
+from include.data.delta_table import ConcurrentCommitError, open_table
 from include.errors import TransientError
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from include.config.home import Home
 from include.config.schema import Model
-from include.data.dataset import ConcurrentCommitError, Dataset
+from include.data.dataset import Dataset
+from include.data.delta_table import ConcurrentCommitError
 from include.errors import ConfigError
 from include.features.features import build_features, feature_columns, history_needed
 from include.journal.records import RunRef

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +56,20 @@ def read_bytes(uri: str) -> bytes:
         return bytes(fs.cat_file(path))
 
 
+@contextmanager
+def open_stream(uri: str) -> Iterator[Any]:
+    """Open a file for reading, block by block.
+
+    Raises:
+        FileNotFoundError: there is none.
+        TransientError: the store is away, now or while it is read.
+    """
+    with store_faults(uri, "read"):
+        fs, path = locate(uri)
+        with fs.open(path, "rb") as stream:
+            yield stream
+
+
 def hash_file(uri: str) -> str:
     """The SHA-256 of a file of any size, in hexadecimal.
 
@@ -62,10 +77,8 @@ def hash_file(uri: str) -> str:
         FileNotFoundError: there is none.
         TransientError: the store is away.
     """
-    with store_faults(uri, "read"):
-        fs, path = locate(uri)
-        with fs.open(path, "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+    with open_stream(uri) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_bytes(uri: str, content: bytes) -> None:
@@ -80,6 +93,48 @@ def write_bytes(uri: str, content: bytes) -> None:
             _write_local(Path(path), content)
         else:
             fs.pipe_file(path, content)  # leaving `with fs.open(...)` by an exception would commit half an object
+
+
+def copy_file(path: Path, uri: str) -> None:
+    """Copy a file of this machine to a place in a store, durably; whole or not at all.
+
+    Raises:
+        TransientError: the store is away or full.
+    """
+    with store_faults(uri, "written"):
+        fs, target = locate(uri)
+        if not is_local(fs):
+            fs.put_file(str(path), target)
+            return
+        final = Path(target)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        part = final.with_name(f".{final.name}.{os.getpid()}.part")
+        try:
+            shutil.copyfile(path, part)
+            with part.open("rb") as stream:
+                os.fsync(stream.fileno())
+            part.replace(final)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync_folder(final.parent)
+
+
+def move_file(path: Path, uri: str) -> None:
+    """Move a file of this machine to a place of its own in a store, where it appears whole or not at all.
+
+    Raises:
+        TransientError: the store is away or full.
+    """
+    with store_faults(uri, "written"):
+        fs, target = locate(uri)
+        if not is_local(fs):
+            fs.put_file(str(path), target)
+            path.unlink()
+            return
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        part = Path(target).with_name(f".{Path(target).name}.part")
+        shutil.move(path, part)
+        part.replace(target)
 
 
 def remove(uri: str) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from include.errors import DataError
-from include.validation.rules import IN_DATASET, Rule, given, unparsed
+from include.validation.rules import Rule, mark, unparsed
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,7 +51,7 @@ class Suite:
             return Verdict({}, {})
         if self._suite is None:
             self._suite = self._build(frame.columns)
-        batch = self._batch.get_batch({"dataframe": frame.to_pandas()})
+        batch = self._batch.get_batch({"dataframe": _with_given(frame).to_pandas()})
         result = batch.validate(self._suite, result_format="BASIC")
         counts = dict(_counted(one) for one in result.results)
         missing = [rule.name for rule in self._rules if rule.name not in counts]
@@ -95,19 +95,32 @@ def _expectation(rule: Rule, columns: Sequence[str], now: datetime) -> Any:
         case "type":
             return gxe.ExpectColumnValuesToBeNull(column=unparsed(rule.column), **say)
         case "null":
-            column = given(rule.column) if given(rule.column) in columns else rule.column
+            column = _given(rule.column) if unparsed(rule.column) in columns else rule.column
             return gxe.ExpectColumnValuesToNotBeNull(column=column, **say)
         case "range":
             low, high = rule.minimum, rule.maximum
             return gxe.ExpectColumnValuesToBeBetween(column=rule.column, min_value=low, max_value=high, **say)
         case "values":
             return gxe.ExpectColumnValuesToBeInSet(column=rule.column, value_set=list(rule.values), **say)
+        case "regex":
+            return gxe.ExpectColumnValuesToMatchRegex(column=rule.column, regex=rule.regex, **say)
         case "future":
-            return gxe.ExpectColumnValuesToBeBetween(column=rule.column, max_value=now, **say)
-        case "conflict" if len(rule.key) == 1:
-            return gxe.ExpectColumnValuesToBeUnique(column=rule.key[0], **say)
-        case "conflict":
-            key = list(rule.key)
-            return gxe.ExpectCompoundColumnsToBeUnique(column_list=key, ignore_row_if="any_value_is_missing", **say)
-        case "conflict_with_dataset":
-            return gxe.ExpectColumnValuesToBeNull(column=IN_DATASET, **say)
+            return gxe.ExpectColumnValuesToBeBetween(column=rule.column, max_value=now + rule.tolerance, **say)
+        case "past":
+            return gxe.ExpectColumnValuesToBeBetween(column=rule.column, min_value=rule.moment, **say)
+    return gxe.ExpectColumnValuesToBeNull(column=mark(rule.name), **say)
+
+
+def _given(column: str) -> str:
+    """The helper column that is true where the cell was not empty, readable or not, else null."""
+    return f"{column}.given"
+
+
+def _with_given(frame: "pl.DataFrame") -> "pl.DataFrame":
+    import polars as pl
+
+    typed = [name for name in frame.columns if unparsed(name) in frame.columns]
+    return frame.with_columns(
+        pl.when(pl.col(name).is_not_null() | pl.col(unparsed(name)).is_not_null()).then(True).alias(_given(name))
+        for name in typed
+    )

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import polars as pl
 
+from include.config.dataset import Column
+from include.config.dataset import Dataset as DatasetSection
 from include.config.home import Home
-from include.config.schema import Column, Model
-from include.config.schema import Dataset as DatasetSection
+from include.config.schema import Model
 from include.data.dataset import Dataset
 from include.data.ingest import IngestSummary, ignore_step, ingest_batches
 from include.data.quarantine import Quarantine

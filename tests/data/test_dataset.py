@@ -2,11 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import polars as pl
 import pytest
 
-from include.data.dataset import NO_VERSION, ConcurrentCommitError, Dataset
+from include.config.dataset import Column
+from include.data.dataset import Dataset, Snapshot
+from include.data.delta_table import BATCH, MONTH, NO_VERSION, ConcurrentCommitError
+from include.data.part_files import Part, PartWriter
 from include.errors import DataError
 
 START = datetime(2021, 1, 31, 20, tzinfo=UTC)
@@ -22,11 +26,23 @@ def _rows(count: int, start: datetime = START) -> pl.DataFrame:
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
-    return Dataset(str(tmp_path / "rows"), time_column="Time")
+    columns = {"Time": Column(type="timestamp"), "x": Column(type="float")}
+    return Dataset(str(tmp_path / "rows"), time_column="Time", columns=columns)
 
 
-def _publish(dataset: Dataset, rows: pl.DataFrame, batch_id: str) -> int:
-    return dataset.publish(rows, batch_id, after=dataset.snapshot(), metadata={"batch": batch_id})
+def _parts(dataset: Dataset, rows: pl.DataFrame, batch_id: str) -> list[Part]:
+    folder = Path(dataset.uri).parent / f"parts_{uuid4()}"
+    folder.mkdir(parents=True)
+    writer = PartWriter(folder, MONTH)
+    month = pl.col("Time").dt.strftime("%Y-%m").alias(MONTH)
+    writer.write(rows.select("_row", "Time", "x", pl.lit(batch_id).alias(BATCH), month))
+    writer.close()
+    return writer.parts
+
+
+def _publish(dataset: Dataset, rows: pl.DataFrame, batch_id: str, after: Snapshot | None = None) -> int:
+    parts = _parts(dataset, rows, batch_id)
+    return dataset.publish(parts, batch_id, after=after or dataset.snapshot(), metadata={"batch": batch_id})
 
 
 def test_read_missing_dataset_says_what_to_do(dataset: Dataset) -> None:
@@ -83,15 +99,15 @@ def test_publish_after_stale_snapshot_is_refused_and_changes_nothing(dataset: Da
     stale = dataset.snapshot()
     _publish(dataset, _rows(3, START + timedelta(hours=3)), "b")
     with pytest.raises(ConcurrentCommitError, match="version 1 was committed meanwhile"):
-        dataset.publish(_rows(3, START + timedelta(hours=6)), "c", after=stale, metadata={})
+        _publish(dataset, _rows(3, START + timedelta(hours=6)), "c", after=stale)
     assert dataset.count() == 6
 
 
 def test_publish_two_first_batches_at_once_only_one_creates(dataset: Dataset) -> None:
     before = dataset.snapshot()
-    dataset.publish(_rows(3), "a", after=before, metadata={})
+    _publish(dataset, _rows(3), "a", after=before)
     with pytest.raises(ConcurrentCommitError):
-        dataset.publish(_rows(3), "b", after=before, metadata={})
+        _publish(dataset, _rows(3), "b", after=before)
     assert dataset.count() == 3
 
 

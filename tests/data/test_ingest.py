@@ -1,6 +1,7 @@
 """What becomes of a file: published once, known already, empty, rejected, or left to wait."""
 
 import json
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 
@@ -215,16 +216,16 @@ def test_ingest_changed_columns_are_refused_and_the_file_stays(site: Site) -> No
 def test_ingest_store_away_for_one_file_does_the_others_and_says_so(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import include.data.publication as room
+    import include.data.file_content as room
 
-    def away(uri: str) -> bytes:
+    def away(uri: str) -> AbstractContextManager[object]:
         if uri.endswith("1.csv"):
             raise TransientError(f"{uri}: the store is away")
-        return Path(uri).read_bytes()
+        return Path(uri).open("rb")
 
     site.land("1.csv", tiny_csv(_rows(3)))
     site.land("2.csv", tiny_csv(_rows(3, first=3)))
-    monkeypatch.setattr(room, "read_bytes", away)
+    monkeypatch.setattr(room, "open_stream", away)
     with pytest.raises(InterruptedIngestError, match=r"1.csv: the store is away") as caught:
         site.ingest()
     assert caught.value.summary.published_rows == 3

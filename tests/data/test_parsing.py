@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from include.config.schema import Column
+from include.config.dataset import Column
 from include.data.parsing import parse_cells
 from include.errors import DataError
 from tests.data.installation import tiny_dataset
@@ -28,7 +28,6 @@ def test_parse_float(cell: str, value: float | None) -> None:
     parsed = _parse(Column(type="float"), cell)
     assert parsed["v"].to_list() == [value]
     assert parsed["v.unparsed"].to_list() == [cell if value is None else None]
-    assert parsed["v.given"].to_list() == [True]
 
 
 @pytest.mark.parametrize(
@@ -61,9 +60,9 @@ def test_parse_string_is_left_alone() -> None:
     assert _parse(Column(type="string"), " a ", None, "=1")["v"].to_list() == [" a ", None, "=1"]
 
 
-def test_parse_empty_cell_is_neither_given_nor_unparsed() -> None:
+def test_parse_empty_cell_is_null_and_not_unparsed() -> None:
     parsed = _parse(Column(type="float"), None)
-    assert parsed.select("v", "v.unparsed", "v.given").row(0) == (None, None, None)
+    assert parsed.select("v", "v.unparsed").row(0) == (None, None)
 
 
 def test_parse_column_of_times_without_offset_rejects() -> None:

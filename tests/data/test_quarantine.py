@@ -19,7 +19,11 @@ def quarantine(tmp_path: Path, weather: Model) -> Quarantine:
 def _write(quarantine: Quarantine, rows: list[int], batch: str, checked_at: int) -> None:
     schema = {"row": pl.Int64, "raw": pl.String, "rules": pl.List(pl.String)}
     frame = pl.DataFrame({"row": rows, "raw": ["{}"] * len(rows), "rules": [["x.range"]] * len(rows)}, schema=schema)
-    quarantine.write_rows(frame, batch, uri="/landing/a.csv", checked_at=checked_at, quarantined_at=NOW)
+    folder = Path(quarantine.rows_uri).parents[2]
+    folder.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(folder / "bad.parquet")
+    files = [folder / "bad.parquet"] if rows else []
+    quarantine.write_rows(files, batch, uri="/landing/a.csv", checked_at=checked_at, quarantined_at=NOW)
 
 
 def _rows(quarantine: Quarantine) -> list[tuple[str, int]]:
@@ -65,9 +69,10 @@ def test_discard_rows_of_unknown_batch_does_nothing(quarantine: Quarantine) -> N
     assert quarantine.read_rows().is_empty()
 
 
-def test_keep_file_twice_keeps_one_copy(quarantine: Quarantine) -> None:
+def test_keep_file_twice_keeps_one_copy(quarantine: Quarantine, tmp_path: Path) -> None:
+    (tmp_path / "content").write_bytes(b"bytes")
     for _ in range(2):
-        kept = quarantine.keep_file(b"bytes", "0123456789abcdef", name="../a b.csv")
+        kept = quarantine.keep_file(tmp_path / "content", "0123456789abcdef", name="../a b.csv")
     assert Path(kept).name == "0123456789ab_.._a_b.csv"
     assert [path.read_bytes() for path in Path(quarantine.files_uri).iterdir()] == [b"bytes"]
 

@@ -7,14 +7,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.config.schema import Column, Dataset
+from include.config.dataset import Column, Dataset
 from include.data.parsing import parse_cells
 from include.errors import DataError
 from include.validation.expectations import Suite, _counted
-from include.validation.masks import broken_rules
-from include.validation.rules import IN_DATASET, compile_rules
+from include.validation.masks import broken_rules, mark_rows
+from include.validation.rules import compile_rules, mark
 
 NOW = datetime(2022, 1, 1, tzinfo=UTC)
+NEWEST = datetime(2021, 12, 31, tzinfo=UTC)
 GOOD = ("2021-06-01T12:00:00Z", "p1", "5.5", "7", "a", "free text")
 BAD = (
     ("", "2099-01-01T00:00:00Z", "2021-06-01 12:00", "2021-02-30T00:00Z", "9999-12-31T23:59:59-05:00", "yesterday"),
@@ -45,7 +46,10 @@ def _typed(rows: list[tuple[str | None, ...]], dataset: Dataset, in_dataset: lis
     cells = pl.DataFrame(rows, schema=dict.fromkeys(dataset.columns, pl.String), orient="row")
     numbered = cells.with_row_index("_row", offset=1).with_columns(pl.col("_row").cast(pl.Int64))
     typed = parse_cells(numbered, dataset, ".", "file.csv")
-    return typed.with_columns(pl.Series(IN_DATASET, in_dataset, dtype=pl.String))
+    held = pl.Series(mark("key.conflict_with_dataset"), [True if one else None for one in in_dataset], pl.Boolean)
+    whole = pl.all_horizontal(pl.col(name).is_not_null() for name in dataset.key)
+    clash = pl.when(whole & (pl.len().over(dataset.key) > 1)).then(True).alias(mark("key.conflict"))
+    return mark_rows(typed.with_columns(held, clash), compile_rules(dataset), newest=NEWEST, before=None)
 
 
 def _random_rows(seed: int, count: int, share: float) -> list[tuple[str | None, ...]]:

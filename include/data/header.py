@@ -1,0 +1,64 @@
+"""Checks the names of a file's columns against the declared ones. Columns are bound by name, never by position."""
+
+from collections.abc import Sequence
+
+from include.config.dataset import Dataset
+from include.config.formats import DELIMITERS
+from include.errors import DataError
+
+
+def check_header(header: Sequence[str], name: str, dataset: Dataset, delimiter: str = "") -> list[str]:
+    """Check the columns by name and return warnings.
+
+    Args:
+        header: the file's columns.
+        name: of the file, for messages.
+        dataset: the declared columns.
+        delimiter: of a CSV file, to find out why columns are missing.
+
+    Raises:
+        DataError: a declared column is missing or doubled, or an undeclared one is refused.
+    """
+    missing = [column for column in dataset.columns if column not in header]
+    if missing:
+        raise DataError(f"{name}: {_why_missing(list(header), missing, delimiter, dataset)}")
+    doubled = sorted({column for column in header if column in dataset.columns and header.count(column) > 1})
+    if doubled:
+        raise DataError(f"{name}: header: columns given twice; got {doubled}. Name each column once.")
+    unexpected = [column for column in header if column not in {*dataset.columns, *dataset.ignored_columns}]
+    if unexpected and dataset.on_unexpected_column == "reject":
+        raise DataError(
+            f"{name}: schema: unexpected columns; got {unexpected}, declared {list(dataset.columns)}. Declare them,"
+            f" ignore them (dataset.ignored_columns), or deliver without them."
+        )
+    return [f"schema: unknown column dropped: {column or '(without a name)'}" for column in unexpected]
+
+
+def _why_missing(header: list[str], missing: list[str], delimiter: str, dataset: Dataset) -> str:
+    for other in DELIMITERS if delimiter else ():
+        parts = [part.strip().strip('"') for part in delimiter.join(header).split(other)]
+        if other != delimiter and len(parts) > 1 and set(parts) & set(dataset.columns):
+            return (
+                f"header: wrong delimiter; got {other!r}, expected {delimiter!r}. Write the file as declared in"
+                f" source.format, or declare its delimiter there."
+            )
+    if len(missing) == len(dataset.columns) and any(_is_number(field) for field in header):
+        return (
+            f"schema: header is data; got {header[:4]}, expected the names {list(dataset.columns)}. Write the names of"
+            f" the columns on the first line."
+        )
+    folded = {column.casefold().strip(): column for column in header}
+    alike = [folded[column.casefold()] for column in missing if column.casefold() in folded]
+    hint = f" (they differ only in case: {alike})" if alike else ""
+    return (
+        f"schema: required column missing: {', '.join(missing)}{hint}; got {header}, expected {list(dataset.columns)}."
+        f" Deliver the file with all declared columns."
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
