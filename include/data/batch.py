@@ -10,6 +10,7 @@ from include.config.schema import Model
 from include.data.dataset import Snapshot
 from include.data.part_files import Part
 from include.data.records import Records
+from include.data.reference import reference_rows, usual_rows
 from include.data.repeated import SAME, Repeated, find_repeated
 from include.data.staging import Staged, StagingOrder, stage
 from include.errors import DataError
@@ -17,7 +18,7 @@ from include.validation.expectations import Suite
 from include.validation.findings import Finding
 from include.validation.masks import broken_rules
 from include.validation.rules import Rule, compile_rules
-from include.validation.skew import find_skew
+from include.validation.skew import BatchFacts, find_skew
 
 if TYPE_CHECKING:
     import polars as pl
@@ -97,7 +98,7 @@ def check_batch(
     order = replace(order, repeated=repeated)
     if repeated.found_any():
         staged = stage(records, folder, order)
-    findings = find_skew(staged.sample(), staged.every, snapshot, dataset, now=now)
+    findings = _find_skew(staged, snapshot, dataset, now)
     quarantining = tuple(one.rule for one in findings if one.action == "quarantine")
     document = _agreed(staged, order, suite)
     if quarantining:
@@ -107,6 +108,16 @@ def check_batch(
 
 def _newest(snapshot: Snapshot, dataset: Dataset) -> datetime | None:
     return snapshot.newest() if dataset.late_after is not None else None
+
+
+def _find_skew(staged: Staged, snapshot: Snapshot, dataset: Dataset, now: datetime) -> tuple[Finding, ...]:
+    sample = staged.sample()
+    if dataset.skew is None or sample.is_empty():
+        return ()
+    reference = reference_rows(sample, snapshot, dataset, dataset.skew)
+    rows = sum(part.rows for part in staged.parts)
+    facts = BatchFacts(rows, staged.first, staged.last, usual_rows(snapshot))
+    return find_skew(sample, reference, facts, dataset, now=now)
 
 
 def _find_repeated(staged: Staged, snapshot: Snapshot, order: StagingOrder) -> Repeated:

@@ -1,18 +1,189 @@
-"""Checks of a batch as a whole."""
+"""Checks of a batch as a whole, against rows like it that were published before."""
 
-from datetime import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from include.config.dataset import Dataset
-from include.data.dataset import Snapshot
+from include.config.dataset import Column, Dataset, Skew
 from include.validation.findings import Finding
+from include.validation.rules import unparsed
+from include.validation.units import other_unit
 
 if TYPE_CHECKING:
     import polars as pl
 
+_QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+_NORMAL_SPREAD = 2.563  # of a normal distribution, between the outer quantiles, in deviations
+_MIN_RHYTHM = 0.9  # amplitude of the day in deviations, 1.4 for a pure rhythm: far below, its phase is noise
+_MIN_DAYS = 10
+_MANY_CATEGORIES = 100
+_DAYS_BESIDE = 3
+
+
+@dataclass(frozen=True)
+class BatchFacts:
+    """What is known of the whole batch, beside the sample.
+
+    Attributes:
+        rows: its good rows.
+        first: the first event time among them, `last` the last.
+        usual_rows: of earlier batches; None where there were few.
+    """
+
+    rows: int
+    first: datetime | None
+    last: datetime | None
+    usual_rows: float | None
+
 
 def find_skew(
-    sample: "pl.DataFrame", every: int, snapshot: Snapshot, dataset: Dataset, *, now: datetime
+    sample: "pl.DataFrame", reference: "pl.DataFrame | None", facts: BatchFacts, dataset: Dataset, *, now: datetime
 ) -> tuple[Finding, ...]:
-    """Stub."""
-    return ()
+    """Find what is odd about a batch as a whole.
+
+    Args:
+        sample: rows of the batch with typed and helper columns, evenly spaced.
+        reference: published rows like those that the batch should hold; None: no check that needs them.
+        facts: about all rows.
+        dataset: the declared columns and limits.
+        now: the time of the ingest.
+    """
+    skew = dataset.skew
+    if skew is None:
+        return ()
+    found = list(_extent(facts, dataset, skew, now))
+    if reference is not None and min(sample.height, reference.height) >= skew.min_rows:
+        for name, column in dataset.columns.items():
+            found += _column(name, column, sample, reference, dataset, skew)
+    return tuple(Finding(rule, dataset.action(rule), text) for rule, text in found)
+
+
+def _extent(facts: BatchFacts, dataset: Dataset, skew: Skew, now: datetime) -> Iterator[tuple[str, str]]:
+    if facts.usual_rows and not 1 / skew.volume <= facts.rows / facts.usual_rows <= skew.volume:
+        yield "batch.volume", f"{facts.rows} rows, while the last batches had {facts.usual_rows:.0f}"
+    if facts.first is None or facts.last is None:
+        return
+    steps = (facts.last - facts.first) // dataset.step + 1
+    if dataset.key == (dataset.time,) and facts.rows >= skew.min_rows and 1 - facts.rows / steps > skew.gaps:
+        missing = f"{steps - facts.rows} of {steps} steps"
+        yield f"{dataset.time}.gaps", f"{missing} are missing between {facts.first:%Y-%m-%d} and {facts.last:%Y-%m-%d}"
+    if skew.max_age is not None and now - facts.last > skew.max_age:
+        newest = f"{facts.last:%Y-%m-%d %H:%M} UTC"
+        yield f"{dataset.time}.stale", f"the newest row is of {newest}, older than {skew.max_age}"
+
+
+def _column(
+    name: str, column: Column, sample: "pl.DataFrame", reference: "pl.DataFrame", dataset: Dataset, skew: Skew
+) -> Iterator[tuple[str, str]]:
+    if column.nullable:
+        yield from _null_share(name, sample, reference, skew)
+    if column.type == "string":
+        yield from _categories(name, sample, reference, skew)
+    elif column.type != "timestamp":
+        batch = sample.select(time=dataset.time, value=name).drop_nulls().sort("time")
+        usual = reference.select(time=dataset.time, value=name).drop_nulls()
+        if min(batch.height, usual.height) >= skew.min_rows:
+            yield from _level(name, column, batch, usual, skew)
+            yield from _rhythm(name, batch, usual, skew)
+
+
+def _null_share(name: str, sample: "pl.DataFrame", reference: "pl.DataFrame", skew: Skew) -> Iterator[tuple[str, str]]:
+    empty = sample[name].is_null()
+    if unparsed(name) in sample.columns:
+        empty &= sample[unparsed(name)].is_null()
+    share, usual = int(empty.sum()) / sample.height, reference[name].null_count() / reference.height
+    if share - usual > skew.null_share:
+        yield f"{name}.null_share", f"{share:.0%} of the cells are empty, usually {usual:.0%}"
+
+
+def _categories(name: str, sample: "pl.DataFrame", reference: "pl.DataFrame", skew: Skew) -> Iterator[tuple[str, str]]:
+    if reference[name].n_unique() > _MANY_CATEGORIES:
+        return
+    shares = [dict(frame[name].value_counts(normalize=True).iter_rows()) for frame in (sample, reference)]
+    now, usual = ({str(value): share for value, share in one.items()} for one in shares)
+    distance = sum(abs(now.get(value, 0) - usual.get(value, 0)) for value in {*now, *usual}) / 2
+    if distance > skew.categories:
+        text = ", ".join(f"{value} {share:.0%} (usually {usual.get(value, 0):.0%})" for value, share in now.items())
+        yield f"{name}.categories", f"other shares: {text[:300]}"
+
+
+def _level(
+    name: str, column: Column, batch: "pl.DataFrame", usual: "pl.DataFrame", skew: Skew
+) -> Iterator[tuple[str, str]]:
+    """Whether the values are where they usually are, and move at all."""
+    seen, before = _quantiles(batch["value"]), _quantiles(usual["value"])
+    common, common_before = _most_common(batch["value"]), _most_common(usual["value"])
+    if common > skew.stuck and common_before < skew.stuck / 2:
+        yield f"{name}.stuck", f"one value makes up {common:.0%} of the rows, usually {common_before:.0%}"
+    scale = (before[-1] - before[0]) / _NORMAL_SPREAD
+    if scale <= 0:
+        return
+    jump, day = _largest_jump(batch)
+    if jump / scale > skew.change_point:
+        yield f"{name}.change_point", f"the level jumps by {jump:.4g} on {day}, {jump / scale:.1f} usual deviations"
+    unit = other_unit(seen, before, scale, column.unit)
+    shift = abs(seen[2] - before[2]) / scale
+    medians = f"median {seen[2]:.4g}, usually {before[2]:.4g}"
+    if unit is not None:
+        yield f"{name}.unit", f"seems to be in another unit ({unit}): {medians} {column.unit}".rstrip()
+    elif shift > skew.shift:
+        yield f"{name}.shift", f"{medians}: {shift:.1f} usual deviations"
+
+
+def _quantiles(values: "pl.Series") -> list[float]:
+    return [float(values.quantile(level, interpolation="linear") or 0.0) for level in _QUANTILES]
+
+
+def _most_common(values: "pl.Series") -> float:
+    """The share of the most common value."""
+    counts = values.value_counts()["count"].to_list()
+    return float(max(counts)) / len(values)
+
+
+def _largest_jump(batch: "pl.DataFrame") -> tuple[float, str]:
+    """The largest step between the medians of three days and of the next three, and the day of it."""
+    import polars as pl
+
+    days = batch.group_by(day=pl.col("time").dt.date()).agg(pl.col("value").median()).sort("day")
+    values = days["value"].to_list()
+    steps = [
+        (abs(_middle(values[at : at + _DAYS_BESIDE]) - _middle(values[at - _DAYS_BESIDE : at])), str(days["day"][at]))
+        for at in range(_DAYS_BESIDE, len(values) - _DAYS_BESIDE + 1)
+    ]
+    return max(steps, default=(0.0, ""))
+
+
+def _middle(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def _rhythm(name: str, batch: "pl.DataFrame", usual: "pl.DataFrame", skew: Skew) -> Iterator[tuple[str, str]]:
+    """Whether the day's high and low come when they usually do."""
+    now, before = _day_phase(batch), _day_phase(usual)
+    if now is None or before is None:
+        return
+    hours = (now - before + 12) % 24 - 12
+    if abs(hours) > skew.rhythm / timedelta(hours=1):
+        yield f"{name}.rhythm", f"the daily rhythm is {hours:+.1f} hours from where it usually is"
+
+
+def _day_phase(rows: "pl.DataFrame") -> float | None:
+    """The hour (UTC) of the peak of the day's first harmonic; None where the day has none to speak of."""
+    import numpy as np
+    import polars as pl
+
+    # each day about its own mean: a front that passes in three days is no rhythm
+    value = pl.col("value") - pl.col("value").mean().over(pl.col("time").dt.date())
+    hour = pl.col("time").dt.hour() + pl.col("time").dt.minute() / 60
+    days = rows["time"].dt.date().n_unique()
+    points = rows.select(value=value, hour=hour)
+    deviation = float(np.std(points["value"].to_numpy()))
+    if days < _MIN_DAYS or deviation == 0.0 or points["hour"].n_unique() < 8:
+        return None
+    by_hour = points.group_by("hour").agg(pl.col("value").mean())
+    turn = np.exp(2j * np.pi * by_hour["hour"].to_numpy() / 24)
+    harmonic = 2 * np.mean(by_hour["value"].to_numpy() * turn)
+    if abs(harmonic) < _MIN_RHYTHM * deviation:
+        return None
+    return float(np.angle(harmonic) / (2 * np.pi) * 24 % 24)

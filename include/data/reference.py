@@ -1,0 +1,57 @@
+"""The part of the dataset that a batch is compared with as a whole."""
+
+from datetime import timedelta
+from statistics import median
+from typing import TYPE_CHECKING
+
+from include.config.dataset import Dataset, Skew
+from include.data.dataset import Snapshot
+from include.data.delta_table import MONTH
+from include.data.records import ROW
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_ROWS = 100_000
+_NEXT_TO = timedelta(days=45)
+_BATCHES = 20
+
+
+def reference_rows(batch: "pl.DataFrame", snapshot: Snapshot, dataset: Dataset, skew: Skew) -> "pl.DataFrame | None":
+    """Published rows like those that the batch should hold; None where there are too few.
+
+    They are those of the same calendar months within `skew.history` around the batch; where these are few, those within
+    45 days of it: a summer must not be judged by a winter.
+
+    Args:
+        batch: the column of event time.
+        snapshot: the dataset.
+        dataset: the declared columns.
+        skew: the limits.
+    """
+    import polars as pl
+
+    time = pl.col(dataset.time)
+    first, last = batch.select(first=time.quantile(0.01), last=time.quantile(0.99)).row(0)
+    months = batch[dataset.time].dt.month().drop_nulls().unique().to_list()
+    if snapshot.table is None or first is None:
+        return None
+    published = pl.scan_delta(snapshot.table)
+    calendar = pl.col(MONTH).str.tail(2).cast(pl.Int8).is_in(months)
+    for around, also in ((skew.history, calendar), (_NEXT_TO, pl.lit(True))):
+        since, until = (first - around).strftime("%Y-%m"), (last + around).strftime("%Y-%m")
+        near = pl.col(MONTH).is_between(pl.lit(since), pl.lit(until)) & time.is_between(first - around, last + around)
+        rows = published.filter(near & also)
+        count = rows.select(pl.len()).collect(engine="streaming").item()
+        if count >= skew.min_rows:
+            every = count // _ROWS + 1
+            return rows.filter(pl.col(ROW) % every == 0).select(list(dataset.columns)).collect(engine="streaming")
+    return None
+
+
+def usual_rows(snapshot: Snapshot) -> float | None:
+    """The median number of rows of the last batches; None where there were fewer than five."""
+    if snapshot.table is None:
+        return None
+    counts = [int(commit["rows"]) for commit in snapshot.table.history(_BATCHES) if "rows" in commit]
+    return median(counts) if len(counts) >= 5 else None
