@@ -57,13 +57,15 @@ def open_json_lines(content: FileContent, dataset: Dataset) -> JsonRecords:
         raise DataError(
             f"{content.name}: empty file; got {facts.size_bytes} bytes, expected records. Deliver it again."
         )
+    first = next(_lines(content))
+    if first[0].lstrip().startswith(b"["):
+        raise DataError(f"{content.name}: not JSON lines; got an array, expected one object per line.")
     last = facts.tail.rsplit(b"\n", 1)[-1]
     if not facts.ends_line and _record(last) is None:
         raise IncompleteFileError(
             f"{content.name}: incomplete file: its last record is short and has no line end; got {last[-60:]!r},"
             f" expected a JSON object. Deliver the whole file again."
         )
-    first = next(_lines(content))
     names: dict[str, None] = {}
     for record in map(_record, first):
         names.update(dict.fromkeys(record or ()))

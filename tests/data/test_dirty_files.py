@@ -1,11 +1,13 @@
 """The dirty files and the verdicts that they must get, as far as checks of single files go."""
 
+import gzip
 import json
 import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from include.config.schema import Model
@@ -54,7 +56,7 @@ def _contract(name: str, weather: Model) -> Model:
     columns = dict(weather.dataset.columns)
     if name not in PRESSURE_CHECKED:
         columns["Pressure_millibars"] = columns["Pressure_millibars"].model_copy(update={"min": None, "max": None})
-    dataset = weather.dataset.model_copy(update={"max_bad_share": 0.5, "columns": columns})
+    dataset = weather.dataset.model_copy(update={"columns": columns})
     return weather.model_copy(update={"dataset": dataset})
 
 
@@ -96,13 +98,54 @@ def _verdict(state: str, quarantined: int, warnings: list[str]) -> str:
     return "accept_warn" if [said for said in warnings if "byte-order" not in said] else "accept"
 
 
-def test_dirty_late_days_fill_their_own_place(tmp_path: Path, weather: Model) -> None:
+def test_dirty_late_days_fill_their_own_place_and_corrections_replace(tmp_path: Path, weather: Model) -> None:
     site = Site(tmp_path, weather)
-    for day in ("2012-06-10", "2012-06-28", "2012-06-30", "2012-06-29"):
-        shutil.copyfile(DIRTY / "27_late_partition" / f"{day}.csv", site.landing / f"{day}.csv")
-        site.ingest()
-    assert site.dataset.count() == 96
-    assert site.dataset.read()["Timestamp"].is_sorted()
+    arrivals = json.loads((DIRTY / "27_late_partition" / "arrivals.json").read_text("utf-8"))
+    versions = {}
+    for arrival in sorted(arrivals, key=lambda one: one["arrives"]):
+        shutil.copyfile(DIRTY / "27_late_partition" / arrival["file"], site.landing / arrival["file"])
+        summary = site.ingest()
+        assert (summary.published_rows, summary.quarantined_rows, summary.rejected) == (24, 0, ())
+        versions[arrival["file"]] = site.dataset.version()
+    rows = site.dataset.read()
+    assert rows.height == rows["Timestamp"].n_unique() == 96
+    assert rows["Timestamp"].is_sorted()
+    first = pl.col("Timestamp") == datetime(2012, 6, 9, 22, tzinfo=UTC)
+    before = site.dataset.read(version=versions["2012-06-10.v2.csv"] - 1)
+    assert before.filter(first)["Pressure_millibars"].to_list() == [1012.17]
+    assert rows.filter(first)["Pressure_millibars"].to_list() == [1013.47]
+    (corrected,) = [one for one in site.journal.batches("weather") if one.uri.endswith("v2.csv")]
+    assert corrected.warnings == ("correction: published rows replaced: 24",)
+
+
+WITH_REFERENCE = {
+    "00_clean.csv": None,
+    "06_extra_column.csv": "Sensor_id",
+    "11_nan_flood.csv": "Humidity.null 432",
+    "23_fahrenheit.csv": r"Temperature_C.unit: seems to be in another unit \(°F\): median 71",
+    "32_real_stuck_zero_2014-12.csv": "Pressure_millibars.change_point: the level jumps by",
+    "33_inf_overflow_sentinel.csv": "type",
+}
+
+
+@pytest.mark.parametrize("name", WITH_REFERENCE)
+def test_dirty_file_after_six_years_of_history(name: str, tmp_path: Path, weather: Model) -> None:
+    """The reference sample is published first; what it adds fires, and nothing fires on good files."""
+    site = Site(tmp_path, _contract("32_real_stuck_zero_2014-12.csv", weather))
+    with gzip.open(DIRTY / "reference_2006_2011_sample.csv.gz") as packed:
+        site.land("reference.csv", packed.read())
+    assert site.ingest().rejected == ()
+    shutil.copyfile(DIRTY / name, site.landing / name)
+    summary = site.ingest()
+    record = next(one for one in site.journal.batches("weather") if one.uri.endswith(name))
+    said = [*record.reasons, *record.warnings, *(f"{k}: {n}" for k, n in record.broken_rules.items())]
+    wanted = WITH_REFERENCE[name]
+    assert bool(summary.rejected) == (_expected(name)["verdict"] == "reject")
+    assert any(re.search(wanted, line) for line in said) if wanted else True
+    if name in ("00_clean.csv", "06_extra_column.csv"):  # 78 hours of a dead pressure sensor are all there is
+        assert {line.split(":")[0] for line in said} <= {
+            "Pressure_millibars.range", "Pressure_millibars.change_point", "schema",
+        }  # fmt: skip
 
 
 def test_dirty_control_has_78_hours_of_a_dead_pressure_sensor(tmp_path: Path, weather: Model) -> None:
