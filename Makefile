@@ -42,6 +42,7 @@ lint: $(DEVELOPMENT)  ## Check style and types
 lock: $(UV)  ## Write down the versions that requirements*.in ask for, with their hashes
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) requirements-bench.in -o requirements-bench.txt
 
 setup: $(RUNTIME)  ## Install what the product needs into .venv
 

@@ -103,7 +103,9 @@ CASES = {
     "utf-16 declared": Case(lambda: CSV.encode("utf-16"), ALL, format=CsvFormat(encoding="utf-16")),
     "latin-1": Case(lambda: CSV.replace("Port", "Hafen Süd").encode("latin-1"), "rejected", "line 2: not UTF-8"),
     "latin-1 declared": Case(
-        lambda: CSV.replace("Port", "Hafen Süd").encode("latin-1"), ALL, "Location.categories: .*Hafen Süd",
+        lambda: CSV.replace("Port", "Hafen Süd").encode("latin-1"),
+        ALL,
+        "Location.categories: .*Hafen Süd",
         format=CsvFormat(encoding="latin-1"),
     ),
     "latin-1 detected": Case(lambda: CSV.replace("Port", "Süd").encode("latin-1"), ALL, "cp1252", format=DETECT),
@@ -133,15 +135,15 @@ CASES = {
     ),
     "gzip damaged": Case(
         lambda: (packed := bytearray(gzip.compress(CSV.encode()))).__setitem__(400, packed[400] ^ 255) or bytes(packed),
-        "rejected", "cannot be unpacked|not UTF-8|NUL", name="w.csv.gz",
+        "rejected",
+        "cannot be unpacked|not UTF-8|NUL",
+        name="w.csv.gz",
     ),
     "gzip of nothing": Case(lambda: gzip.compress(b""), "rejected", "empty file", name="w.csv.gz"),
     "nothing called gzip": Case(lambda: b"", "rejected", "empty file", name="w.csv.gz"),
     "gzip bomb": Case(lambda: gzip.compress(b"0" * (3 << 20)), "rejected", "after unpacking", name="w.csv.gz"),
     # header and records
-    "columns in another order": Case(
-        lambda: JUNE.select(sorted(JUNE.columns)).write_csv().encode(), ALL
-    ),
+    "columns in another order": Case(lambda: JUNE.select(sorted(JUNE.columns)).write_csv().encode(), ALL),
     "unnamed column in front": Case(
         lambda: JUNE.with_row_index("").write_csv().encode(), ALL, r"unknown column dropped: \(without a name\)"
     ),
@@ -168,8 +170,12 @@ CASES = {
     ),
     "blank lines": Case(lambda: CSV.replace("\n", "\n\n").encode(), ALL, "blank records dropped: 72[01]"),
     "very long cell": Case(lambda: CSV.replace("Port", "P" * 100_000, 1).encode(), (ROWS - 1, 1), "file.record: 1"),
-    "line break in quotes": Case(lambda: CSV.replace('"Port of', '"Port\nof').encode(), ALL, "categories: other shares: Port\nof"),
-    "delimiter in quotes": Case(lambda: CSV.replace('"Port of', '"Port; of').encode(), ALL, "categories: other shares: Port; of Turku"),
+    "line break in quotes": Case(
+        lambda: CSV.replace('"Port of', '"Port\nof').encode(), ALL, "categories: other shares: Port\nof"
+    ),
+    "delimiter in quotes": Case(
+        lambda: CSV.replace('"Port of', '"Port; of').encode(), ALL, "categories: other shares: Port; of Turku"
+    ),
     "one quote too many": Case(lambda: CSV.replace("rain", '"rain', 1).encode(), "rejected", "quotes do not match"),
     "semicolons and commas": Case(lambda: COMMA, "rejected", "wrong delimiter; got ';'"),
     "semicolons and commas detected": Case(lambda: COMMA, ALL, "detected: delimiter ';', decimal ','", format=DETECT),
@@ -178,12 +184,16 @@ CASES = {
     "header alone": Case(lambda: HEADER.encode(), "empty"),
     # cells
     "decimal comma in one column": Case(
-        lambda: _csv(pl.format('{}', pl.col("Humidity").cast(pl.String).str.replace(".", ",", literal=True)).alias("Humidity")),
-        "rejected", "Humidity.type 7",
+        lambda: _csv(
+            pl.format("{}", pl.col("Humidity").cast(pl.String).str.replace(".", ",", literal=True)).alias("Humidity")
+        ),
+        "rejected",
+        "Humidity.type 7",
     ),
     "signs of thousands": Case(lambda: _cells("Pressure_millibars", {5: "1,013.2", 6: "1 013.2"}), (718, 2), "type: 2"),
     "not finite": Case(
-        lambda: _cells("Temperature_C", {1: "inf", 2: "-inf", 3: "NaN", 4: "1e400", 5: "-999", 6: "9999"}), (714, 6),
+        lambda: _cells("Temperature_C", {1: "inf", 2: "-inf", 3: "NaN", 4: "1e400", 5: "-999", 6: "9999"}),
+        (714, 6),
         "Temperature_C.type: 4",
     ),
     "sentinels everywhere": Case(lambda: _csv(pl.lit("-9999").alias("Pressure_millibars")), "rejected", "range 720"),
@@ -197,67 +207,92 @@ CASES = {
     "without offset": Case(lambda: _times("%Y-%m-%d %H:%M:%S"), "rejected", "timestamp without offset"),
     "zulu": Case(lambda: _times("%Y-%m-%dT%H:%M:%SZ", "UTC"), ALL),
     "offset without colon": Case(lambda: _times("%Y-%m-%dT%H:%M:%S%z"), ALL),
-    "seconds since 1970": Case(lambda: _csv(UTC_TIME.dt.epoch("s").alias("Timestamp")), "rejected", "Timestamp.type 720"),
+    "seconds since 1970": Case(
+        lambda: _csv(UTC_TIME.dt.epoch("s").alias("Timestamp")), "rejected", "Timestamp.type 720"
+    ),
     "day before month": Case(lambda: _times("%d.%m.%Y %H:%M"), "rejected", "Timestamp.type 720"),
     "some from the future": Case(
         lambda: CSV.replace("2023-06-20", "2099-06-20").encode(), (696, 24), "Timestamp.future: 24"
     ),
-    "some from 1970": Case(
-        lambda: CSV.replace("2023-06-20", "1970-01-01").encode(), (696, 24), "Timestamp.past: 24"
-    ),
+    "some from 1970": Case(lambda: CSV.replace("2023-06-20", "1970-01-01").encode(), (696, 24), "Timestamp.past: 24"),
     "month and day swapped": Case(_swapped, "", "Timestamp.gaps|Timestamp.future"),
     "backwards": Case(lambda: (HEADER + "".join(reversed(LINES))).encode(), ALL),
-    "two hours early": Case(lambda: _shifted(-2), (ROWS, 0), r"Temperature_C.rhythm: the daily rhythm is -[12]\.\d hours"),
+    "two hours early": Case(
+        lambda: _shifted(-2), (ROWS, 0), r"Temperature_C.rhythm: the daily rhythm is -[12]\.\d hours"
+    ),
     # values
     "fahrenheit": Case(lambda: _scaled(1.8, 32, "Temperature_C"), "rejected", r"Temperature_C.unit: .*\(°F\)"),
     "kelvin": Case(lambda: _scaled(1, 273.15, "Temperature_C"), "rejected", r"Temperature_C.unit: .*\(K\)"),
-    "kilopascal": Case(lambda: _scaled(0.1, 0, "Pressure_millibars"), "rejected", r"Pressure_millibars.unit: .*\(kPa\)"),
+    "kilopascal": Case(
+        lambda: _scaled(0.1, 0, "Pressure_millibars"), "rejected", r"Pressure_millibars.unit: .*\(kPa\)"
+    ),
     "percent": Case(lambda: _scaled(100, 0, "Humidity"), "rejected", "Humidity.unit: .*100 times"),
-    "metres per second": Case(lambda: _scaled(1 / 3.6, 0, "Wind_speed_kmph"), "rejected", r"Wind_speed_kmph.unit: .*m/s"),
+    "metres per second": Case(
+        lambda: _scaled(1 / 3.6, 0, "Wind_speed_kmph"), "rejected", r"Wind_speed_kmph.unit: .*m/s"
+    ),
     "stuck sensor": Case(lambda: _csv(pl.lit(17.3).alias("Temperature_C")), "rejected", "Temperature_C.stuck"),
     "fahrenheit from the middle on": Case(
         lambda: _csv(
-            pl.when(pl.int_range(pl.len()) >= 400).then(pl.col("Apparent_Temperature_C") * 1.8 + 32)
-            .otherwise(pl.col("Apparent_Temperature_C")).alias("Apparent_Temperature_C")
+            pl.when(pl.int_range(pl.len()) >= 400)
+            .then(pl.col("Apparent_Temperature_C") * 1.8 + 32)
+            .otherwise(pl.col("Apparent_Temperature_C"))
+            .alias("Apparent_Temperature_C")
         ),
-        "", "Apparent_Temperature_C.change_point",
+        "",
+        "Apparent_Temperature_C.change_point",
     ),
-    "one class only": Case(lambda: _csv(pl.lit("snow").alias("Weather_conditions")), ALL, "Weather_conditions.categories"),
+    "one class only": Case(
+        lambda: _csv(pl.lit("snow").alias("Weather_conditions")), ALL, "Weather_conditions.categories"
+    ),
     # other formats
     "json lines": Case(lambda: JUNE.write_ndjson().encode(), ALL, name="w.jsonl", format=JsonLinesFormat()),
     "json lines packed": Case(
         lambda: gzip.compress(JUNE.write_ndjson().encode()), ALL, name="w.jsonl.gz", format=JsonLinesFormat()
     ),
     "json lines with junk": Case(
-        lambda: (JUNE.write_ndjson() + '{"a": 1, "a": 2}\n[1]\nnope\n').encode(), (ROWS, 3), "file.record: 3",
-        name="w.jsonl", format=JsonLinesFormat(),
+        lambda: (JUNE.write_ndjson() + '{"a": 1, "a": 2}\n[1]\nnope\n').encode(),
+        (ROWS, 3),
+        "file.record: 3",
+        name="w.jsonl",
+        format=JsonLinesFormat(),
     ),
     "json lines cut": Case(
         lambda: JUNE.write_ndjson().encode()[:-30], "waits", "incomplete", name="w.jsonl", format=JsonLinesFormat()
     ),
     "json in one array": Case(
-        lambda: json.dumps(JUNE.head(2).to_dicts()).encode(), "rejected", "not JSON lines", name="w.jsonl",
+        lambda: json.dumps(JUNE.head(2).to_dicts()).encode(),
+        "rejected",
+        "not JSON lines",
+        name="w.jsonl",
         format=JsonLinesFormat(),
     ),
-    "csv called json lines": Case(lambda: CSV.encode(), "rejected", "not JSON lines", name="w.jsonl", format=JsonLinesFormat()),
-    "parquet": Case(
-        lambda: _parquet(JUNE.with_columns(UTC_TIME)), ALL, name="w.parquet", format=ParquetFormat()
+    "csv called json lines": Case(
+        lambda: CSV.encode(), "rejected", "not JSON lines", name="w.jsonl", format=JsonLinesFormat()
     ),
+    "parquet": Case(lambda: _parquet(JUNE.with_columns(UTC_TIME)), ALL, name="w.parquet", format=ParquetFormat()),
     "parquet of texts": Case(lambda: _parquet(JUNE.cast(pl.String)), ALL, name="w.parquet", format=ParquetFormat()),
     "parquet of local times": Case(
-        lambda: _parquet(JUNE.with_columns(UTC_TIME.dt.replace_time_zone(None))), "rejected", "timestamp without offset",
-        name="w.parquet", format=ParquetFormat(),
+        lambda: _parquet(JUNE.with_columns(UTC_TIME.dt.replace_time_zone(None))),
+        "rejected",
+        "timestamp without offset",
+        name="w.parquet",
+        format=ParquetFormat(),
     ),
     "parquet of another type": Case(
-        lambda: _parquet(JUNE.with_columns(UTC_TIME, Humidity=pl.col("Humidity") > 0.5)), "rejected", "Humidity: other type",
-        name="w.parquet", format=ParquetFormat(),
+        lambda: _parquet(JUNE.with_columns(UTC_TIME, Humidity=pl.col("Humidity") > 0.5)),
+        "rejected",
+        "Humidity: other type",
+        name="w.parquet",
+        format=ParquetFormat(),
     ),
     "parquet cut": Case(
         lambda: _parquet(JUNE)[:-100], "waits", "footer cannot be read", name="w.parquet", format=ParquetFormat()
     ),
-    "csv called parquet": Case(lambda: CSV.encode(), "rejected", "not Parquet", name="w.parquet", format=ParquetFormat()),
+    "csv called parquet": Case(
+        lambda: CSV.encode(), "rejected", "not Parquet", name="w.parquet", format=ParquetFormat()
+    ),
     "parquet called csv": Case(lambda: _parquet(JUNE), "rejected", "first bytes of Parquet"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
