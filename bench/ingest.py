@@ -227,9 +227,7 @@ def checks_pandera(file: Path, folder: Path) -> Callable[[], int]:
     numbers = {name: pa.Column(checks=pa.Check.in_range(low, high)) for name, (low, high) in LIMITS.items()}
     schema = pa.DataFrameSchema(
         {
-            "Timestamp": pa.Column(
-                unique=True, checks=pa.Check.in_range(datetime(2000, 1, 1, tzinfo=UTC), datetime.now(UTC))
-            ),
+            "Timestamp": pa.Column(unique=True, checks=pa.Check.in_range(since, datetime.now(UTC))),
             "Location": pa.Column(),
             "Weather_conditions": pa.Column(checks=pa.Check.isin(KINDS)),
             **numbers,

@@ -199,9 +199,7 @@ def _checked(
 def _refused(counts: dict[str, int], rules: tuple[Rule, ...], findings: tuple[Finding, ...], name: str) -> list[str]:
     """Why the batch is rejected by rules that say so themselves."""
     strict = [rule for rule in rules if rule.action == "reject" and rule.name in counts]
-    reasons = [
-        f"{name}: {rule.name}: {counts[rule.name]} rows are not {rule.says}. Repair the source." for rule in strict
-    ]
+    reasons = [f"{name}: {one.name}: {counts[one.name]} rows; expected {one.says}. Repair them." for one in strict]
     return reasons + [f"{name}: {one.rule}: {one.text}" for one in findings if one.action == "reject"]
 
 

@@ -18,7 +18,16 @@ NOW = datetime(2022, 1, 1, tzinfo=UTC)
 NEWEST = datetime(2021, 12, 31, tzinfo=UTC)
 GOOD = ("2021-06-01T12:00:00Z", "p1", "5.5", "7", "a", "free text")
 BAD = (
-    ("", "2099-01-01T00:00:00Z", "2021-06-01 12:00", "2021-02-30T00:00Z", "9999-12-31T23:59:59-05:00", "yesterday"),
+    (
+        "",
+        "2099-01-01T00:00:00Z",
+        "2021-06-01 12:00",
+        "2021-02-30T00:00Z",
+        "9999-12-31T23:59:59-05:00",
+        "yesterday",
+        "1999-01-01T00:00:00Z",
+        "2021-06-01T00:00:00Z",
+    ),
     ("", "p1"),
     ("", "NaN", "inf", "-1e400", "1e308", "-9999", "12,5", "0", "10", "10.000001", "-0.0", "1.2.3"),
     ("", "1.5", "7.0", "-1", "101", "0", "100", "9223372036854775808", "one"),
@@ -27,18 +36,27 @@ BAD = (
 )
 
 
-def _dataset(key: tuple[str, ...] = ("Time",)) -> Dataset:
+MORE: dict[str, object] = {
+    "rules": {"calm": "x < 9 or kind == 'a'"},
+    "unique": (("n",),),
+    "late_after": timedelta(days=9),
+    "order": "increasing",
+    "earliest": NOW - timedelta(days=400),
+}
+
+
+def _dataset(key: tuple[str, ...] = ("Time",), **more: object) -> Dataset:
     columns = {
         "Time": Column(type="timestamp"),
         "place": Column(type="string"),
         "x": Column(type="float", min=0, max=10),
         "n": Column(type="integer", max=100),
         "kind": Column(type="string", values=("a", "b")),
-        "text": Column(type="string", nullable=True),
+        "text": Column(type="string", nullable=True, regex="[^=]*"),
     }
     return Dataset(
         time="Time", step=timedelta(hours=1), key=key, columns=columns, on_unexpected_column="drop", max_bad_share=0.2,
-        origin="", licence="",
+        origin="", licence="", **more,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -49,7 +67,8 @@ def _typed(rows: list[tuple[str | None, ...]], dataset: Dataset, in_dataset: lis
     held = pl.Series(mark("key.conflict_with_dataset"), [True if one else None for one in in_dataset], pl.Boolean)
     whole = pl.all_horizontal(pl.col(name).is_not_null() for name in dataset.key)
     clash = pl.when(whole & (pl.len().over(dataset.key) > 1)).then(True).alias(mark("key.conflict"))
-    return mark_rows(typed.with_columns(held, clash), compile_rules(dataset), newest=NEWEST, before=None)
+    again = pl.when(pl.col("n").is_not_null() & (pl.len().over("n") > 1)).then(True).alias(mark("n.unique"))
+    return mark_rows(typed.with_columns(held, clash, again), compile_rules(dataset), newest=NEWEST, before=None)
 
 
 def _random_rows(seed: int, count: int, share: float) -> list[tuple[str | None, ...]]:
@@ -74,7 +93,7 @@ def _counts(frame: pl.DataFrame, dataset: Dataset) -> dict[str, int]:
 
 @pytest.mark.parametrize("key", [("Time",), ("Time", "place")])
 def test_suite_and_masks_agree_on_many_frames(key: tuple[str, ...]) -> None:
-    dataset = _dataset(key)
+    dataset = _dataset(key, **MORE)
     suite = Suite("agreement", compile_rules(dataset), now=NOW)
     fired: set[str] = set()
     for seed, (count, share) in enumerate([(1, 1.0), (40, 0.0), (40, 0.1), (200, 0.3), (60, 0.8), (30, 1.0)]):
