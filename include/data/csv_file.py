@@ -16,7 +16,7 @@ from include.errors import DataError
 if TYPE_CHECKING:
     import polars as pl
 
-_BLOCK = 16 << 20  # no record can be longer
+_BLOCK = 8 << 20  # no record can be longer
 _MAX_CELL = 64 << 10
 _LINE_END = re.compile(rb"[\r\n]")
 

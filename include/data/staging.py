@@ -159,13 +159,20 @@ def _add_malformed(staged: Staged, malformed: "pl.DataFrame") -> None:
 def _add_sample(staged: Staged, typed: "pl.DataFrame", bad: "pl.DataFrame") -> None:
     import polars as pl
 
-    staged.samples.append(typed.filter(pl.col(ROW) % staged.every == 0) if staged.every > 1 else typed)
+    staged.samples.append(_own(typed.filter(pl.col(ROW) % staged.every == 0)))
     while sum(frame.height for frame in staged.samples) > _SAMPLE:
         staged.every *= 2
-        staged.samples[:] = [frame.filter(pl.col(ROW) % staged.every == 0) for frame in staged.samples]
+        staged.samples[:] = [_own(frame.filter(pl.col(ROW) % staged.every == 0)) for frame in staged.samples]
     left = _BAD_SAMPLE - sum(frame.height for frame in staged.bad_samples)
     if bad.height and left > 0:
-        staged.bad_samples.append(bad.head(left))
+        staged.bad_samples.append(_own(bad.head(left)))
+
+
+def _own(frame: "pl.DataFrame") -> "pl.DataFrame":
+    """The same rows with texts of their own: a filtered column of texts keeps those of all rows in memory."""
+    import polars as pl
+
+    return pl.DataFrame(pl.from_arrow(frame.to_arrow(compat_level=pl.CompatLevel.oldest())))
 
 
 def _explain(
