@@ -1,7 +1,7 @@
 """Parquet files that are written chunk by chunk, so that memory does not grow with their number of rows."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _MAX_OPEN = 64
+_ROWS_AT_ONCE = 50_000
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -121,15 +122,21 @@ class PartWriter:
         return self._open[month]
 
 
-def iterate(paths: list[Path], columns: list[str] | None = None) -> "Iterator[pl.DataFrame]":
-    """The row groups of these files, one after the other."""
+def iterate(paths: Sequence[Path]) -> "Iterator[pl.DataFrame]":
+    """The rows of these files, one after the other, some row groups at a time."""
     import polars as pl
     import pyarrow.parquet as pq
 
     for path in paths:
         with pq.ParquetFile(path) as file:
+            waiting: list[int] = []
+            rows = 0
             for number in range(file.num_row_groups):
-                yield pl.DataFrame(pl.from_arrow(file.read_row_group(number, columns=columns)))
+                waiting.append(number)
+                rows += file.metadata.row_group(number).num_rows
+                if rows >= _ROWS_AT_ONCE or number + 1 == file.num_row_groups:
+                    yield pl.DataFrame(pl.from_arrow(file.read_row_groups(waiting)))
+                    waiting, rows = [], 0
 
 
 def _texts(frame: "pl.DataFrame") -> list[str]:

@@ -108,7 +108,7 @@ def _stamped(files: Sequence[Path], batch_id: str, uri: str, quarantined_at: dat
         return stamped.to_arrow()
 
     empty = stamp(pl.DataFrame(schema={"row": pl.Int64, "raw": pl.String, "rules": pl.List(pl.String)}))
-    batches = (batch for rows in iterate(list(files)) for batch in stamp(rows).to_batches())
+    batches = (batch for rows in iterate(files) for batch in stamp(rows).to_batches())
     return pa.RecordBatchReader.from_batches(empty.schema, batches)
 
 

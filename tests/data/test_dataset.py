@@ -2,16 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import polars as pl
 import pytest
 
 from include.config.dataset import Column
-from include.data.dataset import Dataset, Snapshot
-from include.data.delta_table import BATCH, MONTH, NO_VERSION, ConcurrentCommitError
-from include.data.part_files import Part, PartWriter
+from include.data.dataset import Dataset
+from include.data.delta_table import NO_VERSION, ConcurrentCommitError
 from include.errors import DataError
+from tests.data.parts import publish_rows
 
 START = datetime(2021, 1, 31, 20, tzinfo=UTC)
 
@@ -30,21 +29,6 @@ def dataset(tmp_path: Path) -> Dataset:
     return Dataset(str(tmp_path / "rows"), time_column="Time", columns=columns)
 
 
-def _parts(dataset: Dataset, rows: pl.DataFrame, batch_id: str) -> list[Part]:
-    folder = Path(dataset.uri).parent / f"parts_{uuid4()}"
-    folder.mkdir(parents=True)
-    writer = PartWriter(folder, MONTH)
-    month = pl.col("Time").dt.strftime("%Y-%m").alias(MONTH)
-    writer.write(rows.select("_row", "Time", "x", pl.lit(batch_id).alias(BATCH), month))
-    writer.close()
-    return writer.parts
-
-
-def _publish(dataset: Dataset, rows: pl.DataFrame, batch_id: str, after: Snapshot | None = None) -> int:
-    parts = _parts(dataset, rows, batch_id)
-    return dataset.publish(parts, batch_id, after=after or dataset.snapshot(), metadata={"batch": batch_id})
-
-
 def test_read_missing_dataset_says_what_to_do(dataset: Dataset) -> None:
     assert not dataset.exists()
     assert dataset.snapshot().version == NO_VERSION
@@ -53,7 +37,7 @@ def test_read_missing_dataset_says_what_to_do(dataset: Dataset) -> None:
 
 
 def test_publish_first_batch_creates_table(dataset: Dataset) -> None:
-    assert _publish(dataset, _rows(8), "a") == 0
+    assert publish_rows(dataset, _rows(8), "a") == 0
     read = dataset.read()
     assert read.columns == ["Time", "x"]
     assert read.schema["Time"] == pl.Datetime("us", "UTC")
@@ -61,33 +45,33 @@ def test_publish_first_batch_creates_table(dataset: Dataset) -> None:
 
 
 def test_read_is_ordered_by_time_whatever_the_order_of_arrival(dataset: Dataset) -> None:
-    _publish(dataset, _rows(4, START + timedelta(hours=4)), "late")
-    _publish(dataset, _rows(4).reverse(), "early")
+    publish_rows(dataset, _rows(4, START + timedelta(hours=4)), "late")
+    publish_rows(dataset, _rows(4).reverse(), "early")
     assert dataset.read()["Time"].to_list() == [START + timedelta(hours=hour) for hour in range(8)]
 
 
 def test_read_window_is_half_open_and_crosses_months(dataset: Dataset) -> None:
-    _publish(dataset, _rows(10), "a")
+    publish_rows(dataset, _rows(10), "a")
     read = dataset.read(since=START + timedelta(hours=2), until=START + timedelta(hours=6), columns=["x"])
     assert read["x"].to_list() == [2.0, 3.0, 4.0, 5.0]
 
 
 def test_read_internal_columns_when_named(dataset: Dataset) -> None:
-    _publish(dataset, _rows(6), "a")
+    publish_rows(dataset, _rows(6), "a")
     read = dataset.read(columns=["_batch", "_row", "_month"])
     assert read["_batch"].unique().to_list() == ["a"]
     assert sorted(read["_month"].unique()) == ["2021-01", "2021-02"]
 
 
 def test_read_unknown_column_raises(dataset: Dataset) -> None:
-    _publish(dataset, _rows(1), "a")
+    publish_rows(dataset, _rows(1), "a")
     with pytest.raises(DataError, match=r"no columns \['y'\]; it has"):
         dataset.read(columns=["y"])
 
 
 def test_read_old_version_still_shows_old_rows(dataset: Dataset) -> None:
-    first = _publish(dataset, _rows(3), "a")
-    second = _publish(dataset, _rows(3, START + timedelta(hours=3)), "b")
+    first = publish_rows(dataset, _rows(3), "a")
+    second = publish_rows(dataset, _rows(3, START + timedelta(hours=3)), "b")
     assert (dataset.count(first), dataset.count(second), dataset.version()) == (3, 6, second)
     assert dataset.read(version=first).height == 3
     with pytest.raises(DataError, match="no version 9; it has versions 0 to 1"):
@@ -95,30 +79,30 @@ def test_read_old_version_still_shows_old_rows(dataset: Dataset) -> None:
 
 
 def test_publish_after_stale_snapshot_is_refused_and_changes_nothing(dataset: Dataset) -> None:
-    _publish(dataset, _rows(3), "a")
+    publish_rows(dataset, _rows(3), "a")
     stale = dataset.snapshot()
-    _publish(dataset, _rows(3, START + timedelta(hours=3)), "b")
+    publish_rows(dataset, _rows(3, START + timedelta(hours=3)), "b")
     with pytest.raises(ConcurrentCommitError, match="version 1 was committed meanwhile"):
-        _publish(dataset, _rows(3, START + timedelta(hours=6)), "c", after=stale)
+        publish_rows(dataset, _rows(3, START + timedelta(hours=6)), "c", after=stale)
     assert dataset.count() == 6
 
 
 def test_publish_two_first_batches_at_once_only_one_creates(dataset: Dataset) -> None:
     before = dataset.snapshot()
-    _publish(dataset, _rows(3), "a", after=before)
+    publish_rows(dataset, _rows(3), "a", after=before)
     with pytest.raises(ConcurrentCommitError):
-        _publish(dataset, _rows(3), "b", after=before)
+        publish_rows(dataset, _rows(3), "b", after=before)
     assert dataset.count() == 3
 
 
 def test_snapshot_holds_published_batch(dataset: Dataset) -> None:
-    _publish(dataset, _rows(3), "a")
+    publish_rows(dataset, _rows(3), "a")
     assert dataset.snapshot().holds("a")
     assert not dataset.snapshot().holds("b")
 
 
 def test_publish_empty_frame_registers_batch(dataset: Dataset) -> None:
-    _publish(dataset, _rows(3), "a")
-    _publish(dataset, _rows(3).clear(), "none")
+    publish_rows(dataset, _rows(3), "a")
+    publish_rows(dataset, _rows(3).clear(), "none")
     assert dataset.snapshot().holds("none")
     assert dataset.count() == 3

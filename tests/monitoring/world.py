@@ -20,6 +20,7 @@ from include.monitoring.profiling import build_profile
 from include.registry.records import ModelVersion
 from include.training.candidates import build_pipeline
 from include.training.export import export_onnx
+from tests.data.parts import publish_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,7 +108,7 @@ class World:
     def publish(self, frame: pl.DataFrame) -> int:
         self.batches += 1
         rows = frame.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-        return self.dataset.publish(rows, f"batch{self.batches}", after=self.dataset.snapshot(), metadata={})
+        return publish_rows(self.dataset, rows, f"batch{self.batches}")
 
     def predictions(self) -> pl.DataFrame:
         return pl.read_delta(self.home.predictions_of("weather"))

@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.data.dataset import ConcurrentCommitError
+from include.data.delta_table import ConcurrentCommitError
 from include.errors import ConfigError
 from include.features.features import build_features
 from include.journal.records import RunRef

@@ -1,0 +1,21 @@
+"""Publishes a frame without a file: what tests of readers need."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+from include.data.dataset import Dataset, Snapshot
+from include.data.delta_table import BATCH, MONTH
+from include.data.part_files import PartWriter
+
+
+def publish_rows(dataset: Dataset, rows: pl.DataFrame, batch_id: str, after: Snapshot | None = None) -> int:
+    """Publish the declared columns and `_row` as one batch."""
+    with TemporaryDirectory() as folder:
+        writer = PartWriter(Path(folder), MONTH)
+        month = pl.col(dataset.time_column).dt.strftime("%Y-%m").alias(MONTH)
+        writer.write(rows.with_columns(pl.lit(batch_id).alias(BATCH), month))
+        writer.close()
+        snapshot = after or dataset.snapshot()
+        return dataset.publish(writer.parts, batch_id, after=snapshot, metadata={"batch": batch_id})
