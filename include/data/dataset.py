@@ -188,7 +188,7 @@ class Dataset:
         if table is None:
             raise DataError(
                 f"{self.uri}: no dataset; got nothing at this place, expected a table with at least one published"
-                f" batch. Let a file land and run the ingest first: ./almanac ingest <model>."
+                f" batch. Let a file land in the landing area of the model: its ingest DAG publishes it."
             )
         return table
 
