@@ -8,6 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from include.config.home import REPOSITORY
+from include.config.neighbours import neighbour_faults
 from include.config.schema import Model
 from include.errors import ConfigError
 
@@ -40,16 +41,18 @@ class _StrictLoader(yaml.SafeLoader):
 
 def load_models(folder: Path) -> Loaded:
     """Read every `<name>.yaml` of the folder; names that start with `_` are not models."""
-    models: list[Model] = []
+    models: dict[str, Model] = {}
     problems: list[str] = []
-    for path in sorted(folder.glob("*.yaml")):
-        if path.name.startswith("_"):
-            continue
+    paths = {path.stem: path for path in sorted(folder.glob("*.yaml")) if not path.name.startswith("_")}
+    for name, path in paths.items():
         try:
-            models.append(load_model(path))
+            models[name] = load_model(path)
         except ConfigError as error:
             problems.append(str(error))
-    return Loaded(tuple(models), tuple(problems))
+    for name, fault in neighbour_faults(models, declared=paths.keys()):
+        problems.append(f"{_where(paths[name])}: {fault} {_HELP}")
+        models.pop(name, None)
+    return Loaded(tuple(models.values()), tuple(problems))
 
 
 def check_models(folder: Path) -> list[str]:

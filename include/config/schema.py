@@ -12,7 +12,9 @@ from pydantic import Field, field_validator, model_validator
 from include.config.dataset import Dataset
 from include.config.estimators import check_estimator
 from include.config.formats import CsvFormat, JsonLinesFormat, ParquetFormat
+from include.config.pipelines import Kind, Pipeline, check_pipelines
 from include.config.section import Section, Share
+from include.config.triggers import Trigger
 from include.config.types import Cron, Duration, Slug
 
 Metric = Literal["accuracy", "balanced_accuracy", "f1_macro", "f1", "roc_auc", "average_precision", "log_loss"]
@@ -90,7 +92,7 @@ class Candidate(Section):
 
 
 class Triggers(Section):
-    """What wakes training, beside a person."""
+    """What wakes training, beside a person, unless `pipelines.train.when` says otherwise."""
 
     schedule: Cron | None = None
     new_data: bool = True
@@ -241,6 +243,10 @@ class Model(Section):
     tags: tuple[str, ...] = ()
     enabled: bool = Field(True, description="False: the DAGs exist but are paused when created.")
     source: Source
+    triggers: dict[Slug, Trigger] = Field(
+        default_factory=dict, description="What may wake a pipeline, beside the built-in bells."
+    )
+    pipelines: dict[Kind, Pipeline] = Field(default_factory=dict, description="Which rule wakes which pipeline.")
     dataset: Dataset
     label: Label
     features: tuple[ColumnFeature | TimeFeature, ...] = Field(min_length=1)
@@ -263,4 +269,9 @@ class Model(Section):
             raise ValueError(f"label.equals is not among the column's values; got {self.label.equals!r}, {values}")
         if self.label.horizon % self.dataset.step:
             raise ValueError("label.horizon must be a multiple of dataset.step")
+        return self
+
+    @model_validator(mode="after")
+    def _triggers_agree(self) -> Self:
+        check_pipelines(self)
         return self
