@@ -1,15 +1,16 @@
 """Takes what has landed into the dataset: every good row exactly once, every bad row into quarantine with its rules.
 
-Woken by the landing area's watcher and by a timer sweep; both only ring, and each run lists the landing area itself.
+Whatever wakes a run only rings: each run lists the landing area itself.
 A rejected batch turns `report_rejections` red, after everything else was published.
 """
 
 from typing import Any
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, task
+from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
 from almanac import assets
-from almanac.dags import cron, declared_models, model_dag
+from almanac.dags import declared_models, model_dag
+from almanac.schedules import schedule_of
 
 from include.config.home import Home
 from include.config.schema import Model
@@ -20,8 +21,7 @@ HOME = Home()
 def build(model: Model) -> DAG:
     """`ingest_<model>`: find_batches -> ingest_batches -> announce, report_rejections."""
     dataset = assets.dataset(model)
-    schedule = AssetOrTimeSchedule(timetable=cron(model.source.sweep), assets=[assets.landing(model, HOME)])
-    with model_dag("ingest", model, purpose=__doc__, schedule=schedule) as dag:
+    with model_dag("ingest", model, purpose=__doc__, schedule=schedule_of(model, "ingest", HOME)) as dag:
 
         @task(doc_md="Lists the landing area: settled files that nobody has dealt with. None: skipped, and green.")
         def find_batches() -> list[dict[str, Any]]:

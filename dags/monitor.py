@@ -1,15 +1,16 @@
 """Compares recent data with the champion's reference profile and past predictions with the labels that have arrived.
 
-Woken by new predictions and by a timer. Writes a report page. When drift or a loss of performance lasts, it rings the
+Writes a report page. When drift or a loss of performance lasts, it rings the
 retrain request; whether a retrain is granted is decided, and written down, by the train DAG's policy.
 """
 
 from typing import Any
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, task
+from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
 from almanac import assets
-from almanac.dags import cron, declared_models, model_dag
+from almanac.dags import declared_models, model_dag
+from almanac.schedules import schedule_of
 
 from include.config.home import Home
 from include.config.schema import Model
@@ -20,8 +21,7 @@ HOME = Home()
 def build(model: Model) -> DAG:
     """`monitor_<model>`: watch -> request_retrain."""
     retrain_request = assets.retrain_request(model)
-    schedule = AssetOrTimeSchedule(timetable=cron(model.monitor.schedule), assets=[assets.predictions(model)])
-    with model_dag("monitor", model, purpose=__doc__, schedule=schedule) as dag:
+    with model_dag("monitor", model, purpose=__doc__, schedule=schedule_of(model, "monitor", HOME)) as dag:
 
         @task(doc_md="Evaluates the newest windows, writes the report, decides whether to ask for a retrain.")
         def watch() -> dict[str, Any]:

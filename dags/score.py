@@ -1,7 +1,7 @@
 """Scores new hours with the champion's ONNX model.
 
-Woken by a new dataset version and by a new champion, or by a person with a range. A window that is scored again
-replaces its predictions: one row per hour and model version, however often it runs.
+A window that is scored again replaces its predictions: one row per hour and model version, however often it runs. A
+person may give a range; a run that a closed window woke scores that window.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from almanac import assets
 from almanac.dags import declared_models, model_dag
 from almanac.params import range_params
+from almanac.schedules import schedule_of
 
 from include.config.home import Home
 from include.config.schema import Model
@@ -21,7 +22,7 @@ HOME = Home()
 def build(model: Model) -> DAG:
     """`score_<model>`: one task, because reading, scoring and writing share the rows."""
     predictions = assets.predictions(model)
-    schedule = assets.dataset(model) | assets.champion(model)
+    schedule = schedule_of(model, "score", HOME)
     with model_dag("score", model, purpose=__doc__, schedule=schedule, params=range_params()) as dag:
 
         @task(outlets=[predictions], doc_md="Scores window by window; skipped without a champion or new hours.")

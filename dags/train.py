@@ -1,19 +1,18 @@
 """Trains candidates, lets them pass the gates, and promotes the one that has beaten what is in production.
 
-Woken by new data, by a schedule, by a retrain request, or by a person with parameters. The first task decides by the
-durable policy (cooldown, fresh labelled rows, runs per week) whether to train, and writes down why. A refusal, there
-or at the gates, is a green run: the decision and its reasons stand in the task's XCom, in MLflow and in the journal.
+The first task decides by the durable policy (cooldown, fresh labelled rows, runs per week) whether to train, and writes
+down why. A refusal, there or at the gates, is a green run: the decision and its reasons stand in the task's XCom, in
+MLflow and in the journal.
 """
 
-from functools import reduce
-from operator import or_
 from typing import Any
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, task
+from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
 from almanac import assets
-from almanac.dags import cron, declared_models, model_dag
+from almanac.dags import declared_models, model_dag
 from almanac.params import training_params
+from almanac.schedules import schedule_of
 
 from include.config.home import Home
 from include.config.schema import Model
@@ -24,7 +23,8 @@ HOME = Home()
 def build(model: Model) -> DAG:
     """`train_<model>`: decide -> train -> judge -> register -> promote."""
     champion = assets.champion(model)
-    with model_dag("train", model, purpose=__doc__, schedule=_schedule(model), params=training_params(model)) as dag:
+    schedule = schedule_of(model, "train", HOME)
+    with model_dag("train", model, purpose=__doc__, schedule=schedule, params=training_params(model)) as dag:
 
         @task(doc_md="Whether to train: cooldown, fresh labelled rows, runs per week. By hand overrules, in writing.")
         def decide(*, params: dict[str, Any]) -> dict[str, Any]:
@@ -94,19 +94,6 @@ def build(model: Model) -> DAG:
 
         promote(register(judge(train(decide()))))
     return dag
-
-
-def _schedule(model: Model) -> Any:
-    triggers = model.train.triggers
-    wanted = [
-        *([assets.dataset(model)] if triggers.new_data else []),
-        *([assets.retrain_request(model)] if triggers.retrain_request else []),
-    ]
-    timetable = cron(triggers.schedule) if triggers.schedule else None
-    if not wanted:
-        return timetable
-    any_of = reduce(or_, wanted)
-    return AssetOrTimeSchedule(timetable=timetable, assets=any_of) if timetable else any_of
 
 
 for declared in declared_models(HOME):

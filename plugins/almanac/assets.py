@@ -3,33 +3,58 @@
 An event is a bell, not the data: whoever is woken looks at the store for what is new.
 """
 
+from collections.abc import Sequence
+
 from airflow.sdk import Asset, AssetWatcher
 
 from almanac.triggers.landing import LandingTrigger
 from include.config.home import Home
 from include.config.schema import Model
+from include.config.triggers import ArrivalTrigger
 
 
 def landing(model: Model, home: Home) -> Asset:
     """Files have landed and are settled; rung by the watcher."""
-    trigger = LandingTrigger(
-        root=home.landing,
-        folder=model.name,
-        patterns=list(model.source.patterns),
-        poll_s=model.source.poll.total_seconds(),
-        settle_s=model.source.settle.total_seconds(),
-    )
+    watcher = AssetWatcher(name=f"landing_{model.name}", trigger=_landing_trigger(model, model.source.patterns, home))
     return Asset(
-        name=f"landing_{model.name}",
-        uri=f"almanac://{model.name}/landing",
-        group="landing",
-        watchers=[AssetWatcher(name=f"landing_{model.name}", trigger=trigger)],
+        name=f"landing_{model.name}", uri=f"almanac://{model.name}/landing", group="landing", watchers=[watcher]
     )
+
+
+def arrival(model: Model, name: str, declared: ArrivalTrigger, home: Home) -> Asset:
+    """Files of other names have settled, or files were deleted; rung by a watcher of its own on the same listing."""
+    trigger = _landing_trigger(model, declared.patterns, home, on=declared.on)
+    return Asset(
+        name=f"{name}.{model.name}",
+        uri=f"almanac://{model.name}/triggers/{name}",
+        group="trigger",
+        watchers=[AssetWatcher(name=f"{name}_{model.name}", trigger=trigger)],
+    )
+
+
+def event(model: Model, name: str) -> Asset:
+    """Somebody outside posts here; nobody is woken before the payload was checked."""
+    return Asset(name=f"event_{name}.{model.name}", uri=f"almanac://{model.name}/events/{name}", group="event")
+
+
+def trigger(model: Model, name: str) -> Asset:
+    """A declared trigger has come true: its clock has struck, or its event's payload was accepted."""
+    return Asset(name=f"{name}.{model.name}", uri=f"almanac://{model.name}/triggers/{name}", group="trigger")
+
+
+def window(model: Model) -> Asset:
+    """A window has closed, or late rows have changed it; its partition key is the window's start."""
+    return Asset(name=f"window_{model.name}", uri=f"almanac://{model.name}/window", group="window")
+
+
+def of_model(name: str, what: str) -> Asset:
+    """The dataset, the champion or the predictions of a model, this or another."""
+    return Asset(name=f"{what}_{name}", uri=f"almanac://{name}/{what}", group=what)
 
 
 def dataset(model: Model) -> Asset:
     """The dataset has a new version; the event says which, with rows and window."""
-    return Asset(name=f"dataset_{model.name}", uri=f"almanac://{model.name}/dataset", group="dataset")
+    return of_model(model.name, "dataset")
 
 
 def retrain_request(model: Model) -> Asset:
@@ -41,9 +66,20 @@ def retrain_request(model: Model) -> Asset:
 
 def champion(model: Model) -> Asset:
     """Another version has become champion."""
-    return Asset(name=f"champion_{model.name}", uri=f"almanac://{model.name}/champion", group="champion")
+    return of_model(model.name, "champion")
 
 
 def predictions(model: Model) -> Asset:
     """New hours have been scored."""
-    return Asset(name=f"predictions_{model.name}", uri=f"almanac://{model.name}/predictions", group="predictions")
+    return of_model(model.name, "predictions")
+
+
+def _landing_trigger(model: Model, patterns: Sequence[str], home: Home, *, on: str = "created") -> LandingTrigger:
+    return LandingTrigger(
+        root=home.landing,
+        folder=model.name,
+        patterns=list(patterns),
+        poll_s=model.source.poll.total_seconds(),
+        settle_s=model.source.settle.total_seconds(),
+        on=on,
+    )

@@ -12,6 +12,7 @@ from almanac.notifiers.alert import AlertNotifier
 from almanac.policies import DEFAULT_ARGS, RETRIES
 from include.config.home import Home
 from include.config.loader import load_models
+from include.config.pipelines import KINDS, Pipeline, words
 from include.config.schema import Model
 
 
@@ -38,22 +39,47 @@ def model_dag(
     purpose: str,
     schedule: Any,
     params: Mapping[str, Param] | None = None,
+    name: str = "",
+    wakes: str = "",
+    **more: Any,
 ) -> DAG:
     """The DAG `<kind>_<model>`, filled in as every DAG of Almanac is: owner, tags, docs, retries, alerts.
 
     One run at a time: runs of one kind would otherwise work on the same rows.
+
+    Args:
+        kind: what the DAG does.
+        model: for whom.
+        purpose: the DAG file's own description.
+        schedule: what wakes it.
+        params: the form of a run by hand.
+        name: tells several DAGs of one kind and model apart.
+        wakes: the effective rule in words; by default that of the pipeline of this kind.
+        more: anything else that Airflow's DAG takes; it wins.
     """
-    alert = AlertNotifier(model.name, model.alerts)
+    declared = next((each for name, each in model.pipelines.items() if name == kind), Pipeline())
+    wakes = wakes or next((words(model, each) for each in KINDS if each == kind), "")
+    default_args = {
+        **DEFAULT_ARGS,
+        "owner": model.owner,
+        "on_failure_callback": AlertNotifier(model.name, model.alerts),
+        "pool": declared.pool,
+        "priority_weight": declared.priority,
+    }
+    settings: dict[str, Any] = {
+        "catchup": False,
+        "max_active_runs": 1,
+        "is_paused_upon_creation": not (model.enabled if declared.enabled is None else declared.enabled),
+        **more,
+    }
     return DAG(
-        dag_id=f"{kind}_{model.name}",
-        dag_display_name=f"{kind.replace('_', ' ')} · {model.name}",
+        dag_id="_".join(filter(None, [kind, model.name, name])),
+        dag_display_name=" · ".join(filter(None, [kind.replace("_", " "), model.name, name.replace("_", " ")])),
         description=f"{purpose.strip().splitlines()[0]}",
-        doc_md=dag_docs(model, purpose, RETRIES),
+        doc_md=dag_docs(model, purpose, RETRIES, wakes=wakes),
         schedule=schedule,
-        catchup=False,
-        max_active_runs=1,
-        is_paused_upon_creation=not model.enabled,
         tags=sorted({kind, model.name, *model.tags}),
         params=dict(params or {}),
-        default_args={**DEFAULT_ARGS, "owner": model.owner, "on_failure_callback": alert},
+        default_args=default_args,
+        **settings,
     )

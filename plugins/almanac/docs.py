@@ -13,17 +13,19 @@ _TRIAGE = """
 """
 
 
-def dag_docs(model: Model, purpose: str, retries: int) -> str:
+def dag_docs(model: Model, purpose: str, retries: int, *, wakes: str = "") -> str:
     """Markdown for `doc_md`.
 
     Args:
         model: the declared model.
         purpose: the DAG file's own description.
         retries: how often a failed task is tried again.
+        wakes: the rule that wakes the DAG, in words.
     """
+    rule = f"\n**Runs** {wakes}; or when a person starts it.\n" if wakes else ""
     config = yaml.safe_dump(model.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
     return (
-        f"## {model.title}\n\n{model.description}\n\n{purpose.strip()}\n"
+        f"## {model.title}\n\n{model.description}\n\n{purpose.strip()}\n{rule}"
         f"{_TRIAGE.format(retries=retries)}\n"
         f"### Effective configuration\n`{model.name}.yaml` on top of `_defaults.yaml`. Times are UTC.\n\n"
         f"```yaml\n{config}```\n"

@@ -26,15 +26,19 @@ class LandingTrigger(BaseEventTrigger):
         patterns: globs of the file names that count.
         poll_s: seconds between two listings.
         settle_s: seconds for which a file must not have changed.
+        on: `created` rings for new and changed files, `deleted` for files that were there and are gone.
     """
 
-    def __init__(self, *, root: str, folder: str, patterns: list[str], poll_s: float, settle_s: float) -> None:
+    def __init__(
+        self, *, root: str, folder: str, patterns: list[str], poll_s: float, settle_s: float, on: str = "created"
+    ) -> None:
         super().__init__()
         self.root = root
         self.folder = folder
         self.patterns = patterns
         self.poll_s = poll_s
         self.settle_s = settle_s
+        self.on = on
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Say how to build this trigger again."""
@@ -46,6 +50,7 @@ class LandingTrigger(BaseEventTrigger):
                 "patterns": self.patterns,
                 "poll_s": self.poll_s,
                 "settle_s": self.settle_s,
+                "on": self.on,
             },
         )
 
@@ -69,12 +74,12 @@ class LandingTrigger(BaseEventTrigger):
             settled = {name: seen for name, seen in files.items() if self._is_settled(seen, before.get(name))}
             new = sorted(name for name, seen in settled.items() if rung.get(name) != seen)
             before = files
-            gone = rung.keys() - files.keys()
+            gone = sorted(rung.keys() - files.keys())
             if new or gone:
                 rung = {name: seen for name, seen in rung.items() if name in files} | settled
                 await self._keep(rung)
-            if new:
-                yield TriggerEvent({"folder": self.folder, "files": len(new), "first": new[0]})
+            if rings := gone if self.on == "deleted" else new:
+                yield TriggerEvent({"folder": self.folder, "files": len(rings), "first": rings[0]})
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Run alone, where no stream is shared (tests)."""

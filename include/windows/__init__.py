@@ -1,0 +1,1 @@
+"""Tumbling windows: when they close, what lies in them, and which are missing."""

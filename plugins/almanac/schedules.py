@@ -1,0 +1,72 @@
+"""Turns a declared rule into what Airflow's `schedule=` takes."""
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import and_, or_
+from typing import Any
+
+from airflow.sdk import Asset, AssetOrTimeSchedule, PartitionedAssetTimetable
+
+from almanac import assets
+from almanac.timetables import DeclaredSchedule
+from include.config.home import Home
+from include.config.pipelines import Kind, rule_of, schedule_named
+from include.config.rules import Named, Rule, alternatives
+from include.config.schema import Model
+from include.config.triggers import ArrivalTrigger, DependencyTrigger, ScheduleTrigger, WindowTrigger
+
+_BUILT_IN: dict[str, Callable[[Model], Asset]] = {
+    "dataset": assets.dataset,
+    "champion": assets.champion,
+    "predictions": assets.predictions,
+    "retrain_request": assets.retrain_request,
+}
+
+
+def schedule_of(model: Model, kind: Kind, home: Home) -> Any:
+    """What wakes a pipeline: the declared rule, else the one that it was built with; None: only a person.
+
+    Schedules that stand alone become one timetable; those below an `and` are waited for by their clock's bell.
+    """
+    rule = rule_of(model, kind)
+    if rule is None:
+        return None
+    if isinstance(rule, Named) and isinstance(model.triggers.get(rule.name), WindowTrigger):
+        return PartitionedAssetTimetable(assets=assets.window(model))
+    schedules: list[ScheduleTrigger] = []
+    bells: list[Any] = []
+    for part in alternatives(rule):
+        schedule = schedule_named(model, kind, part.name) if isinstance(part, Named) else None
+        if schedule is None:
+            bells.append(_condition(model, part, home))
+        else:
+            schedules.append(schedule)
+    return _either(schedules, bells)
+
+
+def _either(schedules: Sequence[ScheduleTrigger], bells: Sequence[Any]) -> Any:
+    if not bells:
+        return DeclaredSchedule(schedules)
+    any_of = reduce(or_, bells)
+    return AssetOrTimeSchedule(timetable=DeclaredSchedule(schedules), assets=any_of) if schedules else any_of
+
+
+def _condition(model: Model, rule: Rule, home: Home) -> Any:
+    if isinstance(rule, Named):
+        return bell(model, rule.name, home)
+    combine = and_ if rule.operator == "and" else or_
+    return reduce(combine, [_condition(model, part, home) for part in rule.parts])
+
+
+def bell(model: Model, name: str, home: Home) -> Asset:
+    """The asset that rings for a trigger."""
+    if name == "arrival":
+        return assets.landing(model, home)
+    if name in _BUILT_IN:
+        return _BUILT_IN[name](model)
+    trigger = model.triggers[name]
+    if isinstance(trigger, ArrivalTrigger):
+        return assets.arrival(model, name, trigger, home)
+    if isinstance(trigger, DependencyTrigger):
+        return assets.of_model(trigger.model, trigger.on)
+    return assets.trigger(model, name)
