@@ -29,15 +29,15 @@ def build(model: Model) -> DAG:
         def score(*, params: dict[str, Any], outlet_events: Any) -> dict[str, Any]:
             from dataclasses import asdict
 
-            from almanac.runs import current_run, now, time_param
+            from almanac.runs import current_run, now, range_param
 
             from include.registry.store import Registry
             from include.scoring.score import score_new_windows
 
+            since, until = range_param(model, params["since"], params["until"])
             summary = score_new_windows(
-                model, HOME, Registry.of(HOME), run=current_run(), now=now(),
-                since=time_param(params["since"]), until=time_param(params["until"]),
-            )  # fmt: skip
+                model, HOME, Registry.of(HOME), run=current_run(), now=now(), since=since, until=until
+            )
             if not summary.rows:
                 raise AirflowSkipException(summary.message)
             outlet_events[predictions].extra = asdict(summary)

@@ -23,6 +23,8 @@ from include.journal.records import (
     Decision,
     DecisionKind,
     RunRef,
+    WindowRecord,
+    WindowState,
 )
 
 _RUN_FIELDS = frozenset(field.name for field in fields(RunRef))
@@ -113,6 +115,21 @@ class Journal:
             rows = connection.execute(query).mappings()
             return [AliasMove(**_known(row, AliasMove), run=_run(row)) for row in rows]
 
+    def record_window(self, window: WindowRecord) -> None:
+        """Write where a window stands; it replaces what was known of the same window."""
+        columns = tables.windows.c
+        key = (columns.model == window.model) & (columns.window_start == window.window_start)
+        with self._begin() as connection:
+            connection.execute(delete(tables.windows).where(key & (columns.window_end == window.window_end)))
+            connection.execute(insert(tables.windows).values(_row(window)))
+
+    def windows(self, model: str) -> list[WindowRecord]:
+        """The windows of a model that have been looked at, the oldest first."""
+        table = tables.windows
+        query = select(table).where(table.c.model == model).order_by(table.c.window_start)
+        with self._begin() as connection:
+            return [_window(row) for row in connection.execute(query).mappings()]
+
     def _insert(self, table: Table, row: Mapping[str, Any]) -> None:
         with self._begin() as connection:
             connection.execute(insert(table).values(row))
@@ -177,7 +194,7 @@ def _engine(url: str) -> Engine:
     return engine
 
 
-def _row(record: BatchRecord | Decision | Alert | AliasMove) -> dict[str, Any]:
+def _row(record: BatchRecord | Decision | Alert | AliasMove | WindowRecord) -> dict[str, Any]:
     row = asdict(record)
     row.update(row.pop("run"))
     return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}
@@ -205,3 +222,9 @@ def _decision(row: RowMapping) -> Decision:
     values["kind"] = DecisionKind(values["kind"])
     values["reasons"] = tuple(values["reasons"])
     return Decision(**values, run=_run(row))
+
+
+def _window(row: RowMapping) -> WindowRecord:
+    values = _known(row, WindowRecord)
+    values["state"] = WindowState(values["state"])
+    return WindowRecord(**values, run=_run(row))

@@ -21,6 +21,18 @@ class DecisionKind(StrEnum):
     GATES = "gates"
     PROMOTION = "promotion"
     RETRAIN_REQUEST = "retrain_request"
+    EVENT = "event"
+
+
+class WindowState(StrEnum):
+    """Where a tumbling window stands."""
+
+    WAITING = "waiting"  # for another model's window of the same time
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    EMPTY = "empty"  # closed, and no row lies in it
+    LATE = "late"  # its rows changed after it had closed
 
 
 @dataclass(frozen=True)
@@ -111,3 +123,20 @@ class AliasMove:
     reason: str
     moved_at: datetime
     run: RunRef
+
+
+@dataclass(frozen=True)
+class WindowRecord:
+    """One tumbling window `[window_start, window_end)` of a model, as its last run left it."""
+
+    model: str
+    window_start: datetime
+    window_end: datetime
+    state: WindowState
+    changed_at: datetime
+    run: RunRef
+    rows: int = 0
+    missing_steps: int = 0
+    content: str = ""  # changes when other batches have rows in the window
+    dataset_version: int = -1
+    reason: str = ""

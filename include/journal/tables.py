@@ -130,3 +130,19 @@ alias_moves = Table(
     Column("moved_at", UtcDateTime, nullable=False),
     *_run_columns(),
 )
+
+windows = Table(
+    "windows",
+    metadata,
+    Column("model", String(100), primary_key=True),
+    Column("window_start", UtcDateTime, primary_key=True),
+    Column("window_end", UtcDateTime, primary_key=True),
+    Column("state", String(20), nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("missing_steps", Integer, nullable=False),
+    Column("content", String(64), nullable=False),
+    Column("dataset_version", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    *_run_columns(),
+)

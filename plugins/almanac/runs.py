@@ -7,6 +7,7 @@ from typing import Any
 from airflow.sdk import get_current_context
 
 from almanac import assets
+from include.config.pipelines import clocked
 from include.config.schema import Model
 from include.errors import ConfigError
 from include.journal.records import RunRef
@@ -45,11 +46,34 @@ def training_trigger(model: Model, reason: str | None) -> tuple[Trigger, str]:
         requests = [event for group in events.values() for event in group]
         said = [str((event.extra or {}).get("reason", "")) for event in requests]
         return "retrain_request", "; ".join(filter(None, said)) or "a retrain was requested, without a reason"
+    clocks = {assets.trigger(model, name).name for name in clocked(model)}
+    if names - clocks:
+        return "new_data", reason or f"woken by {', '.join(sorted(names))}"
     if names:
-        return "new_data", reason or "the dataset has a new version"
+        return "schedule", reason or f"woken by {', '.join(sorted(names))}"
     if str(context["dag_run"].run_type.value) == "scheduled":
         return "schedule", reason or "the schedule"
     return "manual", reason or "started by hand, without a reason"
+
+
+def partition_key() -> str | None:
+    """The partition that the running task's run is for; None when it is for none."""
+    return get_current_context()["dag_run"].partition_key
+
+
+def range_param(model: Model, since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """The range of event time that a person gave, or else that of the window that woke the run, or none.
+
+    Raises:
+        ConfigError: a time has no offset, or the partition is no window of the model.
+    """
+    from include.windows.closing import window_of_run
+
+    key = partition_key()
+    if key and not since and not until:
+        window = window_of_run(model, key)
+        return window.start, window.end
+    return time_param(since), time_param(until)
 
 
 def time_param(text: str | None) -> datetime | None:

@@ -46,11 +46,11 @@ class DeclaredSchedule(Timetable):
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
         """A DAG that is new waits for its next tick; one that was stopped makes up for the last tick it missed."""
-        now = datetime.now(UTC)
+        now = _now()
         if last_automated_data_interval is None:
             tick = next_of(self._timings, now)
         else:
-            last = last_automated_data_interval.end
+            last = _plain(last_automated_data_interval.end)
             tick = latest_of(self._timings, last, now) or next_of(self._timings, max(last, now))
         if tick is None or (restriction.latest is not None and tick > restriction.latest):
             return None
@@ -88,13 +88,14 @@ class TumblingWindows(Timetable):
         self, *, last_dagrun_info: DagRunInfo | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
         """The window after the newest that has run; windows follow one another without a gap."""
-        last = last_dagrun_info.partition_date if last_dagrun_info else None
-        window = next_window(self.trigger, last=last, now=datetime.now(UTC))
+        date = last_dagrun_info.partition_date if last_dagrun_info else None
+        last = None if date is None else _plain(date)
+        window = next_window(self.trigger, last=last, now=_now())
         return None if window is None else self._info(window)
 
     def iter_partition_dagrun_infos(self, *, earliest: datetime, latest: datetime) -> Iterator[DagRunInfo]:
         """The windows of a backfill: those that begin in the range and have closed."""
-        for window in closed_windows(self.trigger, earliest, latest, now=datetime.now(UTC)):
+        for window in closed_windows(self.trigger, _plain(earliest), _plain(latest), now=_now()):
             yield self._info(window)
 
     def generate_run_id(
@@ -107,7 +108,7 @@ class TumblingWindows(Timetable):
     ) -> str:
         """Name the window first; the moment tells runs of one window apart."""
         key = extra.get("partition_key") or "no_window"
-        return run_type.generate_run_id(suffix=f"{key}__{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
+        return run_type.generate_run_id(suffix=f"{key}__{_now():%Y%m%dT%H%M%S.%f}")
 
     def _decode_partition_date(self, partition_key: str) -> datetime:
         try:
@@ -122,3 +123,13 @@ class TumblingWindows(Timetable):
             partition_date=pendulum.instance(window.start),
             partition_key=key_of(window),
         )
+
+
+def _now() -> datetime:
+    """The scheduler calls timetables without a clock; tests put another one here."""
+    return datetime.now(UTC)
+
+
+def _plain(time: datetime) -> datetime:
+    """Airflow's times are pendulum's, whose subtraction gives intervals that are no timedelta."""
+    return datetime.fromisoformat(time.isoformat()).astimezone(UTC)

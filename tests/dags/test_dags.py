@@ -14,6 +14,7 @@ import pytest
 from include.config.home import MODELS_FOLDER, REPOSITORY
 
 FILES = ("ingest", "train", "score", "monitor", "check_config")
+TRIGGER_FILES = ("window", "event", "clock")
 HEAVY = [
     *("pandas", "numpy", "polars", "sklearn", "mlflow", "onnx", "onnxruntime", "skl2onnx"),
     *("great_expectations", "deltalake", "pyarrow", "scipy", "matplotlib"),
@@ -52,7 +53,7 @@ def dags() -> dict[str, Any]:
     return dict(bag.dags)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [*FILES, *TRIGGER_FILES])
 def test_dag_file_imports_nothing_heavy(name: str, tmp_path: Path) -> None:
     assert parse(name, tmp_path)["heavy"] == []
 

@@ -113,3 +113,12 @@ def test_trigger_serialized_builds_the_same() -> None:
     path, arguments = trigger().serialize()
     assert path == "almanac.triggers.landing.LandingTrigger"
     assert LandingTrigger(**arguments).serialize() == (path, arguments)
+
+
+def test_trigger_on_deleted_rings_for_files_that_are_gone_only() -> None:
+    watcher = LandingTrigger(
+        root="/landing", folder="weather", patterns=["*.csv"], poll_s=0.05, settle_s=SETTLE_S, on="deleted"
+    )
+    both = {"weather": {"a.csv": [10, old()], "b.csv": [11, old()]}}
+    left = {"weather": {"b.csv": both["weather"]["b.csv"]}}
+    assert events(watcher, both, both, left, left) == [{"folder": "weather", "files": 1, "first": "a.csv"}]

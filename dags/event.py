@@ -1,0 +1,77 @@
+"""Lets in the events that somebody outside posts: a payload as declared goes on, any other is refused and recorded.
+
+Post to the asset `event_<name>.<model>` through Airflow's REST API; see `docs/triggers.md`. Pipelines wait for the
+asset `<name>.<model>`, which only an accepted event rings. A refusal turns `report_refusals` red, and so alerts.
+"""
+
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from airflow.sdk import DAG, Asset, task
+from airflow.sdk.exceptions import AirflowSkipException
+from almanac import assets
+from almanac.dags import declared_models, model_dag
+
+from include.config.home import Home
+from include.config.schema import Model
+from include.config.triggers import EventTrigger
+
+HOME = Home()
+
+
+def build(model: Model, names: list[str]) -> DAG:
+    """`event_<model>`: check -> one accept_<name> for each declared event, report_refusals."""
+    posted = {assets.event(model, name).name: name for name in names}
+    schedule = reduce(or_, [assets.event(model, name) for name in names])
+    with model_dag("event", model, purpose=__doc__, schedule=schedule, wakes="when an event was posted") as dag:
+
+        @task(doc_md="Checks each payload against its declaration; the journal keeps every decision.")
+        def check(*, triggering_asset_events: Any) -> dict[str, list[dict[str, Any]]]:
+            from almanac.runs import current_run, now
+
+            from include.events.checking import PostedEvent, check_event
+            from include.journal.journal import Journal
+
+            journal = Journal(HOME.journal_url)
+            checked: dict[str, list[dict[str, Any]]] = {"accepted": [], "refused": []}
+            for each in (event for events in triggering_asset_events.values() for event in events):
+                event = PostedEvent(posted[each.asset.name], _payload(each.extra))
+                decision = check_event(model, journal, event, run=current_run(), now=now())
+                checked["accepted" if decision.accepted else "refused"].append(
+                    {"trigger": event.trigger, "payload": event.payload, "reasons": "; ".join(decision.reasons)}
+                )
+            return checked
+
+        @task(doc_md="Fails, and so alerts, when an event was refused; says why.")
+        def report_refusals(checked: dict[str, list[dict[str, Any]]]) -> None:
+            from include.events.checking import raise_refusals
+
+            raise_refusals(model.name, checked["refused"])
+
+        checked = check()
+        for name in names:
+            _accept(name, assets.trigger(model, name))(checked)
+        report_refusals(checked)
+    return dag
+
+
+def _accept(name: str, rings: Asset) -> Any:
+    @task(task_id=f"accept_{name}", outlets=[rings], doc_md="Rings with the payloads; skipped when none was accepted.")
+    def accept(checked: dict[str, list[dict[str, Any]]], *, outlet_events: Any) -> None:
+        payloads = [each["payload"] for each in checked["accepted"] if each["trigger"] == name]
+        if not payloads:
+            raise AirflowSkipException("no event of this name was accepted")
+        outlet_events[rings].extra = {"payloads": payloads}
+
+    return accept
+
+
+def _payload(extra: dict[str, Any] | None) -> dict[str, Any]:
+    """What the caller sent: Airflow itself adds where it came from."""
+    return {key: value for key, value in (extra or {}).items() if key != "from_rest_api"}
+
+
+for declared in declared_models(HOME):
+    if events := sorted(name for name, each in declared.triggers.items() if isinstance(each, EventTrigger)):
+        globals()[f"event_{declared.name}"] = build(declared, events)

@@ -1,0 +1,65 @@
+"""Accepts or refuses the payload of a posted event; both are written down."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from include.config.payload import payload_faults
+from include.config.schema import Model
+from include.config.triggers import EventTrigger
+from include.errors import DataError
+from include.journal.journal import Journal
+from include.journal.records import Decision, DecisionKind, RunRef
+
+_SHOWN_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class PostedEvent:
+    """One event as it came in: the trigger it was posted to, and what it carried."""
+
+    trigger: str
+    payload: Mapping[str, object]
+
+
+def check_event(model: Model, journal: Journal, event: PostedEvent, *, run: RunRef, now: datetime) -> Decision:
+    """Check a payload against its declaration and write the decision into the journal."""
+    declared = model.triggers.get(event.trigger)
+    if isinstance(declared, EventTrigger):
+        faults = payload_faults(declared.payload, event.payload)
+    else:
+        faults = (f"no event trigger {event.trigger!r} is declared",)
+    decision = Decision(
+        model=model.name,
+        kind=DecisionKind.EVENT,
+        accepted=not faults,
+        reasons=faults or ("the payload is as declared",),
+        decided_at=now,
+        run=run,
+        subject=event.trigger,
+    )
+    journal.record_decision(decision)
+    return decision
+
+
+def raise_refusals(model: str, refused: Sequence[Mapping[str, object]]) -> None:
+    """Fail when an event was refused.
+
+    Args:
+        model: whose events.
+        refused: `trigger`, `payload` and `reasons` of each.
+
+    Raises:
+        DataError: there is one; the message names each fault.
+    """
+    if not refused:
+        return
+    said = "\n".join(
+        f"event {each['trigger']}: refused: {each['reasons']}; got {json.dumps(each['payload'])[:_SHOWN_CHARACTERS]}"
+        for each in refused
+    )
+    raise DataError(
+        f"{said}\nexpected what include/models/{model}.yaml declares under triggers. Nobody was woken. Post it again,"
+        f" corrected; see docs/triggers.md."
+    )
