@@ -10,6 +10,7 @@ from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
 from almanac import assets
 from almanac.dags import declared_models, model_dag
+from almanac.params import ingest_params
 from almanac.schedules import schedule_of
 
 from include.config.home import Home
@@ -21,20 +22,26 @@ HOME = Home()
 def build(model: Model) -> DAG:
     """`ingest_<model>`: find_batches -> ingest_batches -> announce, report_rejections."""
     dataset = assets.dataset(model)
-    with model_dag("ingest", model, purpose=__doc__, schedule=schedule_of(model, "ingest", HOME)) as dag:
+    schedule = schedule_of(model, "ingest", HOME)
+    with model_dag("ingest", model, purpose=__doc__, schedule=schedule, params=ingest_params()) as dag:
 
         @task(doc_md="Lists the landing area: settled files that nobody has dealt with. None: skipped, and green.")
-        def find_batches() -> list[dict[str, Any]]:
+        def find_batches(*, params: dict[str, Any]) -> list[dict[str, Any]]:
             import time
             from datetime import UTC, datetime
+
+            from almanac.runs import chosen_files
 
             from include.data.arrivals import find_batches
             from include.journal.journal import Journal
 
             found = find_batches(model, HOME, Journal(HOME.journal_url), now=datetime.now(UTC), wait=time.sleep)
-            if not found.files:
-                raise AirflowSkipException(f"no new data; {found.unsettled} files are still arriving")
-            return found.to_json()
+            chosen = chosen_files(found.to_json(), params["files"])
+            if not chosen:
+                raise AirflowSkipException(f"skipped: no new data; {found.unsettled} files are still arriving")
+            if params["dry_run"]:
+                raise AirflowSkipException(f"dry run: would take {[file['uri'] for file in chosen]}")
+            return chosen
 
         @task(doc_md="Checks, validates, quarantines and publishes, one Delta commit a batch.")
         def ingest_batches(files: list[dict[str, Any]]) -> dict[str, Any]:

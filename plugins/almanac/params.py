@@ -33,6 +33,25 @@ def training_params(model: Model) -> dict[str, Param]:
     }
 
 
+def ingest_params() -> dict[str, Param]:
+    """What a person may choose for one ingest."""
+    return {
+        "files": Param(
+            None,
+            type=["null", "array"],
+            items={"type": "string", "minLength": 1},
+            title="Files",
+            description="Names or globs of files in the landing area (weather_2024-*.csv). Empty: all that are new.",
+        ),
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description="Only say which files would be taken; nothing is read, published or moved.",
+        ),
+    }
+
+
 def range_params() -> dict[str, Param]:
     """A range of event time."""
     return {

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
 from typing import Any
 
 from airflow.sdk import get_current_context
@@ -74,6 +76,13 @@ def range_param(model: Model, since: str | None, until: str | None) -> tuple[dat
         window = window_of_run(model, key)
         return window.start, window.end
     return time_param(since), time_param(until)
+
+
+def chosen_files(found: list[dict[str, Any]], globs: list[str] | None) -> list[dict[str, Any]]:
+    """The files whose names a person chose; all of them without a choice."""
+    if not globs:
+        return found
+    return [file for file in found if any(fnmatchcase(PurePosixPath(file["uri"]).name, glob) for glob in globs)]
 
 
 def time_param(text: str | None) -> datetime | None:
