@@ -44,8 +44,9 @@ def training_trigger(model: Model, reason: str | None) -> tuple[Trigger, str]:
     context = get_current_context()
     events = context["triggering_asset_events"]
     names = _names(events)
-    if assets.retrain_request(model).name in names:
-        requests = [event for group in events.values() for event in group]
+    request = assets.retrain_request(model).name
+    if request in names:
+        requests = [event for group in events.values() for event in group if event.asset.name == request]
         said = [str((event.extra or {}).get("reason", "")) for event in requests]
         return "retrain_request", "; ".join(filter(None, said)) or "a retrain was requested, without a reason"
     clocks = {assets.trigger(model, name).name for name in clocked(model)}

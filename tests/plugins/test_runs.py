@@ -1,7 +1,16 @@
 """What the tasks read out of a run."""
 
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
 import pytest
-from almanac.runs import chosen_files
+from almanac.runs import chosen_files, range_param, training_trigger
+
+from include.config.home import MODELS_FOLDER
+from include.config.loader import find_model
+from include.config.pipelines import Pipeline
+from include.config.triggers import ScheduleTrigger
+from include.errors import ConfigError
 
 FOUND = [{"uri": "s3://bucket/landing/weather/a_2024.csv"}, {"uri": "s3://bucket/landing/weather/sub/b_2024.csv"}]
 
@@ -12,3 +21,48 @@ FOUND = [{"uri": "s3://bucket/landing/weather/a_2024.csv"}, {"uri": "s3://bucket
 )
 def test_chosen_files_by_name_or_glob(globs: list[str] | None, names: list[str]) -> None:
     assert [file["uri"].rsplit("/", 1)[1][0] for file in chosen_files(FOUND, globs)] == names
+
+
+def woken_by(monkeypatch: pytest.MonkeyPatch, run_type: str, *names: str) -> None:
+    events = {name: [SimpleNamespace(asset=SimpleNamespace(name=name), extra={"reason": "drift"})] for name in names}
+    run = SimpleNamespace(run_type=SimpleNamespace(value=run_type), partition_key=None)
+    context = {"triggering_asset_events": events, "dag_run": run}
+    monkeypatch.setattr("almanac.runs.get_current_context", lambda: context)
+
+
+@pytest.mark.parametrize(
+    ("run_type", "names", "expected"),
+    [
+        ("asset_triggered", ["retrain_request_weather", "dataset_weather"], ("retrain_request", "drift")),
+        ("asset_triggered", ["dataset_weather"], ("new_data", "woken by dataset_weather")),
+        ("asset_triggered", ["nightly.weather"], ("schedule", "woken by nightly.weather")),
+        (
+            "asset_triggered",
+            ["nightly.weather", "champion_ships"],
+            ("new_data", "woken by champion_ships, nightly.weather"),
+        ),
+        ("scheduled", [], ("schedule", "the schedule")),
+        ("manual", [], ("manual", "started by hand, without a reason")),
+    ],
+)
+def test_training_trigger_says_what_woke_it(
+    monkeypatch: pytest.MonkeyPatch, run_type: str, names: list[str], expected: tuple[str, str]
+) -> None:
+    weather = find_model(MODELS_FOLDER, "weather")
+    nightly = ScheduleTrigger(kind="schedule", cron=("0 2 * * *",))
+    pipelines = {"train": Pipeline(when="retrain_request or (champion and nightly)")}
+    model = weather.model_copy(update={"triggers": {"nightly": nightly}, "pipelines": pipelines})
+    woken_by(monkeypatch, run_type, *names)
+    assert training_trigger(model, "") == expected
+
+
+def test_range_param_a_person_s_range_wins_and_a_time_without_offset_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weather = find_model(MODELS_FOLDER, "weather")
+    woken_by(monkeypatch, "manual")
+    assert range_param(weather, None, None) == (None, None)
+    since, until = range_param(weather, "2024-01-01T00:00:00Z", None)
+    assert (since, until) == (datetime(2024, 1, 1, tzinfo=UTC), None)
+    with pytest.raises(ConfigError, match="a time without an offset"):
+        range_param(weather, "2024-01-01T00:00:00", None)
