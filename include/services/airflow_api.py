@@ -119,6 +119,10 @@ class AirflowClient:
         """List the DAGs that Airflow knows now, sorted."""
         return tuple(sorted(_text(each["dag_id"]) for each in self._list("/dags", "dags")))
 
+    def pools(self) -> tuple[str, ...]:
+        """List the pools, sorted."""
+        return tuple(sorted(_text(each["name"]) for each in self._list("/pools", "pools")))
+
     def set_paused(self, dag_id: str, paused: bool) -> None:
         """Pause a DAG, or let it run."""
         self.call("PATCH", f"/dags/{dag_id}", body={"is_paused": paused})

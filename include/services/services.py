@@ -30,6 +30,7 @@ from include.services.environment import airflow_home, environment, mlflow_auth_
 from include.services.health import wait_until_healthy
 from include.services.leftovers import end_processes
 from include.services.locks import locked
+from include.services.pools import ensure_pools
 from include.services.ports import Ports, choose_ports, load_ports
 from include.services.supervision import (
     ServiceStatus,
@@ -135,12 +136,14 @@ class Services:
         with self._alone():
             if self.status():
                 wait_until_healthy(self.home, self.ports, self.credentials, self._tell, timeout_s=_HEALTH_TIMEOUT_S)
+                self._ensure_pools()
                 return False
             # Of a supervisord that was killed: they would hold the ports and the databases.
             end_processes(self.home.home)
             try:
                 with self._alone_on_machine():
                     self._start(with_parent)
+                self._ensure_pools()
             except BaseException:
                 # Ctrl-C included: half of the services is worse than none.
                 with _uninterrupted():
@@ -195,6 +198,10 @@ class Services:
         with supervisor_of(self.home) as supervisor:
             supervisor.startProcessGroup("airflow", False)
         wait_until_healthy(self.home, ports, credentials, self._tell, timeout_s=_HEALTH_TIMEOUT_S)
+
+    def _ensure_pools(self) -> None:
+        with self.airflow() as airflow:
+            ensure_pools(self.home, airflow, self._tell)
 
     def _prepare(self, ports: Ports) -> None:
         private_folder(airflow_home(self.home))
