@@ -11,7 +11,8 @@ from include.config.loader import find_model
 from include.config.pipelines import window_of_model
 from include.config.schema import Model
 from include.config.triggers import WindowTrigger
-from include.data.dataset import BATCH, Dataset
+from include.data.dataset import Dataset
+from include.data.delta_table import BATCH
 from include.errors import ConfigError
 from include.journal.journal import Journal
 from include.journal.records import RunRef, WindowRecord, WindowState
