@@ -16,6 +16,7 @@ from demo.weather_files import TIMESTAMP_FORMAT, write_csv
 from demo.weather_generator import generate_month
 from include.cli.app import app
 from include.config.home import MODELS_FOLDER, Home
+from include.config.loader import find_model
 from include.data.dataset import Dataset
 from include.errors import PermanentError
 from include.journal.journal import Journal
@@ -98,7 +99,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
         assert airflow.import_problems() == ()
         port = Port(home, airflow)
         port.land("first", range(10))
-        dataset = Dataset(home.dataset_of("weather"), time_column="Timestamp")
+        dataset = Dataset.of(home, find_model(models, "weather"))
         wait(lambda: dataset.exists() and dataset.count() == 240, "ten days in the dataset", 180)
         yield port
 
