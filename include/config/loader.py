@@ -14,6 +14,11 @@ from include.errors import ConfigError
 
 DEFAULTS = "_defaults.yaml"
 _HELP = "See docs/add-a-model.md."
+_KINDS = {
+    "source": ("files", "http", "sql"),
+    "format": ("csv", "json_lines", "parquet"),
+    "paging": ("link", "page", "cursor"),
+}
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ def _merge(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str
 
 def _fault(fault: Mapping[str, object]) -> str:
     location = fault["loc"]
-    steps = ".".join(str(step) for step in location) if isinstance(location, tuple) else str(location)
+    steps = ".".join(_written(location)) if isinstance(location, tuple) else str(location)
     message = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         message = "unknown key"
@@ -129,6 +134,12 @@ def _fault(fault: Mapping[str, object]) -> str:
     elif "got" not in message:
         message = f"{message}; got {fault['input']!r}"
     return f"{steps}: {message}." if steps else f"{message}."
+
+
+def _written(location: tuple[object, ...]) -> list[str]:
+    """The keys as they stand in the file: pydantic names a section's kind too, as if it were a key (`source.http`)."""
+    steps = [str(step) for step in location]
+    return [step for above, step in zip(["", *steps], steps, strict=False) if step not in _KINDS.get(above, ())]
 
 
 def _where(path: Path) -> str:

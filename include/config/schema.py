@@ -3,49 +3,22 @@
 Every field that a person may set is described here; `docs/add-a-model.md` shows them in use.
 """
 
-from datetime import timedelta
-from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from include.config.dataset import Dataset
 from include.config.estimators import check_estimator
-from include.config.formats import CsvFormat, JsonLinesFormat, ParquetFormat
+from include.config.maintenance import Maintenance
 from include.config.pipelines import Kind, Pipeline, check_pipelines
 from include.config.section import Section, Share
+from include.config.sources import AnySource
 from include.config.triggers import Trigger
 from include.config.types import Cron, Duration, Slug
 
 Metric = Literal["accuracy", "balanced_accuracy", "f1_macro", "f1", "roc_auc", "average_precision", "log_loss"]
 Baseline = Literal["majority", "persistence", "stump"]
 Segment = Literal["season", "month", "hour_of_day"]
-
-
-class Source(Section):
-    """Where raw data come from: files that land in `<landing>/<model>`."""
-
-    kind: Literal["files"] = "files"
-    patterns: tuple[str, ...] = Field(("*.csv",), min_length=1, description="File names that count, as globs.")
-    settle: Duration = Field(description="A file is taken once its size and time have been stable for this long.")
-    patience: Duration = Field(
-        timedelta(minutes=10), description="An incomplete file that stays unchanged for this long is rejected."
-    )
-    poll: Duration = Field(description="How often the watcher lists the landing area.")
-    sweep: Cron = Field(description="When the landing area is listed although no bell rang.")
-    max_size_mb: Annotated[int, Field(gt=0)] = Field(description="A larger file is rejected.")
-    max_unpacked_mb: Annotated[int, Field(gt=0)] = Field(
-        8192, description="A compressed file that holds more than this is rejected while it is unpacked."
-    )
-    format: Annotated[CsvFormat | JsonLinesFormat | ParquetFormat, Field(discriminator="kind")] = CsvFormat()
-
-    @field_validator("patterns")
-    @classmethod
-    def _inside_landing(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            if pattern.startswith("/") or ".." in PurePosixPath(pattern).parts:
-                raise ValueError(f"leaves the landing area; got {pattern!r}, expected a name pattern such as '*.csv'")
-        return patterns
 
 
 class Label(Section):
@@ -242,12 +215,13 @@ class Model(Section):
     owner: str
     tags: tuple[str, ...] = ()
     enabled: bool = Field(True, description="False: the DAGs exist but are paused when created.")
-    source: Source
+    source: AnySource
     triggers: dict[Slug, Trigger] = Field(
         default_factory=dict, description="What may wake a pipeline, beside the built-in bells."
     )
     pipelines: dict[Kind, Pipeline] = Field(default_factory=dict, description="Which rule wakes which pipeline.")
     dataset: Dataset
+    maintenance: Maintenance = Maintenance()
     label: Label
     features: tuple[ColumnFeature | TimeFeature, ...] = Field(min_length=1)
     train: Training

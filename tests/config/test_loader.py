@@ -35,6 +35,41 @@ INVALID = {
     "range of text": ("values: [rain, snow, clear]", "min: 1", "min and max need type float or integer"),
     "time type": ("time: Timestamp", "time: Humidity", "time must be of type timestamp"),
     "pattern leaves": ("dataset:\n  time", "source: {patterns: ['../*.csv']}\ndataset:\n  time", "leaves the landing"),
+    "source kind": (
+        "dataset:\n  time",
+        "source: {kind: ftp}\ndataset:\n  time",
+        r"source: .*'ftp'.*'files', 'http', 'sql'",
+    ),
+    "http without connection": (
+        "dataset:\n  time",
+        "source: {kind: http}\ndataset:\n  time",
+        r"broken\.yaml: source\.connection: missing",
+    ),
+    "http paging in csv": (
+        "dataset:\n  time",
+        "source: {kind: http, connection: c, response: csv, paging: {kind: cursor, field: next}}\ndataset:\n  time",
+        "need response json; got response csv",
+    ),
+    "http paging key": (
+        "dataset:\n  time",
+        "source: {kind: http, connection: c, paging: {kind: page, colour: blue}}\ndataset:\n  time",
+        r"source\.paging\.colour: unknown key",
+    ),
+    "sql pattern": (
+        "dataset:\n  time",
+        "source: {kind: sql, connection: c, query: q, patterns: ['*.json']}\ndataset:\n  time",
+        "patterns leave out what is fetched",
+    ),
+    "sql overlap": (
+        "dataset:\n  time",
+        "source: {kind: sql, connection: c, query: q, watermark: {column: t, overlap: -1}}\ndataset:\n  time",
+        r"source\.watermark\.overlap",
+    ),
+    "sql format": (
+        "dataset:\n  time",
+        "source: {kind: sql, connection: c, query: q, format: {kind: parquet}}\ndataset:\n  time",
+        r"source: source\.format: what is fetched is written as CSV in UTF-8",
+    ),
     "own name": ("title: Rain", "name: other\ntitle: Rain", "the file's own name is the model's name"),
     "feature forms": ("change: 3h}", "change: 3h, cycle: 7}", "only one of change, cycle and equals"),
     "not yaml": ("title: Rain", "title: [Rain", "not YAML"),
