@@ -23,6 +23,7 @@ from include.journal.records import (
     Decision,
     DecisionKind,
     RunRef,
+    Watermark,
     WindowRecord,
     WindowState,
 )
@@ -115,6 +116,21 @@ class Journal:
             rows = connection.execute(query).mappings()
             return [AliasMove(**_known(row, AliasMove), run=_run(row)) for row in rows]
 
+    def record_watermark(self, mark: Watermark) -> None:
+        """Write how far a source has been read; what was written before is replaced."""
+        table = tables.watermarks
+        with self._begin() as connection:
+            connection.execute(delete(table).where((table.c.model == mark.model) & (table.c.name == mark.name)))
+            connection.execute(insert(table).values(_row(mark)))
+
+    def watermark(self, model: str, name: str) -> Watermark | None:
+        """How far a source has been read, if it was read before."""
+        table = tables.watermarks
+        query = select(table).where((table.c.model == model) & (table.c.name == name))
+        with self._begin() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else Watermark(**_known(row, Watermark), run=_run(row))
+
     def record_window(self, window: WindowRecord) -> None:
         """Write where a window stands; it replaces what was known of the same window."""
         columns = tables.windows.c
@@ -194,7 +210,7 @@ def _engine(url: str) -> Engine:
     return engine
 
 
-def _row(record: BatchRecord | Decision | Alert | AliasMove | WindowRecord) -> dict[str, Any]:
+def _row(record: BatchRecord | Decision | Alert | AliasMove | Watermark | WindowRecord) -> dict[str, Any]:
     row = asdict(record)
     row.update(row.pop("run"))
     return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}

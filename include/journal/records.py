@@ -21,6 +21,7 @@ class DecisionKind(StrEnum):
     GATES = "gates"
     PROMOTION = "promotion"
     RETRAIN_REQUEST = "retrain_request"
+    READMISSION = "readmission"
     EVENT = "event"
 
 
@@ -122,6 +123,20 @@ class AliasMove:
     to_version: str
     reason: str
     moved_at: datetime
+    run: RunRef
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """How far a source has been read. Only the source that wrote it understands `value`.
+
+    `name` carries a hash of the declaration: another query or address starts anew.
+    """
+
+    model: str
+    name: str
+    value: str
+    recorded_at: datetime
     run: RunRef
 
 

@@ -131,6 +131,16 @@ alias_moves = Table(
     *_run_columns(),
 )
 
+watermarks = Table(
+    "watermarks",
+    metadata,
+    Column("model", String(100), primary_key=True),
+    Column("name", String(100), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    *_run_columns(),
+)
+
 windows = Table(
     "windows",
     metadata,

@@ -81,6 +81,18 @@ def hash_file(uri: str) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def exists(uri: str) -> bool:
+    """Whether there is a file, now: what a client has cached is not asked.
+
+    Raises:
+        TransientError: the store is away.
+    """
+    with store_faults(uri, "looked at"):
+        fs, path = locate(uri)
+        fs.invalidate_cache()
+        return bool(fs.isfile(path))
+
+
 def write_bytes(uri: str, content: bytes) -> None:
     """Write a whole file, durably; a file of this name is replaced at once and never seen half.
 

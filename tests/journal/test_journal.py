@@ -20,6 +20,7 @@ from include.journal.records import (
     Decision,
     DecisionKind,
     RunRef,
+    Watermark,
 )
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -98,6 +99,16 @@ def test_journal_alerts_and_alias_moves_come_back(journal: Journal) -> None:
     journal.record_alias_move(move)
     assert journal.alerts("weather") == [alert]
     assert journal.alias_moves("weather") == [move]
+
+
+def test_journal_watermark_replaces_and_is_kept_by_name(journal: Journal) -> None:
+    assert journal.watermark("weather", "sql a") is None
+    mark = Watermark("weather", "sql a", "1", NOW, RUN)
+    journal.record_watermark(mark)
+    journal.record_watermark(replace(mark, name="sql b"))
+    journal.record_watermark(replace(mark, value="2"))
+    assert journal.watermark("weather", "sql a") == replace(mark, value="2")
+    assert journal.watermark("weather", "sql b") == replace(mark, name="sql b")
 
 
 def _write_many(url: str) -> int:
