@@ -20,7 +20,7 @@ HOME = Home()
 
 
 def build(model: Model) -> DAG:
-    """`ingest_<model>`: find_batches -> ingest_batches -> announce, report_rejections."""
+    """`ingest_<model>`: (fetch, of http and sql ->) find_batches -> ingest_batches -> announce, report_rejections."""
     dataset = assets.dataset(model)
     schedule = schedule_of(model, "ingest", HOME)
     with model_dag("ingest", model, purpose=__doc__, schedule=schedule, params=ingest_params()) as dag:
@@ -70,10 +70,34 @@ def build(model: Model) -> DAG:
 
             raise_rejections(model, summary["rejected"])
 
-        summary = ingest_batches(find_batches())
+        found = find_batches()
+        if model.source.kind != "files":
+            _fetch(model) >> found
+        summary = ingest_batches(found)
         announce(summary)
         report_rejections(summary)
     return dag
+
+
+def _fetch(model: Model) -> Any:
+    """The first task of sources that are fetched."""
+
+    @task(doc_md="Lets what is new at the endpoint or in the database land as files, and remembers how far it read.")
+    def fetch(*, params: dict[str, Any]) -> dict[str, Any]:
+        from almanac.connections import open_reader
+        from almanac.runs import current_run
+
+        from include import faults
+        from include.data.sources.fetch import fetch
+        from include.journal.journal import Journal
+
+        if params["dry_run"]:
+            return {}  # nothing is fetched; the next task still says what lies there
+        journal = Journal(HOME.journal_url)
+        reader = open_reader(model.source)
+        return fetch(model, reader, HOME, journal, current_run(), on_step=faults.reached).to_json()
+
+    return fetch()
 
 
 for declared in declared_models(HOME):

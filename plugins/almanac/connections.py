@@ -1,0 +1,95 @@
+"""Sources resolved from Airflow connections: addresses and secrets live there, and nowhere else."""
+
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from include.config.sources import AnySource, HttpSource, SqlSource
+from include.errors import ConfigError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+    from sqlalchemy.engine import URL
+
+    from include.data.sources.http_client import Endpoint
+    from include.data.sources.port import SourceReader
+
+_DRIVERS = {"postgres": "postgresql+psycopg2", "mysql": "mysql+pymysql", "mssql": "mssql+pyodbc"}
+
+
+def open_reader(source: AnySource) -> "SourceReader":
+    """The reader of a source that is fetched.
+
+    Raises:
+        ConfigError: the connection does not exist or leads nowhere, or the source is files.
+    """
+    match source:
+        case HttpSource():
+            from include.data.sources.http import HttpReader
+
+            return HttpReader(source, _endpoint(source.connection))
+        case SqlSource():
+            from include.data.sources.sql import SqlReader
+
+            return SqlReader(source, _database(source.connection))
+        case _:
+            raise ConfigError(f"source.kind: nothing to fetch; got {source.kind!r}, expected http or sql")
+
+
+def _endpoint(name: str) -> "Endpoint":
+    """Host, port and schema give the address.
+
+    Name and password are sent as basic authentication, a password alone as a bearer token, and the extra's `headers`
+    as they are.
+    """
+    from include.data.sources.http_client import Endpoint
+
+    connection = _connection(name)
+    headers = {str(key): str(value) for key, value in connection.extra_dejson.get("headers", {}).items()}
+    if connection.login:
+        pair = f"{connection.login}:{connection.password or ''}".encode()
+        headers.setdefault("Authorization", f"Basic {b64encode(pair).decode()}")
+    elif connection.password:
+        headers.setdefault("Authorization", f"Bearer {connection.password}")
+    return Endpoint(_url(connection), headers, name)
+
+
+def _url(connection: "Connection") -> str:
+    host = connection.host or ""
+    if "://" in host:
+        return host
+    port = f":{connection.port}" if connection.port else ""
+    return f"{connection.schema or 'https'}://{host}{port}"
+
+
+def _database(name: str) -> "URL":
+    """The extra's `drivername` names dialect and driver where the connection's type does not; `query` is passed on."""
+    from sqlalchemy.engine import URL
+
+    connection = _connection(name)
+    extra = connection.extra_dejson
+    kind = connection.conn_type or ""
+    driver = extra.get("drivername") or _DRIVERS.get(kind, kind)
+    if driver == "sqlite":  # a file: Airflow keeps its path in the host
+        return URL.create(driver, database=connection.host or connection.schema)
+    return URL.create(
+        driver,
+        username=connection.login or None,
+        password=connection.password or None,
+        host=connection.host or None,
+        port=connection.port,
+        database=connection.schema or None,
+        query=extra.get("query", {}),
+    )
+
+
+def _connection(name: str) -> "Connection":
+    try:
+        return BaseHook.get_connection(name)
+    except AirflowNotFoundException as error:
+        raise ConfigError(
+            f"source.connection: no Airflow connection {name!r}; add it in the UI (Admin, Connections), or as the"
+            f" variable AIRFLOW_CONN_{name.upper()}. See docs/add-a-model.md."
+        ) from error
