@@ -1,7 +1,8 @@
 """Rows and files that failed, kept with the reason, so that people can repair and re-admit them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,27 @@ from include.config.home import Home
 from include.config.schema import Model
 from include.data.delta_table import commit, open_table
 from include.data.part_files import iterate
+from include.errors import DataError
+from include.journal.journal import Journal
 from include.storage.files import copy_file
+from include.storage.listing import list_files
 
 if TYPE_CHECKING:
     import polars as pl
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+_SHORT = 12  # characters of a batch id that stand in a file's name
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True)
+class KeptFile:
+    """A rejected file: where it is kept, the first characters of its batch id, and the name it came under."""
+
+    uri: str
+    batch: str
+    name: str
+    kept_at: datetime
 
 
 class Quarantine:
@@ -72,6 +87,26 @@ class Quarantine:
         if before is not None:
             self.write_rows([], batch_id, uri="", checked_at=before - 1, quarantined_at=_NEVER)
 
+    def remove_rows(self, batch_id: str, rows: Collection[int]) -> None:
+        """Take rows out that are in the dataset now; those that are out already are no fault.
+
+        Raises:
+            ConcurrentCommitError: another process quarantines rows of this model at this moment; try again.
+            TransientError: the store is away.
+        """
+        import polars as pl
+
+        table = open_table(self.rows_uri)
+        sequence = None if table is None else table.transaction_version(batch_id)
+        if table is None or sequence is None:
+            return
+        kept = pl.scan_delta(table).filter(pl.col("batch") == batch_id).collect()
+        left = kept.filter(~pl.col("row").is_in(list(rows)))
+        if left.height < kept.height:
+            metadata = {"batch": batch_id, "rows": str(left.height)}
+            replace = f"batch = '{batch_id}'"
+            commit(self.rows_uri, table, left, batch_id=batch_id, sequence=sequence, metadata=metadata, replace=replace)
+
     def read_rows(self) -> "pl.DataFrame":
         """All quarantined rows, by batch and row; no rows at all where nothing was quarantined yet."""
         import polars as pl
@@ -89,9 +124,46 @@ class Quarantine:
         Raises:
             TransientError: the store is away.
         """
-        target = f"{self.files_uri}/{batch_id[:12]}_{safe_name(name)}"
+        target = f"{self.files_uri}/{batch_id[:_SHORT]}_{safe_name(name)}"
         copy_file(content, target)
         return target
+
+    def kept_files(self) -> list[KeptFile]:
+        """The rejected files, by batch.
+
+        Raises:
+            TransientError: the store is away.
+        """
+        return [
+            KeptFile(file.uri, file.name[:_SHORT], file.name[_SHORT + 1 :], file.modified_at)
+            for file in list_files(self.files_uri, ["*"])
+            if file.name[_SHORT : _SHORT + 1] == "_"
+        ]
+
+
+def full_batch_id(home: Home, model: Model, journal: Journal, start: str) -> str:
+    """The whole id of a batch with quarantined rows, or with rows that were readmitted.
+
+    Args:
+        home: where quarantine is.
+        model: whose batch.
+        journal: still knows a batch whose rows have all left quarantine.
+        start: of its id.
+
+    Raises:
+        DataError: there is none, or more than one.
+        TransientError: the store or the journal is away.
+    """
+    rows = Quarantine(home, model).read_rows()
+    known = {batch for batch in rows["batch"] if batch.startswith(start)}
+    known = known or {one.batch_id for one in journal.batches(model.name) if one.batch_id.startswith(start)}
+    if len(known) != 1 or not start:
+        found = f"{len(known)} batches start" if known else "no batch starts"
+        raise DataError(
+            f"{model.name}: {found} with {start!r}; expected the start of one batch's id. See"
+            f" ./almanac quarantine list."
+        )
+    return str(known.pop())
 
 
 def _stamped(files: Sequence[Path], batch_id: str, uri: str, quarantined_at: datetime) -> Any:

@@ -105,9 +105,14 @@ def _examples(checked: CheckedBatch) -> str:
 
 
 def _advice(record: BatchRecord) -> tuple[str, ...]:
+    readmit = f"{record.model} {record.batch_id[:12]}"
     if record.state is BatchState.REJECTED:
         return (
             "Nothing of this file was published. Its bytes are kept in quarantine.",
             "Repair it at its source and let it land again, under any name.",
+            f"If the declaration was wrong: mend it, then ./almanac quarantine readmit {readmit} --whole",
         )
-    return ("The good rows are published. The bad rows are kept in quarantine, each with the rules it broke.",)
+    return (
+        "The good rows are published. The bad rows are kept in quarantine, each with the rules it broke.",
+        f"Repair them: ./almanac quarantine export {readmit} --to repair.csv, or readmit_{record.model} in Airflow.",
+    )
