@@ -70,3 +70,54 @@ def range_params() -> dict[str, Param]:
             description="End of the range, itself left out. Empty: the end of the dataset.",
         ),
     }
+
+
+def readmission_params() -> dict[str, Param]:
+    """Which quarantined rows to take, what was repaired in them, and why."""
+    return {
+        "batch": Param(
+            type="string",
+            pattern="^[0-9a-f]{8,64}$",
+            title="Batch",
+            description="The first characters of its id: `./almanac quarantine list` and its report page show them.",
+        ),
+        "rows": Param(
+            None,
+            type=["null", "array"],
+            items={"type": "integer", "minimum": 1},
+            title="Rows",
+            description="Numbers of the quarantined rows. Empty: all of the batch.",
+        ),
+        "edits": Param(
+            None,
+            type=["null", "object"],
+            additionalProperties={"type": "object"},
+            title="Edits",
+            description='What was repaired, by row and column: {"7": {"Humidity": "0.8"}}. Empty: nothing.',
+        ),
+        "whole_file": Param(
+            False,
+            type="boolean",
+            title="Rejected file",
+            description="Take the rejected file of this batch again, whole, after its declaration was mended.",
+        ),
+        "reason": Param(
+            type="string",
+            minLength=3,
+            maxLength=500,
+            title="Reason",
+            description="Why the rows are right now. Kept in the commit and in the journal, with your name.",
+        ),
+    }
+
+
+def maintenance_params() -> dict[str, Param]:
+    """Whether to look only."""
+    return {
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description="Only say what would be removed and which versions are needed by whom; change nothing.",
+        )
+    }

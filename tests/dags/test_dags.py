@@ -13,7 +13,7 @@ import pytest
 
 from include.config.home import MODELS_FOLDER, REPOSITORY
 
-FILES = ("ingest", "train", "score", "monitor", "check_config")
+FILES = ("ingest", "readmit", "maintain_data", "train", "score", "monitor", "check_config")
 TRIGGER_FILES = ("window", "event", "clock")
 HEAVY = [
     *("pandas", "numpy", "polars", "sklearn", "mlflow", "onnx", "onnxruntime", "skl2onnx"),
@@ -115,3 +115,22 @@ def test_declared_models_broken_yaml_warns_and_leaves_the_others(tmp_path: Path)
         models = declared_models(Home(home=tmp_path, models=tmp_path / "models"))
     assert "weather" in [model.name for model in models]
     assert any("broken.yaml: owner: missing" in str(warning.message) for warning in caught)
+
+
+@pytest.mark.parametrize("kind", ["http", "sql"])
+def test_ingest_dag_fetches_first_where_the_source_is_not_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    shutil.copytree(MODELS_FOLDER, tmp_path / "models")
+    path = tmp_path / "models" / "weather.yaml"
+    text = path.read_text("utf-8").replace(
+        "dataset:\n", f"source: {{kind: {kind}, connection: c{', query: SELECT 1' * (kind == 'sql')}}}\n\ndataset:\n", 1
+    )
+    (tmp_path / "models" / "fetched.yaml").write_text(text, "utf-8")
+    monkeypatch.setenv("ALMANAC_MODELS", str(tmp_path / "models"))
+    bag = DagBag(str(REPOSITORY / "dags" / "ingest.py"))
+    assert bag.import_errors == {}
+    assert "fetch" not in bag.dags["ingest_weather"].task_ids
+    assert bag.dags["ingest_fetched"].get_task("fetch").downstream_task_ids == {"find_batches"}

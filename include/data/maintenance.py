@@ -1,0 +1,161 @@
+"""Keeps a dataset fast and small, and every version readable that a model version was trained on.
+
+Retention is by reference first, by age second: what a registered model version names is never removed, however old.
+Whatever cannot be known (a registry that is away, a version without its tag) stops the removal, and removes nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+from include.config.home import Home
+from include.config.schema import Model
+from include.data.delta_table import open_table
+from include.errors import DataError, IntegrityError, TransientError
+from include.registry.records import ModelVersion
+
+
+class VersionRegistry(Protocol):
+    """Who knows which dataset versions are still needed; `include.registry.store.Registry` is one."""
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """All registered versions of a model."""
+
+
+@dataclass(frozen=True)
+class MaintenancePlan:
+    """What would be done.
+
+    Attributes:
+        version: the dataset's newest version.
+        files: how many files it has.
+        needed: dataset version -> who needs it.
+        removable: files that nobody needs.
+    """
+
+    version: int
+    files: int
+    needed: dict[int, tuple[str, ...]]
+    removable: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain JSON, for XCom; of the files only their number."""
+        needed = {str(version): list(names) for version, names in self.needed.items()}
+        return {**asdict(self), "needed": needed, "removable": len(self.removable)}
+
+
+def needed_versions(model: Model, registry: VersionRegistry, *, newest: int) -> dict[int, tuple[str, ...]]:
+    """The dataset versions that must stay readable, and who needs each: model versions, and readers of the newest.
+
+    Args:
+        model: whose dataset.
+        registry: asked for all model versions, whatever became of them.
+        newest: the dataset's newest version.
+
+    Raises:
+        RegistryError: a model version does not say what it was trained on.
+        IntegrityError: one names a version that the dataset does not have.
+        TransientError: the registry is away.
+    """
+    needed: dict[int, list[str]] = {newest: ["the newest"]}
+    for version in registry.versions(model.name):
+        name = f"{model.name}@{version.version}"
+        if not 0 <= version.dataset_version <= newest:
+            raise IntegrityError(
+                f"{name}: was trained on dataset version {version.dataset_version}, but the dataset has 0 to {newest};"
+                f" nothing is removed. Was an older dataset restored? Restore the right one first."
+            )
+        needed.setdefault(version.dataset_version, []).append(name)
+    return {number: tuple(needed[number]) for number in sorted(needed)}
+
+
+def plan_maintenance(
+    model: Model, home: Home, registry: VersionRegistry, *, keep_for: timedelta | None = None
+) -> MaintenancePlan:
+    """Say what `vacuum` would remove; nothing is changed.
+
+    Args:
+        model: whose dataset.
+        home: where it is.
+        registry: who needs which version.
+        keep_for: what is younger stays in any case; none: as declared.
+
+    Raises:
+        DataError: there is no dataset.
+        RegistryError, IntegrityError, TransientError: see `needed_versions`.
+    """
+    return _vacuum(model, home, registry, keep_for, dry_run=True)
+
+
+def compact(model: Model, home: Home) -> int:
+    """Join the small files of each month in one commit that changes no row, and return how many files it saved.
+
+    Raises:
+        DataError: there is no dataset.
+        TransientError: the store is away, or somebody else rewrote the same files meanwhile.
+    """
+    from deltalake import CommitProperties, WriterProperties
+    from deltalake.exceptions import DeltaError
+
+    table = _open(model, home)
+    try:
+        done: Mapping[str, Any] = table.optimize.compact(
+            writer_properties=WriterProperties(compression="ZSTD"),
+            commit_properties=CommitProperties(custom_metadata={"maintenance": "compact"}),
+        )
+    except (DeltaError, OSError) as error:
+        raise TransientError(f"{table.table_uri}: could not be compacted: {error}; it is tried again") from error
+    return int(done["numFilesRemoved"]) - int(done["numFilesAdded"])
+
+
+def vacuum(
+    model: Model, home: Home, registry: VersionRegistry, *, keep_for: timedelta | None = None
+) -> MaintenancePlan:
+    """Remove the files that no needed version has and that left the dataset longer than `keep_for` ago.
+
+    Files that never were in a commit, left by a killed process, go at the same age.
+
+    Args:
+        model: whose dataset.
+        home: where it is.
+        registry: who needs which version; asked anew.
+        keep_for: what is younger stays in any case; none: as declared.
+
+    Returns:
+        What was removed.
+
+    Raises:
+        DataError: there is no dataset.
+        RegistryError, IntegrityError, TransientError: see `needed_versions`; nothing was removed.
+    """
+    return _vacuum(model, home, registry, keep_for, dry_run=False)
+
+
+def _vacuum(
+    model: Model, home: Home, registry: VersionRegistry, keep_for: timedelta | None, *, dry_run: bool
+) -> MaintenancePlan:
+    from deltalake.exceptions import DeltaError
+
+    table = _open(model, home)
+    version, files = int(table.version()), len(table.file_uris())
+    needed = needed_versions(model, registry, newest=version)
+    age = model.maintenance.keep_for if keep_for is None else keep_for
+    try:
+        removable = table.vacuum(
+            retention_hours=int(age / timedelta(hours=1)),
+            dry_run=dry_run,
+            enforce_retention_duration=False,  # ours is declared, and at least a day
+            full=True,
+            keep_versions=list(needed),
+        )
+    except (DeltaError, OSError) as error:
+        raise TransientError(f"{table.table_uri}: could not be cleaned: {error}. Check the store's rights.") from error
+    return MaintenancePlan(version, files, needed, tuple(removable))
+
+
+def _open(model: Model, home: Home) -> Any:
+    table = open_table(home.dataset_of(model.name))
+    if table is None:
+        raise DataError(f"{home.dataset_of(model.name)}: no dataset, so there is nothing to maintain yet")
+    return table
