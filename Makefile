@@ -19,6 +19,8 @@ help:  ## Show this list
 demo: $(RUNTIME)  ## Play the whole story on this machine, from a landed file to a guarded champion
 	@./almanac demo
 
+# Tests against PostgreSQL start a server of their own where its programs are (Debian: apt-get install postgresql), and
+# say that they are skipped where they are not; nothing is installed for them.
 test: $(DEVELOPMENT)  ## Run all the tests
 	@$(BIN)/pytest
 
