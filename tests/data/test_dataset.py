@@ -32,7 +32,7 @@ def dataset(tmp_path: Path) -> Dataset:
 def test_read_missing_dataset_says_what_to_do(dataset: Dataset) -> None:
     assert not dataset.exists()
     assert dataset.snapshot().version == NO_VERSION
-    with pytest.raises(DataError, match=r"no dataset; got nothing .*expected a table .*run the ingest first"):
+    with pytest.raises(DataError, match=r"no dataset; got nothing .*expected a table .*its ingest DAG publishes it"):
         dataset.read()
 
 
