@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from demo.ledger import Ledger
+from demo.pipeline_steps import PIPELINE_STORY
 from demo.sink import WebhookSink
 from demo.stage import Stage, StoryError
 from demo.steps import STORY
@@ -26,10 +27,22 @@ from include.faults import FOLDER_VARIABLE
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Only what would make the story wait for hours is shorter here than in the shipped configuration.
+# What would make the story wait for hours is shorter here than in the shipped configuration.
 COOLDOWN = timedelta(minutes=2)
 SOURCE_OVERLAY = {"settle": "2s", "poll": "1s"}
 POLICY_OVERLAY = {"cooldown": format_duration(COOLDOWN)}
+# Two more triggers than the shipped model declares, so that the story can show them.
+TRIGGERS_OVERLAY = {
+    "tides": {
+        "kind": "event",
+        "payload": {"station": {"type": "string", "values": ["hamina"]}, "height_m": {"type": "number", "max": 3}},
+    },
+    "daily": {
+        "kind": "window", "size": "1d", "delay": "1h", "catch_up": False, "max_concurrent": 4,
+        "start": "2021-01-01T00:00:00Z", "end": "2021-02-01T00:00:00Z",
+    },
+}  # fmt: skip
+PIPELINES_OVERLAY = {"ingest": {"when": "arrival or schedule or tides"}}
 
 
 def main() -> int:
@@ -75,7 +88,7 @@ def _play(home: Home, sink: WebhookSink, ledger: Ledger) -> dict[str, object]:
             tell=_tell,
             cooldown_s=COOLDOWN.total_seconds(),
         )
-        for number, (title, step) in enumerate(STORY, start=1):
+        for number, (title, step) in enumerate((*STORY, *PIPELINE_STORY), start=1):
             _tell(f"\n{number}. {title}")
             try:
                 step(stage)
@@ -99,6 +112,7 @@ def _overlay(path: Path) -> None:
     declared = yaml.safe_load(path.read_text("utf-8"))
     declared["source"] = {**declared.get("source", {}), **SOURCE_OVERLAY}
     declared["train"]["policy"] = {**declared["train"].get("policy", {}), **POLICY_OVERLAY}
+    declared |= {"triggers": TRIGGERS_OVERLAY, "pipelines": PIPELINES_OVERLAY}
     path.write_text(yaml.safe_dump(declared, sort_keys=False, allow_unicode=True), "utf-8")
 
 
