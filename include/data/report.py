@@ -6,7 +6,7 @@ from html import escape
 
 from include.data.batch import CheckedBatch
 from include.journal.records import BatchRecord, BatchState
-from include.validation.rules import Rule
+from include.validation.rules import FILE_RECORD, Rule
 
 _EXAMPLES = 20
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -81,7 +81,7 @@ def _list(title: str, items: Sequence[str]) -> str:
 def _rules(counts: dict[str, int], rules: Sequence[Rule]) -> str:
     if not counts:
         return ""
-    says = {rule.name: rule.says for rule in rules}
+    says = {rule.name: rule.says for rule in rules} | {FILE_RECORD: "a record with the columns of the header"}
     rows = "".join(
         f'<tr><td>{escape(name)}</td><td>{escape(says.get(name, ""))}</td><td class="n">{count}</td></tr>'
         for name, count in sorted(counts.items(), key=lambda item: -item[1])

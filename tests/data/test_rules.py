@@ -125,6 +125,34 @@ def test_batch_rule_that_quarantines_keeps_every_row_of_the_batch(tmp_path: Path
     assert site.ingest().duplicates == 1
 
 
+def test_first_batch_without_any_good_row_can_be_allowed(tmp_path: Path, weather: Model) -> None:
+    site = _site(tmp_path, weather, max_bad_share=1.0)
+    site.land("a.csv", tiny_csv([(0, 11, "a"), (1, 12, "a")]))
+    summary = site.ingest()
+    assert (summary.published_rows, summary.quarantined_rows, summary.dataset_rows) == (0, 2, 0)
+    site.land("b.csv", tiny_csv(GOOD))
+    assert site.ingest().published_rows == 6, "what waits in quarantine holds no key"
+
+
+def test_conflicting_keys_in_different_chunks_are_found(
+    tmp_path: Path, weather: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("include.data.csv_file._BLOCK", 2_000)
+    monkeypatch.setattr("include.data.repeated._HASHES_AT_ONCE", 50)
+    monkeypatch.setattr("include.data.repeated._ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("include.data.staging._SAMPLE", 100)
+    site = _site(tmp_path, weather)
+    rows = [(hour, 1.5, "a") for hour in range(400)]
+    site.land("a.csv", tiny_csv([*rows, (7, 1.5, "a"), (9, 2.5, "a"), (400, 99, "a"), (11, 3.5, "b"), (8, 1.5, "a")]))
+    summary = site.ingest()
+    assert (summary.published_rows, summary.dropped_rows, summary.quarantined_rows) == (398, 2, 5)
+    assert [row for row, _ in _broken(site)] == [10, 12, 402, 403, 404]
+    site.land("b.csv", tiny_csv([(hour, 1.5 if hour % 100 else 2.5, "a") for hour in range(300, 500)]))
+    summary = site.ingest()
+    assert (summary.published_rows, summary.dropped_rows, summary.quarantined_rows) == (100, 99, 1)
+    assert site.dataset.read()["Time"].n_unique() == site.dataset.count() == 498
+
+
 def test_volume_and_staleness_are_reported(tmp_path: Path, weather: Model) -> None:
     site = _site(tmp_path, weather, skew={**SKEW, "max_age": "1d"})
     for n in range(6):
