@@ -38,13 +38,13 @@ FLOATS = [name for name in LIMITS if name != "Wind_bearing_degrees"]
 
 
 def make_file(path: Path, rows: int) -> None:
-    """Rows of 30 seconds in the columns of the weather model; one in a thousand breaks a rule."""
+    """Rows of 15 seconds in the columns of the weather model; one in a thousand breaks a rule."""
     rng = np.random.default_rng(1)
     with path.open("wb") as stream:
         for at in range(0, rows, CHUNK):
             count = min(CHUNK, rows - at)
-            start = 1_293_840_000_000_000 + at * 30_000_000
-            time_us = pl.Series(start + np.arange(count) * 30_000_000).cast(pl.Datetime("us", "UTC"))
+            start = 1_293_840_000_000_000 + at * 15_000_000
+            time_us = pl.Series(start + np.arange(count) * 15_000_000).cast(pl.Datetime("us", "UTC"))
             warm = (10 + 10 * rng.standard_normal(count)).clip(-50, 50).round(2)
             pressure = (1013 + 8 * rng.standard_normal(count)).round(2)
             pressure[::1000] = 0

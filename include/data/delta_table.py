@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 BATCH, MONTH = "_batch", "_month"
 NO_VERSION = -1
+_ROW_GROUP = 100_000  # of quarantined texts: the writer holds one in memory
 DELTA_TYPES = {"timestamp": "timestamp", "float": "double", "integer": "long", "string": "string"}
 
 # The log is the only truth about batches: it is never cleaned by age. What may go is decided by reference.
@@ -93,7 +94,7 @@ def commit(
             configuration=_CONFIGURATION if table is None else None,
             predicate=replace,
             commit_properties=properties,
-            writer_properties=WriterProperties(compression="ZSTD"),
+            writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=_ROW_GROUP),
         )
     except (DeltaError, OSError) as error:
         raise _commit_fault(uri, table, error) from error
