@@ -31,6 +31,14 @@ def test_ingest_real_weather_publishes_every_good_row_once(tmp_path: Path, weath
     assert (summary.published_batches, summary.rejected, summary.waiting) == (132, (), ())
     assert summary.dropped_rows == 24
     assert summary.published_rows == summary.dataset_rows == 96_453 - 24 - 1311 == 95_118
+    warned = {
+        (record.uri[-11:-4], said.split(":")[0])
+        for record in site.journal.batches("weather")
+        for said in record.warnings
+        if "dropped" not in said
+    }
+    dead = ("2007-10", "2012-06", "2014-12", "2015-01", "2015-09")  # the sensor of pressure, for days on end
+    assert warned == {(month, "Pressure_millibars.change_point") for month in dead}, "and nothing else in eleven years"
     rows = site.dataset.read()
     assert rows["Timestamp"].n_unique() == 95_118
     assert rows["Timestamp"].is_sorted()
