@@ -57,7 +57,8 @@ def rule_of(model: "Model", kind: Kind) -> Rule | None:
         return parse_rule(declared.when)
     wakes = model.train.triggers
     built = {
-        "ingest": ["arrival", OWN_SCHEDULE],
+        # What a run fetches it lands itself: the bell for it would wake another run, which would fetch again.
+        "ingest": [*(["arrival"] if model.source.kind == "files" else []), OWN_SCHEDULE],
         "train": [
             *(["dataset"] if wakes.new_data else []),
             *(["retrain_request"] if wakes.retrain_request else []),

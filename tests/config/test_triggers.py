@@ -176,3 +176,10 @@ def test_payload_faults_each_fault_is_named(change: dict[str, Any], message: str
 
 def test_payload_faults_missing_fields_are_all_named() -> None:
     assert payload_faults(PAYLOAD, {}) == ("station: missing", "height_m: missing")
+
+
+def test_words_fetched_source_is_not_woken_by_what_it_lands_itself(tmp_path: Path) -> None:
+    path = write(tmp_path, "tides", {}, {})
+    declared = yaml.safe_load(path.read_text("utf-8")) | {"source": {"kind": "http", "connection": "port_api"}}
+    path.write_text(yaml.safe_dump(declared), "utf-8")
+    assert words(load_model(path), "ingest") == "when the clock says so, by cron `*/10 * * * *` (UTC)"
