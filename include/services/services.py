@@ -144,8 +144,7 @@ class Services:
                 with self._alone_on_machine():
                     self._start(with_parent)
                 self._ensure_pools()
-            except BaseException:
-                # Ctrl-C included: half of the services is worse than none.
+            except BaseException:  # Ctrl-C too: half of the services is worse than none; raised again below
                 with _uninterrupted():
                     self._stop()
                 raise

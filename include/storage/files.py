@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ def write_bytes(uri: str, content: bytes) -> None:
     with store_faults(uri, "written"):
         fs, path = locate(uri)
         if is_local(fs):
-            _write_local(Path(path), content)
+            _install(Path(path), lambda part: part.write_bytes(content))
         else:
             fs.pipe_file(path, content)  # leaving `with fs.open(...)` by an exception would commit half an object
 
@@ -118,21 +118,11 @@ def copy_file(path: Path, uri: str) -> None:
         if not is_local(fs):
             fs.put_file(str(path), target)
             return
-        final = Path(target)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        part = final.with_name(f".{final.name}.{os.getpid()}.part")
-        try:
-            shutil.copyfile(path, part)
-            with part.open("rb") as stream:
-                os.fsync(stream.fileno())
-            part.replace(final)
-        finally:
-            part.unlink(missing_ok=True)
-        _sync_folder(final.parent)
+        _install(Path(target), lambda part: shutil.copyfile(path, part))
 
 
 def move_file(path: Path, uri: str) -> None:
-    """Move a file of this machine to a place of its own in a store, where it appears whole or not at all.
+    """Move a file of this machine to a place in a store, durably; whole or not at all.
 
     Raises:
         TransientError: the store is away or full.
@@ -143,10 +133,7 @@ def move_file(path: Path, uri: str) -> None:
             fs.put_file(str(path), target)
             path.unlink()
             return
-        Path(target).parent.mkdir(parents=True, exist_ok=True)
-        part = Path(target).with_name(f".{Path(target).name}.part")
-        shutil.move(path, part)
-        part.replace(target)
+        _install(Path(target), lambda part: shutil.move(path, part))
 
 
 def remove(uri: str) -> None:
@@ -165,18 +152,18 @@ def remove(uri: str) -> None:
             _sync_folder(Path(path).parent)
 
 
-def _write_local(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+def _install(final: Path, make: Callable[[Path], object]) -> None:
+    """Let `make` write a file beside its place, and put it there once it is on the disk: a commit may name it then."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    part = final.with_name(f".{final.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
+        make(part)
+        with part.open("rb") as stream:
             os.fsync(stream.fileno())
-        part.replace(path)
+        part.replace(final)
     finally:
         part.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    _sync_folder(final.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -86,13 +86,14 @@ def test_services_process_that_is_killed_comes_back(services):
     before = {each.name: each.pid for each in services.status()}["triggerer"]
     psutil.Process(before).kill()
 
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    def back() -> bool:
         now = {each.name: each for each in services.status()}["triggerer"]
-        if now.running and now.pid != before:
-            return
+        return now.running and now.pid != before
+
+    deadline = time.monotonic() + 30
+    while not back() and time.monotonic() < deadline:
         time.sleep(0.5)
-    pytest.fail("the triggerer did not come back within 30 s")
+    assert back(), "the triggerer did not come back within 30 s"
 
 
 def test_doctor_running_services_have_no_failure(services):

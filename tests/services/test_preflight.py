@@ -77,4 +77,6 @@ def test_preflight_script_runs_alone_without_the_project():
 
 
 def test_preflight_script_can_be_read_by_pythons_that_are_too_old():
-    ast.parse(Path(preflight.__file__).read_text(), feature_version=(3, 7))
+    tree = ast.parse(Path(preflight.__file__).read_text(), feature_version=(3, 7))
+
+    assert any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body)

@@ -1,11 +1,13 @@
 """Files: whole or not at all."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from include.errors import TransientError
-from include.storage.files import hash_file, read_bytes, remove, write_bytes
+from include.storage.files import copy_file, hash_file, move_file, read_bytes, remove, write_bytes
 
 
 def test_read_bytes_and_hash_file_of_the_same_file(tmp_path: Path) -> None:
@@ -45,3 +47,38 @@ def test_remove_twice_is_no_fault(tmp_path: Path) -> None:
     for _ in range(2):
         remove(str(tmp_path / "a"))
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("place", [copy_file, move_file])
+def test_place_file_is_on_the_disk_before_it_has_its_name(
+    place: Callable[[Path, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "made", tmp_path / "table" / "part.parquet"
+    source.write_bytes(b"rows")
+    named_at_sync: list[bool] = []
+
+    def sync(descriptor: int) -> None:
+        named_at_sync.append(target.exists())
+
+    monkeypatch.setattr(os, "fsync", sync)
+    place(source, str(target))
+    assert named_at_sync == [False, True]  # the file before it is named, its folder after
+    assert target.read_bytes() == b"rows"
+    assert [path.name for path in target.parent.iterdir()] == ["part.parquet"]
+    assert source.exists() is (place is copy_file)
+
+
+@pytest.mark.parametrize("place", [copy_file, move_file])
+def test_place_file_that_cannot_be_synced_leaves_nothing(
+    place: Callable[[Path, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "made", tmp_path / "table" / "part.parquet"
+    source.write_bytes(b"rows")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(TransientError, match=r"could not be written: OSError: .*No space left"):
+        place(source, str(target))
+    assert list(target.parent.iterdir()) == []

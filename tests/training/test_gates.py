@@ -179,19 +179,27 @@ def test_segments_of_which_none_could_be_measured_refuse(weather, change) -> Non
 
 
 @pytest.mark.parametrize(
-    ("report", "name"),
+    ("report", "name", "words"),
     [
-        (replace(GOOD, holdout=ParityPart(100, 0.99, 0, 0)), "parity[holdout labels]"),
-        (replace(GOOD, boundary=ParityPart(100, 0.99, 0, 0)), "parity[boundary labels]"),
-        (replace(GOOD, holdout=ParityPart(100, 1.0, 1e-3, 1e-2)), "parity[holdout probabilities]"),
-        (replace(GOOD, boundary=ParityPart(100, 1.0, 1e-3, 1e-2)), "parity[boundary probabilities]"),
-        (replace(GOOD, holdout=ParityPart(100, 1.0, float("nan"), 0)), "parity[holdout probabilities]"),
-        (replace(GOOD, quantile=0.5), "parity"),
-        (None, "parity"),
+        (replace(GOOD, holdout=ParityPart(100, 0.99, 0, 0)), "parity[holdout labels]", "wanted at least 99.9"),
+        (replace(GOOD, boundary=ParityPart(100, 0.99, 0, 0)), "parity[boundary labels]", "wanted at least 99.9"),
+        (
+            replace(GOOD, holdout=ParityPart(100, 1.0, 1e-3, 1e-2)),
+            "parity[holdout probabilities]",
+            "by 1.00e-03",
+        ),
+        (
+            replace(GOOD, boundary=ParityPart(100, 1.0, 1e-3, 1e-2)),
+            "parity[boundary probabilities]",
+            "by 1.00e-03",
+        ),
+        (replace(GOOD, holdout=ParityPart(100, 1.0, float("nan"), 0)), "parity[holdout probabilities]", "not a finite"),
+        (replace(GOOD, quantile=0.5), "parity", "measured at quantile 0.5"),
+        (None, "parity", "not measured"),
     ],
 )
-def test_parity_alone_refuses(weather, report: ParityReport | None, name: str) -> None:
-    only(judge(weather, Evaluation(rows(), report)), name)
+def test_parity_alone_refuses(weather, report: ParityReport | None, name: str, words: str) -> None:
+    assert words in only(judge(weather, Evaluation(rows(), report)), name)
 
 
 def test_parity_of_no_rows_refuses(weather) -> None:
