@@ -1,7 +1,9 @@
 """Exactly once: whatever dies, comes twice or runs at once, each good row is published once and each bad row kept."""
 
 import contextlib
+import faulthandler
 import multiprocessing
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -148,14 +150,19 @@ def test_ingest_commit_of_another_batch_meanwhile_is_checked_against(site: Site)
     assert site.quarantined()["rules"].to_list() == [["key.conflict_with_dataset"], ["x.range"], ["x.type"]]
 
 
-def _ingest_at_once(root: str, barrier: "multiprocessing.synchronize.Barrier") -> None:
+def _ingest_at_once(root: str, mark: str) -> None:
+    faulthandler.dump_traceback_later(50)  # one that hangs says where
     site = Site(Path(root), find_model(MODELS_FOLDER, "weather").model_copy(update={"dataset": tiny_dataset()}))
-    waited: list[str] = []
 
     def meet(step: str, batch_id: str) -> None:
-        if step == "validated" and not waited:  # who loses the race checks a second time
-            waited.append(step)
-            barrier.wait(60)
+        """Go on when both have validated."""
+        if step != "validated":
+            return
+        Path(root, f"{mark}.validated").touch()
+        deadline = time.monotonic() + 60
+        while len(list(Path(root).glob("*.validated"))) < 2:
+            assert time.monotonic() < deadline, f"{mark}: the other never validated"
+            time.sleep(0.01)
 
     site.ingest(on_step=meet)
 
@@ -163,8 +170,7 @@ def _ingest_at_once(root: str, barrier: "multiprocessing.synchronize.Barrier") -
 def test_ingest_twice_at_once_commits_once(site: Site) -> None:
     site.land("a.csv", tiny_csv(GOOD_AND_BAD))
     spawn = multiprocessing.get_context("spawn")
-    barrier = spawn.Barrier(2)
-    racers = [spawn.Process(target=_ingest_at_once, args=(str(site.home.home), barrier)) for _ in range(2)]
+    racers = [spawn.Process(target=_ingest_at_once, args=(str(site.home.home), mark)) for mark in ("one", "two")]
     for racer in racers:
         racer.start()
     for racer in racers:
