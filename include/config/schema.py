@@ -10,13 +10,14 @@ from pydantic import Field, field_validator, model_validator
 from include.config.dataset import Dataset
 from include.config.estimators import check_estimator
 from include.config.maintenance import Maintenance
+from include.config.metric import Metric
+from include.config.monitoring import Monitoring
 from include.config.pipelines import Kind, Pipeline, check_pipelines
 from include.config.section import Section, Share
 from include.config.sources import AnySource
 from include.config.triggers import Trigger
 from include.config.types import Cron, Duration, Slug
 
-Metric = Literal["accuracy", "balanced_accuracy", "f1_macro", "f1", "roc_auc", "average_precision", "log_loss"]
 Baseline = Literal["majority", "persistence", "stump"]
 Segment = Literal["season", "month", "hour_of_day"]
 
@@ -160,36 +161,6 @@ class Scoring(Section):
     """How predictions are made."""
 
     window: Duration = Field(description="Predictions are written, and replaced, by windows of this size.")
-
-
-class Drift(Section):
-    """When a column counts as drifted: significant after correction *and* large enough."""
-
-    min_rows: Annotated[int, Field(ge=2)]
-    false_discovery_rate: Annotated[float, Field(gt=0, lt=1)]
-    min_ks: Share
-    min_wasserstein: Annotated[float, Field(ge=0)] = Field(description="In reference standard deviations.")
-    min_total_variation: Share
-    min_null_change: Share
-    season: Literal["none", "month", "season"] = Field(description="Compare with the same part of the year.")
-    windows: Annotated[int, Field(ge=1)] = Field(description="Drifted in this many windows running: retrain.")
-
-
-class PerformanceMonitor(Section):
-    """Predictions against the labels that have arrived."""
-
-    metric: Metric
-    max_loss: Annotated[float, Field(gt=0)] = Field(description="Allowed loss against the hold-out figure.")
-    min_rows: Annotated[int, Field(ge=1)]
-
-
-class Monitoring(Section):
-    """What is watched after promotion."""
-
-    window: Duration
-    schedule: Cron
-    drift: Drift
-    performance: PerformanceMonitor
 
 
 class Alerts(Section):

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from include.config.schema import Drift, Model
+from include.config.monitoring import Drift
+from include.config.schema import Model
 from include.monitoring import measures
 from include.monitoring.distribution import Mixture, NumberSample, summarise
 from include.monitoring.profile import PREDICTION, NumberProfile, Profile, TextProfile, TextSample

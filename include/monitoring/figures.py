@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from include.config.schema import Metric
+from include.config.metric import Metric
 from include.monitoring.profile import Figure
 
 if TYPE_CHECKING:

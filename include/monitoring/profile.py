@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from include.config.schema import Metric
+from include.config.metric import Metric
 from include.errors import DataError, IntegrityError
 from include.monitoring.distribution import NumberSample
 from include.monitoring.seasons import Split

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.config.home import Home
-from include.config.schema import Drift, Model
+from include.config.monitoring import Drift
+from include.config.schema import Model
 from include.config.types import format_duration
 from include.monitoring.drift import ColumnDrift, Status
 from include.monitoring.profile import PREDICTION, Profile

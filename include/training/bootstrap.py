@@ -7,7 +7,7 @@ Source: Efron and Tibshirani (1993), "An Introduction to the Bootstrap", chapter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from include.config.schema import Metric
+from include.config.metric import Metric
 from include.training import metrics
 
 if TYPE_CHECKING:

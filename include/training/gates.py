@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from include.config.schema import Baseline, Metric, Model
+from include.config.metric import Metric
+from include.config.schema import Baseline, Model
 from include.training import metrics
 from include.training.bootstrap import paired_interval
 from include.training.parity import ParityPart, ParityReport

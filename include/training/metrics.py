@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, get_args
 
-from include.config.schema import Metric
+from include.config.metric import Metric
 from include.errors import DataError
 
 if TYPE_CHECKING:
