@@ -21,9 +21,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from include.config.features import ColumnFeature
 from include.config.home import MODELS_FOLDER, REPOSITORY
 from include.config.loader import load_model
-from include.config.schema import ColumnFeature, Model
+from include.config.schema import Model
 from include.training import gates
 from include.training.backtest import Fold, LabelledRows, backtest_frame, labelled_rows, subset
 from include.training.baselines import predict_naive

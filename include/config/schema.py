@@ -5,18 +5,19 @@ Every field that a person may set is described here; `docs/add-a-model.md` shows
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from include.config.dataset import Dataset
-from include.config.estimators import check_estimator
+from include.config.features import ColumnFeature, Feature
 from include.config.maintenance import Maintenance
 from include.config.metric import Metric
 from include.config.monitoring import Monitoring
 from include.config.pipelines import Kind, Pipeline, check_pipelines
 from include.config.section import Section, Share
 from include.config.sources import AnySource
+from include.config.training import Training
 from include.config.triggers import Trigger
-from include.config.types import Cron, Duration, Slug
+from include.config.types import Duration, Slug
 
 Baseline = Literal["majority", "persistence", "stump"]
 Segment = Literal["season", "month", "hour_of_day"]
@@ -29,81 +30,6 @@ class Label(Section):
     column: str
     equals: str = Field(description="The label is 1 where the column has this value, else 0.")
     horizon: Duration
-
-
-class ColumnFeature(Section):
-    """A column as it stands, or its change over `change`, or its place on a circle of size `cycle`."""
-
-    column: str
-    change: Duration | None = None
-    cycle: Annotated[float, Field(gt=0)] | None = None
-    equals: str | None = None
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        if sum(form is not None for form in (self.change, self.cycle, self.equals)) > 1:
-            raise ValueError(f"{self.column}: only one of change, cycle and equals can be given")
-        return self
-
-
-class TimeFeature(Section):
-    """The place of the row on the circle of the day or of the year (sine and cosine)."""
-
-    time: Literal["hour_of_day", "day_of_year"]
-
-
-class Candidate(Section):
-    """An estimator that competes. `scale` puts a StandardScaler in front of it."""
-
-    estimator: str
-    scale: bool
-    params: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
-
-    @field_validator("estimator")
-    @classmethod
-    def _allowed(cls, path: str) -> str:
-        return check_estimator(path)
-
-
-class Triggers(Section):
-    """What wakes training, beside a person, unless `pipelines.train.when` says otherwise."""
-
-    schedule: Cron | None = None
-    new_data: bool = True
-    retrain_request: bool = True
-
-
-class RetrainPolicy(Section):
-    """Whether a wake-up may train. Kept durably, one for all triggers; a person by hand overrules it."""
-
-    cooldown: Duration = Field(description="No training sooner than this after the last one that was granted.")
-    min_new_labelled_rows: Annotated[int, Field(ge=1)] = Field(description="Wanted by new data and schedule.")
-    min_fresh_labelled_rows: Annotated[int, Field(ge=1)] = Field(description="Wanted by a retrain request.")
-    max_runs_per_week: Annotated[int, Field(ge=1)]
-
-
-class Backtest(Section):
-    """Rolling origin: the newest `folds` x `fold` of labelled rows are foretold by models trained before them.
-
-    The last fold is the hold-out: the registered candidate has never seen it. Earlier folds choose between
-    candidates. All folds together cover the seasons.
-    """
-
-    folds: Annotated[int, Field(ge=2)]
-    fold: Duration
-    min_train_rows: Annotated[int, Field(ge=1)]
-
-
-class Training(Section):
-    """How models are made."""
-
-    triggers: Triggers
-    policy: RetrainPolicy
-    window: Duration | None = Field(None, description="Train on this much before each fold; none: on everything.")
-    backtest: Backtest
-    metric: Metric = Field(description="Chooses between candidates.")
-    seed: int
-    candidates: dict[Slug, Candidate] = Field(min_length=1)
 
 
 class BaselineGate(Section):
@@ -194,7 +120,7 @@ class Model(Section):
     dataset: Dataset
     maintenance: Maintenance = Maintenance()
     label: Label
-    features: tuple[ColumnFeature | TimeFeature, ...] = Field(min_length=1)
+    features: tuple[Feature, ...] = Field(min_length=1)
     train: Training
     gates: Gates
     promotion: Literal["auto", "manual"]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from include.config.schema import ColumnFeature, Model, TimeFeature
+from include.config.features import ColumnFeature, TimeFeature
+from include.config.schema import Model
 from include.config.types import format_duration
 from include.features.time_join import check_frame, value_at
 

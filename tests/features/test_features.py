@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from include.config.features import ColumnFeature, TimeFeature
 from include.config.home import MODELS_FOLDER
 from include.config.loader import load_model
-from include.config.schema import ColumnFeature, Model, TimeFeature
+from include.config.schema import Model
 from include.errors import DataError
 from include.features.features import build_features, feature_columns, feature_names, history_needed
 

@@ -1,0 +1,64 @@
+"""The section `train` of a model's YAML: how models are made, and when."""
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from include.config.estimators import check_estimator
+from include.config.metric import Metric
+from include.config.section import Section
+from include.config.types import Cron, Duration, Slug
+
+
+class Candidate(Section):
+    """An estimator that competes. `scale` puts a StandardScaler in front of it."""
+
+    estimator: str
+    scale: bool
+    params: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
+
+    @field_validator("estimator")
+    @classmethod
+    def _allowed(cls, path: str) -> str:
+        return check_estimator(path)
+
+
+class Triggers(Section):
+    """What wakes training, beside a person, unless `pipelines.train.when` says otherwise."""
+
+    schedule: Cron | None = None
+    new_data: bool = True
+    retrain_request: bool = True
+
+
+class RetrainPolicy(Section):
+    """Whether a wake-up may train. Kept durably, one for all triggers; a person by hand overrules it."""
+
+    cooldown: Duration = Field(description="No training sooner than this after the last one that was granted.")
+    min_new_labelled_rows: Annotated[int, Field(ge=1)] = Field(description="Wanted by new data and schedule.")
+    min_fresh_labelled_rows: Annotated[int, Field(ge=1)] = Field(description="Wanted by a retrain request.")
+    max_runs_per_week: Annotated[int, Field(ge=1)]
+
+
+class Backtest(Section):
+    """Rolling origin: the newest `folds` x `fold` of labelled rows are foretold by models trained before them.
+
+    The last fold is the hold-out: the registered candidate has never seen it. Earlier folds choose between
+    candidates. All folds together cover the seasons.
+    """
+
+    folds: Annotated[int, Field(ge=2)]
+    fold: Duration
+    min_train_rows: Annotated[int, Field(ge=1)]
+
+
+class Training(Section):
+    """How models are made."""
+
+    triggers: Triggers
+    policy: RetrainPolicy
+    window: Duration | None = Field(None, description="Train on this much before each fold; none: on everything.")
+    backtest: Backtest
+    metric: Metric = Field(description="Chooses between candidates.")
+    seed: int
+    candidates: dict[Slug, Candidate] = Field(min_length=1)
