@@ -135,8 +135,8 @@ def judge(name: str, rows: LabelledRows, known: np.ndarray, later: np.ndarray, s
     evaluation = gates.Evaluation(
         backtest_frame(rows, [fold], [{"probability": said, **naive.probabilities}]), parity=None
     )
-    checks = (gates.absolute, gates.baselines, gates.segments)
-    results = tuple(result for check in checks for result in check(model, evaluation))
+    checks = ("absolute", "baselines", "segments")
+    results = tuple(result for check in checks for result in gates.GATES[check](model, evaluation))
     truth = rows.labels[later] == 1
     accuracies = {rule: float(((value >= 0.5) == truth).mean()) for rule, value in naive.probabilities.items()}
     return Judged(name, float(((said >= 0.5) == truth).mean()), accuracies, naive.stump, results)

@@ -64,7 +64,7 @@ def build(model: Model) -> DAG:
             journal, registry = Journal(HOME.journal_url), Registry.of(HOME)
             decision = judge(model, HOME, journal, registry, mlflow_run_id, run=current_run(), now=now())
             verdict = {"accepted": decision.accepted, "reasons": list(decision.reasons), "figures": decision.figures}
-            return {"mlflow_run_id": mlflow_run_id, **verdict}
+            return {"mlflow_run_id": mlflow_run_id, **verdict, "ask": list(decision.ask)}
 
         @task(doc_md="Registers the candidate as challenger; skipped when a gate refused it.")
         def register(verdict: dict[str, Any]) -> str:

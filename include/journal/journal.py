@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, RowMapping, Table, create_engine, delete, event, insert, select
+from sqlalchemy import Engine, RowMapping, Table, create_engine, delete, event, insert, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from include.errors import TransientError
@@ -159,6 +159,7 @@ class Journal:
                 connection.execute(CreateTable(table, if_not_exists=True))
                 for index in table.indexes:
                     connection.execute(CreateIndex(index, if_not_exists=True))
+                _add_columns(connection, table)
 
     def _begin(self) -> "_Transaction":
         if not self._created:
@@ -187,6 +188,15 @@ class _Transaction:
             raise _transient(self._engine, commit_error) from commit_error
         if isinstance(error, OperationalError):
             raise _transient(self._engine, error) from error
+
+
+def _add_columns(connection: Any, table: Table) -> None:
+    """Give an older journal the columns that have come since; they have a default, so its rows stay whole."""
+    known = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    for column in table.columns:
+        if column.name not in known:
+            declared = CreateColumn(column).compile(dialect=connection.dialect)
+            connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {declared}"))
 
 
 def _transient(engine: Engine, error: OperationalError) -> TransientError:
@@ -236,7 +246,7 @@ def _batch(row: RowMapping) -> BatchRecord:
 def _decision(row: RowMapping) -> Decision:
     values = _known(row, Decision)
     values["kind"] = DecisionKind(values["kind"])
-    values["reasons"] = tuple(values["reasons"])
+    values["reasons"], values["ask"] = tuple(values["reasons"]), tuple(values["ask"])
     return Decision(**values, run=_run(row))
 
 

@@ -96,6 +96,7 @@ class Decision:
     run: RunRef
     subject: str = ""  # what it is about, e.g. an MLflow run id or model version
     figures: dict[str, float] = field(default_factory=dict)
+    ask: tuple[str, ...] = ()  # accepted, but for these reasons a person must decide on what follows from it
 
 
 @dataclass(frozen=True)

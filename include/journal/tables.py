@@ -99,6 +99,7 @@ decisions = Table(
     Column("decided_at", UtcDateTime, nullable=False),
     Column("subject", String(250), nullable=False),
     Column("figures", JSON, nullable=False),
+    Column("ask", JSON, nullable=False, server_default="[]"),
     *_run_columns(),
     Index("decisions_by_model", "model", "kind", "decided_at"),
 )

@@ -16,7 +16,7 @@ from include.registry.faults import mlflow_faults
 from include.registry.onnx_model import OnnxModel
 from include.registry.records import PASSED, REFUSED, Logged, Tag
 from include.registry.store import Registry
-from include.training.gates import Evaluation, GateResult, judge, passed
+from include.training.gates import Evaluation, GateResult, asked, judge, passed
 from include.training.parity import ParityReport
 from include.training.policy import LABELLED_ROWS
 
@@ -40,7 +40,8 @@ def judge_run(
 ) -> Decision:
     """Apply the gates to a logged candidate; write the decision to MLflow and the journal, and return it.
 
-    A refusal is a decision, never an exception. Asked again by the same Airflow run, it says the same.
+    A refusal is a decision, never an exception. Asked again by the same Airflow run, it says the same. `ask` of an
+    accepted decision holds the reasons for which nothing may promote the candidate without a person.
 
     Args:
         model: declares the gates.
@@ -67,7 +68,8 @@ def judge_run(
     told = [f"{result.name}: {result.reason}" for result in results if accepted or not result.passed]
     figures = {result.name: result.measured for result in results if result.measured is not None}
     figures[LABELLED_ROWS] = float(candidate.labelled_rows)
-    decision = Decision(model.name, DecisionKind.GATES, accepted, tuple(told), now, run, mlflow_run_id, figures)
+    ask = asked(results) if accepted else ()
+    decision = Decision(model.name, DecisionKind.GATES, accepted, tuple(told), now, run, mlflow_run_id, figures, ask)
     _log(registry, decision, results)
     journal.record_decision(decision)
     return decision
@@ -112,6 +114,7 @@ def _log(registry: Registry, decision: Decision, results: tuple[GateResult, ...]
     verdict = {
         "accepted": decision.accepted,
         "reasons": decision.reasons,
+        "ask": decision.ask,
         "decided_at": decision.decided_at.isoformat(),
         "gates": [asdict(result) for result in results],
     }
@@ -119,4 +122,5 @@ def _log(registry: Registry, decision: Decision, results: tuple[GateResult, ...]
         content = json.dumps(verdict, indent=1).encode()
         files.upload(registry.client, decision.subject, files.DECISION, content)
         registry.client.set_tag(decision.subject, Tag.GATE_REASONS.value, "\n".join(decision.reasons)[:_MAX_TAG])
+        registry.client.set_tag(decision.subject, Tag.ASK.value, "\n".join(decision.ask)[:_MAX_TAG])
         registry.client.set_tag(decision.subject, Tag.GATES.value, PASSED if decision.accepted else REFUSED)

@@ -40,6 +40,7 @@ class Tag(StrEnum):
     LOGGED = "almanac.logged"  # set last: a run without it died while it was written
     GATES = "almanac.gates"  # passed | refused
     GATE_REASONS = "almanac.gate_reasons"
+    ASK = "almanac.ask"  # why a person must decide although the gates passed, one reason a line; empty: none
     PROMOTED_AT = "almanac.promoted_at"
     PROMOTED_BY = "almanac.promoted_by"
     PROMOTION_REASON = "almanac.promotion_reason"

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from include.config.gates import Baseline
 from include.config.metric import Metric
-from include.config.schema import Baseline
 from include.errors import DataError
 from include.training.backtest import LabelledRows
 from include.training.metrics import THRESHOLD

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from include.config.schema import Segment
+from include.config.gates import Segment
 
 if TYPE_CHECKING:
     import polars as pl

@@ -1,6 +1,7 @@
 """The journal keeps what it is told, in UTC, from many writers at once."""
 
 import multiprocessing
+import sqlite3
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -78,6 +79,20 @@ def test_journal_decisions_newest_first_by_kind_and_time(journal: Journal) -> No
     assert [d.accepted for d in journal.decisions("weather", DecisionKind.TRAINING)] == [True, False]
     assert len(journal.decisions("weather", since=NOW + timedelta(minutes=1))) == 1
     assert journal.decisions("weather", DecisionKind.GATES)[0].figures == {"rows": 7}
+
+
+def test_journal_decision_keeps_why_a_person_is_asked(journal: Journal) -> None:
+    journal.record_decision(replace(DECISION, accepted=True, ask=("variation: 30 % change",)))
+    assert journal.decisions("weather")[0].ask == ("variation: 30 % change",)
+
+
+def test_journal_of_an_older_form_gets_the_new_column_and_keeps_its_rows(journal: Journal, tmp_path: Path) -> None:
+    journal.record_decision(DECISION)
+    with sqlite3.connect(tmp_path / "deep" / "journal.db") as older:
+        older.execute("ALTER TABLE decisions DROP COLUMN ask")
+    again = Journal(f"sqlite:///{tmp_path}/deep/journal.db")
+    again.record_decision(replace(DECISION, ask=("look",)))
+    assert [decision.ask for decision in again.decisions("weather")] == [("look",), ()]
 
 
 def test_journal_time_in_another_zone_comes_back_in_utc(journal: Journal) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from include.config.gates import VariationGate
 from include.errors import DataError, IntegrityError, RegistryError, TransientError
 from include.journal.records import DecisionKind
 from include.registry import files
@@ -17,6 +18,7 @@ from include.registry.promotion import promote, register
 from include.registry.publication import find_logged, log_candidate
 from include.registry.records import Tag, TrainingContext
 from include.registry.store import Registry
+from include.training.train import train_candidate
 from tests.training.conftest import NOW
 
 
@@ -190,6 +192,25 @@ def test_judge_run_same_candidate_against_itself_passes(
     decision = judge_run(model, registry, log(trained, second), frame, journal=journal, run=second, now=NOW)
     assert decision.accepted
     assert decision.figures["champion[f1_macro]"] == 0
+
+
+def test_judge_run_candidate_that_decides_otherwise_passes_and_asks(
+    registry, model, frame, journal, run, log, crown, declared
+) -> None:
+    crown()
+    second = replace(run, run_id="second")
+    run_id = log(train_candidate(declared, frame, now=NOW, overrides={"max_depth": 7}), second)
+    champion = model.gates.champion.model_copy(update={"max_loss": 0.1})
+    gates = model.gates.model_copy(update={"champion": champion, "variation": VariationGate(ask_above=0)})
+    strict = model.model_copy(update={"gates": gates})
+    decision = judge_run(strict, registry, run_id, frame, journal=journal, run=second, now=NOW)
+    assert decision.accepted
+    assert len(decision.ask) == 1
+    assert "get another label than from champion 1" in decision.ask[0]
+    assert journal.decisions(model.name, DecisionKind.GATES)[0].ask == decision.ask
+    assert registry.logged(run_id).tags[Tag.ASK] == decision.ask[0]
+    verdict = json.loads(files.download(registry.client, run_id, files.DECISION))
+    assert verdict["ask"] == list(decision.ask)
 
 
 def test_judge_run_champion_whose_feature_is_gone_refuses(

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.training.gates import Evaluation, judge, passed
+from include.training.gates import Evaluation, asked, judge, passed
 from include.training.parity import Disagreement, ParityPart, ParityReport
 
 DAYS = 360
@@ -86,14 +86,17 @@ def test_judge_good_candidate_passes_every_gate(weather) -> None:
         "baselines",
         "champion",
         "segments",
+        "variation",
         "parity",
     }
+    assert asked(results) == ()
 
 
 def test_judge_first_training_passes_the_champion_gate_and_says_so(weather) -> None:
     results = judge(weather, Evaluation(rows(), GOOD))
     assert passed(results)
-    assert "no champion yet" in next(result.reason for result in results if result.name == "champion[f1_macro]")
+    for gate in ("champion[f1_macro]", "variation"):
+        assert "no champion yet" in next(result.reason for result in results if result.name == gate)
 
 
 def test_absolute_alone_refuses(weather, change) -> None:
@@ -128,24 +131,46 @@ def test_champion_alone_refuses_when_the_evidence_is_thin(weather, change) -> No
     assert "95% interval" in only(judge(model, evaluation), "champion[f1_macro]")
 
 
-def test_champion_that_cannot_be_scored_alone_refuses(weather) -> None:
+def test_champion_that_cannot_be_scored_refuses(weather) -> None:
     evaluation = Evaluation(rows(), GOOD, champion="7", champion_fault="features ['x'] are missing")
-    assert only(judge(weather, evaluation), "champion[f1_macro]") == (
-        "champion 7 cannot be measured: features ['x'] are missing"
-    )
+    assert refused(judge(weather, evaluation)) == {
+        "champion[f1_macro]": "champion 7 cannot be measured: features ['x'] are missing",
+        "variation": "champion 7 cannot be measured: features ['x'] are missing",
+    }
 
 
-def test_champion_with_a_nan_alone_refuses(weather) -> None:
+def test_champion_with_a_nan_refuses(weather) -> None:
     frame = rows()
     evaluation = Evaluation(frame, GOOD, **champion(frame, 0.2))
     evaluation.champion_probabilities[5] = np.nan
-    assert "1 probabilities of 2160 are NaN" in only(judge(weather, evaluation), "champion")
+    reasons = refused(judge(weather, evaluation))
+    assert set(reasons) == {"champion", "variation"}
+    assert all("1 probabilities of 2160 are NaN" in reason for reason in reasons.values())
 
 
-def test_champion_with_other_rows_alone_refuses(weather) -> None:
+def test_champion_with_other_rows_refuses(weather) -> None:
     frame = rows()
     evaluation = Evaluation(frame, GOOD, "7", champion(frame, 0.2)["champion_probabilities"][:-1])
-    assert "cannot be computed" in only(judge(weather, evaluation), "champion")
+    reasons = refused(judge(weather, evaluation))
+    assert set(reasons) == {"champion", "variation"}
+    assert all("cannot be computed" in reason for reason in reasons.values())
+
+
+def test_variation_above_the_limit_passes_and_asks_a_person(weather, change) -> None:
+    frame = rows()
+    evaluation = Evaluation(frame, GOOD, **champion(frame, 0.2))
+    results = judge(change(weather, "gates.variation", ask_above=0.2), evaluation)
+    assert passed(results)
+    (question,) = asked(results)
+    assert question.startswith("variation: 2")  # errors on 10 % here and 20 % there meet on 2 %: 26 % change
+    assert "of 2160 rows of the hold-out get another label than from champion 7; above 20.00% a person" in question
+
+
+def test_variation_at_the_limit_asks_nobody(weather, change) -> None:
+    frame = rows()
+    evaluation = Evaluation(frame, GOOD, **champion(frame, 0.2))
+    share = next(one.measured for one in judge(weather, evaluation) if one.name == "variation")
+    assert asked(judge(change(weather, "gates.variation", ask_above=share), evaluation)) == ()
 
 
 def test_segment_alone_refuses(weather) -> None:

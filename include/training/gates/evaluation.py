@@ -1,0 +1,90 @@
+"""What gates are given and what they give back."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from include.config.metric import Metric
+from include.config.schema import Model
+from include.training import metrics
+from include.training.parity import ParityReport
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One verdict.
+
+    Attributes:
+        name: of the gate, with the metric or the segment in brackets.
+        passed: whether the candidate may go on.
+        measured: the figure; None when there is none.
+        limit: what the figure was held against; None when there was nothing to hold it against.
+        reason: the verdict in words, with the figures.
+        ask: it passed, but a person must look before it goes into production.
+    """
+
+    name: str
+    passed: bool
+    measured: float | None
+    limit: float | None
+    reason: str
+    ask: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What is known about a candidate when it is judged.
+
+    Attributes:
+        backtest: `time`, `fold`, `label`, `probability` and one column per naive rule; the last fold is the hold-out.
+        parity: of its ONNX graph; None when it was not measured.
+        champion: number of the version in production; empty when there is none.
+        champion_probabilities: what the champion foretells for the hold-out's rows, [n]; None when it cannot.
+        champion_fault: why it cannot, in words.
+    """
+
+    backtest: "pl.DataFrame"
+    parity: ParityReport | None
+    champion: str = ""
+    champion_probabilities: "NDArray[np.float64] | None" = None
+    champion_fault: str = ""
+
+    @property
+    def holdout(self) -> "pl.DataFrame":
+        """The rows of the last fold."""
+        return self.backtest.filter(self.backtest["fold"] == self.backtest["fold"].max())
+
+
+Gate = Callable[[Model, Evaluation], list[GateResult]]
+
+
+def closed(name: str, gate: Gate, model: Model, evaluation: Evaluation) -> list[GateResult]:
+    """Run a gate so that whatever goes wrong in it, and silence, refuses."""
+    try:
+        results = gate(model, evaluation)
+    except Exception as error:  # noqa: BLE001 - a gate that cannot be computed has not been passed, whatever the cause
+        return [refuse(name, f"cannot be computed: {type(error).__name__}: {error}")]
+    return [_finite(result) for result in results] or [refuse(name, "gave no result")]
+
+
+def refuse(name: str, reason: str) -> GateResult:
+    """A refusal for want of a figure."""
+    return GateResult(name, False, None, None, reason)
+
+
+def measure(metric: Metric, rows: "pl.DataFrame", column: str) -> float:
+    """One metric of one column of predictions against `label`."""
+    return metrics.measure(metric, rows["label"].to_numpy(), rows[column].to_numpy())
+
+
+def _finite(result: GateResult) -> GateResult:
+    figures = (result.measured, result.limit)
+    if all(figure is None or math.isfinite(figure) for figure in figures):
+        return result
+    return replace(result, passed=False, measured=None, limit=None, reason=f"not a finite figure: {result.reason}")

@@ -1,0 +1,32 @@
+"""The list of gates, in their order."""
+
+from include.config.schema import Model
+from include.training.gates.absolute import absolute
+from include.training.gates.baselines import baselines, segments
+from include.training.gates.champion import champion, variation
+from include.training.gates.evaluation import Evaluation, Gate, GateResult, closed
+from include.training.gates.parity import parity
+
+GATES: dict[str, Gate] = {
+    "absolute": absolute,
+    "baselines": baselines,
+    "champion": champion,
+    "segments": segments,
+    "variation": variation,
+    "parity": parity,
+}
+
+
+def judge(model: Model, evaluation: Evaluation) -> tuple[GateResult, ...]:
+    """Apply all gates in their order. The candidate has passed when there are results and every one of them passed."""
+    return tuple(result for name, gate in GATES.items() for result in closed(name, gate, model, evaluation))
+
+
+def passed(results: tuple[GateResult, ...]) -> bool:
+    """Whether the candidate may become challenger."""
+    return bool(results) and all(result.passed for result in results)
+
+
+def asked(results: tuple[GateResult, ...]) -> tuple[str, ...]:
+    """Why a person must decide about a candidate that passed; empty when none need."""
+    return tuple(f"{result.name}: {result.reason}" for result in results if result.ask)
