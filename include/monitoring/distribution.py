@@ -6,7 +6,8 @@ as a straight line.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,8 +16,44 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 WINSOR = (0.005, 0.995)
-TAIL_KNOTS = 14
+TAIL_KNOTS = 24
 _TAIL_LEVELS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02)
+DECILES = tuple(level / 10 for level in range(1, 10))
+_ROUNDING = 1e-9
+_MAX_SUPPORT = 4096  # points of a sample of any size; between them a distance can hide 1 / 4096 at most
+
+
+class Distribution(Protocol):
+    """What the measures ask of either side; `n` is 0 when there are no values."""
+
+    @property
+    def n(self) -> float:
+        """The (effective) number of values."""
+
+    @property
+    def mean(self) -> float:
+        """The mean, in the column's unit."""
+
+    @property
+    def sd(self) -> float:
+        """The standard deviation, divided by n."""
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The smallest and the largest value."""
+
+    @property
+    def winsor(self) -> tuple[float, float]:
+        """The 0.5 and 99.5 % quantiles."""
+
+    def support(self) -> "Floats":
+        """Where the distribution function is known best, ascending and distinct."""
+
+    def deciles(self) -> "Floats":
+        """The smallest values whose distribution function reaches .1, .2 ... .9, [9]."""
+
+    def cdf(self, at: "Floats") -> "tuple[Floats, Floats]":
+        """P(X < x) and P(X <= x) at each point, [n] and [n]."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +121,8 @@ def _knots(right: "Floats", count: int) -> "NDArray[np.intp]":
     import numpy as np
 
     tails = np.asarray(_TAIL_LEVELS)
-    levels = np.concatenate([np.linspace(0, 1, count), tails, 1 - tails])
-    spaced = np.searchsorted(right, np.minimum(levels, right[-1]))
+    levels = np.concatenate([np.linspace(0, 1, count), tails, 1 - tails, DECILES])
+    spaced = np.searchsorted(right, np.minimum(levels - _ROUNDING, right[-1]))
     heavy = np.flatnonzero(np.diff(right, prepend=0.0) > 1 / count)  # a tie this heavy is a jump, not a slope
     return np.unique(np.concatenate([spaced, heavy, [0, len(right) - 1]]))
 
@@ -109,12 +146,20 @@ class Mixture:
         return 1.0 / sum(w * w / s.n for s, w in zip(self.samples, self.weights, strict=True))
 
     @property
+    def mean(self) -> float:
+        """The mean of the mixture."""
+        return sum(w * s.mean for s, w in zip(self.samples, self.weights, strict=True))
+
+    @property
     def sd(self) -> float:
         """The standard deviation of the mixture: within and between its parts."""
-        pairs = list(zip(self.samples, self.weights, strict=True))
-        mean = sum(w * s.mean for s, w in pairs)
-        second = sum(w * (s.sd**2 + s.mean**2) for s, w in pairs)
-        return float(max(second - mean**2, 0.0) ** 0.5)
+        pairs, mean = zip(self.samples, self.weights, strict=True), self.mean
+        return float(sum(w * (s.sd**2 + (s.mean - mean) ** 2) for s, w in pairs) ** 0.5)
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The smallest and the largest value of any part."""
+        return min(s.minimum for s in self.samples), max(s.maximum for s in self.samples)
 
     @property
     def winsor(self) -> tuple[float, float]:
@@ -127,6 +172,17 @@ class Mixture:
 
         return np.unique(np.concatenate([np.asarray(s.x) for s in self.samples]))
 
+    def deciles(self) -> "Floats":
+        """The smallest knots whose distribution function reaches .1, .2 ... .9, [9]."""
+        import numpy as np
+
+        support = self.support()
+        _, right = self.cdf(support)
+        # a profile keeps six digits: what was exactly a tenth may stand there as a little less
+        place = np.searchsorted(right, np.asarray(DECILES) - 1e-6)
+        found: Floats = support[np.minimum(place, len(support) - 1)]
+        return found
+
     def cdf(self, at: "Floats") -> "tuple[Floats, Floats]":
         """P(X < x) and P(X <= x) at each point, [n] and [n]."""
         import numpy as np
@@ -137,6 +193,78 @@ class Mixture:
             left += weight * part_left
             right += weight * part_right
         return left, right
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """Values as they are: exact everywhere, and known best at 4,096 points spread evenly in probability.
+
+    Attributes:
+        values: finite, in ascending order, [n].
+    """
+
+    values: "Floats"
+
+    @classmethod
+    def of(cls, values: "Floats") -> "Observed":
+        """From finite values in any order."""
+        import numpy as np
+
+        return cls(np.sort(values))
+
+    @property
+    def n(self) -> float:
+        """The number of values."""
+        return float(len(self.values))
+
+    @cached_property
+    def mean(self) -> float:
+        """The mean."""
+        return float(self.values.mean())
+
+    @cached_property
+    def sd(self) -> float:
+        """The standard deviation."""
+        return float(self.values.std())
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The smallest and the largest value."""
+        return float(self.values[0]), float(self.values[-1])
+
+    @property
+    def winsor(self) -> tuple[float, float]:
+        """The 0.5 and 99.5 % quantiles, as numpy gives them by default."""
+        import numpy as np
+
+        place = np.asarray(WINSOR) * (len(self.values) - 1)
+        below = np.floor(place).astype(int)
+        above = np.minimum(below + 1, len(self.values) - 1)
+        low, high = self.values[below] + (place - below) * (self.values[above] - self.values[below])
+        return float(low), float(high)
+
+    def support(self) -> "Floats":
+        """All distinct values, or 4,096 of them spread evenly in probability, both ends among them."""
+        import numpy as np
+
+        if len(self.values) <= _MAX_SUPPORT:
+            return np.unique(self.values)
+        return np.unique(self.values[np.linspace(0, len(self.values) - 1, _MAX_SUPPORT).astype(int)])
+
+    def deciles(self) -> "Floats":
+        """The smallest values whose distribution function reaches .1, .2 ... .9, [9]."""
+        import numpy as np
+
+        place = np.ceil(np.asarray(DECILES) * len(self.values) - _ROUNDING).astype(int)
+        found: Floats = self.values[np.maximum(place, 1) - 1]
+        return found
+
+    def cdf(self, at: "Floats") -> "tuple[Floats, Floats]":
+        """P(X < x) and P(X <= x) at each point, [n] and [n]."""
+        import numpy as np
+
+        left, right = (np.searchsorted(self.values, at, side) for side in ("left", "right"))
+        return left / len(self.values), right / len(self.values)
 
 
 def _cdf(sample: NumberSample, at: "Floats") -> "tuple[Floats, Floats]":

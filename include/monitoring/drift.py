@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 
 from include.config.monitoring import Drift
 from include.config.schema import Model
-from include.monitoring import measures
-from include.monitoring.distribution import Mixture, NumberSample, summarise
+from include.monitoring.comparison import (
+    DISTRIBUTION,
+    NULLS,
+    Comparison,
+    compare_nulls,
+    compare_numbers,
+    compare_shares,
+    count_texts,
+)
+from include.monitoring.distribution import Mixture, NumberSample, Observed
+from include.monitoring.measures import benjamini_hochberg
 from include.monitoring.profile import PREDICTION, NumberProfile, Profile, TextProfile, TextSample
 from include.monitoring.profiling import finite_numbers, longest_run
 from include.monitoring.seasons import WHOLE_YEAR, part_names, part_numbers
@@ -47,6 +56,7 @@ class ColumnDrift:
         figures: name of the measure -> its value; `q_...`: p-values after correction.
         reasons: in words, with figures and limits.
         p_values: name of the test -> its p-value before correction.
+        notes: what a person wants to know beside the figures: new and vanished categories, a constant.
     """
 
     name: str
@@ -57,6 +67,7 @@ class ColumnDrift:
     figures: Mapping[str, float] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
     p_values: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def assess(model: Model, profile: Profile, frame: "pl.DataFrame") -> tuple[ColumnDrift, ...]:
@@ -112,52 +123,24 @@ def _number(
 
     values = finite_numbers(series)
     there = np.isfinite(values)
-    sample = summarise(values[there], nulls=int((~there).sum()))
+    sample = Observed.of(values[there])
     reference = reference_of(column, weights)
     known = 0.0 if reference is None else reference.n
-    drift = ColumnDrift(column.name, column.kind, Status.QUIET, sample.n, round(known))
-    nulls = _Nulls({}, {})
+    effect = column.design_effect or fallback
+    drift = ColumnDrift(column.name, column.kind, Status.QUIET, int(sample.n), round(known))
+    nulls = Comparison()
     if column.name != PREDICTION:  # an hour that was not scored is no null of the data
-        nulls = _null_test(column.parts, weights, sample, limits, column.design_effect or fallback)
+        nulls = _null_test(column.parts, weights, series.len() - int(sample.n), series.len(), limits, effect)
     if reference is None or min(sample.n, known) < limits.min_rows:
         return _insufficient(drift, nulls, limits)
-    window, effect = Mixture((sample,), (1.0,)), column.design_effect or fallback
-    figures = _number_figures(reference, window) | nulls.figures
-    figures |= {"design_effect": effect, "longest_run": float(longest_run(values))}
-    p_values = {**nulls.p_values, "distribution": _ks_p(figures["ks"], known, sample.n, effect)}
-    return replace(drift, figures=figures, p_values=p_values, status=_stuck(column, figures["longest_run"]))
+    found = compare_numbers(reference, sample, effect=effect)
+    run = longest_run(values)
+    figures = {**found.figures, **nulls.figures, "longest_run": float(run)}
+    p_values = {**nulls.p_values, **found.p_values}
+    return replace(drift, figures=figures, p_values=p_values, notes=found.notes, status=_stuck(column, run))
 
 
-def _ks_p(distance: float, n: float, m: float, effect: float) -> float:
-    return measures.kolmogorov_smirnov_p(distance, n / effect, m / effect)
-
-
-def _number_figures(reference: Mixture, window: Mixture) -> dict[str, float]:
-    p, q = measures.binned(reference, window)
-    moved = measures.wasserstein(reference, window)
-    # a constant reference has no deviation to measure in: any move from it is as far as can be
-    scaled = moved / reference.sd if reference.sd > 0 else (1e9 if moved > 0 else 0.0)
-    return {
-        "ks": measures.kolmogorov_smirnov(reference, window),
-        "wasserstein_sd": scaled,
-        "psi": measures.population_stability(p, q),
-        "jensen_shannon": measures.jensen_shannon(p, q),
-        "mean": window.samples[0].mean,
-        "reference_mean": sum(w * s.mean for s, w in zip(reference.samples, reference.weights, strict=True)),
-        "outside_range": 1.0 - _inside(reference, window),
-    }
-
-
-def _inside(reference: Mixture, window: Mixture) -> float:
-    import numpy as np
-
-    low, high = min(s.minimum for s in reference.samples), max(s.maximum for s in reference.samples)
-    left, _ = window.cdf(np.asarray([low]))
-    _, right = window.cdf(np.asarray([high]))
-    return float(right[0] - left[0])
-
-
-def _stuck(column: NumberProfile, run: float) -> Status:
+def _stuck(column: NumberProfile, run: int) -> Status:
     """A measured quantity that repeats one value far longer than it ever did. A flag may rest; it is no sensor."""
     usual = max(_STUCK_RUN_ROWS, _STUCK_RUN_FACTOR * column.longest_run)
     measured = len(column.parts[WHOLE_YEAR].x) >= _STUCK_MIN_DISTINCT
@@ -169,67 +152,46 @@ def _text(
 ) -> ColumnDrift:
     import numpy as np
 
-    counted = dict(series.drop_nulls().value_counts().iter_rows())
-    counts = tuple(counted.get(category, 0) for category in column.categories)
-    n = series.len() - series.null_count()
-    sample = TextSample(n, series.null_count(), counts, n - sum(counts))
+    counted = count_texts(series)
+    nulls_now = series.null_count()
+    n = series.len() - nulls_now
     parts = [column.parts.get(part) for part in weights]
     samples = [part for part in parts if part is not None and part.n > 0]
     complete = len(samples) == len(parts)
     known = 1.0 / sum(w * w / s.n for s, w in zip(samples, weights.values(), strict=True)) if complete else 0.0
     effect = column.design_effect or fallback
     drift = ColumnDrift(column.name, column.kind, Status.QUIET, n, round(known))
-    nulls = _null_test(column.parts, weights, sample, limits, effect)
+    nulls = _null_test(column.parts, weights, nulls_now, series.len(), limits, effect)
     if min(n, known) < limits.min_rows:
         return _insufficient(drift, nulls, limits)
     shares = np.sum([np.asarray(_shares(s)) * w for s, w in zip(samples, weights.values(), strict=True)], axis=0)
-    now = np.asarray(_shares(sample))
-    figures = {
-        "total_variation": measures.total_variation(shares, now),
-        "psi": measures.population_stability(shares, now),
-        "jensen_shannon": measures.jensen_shannon(shares, now),
-        "new_share": float(now[-1]),
-        "new_categories": float(len([c for c in counted if c not in column.categories])),
-        "design_effect": effect,
-    }
-    p_values = dict(nulls.p_values)
-    if np.count_nonzero(shares + now) > 1:  # one category then and now: nothing to test
-        p_values["distribution"] = measures.homogeneity_p(shares, now, n=known / effect, m=n / effect)
-    return replace(drift, figures=figures | nulls.figures, p_values=p_values)
+    found = compare_shares(column.categories, shares, counted, n=known, effect=effect)
+    p_values = {**nulls.p_values, **found.p_values}
+    return replace(drift, figures={**found.figures, **nulls.figures}, p_values=p_values, notes=found.notes)
 
 
 def _shares(sample: TextSample) -> tuple[float, ...]:
     return (*(count / sample.n for count in sample.counts), sample.other / sample.n)
 
 
-@dataclass(frozen=True)
-class _Nulls:
-    figures: dict[str, float]
-    p_values: dict[str, float]
-
-
 def _null_test(
     parts: Mapping[str, NumberSample] | Mapping[str, TextSample],
     weights: Mapping[str, float],
-    window: NumberSample | TextSample,
+    nulls: int,
+    rows: int,
     limits: Drift,
     effect: float,
-) -> _Nulls:
-    """Two-proportion test on nulls; empty when there were none then and now, or when either side has too few rows."""
+) -> Comparison:
+    """Compare the shares of nulls; empty when either side has too few rows."""
     pairs = [(parts[part], weight) for part, weight in weights.items() if part in parts]
-    rows = window.n + window.nulls
     known = 1.0 / sum(w * w / (s.n + s.nulls) for s, w in pairs) if len(pairs) == len(weights) else 0.0
     if min(rows, known) < limits.min_rows:
-        return _Nulls({}, {})
+        return Comparison()
     before = sum(w * s.nulls / (s.n + s.nulls) for s, w in pairs)
-    now = window.nulls / rows
-    figures = {"nulls": now, "reference_nulls": before, "null_change": abs(now - before)}
-    if before == now == 0:
-        return _Nulls(figures, {})
-    return _Nulls(figures, {"nulls": measures.proportions_p(before, now, n=known / effect, m=rows / effect)})
+    return compare_nulls(before, nulls / rows, n=known, m=rows, effect=effect)
 
 
-def _insufficient(drift: ColumnDrift, nulls: _Nulls, limits: Drift) -> ColumnDrift:
+def _insufficient(drift: ColumnDrift, nulls: Comparison, limits: Drift) -> ColumnDrift:
     """Too few values to compare; nulls may still be many enough to say that they grew."""
     why = f"{drift.rows} values against {drift.reference_rows} of the reference, at least {limits.min_rows} are needed"
     return replace(drift, status=Status.INSUFFICIENT, reasons=(why,), figures=nulls.figures, p_values=nulls.p_values)
@@ -238,7 +200,7 @@ def _insufficient(drift: ColumnDrift, nulls: _Nulls, limits: Drift) -> ColumnDri
 def _decide(columns: Sequence[ColumnDrift], limits: Drift) -> tuple[ColumnDrift, ...]:
     """Correct all tests of the window together, then ask of each column whether it is significant and far enough."""
     tests = [(place, test) for place, column in enumerate(columns) for test in column.p_values]
-    adjusted = measures.benjamini_hochberg([columns[place].p_values[test] for place, test in tests])
+    adjusted = benjamini_hochberg([columns[place].p_values[test] for place, test in tests])
     rates = dict(zip(tests, adjusted, strict=True))
     decided = []
     for place, column in enumerate(columns):
@@ -256,14 +218,20 @@ def _decide(columns: Sequence[ColumnDrift], limits: Drift) -> tuple[ColumnDrift,
 def _reasons(
     column: ColumnDrift, limits: Drift, q_values: Mapping[str, float], significant: set[str]
 ) -> tuple[str, ...]:
-    checks = [
-        ("distribution", "ks", "KS distance", limits.min_ks),
-        ("distribution", "wasserstein_sd", "Wasserstein distance in standard deviations", limits.min_wasserstein),
-        ("distribution", "total_variation", "total variation", limits.min_total_variation),
-        ("nulls", "null_change", "change of the share of nulls", limits.min_null_change),
-    ]
+    checks = (
+        (DISTRIBUTION, "ks", "KS distance", limits.min_ks, "number"),
+        (
+            DISTRIBUTION,
+            "wasserstein_sd",
+            "Wasserstein distance in deviations",
+            limits.min_wasserstein,
+            "number",
+        ),
+        (DISTRIBUTION, "total_variation", "total variation", limits.min_total_variation, "text"),
+        (NULLS, "null_change", "change of the share of nulls", limits.min_null_change, column.kind),
+    )
     return tuple(
         f"{words} {column.figures[figure]:.3g}, limit {limit:g} (corrected p = {q_values[test]:.2g})"
-        for test, figure, words, limit in checks
-        if test in significant and figure in column.figures and column.figures[figure] >= limit
+        for test, figure, words, limit, kind in checks
+        if kind == column.kind and test in significant and column.figures[figure] >= limit
     )

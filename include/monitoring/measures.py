@@ -1,5 +1,6 @@
 """How far two distributions are apart, and how surprising that is. Formulas only; each names its source."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -7,15 +8,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from include.monitoring.distribution import Mixture
+    from include.monitoring.distribution import Distribution
 
     Floats = NDArray[np.float64]
 
 _SMALLEST_EXPECTED = 5.0  # Cochran (1954): below it chi-squared is no longer chi-squared
 _EMPTY_BIN = 1e-4  # stands for an empty bin in PSI, which is infinite on one
+FAR = 1e9  # stands for infinitely far, which JSON cannot say
 
 
-def kolmogorov_smirnov(reference: "Mixture", window: "Mixture") -> float:
+def kolmogorov_smirnov(reference: "Distribution", window: "Distribution") -> float:
     """The largest distance of two distribution functions, in [0, 1] (Smirnov 1948)."""
     import numpy as np
 
@@ -32,7 +34,7 @@ def kolmogorov_smirnov_p(distance: float, n: float, m: float) -> float:
     return float(kolmogorov((root + 0.12 + 0.11 / root) * distance))
 
 
-def wasserstein(reference: "Mixture", window: "Mixture") -> float:
+def wasserstein(reference: "Distribution", window: "Distribution") -> float:
     """Wasserstein-1 of both after clipping to the reference's 0.5 and 99.5 % quantiles, in the column's unit.
 
     W1 is the area between two distribution functions (Vallender 1974). Clipping keeps one wild value from deciding.
@@ -57,13 +59,11 @@ def _mean_absolute(start: "Floats", end: "Floats") -> "Floats":
     return np.where(crossing, triangles, total / 2)
 
 
-def binned(reference: "Mixture", window: "Mixture", bins: int = 10) -> "tuple[Floats, Floats]":
-    """Shares of both in bins of about equal share of the reference; every value at or below a border is in its bin."""
+def binned(reference: "Distribution", window: "Distribution") -> "tuple[Floats, Floats]":
+    """Shares of both between the deciles of the reference; a value on a border is in the bin below it."""
     import numpy as np
 
-    support = reference.support()
-    _, right = reference.cdf(support)
-    borders = np.unique(support[np.searchsorted(right, np.arange(1, bins) / bins - 1e-12)])
+    borders = np.unique(reference.deciles())
     return tuple(  # type: ignore[return-value]
         np.diff(np.concatenate([[0.0], side.cdf(borders)[1], [1.0]])) for side in (reference, window)
     )
@@ -91,6 +91,24 @@ def jensen_shannon(reference: "Floats", window: "Floats") -> float:
     return float(max(mean, 0.0) ** 0.5)
 
 
+def hellinger(reference: "Floats", window: "Floats") -> float:
+    """Hellinger distance, in [0, 1]: |sqrt(p) - sqrt(q)| / sqrt(2) (Hellinger 1909; Le Cam and Yang 2000, 3.2)."""
+    import numpy as np
+
+    return float(np.linalg.norm(np.sqrt(reference) - np.sqrt(window)) / 2**0.5)
+
+
+def kullback_leibler(reference: "Floats", window: "Floats") -> float:
+    """Kullback-Leibler divergence of the window from the reference, in nats: sum of q ln(q / p).
+
+    Kullback and Leibler (1951). It is infinite where the reference has an empty bin: that bin stands at 1e-4.
+    """
+    import numpy as np
+
+    there = window > 0
+    return float(np.sum(window[there] * np.log(window[there] / np.maximum(reference[there], _EMPTY_BIN))))
+
+
 def total_variation(reference: "Floats", window: "Floats") -> float:
     """Half the sum of absolute differences of shares, in [0, 1]."""
     import numpy as np
@@ -98,7 +116,7 @@ def total_variation(reference: "Floats", window: "Floats") -> float:
     return float(np.abs(reference - window).sum() / 2)
 
 
-def homogeneity_p(reference: "Floats", window: "Floats", *, n: float, m: float) -> float:
+def homogeneity(reference: "Floats", window: "Floats", *, n: float, m: float) -> tuple[float, float]:
     """Chi-squared test that two sets of shares come from one distribution (Pearson 1911).
 
     Args:
@@ -108,7 +126,7 @@ def homogeneity_p(reference: "Floats", window: "Floats", *, n: float, m: float) 
         m: effective size of the window.
 
     Returns:
-        The p-value; 1 when there is but one category.
+        The statistic and its p-value; 0 and 1 when there is but one category.
     """
     import numpy as np
     from scipy.special import chdtrc
@@ -116,10 +134,10 @@ def homogeneity_p(reference: "Floats", window: "Floats", *, n: float, m: float) 
     counts = np.vstack([reference * n, window * m])
     counts = _pool_rare(counts[:, counts.sum(axis=0) > 0])
     if counts.shape[1] < 2:
-        return 1.0
+        return 0.0, 1.0
     expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum()
     statistic = float(((counts - expected) ** 2 / expected).sum())
-    return float(chdtrc(counts.shape[1] - 1, statistic))
+    return statistic, float(chdtrc(counts.shape[1] - 1, statistic))
 
 
 def _pool_rare(counts: "Floats") -> "Floats":
@@ -135,13 +153,32 @@ def _pool_rare(counts: "Floats") -> "Floats":
     return counts
 
 
-def proportions_p(p: float, q: float, *, n: float, m: float) -> float:
-    """Two-sided two-proportion z-test with the pooled proportion (Fleiss, Levin and Paik 2003, 3.2)."""
+def proportions(p: float, q: float, *, n: float, m: float) -> tuple[float, float]:
+    """Two-proportion z-test with the pooled proportion (Fleiss, Levin and Paik 2003, 3.2).
+
+    Returns:
+        z, above 0 when q is the larger one, and its two-sided p-value.
+    """
     from scipy.special import ndtr
 
     pooled = (p * n + q * m) / (n + m)
     variance = pooled * (1 - pooled) * (1 / n + 1 / m)
-    return float(2 * ndtr(-abs(p - q) / variance**0.5)) if variance > 0 else 1.0
+    if variance <= 0:
+        return 0.0, 1.0
+    z = (q - p) / variance**0.5
+    return z, float(2 * ndtr(-abs(z)))
+
+
+def mean_z(reference: "Distribution", window: "Distribution", *, n: float, m: float) -> float:
+    """How many standard errors the mean has moved by: Welch's statistic (1947), its sizes effective ones.
+
+    0 when both sides are constant and equal, `FAR` when both are constant and differ.
+    """
+    moved = window.mean - reference.mean
+    variance = reference.sd**2 / n + window.sd**2 / m
+    if variance > 0:
+        return moved / float(variance**0.5)
+    return 0.0 if moved == 0 else math.copysign(FAR, moved)
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:

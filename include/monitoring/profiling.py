@@ -29,22 +29,42 @@ if TYPE_CHECKING:
 
 Sample = TypeVar("Sample", NumberSample, TextSample)
 
-_MAX_CATEGORIES = 50
+_MIN_CATEGORIES, _MAX_CATEGORIES = 16, 200
 _CATEGORIES_TESTED = 9
 _MAX_DISTINCT_SHARE = 0.5
-_KNOT_BYTES = 32  # of JSON: value, left, right
+_FILL = 0.9  # of the size that a profile may have
+_MOMENTS_BYTES = 260  # of JSON: all but the knots of a number in one part of the year
+_KNOT_BYTES = 29  # value, left, right
+_COUNT_BYTES, _NAME_BYTES = 6, 24
 _MIN_KNOTS, _MAX_KNOTS = 16, 400
 
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """What is the same for every column: parts of the year, times, window, knots."""
+    """What is the same for every column: parts of the year, times, window, and how much of the profile it may fill."""
 
     model: Model
     parts: tuple[str, ...]
     part: "Ints"
     times_us: "Ints"
-    knots: int
+    size_bytes: float
+
+    @property
+    def samples(self) -> int:
+        """How often a column is summarised: for the whole year, and for each part of it."""
+        return 1 if len(self.parts) == 1 else len(self.parts) + 1
+
+    @property
+    def knots(self) -> int:
+        """How many knots of a number there is room for, beside those of the tails."""
+        room = (self.size_bytes / self.samples - _MOMENTS_BYTES) / _KNOT_BYTES - TAIL_KNOTS
+        return min(max(int(room), _MIN_KNOTS), _MAX_KNOTS)
+
+    @property
+    def categories(self) -> int:
+        """How many categories of a text there is room for."""
+        room = self.size_bytes / (self.samples * _COUNT_BYTES + _NAME_BYTES)
+        return min(max(int(room), _MIN_CATEGORIES), _MAX_CATEGORIES)
 
     def split(self, summarise_part: "Callable[[NDArray[np.bool_]], Sample]") -> dict[str, Sample]:
         """Summarise the whole year, and each part of it that has rows."""
@@ -146,15 +166,12 @@ def longest_run(values: "Floats") -> int:
 
 def _rows(model: Model, times: "pl.Series", *, columns: int) -> _Rows:
     split = model.monitor.drift.season
-    parts = part_names(split)
-    samples = columns * (1 if len(parts) == 1 else len(parts) + 1)
-    knots = int(0.8 * MAX_SIZE_BYTES / _KNOT_BYTES / samples) - TAIL_KNOTS
     return _Rows(
         model=model,
-        parts=parts,
+        parts=part_names(split),
         part=part_numbers(times, split).to_numpy(),
         times_us=times.dt.timestamp("us").to_numpy(),
-        knots=min(max(knots, _MIN_KNOTS), _MAX_KNOTS),
+        size_bytes=_FILL * MAX_SIZE_BYTES / columns,
     )
 
 
@@ -184,7 +201,7 @@ def _texts(name: str, series: "pl.Series", rows: _Rows) -> TextProfile:
     import polars as pl
 
     ranked = series.drop_nulls().value_counts(sort=True).sort(["count", name], descending=[True, False])
-    categories = tuple(ranked[name].head(_MAX_CATEGORIES).to_list())
+    categories = tuple(ranked[name].head(rows.categories).to_list())
     there = series.is_not_null().to_numpy()
     code = series.replace_strict(categories, range(len(categories)), default=-1, return_dtype=pl.Int64).to_numpy()
 

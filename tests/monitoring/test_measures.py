@@ -6,7 +6,7 @@ from scipy import stats
 from scipy.spatial import distance
 
 from include.monitoring import measures
-from include.monitoring.distribution import Mixture, summarise
+from include.monitoring.distribution import Observed
 
 RNG = np.random.default_rng(7)
 PAIRS = {
@@ -28,8 +28,8 @@ def _pair(request: pytest.FixtureRequest) -> tuple[np.ndarray, np.ndarray]:
     return PAIRS[request.param]
 
 
-def exact(values: np.ndarray) -> Mixture:
-    return Mixture((summarise(values, nulls=0),), (1.0,))
+def exact(values: np.ndarray) -> Observed:
+    return Observed.of(values)
 
 
 def test_kolmogorov_smirnov_equals_scipy(pair: tuple[np.ndarray, np.ndarray]) -> None:
@@ -83,29 +83,78 @@ def test_total_variation_is_one_for_disjoint_shares() -> None:
     assert measures.total_variation(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == 1.0
 
 
-def test_homogeneity_p_equals_scipy() -> None:
+SHARES = (np.array([0.5, 0.3, 0.15, 0.05]), np.array([0.4, 0.3, 0.1, 0.2]))
+
+
+def test_population_stability_is_the_sum_of_scipys_two_entropies() -> None:
+    p, q = SHARES
+    assert measures.population_stability(p, q) == pytest.approx(stats.entropy(p, q) + stats.entropy(q, p))
+
+
+def test_kullback_leibler_equals_scipy() -> None:
+    p, q = SHARES
+    assert measures.kullback_leibler(p, q) == pytest.approx(stats.entropy(q, p))
+
+
+def test_kullback_leibler_category_that_was_not_there_is_finite() -> None:
+    assert measures.kullback_leibler(np.array([1.0, 0.0]), np.array([0.9, 0.1])) == pytest.approx(
+        0.9 * np.log(0.9) + 0.1 * np.log(0.1 / 1e-4)
+    )
+
+
+def test_hellinger_equals_scipys_distance_of_roots() -> None:
+    p, q = SHARES
+    assert measures.hellinger(p, q) == pytest.approx(distance.euclidean(np.sqrt(p), np.sqrt(q)) / np.sqrt(2))
+
+
+def test_hellinger_is_one_for_disjoint_shares() -> None:
+    assert measures.hellinger(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == pytest.approx(1.0)
+
+
+def test_total_variation_equals_half_of_scipys_cityblock() -> None:
+    assert measures.total_variation(*SHARES) == pytest.approx(distance.cityblock(*SHARES) / 2)
+
+
+def test_homogeneity_equals_scipy() -> None:
     counts = np.array([[300, 150, 50], [120, 90, 40]])
     shares = counts / counts.sum(axis=1, keepdims=True)
-    got = measures.homogeneity_p(shares[0], shares[1], n=500, m=250)
-    assert got == pytest.approx(stats.chi2_contingency(counts, correction=False).pvalue, rel=1e-9)
+    expected = stats.chi2_contingency(counts, correction=False)
+    got = measures.homogeneity(shares[0], shares[1], n=500, m=250)
+    assert got == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9)
 
 
-def test_homogeneity_p_pools_rare_categories() -> None:
+def test_homogeneity_pools_rare_categories() -> None:
     before, now = np.array([400, 97, 1, 1, 1]) / 500, np.array([195, 53, 1, 1, 0]) / 250
-    pooled = np.array([[400, 97 + 3], [195, 53 + 2]])
-    expected = stats.chi2_contingency(pooled, correction=False).pvalue
-    assert measures.homogeneity_p(before, now, n=500, m=250) == pytest.approx(expected, rel=1e-9)
+    expected = stats.chi2_contingency(np.array([[400, 97 + 3], [195, 53 + 2]]), correction=False)
+    got = measures.homogeneity(before, now, n=500, m=250)
+    assert got == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9)
 
 
-def test_homogeneity_p_one_category_is_one() -> None:
-    assert measures.homogeneity_p(np.array([1.0, 0.0]), np.array([1.0, 0.0]), n=500, m=500) == 1.0
+def test_homogeneity_one_category_tells_nothing() -> None:
+    assert measures.homogeneity(np.array([1.0, 0.0]), np.array([1.0, 0.0]), n=500, m=500) == (0.0, 1.0)
 
 
-def test_proportions_p_equals_chi_squared() -> None:
+def test_proportions_squared_z_equals_chi_squared() -> None:
     """The squared z of two proportions is the chi-squared of their 2 x 2 table."""
     counts = np.array([[30, 970], [45, 655]])
-    got = measures.proportions_p(0.03, 45 / 700, n=1000, m=700)
-    assert got == pytest.approx(stats.chi2_contingency(counts, correction=False).pvalue, rel=1e-9)
+    expected = stats.chi2_contingency(counts, correction=False)
+    z, p_value = measures.proportions(0.03, 45 / 700, n=1000, m=700)
+    assert (z**2, p_value) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9)
+    assert z > 0
+
+
+def test_mean_z_equals_scipys_welch(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    reference, window = pair
+    expected = stats.ttest_ind_from_stats(
+        window.mean(), window.std(), len(window), reference.mean(), reference.std(), len(reference), equal_var=False
+    )
+    got = measures.mean_z(exact(reference), exact(window), n=len(reference), m=len(window))
+    assert got == pytest.approx(expected.statistic, rel=1e-9)
+
+
+@pytest.mark.parametrize(("now", "z"), [(5.0, 0.0), (6.0, measures.FAR), (4.0, -measures.FAR)])
+def test_mean_z_of_constants_is_nothing_or_far(now: float, z: float) -> None:
+    assert measures.mean_z(exact(np.full(600, 5.0)), exact(np.full(600, now)), n=600, m=600) == z
 
 
 def test_benjamini_hochberg_equals_scipy() -> None:

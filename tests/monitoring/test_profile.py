@@ -115,16 +115,19 @@ def test_profile_column_without_any_value_is_kept_as_empty() -> None:
     assert column.parts["year"].n == 0
 
 
-def test_profile_many_columns_stay_below_one_megabyte() -> None:
-    names = [f"c{number}" for number in range(40)]
-    model = changed(
-        WEATHER,
-        "dataset",
-        columns={**WEATHER.dataset.model_dump()["columns"], **{name: {"type": "float"} for name in names}},
+def test_profile_of_eighty_columns_by_month_stays_below_one_megabyte() -> None:
+    names = [f"c{number}" for number in range(55)]
+    texts = [f"t{number}" for number in range(16)]
+    declared = {**{name: {"type": "float"} for name in names}, **{name: {"type": "string"} for name in texts}}
+    model = changed(WEATHER, "dataset", columns={**WEATHER.dataset.model_dump()["columns"], **declared})
+    rng, n = np.random.default_rng(0), reference().height
+    frame = reference().with_columns(
+        **{name: pl.Series(rng.normal(size=n) * 1e5) for name in names},
+        **{name: pl.Series([f"category {number}" for number in rng.integers(0, 90, n)]) for name in texts},
     )
-    rng = np.random.default_rng(0)
-    frame = reference().with_columns(**{name: pl.Series(rng.normal(size=reference().height)) for name in names})
-    assert len(build_profile(model, frame, **unlabelled(frame)).to_json()) < MAX_SIZE_BYTES
+    text = build_profile(model, frame, **unlabelled(frame)).to_json()
+    assert len(Profile.from_json(text).columns) == 81
+    assert len(text) < MAX_SIZE_BYTES
 
 
 def test_build_profile_of_no_rows_raises() -> None:
