@@ -149,7 +149,7 @@ def test_judge_run_first_candidate_passes_and_says_so_everywhere(
 ) -> None:
     run_id = log(trained)
     decision = judge_run(model, registry, run_id, frame, journal=journal, run=run, now=NOW)
-    assert decision.accepted
+    assert decision.accepted, decision.reasons
     assert any("no champion yet" in reason for reason in decision.reasons)
     assert decision.figures["absolute[f1_macro]"] == trained.metrics.holdout["f1_macro"]
     assert decision.figures["labelled_rows"] == trained.labelled_rows
@@ -190,7 +190,7 @@ def test_judge_run_same_candidate_against_itself_passes(
     crown()
     second = replace(run, run_id="second")
     decision = judge_run(model, registry, log(trained, second), frame, journal=journal, run=second, now=NOW)
-    assert decision.accepted
+    assert decision.accepted, decision.reasons
     assert decision.figures["champion[f1_macro]"] == 0
 
 
@@ -200,11 +200,11 @@ def test_judge_run_candidate_that_decides_otherwise_passes_and_asks(
     crown()
     second = replace(run, run_id="second")
     run_id = log(train_candidate(declared, frame, now=NOW, overrides={"max_depth": 7}), second)
-    champion = model.gates.champion.model_copy(update={"max_loss": 0.1})
+    champion = model.gates.champion.model_copy(update={"max_loss": 0.3})
     gates = model.gates.model_copy(update={"champion": champion, "variation": VariationGate(ask_above=0)})
     strict = model.model_copy(update={"gates": gates})
     decision = judge_run(strict, registry, run_id, frame, journal=journal, run=second, now=NOW)
-    assert decision.accepted
+    assert decision.accepted, decision.reasons
     assert len(decision.ask) == 1
     assert "get another label than from champion 1" in decision.ask[0]
     assert journal.decisions(model.name, DecisionKind.GATES)[0].ask == decision.ask
