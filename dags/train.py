@@ -36,8 +36,17 @@ def build(model: Model) -> DAG:
 
             trigger, reason = training_trigger(model, params["reason"])
             journal, registry = Journal(HOME.journal_url), Registry.of(HOME)
-            decision = ask(model, HOME, journal, registry, trigger=trigger, reason=reason, run=current_run(), now=now())
-            return {"accepted": decision.accepted, "reasons": list(decision.reasons), "figures": decision.figures}
+            asked = ask(
+                model, HOME, journal, registry, trigger=trigger, reason=reason, run=current_run(), now=now(),
+                mode=params["mode"], by_hand=bool(params["candidates"] or params["overrides"]),
+            )  # fmt: skip
+            said = asked.decision
+            return {
+                "accepted": said.accepted,
+                "reasons": list(said.reasons),
+                "figures": said.figures,
+                "mode": asked.mode,
+            }
 
         @task(doc_md="Trains the candidates on one dataset version, exports the best to ONNX: one MLflow run.")
         def train(decision: dict[str, Any], *, params: dict[str, Any]) -> str:
@@ -51,6 +60,7 @@ def build(model: Model) -> DAG:
             return train(
                 model, HOME, Registry.of(HOME), reason=decision["reasons"][0], run=current_run(), now=now(),
                 candidates=params["candidates"], overrides=params["overrides"], on_progress=print,
+                mode=decision["mode"],
             )  # fmt: skip
 
         @task(doc_md="Candidate against naive rules and the champion on the same hold-out; every gate fails closed.")

@@ -18,6 +18,15 @@ ALLOWED_ESTIMATORS = frozenset(
     }
 )
 
+CONTINUABLE_ESTIMATORS = frozenset(
+    {
+        "sklearn.linear_model.SGDClassifier",
+        "sklearn.naive_bayes.GaussianNB",
+        "sklearn.neural_network.MLPClassifier",
+    }
+)
+"""Those that have `partial_fit`: they can learn new rows without the old ones."""
+
 _NOT_CONVERTIBLE = frozenset(
     {
         "sklearn.dummy.DummyClassifier",

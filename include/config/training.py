@@ -1,10 +1,10 @@
 """The section `train` of a model's YAML: how models are made, and when."""
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from include.config.estimators import check_estimator
+from include.config.estimators import CONTINUABLE_ESTIMATORS, check_estimator
 from include.config.metric import Metric
 from include.config.section import Section
 from include.config.types import Cron, Duration, Slug
@@ -21,6 +21,9 @@ class Candidate(Section):
     @classmethod
     def _allowed(cls, path: str) -> str:
         return check_estimator(path)
+
+
+Mode = Literal["scratch", "incremental", "auto"]
 
 
 class Triggers(Section):
@@ -55,6 +58,10 @@ class Backtest(Section):
 class Training(Section):
     """How models are made."""
 
+    mode: Mode = Field(
+        "scratch",
+        description="incremental: continue the champion on newer rows. auto: continue it where that can be done.",
+    )
     triggers: Triggers
     policy: RetrainPolicy
     window: Duration | None = Field(None, description="Train on this much before each fold; none: on everything.")
@@ -62,3 +69,13 @@ class Training(Section):
     metric: Metric = Field(description="Chooses between candidates.")
     seed: int
     candidates: dict[Slug, Candidate] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _mode_fits(self) -> Self:
+        can = any(each.estimator in CONTINUABLE_ESTIMATORS for each in self.candidates.values())
+        if self.mode == "incremental" and not can:
+            raise ValueError(
+                f"mode incremental needs a candidate that can continue; got {sorted(self.candidates)}, expected one of "
+                f"{sorted(CONTINUABLE_ESTIMATORS)}"
+            )
+        return self

@@ -11,7 +11,7 @@ from include.registry.code_version import CodeVersion
 from include.registry.records import TrainingContext
 
 if TYPE_CHECKING:
-    from include.training.train import TrainedCandidate
+    from include.training.trained import TrainedCandidate
 
 PASSPORT_FORMAT = 1
 _PACKAGES = ("numpy", "polars", "scikit-learn", "skl2onnx", "onnx", "onnxruntime", "mlflow", "deltalake", "skops")
@@ -27,7 +27,7 @@ def build_passport(
         "model": model.name,
         "candidate": candidate.name,
         "estimator": model.train.candidates[candidate.name].estimator,
-        "mode": context.mode,
+        "mode": candidate.mode,
         "trigger": {**asdict(context.run), "reason": context.reason},
         "data": {
             "dataset_version": context.dataset_version,

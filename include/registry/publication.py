@@ -16,7 +16,7 @@ from include.registry.records import Tag, TrainingContext
 
 if TYPE_CHECKING:
     from include.registry.store import Registry
-    from include.training.train import TrainedCandidate
+    from include.training.trained import TrainedCandidate
 
 _SERVED_WITH = ("onnxruntime", "onnx", "numpy")
 
@@ -83,7 +83,7 @@ def _tags(candidate: "TrainedCandidate", context: TrainingContext, *, parent: st
     code, run = code_version(), context.run
     return {
         Tag.MODEL: candidate.model.name,
-        Tag.MODE: context.mode,
+        Tag.MODE: candidate.mode,
         Tag.TRIGGER: run.trigger,
         Tag.REASON: context.reason,
         Tag.DAG_ID: run.dag_id,

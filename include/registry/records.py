@@ -57,13 +57,11 @@ class TrainingContext:
         run: the Airflow run, or the command line's.
         dataset_version: the Delta version that was read.
         reason: why this training was granted.
-        mode: how: from scratch.
     """
 
     run: RunRef
     dataset_version: int
     reason: str = ""
-    mode: str = "scratch"
 
 
 @dataclass(frozen=True)

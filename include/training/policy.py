@@ -13,6 +13,7 @@ whichever way that went: then its rows are spent, and training on them again wou
 - Without a champion the cooldown is waived: there is nothing in production whose rest it would protect.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -25,7 +26,9 @@ from include.journal.records import Decision, DecisionKind, RunRef
 from include.training.backtest import rows_before_backtest
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
+    from numpy.typing import NDArray
 
 Trigger = Literal["manual", "schedule", "new_data", "retrain_request"]
 GRACE = timedelta(hours=2)
@@ -56,10 +59,18 @@ class _Check:
 
 def count_labelled(model: Model, frame: "pl.DataFrame", *, now: datetime) -> LabelledCount:
     """Count the rows that training could use, reading no more than `label_columns`."""
+    times = label_times(model, frame, now=now)
+    return LabelledCount(len(times), rows_before_backtest(model, times))
+
+
+def label_times(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "NDArray[np.datetime64]":
+    """The times of the rows whose label is known, datetime64[us] [n], sorted."""
     frame = frame.sort(model.dataset.time)
     known = frame.filter(labels(model, frame, now=now).is_not_null())
-    times = known[model.dataset.time].dt.cast_time_unit("us").dt.replace_time_zone(None).to_numpy()
-    return LabelledCount(known.height, rows_before_backtest(model, times))
+    times: NDArray[np.datetime64] = (
+        known[model.dataset.time].dt.cast_time_unit("us").dt.replace_time_zone(None).to_numpy()
+    )
+    return times
 
 
 def decide_training(
@@ -72,6 +83,8 @@ def decide_training(
     journal: Journal,
     now: datetime,
     run: RunRef,
+    impossible: Sequence[str] = (),
+    remarks: Sequence[str] = (),
 ) -> Decision:
     """Decide, write the decision into the journal, and return it. Asked again by the same run, it says the same.
 
@@ -84,6 +97,8 @@ def decide_training(
         journal: holds earlier decisions.
         now: aware.
         run: who asks.
+        impossible: why what was asked for cannot be done; nobody overrules it.
+        remarks: what else is to be written down.
 
     Raises:
         TransientError: the journal is away.
@@ -101,6 +116,7 @@ def decide_training(
         _Check(None) if champion is None else _cooldown(model, granted, finished, now),
         _fresh_rows(model, trigger, fresh),
         _budget(model, granted, now),
+        *(_Check(reason, overruled_by_hand=False) for reason in impossible),
     )
     refusals = [check.refusal for check in checks if check.refusal and not _overruled(check, trigger)]
     overruled = [
@@ -112,7 +128,7 @@ def decide_training(
         "rows_before_backtest": float(labelled.before_backtest),
         "granted_last_week": float(_within(granted, now)),
     }
-    told = (reason or f"woken by {trigger}", *(refusals or overruled))
+    told = (reason or f"woken by {trigger}", *(refusals or [*overruled, *remarks]))
     decision = Decision(model.name, DecisionKind.TRAINING, not refusals, told, now, run, trigger, figures)
     journal.record_decision(decision)
     return decision

@@ -1,7 +1,5 @@
 """Makes one candidate: backtests the declared ones, keeps the best, exports it and proves the export."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,16 +7,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.config.schema import Model
-from include.errors import ConfigError, DataError
+from include.errors import ConfigError
 from include.features.features import feature_columns
 from include.features.labels import label_columns
 from include.training import metrics
 from include.training.backtest import Fold, LabelledRows, backtest_frame, labelled_rows, split, subset
 from include.training.baselines import BASELINES, NaivePredictions, predict_naive
-from include.training.candidates import Scalar, build_pipeline, choose_candidates, effective_params
+from include.training.candidates import Scalar, choose_candidates, effective_params
+from include.training.continuation import Parent, continuation_faults, continue_champion, new_rows
 from include.training.export import export_onnx
+from include.training.fitting import fit, foretell
 from include.training.parity import ParityReport, check_parity
 from include.training.segments import segment_of
+from include.training.trained import Measured, TrainedCandidate, hash_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,74 +28,6 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Figures of the candidate by metric. What is not defined on the rows is left out, and gates refuse on it.
-
-    Attributes:
-        train: on its own training rows; far above `holdout` means overfitting.
-        holdout: on the last fold.
-        baselines: of each naive rule on the last fold.
-        segments: on all folds together, by segment.
-    """
-
-    train: dict[str, float]
-    holdout: dict[str, float]
-    baselines: dict[str, dict[str, float]]
-    segments: dict[str, dict[str, float]]
-
-
-@dataclass(frozen=True, eq=False)
-class TrainedCandidate:
-    """A candidate that nobody has judged yet.
-
-    Attributes:
-        model: the declaration that it was made from.
-        name: which declared candidate was chosen.
-        params: all parameters of its estimator that were set.
-        pipeline: fitted on the rows before the hold-out, and never again.
-        onnx: the same as a graph.
-        features: names of the k features.
-        parity: how well the two agree.
-        rows: the backtest: `time`, `fold`, `label`, `probability` and one column per naive rule.
-        stump: the best rule on one column, in words.
-        scores: `train.metric` of each candidate on the folds before the hold-out.
-        metrics: its figures.
-        train_start: the first and
-        train_end: the last event time that it was fitted on.
-        train_rows: how many rows it was fitted on.
-        holdout_rows: how many rows it was measured on.
-        labelled_rows: how many rows had a label.
-        labelled_until: the newest row that had one.
-        data_sha256: see `hash_rows`.
-        seed: of every random choice.
-        seconds: how long each part took.
-        example: a few rows of features, float32 [m, k].
-    """
-
-    model: Model
-    name: str
-    params: Mapping[str, Scalar]
-    pipeline: "Pipeline"
-    onnx: bytes
-    features: tuple[str, ...]
-    parity: ParityReport
-    rows: "pl.DataFrame"
-    stump: str
-    scores: Mapping[str, float]
-    metrics: Measured
-    train_start: datetime
-    train_end: datetime
-    train_rows: int
-    holdout_rows: int
-    labelled_rows: int
-    labelled_until: datetime
-    data_sha256: str
-    seed: int
-    seconds: Mapping[str, float]
-    example: "NDArray[np.float32]"
 
 
 @dataclass
@@ -119,6 +52,33 @@ def _quiet(_message: str) -> None:
 def training_columns(model: Model) -> tuple[str, ...]:
     """The columns of the dataset that training and judging read."""
     return tuple(dict.fromkeys((*feature_columns(model), *label_columns(model))))
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """A fitted pipeline and what is known about how it was made.
+
+    Attributes:
+        name: which declared candidate it is.
+        params: of its estimator.
+        pipeline: fitted on `learnt`.
+        learnt: the numbers of the rows that it has learnt in this training.
+        foretold: its kind's probabilities, for each of `folds`.
+        folds: those of the backtest that say something about it; the last one is the hold-out.
+        scores: of all that competed, by name.
+        train_start: the first event time that it has learnt, ever.
+        parent: the version that it continues; empty: it was trained from scratch.
+    """
+
+    name: str
+    params: Mapping[str, Scalar]
+    pipeline: "Pipeline"
+    learnt: "NDArray[np.intp]"
+    foretold: Sequence["NDArray[np.float64]"]
+    folds: Sequence[Fold]
+    scores: Mapping[str, float]
+    train_start: datetime
+    parent: str = ""
 
 
 def train_candidate(
@@ -149,54 +109,93 @@ def train_candidate(
     watch = _Watch(on_progress)
     names = choose_candidates(model, candidates)
     params = {name: effective_params(model, name, overrides) for name in names}
-    rows = labelled_rows(model, frame, now=now)
-    folds = split(model, rows.times)
-    watch.done("features", f"{len(rows)} labelled rows, {len(rows.names)} features, {len(folds)} folds")
+    rows, folds = _prepare(model, frame, now, watch)
     foretold, scores = _compete(model, rows, folds[:-1], names, overrides, watch)
     pick = min if model.train.metric in metrics.LOWER_IS_BETTER else max
     best = pick(scores, key=lambda name: scores[name])
-    pipeline = _fit(model, best, overrides, rows, folds[-1])
+    pipeline = fit(model, best, overrides, rows, folds[-1].train)
     watch.done("fit", f"{best} is the best on the folds before the hold-out; fitted for the hold-out")
-    foretold[best].append(_foretell(pipeline, rows.values[folds[-1].test]))
-    naive = _naive(model, rows, folds)
-    backtest = _collect(rows, folds, foretold[best], naive)
-    measured = _measure(model, rows, folds[-1], pipeline, backtest)
+    foretold[best].append(foretell(pipeline, rows.values[folds[-1].test]))
+    start = _datetime(rows.times[folds[-1].train][0])
+    made = _Made(best, params[best], pipeline, folds[-1].train, foretold[best], folds, scores, start)
+    return _finish(model, rows, made, watch)
+
+
+def continue_candidate(
+    model: Model, frame: "pl.DataFrame", *, now: datetime, parent: Parent, on_progress: Progress = _quiet
+) -> TrainedCandidate:
+    """Let the champion learn the rows that it has not learnt yet, and make the result ready to be judged.
+
+    It has seen the earlier folds of the backtest, so only the hold-out says something about it.
+
+    Args:
+        model: declares features, label and backtest.
+        frame: rows of one dataset version, at least `training_columns`.
+        now: labels that become true after it are not known yet.
+        parent: the champion.
+        on_progress: told what was done, in words.
+
+    Raises:
+        ConfigError: the champion cannot be continued; see `continuation_faults`.
+        DataError: too few labelled rows.
+    """
+    watch = _Watch(on_progress)
+    rows, folds = _prepare(model, frame, now, watch)
+    holdout = folds[-1]
+    faults = continuation_faults(model, parent, holdout, rows.times)
+    if faults:
+        raise ConfigError(f"{model.name}: the champion cannot be continued: {'; '.join(faults)}. Train from scratch")
+    learnt = new_rows(parent, holdout, rows.times)
+    pipeline = continue_champion(parent, rows, learnt)
+    watch.done("fit", f"version {parent.version} has learnt {len(learnt)} more rows")
+    foretold = [foretell(pipeline, rows.values[holdout.test])]
+    made = _Made(
+        parent.candidate, parent.params, pipeline, learnt, foretold, [holdout], {}, parent.train_start, parent.version
+    )
+    return _finish(model, rows, made, watch)
+
+
+def _prepare(
+    model: Model, frame: "pl.DataFrame", now: datetime, watch: _Watch
+) -> tuple[LabelledRows, tuple[Fold, ...]]:
+    rows = labelled_rows(model, frame, now=now)
+    folds = split(model, rows.times)
+    watch.done("features", f"{len(rows)} labelled rows, {len(rows.names)} features, {len(folds)} folds")
+    return rows, folds
+
+
+def _finish(model: Model, rows: LabelledRows, made: _Made, watch: _Watch) -> TrainedCandidate:
+    """Measure what was made, export it and prove the export."""
+    holdout = made.folds[-1]
+    naive = _naive(model, rows, made.folds)
+    backtest = _collect(rows, made.folds, made.foretold, naive)
+    measured = _measure(model, rows, holdout, made, backtest)
     watch.done("measure", f"{model.train.metric} on the hold-out: {measured.holdout.get(model.train.metric)}")
-    onnx, parity = _export(model, rows, folds[-1], pipeline, watch)
-    times = rows.times[folds[-1].train]
+    onnx, parity = _export(model, rows, holdout, made.pipeline, watch)
     return TrainedCandidate(
         model=model,
-        name=best,
-        params=params[best],
-        pipeline=pipeline,
+        name=made.name,
+        params=made.params,
+        pipeline=made.pipeline,
         onnx=onnx,
         features=rows.names,
         parity=parity,
         rows=backtest,
         stump=naive[-1].stump,
-        scores=scores,
+        scores=made.scores,
         metrics=measured,
-        train_start=_datetime(times[0]),
-        train_end=_datetime(times[-1]),
-        train_rows=len(times),
-        holdout_rows=len(folds[-1].test),
+        train_start=made.train_start,
+        train_end=_datetime(rows.times[made.learnt][-1]),
+        train_rows=len(made.learnt),
+        holdout_rows=len(holdout.test),
         labelled_rows=len(rows),
         labelled_until=_datetime(rows.times[-1]),
         data_sha256=hash_rows(rows),
         seed=model.train.seed,
         seconds=watch.seconds,
-        example=rows.values[folds[-1].test][:5],
+        example=rows.values[holdout.test][:5],
+        parent=made.parent,
     )
-
-
-def hash_rows(rows: LabelledRows) -> str:
-    """SHA-256 of names, times, features and labels: equal for equal training data, whatever file they came from."""
-    import numpy as np
-
-    digest = hashlib.sha256(json.dumps([rows.names, rows.values.shape]).encode())
-    for part in (rows.times.astype("<i8"), rows.values.astype("<f4"), rows.labels.astype("<i1")):
-        digest.update(np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest()
 
 
 def _compete(
@@ -215,31 +214,11 @@ def _compete(
     scores: dict[str, float] = {}
     for name in names:
         for fold in folds:
-            pipeline = _fit(model, name, overrides, rows, fold)
-            foretold[name].append(_foretell(pipeline, rows.values[fold.test]))
+            pipeline = fit(model, name, overrides, rows, fold.train)
+            foretold[name].append(foretell(pipeline, rows.values[fold.test]))
             watch.done("fit", f"{name}: fold {fold.number + 1} of {len(folds) + 1}, {len(fold.train)} rows")
         scores[name] = metrics.measure(model.train.metric, truth, np.concatenate(foretold[name]))
     return foretold, scores
-
-
-def _fit(model: Model, name: str, overrides: Mapping[str, Scalar] | None, rows: LabelledRows, fold: Fold) -> "Pipeline":
-    import numpy as np
-
-    labels = rows.labels[fold.train]
-    if len(np.unique(labels)) < 2:
-        raise DataError(f"{model.name}: all {len(labels)} training rows of fold {fold.number} have one label")
-    pipeline = build_pipeline(model, name, overrides)
-    try:
-        return pipeline.fit(rows.values[fold.train], labels.astype(np.int64))  # ONNX has no operators on int8 labels
-    except ValueError as error:
-        raise ConfigError(f"{model.name}: candidate {name} cannot be fitted: {error}") from error
-
-
-def _foretell(pipeline: "Pipeline", values: "NDArray[np.float32]") -> "NDArray[np.float64]":
-    import numpy as np
-
-    probabilities: NDArray[np.float64] = pipeline.predict_proba(values)[:, 1].astype(np.float64)
-    return probabilities
 
 
 def _naive(model: Model, rows: LabelledRows, folds: Sequence[Fold]) -> list[NaivePredictions]:
@@ -271,7 +250,7 @@ def _collect(
     return backtest_frame(rows, folds, predictions)
 
 
-def _measure(model: Model, rows: LabelledRows, fold: Fold, pipeline: "Pipeline", backtest: "pl.DataFrame") -> Measured:
+def _measure(model: Model, rows: LabelledRows, fold: Fold, made: _Made, backtest: "pl.DataFrame") -> Measured:
     import polars as pl
 
     last = backtest.filter(pl.col("fold") == fold.number)
@@ -281,7 +260,7 @@ def _measure(model: Model, rows: LabelledRows, fold: Fold, pipeline: "Pipeline",
 
     parts = backtest.with_columns(segment_of(model.gates.segments.by, "time").alias("segment"))
     return Measured(
-        train=metrics.measure_all(rows.labels[fold.train], _foretell(pipeline, rows.values[fold.train])),
+        train=metrics.measure_all(rows.labels[made.learnt], foretell(made.pipeline, rows.values[made.learnt])),
         holdout=figures(last, "probability"),
         baselines={name: figures(last, name) for name in BASELINES},
         segments={

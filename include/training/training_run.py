@@ -4,26 +4,45 @@ Each step can be tried again: it finds what an earlier try of the same run has a
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+import yaml
+from pydantic import ValidationError
 
 from include.config.home import Home
 from include.config.schema import Model
+from include.config.training import Mode
 from include.data.dataset import Dataset
+from include.errors import PermanentError, RegistryError
 from include.features.labels import label_columns
 from include.journal.journal import Journal
 from include.journal.records import Decision, RunRef
 from include.monitoring.profiling import build_profile
+from include.registry import files
 from include.registry.judgement import judge_run
+from include.registry.pipeline_file import load_pipeline
 from include.registry.publication import find_logged, log_candidate
-from include.registry.records import TrainingContext
+from include.registry.records import Logged, ModelVersion, TrainingContext
 from include.registry.store import Registry
+from include.training.backtest import split
 from include.training.candidates import Scalar
-from include.training.policy import Trigger, count_labelled, decide_training
-from include.training.train import Progress, TrainedCandidate, train_candidate, training_columns
+from include.training.continuation import Parent, continuation_faults
+from include.training.policy import Trigger, count_labelled, decide_training, label_times
+from include.training.train import Progress, continue_candidate, train_candidate, training_columns
+from include.training.trained import TrainedCandidate
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Whether to train, and how."""
+
+    decision: Decision
+    mode: Literal["scratch", "incremental"]
 
 
 def ask(
@@ -36,8 +55,22 @@ def ask(
     reason: str,
     run: RunRef,
     now: datetime,
-) -> Decision:
-    """Decide by the model's policy whether this wake-up may train; see `decide_training`.
+    mode: Mode | None = None,
+    by_hand: bool = False,
+) -> Asked:
+    """Decide by the model's policy whether this wake-up may train, and how; see `decide_training`.
+
+    Args:
+        model: declares the policy and the mode.
+        home: where the dataset is.
+        journal: takes the decision.
+        registry: holds the champion.
+        trigger: what woke the run.
+        reason: why, in words.
+        run: who asks.
+        now: aware.
+        mode: in place of the declared one.
+        by_hand: a person chose candidates or parameters, which a fitted estimator cannot take.
 
     Raises:
         DataError: there is no dataset yet.
@@ -45,7 +78,9 @@ def ask(
     """
     frame = Dataset.of(home, model).read(columns=label_columns(model))
     champion = registry.champion(model.name)
-    return decide_training(
+    wanted: Mode = mode or model.train.mode
+    faults = _continuation_faults(model, registry, champion, frame, now, by_hand) if wanted != "scratch" else []
+    decision = decide_training(
         model,
         trigger=trigger,
         reason=reason,
@@ -54,7 +89,10 @@ def ask(
         journal=journal,
         now=now,
         run=run,
+        impossible=[f"mode incremental: {fault}" for fault in faults] if wanted == "incremental" else [],
+        remarks=[f"from scratch: {fault}" for fault in faults] if wanted == "auto" else [],
     )
+    return Asked(decision, "scratch" if faults or wanted == "scratch" else "incremental")
 
 
 def train(
@@ -68,6 +106,7 @@ def train(
     candidates: Sequence[str] | None,
     overrides: Mapping[str, Scalar] | None,
     on_progress: Progress,
+    mode: Mode = "scratch",
 ) -> str:
     """Train on the newest dataset version and write the candidate, with its profile, as one MLflow run.
 
@@ -85,9 +124,16 @@ def train(
     dataset = Dataset.of(home, model)
     version = dataset.version()
     frame = dataset.read(version=version)
-    candidate = train_candidate(
-        model, frame, now=now, candidates=candidates, overrides=overrides, on_progress=on_progress
-    )
+    if mode == "incremental":
+        champion = registry.champion(model.name)
+        if champion is None:
+            raise RegistryError(f"{model.name}: the champion that was to be continued is gone; train from scratch")
+        parent = load_parent(registry, champion)
+        candidate = continue_candidate(model, frame, now=now, parent=parent, on_progress=on_progress)
+    else:
+        candidate = train_candidate(
+            model, frame, now=now, candidates=candidates, overrides=overrides, on_progress=on_progress
+        )
     context = TrainingContext(run=run, dataset_version=version, reason=reason)
     return log_candidate(registry, candidate, profile_json=_profile(model, frame, candidate), context=context)
 
@@ -99,6 +145,50 @@ def judge(
     version = registry.logged(mlflow_run_id).dataset_version
     frame = Dataset.of(home, model).read(version=version, columns=training_columns(model))
     return judge_run(model, registry, mlflow_run_id, frame, journal=journal, run=run, now=now)
+
+
+def load_parent(registry: Registry, version: Logged) -> Parent:
+    """What a version's own verified files tell of it.
+
+    Raises:
+        IntegrityError: a file is not what was recorded.
+        RegistryError: a file is missing.
+        TransientError: MLflow is away.
+    """
+    passport = registry.load_passport(version)
+    try:
+        declared = Model.model_validate(yaml.safe_load(registry.load_file(version, files.CONFIG)))
+    except ValidationError:
+        declared = None
+    return Parent(
+        version=version.version if isinstance(version, ModelVersion) else version.mlflow_run_id,
+        declared=declared,
+        candidate=str(passport["candidate"]),
+        params=passport["params"],
+        train_start=datetime.fromisoformat(passport["data"]["train_start"]),
+        train_end=datetime.fromisoformat(passport["data"]["train_end"]),
+        pipeline=load_pipeline(registry.load_file(version, files.PIPELINE)),
+    )
+
+
+def _continuation_faults(
+    model: Model,
+    registry: Registry,
+    champion: ModelVersion | None,
+    frame: "pl.DataFrame",
+    now: datetime,
+    by_hand: bool,
+) -> list[str]:
+    """Why the champion cannot be continued; empty when it can."""
+    if champion is None:
+        return ["there is no champion to continue"]
+    if by_hand:
+        return ["candidates or parameters were chosen by hand, and a fitted estimator cannot take them"]
+    times = label_times(model, frame, now=now)
+    try:
+        return continuation_faults(model, load_parent(registry, champion), split(model, times)[-1], times)
+    except PermanentError as error:
+        return [str(error)]
 
 
 def _profile(model: Model, frame: "pl.DataFrame", candidate: TrainedCandidate) -> str:

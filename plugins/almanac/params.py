@@ -1,8 +1,11 @@
 """The forms that people fill in when they start a run by hand. Airflow checks them by their JSON schema."""
 
+from typing import get_args
+
 from airflow.sdk import Param
 
 from include.config.schema import Model
+from include.config.training import Mode
 
 
 def training_params(model: Model) -> dict[str, Param]:
@@ -22,6 +25,14 @@ def training_params(model: Model) -> dict[str, Param]:
             type=["null", "object"],
             title="Estimator parameters",
             description='Laid over the declared parameters of every candidate, e.g. {"max_depth": 6}. The gates stay.',
+        ),
+        "mode": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, *get_args(Mode)],
+            title="Mode",
+            description="scratch: anew. incremental: continue the champion on newer rows, or refuse. "
+            f"auto: continue it where that can be done. Empty: as declared ({model.train.mode}).",
         ),
         "reason": Param(
             None,

@@ -13,7 +13,8 @@ from include.config.schema import Model
 from include.journal.journal import Journal
 from include.journal.records import RunRef
 from include.registry.store import Registry
-from include.training.train import TrainedCandidate, train_candidate
+from include.training.train import train_candidate
+from include.training.trained import TrainedCandidate
 from tests.training.conftest import NOW, make_hours
 
 HOURS = 24 * 200

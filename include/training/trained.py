@@ -1,0 +1,105 @@
+"""A candidate that was trained, before anybody has judged it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from include.config.schema import Model
+from include.training.backtest import LabelledRows
+from include.training.candidates import Scalar
+from include.training.parity import ParityReport
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+    from sklearn.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures of the candidate by metric. What is not defined on the rows is left out, and gates refuse on it.
+
+    Attributes:
+        train: on its own training rows; far above `holdout` means overfitting.
+        holdout: on the last fold.
+        baselines: of each naive rule on the last fold.
+        segments: on all folds together, by segment.
+    """
+
+    train: dict[str, float]
+    holdout: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+    segments: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedCandidate:
+    """A candidate that nobody has judged yet.
+
+    Attributes:
+        model: the declaration that it was made from.
+        name: which declared candidate was chosen.
+        params: all parameters of its estimator that were set.
+        pipeline: fitted on rows before the hold-out, and never again.
+        onnx: the same as a graph.
+        features: names of the k features.
+        parity: how well the two agree.
+        rows: the backtest: `time`, `fold`, `label`, `probability` and one column per naive rule. Of a continued
+            champion the hold-out alone: it has seen the earlier folds.
+        stump: the best rule on one column, in words.
+        scores: `train.metric` of each candidate on the folds before the hold-out.
+        metrics: its figures.
+        train_start: the first and
+        train_end: the last event time that it has learnt, its parent's included.
+        train_rows: how many rows it learnt in this training.
+        holdout_rows: how many rows it was measured on.
+        labelled_rows: how many rows had a label.
+        labelled_until: the newest row that had one.
+        data_sha256: see `hash_rows`.
+        seed: of every random choice.
+        seconds: how long each part took.
+        example: a few rows of features, float32 [m, k].
+        parent: the version whose pipeline it continues; empty: it was trained from scratch.
+    """
+
+    model: Model
+    name: str
+    params: Mapping[str, Scalar]
+    pipeline: "Pipeline"
+    onnx: bytes
+    features: tuple[str, ...]
+    parity: ParityReport
+    rows: "pl.DataFrame"
+    stump: str
+    scores: Mapping[str, float]
+    metrics: Measured
+    train_start: datetime
+    train_end: datetime
+    train_rows: int
+    holdout_rows: int
+    labelled_rows: int
+    labelled_until: datetime
+    data_sha256: str
+    seed: int
+    seconds: Mapping[str, float]
+    example: "NDArray[np.float32]"
+    parent: str = ""
+
+    @property
+    def mode(self) -> str:
+        """How it was trained: `incremental` or from `scratch`."""
+        return "incremental" if self.parent else "scratch"
+
+
+def hash_rows(rows: LabelledRows) -> str:
+    """SHA-256 of names, times, features and labels: equal for equal training data, whatever file they came from."""
+    import numpy as np
+
+    digest = hashlib.sha256(json.dumps([rows.names, rows.values.shape]).encode())
+    for part in (rows.times.astype("<i8"), rows.values.astype("<f4"), rows.labels.astype("<i1")):
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()

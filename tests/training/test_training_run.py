@@ -1,0 +1,138 @@
+"""A training run from the question to the verdict, with a real dataset, MLflow and journal."""
+
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from include.config.home import Home
+from include.data.dataset import Dataset
+from include.errors import IntegrityError
+from include.journal.journal import Journal
+from include.journal.records import DecisionKind, RunRef
+from include.registry import files
+from include.registry.promotion import promote, register
+from include.registry.records import Tag
+from include.training.training_run import ask, judge, load_parent, train
+from tests.data.parts import publish_rows
+from tests.registry.conftest import registry  # noqa: F401 - a fixture
+from tests.training.conftest import START, make_hours
+
+FIRST, SECOND = 24 * 160, 24 * 40
+
+
+class Story:
+    """A model's home, in which time passes."""
+
+    def __init__(self, model, home: Home, registry) -> None:  # noqa: F811
+        self.model, self.home, self.registry = model, home, registry
+        self.journal, self.runs, self.hours = Journal(home.journal_url), 0, 0
+
+    def publish(self, count: int) -> None:
+        frame = make_hours(self.hours + count)[self.hours :]
+        rows = frame.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
+        publish_rows(Dataset.of(self.home, self.model), rows, f"batch{self.hours}")
+        self.hours += count
+
+    @property
+    def now(self):
+        return START + timedelta(hours=self.hours)
+
+    def run(self, mode=None, model=None, trigger="manual", **by_hand):
+        """One DAG run: the verdict of the gates, or the refusal."""
+        self.runs += 1
+        model, run, now = model or self.model, RunRef("train", f"run{self.runs}"), self.now
+        asked = ask(
+            model, self.home, self.journal, self.registry, trigger=trigger, reason="a test", run=run, now=now,
+            mode=mode, by_hand=bool(by_hand),
+        )  # fmt: skip
+        if not asked.decision.accepted:
+            return asked.decision, None
+        logged = train(
+            model, self.home, self.registry, reason="a test", run=run, now=now, candidates=by_hand.get("candidates"),
+            overrides=by_hand.get("overrides"), on_progress=lambda _: None, mode=asked.mode,
+        )  # fmt: skip
+        verdict = judge(model, self.home, self.journal, self.registry, logged, run=run, now=now)
+        return verdict, self.registry.logged(logged)
+
+    def crown(self, logged) -> str:
+        number = register(self.registry, self.model.name, logged.mlflow_run_id).version
+        run = RunRef("train", f"run{self.runs}")
+        promote(self.registry, self.model.name, number, reason="a test", run=run, journal=self.journal, now=self.now)
+        return number
+
+
+@pytest.fixture(scope="module")
+def continuable(small, change):
+    sgd = {"estimator": "sklearn.linear_model.SGDClassifier", "scale": True, "params": {"loss": "log_loss"}}
+    model = change(small, "train", candidates={"sgd": sgd}, backtest={"folds": 2, "fold": "20d", "min_train_rows": 500})
+    model = change(model, "gates.segments", by="season", min_rows=100, max_loss=0.3)
+    return change(model, "gates.champion", resamples=100)
+
+
+@pytest.fixture
+def story(continuable, registry, tmp_path, request) -> Story:  # noqa: F811
+    name = f"story_{abs(hash(request.node.name)) % 10**9}"
+    story = Story(continuable.model_copy(update={"name": name}), Home(home=tmp_path), registry)
+    story.publish(FIRST)
+    return story
+
+
+def test_ask_auto_without_a_champion_is_a_first_training_from_scratch(story) -> None:
+    verdict, logged = story.run(mode="auto")
+    assert logged.tags[Tag.MODE] == "scratch"
+    granted = story.journal.decisions(story.model.name, DecisionKind.TRAINING)[0]
+    assert granted.reasons[-1] == "from scratch: there is no champion to continue"
+    assert verdict.kind is DecisionKind.GATES
+
+
+def test_ask_incremental_without_a_champion_is_a_recorded_refusal(story) -> None:
+    refusal, logged = story.run(mode="incremental")
+    assert (refusal.accepted, logged) == (False, None)
+    assert refusal.reasons == ("a test", "mode incremental: there is no champion to continue")
+    assert story.journal.decisions(story.model.name) == [refusal]
+
+
+def test_incremental_continues_the_champion_and_passes_every_gate_against_it(story) -> None:
+    _, first = story.run()
+    number = story.crown(first)
+    story.publish(SECOND)
+    verdict, second = story.run(mode="auto")
+    assert verdict.accepted, verdict.reasons
+    assert second.tags[Tag.MODE] == "incremental"
+    assert second.tags[Tag.PARENT_VERSION] == number
+    assert any(
+        reason.startswith("champion[f1_macro]") and "differs from champion" in reason for reason in verdict.reasons
+    )
+    learnt = story.registry.load_passport(second)["data"]
+    assert learnt["train_rows"] == SECOND
+    assert learnt["train_start"] == story.registry.load_passport(first)["data"]["train_start"]
+
+
+def test_incremental_with_changed_features_is_refused_and_auto_begins_again(story) -> None:
+    _, first = story.run()
+    story.crown(first)
+    story.publish(SECOND)
+    fewer = story.model.model_copy(update={"features": story.model.features[:-1]})
+    refusal, _ = story.run(mode="incremental", model=fewer)
+    assert not refusal.accepted
+    assert refusal.reasons[-1] == "mode incremental: the features have changed since version 1"
+    _, anew = story.run(mode="auto", model=fewer)
+    assert anew.tags[Tag.MODE] == "scratch"
+
+
+def test_incremental_with_parameters_by_hand_is_refused(story) -> None:
+    _, first = story.run()
+    story.crown(first)
+    refusal, _ = story.run(mode="incremental", overrides={"alpha": 0.1})
+    assert "were chosen by hand" in refusal.reasons[-1]
+
+
+def test_load_parent_of_a_tampered_pipeline_loads_nothing(story, tmp_path, monkeypatch) -> None:
+    _, first = story.run()
+    download = files.download
+    monkeypatch.setattr(
+        files, "download", lambda client, run, path: download(client, run, path) + b"x" * (path == files.PIPELINE)
+    )
+    with pytest.raises(IntegrityError, match=r"pipeline\.skops: the bytes are not what was recorded"):
+        load_parent(story.registry, first)
