@@ -20,7 +20,8 @@ demo: $(RUNTIME)  ## Play the whole story on this machine, from a landed file to
 	@./almanac demo
 
 # Tests against PostgreSQL start a server of their own where its programs are (Debian: apt-get install postgresql), and
-# say that they are skipped where they are not; nothing is installed for them.
+# say that they are skipped where they are not; nothing is installed for them. Tests against Azure Blob install Azurite
+# once into .venv where there is Node.js (Debian: apt-get install nodejs npm).
 test: $(DEVELOPMENT)  ## Run all the tests
 	@$(BIN)/pytest
 

@@ -21,6 +21,9 @@ os.environ.update(
     }
 )
 
+# Places on real S3 and Azure Blob servers, for every directory.
+pytest_plugins = ["tests.servers.stores"]
+
 
 def pytest_unconfigure() -> None:
     """Remove the session's home."""
