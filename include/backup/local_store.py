@@ -1,0 +1,214 @@
+"""A backup place in a folder of this machine, or of a disk that is mounted here."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from include.backup.port import CHUNK, ConflictError, Content, Entry
+from include.errors import IntegrityError
+from include.storage.files import store_faults
+
+_STAGING = "tmp"
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
+
+
+class LocalStore:
+    """Keeps `include.backup.port.Store`: temporary name, fsync, link if absent, fsync of the folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._unsynced: set[Path] = set()
+
+    @property
+    def uri(self) -> str:
+        """Where it is."""
+        return str(self.root)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a small file durably if there is none of this name."""
+        with store_faults(f"{self.root}/{name}", "written"), self.staging() as folder:
+            part = folder / "new"
+            part.write_bytes(data)
+            created = self._adopt(part, name)
+            self._sync()
+        return created
+
+    def replace(self, name: str, data: bytes, *, version: str) -> str:
+        """Write over the version that was read; writers of this folder wait for each other."""
+        path = self._path(name)
+        with store_faults(str(path), "written"), self._exclusive(), self.staging() as folder:
+            try:
+                found = _version(path.read_bytes())
+            except FileNotFoundError:
+                found = "none"
+            if found != version:
+                raise ConflictError(f"{path}: was changed meanwhile; read it again")
+            part = folder / "new"
+            part.write_bytes(data)
+            _sync_file(part)
+            part.replace(path)
+            _sync_folder(path.parent)
+        return _version(data)
+
+    def read(self, name: str, *, limit: int) -> Content:
+        """Read a small file."""
+        path = self._path(name)
+        with store_faults(str(path), "read"), path.open("rb") as stream:
+            data = stream.read(limit + 1)
+        if len(data) > limit:
+            raise IntegrityError(f"{path}: more than {limit} bytes, which no file of this kind has; do not trust it")
+        return Content(data, _version(data))
+
+    def stream(self, name: str) -> Iterator[bytes]:
+        """The content, piece by piece."""
+        path = self._path(name)
+        with store_faults(str(path), "read"), path.open("rb", buffering=0) as stream:
+            while piece := stream.read(CHUNK):
+                yield piece
+
+    def head(self, name: str, count: int) -> bytes:
+        """The first bytes."""
+        path = self._path(name)
+        with store_faults(str(path), "read"), path.open("rb") as stream:
+            return stream.read(count)
+
+    def find(self, name: str) -> Entry | None:
+        """Size and age."""
+        path = self._path(name)
+        with store_faults(str(path), "looked at"):
+            try:
+                found = path.stat()
+            except FileNotFoundError:
+                return None
+        return _entry(name, found)
+
+    def list(self, folder: str) -> Iterator[Entry]:
+        """All files below a folder."""
+        with store_faults(f"{self.root}/{folder}", "listed"):
+            yield from _walk(self._path(folder), folder)
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A folder on the same disk, so that adopting is a rename."""
+        folder = self.root / _STAGING / f"{os.getpid()}-{secrets.token_hex(6)}"
+        with store_faults(str(folder), "made"):
+            folder.mkdir(parents=True, mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def adopt(self, path: Path, name: str) -> bool:
+        """Move a staged file to its place if there is none of this name."""
+        with store_faults(f"{self.root}/{name}", "written"):
+            return self._adopt(path, name)
+
+    def sync(self) -> None:
+        """Sync the folders in which something was put."""
+        with store_faults(self.uri, "synced"):
+            self._sync()
+
+    def remove(self, name: str) -> None:
+        """Remove a file, durably."""
+        path = self._path(name)
+        with store_faults(str(path), "removed"):
+            path.unlink(missing_ok=True)
+            if path.parent.exists():
+                _sync_folder(path.parent)
+
+    def clear_leftovers(self, *, older_than: datetime) -> int:
+        """Remove staging folders that a killed process left."""
+        staging = self.root / _STAGING
+        limit = older_than.timestamp()
+        with store_faults(str(staging), "cleared"):
+            folders = list(staging.iterdir()) if staging.is_dir() else []
+            old = [folder for folder in folders if folder.stat().st_mtime < limit]
+            for folder in old:
+                shutil.rmtree(folder)
+        return len(old)
+
+    def _path(self, name: str) -> Path:
+        return self.root / name
+
+    def _adopt(self, path: Path, name: str) -> bool:
+        final = self._path(name)
+        _sync_file(path)
+        if not final.parent.is_dir():
+            final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._unsynced.update((final.parent.parent, final.parent.parent.parent))
+        self._unsynced.add(final.parent)
+        try:
+            os.link(path, final)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            return self._rename_if_absent(path, final)
+        path.unlink()
+        return True
+
+    def _rename_if_absent(self, path: Path, final: Path) -> bool:
+        """For disks without links (exFAT): writers of this place wait for each other."""
+        with self._exclusive():
+            if final.exists():
+                return False
+            path.replace(final)
+        return True
+
+    def _sync(self) -> None:
+        while self._unsynced:
+            _sync_folder(self._unsynced.pop())
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self.root / ".swap", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # the kernel frees it however this process ends
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _walk(folder: Path, name: str) -> Iterator[Entry]:
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path), f"{name}/{entry.name}")
+        elif entry.is_file(follow_symlinks=False):
+            try:
+                yield _entry(f"{name}/{entry.name}", entry.stat(follow_symlinks=False))
+            except FileNotFoundError:  # removed while it was listed
+                continue
+
+
+def _entry(name: str, found: os.stat_result) -> Entry:
+    return Entry(name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+
+def _version(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

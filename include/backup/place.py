@@ -1,0 +1,108 @@
+"""A backup place: a store of the known format, the key, and how new objects are written."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from urllib.parse import unquote, urlsplit
+
+from include.backup.keys import Key
+from include.backup.local_store import LocalStore
+from include.backup.manifest import FORMAT, canonical
+from include.backup.object_store import ObjectStore
+from include.backup.port import Store
+from include.errors import ConfigError, IntegrityError
+
+FORMAT_FILE = "almanac-backup.json"
+_MAX_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where snapshots are kept.
+
+    Attributes:
+        store: the bytes.
+        key: signs and opens; None: signatures are not checked, and nothing can be written.
+        encrypt: new objects are encrypted.
+        compress: new objects are compressed where it gains something.
+        workers: threads that read, hash and write at the same time.
+    """
+
+    store: Store
+    key: Key | None = field(repr=False)
+    encrypt: bool = False
+    compress: bool = True
+    workers: int = 2
+
+    @property
+    def uri(self) -> str:
+        """Where it is."""
+        return self.store.uri
+
+    @property
+    def object_key(self) -> Key | None:
+        """What encrypts new objects."""
+        return self.key if self.encrypt else None
+
+    def signing_key(self) -> Key:
+        """What signs.
+
+        Raises:
+            ConfigError: there is no key.
+        """
+        if self.key is None:
+            raise ConfigError(f"{self.uri}: no key to sign with; give it by ALMANAC_BACKUP_KEY")
+        return self.key
+
+
+def open_store(uri: str) -> Store:
+    """The store of a URI: a folder, `s3://`, `az://` or `abfs://`.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    scheme = urlsplit(uri).scheme
+    if scheme in ("", "file"):
+        path = Path(unquote(urlsplit(uri).path)) if scheme else Path(uri)
+        if not path.is_absolute():
+            raise ConfigError(f"{uri}: not a place for backups; got a relative path, expected an absolute one")
+        return LocalStore(path)
+    if scheme in ("s3", "s3a", "az", "abfs", "abfss", "gs"):
+        return ObjectStore(uri)
+    raise ConfigError(f"{uri}: not a place for backups; got {scheme!r}, expected a folder, s3://, abfs:// or gs://")
+
+
+def prepare(store: Store) -> None:
+    """Make a store a backup place if it is none yet.
+
+    Raises:
+        IntegrityError: it is one of a format that is not known.
+        TransientError: the store is away.
+    """
+    try:
+        check_format(store)
+    except FileNotFoundError:
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        store.create(FORMAT_FILE, canonical({"format": FORMAT, "id": token_hex(8), "created": created}))
+        check_format(store)
+
+
+def check_format(store: Store) -> None:
+    """Refuse a place whose format is not known.
+
+    Raises:
+        FileNotFoundError: it is no backup place.
+        IntegrityError: its format is not known.
+    """
+    content = store.read(FORMAT_FILE, limit=_MAX_BYTES).data
+    try:
+        found = json.loads(content)["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"{store.uri}/{FORMAT_FILE}: damaged; expected the format of the place") from error
+    if found != FORMAT:
+        raise IntegrityError(
+            f"{store.uri}: unknown format of a backup place; got {found!r}, expected {FORMAT}. Use the Almanac that"
+            " wrote it; nothing was changed"
+        )

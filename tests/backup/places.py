@@ -1,0 +1,65 @@
+"""Small places and files for the tests of backups."""
+
+import random
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from include.backup.keys import Key
+from include.backup.local_store import LocalStore
+from include.backup.manifest import Maker, Ref
+from include.backup.place import Place
+from include.backup.sources import below
+from include.backup.writer import Draft, Taken, take
+
+SUBJECT = "dataset/weather"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+MAKER = Maker(dag_id="test", started_by="ada", reason="a test")
+
+
+def place_at(folder: Path, **settings: bool) -> Place:
+    """A place with a key of its own."""
+    return Place(LocalStore(folder), Key.new(), **settings)
+
+
+def write_files(folder: Path, count: int = 5, seed: int = 1) -> dict[str, bytes]:
+    """Files of many kinds: text, noise, empty, nested, larger than a piece."""
+    draw = random.Random(seed)
+    contents = {
+        "empty": b"",
+        "text.csv": b"time,value\n" + b"2026-01-01,1.5\n" * 3000,
+        "nested/deep/noise.bin": draw.randbytes(50_000),
+        "large.log": draw.randbytes(1000) * 1500,
+        "packed.parquet": b"PAR1" + draw.randbytes(10_000) + b"PAR1",
+    }
+    contents |= {f"part-{number}": f"{seed} {number}".encode() * 50 for number in range(count)}
+    for name, content in contents.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return contents
+
+
+def snapshot(place: Place, folder: Path, *, subject: str = SUBJECT, at: datetime | None = None, **more: bool) -> Taken:
+    """A snapshot of a folder."""
+    clock = (lambda: at) if at else (lambda: datetime.now(UTC))
+    return take(place, Draft(subject, below(str(folder)), {"rows": 3}), maker=MAKER, clock=clock, **more)
+
+
+def contents(folder: Path) -> Mapping[str, bytes]:
+    """All files below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def days(count: float) -> timedelta:
+    return timedelta(days=count)
+
+
+def object_path(place: Place, taken: Taken, path: str) -> Path:
+    """Where the object of a file lies."""
+    entry = next(entry for entry in taken.manifest.files if entry.path == path)
+    return Path(place.uri) / entry.object_name
+
+
+def manifest_path(place: Place, ref: Ref) -> Path:
+    return Path(place.uri) / ref.path
