@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from include.backup.codec import Codec, Encoded
 from include.backup.keys import Key
@@ -23,7 +23,7 @@ _NAME = re.compile(r"^(\d{8}T\d{6}\.\d{6}Z)-([0-9a-f]{64})$")
 _SUBJECT = re.compile(rf"^({'|'.join(KINDS)})/[a-z][a-z0-9_]*$")
 _MAX_PART_BYTES, _MAX_PATH_BYTES = 255, 1024
 
-Fact = str | int | float | bool | None | list["Fact"] | dict[str, "Fact"]
+Fact = JsonValue
 
 
 def check_path(path: str) -> str:
@@ -238,9 +238,7 @@ def read_manifest(ref: Ref, data: bytes, key: Key | None, *, where: str) -> Mani
             _check_signature(key, body, signature, place)
         manifest = Manifest.model_validate(body | {"created": parse_time(body["created"])})
     except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
-        raise IntegrityError(
-            f"{place}: not a manifest of this format: {_first_line(error)}. Do not trust it"
-        ) from error
+        raise IntegrityError(f"{place}: no manifest of this format: {_first_line(error)}. Do not trust it") from error
     if (manifest.subject, format_time(manifest.created)) != (ref.subject, ref.name.split("-", 1)[0]):
         raise IntegrityError(
             f"{place}: was written as {manifest.subject} at {format_time(manifest.created)} and was put here by"

@@ -52,7 +52,7 @@ class ObjectStore:
 
         with store_faults(self._where(name), "written"):
             try:
-                written = obstore.put(self._store, name, data, mode={"e_tag": version, "version": None})
+                written = obstore.put(self._store, name, data, mode={"e_tag": version})
             except (PreconditionError, FileNotFoundError) as error:
                 raise ConflictError(f"{self._where(name)}: was changed meanwhile; read it again") from error
         return str(written["e_tag"])
