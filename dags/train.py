@@ -20,8 +20,43 @@ from include.config.schema import Model
 HOME = Home()
 
 
+def search(model: Model, decision: Any) -> Any:
+    """What the trials in tasks of their own have found. Where no search can take long, there are no such tasks."""
+    if not any(each.search.may_be_long for each in model.train.candidates.values() if each.search):
+        return None
+
+    @task(doc_md="Cuts the trials of a search into tasks of about a minute; none when they are short.")
+    def plan_search(decision: dict[str, Any], *, params: dict[str, Any]) -> list[dict[str, Any]]:
+        from almanac.runs import now
+
+        from include.training.search_run import plan_search
+
+        if not decision["accepted"] or decision["mode"] == "incremental":
+            return []
+        batches = plan_search(
+            model, HOME, now=now(), candidates=params["candidates"], overrides=params["overrides"],
+            on_progress=print,
+        )  # fmt: skip
+        return [batch.to_dict() for batch in batches]
+
+    @task(
+        doc_md="Tries parameters on the folds before the hold-out.",
+        max_active_tis_per_dagrun=model.train.trials.parallel,
+        **({"pool": model.train.trials.pool} if model.train.trials.pool else {}),
+    )
+    def try_out(batch: dict[str, Any], *, params: dict[str, Any]) -> dict[str, Any]:
+        from include.training.search_run import Batch, run_batch
+
+        known = Batch.from_dict(batch)
+        trials = run_batch(model, HOME, known, overrides=params["overrides"], on_progress=print)
+        rows = {"dataset_version": known.dataset_version, "now": known.now}
+        return {**rows, "trials": [trial.to_dict() for trial in trials]}
+
+    return try_out.expand(batch=plan_search(decision))
+
+
 def build(model: Model) -> DAG:
-    """`train_<model>`: decide -> train -> judge -> register -> promote."""
+    """`train_<model>`: decide -> [search ->] train -> judge -> register -> promote."""
     champion = assets.champion(model)
     schedule = schedule_of(model, "train", HOME)
     with model_dag("train", model, purpose=__doc__, schedule=schedule, params=training_params(model)) as dag:
@@ -48,11 +83,15 @@ def build(model: Model) -> DAG:
                 "mode": asked.mode,
             }
 
-        @task(doc_md="Trains the candidates on one dataset version, exports the best to ONNX: one MLflow run.")
-        def train(decision: dict[str, Any], *, params: dict[str, Any]) -> str:
+        @task(
+            doc_md="Trains the candidates on one dataset version, exports the best to ONNX: one MLflow run.",
+            trigger_rule="none_failed",  # no batch of trials is no reason not to train
+        )
+        def train(decision: dict[str, Any], searched: Any = None, *, params: dict[str, Any]) -> str:
             from almanac.runs import current_run, now
 
             from include.registry.store import Registry
+            from include.training.search_run import searched_in
             from include.training.training_run import train
 
             if not decision["accepted"]:
@@ -60,7 +99,7 @@ def build(model: Model) -> DAG:
             return train(
                 model, HOME, Registry.of(HOME), reason=decision["reasons"][0], run=current_run(), now=now(),
                 candidates=params["candidates"], overrides=params["overrides"], on_progress=print,
-                mode=decision["mode"],
+                mode=decision["mode"], searched=searched_in(list(searched or [])),
             )  # fmt: skip
 
         @task(doc_md="Candidate against naive rules and the champion on the same hold-out; every gate fails closed.")
@@ -102,7 +141,8 @@ def build(model: Model) -> DAG:
             )  # fmt: skip
             outlet_events[champion].extra = {"version": version}
 
-        promote(register(judge(train(decide()))))
+        decision = decide()
+        promote(register(judge(train(decision, search(model, decision)))))
     return dag
 
 

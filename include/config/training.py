@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from include.config.estimators import CONTINUABLE_ESTIMATORS, check_estimator
 from include.config.metric import Metric
+from include.config.search import Scalar, Search, Trials
 from include.config.section import Section
 from include.config.types import Cron, Duration, Slug
 
@@ -15,7 +16,8 @@ class Candidate(Section):
 
     estimator: str
     scale: bool
-    params: dict[str, bool | int | float | str | None] = Field(default_factory=dict)
+    params: dict[str, Scalar] = Field(default_factory=dict)
+    search: Search | None = Field(None, description="Other parameters to try; what is found lies over `params`.")
 
     @field_validator("estimator")
     @classmethod
@@ -69,6 +71,7 @@ class Training(Section):
     metric: Metric = Field(description="Chooses between candidates.")
     seed: int
     candidates: dict[Slug, Candidate] = Field(min_length=1)
+    trials: Trials = Trials()
 
     @model_validator(mode="after")
     def _mode_fits(self) -> Self:

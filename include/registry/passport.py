@@ -47,7 +47,7 @@ def build_passport(
         "environment": {"python": platform.python_version(), **package_versions()},
         "params": dict(candidate.params),
         "seed": candidate.seed,
-        "selection": {"metric": model.train.metric, "scores": dict(candidate.scores)},
+        "selection": {"metric": model.train.metric, "scores": dict(candidate.scores), "trials": len(candidate.trials)},
         "metrics": asdict(candidate.metrics),
         "best_stump": candidate.stump,
         "parity": candidate.parity.to_dict(),

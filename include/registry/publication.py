@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from include.registry.store import Registry
     from include.training.trained import TrainedCandidate
 
+_MAX_TAG = 4_000  # MLflow refuses longer ones
 _SERVED_WITH = ("onnxruntime", "onnx", "numpy")
 
 
@@ -57,6 +58,7 @@ def log_candidate(
             client.create_run(experiment, run_name=f"{candidate.name} {context.run.run_id}", tags=tags).info.run_id
         )
         client.log_batch(run_id, metrics=_metrics(candidate), params=_params(candidate))
+        _log_trials(client, experiment, run_id, candidate)
         client.log_artifacts(run_id, str(folder))
         client.set_tag(run_id, Tag.LOGGED.value, "true")
         client.set_terminated(run_id)
@@ -115,6 +117,28 @@ def _params(candidate: "TrainedCandidate") -> list[Any]:
     estimator = candidate.model.train.candidates[candidate.name].estimator
     values = {"candidate": candidate.name, "estimator": estimator, "seed": candidate.seed, **candidate.params}
     return [Param(name, str(value)) for name, value in values.items()]
+
+
+def _log_trials(client: Any, experiment: str, parent: str, candidate: "TrainedCandidate") -> None:
+    """Each trial of a search as a child of the candidate's run, which MLflow's pages fold below it."""
+    from mlflow.entities import Metric, Param
+
+    if len(candidate.trials) <= len(candidate.scores):  # nothing was looked for
+        return
+    metric, now_ms = candidate.model.train.metric, int(time.time() * 1000)
+    for number, trial in enumerate(candidate.trials):
+        tags = {"mlflow.parentRunId": parent, "almanac.fault": trial.fault[:_MAX_TAG]}
+        child = str(client.create_run(experiment, run_name=f"{trial.candidate} {number + 1}", tags=tags).info.run_id)
+        figures = {"seconds": trial.seconds, "share": trial.share}
+        if trial.score is not None:
+            figures[f"selection.{metric}"] = trial.score
+        params = {"candidate": trial.candidate, **trial.found}
+        client.log_batch(
+            child,
+            metrics=[Metric(name, value, now_ms, 0) for name, value in figures.items()],
+            params=[Param(name, str(value)) for name, value in params.items()],
+        )
+        client.set_terminated(child, "FINISHED" if trial.score is not None else "FAILED")
 
 
 def _metrics(candidate: "TrainedCandidate") -> list[Any]:

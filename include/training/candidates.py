@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from include.config.estimators import check_estimator
 from include.config.schema import Model
+from include.config.search import Scalar
 from include.errors import ConfigError
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-Scalar = bool | int | float | str | None
 ESTIMATOR_STEP = "estimator"
 
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from include.config.schema import Model
+from include.config.search import Scalar
 from include.errors import ConfigError
 from include.training.backtest import Fold, LabelledRows
-from include.training.candidates import Scalar
 
 if TYPE_CHECKING:
     import numpy as np

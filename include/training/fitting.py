@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from include.config.schema import Model
+from include.config.search import Scalar
 from include.errors import ConfigError, DataError
 from include.training.backtest import LabelledRows
-from include.training.candidates import Scalar, build_pipeline
+from include.training.candidates import build_pipeline
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,17 +7,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.config.schema import Model
+from include.config.search import Scalar
 from include.errors import ConfigError
 from include.features.features import feature_columns
 from include.features.labels import label_columns
 from include.training import metrics
 from include.training.backtest import Fold, LabelledRows, backtest_frame, labelled_rows, split, subset
 from include.training.baselines import BASELINES, NaivePredictions, predict_naive
-from include.training.candidates import Scalar, choose_candidates, effective_params
+from include.training.candidates import choose_candidates, effective_params
+from include.training.compete import Arena
 from include.training.continuation import Parent, continuation_faults, continue_champion, new_rows
 from include.training.export import export_onnx
 from include.training.fitting import fit, foretell
 from include.training.parity import ParityReport, check_parity
+from include.training.search import Trial
 from include.training.segments import segment_of
 from include.training.trained import Measured, TrainedCandidate, hash_rows
 
@@ -68,6 +71,7 @@ class _Made:
         scores: of all that competed, by name.
         train_start: the first event time that it has learnt, ever.
         parent: the version that it continues; empty: it was trained from scratch.
+        trials: what was tried before it was chosen.
     """
 
     name: str
@@ -79,6 +83,7 @@ class _Made:
     scores: Mapping[str, float]
     train_start: datetime
     parent: str = ""
+    trials: tuple[Trial, ...] = ()
 
 
 def train_candidate(
@@ -88,6 +93,7 @@ def train_candidate(
     now: datetime,
     candidates: Sequence[str] | None = None,
     overrides: Mapping[str, Scalar] | None = None,
+    searched: Sequence[Trial] = (),
     on_progress: Progress = _quiet,
 ) -> TrainedCandidate:
     """Train the declared candidates by rolling origin and make the best one ready to be judged.
@@ -99,7 +105,8 @@ def train_candidate(
         frame: rows of one dataset version, at least `training_columns`.
         now: labels that become true after it are not known yet.
         candidates: names of those that compete; all of them without it.
-        overrides: parameters of their estimators, in place of the YAML's.
+        overrides: parameters of their estimators, in place of the YAML's and of what a search finds.
+        searched: trials of their searches that were made in other tasks, on the same rows.
         on_progress: told what was done, in words.
 
     Raises:
@@ -108,16 +115,24 @@ def train_candidate(
     """
     watch = _Watch(on_progress)
     names = choose_candidates(model, candidates)
-    params = {name: effective_params(model, name, overrides) for name in names}
-    rows, folds = _prepare(model, frame, now, watch)
-    foretold, scores = _compete(model, rows, folds[:-1], names, overrides, watch)
-    pick = min if model.train.metric in metrics.LOWER_IS_BETTER else max
-    best = pick(scores, key=lambda name: scores[name])
-    pipeline = fit(model, best, overrides, rows, folds[-1].train)
-    watch.done("fit", f"{best} is the best on the folds before the hold-out; fitted for the hold-out")
-    foretold[best].append(foretell(pipeline, rows.values[folds[-1].test]))
-    start = _datetime(rows.times[folds[-1].train][0])
-    made = _Made(best, params[best], pipeline, folds[-1].train, foretold[best], folds, scores, start)
+    rows, folds = prepare(model, frame, now=now)
+    watch.done("features", f"{len(rows)} labelled rows, {len(rows.names)} features, {len(folds)} folds")
+    arena = Arena(model, rows, folds[:-1], overrides, lambda message: watch.done("fit", message))
+    winner, holdout = arena.compete(names, searched), folds[-1]
+    # what was found is what is fitted: a search whose result is thrown away was for nothing
+    pipeline = fit(model, winner.name, winner.overrides, rows, holdout.train)
+    watch.done("fit", f"{winner.name} is the best on the folds before the hold-out; fitted for the hold-out")
+    made = _Made(
+        name=winner.name,
+        params=effective_params(model, winner.name, winner.overrides),
+        pipeline=pipeline,
+        learnt=holdout.train,
+        foretold=[*winner.foretold, foretell(pipeline, rows.values[holdout.test])],
+        folds=folds,
+        scores=winner.scores,
+        train_start=_datetime(rows.times[holdout.train][0]),
+        trials=winner.trials,
+    )
     return _finish(model, rows, made, watch)
 
 
@@ -140,7 +155,8 @@ def continue_candidate(
         DataError: too few labelled rows.
     """
     watch = _Watch(on_progress)
-    rows, folds = _prepare(model, frame, now, watch)
+    rows, folds = prepare(model, frame, now=now)
+    watch.done("features", f"{len(rows)} labelled rows, {len(rows.names)} features")
     holdout = folds[-1]
     faults = continuation_faults(model, parent, holdout, rows.times)
     if faults:
@@ -155,13 +171,14 @@ def continue_candidate(
     return _finish(model, rows, made, watch)
 
 
-def _prepare(
-    model: Model, frame: "pl.DataFrame", now: datetime, watch: _Watch
-) -> tuple[LabelledRows, tuple[Fold, ...]]:
+def prepare(model: Model, frame: "pl.DataFrame", *, now: datetime) -> tuple[LabelledRows, tuple[Fold, ...]]:
+    """The labelled rows and the folds of the backtest; the last one is the hold-out.
+
+    Raises:
+        DataError: the frame is not what the model declares, or has too few labelled rows.
+    """
     rows = labelled_rows(model, frame, now=now)
-    folds = split(model, rows.times)
-    watch.done("features", f"{len(rows)} labelled rows, {len(rows.names)} features, {len(folds)} folds")
-    return rows, folds
+    return rows, split(model, rows.times)
 
 
 def _finish(model: Model, rows: LabelledRows, made: _Made, watch: _Watch) -> TrainedCandidate:
@@ -195,30 +212,8 @@ def _finish(model: Model, rows: LabelledRows, made: _Made, watch: _Watch) -> Tra
         seconds=watch.seconds,
         example=rows.values[holdout.test][:5],
         parent=made.parent,
+        trials=made.trials,
     )
-
-
-def _compete(
-    model: Model,
-    rows: LabelledRows,
-    folds: Sequence[Fold],
-    names: Sequence[str],
-    overrides: Mapping[str, Scalar] | None,
-    watch: _Watch,
-) -> tuple[dict[str, list["NDArray[np.float64]"]], dict[str, float]]:
-    """Each candidate's probabilities by fold, and its score on all these folds together."""
-    import numpy as np
-
-    truth = np.concatenate([rows.labels[fold.test] for fold in folds])
-    foretold: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
-    scores: dict[str, float] = {}
-    for name in names:
-        for fold in folds:
-            pipeline = fit(model, name, overrides, rows, fold.train)
-            foretold[name].append(foretell(pipeline, rows.values[fold.test]))
-            watch.done("fit", f"{name}: fold {fold.number + 1} of {len(folds) + 1}, {len(fold.train)} rows")
-        scores[name] = metrics.measure(model.train.metric, truth, np.concatenate(foretold[name]))
-    return foretold, scores
 
 
 def _naive(model: Model, rows: LabelledRows, folds: Sequence[Fold]) -> list[NaivePredictions]:

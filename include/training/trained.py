@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from include.config.schema import Model
+from include.config.search import Scalar
 from include.training.backtest import LabelledRows
-from include.training.candidates import Scalar
 from include.training.parity import ParityReport
+from include.training.search import Trial
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +64,7 @@ class TrainedCandidate:
         seed: of every random choice.
         seconds: how long each part took.
         example: a few rows of features, float32 [m, k].
+        trials: what was tried on the folds before the hold-out.
         parent: the version whose pipeline it continues; empty: it was trained from scratch.
     """
 
@@ -88,6 +90,7 @@ class TrainedCandidate:
     seconds: Mapping[str, float]
     example: "NDArray[np.float32]"
     parent: str = ""
+    trials: tuple[Trial, ...] = ()
 
     @property
     def mode(self) -> str:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from include.config.home import Home
 from include.config.schema import Model
+from include.config.search import Scalar
 from include.config.training import Mode
 from include.data.dataset import Dataset
 from include.errors import PermanentError, RegistryError
@@ -27,9 +28,9 @@ from include.registry.publication import find_logged, log_candidate
 from include.registry.records import Logged, ModelVersion, TrainingContext
 from include.registry.store import Registry
 from include.training.backtest import split
-from include.training.candidates import Scalar
 from include.training.continuation import Parent, continuation_faults
 from include.training.policy import Trigger, count_labelled, decide_training, label_times
+from include.training.search import Trial
 from include.training.train import Progress, continue_candidate, train_candidate, training_columns
 from include.training.trained import TrainedCandidate
 
@@ -43,6 +44,15 @@ class Asked:
 
     decision: Decision
     mode: Literal["scratch", "incremental"]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Trials that were made in tasks of their own, and the rows that they saw: the training sees the same."""
+
+    dataset_version: int
+    now: datetime
+    trials: tuple[Trial, ...]
 
 
 def ask(
@@ -107,6 +117,7 @@ def train(
     overrides: Mapping[str, Scalar] | None,
     on_progress: Progress,
     mode: Mode = "scratch",
+    searched: Searched | None = None,
 ) -> str:
     """Train on the newest dataset version and write the candidate, with its profile, as one MLflow run.
 
@@ -122,7 +133,8 @@ def train(
     if logged is not None:
         return logged
     dataset = Dataset.of(home, model)
-    version = dataset.version()
+    version = searched.dataset_version if searched else dataset.version()
+    now = searched.now if searched else now
     frame = dataset.read(version=version)
     if mode == "incremental":
         champion = registry.champion(model.name)
@@ -132,7 +144,13 @@ def train(
         candidate = continue_candidate(model, frame, now=now, parent=parent, on_progress=on_progress)
     else:
         candidate = train_candidate(
-            model, frame, now=now, candidates=candidates, overrides=overrides, on_progress=on_progress
+            model,
+            frame,
+            now=now,
+            candidates=candidates,
+            overrides=overrides,
+            searched=searched.trials if searched else (),
+            on_progress=on_progress,
         )
     context = TrainingContext(run=run, dataset_version=version, reason=reason)
     return log_candidate(registry, candidate, profile_json=_profile(model, frame, candidate), context=context)

@@ -1,65 +1,17 @@
 """A training run from the question to the verdict, with a real dataset, MLflow and journal."""
 
-from datetime import timedelta
-
-import polars as pl
 import pytest
 
 from include.config.home import Home
-from include.data.dataset import Dataset
 from include.errors import IntegrityError
-from include.journal.journal import Journal
-from include.journal.records import DecisionKind, RunRef
+from include.journal.records import DecisionKind
 from include.registry import files
-from include.registry.promotion import promote, register
 from include.registry.records import Tag
-from include.training.training_run import ask, judge, load_parent, train
-from tests.data.parts import publish_rows
+from include.training.training_run import load_parent
 from tests.registry.conftest import registry  # noqa: F401 - a fixture
-from tests.training.conftest import START, make_hours
+from tests.training.story import Story
 
 FIRST, SECOND = 24 * 160, 24 * 40
-
-
-class Story:
-    """A model's home, in which time passes."""
-
-    def __init__(self, model, home: Home, registry) -> None:  # noqa: F811
-        self.model, self.home, self.registry = model, home, registry
-        self.journal, self.runs, self.hours = Journal(home.journal_url), 0, 0
-
-    def publish(self, count: int) -> None:
-        frame = make_hours(self.hours + count)[self.hours :]
-        rows = frame.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-        publish_rows(Dataset.of(self.home, self.model), rows, f"batch{self.hours}")
-        self.hours += count
-
-    @property
-    def now(self):
-        return START + timedelta(hours=self.hours)
-
-    def run(self, mode=None, model=None, trigger="manual", **by_hand):
-        """One DAG run: the verdict of the gates, or the refusal."""
-        self.runs += 1
-        model, run, now = model or self.model, RunRef("train", f"run{self.runs}"), self.now
-        asked = ask(
-            model, self.home, self.journal, self.registry, trigger=trigger, reason="a test", run=run, now=now,
-            mode=mode, by_hand=bool(by_hand),
-        )  # fmt: skip
-        if not asked.decision.accepted:
-            return asked.decision, None
-        logged = train(
-            model, self.home, self.registry, reason="a test", run=run, now=now, candidates=by_hand.get("candidates"),
-            overrides=by_hand.get("overrides"), on_progress=lambda _: None, mode=asked.mode,
-        )  # fmt: skip
-        verdict = judge(model, self.home, self.journal, self.registry, logged, run=run, now=now)
-        return verdict, self.registry.logged(logged)
-
-    def crown(self, logged) -> str:
-        number = register(self.registry, self.model.name, logged.mlflow_run_id).version
-        run = RunRef("train", f"run{self.runs}")
-        promote(self.registry, self.model.name, number, reason="a test", run=run, journal=self.journal, now=self.now)
-        return number
 
 
 @pytest.fixture(scope="module")
