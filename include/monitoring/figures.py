@@ -1,8 +1,8 @@
 """A metric with its standard error, for rows that follow each other in time."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
-from include.config.metric import Metric
+from include.config.metric import ErrorMetric, Metric
 from include.monitoring.profile import Figure
 
 if TYPE_CHECKING:
@@ -11,35 +11,135 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_BLOCKS = 24
+_BLOCKS, _MIN_BLOCKS = 24, 5
+_MOST_REPEATED = 4  # times the rows that there are; beyond it the other label is thinned out instead
+_ERRORS = frozenset(get_args(ErrorMetric))
+_KNOW_NO_SHARE = frozenset({"roc_auc", "balanced_accuracy", *_ERRORS})
+NORMAL = 1.959964  # the normal quantile of a 95 % interval
+CONFIDENCE = 0.95
 
 
-def figure(metric: Metric, labels: "Floats", probabilities: "Floats") -> Figure | None:
+def figure(
+    metric: Metric | ErrorMetric, observed: "Floats", foretold: "Floats", *, share: float | None = None
+) -> Figure | None:
     """One metric with its standard error.
 
     The error is the delete-a-block jackknife's (Kuensch 1989): contiguous blocks are left out in turn, because
-    misses come in storms, and an error from single rows would be far too small.
+    misses come in storms, and an error from single rows would be far too small. It is widened to Student's t of as
+    many blocks as hold the rarer label, so that 1.96 of it is a 95 % interval (Cameron, Gelbach and Miller 2008).
 
     Args:
         metric: its name in the YAML.
-        labels: 0 or 1, ordered by time, [n].
-        probabilities: of the label 1, [n].
+        observed: 0 or 1, or numbers for an error, ordered by time, [n].
+        foretold: probabilities of the label 1, or numbers, [n].
+        share: as if this share of the labels were 1. F1 of a July in which it never snows and F1 of a year are no
+            match: most metrics follow the mix of the labels, which is the world's doing and not the model's. Rows
+            weigh by p'(y) / p(y), as Saerens, Latinne and Decaestecker (2002) correct for another prior.
 
     Returns:
         None when the metric is not defined on these rows.
     """
     import numpy as np
 
-    from include.training.metrics import UndefinedMetricError, measure
+    from include.training.metrics import UndefinedMetricError
 
-    truth, blocks = labels.astype(np.int8), min(_BLOCKS, len(labels) // 2)
+    if share is not None and metric in _KNOW_NO_SHARE:
+        share = None
+
+    blocks = min(_BLOCKS, len(observed) // 2)
     if blocks < 2:
         return None
-    block = np.arange(len(labels)) * blocks // len(labels)
+    block = np.arange(len(observed)) * blocks // len(observed)
     try:
-        value = measure(metric, truth, probabilities)
-        without = [measure(metric, truth[block != b], probabilities[block != b]) for b in range(blocks)]
+        value = measured(metric, observed, foretold, share=share)
+        left = (block != b for b in range(blocks))
+        without = [measured(metric, observed[rows], foretold[rows], share=share) for rows in left]
     except UndefinedMetricError:
         return None
     spread = float(np.sum((np.asarray(without) - np.mean(without)) ** 2))
-    return Figure(metric, value, float((spread * (blocks - 1) / blocks) ** 0.5), len(labels))
+    speaking = _speaking_blocks(metric, observed, block)
+    if speaking < _MIN_BLOCKS:
+        return None
+    error = float((spread * (blocks - 1) / blocks) ** 0.5) * _students(speaking - 1) / NORMAL
+    return Figure(metric, value, error, len(observed), None if metric in _ERRORS else float(observed.mean()))
+
+
+def measured(
+    metric: Metric | ErrorMetric, observed: "Floats", foretold: "Floats", *, share: float | None = None
+) -> float:
+    """The metric alone; for the arguments see `figure`.
+
+    Raises:
+        UndefinedMetricError: it has no value on these rows.
+    """
+    import numpy as np
+
+    from include.training.metrics import measure
+
+    if metric not in _ERRORS:
+        rows = slice(None) if share is None else _at_share(observed, share)
+        return measure(cast(Metric, metric), observed[rows].astype(np.int8), foretold[rows])
+    misses = foretold - observed
+    return float(np.sqrt(np.mean(misses**2)) if metric == "rmse" else np.mean(np.abs(misses)))
+
+
+def enough_of_both(metric: Metric | ErrorMetric, observed: "Floats", needed: int) -> bool:
+    """Whether both labels are there often enough for the metric to mean something; errors need no labels."""
+    ones = int(observed.sum()) if metric not in _ERRORS else needed
+    return metric in _ERRORS or min(ones, len(observed) - ones) >= needed
+
+
+def _at_share(observed: "Floats", share: float) -> "NDArray[np.intp]":
+    """Row numbers, those of the label that is too rare repeated evenly, so that `share` of them are of the label 1.
+
+    Raises:
+        UndefinedMetricError: one of the labels is not there at all.
+    """
+    import numpy as np
+
+    from include.training.metrics import UndefinedMetricError
+
+    ones, zeros = np.flatnonzero(observed == 1), np.flatnonzero(observed == 0)
+    if not (len(ones) and len(zeros) and 0 < share < 1):
+        raise UndefinedMetricError(
+            f"{len(ones)} labels 1 and {len(zeros)} labels 0 cannot be weighed to {share}"
+        )
+    too_many_ones = len(ones) / len(observed) > share
+    common, rare = (ones, zeros) if too_many_ones else (zeros, ones)
+    ratio = (1 - share) / share if too_many_ones else share / (1 - share)  # rare for each common one
+    kept = min(len(common), round(_MOST_REPEATED * len(observed) / (1 + ratio)))
+    return np.concatenate([_spread(common, kept), _spread(rare, round(kept * ratio))])
+
+
+def _spread(rows: "NDArray[np.intp]", count: int) -> "NDArray[np.intp]":
+    """So many of the rows, evenly: some left out, or some repeated."""
+    import numpy as np
+
+    return rows[np.arange(count) * len(rows) // max(count, 1)]
+
+
+def _speaking_blocks(metric: Metric | ErrorMetric, observed: "Floats", block: "NDArray[np.intp]") -> int:
+    """How many blocks hold the rarer label; all of them where there are no labels."""
+    import numpy as np
+
+    if metric in _ERRORS:
+        return len(np.unique(block))
+    return min(len(np.unique(block[observed == label])) for label in (0, 1)) if metric != "accuracy" else _BLOCKS
+
+
+def _students(freedom: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
+
+
+def worse_by(metric: Metric | ErrorMetric, now: float, reference: float) -> float:
+    """By how much `now` is worse than `reference`, in the metric's unit; negative when it is better."""
+    from include.training.metrics import gain
+
+    return now - reference if metric in _ERRORS else gain(cast(Metric, metric), reference, now)
+
+
+def lower_is_better(metric: Metric | ErrorMetric) -> bool:
+    """Whether a smaller figure is a better one."""
+    return worse_by(metric, 1.0, 0.0) > 0

@@ -10,8 +10,11 @@ from include.config.types import format_duration
 from include.data.dataset import Dataset
 from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
-from include.monitoring.drift import Status, assess, part_weights
-from include.monitoring.performance import Standing, evaluate
+from include.monitoring.actions import choose_acts, reasons_for
+from include.monitoring.decision import judge_windows, performance_holds
+from include.monitoring.drift import assess, part_weights
+from include.monitoring.findings import Finding, State
+from include.monitoring.performance import evaluate
 from include.monitoring.profile import PREDICTION, Profile
 from include.monitoring.result import MonitorResult, Verdict, WindowResult
 from include.registry.records import ModelVersion
@@ -40,8 +43,8 @@ def monitor(
     """Compare the newest complete windows with the champion's reference profile, and decide.
 
     A window is complete when it lies after the rows that the champion was made on, and the dataset reaches its end.
-    A retrain is asked for when one and the same column has drifted in `drift.windows` windows running, or the
-    performance was degraded in as many. The journal gets the decision once per champion, newest window and answer.
+    What follows is declared in `monitor.actions`; see `include.monitoring.decision` for what is an alarm. The
+    journal gets the decision once per champion, newest window and answer.
 
     Args:
         model: declares windows and limits.
@@ -58,7 +61,7 @@ def monitor(
     """
     champion = registry.champion(model.name)
     if champion is None:
-        nothing = MonitorResult(model.name, Verdict.INSUFFICIENT, False, (_NO_CHAMPION,), now)
+        nothing = MonitorResult(model.name, Verdict.INSUFFICIENT, (_NO_CHAMPION,), now)
         _record(journal, nothing, run)
         return nothing
     profile = Profile.from_json(registry.load_profile(champion))
@@ -137,44 +140,24 @@ class _Watch:
 def _decide(
     model: Model, windows: tuple[WindowResult, ...], champion: ModelVersion, dataset_version: int, now: datetime
 ) -> MonitorResult:
-    needed = model.monitor.drift.windows
-    newest = windows[-needed:]
-    reasons: tuple[str, ...] = ()
-    if len(newest) == needed:
-        lasting = set.intersection(*(set(window.drifted) for window in newest))
-        reasons = tuple(_drift_reason(newest, name) for name in sorted(lasting))
-        if all(window.performance.standing is Standing.DEGRADED for window in newest):
-            reasons += (f"performance is degraded {_running(newest)}: {newest[-1].performance.reasons[0]}",)
+    findings = judge_windows(model, windows)
+    acts = choose_acts(model, findings)
     return MonitorResult(
         model=model.name,
         verdict=windows[-1].verdict if windows else Verdict.INSUFFICIENT,
-        retrain_requested=bool(reasons),
-        reasons=reasons or (_why_not(model, windows, champion),),
+        reasons=reasons_for(acts, "retrain") or (_why_not(model, windows, findings, champion),),
         monitored_at=now,
-        warnings=_warnings(newest),
+        findings=findings,
+        acts=acts,
         model_version=champion.version,
         dataset_version=dataset_version,
         windows=windows,
     )
 
 
-def _drift_reason(windows: tuple[WindowResult, ...], name: str) -> str:
-    column = next(column for column in windows[-1].columns if column.name == name)
-    mean = (
-        f"mean {column.figures['reference_mean']:.4g} → {column.figures['mean']:.4g}; "
-        if "mean" in column.figures
-        else ""
-    )
-    return f"{name} has drifted {_running(windows)}: {mean}{'; '.join(column.reasons)}"
-
-
-def _running(windows: tuple[WindowResult, ...]) -> str:
-    if len(windows) == 1:
-        return f"in the window to {windows[-1].end:%Y-%m-%d}"
-    return f"in {len(windows)} windows running to {windows[-1].end:%Y-%m-%d}"
-
-
-def _why_not(model: Model, windows: tuple[WindowResult, ...], champion: ModelVersion) -> str:
+def _why_not(
+    model: Model, windows: tuple[WindowResult, ...], findings: tuple[Finding, ...], champion: ModelVersion
+) -> str:
     needed = model.monitor.drift.windows
     if not windows:
         size = format_duration(model.monitor.window)
@@ -185,21 +168,11 @@ def _why_not(model: Model, windows: tuple[WindowResult, ...], champion: ModelVer
         return f"quiet: no column has drifted in the {when}; performance {last.performance.standing}"
     if last.verdict is Verdict.INSUFFICIENT:
         return f"insufficient: {when} has {last.rows} rows, at least {model.monitor.drift.min_rows} are needed"
+    if any(finding.state is State.ALARM for finding in findings):
+        return f"{last.verdict} in the {when}; monitor.actions asks for no retrain then"
+    if last.verdict is Verdict.DRIFTED and performance_holds(model, windows):
+        return f"drifted in the {when}, but performance holds: nothing to replace"
     return f"{last.verdict} in the {when}, but not the same in {needed} windows running"
-
-
-def _warnings(windows: tuple[WindowResult, ...]) -> tuple[str, ...]:
-    """What is worth telling about the newest windows."""
-    found = []
-    for window in windows[-1:]:
-        for column in window.columns:
-            if column.status is Status.DRIFTED:
-                found.append(f"{column.name} has drifted: {'; '.join(column.reasons)}")
-            elif column.status is Status.STUCK:
-                found.append(f"{column.name} is stuck, repair the source: {'; '.join(column.reasons)}")
-        if window.performance.standing is not Standing.HOLDING:
-            found.append(f"performance {window.performance.standing}: {'; '.join(window.performance.reasons)}")
-    return tuple(found)
 
 
 def _record(journal: Journal, result: MonitorResult, run: RunRef) -> None:

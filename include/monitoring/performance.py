@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from include.config.schema import Model
+from include.monitoring.figures import NORMAL, enough_of_both, figure, measured, worse_by
 from include.monitoring.profile import Figure, Profile
 from include.monitoring.seasons import WHOLE_YEAR, by_season
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
-
-CONFIDENCE = 0.95
-_NORMAL = 1.959964  # the normal quantile of that confidence
 
 
 class Standing(StrEnum):
@@ -36,7 +34,9 @@ class Performance:
         metric: which one.
         predictions: of the version in the window.
         rows: of these, the ones whose label is known.
-        value, low, high: the metric and its 95 % interval; None when insufficient.
+        value, low, high: the metric and its 95 % interval, at the reference's share of the label 1; None when
+            insufficient.
+        plain: the metric on the rows as they are.
         reference: the same metric when the version was judged; of the same season where that differs.
         loss: by how much the window is worse than the reference; negative when it is better.
         reasons: in words, with figures and limits.
@@ -49,6 +49,7 @@ class Performance:
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    plain: float | None = None
     reference: float | None = None
     loss: float | None = None
     reasons: tuple[str, ...] = ()
@@ -65,18 +66,16 @@ def evaluate(
     """Judge one window.
 
     Degraded: worse than the reference by more than `max_loss`, and by more than chance explains (95 %, both standard
-    errors added in squares).
+    errors added in squares). Both are measured at the reference's share of the label 1: see `figure`.
 
     Args:
         model: declares metric, limit and the rows needed.
         profile: holds the reference figures.
-        probabilities: of the label 1, as they were predicted, ordered by time, [n].
-        labels: 0 or 1, [n]; NaN where not known yet.
+        probabilities: of the label 1 (or the numbers) as they were predicted, ordered by time, [n].
+        labels: 0 or 1 (or numbers), [n]; NaN where not known yet.
         weights: part of the year -> its share of the window.
     """
     import numpy as np
-
-    from include.monitoring.figures import figure
 
     settings = model.monitor.performance
     known = np.isfinite(labels)
@@ -87,21 +86,21 @@ def evaluate(
 
     if rows < settings.min_rows:
         return insufficient(f"{rows} labelled predictions of {predictions}, at least {settings.min_rows} are needed")
-    now = figure(settings.metric, labels[known], probabilities[known])
-    if now is None:
-        return insufficient(f"{settings.metric} is not defined on the {rows} labelled predictions (one class only)")
+    if not enough_of_both(settings.metric, labels[known], settings.min_class_rows):
+        return insufficient(f"fewer than {settings.min_class_rows} of {rows} labelled rows have the rarer label")
     reference = _reference(profile, weights)
     if reference is None or reference.metric != settings.metric:
         return insufficient(f"the reference profile holds no {settings.metric}; train again")
-    return _judge(model, now, reference, predictions)
+    now = figure(settings.metric, labels[known], probabilities[known], share=reference.share)
+    if now is None:
+        return insufficient(f"{settings.metric} is not defined on the {rows} labelled predictions")
+    return _judge(model, now, reference, predictions, measured(settings.metric, labels[known], probabilities[known]))
 
 
-def _judge(model: Model, now: Figure, reference: Figure, predictions: int) -> Performance:
-    from include.training.metrics import gain
-
+def _judge(model: Model, now: Figure, reference: Figure, predictions: int, plain: float) -> Performance:
     settings = model.monitor.performance
-    loss = gain(settings.metric, reference.value, now.value)
-    chance = _NORMAL * (now.standard_error**2 + reference.standard_error**2) ** 0.5
+    loss = worse_by(settings.metric, now.value, reference.value)
+    chance = NORMAL * (now.standard_error**2 + reference.standard_error**2) ** 0.5
     degraded = loss > settings.max_loss and loss > chance
     reason = (
         f"{settings.metric} {now.value:.3f} against {reference.value:.3f} when judged: worse by {loss:.3f},"
@@ -113,8 +112,9 @@ def _judge(model: Model, now: Figure, reference: Figure, predictions: int) -> Pe
         predictions=predictions,
         rows=now.rows,
         value=now.value,
-        low=now.value - _NORMAL * now.standard_error,
-        high=now.value + _NORMAL * now.standard_error,
+        low=now.value - NORMAL * now.standard_error,
+        high=now.value + NORMAL * now.standard_error,
+        plain=plain,
         reference=reference.value,
         loss=loss,
         reasons=(reason,) if degraded else (),
@@ -132,17 +132,18 @@ def _reference(profile: Profile, weights: Mapping[str, float]) -> Figure | None:
         return None
     chosen: dict[Figure, float] = {}
     for season, weight in by_season(weights).items():
-        figure = _season_or_year(profile.figures.get(season), year)
-        chosen[figure] = chosen.get(figure, 0.0) + weight
+        own = _season_or_year(profile.figures.get(season), year)
+        chosen[own] = chosen.get(own, 0.0) + weight
     return Figure(
         metric=year.metric,
-        value=sum(weight * figure.value for figure, weight in chosen.items()),
-        standard_error=sum((weight * figure.standard_error) ** 2 for figure, weight in chosen.items()) ** 0.5,
-        rows=sum(figure.rows for figure in chosen),
+        value=sum(weight * own.value for own, weight in chosen.items()),
+        standard_error=sum((weight * own.standard_error) ** 2 for own, weight in chosen.items()) ** 0.5,
+        rows=sum(own.rows for own in chosen),
+        share=None if year.share is None else sum(weight * (own.share or 0.0) for own, weight in chosen.items()),
     )
 
 
 def _season_or_year(season: Figure | None, year: Figure) -> Figure:
-    if season is None or abs(season.value - year.value) <= _NORMAL * season.standard_error:
+    if season is None or abs(season.value - year.value) <= NORMAL * season.standard_error:
         return year
     return season

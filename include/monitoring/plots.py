@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from include.config.schema import Model
 from include.monitoring.distribution import Mixture
 from include.monitoring.drift import reference_of
-from include.monitoring.performance import CONFIDENCE
+from include.monitoring.figures import CONFIDENCE, lower_is_better
 from include.monitoring.profile import NumberProfile, TextProfile
 from include.monitoring.profiling import finite_numbers
 from include.monitoring.result import WindowResult
@@ -68,7 +68,7 @@ def performance_over_windows(model: Model, windows: Sequence[WindowResult]) -> s
         judged = [window.performance.reference for window in known]
         axes.plot(ends, judged, color=THEN, marker="_", markersize=14, linestyle="none", label="when judged")
         loss = model.monitor.performance.max_loss
-        sign = 1 if model.monitor.performance.metric == "log_loss" else -1
+        sign = 1 if lower_is_better(model.monitor.performance.metric) else -1
         limits = [(value or 0.0) + sign * loss for value in judged]
         axes.plot(ends, limits, color=LIMIT, linestyle="--", linewidth=1, marker="_", label="limit")
         axes.set_ylabel(model.monitor.performance.metric)

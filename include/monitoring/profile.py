@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from include.config.metric import Metric
+from include.config.metric import ErrorMetric, Metric
 from include.errors import DataError, IntegrityError
 from include.monitoring.distribution import NumberSample
 from include.monitoring.seasons import Split
@@ -66,12 +66,16 @@ class TextProfile:
 
 @dataclass(frozen=True)
 class Figure:
-    """A metric on labelled out-of-sample predictions, with its standard error by the block jackknife."""
+    """A metric on labelled out-of-sample predictions, with its standard error by the block jackknife.
 
-    metric: Metric
+    `share` is that of the label 1; None for errors of numbers.
+    """
+
+    metric: Metric | ErrorMetric
     value: float
     standard_error: float
     rows: int
+    share: float | None = None
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,7 @@ def _figures(model: Model, times: "pl.Series", probabilities: "Floats", labels: 
     """The metric of the performance monitor, of the year and, unless the year is not split, of each season."""
     import numpy as np
 
-    from include.monitoring.figures import figure
+    from include.monitoring.figures import enough_of_both, figure
 
     settings = model.monitor.performance
     known = np.isfinite(probabilities) & np.isfinite(labels)
@@ -229,6 +229,6 @@ def _figures(model: Model, times: "pl.Series", probabilities: "Floats", labels: 
     measured = {
         part: figure(settings.metric, labels[mask], probabilities[mask])
         for part, mask in chosen.items()
-        if mask.sum() >= settings.min_rows
+        if mask.sum() >= settings.min_rows and enough_of_both(settings.metric, labels[mask], settings.min_class_rows)
     }
     return {part: found for part, found in measured.items() if found is not None}

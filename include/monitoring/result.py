@@ -7,7 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from include.config.monitoring import Action
+from include.monitoring.actions import Act, reasons_for
 from include.monitoring.drift import ColumnDrift, Status
+from include.monitoring.findings import Finding, State
 from include.monitoring.performance import Performance, Standing
 
 
@@ -68,26 +71,40 @@ class MonitorResult:
     Attributes:
         model: its name.
         verdict: of the newest window; insufficient when there is none.
-        retrain_requested: whether a retrain is asked for.
-        reasons: why, or why not, in words with figures.
-        warnings: what people should know although no retrain is asked for.
+        reasons: why a retrain is asked for, or why not, in words with figures.
+        monitored_at: aware.
+        findings: everything that was watched, and how it stands.
+        acts: what is to be done.
         model_version: of the champion; empty when there is none.
         dataset_version: what was read; -1 when nothing was.
-        monitored_at: aware.
         windows: the newest complete ones, the oldest first.
         report_uri: the page, when one was written.
     """
 
     model: str
     verdict: Verdict
-    retrain_requested: bool
     reasons: tuple[str, ...]
     monitored_at: datetime
-    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    acts: tuple[Act, ...] = ()
     model_version: str = ""
     dataset_version: int = -1
     windows: tuple[WindowResult, ...] = ()
     report_uri: str = field(default="")
+
+    @property
+    def retrain_requested(self) -> bool:
+        """Whether a retrain is asked for."""
+        return bool(self.reasons_for("retrain"))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What people should know."""
+        return tuple(found.text for found in self.findings if found.state in (State.WARNING, State.ALARM))
+
+    def reasons_for(self, action: Action) -> tuple[str, ...]:
+        """Why an action is to be taken; empty when it is not."""
+        return reasons_for(self.acts, action)
 
     def to_json(self) -> str:
         """The whole result as JSON; times in ISO 8601."""
@@ -105,6 +122,11 @@ class MonitorResult:
             "reasons": list(self.reasons),
             "reason": "; ".join(self.reasons),
             "warnings": list(self.warnings),
+            "findings": [
+                {"condition": found.condition, "state": found.state, "subject": found.subject, "text": found.text}
+                for found in self.findings
+            ],
+            "acts": {act.action: list(act.reasons) for act in self.acts},
             "model_version": self.model_version,
             "dataset_version": self.dataset_version,
             "monitored_at": self.monitored_at.isoformat(),

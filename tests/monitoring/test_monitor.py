@@ -94,7 +94,7 @@ def test_monitor_one_bad_window_warns_and_requests_nothing(world: World, journal
     assert len(result.windows) == 1
     assert not result.retrain_requested
     assert result.reasons[0].endswith("but not the same in 2 windows running")
-    assert any("performance degraded" in warning for warning in result.warnings)
+    assert any("performance is degraded" in warning for warning in result.warnings)
 
 
 def test_monitor_unscored_windows_have_no_performance_but_are_compared(world: World, journal: Journal) -> None:

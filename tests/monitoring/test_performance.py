@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+from sklearn import metrics as sk
 
-from include.monitoring.figures import figure
+from include.monitoring.figures import figure, lower_is_better, measured, worse_by
 from include.monitoring.performance import Standing, evaluate
 from include.monitoring.profile import Figure, Profile
+from include.training.metrics import UndefinedMetricError
 from tests.monitoring.world import START, TRAINED_UNTIL, WEATHER, changed
 
 MODEL = changed(WEATHER, "monitor.performance", metric="accuracy", max_loss=0.05, min_rows=300)
@@ -78,7 +80,80 @@ def test_evaluate_one_class_where_the_metric_needs_two_is_insufficient() -> None
     model = changed(MODEL, "monitor.performance", metric="f1_macro")
     found = evaluate(model, JUDGED, probabilities=np.full(400, 0.1), labels=np.zeros(400), weights=YEAR)
     assert found.standing is Standing.INSUFFICIENT
-    assert "not defined" in found.reasons[0]
+    assert found.reasons == ("fewer than 30 of 400 labelled rows have the rarer label",)
+
+
+def test_evaluate_rarer_label_in_one_storm_alone_is_insufficient() -> None:
+    """Forty hours of snow in a row are one event, which no interval can be built on."""
+    model = changed(MODEL, "monitor.performance", metric="f1_macro")
+    judged = profile(year=Figure("f1_macro", 0.90, 0.01, 8640, share=0.4))
+    truth = (np.arange(720) // 40 == 3).astype(float)
+    found = evaluate(model, judged, probabilities=truth * 0.6 + 0.2, labels=truth, weights=YEAR)
+    assert found.reasons == ("f1_macro is not defined on the 720 labelled predictions",)
+
+
+def test_evaluate_another_mix_of_labels_is_no_loss() -> None:
+    """The same hits and false alarms give another F1 where the label is rare; nothing is wrong with the model."""
+    model = changed(MODEL, "monitor.performance", metric="f1")
+    n = 7200
+    often, rare = (RNG.random(n) < 0.5).astype(float), (RNG.random(n) < 0.08).astype(float)
+
+    def say(truth: np.ndarray) -> np.ndarray:
+        said = np.where(truth == 1, RNG.random(n) < 0.8, RNG.random(n) < 0.15)
+        return np.where(said, 0.9, 0.1)
+
+    judged = figure("f1", often, say(often))
+    assert judged is not None
+    found = evaluate(model, profile(year=judged), probabilities=say(rare), labels=rare, weights=YEAR)
+    assert found.plain is not None
+    assert found.plain < judged.value - 0.2
+    assert found.standing is Standing.HOLDING
+    assert found.value == pytest.approx(judged.value, abs=0.03)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+def test_measured_at_another_share_equals_scikit_learns_weights(share: float) -> None:
+    truth = (RNG.random(3000) < 0.3).astype(float)
+    said = np.clip(truth * 0.3 + RNG.random(3000) * 0.7, 0, 1)
+    weights = np.where(truth == 1, share / truth.mean(), (1 - share) / (1 - truth.mean()))
+    for metric, function, foretold in (
+        ("accuracy", sk.accuracy_score, said >= 0.5),
+        ("log_loss", sk.log_loss, said.clip(1e-6, 1 - 1e-6)),
+        ("average_precision", sk.average_precision_score, said),
+    ):
+        expected = function(truth, foretold, sample_weight=weights)
+        got = measured(metric, truth, said.clip(1e-6, 1 - 1e-6), share=share)
+        assert got == pytest.approx(expected, abs=0.01), metric
+
+
+def test_measured_share_without_one_of_the_labels_raises() -> None:
+    with pytest.raises(UndefinedMetricError, match=r"0 labels 1 and 50 labels 0 cannot be weighed to 0\.4"):
+        measured("f1", np.zeros(50), np.full(50, 0.2), share=0.4)
+
+
+def test_evaluate_rmse_degraded_with_figures() -> None:
+    model = changed(MODEL, "monitor.performance", metric="rmse", max_loss=20.0)
+    truth = RNG.normal(200, 80, 720)
+    judged = figure("rmse", truth, truth + RNG.normal(0, 67, 720))
+    assert judged is not None
+    assert judged.share is None
+    found = evaluate(
+        model, profile(year=judged), probabilities=truth + RNG.normal(-85, 92, 720), labels=truth, weights=YEAR
+    )
+    assert found.standing is Standing.DEGRADED
+    assert found.value == pytest.approx(125, abs=12)
+    assert found.loss == pytest.approx(58, abs=14)
+
+
+@pytest.mark.parametrize(("metric", "expected"), [("rmse", 12.5**0.5), ("mae", 3.5)])
+def test_measured_errors_known_answers(metric: str, expected: float) -> None:
+    assert measured(metric, np.array([10.0, 20.0]), np.array([13.0, 16.0])) == pytest.approx(expected)
+
+
+def test_worse_by_of_errors_is_the_growth() -> None:
+    assert worse_by("rmse", 125.0, 67.0) == 58.0
+    assert worse_by("f1", 0.7, 0.8) == pytest.approx(0.1)
+    assert (lower_is_better("mae"), lower_is_better("log_loss"), lower_is_better("f1")) == (True, True, False)
 
 
 def test_evaluate_reference_of_another_metric_is_insufficient() -> None:

@@ -1,0 +1,156 @@
+"""What is an alarm, from windows that are made by hand."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from include.monitoring.actions import choose_acts
+from include.monitoring.decision import judge_windows
+from include.monitoring.drift import ColumnDrift, Status
+from include.monitoring.findings import Condition, Finding, State, worst
+from include.monitoring.performance import Performance, Standing
+from include.monitoring.result import WindowResult
+from tests.monitoring.world import WEATHER, changed
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+HOLDS = Performance(Standing.HOLDING, "f1_macro", 720, 720, 0.85, 0.8, 0.9, 0.85, 0.86)
+FELL = Performance(
+    Standing.DEGRADED, "f1_macro", 720, 720, 0.6, 0.55, 0.65, 0.6, 0.86, reasons=("f1_macro 0.600 against 0.860",)
+)
+UNKNOWN = Performance(Standing.INSUFFICIENT, "f1_macro", 720, 12, reasons=("12 labelled predictions of 720",))
+
+
+def window(number: int, performance: Performance, *names: str, stuck: str = "") -> WindowResult:
+    figures = {"ks": 0.4, "mean": 12.0, "reference_mean": 9.0}
+    columns = [ColumnDrift(name, "number", Status.DRIFTED, 720, 2160, figures, ("KS distance 0.4",)) for name in names]
+    columns.append(ColumnDrift("Humidity", "number", Status.QUIET, 720, 2160))
+    if stuck:
+        columns.append(ColumnDrift(stuck, "number", Status.STUCK, 720, 2160, reasons=("720 rows in a row",)))
+    start = START + number * timedelta(days=30)
+    return WindowResult(start, start + timedelta(days=30), 720, {"year": 1.0}, tuple(columns), performance)
+
+
+def found(*windows: WindowResult) -> dict[tuple[Condition, str], Finding]:
+    return {(one.condition, one.subject): one for one in judge_windows(WEATHER, windows)}
+
+
+DRIFT = (Condition.DRIFT, "Temperature_C")
+PERFORMANCE = (Condition.PERFORMANCE, "f1_macro")
+
+
+def test_judge_windows_none_finds_nothing() -> None:
+    assert judge_windows(WEATHER, ()) == ()
+
+
+def test_judge_windows_quiet_is_fine() -> None:
+    (one,) = judge_windows(WEATHER, (window(0, HOLDS),))
+    assert one.state is State.FINE
+    assert one.text == "performance is holding in the window to 2024-01-31: f1_macro 0.850 against 0.860 when judged"
+
+
+def test_judge_windows_one_drifted_window_warns() -> None:
+    assert found(window(0, UNKNOWN), window(1, UNKNOWN, "Temperature_C"))[DRIFT].state is State.WARNING
+
+
+def test_judge_windows_same_column_in_two_running_is_an_alarm_since_the_first() -> None:
+    one = found(window(0, UNKNOWN), window(1, UNKNOWN, "Temperature_C"), window(2, UNKNOWN, "Temperature_C"))[DRIFT]
+    assert one.state is State.ALARM
+    assert one.since == START + timedelta(days=30)
+    assert one.text.startswith("Temperature_C has drifted in 2 windows running to 2024-03-31: mean 9 → 12; KS distance")
+
+
+def test_judge_windows_another_column_in_each_window_warns() -> None:
+    one = found(window(0, UNKNOWN, "Wind_speed_kmph"), window(1, UNKNOWN, "Temperature_C"))
+    assert one[DRIFT].state is State.WARNING
+
+
+def test_judge_windows_features_moved_and_performance_holds_warns_and_says_so() -> None:
+    one = found(window(0, HOLDS, "Temperature_C"), window(1, HOLDS, "Temperature_C"))[DRIFT]
+    assert one.state is State.WARNING
+    assert one.text.endswith(
+        "Performance holds (f1_macro 0.850 against 0.860 when judged), so the model is not replaced"
+    )
+
+
+def test_judge_windows_features_moved_and_performance_had_fallen_is_an_alarm() -> None:
+    """One good window after a bad one does not clear a model whose inputs have moved."""
+    assert found(window(0, FELL, "Temperature_C"), window(1, HOLDS, "Temperature_C"))[DRIFT].state is State.ALARM
+
+
+def test_judge_windows_features_moved_and_labels_are_late_is_an_alarm() -> None:
+    assert found(window(0, HOLDS, "Temperature_C"), window(1, UNKNOWN, "Temperature_C"))[DRIFT].state is State.ALARM
+
+
+def test_judge_windows_features_quiet_and_performance_fell_twice_is_an_alarm() -> None:
+    one = found(window(0, FELL), window(1, FELL))[PERFORMANCE]
+    assert (one.state, one.since) == (State.ALARM, START)
+    assert one.text == "performance is degraded in 2 windows running to 2024-03-01: f1_macro 0.600 against 0.860"
+
+
+def test_judge_windows_performance_fell_once_warns() -> None:
+    assert found(window(0, HOLDS), window(1, FELL))[PERFORMANCE].state is State.WARNING
+
+
+def test_judge_windows_few_labels_are_insufficient_never_fine() -> None:
+    assert found(window(0, UNKNOWN))[PERFORMANCE].state is State.INSUFFICIENT
+
+
+def test_judge_windows_stuck_column_is_the_sources_fault() -> None:
+    one = found(window(0, HOLDS, stuck="Visibility_km"))[Condition.QUALITY, "Visibility_km"]
+    assert one.state is State.ALARM
+    assert one.text == "Visibility_km is stuck, repair the source: 720 rows in a row"
+
+
+def finding(state: State, condition: Condition = Condition.PERFORMANCE) -> Finding:
+    return Finding(condition, state, "f1_macro", f"it is {state}")
+
+
+def acts(*findings: Finding, **declared: object) -> dict[str, tuple[str, ...]]:
+    model = changed(WEATHER, "monitor.actions", **declared)
+    return {act.action: act.reasons for act in choose_acts(model, findings)}
+
+
+def test_choose_acts_alarm_does_what_is_declared() -> None:
+    declared = {"performance": ["notify", "previous", "stop_scoring", "ask"]}
+    done = acts(finding(State.ALARM), **declared)
+    assert done == dict.fromkeys(("notify", "previous", "stop_scoring", "ask"), ("it is alarm",))
+
+
+def test_choose_acts_one_action_may_be_given_alone() -> None:
+    assert acts(finding(State.ALARM), performance="ask") == {"ask": ("it is alarm",)}
+
+
+def test_choose_acts_warning_is_only_told() -> None:
+    assert acts(finding(State.WARNING), performance=["notify", "retrain", "previous"]) == {"notify": ("it is warning",)}
+
+
+@pytest.mark.parametrize("state", [State.FINE, State.INSUFFICIENT])
+def test_choose_acts_fine_and_insufficient_do_nothing(state: State) -> None:
+    assert acts(finding(state), performance=["notify", "retrain", "previous", "stop_scoring", "ask"]) == {}
+
+
+def test_choose_acts_declared_as_nothing_does_nothing() -> None:
+    assert acts(finding(State.ALARM), performance=[]) == {}
+
+
+def test_choose_acts_same_action_for_two_conditions_is_done_once_with_both_reasons() -> None:
+    both = (finding(State.ALARM), finding(State.ALARM, Condition.DRIFT))
+    assert acts(*both)["retrain"] == ("it is alarm", "it is alarm")
+
+
+def test_choose_acts_defaults_ask_for_a_retrain_on_drift_and_performance_alone() -> None:
+    for condition in Condition:
+        done = {act.action for act in choose_acts(WEATHER, (finding(State.ALARM, condition),))}
+        asks = condition in (Condition.DRIFT, Condition.PERFORMANCE)
+        assert done == ({"notify", "retrain"} if asks else {"notify"})
+
+
+def test_actions_unknown_action_is_refused() -> None:
+    with pytest.raises(ValueError, match="'notify', 'retrain', 'previous', 'stop_scoring' or 'ask'"):
+        changed(WEATHER, "monitor.actions", drift="panic")
+
+
+def test_worst_alarm_wins_and_nothing_is_insufficient() -> None:
+    assert worst((finding(State.FINE), finding(State.WARNING), finding(State.ALARM))) is State.ALARM
+    assert worst((finding(State.FINE), finding(State.INSUFFICIENT))) is State.FINE
+    assert worst(()) is State.INSUFFICIENT
