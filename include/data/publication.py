@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -225,7 +225,8 @@ def scratch(home: Home) -> Iterator[Path]:
     root = home.scratch
     root.mkdir(parents=True, exist_ok=True)
     for left in root.iterdir():
-        if time.time() - left.stat().st_mtime > _LEFT_AFTER_S:
-            shutil.rmtree(left, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another ingest has just ended and removed it itself
+            if time.time() - left.stat().st_mtime > _LEFT_AFTER_S:
+                shutil.rmtree(left, ignore_errors=True)
     with TemporaryDirectory(dir=root) as folder:
         yield Path(folder)

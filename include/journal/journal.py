@@ -1,5 +1,6 @@
 """Writes and reads the journal. Safe to use from many processes at once."""
 
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -10,7 +11,14 @@ from sqlalchemy import Engine, RowMapping, Table, create_engine, delete, event, 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
-from tenacity import retry, retry_if_exception_type, stop_after_attempt
+from tenacity import (
+    retry,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random,
+)
 
 from include.errors import TransientError
 from include.journal import tables
@@ -28,6 +36,7 @@ from include.journal.records import (
     WindowState,
 )
 
+_BUSY_S = 30  # how long a writer waits for another
 _RUN_FIELDS = frozenset(field.name for field in fields(RunRef))
 
 
@@ -210,14 +219,26 @@ def _engine(url: str) -> Engine:
         return create_engine(url, pool_pre_ping=True)
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": 30})
+    engine = create_engine(url, connect_args={"timeout": _BUSY_S})
 
     @event.listens_for(engine, "connect")
     def _many_processes(connection: Any, _record: object) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
+        _switch_to_wal(connection)
         connection.execute("PRAGMA synchronous=FULL")
 
     return engine
+
+
+def _is_busy(error: BaseException) -> bool:
+    # the lower byte is the error, the upper one its details
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
+# SQLite does not wait for the lock by which a new file becomes one with a write-ahead log: of two processes that open
+# it first at the same moment, one would fail at once.
+@retry(retry=retry_if_exception(_is_busy), wait=wait_random(0.01, 0.1), stop=stop_after_delay(_BUSY_S), reraise=True)
+def _switch_to_wal(connection: Any) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _row(record: BatchRecord | Decision | Alert | AliasMove | Watermark | WindowRecord) -> dict[str, Any]:

@@ -261,3 +261,10 @@ def test_rebuild_journal_from_commits_alone(site: Site, tmp_path: Path) -> None:
     fresh = Journal(f"sqlite:///{tmp_path}/rebuilt.db")
     assert rebuild_journal(site.model, site.home, fresh) == 2
     assert {b.batch_id: b for b in fresh.batches("weather")} == {b.batch_id: b for b in site.journal.batches("weather")}
+
+
+def test_ingest_scratch_folder_that_another_ingest_removes_meanwhile_is_no_fault(site: Site) -> None:
+    site.home.scratch.mkdir(parents=True)
+    (site.home.scratch / "gone").symlink_to(site.home.scratch / "nowhere")  # is listed, and cannot be looked at
+    site.land("a.csv", tiny_csv(_rows(3)))
+    assert site.ingest().published_rows == 3

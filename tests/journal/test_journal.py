@@ -2,6 +2,7 @@
 
 import multiprocessing
 import sqlite3
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -145,6 +146,18 @@ def test_journal_unreachable_is_transient_and_hides_the_password() -> None:
     with pytest.raises(TransientError, match="check that the database is up") as caught:
         journal.batches("weather")
     assert "s3cret" not in str(caught.value)
+
+
+def test_journal_opened_while_another_process_prepares_the_file_waits(tmp_path: Path) -> None:
+    """SQLite does not wait by itself here: of two ingests that open a new journal at once, one failed."""
+    other = sqlite3.connect(tmp_path / "journal.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    done = threading.Timer(0.3, other.execute, ["COMMIT"])
+    done.start()
+    journal = Journal(f"sqlite:///{tmp_path}/journal.db")
+    journal.record_decision(DECISION)
+    done.join()
+    assert len(journal.decisions("weather")) == 1
 
 
 def _create_together(url: str, barrier: Any) -> None:
