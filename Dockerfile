@@ -11,7 +11,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 50000 --gid 0 --home-dir /var/lib/almanac --create-home almanac \
-    && install --directory --owner almanac --group 0 --mode 0770 /var/lib/almanac /var/lib/almanac-secrets
+    && install --directory --owner almanac --group 0 --mode 0770 /var/lib/almanac
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /opt/almanac
 COPY . .

@@ -11,13 +11,19 @@ RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all up down status lint lock setup
+.PHONY: help demo demo-celery env test test-all up down status lint lock setup
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME)  ## Play the whole story on this machine, from a landed file to a guarded champion
 	@./almanac demo
+
+demo-celery: $(RUNTIME)  ## Play it on PostgreSQL, Redis and two Celery workers, as docker-compose.yaml declares them
+	@./almanac demo --celery
+
+env: $(RUNTIME)  ## Write .env, the random secrets of docker-compose.yaml
+	@./almanac env
 
 # Tests against PostgreSQL start a server of their own where its programs are (Debian: apt-get install postgresql), and
 # say that they are skipped where they are not; nothing is installed for them. Tests against Azure Blob install Azurite

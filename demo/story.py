@@ -1,6 +1,7 @@
 """Plays Almanac's story against real services, through their public interfaces only, and says what it saw.
 
-Run it with `make demo`. It has a home of its own (`var/demo`), which each run makes anew.
+Run it with `make demo`, or on PostgreSQL and Celery with `make demo-celery`. It has a folder of its own (`var/demo`,
+`var/demo-celery`), which each run makes anew.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import shutil
 import sys
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
 
@@ -25,12 +26,17 @@ from include.errors import AlmanacError
 from include.faults import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from include.services.airflow_api import AirflowClient
 
 # What would make the story wait for hours is shorter here than in the shipped configuration.
 COOLDOWN = timedelta(minutes=2)
 SOURCE_OVERLAY = {"settle": "2s", "poll": "1s"}
 POLICY_OVERLAY = {"cooldown": format_duration(COOLDOWN)}
+# Of the stack with Celery.
+WORKERS = 2
 # Two more triggers than the shipped model declares, so that the story can show them.
 TRIGGERS_OVERLAY = {
     "tides": {
@@ -45,46 +51,72 @@ TRIGGERS_OVERLAY = {
 PIPELINES_OVERLAY = {"ingest": {"when": "arrival or schedule or tides"}}
 
 
-def main() -> int:
-    """Play the story; 0 only if every row passed."""
+def main(*, celery: bool = False) -> int:
+    """Play the story; 0 only if every row passed.
+
+    Args:
+        celery: on the stack of docker-compose.yaml instead of the services of one machine.
+    """
     started = time.monotonic()
     ledger = Ledger(tell=_tell)
-    home = _fresh_home()
+    root = _fresh_folder("demo-celery" if celery else "demo")
     figures: dict[str, object] = {}
     try:
         with WebhookSink() as sink:
-            figures = _play(home, sink, ledger)
+            figures = _play(_platform(root, sink, celery=celery), root, sink, ledger)
     except KeyboardInterrupt:
         _tell("\nInterrupted; everything that was started has been stopped.")
         return 130
     seconds = time.monotonic() - started
-    ledger.write(home.home / "summary.json", total_seconds=seconds, figures=figures)
+    ledger.write(root / "summary.json", total_seconds=seconds, figures=figures)
     _tell(f"\n{ledger.table()}\n")
     passed = sum(row.passed for row in ledger.rows)
-    _tell(f"{passed} of {len(ledger.rows)} rows passed in {seconds:.0f} s. The same in {home.home / 'summary.json'}")
+    _tell(f"{passed} of {len(ledger.rows)} rows passed in {seconds:.0f} s. The same in {root / 'summary.json'}")
     return 0 if ledger.passed else 1
 
 
-def _play(home: Home, sink: WebhookSink, ledger: Ledger) -> dict[str, object]:
+class Platform(Protocol):
+    """What the story is played on."""
+
+    home: Home
+
+    @property
+    def mlflow_url(self) -> str: ...  # noqa: D102 - see Services
+    @property
+    def mlflow_password(self) -> str: ...  # noqa: D102
+    def airflow(self) -> AirflowClient: ...  # noqa: D102
+    def running(self) -> AbstractContextManager[Any]: ...  # noqa: D102
+
+
+def _platform(root: Path, sink: WebhookSink, *, celery: bool) -> Platform:
+    from demo.native.stack import NativeStack
+    from include.services.services import Services
+
+    faults = root / "faults"
+    faults.mkdir()
+    extra = {"AIRFLOW_CONN_ALMANAC_WEBHOOK": sink.connection, FOLDER_VARIABLE: str(faults)}
+    models = root / "models"
+    if celery:
+        return NativeStack(root, workers=WORKERS, extra=extra, models=models, tell=_tell)
+    return Services(Home(home=root, models=models), extra=extra, tell=_tell)
+
+
+def _play(platform: Platform, root: Path, sink: WebhookSink, ledger: Ledger) -> dict[str, object]:
     from mlflow import MlflowClient
 
     from include.services.credentials import ADMIN
-    from include.services.services import Services
 
-    faults = home.home / "faults"
-    faults.mkdir()
-    extra = {"AIRFLOW_CONN_ALMANAC_WEBHOOK": sink.connection, FOLDER_VARIABLE: str(faults)}
-    with Services(home, extra=extra, tell=_tell).running() as services, services.airflow() as airflow:
+    with platform.running(), platform.airflow() as airflow:
         # MLflow's client takes its login from the environment only.
         os.environ["MLFLOW_TRACKING_USERNAME"] = ADMIN
-        os.environ["MLFLOW_TRACKING_PASSWORD"] = services.credentials.mlflow_password
+        os.environ["MLFLOW_TRACKING_PASSWORD"] = platform.mlflow_password
         stage = Stage(
-            home=home,
+            home=platform.home,
             airflow=airflow,
-            mlflow=MlflowClient(tracking_uri=services.ports.mlflow_url),
+            mlflow=MlflowClient(tracking_uri=platform.mlflow_url),
             sink=sink,
             ledger=ledger,
-            faults=faults,
+            faults=root / "faults",
             tell=_tell,
             cooldown_s=COOLDOWN.total_seconds(),
         )
@@ -98,14 +130,14 @@ def _play(home: Home, sink: WebhookSink, ledger: Ledger) -> dict[str, object]:
         return stage.figures
 
 
-def _fresh_home() -> Home:
-    root = REPOSITORY / "var" / "demo"
+def _fresh_folder(name: str) -> Path:
+    root = REPOSITORY / "var" / name
     if root.exists():
         shutil.rmtree(root)
     models = root / "models"
     shutil.copytree(MODELS_FOLDER, models)
     _overlay(models / "weather.yaml")
-    return Home(home=root, models=models)
+    return root
 
 
 def _overlay(path: Path) -> None:

@@ -1,9 +1,12 @@
-"""`up`, `down`, `status`, `demo`: the services of this machine."""
+"""`up`, `down`, `status`, `demo`, `env`: the services of this machine."""
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from include.config.home import REPOSITORY
 
 _HANDED_HELP = (
     "Hand this variable of your environment to the services, for example the credentials of an object store. "
@@ -17,6 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command()(down)
     app.command()(status)
     app.command()(demo)
+    app.command()(env)
 
 
 def up(
@@ -68,11 +72,25 @@ def status() -> None:
         raise typer.Exit(1)
 
 
-def demo() -> None:
+def demo(
+    celery: Annotated[
+        bool, typer.Option("--celery", help="On the stack of docker-compose.yaml: PostgreSQL, Redis, Celery workers.")
+    ] = False,
+) -> None:
     """Play the whole story, from a landed file to a guarded champion, in a home of its own."""
     from demo.story import main
 
-    raise typer.Exit(main())
+    raise typer.Exit(main(celery=celery))
+
+
+def env(
+    path: Annotated[Path, typer.Option("--file", help="Where to write; never replaced.")] = REPOSITORY / ".env",
+) -> None:
+    """Write the random secrets that docker-compose.yaml reads, into a file that only you can read."""
+    from include.services.dotenv import write_dotenv
+
+    names = write_dotenv(path, (REPOSITORY / "docker-compose.yaml").read_text("utf-8"))
+    print(f"{path}: {len(names)} secrets. Keep a copy apart: the databases depend on it.")
 
 
 def _tell(message: str) -> None:

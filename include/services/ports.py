@@ -51,7 +51,7 @@ def choose_ports(root: Path) -> Ports:
     preferred: Mapping[str, int] = asdict(load_ports(root) or Ports())
     chosen: dict[str, int] = {}
     for name, port in preferred.items():
-        chosen[name] = port if is_free(port) and port not in chosen.values() else _any_free_port()
+        chosen[name] = port if is_free(port) and port not in chosen.values() else any_free_port()
     ports = Ports(**chosen)
     path = ports_file(root)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,8 @@ def is_free(port: int) -> bool:
         return True
 
 
-def _any_free_port() -> int:
+def any_free_port() -> int:
+    """A port of the loopback address that nothing listens on now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]

@@ -1,21 +1,10 @@
 """Airflow and MLflow of one home, as one thing that is up or down."""
 
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from types import FrameType
-
-import psutil
+from contextlib import contextmanager
 
 from include.config.home import Home
-from include.errors import PermanentError, TransientError
-from include.services import supervise
+from include.errors import PermanentError
 from include.services.airflow_api import AirflowClient
 from include.services.credentials import (
     ADMIN,
@@ -29,14 +18,17 @@ from include.services.databases import create_databases, migrate_airflow
 from include.services.environment import airflow_home, environment, mlflow_auth_file
 from include.services.health import wait_until_healthy
 from include.services.leftovers import end_processes
+from include.services.lifetime import start_supervisor, stop_supervisor, terminable, uninterrupted
 from include.services.locks import locked
 from include.services.pools import ensure_pools
 from include.services.ports import Ports, choose_ports, load_ports
 from include.services.supervision import (
+    WAITING,
     ServiceStatus,
     config_file,
     log_file,
     private_temporary_folder,
+    programs,
     render_config,
     services_folder,
     statuses,
@@ -47,8 +39,6 @@ Tell = Callable[[str], None]
 
 _LOCK_TIMEOUT_S = 300.0
 _HEALTH_TIMEOUT_S = 180.0
-# Longer than supervisord gives each of its processes (`stopwaitsecs`), all at once.
-_STOP_TIMEOUT_S = 40.0
 
 # MLflow's own users: nobody may see anything unless the admin says so; and a password is hashed once a minute, not for
 # every request (PBKDF2 makes each of them 0.1 s).
@@ -107,6 +97,11 @@ class Services:
         """The passwords and keys; see `credentials_file` for where they are kept."""
         return load(credentials_file(self.home.home))
 
+    @property
+    def mlflow_password(self) -> str:
+        """Of MLflow's administrator."""
+        return self.credentials.mlflow_password
+
     def environment(self) -> dict[str, str]:
         """The environment that the services run in."""
         return environment(self.home, self.ports, self.credentials, extra=self._extra)
@@ -145,7 +140,7 @@ class Services:
                     self._start(with_parent)
                 self._ensure_pools()
             except BaseException:  # Ctrl-C too: half of the services is worse than none; raised again below
-                with _uninterrupted():
+                with uninterrupted():
                     self._stop()
                 raise
             return True
@@ -158,14 +153,14 @@ class Services:
     @contextmanager
     def running(self) -> Iterator["Services"]:
         """Keep the services up inside a `with` block, and no longer, however the block ends."""
-        with _terminable():
+        with terminable():
             started = False
             try:
                 started = self.up(with_parent=True)
                 yield self
             finally:
                 if started:
-                    with _uninterrupted():
+                    with uninterrupted():
                         self.down()
 
     @contextmanager
@@ -191,11 +186,11 @@ class Services:
         variables = environment(self.home, ports, credentials, extra=self._extra)
         self._prepare(ports)
         self._tell("starting MLflow; preparing Airflow's database")
-        self._start_supervisor(variables, with_parent)
+        start_supervisor(self.home, variables, with_parent=with_parent)
         migrate_airflow(self.home, variables)
         self._tell("starting Airflow: scheduler, api-server, dag-processor, triggerer")
         with supervisor_of(self.home) as supervisor:
-            supervisor.startProcessGroup("airflow", False)
+            supervisor.startProcessGroup(WAITING, False)
         wait_until_healthy(self.home, ports, credentials, self._tell, timeout_s=_HEALTH_TIMEOUT_S)
 
     def _ensure_pools(self) -> None:
@@ -207,75 +202,8 @@ class Services:
         private_folder(log_file(self.home, "any").parent)
         database = self.home.home / "mlflow_auth.db"
         mlflow_auth_file(self.home).write_text(_MLFLOW_AUTH.format(database=database, admin=ADMIN), "utf-8")
-        config_file(self.home).write_text(render_config(self.home, ports), "utf-8")
+        config_file(self.home).write_text(render_config(self.home, programs(self.home, ports)), "utf-8")
         create_databases(self.home)
 
-    def _start_supervisor(self, variables: Mapping[str, str], with_parent: bool) -> None:
-        option = ["--with-parent", str(os.getpid())] if with_parent else []
-        with log_file(self.home, "supervisord").open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, supervise.__file__, *option, str(config_file(self.home))],
-                env=dict(variables),
-                cwd=self.home.home,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                # A Ctrl-C is for the caller, who stops the services in order.
-                start_new_session=True,
-                umask=0o077,
-            )
-        deadline = time.monotonic() + _STOP_TIMEOUT_S
-        while not self.status():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise PermanentError(
-                    f"supervisord does not start; read the end of {log_file(self.home, 'supervisord')}"
-                )
-            time.sleep(0.1)
-
     def _stop(self) -> bool:
-        root: Path = self.home.home
-        with suppress(TransientError, psutil.Error):
-            with supervisor_of(self.home) as supervisor:
-                process = psutil.Process(supervisor.getPID())
-                self._tell("stopping the services")
-                supervisor.shutdown()
-            with suppress(psutil.TimeoutExpired):
-                process.wait(_STOP_TIMEOUT_S)
-            end_processes(root)
-            return True
-        return end_processes(root) > 0
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let a second Ctrl-C not stop the stopping."""
-    with _handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN):
-        yield
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Turn SIGTERM and a closed terminal into an exception, so that `finally` blocks run."""
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    with _handling((signal.SIGTERM, signal.SIGHUP), end):
-        yield
-
-
-@contextmanager
-def _handling(
-    numbers: tuple[signal.Signals, ...],
-    handler: Callable[[int, FrameType | None], None] | signal.Handlers,
-) -> Iterator[None]:
-    # Python allows handlers in the main thread only.
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
+        return stop_supervisor(self.home, self._tell)

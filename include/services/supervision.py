@@ -7,7 +7,7 @@ import stat
 import sys
 import tempfile
 import xmlrpc.client
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ from include.services.credentials import FOLDER_MODE
 from include.services.environment import mlflow_database
 from include.services.ports import LOOPBACK, Ports
 
+# The group of the programs that do not start by themselves.
+WAITING = "airflow"
 # A path of a unix socket ends at 108 bytes, and supervisord appends its pid while it opens it.
 _SOCKET_PATH_LIMIT = 90
 
@@ -59,6 +61,8 @@ class Supervisor(Protocol):
     """The part of supervisord's XML-RPC interface that is used here."""
 
     def startProcessGroup(self, name: str, wait: bool) -> object: ...  # noqa: D102, N802 - supervisord's name
+    def startProcess(self, name: str, wait: bool) -> bool: ...  # noqa: D102, N802
+    def stopProcess(self, name: str, wait: bool) -> bool: ...  # noqa: D102, N802
     def getAllProcessInfo(self) -> list[dict[str, str | int]]: ...  # noqa: D102, N802
     def shutdown(self) -> bool: ...  # noqa: D102
     def getPID(self) -> int: ...  # noqa: D102, N802
@@ -129,7 +133,7 @@ def private_temporary_folder() -> Path:
     return path
 
 
-def render_config(home: Home, ports: Ports) -> str:
+def render_config(home: Home, programs: Sequence[Program]) -> str:
     """Write supervisord's configuration. It holds no secret: those come by supervisord's environment."""
     folder = services_folder(home)
     sections = [
@@ -153,11 +157,11 @@ def render_config(home: Home, ports: Ports) -> str:
         ),
     ]
     airflow = []
-    for program in programs(home, ports):
+    for program in programs:
         sections.append(_program_section(home, program))
         if not program.autostart:
             airflow.append(program.name)
-    sections.append(_section("group:airflow", programs=",".join(airflow)))
+    sections.append(_section(f"group:{WAITING}", programs=",".join(airflow)))
     return "\n".join(sections)
 
 

@@ -37,13 +37,13 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def read(home: Home) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser()
-    parser.read_string(render_config(home, Ports()))
+    parser.read_string(render_config(home, programs(home, Ports())))
     return parser
 
 
 def test_render_config_is_one_that_supervisord_reads(home):
     (services_folder(home) / "logs").mkdir(parents=True)
-    config_file(home).write_text(render_config(home, Ports()))
+    config_file(home).write_text(render_config(home, programs(home, Ports())))
     options = ServerOptions()
 
     options.realize(["--configuration", str(config_file(home))])
@@ -56,7 +56,7 @@ def test_render_config_is_one_that_supervisord_reads(home):
 def test_render_config_holds_no_secret(home):
     credentials = load_or_create(home.home)
 
-    text = render_config(home, Ports())
+    text = render_config(home, programs(home, Ports()))
 
     assert not any(value in text for value in vars(credentials).values())
 

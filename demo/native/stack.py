@@ -1,0 +1,215 @@
+"""All services of docker-compose.yaml on this machine, without containers, under supervisord.
+
+What Docker does and this does not: isolate file systems and networks, limit memory, pull images. What it does in the
+same way: commands, environment, secrets, volumes, order of starting, health checks, restarts, replicas.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import asdict
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
+
+from demo.native import data_stores
+from demo.native.compose_file import Service, read_compose
+from demo.native.machine import LOG_PORTS, SERVED_PORTS, Machine, Process, missing_programs
+from include.config.home import REPOSITORY, Home
+from include.errors import ConfigError, PermanentError, TransientError
+from include.services.airflow_api import AirflowClient
+from include.services.credentials import ADMIN, private_folder, write_private
+from include.services.dotenv import read_dotenv, write_dotenv
+from include.services.environment import MARKER
+from include.services.lifetime import start_supervisor, stop_supervisor, terminable, uninterrupted
+from include.services.ports import LOOPBACK, any_free_port
+from include.services.supervision import Program, config_file, log_file, render_config, statuses, supervisor_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+COMPOSE = REPOSITORY / "docker-compose.yaml"
+_HEALTHY_S = 240.0
+
+
+class NativeStack:
+    """The stack below one folder, which is made anew.
+
+    Args:
+        root: the folder; the services' own home is `home.home` below it.
+        workers: how many Celery workers.
+        extra: more variables for Airflow's services, as an override file of compose would add them.
+        models: the folder with the models' declarations.
+        tell: called with one line for each step.
+    """
+
+    def __init__(
+        self, root: Path, *, workers: int, extra: Mapping[str, str], models: Path, tell: Callable[[str], None]
+    ) -> None:
+        if missing := missing_programs():
+            raise ConfigError(f"this needs programs of Debian: apt-get install {' '.join(missing)}")
+        self._tell = tell
+        self._replicas = {"worker": workers}
+        self._extra = {**extra, "ALMANAC_MODELS": str(models)}
+        self._supervised = Home(home=root)
+        self._machine = Machine(root, {port: any_free_port() for port in SERVED_PORTS.values()})
+        self.secrets = self._make_secrets()
+        found = read_compose(COMPOSE, self.secrets)
+        self._services = {name: service for name, service in found.items() if not service.profiles}
+        self._processes = {name: self._translate(service) for name, service in self._services.items()}
+        journal = self._processes["scheduler"][0].environment["ALMANAC_JOURNAL_URL"]
+        self.home = Home(home=self._machine.volume("home"), models=models, journal_url=journal)
+
+    @property
+    def mlflow_url(self) -> str:
+        """MLflow's user interface and tracking API."""
+        return f"http://{LOOPBACK}:{self._machine.ports[SERVED_PORTS['mlflow']]}"
+
+    @property
+    def mlflow_password(self) -> str:
+        """Of MLflow's administrator."""
+        return self.secrets["MLFLOW_AUTH_ADMIN_PASSWORD"]
+
+    @property
+    def airflow_url(self) -> str:
+        """Airflow's user interface and REST API."""
+        return f"http://{LOOPBACK}:{self._machine.ports[SERVED_PORTS['api-server']]}"
+
+    def airflow(self, user: str = ADMIN, password: str = "") -> AirflowClient:
+        """Make a client of Airflow; the caller closes it."""
+        return AirflowClient(self.airflow_url, user, password or self.secrets["AIRFLOW_ADMIN_PASSWORD"])
+
+    def pids(self, service: str) -> tuple[int, ...]:
+        """The processes of a service that run, one for each replica."""
+        names = {process.name for process in self._processes[service]}
+        return tuple(each.pid for each in statuses(self._supervised) if each.name in names and each.running)
+
+    def stop(self, process: str) -> None:
+        """Stop one process and leave it stopped."""
+        with supervisor_of(self._supervised) as supervisor:
+            supervisor.stopProcess(f"airflow:{process}", True)
+
+    def start(self, process: str) -> None:
+        """Start one process that was stopped."""
+        with supervisor_of(self._supervised) as supervisor:
+            supervisor.startProcess(f"airflow:{process}", True)
+
+    @contextmanager
+    def running(self) -> Iterator[NativeStack]:
+        """Keep the stack up inside a `with` block, and no longer, however the block ends."""
+        with terminable():
+            try:
+                self._up()
+                yield self
+            finally:
+                with uninterrupted():
+                    stop_supervisor(self._supervised, self._tell)
+                    shutil.rmtree(data_stores.data_folder(self._services["postgres"], self._machine), True)
+
+    def _make_secrets(self) -> dict[str, str]:
+        path = private_folder(self._machine.root) / ".env"
+        write_dotenv(path, COMPOSE.read_text("utf-8"))
+        return read_dotenv(path)
+
+    def _translate(self, service: Service) -> tuple[Process, ...]:
+        replicas = self._replicas.get(service.name, 1)
+        names = [service.name] if replicas == 1 else [f"{service.name}-{n}" for n in range(1, replicas + 1)]
+        translated = []
+        for name in names:
+            process = self._machine.process(service, name, {port: any_free_port() for port in LOG_PORTS})
+            if "AIRFLOW_HOME" in process.environment:
+                environment = {**process.environment, **self._extra}
+                process = Process(process.name, process.command, environment, process.health)
+            translated.append(process)
+        return tuple(translated)
+
+    def _up(self) -> None:
+        self._write_files()
+        postgres = self._services["postgres"]
+        data_stores.initialise_postgres(postgres, self._machine, self._processes["postgres"][0].environment)
+        environment = self._processes["scheduler"][0].environment
+        surroundings = {name: environment[name] for name in ("PATH", "LANG", "PYTHONPATH", "SPT_NOENV", MARKER)}
+        start_supervisor(self._supervised, surroundings, with_parent=True)
+        order = TopologicalSorter({name: set(service.depends_on) for name, service in self._services.items()})
+        order.prepare()
+        while order.is_active():
+            wave = order.get_ready()
+            self._start_wave(wave)
+            order.done(*wave)
+        with self.airflow() as airflow:
+            airflow.login()
+
+    def _start_wave(self, names: tuple[str, ...]) -> None:
+        """Start services whose dependencies are met, and wait until they are well, or have ended well."""
+        self._tell(f"starting {', '.join(names)}")
+        lasting = [each for name in names if not self._services[name].once for each in self._processes[name]]
+        with supervisor_of(self._supervised) as supervisor:
+            for process in lasting:
+                supervisor.startProcess(f"airflow:{process.name}", False)
+        for name in names:
+            if self._services[name].once:
+                self._run_once(self._processes[name][0])
+        for process in lasting:
+            self._wait(process)
+
+    def _run_once(self, process: Process) -> None:
+        log = log_file(self._supervised, process.name)
+        with log.open("ab") as output:
+            done = subprocess.run(
+                self._launch(process), env=dict(process.environment), cwd=REPOSITORY, stdout=output,
+                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False, timeout=_HEALTHY_S,
+            )  # fmt: skip
+        if done.returncode:
+            raise PermanentError(f"{process.name} ended with {done.returncode}; read the end of {log}")
+
+    def _wait(self, process: Process) -> None:
+        deadline = time.monotonic() + _HEALTHY_S
+        while process.health and not self.healthy(process):
+            if time.monotonic() > deadline:
+                log = log_file(self._supervised, process.name)
+                raise TransientError(f"{process.name}: not healthy after {_HEALTHY_S:.0f} s; read the end of {log}")
+            time.sleep(1)
+
+    def healthy(self, process: Process) -> bool:
+        """Run the health check of the file."""
+        done = subprocess.run(process.health, env=dict(process.environment), capture_output=True, check=False)
+        return done.returncode == 0
+
+    def _write_files(self) -> None:
+        private_folder(log_file(self._supervised, "any").parent)
+        private_folder(self._machine.root / "processes")
+        lasting = []
+        for name, service in self._services.items():
+            for target, text in service.configs.items():
+                path = self._machine.config(service, target)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # A path within a config file is a container's, too.
+                volumes = {place: str(self._machine.volume(volume)) for place, volume in service.volumes.items()}
+                path.write_text(_replace(text, volumes), "utf-8")
+            for volume in service.volumes.values():
+                self._machine.volume(volume).mkdir(parents=True, exist_ok=True)
+            for process in self._processes[name]:
+                folder = self._machine.root / "tmp" / process.name
+                folder.mkdir(parents=True)
+                write_private(self._file(process), json.dumps({**asdict(process), "folder": str(folder)}))
+                if not service.once:
+                    stop_s = int(min(service.stop_grace.total_seconds(), 30))
+                    lasting.append(Program(process.name, self._launch(process), stop_s=stop_s))
+        config_file(self._supervised).write_text(render_config(self._supervised, lasting), "utf-8")
+
+    def _file(self, process: Process) -> Path:
+        return self._machine.root / "processes" / f"{process.name}.json"
+
+    def _launch(self, process: Process) -> tuple[str, ...]:
+        return (sys.executable, "-m", "demo.native.launch", str(self._file(process)))
+
+
+def _replace(text: str, places: Mapping[str, str]) -> str:
+    for there, here in places.items():
+        text = text.replace(there, here)
+    return text

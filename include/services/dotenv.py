@@ -1,0 +1,60 @@
+"""The file `.env` that docker-compose.yaml reads its secrets from: written once, readable by its owner alone."""
+
+import re
+import secrets
+from pathlib import Path
+
+from include.errors import ConfigError
+from include.services.credentials import generate, write_private
+
+_SUBSTITUTION = re.compile(r"(?<!\$)\$\{([A-Z_0-9]+):\?")
+
+
+def secret_names(compose: str) -> tuple[str, ...]:
+    """The variables without which docker-compose.yaml refuses to start, sorted."""
+    return tuple(sorted(set(_SUBSTITUTION.findall(compose))))
+
+
+def write_dotenv(path: Path, compose: str) -> tuple[str, ...]:
+    """Write a secret of its own for every variable that `compose` demands.
+
+    Args:
+        path: the file; its folder exists.
+        compose: the text of docker-compose.yaml.
+
+    Returns:
+        The names of the variables.
+
+    Raises:
+        ConfigError: the file exists. The databases were made with its passwords: it is never replaced.
+    """
+    if path.exists():
+        raise ConfigError(
+            f"{path}: it exists, and the databases were made with its passwords; to begin anew, remove the volumes"
+            " (docker compose down --volumes) and this file first"
+        )
+    names = secret_names(compose)
+    # Passwords become part of URLs: letters and digits only. Fernet alone wants a form of its own.
+    values = {name: generate().airflow_fernet_key if name.endswith("FERNET_KEY") else _secret() for name in names}
+    write_private(path, "".join(f"{name}={value}\n" for name, value in values.items()))
+    return names
+
+
+def read_dotenv(path: Path) -> dict[str, str]:
+    """Read what `write_dotenv` wrote.
+
+    Raises:
+        ConfigError: it is not there, or others can read it.
+    """
+    try:
+        mode, text = path.stat().st_mode, path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error}; `make env` writes it") from error
+    if mode & 0o077:
+        raise ConfigError(f"{path}: others can read it, got mode {mode & 0o777:o}, expected 600; chmod 600 {path}")
+    lines = (line.strip() for line in text.splitlines())
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def _secret() -> str:
+    return secrets.token_hex(32)
