@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SERVED_PORTS = {"postgres": 5432, "redis": 6379, "mlflow": 5000, "api-server": 8080}
 LOG_PORTS = (8793, 8794)
 _ANY_PORT = re.compile(rf"(?<!\w)({'|'.join(str(port) for port in (*SERVED_PORTS.values(), *LOG_PORTS))})(?!\w)")
-_HOST = re.compile(rf"(?<![\w.-])(?:{'|'.join(SERVED_PORTS)})(?=[:/])")
+_HOST = re.compile(rf"(?<![\w.-])(?:{'|'.join(SERVED_PORTS)})(?=/|:(?!//))")
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,14 @@ class Machine:
         places = {"/opt/almanac": str(REPOSITORY), "/tmp/": f"{self.root / 'tmp' / name}/"}  # noqa: S108 - a container's
         places |= {target: str(self.config(service, target)) for target in service.configs}
         places |= {target: str(self.volume(volume)) for target, volume in service.volumes.items()}
+        # At once, not one after the other: a place of this machine may look like one of a container.
+        anywhere = re.compile("|".join(re.escape(there) for there in sorted(places, key=len, reverse=True)))
         ports = {**self.ports, **own_ports}
 
         def here(text: str) -> str:
-            for there in sorted(places, key=len, reverse=True):
-                text = text.replace(there, places[there])
             text = _HOST.sub(LOOPBACK, text).replace("0.0.0.0", LOOPBACK)  # noqa: S104 - replaced, not listened on
-            return _ANY_PORT.sub(lambda match: str(ports[int(match[1])]), text)
+            text = _ANY_PORT.sub(lambda match: str(ports[int(match[1])]), text)
+            return anywhere.sub(lambda match: places[match[0]], text)
 
         command, health = tuple(map(here, service.command)), tuple(map(here, service.health))
         command, health = data_stores.adapt(service, command, health, self)

@@ -23,7 +23,7 @@ from include.config.home import REPOSITORY, Home
 from include.errors import ConfigError, PermanentError, TransientError
 from include.services.airflow_api import AirflowClient
 from include.services.credentials import ADMIN, private_folder, write_private
-from include.services.dotenv import read_dotenv, write_dotenv
+from include.services.env_file import read_env_file, write_env_file
 from include.services.environment import MARKER
 from include.services.lifetime import start_supervisor, stop_supervisor, terminable, uninterrupted
 from include.services.ports import LOOPBACK, any_free_port
@@ -113,8 +113,8 @@ class NativeStack:
 
     def _make_secrets(self) -> dict[str, str]:
         path = private_folder(self._machine.root) / ".env"
-        write_dotenv(path, COMPOSE.read_text("utf-8"))
-        return read_dotenv(path)
+        write_env_file(path, COMPOSE.read_text("utf-8"))
+        return read_env_file(path)
 
     def _translate(self, service: Service) -> tuple[Process, ...]:
         replicas = self._replicas.get(service.name, 1)
@@ -133,7 +133,9 @@ class NativeStack:
         postgres = self._services["postgres"]
         data_stores.initialise_postgres(postgres, self._machine, self._processes["postgres"][0].environment)
         environment = self._processes["scheduler"][0].environment
-        surroundings = {name: environment[name] for name in ("PATH", "LANG", "PYTHONPATH", "SPT_NOENV", MARKER)}
+        surroundings = {
+            name: environment[name] for name in ("PATH", "LANG", "PYTHONPATH", "PYTHONSAFEPATH", "SPT_NOENV", MARKER)
+        }
         start_supervisor(self._supervised, surroundings, with_parent=True)
         order = TopologicalSorter({name: set(service.depends_on) for name, service in self._services.items()})
         order.prepare()

@@ -87,9 +87,9 @@ def env(
     path: Annotated[Path, typer.Option("--file", help="Where to write; never replaced.")] = REPOSITORY / ".env",
 ) -> None:
     """Write the random secrets that docker-compose.yaml reads, into a file that only you can read."""
-    from include.services.dotenv import write_dotenv
+    from include.services.env_file import write_env_file
 
-    names = write_dotenv(path, (REPOSITORY / "docker-compose.yaml").read_text("utf-8"))
+    names = write_env_file(path, (REPOSITORY / "docker-compose.yaml").read_text("utf-8"))
     print(f"{path}: {len(names)} secrets. Keep a copy apart: the databases depend on it.")
 
 

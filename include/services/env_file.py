@@ -15,7 +15,7 @@ def secret_names(compose: str) -> tuple[str, ...]:
     return tuple(sorted(set(_SUBSTITUTION.findall(compose))))
 
 
-def write_dotenv(path: Path, compose: str) -> tuple[str, ...]:
+def write_env_file(path: Path, compose: str) -> tuple[str, ...]:
     """Write a secret of its own for every variable that `compose` demands.
 
     Args:
@@ -40,8 +40,8 @@ def write_dotenv(path: Path, compose: str) -> tuple[str, ...]:
     return names
 
 
-def read_dotenv(path: Path) -> dict[str, str]:
-    """Read what `write_dotenv` wrote.
+def read_env_file(path: Path) -> dict[str, str]:
+    """Read what `write_env_file` wrote.
 
     Raises:
         ConfigError: it is not there, or others can read it.
