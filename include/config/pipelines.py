@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 from include.config.rules import Combined, Named, Rule, conjoined, names, parse_rule
 from include.config.section import Section
 from include.config.triggers import ScheduleTrigger, Trigger, WindowTrigger
+from include.config.types import Slug
 
 if TYPE_CHECKING:
     from include.config.schema import Model
@@ -34,6 +35,10 @@ _OWN_DOING: dict[Kind, str] = {
 }
 
 
+# Training takes cores and memory for minutes: workers for it can be apart from those that must answer soon.
+HEAVY_QUEUE, DEFAULT_QUEUE = "heavy", "default"
+
+
 class Pipeline(Section):
     """How one pipeline is woken and what it may take of the machine. Everything unset is as it was built."""
 
@@ -41,6 +46,9 @@ class Pipeline(Section):
     enabled: bool | None = Field(None, description="False: paused when created; unset: as the model.")
     pool: str = Field("default_pool", description="The Airflow pool that its tasks share with others.")
     priority: Annotated[int, Field(ge=1, le=100)] = Field(1, description="Who goes first when slots are short.")
+    queue: Slug | None = Field(
+        None, description="Which Celery workers take its tasks; unset: heavy for train, else default."
+    )
 
     @field_validator("when")
     @classmethod

@@ -7,12 +7,13 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 
+from almanac.access import access_control
 from almanac.docs import dag_docs
 from almanac.notifiers.alert import AlertNotifier
 from almanac.policies import DEFAULT_ARGS, RETRIES
 from include.config.home import Home
 from include.config.loader import load_models
-from include.config.pipelines import KINDS, Pipeline, words
+from include.config.pipelines import DEFAULT_QUEUE, HEAVY_QUEUE, KINDS, Pipeline, words
 from include.config.schema import Model
 
 
@@ -65,21 +66,26 @@ def model_dag(
         "on_failure_callback": AlertNotifier(model.name, model.alerts),
         "pool": declared.pool,
         "priority_weight": declared.priority,
+        "queue": declared.queue or (HEAVY_QUEUE if kind == "train" else DEFAULT_QUEUE),
     }
     settings: dict[str, Any] = {
         "catchup": False,
         "max_active_runs": 1,
+        "access_control": access_control(kind),
         "is_paused_upon_creation": not (model.enabled if declared.enabled is None else declared.enabled),
         **more,
     }
-    return DAG(
-        dag_id="_".join(filter(None, [kind, model.name, name])),
-        dag_display_name=" · ".join(filter(None, [kind.replace("_", " "), model.name, name.replace("_", " ")])),
-        description=f"{purpose.strip().splitlines()[0]}",
-        doc_md=dag_docs(model, purpose, RETRIES, wakes=wakes),
-        schedule=schedule,
-        tags=sorted({kind, model.name, *model.tags}),
-        params=dict(params or {}),
-        default_args=default_args,
-        **settings,
-    )
+    with warnings.catch_warnings():
+        # Airflow reads `access_control` with a module that it calls deprecated itself.
+        warnings.filterwarnings("ignore", message="The airflow.security.permissions module is deprecated")
+        return DAG(
+            dag_id="_".join(filter(None, [kind, model.name, name])),
+            dag_display_name=" · ".join(filter(None, [kind.replace("_", " "), model.name, name.replace("_", " ")])),
+            description=f"{purpose.strip().splitlines()[0]}",
+            doc_md=dag_docs(model, purpose, RETRIES, wakes=wakes),
+            schedule=schedule,
+            tags=sorted({kind, model.name, *model.tags}),
+            params=dict(params or {}),
+            default_args=default_args,
+            **settings,
+        )

@@ -1,5 +1,6 @@
 """docker-compose.yaml must say what the code says, or a model behaves differently in production."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,13 +8,17 @@ import pytest
 import yaml
 
 from include.config.home import REPOSITORY, Home
+from include.config.pipelines import DEFAULT_QUEUE, HEAVY_QUEUE
 from include.services.credentials import ADMIN, generate
 from include.services.environment import INHERITED, environment
 from include.services.ports import Ports
 
 IN_IMAGE = "/opt/almanac"
 HOME_IN_IMAGE = "/var/lib/almanac"
-AIRFLOW_SERVICES = ("airflow-init", "api-server", "scheduler", "dag-processor", "triggerer", "worker")
+AIRFLOW_SERVICES = (
+    "airflow-init", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "worker-heavy",
+)  # fmt: skip
+DATA_STORES = ("postgres", "redis")
 
 # What must differ between one machine and containers, and why it is not compared by value.
 DIFFERENT = {
@@ -23,7 +28,6 @@ DIFFERENT = {
     "AIRFLOW__API__HOST": "other containers must reach it; only loopback is published",
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "the name of the container",
     "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": "log servers run, each in its container",
-    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": "a volume that only two services see",
     "MLFLOW_TRACKING_URI": "the name of the container",
 }
 # What only one machine needs, or only the server of MLflow.
@@ -31,6 +35,8 @@ ABSENT = {
     "ALMANAC_SERVICES_OF", "SPT_NOENV", "PATH", "NO_PROXY", "no_proxy",
     "MLFLOW_AUTH_CONFIG_PATH", "MLFLOW_AUTH_ADMIN_USERNAME", "MLFLOW_AUTH_ADMIN_PASSWORD",
     "MLFLOW_FLASK_SERVER_SECRET_KEY",
+    # Users with roles come from FAB's database instead.
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE",
 }  # fmt: skip
 
 
@@ -59,6 +65,38 @@ def test_compose_airflow_service_has_the_settings_of_the_code(service, compose, 
     secret = {name for name, value in in_containers.items() if "${" in str(value)}
     for name in expected - set(DIFFERENT) - secret:
         assert str(in_containers[name]) == on_one_machine[name], name
+
+
+def test_compose_is_what_the_specification_of_compose_files_allows(compose):
+    import check_jsonschema
+    from jsonschema import Draft202012Validator
+
+    folder = Path(check_jsonschema.__file__).parent / "builtin_schemas" / "vendor"
+    schema = json.loads((folder / "compose-spec.json").read_text("utf-8"))
+
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(compose)] == []
+    assert list(Draft202012Validator(schema).iter_errors({**compose, "services": {"x": {"imagine": "y"}}}))
+
+
+def test_compose_base_profile_has_at_most_six_services_beyond_the_data_stores(compose):
+    lasting = [
+        name
+        for name, service in compose["services"].items()
+        if not service.get("profiles") and service.get("restart") != "no" and name not in DATA_STORES
+    ]
+
+    assert len(lasting) <= 6
+    for name in (*lasting, *DATA_STORES):
+        service = compose["services"][name]
+        assert service["healthcheck"]["test"], name
+        assert service["deploy"]["resources"]["limits"]["memory"], name
+        assert service["restart"] == "unless-stopped", name
+
+
+def test_compose_queues_of_workers_are_those_of_the_pipelines(compose):
+    queues = compose["services"]["worker"]["command"].split("--queues ")[1].split(",")
+
+    assert sorted(queues) == sorted([DEFAULT_QUEUE, HEAVY_QUEUE])
 
 
 def test_compose_every_secret_has_no_default(compose):

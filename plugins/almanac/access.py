@@ -1,0 +1,15 @@
+"""Who may edit which kind of DAG. Airflow's FAB auth manager heeds it; on one machine there is one administrator.
+
+`config/first_start.py` makes the roles. Operators and administrators may edit every DAG; whoever may look, sees all.
+"""
+
+# What a data engineer may start and clear. Not among them: what moves an alias or restores.
+_PIPELINES = frozenset({"ingest", "train", "score", "monitor", "event", "window", "reopen", "readmit", "maintain_data"})
+# Where a person is asked. Airflow lets only those answer who may edit the DAG.
+_ASKED = frozenset({"train"})
+
+
+def access_control(kind: str) -> dict[str, dict[str, set[str]]]:
+    """What a DAG of this kind allows to roles that may not edit every DAG."""
+    roles = [*(["Data engineer"] if kind in _PIPELINES else []), *(["Approver"] if kind in _ASKED else [])]
+    return {role: {"DAGs": {"can_read", "can_edit"}} for role in roles}
