@@ -27,7 +27,7 @@ def translate(services: dict[str, Service], name: str, root: Path, replica: str 
 
 
 def test_read_compose_without_a_secret_refuses():
-    with pytest.raises(ConfigError, match="POSTGRES_PASSWORD has no value: set it in .env; run `make env`"):
+    with pytest.raises(ConfigError, match=r"POSTGRES_PASSWORD has no value: set it in \.env; run `make env`"):
         read_compose(COMPOSE, {**SECRETS, "POSTGRES_PASSWORD": ""})
 
 
