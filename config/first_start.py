@@ -61,9 +61,9 @@ def ensure_pools() -> None:
     from include.config.loader import load_models
     from include.services.pools import DESCRIPTION, named_pools
 
-    for name in named_pools(load_models(Home().models).models):
+    for name, slots in named_pools(load_models(Home().models).models).items():
         if Pool.get_pool(name) is None:
-            Pool.create_or_update_pool(name, slots=1, description=DESCRIPTION, include_deferred=False)
+            Pool.create_or_update_pool(name, slots=slots, description=DESCRIPTION, include_deferred=False)
 
 
 if __name__ == "__main__":
