@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from include.config.dataset import Dataset
-from include.config.features import ColumnFeature, Feature
+from include.config.features import Feature, check_features
 from include.config.gates import Gates
 from include.config.maintenance import Maintenance
 from include.config.monitoring import Monitoring
@@ -77,10 +77,9 @@ class Model(Section):
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
         columns = self.dataset.columns
-        used = [self.label.column, *(f.column for f in self.features if isinstance(f, ColumnFeature))]
-        unknown = sorted({name for name in used if name not in columns})
-        if unknown:
-            raise ValueError(f"label and features must name declared columns; got {unknown}, declared {list(columns)}")
+        if self.label.column not in columns:
+            raise ValueError(f"label must name a declared column; got {self.label.column!r}, declared {list(columns)}")
+        check_features(self.features, columns)
         values = columns[self.label.column].values
         if values is not None and self.label.equals not in values:
             raise ValueError(f"label.equals is not among the column's values; got {self.label.equals!r}, {values}")

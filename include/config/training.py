@@ -10,11 +10,14 @@ from include.config.search import Scalar, Search, Trials
 from include.config.section import Section
 from include.config.types import Cron, Duration, Slug
 
+Impute = Literal["median", "mean", "most_frequent", "zero"]
+
 
 class Candidate(Section):
     """An estimator that competes. `scale` puts a StandardScaler in front of it."""
 
     estimator: str
+    impute: Impute = Field("median", description="What stands for an unknown value, from the training rows.")
     scale: bool
     params: dict[str, Scalar] = Field(default_factory=dict)
     search: Search | None = Field(None, description="Other parameters to try; what is found lies over `params`.")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from include.config.features import ColumnFeature, TimeFeature
+from include.config.features import ColumnFeature, Feature, RollingFeature, TimeFeature
 from include.config.schema import Model
-from include.config.types import format_duration
+from include.features.rolling import rolling
 from include.features.time_join import check_frame, value_at
 
 if TYPE_CHECKING:
@@ -60,49 +60,48 @@ def build_features(model: Model, frame: "pl.DataFrame") -> FeatureMatrix:
 
 def feature_names(model: Model) -> tuple[str, ...]:
     """The names of the columns that `build_features` makes."""
-    return tuple(name for feature in model.features for name in _names(feature))
+    return tuple(name for feature in model.features for name in feature.names)
 
 
 def feature_columns(model: Model) -> tuple[str, ...]:
     """The columns of the dataset that `build_features` reads: time, key and what features name."""
-    used = (feature.column for feature in model.features if isinstance(feature, ColumnFeature))
+    used = (column for feature in model.features for column in feature.columns)
     return tuple(dict.fromkeys((model.dataset.time, *model.dataset.key, *used)))
 
 
 def history_needed(model: Model) -> timedelta:
     """The longest look back of any feature: rows this much before a window are needed to build it."""
-    changes = (feature.change for feature in model.features if isinstance(feature, ColumnFeature))
-    return max((change for change in changes if change is not None), default=timedelta(0))
+    return max(feature.history for feature in model.features)
 
 
-def _names(feature: ColumnFeature | TimeFeature) -> tuple[str, ...]:
-    if isinstance(feature, TimeFeature):
-        return f"{feature.time}_sin", f"{feature.time}_cos"
-    if feature.cycle is not None:
-        return f"{feature.column}_sin", f"{feature.column}_cos"
-    if feature.change is not None:
-        return (f"{feature.column}_change_{format_duration(feature.change)}",)
-    if feature.equals is not None:
-        return (f"{feature.column}_is_{feature.equals}",)
-    return (feature.column,)
-
-
-def _columns(
-    model: Model, feature: ColumnFeature | TimeFeature, frame: "pl.DataFrame"
-) -> Iterator[tuple[str, "pl.Series"]]:
+def _columns(model: Model, feature: Feature, frame: "pl.DataFrame") -> Iterator[tuple[str, "pl.Series"]]:
     """The columns of one feature, float64, null or NaN where unknown."""
-    names = _names(feature)
     if isinstance(feature, TimeFeature):
-        return zip(names, _circle(_place_in_time(feature, frame[model.dataset.time])), strict=True)
+        made = _of_time(feature, frame[model.dataset.time])
+    elif isinstance(feature, RollingFeature):
+        made = (rolling(model, frame, feature),)
+    else:
+        made = _of_column(model, feature, frame)
+    return zip(feature.names, made, strict=True)
+
+
+def _of_column(model: Model, feature: ColumnFeature, frame: "pl.DataFrame") -> tuple["pl.Series", ...]:
     values = frame[feature.column]
-    if feature.equals is not None:
-        return zip(names, [_number(values == feature.equals)], strict=True)
-    if feature.cycle is not None:
-        return zip(names, _circle(_number(values) / feature.cycle), strict=True)
-    if feature.change is not None:
-        before = value_at(model, frame, feature.column, -feature.change)
-        return zip(names, [_number(values) - _number(before)], strict=True)
-    return zip(names, [_number(values)], strict=True)
+    match feature.form:
+        case "equals" | "one_of":
+            return tuple(_number(values == value) for value in feature.one_of or (feature.equals,))
+        case "cycle":
+            return _circle(_number(values) / feature.cycle)
+        case "change":
+            return (_number(values) - _number(value_at(model, frame, feature.column, -feature.history)),)
+        case "lag":
+            return (_number(value_at(model, frame, feature.column, -feature.history)),)
+        case "missing":
+            unknown = values.is_null() | (values.is_nan() if values.dtype.is_float() else False)
+            return (_number(unknown),)
+        case "age":
+            return ((frame[model.dataset.time] - values).dt.total_seconds(fractional=True) / 3600,)
+    return (_number(values),)
 
 
 def _number(values: "pl.Series") -> "pl.Series":
@@ -111,14 +110,20 @@ def _number(values: "pl.Series") -> "pl.Series":
     return values.cast(pl.Float64)
 
 
-def _place_in_time(feature: TimeFeature, times: "pl.Series") -> "pl.Series":
-    """The share of the day or of the year that has passed."""
+def _of_time(feature: TimeFeature, times: "pl.Series") -> tuple["pl.Series", ...]:
+    """The share of the day, the week or the year that has passed, on a circle; or whether it is weekend."""
     import polars as pl
 
-    seconds = times.dt.hour().cast(pl.Float64) * 3600 + times.dt.minute() * 60 + times.dt.second()
-    if feature.time == "hour_of_day":
-        return seconds / _DAY_S
-    return (times.dt.ordinal_day() - 1 + seconds / _DAY_S) / _YEAR_DAYS
+    local = times.dt.convert_time_zone(feature.timezone)
+    day = (local.dt.hour().cast(pl.Float64) * 3600 + local.dt.minute() * 60 + local.dt.second()) / _DAY_S
+    match feature.time:
+        case "hour_of_day":
+            return _circle(day)
+        case "day_of_week":
+            return _circle((local.dt.weekday() - 1 + day) / 7)
+        case "day_of_year":
+            return _circle((local.dt.ordinal_day() - 1 + day) / _YEAR_DAYS)
+    return (_number(local.dt.weekday() >= 6),)
 
 
 def _circle(turns: "pl.Series") -> tuple["pl.Series", "pl.Series"]:

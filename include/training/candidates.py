@@ -51,7 +51,7 @@ def effective_params(model: Model, name: str, overrides: Mapping[str, Scalar] | 
 
 
 def build_pipeline(model: Model, name: str, overrides: Mapping[str, Scalar] | None = None) -> "Pipeline":
-    """An unfitted pipeline: impute by the training median, scale if the candidate says so, estimate.
+    """An unfitted pipeline: impute from the training rows, scale if the candidate says so, estimate.
 
     Raises:
         ConfigError: a parameter is unknown, or the estimator gives no probabilities.
@@ -68,8 +68,12 @@ def build_pipeline(model: Model, name: str, overrides: Mapping[str, Scalar] | No
             f"{model.name}: candidate {name} ({candidate.estimator}) gives no probabilities with {params}; "
             "set loss or probability so that it does, or choose another estimator"
         )
-    # keep_empty_features: a column without any value must not narrow the matrix without a word
-    steps: list[tuple[str, Any]] = [("imputer", SimpleImputer(strategy="median", keep_empty_features=True))]
+    # keep_empty_features: a column without any value must not narrow the matrix without a word. No indicator columns
+    # here: skl2onnx drops them without a word. `{column: X, missing: true}` is a feature of its own.
+    strategy = "constant" if candidate.impute == "zero" else candidate.impute
+    steps: list[tuple[str, Any]] = [
+        ("imputer", SimpleImputer(strategy=strategy, fill_value=0.0, keep_empty_features=True))
+    ]
     if candidate.scale:
         steps.append(("scaler", StandardScaler()))
     return Pipeline([*steps, (ESTIMATOR_STEP, estimator)])

@@ -113,8 +113,8 @@ def _declaration_faults(model: Model, parent: Parent) -> list[str]:
         faults.append(f"the label has changed since version {parent.version}")
     if then.features != model.features:
         faults.append(f"the features have changed since version {parent.version}")
-    used = {*(getattr(each, "column", None) for each in model.features), model.label.column} - {None}
-    changed = sorted(str(name) for name in used if _kind(then, str(name)) != _kind(model, str(name)))
+    used = {*(column for each in model.features for column in each.columns), model.label.column}
+    changed = sorted(name for name in used if _kind(then, name) != _kind(model, name))
     if changed or then.dataset.step != model.dataset.step or then.dataset.key != model.dataset.key:
         faults.append(f"the dataset's schema has changed since version {parent.version}: {changed or 'key or step'}")
     candidate = model.train.candidates.get(parent.candidate)

@@ -71,7 +71,7 @@ INVALID = {
         r"source: source\.format: what is fetched is written as CSV in UTF-8",
     ),
     "own name": ("title: Rain", "name: other\ntitle: Rain", "the file's own name is the model's name"),
-    "feature forms": ("change: 3h}", "change: 3h, cycle: 7}", "only one of change, cycle and equals"),
+    "feature forms": ("change: 3h}", "change: 3h, cycle: 7}", "only one of change, lag, cycle"),
     "not yaml": ("title: Rain", "title: [Rain", "not YAML"),
 }
 

@@ -1,7 +1,6 @@
 """The train DAG's graph follows the declaration: a search has tasks of its own only where its trials can be long."""
 
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from include.errors import ConfigError
+from include.registry.onnx_model import predict_onnx
 from include.training.candidates import build_pipeline, choose_candidates, effective_params
+from include.training.export import export_onnx
 
 
 def test_effective_params_overrides_lie_on_the_yaml_and_the_seed_is_set(small) -> None:
@@ -36,6 +38,17 @@ def test_choose_candidates_keeps_the_order_of_the_yaml(small) -> None:
 def test_build_pipeline_scales_only_where_declared(small) -> None:
     assert list(build_pipeline(small, "logistic").named_steps) == ["imputer", "scaler", "estimator"]
     assert list(build_pipeline(small, "forest").named_steps) == ["imputer", "estimator"]
+
+
+@pytest.mark.parametrize(("impute", "filled"), [("median", 2.0), ("mean", 4.0), ("most_frequent", 1.0), ("zero", 0.0)])
+def test_build_pipeline_imputes_from_the_training_rows_and_so_does_the_graph(small, change, impute, filled) -> None:
+    model = change(small, "train.candidates.logistic", impute=impute, scale=False)
+    values = np.array([[1], [1], [2], [3], [13]], dtype=np.float32)
+    pipeline = build_pipeline(model, "logistic").fit(values, np.arange(5) % 2)
+    unknown, known = np.array([[np.nan]], np.float32), np.array([[filled]], np.float32)
+    graph = export_onnx(model, pipeline, ("one",))
+    assert pipeline[0].transform(unknown) == filled
+    np.testing.assert_array_equal(predict_onnx(graph, unknown), predict_onnx(graph, known))
 
 
 def test_build_pipeline_without_probabilities_refuses(small, change) -> None:
