@@ -1,11 +1,14 @@
 """What a model's YAML says about gates; `docs/gates.md` explains each of them."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from include.config.dataset import Column
 from include.config.metric import Metric
 from include.config.section import Section, Share
+from include.config.types import Slug
 
 Baseline = Literal["majority", "persistence", "stump"]
 Segment = Literal["season", "month", "hour_of_day"]
@@ -58,6 +61,102 @@ class VariationGate(Section):
     ask_above: Share = Field(description="Share of the hold-out's rows that get another label than from the champion.")
 
 
+class CalibrationGate(Section):
+    """What is foretold with 30 % happens in about 30 % of the cases."""
+
+    max_ece: Share = Field(description="Expected calibration error: the mean distance of share from probability.")
+    max_brier: Share | None = Field(None, description="Mean squared distance of probability from label.")
+    bins: Annotated[int, Field(ge=2)] = 10
+    min_rows: Annotated[int, Field(ge=1)] = 200
+
+
+class GapGate(Section):
+    """Not much better on the rows it was trained on than on the hold-out."""
+
+    metric: Metric
+    max_gap: Annotated[float, Field(ge=0)]
+
+
+class Invariance(Section):
+    """Changing a column (`to` a value, or `by` a number) changes no probability."""
+
+    column: str
+    to: float | str | None = None
+    by: float | None = None
+    max_difference: Annotated[float, Field(ge=0, lt=1)] = 1.0e-6
+
+    @model_validator(mode="after")
+    def _one_change(self) -> Self:
+        if (self.to is None) == (self.by is None):
+            raise ValueError(f"{self.column}: exactly one of to and by must be given")
+        return self
+
+
+class Direction(Section):
+    """Changing a column `by` a number moves the probability one way, on at least `share` of the rows."""
+
+    column: str
+    by: float
+    probability: Literal["not_lower", "not_higher"]
+    share: Share
+
+    @model_validator(mode="after")
+    def _moves(self) -> Self:
+        if self.by == 0:
+            raise ValueError(f"{self.column}: by 0 changes nothing; give the change whose effect is known")
+        return self
+
+
+class Case(Section):
+    """Rows that must come out so. The last one is foretold, those before it are its history; unknown is left out."""
+
+    rows: tuple[dict[str, float | str | None], ...] = Field(min_length=1)
+    at_least: Share | None = None
+    at_most: Share | None = None
+
+    @model_validator(mode="after")
+    def _expects(self) -> Self:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("expects nothing; give at_least or at_most, a probability")
+        return self
+
+
+class BehaviourGate(Section):
+    """What is known of the world before any data: tests of the candidate's answers, on rows of the hold-out."""
+
+    invariance: tuple[Invariance, ...] = ()
+    direction: tuple[Direction, ...] = ()
+    cases: dict[Slug, Case] = Field(default_factory=dict)
+
+    def changed_columns(self) -> tuple[str, ...]:
+        """The columns that the tests change."""
+        return (*(one.column for one in self.invariance), *(one.column for one in self.direction))
+
+
+def check_behaviour(gate: BehaviourGate, columns: Mapping[str, Column]) -> None:
+    """Refuse a test of behaviour that names what there is not, or adds to what is no number.
+
+    Raises:
+        ValueError: it does.
+    """
+    shifted = [one.column for one in gate.direction] + [one.column for one in gate.invariance if one.by is not None]
+    named = [*shifted, *(one.column for one in gate.invariance)]
+    named += [name for case in gate.cases.values() for row in case.rows for name in row]
+    unknown = sorted({name for name in named if name not in columns})
+    if unknown:
+        raise ValueError(f"gates.behaviour must name declared columns; got {unknown}, declared {list(columns)}")
+    texts = sorted({name for name in shifted if columns[name].type not in ("float", "integer")})
+    if texts:
+        raise ValueError(f"gates.behaviour: by needs a number; got {texts}, of which none is a float or an integer")
+
+
+class BudgetGate(Section):
+    """How large and how slow the served graph may be."""
+
+    max_size_mb: Annotated[float, Field(gt=0)]
+    max_latency_ms: Annotated[float, Field(gt=0)] = Field(description="Of one row, the median in onnxruntime.")
+
+
 class Gates(Section):
     """What a candidate must pass. All of them, in this order, always."""
 
@@ -65,5 +164,9 @@ class Gates(Section):
     baselines: BaselineGate
     champion: ChampionGate
     segments: SegmentGate
+    calibration: CalibrationGate
+    gap: GapGate
+    behaviour: BehaviourGate = BehaviourGate()
+    budget: BudgetGate
     variation: VariationGate
     parity: ParityGate

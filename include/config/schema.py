@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from include.config.dataset import Dataset
 from include.config.features import Feature, check_features
-from include.config.gates import Gates
+from include.config.gates import Gates, check_behaviour
 from include.config.maintenance import Maintenance
 from include.config.monitoring import Monitoring
 from include.config.pipelines import Kind, Pipeline, check_pipelines
@@ -85,6 +85,7 @@ class Model(Section):
             raise ValueError(f"label.equals is not among the column's values; got {self.label.equals!r}, {values}")
         if self.label.horizon % self.dataset.step:
             raise ValueError("label.horizon must be a multiple of dataset.step")
+        check_behaviour(self.gates.behaviour, columns)
         return self
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from typing import Any
 from include.errors import IntegrityError
 
 ONNX = "model/model.onnx"
+MLMODEL = "model/MLmodel"
 PIPELINE = "pipeline/pipeline.skops"
 BACKTEST = "backtest.parquet"
 PROFILE = "profile.json"

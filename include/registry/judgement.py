@@ -1,24 +1,27 @@
 """Judges a logged candidate: gates on its own files, and the champion measured on the same hold-out."""
 
 import json
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.config.schema import Model
 from include.errors import DataError, PermanentError
-from include.features.features import build_features
-from include.features.labels import labels
+from include.features.features import build_features, feature_columns, history_needed
+from include.features.labels import label_columns, labels
 from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
 from include.registry import files
 from include.registry.faults import mlflow_faults
 from include.registry.onnx_model import OnnxModel
+from include.registry.pipeline_file import load_pipeline
 from include.registry.records import PASSED, REFUSED, Logged, Tag
 from include.registry.store import Registry
-from include.training.gates import Evaluation, GateResult, asked, judge, passed
+from include.training.gates import Evaluation, GateResult, Served, asked, judge, passed
 from include.training.parity import ParityReport
 from include.training.policy import LABELLED_ROWS
+from include.training.speed import Speed, measure_speed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +29,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAX_TAG = 4_000  # MLflow refuses longer tags
+
+
+def judging_columns(model: Model) -> tuple[str, ...]:
+    """The columns of the dataset that `judge_run` reads."""
+    used = (*feature_columns(model), *label_columns(model), *model.gates.behaviour.changed_columns())
+    return tuple(dict.fromkeys(used))
 
 
 def judge_run(
@@ -48,7 +57,7 @@ def judge_run(
         registry: holds the candidate and the champion.
         mlflow_run_id: of the candidate.
         frame: the dataset at the version that the candidate was trained on (`registry.logged(id).dataset_version`),
-            at least `training_columns`.
+            at least `judging_columns`.
         journal: takes the decision.
         run: who asks.
         now: aware.
@@ -63,31 +72,59 @@ def judge_run(
         if decision.subject == mlflow_run_id and decision.run.run_id == run.run_id:
             return decision
     candidate = registry.logged(mlflow_run_id)
-    results = judge(model, _evaluate(model, registry, candidate, frame, now))
+    evaluation = _evaluate(model, registry, candidate, frame, now)
+    results = judge(model, evaluation)
     accepted = passed(results)
     told = [f"{result.name}: {result.reason}" for result in results if accepted or not result.passed]
     figures = {result.name: result.measured for result in results if result.measured is not None}
     figures[LABELLED_ROWS] = float(candidate.labelled_rows)
     ask = asked(results) if accepted else ()
     decision = Decision(model.name, DecisionKind.GATES, accepted, tuple(told), now, run, mlflow_run_id, figures, ask)
-    _log(registry, decision, results)
+    _log(registry, decision, results, evaluation.speed)
     journal.record_decision(decision)
     return decision
 
 
 def _evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.DataFrame", now: datetime) -> Evaluation:
-    backtest = registry.load_backtest(candidate)
-    parity = ParityReport.from_dict(json.loads(registry.load_file(candidate, files.PARITY)))
+    known = Evaluation(
+        registry.load_backtest(candidate),
+        ParityReport.from_dict(json.loads(registry.load_file(candidate, files.PARITY))),
+        train_metrics=registry.load_passport(candidate)["metrics"]["train"],
+    )
+    frame = _with_history(model, frame, known.holdout)
+    rows = _find(model, frame, known.holdout, now)
+    mlmodel = registry.load_file(candidate, files.MLMODEL).decode("utf-8")
+    served = Served(registry.load_onnx(candidate), mlmodel, frame, rows)
+    known = replace(known, served=served, speed=_measure_speed(model, registry, candidate, served))
     champion = registry.champion(model.name)
     if champion is None:
-        return Evaluation(backtest, parity)
-    rows = _find(model, frame, Evaluation(backtest, parity).holdout, now)
+        return known
     try:
-        graph = OnnxModel(registry.load_onnx(champion))
-        probabilities = graph.score(build_features(model, frame))[rows]
+        probabilities = OnnxModel(registry.load_onnx(champion)).score(build_features(model, frame))[rows]
     except PermanentError as error:  # a passing fault is raised instead: the task is tried again
-        return Evaluation(backtest, parity, champion.version, None, str(error))
-    return Evaluation(backtest, parity, champion.version, probabilities)
+        return replace(known, champion=champion.version, champion_fault=str(error))
+    return replace(known, champion=champion.version, champion_probabilities=probabilities)
+
+
+def _with_history(model: Model, frame: "pl.DataFrame", holdout: "pl.DataFrame") -> "pl.DataFrame":
+    """The rows of the hold-out and later, and those before it that its features look back to."""
+    import polars as pl
+
+    start = holdout["time"].min()
+    if not isinstance(start, datetime):
+        raise DataError(f"{model.name}: the candidate's hold-out has no row; train again")
+    return frame.filter(pl.col(model.dataset.time) >= start - history_needed(model))
+
+
+def _measure_speed(model: Model, registry: Registry, candidate: Logged, served: Served) -> Speed | None:
+    """Time the files as they are kept; None when the graph cannot be run, which the gates then say in words."""
+    pipeline = registry.load_file(candidate, files.PIPELINE)
+    try:
+        graph = OnnxModel(served.onnx)
+        rows = graph.arrange(build_features(model, served.frame))[served.rows]
+    except PermanentError:
+        return None
+    return measure_speed(load_pipeline(pipeline), graph, rows, sklearn_bytes=len(pipeline), onnx_bytes=len(served.onnx))
 
 
 def _find(model: Model, frame: "pl.DataFrame", holdout: "pl.DataFrame", now: datetime) -> "NDArray[np.uint32]":
@@ -110,17 +147,33 @@ def _find(model: Model, frame: "pl.DataFrame", holdout: "pl.DataFrame", now: dat
     return found["row"].to_numpy()
 
 
-def _log(registry: Registry, decision: Decision, results: tuple[GateResult, ...]) -> None:
+def _log(registry: Registry, decision: Decision, results: tuple[GateResult, ...], speed: Speed | None) -> None:
     verdict = {
         "accepted": decision.accepted,
         "reasons": decision.reasons,
         "ask": decision.ask,
         "decided_at": decision.decided_at.isoformat(),
         "gates": [asdict(result) for result in results],
+        "speed": None if speed is None else speed.to_dict(),
     }
     with mlflow_faults(f"{decision.model}: decision about MLflow run {decision.subject}"):
         content = json.dumps(verdict, indent=1).encode()
         files.upload(registry.client, decision.subject, files.DECISION, content)
+        registry.client.log_batch(decision.subject, metrics=_figures(speed))
         registry.client.set_tag(decision.subject, Tag.GATE_REASONS.value, "\n".join(decision.reasons)[:_MAX_TAG])
         registry.client.set_tag(decision.subject, Tag.ASK.value, "\n".join(decision.ask)[:_MAX_TAG])
         registry.client.set_tag(decision.subject, Tag.GATES.value, PASSED if decision.accepted else REFUSED)
+
+
+def _figures(speed: Speed | None) -> list[Any]:
+    """Sizes and latencies as MLflow's metrics: `size_bytes.onnx`, `latency_ms.onnx.64` and so on."""
+    from mlflow.entities import Metric
+
+    if speed is None:
+        return []
+    values = {"size_bytes.sklearn": float(speed.sklearn_bytes), "size_bytes.onnx": float(speed.onnx_bytes)}
+    for timing in speed.timings:
+        values[f"latency_ms.sklearn.{timing.rows}"] = timing.sklearn_ms
+        values[f"latency_ms.onnx.{timing.rows}"] = timing.onnx_ms
+    now_ms = int(time.time() * 1000)
+    return [Metric(name, value, now_ms, 0) for name, value in values.items()]

@@ -57,13 +57,17 @@ class OnnxModel:
 
         if values.ndim != 2 or values.shape[1] != len(self.features):
             raise DataError(f"got {values.shape}, expected [n, {len(self.features)}]: {list(self.features)}")
-        if not len(values):
-            return np.empty(0, dtype=np.float64)
-        batch = np.ascontiguousarray(values, dtype=np.float32)
-        (both,) = self._session.run([PROBABILITIES], {INPUT: batch})
         # float32 sums of votes can pass 1 by a rounding error
-        clipped: NDArray[np.float64] = np.clip(both[:, 1].astype(np.float64), 0.0, 1.0)
+        clipped: NDArray[np.float64] = np.clip(self.run(values)[1][:, 1].astype(np.float64), 0.0, 1.0)
         return clipped
+
+    def run(self, values: "NDArray[np.float32]") -> tuple["NDArray[np.int64]", "NDArray[np.float32]"]:
+        """What the graph itself answers, untouched: labels [n] and probabilities [n, 2]."""
+        import numpy as np
+
+        batch = np.ascontiguousarray(values, dtype=np.float32)
+        labels, both = self._session.run([LABELS, PROBABILITIES], {INPUT: batch})
+        return labels, both
 
     def score(self, features: "FeatureMatrix") -> "NDArray[np.float64]":
         """The probability of the label 1 for each row, [n]; columns are found by name.
@@ -71,10 +75,18 @@ class OnnxModel:
         Raises:
             DataError: the matrix lacks a feature that the graph wants.
         """
+        return self.probabilities(self.arrange(features))
+
+    def arrange(self, features: "FeatureMatrix") -> "NDArray[np.float32]":
+        """The columns that the graph wants, in its order, [n, k].
+
+        Raises:
+            DataError: the matrix lacks one.
+        """
         missing = [name for name in self.features if name not in features.names]
         if missing:
             raise DataError(f"features {missing} are missing; the model's YAML declares {list(features.names)}")
-        return self.probabilities(features.values[:, [features.names.index(name) for name in self.features]])
+        return features.values[:, [features.names.index(name) for name in self.features]]
 
 
 def predict_onnx(onnx: bytes, values: "NDArray[np.float32]") -> "NDArray[np.float64]":

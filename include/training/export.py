@@ -1,7 +1,7 @@
 """Writes a fitted pipeline as one ONNX graph: float32 in, probabilities out."""
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.config.schema import Model
 from include.config.types import format_duration
@@ -47,9 +47,7 @@ def export_onnx(model: Model, pipeline: "Pipeline", features: tuple[str, ...]) -
             f"{model.name}: {type(pipeline[-1]).__name__} cannot be converted to ONNX: {error}. "
             "Choose an estimator that include/config/estimators.py allows"
         ) from error
-    outputs = [output.name for output in graph.graph.output]
-    if outputs != [LABELS, PROBABILITIES]:
-        raise ConfigError(f"{model.name}: the graph gives {outputs}, expected {[LABELS, PROBABILITIES]}")
+    _allow_empty_batches(graph)
     metadata = {
         FEATURES_KEY: json.dumps(features),
         "almanac.model": model.name,
@@ -60,4 +58,60 @@ def export_onnx(model: Model, pipeline: "Pipeline", features: tuple[str, ...]) -
     }
     onnx.helper.set_model_props(graph, metadata)
     onnx.checker.check_model(graph, full_check=True)
+    _check_form(model, graph, len(features))
     return bytes(graph.SerializeToString(deterministic=True))
+
+
+def _allow_empty_batches(graph: Any) -> None:
+    """Let graphs answer a batch of no row.
+
+    skl2onnx looks classes up with ArrayFeatureExtractor, which refuses to look up nothing. Gather says the same of one
+    row or more.
+    """
+    import onnx
+    from onnx import helper
+
+    vectors = {constant.name for constant in graph.graph.initializer if len(constant.dims) == 1}
+    nodes = []
+    for node in graph.graph.node:
+        if node.op_type != "ArrayFeatureExtractor" or node.input[0] not in vectors:
+            nodes.append(node)
+            continue
+        (values, places), (found,) = node.input, node.output
+        nodes += [
+            helper.make_node("Reshape", [places, "flat"], [f"{found}_flat"], name=f"{found}_flat"),
+            helper.make_node(
+                "Gather", [values, f"{found}_flat"], [f"{found}_gathered"], name=f"{found}_gather", axis=0
+            ),
+            helper.make_node("Reshape", [f"{found}_gathered", "one_row"], [found], name=f"{found}_row"),
+        ]
+    if len(nodes) > len(graph.graph.node):
+        for name, shape in (("flat", [-1]), ("one_row", [1, -1])):
+            graph.graph.initializer.append(helper.make_tensor(name, onnx.TensorProto.INT64, [len(shape)], shape))
+        del graph.graph.node[:]
+        graph.graph.node.extend(nodes)
+
+
+def _check_form(model: Model, graph: Any, width: int) -> None:
+    """Names, types and width as `OnnxModel` and MLflow's signature want them, and the operators as they are pinned.
+
+    Raises:
+        ConfigError: they are others.
+    """
+    from onnx import TensorProto
+
+    def form(value: Any) -> tuple[str, int, int]:
+        tensor = value.type.tensor_type
+        return value.name, tensor.elem_type, tensor.shape.dim[-1].dim_value if len(tensor.shape.dim) > 1 else 1
+
+    got = [form(value) for value in (*graph.graph.input, *graph.graph.output)]
+    wanted = [
+        (INPUT, TensorProto.FLOAT, width),
+        (LABELS, TensorProto.INT64, 1),
+        (PROBABILITIES, TensorProto.FLOAT, 2),
+    ]
+    if got != wanted:
+        raise ConfigError(f"{model.name}: the graph's inputs and outputs are {got}, expected {wanted}")
+    operators = {one.domain: one.version for one in graph.opset_import}
+    if any(operators.get(domain, version) > version for domain, version in OPSET.items()):
+        raise ConfigError(f"{model.name}: the graph uses operators {operators}, pinned are {OPSET}; upgrade on purpose")

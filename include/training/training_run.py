@@ -22,7 +22,7 @@ from include.journal.journal import Journal
 from include.journal.records import Decision, RunRef
 from include.monitoring.profiling import build_profile
 from include.registry import files
-from include.registry.judgement import judge_run
+from include.registry.judgement import judge_run, judging_columns
 from include.registry.pipeline_file import load_pipeline
 from include.registry.publication import find_logged, log_candidate
 from include.registry.records import Logged, ModelVersion, TrainingContext
@@ -31,7 +31,7 @@ from include.training.backtest import split
 from include.training.continuation import Parent, continuation_faults
 from include.training.policy import Trigger, count_labelled, decide_training, label_times
 from include.training.search import Trial
-from include.training.train import Progress, continue_candidate, train_candidate, training_columns
+from include.training.train import Progress, continue_candidate, train_candidate
 from include.training.trained import TrainedCandidate
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def judge(
 ) -> Decision:
     """Apply the gates to a logged candidate, on the dataset version that it was trained on; see `judge_run`."""
     version = registry.logged(mlflow_run_id).dataset_version
-    frame = Dataset.of(home, model).read(version=version, columns=training_columns(model))
+    frame = Dataset.of(home, model).read(version=version, columns=judging_columns(model))
     return judge_run(model, registry, mlflow_run_id, frame, journal=journal, run=run, now=now)
 
 

@@ -36,6 +36,9 @@ def declared() -> Model:
     values["train"]["candidates"] = {"forest": {**forest, "params": {"n_estimators": 10, "max_depth": 6}}}
     values["gates"]["segments"].update({"by": "hour_of_day", "min_rows": 30, "required": (), "max_loss": 0.2})
     values["gates"]["champion"].update({"resamples": 100})
+    values["gates"]["calibration"].update({"max_ece": 0.3})  # ten small trees are cautious
+    values["gates"]["gap"].update({"max_gap": 0.3})
+    values["gates"]["behaviour"] = {}  # what is true of the port's weather is not of this small world
     return Model.model_validate(values)
 
 
@@ -68,3 +71,9 @@ def journal(tmp_path: Path) -> Journal:
 @pytest.fixture
 def run() -> RunRef:
     return RunRef("train_weather", f"manual__{next(_numbers)}+00:00", 2, "ada", "manual")
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time each batch once: these tests do not look at the figures."""
+    monkeypatch.setattr("include.training.speed._BUDGET_S", 0.0)

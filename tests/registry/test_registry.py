@@ -158,6 +158,11 @@ def test_judge_run_first_candidate_passes_and_says_so_everywhere(
     verdict = json.loads(files.download(registry.client, run_id, files.DECISION))
     assert verdict["accepted"] is True
     assert len(verdict["gates"]) == len(decision.reasons)
+    measured = registry.client.get_run(run_id).data.metrics
+    assert measured["size_bytes.onnx"] == len(trained.onnx)
+    for engine in ("sklearn", "onnx"):
+        assert all(measured[f"latency_ms.{engine}.{batch}"] > 0 for batch in (1, 64, 10_000))
+    assert verdict["speed"]["timings"][1]["rows"] == 64
 
 
 def test_judge_run_asked_again_says_the_same_and_records_once(

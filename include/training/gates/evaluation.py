@@ -1,14 +1,15 @@
 """What gates are given and what they give back."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from include.config.metric import Metric
 from include.config.schema import Model
 from include.training import metrics
 from include.training.parity import ParityReport
+from include.training.speed import Speed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +39,23 @@ class GateResult:
 
 
 @dataclass(frozen=True, eq=False)
+class Served:
+    """The candidate as it would be served, and rows to ask it about.
+
+    Attributes:
+        onnx: the graph's bytes.
+        mlmodel: what MLflow wrote about the graph, as YAML.
+        frame: the hold-out's rows of the dataset and those before them that their features need.
+        rows: the numbers of the hold-out's rows in `frame`, [n].
+    """
+
+    onnx: bytes
+    mlmodel: str
+    frame: "pl.DataFrame"
+    rows: "NDArray[np.uint32]"
+
+
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """What is known about a candidate when it is judged.
 
@@ -47,6 +65,9 @@ class Evaluation:
         champion: number of the version in production; empty when there is none.
         champion_probabilities: what the champion foretells for the hold-out's rows, [n]; None when it cannot.
         champion_fault: why it cannot, in words.
+        train_metrics: what the candidate measures on its own training rows, by metric.
+        served: its graph; None when there is none to ask.
+        speed: of the graph; None when it was not measured.
     """
 
     backtest: "pl.DataFrame"
@@ -54,6 +75,9 @@ class Evaluation:
     champion: str = ""
     champion_probabilities: "NDArray[np.float64] | None" = None
     champion_fault: str = ""
+    train_metrics: Mapping[str, float] = field(default_factory=dict)
+    served: Served | None = None
+    speed: Speed | None = None
 
     @property
     def holdout(self) -> "pl.DataFrame":

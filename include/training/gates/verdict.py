@@ -3,8 +3,12 @@
 from include.config.schema import Model
 from include.training.gates.absolute import absolute
 from include.training.gates.baselines import baselines, segments
+from include.training.gates.behaviour import behaviour
+from include.training.gates.budget import budget
 from include.training.gates.champion import champion, variation
+from include.training.gates.contract import contract
 from include.training.gates.evaluation import Evaluation, Gate, GateResult, closed
+from include.training.gates.fit import calibration, gap
 from include.training.gates.parity import parity
 
 GATES: dict[str, Gate] = {
@@ -12,6 +16,11 @@ GATES: dict[str, Gate] = {
     "baselines": baselines,
     "champion": champion,
     "segments": segments,
+    "calibration": calibration,
+    "gap": gap,
+    "contract": contract,
+    "behaviour": behaviour,
+    "budget": budget,
     "variation": variation,
     "parity": parity,
 }
