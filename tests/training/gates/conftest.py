@@ -21,6 +21,7 @@ def weather(weather, change) -> Model:
     """The shipped model with all seasons of the backtest required, and no test of behaviour."""
     seasons = ("winter", "spring", "summer", "autumn")
     model = change(weather, "gates.segments", rows="backtest", required=seasons, min_rows=500)
+    model = change(model, "gates.variation", ask_above=0.3)
     return change(change(model, "gates.champion", resamples=200), "gates", behaviour={})
 
 
