@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from include.config.dataset import Dataset
 from include.config.schema import Model
 from include.data.dataset import Snapshot
+from include.data.delta_table import read_faults
 from include.data.part_files import Part
 from include.data.records import Records
 from include.data.reference import reference_rows, usual_rows
@@ -88,17 +89,21 @@ def check_batch(
 
     Raises:
         DataError: the schema is not as declared, or a rule could not be run.
+        TransientError: the dataset's store is away.
     """
     dataset = model.dataset
+    published = "no dataset" if snapshot.table is None else snapshot.table.table_uri
     order = StagingOrder(name, batch_id, dataset, compile_rules(dataset), _newest(snapshot, dataset), now)
     staged = stage(records, folder, order)
     if staged.rows_read == staged.blank:
         return None
-    repeated = _find_repeated(staged, snapshot, order)
+    with read_faults(published):
+        repeated = _find_repeated(staged, snapshot, order)
     order = replace(order, repeated=repeated)
     if repeated.found_any():
         staged = stage(records, folder, order)
-    findings = _find_skew(staged, snapshot, dataset, now)
+    with read_faults(published):
+        findings = _find_skew(staged, snapshot, dataset, now)
     quarantining = tuple(one.rule for one in findings if one.action == "quarantine")
     document = _agreed(staged, order, suite)
     if quarantining:

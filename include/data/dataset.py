@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 from include.config.dataset import Column
 from include.config.home import Home
 from include.config.schema import Model
-from include.data.delta_table import BATCH, DELTA_TYPES, MONTH, NO_VERSION, commit_parts, delta_schema, open_table
+from include.data.delta_parts import commit_parts
+from include.data.delta_table import (
+    BATCH,
+    DELTA_TYPES,
+    MONTH,
+    NO_VERSION,
+    collect,
+    delta_schema,
+    open_table,
+    scan_table,
+)
 from include.data.part_files import Part
 from include.data.records import ROW
 from include.errors import ConfigError, DataError
@@ -37,7 +47,8 @@ class Snapshot:
 
         if self.table is None:
             return None
-        newest = pl.scan_delta(self.table).select(pl.col(self.time_column).max()).collect().item()
+        rows = scan_table(self.table).select(pl.col(self.time_column).max())
+        newest = collect(rows, self.table.table_uri).item()
         return newest if isinstance(newest, datetime) else None
 
     def check_columns(self, declared: Mapping[str, Column]) -> None:
@@ -74,7 +85,7 @@ class Snapshot:
         """
         import polars as pl
 
-        frame = pl.scan_delta(self.table)
+        frame = scan_table(self.table)
         unknown = [name for name in columns if name not in frame.collect_schema().names()]
         if unknown:
             raise DataError(f"{self.table.table_uri}: no columns {unknown}; it has {frame.collect_schema().names()}")
@@ -85,7 +96,7 @@ class Snapshot:
         if months is not None:
             frame = frame.filter(pl.col(MONTH).is_in(months))
         # batch and row break ties of time, so that every reader sees one and the same order
-        return frame.sort(self.time_column, BATCH, ROW).select(columns).collect()
+        return collect(frame.sort(self.time_column, BATCH, ROW).select(columns), self.table.table_uri)
 
 
 class Dataset:
@@ -125,7 +136,7 @@ class Dataset:
         import polars as pl
 
         time = pl.col(self.time_column)
-        bounds = pl.scan_delta(self._table(version)).select(first=time.min(), last=time.max()).collect()
+        bounds = collect(scan_table(self._table(version)).select(first=time.min(), last=time.max()), self.uri)
         first, last = bounds.row(0)
         return None if first is None else (first, last)
 

@@ -1,25 +1,26 @@
 """Opens Delta tables and commits to them, each commit directly after the version that its rows were checked against."""
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from include.config.dataset import Column
-from include.data.part_files import Part, PartWriter
 from include.data.records import ROW
 from include.errors import DataError, TransientError
-from include.storage.files import move_file, open_stream, remove
+from include.storage.faults import describe
 
 if TYPE_CHECKING:
     import polars as pl
 
 BATCH, MONTH = "_batch", "_month"
 NO_VERSION = -1
+_COMMIT = "commit_id"  # in a commit's metadata: whose it is
 _ROW_GROUP = 100_000  # of quarantined texts: the writer holds one in memory
 DELTA_TYPES = {"timestamp": "timestamp", "float": "double", "integer": "long", "string": "string"}
 
 # The log is the only truth about batches: it is never cleaned by age. What may go is decided by reference.
-_CONFIGURATION = {"delta.enableExpiredLogCleanup": "false"}
+CONFIGURATION = {"delta.enableExpiredLogCleanup": "false"}
 
 
 class ConcurrentCommitError(TransientError):
@@ -46,7 +47,40 @@ def open_table(uri: str, version: int | None = None) -> Any:
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as error:
-        raise TransientError(f"{uri}: cannot be opened: {error}. Check that the store is up and readable.") from error
+        raise TransientError(
+            f"{uri}: cannot be opened: {describe(error)}. Check that the store is up and readable."
+        ) from None
+
+
+def scan_table(table: Any) -> "pl.LazyFrame":
+    """The rows of a table, to be read by `collect`."""
+    import polars as pl
+
+    # No provider of polars' own: the environment, or the machine's role, says who we are, as it does to all others here
+    return pl.scan_delta(table, credential_provider=None)
+
+
+@contextmanager
+def read_faults(uri: str) -> Iterator[None]:
+    """Turn the faults of reading the table at `uri` into TransientError."""
+    from polars.exceptions import ComputeError
+
+    try:
+        yield
+    except (OSError, ComputeError) as error:
+        raise TransientError(
+            f"{uri}: cannot be read: {describe(error)}. Check that the store is up and readable."
+        ) from None
+
+
+def collect(frame: "pl.LazyFrame", uri: str) -> "pl.DataFrame":
+    """Read what a scan of the table at `uri` selects.
+
+    Raises:
+        TransientError: the store is away.
+    """
+    with read_faults(uri):
+        return frame.collect()
 
 
 def commit(
@@ -76,14 +110,10 @@ def commit(
         ConcurrentCommitError: somebody else committed since; nothing was written.
         TransientError: the store failed; nothing was written.
     """
-    from deltalake import CommitProperties, Transaction, WriterProperties, write_deltalake
+    from deltalake import Transaction, WriterProperties, write_deltalake
     from deltalake.exceptions import DeltaError
 
-    properties = CommitProperties(
-        custom_metadata=dict(metadata),
-        max_commit_retries=0,  # a retry would commit on top of rows that these were not checked against
-        app_transactions=[Transaction(batch_id, sequence)],
-    )
+    commit_id, properties = own_commit(metadata, [Transaction(batch_id, sequence)])
     mode: Any = "error" if table is None else "append" if replace is None else "overwrite"
     try:
         write_deltalake(
@@ -91,14 +121,58 @@ def commit(
             rows,
             mode=mode,
             partition_by=partition_by,
-            configuration=_CONFIGURATION if table is None else None,
+            configuration=CONFIGURATION if table is None else None,
             predicate=replace,
             commit_properties=properties,
             writer_properties=WriterProperties(compression="ZSTD", max_row_group_size=_ROW_GROUP),
         )
     except (DeltaError, OSError) as error:
-        raise _commit_fault(uri, table, error) from error
+        return settle_commit(uri, table, commit_id, error)
     return 0 if table is None else int(table.version())
+
+
+def own_commit(metadata: Mapping[str, str], transactions: Any = None) -> tuple[str, Any]:
+    """An id for one commit, and its properties: it follows the version that it was checked against, or fails.
+
+    Args:
+        metadata: kept with the commit.
+        transactions: the application transactions.
+    """
+    from deltalake import CommitProperties
+
+    commit_id = uuid4().hex
+    return commit_id, CommitProperties(
+        custom_metadata={**metadata, _COMMIT: commit_id},
+        max_commit_retries=0,  # a retry would commit on top of rows that these were not checked against
+        app_transactions=transactions,
+    )
+
+
+def settle_commit(uri: str, table: Any, commit_id: str, error: Exception) -> int:
+    """Find out what became of a commit that ended in an error, and return its version if it was made all the same.
+
+    The store may have made it while its answer was lost; asked again, it says that there is such a version already.
+
+    Args:
+        uri: the place of the table.
+        table: the version that the commit was to follow; None: the first.
+        commit_id: of `own_commit`.
+        error: how the commit ended.
+
+    Raises:
+        ConcurrentCommitError: somebody else made that version; this commit can never be made.
+        TransientError: there is no such version, or the store is away. The commit may still be made.
+    """
+    before = NO_VERSION if table is None else int(table.version())
+    now = open_table(uri)
+    if now is None or now.version() <= before:
+        raise TransientError(
+            f"{uri}: the commit failed: {describe(error)}. Check the space and rights of the store."
+        ) from None
+    made = open_table(uri, before + 1)
+    if made.history(1)[0].get(_COMMIT) == commit_id:
+        return before + 1
+    raise ConcurrentCommitError(f"{uri}: version {now.version()} was committed meanwhile; try again") from None
 
 
 def delta_schema(columns: Mapping[str, Column]) -> Any:
@@ -115,102 +189,3 @@ def delta_schema(columns: Mapping[str, Column]) -> Any:
     declared = [(name, types[column.type]) for name, column in columns.items()]
     internal = [(ROW, pa.int64()), (BATCH, pa.string()), (MONTH, pa.string())]
     return Schema.from_arrow(pa.schema([*declared, *internal]))
-
-
-def commit_parts(
-    uri: str,
-    table: Any,
-    parts: Sequence[Part],
-    schema: Any,
-    *,
-    batch_id: str,
-    metadata: Mapping[str, str],
-    replaced: "Sequence[pl.DataFrame]" = (),
-) -> int:
-    """Move files into a table partitioned by month and make them part of it with one commit; return its version.
-
-    Args:
-        uri: the place of the table.
-        table: the version that the commit must follow; None: the first.
-        parts: the files.
-        schema: of the table.
-        batch_id: the application transaction.
-        metadata: kept with the commit.
-        replaced: `_month`, `_batch` and `_row` of rows that leave the table.
-
-    Raises:
-        ConcurrentCommitError: somebody else committed since; nothing was added.
-        TransientError: the store failed; nothing was added.
-    """
-    from deltalake import CommitProperties, Transaction
-    from deltalake.exceptions import DeltaError
-    from deltalake.transaction import create_table_with_add_actions
-
-    properties = CommitProperties(
-        custom_metadata=dict(metadata),
-        max_commit_retries=0,  # a retry would commit on top of rows that these were not checked against
-        app_transactions=[Transaction(batch_id, 1)],
-    )
-    kept, removals = ([], []) if table is None else _without(table, replaced, parts)
-    added = [_add(uri, part) for part in (*parts, *kept)]
-    try:
-        if table is None:
-            create_table_with_add_actions(
-                uri, schema, added, mode="error", partition_by=[MONTH], configuration=_CONFIGURATION,
-                commit_properties=properties,
-            )  # fmt: skip
-            return 0
-        table.create_write_transaction([*added, *removals], "append", schema, [MONTH], commit_properties=properties)
-    except (DeltaError, OSError) as error:
-        for one in added:
-            remove(f"{uri}/{one.path}")
-        raise _commit_fault(uri, table, error) from error
-    return int(table.version()) + 1
-
-
-def _add(uri: str, part: Part) -> Any:
-    from deltalake.transaction import AddAction
-
-    place = f"{MONTH}={part.month}/{part.path.name}"
-    size = part.path.stat().st_size
-    move_file(part.path, f"{uri}/{place}")
-    return AddAction(place, size, {MONTH: part.month}, int(time.time() * 1000), True, part.stats())
-
-
-def _without(table: Any, replaced: "Sequence[pl.DataFrame]", parts: Sequence[Part]) -> tuple[list[Part], list[Any]]:
-    """Write the files that hold replaced rows anew, without these, and say which files they take the place of."""
-    import polars as pl
-    from deltalake.transaction import RemoveAction
-
-    leaving = pl.concat(replaced) if replaced else pl.DataFrame()
-    if leaving.is_empty():
-        return [], []
-    now = int(time.time() * 1000)
-    writer = PartWriter(parts[0].path.parent, MONTH)
-    removals = []
-    for month, path, rows in _files(table, leaving[MONTH].unique().to_list()):
-        rest = rows.join(leaving, on=[BATCH, ROW], how="anti", maintain_order="left")
-        if rest.height < rows.height:
-            writer.write(rest)
-            removals.append(RemoveAction(path, True, now, None, {MONTH: month}))
-    writer.close()
-    return writer.parts, removals
-
-
-def _files(table: Any, months: list[str]) -> "Iterator[tuple[str, str, pl.DataFrame]]":
-    """The table's files of some months: month, path in the table, rows."""
-    import polars as pl
-
-    actions = pl.DataFrame(table.get_add_actions(flatten=True))
-    chosen = actions.filter(pl.col(f"partition.{MONTH}").is_in(months))
-    for path, month in chosen.select("path", f"partition.{MONTH}").iter_rows():
-        with open_stream(f"{table.table_uri.rstrip('/')}/{path}") as stream:
-            yield month, path, pl.read_parquet(stream).with_columns(pl.lit(month).alias(MONTH))
-
-
-def _commit_fault(uri: str, table: Any, error: Exception) -> TransientError:
-    before = NO_VERSION if table is None else table.version()
-    now = open_table(uri)
-    if now is not None and now.version() > before:
-        return ConcurrentCommitError(f"{uri}: version {now.version()} was committed meanwhile; try again")
-    return TransientError(f"{uri}: the commit failed: {error}. Check the space and rights of the store.")

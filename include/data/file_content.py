@@ -11,7 +11,7 @@ from typing import IO, Any, cast
 
 from include.data.records import IncompleteFileError
 from include.errors import DataError
-from include.storage.files import open_stream
+from include.storage.files import read_blocks
 
 _BLOCK = 4 << 20
 _TAIL = 64 << 10
@@ -50,8 +50,8 @@ class FileContent:
             TransientError: the store is away.
         """
         digest, size, path = hashlib.sha256(), 0, folder / "content"
-        with open_stream(uri) as source, path.open("wb") as target:
-            while block := source.read(_BLOCK):
+        with path.open("wb") as target:
+            for block in read_blocks(uri):
                 digest.update(block)
                 target.write(block)
                 size += len(block)

@@ -14,6 +14,7 @@ from include.config.schema import Model
 from include.data.delta_table import open_table
 from include.errors import DataError, IntegrityError, TransientError
 from include.registry.records import ModelVersion
+from include.storage.faults import describe
 
 
 class VersionRegistry(Protocol):
@@ -105,7 +106,9 @@ def compact(model: Model, home: Home) -> int:
             commit_properties=CommitProperties(custom_metadata={"maintenance": "compact"}),
         )
     except (DeltaError, OSError) as error:
-        raise TransientError(f"{table.table_uri}: could not be compacted: {error}; it is tried again") from error
+        raise TransientError(
+            f"{table.table_uri}: could not be compacted: {describe(error)}; it is tried again"
+        ) from None
     return int(done["numFilesRemoved"]) - int(done["numFilesAdded"])
 
 
@@ -150,7 +153,9 @@ def _vacuum(
             keep_versions=list(needed),
         )
     except (DeltaError, OSError) as error:
-        raise TransientError(f"{table.table_uri}: could not be cleaned: {error}. Check the store's rights.") from error
+        raise TransientError(
+            f"{table.table_uri}: could not be cleaned: {describe(error)}. Check the store's rights."
+        ) from None
     return MaintenancePlan(version, files, needed, tuple(removable))
 
 

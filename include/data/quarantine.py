@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.config.home import Home
 from include.config.schema import Model
-from include.data.delta_table import commit, open_table
+from include.data.delta_table import collect, commit, open_table, scan_table
 from include.data.part_files import iterate
 from include.errors import DataError
 from include.journal.journal import Journal
@@ -100,7 +100,7 @@ class Quarantine:
         sequence = None if table is None else table.transaction_version(batch_id)
         if table is None or sequence is None:
             return
-        kept = pl.scan_delta(table).filter(pl.col("batch") == batch_id).collect()
+        kept = collect(scan_table(table).filter(pl.col("batch") == batch_id), self.rows_uri)
         left = kept.filter(~pl.col("row").is_in(list(rows)))
         if left.height < kept.height:
             metadata = {"batch": batch_id, "rows": str(left.height)}
@@ -116,7 +116,7 @@ class Quarantine:
             texts = dict.fromkeys(("raw", "uri"), pl.String())
             other = {"rules": pl.List(pl.String), "quarantined_at": pl.Datetime("us", "UTC")}
             return pl.DataFrame(schema={"batch": pl.String(), "row": pl.Int64(), **texts, **other})
-        return pl.scan_delta(table).sort("batch", "row").collect()
+        return collect(scan_table(table).sort("batch", "row"), self.rows_uri)
 
     def keep_file(self, content: Path, batch_id: str, *, name: str) -> str:
         """Keep a copy of a rejected file, durably, and return where.

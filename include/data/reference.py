@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from include.config.dataset import Dataset, Skew
 from include.data.dataset import Snapshot
-from include.data.delta_table import MONTH
+from include.data.delta_table import MONTH, scan_table
 from include.data.records import ROW
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def reference_rows(batch: "pl.DataFrame", snapshot: Snapshot, dataset: Dataset, 
     months = batch[dataset.time].dt.month().drop_nulls().unique().to_list()
     if snapshot.table is None or first is None:
         return None
-    published = pl.scan_delta(snapshot.table)
+    published = scan_table(snapshot.table)
     calendar = pl.col(MONTH).str.tail(2).cast(pl.Int8).is_in(months)
     for around, also in ((skew.history, calendar), (_NEXT_TO, pl.lit(True))):
         since, until = (first - around).strftime("%Y-%m"), (last + around).strftime("%Y-%m")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from include.config.dataset import Dataset
 from include.data.dataset import Snapshot
-from include.data.delta_table import BATCH, MONTH
+from include.data.delta_table import BATCH, MONTH, scan_table
 from include.data.records import ROW
 from include.validation.rules import Rule, mark
 
@@ -80,7 +80,7 @@ def find_repeated(
         dropped += [*one.in_batch, *one.in_dataset]
         found = _joined(found, one)
     for rule in (rule for rule in rules if rule.kind == "unique"):
-        everything = None if snapshot.table is None else pl.scan_delta(snapshot.table)
+        everything = None if snapshot.table is None else scan_table(snapshot.table)
         for batch, held in _same_hash(rows, everything, list(rule.key), count):
             again = _again(batch, held, rule, dropped, dataset)
             found.marks.setdefault(rule.name, []).append(again)
@@ -100,7 +100,7 @@ def _published(rows: "pl.LazyFrame", snapshot: Snapshot, dataset: Dataset) -> "p
 
     if snapshot.table is None:
         return None
-    published = pl.scan_delta(snapshot.table)
+    published = scan_table(snapshot.table)
     if dataset.time not in dataset.key:  # the same key may stand at any time
         return published
     time = pl.col(dataset.time)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.config.home import Home
 from include.config.schema import Model
-from include.data.delta_table import ConcurrentCommitError, open_table
-from include.errors import TransientError
+from include.data.delta_table import collect, open_table, own_commit, scan_table, settle_commit
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,7 +48,7 @@ class PredictionTable:
             return pl.DataFrame()
         time = pl.col(TIME)
         chosen = (pl.col(VERSION) == model_version) & (time >= since) & (time < until)
-        return pl.scan_delta(table).filter(chosen).sort(TIME).collect()
+        return collect(scan_table(table).filter(chosen).sort(TIME), self.uri)
 
     def counts(self, model_version: str) -> dict[str, int]:
         """Rows of a model version by start of the scoring window (`window_key`)."""
@@ -58,8 +57,8 @@ class PredictionTable:
         table = open_table(self.uri)
         if table is None:
             return {}
-        rows = pl.scan_delta(table).filter(pl.col(VERSION) == model_version)
-        return dict(rows.group_by(WINDOW).len().collect().iter_rows())
+        rows = scan_table(table).filter(pl.col(VERSION) == model_version)
+        return dict(collect(rows.group_by(WINDOW).len(), self.uri).iter_rows())
 
     def replace(
         self, rows: "pl.DataFrame", model_version: str, windows: Collection[datetime], *, metadata: Mapping[str, str]
@@ -75,10 +74,11 @@ class PredictionTable:
         Raises:
             ConcurrentCommitError: somebody else committed meanwhile; nothing was written.
         """
-        from deltalake import CommitProperties, write_deltalake
+        from deltalake import write_deltalake
         from deltalake.exceptions import DeltaError
 
         table = open_table(self.uri)
+        commit_id, properties = own_commit(metadata)
         before = NO_VERSION if table is None else int(table.version())
         mode: Any = "error" if table is None else "overwrite"
         try:
@@ -88,15 +88,10 @@ class PredictionTable:
                 mode=mode,
                 partition_by=[VERSION, MONTH] if table is None else None,
                 predicate=None if table is None else _predicate(model_version, windows),
-                commit_properties=CommitProperties(custom_metadata=dict(metadata), max_commit_retries=0),
+                commit_properties=properties,
             )
         except (DeltaError, OSError) as error:
-            now = self.version()
-            if now > before:
-                raise ConcurrentCommitError(f"{self.uri}: version {now} was committed meanwhile; try again") from error
-            raise TransientError(
-                f"{self.uri}: the commit failed: {error}. Check the space and rights of the store."
-            ) from error
+            return settle_commit(self.uri, table, commit_id, error)
         return before + 1
 
 

@@ -4,44 +4,17 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from include.errors import TransientError
+from include.storage.faults import store_faults
+from include.storage.objects import is_remote, open_store
 
-
-@contextmanager
-def store_faults(uri: str, done: str) -> Iterator[None]:
-    """Turn the faults of a store into TransientError; a missing file stays FileNotFoundError.
-
-    Args:
-        uri: where.
-        done: what could not be done to it, as a past participle.
-    """
-    try:
-        yield
-    except (FileNotFoundError, TransientError):
-        raise
-    except Exception as error:
-        # every client of every store has its own tree of exceptions, most of them outside OSError
-        raise TransientError(
-            f"{uri}: could not be {done}: {type(error).__name__}: {error}. Check that the store is up, has space and"
-            f" grants the right; then try again."
-        ) from error
+_BLOCK = 4 << 20
 
 
-def locate(uri: str) -> tuple[Any, str]:
-    """The fsspec file system of a URI, and the path in it."""
-    from fsspec.core import url_to_fs
-
-    fs, path = url_to_fs(uri)
-    return fs, str(path)
-
-
-def is_local(fs: Any) -> bool:
-    """Whether the file system is this machine's own."""
-    return "file" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
+def local_path(uri: str) -> Path:
+    """The path of a file of this machine."""
+    return Path(uri.removeprefix("file://"))
 
 
 def read_bytes(uri: str) -> bytes:
@@ -51,23 +24,28 @@ def read_bytes(uri: str) -> bytes:
         FileNotFoundError: there is none.
         TransientError: the store is away.
     """
-    with store_faults(uri, "read"):
-        fs, path = locate(uri)
-        return bytes(fs.cat_file(path))
+    with store_faults(uri, "read", may_miss=True):
+        if not is_remote(uri):
+            return local_path(uri).read_bytes()
+        import obstore
+
+        return bytes(obstore.get(*open_store(uri)).bytes())
 
 
-@contextmanager
-def open_stream(uri: str) -> Iterator[Any]:
-    """Open a file for reading, block by block.
+def read_blocks(uri: str) -> Iterator[bytes]:
+    """Read a file of any size, block by block. Of an object that is replaced meanwhile, one version only.
 
     Raises:
         FileNotFoundError: there is none.
         TransientError: the store is away, now or while it is read.
     """
-    with store_faults(uri, "read"):
-        fs, path = locate(uri)
-        with fs.open(path, "rb") as stream:
-            yield stream
+    blocks = _object_blocks(uri) if is_remote(uri) else _local_blocks(uri)
+    while True:
+        with store_faults(uri, "read", may_miss=True):  # not around the yield: what its taker does is no fault of ours
+            block = next(blocks, None)
+        if block is None:
+            return
+        yield block
 
 
 def hash_file(uri: str) -> str:
@@ -77,20 +55,28 @@ def hash_file(uri: str) -> str:
         FileNotFoundError: there is none.
         TransientError: the store is away.
     """
-    with open_stream(uri) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for block in read_blocks(uri):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def exists(uri: str) -> bool:
-    """Whether there is a file, now: what a client has cached is not asked.
+    """Whether there is a file, now.
 
     Raises:
         TransientError: the store is away.
     """
     with store_faults(uri, "looked at"):
-        fs, path = locate(uri)
-        fs.invalidate_cache()
-        return bool(fs.isfile(path))
+        if not is_remote(uri):
+            return local_path(uri).is_file()
+        import obstore
+
+        try:
+            obstore.head(*open_store(uri))
+        except FileNotFoundError:
+            return False
+        return True
 
 
 def write_bytes(uri: str, content: bytes) -> None:
@@ -100,11 +86,12 @@ def write_bytes(uri: str, content: bytes) -> None:
         TransientError: the store is away or full; nothing is left behind under this name.
     """
     with store_faults(uri, "written"):
-        fs, path = locate(uri)
-        if is_local(fs):
-            _install(Path(path), lambda part: part.write_bytes(content))
-        else:
-            fs.pipe_file(path, content)  # leaving `with fs.open(...)` by an exception would commit half an object
+        if not is_remote(uri):
+            _install(local_path(uri), lambda part: part.write_bytes(content))
+            return
+        import obstore
+
+        obstore.put(*open_store(uri), content)
 
 
 def copy_file(path: Path, uri: str) -> None:
@@ -114,26 +101,26 @@ def copy_file(path: Path, uri: str) -> None:
         TransientError: the store is away or full.
     """
     with store_faults(uri, "written"):
-        fs, target = locate(uri)
-        if not is_local(fs):
-            fs.put_file(str(path), target)
+        if not is_remote(uri):
+            _install(local_path(uri), lambda part: shutil.copyfile(path, part))
             return
-        _install(Path(target), lambda part: shutil.copyfile(path, part))
+        import obstore
+
+        obstore.put(*open_store(uri), path)
 
 
 def move_file(path: Path, uri: str) -> None:
     """Move a file of this machine to a place in a store, durably; whole or not at all.
 
     Raises:
-        TransientError: the store is away or full.
+        TransientError: the store is away or full; the file is where it was.
     """
+    if is_remote(uri):
+        copy_file(path, uri)
+        path.unlink()
+        return
     with store_faults(uri, "written"):
-        fs, target = locate(uri)
-        if not is_local(fs):
-            fs.put_file(str(path), target)
-            path.unlink()
-            return
-        _install(Path(target), lambda part: shutil.move(path, part))
+        _install(local_path(uri), lambda part: shutil.move(path, part))
 
 
 def remove(uri: str) -> None:
@@ -143,13 +130,28 @@ def remove(uri: str) -> None:
         TransientError: the store is away or refuses.
     """
     with store_faults(uri, "removed"):
-        fs, path = locate(uri)
         try:
-            fs.rm_file(path)
+            if is_remote(uri):
+                import obstore
+
+                obstore.delete(*open_store(uri))
+            else:
+                local_path(uri).unlink()
+                _sync_folder(local_path(uri).parent)
         except FileNotFoundError:
             return
-        if is_local(fs):
-            _sync_folder(Path(path).parent)
+
+
+def _local_blocks(uri: str) -> Iterator[bytes]:
+    with local_path(uri).open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            yield block
+
+
+def _object_blocks(uri: str) -> Iterator[bytes]:
+    import obstore
+
+    yield from obstore.get(*open_store(uri)).stream(min_chunk_size=_BLOCK)
 
 
 def _install(final: Path, make: Callable[[Path], object]) -> None:

@@ -1,22 +1,26 @@
 """Lists the files of a folder or of an object store that may be taken."""
 
 import logging
+import os
+import stat
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from include.storage.files import locate, remove, store_faults
+from include.errors import DataError
+from include.storage.faults import store_faults
+from include.storage.files import local_path, remove
+from include.storage.objects import is_remote, open_store
 
 log = logging.getLogger(__name__)
 
-_Found = tuple[tuple[str, ...], Mapping[str, Any]]
 _TEMPORARY = (".tmp", ".part")
 _UNSAFE = ("Cc", "Cs")  # control characters; bytes that are no UTF-8
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -57,27 +61,24 @@ def list_files(uri: str, patterns: Sequence[str]) -> list[StoredFile]:
 
     Never listed are hidden and temporary names (`.x`, `_x`, `x.tmp`, `x.part`; also as folders), symbolic links,
     what is no regular file, and names with control characters, a broken encoding, a backslash or `::` (these with a
-    warning). Folders
-    are entered only as deep as the patterns go: `*.csv` is the top level, `*/*.csv` one below it.
+    warning). The patterns say how deep: `*.csv` is the top level, `*/*.csv` one below it.
 
     Args:
         uri: a local path, `file://`, `s3://` or `abfs://`.
         patterns: globs on the path below `uri`, part by part.
 
     Raises:
+        DataError: an object lies there whose name no client can write down.
         TransientError: the store is away or refuses.
     """
     root = uri.rstrip("/")
     split = [tuple(pattern.split("/")) for pattern in patterns]
+    depth = max(len(parts) for parts in split)
     with store_faults(root, "listed"):
-        fs, path = locate(root)
-        fs.invalidate_cache()  # an object store's client would otherwise show what it saw before
-        entries = list(_walk(fs, path.rstrip("/"), (), depth=max(len(parts) for parts in split)))
-    files = [
-        _stored(f"{root}/{'/'.join(parts)}", parts[-1], entry)
-        for parts, entry in entries
-        if any(_matches(parts, pattern) for pattern in split)
-    ]
+        entries = _objects(root, depth) if is_remote(root) else _walk(local_path(root), (), root, depth)
+        files = [
+            file for parts, file in entries if any(_matches(parts, pattern) for pattern in split) and _is_there(file)
+        ]
     return sorted(files, key=lambda file: file.uri)
 
 
@@ -87,35 +88,105 @@ def remove_unchanged(file: StoredFile) -> bool:
     Raises:
         TransientError: the store is away or refuses.
     """
-    with store_faults(file.uri, "looked at"):
-        fs, path = locate(file.uri)
-        fs.invalidate_cache()
+    with store_faults(file.uri, "looked at", may_miss=True):
         try:
-            entry = fs.info(path)
+            now = _look(file)
         except FileNotFoundError:
             return True
-    if _stored(file.uri, file.name, entry) != file:
-        return False
-    remove(file.uri)
-    return True
+    # Some stores tell the time more exactly in a listing than of one object; the e-tag is the same in both.
+    same = (now.size_bytes, now.etag) == (file.size_bytes, file.etag) if file.etag else now == file
+    if same:
+        remove(file.uri)
+    return same
 
 
-def _walk(
-    fs: Any, path: str, above: tuple[str, ...], depth: int
-) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+def _walk(folder: Path, above: tuple[str, ...], uri: str, depth: int) -> Iterator[tuple[tuple[str, ...], StoredFile]]:
     try:
-        entries = fs.ls(path, detail=True)
+        entries = list(os.scandir(folder))
     except FileNotFoundError:  # never made, or removed while it was listed
         return
     for entry in entries:
-        name = str(entry["name"]).rstrip("/").rsplit("/", 1)[-1]
-        if str(entry["name"]).rstrip("/") == path or not _may_be_taken(path, name) or entry.get("islink"):
+        if not _may_be_taken(uri, entry.name) or entry.is_symlink():
             continue
-        parts = (*above, name)
-        if entry["type"] == "file":
-            yield parts, entry
-        elif entry["type"] == "directory" and len(parts) < depth:
-            yield from _walk(fs, f"{path}/{name}", parts, depth)
+        parts, place = (*above, entry.name), f"{uri}/{entry.name}"
+        if entry.is_dir():
+            if len(parts) < depth:
+                yield from _walk(folder / entry.name, parts, place, depth)
+            continue
+        try:
+            facts = entry.stat()
+        except FileNotFoundError:
+            continue
+        if stat.S_ISREG(facts.st_mode):
+            yield parts, _local(place, entry.name, facts)
+
+
+def _objects(uri: str, depth: int) -> list[tuple[tuple[str, ...], StoredFile]]:
+    """All objects below a place, by one listing; folder by folder where a name deeper down breaks that."""
+    import obstore
+    from obstore.exceptions import InvalidPathError
+
+    store, prefix = open_store(uri)
+    try:
+        found: list[Mapping[str, Any]] = [
+            *(each for some in obstore.list(store, prefix or None, chunk_size=1000) for each in some)
+        ]
+    except InvalidPathError:
+        found = _folder_by_folder(store, prefix, uri, depth)
+    entries = []
+    for each in found:
+        parts = tuple(each["path"].removeprefix(prefix).lstrip("/").split("/"))
+        if len(parts) <= depth and all(_may_be_taken(uri, part) for part in parts):
+            entries.append((parts, _stored(f"{uri}/{'/'.join(parts)}", parts[-1], each)))
+    return entries
+
+
+def _folder_by_folder(store: Any, prefix: str, uri: str, depth: int) -> list[Mapping[str, Any]]:
+    """All objects as deep as is asked for.
+
+    Raises:
+        DataError: a name there is not to be written down: an empty part, a control character.
+    """
+    import obstore
+    from obstore.exceptions import InvalidPathError
+
+    try:
+        listed = obstore.list_with_delimiter(store, prefix or None)
+    except InvalidPathError as error:
+        raise DataError(
+            f"{uri}: an object lies here whose name no client can write down: {str(error).splitlines()[0]}. Nothing of"
+            f" this folder is taken meanwhile: rename or remove that object (docs/object-storage.md says how)."
+        ) from None
+    found: list[Mapping[str, Any]] = list(listed["objects"])
+    for folder in listed["common_prefixes"] if depth > 1 else ():
+        name = folder.rstrip("/").rsplit("/", 1)[-1]
+        if _may_be_taken(uri, name):
+            found += _folder_by_folder(store, folder.rstrip("/"), f"{uri}/{name}", depth - 1)
+    return found
+
+
+def _is_there(file: StoredFile) -> bool:
+    """Whether this is a file. Consoles make folders as empty objects `x/`, which a listing shows as `x`."""
+    if file.size_bytes or not is_remote(file.uri):
+        return True
+    try:
+        _look(file)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _look(file: StoredFile) -> StoredFile:
+    """The file as it is now.
+
+    Raises:
+        FileNotFoundError: it is gone.
+    """
+    if not is_remote(file.uri):
+        return _local(file.uri, file.name, local_path(file.uri).stat())
+    import obstore
+
+    return _stored(file.uri, file.name, obstore.head(*open_store(file.uri)))
 
 
 def _may_be_taken(folder: str, name: str) -> bool:
@@ -137,17 +208,10 @@ def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
     return len(parts) == len(pattern) and all(map(fnmatchcase, parts, pattern))
 
 
-def _stored(uri: str, name: str, entry: Mapping[str, Any]) -> StoredFile:
-    etag = entry.get("ETag") or entry.get("etag") or ""
-    return StoredFile(uri, name, int(entry["size"] or 0), _modified_at(entry), str(etag).strip('"'))
+def _local(uri: str, name: str, facts: os.stat_result) -> StoredFile:
+    return StoredFile(uri, name, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
 
 
-def _modified_at(entry: Mapping[str, Any]) -> datetime:
-    """The time of change under the name that the store's client gives it: local, S3, Azure, memory."""
-    for key in ("mtime", "LastModified", "last_modified", "created"):
-        value = entry.get(key)
-        if isinstance(value, datetime):
-            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-        if isinstance(value, int | float):
-            return datetime.fromtimestamp(value, UTC)
-    return _EPOCH
+def _stored(uri: str, name: str, facts: Mapping[str, Any]) -> StoredFile:
+    etag = str(facts["e_tag"] or "").strip('"')
+    return StoredFile(uri, name, int(facts["size"]), facts["last_modified"].astimezone(UTC), etag)

@@ -1,4 +1,4 @@
-"""Backup places on every kind of store."""
+"""Every kind of store: a place for files, and a backup place."""
 
 from pathlib import Path
 
@@ -7,6 +7,14 @@ import pytest
 from include.backup.local_store import LocalStore
 from include.backup.object_store import ObjectStore
 from tests.servers.stores import Store
+
+
+@pytest.fixture(params=["local", "s3", "azure"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URI of a place that nobody else uses."""
+    if request.param == "local":
+        return str(tmp_path / "place")
+    return str(request.getfixturevalue(f"{request.param}_store").uri)
 
 
 @pytest.fixture

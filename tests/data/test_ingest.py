@@ -1,7 +1,7 @@
 """What becomes of a file: published once, known already, empty, rejected, or left to wait."""
 
 import json
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -218,14 +218,14 @@ def test_ingest_store_away_for_one_file_does_the_others_and_says_so(
 ) -> None:
     import include.data.file_content as room
 
-    def away(uri: str) -> AbstractContextManager[object]:
+    def away(uri: str) -> Iterator[bytes]:
         if uri.endswith("1.csv"):
             raise TransientError(f"{uri}: the store is away")
-        return Path(uri).open("rb")
+        yield Path(uri).read_bytes()
 
     site.land("1.csv", tiny_csv(_rows(3)))
     site.land("2.csv", tiny_csv(_rows(3, first=3)))
-    monkeypatch.setattr(room, "open_stream", away)
+    monkeypatch.setattr(room, "read_blocks", away)
     with pytest.raises(InterruptedIngestError, match=r"1.csv: the store is away") as caught:
         site.ingest()
     assert caught.value.summary.published_rows == 3

@@ -36,12 +36,6 @@ def test_write_bytes_where_it_cannot_is_transient(tmp_path: Path) -> None:
         write_bytes(str(tmp_path / "a" / "b"), b"x")
 
 
-def test_write_bytes_to_a_store() -> None:
-    write_bytes("memory://quarantine/a", b"x")
-    assert read_bytes("memory://quarantine/a") == b"x"
-    remove("memory://quarantine/a")
-
-
 def test_remove_twice_is_no_fault(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x")
     for _ in range(2):

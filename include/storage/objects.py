@@ -1,0 +1,51 @@
+"""Object stores, through obstore: every write is one step there, seen whole or not at all.
+
+Where to find a store and how to enter it stands in the environment, in the names that every client of the field knows
+(`AWS_*`, `AZURE_*`), and where nothing stands there the role of the machine is taken. See docs/object-storage.md.
+"""
+
+import os
+from functools import lru_cache
+from typing import Any
+
+from include.errors import ConfigError
+
+SCHEMES = ("s3", "abfs", "abfss", "az")
+_CLOUDS = ("AWS_", "AZURE_")
+# The whole of a large file may take long; that nothing comes for half a minute may not.
+_PATIENCE = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "1h"}
+# Given options of the connection replace all of those that the environment names; so they are read here.
+_OPTIONS = ("allow_http", "allow_invalid_certificates", "proxy_url", *_PATIENCE)
+
+
+def is_remote(uri: str) -> bool:
+    """Whether the URI leads to an object store."""
+    return "://" in uri and not uri.startswith("file://")
+
+
+def open_store(uri: str) -> tuple[Any, str]:
+    """The store that holds the URI's bucket or container, and the path in it.
+
+    Raises:
+        ConfigError: there is no client for such URIs.
+    """
+    scheme, _, rest = uri.partition("://")
+    bucket, _, path = rest.partition("/")
+    if scheme not in SCHEMES:
+        raise ConfigError(
+            f"{uri}: no client for {scheme!r}; expected a path, file://, {', '.join(f'{name}://' for name in SCHEMES)}."
+            f" See docs/object-storage.md."
+        )
+    entry = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(_CLOUDS)))
+    return _open(f"{scheme}://{bucket}", entry), path
+
+
+@lru_cache(maxsize=16)
+def _open(root: str, entry: tuple[tuple[str, str], ...]) -> Any:
+    """Open a store; again where the environment says something else."""
+    from obstore.store import from_url
+
+    cloud = "AWS" if root.startswith("s3:") else "AZURE"
+    said = {name: value for name in _OPTIONS if (value := dict(entry).get(f"{cloud}_{name.upper()}"))}
+    options: Any = {**_PATIENCE, **said}
+    return from_url(root, client_options=options)
