@@ -13,7 +13,7 @@ from pathlib import Path
 
 from include.backup.port import CHUNK, ConflictError, Content, Entry
 from include.errors import IntegrityError
-from include.storage.files import store_faults
+from include.storage.faults import store_faults
 
 _STAGING = "tmp"
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)

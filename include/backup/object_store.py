@@ -13,7 +13,7 @@ from typing import Any
 
 from include.backup.port import CHUNK, ConflictError, Content, Entry
 from include.errors import IntegrityError
-from include.storage.files import store_faults
+from include.storage.faults import store_faults
 
 _PART = 8 * CHUNK
 

@@ -2,13 +2,15 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from include.backup.codec import read_pieces
-from include.backup.port import CHUNK
-from include.storage.files import is_local, locate, open_stream, store_faults
+from include.storage.faults import store_faults
+from include.storage.files import local_path, read_blocks
+from include.storage.objects import is_remote, open_store
 
 _RACY_S = 2.0  # a file that changed a moment ago may change again within the same tick of the disk's clock
 
@@ -45,25 +47,25 @@ def from_path(path: str, file: Path) -> SourceFile:
 
 def from_uri(path: str, uri: str) -> SourceFile:
     """A file in a folder or an object store."""
-    fs, place = locate(uri)
-    if is_local(fs):
-        with store_faults(uri, "looked at"):
-            return from_path(path, Path(place))
     with store_faults(uri, "looked at"):
-        found = fs.info(place)
-    return _remote(path, uri, found)
+        if not is_remote(uri):
+            return from_path(path, local_path(uri))
+        import obstore
+
+        return _remote(path, uri, obstore.head(*open_store(uri)))
 
 
 def below(uri: str, prefix: str = "") -> list[SourceFile]:
     """All regular files below a folder, by path; none when there is no such folder. Symbolic links are left out."""
-    fs, root = locate(uri)
     with store_faults(uri, "listed"):
-        if is_local(fs):
-            return sorted(_local(Path(root), prefix), key=lambda file: file.path)
-        fs.invalidate_cache()
-        found = fs.find(root, detail=True)
-    files = [_remote(f"{prefix}{name[len(root) :].lstrip('/')}", f"{uri}{name[len(root) :]}", info)
-             for name, info in found.items()]  # fmt: skip
+        if not is_remote(uri):
+            return sorted(_local(local_path(uri), prefix), key=lambda file: file.path)
+        import obstore
+
+        store, root = open_store(uri)
+        found = [each for page in obstore.list(store, root or None, chunk_size=1000) for each in page]
+    names = [str(each["path"]).removeprefix(root).lstrip("/") for each in found]
+    files = [_remote(f"{prefix}{name}", f"{uri}/{name}", each) for name, each in zip(names, found, strict=True)]
     return sorted(files, key=lambda file: file.path)
 
 
@@ -75,12 +77,5 @@ def _local(root: Path, prefix: str) -> Iterator[SourceFile]:
                 yield from_path(f"{prefix}{file.relative_to(root).as_posix()}", file)
 
 
-def _remote(path: str, uri: str, info: dict[str, object]) -> SourceFile:
-    stamp = str(info.get("ETag") or info.get("etag") or "").strip('"')
-    return SourceFile(path, lambda: _read(uri), int(str(info.get("size") or 0)), stamp)
-
-
-def _read(uri: str) -> Iterator[bytes]:
-    with open_stream(uri) as stream:
-        while piece := stream.read(CHUNK):
-            yield piece
+def _remote(path: str, uri: str, info: Mapping[str, Any]) -> SourceFile:
+    return SourceFile(path, lambda: read_blocks(uri), int(info["size"]), str(info["e_tag"] or "").strip('"'))

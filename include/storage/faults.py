@@ -15,13 +15,12 @@ _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound")
 
 
 @contextmanager
-def store_faults(uri: str, done: str, *, may_miss: bool = False) -> Iterator[None]:
-    """Turn the faults of a store into TransientError.
+def store_faults(uri: str, done: str) -> Iterator[None]:
+    """Turn the faults of a store into TransientError; only a missing file stays FileNotFoundError.
 
     Args:
         uri: where.
         done: what could not be done to it, as a past participle.
-        may_miss: a missing file stays FileNotFoundError.
     """
     try:
         yield
@@ -29,7 +28,7 @@ def store_faults(uri: str, done: str, *, may_miss: bool = False) -> Iterator[Non
         raise
     except Exception as error:
         # every client of every store has its own tree of exceptions, most of them outside OSError
-        if may_miss and isinstance(error, FileNotFoundError) and not any(name in str(error) for name in _NO_BUCKET):
+        if isinstance(error, FileNotFoundError) and not any(name in str(error) for name in _NO_BUCKET):
             raise
         # From None: a traceback would print what the client said, and more than anyone needs.
         raise TransientError(

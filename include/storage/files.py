@@ -24,7 +24,7 @@ def read_bytes(uri: str) -> bytes:
         FileNotFoundError: there is none.
         TransientError: the store is away.
     """
-    with store_faults(uri, "read", may_miss=True):
+    with store_faults(uri, "read"):
         if not is_remote(uri):
             return local_path(uri).read_bytes()
         import obstore
@@ -41,7 +41,7 @@ def read_blocks(uri: str) -> Iterator[bytes]:
     """
     blocks = _object_blocks(uri) if is_remote(uri) else _local_blocks(uri)
     while True:
-        with store_faults(uri, "read", may_miss=True):  # not around the yield: what its taker does is no fault of ours
+        with store_faults(uri, "read"):  # not around the yield: what its taker does is no fault of ours
             block = next(blocks, None)
         if block is None:
             return

@@ -88,7 +88,7 @@ def remove_unchanged(file: StoredFile) -> bool:
     Raises:
         TransientError: the store is away or refuses.
     """
-    with store_faults(file.uri, "looked at", may_miss=True):
+    with store_faults(file.uri, "looked at"):
         try:
             now = _look(file)
         except FileNotFoundError:

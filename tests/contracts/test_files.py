@@ -192,7 +192,7 @@ def test_upload_whose_process_is_killed_is_never_seen(
 def test_upload_of_a_file_that_cannot_be_read_leaves_what_was_there(place: str, tmp_path: Path) -> None:
     write_bytes(f"{place}/a", b"before")
     with pytest.raises(TransientError, match="could not be written"):
-        copy_file(tmp_path / "missing", f"{place}/a")
+        copy_file(tmp_path, f"{place}/a")
     assert read_bytes(f"{place}/a") == b"before"
 
 
