@@ -19,6 +19,7 @@ DISTRIBUTION, NULLS = "distribution", "nulls"  # the two tests
 _MIN_EXPECTED = 5.0  # a category that was to be seen this often and is not there has vanished
 _MAX_NAMED = 5
 _MIN_OUTSIDE = 0.01
+_TOLERANCE = 0.1  # standard deviations that a value may stand from where it stood
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,10 @@ def compare_numbers(reference: "Distribution", window: "Distribution", *, effect
     outside = 1.0 - _inside(reference, window)
     chi_squared, chi_squared_p = measures.homogeneity(p, q, n=n, m=m)
     # a constant reference has no deviation to measure in: any move from it is as far as can be
-    scaled = moved / reference.sd if reference.sd > 0 else (measures.FAR if moved > 0 else 0.0)
+    scaled = moved / reference.spread if reference.spread > 0 else (measures.FAR if moved > 0 else 0.0)
     figures = {
         "ks": distance,
+        "ks_displaced": measures.displaced(reference, window, _TOLERANCE * reference.spread),
         "wasserstein_sd": scaled,
         **_of_shares(p, q),
         "chi_squared": chi_squared,

@@ -66,14 +66,18 @@ def _factor(indicators: "Floats", part: "Ints", block: "Ints") -> float | None:
     share_of_part = np.vstack([indicators[part == p].mean(axis=0) for p in range(parts)])
     _, block = np.unique(block, return_inverse=True)
     rows = np.bincount(block)
-    inside = np.zeros((len(rows), parts))
-    np.add.at(inside, (block, part), 1.0)
+    inside = np.bincount(block * parts + part, minlength=len(rows) * parts).reshape(len(rows), parts).astype(float)
     share = (inside**2 / rows_of_part).sum(axis=1) / rows  # of its part's rows that a block holds
     usable = (rows >= np.median(rows) / 2) & (share <= _MAX_SHARE)
     if usable.sum() < _MIN_BLOCKS:
         return None
-    deviation = np.zeros((len(rows), indicators.shape[1]))
-    np.add.at(deviation, block, indicators - share_of_part[part])
+    deviation = np.stack(
+        [
+            np.bincount(block, weights=one - shares[part], minlength=len(rows))
+            for one, shares in zip(indicators.T, share_of_part.T, strict=True)
+        ],
+        axis=1,
+    )
     binomial = inside @ (share_of_part * (1 - share_of_part)) * (1 - share)[:, None]
     expected = float(binomial[usable].sum())
     return float((deviation[usable] ** 2).sum()) / expected if expected > 0 else 1.0

@@ -219,7 +219,7 @@ def _reasons(
     column: ColumnDrift, limits: Drift, q_values: Mapping[str, float], significant: set[str]
 ) -> tuple[str, ...]:
     checks = (
-        (DISTRIBUTION, "ks", "KS distance", limits.min_ks, "number"),
+        (DISTRIBUTION, "ks_displaced", "KS distance", limits.min_ks, "number"),
         (
             DISTRIBUTION,
             "wasserstein_sd",

@@ -26,6 +26,25 @@ def kolmogorov_smirnov(reference: "Distribution", window: "Distribution") -> flo
     return float(max(np.abs(left_r - left_w).max(), np.abs(right_r - right_w).max()))
 
 
+def displaced(reference: "Distribution", window: "Distribution", by: float) -> float:
+    """What is left of the KS distance when values may stand up to `by` from where they stood, in [0, 1].
+
+    The largest of F(x - by) - G(x) and G(x - by) - F(x): the one-sided parts of Levy's distance (1925). A column that
+    holds one value in most rows (a zero, a default) has a KS distance of that share as soon as the value moves by a
+    hair; what no small displacement explains is a change.
+    """
+    sides = ((reference, window), (window, reference))
+    return max(0.0, *(_ahead(first, second, by) for first, second in sides))
+
+
+def _ahead(first: "Distribution", second: "Distribution", by: float) -> float:
+    """The supremum of F(x - by) - G(x): reached where F has just jumped, or where G is about to."""
+    jumps, falls = first.support(), second.support()
+    after = first.cdf(jumps)[1] - second.cdf(jumps + by)[1]
+    before = first.cdf(falls - by)[0] - second.cdf(falls)[0]
+    return float(max(after.max(), before.max()))
+
+
 def kolmogorov_smirnov_p(distance: float, n: float, m: float) -> float:
     """Two-sample asymptotic p-value with Stephens' correction (Stephens 1970; Press et al., Numerical Recipes 14.3)."""
     from scipy.special import kolmogorov

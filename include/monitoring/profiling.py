@@ -150,8 +150,9 @@ def finite_numbers(series: "pl.Series") -> "Floats":
     import numpy as np
     import polars as pl
 
-    values: Floats = series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    return np.where(np.isfinite(values), values, np.nan)
+    values: Floats = series.cast(pl.Float64).to_numpy()
+    finite = np.isfinite(values)
+    return values if finite.all() else np.where(finite, values, np.nan)
 
 
 def longest_run(values: "Floats") -> int:

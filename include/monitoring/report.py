@@ -93,7 +93,11 @@ def render_report(model: Model, profile: Profile, result: MonitorResult, rows: "
 
 def _severity(column: ColumnDrift, limits: Drift) -> tuple[bool, float]:
     """How far a column is beyond its limits; drifted and stuck ones first."""
-    pairs = [("ks", limits.min_ks), ("wasserstein_sd", limits.min_wasserstein), ("null_change", limits.min_null_change)]
+    pairs = [
+        ("ks_displaced", limits.min_ks),
+        ("wasserstein_sd", limits.min_wasserstein),
+        ("null_change", limits.min_null_change),
+    ]
     if column.kind == "text":
         pairs = [("total_variation", limits.min_total_variation), ("null_change", limits.min_null_change)]
     share = max((column.figures[name] / max(limit, 1e-9) for name, limit in pairs if name in column.figures), default=0)

@@ -36,6 +36,29 @@ def test_kolmogorov_smirnov_equals_scipy(pair: tuple[np.ndarray, np.ndarray]) ->
     assert measures.kolmogorov_smirnov(*map(exact, pair)) == pytest.approx(stats.ks_2samp(*pair).statistic, abs=1e-6)
 
 
+def test_displaced_by_nothing_is_kolmogorov_smirnov(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    sides = tuple(map(exact, pair))
+    assert measures.displaced(*sides, 0.0) == pytest.approx(measures.kolmogorov_smirnov(*sides), abs=1e-12)
+
+
+def test_displaced_by_a_hair_explains_a_default_that_moved_by_less() -> None:
+    values = PAIRS["zero-inflated"][0]
+    moved = exact(values + 0.02)
+    assert measures.kolmogorov_smirnov(exact(values), moved) > 0.5
+    assert measures.displaced(exact(values), moved, 0.03) == 0.0
+
+
+def test_displaced_shift_leaves_the_rest_of_it() -> None:
+    """A shift of 2 after a displacement of .5 looks as one of 1.5: 2 Phi(.75) - 1."""
+    values = stats.norm.ppf((np.arange(4000) + 0.5) / 4000)
+    assert measures.displaced(exact(values), exact(values + 2.0), 0.5) == pytest.approx(0.5467, abs=1e-3)
+
+
+def test_displaced_more_zeros_are_no_displacement() -> None:
+    before, now = np.repeat([0.0, 50.0], [300, 700]), np.repeat([0.0, 50.0], [600, 400])
+    assert measures.displaced(exact(before), exact(now), 1.0) == pytest.approx(0.3)
+
+
 def test_kolmogorov_smirnov_p_is_near_scipy(pair: tuple[np.ndarray, np.ndarray]) -> None:
     expected = stats.ks_2samp(*pair, method="asymp")
     got = measures.kolmogorov_smirnov_p(expected.statistic, len(pair[0]), len(pair[1]))
