@@ -5,7 +5,8 @@ AlmanacError
 │   ├── ConfigError       a YAML file or a setting is wrong
 │   ├── DataError         data are not what the model's YAML declares
 │   ├── RegistryError     the model registry does not hold what was asked for
-│   └── IntegrityError    bytes are not what was recorded: a hash or a signature disagrees
+│   ├── IntegrityError    bytes are not what was recorded: a hash or a signature disagrees
+│   └── ApprovalError     what was asked for deletes more than a run may on its own: a person must say yes
 └── TransientError        a network, a lock, a service that is away: retried with growing pauses
 
 A message says where, what is wrong, what was got, what was expected and what to do next.
@@ -34,6 +35,10 @@ class RegistryError(PermanentError):
 
 class IntegrityError(PermanentError):
     """Bytes are not what was recorded when they were written."""
+
+
+class ApprovalError(PermanentError):
+    """What was asked for deletes more than a run may on its own."""
 
 
 class TransientError(AlmanacError):

@@ -57,7 +57,7 @@ def take(
     maker: Maker,
     clock: Clock = lambda: datetime.now(UTC),
     reread: bool = False,
-    unless_same: bool = False,
+    same_as: tuple[Ref, Manifest] | None = None,
 ) -> Taken:
     """Take a snapshot.
 
@@ -67,7 +67,7 @@ def take(
         maker: who and why.
         clock: gives the snapshot's time.
         reread: read every file, also those that look unchanged.
-        unless_same: write no manifest when files and facts are those of the newest snapshot.
+        same_as: write no manifest when files and facts are those of this snapshot.
 
     Raises:
         ConfigError: there is no key to sign with.
@@ -78,19 +78,20 @@ def take(
     place.signing_key()
     prepare(place.store)
     with locked(place.store, "shared", f"backup of {draft.subject}") as lock:
-        return _Taking(place, draft, reread).take(lock, maker, clock, unless_same=unless_same)
+        return _Taking(place, draft, reread, same_as).take(lock, maker, clock)
 
 
 class _Taking:
-    def __init__(self, place: Place, draft: Draft, reread: bool) -> None:
-        self.place, self.draft = place, draft
+    def __init__(self, place: Place, draft: Draft, reread: bool, same_as: tuple[Ref, Manifest] | None) -> None:
+        self.place, self.draft, self.same_as = place, draft, same_as
         self.catalogue = Catalogue(place)
         self.parent = self._parent()
-        before = {} if self.parent is None or reread else {entry.path: entry for entry in self.parent[1].files}
+        base = same_as or self.parent
+        before = {} if base is None or reread else {entry.path: entry for entry in base[1].files}
         self._before: Mapping[str, FileEntry] = before
         self._stored = {entry.name: entry.size_bytes for entry in place.store.list("objects")}
 
-    def take(self, lock: Lock, maker: Maker, clock: Clock, *, unless_same: bool) -> Taken:
+    def take(self, lock: Lock, maker: Maker, clock: Clock) -> Taken:
         """Objects, manifest, pointer."""
         reused = {file.path: self._known(file) for file in self.draft.files}
         to_read = [file for file in self.draft.files if reused[file.path] is None]
@@ -99,7 +100,8 @@ class _Taking:
         entries = sorted([entry for entry in reused.values() if entry] + fresh, key=lambda entry: entry.path)
         if len({entry.path for entry in entries}) < len(self.draft.files):
             raise IntegrityError(f"{self.draft.subject}: two files would have the same path in the snapshot")
-        read, stored = sum(entry.size for entry in fresh), sum(entry.stored_size for entry in fresh)
+        new = {entry.object_name: entry.stored_size for entry in fresh if entry.object_name not in self._stored}
+        read, stored = sum(entry.size for entry in fresh), sum(new.values())
         manifest = Manifest(
             subject=self.draft.subject,
             created=clock(),
@@ -111,8 +113,8 @@ class _Taking:
             made_by=maker,
             members=self.draft.members,
         )
-        if unless_same and self.parent and _same(self.parent[1], manifest):
-            return Taken(*self.parent, False, len(fresh), read, 0)
+        if self.same_as and _same(self.same_as[1], manifest):
+            return Taken(*self.same_as, False, len(fresh), read, 0)
         self.place.store.sync()
         lock.require()
         ref = self.catalogue.add(manifest)

@@ -25,7 +25,11 @@ class Home(BaseSettings):
     quarantine: str = ""
     predictions: str = ""
     reports: str = ""
+    backups: str = ""
+    second_backups: str = Field(default="", description="Another disk, bucket, account or region; empty: none.")
     journal_url: str = ""
+    mlflow_database_url: str = Field(default="", description="MLflow's own database, which only backups open.")
+    airflow_database_url: str = Field(default="", description="Airflow's, likewise.")
     tracking_uri: str = Field(default="", validation_alias="MLFLOW_TRACKING_URI")
 
     def model_post_init(self, _context: object, /) -> None:
@@ -37,7 +41,11 @@ class Home(BaseSettings):
             "quarantine": f"{root}/quarantine",
             "predictions": f"{root}/predictions",
             "reports": f"{root}/reports",
+            "backups": f"{root}/backups",
+            "second_backups": "",
             "journal_url": f"sqlite:///{root}/journal.db",
+            "mlflow_database_url": f"sqlite:///{root}/mlflow.db",
+            "airflow_database_url": f"sqlite:///{root}/airflow/airflow.db",
             "tracking_uri": f"sqlite:///{root}/mlflow.db",
         }
         object.__setattr__(self, "home", root)

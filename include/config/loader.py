@@ -7,12 +7,14 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from include.config.backup import Installation
 from include.config.home import REPOSITORY
 from include.config.neighbours import neighbour_faults
 from include.config.schema import Model
 from include.errors import ConfigError
 
 DEFAULTS = "_defaults.yaml"
+INSTALLATION = "_installation.yaml"
 _HELP = "See docs/add-a-model.md."
 _KINDS = {
     "source": ("files", "http", "sql"),
@@ -69,6 +71,7 @@ def check_models(folder: Path) -> list[str]:
     loaded = load_models(folder)
     if loaded.problems:
         raise ConfigError("\n".join(loaded.problems))
+    load_installation(folder)
     return [model.name for model in loaded.models]
 
 
@@ -100,6 +103,22 @@ def find_model(folder: Path, name: str) -> Model:
     if name not in known:
         raise ConfigError(f"{_where(folder)}: no model {name!r}; declared are {known}. {_HELP}")
     return load_model(folder / f"{name}.yaml")
+
+
+def load_installation(folder: Path) -> Installation:
+    """Read what all models share; a folder without the file has what is built in.
+
+    Raises:
+        ConfigError: the file cannot be read, is no YAML, or does not keep the schema; all faults in one message.
+    """
+    path = folder / INSTALLATION
+    if not path.exists():
+        return Installation()
+    try:
+        return Installation.model_validate(_read(path))
+    except ValidationError as error:
+        faults = "\n".join(f"{_where(path)}: {_fault(fault)}" for fault in error.errors())
+        raise ConfigError(f"{faults} See docs/operations.md.") from error
 
 
 def _read(path: Path) -> dict[str, object]:

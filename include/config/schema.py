@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from include.config.backup import Backup
 from include.config.dataset import Dataset
 from include.config.features import Feature, check_features
 from include.config.gates import Gates, check_behaviour
@@ -65,6 +66,7 @@ class Model(Section):
     pipelines: dict[Kind, Pipeline] = Field(default_factory=dict, description="Which rule wakes which pipeline.")
     dataset: Dataset
     maintenance: Maintenance = Maintenance()
+    backup: Backup = Backup()
     label: Label
     features: tuple[Feature, ...] = Field(min_length=1)
     train: Training

@@ -2,7 +2,15 @@
 
 import pytest
 
+from tests.backup.world import World, make_world
+
 
 @pytest.fixture(autouse=True)
 def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.fsync", lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """One small installation for all: two model versions in a real MLflow, tables at several versions, databases."""
+    return make_world(tmp_path_factory.mktemp("world"))

@@ -4,6 +4,7 @@ import random
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from include.backup.keys import Key
 from include.backup.local_store import LocalStore
@@ -40,7 +41,7 @@ def write_files(folder: Path, count: int = 5, seed: int = 1) -> dict[str, bytes]
     return contents
 
 
-def snapshot(place: Place, folder: Path, *, subject: str = SUBJECT, at: datetime | None = None, **more: bool) -> Taken:
+def snapshot(place: Place, folder: Path, *, subject: str = SUBJECT, at: datetime | None = None, **more: Any) -> Taken:
     """A snapshot of a folder."""
     clock = (lambda: at) if at else (lambda: datetime.now(UTC))
     return take(place, Draft(subject, below(str(folder)), {"rows": 3}), maker=MAKER, clock=clock, **more)

@@ -73,8 +73,9 @@ def test_take_unchanged_reads_nothing_and_is_a_snapshot_of_its_own(place: Place,
     assert Catalogue(place).newest(SUBJECT) == second.ref
 
 
-def test_take_unless_same_writes_no_second_manifest(place: Place, source: Path) -> None:
-    first, second = snapshot(place, source), snapshot(place, source, unless_same=True)
+def test_take_same_as_the_one_before_writes_no_second_manifest(place: Place, source: Path) -> None:
+    first = snapshot(place, source)
+    second = snapshot(place, source, same_as=(first.ref, first.manifest))
     assert not second.written
     assert Catalogue(place).refs() == (first.ref,)
 

@@ -1,0 +1,184 @@
+"""The restore drill: the newest and one random older snapshot of each subject come back and are used.
+
+It restores into a scratch folder, never into a live place; and it damages a copy and makes sure that this one is
+refused: a drill that cannot fail proves nothing.
+"""
+
+import random
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from include.backup.catalogue import Catalogue
+from include.backup.drills import DrillResult, record
+from include.backup.functional import use
+from include.backup.installation import Places
+from include.backup.live import as_one_home, folder_of, members, scratch
+from include.backup.local_store import LocalStore
+from include.backup.manifest import Manifest, Ref
+from include.backup.place import Place
+from include.backup.registered import check_registry
+from include.backup.replicate import replicate
+from include.backup.restore import restore
+from include.errors import AlmanacError, IntegrityError
+
+_FULL = 5
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One drill.
+
+    Args:
+        place: whose snapshots.
+        folder: where scratch folders are made; this machine's own.
+        random: chooses the older snapshots and the damage.
+        servers: PostgreSQL servers by name of the database, on which scratch databases may be made.
+        clock: the time.
+        trust: load formats that can run code, too.
+    """
+
+    place: Place
+    folder: Path
+    random: random.Random
+    servers: Mapping[str, URL]
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    trust: bool = False
+
+    def run(self, subjects: Sequence[str] = (), tell: Callable[[str], None] = lambda _: None) -> list[DrillResult]:
+        """Drill subjects (none: all), then a damaged copy; each result is kept in the place.
+
+        Args:
+            subjects: whose snapshots.
+            tell: hears each result in words.
+        """
+        catalogue = Catalogue(self.place)
+        results = []
+        for subject in subjects or catalogue.subjects():
+            for ref in self._chosen(catalogue.refs(subject)):
+                results.append(self.one(ref))
+                tell(in_words(results[-1]))
+        with_files = [result.ref for result in results if result.passed and not result.subject.startswith("group/")]
+        if with_files:
+            results.append(self.damaged(self.random.choice(with_files)))
+            tell(in_words(results[-1]))
+        return results
+
+    def one(self, ref: Ref) -> DrillResult:
+        """Restore and use one snapshot, or each of a group; a failure is a result, not an exception."""
+        started, at = time.monotonic(), self.clock()
+        passed, level, said = True, _FULL, []
+        try:
+            with scratch(self.folder) as folder:
+                said = self._restore_and_use(ref, folder)
+        except AlmanacError as error:
+            passed, level, said = False, 1, [str(error)]
+        result = self._result(ref, level, passed, said, at, time.monotonic() - started)
+        record(self.place, result)
+        return result
+
+    def damaged(self, ref: Ref) -> DrillResult:
+        """Copy a snapshot, damage the copy, and see that it is refused."""
+        started, at = time.monotonic(), self.clock()
+        with scratch(self.folder) as folder:
+            copy = Place(LocalStore(folder / "copy"), self.place.key)
+            replicate(self.place, copy, subjects=[ref.subject])
+            path = self._damage(copy, ref)
+            try:
+                restore(copy, ref, folder / "back")
+                passed, said = False, [f"{path}: was damaged, and nobody noticed"]
+            except IntegrityError as error:
+                passed, said = path in str(error), [f"a damaged copy of {path} was refused"]
+        spent = time.monotonic() - started
+        result = self._result(ref, _FULL, passed, said, at, spent, meant_to_fail=True)
+        record(self.place, result)
+        return result
+
+    def _chosen(self, refs: Sequence[Ref]) -> list[Ref]:
+        return [*refs[-1:], *(self.random.sample(refs[:-1], 1) if len(refs) > 1 else [])]
+
+    def _restore_and_use(self, ref: Ref, folder: Path) -> list[str]:
+        said: list[str] = []
+        folders: dict[str, Path] = {}
+        manifests: dict[str, Manifest] = {}
+        for member in members(self.place, ref):
+            restored = restore(self.place, member, folder / folder_of(Catalogue(self.place).read(member)))
+            name = member.subject.split("/")[1]
+            said += use(restored.folder, restored.manifest, server=self.servers.get(name), trust=self.trust)
+            folders[folder_of(restored.manifest)], manifests[folder_of(restored.manifest)] = (
+                restored.folder,
+                (restored.manifest),
+            )
+        if ref.subject.startswith("group/"):
+            database = as_one_home(folders, manifests, folder)
+            said += [check_registry(database, manifests)] if database else []
+        return said
+
+    def _damage(self, copy: Place, ref: Ref) -> str:
+        """Flip one bit of one object; give the path of the file."""
+        entry = self.random.choice([entry for entry in Catalogue(copy).read(ref).files if entry.stored_size])
+        path = Path(copy.uri) / entry.object_name
+        content = bytearray(path.read_bytes())
+        content[self.random.randrange(len(content))] ^= 1 << self.random.randrange(8)
+        path.write_bytes(content)
+        return entry.path
+
+    def _result(
+        self, ref: Ref, level: int, passed: bool, said: Sequence[str], at: datetime, spent: float,
+        *, meant_to_fail: bool = False,
+    ) -> DrillResult:  # fmt: skip
+        newest = Catalogue(self.place).newest(ref.subject) or ref
+        return DrillResult(
+            subject=ref.subject,
+            snapshot=ref.name,
+            level=level,
+            passed=passed,
+            said=tuple(said),
+            at=at,
+            duration_s=round(spent, 3),
+            age_s=round((at - newest.created).total_seconds(), 3),
+            place=self.place.uri,
+            meant_to_fail=meant_to_fail,
+        )
+
+
+def place_in_turn(places: Places, now: datetime) -> Place:
+    """The first place in one week, the second in the next."""
+    every = places.all()
+    return every[now.isocalendar().week % len(every)]
+
+
+def overdue(places: Places, subjects: Sequence[str], *, max_age: timedelta, now: datetime) -> list[str]:
+    """Subjects whose last good drill, wherever it was, is older than declared, in words."""
+    from include.backup.drills import last_good
+
+    newest: dict[str, datetime] = {}
+    for place in places.all():
+        for result in last_good(place):
+            newest[result.subject] = max(result.at, newest.get(result.subject, result.at))
+    late = [subject for subject in subjects if subject not in newest or newest[subject] + max_age < now]
+    return [
+        f"{subject}: last good drill {newest[subject]:%Y-%m-%d %H:%M}"
+        if subject in newest
+        else f"{subject}: never drilled"
+        for subject in late
+    ]
+
+
+def clear_scratch(folder: Path, *, older_than: datetime) -> None:
+    """Remove what killed drills and restores left."""
+    for left in folder.glob("restore-*"):
+        if datetime.fromtimestamp(left.stat().st_mtime, UTC) < older_than:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def in_words(result: DrillResult) -> str:
+    """One line for people."""
+    verdict = "passed" if result.passed else "FAILED"
+    kind = "damaged copy refused" if result.meant_to_fail and result.passed else verdict
+    return f"{kind:22} {result.ref}  {result.duration_s:.1f} s  {'; '.join(result.said)}"

@@ -1,0 +1,69 @@
+"""The backup places of an installation, and its databases."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.engine import URL, make_url
+
+from include.backup.keys import find_key, find_or_make_key
+from include.backup.place import Place, open_store
+from include.config.backup import InstallationBackup
+from include.config.home import Home
+from include.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where snapshots are: the first place, and the second one if there is one."""
+
+    first: Place
+    second: Place | None = None
+
+    def named(self, second: bool) -> Place:
+        """One of them.
+
+        Raises:
+            ConfigError: there is no second place.
+        """
+        if not second:
+            return self.first
+        if self.second is None:
+            raise ConfigError("there is no second place; name one by ALMANAC_SECOND_BACKUPS=/other/disk/backups")
+        return self.second
+
+    def all(self) -> tuple[Place, ...]:
+        """Those that there are."""
+        return (self.first,) if self.second is None else (self.first, self.second)
+
+
+def open_places(home: Home, settings: InstallationBackup, *, given_key: str = "", write: bool = True) -> Places:
+    """Open the places of an installation.
+
+    Args:
+        home: names them.
+        settings: how objects are written.
+        given_key: a key from a connection.
+        write: make a key if there is none; False: reading can do without.
+
+    Raises:
+        ConfigError: a place or a key is wrong.
+    """
+    key = find_or_make_key(home, given=given_key) if write else find_key(home, given=given_key)
+
+    def opened(uri: str) -> Place:
+        return Place(open_store(uri), key, settings.encrypt, settings.compress, settings.workers)
+
+    return Places(opened(home.backups), opened(home.second_backups) if home.second_backups else None)
+
+
+def unsigned(place: Place) -> Place:
+    """The same place; signatures are not checked."""
+    return Place(place.store, None, workers=place.workers)
+
+
+def databases(home: Home) -> dict[str, URL]:
+    """The databases of an installation by name: MLflow first, because its registry names artifacts."""
+    urls = {"mlflow": home.mlflow_database_url, "journal": home.journal_url, "airflow": home.airflow_database_url}
+    logins = home.home / "mlflow_auth.db"
+    if logins.exists():
+        urls["mlflow_auth"] = f"sqlite:///{logins}"
+    return {name: make_url(url) for name, url in urls.items()}

@@ -1,0 +1,38 @@
+"""MLflow as it was restored with a group: versions, tags and aliases are there, and graphs load from the new root."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from include.backup.manifest import Manifest
+from include.errors import IntegrityError
+
+
+def check_registry(database: Path, manifests: Mapping[str, Manifest]) -> str:
+    """Ask a restored MLflow, without a server, for each model version of the group; says so in words.
+
+    Args:
+        database: MLflow's, with artifacts that it names by path.
+        manifests: the group's members, by any name.
+
+    Raises:
+        IntegrityError: it does not hold what was backed up.
+    """
+    from include.registry.store import Registry
+
+    registry = Registry(f"sqlite:///{database}")
+    checked = 0
+    for manifest in manifests.values():
+        if not manifest.subject.startswith("model/"):
+            continue
+        model, number = manifest.subject.split("/")[1], str(manifest.facts["version"])
+        version = registry.version(model, number)
+        aliases = sorted(alias for alias, of in registry.aliases(model).items() if of == number)
+        if version.mlflow_run_id != manifest.facts["mlflow_run_id"] or aliases != manifest.facts["aliases"]:
+            raise IntegrityError(
+                f"{model}@{number}: MLflow's database and the model's snapshot disagree; got run"
+                f" {version.mlflow_run_id} with aliases {aliases}, expected {manifest.facts['mlflow_run_id']} with"
+                f" {manifest.facts['aliases']}"
+            )
+        registry.load_onnx(version)
+        checked += 1
+    return f"MLflow from another root: {checked} versions with their aliases, tags and graphs"

@@ -1,0 +1,24 @@
+"""The validated table of a model, readable at every version that a model version was trained on."""
+
+from collections.abc import Collection
+
+from include.backup.subjects.delta import delta_files
+from include.backup.writer import Draft
+from include.config.home import Home
+
+
+def dataset_draft(home: Home, model: str, *, readable: Collection[int], version: int | None = None) -> Draft | None:
+    """The dataset at a version; None before the first batch.
+
+    Args:
+        home: where it is.
+        model: whose.
+        readable: older versions that must stay readable.
+        version: None: the newest.
+
+    Raises:
+        DataError: there is no such version, or files of a wanted version are gone.
+        TransientError: the store is away.
+    """
+    table = delta_files(home.dataset_of(model), version=version, readable=readable)
+    return None if table is None else Draft(f"dataset/{model}", table.files, table.facts)

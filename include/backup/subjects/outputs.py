@@ -1,0 +1,30 @@
+"""What a model has produced: predictions, quarantined rows and files, report pages."""
+
+from include.backup.manifest import Fact
+from include.backup.sources import below
+from include.backup.subjects.delta import delta_files
+from include.backup.writer import Draft
+from include.config.home import Home
+
+TABLES = ("predictions", "quarantine/rows")
+
+
+def outputs_draft(home: Home, model: str) -> Draft | None:
+    """All outputs of a model; None when there is none yet.
+
+    Raises:
+        DataError: a table has lost files.
+        TransientError: a store is away.
+    """
+    places = {"predictions": home.predictions_of(model), "quarantine/rows": home.quarantined_rows_of(model)}
+    files = [
+        *below(home.quarantined_files_of(model), "quarantine/files/"),
+        *below(home.reports_of(model), "reports/"),
+    ]
+    facts: dict[str, Fact] = {"files": len(files)}
+    for name, uri in places.items():
+        table = delta_files(uri, prefix=f"{name}/")
+        if table is not None:
+            files += table.files
+            facts[name] = dict(table.facts)
+    return Draft(f"outputs/{model}", files, facts) if files else None

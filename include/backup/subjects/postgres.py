@@ -1,0 +1,176 @@
+"""A PostgreSQL database: `pg_dump -Fc -Z0`, compressed by us, with a checksum over the rows of every table.
+
+A flipped bit in an uncompressed dump is restored with exit code 0 and the right number of rows; so the file has a hash,
+and the rows have a checksum that was taken in the very snapshot that was dumped.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from include.backup.manifest import Fact
+from include.backup.port import CHUNK
+from include.backup.sources import SourceFile
+from include.backup.writer import Draft
+from include.errors import ConfigError, IntegrityError, TransientError
+
+
+@contextmanager
+def postgres_draft(name: str, url: URL) -> Iterator[Draft]:
+    """A dump of one consistent snapshot of a database.
+
+    Args:
+        name: of the database, for example `mlflow`.
+        url: where it is.
+
+    Raises:
+        ConfigError: pg_dump is missing, or older than the server.
+        TransientError: the server is away.
+    """
+    client = _client_version()
+    engine = create_engine(url)
+    try:
+        with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+            server = _server_version(connection)
+            if client < server:
+                raise ConfigError(
+                    f"database/{name}: pg_dump is older than the server; got {client}, expected {server} or newer."
+                    f" Install the client of the server's version (Debian: postgresql-client-{server})"
+                )
+            snapshot = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
+            yield Draft(
+                f"database/{name}",
+                [SourceFile(f"{name}.dump", lambda: _dump(url, str(snapshot)))],
+                {"engine": "postgresql", "tables": checksums(connection)},
+                {"pg_dump": str(client), "postgresql": str(server)},
+            )
+    except SQLAlchemyError as error:
+        raise TransientError(f"database/{name}: {url.host}:{url.port}: {error}; check that it is up") from error
+    finally:
+        engine.dispose()
+
+
+def checksums(connection: Connection) -> dict[str, Fact]:
+    """Rows and a checksum over all of them, whatever their order, by table."""
+    listed = connection.execute(
+        text(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"
+        )
+    )
+    found: dict[str, Fact] = {}
+    for (table,) in listed.fetchall():
+        query = f"SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)), 0)::text FROM {table} t"  # noqa: S608
+        rows, checksum = connection.execute(text(query)).one()
+        found[str(table)] = {"rows": int(rows), "checksum": str(checksum)}
+    return found
+
+
+def load(dump: Path, url: URL) -> None:
+    """Load a dump into an empty database.
+
+    Raises:
+        TransientError: the server is away.
+        IntegrityError: pg_restore cannot read the dump.
+    """
+    command = ["pg_restore", "--exit-on-error", "--no-owner", "--no-privileges", *_target(url), str(dump)]
+    done = subprocess.run(command, env=_environment(url), capture_output=True, text=True, check=False)
+    if done.returncode:
+        away = "connection to server" in done.stderr
+        kind = TransientError if away else IntegrityError
+        raise kind(f"{dump.name}: pg_restore ended with {done.returncode}: {done.stderr.strip()[:500]}")
+
+
+def check_rows(url: URL, expected: Mapping[str, Any]) -> str:
+    """Compare the rows of a loaded database with what the snapshot recorded; says so in words.
+
+    Raises:
+        IntegrityError: they differ.
+        TransientError: the server is away.
+    """
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            got = checksums(connection)
+    except SQLAlchemyError as error:
+        raise TransientError(f"{url.host}:{url.port}: {error}; check that it is up") from error
+    finally:
+        engine.dispose()
+    differ = sorted(table for table in {*got, *expected} if got.get(table) != expected.get(table))
+    if differ:
+        raise IntegrityError(f"{url.database}: the rows of {differ} are not what was backed up; do not use it")
+    return f"{len(got)} tables with the rows that were recorded"
+
+
+@contextmanager
+def scratch_database(url: URL) -> Iterator[URL]:
+    """A database of its own on the server, dropped afterwards."""
+    name = f"almanac_drill_{os.getpid()}"
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
+            connection.execute(text(f"CREATE DATABASE {name}"))
+            try:
+                yield url.set(database=name)
+            finally:
+                connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+    except SQLAlchemyError as error:
+        raise TransientError(f"{url.host}:{url.port}: {error}; check that it is up and may make databases") from error
+    finally:
+        engine.dispose()
+
+
+def _client_version() -> int:
+    if shutil.which("pg_dump") is None:
+        raise ConfigError("pg_dump is missing (Debian: apt-get install postgresql-client); nothing was backed up")
+    said = subprocess.run(["pg_dump", "--version"], capture_output=True, text=True, check=True).stdout
+    match = re.search(r"(\d+)", said)
+    if match is None:
+        raise ConfigError(f"pg_dump does not say its version; got {said!r}")
+    return int(match.group(1))
+
+
+def _server_version(connection: Connection) -> int:
+    return int(connection.execute(text("SHOW server_version_num")).scalar_one()) // 10_000
+
+
+def _dump(url: URL, snapshot: str) -> Iterator[bytes]:
+    command = ["pg_dump", "--format=custom", "--compress=0", f"--snapshot={snapshot}", *_target(url)]
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, env=_environment(url), stdout=subprocess.PIPE, stderr=said)
+        try:
+            stream = cast("IO[bytes]", process.stdout)
+            while piece := stream.read(CHUNK):
+                yield piece
+            if process.wait():
+                raise TransientError(f"pg_dump ended with {process.returncode}: {_tail(said)}; nothing was backed up")
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def _target(url: URL) -> list[str]:
+    given = {"--host": url.host, "--port": url.port, "--username": url.username, "--dbname": url.database}
+    return [f"{option}={value}" for option, value in given.items() if value]
+
+
+def _environment(url: URL) -> dict[str, str]:
+    """The password is not for the list of processes."""
+    password = {"PGPASSWORD": str(url.password)} if url.password else {}
+    return {**os.environ, **password}
+
+
+def _tail(said: IO[bytes]) -> str:
+    said.seek(0)
+    return said.read()[-500:].decode("utf-8", "replace").strip()
