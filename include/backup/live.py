@@ -16,12 +16,13 @@ from include.backup.installation import databases
 from include.backup.manifest import Manifest, Ref
 from include.backup.place import Place
 from include.backup.restore import restore
+from include.backup.sources import below
 from include.backup.subjects.postgres import load
 from include.backup.subjects.sqlite import move_artifacts
 from include.config.home import Home
 from include.errors import ConfigError
-from include.storage.files import copy_file, is_local, locate
-from include.storage.listing import list_files
+from include.storage.files import copy_file, local_path
+from include.storage.objects import is_remote
 
 log = logging.getLogger(__name__)
 _SERVED = "mlflow-artifacts:"
@@ -130,23 +131,21 @@ def _file(home: Home, name: str) -> str:
 
 
 def _check_free(target: str, replace: bool) -> None:
-    fs, path = locate(target)
-    if not is_local(fs):
-        if list_files(target, ["*", "*/*"]):
+    if is_remote(target):
+        if below(target):
             raise ConfigError(f"{target}: something is there. Remove it, or restore with --to and look at both")
         return
-    there = Path(path)
+    there = local_path(target)
     used = there.exists() and (not there.is_dir() or any(there.iterdir()))
     if used and not replace:
         raise ConfigError(f"{target}: something is there. Give --replace to move it aside, or --to another folder")
 
 
 def _put(source: Path, target: str, replace: bool) -> None:
-    fs, path = locate(target)
-    if not is_local(fs):
+    if is_remote(target):
         _upload(source, target)
         return
-    final = Path(path)
+    final = local_path(target)
     final.parent.mkdir(parents=True, exist_ok=True)
     _check_free(target, replace)
     beside = [Path(f"{final}{suffix}") for suffix in ("-wal", "-shm")] if source.is_file() else []
