@@ -3,6 +3,8 @@
 Only these are ever imported from a name in a file, and skl2onnx converts each of them.
 """
 
+from typing import Literal
+
 ALLOWED_ESTIMATORS = frozenset(
     {
         "sklearn.ensemble.ExtraTreesClassifier",
@@ -27,6 +29,21 @@ CONTINUABLE_ESTIMATORS = frozenset(
 )
 """Those that have `partial_fit`: they can learn new rows without the old ones."""
 
+Family = Literal["trees", "linear", "svm", "neighbours", "bayes", "network"]
+_FAMILIES: dict[str, Family] = {
+    "DecisionTree": "trees",
+    "ExtraTrees": "trees",
+    "GaussianNB": "bayes",
+    "GradientBoosting": "trees",
+    "KNeighbors": "neighbours",
+    "Logistic": "linear",
+    "MLP": "network",
+    "RandomForest": "trees",
+    "SGD": "linear",
+    "SVC": "svm",
+}
+"""Estimators of one family round alike in float32."""
+
 _NOT_CONVERTIBLE = frozenset(
     {
         "sklearn.dummy.DummyClassifier",
@@ -50,3 +67,8 @@ def check_estimator(path: str) -> str:
             "to allow it, add it to include/config/estimators.py"
         )
     return path
+
+
+def family_of(name: str) -> Family | Literal[""]:
+    """The family of an estimator by the name of its class; empty when it is not known."""
+    return next((family for start, family in _FAMILIES.items() if name.startswith(start)), "")

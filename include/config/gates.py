@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from include.config.dataset import Column
+from include.config.estimators import Family
 from include.config.metric import Metric
 from include.config.section import Section, Share
 from include.config.types import Slug
@@ -47,12 +48,22 @@ class SegmentGate(Section):
     required: tuple[str, ...] = Field((), description="Segments that must be there with min_rows.")
 
 
-class ParityGate(Section):
-    """ONNX and scikit-learn say the same on the hold-out and on boundary rows."""
+class ParityLimits(Section):
+    """How far ONNX may be from scikit-learn."""
 
     min_label_agreement: Share
     max_probability_difference: Annotated[float, Field(gt=0)]
+
+
+class ParityGate(ParityLimits):
+    """ONNX and scikit-learn say the same on the hold-out and on boundary rows; no other label without a cause."""
+
     quantile: Share = Field(description="The quantile of the differences that the limit is for.")
+    families: dict[Family, ParityLimits] = Field({}, description="Other limits for a family of estimators.")
+
+    def limits_of(self, family: str) -> ParityLimits:
+        """The limits for an estimator of this family."""
+        return next((limits for name, limits in self.families.items() if name == family), self)
 
 
 class VariationGate(Section):

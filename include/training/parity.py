@@ -1,11 +1,13 @@
 """Whether the ONNX graph says what the scikit-learn pipeline says, on hold-out rows and on rows made to hurt."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from include.registry.onnx_model import predict_onnx
+from include.config.estimators import family_of
+from include.registry.onnx_model import OnnxModel
 from include.training.metrics import THRESHOLD
+from include.training.split_borders import SplitBorders, neighbour_tie
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,37 +15,68 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 MAX_BOUNDARY_ROWS = 3_000
-MAX_LISTED = 20
+MAX_LISTED = 1_000
+FAR = 1e-5  # float32 rounding alone moves a probability by a tenth of it
 
 
 @dataclass(frozen=True)
 class ParityPart:
-    """One set of rows. Differences are of the probability of the label 1, absolute."""
+    """One set of rows. Differences are of the probability of the label 1, absolute.
+
+    Attributes:
+        rows: how many.
+        label_agreement: the share that gets the same label.
+        quantile_difference: the quantile of the differences that the report names.
+        max_difference: the largest.
+        disagreeing: how many rows get another label.
+        far: how many probabilities differ by more than `FAR`.
+        at_borders: of which features such rows stand at a border, and how many; "" where none was found.
+    """
 
     rows: int
     label_agreement: float
     quantile_difference: float
     max_difference: float
+    disagreeing: int = 0
+    far: int = 0
+    at_borders: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A row that gets another label from ONNX. At a tie both probabilities lie next to 0.5."""
+    """A row that gets another label from ONNX.
+
+    Attributes:
+        part: of which rows.
+        row: its number among them.
+        sklearn: its probability by scikit-learn, and
+        onnx: by ONNX. At a tie both lie next to the threshold.
+        border: the feature whose value lies on a split, or at whose distance two neighbours tie; empty: none does.
+    """
 
     part: str
     row: int
     sklearn: float
     onnx: float
+    border: str = ""
+
+    def is_explained(self, limit: float) -> bool:
+        """Whether rounding is the cause: the two differ by no more than they may, or the row stands at a border."""
+        return abs(self.sklearn - self.onnx) <= limit or bool(self.border)
 
 
 @dataclass(frozen=True)
 class ParityReport:
-    """`quantile` tells which quantile of the differences the parts hold; `disagreements` are the first few."""
+    """`quantile` tells which quantile of the differences the parts hold; `disagreements` are all, up to 1,000 each.
+
+    `family` is the estimator's; limits are declared by it.
+    """
 
     quantile: float
     holdout: ParityPart
     boundary: ParityPart
     disagreements: tuple[Disagreement, ...] = ()
+    family: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them."""
@@ -57,28 +90,37 @@ class ParityReport:
             holdout=ParityPart(**values["holdout"]),
             boundary=ParityPart(**values["boundary"]),
             disagreements=tuple(Disagreement(**one) for one in values["disagreements"]),
+            family=str(values.get("family", "")),
         )
 
 
 def check_parity(
-    pipeline: "Pipeline", onnx: bytes, holdout: "NDArray[np.float32]", *, quantile: float, seed: int
+    pipeline: "Pipeline",
+    onnx: bytes,
+    holdout: "NDArray[np.float32]",
+    *,
+    quantile: float,
+    seed: int,
+    threshold: float = THRESHOLD,
 ) -> ParityReport:
     """Run both on the hold-out rows, float32 [n, k], and on `boundary_rows`."""
+    graph = OnnxModel(onnx)
     parts, listed = [], []
     for name, rows in (("holdout", holdout), ("boundary", boundary_rows(pipeline, holdout, seed=seed))):
-        by_sklearn, by_onnx = pipeline.predict_proba(rows)[:, 1].astype(float), predict_onnx(onnx, rows)
-        part, disagreements = _compare(name, by_sklearn, by_onnx, quantile)
-        parts.append(part)
-        listed.extend(disagreements)
-    return ParityReport(quantile, parts[0], parts[1], tuple(listed[:MAX_LISTED]))
+        by_sklearn, by_onnx = pipeline.predict_proba(rows)[:, 1].astype(float), graph.probabilities(rows)
+        compared = _Compared(name, pipeline, graph.features, rows, by_sklearn, by_onnx)
+        parts.append(compared.part(quantile, threshold))
+        listed.extend(compared.disagreements(threshold))
+    return ParityReport(quantile, parts[0], parts[1], tuple(listed), family_of(type(pipeline[-1]).__name__))
 
 
 def boundary_rows(pipeline: "Pipeline", rows: "NDArray[np.float32]", *, seed: int) -> "NDArray[np.float32]":
     """Rows at which two implementations most easily part.
 
-    Zeros; nothing known; one value unknown; each column at its ends; and, for trees, a row with one value exactly
-    at a split point and at the float32 next to it on both sides. A forest has tens of thousands of splits: at most
-    `MAX_BOUNDARY_ROWS` rows, drawn with `seed`.
+    Zeros; nothing known; one value unknown; each column at its ends; no known category (every column of noughts and
+    ones is nought); values rounded the other way; and, for trees, a row with one value exactly at a split point and
+    at the float32 next to it on both sides. A forest has tens of thousands of splits: at most `MAX_BOUNDARY_ROWS`
+    rows, drawn with `seed`.
     """
     import numpy as np
 
@@ -92,7 +134,10 @@ def boundary_rows(pipeline: "Pipeline", rows: "NDArray[np.float32]", *, seed: in
             row = rows[draw.integers(len(rows))].copy()
             row[column] = value
             made.append(row[None, :])
-    splits = _split_points(pipeline, width)
+    some = rows[draw.integers(len(rows), size=10)]
+    is_flag = np.isin(np.nan_to_num(rows), (0, 1)).all(axis=0)
+    made += [np.where(is_flag, np.float32(0), some), np.nextafter(some, np.float32(np.inf))]
+    splits = SplitBorders(pipeline, width).points()
     if len(splits):
         chosen = splits[draw.permutation(len(splits))[: MAX_BOUNDARY_ROWS // 3]]
         columns, points = chosen[:, 0].astype(int), chosen[:, 1].astype(np.float32)
@@ -103,41 +148,53 @@ def boundary_rows(pipeline: "Pipeline", rows: "NDArray[np.float32]", *, seed: in
     return np.concatenate(made).astype(np.float32)
 
 
-def _split_points(pipeline: "Pipeline", width: int) -> "NDArray[np.float64]":
-    """Column and threshold of every split, [m, 2], in the units of the pipeline's input; none without trees."""
-    import numpy as np
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """Both answers to the same rows."""
 
-    trees = _trees(pipeline[-1])
-    if not trees:
-        return np.empty((0, 2))
-    found = [np.column_stack([tree.feature, tree.threshold])[tree.feature >= 0] for tree in trees]
-    splits = np.unique(np.concatenate(found), axis=0)
-    if "scaler" in pipeline.named_steps and len(splits):
-        scaler, columns = pipeline.named_steps["scaler"], splits[:, 0].astype(int)
-        splits[:, 1] = splits[:, 1] * scaler.scale_[columns] + scaler.mean_[columns]
-    return splits[splits[:, 0] < width]
+    name: str
+    pipeline: "Pipeline"
+    features: tuple[str, ...]
+    rows: "NDArray[np.float32]"
+    by_sklearn: "NDArray[np.float64]"
+    by_onnx: "NDArray[np.float64]"
 
+    def part(self, quantile: float, threshold: float) -> ParityPart:
+        import numpy as np
 
-def _trees(estimator: Any) -> list[Any]:
-    import numpy as np
+        difference = np.abs(self.by_sklearn - self.by_onnx)
+        other, far = len(self._other(threshold)), np.flatnonzero(difference > FAR)
+        borders = self._borders(far[:MAX_LISTED])
+        return ParityPart(
+            rows=len(difference),
+            label_agreement=1 - other / len(difference),
+            quantile_difference=float(np.quantile(difference, quantile)),
+            max_difference=float(difference.max()),
+            disagreeing=other,
+            far=len(far),
+            at_borders={name: borders.count(name) for name in sorted(set(borders))},
+        )
 
-    if hasattr(estimator, "tree_"):
-        return [estimator.tree_]
-    return [one.tree_ for one in np.ravel(getattr(estimator, "estimators_", [])) if hasattr(one, "tree_")]
+    def disagreements(self, threshold: float) -> list[Disagreement]:
+        other = self._other(threshold)[:MAX_LISTED]
+        return [
+            Disagreement(self.name, int(row), float(self.by_sklearn[row]), float(self.by_onnx[row]), border)
+            for row, border in zip(other, self._borders(other), strict=True)
+        ]
 
+    def _other(self, threshold: float) -> "NDArray[np.intp]":
+        import numpy as np
 
-def _compare(
-    name: str, by_sklearn: "NDArray[np.float64]", by_onnx: "NDArray[np.float64]", quantile: float
-) -> tuple[ParityPart, list[Disagreement]]:
-    import numpy as np
+        return np.flatnonzero((self.by_sklearn >= threshold) != (self.by_onnx >= threshold))
 
-    difference = np.abs(by_sklearn - by_onnx)
-    other = np.flatnonzero((by_sklearn >= THRESHOLD) != (by_onnx >= THRESHOLD))
-    part = ParityPart(
-        rows=len(difference),
-        label_agreement=1 - len(other) / len(difference),
-        quantile_difference=float(np.quantile(difference, quantile)),
-        max_difference=float(difference.max()),
-    )
-    listed = [Disagreement(name, int(row), float(by_sklearn[row]), float(by_onnx[row])) for row in other[:MAX_LISTED]]
-    return part, listed
+    def _borders(self, chosen: "NDArray[np.intp]") -> list[str]:
+        """For each chosen row, the feature at whose border it stands."""
+        if not len(chosen):
+            return []
+        rows = self.rows[chosen]
+        ties = neighbour_tie(self.pipeline, rows)
+        columns = SplitBorders(self.pipeline, len(self.features)).nearest(rows)
+        return [
+            self.features[column] if column >= 0 else "neighbours" if tie else ""
+            for column, tie in zip(columns, ties, strict=True)
+        ]

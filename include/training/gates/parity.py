@@ -1,8 +1,11 @@
 """The served graph and the pipeline that was measured are one model."""
 
+from include.config.gates import ParityLimits
 from include.config.schema import Model
 from include.training.gates.evaluation import Evaluation, GateResult, refuse
-from include.training.parity import ParityPart
+from include.training.parity import FAR, ParityPart, ParityReport
+
+_TOLD = 5
 
 
 def parity(model: Model, evaluation: Evaluation) -> list[GateResult]:
@@ -13,25 +16,47 @@ def parity(model: Model, evaluation: Evaluation) -> list[GateResult]:
     if report.quantile != gate.quantile:
         text = f"parity was measured at quantile {report.quantile}, the limit is for {gate.quantile}"
         return [refuse("parity", text)]
-    return [
-        result
-        for place, part in (("holdout", report.holdout), ("boundary", report.boundary))
-        for result in _part(model, place, part)
-    ]
+    limits = gate.limits_of(report.family)
+    parts = {"holdout": report.holdout, "boundary": report.boundary}
+    results = [result for place, part in parts.items() for result in _part(limits, gate.quantile, place, part)]
+    return [*results, _disagreements(limits, report)]
 
 
-def _part(model: Model, place: str, part: ParityPart) -> list[GateResult]:
-    gate, some, about = model.gates.parity, part.rows > 0, f"of {part.rows} {place} rows"
+def _part(limits: ParityLimits, quantile: float, place: str, part: ParityPart) -> list[GateResult]:
+    some, about = part.rows > 0, f"of {part.rows} {place} rows"
     agree, far = part.label_agreement, part.quantile_difference
-    enough, near = agree >= gate.min_label_agreement, far <= gate.max_probability_difference
-    labels = f"labels {about} agree on {agree:.4%}, wanted at least {gate.min_label_agreement:.4%}"
+    enough, near = agree >= limits.min_label_agreement, far <= limits.max_probability_difference
+    labels = f"labels {about} agree on {agree:.4%}, wanted at least {limits.min_label_agreement:.4%}"
     probabilities = (
-        f"probabilities {about} differ by {far:.2e} at quantile {gate.quantile} (most {part.max_difference:.2e}); "
-        f"wanted {gate.max_probability_difference:.2e} or less"
+        f"probabilities {about} differ by {far:.2e} at quantile {quantile} (most {part.max_difference:.2e}); "
+        f"wanted {limits.max_probability_difference:.2e} or less{_where(part)}"
     )
     return [
-        GateResult(f"parity[{place} labels]", some and enough, agree, gate.min_label_agreement, labels),
+        GateResult(f"parity[{place} labels]", some and enough, agree, limits.min_label_agreement, labels),
         GateResult(
-            f"parity[{place} probabilities]", some and near, far, gate.max_probability_difference, probabilities
+            f"parity[{place} probabilities]", some and near, far, limits.max_probability_difference, probabilities
         ),
     ]
+
+
+def _where(part: ParityPart) -> str:
+    """Which features stand at a border in the rows that differ."""
+    if not part.far:
+        return ""
+    named = ", ".join(f"{name or 'no border'} {count}" for name, count in part.at_borders.items())
+    return f"; {part.far} differ by more than {FAR:g}, at borders of: {named}"
+
+
+def _disagreements(limits: ParityLimits, report: ParityReport) -> GateResult:
+    """Every row with another label is listed and lies at a tie or a border, so that rounding alone is the cause."""
+    name, missing = "parity[disagreements]", report.holdout.disagreeing + report.boundary.disagreeing
+    missing -= len(report.disagreements)
+    if missing:
+        return refuse(name, f"{missing} rows with another label are not listed, so nothing is known about them")
+    strange = [one for one in report.disagreements if not one.is_explained(limits.max_probability_difference)]
+    told = "; ".join(f"{one.part} row {one.row}: {one.sklearn:.6f} and {one.onnx:.6f}" for one in strange[:_TOLD])
+    reason = (
+        f"{len(strange)} of {len(report.disagreements)} rows with another label lie neither at a tie nor at a border"
+        f"{': ' * bool(told)}{told}"
+    )
+    return GateResult(name, not strange, float(len(strange)), 0.0, reason)

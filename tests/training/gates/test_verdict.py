@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 from include.training.gates import asked, judge, passed
-from include.training.parity import Disagreement, ParityPart, ParityReport
 from tests.training.gates.evaluations import GOOD, champion, only, refused, rows
 
 
@@ -157,35 +156,6 @@ def test_segments_of_which_none_could_be_measured_refuse(weather, change, evalua
     assert "nothing was measured" in only(judge(model, evaluate(rows(), GOOD)), "segments")
 
 
-@pytest.mark.parametrize(
-    ("report", "name", "words"),
-    [
-        (replace(GOOD, holdout=ParityPart(100, 0.99, 0, 0)), "parity[holdout labels]", "wanted at least 99.9"),
-        (replace(GOOD, boundary=ParityPart(100, 0.99, 0, 0)), "parity[boundary labels]", "wanted at least 99.9"),
-        (
-            replace(GOOD, holdout=ParityPart(100, 1.0, 1e-3, 1e-2)),
-            "parity[holdout probabilities]",
-            "by 1.00e-03",
-        ),
-        (
-            replace(GOOD, boundary=ParityPart(100, 1.0, 1e-3, 1e-2)),
-            "parity[boundary probabilities]",
-            "by 1.00e-03",
-        ),
-        (replace(GOOD, holdout=ParityPart(100, 1.0, float("nan"), 0)), "parity[holdout probabilities]", "not a finite"),
-        (replace(GOOD, quantile=0.5), "parity", "measured at quantile 0.5"),
-        (None, "parity", "not measured"),
-    ],
-)
-def test_parity_alone_refuses(weather, evaluate, report: ParityReport | None, name: str, words: str) -> None:
-    assert words in only(judge(weather, evaluate(rows(), report)), name)
-
-
-def test_parity_of_no_rows_refuses(weather, evaluate) -> None:
-    report = replace(GOOD, holdout=ParityPart(0, 1.0, 0, 0))
-    assert "parity[holdout labels]" in refused(judge(weather, evaluate(rows(), report)))
-
-
 @pytest.mark.parametrize("column", ["probability", "persistence", "label"])
 def test_judge_missing_column_refuses_in_words(weather, evaluate, column: str) -> None:
     results = judge(weather, evaluate(rows().drop(column), GOOD))
@@ -219,8 +189,3 @@ def test_judge_is_the_same_every_time(weather, evaluate) -> None:
     frame = rows()
     evaluation = evaluate(frame, GOOD, **champion(frame, 0.12))
     assert judge(weather, evaluation) == judge(weather, evaluation)
-
-
-def test_parity_report_survives_json() -> None:
-    report = replace(GOOD, disagreements=(Disagreement("holdout", 3, 0.5, 0.49),))
-    assert ParityReport.from_dict(report.to_dict()) == report

@@ -1,0 +1,79 @@
+"""Where an estimator's answer jumps: at the splits of trees, and where two neighbours are equally far."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from sklearn.pipeline import Pipeline
+
+_ROUNDINGS = 4.0  # as many float32 roundings as lie between a value and its comparison with a split
+_NEIGHBOUR_ROUNDING = 1e-5  # a distance in float32 is a root of a sum of squares
+
+
+class SplitBorders:
+    """The splits of a pipeline's trees, by column; none without trees.
+
+    Args:
+        pipeline: fitted; its imputer and scaler stand between a value and the splits.
+        width: number of columns of its input.
+    """
+
+    def __init__(self, pipeline: "Pipeline", width: int) -> None:
+        import numpy as np
+
+        found = [np.column_stack([tree.feature, tree.threshold])[tree.feature >= 0] for tree in _trees(pipeline[-1])]
+        splits = np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2))
+        self._splits = splits[splits[:, 0] < width]
+        scaler = pipeline.named_steps.get("scaler")
+        self._mean = np.zeros(width) if scaler is None else scaler.mean_
+        self._scale = np.ones(width) if scaler is None else scaler.scale_
+        self._unknown = pipeline.named_steps["imputer"].statistics_
+
+    def points(self) -> "NDArray[np.float64]":
+        """Column and value of every split, [m, 2], in the units of the pipeline's input."""
+        points, columns = self._splits.copy(), self._splits[:, 0].astype(int)
+        points[:, 1] = points[:, 1] * self._scale[columns] + self._mean[columns]
+        return points
+
+    def nearest(self, rows: "NDArray[np.float32]") -> "NDArray[np.intp]":
+        """For each row the column whose value lies on a split, as near as float32 can tell; -1 where none does, [n]."""
+        import numpy as np
+
+        values = np.where(np.isnan(rows), self._unknown, rows).astype(np.float64)
+        rounding = _ROUNDINGS * np.finfo(np.float32).eps
+        best, column_of = np.full(len(rows), np.inf), np.full(len(rows), -1)
+        for column in np.unique(self._splits[:, 0]).astype(int):
+            splits = self._splits[self._splits[:, 0] == column, 1]
+            scaled = (values[:, column] - self._mean[column]) / self._scale[column]
+            right = np.clip(np.searchsorted(splits, scaled), 1, len(splits) - 1) if len(splits) > 1 else 0
+            distance = np.abs(splits[right] - scaled)
+            if len(splits) > 1:
+                distance = np.minimum(distance, np.abs(splits[right - 1] - scaled))
+            unit = rounding * np.maximum(np.abs(values[:, column]), abs(self._mean[column])) / self._scale[column]
+            roundings = distance / np.maximum(unit, np.finfo(np.float32).tiny)
+            closer = roundings < best
+            best, column_of = np.where(closer, roundings, best), np.where(closer, column, column_of)
+        return np.where(best <= 1, column_of, -1)
+
+
+def neighbour_tie(pipeline: "Pipeline", rows: "NDArray[np.float32]") -> "NDArray[np.bool_]":
+    """Whether the last neighbour that votes is as far as the first that does not, [n]; False without neighbours."""
+    import numpy as np
+
+    estimator = pipeline[-1]
+    if not hasattr(estimator, "kneighbors"):
+        return np.zeros(len(rows), dtype=bool)
+    count = estimator.n_neighbors
+    distances, _ = estimator.kneighbors(pipeline[:-1].transform(rows), n_neighbors=count + 1)
+    gap: NDArray[np.float64] = distances[:, count] - distances[:, count - 1]
+    tied: NDArray[np.bool_] = gap <= _NEIGHBOUR_ROUNDING * distances[:, count]
+    return tied
+
+
+def _trees(estimator: Any) -> list[Any]:
+    import numpy as np
+
+    if hasattr(estimator, "tree_"):
+        return [estimator.tree_]
+    return [one.tree_ for one in np.ravel(getattr(estimator, "estimators_", [])) if hasattr(one, "tree_")]
