@@ -11,6 +11,7 @@ from include.config.backup import Backup
 from include.config.dataset import Dataset
 from include.config.features import Feature, check_features
 from include.config.gates import Gates, check_behaviour
+from include.config.label import Label, check_rare
 from include.config.maintenance import Maintenance
 from include.config.monitoring import Monitoring
 from include.config.pipelines import Kind, Pipeline, check_pipelines
@@ -19,15 +20,6 @@ from include.config.sources import AnySource
 from include.config.training import Training
 from include.config.triggers import Trigger
 from include.config.types import Duration, Slug
-
-
-class Label(Section):
-    """What is to be foretold. Row *t* carries what is true at *t + horizon*, joined on time."""
-
-    name: Slug
-    column: str
-    equals: str = Field(description="The label is 1 where the column has this value, else 0.")
-    horizon: Duration
 
 
 class Scoring(Section):
@@ -88,6 +80,14 @@ class Model(Section):
         if self.label.horizon % self.dataset.step:
             raise ValueError("label.horizon must be a multiple of dataset.step")
         check_behaviour(self.gates.behaviour, columns)
+        if not self.label.horizon and "persistence" in self.gates.baselines.kinds:
+            raise ValueError("gates.baselines.kinds: persistence knows the label itself when label.horizon is 0s")
+        return self
+
+    @model_validator(mode="after")
+    def _rare_labels_are_not_chosen_by_accuracy(self) -> Self:
+        if self.label.share is not None:
+            check_rare(self, self.label.share)
         return self
 
     @model_validator(mode="after")

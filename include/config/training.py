@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from include.config.estimators import CONTINUABLE_ESTIMATORS, check_estimator
 from include.config.metric import Metric
 from include.config.search import Scalar, Search, Trials
 from include.config.section import Section
+from include.config.threshold import parse_threshold
 from include.config.types import Cron, Duration, Slug
 
 Impute = Literal["median", "mean", "most_frequent", "zero"]
@@ -48,6 +49,19 @@ class RetrainPolicy(Section):
     max_runs_per_week: Annotated[int, Field(ge=1)]
 
 
+class Interval(Section):
+    """Rows of a fixed time: from `since` on, until `until` if that is given. The folds are the newest of them."""
+
+    since: AwareDatetime
+    until: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.until is not None and self.since >= self.until:
+            raise ValueError(f"since is not before until; got {self.since} and {self.until}")
+        return self
+
+
 class Backtest(Section):
     """Rolling origin: the newest `folds` x `fold` of labelled rows are foretold by models trained before them.
 
@@ -69,12 +83,23 @@ class Training(Section):
     )
     triggers: Triggers
     policy: RetrainPolicy
-    window: Duration | None = Field(None, description="Train on this much before each fold; none: on everything.")
+    window: Duration | Interval | None = Field(
+        None, description="Train on this much before each fold, or on rows of a fixed time; none: on everything."
+    )
     backtest: Backtest
     metric: Metric = Field(description="Chooses between candidates.")
+    threshold: float | str = Field(
+        0.5, description="From which probability on it is a yes: a number, 'best f1', 'recall >= 0.8'."
+    )
     seed: int
     candidates: dict[Slug, Candidate] = Field(min_length=1)
     trials: Trials = Trials()
+
+    @field_validator("threshold")
+    @classmethod
+    def _threshold_reads(cls, declared: float | str) -> float | str:
+        parse_threshold(declared)
+        return declared
 
     @model_validator(mode="after")
     def _mode_fits(self) -> Self:

@@ -17,7 +17,7 @@ def labels(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "pl.Series"
     Args:
         model: declares column, value and horizon.
         frame: the columns of `label_columns`; times in UTC.
-        now: aware; a label that becomes true after it is not known yet.
+        now: aware; a label that becomes known after it (`label.delay`) is not known yet.
 
     Returns:
         Int8 [n], 1 where the column has the value at exactly *t + horizon*, else 0; null where that hour is
@@ -32,7 +32,7 @@ def labels(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "pl.Series"
         raise DataError(f"{model.name}: labels: now: got the naive {now}, expected a time with its zone, such as UTC")
     check_frame(model, frame, label_columns(model))
     ahead = value_at(model, frame, model.label.column, model.label.horizon)
-    known = frame[model.dataset.time] + model.label.horizon <= now
+    known = frame[model.dataset.time] + model.label.known_after <= now
     found = pl.DataFrame({"ahead": ahead == model.label.equals, "known": known})
     # `when` without `otherwise` gives null, and null stays null: no label is ever invented
     return found.select(pl.when("known").then("ahead").cast(pl.Int8).alias(model.label.name)).to_series()

@@ -90,6 +90,7 @@ def _evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.Da
         registry.load_backtest(candidate),
         ParityReport.from_dict(json.loads(registry.load_file(candidate, files.PARITY))),
         train_metrics=registry.load_passport(candidate)["metrics"]["train"],
+        threshold=candidate.threshold,
     )
     frame = _with_history(model, frame, known.holdout)
     rows = _find(model, frame, known.holdout, now)
@@ -99,6 +100,7 @@ def _evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.Da
     champion = registry.champion(model.name)
     if champion is None:
         return known
+    known = replace(known, champion_threshold=champion.threshold)
     try:
         probabilities = OnnxModel(registry.load_onnx(champion)).score(build_features(model, frame))[rows]
     except PermanentError as error:  # a passing fault is raised instead: the task is tried again

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 INPUT = "features"
 LABELS, PROBABILITIES = "label", "probabilities"
 FEATURES_KEY = "almanac.features"
+THRESHOLD_KEY = "almanac.threshold"
 
 
 class OnnxModel:
@@ -23,6 +24,7 @@ class OnnxModel:
     Attributes:
         features: the k names, in the order that the graph wants them.
         metadata: what the export wrote into the graph.
+        threshold: from which probability on it says yes.
 
     Raises:
         IntegrityError: the bytes are no graph of this form.
@@ -38,6 +40,7 @@ class OnnxModel:
             self._session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
             self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
             self.features: tuple[str, ...] = tuple(json.loads(self.metadata[FEATURES_KEY]))
+            self.threshold = float(self.metadata.get(THRESHOLD_KEY, 0.5))
             inputs = [(node.name, node.type, node.shape[-1]) for node in self._session.get_inputs()]
         except Exception as error:  # onnxruntime has a dozen kinds, all of which mean the same here
             raise IntegrityError(f"not a graph of an Almanac model ({len(onnx)} bytes): {error}") from error

@@ -47,6 +47,7 @@ def build_passport(
         "environment": {"python": platform.python_version(), **package_versions()},
         "params": dict(candidate.params),
         "seed": candidate.seed,
+        "threshold": candidate.threshold,
         "selection": {"metric": model.train.metric, "scores": dict(candidate.scores), "trials": len(candidate.trials)},
         "metrics": asdict(candidate.metrics),
         "best_stump": candidate.stump,

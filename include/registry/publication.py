@@ -103,6 +103,7 @@ def _tags(candidate: "TrainedCandidate", context: TrainingContext, *, parent: st
         Tag.CANDIDATE: candidate.name,
         Tag.PARAMS: json.dumps(candidate.params, sort_keys=True),
         Tag.SEED: str(candidate.seed),
+        Tag.THRESHOLD: repr(candidate.threshold),
         Tag.METRICS: json.dumps(candidate.metrics.holdout, sort_keys=True),
         # MLflow's own names, so that its pages show them
         "mlflow.user": run.started_by or run.dag_id,
@@ -115,7 +116,13 @@ def _params(candidate: "TrainedCandidate") -> list[Any]:
     from mlflow.entities import Param
 
     estimator = candidate.model.train.candidates[candidate.name].estimator
-    values = {"candidate": candidate.name, "estimator": estimator, "seed": candidate.seed, **candidate.params}
+    values = {
+        "candidate": candidate.name,
+        "estimator": estimator,
+        "seed": candidate.seed,
+        "threshold": candidate.threshold,
+    }
+    values |= candidate.params
     return [Param(name, str(value)) for name, value in values.items()]
 
 

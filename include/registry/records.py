@@ -35,6 +35,7 @@ class Tag(StrEnum):
     PARAMS = "almanac.params"
     SEED = "almanac.seed"
     METRICS = "almanac.metrics"
+    THRESHOLD = "almanac.threshold"
     ONNX_SHA256 = "almanac.onnx_sha256"
     MANIFEST_SHA256 = "almanac.manifest_sha256"
     LOGGED = "almanac.logged"  # set last: a run without it died while it was written
@@ -109,6 +110,11 @@ class Logged:
     def onnx_sha256(self) -> str:
         """The hash of the graph."""
         return self.tag(Tag.ONNX_SHA256)
+
+    @property
+    def threshold(self) -> float:
+        """From which probability on it says yes."""
+        return float(self.tags.get(Tag.THRESHOLD, "0.5"))
 
     @property
     def holdout_metrics(self) -> dict[str, float]:

@@ -141,8 +141,6 @@ class _Job:
         """One row per row of the frame from `start` on."""
         import polars as pl
 
-        from include.training.metrics import THRESHOLD
-
         time = self.model.dataset.time
         probability = pl.Series("probability", self.graph.score(build_features(self.model, frame)))
         keys = [pl.col(key) for key in self.model.dataset.key if key != time]
@@ -150,7 +148,7 @@ class _Job:
             pl.col(time).alias(TIME),
             *keys,
             probability,
-            (probability >= THRESHOLD).cast(pl.Int8).alias("label"),
+            (probability >= self.graph.threshold).cast(pl.Int8).alias("label"),
             pl.lit(self.champion.version).alias(VERSION),
             pl.lit(dataset_version, dtype=pl.Int64).alias("dataset_version"),
             pl.lit(self.now.astimezone(UTC), dtype=pl.Datetime("us", "UTC")).alias("scored_at"),

@@ -5,10 +5,11 @@ Source: Tashman (2000), "Out-of-sample tests of forecasting accuracy", Int. J. o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from include.config.schema import Model
+from include.config.training import Interval
 from include.errors import DataError
 from include.features.features import build_features
 from include.features.labels import labels, state_now
@@ -53,7 +54,7 @@ class Fold:
 
 
 def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> LabelledRows:
-    """Features and labels of the rows whose label is known by `now`, ordered by time.
+    """Features and labels of the rows whose label is known by `now`, within a fixed `train.window`, ordered by time.
 
     Raises:
         DataError: the frame is not what the model's YAML declares; see `build_features` and `labels`.
@@ -63,7 +64,7 @@ def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Labe
 
     frame = frame.sort(model.dataset.time)
     matrix = build_features(model, frame)
-    label = labels(model, frame, now=now)
+    label = known_labels(model, frame, now=now)
     known = label.is_not_null().to_numpy()
     state = state_now(model, frame).cast(pl.Float64).to_numpy()
     return LabelledRows(
@@ -75,11 +76,24 @@ def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Labe
     )
 
 
+def known_labels(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "pl.Series":
+    """`labels`, null outside of a fixed `train.window` too."""
+    import polars as pl
+
+    label, window, time = labels(model, frame, now=now), model.train.window, model.dataset.time
+    if not isinstance(window, Interval):
+        return label
+    inside = pl.col(time) >= window.since
+    if window.until is not None:
+        inside &= pl.col(time) < window.until
+    return frame.select(pl.when(inside).then(label).alias(label.name)).to_series()
+
+
 def split(model: Model, times: "NDArray[np.datetime64]") -> tuple[Fold, ...]:
     """The folds of the model's backtest over the times of its labelled rows.
 
     The newest `folds` x `fold` of time are cut into equal parts. A fold trains on rows with
-    `t + horizon <= start`, whose labels were known when it began, and within `train.window` if one is declared.
+    `t + horizon + delay <= start`, whose labels were known when it began, and within a sliding `train.window`.
 
     Args:
         model: declares the backtest.
@@ -125,14 +139,14 @@ def _cut(model: Model, times: "NDArray[np.datetime64]") -> tuple[Fold, ...]:
     if (np.diff(times) < np.timedelta64(0)).any():
         raise DataError(f"{model.name}: labelled rows are not in the order of time")
     count, length = model.train.backtest.folds, np.timedelta64(model.train.backtest.fold)
-    horizon = np.timedelta64(model.label.horizon)
+    known_after, window = np.timedelta64(model.label.known_after), model.train.window
     end = times[-1] + np.timedelta64(model.dataset.step)
     folds = []
     for number in range(count):
         start = end - (count - number) * length
-        train = times + horizon <= start  # the embargo: no label of the fold's own time may teach
-        if model.train.window is not None:
-            train &= times >= start - np.timedelta64(model.train.window)
+        train = times + known_after <= start  # the embargo: no label of the fold's own time may teach
+        if isinstance(window, timedelta):
+            train &= times >= start - np.timedelta64(window)
         test = (times >= start) & (times < start + length)
         folds.append(Fold(number, start, start + length, np.flatnonzero(train), np.flatnonzero(test)))
     return tuple(folds)

@@ -33,6 +33,7 @@ def paired_interval(
     resamples: int,
     confidence: float,
     seed: int,
+    thresholds: tuple[float, float] = (metrics.THRESHOLD, metrics.THRESHOLD),
 ) -> Interval:
     """The percentile interval of the gain of `rows["probability"]` over `reference`.
 
@@ -46,6 +47,7 @@ def paired_interval(
         resamples: how many draws.
         confidence: of the two-sided interval.
         seed: of the draws.
+        thresholds: from which probability on each of the two says yes.
 
     Raises:
         UndefinedMetricError: the metric has no value, on the rows or on a draw.
@@ -55,8 +57,8 @@ def paired_interval(
     label, probability = rows["label"].to_numpy(), rows["probability"].to_numpy()
 
     def gain(chosen: "NDArray[np.intp]") -> float:
-        ours = metrics.measure(metric, label[chosen], probability[chosen])
-        theirs = metrics.measure(metric, label[chosen], reference[chosen])
+        ours = metrics.measure(metric, label[chosen], probability[chosen], threshold=thresholds[0])
+        theirs = metrics.measure(metric, label[chosen], reference[chosen], threshold=thresholds[1])
         return metrics.gain(metric, ours, theirs)
 
     if reference.shape != label.shape:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from include.config.schema import Model
 from include.config.search import Scalar
+from include.config.threshold import parse_threshold
 from include.training import metrics
 from include.training.backtest import Fold, LabelledRows
 from include.training.candidates import effective_params
 from include.training.fitting import fit, foretell
 from include.training.search import Attempt, Trial, best_trial, proposals, run_trials
+from include.training.threshold import choose_threshold
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +27,7 @@ class Winner:
         name: its name.
         overrides: what lies over its declared parameters: found by the search, or given by hand.
         foretold: its probabilities for each of these folds.
+        threshold: from which probability on it says yes, chosen on these folds.
         scores: the best of each candidate, by name.
         trials: all that was tried, of all candidates.
     """
@@ -32,6 +35,7 @@ class Winner:
     name: str
     overrides: Mapping[str, Scalar]
     foretold: Sequence["NDArray[np.float64]"]
+    threshold: float
     scores: Mapping[str, float]
     trials: tuple[Trial, ...]
 
@@ -87,7 +91,8 @@ class Arena:
             pipeline = fit(self.model, name, {**found, **self._overrides}, self.rows, newest)
             foretold.append(foretell(pipeline, self.rows.values[fold.test]))
             self._tell(f"{name}: fold {fold.number + 1} of {len(self.folds) + 1}, {len(newest)} rows")
-        score = metrics.measure(self.model.train.metric, self._truth, np.concatenate(foretold))
+        metric, threshold = self.model.train.metric, self.threshold(foretold)
+        score = metrics.measure(metric, self._truth, np.concatenate(foretold), threshold=threshold)
         rank = metrics.gain(self.model.train.metric, score, 0.0)
         if share == 1.0 and (self._best is None or rank > self._best[0]):
             self._best = (rank, name, dict(found), foretold)
@@ -111,13 +116,25 @@ class Arena:
         best = {name: best_trial(self.model, name, trials) for name in names}
         scores = {name: trial.score for name, trial in best.items() if trial.score is not None}
         winner = best[max(scores, key=lambda name: metrics.gain(self.model.train.metric, scores[name], 0.0))]
+        foretold = self._foretold(winner)
         return Winner(
             name=winner.candidate,
             overrides={**winner.found, **self._overrides},
-            foretold=self._foretold(winner),
+            foretold=foretold,
+            threshold=self.threshold(foretold),
             scores=scores,
             trials=tuple(trials),
         )
+
+    def threshold(self, foretold: Sequence["NDArray[np.float64]"]) -> float:
+        """From which probability on it is a yes, by `train.threshold` on all folds together.
+
+        Raises:
+            DataError: no threshold keeps what is asked for.
+        """
+        import numpy as np
+
+        return choose_threshold(parse_threshold(self.model.train.threshold), self._truth, np.concatenate(foretold))
 
     def attempt_of(self, name: str) -> Attempt:
         """`attempt` for one candidate."""

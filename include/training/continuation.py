@@ -14,6 +14,7 @@ from include.config.schema import Model
 from include.config.search import Scalar
 from include.errors import ConfigError
 from include.training.backtest import Fold, LabelledRows
+from include.training.metrics import THRESHOLD
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +34,7 @@ class Parent:
         train_start: the first and
         train_end: the last event time that it has learnt.
         pipeline: verified and fitted.
+        threshold: from which probability on it says yes.
     """
 
     version: str
@@ -42,6 +44,7 @@ class Parent:
     train_start: datetime
     train_end: datetime
     pipeline: "Pipeline"
+    threshold: float = THRESHOLD
 
 
 def continuation_faults(model: Model, parent: Parent, holdout: Fold, times: "NDArray[np.datetime64]") -> list[str]:
@@ -61,7 +64,7 @@ def continuation_faults(model: Model, parent: Parent, holdout: Fold, times: "NDA
         faults.append(f"{name} of version {parent.version} cannot continue: it has no partial_fit")
     elif getattr(estimator, "early_stopping", False):
         faults.append(f"{name} of version {parent.version} cannot continue: early_stopping is set")
-    if _numpy(parent.train_end) + np.timedelta64(model.label.horizon) > holdout.start:
+    if _numpy(parent.train_end) + np.timedelta64(model.label.known_after) > holdout.start:
         faults.append(
             f"version {parent.version} has learnt until {parent.train_end:%Y-%m-%d %H:%M} UTC, and so has seen rows of "
             f"the hold-out, which begins {holdout.start}: nothing could judge its continuation"

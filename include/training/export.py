@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 from include.config.schema import Model
 from include.config.types import format_duration
 from include.errors import ConfigError
-from include.registry.onnx_model import FEATURES_KEY, INPUT, LABELS, PROBABILITIES
+from include.registry.onnx_model import FEATURES_KEY, INPUT, LABELS, PROBABILITIES, THRESHOLD_KEY
+from include.training.decision_border import with_threshold
+from include.training.metrics import THRESHOLD
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -15,13 +17,16 @@ OPSET = {"": 21, "ai.onnx.ml": 3}
 """Pinned: the same pipeline must give the same graph whatever a newer library would choose."""
 
 
-def export_onnx(model: Model, pipeline: "Pipeline", features: tuple[str, ...]) -> bytes:
+def export_onnx(
+    model: Model, pipeline: "Pipeline", features: tuple[str, ...], *, threshold: float = THRESHOLD
+) -> bytes:
     """Convert a fitted pipeline and check the graph.
 
     Args:
         model: its label and horizon are written into the graph's metadata.
         pipeline: fitted on float32 [n, k].
         features: the k names.
+        threshold: from which probability on the graph's label is 1.
 
     Returns:
         The graph; `OnnxModel` reads it.
@@ -47,9 +52,12 @@ def export_onnx(model: Model, pipeline: "Pipeline", features: tuple[str, ...]) -
             f"{model.name}: {type(pipeline[-1]).__name__} cannot be converted to ONNX: {error}. "
             "Choose an estimator that include/config/estimators.py allows"
         ) from error
+    if threshold != THRESHOLD:
+        graph = with_threshold(graph, threshold)
     _allow_empty_batches(graph)
     metadata = {
         FEATURES_KEY: json.dumps(features),
+        THRESHOLD_KEY: repr(threshold),
         "almanac.model": model.name,
         "almanac.label": model.label.name,
         "almanac.label_column": model.label.column,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, get_args
 
 from include.config.metric import Metric
 from include.errors import DataError
+from include.training.calibration import calibration_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
 THRESHOLD = 0.5
-LOWER_IS_BETTER: frozenset[Metric] = frozenset({"log_loss"})
+LOWER_IS_BETTER: frozenset[Metric] = frozenset({"log_loss", "brier", "calibration_error"})
 _NEED_BOTH_CLASSES: frozenset[Metric] = frozenset(
-    {"balanced_accuracy", "f1_macro", "f1", "roc_auc", "average_precision"}
+    {"balanced_accuracy", "f1_macro", "f1", "roc_auc", "average_precision", "precision_at_1pct"}
 )
 
 
@@ -25,13 +26,14 @@ class UndefinedMetricError(DataError):
     """The metric has no value on these rows. Gates refuse on it."""
 
 
-def measure(metric: Metric, labels: "Labels", probabilities: "Probabilities") -> float:
-    """One metric, by scikit-learn; predicted labels are `probability >= 0.5`.
+def measure(metric: Metric, labels: "Labels", probabilities: "Probabilities", *, threshold: float = THRESHOLD) -> float:
+    """One metric; predicted labels are `probability >= threshold`.
 
     Args:
         metric: its name in the YAML.
         labels: 0 or 1, [n].
         probabilities: of the label 1, [n].
+        threshold: from which on a probability counts as a 1.
 
     Raises:
         UndefinedMetricError: no rows, unequal lengths, a NaN, a probability outside [0, 1], or a metric that
@@ -41,20 +43,24 @@ def measure(metric: Metric, labels: "Labels", probabilities: "Probabilities") ->
 
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
     _check(metric, labels, probabilities)
-    value = _compute(metric, labels, probabilities)
+    value = _compute(metric, labels, probabilities, threshold)
     if not np.isfinite(value):
         raise UndefinedMetricError(f"{metric}: got {value} on {len(labels)} rows, expected a finite number")
     return value
 
 
 def measure_all(
-    labels: "Labels", probabilities: "Probabilities", metrics: Iterable[Metric] = METRICS
+    labels: "Labels",
+    probabilities: "Probabilities",
+    metrics: Iterable[Metric] = METRICS,
+    *,
+    threshold: float = THRESHOLD,
 ) -> dict[str, float]:
     """Every metric that is defined on these rows; the others are left out."""
     values: dict[str, float] = {}
     for metric in metrics:
         try:
-            values[metric] = measure(metric, labels, probabilities)
+            values[metric] = measure(metric, labels, probabilities, threshold=threshold)
         except UndefinedMetricError:
             continue
     return values
@@ -83,10 +89,41 @@ def _check(metric: Metric, labels: "Labels", probabilities: "Probabilities") -> 
         raise UndefinedMetricError(f"{metric}: all {len(labels)} labels are {int(labels[0])}; it needs both classes")
 
 
-def _compute(metric: Metric, labels: "Labels", probabilities: "Probabilities") -> float:
+def precision_at(labels: "Labels", probabilities: "Probabilities", share: float) -> float:
+    """The share of ones among this share of the rows, those with the highest probabilities.
+
+    Of rows that tie at the border as many count as fit, each as the mean of them: their order says nothing.
+    """
+    import numpy as np
+
+    chosen = max(int(np.ceil(len(labels) * share)), 1)
+    border = np.partition(probabilities, -chosen)[-chosen]
+    above, at = probabilities > border, probabilities == border
+    return float((labels[above].sum() + labels[at].mean() * (chosen - above.sum())) / chosen)
+
+
+def _compute(metric: Metric, labels: "Labels", probabilities: "Probabilities", threshold: float) -> float:
     from sklearn import metrics as sk
 
-    predicted = (probabilities >= THRESHOLD).astype(int)
+    match metric:
+        case "roc_auc":
+            return float(sk.roc_auc_score(labels, probabilities))
+        case "average_precision":
+            return float(sk.average_precision_score(labels, probabilities))
+        case "precision_at_1pct":
+            return precision_at(labels, probabilities, 0.01)
+        case "brier":
+            return float(sk.brier_score_loss(labels, probabilities, pos_label=1))
+        case "calibration_error":
+            return calibration_of(labels, probabilities, bins=10).ece
+        case "log_loss":
+            return float(sk.log_loss(labels, probabilities, labels=[0, 1]))
+    return _of_answers(metric, labels, (probabilities >= threshold).astype(int))
+
+
+def _of_answers(metric: Metric, labels: "Labels", predicted: "NDArray[np.int64]") -> float:
+    from sklearn import metrics as sk
+
     match metric:
         case "accuracy":
             return float(sk.accuracy_score(labels, predicted))
@@ -96,9 +133,4 @@ def _compute(metric: Metric, labels: "Labels", probabilities: "Probabilities") -
             return float(sk.f1_score(labels, predicted, average="macro", labels=[0, 1], zero_division=0.0))
         case "f1":
             return float(sk.f1_score(labels, predicted, zero_division=0.0))
-        case "roc_auc":
-            return float(sk.roc_auc_score(labels, probabilities))
-        case "average_precision":
-            return float(sk.average_precision_score(labels, probabilities))
-        case "log_loss":
-            return float(sk.log_loss(labels, probabilities, labels=[0, 1]))
+    raise UndefinedMetricError(f"{metric}: not computed from answers")

@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING, Literal
 
 from include.config.schema import Model
 from include.config.types import format_duration
-from include.features.labels import labels
 from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
-from include.training.backtest import rows_before_backtest
+from include.training.backtest import known_labels, rows_before_backtest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,7 +65,7 @@ def count_labelled(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Lab
 def label_times(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "NDArray[np.datetime64]":
     """The times of the rows whose label is known, datetime64[us] [n], sorted."""
     frame = frame.sort(model.dataset.time)
-    known = frame.filter(labels(model, frame, now=now).is_not_null())
+    known = frame.filter(known_labels(model, frame, now=now).is_not_null())
     times: NDArray[np.datetime64] = (
         known[model.dataset.time].dt.cast_time_unit("us").dt.replace_time_zone(None).to_numpy()
     )

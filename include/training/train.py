@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from include.config.label import check_rare
 from include.config.schema import Model
 from include.config.search import Scalar
 from include.errors import ConfigError
@@ -68,6 +69,7 @@ class _Made:
         learnt: the numbers of the rows that it has learnt in this training.
         foretold: its kind's probabilities, for each of `folds`.
         folds: those of the backtest that say something about it; the last one is the hold-out.
+        threshold: from which probability on it says yes.
         scores: of all that competed, by name.
         train_start: the first event time that it has learnt, ever.
         parent: the version that it continues; empty: it was trained from scratch.
@@ -80,6 +82,7 @@ class _Made:
     learnt: "NDArray[np.intp]"
     foretold: Sequence["NDArray[np.float64]"]
     folds: Sequence[Fold]
+    threshold: float
     scores: Mapping[str, float]
     train_start: datetime
     parent: str = ""
@@ -129,6 +132,7 @@ def train_candidate(
         learnt=holdout.train,
         foretold=[*winner.foretold, foretell(pipeline, rows.values[holdout.test])],
         folds=folds,
+        threshold=winner.threshold,
         scores=winner.scores,
         train_start=_datetime(rows.times[holdout.train][0]),
         trials=winner.trials,
@@ -166,7 +170,16 @@ def continue_candidate(
     watch.done("fit", f"version {parent.version} has learnt {len(learnt)} more rows")
     foretold = [foretell(pipeline, rows.values[holdout.test])]
     made = _Made(
-        parent.candidate, parent.params, pipeline, learnt, foretold, [holdout], {}, parent.train_start, parent.version
+        name=parent.candidate,
+        params=parent.params,
+        pipeline=pipeline,
+        learnt=learnt,
+        foretold=foretold,
+        folds=[holdout],
+        threshold=parent.threshold,  # there is no fold that it has not seen to choose another one on
+        scores={},
+        train_start=parent.train_start,
+        parent=parent.version,
     )
     return _finish(model, rows, made, watch)
 
@@ -175,9 +188,14 @@ def prepare(model: Model, frame: "pl.DataFrame", *, now: datetime) -> tuple[Labe
     """The labelled rows and the folds of the backtest; the last one is the hold-out.
 
     Raises:
+        ConfigError: one label is rare, and candidates would be chosen by accuracy.
         DataError: the frame is not what the model declares, or has too few labelled rows.
     """
     rows = labelled_rows(model, frame, now=now)
+    try:
+        check_rare(model, float(rows.labels.mean()) if len(rows) else 0.5)
+    except ValueError as error:
+        raise ConfigError(f"{model.name}: {error}") from error
     return rows, split(model, rows.times)
 
 
@@ -188,7 +206,7 @@ def _finish(model: Model, rows: LabelledRows, made: _Made, watch: _Watch) -> Tra
     backtest = _collect(rows, made.folds, made.foretold, naive)
     measured = _measure(model, rows, holdout, made, backtest)
     watch.done("measure", f"{model.train.metric} on the hold-out: {measured.holdout.get(model.train.metric)}")
-    onnx, parity = _export(model, rows, holdout, made.pipeline, watch)
+    onnx, parity = _export(model, rows, holdout, made, watch)
     return TrainedCandidate(
         model=model,
         name=made.name,
@@ -199,6 +217,7 @@ def _finish(model: Model, rows: LabelledRows, made: _Made, watch: _Watch) -> Tra
         parity=parity,
         rows=backtest,
         stump=naive[-1].stump,
+        threshold=made.threshold,
         scores=made.scores,
         metrics=measured,
         train_start=made.train_start,
@@ -221,13 +240,18 @@ def _naive(model: Model, rows: LabelledRows, folds: Sequence[Fold]) -> list[Naiv
     return [predict_naive(subset(rows, fold.train), subset(rows, fold.test), metric) for fold in folds]
 
 
-def _export(
-    model: Model, rows: LabelledRows, fold: Fold, pipeline: "Pipeline", watch: _Watch
-) -> tuple[bytes, ParityReport]:
-    onnx = export_onnx(model, pipeline, rows.names)
+def _export(model: Model, rows: LabelledRows, fold: Fold, made: _Made, watch: _Watch) -> tuple[bytes, ParityReport]:
+    onnx = export_onnx(model, made.pipeline, rows.names, threshold=made.threshold)
     watch.done("export", f"exported to ONNX, {len(onnx) / 1e6:.1f} MB")
     quantile = model.gates.parity.quantile
-    parity = check_parity(pipeline, onnx, rows.values[fold.test], quantile=quantile, seed=model.train.seed)
+    parity = check_parity(
+        made.pipeline,
+        onnx,
+        rows.values[fold.test],
+        quantile=quantile,
+        seed=model.train.seed,
+        threshold=made.threshold,
+    )
     watch.done("parity", f"ONNX agrees on {parity.holdout.label_agreement:.2%} of the hold-out's labels")
     return onnx, parity
 
@@ -251,11 +275,14 @@ def _measure(model: Model, rows: LabelledRows, fold: Fold, made: _Made, backtest
     last = backtest.filter(pl.col("fold") == fold.number)
 
     def figures(part: "pl.DataFrame", column: str) -> dict[str, float]:
-        return metrics.measure_all(part["label"].to_numpy(), part[column].to_numpy())
+        threshold = made.threshold if column == "probability" else metrics.THRESHOLD
+        return metrics.measure_all(part["label"].to_numpy(), part[column].to_numpy(), threshold=threshold)
 
     parts = backtest.with_columns(segment_of(model.gates.segments.by, "time").alias("segment"))
     return Measured(
-        train=metrics.measure_all(rows.labels[made.learnt], foretell(made.pipeline, rows.values[made.learnt])),
+        train=metrics.measure_all(
+            rows.labels[made.learnt], foretell(made.pipeline, rows.values[made.learnt]), threshold=made.threshold
+        ),
         holdout=figures(last, "probability"),
         baselines={name: figures(last, name) for name in BASELINES},
         segments={

@@ -52,6 +52,7 @@ class TrainedCandidate:
         rows: the backtest: `time`, `fold`, `label`, `probability` and one column per naive rule. Of a continued
             champion the hold-out alone: it has seen the earlier folds.
         stump: the best rule on one column, in words.
+        threshold: from which probability on it says yes, chosen before the hold-out.
         scores: `train.metric` of each candidate on the folds before the hold-out.
         metrics: its figures.
         train_start: the first and
@@ -77,6 +78,7 @@ class TrainedCandidate:
     parity: ParityReport
     rows: "pl.DataFrame"
     stump: str
+    threshold: float
     scores: Mapping[str, float]
     metrics: Measured
     train_start: datetime

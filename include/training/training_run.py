@@ -186,6 +186,7 @@ def load_parent(registry: Registry, version: Logged) -> Parent:
         train_start=datetime.fromisoformat(passport["data"]["train_start"]),
         train_end=datetime.fromisoformat(passport["data"]["train_end"]),
         pipeline=load_pipeline(registry.load_file(version, files.PIPELINE)),
+        threshold=version.threshold,
     )
 
 

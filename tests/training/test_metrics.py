@@ -16,6 +16,10 @@ BY_HAND = {
     "f1": 4 / 6,
     "f1_macro": (4 / 6 + 8 / 10) / 2,
     "roc_auc": (5 + 4 + 1.5) / 15,
+    # one hit at rank 1, the false alarm at 2, one hit at 3, and the last at 6 or 7, which tie: 3 of 7
+    "average_precision": (1 + 2 / 3 + 3 / 7) / 3,
+    "precision_at_1pct": 1.0,
+    "brier": (0.1**2 + 0.5**2 + 0.8**2 + 0.6**2 + 0.4**2 + 0.3**2 + 0.2**2 + 0.1**2) / 8,
 }
 
 
@@ -27,6 +31,36 @@ def test_measure_agrees_with_hand_calculation(metric, expected: float) -> None:
 def test_log_loss_agrees_with_hand_calculation() -> None:
     loss = -(math.log(0.8) + math.log(0.75)) / 2
     assert measure("log_loss", np.array([1, 0]), np.array([0.8, 0.25])) == pytest.approx(loss)
+
+
+def test_calibration_error_is_the_distance_of_groups_from_what_came() -> None:
+    probabilities = np.repeat([0.1, 0.3, 0.8], 10)
+    labels = np.concatenate([np.arange(10) < ones for ones in (1, 5, 8)]).astype(np.int8)
+    assert measure("calibration_error", labels, probabilities) == pytest.approx(0.2 / 3)
+
+
+def test_calibration_error_of_honest_probabilities_is_small_even_when_ones_are_rare() -> None:
+    draw = np.random.default_rng(1)
+    honest = draw.uniform(0, 0.02, 200_000)
+    labels = (draw.random(200_000) < honest).astype(np.int8)
+    assert measure("calibration_error", labels, honest) < 0.001
+    assert measure("calibration_error", labels, np.sqrt(honest)) > 0.05
+
+
+def test_precision_at_1pct_counts_the_highest_hundredth() -> None:
+    labels, probabilities = np.zeros(1000, np.int8), np.linspace(0, 1, 1000)
+    labels[-10:-3] = 1
+    labels[:100] = 1
+    assert measure("precision_at_1pct", labels, probabilities) == 0.7
+
+
+def test_precision_at_1pct_of_a_constant_is_the_share_of_ones() -> None:
+    labels = np.concatenate([np.ones(30), np.zeros(970)]).astype(np.int8)
+    assert measure("precision_at_1pct", labels, np.full(1000, 0.3)) == pytest.approx(0.03)
+
+
+def test_measure_at_another_threshold_counts_other_answers() -> None:
+    assert measure("f1", LABELS, PROBABILITIES, threshold=0.15) == pytest.approx(6 / 10)
 
 
 def test_gain_of_log_loss_is_positive_when_it_falls() -> None:
@@ -62,4 +96,6 @@ def test_measure_of_an_unknown_metric_is_an_error() -> None:
 
 
 def test_measure_all_leaves_out_what_is_undefined() -> None:
-    assert set(measure_all(np.zeros(3), np.zeros(3))) == {"accuracy", "log_loss"}
+    assert set(measure_all(np.zeros(3), np.zeros(3))) == {
+        "accuracy", "log_loss", "brier", "calibration_error",
+    }  # fmt: skip

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def baselines(model: Model, evaluation: Evaluation) -> list[GateResult]:
     """Better than the best naive rule on the hold-out, by the margin."""
     gate = model.gates.baselines
-    value = measure(gate.metric, evaluation.holdout, "probability")
+    value = measure(gate.metric, evaluation.holdout, "probability", threshold=evaluation.threshold)
     kind, best = _best_naive(gate.metric, gate.kinds, evaluation.holdout)
     ahead = metrics.gain(gate.metric, value, best)
     limit = best - gate.margin if gate.metric in metrics.LOWER_IS_BETTER else best + gate.margin
@@ -43,14 +43,14 @@ def segments(model: Model, evaluation: Evaluation) -> list[GateResult]:
     return results
 
 
-def _segment(name: str, part: "pl.DataFrame", model: Model, _: Evaluation) -> list[GateResult]:
+def _segment(name: str, part: "pl.DataFrame", model: Model, evaluation: Evaluation) -> list[GateResult]:
     gate, title = model.gates.segments, f"segments[{name}]"
     if part.height < gate.min_rows:
         needed = name in gate.required
         text = f"{name} has {part.height} rows in the {gate.rows}, fewer than {gate.min_rows}: "
         text += "it is required" if needed else "not judged, because it is not required"
         return [GateResult(title, not needed, None, None, text)]
-    value = measure(gate.metric, part, "probability")
+    value = measure(gate.metric, part, "probability", threshold=evaluation.threshold)
     kind, best = _best_naive(gate.metric, model.gates.baselines.kinds, part)
     ahead = metrics.gain(gate.metric, value, best)
     limit = best + gate.max_loss if gate.metric in metrics.LOWER_IS_BETTER else best - gate.max_loss

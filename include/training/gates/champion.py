@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from include.config.schema import Model
 from include.training.bootstrap import paired_interval
 from include.training.gates.evaluation import Evaluation, GateResult, refuse
-from include.training.metrics import THRESHOLD
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +28,7 @@ def champion(model: Model, evaluation: Evaluation) -> list[GateResult]:
         resamples=gate.resamples,
         confidence=gate.confidence,
         seed=model.train.seed,
+        thresholds=(evaluation.threshold, evaluation.champion_threshold),
     )
     reason = (
         f"{gate.metric} on the hold-out differs from champion {evaluation.champion} by {interval.observed:+.4f}, "
@@ -49,8 +49,8 @@ def variation(model: Model, evaluation: Evaluation) -> list[GateResult]:
         return [GateResult(name, True, None, None, f"{_NO_CHAMPION} different from")]
     if evaluation.champion_probabilities is None:
         return [refuse(name, _unmeasured(evaluation))]
-    ours = _labels(evaluation.holdout["probability"].to_numpy())
-    share = float((ours != _labels(evaluation.champion_probabilities)).mean())
+    ours = _labels(evaluation.holdout["probability"].to_numpy(), evaluation.threshold)
+    share = float((ours != _labels(evaluation.champion_probabilities, evaluation.champion_threshold)).mean())
     reason = (
         f"{share:.2%} of {len(ours)} rows of the hold-out get another label than from champion "
         f"{evaluation.champion}; above {limit:.2%} a person decides"
@@ -58,7 +58,7 @@ def variation(model: Model, evaluation: Evaluation) -> list[GateResult]:
     return [GateResult(name, True, share, limit, reason, ask=share > limit)]
 
 
-def _labels(probabilities: "NDArray[np.float64]") -> "NDArray[np.bool_]":
+def _labels(probabilities: "NDArray[np.float64]", threshold: float) -> "NDArray[np.bool_]":
     """What each row is taken for.
 
     Raises:
@@ -67,7 +67,7 @@ def _labels(probabilities: "NDArray[np.float64]") -> "NDArray[np.bool_]":
     possible = (probabilities >= 0) & (probabilities <= 1)
     if not possible.all():
         raise ValueError(f"{int((~possible).sum())} probabilities of {len(possible)} are NaN or outside [0, 1]")
-    said: NDArray[np.bool_] = probabilities >= THRESHOLD
+    said: NDArray[np.bool_] = probabilities >= threshold
     return said
 
 

@@ -68,6 +68,8 @@ class Evaluation:
         train_metrics: what the candidate measures on its own training rows, by metric.
         served: its graph; None when there is none to ask.
         speed: of the graph; None when it was not measured.
+        threshold: from which probability on the candidate says yes, and
+        champion_threshold: the champion.
     """
 
     backtest: "pl.DataFrame"
@@ -78,6 +80,8 @@ class Evaluation:
     train_metrics: Mapping[str, float] = field(default_factory=dict)
     served: Served | None = None
     speed: Speed | None = None
+    threshold: float = metrics.THRESHOLD
+    champion_threshold: float = metrics.THRESHOLD
 
     @property
     def holdout(self) -> "pl.DataFrame":
@@ -102,9 +106,9 @@ def refuse(name: str, reason: str) -> GateResult:
     return GateResult(name, False, None, None, reason)
 
 
-def measure(metric: Metric, rows: "pl.DataFrame", column: str) -> float:
-    """One metric of one column of predictions against `label`."""
-    return metrics.measure(metric, rows["label"].to_numpy(), rows[column].to_numpy())
+def measure(metric: Metric, rows: "pl.DataFrame", column: str, *, threshold: float = metrics.THRESHOLD) -> float:
+    """One metric of one column of predictions against `label`; naive rules say yes from a half on."""
+    return metrics.measure(metric, rows["label"].to_numpy(), rows[column].to_numpy(), threshold=threshold)
 
 
 def _finite(result: GateResult) -> GateResult:

@@ -34,7 +34,10 @@ def gap(model: Model, evaluation: Evaluation) -> list[GateResult]:
     name = f"gap[{gate.metric}]"
     if gate.metric not in evaluation.train_metrics:
         return [refuse(name, f"{gate.metric} on the training rows was not measured")]
-    known, new = evaluation.train_metrics[gate.metric], measure(gate.metric, evaluation.holdout, "probability")
+    known, new = (
+        evaluation.train_metrics[gate.metric],
+        measure(gate.metric, evaluation.holdout, "probability", threshold=evaluation.threshold),
+    )
     lost = metrics.gain(gate.metric, known, new)
     reason = (
         f"{gate.metric} is {known:.4f} on the training rows and {new:.4f} on the hold-out, {lost:+.4f} apart; "
