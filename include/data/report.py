@@ -1,20 +1,32 @@
-"""One page per batch that was rejected or had bad rows: what was wrong, with examples, and what to do. No script."""
+"""One page per batch: what became of it, what was wrong, with examples, and what to do. No script."""
 
 import json
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 
 from include.data.batch import CheckedBatch
+from include.data.charts import draw_columns
 from include.journal.records import BatchRecord, BatchState
+from include.pages.templates import environment
 from include.validation.rules import FILE_RECORD, Rule
 
 _EXAMPLES = 20
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1b1f24}
-table{border-collapse:collapse;margin:.5rem 0 1.5rem;font-size:.85rem}
-td,th{border:1px solid #d0d7de;padding:.2rem .5rem;
-text-align:left;vertical-align:top}th{background:#f6f8fa}.n{text-align:right}.scroll{overflow-x:auto}
-.rejected{color:#a40e26}.published{color:#1a7f37}"""
+_HEADLINES = {
+    BatchState.REJECTED: "Rejected: nothing of this file was published",
+    BatchState.EMPTY: "Empty: a header and no rows",
+    BatchState.DUPLICATE: "Duplicate: the same bytes had been dealt with before",
+}
+
+
+@dataclass(frozen=True)
+class Example:
+    """One bad row as the file has it. `broken` are the columns whose own rules it broke."""
+
+    row: int
+    rules: tuple[str, ...]
+    broken: frozenset[str]
+    cells: dict[str, str | None]
 
 
 def render_report(record: BatchRecord, checked: CheckedBatch | None, rules: Sequence[Rule]) -> str:
@@ -22,30 +34,31 @@ def render_report(record: BatchRecord, checked: CheckedBatch | None, rules: Sequ
 
     Args:
         record: the end of the batch.
-        checked: its rows; None when the file could not be read that far.
+        checked: its rows; None when the file could not be read that far, or when they are gone.
         rules: for their explanations.
     """
-    parts = [
-        _heading(record),
-        _list("Why", record.reasons),
-        _rules(record.broken_rules, rules),
-        _list("Warnings", record.warnings),
-        _examples(checked) if checked is not None else "",
-        _list("What to do", _advice(record)),
-    ]
-    title = escape(f"{record.model}: batch {record.batch_id[:12]}")
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
+    template = environment().get_template("data/report.html.j2")
+    examples = () if checked is None else _examples(checked, rules)
+    advice, commands = _advice(record)
+    return template.render(
+        record=record,
+        harmless=harmless,
+        file=record.uri.rsplit("/", 1)[-1],
+        headline=_headline(record),
+        advice=advice,
+        commands=commands,
+        rules=_rules(record.broken_rules, rules),
+        charts=() if checked is None else draw_columns(checked, rules),
+        examples=examples,
+        columns=list(dict.fromkeys(name for example in examples for name in example.cells)),
+        bad_rows=0 if checked is None else checked.bad_rows,
     )
 
 
 def harmless(cell: object) -> str:
-    """A cell as text that neither a browser nor a spreadsheet runs; plain numbers stay as they are."""
+    """A cell as text that no spreadsheet runs; plain numbers stay as they are. The template keeps browsers from it."""
     text = "" if cell is None else str(cell)
-    if text.startswith(_FORMULA) and not _is_number(text):
-        text = f"'{text}"
-    return escape(text)
+    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
 
 
 def _is_number(text: str) -> bool:
@@ -56,63 +69,45 @@ def _is_number(text: str) -> bool:
     return text == text.strip()
 
 
-def _heading(record: BatchRecord) -> str:
-    facts = {
-        "File": record.uri,
-        "Batch (SHA-256)": record.batch_id,
-        "Rows read": record.rows_read,
-        "Rows published": record.rows_published,
-        "Rows in quarantine": record.rows_quarantined,
-        "Rows dropped": record.rows_dropped,
-        "Run": f"{record.run.dag_id} {record.run.run_id}",
-        "Recorded": record.recorded_at.isoformat(timespec="seconds"),
-    }
-    rows = "".join(f"<tr><th>{name}</th><td>{harmless(value)}</td></tr>" for name, value in facts.items())
-    state = f'<span class="{record.state}">{record.state}</span>'
-    return f"<h1>{escape(record.model)}: batch {state}</h1><table>{rows}</table>"
+def _headline(record: BatchRecord) -> str:
+    if record.state is not BatchState.PUBLISHED:
+        return _HEADLINES[record.state]
+    if record.rows_quarantined:
+        return f"Published, but {record.rows_quarantined:,} bad rows are in quarantine"
+    return "Published: every rule held"
 
 
-def _list(title: str, items: Sequence[str]) -> str:
-    if not items:
-        return ""
-    return f"<h2>{title}</h2><ul>{''.join(f'<li>{harmless(item)}</li>' for item in items)}</ul>"
-
-
-def _rules(counts: dict[str, int], rules: Sequence[Rule]) -> str:
-    if not counts:
-        return ""
+def _rules(counts: dict[str, int], rules: Sequence[Rule]) -> list[tuple[str, str, int]]:
+    """Name, what was expected, and how many rows broke it; the worst first."""
     says = {rule.name: rule.says for rule in rules} | {FILE_RECORD: "a record with the columns of the header"}
-    rows = "".join(
-        f'<tr><td>{escape(name)}</td><td>{escape(says.get(name, ""))}</td><td class="n">{count}</td></tr>'
-        for name, count in sorted(counts.items(), key=lambda item: -item[1])
+    worst = sorted(counts.items(), key=lambda item: -item[1])
+    return [(name, says.get(name, ""), count) for name, count in worst]
+
+
+def _examples(checked: CheckedBatch, rules: Sequence[Rule]) -> tuple[Example, ...]:
+    column = {rule.name: rule.column for rule in rules}
+    rows = checked.bad(_EXAMPLES).select("row", "rules", "raw").rows()
+    return tuple(
+        Example(row, tuple(said), frozenset(column.get(name, "") for name in said), json.loads(raw))
+        for row, said, raw in rows
     )
-    return f"<h2>Broken rules</h2><table><tr><th>Rule</th><th>Expected</th><th>Rows</th></tr>{rows}</table>"
 
 
-def _examples(checked: CheckedBatch) -> str:
-    examples = checked.bad(_EXAMPLES)
-    if examples.is_empty():
-        return ""
-    records = [json.loads(raw) for raw in examples["raw"]]
-    columns = list(dict.fromkeys(name for record in records for name in record))
-    head = "".join(f"<th>{harmless(name)}</th>" for name in ("Row", "Rules", *columns))
-    body = ""
-    for row, rules, record in zip(examples["row"], examples["rules"], records, strict=True):
-        cells = (row, ", ".join(rules), *(record.get(name) for name in columns))
-        body += f"<tr>{''.join(f'<td>{harmless(cell)}</td>' for cell in cells)}</tr>"
-    title = f"Examples ({examples.height} of {checked.bad_rows} bad rows)"
-    return f'<h2>{title}</h2><div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
-
-
-def _advice(record: BatchRecord) -> tuple[str, ...]:
+def _advice(record: BatchRecord) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What to do in words, and as commands."""
     readmit = f"{record.model} {record.batch_id[:12]}"
     if record.state is BatchState.REJECTED:
         return (
             "Nothing of this file was published. Its bytes are kept in quarantine.",
             "Repair it at its source and let it land again, under any name.",
-            f"If the declaration was wrong: mend it, then ./almanac quarantine readmit {readmit} --whole",
+            "If the declaration was wrong, mend it and readmit the file as it is:",
+        ), (f"./almanac quarantine readmit {readmit} --whole",)
+    if record.rows_quarantined:
+        return (
+            "The good rows are published. The bad rows are kept in quarantine, each with the rules it broke.",
+            f"Repair them by the form of readmit_{record.model} in Airflow, or in a spreadsheet:",
+        ), (
+            f"./almanac quarantine export {readmit} --to repair.csv",
+            f"./almanac quarantine readmit {readmit} --file repair.csv",
         )
-    return (
-        "The good rows are published. The bad rows are kept in quarantine, each with the rules it broke.",
-        f"Repair them: ./almanac quarantine export {readmit} --to repair.csv, or readmit_{record.model} in Airflow.",
-    )
+    return ("Nothing.",), ()

@@ -31,6 +31,7 @@ from include.journal.records import (
     Decision,
     DecisionKind,
     RunRef,
+    RunTraces,
     Watermark,
     WindowRecord,
     WindowState,
@@ -80,6 +81,16 @@ class Journal:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else _batch(row)
 
+    def batch_beginning(self, model: str, beginning: str) -> BatchRecord | None:
+        """The newest batch whose id begins so; eight characters are the least that may name one."""
+        if len(beginning) < 8 or not beginning.isalnum():
+            return None
+        table = tables.batches
+        query = select(table).where((table.c.model == model) & table.c.batch_id.startswith(beginning))
+        with self._begin() as connection:
+            row = connection.execute(query.order_by(table.c.recorded_at.desc()).limit(1)).mappings().one_or_none()
+        return None if row is None else _batch(row)
+
     def batches(self, model: str, limit: int = 1000) -> list[BatchRecord]:
         """The newest batches, newest first."""
         table = tables.batches
@@ -91,10 +102,12 @@ class Journal:
         """Write a decision. Decisions are never changed."""
         self._insert(tables.decisions, _row(decision))
 
-    def decisions(self, model: str, kind: DecisionKind | None = None, since: datetime | None = None) -> list[Decision]:
+    def decisions(
+        self, model: str, kind: DecisionKind | None = None, since: datetime | None = None, limit: int | None = None
+    ) -> list[Decision]:
         """Decisions about a model, newest first."""
         table = tables.decisions
-        query = select(table).where(table.c.model == model).order_by(table.c.id.desc())
+        query = select(table).where(table.c.model == model).order_by(table.c.id.desc()).limit(limit)
         if kind is not None:
             query = query.where(table.c.kind == kind)
         if since is not None:
@@ -106,24 +119,23 @@ class Journal:
         """Write that an alert went out, or did not."""
         self._insert(tables.alerts, _row(alert))
 
-    def alerts(self, model: str) -> list[Alert]:
-        """Alerts about a model, newest first."""
+    def alerts(self, model: str, limit: int | None = None) -> list[Alert]:
+        """Alerts about a model, newest first; those that are about none have an empty name."""
         table = tables.alerts
-        query = select(table).where(table.c.model == model).order_by(table.c.id.desc())
+        query = select(table).where(table.c.model == model).order_by(table.c.id.desc()).limit(limit)
         with self._begin() as connection:
-            return [Alert(**_known(row, Alert), run=_run(row)) for row in connection.execute(query).mappings()]
+            return [_alert(row) for row in connection.execute(query).mappings()]
 
     def record_alias_move(self, move: AliasMove) -> None:
         """Write that an alias moved."""
         self._insert(tables.alias_moves, _row(move))
 
-    def alias_moves(self, model: str) -> list[AliasMove]:
+    def alias_moves(self, model: str, limit: int | None = None) -> list[AliasMove]:
         """Alias moves of a model, newest first."""
         table = tables.alias_moves
-        query = select(table).where(table.c.model == model).order_by(table.c.id.desc())
+        query = select(table).where(table.c.model == model).order_by(table.c.id.desc()).limit(limit)
         with self._begin() as connection:
-            rows = connection.execute(query).mappings()
-            return [AliasMove(**_known(row, AliasMove), run=_run(row)) for row in rows]
+            return [_move(row) for row in connection.execute(query).mappings()]
 
     def record_watermark(self, mark: Watermark) -> None:
         """Write how far a source has been read; what was written before is replaced."""
@@ -154,6 +166,22 @@ class Journal:
         query = select(table).where(table.c.model == model).order_by(table.c.window_start)
         with self._begin() as connection:
             return [_window(row) for row in connection.execute(query).mappings()]
+
+    def of_run(self, dag_id: str, run_id: str) -> RunTraces:
+        """Everything that one Airflow run has written, newest first."""
+
+        def rows(connection: Any, table: Table, order: str) -> Any:
+            of_run = (table.c.dag_id == dag_id) & (table.c.run_id == run_id)
+            return connection.execute(select(table).where(of_run).order_by(table.c[order].desc())).mappings()
+
+        with self._begin() as connection:
+            return RunTraces(
+                tuple(_batch(row) for row in rows(connection, tables.batches, "recorded_at")),
+                tuple(_window(row) for row in rows(connection, tables.windows, "window_start")),
+                tuple(_decision(row) for row in rows(connection, tables.decisions, "id")),
+                tuple(_alert(row) for row in rows(connection, tables.alerts, "id")),
+                tuple(_move(row) for row in rows(connection, tables.alias_moves, "id")),
+            )
 
     def _insert(self, table: Table, row: Mapping[str, Any]) -> None:
         with self._begin() as connection:
@@ -269,6 +297,14 @@ def _decision(row: RowMapping) -> Decision:
     values["kind"] = DecisionKind(values["kind"])
     values["reasons"], values["ask"] = tuple(values["reasons"]), tuple(values["ask"])
     return Decision(**values, run=_run(row))
+
+
+def _alert(row: RowMapping) -> Alert:
+    return Alert(**_known(row, Alert), run=_run(row))
+
+
+def _move(row: RowMapping) -> AliasMove:
+    return AliasMove(**_known(row, AliasMove), run=_run(row))
 
 
 def _window(row: RowMapping) -> WindowRecord:

@@ -156,3 +156,14 @@ class WindowRecord:
     content: str = ""  # changes when other batches have rows in the window
     dataset_version: int = -1
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class RunTraces:
+    """What one Airflow run has left in the journal."""
+
+    batches: tuple[BatchRecord, ...] = ()
+    windows: tuple[WindowRecord, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    moves: tuple[AliasMove, ...] = ()

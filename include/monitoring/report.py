@@ -1,8 +1,6 @@
 """The report page of one run of the monitor: one HTML file that needs nothing else."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.config.home import Home
@@ -12,11 +10,12 @@ from include.config.types import format_duration
 from include.monitoring.drift import ColumnDrift, Status
 from include.monitoring.profile import PREDICTION, Profile
 from include.monitoring.result import MonitorResult, Verdict, WindowResult
+from include.pages.templates import render
 
 if TYPE_CHECKING:
     import polars as pl
 
-_TEMPLATE = Path(__file__).with_name("report.html.j2")
+_TEMPLATE = "monitoring/report.html.j2"
 _WORST = 4
 _HEADLINES = {
     Verdict.QUIET: "Quiet: the newest window looks like the reference",
@@ -68,15 +67,10 @@ def write_report(model: Model, home: Home, profile: Profile, result: MonitorResu
 
 def render_report(model: Model, profile: Profile, result: MonitorResult, rows: "pl.DataFrame") -> str:
     """The page as text; for the arguments see `write_report`."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATE.parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {"when": _when, "day": lambda time: f"{time:%Y-%m-%d}"}
     newest = result.windows[-1]
     ranked = sorted(newest.columns, key=lambda column: _severity(column, model.monitor.drift), reverse=True)
-    return environment.get_template(_TEMPLATE.name).render(
+    return render(
+        _TEMPLATE,
         model=model,
         profile=profile,
         result=result,
@@ -167,7 +161,3 @@ def _history(model: Model, result: MonitorResult, ranked: list[ColumnDrift]) -> 
         Picture("Performance over windows", text, performance_over_windows(model, result.windows)),
     ]
     return [picture for picture in pictures if picture.svg]
-
-
-def _when(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from include.config.triggers import WindowTrigger
-from include.journal.records import WindowRecord, WindowState
+from include.journal.records import RunRef, WindowRecord, WindowState
 from include.scoring.windows import Window
 from include.windows.tumbling import closed_windows, first_window
 
@@ -22,6 +22,8 @@ class WindowRow:
     rows: int = 0
     missing_steps: int = 0
     note: str = ""
+    changed_at: datetime | None = None
+    run: RunRef | None = None
 
     @property
     def is_to_do(self) -> bool:
@@ -57,4 +59,6 @@ def _ranges(rows: Sequence[WindowRow]) -> Iterator[tuple[Window, Window]]:
 
 def _row(record: WindowRecord) -> WindowRow:
     window = Window(record.window_start, record.window_end)
-    return WindowRow(window, record.state.value, record.rows, record.missing_steps, record.reason)
+    return WindowRow(
+        window, record.state.value, record.rows, record.missing_steps, record.reason, record.changed_at, record.run
+    )

@@ -1,0 +1,261 @@
+"""The pages in Airflow's web server: nobody sees one whom Airflow would not show the logs, and a name is no path."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from include.config.home import Home
+from include.journal.journal import Journal
+from include.journal.records import (
+    Alert,
+    BatchRecord,
+    BatchState,
+    Decision,
+    DecisionKind,
+    RunRef,
+    WindowRecord,
+    WindowState,
+)
+from tests.windows.conftest import declare
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+RUN = RunRef("ingest_weather", "manual__2026-01-01T00:00:00+00:00", started_by="ann")
+BATCH = "ab" * 32
+REPORT = f"{BATCH[:12]}_a.csv.html"
+PAGES = (
+    "/almanac/",
+    "/almanac/journal",
+    "/almanac/journal?model=weather&kind=gates",
+    "/almanac/run?dag_id=ingest_weather&run_id=x",
+    "/almanac/models/weather/batches",
+    f"/almanac/models/weather/batches/{BATCH[:12]}",
+    f"/almanac/models/weather/batches/{BATCH[:12]}/data-docs",
+    "/almanac/models/weather/reports",
+    f"/almanac/models/weather/reports/{REPORT}",
+    "/almanac/models/weather/windows",
+)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """An installation in which something has happened."""
+    root = tmp_path_factory.mktemp("ui")
+    declare(root / "models", "weather", {"size": "1d", "start": "2026-01-20T00:00:00+00:00"})
+    home = Home(home=root, models=root / "models")
+    journal = Journal(home.journal_url)
+    reports = Path(home.reports_of("weather"))
+    reports.mkdir(parents=True)
+    (reports / REPORT).write_text("<html><body><!-- almanac:navigation --><p>the kept report</p></body></html>")
+    (reports / REPORT.replace(".html", ".validation.json")).write_text(json.dumps({"success": False}))
+    (reports / REPORT.replace(".html", ".data-docs.html")).write_text("<p>the suite's documents</p>")
+    (reports / "monitor_2026-01-01_version_1.html").write_text("<p>the monitor's report</p>")
+    (home.home / "secret.html").write_text("the secret")
+    (reports / "link.html").symlink_to(home.home / "secret.html")
+    _happen(journal, home)
+    return home
+
+
+def _happen(journal: Journal, home: Home) -> None:
+    journal.record_batch(
+        BatchRecord(
+            "weather", BATCH, "/landing/weather/<b>a.csv", 10, NOW, BatchState.REJECTED, 5, 0, 0, 0, NOW, RUN,
+            reasons=("5 of 5 rows are bad",), report_uri=f"{home.reports_of('weather')}/{REPORT}",
+        )
+    )  # fmt: skip
+    journal.record_decision(
+        Decision("weather", DecisionKind.GATES, False, ("worse than persistence",), NOW, RUN, "run 1", {"f1": 0.5})
+    )
+    journal.record_alert(
+        Alert("weather", "critical", "it failed", "it failed\n\nthe reason\n\nWhat to do: mend it", "webhook", False,
+              NOW, RUN, error="refused")
+    )  # fmt: skip
+    start = datetime(2026, 1, 31, tzinfo=UTC)
+    journal.record_window(
+        WindowRecord("weather", start, start + timedelta(days=1), WindowState.FAILED, NOW, RUN, reason="store away")
+    )
+
+
+@pytest.fixture(scope="module")
+def client(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """Airflow's real web application, with a database of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALMANAC_HOME", str(home.home))
+        patch.setenv("ALMANAC_MODELS", str(home.models))
+        patch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "ann:viewer,nobody:")
+        patch.setenv(
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE", str(tmp_path_factory.mktemp("auth") / "passwords.json")
+        )
+        patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a secret for tests that is long enough for HS512 " * 2)
+        from airflow.api_fastapi.app import create_app, purge_cached_app
+        from airflow.utils.db import initdb
+
+        initdb()
+        purge_cached_app()
+        with TestClient(create_app(apps="core"), base_url="http://localhost:8080") as client:
+            yield client
+        purge_cached_app()
+
+
+def token(name: str, role: str | None) -> str:
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    return get_auth_manager().generate_jwt(SimpleAuthManagerUser(username=name, role=role))
+
+
+def ann(client: TestClient) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token('ann', 'viewer')}"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_without_login_is_401(client: TestClient, page: str) -> None:
+    answer = client.get(page)
+    assert answer.status_code == 401
+    assert "Please log in" in answer.text
+    assert "weather" not in answer.text.split("</style>")[1].split("login")[0]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in PAGES[:2]])
+def test_page_without_the_right_is_403(client: TestClient, page: str) -> None:
+    answer = client.get(page, headers={"Authorization": f"Bearer {token('nobody', '')}"})
+    assert answer.status_code == 403
+    assert "You may not read the logs of ingest_weather" in answer.text
+
+
+@pytest.mark.parametrize("page", PAGES[:2])
+def test_overview_without_the_right_shows_no_model(client: TestClient, page: str) -> None:
+    answer = client.get(page, headers={"Authorization": f"Bearer {token('nobody', '')}"})
+    assert answer.status_code == 200
+    assert "weather" not in answer.text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_with_login_is_shown_and_runs_no_script(client: TestClient, page: str) -> None:
+    answer = client.get(page, headers=ann(client))
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
+    assert "script-src" not in answer.headers["Content-Security-Policy"]
+    assert "<script" not in answer.text
+
+
+def test_page_takes_the_cookie_of_the_ui(client: TestClient) -> None:
+    client.cookies.set("_token", token("ann", "viewer"))
+    try:
+        assert client.get("/almanac/").status_code == 200
+    finally:
+        client.cookies.clear()
+
+
+def test_token_of_another_secret_is_refused(client: TestClient) -> None:
+    assert client.get("/almanac/", headers={"Authorization": "Bearer e30.e30.x"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "..%2f..%2f..%2fsecret.html", "%2e%2e%2fsecret.html", "..", "../../secret.html", "%2Fetc%2Fpasswd",
+        "/etc/passwd",
+        "..%5c..%5csecret.html", "link.html", f"{REPORT.removesuffix('.html')}.validation.json", ".hidden.html",
+        "a%00.html", "file:%2F%2F%2Fetc%2Fpasswd", "none.html",
+    ],
+)  # fmt: skip
+def test_report_by_anything_but_a_name_is_404(client: TestClient, name: str) -> None:
+    answer = client.get(f"/almanac/models/weather/reports/{name}", headers=ann(client))
+    assert answer.status_code == 404
+    assert "the secret" not in answer.text
+    assert "root:" not in answer.text
+
+
+@pytest.mark.parametrize("model", ["..", "%2e%2e", "no_such_model", "..%2fweather", "Weather"])
+def test_unknown_model_is_404(client: TestClient, model: str) -> None:
+    assert client.get(f"/almanac/models/{model}/reports", headers=ann(client)).status_code == 404
+
+
+def test_start_page_says_what_failed_and_why(client: TestClient) -> None:
+    page = client.get("/almanac/", headers=ann(client)).text
+    assert "Batch rejected: &lt;b&gt;a.csv" in page
+    assert "5 of 5 rows are bad" in page
+    assert "Alert, critical: it failed" in page
+    assert "the reason" in page
+    assert "NOT delivered by webhook: refused" in page
+    assert "Window failed: 2026-01-31 00:00 to 2026-02-01 00:00 UTC" in page
+
+
+def test_windows_page_marks_gaps_and_says_how_to_run_them(client: TestClient) -> None:
+    page = client.get("/almanac/models/weather/windows", headers=ann(client)).text
+    assert '<span class="tag gap">gap</span>' in page
+    assert '<span class="tag failed">failed</span>' in page
+    assert "store away" in page
+    assert "/dags/ingest_weather/runs/manual__2026-01-01T00%3A00%3A00%2B00%3A00" in page
+    assert "from <code>" in page
+    assert '"dag_id": "window_weather"' in page
+
+
+def test_windows_page_shows_one_state_when_asked(client: TestClient) -> None:
+    page = client.get("/almanac/models/weather/windows?state=failed", headers=ann(client)).text
+    assert '<span class="tag failed">failed</span>' in page
+    assert '<span class="tag gap">gap</span>' not in page
+
+
+def test_journal_page_filters_by_kind(client: TestClient) -> None:
+    page = client.get("/almanac/journal?kind=gates", headers=ann(client)).text
+    assert "Gates refused (run 1)" in page
+    assert "worse than persistence" in page
+    assert "it failed" not in page
+
+
+def test_journal_page_of_unknown_kind_is_404(client: TestClient) -> None:
+    answer = client.get("/almanac/journal?kind=nonsense", headers=ann(client))
+    assert answer.status_code == 404
+    assert "expected one of training, gates" in answer.text
+
+
+def test_run_page_shows_what_the_run_did_worst_first(client: TestClient) -> None:
+    page = client.get(
+        f"/almanac/run?dag_id=ingest_weather&run_id={RUN.run_id.replace('+', '%2B')}", headers=ann(client)
+    )
+    assert page.text.index("Batch rejected") < page.text.index("Gates refused")
+    assert "by ann" in page.text
+
+
+def test_run_page_of_a_whole_dag_leads_to_its_journal(client: TestClient) -> None:
+    answer = client.get("/almanac/run?dag_id=window_weather&run_id=", headers=ann(client), follow_redirects=False)
+    assert answer.headers["location"] == "/almanac/journal?model=weather"
+
+
+def test_batch_page_shows_the_kept_report_with_navigation(client: TestClient) -> None:
+    page = client.get(f"/almanac/models/weather/batches/{BATCH[:12]}", headers=ann(client)).text
+    assert "the kept report" in page
+    assert f'href="/almanac/models/weather/batches/{BATCH[:12]}/data-docs"' in page
+
+
+def test_unknown_batch_is_404(client: TestClient) -> None:
+    answer = client.get("/almanac/models/weather/batches/ffffffffffff", headers=ann(client))
+    assert answer.status_code == 404
+    assert "no batch &#39;ffffffffffff&#39; of weather" in answer.text
+
+
+def test_framed_page_has_no_links_that_the_sandbox_would_refuse(client: TestClient) -> None:
+    page = client.get("/almanac/models/weather/windows", headers={**ann(client), "Sec-Fetch-Dest": "iframe"}).text
+    assert RUN.run_id in page
+    assert 'href="/dags/' not in page
+
+
+def test_application_imports_nothing_heavy(client: TestClient) -> None:
+    code = (
+        "import sys; from almanac.ui.app import make_app; make_app();"
+        "print([name for name in ('polars', 'pandas', 'great_expectations', 'mlflow', 'deltalake', 'sklearn')"
+        " if name in sys.modules])"
+    )
+    path = ":".join([str(Path(__file__).parents[2]), str(Path(__file__).parents[2] / "plugins")])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,34 @@
+"""Great Expectations' page of a batch, made from the result that was kept."""
+
+import json
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from include.config.dataset import Column
+from include.errors import DataError
+from include.validation.data_docs import render_apart
+from include.validation.expectations import Suite
+from include.validation.rules import compile_rules
+from tests.data.installation import tiny_dataset
+
+
+def test_render_apart_makes_a_page_that_needs_nothing_from_elsewhere() -> None:
+    columns = {"Time": Column(type="timestamp"), "kind": Column(type="string", values=("a",))}
+    rules = [rule for rule in compile_rules(tiny_dataset(columns=columns)) if rule.column == "kind"]
+    frame = pl.DataFrame({"kind": ["a", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>"]})
+    verdict = Suite("tides", rules, now=datetime(2026, 1, 1, tzinfo=UTC)).validate(frame)
+    page = render_apart(json.dumps(verdict.document, default=str).encode()).decode()
+    assert "values must belong to this set" in page
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "<link" not in page
+    assert "https://" not in page.split("</head>")[1]
+    assert "default-src 'none'" in page
+
+
+@pytest.mark.parametrize("document", [b"{}", b"no json"])
+def test_render_apart_of_something_else_says_so(document: bytes) -> None:
+    with pytest.raises(DataError, match="Data Docs: could not be rendered: "):
+        render_apart(document)
