@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-celery env test test-all up down status lint lock setup
+.PHONY: help demo demo-celery env test test-all test-faults up down status lint lock setup
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ env: $(RUNTIME)  ## Write .env, the random secrets of docker-compose.yaml
 # once into .venv where there is Node.js (Debian: apt-get install nodejs npm).
 test: $(DEVELOPMENT)  ## Run all the tests
 	@$(BIN)/pytest
+
+test-faults: $(DEVELOPMENT)  ## Kill real processes, fill and take away disks: nothing may be lost or doubled
+	@$(BIN)/pytest -m "" tests/faults
 
 test-all: $(DEVELOPMENT)  ## Run all the tests, the slow ones too (a known answer that takes a minute alone)
 	@$(BIN)/pytest -m ''

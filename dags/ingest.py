@@ -54,9 +54,8 @@ def build(model: Model) -> DAG:
 
             batches = [StoredFile.from_json(file) for file in files]
             journal = Journal(HOME.journal_url)
-            return ingest_batches(
-                model, HOME, journal, batches, current_run(), on_step=lambda step, _: faults.reached(step)
-            ).to_json()
+            summary = ingest_batches(model, HOME, journal, batches, current_run(), on_step=faults.reached)
+            return summary.to_json()
 
         @task(outlets=[dataset], doc_md="Rings the dataset's bell; skipped when nothing was published.")
         def announce(summary: dict[str, Any], *, outlet_events: Any) -> None:

@@ -1,7 +1,8 @@
 """Named points at which a fault test can stop a real process. Nothing happens unless `ALMANAC_FAULTS` names a folder.
 
 A test that wants to kill a process at the point `validated` puts an empty file `validated` into the folder, waits for
-`validated.reached`, which holds the process id of the stopped process, and then does to it what it came for.
+`validated.reached`, which holds the process id of the stopped process, and then does to it what it came for. A file
+`validated.<subject>` stops only whoever is at it with that subject: a batch id, say, where many batches are under way.
 """
 
 import os
@@ -11,10 +12,15 @@ from pathlib import Path
 FOLDER_VARIABLE = "ALMANAC_FAULTS"
 
 
-def reached(point: str) -> None:
-    """Stop this process (SIGSTOP) if a fault test waits for it at this point."""
+def reached(point: str, subject: str = "") -> None:
+    """Stop this process (SIGSTOP) if a fault test waits for it at this point, for this subject or for any."""
     folder = os.environ.get(FOLDER_VARIABLE)
-    if not folder or not (Path(folder) / point).exists():
+    if not folder:
         return
-    (Path(folder) / f"{point}.reached").write_text(str(os.getpid()), "utf-8")
-    os.kill(os.getpid(), signal.SIGSTOP)
+    for order in (Path(folder) / f"{point}.{subject}", Path(folder) / point):
+        if order.exists():
+            mark = order.with_name(f"{order.name}.{os.getpid()}")
+            mark.write_text(str(os.getpid()), "utf-8")
+            mark.replace(order.with_name(f"{order.name}.reached"))  # whoever sees it can read it
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return

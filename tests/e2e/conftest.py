@@ -1,21 +1,36 @@
 """One set of running services for all end-to-end tests of a session."""
 
+import shutil
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from include.config.home import Home
+from include.config.home import MODELS_FOLDER, Home
+from include.faults import FOLDER_VARIABLE
 from include.services.services import Services
+from tests.faults.quays import POINTS, Quay, declare
+
+QUAYS = tuple(f"quay_{point}" for point in POINTS)
 
 
 @pytest.fixture(scope="session")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """Airflow and MLflow with the project's DAGs, in a home of this session."""
-    home = Home(home=tmp_path_factory.mktemp("home"))
-    with Services(home, tell=print).running() as running:
+    """Airflow and MLflow with the project's DAGs and some small models, in a home of this session."""
+    root = tmp_path_factory.mktemp("home")
+    shutil.copytree(MODELS_FOLDER, root / "models")
+    declare(root / "models", QUAYS)
+    (root / "faults").mkdir()
+    home = Home(home=root, models=root / "models")
+    with Services(home, extra={FOLDER_VARIABLE: f"{root}/faults"}, tell=print).running() as running:
         _wait_for_dags(running)
         yield running
+
+
+@pytest.fixture
+def quays(services: Services) -> tuple[Quay, ...]:
+    """One model for each point at which a process can be killed."""
+    return tuple(Quay(services.home, name, services.home.home / "faults") for name in QUAYS)
 
 
 def _wait_for_dags(running: Services, timeout_s: float = 60) -> None:
