@@ -4,10 +4,19 @@ import io
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from include.data.delta_table import BATCH, CONFIGURATION, MONTH, ConcurrentCommitError, own_commit, settle_commit
+from include.data.delta_table import (
+    BATCH,
+    CONFIGURATION,
+    MONTH,
+    ConcurrentCommitError,
+    NoCommitError,
+    own_commit,
+    settle_commit,
+)
 from include.data.part_files import Part, PartWriter
 from include.data.records import ROW
 from include.errors import TransientError
@@ -51,8 +60,7 @@ def commit_parts(
 
     commit_id, properties = own_commit(metadata, [Transaction(batch_id, 1)])
     kept, removals = ([], []) if table is None else _without(table, replaced, parts)
-    with ThreadPoolExecutor(_UPLOADS) as pool:
-        added = list(pool.map(partial(_add, uri), (*parts, *kept)))
+    added = _add_all(uri, (*parts, *kept))
     try:
         if table is None:
             create_table_with_add_actions(
@@ -70,7 +78,7 @@ def _settle_parts(uri: str, table: Any, commit_id: str, error: Exception, added:
     """As `settle_commit`, and remove the files that no commit will ever name."""
     try:
         return settle_commit(uri, table, commit_id, error)
-    except TransientError as fault:
+    except (ConcurrentCommitError, NoCommitError) as fault:
         # A request to an object store may be carried out after we gave up on it: then its files must be there. If it
         # never is, a vacuum takes them.
         if isinstance(fault, ConcurrentCommitError) or not is_remote(uri):
@@ -79,10 +87,26 @@ def _settle_parts(uri: str, table: Any, commit_id: str, error: Exception, added:
         raise
 
 
+def _add_all(uri: str, parts: Sequence[Part]) -> list[Any]:
+    """Lay the files down, all or none: on a disk that is full, each try would else leave some of them again."""
+    try:
+        with ThreadPoolExecutor(_UPLOADS) as pool:
+            return list(pool.map(partial(_add, uri), parts))
+    except TransientError:
+        with suppress(TransientError):  # of a store that is away; a vacuum takes them then
+            for part in parts:
+                remove(f"{uri}/{_place(part)}")
+        raise
+
+
+def _place(part: Part) -> str:
+    return f"{MONTH}={part.month}/{part.path.name}"
+
+
 def _add(uri: str, part: Part) -> Any:
     from deltalake.transaction import AddAction
 
-    place = f"{MONTH}={part.month}/{part.path.name}"
+    place = _place(part)
     size = part.path.stat().st_size
     move_file(part.path, f"{uri}/{place}")
     return AddAction(place, size, {MONTH: part.month}, int(time.time() * 1000), True, part.stats())

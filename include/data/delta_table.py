@@ -27,6 +27,10 @@ class ConcurrentCommitError(TransientError):
     """Somebody committed since the snapshot was taken: look again, check again, then try again."""
 
 
+class NoCommitError(TransientError):
+    """The store failed, and there is no commit."""
+
+
 def open_table(uri: str, version: int | None = None) -> Any:
     """Open a Delta table at a version (none: the newest); None when there is no table.
 
@@ -161,12 +165,13 @@ def settle_commit(uri: str, table: Any, commit_id: str, error: Exception) -> int
 
     Raises:
         ConcurrentCommitError: somebody else made that version; this commit can never be made.
-        TransientError: there is no such version, or the store is away. The commit may still be made.
+        NoCommitError: there is no such version. A request to an object store may still be carried out.
+        TransientError: the store is away.
     """
     before = NO_VERSION if table is None else int(table.version())
     now = open_table(uri)
     if now is None or now.version() <= before:
-        raise TransientError(
+        raise NoCommitError(
             f"{uri}: the commit failed: {describe(error)}. Check the space and rights of the store."
         ) from None
     made = open_table(uri, before + 1)

@@ -11,6 +11,7 @@ from typing import IO, Any, cast
 
 from include.data.records import IncompleteFileError
 from include.errors import DataError
+from include.storage.faults import store_faults
 from include.storage.files import read_blocks
 
 _BLOCK = 4 << 20
@@ -47,11 +48,11 @@ class FileContent:
 
         Raises:
             FileNotFoundError: there is none.
-            TransientError: the store is away.
+            TransientError: the store is away, or the folder's disk is full.
         """
         digest, size, path = hashlib.sha256(), 0, folder / "content"
-        with path.open("wb") as target:
-            for block in read_blocks(uri):
+        with store_faults(str(path), "written"), path.open("wb") as target:
+            for block in read_blocks(uri):  # which names the faults of the other store itself
                 digest.update(block)
                 target.write(block)
                 size += len(block)

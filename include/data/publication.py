@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -88,6 +88,8 @@ class Publication:
         dataset = Dataset.of(self.home, self.model)
         for _ in range(_TRIES):
             snapshot = dataset.snapshot()
+            if snapshot.table is None:
+                self._refuse_to_begin_anew(dataset.uri, [one.batch_id for one in self._published()])
             snapshot.check_columns(self.model.dataset.columns)
             known = self._known(dataset, snapshot, content.batch_id)
             if known is not None:
@@ -124,7 +126,11 @@ class Publication:
         self, file: StoredFile, batch_id: str, checked: CheckedBatch, dataset: Dataset, snapshot: Snapshot
     ) -> Outcome:
         record = self.writer.record(file, batch_id, BatchState.PUBLISHED, checked)
-        Quarantine(self.home, self.model).write_rows(
+        quarantine = Quarantine(self.home, self.model)
+        if checked.bad_files and not quarantine.has_rows():
+            lost = [one.batch_id for one in self._published() if one.rows_quarantined]
+            self._refuse_to_begin_anew(quarantine.rows_uri, lost)
+        quarantine.write_rows(
             checked.bad_files, batch_id, uri=file.uri, checked_at=snapshot.version, quarantined_at=record.recorded_at
         )
         record = self.writer.report(record, checked)
@@ -153,6 +159,18 @@ class Publication:
             )
         self.journal.record_batch(record)
         return record
+
+    def _published(self) -> list[BatchRecord]:
+        return [one for one in self.journal.batches(self.model.name) if one.state is BatchState.PUBLISHED]
+
+    def _refuse_to_begin_anew(self, uri: str, known: Sequence[str]) -> None:
+        """A disk that is not mounted looks like an empty folder; what is written there is lost when it is back."""
+        if known:
+            raise TransientError(
+                f"{uri}: got no table at this place, expected the one with {len(known)} batches that the journal knows,"
+                f" the last {known[0][:12]}. Is the disk mounted, the share reachable? To begin anew on purpose, see"
+                f" docs/operations.md."
+            )
 
     def _gone(self, file: StoredFile) -> Outcome:
         """The file left the landing area: by an earlier try of this run that rejected it, or by somebody's hand."""
@@ -221,12 +239,22 @@ class Publication:
 
 @contextmanager
 def scratch(home: Home) -> Iterator[Path]:
-    """A folder of this machine for one batch; what a killed process left there goes after a day."""
+    """A folder of this machine for one batch; what a killed process left there goes after a day.
+
+    Raises:
+        TransientError: this machine's disk is full or refuses; the faults of stores have been named by then.
+    """
     root = home.scratch
-    root.mkdir(parents=True, exist_ok=True)
-    for left in root.iterdir():
-        with suppress(FileNotFoundError):  # another ingest has just ended and removed it itself
-            if time.time() - left.stat().st_mtime > _LEFT_AFTER_S:
-                shutil.rmtree(left, ignore_errors=True)
-    with TemporaryDirectory(dir=root) as folder:
-        yield Path(folder)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for left in root.iterdir():
+            with suppress(FileNotFoundError):  # another ingest has just ended and removed it itself
+                if time.time() - left.stat().st_mtime > _LEFT_AFTER_S:
+                    shutil.rmtree(left, ignore_errors=True)
+        with TemporaryDirectory(dir=root) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise TransientError(
+            f"{root}: a batch could not be worked on there: {error}. It needs room for a file and its rows: make room,"
+            f" check the rights; then try again."
+        ) from error

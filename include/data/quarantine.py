@@ -45,6 +45,14 @@ class Quarantine:
         self.rows_uri = home.quarantined_rows_of(model.name)
         self.files_uri = home.quarantined_files_of(model.name)
 
+    def has_rows(self) -> bool:
+        """Whether a row was ever quarantined here, even if none is left.
+
+        Raises:
+            TransientError: the store is away.
+        """
+        return open_table(self.rows_uri) is not None
+
     def write_rows(
         self, files: Sequence[Path], batch_id: str, *, uri: str, checked_at: int, quarantined_at: datetime
     ) -> None:

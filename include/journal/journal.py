@@ -45,7 +45,7 @@ class Journal:
     """The operations database at a SQLAlchemy URL; its tables are made on first use.
 
     Raises:
-        TransientError: on every method, when the database is locked or away.
+        TransientError: on every method, when the database is locked, full or away.
     """
 
     def __init__(self, url: str) -> None:
@@ -246,7 +246,12 @@ def _engine(url: str) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True)
     if parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TransientError(
+                f"journal {url}: its folder cannot be made: {error}; make room, check the rights, then try again"
+            ) from error
     engine = create_engine(url, connect_args={"timeout": _BUSY_S})
 
     @event.listens_for(engine, "connect")

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from include.config.dataset import Column
+from include.data import delta_parts
 from include.data.dataset import Dataset
 from include.data.delta_table import NO_VERSION, ConcurrentCommitError
 from include.errors import DataError
@@ -106,3 +107,17 @@ def test_publish_empty_frame_registers_batch(dataset: Dataset) -> None:
     publish_rows(dataset, _rows(3).clear(), "none")
     assert dataset.snapshot().holds("none")
     assert dataset.count() == 3
+
+
+def test_publish_fault_after_the_commit_leaves_its_files_alone(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk at the checkpoint that follows every so many commits: the commit stands, and names its files."""
+    settings = {**delta_parts.CONFIGURATION, "delta.checkpointInterval": "2"}
+    monkeypatch.setattr(delta_parts, "CONFIGURATION", settings)
+    publish_rows(dataset, _rows(3), "first")
+    in_the_way = Path(dataset.uri) / "_delta_log" / f"{1:020}.checkpoint.parquet" / "file"
+    in_the_way.mkdir(parents=True)
+    assert publish_rows(dataset, _rows(3, START + timedelta(hours=3)), "second") == 1
+    assert dataset.snapshot().holds("second")
+    assert dataset.count() == dataset.read().height == 6
