@@ -1,5 +1,6 @@
 """What is watched of a model after promotion, and what follows from it."""
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -44,6 +45,52 @@ class PerformanceMonitor(Section):
     )
 
 
+class SegmentMonitor(Section):
+    """The performance of groups of rows, and the gap between the best and the worst of them."""
+
+    by: str = Field(description="season, month, hour_of_day, or a text column of the dataset.")
+    min_rows: Annotated[int, Field(ge=1)] = Field(100, description="Labelled rows of a group; fewer: insufficient.")
+    max_gap: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Allowed gap between two groups, in the metric's unit; none: it is only shown."
+    )
+
+
+class Supply(Section):
+    """The arrival of data, judged from the batches' own records."""
+
+    max_quarantined: Share = Field(0.05, description="Of the rows that arrived within a window.")
+    max_rejected: Share = Field(0.2, description="Of the batches that arrived within a window.")
+    volume_factor: Annotated[float, Field(gt=1)] = Field(
+        2.0, description="A window with this many times more or fewer rows than usual is told."
+    )
+    max_age: Duration | None = Field(None, description="Of the newest row; none: not watched.")
+
+
+class Staleness(Section):
+    """How old things may become; none: not watched."""
+
+    champion: Duration | None = Field(None, description="Since it was trained.")
+    labels: Duration | None = Field(None, description="The newest row whose label is known.")
+    predictions: Duration | None = Field(None, description="The newest row that was scored.")
+
+
+class Rivals(Section):
+    """Other versions on the champion's newest labelled window."""
+
+    versions: Annotated[int, Field(ge=0)] = Field(5, description="How many of the newest others; 0: none.")
+    min_gain: Annotated[float, Field(ge=0)] = Field(0.01, description="Told from this gain on, if chance cannot be.")
+
+
+class Running(Section):
+    """The model's own DAG runs, asked of Airflow's REST API."""
+
+    enabled: bool = True
+    window: Duration = Field(timedelta(days=7), description="Looked back on.")
+    max_failed: Share = Field(0.2, description="Of the tasks that ended.")
+    slow_factor: Annotated[float, Field(gt=1)] = Field(3.0, description="Of a task's usual duration.")
+    max_queued: Duration = Field(timedelta(minutes=10), description="A task's wait for a worker.")
+
+
 class Actions(Section):
     """What follows when a condition has lasted: one of these, a list of them, or `[]` for nothing.
 
@@ -75,4 +122,9 @@ class Monitoring(Section):
     schedule: Cron
     drift: Drift
     performance: PerformanceMonitor
+    segments: tuple[SegmentMonitor, ...] = ()
+    supply: Supply = Supply()
+    staleness: Staleness = Staleness()
+    rivals: Rivals = Rivals()
+    running: Running = Running()
     actions: Actions = Actions()

@@ -1,5 +1,6 @@
 """A metric with its standard error, for rows that follow each other in time."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast, get_args
 
 from include.config.metric import ErrorMetric, Metric
@@ -39,29 +40,50 @@ def figure(
     Returns:
         None when the metric is not defined on these rows.
     """
+    found = _jackknife(metric, observed, lambda rows: measured(metric, observed[rows], foretold[rows], share=share))
+    if found is None:
+        return None
+    return Figure(metric, *found, len(observed), None if metric in _ERRORS else float(observed.mean()))
+
+
+def advantage(
+    metric: Metric | ErrorMetric, observed: "Floats", ours: "Floats", theirs: "Floats"
+) -> tuple[float, float] | None:
+    """By how much `ours` is better than `theirs` on the same rows, and the standard error of that.
+
+    Paired: a storm that both miss makes neither better. For the arguments see `figure`.
+    """
+    return _jackknife(
+        metric,
+        observed,
+        lambda rows: worse_by(
+            metric, measured(metric, observed[rows], theirs[rows]), measured(metric, observed[rows], ours[rows])
+        ),
+    )
+
+
+def _jackknife(
+    metric: Metric | ErrorMetric, observed: "Floats", statistic: "Callable[[NDArray[np.bool_]], float]"
+) -> tuple[float, float] | None:
+    """A statistic of chosen rows and its standard error; None when it is not defined, or too few blocks speak."""
     import numpy as np
 
     from include.training.metrics import UndefinedMetricError
-
-    if share is not None and metric in _KNOW_NO_SHARE:
-        share = None
 
     blocks = min(_BLOCKS, len(observed) // 2)
     if blocks < 2:
         return None
     block = np.arange(len(observed)) * blocks // len(observed)
-    try:
-        value = measured(metric, observed, foretold, share=share)
-        left = (block != b for b in range(blocks))
-        without = [measured(metric, observed[rows], foretold[rows], share=share) for rows in left]
-    except UndefinedMetricError:
-        return None
-    spread = float(np.sum((np.asarray(without) - np.mean(without)) ** 2))
     speaking = _speaking_blocks(metric, observed, block)
     if speaking < _MIN_BLOCKS:
         return None
-    error = float((spread * (blocks - 1) / blocks) ** 0.5) * _students(speaking - 1) / NORMAL
-    return Figure(metric, value, error, len(observed), None if metric in _ERRORS else float(observed.mean()))
+    try:
+        value = statistic(np.ones(len(observed), dtype=bool))
+        without = [statistic(block != b) for b in range(blocks)]
+    except UndefinedMetricError:
+        return None
+    spread = float(np.sum((np.asarray(without) - np.mean(without)) ** 2))
+    return value, float((spread * (blocks - 1) / blocks) ** 0.5) * _students(speaking - 1) / NORMAL
 
 
 def measured(
@@ -77,7 +99,8 @@ def measured(
     from include.training.metrics import measure
 
     if metric not in _ERRORS:
-        rows = slice(None) if share is None else _at_share(observed, share)
+        plain = share is None or metric in _KNOW_NO_SHARE
+        rows = slice(None) if plain else _at_share(observed, cast(float, share))
         return measure(cast(Metric, metric), observed[rows].astype(np.int8), foretold[rows])
     misses = foretold - observed
     return float(np.sqrt(np.mean(misses**2)) if metric == "rmse" else np.mean(np.abs(misses)))

@@ -1,8 +1,7 @@
-"""Watches the newest complete windows and decides whether to ask for a retrain."""
+"""Watches the newest complete windows and all that belongs to them, and decides what follows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from include.config.home import Home
 from include.config.schema import Model
@@ -12,32 +11,28 @@ from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
 from include.monitoring.actions import choose_acts, reasons_for
 from include.monitoring.decision import judge_windows, performance_holds
-from include.monitoring.drift import assess, part_weights
 from include.monitoring.findings import Finding, State
-from include.monitoring.performance import evaluate
-from include.monitoring.profile import PREDICTION, Profile
+from include.monitoring.profile import Profile
 from include.monitoring.result import MonitorResult, Verdict, WindowResult
+from include.monitoring.rivals import VersionRegistry, judge_naive, judge_rivals
+from include.monitoring.running import TaskHistory, judge_running
+from include.monitoring.segments import judge_groups
+from include.monitoring.supply import judge_ages, judge_batches, judge_volume
+from include.monitoring.watch import Watch
 from include.registry.records import ModelVersion
-from include.scoring.port import ChampionRegistry
-from include.scoring.predictions import TIME, PredictionTable
-from include.scoring.windows import Window, complete_windows
 
-if TYPE_CHECKING:
-    import polars as pl
-
-_LABEL = "_label"
 _NO_CHAMPION = "no champion yet: nothing to compare with"
-_SHOWN_BEFORE = 6  # windows on the report beside those that decide
 
 
 def monitor(
     model: Model,
     home: Home,
     journal: Journal,
-    registry: ChampionRegistry,
+    registry: VersionRegistry,
     *,
     run: RunRef,
     now: datetime,
+    history: TaskHistory | None = None,
     with_report: bool = True,
 ) -> MonitorResult:
     """Compare the newest complete windows with the champion's reference profile, and decide.
@@ -50,9 +45,10 @@ def monitor(
         model: declares windows and limits.
         home: where dataset, predictions and reports are.
         journal: where the decision is kept.
-        registry: gives the champion and its profile.
+        registry: gives the champion, its profile and the other versions.
         run: who asks.
         now: aware; labels that become true after it are not known.
+        history: lists the runs of the model's DAGs; None: they are not looked at.
         with_report: also write the report page.
 
     Raises:
@@ -65,82 +61,53 @@ def monitor(
         _record(journal, nothing, run)
         return nothing
     profile = Profile.from_json(registry.load_profile(champion))
-    watch = _Watch(model, home, profile, champion, now, Dataset.of(home, model).version())
-    result = _decide(model, watch.evaluate(), champion, watch.dataset_version, now)
-    result = watch.report(result) if with_report and result.windows else result
+    watch = Watch(model, home, profile, champion, now, Dataset.of(home, model).version())
+    windows = watch.windows()
+    findings = (
+        *judge_windows(model, windows),
+        *judge_groups(model, [window.groups for window in windows]),
+        *_compare_versions(watch, registry, windows),
+        judge_batches(model, journal.batches(model.name), since=now - model.monitor.window, until=now),
+        judge_volume(model, [window.rows for window in windows]),
+        *judge_ages(model, watch.ages(), now),
+        *judge_running(model, history, now),
+    )
+    result = _decide(model, windows, findings, champion, watch.dataset_version, now)
+    if windows:
+        result = replace(result, explanation=watch.explain(windows, registry.load_onnx(champion)))
+    if with_report and windows:
+        result = _report(watch, result)
     _record(journal, result, run)
     return result
 
 
-@dataclass(frozen=True)
-class _Watch:
-    model: Model
-    home: Home
-    profile: Profile
-    champion: ModelVersion
-    now: datetime
-    dataset_version: int
+def _compare_versions(
+    watch: Watch, registry: VersionRegistry, windows: tuple[WindowResult, ...]
+) -> tuple[Finding, ...]:
+    """The champion against naive rules and other versions, on the newest window with labels."""
+    labelled = watch.labelled_window(windows)
+    if labelled is None:
+        return ()
+    naive = judge_naive(watch.model, labelled.observed, labelled.champion, labelled.state)
+    return (*naive, *judge_rivals(watch.model, registry, watch.champion, labelled))
 
-    def evaluate(self) -> tuple[WindowResult, ...]:
-        """The newest complete windows, the oldest first."""
-        reach = Dataset.of(self.home, self.model).time_range(self.dataset_version)
-        if reach is None:
-            return ()
-        until = min(reach[1] + self.model.dataset.step, self.now)
-        windows = complete_windows(self.profile.until, until, self.model.monitor.window)
-        shown = windows[-(self.model.monitor.drift.windows + _SHOWN_BEFORE) :]
-        return tuple(self._evaluate(window) for window in shown)
 
-    def report(self, result: MonitorResult) -> MonitorResult:
-        """Write the page; gives the result with its place."""
-        from include.monitoring.report import write_report
+def _report(watch: Watch, result: MonitorResult) -> MonitorResult:
+    """Write the page; gives the result with its place."""
+    from include.monitoring.report import write_report
 
-        rows = self.rows(result.windows[-1])
-        return replace(result, report_uri=write_report(self.model, self.home, self.profile, result, rows))
-
-    def rows(self, window: Window | WindowResult) -> "pl.DataFrame":
-        """The window's rows with the champion's `prediction`, null where it was not scored, and `_label`."""
-        import polars as pl
-
-        from include.features.labels import labels
-
-        dataset = Dataset.of(self.home, self.model)
-        ahead = self.model.label.horizon
-        frame = dataset.read(version=self.dataset_version, since=window.start, until=window.end + ahead)
-        frame = frame.with_columns(labels(self.model, frame, now=self.now).cast(pl.Float64).alias(_LABEL))
-        time = self.model.dataset.time
-        frame = frame.filter(pl.col(time) < window.end)
-        table = PredictionTable.of(self.home, self.model)
-        found = table.read(self.champion.version, since=window.start, until=window.end)
-        if not found.height:
-            return frame
-        keys = [key for key in self.model.dataset.key if key != time]
-        said = found.select(pl.col(TIME).alias(time), *keys, pl.col("probability").alias(PREDICTION))
-        return frame.join(said, on=[time, *keys], how="left", maintain_order="left")
-
-    def _evaluate(self, window: Window) -> WindowResult:
-        import numpy as np
-        import polars as pl
-
-        frame = self.rows(window)
-        weights = part_weights(self.model, self.profile, frame)
-        scored = frame.filter(pl.col(PREDICTION).is_not_null()) if PREDICTION in frame.columns else frame.clear()
-        empty = np.empty(0)
-        performance = evaluate(
-            self.model,
-            self.profile,
-            probabilities=scored[PREDICTION].to_numpy() if scored.height else empty,
-            labels=scored[_LABEL].fill_null(float("nan")).to_numpy() if scored.height else empty,
-            weights=weights,
-        )
-        columns = assess(self.model, self.profile, frame)
-        return WindowResult(window.start, window.end, frame.height, weights, columns, performance)
+    rows = watch.rows(result.windows[-1])
+    return replace(result, report_uri=write_report(watch.model, watch.home, watch.profile, result, rows))
 
 
 def _decide(
-    model: Model, windows: tuple[WindowResult, ...], champion: ModelVersion, dataset_version: int, now: datetime
+    model: Model,
+    windows: tuple[WindowResult, ...],
+    findings: tuple[Finding, ...],
+    champion: ModelVersion,
+    dataset_version: int,
+    now: datetime,
 ) -> MonitorResult:
-    findings = judge_windows(model, windows)
     acts = choose_acts(model, findings)
     return MonitorResult(
         model=model.name,

@@ -4,7 +4,7 @@ It is stored with the model version, so that no reference rows are needed later.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -91,6 +91,7 @@ class Profile:
         columns: one profile per watched column; `prediction` is the probability of the label 1.
         left_out: column -> why it is not watched.
         figures: season (`year`: all) -> metric of the performance monitor, where it has rows enough.
+        segments: `by=group` -> the same metric, of each group of the declared segments.
     """
 
     model: str
@@ -101,6 +102,7 @@ class Profile:
     columns: tuple[NumberProfile | TextProfile, ...]
     left_out: dict[str, str]
     figures: dict[str, Figure]
+    segments: dict[str, Figure] = field(default_factory=dict)
 
     def column(self, name: str) -> NumberProfile | TextProfile | None:
         """The profile of one column, if it is watched."""
@@ -153,6 +155,7 @@ def _profile(content: dict[str, Any]) -> Profile:
         columns=tuple(_column(column) for column in content["columns"]),
         left_out=content["left_out"],
         figures={part: Figure(**figure) for part, figure in content["figures"].items()},
+        segments={group: Figure(**figure) for group, figure in content.get("segments", {}).items()},
     )
 
 

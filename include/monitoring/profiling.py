@@ -100,6 +100,8 @@ def build_profile(model: Model, frame: "pl.DataFrame", *, probabilities: "Floats
     Raises:
         DataError: no rows, or lengths that differ.
     """
+    from include.monitoring.segments import judged_groups
+
     lengths = (frame.height, len(probabilities), len(labels))
     if not frame.height or len(set(lengths)) > 1:
         raise DataError(
@@ -119,6 +121,7 @@ def build_profile(model: Model, frame: "pl.DataFrame", *, probabilities: "Floats
         columns=tuple(columns),
         left_out=left_out,
         figures=_figures(model, times, probabilities, labels),
+        segments=judged_groups(model, frame, probabilities, labels),
     )
 
 

@@ -11,7 +11,9 @@ from include.config.monitoring import Action
 from include.monitoring.actions import Act, reasons_for
 from include.monitoring.drift import ColumnDrift, Status
 from include.monitoring.findings import Finding, State
+from include.monitoring.importance import Explanation
 from include.monitoring.performance import Performance, Standing
+from include.monitoring.segments import Group
 
 
 class Verdict(StrEnum):
@@ -34,6 +36,7 @@ class WindowResult:
         weights: part of the year -> its share of the rows.
         columns: one entry per watched column.
         performance: predictions against labels.
+        groups: the same by declared segments.
     """
 
     start: datetime
@@ -42,6 +45,7 @@ class WindowResult:
     weights: Mapping[str, float]
     columns: tuple[ColumnDrift, ...]
     performance: Performance
+    groups: tuple[Group, ...] = ()
 
     @property
     def drifted(self) -> tuple[str, ...]:
@@ -78,6 +82,7 @@ class MonitorResult:
         model_version: of the champion; empty when there is none.
         dataset_version: what was read; -1 when nothing was.
         windows: the newest complete ones, the oldest first.
+        explanation: what the champion looks at; None without labels.
         report_uri: the page, when one was written.
     """
 
@@ -90,6 +95,7 @@ class MonitorResult:
     model_version: str = ""
     dataset_version: int = -1
     windows: tuple[WindowResult, ...] = ()
+    explanation: Explanation | None = None
     report_uri: str = field(default="")
 
     @property

@@ -50,6 +50,16 @@ class PredictionTable:
         chosen = (pl.col(VERSION) == model_version) & (time >= since) & (time < until)
         return collect(scan_table(table).filter(chosen).sort(TIME), self.uri)
 
+    def newest(self, model_version: str) -> datetime | None:
+        """Event time of the newest prediction of a model version."""
+        import polars as pl
+
+        table = open_table(self.uri)
+        if table is None:
+            return None
+        time = pl.scan_delta(table).filter(pl.col(VERSION) == model_version).select(pl.col(TIME).max()).collect().item()
+        return time if isinstance(time, datetime) else None
+
     def counts(self, model_version: str) -> dict[str, int]:
         """Rows of a model version by start of the scoring window (`window_key`)."""
         import polars as pl

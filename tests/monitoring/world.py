@@ -77,9 +77,13 @@ class MemoryRegistry:
 
     number: str | None = "1"
     loaded: list[str] = field(default_factory=list)
+    others: list[ModelVersion] = field(default_factory=list)
 
     def champion(self, model: str) -> ModelVersion | None:
         return None if self.number is None else ModelVersion(model, f"run{self.number}", {}, version=self.number)
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        return self.others
 
     def load_onnx(self, version: ModelVersion) -> bytes:
         self.loaded.append(version.version)

@@ -1,0 +1,149 @@
+"""What the champion looks at, and which column moved its predictions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from include.config.features import ColumnFeature
+from include.config.schema import Model
+from include.monitoring.distribution import Distribution, Observed
+from include.monitoring.figures import measured, worse_by
+from include.monitoring.profiling import finite_numbers
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from include.features.features import FeatureMatrix
+    from include.registry.onnx_model import OnnxModel
+
+    Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Permutation importance (Breiman 2001; Fisher, Rudin and Dominici 2019).
+
+    Attributes:
+        feature: its name.
+        loss: how much worse the metric becomes, on average over the shuffles, when the feature is shuffled.
+        sd: its standard deviation over the shuffles.
+    """
+
+    feature: str
+    loss: float
+    sd: float
+
+
+@dataclass(frozen=True)
+class Moved:
+    """One column's part in the change of the predictions.
+
+    Attributes:
+        column: its name.
+        change: how far the mean prediction is from what it would be, had the column kept its distribution.
+        share: of the sum of all columns' changes, without sign, in [0, 1].
+    """
+
+    column: str
+    change: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the champion looks at, then and now, and what moved its predictions.
+
+    Attributes:
+        window_end: of the newest window with labels.
+        importances: of its features there, the most important first.
+        before_end: of the oldest window with labels that was looked at.
+        before: the same there.
+        moved: the part of each drifted column in the change of the newest window's predictions.
+    """
+
+    window_end: datetime
+    importances: tuple[Importance, ...]
+    before_end: datetime
+    before: tuple[Importance, ...]
+    moved: tuple[Moved, ...]
+
+
+def importances(
+    model: Model, graph: "OnnxModel", features: "FeatureMatrix", observed: "Floats", *, repeats: int = 3, seed: int = 0
+) -> tuple[Importance, ...]:
+    """Of each feature of the graph on labelled rows, the most important first.
+
+    Args:
+        model: declares the metric.
+        graph: the version.
+        features: of labelled rows, [n].
+        observed: their labels, [n].
+        repeats: shuffles of each feature.
+        seed: of the shuffles.
+
+    Raises:
+        UndefinedMetricError: the metric has no value on these rows.
+    """
+    import numpy as np
+
+    metric, draw = model.monitor.performance.metric, np.random.default_rng(seed)
+    values = features.values[:, [features.names.index(name) for name in graph.features]]
+    best = measured(metric, observed, graph.probabilities(values))
+    found = []
+    for place, name in enumerate(graph.features):
+        losses = []
+        for _ in range(repeats):
+            shuffled = values.copy()
+            shuffled[:, place] = draw.permutation(shuffled[:, place])
+            losses.append(worse_by(metric, measured(metric, observed, graph.probabilities(shuffled)), best))
+        found.append(Importance(name, float(np.mean(losses)), float(np.std(losses))))
+    return tuple(sorted(found, key=lambda one: -one.loss))
+
+
+def moved_predictions(
+    model: Model, graph: "OnnxModel", frame: "pl.DataFrame", references: Mapping[str, Distribution]
+) -> tuple[Moved, ...]:
+    """How much each column's new distribution moved the mean prediction, the largest part first.
+
+    Each column in turn gets its old distribution back, rank by rank (the optimal transport of its values onto the
+    reference's), all features are built anew, and the graph foretells again. Ranks keep how columns hang together.
+
+    Args:
+        model: declares the features.
+        graph: the champion.
+        frame: the window's rows, with the history that features need.
+        references: column -> its reference; only columns that a feature reads.
+    """
+    import polars as pl
+
+    from include.features.features import build_features
+
+    used = {feature.column for feature in model.features if isinstance(feature, ColumnFeature)}
+    now = float(graph.score(build_features(model, frame)).mean())
+    changes = {}
+    for name, reference in references.items():
+        if name not in used or not frame.schema[name].is_numeric():
+            continue
+        back = pl.Series(name, _put_back(finite_numbers(frame[name]), reference)).cast(frame.schema[name], strict=False)
+        changes[name] = now - float(graph.score(build_features(model, frame.with_columns(back))).mean())
+    total = sum(abs(change) for change in changes.values())
+    found = (Moved(name, change, abs(change) / total if total else 0.0) for name, change in changes.items())
+    return tuple(sorted(found, key=lambda one: -one.share))
+
+
+def _put_back(values: "Floats", reference: Distribution) -> "Floats":
+    """Each value at its own quantile of the reference; NaN stays."""
+    import numpy as np
+
+    there = np.isfinite(values)
+    if not there.any():
+        return values
+    left, right = Observed.of(values[there]).cdf(values[there])
+    support = reference.support()
+    _, cumulative = reference.cdf(support)
+    back = values.copy()
+    back[there] = np.interp((left + right) / 2, cumulative, support)
+    return back

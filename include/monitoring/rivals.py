@@ -1,0 +1,154 @@
+"""Would another version foretell the newest window better than the champion? And would a naive rule?"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from include.config.schema import Model
+from include.errors import AlmanacError
+from include.monitoring.figures import NORMAL, advantage, enough_of_both, measured
+from include.monitoring.findings import Condition, Finding, State
+from include.registry.onnx_model import OnnxModel
+from include.registry.records import PASSED, ModelVersion, Tag
+from include.scoring.port import ChampionRegistry
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from include.features.features import FeatureMatrix
+
+    Floats = NDArray[np.float64]
+
+
+class VersionRegistry(ChampionRegistry, Protocol):
+    """A registry that also lists all versions."""
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """All versions, newest first."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledWindow:
+    """The newest window with labels.
+
+    Attributes:
+        start: of the window: versions that learnt from later rows cannot be compared on it.
+        features: of its labelled rows, [n].
+        observed: labels, [n].
+        champion: what the champion foretold, [n].
+        state: what the label's column says at the time of the row itself, 0 or 1, [n].
+    """
+
+    start: datetime
+    features: "FeatureMatrix"
+    observed: "Floats"
+    champion: "Floats"
+    state: "Floats"
+
+
+def judge_rivals(
+    model: Model, registry: VersionRegistry, champion: ModelVersion, window: LabelledWindow
+) -> tuple[Finding, ...]:
+    """One finding for each other version that passed its gates, the newest `rivals.versions` of them.
+
+    Better is: by at least `min_gain`, and by more than chance explains at 95 %, corrected for as many versions.
+
+    Raises:
+        TransientError: the registry is away.
+    """
+    settings = model.monitor.performance
+    others = [one for one in registry.versions(model.name) if one.version != champion.version]
+    others = [one for one in others if one.tags.get(Tag.GATES) == PASSED][: model.monitor.rivals.versions]
+    if not others:
+        return ()
+    if len(window.observed) < settings.min_rows or not enough_of_both(
+        settings.metric, window.observed, settings.min_class_rows
+    ):
+        text = f"{len(window.observed)} labelled rows in the newest window are too few to compare versions"
+        return (Finding(Condition.BETTER, State.INSUFFICIENT, "versions", text),)
+    return tuple(_compare(model, registry, one, window, len(others)) for one in others)
+
+
+def _compare(
+    model: Model, registry: VersionRegistry, version: ModelVersion, window: LabelledWindow, count: int
+) -> Finding:
+    subject = f"version {version.version}"
+    learnt = version.tags.get(Tag.DATASET_END, "")
+    if not learnt or datetime.fromisoformat(learnt) >= window.start:
+        text = f"{subject} learnt from rows to {learnt or 'an unknown time'}, the window starts {window.start:%Y-%m-%d}"
+        return Finding(Condition.BETTER, State.INSUFFICIENT, subject, text)
+    try:
+        theirs = OnnxModel(registry.load_onnx(version)).score(window.features)
+    except AlmanacError as error:
+        return Finding(Condition.BETTER, State.INSUFFICIENT, subject, f"{subject} cannot be compared: {error}")
+    metric = model.monitor.performance.metric
+    found = advantage(metric, window.observed, theirs, window.champion)
+    if found is None:
+        return Finding(Condition.BETTER, State.INSUFFICIENT, subject, f"{metric} is not defined on the newest window")
+    return _say(model, subject, found, measured(metric, window.observed, theirs), count)
+
+
+def _say(model: Model, subject: str, found: tuple[float, float], value: float, count: int) -> Finding:
+    from scipy.special import ndtri
+
+    gain, error = found
+    half = float(ndtri(1 - 0.025 / count)) * error
+    better = gain >= model.monitor.rivals.min_gain and gain - half > 0
+    metric = model.monitor.performance.metric
+    text = (
+        f"{subject}: {metric} {value:.3f} on the newest window, better than the champion by {gain:+.3f}"
+        f" [{gain - half:+.3f}, {gain + half:+.3f}]"
+    )
+    figures = {"value": value, "gain": gain, "low": gain - half, "high": gain + half}
+    return Finding(Condition.BETTER, State.ALARM if better else State.FINE, subject, text, figures)
+
+
+def judge_naive(model: Model, observed: "Floats", foretold: "Floats", now: "Floats") -> tuple[Finding, ...]:
+    """Whether the champion still beats the naive rules: what is true now stays, and the label that is more frequent.
+
+    A rule's answer becomes the share of the label 1 among the rows with that answer, kept on its side of 0.5: that is
+    generous to the rule, which is told the window's own shares.
+
+    Args:
+        model: declares metric and rows needed.
+        observed: labels of the newest window's labelled rows, [n].
+        foretold: by the champion, [n].
+        now: the label's own condition at the time of the row, 0 or 1, [n].
+    """
+    import numpy as np
+
+    settings = model.monitor.performance
+    if len(observed) < settings.min_rows or not enough_of_both(settings.metric, observed, settings.min_class_rows):
+        return ()
+    rules = {"persistence": now, "majority": np.full(len(observed), float(observed.mean() >= 0.5))}
+    return tuple(
+        _naive(model, name, observed, foretold, _as_probability(answer, observed)) for name, answer in rules.items()
+    )
+
+
+def _naive(model: Model, name: str, observed: "Floats", foretold: "Floats", rule: "Floats") -> Finding:
+    metric = model.monitor.performance.metric
+    found = advantage(metric, observed, foretold, rule)
+    if found is None:
+        return Finding(Condition.PERFORMANCE, State.INSUFFICIENT, name, f"{metric} is not defined for {name}")
+    gain, error = found
+    half = NORMAL * error
+    state = State.WARNING if gain + half < 0 else State.FINE
+    text = (
+        f"{metric} {measured(metric, observed, foretold):.3f} against {measured(metric, observed, rule):.3f} of the"
+        f" naive rule {name}: {gain:+.3f} [{gain - half:+.3f}, {gain + half:+.3f}]"
+    )
+    figures = {"gain": gain, "low": gain - half, "high": gain + half}
+    return Finding(Condition.PERFORMANCE, state, name, text, figures)
+
+
+def _as_probability(answer: "Floats", observed: "Floats") -> "Floats":
+    import numpy as np
+
+    said = np.empty(len(answer))
+    for value, low, high in ((0.0, 0.0, 0.499), (1.0, 0.5, 1.0)):
+        rows = answer == value
+        if rows.any():
+            said[rows] = np.clip(observed[rows].mean(), low, high)
+    return said

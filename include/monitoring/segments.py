@@ -1,0 +1,211 @@
+"""Performance by groups of rows: seasons, hours, or whatever a column says; and the gaps between them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from include.config.monitoring import SegmentMonitor
+from include.config.schema import Model
+from include.monitoring.figures import NORMAL, enough_of_both, figure, worse_by
+from include.monitoring.findings import Condition, Finding, State
+from include.monitoring.profile import Figure, Profile
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_TIMES = ("season", "month", "hour_of_day")
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group of a window.
+
+    Attributes:
+        by: how rows are grouped.
+        name: of the group.
+        rows: labelled ones.
+        said_yes: share of the predictions at or above 0.5.
+        figure: the metric at the share of labels that the version was judged at; None when there are too few rows.
+        judged: the same when the version was judged; None when it was not.
+        degraded: worse than then by more than `max_loss` and by more than chance explains.
+    """
+
+    by: str
+    name: str
+    rows: int
+    said_yes: float
+    figure: Figure | None = None
+    judged: Figure | None = None
+    degraded: bool = False
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The largest gap between two groups that both have rows enough.
+
+    `low` and `high` hold for every pair at once: 95 %, Bonferroni's correction for as many pairs as there are.
+    """
+
+    by: str
+    better: str
+    worse: str
+    value: float
+    low: float
+    high: float
+
+
+def group_names(model: Model, by: str, frame: "pl.DataFrame") -> "NDArray[np.object_]":
+    """The group of each row, [n]; None where the column has no value."""
+    import polars as pl
+
+    from include.training.segments import segment_of
+
+    column = segment_of(by, model.dataset.time) if by in _TIMES else pl.col(by).cast(pl.String)  # type: ignore[arg-type]
+    names: NDArray[np.object_] = frame.select(column.alias("group"))["group"].to_numpy()
+    return names
+
+
+def judged_groups(model: Model, frame: "pl.DataFrame", foretold: "Floats", observed: "Floats") -> dict[str, Figure]:
+    """`by=name` -> the metric of a group's out-of-sample predictions, for the reference profile."""
+    import numpy as np
+
+    known = np.isfinite(foretold) & np.isfinite(observed)
+    settings, found = model.monitor.performance, {}
+    share = float(observed[known].mean()) if known.any() else None
+    for segment in model.monitor.segments:
+        names = group_names(model, segment.by, frame)
+        for name in sorted({one for one in names[known] if one is not None}):
+            rows = known & (names == name)
+            if rows.sum() < segment.min_rows or not _enough(model, observed[rows]):
+                continue
+            measured = figure(settings.metric, observed[rows], foretold[rows], share=share)
+            if measured is not None:
+                found[f"{segment.by}={name}"] = measured
+    return found
+
+
+def measure_groups(
+    model: Model, profile: Profile, frame: "pl.DataFrame", foretold: "Floats", observed: "Floats"
+) -> tuple[Group, ...]:
+    """Every group of every declared segment in a window.
+
+    Args:
+        model: declares segments and limits.
+        profile: says what the version could do when it was judged.
+        frame: the window's scored rows, ordered by time, [n].
+        foretold: what was predicted, [n].
+        observed: labels, NaN where not known yet, [n].
+    """
+    import numpy as np
+
+    known = np.isfinite(observed)
+    year = profile.figures.get("year")
+    groups = []
+    for segment in model.monitor.segments:
+        names = group_names(model, segment.by, frame)
+        for name in sorted({one for one in names if one is not None}):
+            rows = (names == name) & known
+            yes = float((foretold[names == name] >= 0.5).mean())
+            measured = None
+            if rows.sum() >= segment.min_rows and _enough(model, observed[rows]):
+                share = year.share if year else None
+                measured = figure(model.monitor.performance.metric, observed[rows], foretold[rows], share=share)
+            judged = profile.segments.get(f"{segment.by}={name}")
+            worse = measured is not None and judged is not None and _degraded(model, measured, judged)
+            groups.append(Group(segment.by, name, int(rows.sum()), yes, measured, judged, worse))
+    return tuple(groups)
+
+
+def largest_gap(model: Model, segment: SegmentMonitor, groups: Sequence[Group]) -> Gap | None:
+    """The gap between the best and the worst group of a segment; None when fewer than two can be measured."""
+    from scipy.special import ndtri
+
+    metric = model.monitor.performance.metric
+    known = {group.name: group.figure for group in groups if group.by == segment.by and group.figure is not None}
+    if len(known) < 2:
+        return None
+    order = sorted(known, key=lambda name: worse_by(metric, known[name].value, 0.0))
+    better, worse = order[0], order[-1]
+    pairs = len(list(combinations(known, 2)))
+    value = worse_by(metric, known[worse].value, known[better].value)
+    error = (known[better].standard_error ** 2 + known[worse].standard_error ** 2) ** 0.5
+    half = float(ndtri(1 - 0.025 / pairs)) * error
+    return Gap(segment.by, better, worse, value, value - half, value + half)
+
+
+def judge_groups(model: Model, windows: Sequence[Sequence[Group]]) -> tuple[Finding, ...]:
+    """What the newest windows' groups say; a loss or a gap in `drift.windows` windows running is an alarm.
+
+    Args:
+        model: declares segments and limits.
+        windows: the groups of each window, the oldest first.
+    """
+    if not windows or not model.monitor.segments:
+        return ()
+    needed = model.monitor.drift.windows
+    newest = windows[-needed:]
+    findings = [_judge_gap(model, segment, newest, needed) for segment in model.monitor.segments]
+    for group in windows[-1]:
+        if not group.degraded or group.figure is None or group.judged is None:
+            continue
+        lasting = len(newest) == needed and all(_is_degraded(groups, group) for groups in newest)
+        text = (
+            f"{group.figure.metric} of {group.by} {group.name} is {group.figure.value:.3f} ({group.rows} rows) against"
+            f" {group.judged.value:.3f} when judged, limit {model.monitor.performance.max_loss:g} worse"
+        )
+        findings.append(
+            Finding(Condition.SEGMENTS, State.ALARM if lasting else State.WARNING, f"{group.by}={group.name}", text)
+        )
+    return tuple(findings)
+
+
+def _judge_gap(model: Model, segment: SegmentMonitor, newest: Sequence[Sequence[Group]], needed: int) -> Finding:
+    gap = largest_gap(model, segment, newest[-1])
+    if gap is None:
+        text = f"{segment.by}: fewer than two groups have {segment.min_rows} labelled rows"
+        return Finding(Condition.SEGMENTS, State.INSUFFICIENT, segment.by, text)
+    gaps = [largest_gap(model, segment, groups) for groups in newest]
+    wide = [one is not None and _too_wide(segment, one) for one in gaps]
+    state = State.FINE
+    if wide[-1]:
+        state = State.ALARM if len(wide) == needed and all(wide) else State.WARNING
+    limit = "only shown" if segment.max_gap is None else f"limit {segment.max_gap:g}"
+    text = (
+        f"{model.monitor.performance.metric} differs by {gap.value:.3f} [{gap.low:.3f}, {gap.high:.3f}] between"
+        f" {segment.by} {gap.better} and {gap.worse}; {limit}"
+    )
+    figures = {"gap": gap.value, "low": gap.low, "high": gap.high}
+    return Finding(Condition.SEGMENTS, state, segment.by, text, figures)
+
+
+def _too_wide(segment: SegmentMonitor, gap: Gap) -> bool:
+    """Beyond the limit, and more than chance explains."""
+    return segment.max_gap is not None and gap.value > segment.max_gap and gap.low > 0
+
+
+def _is_degraded(groups: Sequence[Group], group: Group) -> bool:
+    return any(one.degraded for one in groups if (one.by, one.name) == (group.by, group.name))
+
+
+def _degraded(model: Model, now: Figure, judged: Figure) -> bool:
+    loss = worse_by(now.metric, now.value, judged.value)
+    chance = NORMAL * float((now.standard_error**2 + judged.standard_error**2) ** 0.5)
+    return loss > model.monitor.performance.max_loss and loss > chance
+
+
+def _enough(model: Model, observed: "Floats") -> bool:
+    settings = model.monitor.performance
+    return enough_of_both(settings.metric, observed, settings.min_class_rows)
+
+
+def segment_tables(groups: Sequence[Group]) -> Mapping[str, list[Group]]:
+    """The groups by segment, for a page."""
+    tables: dict[str, list[Group]] = {}
+    for group in groups:
+        tables.setdefault(group.by, []).append(group)
+    return tables

@@ -1,0 +1,156 @@
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from include.errors import TransientError
+from include.features.features import build_features, feature_names
+from include.features.labels import labels, state_now
+from include.monitoring.distribution import Observed
+from include.monitoring.findings import Finding, State
+from include.monitoring.importance import importances, moved_predictions
+from include.monitoring.rivals import LabelledWindow, judge_naive, judge_rivals
+from include.registry.onnx_model import OnnxModel
+from include.registry.records import ModelVersion, Tag
+from tests.monitoring.world import NOW, TRAINED_UNTIL, WEATHER, champion_files, changed, hours
+
+WINDOW_START = TRAINED_UNTIL
+LEARNT = (TRAINED_UNTIL - timedelta(days=30)).isoformat()
+
+
+def version(number: str, learnt: str = LEARNT, gates: str = "passed") -> ModelVersion:
+    return ModelVersion("weather", f"run{number}", {Tag.GATES: gates, Tag.DATASET_END: learnt}, version=number)
+
+
+@dataclass
+class Versions:
+    """Every version is the small world's own graph."""
+
+    others: list[ModelVersion]
+    away: bool = False
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        return self.others
+
+    def champion(self, model: str) -> ModelVersion | None:
+        return version("9")
+
+    def load_onnx(self, version: ModelVersion) -> bytes:
+        if self.away:
+            raise TransientError("MLflow is away")
+        return champion_files()[0]
+
+    def load_profile(self, version: ModelVersion) -> str:
+        return champion_files()[1]
+
+
+@pytest.fixture(scope="module", name="window")
+def _window() -> LabelledWindow:
+    """A month in which the champion guesses."""
+    frame = hours(WINDOW_START - timedelta(days=2), WINDOW_START + timedelta(days=60))
+    truth = labels(WEATHER, frame, now=NOW).cast(pl.Float64)
+    inside = (frame["Timestamp"] >= WINDOW_START) & truth.is_not_null()
+    matrix = build_features(WEATHER, frame)
+    rows = inside.to_numpy()
+    guess = np.random.default_rng(1).random(int(rows.sum()))
+    features = replace(matrix, values=matrix.values[rows], times=matrix.times[rows])
+    state = state_now(WEATHER, frame).cast(pl.Float64).to_numpy()[rows]
+    return LabelledWindow(WINDOW_START, features, truth.to_numpy()[rows], guess, state)
+
+
+def judged(window: LabelledWindow, *others: ModelVersion, away: bool = False) -> dict[str, Finding]:
+    found = judge_rivals(WEATHER, Versions(list(others), away), version("9"), window)
+    return {one.subject: one for one in found}
+
+
+def test_judge_rivals_significantly_better_version_is_told(window: LabelledWindow) -> None:
+    one = judged(window, version("3"))["version 3"]
+    assert one.state is State.ALARM
+    assert one.figures["low"] > 0
+    assert "better than the champion by +0." in one.text
+
+
+def test_judge_rivals_equal_version_is_fine(window: LabelledWindow) -> None:
+    same = replace(window, champion=OnnxModel(champion_files()[0]).score(window.features))
+    assert judged(same, version("3"))["version 3"].state is State.FINE
+
+
+def test_judge_rivals_version_that_learnt_from_the_window_is_not_compared(window: LabelledWindow) -> None:
+    """It has seen the answers; it would always win."""
+    one = judged(window, version("3", learnt=(WINDOW_START + timedelta(days=1)).isoformat()))["version 3"]
+    assert one.state is State.INSUFFICIENT
+    assert "learnt from rows to 2024-01-02" in one.text
+
+
+def test_judge_rivals_refused_versions_and_the_champion_itself_are_left_out(window: LabelledWindow) -> None:
+    assert judged(window, version("3", gates="refused"), version("9")) == {}
+
+
+def test_judge_rivals_few_labels_are_insufficient(window: LabelledWindow) -> None:
+    few = replace(window, observed=window.observed[:100], champion=window.champion[:100])
+    assert judged(few, version("3"))["versions"].state is State.INSUFFICIENT
+
+
+def test_judge_rivals_version_that_cannot_be_loaded_is_insufficient(window: LabelledWindow) -> None:
+    one = judged(window, version("3"), away=True)["version 3"]
+    assert one.state is State.INSUFFICIENT
+    assert one.text == "version 3 cannot be compared: MLflow is away"
+
+
+def test_judge_rivals_only_so_many_versions_are_compared(window: LabelledWindow) -> None:
+    model = changed(WEATHER, "monitor.rivals", versions=1)
+    found = judge_rivals(model, Versions([version("5"), version("4")]), version("9"), window)
+    assert [one.subject for one in found] == ["version 5"]
+
+
+def test_judge_naive_guessing_champion_is_worse_than_persistence(window: LabelledWindow) -> None:
+    found = {one.subject: one for one in judge_naive(WEATHER, window.observed, window.champion, window.state)}
+    assert found["persistence"].state is State.WARNING
+    assert "of the naive rule persistence" in found["persistence"].text
+
+
+def test_judge_naive_good_champion_is_fine(window: LabelledWindow) -> None:
+    said = OnnxModel(champion_files()[0]).score(window.features)
+    assert {one.state for one in judge_naive(WEATHER, window.observed, said, window.state)} == {State.FINE}
+
+
+def test_judge_naive_few_labels_say_nothing(window: LabelledWindow) -> None:
+    assert judge_naive(WEATHER, window.observed[:99], window.champion[:99], window.state[:99]) == ()
+
+
+def test_importances_feature_that_decides_comes_first_and_noise_last(window: LabelledWindow) -> None:
+    found = importances(WEATHER, OnnxModel(champion_files()[0]), window.features, window.observed)
+    assert {one.feature for one in found} == set(feature_names(WEATHER))
+    assert found[0].loss > 0.02
+    assert found[0].loss > 5 * abs(found[-1].loss)
+
+
+def test_importances_same_seed_same_figures(window: LabelledWindow) -> None:
+    graph = OnnxModel(champion_files()[0])
+    once, again = (importances(WEATHER, graph, window.features, window.observed, repeats=1) for _ in range(2))
+    assert once == again
+
+
+def test_moved_predictions_names_the_column_that_moved_them() -> None:
+    frame = hours(WINDOW_START, WINDOW_START + timedelta(days=30))
+    references = {name: Observed.of(frame[name].to_numpy().astype(float)) for name in ("Humidity", "Wind_speed_kmph")}
+    moved = frame.with_columns((pl.col("Humidity") * 0.6).alias("Humidity"))
+    found = moved_predictions(WEATHER, OnnxModel(champion_files()[0]), moved, references)
+    assert found[0].column == "Humidity"
+    assert found[0].share > 0.95
+    assert abs(found[0].change) > 0.02
+
+
+def test_moved_predictions_nothing_moved_is_zero() -> None:
+    frame = hours(WINDOW_START, WINDOW_START + timedelta(days=30))
+    references = {"Humidity": Observed.of(frame["Humidity"].to_numpy())}
+    (one,) = moved_predictions(WEATHER, OnnxModel(champion_files()[0]), frame, references)
+    assert abs(one.change) < 1e-3
+
+
+def test_moved_predictions_column_that_no_feature_reads_is_left_out() -> None:
+    frame = hours(WINDOW_START, datetime(2024, 1, 10, tzinfo=UTC))
+    references = {"Apparent_Temperature_C": Observed.of(np.arange(10.0))}
+    assert moved_predictions(WEATHER, OnnxModel(champion_files()[0]), frame, references) == ()

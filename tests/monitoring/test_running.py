@@ -1,0 +1,117 @@
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from include.config.home import Home
+from include.errors import TransientError
+from include.monitoring.airflow_history import AirflowHistory
+from include.monitoring.findings import Finding, State
+from include.monitoring.running import TaskRun, judge_running
+from include.services.airflow_api import AirflowClient
+from tests.monitoring.world import WEATHER, changed
+
+NOW = datetime(2024, 6, 1, tzinfo=UTC)
+
+
+def run(
+    number: int, *, state: str = "success", tries: int = 1, duration_s: float = 20.0, queued_s: float = 1.0
+) -> TaskRun:
+    return TaskRun("train", state, tries, NOW - timedelta(hours=number), duration_s, queued_s)
+
+
+class Listed:
+    """Task runs of `train_weather`; the other DAGs have none, and `score_weather` cannot be asked."""
+
+    def __init__(self, runs: Sequence[TaskRun]) -> None:
+        self.runs = runs
+
+    def task_runs(self, dag_id: str, *, limit: int) -> Sequence[TaskRun]:
+        if dag_id == "score_weather":
+            raise TransientError("http://127.0.0.1:1: Airflow does not answer")
+        return self.runs if dag_id == "train_weather" else ()
+
+
+def found(*runs: TaskRun) -> dict[str, Finding]:
+    return {one.subject: one for one in judge_running(WEATHER, Listed(runs), NOW)}
+
+
+def test_judge_running_all_well_is_fine() -> None:
+    one = found(*(run(number) for number in range(1, 9)))["train_weather"]
+    assert one.state is State.FINE
+    assert one.text == "train_weather: 0 of 8 tasks failed (limit 20%), 0 were retried"
+
+
+def test_judge_running_many_failures_are_an_alarm() -> None:
+    one = found(*(run(number, state="failed" if number < 4 else "success", tries=4) for number in range(1, 9)))
+    assert one["train_weather"].state is State.ALARM
+    assert one["train_weather"].figures["failed"] == pytest.approx(3 / 8)
+
+
+def test_judge_running_newest_run_slower_than_usual_warns() -> None:
+    one = found(run(1, duration_s=100), *(run(number) for number in range(2, 9)))["train_weather"]
+    assert one.state is State.WARNING
+    assert one.text.endswith("train took 100 s, 20 s are usual")
+
+
+def test_judge_running_slow_task_of_seconds_is_nobodys_concern() -> None:
+    one = found(run(1, duration_s=8), *(run(number, duration_s=1) for number in range(2, 9)))["train_weather"]
+    assert one.state is State.FINE
+
+
+def test_judge_running_long_wait_for_a_worker_warns() -> None:
+    one = found(run(1, queued_s=1200), *(run(number) for number in range(2, 9)))["train_weather"]
+    assert one.state is State.WARNING
+    assert one.text.endswith("a task waited 0:20:00 for a worker (limit 10m)")
+
+
+def test_judge_running_few_or_old_runs_are_not_judged() -> None:
+    assert "train_weather" not in found(*(run(number, state="failed") for number in range(1, 5)))
+    assert "train_weather" not in found(*(run(24 * 8 + number, state="failed") for number in range(1, 9)))
+
+
+def test_judge_running_dag_that_cannot_be_asked_is_insufficient() -> None:
+    one = found()["score_weather"]
+    assert one.state is State.INSUFFICIENT
+    assert "Airflow does not answer" in one.text
+
+
+def test_judge_running_nobody_to_ask_is_insufficient_never_fine() -> None:
+    (one,) = judge_running(WEATHER, None, NOW)
+    assert one.state is State.INSUFFICIENT
+
+
+def test_judge_running_switched_off_finds_nothing() -> None:
+    assert judge_running(changed(WEATHER, "monitor.running", enabled=False), None, NOW) == ()
+
+
+def answer(request: httpx.Request) -> httpx.Response:
+    """Two pages of task instances, as Airflow 3 gives them."""
+    if request.url.path == "/auth/token":
+        return httpx.Response(201, json={"access_token": "t"})
+    assert request.url.path == "/api/v2/dags/train_weather/dagRuns/~/taskInstances"
+    offset = int(request.url.params["offset"])
+    rows = [
+        {"task_id": f"task{number}", "state": "success", "try_number": 2, "duration": 3.5,
+         "queued_when": "2024-05-31T00:00:00Z", "start_date": "2024-05-31T00:00:02Z"}
+        for number in range(offset, min(offset + 100, 120))
+    ]  # fmt: skip
+    return httpx.Response(200, json={"task_instances": rows, "total_entries": 120})
+
+
+def test_airflow_history_reads_all_pages() -> None:
+    client = AirflowClient("http://airflow", "admin", "p", transport=httpx.MockTransport(answer))
+    runs = AirflowHistory(client).task_runs("train_weather", limit=200)
+    assert len(runs) == 120
+    started = datetime(2024, 5, 31, 0, 0, 2, tzinfo=UTC)
+    assert runs[0] == TaskRun("task0", "success", 2, started, 3.5, 2.0)
+
+
+def test_airflow_history_of_a_home_without_services_is_none(tmp_path: Path) -> None:
+    assert AirflowHistory.of(Home(home=tmp_path)) is None
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "credentials.json").write_text(json.dumps({}))
+    assert AirflowHistory.of(Home(home=tmp_path)) is None
