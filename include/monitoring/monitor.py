@@ -11,7 +11,7 @@ from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
 from include.monitoring.actions import choose_acts, reasons_for
 from include.monitoring.decision import judge_windows, performance_holds
-from include.monitoring.findings import Finding, State
+from include.monitoring.findings import Condition, Finding, State
 from include.monitoring.profile import Profile
 from include.monitoring.result import MonitorResult, Verdict, WindowResult
 from include.monitoring.rivals import VersionRegistry, judge_naive, judge_rivals
@@ -21,6 +21,7 @@ from include.monitoring.supply import judge_ages, judge_batches, judge_volume
 from include.monitoring.watch import Watch
 from include.registry.records import ModelVersion
 
+_OF_WINDOWS = (Condition.DRIFT, Condition.PERFORMANCE)
 _NO_CHAMPION = "no champion yet: nothing to compare with"
 
 
@@ -135,7 +136,7 @@ def _why_not(
         return f"quiet: no column has drifted in the {when}; performance {last.performance.standing}"
     if last.verdict is Verdict.INSUFFICIENT:
         return f"insufficient: {when} has {last.rows} rows, at least {model.monitor.drift.min_rows} are needed"
-    if any(finding.state is State.ALARM for finding in findings):
+    if any(found.state is State.ALARM and found.condition in _OF_WINDOWS for found in findings):
         return f"{last.verdict} in the {when}; monitor.actions asks for no retrain then"
     if last.verdict is Verdict.DRIFTED and performance_holds(model, windows):
         return f"drifted in the {when}, but performance holds: nothing to replace"
