@@ -90,7 +90,7 @@ def test_judge_groups_few_labels_are_insufficient_never_fine() -> None:
 
 
 def test_judge_groups_no_segments_declared_finds_nothing() -> None:
-    assert judge_groups(WEATHER, [()]) == ()
+    assert judge_groups(changed(WEATHER, "monitor", segments=[]), [()]) == ()
 
 
 def test_measure_groups_says_how_often_each_group_gets_a_yes() -> None:
