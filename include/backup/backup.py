@@ -87,6 +87,31 @@ class Backup:
         with _database_draft(name, known[name]) as draft:
             return self._take(draft)
 
+    def subject(self, text: str, *, version: str = "") -> list[Taken]:
+        """Snapshots of a subject that a person names; none when there is nothing yet.
+
+        Args:
+            text: `model/NAME`, `dataset/NAME`, `outputs/NAME` or `database/NAME`.
+            version: of a model: only this one.
+
+        Raises:
+            ConfigError: it is none of these.
+        """
+        kind, _, name = text.partition("/")
+        match kind:
+            case "model":
+                return self.model(name, only=version)
+            case "dataset" | "outputs":
+                taken = self.dataset(name) if kind == "dataset" else self.outputs(name)
+                return [taken] if taken else []
+            case "database":
+                return [self.database(name)]
+            case _:
+                raise ConfigError(
+                    f"not something to back up; got {text!r}, expected model/NAME, dataset/NAME, outputs/NAME or"
+                    " database/NAME; without any: everything"
+                )
+
     def everything(self, models: list[str]) -> Taken:
         """Databases first, then the artifacts that they name, tied by one group."""
         taken = self._registered(models)

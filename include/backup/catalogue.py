@@ -93,22 +93,23 @@ class Catalogue:
         except FileNotFoundError:
             return ""
 
-    def find(self, text: str) -> Ref:
+    def find(self, text: str, *, forgotten: bool = False) -> Ref:
         """The snapshot that a person means.
 
         Args:
             text: a subject (its newest), `subject@time` with the start of a time, or the start of a manifest's hash;
                 or what `str(ref)` gives.
+            forgotten: look among those with a tombstone, too.
 
         Raises:
             DataError: there is none, or more than one.
         """
         subject, _, time = text.partition("@")
         if "/" in subject:
-            refs = [ref for ref in self.refs(subject) if ref.name.startswith(time)]
+            refs = [ref for ref in self.refs(subject, forgotten=forgotten) if ref.name.startswith(time)]
             refs = refs[-1:] if not time else refs
         else:
-            refs = [ref for ref in self.refs() if text and ref.sha256.startswith(text)]
+            refs = [ref for ref in self.refs(forgotten=forgotten) if text and ref.sha256.startswith(text)]
         if len(refs) != 1:
             known = ", ".join(self.subjects()) or "none"
             raise DataError(

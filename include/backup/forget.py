@@ -95,10 +95,19 @@ def forget_one(place: Place, ref: Ref, plan: ForgetPlan, *, now: datetime, by: s
     Raises:
         DataError: something needs it.
     """
+    check_not_needed(ref, plan)
+    Catalogue(place).bury(ref, at=now, by=by, reason=reason)
+
+
+def check_not_needed(ref: Ref, plan: ForgetPlan) -> None:
+    """Refuse a snapshot that something needs.
+
+    Raises:
+        DataError: something does.
+    """
     needs = [need for choice in plan.choices if choice.ref == ref for need in choice.needs]
     if needs:
         raise DataError(f"{ref}: cannot be forgotten: {'; '.join(needs)}. Release it, or take it out of use first")
-    Catalogue(place).bury(ref, at=now, by=by, reason=reason)
 
 
 def _read_all(catalogue: Catalogue) -> tuple[dict[Ref, Manifest], dict[Ref, str]]:

@@ -30,14 +30,17 @@ from include.journal.records import (
     BatchState,
     Decision,
     DecisionKind,
+    DrillRecord,
     RunRef,
     RunTraces,
+    SnapshotRecord,
     Watermark,
     WindowRecord,
     WindowState,
 )
 
 _BUSY_S = 30  # how long a writer waits for another
+_Record = BatchRecord | Decision | Alert | AliasMove | Watermark | WindowRecord | SnapshotRecord | DrillRecord
 _RUN_FIELDS = frozenset(field.name for field in fields(RunRef))
 
 
@@ -183,6 +186,35 @@ class Journal:
                 tuple(_move(row) for row in rows(connection, tables.alias_moves, "id")),
             )
 
+    def record_snapshot(self, snapshot: SnapshotRecord) -> None:
+        """Write that a snapshot was taken; twice is once."""
+        columns = tables.snapshots.c
+        key = (columns.place == snapshot.place) & (columns.subject == snapshot.subject)
+        with self._begin() as connection:
+            connection.execute(delete(tables.snapshots).where(key & (columns.name == snapshot.name)))
+            connection.execute(insert(tables.snapshots).values(_row(snapshot)))
+
+    def snapshots(self, subject: str = "") -> list[SnapshotRecord]:
+        """The snapshots that were taken, of a subject or of all, the newest first."""
+        table = tables.snapshots
+        query = select(table).order_by(table.c.taken_at.desc())
+        query = query.where(table.c.subject == subject) if subject else query
+        with self._begin() as connection:
+            rows = connection.execute(query).mappings()
+            return [SnapshotRecord(**_known(row, SnapshotRecord), run=_run(row)) for row in rows]
+
+    def record_drill(self, drill: DrillRecord) -> None:
+        """Write what a drill has proven."""
+        self._insert(tables.drills, _row(drill))
+
+    def drills(self, subject: str = "") -> list[DrillRecord]:
+        """What drills have proven, of a subject or of all, the newest first."""
+        table = tables.drills
+        query = select(table).order_by(table.c.id.desc())
+        query = query.where(table.c.subject == subject) if subject else query
+        with self._begin() as connection:
+            return [_drill(row) for row in connection.execute(query).mappings()]
+
     def _insert(self, table: Table, row: Mapping[str, Any]) -> None:
         with self._begin() as connection:
             connection.execute(insert(table).values(row))
@@ -274,7 +306,7 @@ def _switch_to_wal(connection: Any) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
 
 
-def _row(record: BatchRecord | Decision | Alert | AliasMove | Watermark | WindowRecord) -> dict[str, Any]:
+def _row(record: _Record) -> dict[str, Any]:
     row = asdict(record)
     row.update(row.pop("run"))
     return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}
@@ -316,3 +348,9 @@ def _window(row: RowMapping) -> WindowRecord:
     values = _known(row, WindowRecord)
     values["state"] = WindowState(values["state"])
     return WindowRecord(**values, run=_run(row))
+
+
+def _drill(row: RowMapping) -> DrillRecord:
+    values = _known(row, DrillRecord)
+    values["said"] = tuple(values["said"])
+    return DrillRecord(**values, run=_run(row))

@@ -167,3 +167,34 @@ class RunTraces:
     decisions: tuple[Decision, ...] = ()
     alerts: tuple[Alert, ...] = ()
     moves: tuple[AliasMove, ...] = ()
+
+
+@dataclass(frozen=True)
+class SnapshotRecord:
+    """One snapshot that was taken: what the backup place must still hold."""
+
+    place: str
+    subject: str
+    name: str
+    taken_at: datetime
+    files: int
+    size_bytes: int
+    new_bytes: int  # stored for it, beside what was there
+    run: RunRef
+
+
+@dataclass(frozen=True)
+class DrillRecord:
+    """One snapshot that a drill restored and used, or could not."""
+
+    place: str
+    subject: str
+    name: str
+    level: int
+    passed: bool
+    meant_to_fail: bool  # a damaged copy; passed: it was refused
+    said: tuple[str, ...]
+    drilled_at: datetime
+    duration_s: float  # the time of recovery
+    age_s: float  # of the newest snapshot then: what a loss would cost
+    run: RunRef

@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
     Dialect,
+    Float,
     Index,
     Integer,
     MetaData,
@@ -155,5 +157,35 @@ windows = Table(
     Column("content", String(64), nullable=False),
     Column("dataset_version", Integer, nullable=False),
     Column("reason", Text, nullable=False),
+    *_run_columns(),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("place", String(300), primary_key=True),
+    Column("subject", String(150), primary_key=True),
+    Column("name", String(100), primary_key=True),
+    Column("taken_at", UtcDateTime, nullable=False),
+    Column("files", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("new_bytes", BigInteger, nullable=False),
+    *_run_columns(),
+)
+
+drills = Table(
+    "drills",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("place", String(300), nullable=False),
+    Column("subject", String(150), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("passed", Boolean, nullable=False),
+    Column("meant_to_fail", Boolean, nullable=False),
+    Column("said", JSON, nullable=False),
+    Column("drilled_at", UtcDateTime, nullable=False),
+    Column("duration_s", Float, nullable=False),
+    Column("age_s", Float, nullable=False),
     *_run_columns(),
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.backup.world import World, make_world
+from tests.backup.world import World, shared_world
 
 
 @pytest.fixture(autouse=True)
@@ -11,6 +11,6 @@ def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def world() -> World:
     """One small installation for all: two model versions in a real MLflow, tables at several versions, databases."""
-    return make_world(tmp_path_factory.mktemp("world"))
+    return shared_world()

@@ -1,7 +1,10 @@
 """A small installation with something of everything that is backed up."""
 
+import os
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -38,6 +41,14 @@ class World:
 
     def backup(self, place: Place, **more: object) -> Backup:
         return Backup(self.home, place, MAKER, self.registry, **more)
+
+
+@cache
+def shared_world() -> World:
+    """One for all tests of the session, which leave it as it is; it goes with the session's home."""
+    home = Path(os.environ["ALMANAC_HOME"])
+    home.mkdir(parents=True, exist_ok=True)
+    return make_world(Path(tempfile.mkdtemp(dir=home)))
 
 
 def make_world(root: Path) -> World:

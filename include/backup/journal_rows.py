@@ -1,0 +1,54 @@
+"""Tells the journal of snapshots and drills. The place is the truth; the journal is what people and pages query."""
+
+from collections.abc import Iterable
+
+from include.backup.drills import DrillResult
+from include.backup.writer import Taken
+from include.journal.journal import Journal
+from include.journal.records import DrillRecord, RunRef, SnapshotRecord
+
+
+def record_taken(journal: Journal, place: str, taken: Iterable[Taken], run: RunRef) -> None:
+    """Write one row for each new snapshot.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    for one in taken:
+        if one.written:
+            ref, manifest = one.ref, one.manifest
+            journal.record_snapshot(
+                SnapshotRecord(
+                    place, ref.subject, ref.name, ref.created, len(manifest.files), manifest.size, one.bytes_stored, run
+                )
+            )
+
+
+def record_drills(journal: Journal, results: Iterable[DrillResult], run: RunRef) -> None:
+    """Write one row for each result.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    for one in results:
+        journal.record_drill(
+            DrillRecord(
+                one.place, one.subject, one.snapshot, one.level, one.passed, one.meant_to_fail, one.said, one.at,
+                one.duration_s, one.age_s, run,
+            )
+        )  # fmt: skip
+
+
+def missing_snapshots(journal: Journal, place: str, known: Iterable[str]) -> list[str]:
+    """Snapshots that the journal says were taken and that the place does not know, not even as forgotten.
+
+    Args:
+        journal: remembers.
+        place: whose.
+        known: names of the place's manifests and tombstones.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    there = set(known)
+    return [f"{row.subject}@{row.name}" for row in journal.snapshots() if row.place == place and row.name not in there]

@@ -1,0 +1,136 @@
+"""`backup drill forget sweep replicate backup-key`: takes, proves and ends snapshots, without a running Airflow."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from include.cli.places import open_installation, run_of, size_text, tell_journal, user
+
+if TYPE_CHECKING:
+    from include.backup.manifest import Maker
+
+PANEL = "Backups"
+Second = Annotated[bool, typer.Option("--second", help="In the second place (ALMANAC_SECOND_BACKUPS).")]
+Reason = Annotated[str, typer.Option(help="Why. Kept with it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    for command in (backup, drill, forget, sweep, replicate):
+        app.command(rich_help_panel=PANEL)(command)
+    app.command("backup-key", rich_help_panel=PANEL)(backup_key)
+
+
+def backup(
+    subjects: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SUBJECT]...", help="model/NAME dataset/NAME outputs/NAME database/NAME. None: all."),
+    ] = None,
+    version: Annotated[str, typer.Option(help="Of a model: only this version.")] = "",
+    reason: Reason = "by hand",
+    reread: Annotated[bool, typer.Option("--reread", help="Read every file, also those that look unchanged.")] = False,
+) -> None:
+    """Take snapshots: of everything as one group, or of the subjects that are named.
+
+    Examples: `almanac backup`, `almanac backup dataset/weather database/mlflow --reason "before the upgrade"`.
+    """
+    from include.backup.backup import Backup
+    from include.backup.journal_rows import record_taken
+    from include.config.loader import check_models
+    from include.registry.store import Registry
+
+    home, _, places = open_installation()
+    run = Backup(home, places.first, _maker(reason), Registry.of(home), reread=reread)
+    if not subjects:
+        taken = [run.everything(check_models(home.models))]
+    else:
+        taken = [one for subject in subjects for one in run.subject(subject, version=version)]
+    for one in taken:
+        size = f"{one.files_read} files read, {size_text(one.bytes_read)}; {size_text(one.bytes_stored)} new"
+        members = f"; {len(one.manifest.members)} snapshots" if one.manifest.members else ""
+        print(f"{one.ref}  {size}{members}" if one.written else f"{one.ref}  unchanged, is there already")
+    tell_journal(home, lambda journal: record_taken(journal, places.first.uri, taken, run_of("backup")))
+
+
+def drill(
+    subjects: Annotated[list[str] | None, typer.Argument(help="For example dataset/weather. None: all.")] = None,
+    second: Second = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Load formats that can run code, too.")] = False,
+) -> None:
+    """Restore the newest and one random older snapshot of each subject into scratch, and use them.
+
+    A damaged copy must be refused, too. Exit code 1 when anything is otherwise. The results are kept in the place.
+    """
+    from include.backup.journal_rows import record_drills
+    from include.backup.run_drill import run_drill
+
+    home, _, places = open_installation()
+    results = run_drill(home, places.named(second), subjects or (), tell=print, trust=trust)
+    tell_journal(home, lambda journal: record_drills(journal, results, run_of("drill")))
+    if not results or not all(result.passed for result in results):
+        print("The drill has failed." if results else "There is no snapshot to drill.")
+        raise typer.Exit(1)
+
+
+def forget(
+    what: Annotated[str, typer.Argument(metavar="[SNAPSHOT]", help="Only this one. None: what the policy says.")] = "",
+    apply: Annotated[bool, typer.Option("--apply", help="Do it. Without: only say what would be done.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Have a forgotten snapshot back, until it is swept.")] = False,
+    hold: Annotated[bool, typer.Option("--hold", help="Legal hold: keep this one whatever the policy says.")] = False,
+    release: Annotated[bool, typer.Option("--release", help="End a hold.")] = False,
+    reason: Reason = "by hand",
+    second: Second = False,
+) -> None:
+    """Show which snapshots the policy would forget and why the others stay; with --apply, forget them.
+
+    Nothing is deleted: `almanac sweep` does that after the grace period.
+    """
+    from include.cli.retention import forget_by_policy, forget_named, keep_named
+
+    home, settings, places = open_installation()
+    place = places.named(second)
+    if not what:
+        forget_by_policy(home, settings, place, apply=apply, reason=reason, by=user())
+    elif undo or hold or release:
+        keep_named(place, what, undo=undo, hold=hold, reason=reason, by=user())
+    else:
+        forget_named(home, settings, place, what, apply=apply, reason=reason, by=user())
+
+
+def sweep(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    approve: Annotated[bool, typer.Option("--approve", help="Delete more than retention.max_deleted_share.")] = False,
+    second: Second = False,
+) -> None:
+    """Delete what was forgotten before the grace period, and what killed backups left."""
+    from include.cli.retention import sweep_place
+
+    _, settings, places = open_installation()
+    sweep_place(places.named(second), settings.retention, dry_run=dry_run, approve=approve)
+
+
+def replicate() -> None:
+    """Copy every snapshot to the second place that is not there yet; exit code 1 when one could not be."""
+    from include.backup.replicate import replicate as copy
+
+    _, _, places = open_installation()
+    done = copy(places.first, places.named(True))
+    print("".join(f"FAILED  {line}\n" for line in done.failed), end="")
+    print(f"{len(done.snapshots)} snapshots, {size_text(done.bytes)} sent; the second place was {done.lag} behind")
+    if done.failed:
+        raise typer.Exit(1)
+
+
+def backup_key() -> None:
+    """Print the key that signs and opens backups. Keep a copy where the backups are not: in a safe, in a vault."""
+    from include.backup.keys import find_or_make_key
+    from include.config.home import Home
+
+    print(find_or_make_key(Home()).text)
+
+
+def _maker(reason: str) -> "Maker":
+    from include.backup.manifest import Maker
+
+    run = run_of("backup")
+    return Maker(dag_id=run.dag_id, run_id=run.run_id, started_by=run.started_by, reason=reason)

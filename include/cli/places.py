@@ -1,0 +1,79 @@
+"""What the commands about backups share: the places, who runs them, and the journal."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from include.backup.installation import Places
+    from include.backup.place import Place
+    from include.config.backup import InstallationBackup
+    from include.config.home import Home
+    from include.journal.journal import Journal
+    from include.journal.records import RunRef
+
+
+def open_installation(*, write: bool = True) -> "tuple[Home, InstallationBackup, Places]":
+    """The home, its settings and its backup places."""
+    from include.backup.installation import open_places
+    from include.config.home import Home
+    from include.config.loader import load_installation
+
+    home = Home()
+    settings = load_installation(home.models).backup
+    return home, settings, open_places(home, settings, write=write)
+
+
+def open_reader(second: bool, without_key: bool = False) -> "Place":
+    """A place to read from; signatures are checked unless the key is lost."""
+    from include.backup.installation import unsigned
+    from include.errors import ConfigError
+
+    _, _, places = open_installation(write=False)
+    place = places.named(second)
+    if without_key:
+        return unsigned(place)
+    if place.key is None:
+        raise ConfigError(
+            f"{place.uri}: no key, so nobody can say who wrote the manifests. Give it by ALMANAC_BACKUP_KEY; if it is"
+            " lost: --unsigned"
+        )
+    return place
+
+
+def tell_journal(home: "Home", write: "Callable[[Journal], None]") -> None:
+    """The journal is told after the fact; it may be the very thing that is lost."""
+    from include.errors import TransientError
+    from include.journal.journal import Journal
+
+    try:
+        write(Journal(home.journal_url))
+    except TransientError as error:
+        typer.echo(f"Done; but the journal could not be told: {error}", err=True)
+
+
+def run_of(command: str) -> "RunRef":
+    """Who runs which command, for the journal."""
+    from datetime import UTC, datetime
+
+    from include.journal.records import RunRef
+
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    return RunRef(f"almanac {command}", at, started_by=user(), trigger="command line")
+
+
+def user() -> str:
+    """Who sits here."""
+    import getpass
+
+    return getpass.getuser()
+
+
+def size_text(count: int) -> str:
+    """Bytes for people."""
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"

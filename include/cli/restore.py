@@ -1,0 +1,186 @@
+"""`list show verify restore`: looks at snapshots and brings them back, without a running Airflow."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from include.cli.backup import PANEL, Second
+from include.cli.places import open_installation, open_reader, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from include.backup.manifest import Fact, Ref
+    from include.backup.place import Place
+    from include.config.home import Home
+
+_Unsigned = Annotated[
+    bool, typer.Option("--unsigned", help="The key is lost: check hashes, but not who wrote the manifests.")
+]
+_What = Annotated[
+    str, typer.Argument(metavar="SNAPSHOT", help="dataset/weather (its newest), dataset/weather@20260131, or a hash.")
+]
+_Subject = Annotated[str, typer.Argument(help="For example dataset/weather. None: all.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("list", rich_help_panel=PANEL)(list_snapshots)
+    for command in (show, verify, restore):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def list_snapshots(
+    subject: _Subject = "",
+    second: Second = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that were forgotten.")] = False,
+) -> None:
+    """List snapshots, the oldest first, with what they hold."""
+    from include.backup.catalogue import Catalogue
+    from include.errors import IntegrityError
+
+    catalogue = Catalogue(open_reader(second))
+    dead = {tomb.ref: tomb for tomb in catalogue.tombstones()} if everything else {}
+    for ref in catalogue.refs(subject, forgotten=everything):
+        try:
+            manifest = catalogue.read(ref)
+        except IntegrityError as error:
+            print(f"{ref}  DAMAGED: {error}")
+            continue
+        gone = f"  forgotten {dead[ref].forgotten_at:%Y-%m-%d}: {dead[ref].reason}" if ref in dead else ""
+        print(f"{ref}  {len(manifest.files):>6} files  {size_text(manifest.size):>10}  {_facts(manifest.facts)}{gone}")
+
+
+def show(what: _What, second: Second = False, files: Annotated[bool, typer.Option("--files")] = False) -> None:
+    """Show what a snapshot holds, who took it and why, and what drills have proven of it."""
+    import json
+
+    from include.backup.catalogue import Catalogue
+    from include.backup.drill import in_words
+    from include.backup.drills import results
+
+    place = open_reader(second)
+    catalogue = Catalogue(place)
+    ref = catalogue.find(what)
+    manifest = catalogue.read(ref)
+    print(f"{ref}\n  manifest   {place.uri}/{ref.path}\n  parent     {manifest.parent or 'none'}")
+    print(f"  taken by   {manifest.made_by.started_by or manifest.made_by.dag_id}: {manifest.made_by.reason}")
+    print(
+        f"  size       {len(manifest.files)} files, {size_text(manifest.size)}, stored as {size_text(manifest.stored_size)}"
+    )
+    print(f"  facts      {json.dumps(manifest.facts, indent=2, ensure_ascii=False)}")
+    print("".join(f"  member     {one.subject}@{one.name}\n" for one in manifest.members), end="")
+    print(
+        "".join(f"  drill      {one.at:%Y-%m-%d} {in_words(one)}\n" for one in results(place) if one.ref == ref), end=""
+    )
+    if files:
+        for entry in manifest.files:
+            print(f"  {entry.sha256[:12]}  {entry.size:>12}  {entry.codec:8}  {entry.path}")
+
+
+def verify(
+    subject: _Subject = "",
+    level: Annotated[int, typer.Option(min=1, max=3, help="1 manifests, 2 sizes of objects, 3 their content.")] = 3,
+    share: Annotated[bool, typer.Option("--share", help="Of level 3 only the objects whose turn is today.")] = False,
+    second: Second = False,
+    unsigned: _Unsigned = False,
+) -> None:
+    """Verify snapshots where they lie; exit code 1 when one cannot be restored whole. `drill` goes further."""
+    from datetime import UTC, datetime
+    from typing import cast
+
+    from include.backup.catalogue import Catalogue
+    from include.backup.verify import Level, Share
+    from include.backup.verify import verify as verify_snapshots
+
+    _, settings, _ = open_installation(write=False)
+    place, now = open_reader(second, unsigned), datetime.now(UTC)
+    of_today = Share.today(settings.drills.verify_days, now) if share else None
+    refs = Catalogue(place).refs(subject)
+    found = verify_snapshots(place, refs, level=cast("Level", level), now=now, share=of_today)
+    for finding in found.findings:
+        print(f"{'DAMAGED' if finding.fatal else 'note   '}  {finding.text}")
+    damaged = len({finding.ref for finding in found.findings if finding.fatal})
+    print(
+        f"{found.snapshots} snapshots, {found.objects} objects, {size_text(found.bytes_read)} read; {damaged} damaged"
+    )
+    if damaged:
+        raise typer.Exit(1)
+
+
+def restore(
+    what: _What,
+    to: Annotated[Path | None, typer.Option(help="A new folder. None: <home>/restored/<snapshot>.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Put it back where it came from.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="With --live: move what is there aside, to <name>.before-<time>.")
+    ] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Restore what is whole, and name the rest.")] = False,
+    use: Annotated[bool, typer.Option("--use", help="Try it: open tables, ask databases, predict again.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="With --use: load formats that can run code, too.")] = False,
+    second: Second = False,
+    unsigned: _Unsigned = False,
+) -> None:
+    """Restore a snapshot, or a whole group, from the backup place alone.
+
+    Never over what is there: into a new folder, or with --live where it belongs, if nothing is there.
+    Examples: `almanac restore dataset/weather`, `almanac restore group/all --live`.
+    """
+    from include.backup.catalogue import Catalogue
+    from include.backup.live import restore_live
+
+    home, _, _ = open_installation(write=False)
+    place = open_reader(second, unsigned)
+    ref = Catalogue(place).find(what)
+    if live:
+        if to or partial or use:
+            raise typer.BadParameter("--live goes with --replace only")
+        _refuse_running(home, ref)
+        print("\n".join(restore_live(place, ref, home, replace=replace)))
+        return
+    target = to or home.home / "restored" / f"{ref}".replace("/", "-")
+    damaged = _restore_to(place, ref, target.resolve(), home, partial=partial, use=use, trust=trust)
+    if damaged:
+        print("".join(f"DAMAGED  {line}\n" for line in damaged), end="")
+        raise typer.Exit(1)
+
+
+def _restore_to(
+    place: "Place", ref: "Ref", target: Path, home: "Home", *, partial: bool, use: bool, trust: bool
+) -> list[str]:
+    from include.backup.catalogue import Catalogue
+    from include.backup.functional import use as use_restored
+    from include.backup.installation import databases
+    from include.backup.live import folder_of, members
+    from include.backup.restore import restore as restore_snapshot
+
+    refs = members(place, ref)
+    damaged: list[str] = []
+    for one in refs:
+        folder = target / folder_of(Catalogue(place).read(one)) if len(refs) > 1 else target
+        restored = restore_snapshot(place, one, folder, partial=partial)
+        damaged += restored.damaged
+        print(f"{one} is in {restored.folder}")
+        if use:
+            server = databases(home).get(one.subject.split("/")[1])
+            print(
+                "".join(f"    {line}\n" for line in use_restored(folder, restored.manifest, server=server, trust=trust))
+            )
+    return damaged
+
+
+def _refuse_running(home: "Home", ref: "Ref") -> None:
+    """A database is not exchanged under a running service."""
+    from include.services.services import Services
+
+    if ref.subject.startswith(("database/", "group/")) and any(one.running for one in Services(home).status()):
+        raise typer.BadParameter("the services are running and use the databases; stop them first: almanac down")
+
+
+def _facts(facts: "Mapping[str, Fact]") -> str:
+    shown = {key: value for key, value in facts.items() if isinstance(value, str | int) and value != ""}
+    wanted = ("version", "aliases", "delta_version", "engine", "snapshots", "files")
+    aliases = facts.get("aliases")
+    words = [f"{key} {shown[key]}" for key in wanted if key in shown]
+    return "  ".join([*words, *(map(str, aliases) if isinstance(aliases, list) else [])])

@@ -1,0 +1,97 @@
+"""What `forget` and `sweep` print and do."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from include.backup.forget import ForgetPlan
+    from include.backup.place import Place
+    from include.config.backup import InstallationBackup, Retention
+    from include.config.home import Home
+
+
+def forget_by_policy(
+    home: "Home", settings: "InstallationBackup", place: "Place", *, apply: bool, reason: str, by: str
+) -> None:
+    """Print the plan; with `apply` forget."""
+    from include.backup.forget import forget
+
+    plan = _plan(home, settings, place)
+    for choice in plan.choices:
+        print(f"{'stays ' if choice.stays else 'GOES  '}  {choice.ref}  {'; '.join(choice.reasons)}")
+    staying = len(plan.choices) - len(plan.going)
+    if not apply:
+        print(f"{staying} stay, {len(plan.going)} would go. To forget them: almanac forget --apply")
+        return
+    count = forget(place, plan, now=datetime.now(UTC), by=by, reason=reason)
+    print(
+        f"{staying} stay, {count} are forgotten; almanac sweep deletes them after {settings.retention.grace.days} days"
+    )
+
+
+def forget_named(
+    home: "Home", settings: "InstallationBackup", place: "Place", what: str, *, apply: bool, reason: str, by: str
+) -> None:
+    """Forget the one that a person names, unless something needs it."""
+    from include.backup.catalogue import Catalogue
+    from include.backup.forget import check_not_needed, forget_one
+
+    ref, plan = Catalogue(place).find(what), _plan(home, settings, place)
+    check_not_needed(ref, plan)
+    if not apply:
+        print(f"{ref} would go. To forget it: almanac forget {what} --apply --reason '...'")
+        return
+    forget_one(place, ref, plan, now=datetime.now(UTC), by=by, reason=reason)
+    print(f"{ref} is forgotten. To have it back: almanac forget {ref} --undo")
+
+
+def keep_named(place: "Place", what: str, *, undo: bool, hold: bool, reason: str, by: str) -> None:
+    """Have a forgotten snapshot back, hold one, or end a hold."""
+    from include.backup.catalogue import Catalogue
+
+    catalogue = Catalogue(place)
+    if undo:
+        ref = catalogue.find(what, forgotten=True)
+        catalogue.exhume(ref)
+        print(f"{ref} is there again")
+    elif hold:
+        ref = catalogue.find(what)
+        catalogue.hold(ref, at=datetime.now(UTC), by=by, reason=reason)
+        print(f"{ref} is on hold: no policy takes it")
+    else:
+        ref = catalogue.find(what)
+        catalogue.release(ref)
+        print(f"{ref} is no longer on hold")
+
+
+def sweep_place(place: "Place", retention: "Retention", *, dry_run: bool, approve: bool) -> None:
+    """Sweep, or say what a sweep would do."""
+    from include.backup.sweep import plan_sweep, sweep
+
+    now = datetime.now(UTC)
+    if dry_run:
+        plan = plan_sweep(place, grace=retention.grace, now=now)
+    else:
+        plan = sweep(place, grace=retention.grace, now=now, max_share=retention.max_deleted_share, approved=approve)
+    for tomb in plan.waiting:
+        until = tomb.forgotten_at + retention.grace
+        print(f"waiting until {until:%Y-%m-%d %H:%M}  {tomb.ref}  {tomb.forgotten_by}: {tomb.reason}")
+    print("".join(f"{'would go' if dry_run else 'deleted '}  {ref}\n" for ref in plan.manifests), end="")
+    verb = "would be" if dry_run else "are"
+    typer.echo(f"{len(plan.objects)} objects, {plan.bytes} bytes ({plan.share:.0%} of the place) {verb} deleted")
+
+
+def _plan(home: "Home", settings: "InstallationBackup", place: "Place") -> "ForgetPlan":
+    from include.backup.forget import keep_of, plan_forget
+    from include.config.loader import load_models
+    from include.errors import ConfigError
+    from include.registry.store import Registry
+
+    loaded = load_models(home.models)
+    if loaded.problems:  # a model that cannot be read would lose its pins and its policy
+        raise ConfigError("nothing is forgotten while a model's YAML is broken: " + "\n".join(loaded.problems))
+    keep = keep_of(loaded.models, settings.retention)
+    names = [model.name for model in loaded.models]
+    return plan_forget(place, keep, Registry.of(home), models=names, now=datetime.now(UTC))

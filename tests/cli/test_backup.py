@@ -1,0 +1,140 @@
+"""The commands about backups, as a person types them: no Airflow runs, and at the end nothing but the place is left."""
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner, Result
+
+from include.cli.app import app
+from include.errors import AlmanacError
+from include.journal.journal import Journal
+from tests.backup.places import place_at
+from tests.backup.world import MODEL, ROWS, World, shared_world
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return shared_world()
+
+
+@pytest.fixture
+def run(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    monkeypatch.setenv("ALMANAC_HOME", str(world.home.home))
+    monkeypatch.setenv("ALMANAC_BACKUPS", str(tmp_path / "backups"))
+    monkeypatch.setenv("ALMANAC_SECOND_BACKUPS", str(tmp_path / "second"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", world.home.tracking_uri)
+
+    def invoke(*arguments: str, exit_code: int = 0) -> str:
+        result: Result = CliRunner().invoke(app, list(arguments))
+        if isinstance(result.exception, AlmanacError):
+            raise result.exception
+        assert result.exit_code == exit_code, (result.output, result.exception)
+        return result.output
+
+    return invoke
+
+
+def test_backup_of_everything_then_list_show_verify_and_drill(run, world: World) -> None:
+    said = run("backup", "--reason", "before the upgrade")
+    assert "group/all@" in said
+    assert "6 snapshots" in said
+    assert len(run("list").splitlines()) == 7
+    assert "version 2" in run("list", f"model/{MODEL}")
+    shown = run("show", f"dataset/{MODEL}", "--files")
+    assert "before the upgrade" in shown
+    assert "_delta_log/00000000000000000003.json" in shown
+    assert "0 damaged" in run("verify")
+    said = run("drill", f"dataset/{MODEL}")
+    assert "opens at version 3 with 60 rows" in said
+    assert "damaged copy refused" in said
+    assert "drill" in run("show", f"dataset/{MODEL}")
+    journal = Journal(world.home.journal_url)
+    assert journal.snapshots("group/all")[0].run.started_by
+    assert [row.meant_to_fail for row in journal.drills(f"dataset/{MODEL}")] == [True, False]
+
+
+def test_restore_needs_the_backup_place_alone(run, world: World, tmp_path: Path, monkeypatch) -> None:
+    run("backup")
+    run("replicate")
+    shutil.rmtree(tmp_path / "backups")
+    key = run("backup-key").strip()
+    reborn = tmp_path / "reborn"
+    monkeypatch.setenv("ALMANAC_HOME", str(reborn))
+    monkeypatch.setenv("ALMANAC_BACKUP_KEY", key)
+    said = run("restore", "group/all", "--live", "--second")
+    assert f"{reborn}/datasets/{MODEL}" in said
+    assert pl.read_delta(str(reborn / "datasets" / MODEL)).height == ROWS[3]
+    assert (reborn / "mlflow.db").exists()
+    assert (reborn / "journal.db").exists()
+
+
+def test_restore_to_a_folder_and_use_it(run, tmp_path: Path) -> None:
+    run("backup", f"model/{MODEL}", "--version", "2")
+    said = run("restore", f"model/{MODEL}", "--to", str(tmp_path / "back"), "--use")
+    assert "64 stored inputs foretold again" in said
+    assert (tmp_path / "back" / "artifacts" / "model" / "model.onnx").exists()
+
+
+def test_restore_without_the_key_is_refused_unless_unsigned(run, tmp_path: Path, monkeypatch) -> None:
+    run("backup", f"dataset/{MODEL}")
+    monkeypatch.setenv("ALMANAC_HOME", str(tmp_path / "other"))
+    with pytest.raises(AlmanacError, match="no key, so nobody can say who wrote the manifests"):
+        run("restore", f"dataset/{MODEL}")
+    assert "is in" in run("restore", f"dataset/{MODEL}", "--unsigned")
+
+
+def test_verify_damaged_names_it_and_fails(run, tmp_path: Path) -> None:
+    run("backup", f"outputs/{MODEL}")
+    for path in (tmp_path / "backups" / "objects").rglob("*"):
+        if path.is_file() and path.read_bytes() == b"bad,file":
+            path.write_bytes(b"bad,filX")
+    said = run("verify", exit_code=1)
+    assert "DAMAGED" in said
+    assert "quarantine/files/one.txt" in said
+    assert "The drill has failed" in run("drill", exit_code=1)
+    said = run("restore", f"outputs/{MODEL}", "--to", str(tmp_path / "back"), "--partial", exit_code=1)
+    assert (tmp_path / "back" / "reports" / "one.txt").exists()
+
+
+def test_forget_shows_the_plan_then_forgets_then_sweeps(run) -> None:
+    for _ in range(3):
+        run("backup", "database/journal")
+    said = run("forget")
+    assert "GOES" in said
+    assert "almanac forget --apply" in said
+    assert len(run("list").splitlines()) == 3
+    assert "1 are forgotten" in run("forget", "--apply", "--reason", "policy")
+    assert len(run("list").splitlines()) == 2
+    (line,) = [line for line in run("list", "--all").splitlines() if "forgotten" in line]
+    assert "waiting until" in run("sweep", "--dry-run")
+    assert "0 objects" in run("sweep")
+    assert "is there again" in run("forget", line.split()[0], "--undo")
+    assert len(run("list").splitlines()) == 3
+
+
+def test_forget_held_is_refused(run) -> None:
+    run("backup", "database/journal")
+    assert "on hold" in run("forget", "database/journal", "--hold", "--reason", "a claim")
+    with pytest.raises(AlmanacError, match="cannot be forgotten: legal hold"):
+        run("forget", "database/journal", "--apply")
+    run("forget", "database/journal", "--release")
+    assert "is forgotten" in run("forget", "database/journal", "--apply")
+
+
+def test_restore_live_over_what_is_there_is_refused(run) -> None:
+    run("backup", f"dataset/{MODEL}")
+    with pytest.raises(AlmanacError, match="something is there"):
+        run("restore", f"dataset/{MODEL}", "--live")
+
+
+def test_backup_unknown_subject_says_which_there_are(run) -> None:
+    with pytest.raises(AlmanacError, match="got 'weather', expected model/NAME"):
+        run("backup", "weather")
+
+
+def test_backup_key_is_one_line_that_opens_the_place(run, tmp_path: Path) -> None:
+    assert len(run("backup-key").strip()) == 44
+    assert place_at(tmp_path).key is not None
