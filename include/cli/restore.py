@@ -66,9 +66,8 @@ def show(what: _What, second: Second = False, files: Annotated[bool, typer.Optio
     manifest = catalogue.read(ref)
     print(f"{ref}\n  manifest   {place.uri}/{ref.path}\n  parent     {manifest.parent or 'none'}")
     print(f"  taken by   {manifest.made_by.started_by or manifest.made_by.dag_id}: {manifest.made_by.reason}")
-    print(
-        f"  size       {len(manifest.files)} files, {size_text(manifest.size)}, stored as {size_text(manifest.stored_size)}"
-    )
+    stored = size_text(manifest.stored_size)
+    print(f"  size       {len(manifest.files)} files, {size_text(manifest.size)}, stored as {stored}")
     print(f"  facts      {json.dumps(manifest.facts, indent=2, ensure_ascii=False)}")
     print("".join(f"  member     {one.subject}@{one.name}\n" for one in manifest.members), end="")
     print(
