@@ -44,7 +44,7 @@ def build_passport(
         "features": list(candidate.features),
         "label": model.label.model_dump(mode="json"),
         "code": asdict(code),
-        "environment": {"python": platform.python_version(), **package_versions()},
+        "environment": environment(),
         "params": dict(candidate.params),
         "seed": candidate.seed,
         "threshold": candidate.threshold,
@@ -57,6 +57,11 @@ def build_passport(
         "seconds": dict(candidate.seconds),
     }
     return json.dumps(passport, indent=1, default=_iso)
+
+
+def environment() -> dict[str, str]:
+    """Python and packages, as far as a training's result depends on them."""
+    return {"python": platform.python_version(), **package_versions()}
 
 
 def package_versions() -> dict[str, str]:
