@@ -1,5 +1,6 @@
 """What is watched of a model after promotion, and what follows from it."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -43,6 +44,9 @@ class PerformanceMonitor(Section):
     min_class_rows: Annotated[int, Field(ge=1)] = Field(
         30, description="Labelled rows of the rarer label that are needed too; fewer say nothing on it."
     )
+
+
+TIME_SEGMENTS = ("season", "month", "hour_of_day")
 
 
 class SegmentMonitor(Section):
@@ -128,3 +132,14 @@ class Monitoring(Section):
     rivals: Rivals = Rivals()
     running: Running = Running()
     actions: Actions = Actions()
+
+    def check_segments(self, columns: Collection[str]) -> None:
+        """Refuse a segment that is neither a part of time nor a declared column.
+
+        Raises:
+            ValueError: there is one.
+        """
+        known = (*TIME_SEGMENTS, *columns)
+        unknown = [segment.by for segment in self.segments if segment.by not in known]
+        if unknown:
+            raise ValueError(f"monitor.segments: unknown {unknown}, expected one of {list(known)}")

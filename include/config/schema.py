@@ -77,6 +77,7 @@ class Model(Section):
         values = columns[self.label.column].values
         if values is not None and self.label.equals not in values:
             raise ValueError(f"label.equals is not among the column's values; got {self.label.equals!r}, {values}")
+        self.monitor.check_segments(columns)
         if self.label.horizon % self.dataset.step:
             raise ValueError("label.horizon must be a multiple of dataset.step")
         check_behaviour(self.gates.behaviour, columns)

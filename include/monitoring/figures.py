@@ -21,7 +21,12 @@ CONFIDENCE = 0.95
 
 
 def figure(
-    metric: Metric | ErrorMetric, observed: "Floats", foretold: "Floats", *, share: float | None = None
+    metric: Metric | ErrorMetric,
+    observed: "Floats",
+    foretold: "Floats",
+    *,
+    share: float | None = None,
+    threshold: float = 0.5,
 ) -> Figure | None:
     """One metric with its standard error.
 
@@ -36,30 +41,40 @@ def figure(
         share: as if this share of the labels were 1. F1 of a July in which it never snows and F1 of a year are no
             match: most metrics follow the mix of the labels, which is the world's doing and not the model's. Rows
             weigh by p'(y) / p(y), as Saerens, Latinne and Decaestecker (2002) correct for another prior.
+        threshold: from which probability on it is a yes.
 
     Returns:
         None when the metric is not defined on these rows.
     """
-    found = _jackknife(metric, observed, lambda rows: measured(metric, observed[rows], foretold[rows], share=share))
+    found = _jackknife(
+        metric,
+        observed,
+        lambda rows: measured(metric, observed[rows], foretold[rows], share=share, threshold=threshold),
+    )
     if found is None:
         return None
     return Figure(metric, *found, len(observed), None if metric in _ERRORS else float(observed.mean()))
 
 
 def advantage(
-    metric: Metric | ErrorMetric, observed: "Floats", ours: "Floats", theirs: "Floats"
+    metric: Metric | ErrorMetric,
+    observed: "Floats",
+    ours: "Floats",
+    theirs: "Floats",
+    *,
+    thresholds: tuple[float, float] = (0.5, 0.5),
 ) -> tuple[float, float] | None:
     """By how much `ours` is better than `theirs` on the same rows, and the standard error of that.
 
     Paired: a storm that both miss makes neither better. For the arguments see `figure`.
     """
-    return _jackknife(
-        metric,
-        observed,
-        lambda rows: worse_by(
-            metric, measured(metric, observed[rows], theirs[rows]), measured(metric, observed[rows], ours[rows])
-        ),
-    )
+
+    def better_by(rows: "NDArray[np.bool_]") -> float:
+        first = measured(metric, observed[rows], ours[rows], threshold=thresholds[0])
+        second = measured(metric, observed[rows], theirs[rows], threshold=thresholds[1])
+        return worse_by(metric, second, first)
+
+    return _jackknife(metric, observed, better_by)
 
 
 def _jackknife(
@@ -87,7 +102,12 @@ def _jackknife(
 
 
 def measured(
-    metric: Metric | ErrorMetric, observed: "Floats", foretold: "Floats", *, share: float | None = None
+    metric: Metric | ErrorMetric,
+    observed: "Floats",
+    foretold: "Floats",
+    *,
+    share: float | None = None,
+    threshold: float = 0.5,
 ) -> float:
     """The metric alone; for the arguments see `figure`.
 
@@ -101,7 +121,7 @@ def measured(
     if metric not in _ERRORS:
         plain = share is None or metric in _KNOW_NO_SHARE
         rows = slice(None) if plain else _at_share(observed, cast(float, share))
-        return measure(cast(Metric, metric), observed[rows].astype(np.int8), foretold[rows])
+        return measure(cast(Metric, metric), observed[rows].astype(np.int8), foretold[rows], threshold=threshold)
     misses = foretold - observed
     return float(np.sqrt(np.mean(misses**2)) if metric == "rmse" else np.mean(np.abs(misses)))
 

@@ -89,7 +89,7 @@ def _compare_versions(
     labelled = watch.labelled_window(windows)
     if labelled is None:
         return ()
-    naive = judge_naive(watch.model, labelled.observed, labelled.champion, labelled.state)
+    naive = judge_naive(watch.model, labelled)
     return (*naive, *judge_rivals(watch.model, registry, watch.champion, labelled))
 
 

@@ -91,10 +91,11 @@ def evaluate(
     reference = _reference(profile, weights)
     if reference is None or reference.metric != settings.metric:
         return insufficient(f"the reference profile holds no {settings.metric}; train again")
-    now = figure(settings.metric, labels[known], probabilities[known], share=reference.share)
+    truth, said, at = labels[known], probabilities[known], profile.threshold
+    now = figure(settings.metric, truth, said, share=reference.share, threshold=at)
     if now is None:
         return insufficient(f"{settings.metric} is not defined on the {rows} labelled predictions")
-    return _judge(model, now, reference, predictions, measured(settings.metric, labels[known], probabilities[known]))
+    return _judge(model, now, reference, predictions, measured(settings.metric, truth, said, threshold=at))
 
 
 def _judge(model: Model, now: Figure, reference: Figure, predictions: int, plain: float) -> Performance:

@@ -91,6 +91,7 @@ class Profile:
         columns: one profile per watched column; `prediction` is the probability of the label 1.
         left_out: column -> why it is not watched.
         figures: season (`year`: all) -> metric of the performance monitor, where it has rows enough.
+        threshold: from which probability on the version says yes.
         segments: `by=group` -> the same metric, of each group of the declared segments.
     """
 
@@ -102,6 +103,7 @@ class Profile:
     columns: tuple[NumberProfile | TextProfile, ...]
     left_out: dict[str, str]
     figures: dict[str, Figure]
+    threshold: float = 0.5
     segments: dict[str, Figure] = field(default_factory=dict)
 
     def column(self, name: str) -> NumberProfile | TextProfile | None:
@@ -155,6 +157,7 @@ def _profile(content: dict[str, Any]) -> Profile:
         columns=tuple(_column(column) for column in content["columns"]),
         left_out=content["left_out"],
         figures={part: Figure(**figure) for part, figure in content["figures"].items()},
+        threshold=content.get("threshold", 0.5),
         segments={group: Figure(**figure) for group, figure in content.get("segments", {}).items()},
     )
 

@@ -87,7 +87,9 @@ class _Rows:
         return None if measured is None else round(measured[0], 3)
 
 
-def build_profile(model: Model, frame: "pl.DataFrame", *, probabilities: "Floats", labels: "Floats") -> Profile:
+def build_profile(
+    model: Model, frame: "pl.DataFrame", *, probabilities: "Floats", labels: "Floats", threshold: float = 0.5
+) -> Profile:
     """Build the reference profile of a model version.
 
     Args:
@@ -96,6 +98,7 @@ def build_profile(model: Model, frame: "pl.DataFrame", *, probabilities: "Floats
         probabilities: of the label 1, out of sample (backtest folds and hold-out), [n]; NaN where there is none. A
             forest is far surer on the rows that it was trained on: given those, later windows would look drifted.
         labels: 0 or 1, [n]; NaN where not known.
+        threshold: from which probability on the version says yes.
 
     Raises:
         DataError: no rows, or lengths that differ.
@@ -120,8 +123,9 @@ def build_profile(model: Model, frame: "pl.DataFrame", *, probabilities: "Floats
         split=model.monitor.drift.season,
         columns=tuple(columns),
         left_out=left_out,
-        figures=_figures(model, times, probabilities, labels),
-        segments=judged_groups(model, frame, probabilities, labels),
+        figures=_figures(model, times, probabilities, labels, threshold),
+        threshold=threshold,
+        segments=judged_groups(model, frame, probabilities, labels, threshold),
     )
 
 
@@ -218,7 +222,9 @@ def _texts(name: str, series: "pl.Series", rows: _Rows) -> TextProfile:
     return TextProfile(name, categories, rows.split(summarise_part), rows.design_effect(indicators, there))
 
 
-def _figures(model: Model, times: "pl.Series", probabilities: "Floats", labels: "Floats") -> dict[str, Figure]:
+def _figures(
+    model: Model, times: "pl.Series", probabilities: "Floats", labels: "Floats", threshold: float
+) -> dict[str, Figure]:
     """The metric of the performance monitor, of the year and, unless the year is not split, of each season."""
     import numpy as np
 
@@ -231,7 +237,7 @@ def _figures(model: Model, times: "pl.Series", probabilities: "Floats", labels: 
         season = part_numbers(times, "season").to_numpy()
         chosen |= {name: known & (season == number) for number, name in enumerate(part_names("season"))}
     measured = {
-        part: figure(settings.metric, labels[mask], probabilities[mask])
+        part: figure(settings.metric, labels[mask], probabilities[mask], threshold=threshold)
         for part, mask in chosen.items()
         if mask.sum() >= settings.min_rows and enough_of_both(settings.metric, labels[mask], settings.min_class_rows)
     }

@@ -37,6 +37,7 @@ class LabelledWindow:
         features: of its labelled rows, [n].
         observed: labels, [n].
         champion: what the champion foretold, [n].
+        threshold: from which probability on the champion says yes.
         state: what the label's column says at the time of the row itself, 0 or 1, [n].
     """
 
@@ -44,6 +45,7 @@ class LabelledWindow:
     features: "FeatureMatrix"
     observed: "Floats"
     champion: "Floats"
+    threshold: float
     state: "Floats"
 
 
@@ -79,14 +81,17 @@ def _compare(
         text = f"{subject} learnt from rows to {learnt or 'an unknown time'}, the window starts {window.start:%Y-%m-%d}"
         return Finding(Condition.BETTER, State.INSUFFICIENT, subject, text)
     try:
-        theirs = OnnxModel(registry.load_onnx(version)).score(window.features)
+        graph = OnnxModel(registry.load_onnx(version))
+        theirs = graph.score(window.features)
     except AlmanacError as error:
         return Finding(Condition.BETTER, State.INSUFFICIENT, subject, f"{subject} cannot be compared: {error}")
     metric = model.monitor.performance.metric
-    found = advantage(metric, window.observed, theirs, window.champion)
+    thresholds = (graph.threshold, window.threshold)
+    found = advantage(metric, window.observed, theirs, window.champion, thresholds=thresholds)
     if found is None:
         return Finding(Condition.BETTER, State.INSUFFICIENT, subject, f"{metric} is not defined on the newest window")
-    return _say(model, subject, found, measured(metric, window.observed, theirs), count)
+    value = measured(metric, window.observed, theirs, threshold=graph.threshold)
+    return _say(model, subject, found, value, count)
 
 
 def _say(model: Model, subject: str, found: tuple[float, float], value: float, count: int) -> Finding:
@@ -104,40 +109,33 @@ def _say(model: Model, subject: str, found: tuple[float, float], value: float, c
     return Finding(Condition.BETTER, State.ALARM if better else State.FINE, subject, text, figures)
 
 
-def judge_naive(model: Model, observed: "Floats", foretold: "Floats", now: "Floats") -> tuple[Finding, ...]:
+def judge_naive(model: Model, window: LabelledWindow) -> tuple[Finding, ...]:
     """Whether the champion still beats the naive rules: what is true now stays, and the label that is more frequent.
 
     A rule's answer becomes the share of the label 1 among the rows with that answer, kept on its side of 0.5: that is
     generous to the rule, which is told the window's own shares.
-
-    Args:
-        model: declares metric and rows needed.
-        observed: labels of the newest window's labelled rows, [n].
-        foretold: by the champion, [n].
-        now: the label's own condition at the time of the row, 0 or 1, [n].
     """
     import numpy as np
 
-    settings = model.monitor.performance
+    settings, observed = model.monitor.performance, window.observed
     if len(observed) < settings.min_rows or not enough_of_both(settings.metric, observed, settings.min_class_rows):
         return ()
-    rules = {"persistence": now, "majority": np.full(len(observed), float(observed.mean() >= 0.5))}
-    return tuple(
-        _naive(model, name, observed, foretold, _as_probability(answer, observed)) for name, answer in rules.items()
-    )
+    rules = {"persistence": window.state, "majority": np.full(len(observed), float(observed.mean() >= 0.5))}
+    return tuple(_naive(model, name, window, _as_probability(answer, observed)) for name, answer in rules.items())
 
 
-def _naive(model: Model, name: str, observed: "Floats", foretold: "Floats", rule: "Floats") -> Finding:
-    metric = model.monitor.performance.metric
-    found = advantage(metric, observed, foretold, rule)
+def _naive(model: Model, name: str, window: LabelledWindow, rule: "Floats") -> Finding:
+    metric, observed = model.monitor.performance.metric, window.observed
+    found = advantage(metric, observed, window.champion, rule, thresholds=(window.threshold, 0.5))
     if found is None:
         return Finding(Condition.PERFORMANCE, State.INSUFFICIENT, name, f"{metric} is not defined for {name}")
     gain, error = found
     half = NORMAL * error
     state = State.WARNING if gain + half < 0 else State.FINE
+    ours = measured(metric, observed, window.champion, threshold=window.threshold)
     text = (
-        f"{metric} {measured(metric, observed, foretold):.3f} against {measured(metric, observed, rule):.3f} of the"
-        f" naive rule {name}: {gain:+.3f} [{gain - half:+.3f}, {gain + half:+.3f}]"
+        f"{metric} {ours:.3f} against {measured(metric, observed, rule):.3f} of the naive rule {name}:"
+        f" {gain:+.3f} [{gain - half:+.3f}, {gain + half:+.3f}]"
     )
     figures = {"gain": gain, "low": gain - half, "high": gain + half}
     return Finding(Condition.PERFORMANCE, state, name, text, figures)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from include.config.monitoring import SegmentMonitor
+from include.config.monitoring import TIME_SEGMENTS, SegmentMonitor
 from include.config.schema import Model
 from include.monitoring.figures import NORMAL, enough_of_both, figure, worse_by
 from include.monitoring.findings import Condition, Finding, State
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_TIMES = ("season", "month", "hour_of_day")
-
 
 @dataclass(frozen=True)
 class Group:
@@ -29,7 +27,7 @@ class Group:
         by: how rows are grouped.
         name: of the group.
         rows: labelled ones.
-        said_yes: share of the predictions at or above 0.5.
+        said_yes: share of the predictions at or above the threshold.
         figure: the metric at the share of labels that the version was judged at; None when there are too few rows.
         judged: the same when the version was judged; None when it was not.
         degraded: worse than then by more than `max_loss` and by more than chance explains.
@@ -65,12 +63,14 @@ def group_names(model: Model, by: str, frame: "pl.DataFrame") -> "NDArray[np.obj
 
     from include.training.segments import segment_of
 
-    column = segment_of(by, model.dataset.time) if by in _TIMES else pl.col(by).cast(pl.String)  # type: ignore[arg-type]
+    column = segment_of(by, model.dataset.time) if by in TIME_SEGMENTS else pl.col(by).cast(pl.String)  # type: ignore[arg-type]
     names: NDArray[np.object_] = frame.select(column.alias("group"))["group"].to_numpy()
     return names
 
 
-def judged_groups(model: Model, frame: "pl.DataFrame", foretold: "Floats", observed: "Floats") -> dict[str, Figure]:
+def judged_groups(
+    model: Model, frame: "pl.DataFrame", foretold: "Floats", observed: "Floats", threshold: float = 0.5
+) -> dict[str, Figure]:
     """`by=name` -> the metric of a group's out-of-sample predictions, for the reference profile."""
     import numpy as np
 
@@ -78,12 +78,14 @@ def judged_groups(model: Model, frame: "pl.DataFrame", foretold: "Floats", obser
     settings, found = model.monitor.performance, {}
     share = float(observed[known].mean()) if known.any() else None
     for segment in model.monitor.segments:
+        if segment.by not in (*TIME_SEGMENTS, *frame.columns):
+            continue
         names = group_names(model, segment.by, frame)
         for name in sorted({one for one in names[known] if one is not None}):
             rows = known & (names == name)
             if rows.sum() < segment.min_rows or not _enough(model, observed[rows]):
                 continue
-            measured = figure(settings.metric, observed[rows], foretold[rows], share=share)
+            measured = figure(settings.metric, observed[rows], foretold[rows], share=share, threshold=threshold)
             if measured is not None:
                 found[f"{segment.by}={name}"] = measured
     return found
@@ -110,11 +112,12 @@ def measure_groups(
         names = group_names(model, segment.by, frame)
         for name in sorted({one for one in names if one is not None}):
             rows = (names == name) & known
-            yes = float((foretold[names == name] >= 0.5).mean())
+            yes = float((foretold[names == name] >= profile.threshold).mean())
             measured = None
             if rows.sum() >= segment.min_rows and _enough(model, observed[rows]):
                 share = year.share if year else None
-                measured = figure(model.monitor.performance.metric, observed[rows], foretold[rows], share=share)
+                metric, threshold = model.monitor.performance.metric, profile.threshold
+                measured = figure(metric, observed[rows], foretold[rows], share=share, threshold=threshold)
             judged = profile.segments.get(f"{segment.by}={name}")
             worse = measured is not None and judged is not None and _degraded(model, measured, judged)
             groups.append(Group(segment.by, name, int(rows.sum()), yes, measured, judged, worse))

@@ -145,6 +145,7 @@ class Watch:
             features=FeatureMatrix(matrix.names, matrix.values[chosen], matrix.times[chosen]),
             observed=frame[LABEL].to_numpy()[chosen].astype(np.float64),
             champion=frame[PREDICTION].to_numpy()[chosen],
+            threshold=self.profile.threshold,
             state=state[chosen],
         )
 

@@ -223,4 +223,5 @@ def _profile(model: Model, frame: "pl.DataFrame", candidate: TrainedCandidate) -
         rows,
         probabilities=known["probability"].fill_null(float("nan")).to_numpy(),
         labels=known["label"].fill_null(float("nan")).to_numpy(),
+        threshold=candidate.threshold,
     ).to_json()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn import metrics as sk
@@ -205,3 +207,11 @@ def _error(seed: int) -> float:
     found = figure("accuracy", truth, np.where(np.random.default_rng(seed).random(1000) < 0.2, 0.1, 0.9))
     assert found is not None
     return found.standard_error
+
+
+def test_evaluate_measures_at_the_versions_own_threshold() -> None:
+    """A version that says yes from .3 on is right here in every row; at .5 it would be wrong in four of ten."""
+    truth = (np.arange(720) % 5 < 2).astype(float)
+    own = replace(JUDGED, threshold=0.3)
+    found = evaluate(MODEL, own, probabilities=np.where(truth == 1, 0.4, 0.1), labels=truth, weights=YEAR)
+    assert found.value == 1.0

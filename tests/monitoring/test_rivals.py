@@ -57,7 +57,7 @@ def _window() -> LabelledWindow:
     guess = np.random.default_rng(1).random(int(rows.sum()))
     features = replace(matrix, values=matrix.values[rows], times=matrix.times[rows])
     state = state_now(WEATHER, frame).cast(pl.Float64).to_numpy()[rows]
-    return LabelledWindow(WINDOW_START, features, truth.to_numpy()[rows], guess, state)
+    return LabelledWindow(WINDOW_START, features, truth.to_numpy()[rows], guess, 0.5, state)
 
 
 def judged(window: LabelledWindow, *others: ModelVersion, away: bool = False) -> dict[str, Finding]:
@@ -106,18 +106,19 @@ def test_judge_rivals_only_so_many_versions_are_compared(window: LabelledWindow)
 
 
 def test_judge_naive_guessing_champion_is_worse_than_persistence(window: LabelledWindow) -> None:
-    found = {one.subject: one for one in judge_naive(WEATHER, window.observed, window.champion, window.state)}
+    found = {one.subject: one for one in judge_naive(WEATHER, window)}
     assert found["persistence"].state is State.WARNING
     assert "of the naive rule persistence" in found["persistence"].text
 
 
 def test_judge_naive_good_champion_is_fine(window: LabelledWindow) -> None:
     said = OnnxModel(champion_files()[0]).score(window.features)
-    assert {one.state for one in judge_naive(WEATHER, window.observed, said, window.state)} == {State.FINE}
+    assert {one.state for one in judge_naive(WEATHER, replace(window, champion=said))} == {State.FINE}
 
 
 def test_judge_naive_few_labels_say_nothing(window: LabelledWindow) -> None:
-    assert judge_naive(WEATHER, window.observed[:99], window.champion[:99], window.state[:99]) == ()
+    few = replace(window, observed=window.observed[:99], champion=window.champion[:99], state=window.state[:99])
+    assert judge_naive(WEATHER, few) == ()
 
 
 def test_importances_feature_that_decides_comes_first_and_noise_last(window: LabelledWindow) -> None:

@@ -139,3 +139,10 @@ def test_profile_keeps_its_segments_through_json() -> None:
 def test_profile_without_segments_is_still_read() -> None:
     text = judged(declared(), EQUAL).to_json().replace('"segments"', '"unknown"')
     assert Profile.from_json(text).segments == {}
+
+
+def test_segments_of_an_unknown_column_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"monitor.segments: unknown \['Harbour'\], expected one of \['season', 'month'"
+    ):
+        changed(WEATHER, "monitor", segments=[{"by": "Harbour"}])
