@@ -32,7 +32,8 @@ def rows(right: dict[str, float]) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]
 
 def judged(model: Model, right: dict[str, float]) -> Profile:
     year = {"year": Figure("accuracy", 0.9, 0.005, N, 0.4)}
-    return Profile("weather", START, TRAINED_UNTIL, N, "none", (), {}, year, judged_groups(model, *rows(right)))
+    groups = judged_groups(model, *rows(right))
+    return Profile("weather", START, TRAINED_UNTIL, N, "none", (), {}, year, segments=groups)
 
 
 def measured(model: Model, profile: Profile, right: dict[str, float]) -> tuple[Group, ...]:
