@@ -15,6 +15,7 @@ from include.config.label import Label, check_rare
 from include.config.maintenance import Maintenance
 from include.config.monitoring import Monitoring
 from include.config.pipelines import Kind, Pipeline, check_pipelines
+from include.config.promotion import Approval, Promotion, Rollback
 from include.config.section import Section
 from include.config.sources import AnySource
 from include.config.training import Training
@@ -63,7 +64,9 @@ class Model(Section):
     features: tuple[Feature, ...] = Field(min_length=1)
     train: Training
     gates: Gates
-    promotion: Literal["auto", "manual"]
+    promotion: Promotion
+    approval: Approval = Approval()
+    rollback: Rollback = Rollback()
     score: Scoring
     monitor: Monitoring
     alerts: Alerts

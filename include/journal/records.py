@@ -19,7 +19,11 @@ class DecisionKind(StrEnum):
 
     TRAINING = "training"
     GATES = "gates"
+    APPROVAL = "approval"
     PROMOTION = "promotion"
+    ROLLBACK = "rollback"
+    ROLLBACK_DRILL = "rollback_drill"
+    SHADOW = "shadow"
     RETRAIN_REQUEST = "retrain_request"
     READMISSION = "readmission"
     EVENT = "event"

@@ -45,9 +45,25 @@ class Tag(StrEnum):
     PROMOTED_AT = "almanac.promoted_at"
     PROMOTED_BY = "almanac.promoted_by"
     PROMOTION_REASON = "almanac.promotion_reason"
+    APPROVAL = "almanac.approval"  # approved | rejected
+    APPROVAL_AT = "almanac.approval_at"
+    APPROVAL_BY = "almanac.approval_by"
+    APPROVAL_REASON = "almanac.approval_reason"
+    ROLLED_BACK_AT = "almanac.rolled_back_at"
+    ROLLED_BACK_BY = "almanac.rolled_back_by"
+    ROLLBACK_REASON = "almanac.rollback_reason"
 
 
 PASSED, REFUSED = "passed", "refused"
+APPROVED, REJECTED = "approved", "rejected"
+
+# What is known of a version only after its passport was written.
+SINCE_TRAINING = (
+    *(Tag.GATES, Tag.GATE_REASONS),
+    *(Tag.APPROVAL, Tag.APPROVAL_AT, Tag.APPROVAL_BY, Tag.APPROVAL_REASON),
+    *(Tag.PROMOTED_AT, Tag.PROMOTED_BY, Tag.PROMOTION_REASON),
+    *(Tag.ROLLED_BACK_AT, Tag.ROLLED_BACK_BY, Tag.ROLLBACK_REASON),
+)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from include.config.home import Home
 from include.errors import RegistryError
 from include.registry import files
 from include.registry.faults import exists_already, is_missing, mlflow_faults
-from include.registry.records import CHAMPION, Logged, ModelVersion, Tag
+from include.registry.records import CHAMPION, SINCE_TRAINING, Logged, ModelVersion, Tag
 
 if TYPE_CHECKING:
     import polars as pl
@@ -118,8 +118,7 @@ class Registry:
     def load_passport(self, version: Logged) -> dict[str, Any]:
         """The passport as it was written at training, with what happened since: gates, approver, promotion."""
         passport: dict[str, Any] = json.loads(self.load_file(version, files.PASSPORT))
-        since = (Tag.GATES, Tag.GATE_REASONS, Tag.PROMOTED_AT, Tag.PROMOTED_BY, Tag.PROMOTION_REASON)
-        return {**passport, "since": {tag.value: version.tags[tag] for tag in since if tag in version.tags}}
+        return {**passport, "since": {tag.value: version.tags[tag] for tag in SINCE_TRAINING if tag in version.tags}}
 
     def load_file(self, version: Logged, path: str) -> bytes:
         """One file of the candidate, verified against the manifest, which is verified against the version's tag."""

@@ -1,0 +1,61 @@
+"""How a challenger becomes champion, and how that is undone: `promotion`, `approval`, `shadow`, `rollback`."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from include.config.section import Section
+from include.config.types import Cron, Duration
+
+if TYPE_CHECKING:
+    from include.config.schema import Model
+
+Promotion = Literal["auto", "approve", "manual"]
+"""By rule unless something asks for a person; by a person's answer always; only by `promote`."""
+
+
+class Approval(Section):
+    """Who answers when a promotion asks for a person. No answer in time is a no."""
+
+    users: tuple[str, ...] = Field((), description="Ids of Airflow users. Empty: whoever may act on the DAG.")
+    timeout: Annotated[Duration, Field(ge=timedelta(seconds=1))] = Field(
+        timedelta(days=1), description="How long a question waits. No other training of the model starts meanwhile."
+    )
+
+
+class Shadow(Section):
+    """Challenger and champion score the same rows until enough labels have arrived; only the champion's count."""
+
+    rows: Annotated[int, Field(ge=30)] = Field(1000, description="Labelled rows that both have scored.")
+    then: Literal["promote", "ask", "nothing"] = Field(
+        "ask", description="What a challenger that was not worse gets; one that was worse is refused."
+    )
+
+
+class Rollback(Section):
+    """How it is proven that `previous` could take over at once."""
+
+    drill: Cron = Field("30 4 * * 6", description="When previous is loaded, verified and made to score. Saturdays.")
+
+
+def _shadow(declared: object) -> object:
+    """`shadow: true` is a shadow as it comes, `false` none."""
+    if declared is True:
+        return {}
+    return None if declared is False else declared
+
+
+AnyShadow = Annotated[Shadow | None, BeforeValidator(_shadow)]
+
+
+def obstacles(model: "Model") -> tuple[str, ...]:
+    """What is not declared, without which nothing may go into production. To ask for more, add a line."""
+    monitoring = model.pipelines.get("monitor")
+    found = {
+        "monitor": "its pipeline is disabled (pipelines.monitor.enabled)"
+        if monitoring is not None and monitoring.enabled is False
+        else "",
+        "backup": "it is not declared" if getattr(model, "backup", model) is None else "",
+    }
+    return tuple(f"{section}: {fault}" for section, fault in found.items() if fault)
