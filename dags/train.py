@@ -7,10 +7,11 @@ MLflow and in the journal.
 
 from typing import Any
 
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, TriggerRule, task
 from airflow.sdk.exceptions import AirflowSkipException
 from almanac import assets
 from almanac.dags import declared_models, model_dag
+from almanac.operators.approval import APPROVAL_DOC, PromotionApproval
 from almanac.params import training_params
 from almanac.schedules import schedule_of
 
@@ -56,7 +57,7 @@ def search(model: Model, decision: Any) -> Any:
 
 
 def build(model: Model) -> DAG:
-    """`train_<model>`: decide -> [search ->] train -> judge -> register -> promote."""
+    """`train_<model>`: decide -> [search ->] train -> judge -> register -> [approve ->] promote."""
     champion = assets.champion(model)
     schedule = schedule_of(model, "train", HOME)
     with model_dag("train", model, purpose=__doc__, schedule=schedule, params=training_params(model)) as dag:
@@ -115,34 +116,44 @@ def build(model: Model) -> DAG:
             verdict = {"accepted": decision.accepted, "reasons": list(decision.reasons), "figures": decision.figures}
             return {"mlflow_run_id": mlflow_run_id, **verdict, "ask": list(decision.ask)}
 
-        @task(doc_md="Registers the candidate as challenger; skipped when a gate refused it.")
+        @task(doc_md="Registers the candidate as challenger, and decides: promote, ask a person, or neither.")
         def register(verdict: dict[str, Any]) -> str:
+            from almanac.branching import go_on
+            from almanac.runs import current_run, now
+
+            from include.journal.journal import Journal
             from include.registry.promotion import register
             from include.registry.store import Registry
 
             if not verdict["accepted"]:
                 raise AirflowSkipException("; ".join(verdict["reasons"]))
-            return register(Registry.of(HOME), model.name, verdict["mlflow_run_id"]).version
+            registry, journal, run = Registry.of(HOME), Journal(HOME.journal_url), current_run()
+            run_id = verdict["mlflow_run_id"]
+            version = register(registry, model.name, run_id, run=run, journal=journal, now=now()).version
+            return go_on(model, HOME, registry, journal, version, run=run, now=now())
 
-        @task(outlets=[champion], doc_md="Challenger becomes champion, the old champion previous. By hand: skipped.")
+        @task(
+            outlets=[champion],
+            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+            doc_md="Challenger becomes champion, the old champion previous; in one place, with an audit row.",
+        )
         def promote(version: str, *, outlet_events: Any) -> None:
             from almanac.runs import current_run, now
 
             from include.journal.journal import Journal
-            from include.registry.promotion import promote
+            from include.registry.approval import promote_as_answered
             from include.registry.store import Registry
 
-            if model.promotion != "auto":
-                raise AirflowSkipException(f"promotion is {model.promotion}: version {version} stays challenger")
             journal = Journal(HOME.journal_url)
-            promote(
-                Registry.of(HOME), model.name, version, reason="passed all gates",
-                run=current_run(), journal=journal, now=now(),
-            )  # fmt: skip
+            done = promote_as_answered(Registry.of(HOME), model, version, run=current_run(), journal=journal, now=now())
+            if not done.accepted:
+                raise AirflowSkipException("; ".join(done.reasons))
             outlet_events[champion].extra = {"version": version}
 
         decision = decide()
-        promote(register(judge(train(decision, search(model, decision)))))
+        version = register(judge(train(decision, search(model, decision))))
+        approve = PromotionApproval(model=model, after="register", doc_md=APPROVAL_DOC)
+        version >> approve >> promote(version)
     return dag
 
 

@@ -139,6 +139,35 @@ def failure_message(
     )
 
 
+def approval_message(
+    *, model: str, run: RunRef, task_id: str, question: str, deadline: str, link: str, now: datetime
+) -> Message:
+    """Tell that a version waits for a person.
+
+    Args:
+        model: whose.
+        run: which run waits.
+        task_id: which task.
+        question: in one line.
+        deadline: in words.
+        link: to the page where it is answered.
+        now: aware.
+    """
+    return Message(
+        severity="warning",
+        subject=f"{question} An answer is waited for",
+        error=f"{question} The task waits {deadline}; no answer is a no.",
+        what_to_do="Open the link, read the comparison, choose Approve or Reject, and say why.",
+        model=model,
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        task_id=task_id,
+        try_number=run.try_number,
+        link=link,
+        raised_at=now.astimezone(UTC).isoformat(timespec="seconds"),
+    )
+
+
 def _shorten(text: str) -> str:
     return text if len(text) <= _MAX_ERROR else f"{text[:_MAX_ERROR]}… ({len(text) - _MAX_ERROR} more characters)"
 

@@ -3,7 +3,7 @@
 Every field that a person may set is described here; `docs/add-a-model.md` shows them in use.
 """
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 

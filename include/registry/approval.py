@@ -1,17 +1,18 @@
 """Whether a person is asked before a version goes into production, and what became of the question."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from include.config.promotion import obstacles
 from include.config.schema import Model
+from include.errors import RegistryError
 from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
 from include.registry.faults import mlflow_faults
-from include.registry.records import APPROVED, REJECTED, ModelVersion, Tag
+from include.registry.promotion import promote
+from include.registry.records import APPROVED, CHAMPION, REJECTED, ModelVersion, Tag
 
 if TYPE_CHECKING:
     from include.registry.store import Registry
@@ -53,31 +54,29 @@ class Answer:
 
     @property
     def words(self) -> str:
-        """The answer in one line."""
+        """Who said what, in one line."""
         if not self.by:
             return "nobody answered in time, and no answer is a no"
-        said = f"{'approved' if self.approved else 'rejected'} by {self.by}"
-        return f"{said}: {self.reason}" if self.reason else said
+        return f"{'approved' if self.approved else 'rejected'} by {self.by}"
 
 
-def route(
-    model: Model, registry: "Registry", journal: Journal, version: str, *, ask: Sequence[str], run: RunRef, now: datetime
-) -> Route:
+def route(model: Model, registry: "Registry", journal: Journal, version: str, *, run: RunRef, now: datetime) -> Route:
     """Decide what happens to a version that has passed its gates. A refusal to promote is a recorded decision.
+
+    Where the gates ask for a person, a person is asked, whatever the model's YAML says.
 
     Args:
         model: says how its versions are promoted.
         registry: holds the version.
         journal: takes the decision that the version stays challenger.
         version: its number.
-        ask: why a person must be asked whatever the model's YAML says; empty: no such reason.
         run: which run asks.
         now: aware.
 
     Raises:
         TransientError: MLflow or the journal is away.
     """
-    found = _route(model, registry, version, ask)
+    found = _route(model, registry, version)
     subject = f"{model.name}@{version}"
     if found.way is Way.STAY and not _decided(journal, DecisionKind.PROMOTION, model.name, subject, run):
         journal.record_decision(
@@ -86,24 +85,21 @@ def route(
     return found
 
 
-def _route(model: Model, registry: "Registry", version: str, ask: Sequence[str]) -> Route:
-    champion = registry.champion(model.name)
-    if champion is not None and champion.version == version:  # tried again after it was promoted
+def _route(model: Model, registry: "Registry", number: str) -> Route:
+    champion, version = registry.champion(model.name), registry.version(model.name, number)
+    there = champion.version if champion else ""
+    if there == number:  # tried again after it was promoted
         return Route(Way.PROMOTE, ("it is champion already",))
     if model.promotion == "manual":
-        return Route(Way.STAY, (f"promotion is manual: ./almanac promote {model.name}@{version} --reason ...",))
+        return Route(Way.STAY, (f"promotion is manual: ./almanac promote {model.name}@{number} --reason ...",))
     if faults := obstacles(model):
         return Route(Way.STAY, tuple(f"cannot be promoted: {fault}" for fault in faults))
-    parent = registry.version(model.name, version).tags.get(Tag.PARENT_VERSION, "")
-    now_there = champion.version if champion else ""
-    if parent != now_there:
-        return Route(
-            Way.STAY,
-            (f"it was measured against champion {parent or 'none'}, but {now_there or 'none'} is champion now",),
-        )
+    if stale := _stale(version, there):
+        return Route(Way.STAY, (stale,))
+    asked = tuple(filter(None, version.tags.get(Tag.ASK, "").splitlines()))
     if model.promotion == "approve":
-        return Route(Way.ASK, ("promotion is by approval", *ask))
-    return Route(Way.ASK, tuple(ask)) if ask else Route(Way.PROMOTE, ("passed all gates",))
+        return Route(Way.ASK, (f"{model.name}.yaml says so: promotion is approve", *asked))
+    return Route(Way.ASK, asked) if asked else Route(Way.PROMOTE, ("passed all gates",))
 
 
 def record_answer(
@@ -115,6 +111,10 @@ def record_answer(
         TransientError: MLflow or the journal is away.
     """
     subject, who = f"{model}@{version}", answer.by or NOBODY
+    if not _decided(journal, DecisionKind.APPROVAL, model, subject, run):  # before MLflow, which may be away
+        by = RunRef(run.dag_id, run.run_id, run.try_number, who, run.trigger)
+        told = (answer.words, *filter(None, [answer.reason]))
+        journal.record_decision(Decision(model, DecisionKind.APPROVAL, answer.approved, told, now, by, subject))
     tags = {
         Tag.APPROVAL: APPROVED if answer.approved else REJECTED,
         Tag.APPROVAL_AT: answer.at.isoformat(),
@@ -124,17 +124,52 @@ def record_answer(
     with mlflow_faults(f"{subject}: approval"):
         for name, value in tags.items():
             registry.client.set_model_version_tag(model, version, name.value, value)
-    if not _decided(journal, DecisionKind.APPROVAL, model, subject, run):
-        by = RunRef(run.dag_id, run.run_id, run.try_number, who, run.trigger)
-        journal.record_decision(
-            Decision(model, DecisionKind.APPROVAL, answer.approved, (answer.words,), now, by, subject)
-        )
     return registry.version(model, version)
 
 
-def approval_of(journal: Journal, model: str, version: str, run: RunRef) -> Decision | None:
-    """The answer that a person gave in this run; None when nobody was asked."""
-    return _decided(journal, DecisionKind.APPROVAL, model, f"{model}@{version}", run)
+def answer_of(journal: Journal, model: str, version: str, run: RunRef) -> Answer | None:
+    """The answer that was given in this run; None when there is none yet, or nobody was asked."""
+    found = _decided(journal, DecisionKind.APPROVAL, model, f"{model}@{version}", run)
+    if found is None:
+        return None
+    by = "" if found.run.started_by == NOBODY else found.run.started_by
+    return Answer(found.accepted, by, "".join(found.reasons[1:]), found.decided_at)
+
+
+def promote_as_answered(
+    registry: "Registry", model: Model, version: str, *, run: RunRef, journal: Journal, now: datetime
+) -> Decision:
+    """Promote a version in the name of the person who approved it in this run, or of the rule that asked nobody.
+
+    Returns:
+        The decision that was recorded: refused when the champion changed while a person thought about it.
+
+    Raises:
+        RegistryError: the answer was no, or the version has not passed the gates.
+        TransientError: MLflow or the journal is away.
+    """
+    answer, where = answer_of(journal, model.name, version, run), f"{model.name}@{version}"
+    if answer is not None and not answer.approved:
+        raise RegistryError(f"{where}: {answer.words}, so it is not promoted")
+    reason, who = "passed all gates", run
+    if answer is not None:
+        reason, who = ": ".join(filter(None, [answer.words, answer.reason])), replace(run, started_by=answer.by)
+    there = registry.aliases(model.name).get(CHAMPION, "")
+    stale = "" if there == version else _stale(registry.version(model.name, version), there)
+    if stale:
+        decision = Decision(model.name, DecisionKind.PROMOTION, False, (stale,), now, who, where)
+        journal.record_decision(decision)
+        return decision
+    promote(registry, model, version, reason=reason, run=who, journal=journal, now=now)
+    return Decision(model.name, DecisionKind.PROMOTION, True, (reason,), now, who, where)
+
+
+def _stale(version: ModelVersion, champion: str) -> str:
+    """Why a version must not be promoted by a comparison that is no longer true; empty when it still is."""
+    judged_against = version.tags.get(Tag.PARENT_VERSION, "")
+    if judged_against == champion:
+        return ""
+    return f"it was measured against champion {judged_against or 'none'}, but by now it is {champion or 'none'}"
 
 
 def _decided(journal: Journal, kind: DecisionKind, model: str, subject: str, run: RunRef) -> Decision | None:

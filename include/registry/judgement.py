@@ -72,7 +72,7 @@ def judge_run(
         if decision.subject == mlflow_run_id and decision.run.run_id == run.run_id:
             return decision
     candidate = registry.logged(mlflow_run_id)
-    evaluation = _evaluate(model, registry, candidate, frame, now)
+    evaluation = evaluate(model, registry, candidate, frame, now)
     results = judge(model, evaluation)
     accepted = passed(results)
     told = [f"{result.name}: {result.reason}" for result in results if accepted or not result.passed]
@@ -85,7 +85,8 @@ def judge_run(
     return decision
 
 
-def _evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.DataFrame", now: datetime) -> Evaluation:
+def evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.DataFrame", now: datetime) -> Evaluation:
+    """What is known of a candidate beside the champion; arguments and errors as for `judge_run`."""
     known = Evaluation(
         registry.load_backtest(candidate),
         ParityReport.from_dict(json.loads(registry.load_file(candidate, files.PARITY))),

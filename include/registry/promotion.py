@@ -164,9 +164,7 @@ def rollback_target(registry: "Registry", model: str, to: str = PREVIOUS) -> Mod
     number = registry.aliases(model).get(PREVIOUS, "") if to == PREVIOUS else to
     if not number:
         fit = [one.version for one in registry.versions(model) if one.tags.get(Tag.GATES) == PASSED]
-        raise RegistryError(
-            f"{model}: no previous version to roll back to; name one that has passed the gates: {fit or 'there is none'}"
-        )
+        raise RegistryError(f"{model}: no previous version to roll back to; these have passed the gates: {fit}")
     return registry.version(model, number)
 
 

@@ -59,7 +59,7 @@ APPROVED, REJECTED = "approved", "rejected"
 
 # What is known of a version only after its passport was written.
 SINCE_TRAINING = (
-    *(Tag.GATES, Tag.GATE_REASONS),
+    *(Tag.GATES, Tag.GATE_REASONS, Tag.ASK),
     *(Tag.APPROVAL, Tag.APPROVAL_AT, Tag.APPROVAL_BY, Tag.APPROVAL_REASON),
     *(Tag.PROMOTED_AT, Tag.PROMOTED_BY, Tag.PROMOTION_REASON),
     *(Tag.ROLLED_BACK_AT, Tag.ROLLED_BACK_BY, Tag.ROLLBACK_REASON),

@@ -132,3 +132,23 @@ def maintenance_params() -> dict[str, Param]:
             description="Only say what would be removed and which versions are needed by whom; change nothing.",
         )
     }
+
+
+def rollback_params() -> dict[str, Param]:
+    """Where to, and why."""
+    return {
+        "to": Param(
+            "previous",
+            type="string",
+            pattern="^(previous|[1-9][0-9]*)$",
+            title="To version",
+            description="A version's number, or previous: the champion before the one that is in production now.",
+        ),
+        "reason": Param(
+            type="string",
+            minLength=3,
+            maxLength=500,
+            title="Reason",
+            description="Why the champion has to leave. Kept in the journal and on the version, with your name.",
+        ),
+    }

@@ -40,8 +40,8 @@ def crown(registry, model, frame, journal, run, log, trained):
     def crowned(at=run):
         run_id = log(trained, at)
         judge_run(model, registry, run_id, frame, journal=journal, run=at, now=NOW)
-        number = register(registry, model.name, run_id).version
-        return promote(registry, model.name, number, reason="passed", run=at, journal=journal, now=NOW)
+        number = register(registry, model.name, run_id, run=at, journal=journal, now=NOW).version
+        return promote(registry, model, number, reason="passed", run=at, journal=journal, now=NOW)
 
     return crowned
 
@@ -184,7 +184,7 @@ def test_judge_run_crippled_candidate_is_refused_and_the_champion_stays(
     assert not decision.accepted
     assert any(reason.startswith("champion[f1_macro]: f1_macro on the hold-out differs") for reason in decision.reasons)
     with pytest.raises(RegistryError, match=r"has not passed the gates; got 'refused'.*Its reasons: "):
-        register(registry, model.name, run_id)
+        register(registry, model.name, run_id, run=run, journal=journal, now=NOW)
     assert registry.champion(model.name).version == champion.version
     assert registry.logged(run_id).tags[Tag.PARENT_VERSION] == champion.version
 
@@ -259,18 +259,18 @@ def test_judge_run_on_another_dataset_version_is_an_error(
 def test_register_twice_from_one_run_gives_one_version(registry, model, frame, journal, run, log, trained) -> None:
     run_id = log(trained)
     with pytest.raises(RegistryError, match="it was not judged"):
-        register(registry, model.name, run_id)
+        register(registry, model.name, run_id, run=run, journal=journal, now=NOW)
     judge_run(model, registry, run_id, frame, journal=journal, run=run, now=NOW)
-    first = register(registry, model.name, run_id)
-    assert register(registry, model.name, run_id).version == first.version == "1"
+    first = register(registry, model.name, run_id, run=run, journal=journal, now=NOW)
+    assert register(registry, model.name, run_id, run=run, journal=journal, now=NOW).version == first.version == "1"
     assert [one.version for one in registry.versions(model.name)] == ["1"]
     assert registry.aliases(model.name) == {"challenger": "1"}
     assert first.onnx_sha256 == files.sha256(trained.onnx)
 
 
-def test_register_of_another_models_run_refuses(registry, run, log, trained) -> None:
+def test_register_of_another_models_run_refuses(registry, journal, run, log, trained) -> None:
     with pytest.raises(RegistryError, match="name one of other"):
-        register(registry, "other", log(trained))
+        register(registry, "other", log(trained), run=run, journal=journal, now=NOW)
 
 
 def test_promote_moves_champion_to_previous_with_audit(registry, model, journal, run, crown) -> None:
@@ -288,7 +288,7 @@ def test_promote_again_changes_nothing(registry, model, journal, run, crown) -> 
     crown()
     crown(replace(run, run_id="second"))
     moves = journal.alias_moves(model.name)
-    promote(registry, model.name, "2", reason="again", run=run, journal=journal, now=NOW)
+    promote(registry, model, "2", reason="again", run=run, journal=journal, now=NOW)
     assert registry.aliases(model.name) == {"champion": "2", "previous": "1"}
     assert journal.alias_moves(model.name) == moves
 
@@ -303,7 +303,7 @@ def test_promote_after_a_death_in_the_middle_completes(
     second = replace(run, run_id="second")
     run_id = log(trained, second)
     judge_run(model, registry, run_id, frame, journal=journal, run=second, now=NOW)
-    register(registry, model.name, run_id)
+    register(registry, model.name, run_id, run=run, journal=journal, now=NOW)
 
     def die(*arguments: object) -> None:
         if arguments[1] != "previous":
@@ -312,8 +312,8 @@ def test_promote_after_a_death_in_the_middle_completes(
     with monkeypatch.context() as broken:
         broken.setattr(registry.client, dies_at, die)
         with pytest.raises(TransientError):
-            promote(registry, model.name, "2", reason="passed", run=second, journal=journal, now=NOW)
-    promote(registry, model.name, "2", reason="passed", run=second, journal=journal, now=NOW)
+            promote(registry, model, "2", reason="passed", run=second, journal=journal, now=NOW)
+    promote(registry, model, "2", reason="passed", run=second, journal=journal, now=NOW)
     assert registry.aliases(model.name) == {"champion": "2", "previous": "1"}
     newest = journal.alias_moves(model.name)[0]
     assert (newest.alias, newest.from_version, newest.to_version) == ("champion", "1", "2")
@@ -322,7 +322,7 @@ def test_promote_after_a_death_in_the_middle_completes(
 def test_promote_back_to_previous_is_allowed(registry, model, journal, run, crown) -> None:
     crown()
     crown(replace(run, run_id="second"))
-    promote(registry, model.name, "1", reason="rollback", run=run, journal=journal, now=NOW)
+    promote(registry, model, "1", reason="rollback", run=run, journal=journal, now=NOW)
     assert registry.aliases(model.name) == {"champion": "1", "previous": "2"}
 
 
@@ -331,5 +331,5 @@ def test_promote_version_that_passed_no_gate_refuses(registry, model, journal, r
     registry.client.create_registered_model(model.name)
     registry.client.create_model_version(model.name, f"runs:/{run_id}/model", run_id)
     with pytest.raises(RegistryError, match="has not passed the gates, so it cannot be promoted"):
-        promote(registry, model.name, "1", reason="please", run=run, journal=journal, now=NOW)
+        promote(registry, model, "1", reason="please", run=run, journal=journal, now=NOW)
     assert registry.champion(model.name) is None

@@ -1,4 +1,4 @@
-"""The one notifier: what failed goes to the channels that the model declares, and always into log and journal."""
+"""The notifiers: what failed, or waits, goes to the channels that the model declares, and always into the journal."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -36,10 +36,13 @@ class AlertNotifier(BaseNotifier):
         from include.alerts.delivery import deliver
         from include.journal.journal import Journal
 
-        message, run = _message(self.model, context)
+        message, run = self._message(context), _run(context)
         journal = Journal(Home().journal_url)
         for channel, send in list(self._channels(message)) or [("log", lambda: self.log.error("%s", message.text))]:
             deliver(message, channel, send, journal=journal, run=run, now=datetime.now(UTC))
+
+    def _message(self, context: Context) -> "Message":
+        return _failure(self.model, context)
 
     def _channels(self, message: "Message") -> Iterator[tuple[str, Callable[[], object]]]:
         webhook = self._connection(self.alerts.webhook_connection)
@@ -59,15 +62,37 @@ class AlertNotifier(BaseNotifier):
             return None
 
 
-def _message(model: str | None, context: Context) -> "tuple[Message, RunRef]":
+class ApprovalNotifier(AlertNotifier):
+    """Tells people that a version waits for their answer; for the `notifiers` of a human-in-the-loop operator."""
+
+    def _message(self, context: Context) -> "Message":
+        from include.alerts.message import approval_message
+
+        task, operator = context["ti"], context["task"]
+        deadline = operator.hitl_summary.get("timeout_datetime")
+        return approval_message(
+            model=self.model or "",
+            run=_run(context),
+            task_id=task.task_id,
+            question=operator.subject,
+            deadline=f"until {deadline}" if deadline else "without a deadline",
+            link=operator.generate_link_to_ui(task_instance=task),
+            now=datetime.now(UTC),
+        )
+
+
+def _run(context: Context) -> RunRef:
+    task = context["ti"]
+    return RunRef(task.dag_id, task.run_id, task.try_number)
+
+
+def _failure(model: str | None, context: Context) -> "Message":
     from include.alerts.message import failure_message
 
     task = context["ti"]
     error: Any = context.get("exception") or context.get("reason") or "the process ended without a word: was it killed?"
-    run = RunRef(task.dag_id, task.run_id, task.try_number)
-    link = getattr(task, "log_url", "")
-    message = failure_message(model=model, run=run, task_id=task.task_id, error=error, link=link, now=datetime.now(UTC))
-    return message, run
+    link, now = getattr(task, "log_url", ""), datetime.now(UTC)
+    return failure_message(model=model, run=_run(context), task_id=task.task_id, error=error, link=link, now=now)
 
 
 def _post(connection: "Connection", message: "Message") -> None:

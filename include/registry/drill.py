@@ -1,0 +1,71 @@
+"""The rollback drill: proves on a quiet day that `previous` could take over at once."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from include.config.home import Home
+from include.config.schema import Model
+from include.data.dataset import Dataset
+from include.errors import PermanentError, RegistryError
+from include.features.features import build_features, feature_columns, history_needed
+from include.journal.journal import Journal
+from include.journal.records import Decision, DecisionKind, RunRef
+from include.registry.onnx_model import OnnxModel
+from include.registry.promotion import rollback_target
+from include.registry.records import PREVIOUS, ModelVersion
+
+if TYPE_CHECKING:
+    from include.registry.store import Registry
+
+_STEPS = 1000  # of the dataset, that previous is made to score
+
+
+def drill(
+    model: Model, home: Home, registry: "Registry", journal: Journal, *, run: RunRef, now: datetime
+) -> Decision | None:
+    """Load `previous` as a rollback would, check its hash, and score the newest rows. No alias moves.
+
+    Returns:
+        What came of it, as it stands in the journal; None when there is no previous version yet.
+
+    Raises:
+        TransientError: a store is away; nothing was decided.
+    """
+    if PREVIOUS not in registry.aliases(model.name):
+        return None
+    version = rollback_target(registry, model.name)
+    fault, figures = "", {}
+    try:
+        figures = _score(model, home, registry, version)
+    except PermanentError as error:
+        fault = str(error)
+    words = (
+        fault or f"version {version.version} was loaded, its hash is right, and it scored {figures['rows']:.0f} rows"
+    )
+    subject = f"{model.name}@{version.version}"
+    decision = Decision(
+        model.name, DecisionKind.ROLLBACK_DRILL, not fault, (words,), now, run, subject, figures
+    )  # fmt: skip
+    journal.record_decision(decision)
+    return decision
+
+
+def _score(model: Model, home: Home, registry: "Registry", version: ModelVersion) -> dict[str, float]:
+    """Score the newest rows.
+
+    Raises:
+        PermanentError: it cannot, or a probability is no number.
+    """
+    import numpy as np
+
+    graph = OnnxModel(registry.load_onnx(version))
+    dataset = Dataset.of(home, model)
+    reach = dataset.time_range()
+    if reach is None:
+        raise RegistryError(f"{model.name}: the dataset has no row to score")
+    since = reach[1] - _STEPS * model.dataset.step - history_needed(model)
+    said = graph.score(build_features(model, dataset.read(columns=list(feature_columns(model)), since=since)))
+    wrong = int((~np.isfinite(said)).sum())
+    if wrong or not len(said):
+        raise RegistryError(f"{model.name}@{version.version}: {wrong} of {len(said)} probabilities are no numbers")
+    return {"rows": float(len(said)), "mean_probability": float(said.mean())}

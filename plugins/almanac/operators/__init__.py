@@ -1,0 +1,1 @@
+"""Operators that several kinds of DAG share, or that must wait."""
