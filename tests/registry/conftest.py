@@ -2,19 +2,27 @@
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from include.config.home import MODELS_FOLDER
+from include.config.home import MODELS_FOLDER, Home
 from include.config.loader import load_model
 from include.config.schema import Model
+from include.data.dataset import Dataset
 from include.journal.journal import Journal
 from include.journal.records import RunRef
+from include.registry.judgement import judge_run
+from include.registry.promotion import promote, register
+from include.registry.publication import log_candidate
+from include.registry.records import TrainingContext
 from include.registry.store import Registry
 from include.training.train import train_candidate
 from include.training.trained import TrainedCandidate
+from tests.data.parts import publish_rows
 from tests.training.conftest import NOW, make_hours
 
 HOURS = 24 * 200
@@ -77,3 +85,40 @@ def run() -> RunRef:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time each batch once: these tests do not look at the figures."""
     monkeypatch.setattr("include.training.speed._BUDGET_S", 0.0)
+
+
+@pytest.fixture
+def log(registry, model, run):
+    """`log(candidate)`: log it for this test's model."""
+
+    def logged(candidate, at=run, version: int = 36) -> str:
+        context = TrainingContext(at, dataset_version=version, reason="by hand")
+        return log_candidate(registry, replace(candidate, model=model), profile_json='{"rows": 1}', context=context)
+
+    return logged
+
+
+@pytest.fixture
+def crown(registry, model, frame, journal, run, log, trained):
+    """`crown()`: log, judge, register and promote; gives the version."""
+
+    def crowned(at=run, version: int = 36):
+        run_id = log(trained, at, version)
+        judge_run(model, registry, run_id, frame, journal=journal, run=at, now=NOW)
+        number = register(registry, model.name, run_id, run=at, journal=journal, now=NOW).version
+        return promote(registry, model, number, reason="passed", run=at, journal=journal, now=NOW)
+
+    return crowned
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(home=tmp_path)
+
+
+@pytest.fixture
+def world(home: Home, model: Model, frame) -> Home:
+    """A home whose dataset holds the rows of `frame`, at the version that `log` names."""
+    rows = frame.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
+    publish_rows(Dataset.of(home, model), rows, "batch")
+    return home

@@ -15,35 +15,11 @@ from include.registry.judgement import judge_run
 from include.registry.onnx_model import OnnxModel
 from include.registry.pipeline_file import load_pipeline
 from include.registry.promotion import promote, register
-from include.registry.publication import find_logged, log_candidate
-from include.registry.records import Tag, TrainingContext
+from include.registry.publication import find_logged
+from include.registry.records import Tag
 from include.registry.store import Registry
 from include.training.train import train_candidate
 from tests.training.conftest import NOW
-
-
-@pytest.fixture
-def log(registry, model, run):
-    """`log(candidate)`: log it for this test's model."""
-
-    def logged(candidate, at=run) -> str:
-        context = TrainingContext(at, dataset_version=36, reason="by hand")
-        return log_candidate(registry, replace(candidate, model=model), profile_json='{"rows": 1}', context=context)
-
-    return logged
-
-
-@pytest.fixture
-def crown(registry, model, frame, journal, run, log, trained):
-    """`crown()`: log, judge, register and promote; gives the version."""
-
-    def crowned(at=run):
-        run_id = log(trained, at)
-        judge_run(model, registry, run_id, frame, journal=journal, run=at, now=NOW)
-        number = register(registry, model.name, run_id, run=at, journal=journal, now=NOW).version
-        return promote(registry, model, number, reason="passed", run=at, journal=journal, now=NOW)
-
-    return crowned
 
 
 def test_log_candidate_twice_by_one_run_writes_once(registry, model, run, log, trained) -> None:
@@ -330,6 +306,6 @@ def test_promote_version_that_passed_no_gate_refuses(registry, model, journal, r
     run_id = log(trained)
     registry.client.create_registered_model(model.name)
     registry.client.create_model_version(model.name, f"runs:/{run_id}/model", run_id)
-    with pytest.raises(RegistryError, match="has not passed the gates, so it cannot be promoted"):
+    with pytest.raises(RegistryError, match="has not passed the gates; got None"):
         promote(registry, model, "1", reason="please", run=run, journal=journal, now=NOW)
     assert registry.champion(model.name) is None

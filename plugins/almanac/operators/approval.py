@@ -37,6 +37,7 @@ class PromotionApproval(ApprovalOperator):
     def __init__(self, *, model: Model, after: str, **more: Any) -> None:
         self.version = f"{{{{ ti.xcom_pull('{after}') }}}}"
         self.model_name = model.name
+        more.pop("params", None)  # those of the DAG, which Airflow puts here; the question has one of its own
         super().__init__(
             task_id=more.pop("task_id", "approve"),
             subject=f"Promote {model.name} version {self.version}?",
@@ -48,6 +49,7 @@ class PromotionApproval(ApprovalOperator):
             params={
                 "reason": Param(
                     "",
+                    source="task",
                     type="string",
                     maxLength=500,
                     title="Reason",
