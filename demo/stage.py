@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MODEL = "weather"
 # A run is woken within seconds of what woke it; when nothing has run for this long, nothing more will come.
 QUIET_S = 6.0
-KINDS = ("ingest", "train", "score", "monitor", "event", "window", "reopen", "readmit")
+KINDS = ("ingest", "train", "score", "monitor", "event", "window", "reopen", "readmit", "rollback", "rollback_drill")
 
 
 class StoryError(Exception):

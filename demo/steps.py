@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from demo.climate import CHANGED_CLIMATE
+from demo.promotion_steps import person_approves
 from demo.stage import MODEL
 from demo.weather_faults import with_bad_rows, without_column
 from demo.weather_files import monthly_files, write_month
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from demo.stage import Stage
-    from include.services.airflow_api import DagRun
 
 # Which rules must have put the generator's bad rows aside.
 RULE_OF_KIND = {
@@ -157,7 +157,7 @@ def new_hours_are_scored(stage: Stage) -> None:
 
 
 def climate_changes(stage: Stage) -> None:
-    """From April rain comes otherwise. Nine months land; nobody does anything by hand."""
+    """From April rain comes otherwise. Nine months land; all that a person does is to approve the new model."""
     stage.wait_quiet()
     stage.wait_cooldown()
     old, before = stage.version_of("champion"), stage.known("train")
@@ -165,7 +165,7 @@ def climate_changes(stage: Stage) -> None:
         months = [(3, None), *((month, CHANGED_CLIMATE) for month in range(4, 12))]
         frames = [stage.month(2024, m, climate) if climate else stage.month(2024, m) for m, climate in months]
         stage.land([write_month(frame, Path(folder)) for frame in frames])
-    run = _granted(stage, before)
+    run = person_approves(stage, 7, before)
     decision = stage.result(run, "decide")
     stage.ledger.check(7, "the monitor asked, training was granted", expected=True, seen=decision["accepted"])
     stage.tell(f"          {'; '.join(decision['reasons'])[:200]}")
@@ -220,17 +220,6 @@ STORY: tuple[tuple[str, Callable[[Stage], None]], ...] = (
 def _land_month(stage: Stage, frame: pl.DataFrame) -> None:
     with tempfile.TemporaryDirectory(dir=stage.home.home) as folder:
         stage.land([write_month(frame, Path(folder))])
-
-
-def _granted(stage: Stage, before: set[str]) -> DagRun:
-    """The run that a retrain request started and that was granted."""
-
-    def granted() -> DagRun | None:
-        ended = (run for run in stage.runs("train") if run.run_id not in before and run.state == "success")
-        return next((run for run in ended if stage.result(run, "decide")["accepted"]), None)
-
-    run: DagRun = stage.wait("a retrain that was granted", granted, timeout_s=300)
-    return run
 
 
 def _metrics(stage: Stage, version: str) -> dict[str, float]:

@@ -17,6 +17,7 @@ import yaml
 
 from demo.ledger import Ledger
 from demo.pipeline_steps import PIPELINE_STORY
+from demo.promotion_steps import PROMOTION_STORY
 from demo.sink import WebhookSink
 from demo.stage import Stage, StoryError
 from demo.steps import STORY
@@ -49,6 +50,8 @@ TRIGGERS_OVERLAY = {
     },
 }  # fmt: skip
 PIPELINES_OVERLAY = {"ingest": {"when": "arrival or schedule or tides"}}
+# A new champion that gives a fiftieth of the hours another label waits for a person: in this story, the second one.
+VARIATION_OVERLAY = {"ask_above": 0.02}
 
 
 def main(*, celery: bool = False) -> int:
@@ -120,7 +123,7 @@ def _play(platform: Platform, root: Path, sink: WebhookSink, ledger: Ledger) -> 
             tell=_tell,
             cooldown_s=COOLDOWN.total_seconds(),
         )
-        for number, (title, step) in enumerate((*STORY, *PIPELINE_STORY), start=1):
+        for number, (title, step) in enumerate((*STORY, *PIPELINE_STORY, *PROMOTION_STORY), start=1):
             _tell(f"\n{number}. {title}")
             try:
                 step(stage)
@@ -144,6 +147,7 @@ def _overlay(path: Path) -> None:
     declared = yaml.safe_load(path.read_text("utf-8"))
     declared["source"] = {**declared.get("source", {}), **SOURCE_OVERLAY}
     declared["train"]["policy"] = {**declared["train"].get("policy", {}), **POLICY_OVERLAY}
+    declared["gates"]["variation"] = VARIATION_OVERLAY
     declared |= {"triggers": TRIGGERS_OVERLAY, "pipelines": PIPELINES_OVERLAY}
     path.write_text(yaml.safe_dump(declared, sort_keys=False, allow_unicode=True), "utf-8")
 

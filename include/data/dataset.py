@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from include.config.dataset import Column
@@ -139,6 +139,27 @@ class Dataset:
         bounds = collect(scan_table(self._table(version)).select(first=time.min(), last=time.max()), self.uri)
         first, last = bounds.row(0)
         return None if first is None else (first, last)
+
+    def batches_by_window(
+        self, size: timedelta, *, version: int | None = None, since: datetime, until: datetime | None = None
+    ) -> dict[datetime, dict[str, int]]:
+        """For each window (counted from 1970 in UTC) that has rows in `[since, until)`: batch -> rows.
+
+        Counted as the rows stream by: memory does not grow with them.
+        """
+        import polars as pl
+
+        time, months = pl.col(self.time_column), pl.col(MONTH)
+        rows = pl.scan_delta(self._table(version)).filter(months >= _month(since), time >= since)
+        if until is not None:
+            rows = rows.filter(months <= _month(until), time < until)
+        microseconds, size_us = time.dt.timestamp("us"), size // timedelta(microseconds=1)
+        start = (microseconds - microseconds % size_us).cast(pl.Datetime("us", "UTC")).alias("start")
+        counted = rows.select(start, BATCH).group_by("start", BATCH).len().collect(engine="streaming")
+        found: dict[datetime, dict[str, int]] = {}
+        for window, batch, count in counted.iter_rows():
+            found.setdefault(window, {})[batch] = count
+        return found
 
     def read(
         self,

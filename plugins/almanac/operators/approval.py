@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from include.registry.approval import Answer
 
 APPROVAL_DOC = "A person compares and answers, here or by REST. Skipped when nobody must be asked; no answer is a no."
+REASON = "why"  # not `reason`: Airflow would fill it with the reason for which the run was started
 COMPARISON = "comparison"
 """The XCom key under which the task before leaves what a person reads."""
 
@@ -47,7 +48,7 @@ class PromotionApproval(ApprovalOperator):
             assigned_users=[{"id": user, "name": user} for user in model.approval.users],
             notifiers=[ApprovalNotifier(model.name, model.alerts)],
             params={
-                "reason": Param(
+                REASON: Param(
                     "",
                     source="task",
                     type="string",
@@ -67,7 +68,7 @@ class PromotionApproval(ApprovalOperator):
         if answer is None:
             return super().execute(context)
         person = {"id": answer.by, "name": answer.by} if answer.by else None
-        chosen, said = self.APPROVE if answer.approved else self.REJECT, {"reason": answer.reason}
+        chosen, said = self.APPROVE if answer.approved else self.REJECT, {REASON: answer.reason}
         event = {"chosen_options": [chosen], "params_input": said, "responded_at": answer.at}
         return self.execute_complete(context, {**event, "responded_by_user": person})
 
@@ -101,6 +102,6 @@ def _answer(event: Mapping[str, Any], yes: str) -> "Answer":
     return Answer(
         approved=person is not None and event["chosen_options"] == [yes],
         by=str(person["name"]) if person else "",
-        reason=str((event["params_input"] or {}).get("reason") or ""),
+        reason=str((event["params_input"] or {}).get(REASON) or ""),
         at=event["responded_at"],
     )

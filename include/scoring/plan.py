@@ -1,0 +1,75 @@
+"""Which windows are to be scored, in chunks that fit into memory whatever the size of the dataset."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from include.data.dataset import Dataset
+from include.scoring.windows import window_of
+
+CHUNK_ROWS = 200_000
+"""Rows that are read, scored and written at once; a single window may be larger."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Windows that follow one another, from `start` to `end`, and what their rows came from."""
+
+    start: datetime
+    end: datetime
+    contents: Mapping[datetime, str]
+
+
+@dataclass(frozen=True)
+class WindowContent:
+    """One window of the dataset: its rows, and a digest of whatever its predictions depend on."""
+
+    start: datetime
+    rows: int
+    digest: str
+
+
+def window_contents(
+    dataset: Dataset, *, version: int, size: timedelta, history: timedelta, since: datetime, until: datetime | None
+) -> list[WindowContent]:
+    """The windows from `since` on that have rows, the oldest first.
+
+    The digest is made of the batches that the window's rows came from, and those of the windows that features look
+    back into: it changes when rows are added, corrected or readmitted there.
+    """
+    batches = dataset.batches_by_window(size, version=version, since=since - history, until=until)
+    lines = {start: "\n".join(f"{batch} {rows}" for batch, rows in sorted(of.items())) for start, of in batches.items()}
+    found = []
+    for start in sorted(start for start in batches if start >= since):
+        back = window_of(start - history, size).start
+        seen = [lines[one] for one in _starts(back, start, size) if one in lines]
+        digest = hashlib.sha256("\n\n".join(seen).encode()).hexdigest()[:16]
+        found.append(WindowContent(start, sum(batches[start].values()), digest))
+    return found
+
+
+def chunks(
+    windows: Sequence[WindowContent], chosen: Sequence[WindowContent], size: timedelta, *, rows: int = CHUNK_ROWS
+) -> Iterator[Chunk]:
+    """Put chosen windows together as long as no other window with rows lies between them and they stay small."""
+    places = {window.start: place for place, window in enumerate(windows)}
+    group: list[WindowContent] = []
+    for window in chosen:
+        follows = bool(group) and places[window.start] == places[group[-1].start] + 1
+        if group and (not follows or sum(one.rows for one in group) + window.rows > rows):
+            yield _chunk(group, size)
+            group = []
+        group.append(window)
+    if group:
+        yield _chunk(group, size)
+
+
+def _chunk(windows: Sequence[WindowContent], size: timedelta) -> Chunk:
+    contents = {window.start: window.digest for window in windows}
+    return Chunk(windows[0].start, windows[-1].start + size, contents)
+
+
+def _starts(first: datetime, last: datetime, size: timedelta) -> list[datetime]:
+    count = (last - first) // size
+    return [first + number * size for number in range(count + 1)]
