@@ -57,7 +57,6 @@ def version_is_rolled_back(stage: Stage) -> None:
     seen = (tags.get("almanac.rolled_back_by"), tags.get("almanac.rollback_reason"))
     expected = ("admin", "the port says that it rains")
     stage.ledger.check(12, "who and why stand on the version that left", expected=expected, seen=seen)
-    tags = stage.mlflow.get_model_version(MODEL, str(bad)).tags
     stage.ledger.check(12, "and who had approved it", expected="admin", seen=tags.get("almanac.approval_by"))
     stage.figures["rollback_seconds"] = round(seconds, 1)
 

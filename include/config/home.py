@@ -77,6 +77,10 @@ class Home(BaseSettings):
         """The Delta table of the model's predictions."""
         return f"{self.predictions}/{model}"
 
+    def shadow_predictions_of(self, model: str) -> str:
+        """The Delta table of what versions in shadow said; no model's name has a full stop."""
+        return f"{self.predictions}/{model}.shadow"
+
     def reports_of(self, model: str) -> str:
         """Where the model's report pages are written."""
         return f"{self.reports}/{model}"

@@ -15,18 +15,13 @@ from include.config.label import Label, check_rare
 from include.config.maintenance import Maintenance
 from include.config.monitoring import Monitoring
 from include.config.pipelines import Kind, Pipeline, check_pipelines
-from include.config.promotion import Approval, Promotion, Rollback
+from include.config.promotion import AnyShadow, Approval, Promotion, Rollback
+from include.config.scoring import Scoring, check_scoring
 from include.config.section import Section
 from include.config.sources import AnySource
 from include.config.training import Training
 from include.config.triggers import Trigger
 from include.config.types import Duration, Slug
-
-
-class Scoring(Section):
-    """How predictions are made."""
-
-    window: Duration = Field(description="Predictions are written, and replaced, by windows of this size.")
 
 
 class Alerts(Section):
@@ -66,6 +61,7 @@ class Model(Section):
     gates: Gates
     promotion: Promotion
     approval: Approval = Approval()
+    shadow: AnyShadow = None
     rollback: Rollback = Rollback()
     score: Scoring
     monitor: Monitoring
@@ -97,4 +93,5 @@ class Model(Section):
     @model_validator(mode="after")
     def _triggers_agree(self) -> Self:
         check_pipelines(self)
+        check_scoring(self)
         return self

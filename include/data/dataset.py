@@ -150,12 +150,12 @@ class Dataset:
         import polars as pl
 
         time, months = pl.col(self.time_column), pl.col(MONTH)
-        rows = pl.scan_delta(self._table(version)).filter(months >= _month(since), time >= since)
+        rows = scan_table(self._table(version)).filter(months >= _month(since), time >= since)
         if until is not None:
             rows = rows.filter(months <= _month(until), time < until)
         microseconds, size_us = time.dt.timestamp("us"), size // timedelta(microseconds=1)
         start = (microseconds - microseconds % size_us).cast(pl.Datetime("us", "UTC")).alias("start")
-        counted = rows.select(start, BATCH).group_by("start", BATCH).len().collect(engine="streaming")
+        counted = collect(rows.select(start, BATCH).group_by("start", BATCH).len(), self.uri, streaming=True)
         found: dict[datetime, dict[str, int]] = {}
         for window, batch, count in counted.iter_rows():
             found.setdefault(window, {})[batch] = count

@@ -77,14 +77,19 @@ def read_faults(uri: str) -> Iterator[None]:
         ) from None
 
 
-def collect(frame: "pl.LazyFrame", uri: str) -> "pl.DataFrame":
+def collect(frame: "pl.LazyFrame", uri: str, *, streaming: bool = False) -> "pl.DataFrame":
     """Read what a scan of the table at `uri` selects.
+
+    Args:
+        frame: the scan.
+        uri: the place of the table.
+        streaming: memory shall not grow with the rows that are read, for what only counts them.
 
     Raises:
         TransientError: the store is away.
     """
     with read_faults(uri):
-        return frame.collect()
+        return frame.collect(engine="streaming" if streaming else "auto")
 
 
 def commit(

@@ -9,7 +9,7 @@ from enum import StrEnum
 from include.errors import RegistryError
 from include.journal.records import RunRef
 
-CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+CHAMPION, CHALLENGER, PREVIOUS, SHADOW = "champion", "challenger", "previous", "shadow"
 
 
 class Tag(StrEnum):

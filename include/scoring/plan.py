@@ -38,7 +38,8 @@ def window_contents(
     The digest is made of the batches that the window's rows came from, and those of the windows that features look
     back into: it changes when rows are added, corrected or readmitted there.
     """
-    batches = dataset.batches_by_window(size, version=version, since=since - history, until=until)
+    earliest = window_of(since - history, size).start  # whole windows: part of one would have another digest
+    batches = dataset.batches_by_window(size, version=version, since=earliest, until=until)
     lines = {start: "\n".join(f"{batch} {rows}" for batch, rows in sorted(of.items())) for start, of in batches.items()}
     found = []
     for start in sorted(start for start in batches if start >= since):

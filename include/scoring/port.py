@@ -11,6 +11,9 @@ class ChampionRegistry(Protocol):
     def champion(self, model: str) -> ModelVersion | None:
         """The version in production, or None."""
 
+    def by_alias(self, model: str, alias: str) -> ModelVersion | None:
+        """The version that carries the alias, or None."""
+
     def load_onnx(self, version: ModelVersion) -> bytes:
         """The verified graph of a version."""
 

@@ -1,8 +1,8 @@
 """The Delta table of a model's predictions: one row per row of the dataset and model version."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from include.config.home import Home
@@ -12,16 +12,20 @@ from include.data.delta_table import collect, open_table, own_commit, scan_table
 if TYPE_CHECKING:
     import polars as pl
 
-TIME, VERSION, WINDOW, MONTH = "time", "model_version", "_window", "_month"
+TIME, VERSION, WINDOW, DAY, CONTENT = "time", "model_version", "_window", "_day", "_content"
 NO_VERSION = -1
+_ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class PredictionTable:
-    """The table at `uri`; it is made by the first `replace`.
+    """The table at `uri`, partitioned by day and model version; it is made by the first `replace`.
 
-    Columns: `time` (UTC, microseconds), the dataset's other key columns, `probability` (of the label 1), `label` (0 or
-    1), `model_version`, `dataset_version`, `scored_at`, `_window` (start of the scoring window) and `_month`.
+    Columns: `id` (see `prediction_id`), `time` (UTC, microseconds), the dataset's other key columns, `probability` (of
+    the label 1) and `label` (0 or 1), both null where an input was missing that must not be, `missing` (the features
+    without a value, null: none), `features_hash` (see `fingerprint`), `latency_us` (of features and graph, per row of
+    its chunk), `model_version`, `dataset_version`, `scored_at`, `_window` (start of the scoring window), `_content`
+    (what the window's predictions were made of) and `_day`.
 
     Raises:
         TransientError: on every method, when the store is away.
@@ -31,8 +35,13 @@ class PredictionTable:
 
     @classmethod
     def of(cls, home: Home, model: Model) -> "PredictionTable":
-        """The predictions of a model."""
+        """The published predictions of a model: those of champions."""
         return cls(home.predictions_of(model.name))
+
+    @classmethod
+    def shadow_of(cls, home: Home, model: Model) -> "PredictionTable":
+        """What versions in shadow said; nobody acts on it."""
+        return cls(home.shadow_predictions_of(model.name))
 
     def version(self) -> int:
         """The newest version; `NO_VERSION` before the first prediction."""
@@ -46,9 +55,9 @@ class PredictionTable:
         table = open_table(self.uri)
         if table is None:
             return pl.DataFrame()
-        time = pl.col(TIME)
-        chosen = (pl.col(VERSION) == model_version) & (time >= since) & (time < until)
-        return collect(scan_table(table).filter(chosen).sort(TIME), self.uri)
+        day, time = pl.col(DAY), pl.col(TIME)
+        chosen = (pl.col(VERSION) == model_version) & (day >= _day(since)) & (day <= _day(until))
+        return collect(scan_table(table).filter(chosen, time >= since, time < until).sort(TIME), self.uri)
 
     def newest(self, model_version: str) -> datetime | None:
         """Event time of the newest prediction of a model version."""
@@ -57,34 +66,37 @@ class PredictionTable:
         table = open_table(self.uri)
         if table is None:
             return None
-        time = pl.scan_delta(table).filter(pl.col(VERSION) == model_version).select(pl.col(TIME).max()).collect().item()
+        rows = scan_table(table).filter(pl.col(VERSION) == model_version)
+        time = collect(rows.select(pl.col(TIME).max()), self.uri).item()
         return time if isinstance(time, datetime) else None
 
-    def counts(self, model_version: str) -> dict[str, int]:
-        """Rows of a model version by start of the scoring window (`window_key`)."""
+    def contents(self, model_version: str) -> dict[str, str]:
+        """What each scored window of a model version was made of, by its start (`window_key`)."""
         import polars as pl
 
         table = open_table(self.uri)
         if table is None:
             return {}
         rows = scan_table(table).filter(pl.col(VERSION) == model_version)
-        return dict(collect(rows.group_by(WINDOW).len(), self.uri).iter_rows())
+        windows = rows.select(WINDOW, CONTENT).group_by(WINDOW).agg(pl.col(CONTENT).first())
+        return dict(collect(windows, self.uri, streaming=True).iter_rows())
 
     def replace(
-        self, rows: "pl.DataFrame", model_version: str, windows: Collection[datetime], *, metadata: Mapping[str, str]
+        self, rows: "pl.DataFrame", model_version: str, since: datetime, until: datetime, *, metadata: Mapping[str, str]
     ) -> int:
-        """Replace what a model version said of these windows by `rows`, as one commit; gives the table's new version.
+        """Replace what a model version said of the windows of `[since, until)`; one commit. Gives its version.
 
         Args:
-            rows: all columns but the internal ones, of one model version, of no other windows.
+            rows: all columns, of one model version, of no other windows.
             model_version: whose.
-            windows: the starts of the windows, at least one.
+            since: start of the first window.
+            until: end of the last window.
             metadata: kept with the commit.
 
         Raises:
             ConcurrentCommitError: somebody else committed meanwhile; nothing was written.
         """
-        from deltalake import write_deltalake
+        from deltalake import WriterProperties, write_deltalake
         from deltalake.exceptions import DeltaError
 
         table = open_table(self.uri)
@@ -96,9 +108,10 @@ class PredictionTable:
                 self.uri if table is None else table,
                 rows,
                 mode=mode,
-                partition_by=[VERSION, MONTH] if table is None else None,
-                predicate=None if table is None else _predicate(model_version, windows),
+                partition_by=[DAY, VERSION] if table is None else None,
+                predicate=None if table is None else _predicate(model_version, since, until),
                 commit_properties=properties,
+                writer_properties=WriterProperties(compression="ZSTD"),
             )
         except (DeltaError, OSError) as error:
             return settle_commit(self.uri, table, commit_id, error)
@@ -110,23 +123,31 @@ def window_key(start: datetime) -> str:
     return start.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def with_windows(rows: "pl.DataFrame", size_us: int) -> "pl.DataFrame":
-    """Add the internal columns: start of the scoring window, and its month."""
+def with_windows(rows: "pl.DataFrame", size: timedelta, contents: Mapping[datetime, str]) -> "pl.DataFrame":
+    """Add the internal columns: start of the scoring window, what it was made of, and the day."""
     import polars as pl
 
-    microseconds = pl.col(TIME).dt.timestamp("us")
+    microseconds, size_us = pl.col(TIME).dt.timestamp("us"), size // timedelta(microseconds=1)
     start = (microseconds - microseconds % size_us).cast(pl.Datetime("us", "UTC"))
+    made_of = {window_key(window): digest for window, digest in contents.items()}
     return rows.with_columns(
-        start.dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias(WINDOW), start.dt.strftime("%Y-%m").alias(MONTH)
-    )
+        start.dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias(WINDOW), pl.col(TIME).dt.strftime("%Y-%m-%d").alias(DAY)
+    ).with_columns(pl.col(WINDOW).replace_strict(made_of, default=None, return_dtype=pl.String).alias(CONTENT))
 
 
-def _predicate(model_version: str, windows: Collection[datetime]) -> str:
-    months = ", ".join(f"'{month}'" for month in sorted({_month(start) for start in windows}))
-    starts = ", ".join(f"'{window_key(start)}'" for start in sorted(windows))
+def _predicate(model_version: str, since: datetime, until: datetime) -> str:
+    """The rows that are replaced; by partitions alone where windows are whole days, which opens no file."""
     escaped = model_version.replace("'", "''")
-    return f"{VERSION} = '{escaped}' AND {MONTH} IN ({months}) AND {WINDOW} IN ({starts})"
+    last = _day(until - timedelta(microseconds=1))
+    chosen = f"{VERSION} = '{escaped}' AND {DAY} >= '{_day(since)}' AND {DAY} <= '{last}'"
+    if _on_midnight(since) and _on_midnight(until):
+        return chosen
+    return f"{chosen} AND {WINDOW} >= '{window_key(since)}' AND {WINDOW} < '{window_key(until)}'"
 
 
-def _month(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m")
+def _on_midnight(time: datetime) -> bool:
+    return (time.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) % _ONE_DAY == timedelta(0)
+
+
+def _day(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%d")

@@ -1,9 +1,9 @@
-"""Batch scoring with the champion's ONNX graph."""
+"""Batch scoring with the champion's ONNX graph, and with that of a version in shadow, chunk by chunk."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
@@ -12,17 +12,16 @@ from include.config.schema import Model
 from include.data.dataset import Dataset
 from include.data.delta_table import ConcurrentCommitError
 from include.errors import ConfigError
-from include.features.features import build_features, feature_columns, history_needed
+from include.features.features import feature_columns, history_needed
 from include.journal.records import RunRef
 from include.monitoring.profile import Profile
 from include.registry.onnx_model import OnnxModel
-from include.registry.records import ModelVersion
+from include.registry.records import SHADOW, ModelVersion
+from include.scoring.answers import Answers, answer, ask
+from include.scoring.plan import Chunk, WindowContent, chunks, window_contents
 from include.scoring.port import ChampionRegistry
-from include.scoring.predictions import NO_VERSION, TIME, VERSION, WINDOW, PredictionTable, window_key, with_windows
+from include.scoring.predictions import NO_VERSION, PredictionTable, window_key
 from include.scoring.windows import window_of
-
-if TYPE_CHECKING:
-    import polars as pl
 
 CATCH_UP = timedelta(days=400)
 _MICROSECOND = timedelta(microseconds=1)
@@ -32,7 +31,9 @@ _MICROSECOND = timedelta(microseconds=1)
 class ScoreSummary:
     """What one scoring did. `rows` and `windows` are 0 when there was nothing to do; `message` says why.
 
-    Times are ISO 8601 in UTC, or empty; versions are -1 where there is none.
+    `rejected` of the rows have no prediction, because an input was missing that must not be; `imputed` were filled with
+    what the graph learnt in training; `missing` counts rows by feature. Times are ISO 8601 in UTC, or empty; versions
+    are -1 where there is none.
     """
 
     model: str
@@ -44,6 +45,10 @@ class ScoreSummary:
     windows: int = 0
     since: str = ""
     until: str = ""
+    shadow_version: str = ""
+    rejected: int = 0
+    imputed: int = 0
+    missing: dict[str, int] = field(default_factory=dict)
 
 
 def score_new_windows(
@@ -56,17 +61,18 @@ def score_new_windows(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> ScoreSummary:
-    """Score what the champion has not scored yet, or a range that a person gives.
+    """Score what the champion has not scored yet, or a range that a person gives; a version in shadow scores the same.
 
     Windows of `score.window` are scored whole and replaced whole. New are the windows since the end of the champion's
-    training, at most `CATCH_UP` back, of which the dataset has another number of rows than the predictions. A given
-    range is widened to whole windows and scored in any case.
+    training, at most `CATCH_UP` back, whose rows came from other batches than when they were scored: more rows,
+    corrected ones. A given range is widened to whole windows and scored in any case. Memory does not grow with the
+    number of rows: they are read, scored and committed in chunks. A run that dies goes on where it died.
 
     Args:
-        model: declares features and window.
+        model: declares features, window and what to do where inputs are missing.
         home: where dataset and predictions are.
-        registry: gives the champion.
-        run: kept with the commit.
+        registry: gives the versions.
+        run: kept with the commits.
         now: aware; becomes `scored_at`.
         since: first event time of the range; None: see above.
         until: end of the range; None: the end of the dataset.
@@ -81,20 +87,60 @@ def score_new_windows(
     champion = registry.champion(model.name)
     if champion is None:
         return ScoreSummary(model.name, "no champion yet: nothing to score with")
-    graph = OnnxModel(registry.load_onnx(champion))
-    start = since or Profile.from_json(registry.load_profile(champion)).until
-    job = _Job(model, home, champion, graph, run, now)
-    return job.score(window_of(start, model.score.window).start, until, whole=since is not None or until is not None)
+    scorers = [_scorer(model, registry, champion, PredictionTable.of(home, model))]
+    shadow = registry.by_alias(model.name, SHADOW) if model.shadow is not None else None
+    if shadow is not None and shadow.version != champion.version:
+        scorers.append(_scorer(model, registry, shadow, PredictionTable.shadow_of(home, model)))
+    job = _Job(model, home, tuple(scorers), run, now)
+    job.score(since, until)
+    return job.summary()
+
+
+@dataclass(frozen=True, eq=False)
+class _Scorer:
+    """One version and where its answers go; `since` is the first window that it was not trained on."""
+
+    version: ModelVersion
+    graph: OnnxModel
+    table: PredictionTable
+    since: datetime
+
+
+def _scorer(model: Model, registry: ChampionRegistry, version: ModelVersion, table: PredictionTable) -> _Scorer:
+    graph = OnnxModel(registry.load_onnx(version))
+    known_until = Profile.from_json(registry.load_profile(version)).until
+    return _Scorer(version, graph, table, window_of(known_until, model.score.window).start)
+
+
+@dataclass
+class _Done:
+    """What was committed, over all tries."""
+
+    windows: set[datetime] = field(default_factory=set)
+    rows: int = 0
+    rejected: int = 0
+    imputed: int = 0
+    missing: Counter[str] = field(default_factory=Counter)
+    dataset_version: int = NO_VERSION
+    predictions_version: int = NO_VERSION
+
+    def add(self, chunk: Chunk, answers: Answers, predictions_version: int) -> None:
+        self.windows |= chunk.contents.keys()
+        self.rows += answers.rows.height
+        self.rejected += answers.rejected
+        self.imputed += answers.imputed
+        self.missing += Counter(answers.missing)
+        self.predictions_version = predictions_version
 
 
 @dataclass(frozen=True, eq=False)
 class _Job:
     model: Model
     home: Home
-    champion: ModelVersion
-    graph: OnnxModel
+    scorers: tuple[_Scorer, ...]
     run: RunRef
     now: datetime
+    done: _Done = field(default_factory=_Done)
 
     # Whoever lost a race looks again at what is new: the other run may have scored newer rows of the same windows.
     @retry(
@@ -103,72 +149,89 @@ class _Job:
         wait=wait_random(0.05, 0.5),
         reraise=True,
     )
-    def score(self, start: datetime, until: datetime | None, *, whole: bool) -> ScoreSummary:
-        """Score windows from `start`; `whole`: all of them, else those that are new."""
-        dataset, table = Dataset.of(self.home, self.model), PredictionTable.of(self.home, self.model)
-        version, size = dataset.version(), self.model.score.window
-        if not whole:
-            newest = dataset.time_range(version)
-            start = max(start, window_of(newest[1] - CATCH_UP, size).start) if newest else start
-        end = None if until is None else window_of(until - _MICROSECOND, size).end
+    def score(self, since: datetime | None, until: datetime | None) -> None:
+        """Score the range, or without one what is new."""
+        dataset, size = Dataset.of(self.home, self.model), self.model.score.window
+        version = self.done.dataset_version = dataset.version()
+        windows = window_contents(
+            dataset,
+            version=version,
+            size=size,
+            history=history_needed(self.model),
+            since=self._start(dataset, version, since, given=since is not None or until is not None),
+            until=None if until is None else window_of(until - _MICROSECOND, size).end,
+        )
+        chosen = windows if since is not None or until is not None else self._changed(windows)
+        for chunk in chunks(windows, chosen, size):
+            self._score(dataset, version, chunk)
+
+    def _start(self, dataset: Dataset, version: int, since: datetime | None, *, given: bool) -> datetime:
+        size, champion = self.model.score.window, self.scorers[0]
+        if given:
+            return champion.since if since is None else window_of(since, size).start
+        newest = dataset.time_range(version)
+        start = min(scorer.since for scorer in self.scorers)
+        return start if newest is None else max(start, window_of(newest[1] - CATCH_UP, size).start)
+
+    def _changed(self, windows: list[WindowContent]) -> list[WindowContent]:
+        """The windows that one of the versions has not scored, or of other rows."""
+        known = [(scorer.since, scorer.table.contents(scorer.version.version)) for scorer in self.scorers]
+        return [
+            window
+            for window in windows
+            if any(window.start >= since and of.get(window_key(window.start)) != window.digest for since, of in known)
+        ]
+
+    def _score(self, dataset: Dataset, version: int, chunk: Chunk) -> None:
         frame = dataset.read(
             version=version,
             columns=list(feature_columns(self.model)),
-            since=start - history_needed(self.model),
-            until=end,
+            since=chunk.start - history_needed(self.model),
+            until=chunk.end,
         )
-        rows = self._predict(frame, start, version)
-        scored = {} if whole else table.counts(self.champion.version)
-        rows = _changed(rows, scored)
-        windows = _starts(rows)
-        if not windows:
-            return ScoreSummary(self.model.name, "nothing new to score", self.champion.version, version)
-        metadata = {"almanac.dag_id": self.run.dag_id, "almanac.run_id": self.run.run_id}
-        written = table.replace(rows, self.champion.version, windows, metadata=metadata)
+        questions = ask(self.model, frame, chunk.start)
+        for scorer in reversed(self.scorers):  # the champion's last: when they are there, the others' are too
+            number = scorer.version.version
+            answers = answer(
+                self.model, scorer.graph, questions, chunk,
+                model_version=number, dataset_version=version, now=self.now,
+            )  # fmt: skip
+            written = scorer.table.replace(
+                answers.rows, number, chunk.start, chunk.end, metadata=self._metadata(scorer)
+            )
+            if scorer is self.scorers[0]:
+                self.done.add(chunk, answers, written)
+
+    def _metadata(self, scorer: _Scorer) -> Mapping[str, str]:
+        return {
+            "almanac.dag_id": self.run.dag_id,
+            "almanac.run_id": self.run.run_id,
+            "almanac.model_version": scorer.version.version,
+        }
+
+    def summary(self) -> ScoreSummary:
+        """What was done."""
+        champion, done = self.scorers[0].version.version, self.done
+        if not done.windows:
+            return ScoreSummary(self.model.name, "nothing new to score", champion, done.dataset_version)
+        shadow = self.scorers[1].version.version if len(self.scorers) > 1 else ""
         return ScoreSummary(
             model=self.model.name,
-            message=f"scored {rows.height} rows in {len(windows)} windows with version {self.champion.version}",
-            model_version=self.champion.version,
-            dataset_version=version,
-            predictions_version=written,
-            rows=rows.height,
-            windows=len(windows),
-            since=window_key(min(windows)),
-            until=window_key(max(windows) + size),
+            message=f"scored {done.rows} rows in {len(done.windows)} windows with version {champion}"
+            + (f", in shadow with version {shadow}" if shadow else "")
+            + (f"; {done.rejected} without a prediction: an input is missing" if done.rejected else ""),
+            model_version=champion,
+            dataset_version=done.dataset_version,
+            predictions_version=done.predictions_version,
+            rows=done.rows,
+            windows=len(done.windows),
+            since=window_key(min(done.windows)),
+            until=window_key(max(done.windows) + self.model.score.window),
+            shadow_version=shadow,
+            rejected=done.rejected,
+            imputed=done.imputed,
+            missing=dict(done.missing),
         )
-
-    def _predict(self, frame: "pl.DataFrame", start: datetime, dataset_version: int) -> "pl.DataFrame":
-        """One row per row of the frame from `start` on."""
-        import polars as pl
-
-        time = self.model.dataset.time
-        probability = pl.Series("probability", self.graph.score(build_features(self.model, frame)))
-        keys = [pl.col(key) for key in self.model.dataset.key if key != time]
-        rows = frame.select(
-            pl.col(time).alias(TIME),
-            *keys,
-            probability,
-            (probability >= self.graph.threshold).cast(pl.Int8).alias("label"),
-            pl.lit(self.champion.version).alias(VERSION),
-            pl.lit(dataset_version, dtype=pl.Int64).alias("dataset_version"),
-            pl.lit(self.now.astimezone(UTC), dtype=pl.Datetime("us", "UTC")).alias("scored_at"),
-        )
-        return with_windows(rows.filter(pl.col(TIME) >= start), self.model.score.window // _MICROSECOND)
-
-
-def _changed(rows: "pl.DataFrame", scored: dict[str, int]) -> "pl.DataFrame":
-    """Leave out the rows of windows that have as many rows as were scored already."""
-    import polars as pl
-
-    if not rows.height:
-        return rows
-    counted = rows.group_by(WINDOW).len().iter_rows()
-    changed = [window for window, count in counted if scored.get(window) != count]
-    return rows.filter(pl.col(WINDOW).is_in(changed))
-
-
-def _starts(rows: "pl.DataFrame") -> Collection[datetime]:
-    return [datetime.fromisoformat(window) for window in rows[WINDOW].unique().sort()]
 
 
 def _check_range(model: Model, since: datetime | None, until: datetime | None) -> None:

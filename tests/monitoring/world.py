@@ -76,6 +76,7 @@ class MemoryRegistry:
     """What `include.scoring.port.ChampionRegistry` asks for, without MLflow."""
 
     number: str | None = "1"
+    aliases: dict[str, str] = field(default_factory=dict)
     loaded: list[str] = field(default_factory=list)
     others: list[ModelVersion] = field(default_factory=list)
 
@@ -84,6 +85,10 @@ class MemoryRegistry:
 
     def versions(self, model: str) -> list[ModelVersion]:
         return self.others
+
+    def by_alias(self, model: str, alias: str) -> ModelVersion | None:
+        number = self.aliases.get(alias)
+        return None if number is None else ModelVersion(model, f"run{number}", {}, version=number)
 
     def load_onnx(self, version: ModelVersion) -> bytes:
         self.loaded.append(version.version)
@@ -113,6 +118,12 @@ class World:
         self.batches += 1
         rows = frame.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
         return publish_rows(self.dataset, rows, f"batch{self.batches}")
+
+    def replace(self, frame: pl.DataFrame, replaced: pl.DataFrame) -> int:
+        """Publish corrected rows in the place of others, given by `_month`, `_batch` and `_row`."""
+        self.batches += 1
+        rows = frame.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
+        return publish_rows(self.dataset, rows, f"batch{self.batches}", replaced=[replaced])
 
     def predictions(self) -> pl.DataFrame:
         return pl.read_delta(self.home.predictions_of("weather"))

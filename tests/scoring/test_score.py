@@ -1,19 +1,27 @@
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
+from include.config.promotion import Shadow
+from include.data.dataset import Dataset
 from include.data.delta_table import ConcurrentCommitError
-from include.errors import ConfigError
-from include.features.features import build_features
+from include.errors import ConfigError, IntegrityError, TransientError
+from include.features.features import build_features, feature_columns
 from include.journal.records import RunRef
+from include.registry import files
 from include.registry.onnx_model import predict_onnx
-from include.scoring import predictions
+from include.registry.records import ModelVersion
+from include.scoring import plan, predictions
+from include.scoring.fingerprint import hash_features
+from include.scoring.prediction_id import PredictionId
 from include.scoring.predictions import PredictionTable
 from include.scoring.score import ScoreSummary, score_new_windows
-from tests.monitoring.world import HOUR, NOW, TRAINED_UNTIL, WEATHER, World, champion_files, hours
+from tests.monitoring.world import HOUR, NOW, TRAINED_UNTIL, WEATHER, World, champion_files, changed, hours
 
 RUN = RunRef("score_weather", "manual__1")
 DAY = timedelta(days=1)
@@ -78,10 +86,10 @@ def test_score_grown_window_is_scored_again_whole(world: World) -> None:
 
 def test_score_given_range_replaces_exactly_its_rows(world: World) -> None:
     score(world)
-    before = world.predictions().sort("time")
+    before = world.predictions().sort("time").drop("latency_us")
     summary = score(world, TRAINED_UNTIL + DAY, TRAINED_UNTIL + 3 * DAY)
     assert (summary.rows, summary.windows, summary.predictions_version) == (48, 2, 1)
-    assert world.predictions().sort("time").equals(before)
+    assert world.predictions().sort("time").drop("latency_us").equals(before)
 
 
 def test_score_given_range_is_widened_to_whole_windows(world: World) -> None:
@@ -93,6 +101,150 @@ def test_score_new_champion_does_not_touch_the_old_ones_rows(world: World) -> No
     world.registry.number = "2"
     score(world)
     assert dict(world.predictions()["model_version"].value_counts().iter_rows()) == {"1": 120, "2": 120}
+
+
+def test_score_rows_say_what_they_are(world: World) -> None:
+    score(world)
+    first = world.predictions().sort("time").row(0, named=True)
+    assert first["id"] == "weather/2024-01-01T00:00:00Z/1"
+    assert PredictionId.parse(first["id"]) == PredictionId("weather", TRAINED_UNTIL, "1")
+    matrix = build_features(WEATHER, world.dataset.read())
+    assert first["features_hash"] == hash_features(matrix.values)[48]
+    assert first["latency_us"] > 0
+    assert first["missing"] is None
+    assert (first["_day"], first["_window"]) == ("2024-01-01", "2024-01-01T00:00:00Z")
+
+
+def test_score_corrected_rows_are_scored_again_though_their_number_is_the_same(world: World) -> None:
+    score(world)
+    before = world.predictions().sort("time")
+    at = pl.col("Timestamp") == TRAINED_UNTIL + 30 * HOUR
+    kept = world.dataset.read().filter(at).with_columns(Humidity=pl.lit(0.99))
+    replaced = world.dataset.read(columns=["_month", "_batch", "_row", "Timestamp"]).filter(at).drop("Timestamp")
+    world.replace(kept, replaced)
+    assert score(world).windows == 2  # its day, and the next one, whose first hours look back to that day
+    after = world.predictions().sort("time")
+    assert after.height == before.height
+    changed = after.filter(after["probability"] != before["probability"])["time"].to_list()
+    assert changed[0] == TRAINED_UNTIL + 30 * HOUR
+
+
+def test_score_chunk_by_chunk_says_the_same_as_at_once(world: World, tmp_path: Path, monkeypatch) -> None:
+    score(world)
+    at_once = world.predictions().sort("time").drop("latency_us")
+    other = World.at(tmp_path / "other")
+    other.publish(hours(TRAINED_UNTIL - 2 * DAY, TRAINED_UNTIL + 5 * DAY))
+    monkeypatch.setattr(plan.chunks, "__kwdefaults__", {"rows": 30})
+    assert score(other).windows == 5
+    assert other.predictions().sort("time").drop("latency_us").equals(at_once)
+    assert PredictionTable.of(other.home, WEATHER).version() == 4  # a commit a day
+
+
+def test_score_after_a_death_in_the_middle_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan.chunks, "__kwdefaults__", {"rows": 30})
+    really, left = PredictionTable.replace, [2]
+
+    def die(self: PredictionTable, *arguments: object, **named: object) -> int:
+        left[0] -= 1
+        if left[0] < 0:
+            raise TransientError("the store is away")
+        return really(self, *arguments, **named)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(PredictionTable, "replace", die)
+        with pytest.raises(TransientError, match="the store is away"):
+            score(world)
+    assert world.predictions().height == 48
+    assert score(world).rows == 72
+    assert world.predictions()["time"].n_unique() == world.predictions().height == 120
+
+
+def test_score_reads_only_what_features_need(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[list[str]] = []
+    really = Dataset.read
+
+    def spy(self: Dataset, **named: Any) -> pl.DataFrame:
+        read.append(named["columns"])
+        return really(self, **named)
+
+    monkeypatch.setattr(Dataset, "read", spy)
+    score(world)
+    assert read == [list(feature_columns(WEATHER))]
+    assert "Apparent_Temperature_C" not in read[0]
+
+
+@pytest.mark.parametrize("policy", ["impute", "reject"])
+def test_score_missing_input_is_treated_as_declared_and_counted(world: World, policy: str) -> None:
+    day = hours(TRAINED_UNTIL + 5 * DAY, TRAINED_UNTIL + 6 * DAY)
+    at = pl.col("Timestamp") == TRAINED_UNTIL + 5 * DAY + 7 * HOUR
+    gone = pl.when(at).then(None).otherwise(pl.col("Humidity")).alias("Humidity")
+    world.publish(day.with_columns(gone))
+    declared = changed(WEATHER, "score", missing={"Humidity": policy})
+    summary = score_new_windows(declared, world.home, world.registry, run=RUN, now=NOW)
+    assert summary.missing == {"Humidity": 1, "Humidity_change_3h": 2}  # its own hour, and the one three hours later
+    rows = world.predictions().sort("time").filter(pl.col("missing").is_not_null())
+    assert rows["missing"].to_list() == ["Humidity, Humidity_change_3h", "Humidity_change_3h"]
+    if policy == "reject":
+        assert (summary.rejected, summary.imputed) == (1, 1)
+        assert rows["probability"].is_null().to_list() == rows["label"].is_null().to_list() == [True, False]
+        assert "1 without a prediction: an input is missing" in summary.message
+    else:
+        assert (summary.rejected, summary.imputed) == (0, 2)
+        assert rows["probability"].is_not_null().all()
+
+
+def test_score_policy_of_an_unknown_feature_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"score.missing: unknown features; got \['Dew'\], expected some of"):
+        changed(WEATHER, "score", missing={"Dew": "reject"})
+
+
+def test_score_rejected_rows_are_not_scored_again_for_ever(world: World) -> None:
+    declared = changed(WEATHER, "score", missing={"Humidity": "reject"})
+    world.publish(
+        hours(TRAINED_UNTIL + 5 * DAY, TRAINED_UNTIL + 6 * DAY).with_columns(Humidity=pl.lit(None, pl.Float64))
+    )
+    assert score_new_windows(declared, world.home, world.registry, run=RUN, now=NOW).rejected == 24
+    again = score_new_windows(declared, world.home, world.registry, run=RUN, now=NOW)
+    assert again.message == "nothing new to score"
+
+
+def test_score_graph_of_other_bytes_is_refused_and_nothing_written(world: World, monkeypatch) -> None:
+    def load(self: object, version: ModelVersion) -> bytes:
+        return files.verified(b"other bytes", files.sha256(champion_files()[0]), f"weather@{version.version}")
+
+    monkeypatch.setattr(type(world.registry), "load_onnx", load)
+    with pytest.raises(IntegrityError, match="weather@1: the bytes are not what was recorded"):
+        score(world)
+    assert PredictionTable.of(world.home, WEATHER).version() == -1
+
+
+def test_score_shadow_scores_the_same_rows_in_a_table_of_its_own(world: World) -> None:
+    world.registry.aliases["shadow"] = "2"
+    declared = WEATHER.model_copy(update={"shadow": Shadow()})
+    summary = score_new_windows(declared, world.home, world.registry, run=RUN, now=NOW)
+    assert (summary.model_version, summary.shadow_version) == ("1", "2")
+    assert world.predictions()["model_version"].unique().to_list() == ["1"]
+    table = PredictionTable.shadow_of(world.home, WEATHER)
+    said = table.read("2", since=TRAINED_UNTIL, until=TRAINED_UNTIL + 9 * DAY)
+    assert said["features_hash"].to_list() == world.predictions().sort("time")["features_hash"].to_list()
+    assert said["id"][0] == "weather/2024-01-01T00:00:00Z/2"
+    again = score_new_windows(declared, world.home, world.registry, run=RUN, now=NOW)
+    assert again.message == "nothing new to score"
+
+
+def test_score_shadow_that_came_later_makes_the_champions_rows_no_other(world: World) -> None:
+    score(world)
+    before = world.predictions().sort("time").drop("latency_us")
+    world.registry.aliases["shadow"] = "2"
+    declared = WEATHER.model_copy(update={"shadow": Shadow()})
+    assert score_new_windows(declared, world.home, world.registry, run=RUN, now=NOW).shadow_version == "2"
+    assert world.predictions().sort("time").drop("latency_us").equals(before)
+
+
+def test_score_shadow_that_is_not_declared_is_left_alone(world: World) -> None:
+    world.registry.aliases["shadow"] = "2"
+    assert score(world).shadow_version == ""
+    assert PredictionTable.shadow_of(world.home, WEATHER).version() == -1
 
 
 def test_score_missing_hours_are_no_fault(world: World) -> None:
@@ -142,5 +294,5 @@ def test_replace_after_another_commit_raises(world: World, monkeypatch: pytest.M
     rows = world.predictions()
     monkeypatch.setattr(predictions, "open_table", lambda uri: seen.pop() if seen else really(uri))
     with pytest.raises(ConcurrentCommitError, match="was committed meanwhile"):
-        table.replace(rows, "1", [TRAINED_UNTIL], metadata={})
+        table.replace(rows, "1", TRAINED_UNTIL, TRAINED_UNTIL + DAY, metadata={})
     assert world.predictions().equals(rows)
