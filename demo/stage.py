@@ -29,7 +29,19 @@ if TYPE_CHECKING:
 MODEL = "weather"
 # A run is woken within seconds of what woke it; when nothing has run for this long, nothing more will come.
 QUIET_S = 6.0
-KINDS = ("ingest", "train", "score", "monitor", "event", "window", "reopen", "readmit", "rollback", "rollback_drill")
+KINDS = (
+    "ingest",
+    "train",
+    "score",
+    "monitor",
+    "event",
+    "window",
+    "reopen",
+    "readmit",
+    "promote",
+    "rollback",
+    "rollback_drill",
+)
 
 
 class StoryError(Exception):

@@ -11,8 +11,8 @@ from include.errors import RegistryError
 from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
 from include.registry.faults import mlflow_faults
-from include.registry.promotion import promote
-from include.registry.records import APPROVED, CHAMPION, REJECTED, ModelVersion, Tag
+from include.registry.promotion import promote, set_shadow
+from include.registry.records import APPROVED, CHAMPION, PASSED, REFUSED, REJECTED, ModelVersion, Tag
 
 if TYPE_CHECKING:
     from include.registry.store import Registry
@@ -25,6 +25,7 @@ class Way(StrEnum):
 
     PROMOTE = "promote"
     ASK = "ask"
+    SHADOW = "shadow"
     STAY = "stay"
 
 
@@ -77,6 +78,9 @@ def route(model: Model, registry: "Registry", journal: Journal, version: str, *,
         TransientError: MLflow or the journal is away.
     """
     found = _route(model, registry, version)
+    if found.way is Way.SHADOW:
+        why = found.reasons[0]
+        set_shadow(registry, model.name, version, reason=why, run=run, journal=journal, now=now)
     subject = f"{model.name}@{version}"
     if found.way is Way.STAY and not _decided(journal, DecisionKind.PROMOTION, model.name, subject, run):
         journal.record_decision(
@@ -90,13 +94,21 @@ def _route(model: Model, registry: "Registry", number: str) -> Route:
     there = champion.version if champion else ""
     if there == number:  # tried again after it was promoted
         return Route(Way.PROMOTE, ("it is champion already",))
-    if model.promotion == "manual":
-        return Route(Way.STAY, (f"promotion is manual: ./almanac promote {model.name}@{number} --reason ...",))
     if faults := obstacles(model):
         return Route(Way.STAY, tuple(f"cannot be promoted: {fault}" for fault in faults))
     if stale := _stale(version, there):
         return Route(Way.STAY, (stale,))
+    shadow, said = model.shadow, version.tags.get(Tag.SHADOW, "")
+    if shadow is not None and champion is not None and said != PASSED:
+        if said == REFUSED:
+            return Route(Way.STAY, (version.tags.get(Tag.SHADOW_REASON, "it was worse in shadow"),))
+        return Route(Way.SHADOW, (f"in shadow until {shadow.rows} of its predictions have a label",))
+    if model.promotion == "manual" or (said == PASSED and shadow is not None and shadow.then == "nothing"):
+        return Route(Way.STAY, (f"promotion is manual: ./almanac promote {model.name}@{number} --reason ...",))
     asked = tuple(filter(None, version.tags.get(Tag.ASK, "").splitlines()))
+    if said == PASSED and shadow is not None:
+        reasons = (version.tags.get(Tag.SHADOW_REASON, "not worse in shadow"), *asked)
+        return Route(Way.ASK if shadow.then == "ask" or asked else Way.PROMOTE, reasons)
     if model.promotion == "approve":
         return Route(Way.ASK, (f"{model.name}.yaml says so: promotion is approve", *asked))
     return Route(Way.ASK, asked) if asked else Route(Way.PROMOTE, ("passed all gates",))
@@ -137,9 +149,25 @@ def answer_of(journal: Journal, model: str, version: str, run: RunRef) -> Answer
 
 
 def promote_as_answered(
-    registry: "Registry", model: Model, version: str, *, run: RunRef, journal: Journal, now: datetime
+    registry: "Registry",
+    model: Model,
+    version: str,
+    *,
+    by_hand: str = "",
+    run: RunRef,
+    journal: Journal,
+    now: datetime,
 ) -> Decision:
     """Promote a version in the name of the person who approved it in this run, or of the rule that asked nobody.
+
+    Args:
+        registry: where.
+        model: its declaration.
+        version: its number.
+        by_hand: why a person started this run to promote it; whatever it was measured against then.
+        run: which run.
+        journal: holds the answer, and takes the audit rows.
+        now: aware.
 
     Returns:
         The decision that was recorded: refused when the champion changed while a person thought about it.
@@ -151,11 +179,11 @@ def promote_as_answered(
     answer, where = answer_of(journal, model.name, version, run), f"{model.name}@{version}"
     if answer is not None and not answer.approved:
         raise RegistryError(f"{where}: {answer.words}, so it is not promoted")
-    reason, who = "passed all gates", run
+    reason, who = by_hand or "passed all gates", run
     if answer is not None:
         reason, who = ": ".join(filter(None, [answer.words, answer.reason])), replace(run, started_by=answer.by)
     there = registry.aliases(model.name).get(CHAMPION, "")
-    stale = "" if there == version else _stale(registry.version(model.name, version), there)
+    stale = "" if by_hand or there == version else _stale(registry.version(model.name, version), there)
     if stale:
         decision = Decision(model.name, DecisionKind.PROMOTION, False, (stale,), now, who, where)
         journal.record_decision(decision)
@@ -166,7 +194,7 @@ def promote_as_answered(
 
 def _stale(version: ModelVersion, champion: str) -> str:
     """Why a version must not be promoted by a comparison that is no longer true; empty when it still is."""
-    judged_against = version.tags.get(Tag.PARENT_VERSION, "")
+    judged_against = version.tags.get(Tag.SHADOW_AGAINST) or version.tags.get(Tag.PARENT_VERSION, "")
     if judged_against == champion:
         return ""
     return f"it was measured against champion {judged_against or 'none'}, but by now it is {champion or 'none'}"

@@ -10,12 +10,12 @@ from include.errors import ConfigError, RegistryError
 from include.journal.journal import Journal
 from include.journal.records import AliasMove, Decision, DecisionKind, RunRef
 from include.registry.faults import exists_already, mlflow_faults
-from include.registry.records import CHALLENGER, CHAMPION, PASSED, PREVIOUS, Logged, ModelVersion, Tag
+from include.registry.records import CHALLENGER, CHAMPION, PASSED, PREVIOUS, SHADOW, Logged, ModelVersion, Tag
 
 if TYPE_CHECKING:
     from include.registry.store import Registry
 
-_ALIASES = (CHALLENGER, PREVIOUS, CHAMPION)  # in the order of their audit rows: the champion's goes last
+_ALIASES = (CHALLENGER, SHADOW, PREVIOUS, CHAMPION)  # in the order of their audit rows: the champion's goes last
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,31 @@ def promote(
             if Tag.ROLLED_BACK_AT in chosen.tags:  # a person has taken it back: it may be previous again
                 client.delete_model_version_tag(name, version, Tag.ROLLED_BACK_AT.value)
             client.set_registered_model_alias(name, CHAMPION, version)
-        if before.get(CHALLENGER) == version:
-            client.delete_registered_model_alias(name, CHALLENGER)
+        for alias in (CHALLENGER, SHADOW):
+            if before.get(alias) == version:
+                client.delete_registered_model_alias(name, alias)
     if _audited(journal, name).get(CHAMPION) != version:
         journal.record_decision(Decision(name, DecisionKind.PROMOTION, True, (reason,), now, run, where))
     _audit(registry, name, reason, run, journal, now)
     return registry.version(name, version)
+
+
+def set_shadow(
+    registry: "Registry", model: str, version: str | None, *, reason: str, run: RunRef, journal: Journal, now: datetime
+) -> None:
+    """Let a version score in shadow, in the place of whichever did; None: none does any longer.
+
+    Raises:
+        RegistryError: it has not passed the gates.
+        TransientError: MLflow or the journal is away.
+    """
+    with mlflow_faults(f"{model}: shadow"):
+        if version is not None:
+            _check_gates(registry.version(model, version), f"{model}@{version}")
+            registry.client.set_registered_model_alias(model, SHADOW, version)
+        elif SHADOW in registry.aliases(model):
+            registry.client.delete_registered_model_alias(model, SHADOW)
+    _audit(registry, model, reason, run, journal, now)
 
 
 def roll_back(

@@ -49,6 +49,9 @@ class Tag(StrEnum):
     APPROVAL_AT = "almanac.approval_at"
     APPROVAL_BY = "almanac.approval_by"
     APPROVAL_REASON = "almanac.approval_reason"
+    SHADOW = "almanac.shadow"  # passed | refused: what came of scoring in shadow
+    SHADOW_AGAINST = "almanac.shadow_against"  # the champion that it was compared with
+    SHADOW_REASON = "almanac.shadow_reason"
     ROLLED_BACK_AT = "almanac.rolled_back_at"
     ROLLED_BACK_BY = "almanac.rolled_back_by"
     ROLLBACK_REASON = "almanac.rollback_reason"
@@ -60,6 +63,7 @@ APPROVED, REJECTED = "approved", "rejected"
 # What is known of a version only after its passport was written.
 SINCE_TRAINING = (
     *(Tag.GATES, Tag.GATE_REASONS, Tag.ASK),
+    *(Tag.SHADOW, Tag.SHADOW_AGAINST, Tag.SHADOW_REASON),
     *(Tag.APPROVAL, Tag.APPROVAL_AT, Tag.APPROVAL_BY, Tag.APPROVAL_REASON),
     *(Tag.PROMOTED_AT, Tag.PROMOTED_BY, Tag.PROMOTION_REASON),
     *(Tag.ROLLED_BACK_AT, Tag.ROLLED_BACK_BY, Tag.ROLLBACK_REASON),

@@ -69,6 +69,11 @@ def champion(model: Model) -> Asset:
     return of_model(model.name, "champion")
 
 
+def shadow(model: Model) -> Asset:
+    """A version that scored in shadow was not worse; the event's `version` says which."""
+    return of_model(model.name, "shadow")
+
+
 def predictions(model: Model) -> Asset:
     """New hours have been scored."""
     return of_model(model.name, "predictions")

@@ -1,7 +1,7 @@
 """How the graph goes on after a version is registered: tasks that are not needed are skipped without being started."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import DownstreamTasksSkipped
@@ -41,5 +41,17 @@ def go_on(
     if found.way is Way.ASK:
         task.xcom_push(COMPARISON, compare(model, home, registry, version, reasons=found.reasons, now=now))
         return version
+    if found.way is Way.PROMOTE:
+        ask_nobody(version)
     task.xcom_push(_RETURNED, version)
-    raise DownstreamTasksSkipped(tasks=[APPROVE] if found.way is Way.PROMOTE else [APPROVE, PROMOTE])
+    raise DownstreamTasksSkipped(tasks=[APPROVE, PROMOTE])
+
+
+def ask_nobody(version: str) -> NoReturn:
+    """Leave the way to the promotion open; see `go_on`.
+
+    Raises:
+        DownstreamTasksSkipped: Airflow's word for it.
+    """
+    get_current_context()["ti"].xcom_push(_RETURNED, version)
+    raise DownstreamTasksSkipped(tasks=[APPROVE])

@@ -152,3 +152,24 @@ def rollback_params() -> dict[str, Param]:
             description="Why the champion has to leave. Kept in the journal and on the version, with your name.",
         ),
     }
+
+
+def promotion_params() -> dict[str, Param]:
+    """Which version, and why."""
+    return {
+        "version": Param(
+            None,
+            type=["null", "string"],
+            pattern="^[1-9][0-9]*$",
+            title="Version",
+            description="The number of a registered version whose gates passed. By hand it is promoted at once.",
+        ),
+        "reason": Param(
+            None,
+            type=["null", "string"],
+            minLength=3,
+            maxLength=500,
+            title="Reason",
+            description="Why you promote it. Needed by hand; kept in the journal and on the version, with your name.",
+        ),
+    }

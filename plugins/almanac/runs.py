@@ -64,6 +64,20 @@ def partition_key() -> str | None:
     return get_current_context()["dag_run"].partition_key
 
 
+def version_param(version: str | None, reason: str | None) -> tuple[str, str]:
+    """The version that a person names, with the reason; or the one that the shadow's bell names, without one.
+
+    Raises:
+        ConfigError: a person gave only one of the two, or neither.
+    """
+    events = [event for group in get_current_context()["triggering_asset_events"].values() for event in group]
+    if version and reason:
+        return version, reason
+    if version or reason or not events:
+        raise ConfigError(f"version and reason: give both; got version {version!r} and reason {reason!r}")
+    return str((events[-1].extra or {})["version"]), ""
+
+
 def range_param(model: Model, since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
     """The range of event time that a person gave, or else that of the window that woke the run, or none.
 

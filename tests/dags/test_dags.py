@@ -13,7 +13,7 @@ import pytest
 
 from include.config.home import MODELS_FOLDER, REPOSITORY
 
-FILES = ("ingest", "readmit", "maintain_data", "train", "score", "monitor", "rollback", "check_config")
+FILES = ("ingest", "readmit", "maintain_data", "train", "score", "monitor", "promote", "rollback", "check_config")
 TRIGGER_FILES = ("window", "event", "clock")
 HEAVY = [
     *("pandas", "numpy", "polars", "sklearn", "mlflow", "onnx", "onnxruntime", "skl2onnx"),
