@@ -50,12 +50,14 @@ AnyShadow = Annotated[Shadow | None, BeforeValidator(_shadow)]
 
 
 def obstacles(model: "Model") -> tuple[str, ...]:
-    """What is not declared, without which nothing may go into production. To ask for more, add a line."""
+    """What is missing without which nothing may go into production. To ask for more, add a line.
+
+    Backups need no line: no model can be declared without them.
+    """
     monitoring = model.pipelines.get("monitor")
     found = {
         "monitor": "its pipeline is disabled (pipelines.monitor.enabled)"
         if monitoring is not None and monitoring.enabled is False
         else "",
-        "backup": "it is not declared" if getattr(model, "backup", model) is None else "",
     }
     return tuple(f"{section}: {fault}" for section, fault in found.items() if fault)

@@ -21,7 +21,7 @@ from include.config.section import Section
 from include.config.sources import AnySource
 from include.config.training import Training
 from include.config.triggers import Trigger
-from include.config.types import Duration, Slug
+from include.config.types import Slug
 
 
 class Alerts(Section):

@@ -72,11 +72,14 @@ def _head(model: Model, version: ModelVersion, evaluation: "Evaluation", reasons
 
 
 def _figures(model: Model, evaluation: "Evaluation") -> str:
-    from include.training.metrics import measure_all
+    from include.training.metrics import THRESHOLD, measure_all
 
     rows, columns = evaluation.holdout, _columns(model, evaluation)
     labels = rows["label"].to_numpy()
-    figures = {name: measure_all(labels, column) for name, column in columns.items()}
+    borders = _thresholds(evaluation)
+    figures = {
+        name: measure_all(labels, column, threshold=borders.get(name, THRESHOLD)) for name, column in columns.items()
+    }
     metrics = dict.fromkeys(metric for of_one in figures.values() for metric in of_one)
     body = [[metric, *(_number(figures[name].get(metric)) for name in columns)] for metric in metrics]
     first, last = rows["time"].dt.strftime("%Y-%m-%d").sort()[[0, -1]]
@@ -98,19 +101,22 @@ def _segments(model: Model, evaluation: "Evaluation") -> str:
     body = []
     for (segment,), part in sorted(rows.group_by("segment"), key=lambda each: str(each[0])):
         labels = part["label"].to_numpy()
-        said = [measure_all(labels, part[name].to_numpy(), [gate.metric]).get(gate.metric) for name in sides]
+        said = [
+            measure_all(labels, part[name].to_numpy(), [gate.metric], threshold=border).get(gate.metric)
+            for name, border in _thresholds(evaluation).items()
+            if name in sides
+        ]
         body.append([str(segment), str(part.height), *(_number(figure) for figure in said)])
     return f"**{gate.metric} by {gate.by}**\n\n{_table([gate.by, 'rows', *sides], body)}"
 
 
 def _changes(evaluation: "Evaluation") -> str:
-    from include.training.metrics import THRESHOLD
-
     if evaluation.champion_probabilities is None:
         why = evaluation.champion_fault or "there is no champion"
         return f"**What would change** cannot be said: {why}."
     rows = evaluation.holdout
-    ours, theirs = rows["probability"].to_numpy() >= THRESHOLD, evaluation.champion_probabilities >= THRESHOLD
+    ours = rows["probability"].to_numpy() >= evaluation.threshold
+    theirs = evaluation.champion_probabilities >= evaluation.champion_threshold
     changed, label = ours != theirs, rows["label"].to_numpy() == 1
     count, right = int(changed.sum()), int((changed & (ours == label)).sum())
     return (
@@ -134,6 +140,11 @@ def _links(model: Model, registry: "Registry", version: ModelVersion) -> str:
         f"[Version {version.version} in MLflow]({page}) · [its run]({run}) · "
         f"[report: passport, decision, parity]({run}/artifacts)"
     )
+
+
+def _thresholds(evaluation: "Evaluation") -> dict[str, float]:
+    """From which probability on each side says yes, in the order of the tables."""
+    return {CANDIDATE: evaluation.threshold, CHAMPION: evaluation.champion_threshold}
 
 
 def _columns(model: Model, evaluation: "Evaluation") -> Mapping[str, "NDArray[np.float64]"]:

@@ -113,16 +113,19 @@ def _judge(
     said, reference = rows["probability"].to_numpy(), rows["reference"].to_numpy()
     figures = {
         "rows": float(rows.height),
-        "agreement": float(((said >= metrics.THRESHOLD) == (reference >= metrics.THRESHOLD)).mean()),
+        "agreement": float(((said >= shadow.threshold) == (reference >= champion.threshold)).mean()),
         "latency_us": float(rows["latency_us"].to_numpy().mean()),
         "champion.latency_us": float(rows["reference_latency_us"].to_numpy().mean()),
     }
     try:
-        figures[gate.metric] = metrics.measure(gate.metric, label, said)
-        figures[f"champion.{gate.metric}"] = metrics.measure(gate.metric, label, reference)
+        figures[gate.metric] = metrics.measure(gate.metric, label, said, threshold=shadow.threshold)
+        figures[f"champion.{gate.metric}"] = metrics.measure(
+            gate.metric, label, reference, threshold=champion.threshold
+        )
         interval = paired_interval(
             gate.metric, rows.select("time", "label", "probability"), reference,
             resamples=gate.resamples, confidence=gate.confidence, seed=model.train.seed,
+            thresholds=(shadow.threshold, champion.threshold),
         )  # fmt: skip
     except metrics.UndefinedMetricError as error:  # it cannot be measured: refused, as a gate would
         return ShadowResult(shadow.version, True, False, (f"in shadow: cannot be measured: {error}",), figures)
