@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from demo.stage import Stage
     from include.services.airflow_api import DagRun
 
+READS_S = 3.0
 REASON = "rain comes from the east now, and the new one knows"
 
 
@@ -35,6 +36,9 @@ def person_approves(stage: Stage, step: int, before: set[str]) -> DagRun:
         seen=stage.states(run)["approve"],
     )  # fmt: skip
     stage.ledger.check(step, "and told", expected=1, seen=len(told))
+    # A person reads first. Airflow takes a task that is answered within the second in which it parked for lost, forgets
+    # the answer and asks once more.
+    time.sleep(READS_S)
     stage.airflow.call("PATCH", place, body={"chosen_options": ["Approve"], "params_input": {"why": REASON}})
     return stage.airflow.wait(run.dag_id, run.run_id, timeout_s=120)
 

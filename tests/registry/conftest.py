@@ -91,9 +91,9 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 def log(registry, model, run):
     """`log(candidate)`: log it for this test's model."""
 
-    def logged(candidate, at=run, version: int = 36) -> str:
+    def logged(candidate, at=run, version: int = 36, profile: str = '{"rows": 1}') -> str:
         context = TrainingContext(at, dataset_version=version, reason="by hand")
-        return log_candidate(registry, replace(candidate, model=model), profile_json='{"rows": 1}', context=context)
+        return log_candidate(registry, replace(candidate, model=model), profile_json=profile, context=context)
 
     return logged
 

@@ -26,7 +26,9 @@ COMPARISON = "comparison"
 class PromotionApproval(ApprovalOperator):
     """Waits for a person; no answer in time is a no. The answer goes to the journal and the version's tags.
 
-    Skips what follows when the answer is no. Takes no worker's slot while it waits.
+    Skips what follows when the answer is no. Takes no worker's slot while it waits. An answer is final for its run: a
+    task that is tried again, or cleared, goes on with it. (Only one that came within the second in which the task
+    parked is lost to Airflow 3.3: its scheduler tries the task again, and the person is asked, and told, once more.)
 
     Args:
         model: whose version.

@@ -1,0 +1,172 @@
+"""A version that scores in shadow: judged when labels arrive, on rows that neither it nor the champion has seen."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from include.config.promotion import Shadow
+from include.data.dataset import Dataset
+from include.journal.records import DecisionKind
+from include.monitoring.profiling import build_profile
+from include.registry.approval import Way, promote_as_answered, route
+from include.registry.promotion import promote, register, set_shadow
+from include.registry.records import PASSED, Tag
+from include.scoring.score import score_new_windows
+from include.scoring.shadow import judge_shadow
+from include.training.train import train_candidate
+from tests.data.parts import publish_rows
+from tests.training.conftest import START, make_hours
+
+KNOWN, ALL = 24 * 200, 24 * 260
+NOW = START + timedelta(hours=ALL)
+
+
+@pytest.fixture(scope="module")
+def hours() -> pl.DataFrame:
+    return make_hours(ALL, seed=2)
+
+
+@pytest.fixture(scope="module")
+def good(declared, hours):
+    return train_candidate(declared, hours[:KNOWN], now=START + timedelta(hours=KNOWN))
+
+
+@pytest.fixture(scope="module")
+def bad(declared, hours):
+    weak = {"max_depth": 1, "n_estimators": 1}
+    return train_candidate(declared, hours[:KNOWN], now=START + timedelta(hours=KNOWN), overrides=weak)
+
+
+@pytest.fixture
+def shadowed(model):
+    return model.model_copy(update={"shadow": Shadow(rows=500, then="promote")})
+
+
+@pytest.fixture
+def versions(registry, model, shadowed, home, hours, journal, run, log, good, bad):
+    """`versions(candidate)`: the good one is champion 1, the candidate version 2, and both have scored new hours."""
+    unknown = np.full(KNOWN, np.nan)
+    profile = build_profile(model, hours[:KNOWN], probabilities=unknown, labels=unknown).to_json()
+
+    def made(candidate) -> None:
+        for number, one in enumerate((good, candidate), start=1):
+            at = replace(run, run_id=f"run {number}")
+            run_id = log(one, at, profile=profile)
+            registry.client.set_tag(run_id, Tag.GATES.value, PASSED)
+            version = register(registry, model.name, run_id, run=at, journal=journal, now=NOW).version
+            if number == 1:
+                promote(registry, model, version, reason="first", run=at, journal=journal, now=NOW)
+        assert route(shadowed, registry, journal, "2", run=run, now=NOW).way is Way.SHADOW
+        rows = hours.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
+        publish_rows(Dataset.of(home, model), rows, "batch")
+        assert score_new_windows(shadowed, home, registry, run=run, now=NOW).shadow_version == "2"
+
+    return made
+
+
+def judged(model, home, registry, journal, run):
+    return judge_shadow(model, home, registry, journal, run=run, now=NOW)
+
+
+def test_route_first_version_needs_no_shadow(registry, shadowed, journal, run, log, good) -> None:
+    run_id = log(good)
+    registry.client.set_tag(run_id, Tag.GATES.value, PASSED)
+    register(registry, shadowed.name, run_id, run=run, journal=journal, now=NOW)
+    assert route(shadowed, registry, journal, "1", run=run, now=NOW).way is Way.PROMOTE
+
+
+def test_shadow_waits_until_enough_labels_have_arrived(registry, shadowed, home, journal, run, versions, good) -> None:
+    versions(good)
+    patient = shadowed.model_copy(update={"shadow": Shadow(rows=5000)})
+    result = judged(patient, home, registry, journal, run)
+    assert not result.decided
+    # 60 days of hours, of which the last four have no label yet
+    assert result.reasons == ("1436 labelled rows that both have scored, 5000 are needed",)
+    assert registry.aliases(shadowed.name)["shadow"] == "2"
+    assert journal.decisions(shadowed.name, DecisionKind.SHADOW) == []
+
+
+def test_shadow_as_good_as_the_champion_passes_and_is_promoted_by_rule(
+    registry, shadowed, home, journal, run, versions, good
+) -> None:
+    versions(good)
+    result = judged(shadowed, home, registry, journal, run)
+    assert result.accepted
+    assert (result.figures["agreement"], result.figures["difference"], result.figures["rows"]) == (1, 0, 1436)
+    assert result.figures["latency_us"] > 0
+    (decision,) = journal.decisions(shadowed.name, DecisionKind.SHADOW)
+    assert (decision.accepted, decision.subject, decision.reasons) == (True, f"{shadowed.name}@2", result.reasons)
+    version = registry.version(shadowed.name, "2")
+    assert version.tags[Tag.SHADOW] == "passed"
+    assert registry.load_passport(version)["since"][Tag.SHADOW_AGAINST] == "1"
+    assert registry.client.get_run(version.mlflow_run_id).data.metrics["shadow.agreement"] == 1
+    assert registry.aliases(shadowed.name) == {"champion": "1", "challenger": "2"}
+    assert route(shadowed, registry, journal, "2", run=run, now=NOW).way is Way.PROMOTE
+    assert promote_as_answered(registry, shadowed, "2", run=run, journal=journal, now=NOW).accepted
+    assert registry.champion(shadowed.name).version == "2"
+
+
+def test_shadow_worse_than_the_champion_is_refused_and_stays_challenger(
+    registry, shadowed, home, journal, run, versions, bad
+) -> None:
+    versions(bad)
+    result = judged(shadowed, home, registry, journal, run)
+    assert result.decided
+    assert not result.accepted
+    assert result.figures["difference.low"] < -shadowed.gates.champion.max_loss
+    assert "in shadow: f1_macro" in result.reasons[0]
+    assert registry.aliases(shadowed.name) == {"champion": "1", "challenger": "2"}
+    found = route(shadowed, registry, journal, "2", run=run, now=NOW)
+    assert (found.way, found.reasons) == (Way.STAY, result.reasons)
+
+
+@pytest.mark.parametrize(("then", "way"), [("ask", Way.ASK), ("nothing", Way.STAY), ("promote", Way.PROMOTE)])
+def test_shadow_that_passed_gets_what_was_declared(
+    registry, shadowed, journal, run, log, good, then: str, way: Way
+) -> None:
+    for number in ("1", "2"):
+        run_id = log(good, replace(run, run_id=number))
+        registry.client.set_tag(run_id, Tag.GATES.value, PASSED)
+        register(registry, shadowed.name, run_id, run=run, journal=journal, now=NOW)
+        if number == "1":
+            promote(registry, shadowed, "1", reason="first", run=run, journal=journal, now=NOW)
+    registry.client.set_model_version_tag(shadowed.name, "2", Tag.SHADOW.value, PASSED)
+    declared = shadowed.model_copy(update={"shadow": Shadow(rows=500, then=then)})
+    assert route(declared, registry, journal, "2", run=run, now=NOW).way is way
+
+
+def test_shadow_by_rule_still_asks_a_person_where_the_gates_do(
+    registry, shadowed, journal, run, versions, home, good
+) -> None:
+    versions(good)
+    judged(shadowed, home, registry, journal, run)
+    registry.client.set_model_version_tag(shadowed.name, "2", Tag.ASK.value, "30% get another label")
+    found = route(shadowed, registry, journal, "2", run=run, now=NOW)
+    assert found.way is Way.ASK
+    assert "30% get another label" in found.reasons
+
+
+def test_shadow_after_a_death_before_its_end_is_judged_again_and_recorded_once(
+    registry, shadowed, home, journal, run, versions, good
+) -> None:
+    versions(good)
+    judged(shadowed, home, registry, journal, run)
+    set_shadow(registry, shadowed.name, "2", reason="as if it had died", run=run, journal=journal, now=NOW)
+    assert judged(shadowed, home, registry, journal, run).accepted
+    assert len(journal.decisions(shadowed.name, DecisionKind.SHADOW)) == 1
+    assert "shadow" not in registry.aliases(shadowed.name)
+
+
+def test_shadow_nobody_in_shadow_decides_nothing(registry, shadowed, home, journal, run) -> None:
+    result = judged(shadowed, home, registry, journal, run)
+    assert (result.decided, result.reasons) == (False, ("no version is in shadow",))
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"), [(True, Shadow()), (False, None), ({"rows": 100}, Shadow(rows=100)), (None, None)]
+)
+def test_shadow_can_be_declared_in_one_word(model, said: object, expected: Shadow | None) -> None:
+    assert type(model).model_validate({**model.model_dump(), "shadow": said}).shadow == expected
