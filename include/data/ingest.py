@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, cast
@@ -34,8 +34,9 @@ class IngestSummary:
     """What one ingest did, made for `dataclasses.asdict` and JSON.
 
     A batch whose earlier try was cut off after its commit counts as published here, and one whose earlier try was cut
-    off after its rejection as rejected, so that neither event nor alert is lost. `dataset_version` is the dataset's
-    version afterwards, None when nothing was published; the window spans the published batches, its end exclusive.
+    off after its rejection as rejected, so that neither event nor alert is lost. `dataset_version` is that of the last
+    batch, None when nothing was published; `dataset_rows` are counted at the end, and 0 where files were interrupted.
+    The window spans the published batches, its end exclusive.
     """
 
     model: str
@@ -144,18 +145,20 @@ def ingest_batches(
     summary = _summary(model, home, outcomes)
     if passing:
         raise InterruptedIngestError("; ".join(map(str, passing)), summary) from passing[0]
-    return summary
+    dataset = Dataset.of(home, model)
+    return replace(summary, dataset_rows=dataset.count() if dataset.exists() else 0)
 
 
 def _summary(model: Model, home: Home, outcomes: Sequence[Outcome]) -> IngestSummary:
-    dataset = Dataset.of(home, model)
+    """What was done; the store is not asked, for it may be away now."""
     records = [one.record for one in outcomes if one.state is BatchState.PUBLISHED and one.record is not None]
     rejected = [one.record for one in outcomes if one.state is BatchState.REJECTED and one.record is not None]
+    versions = [record.dataset_version for record in records if record.dataset_version is not None]
     starts = [record.window_start for record in records if record.window_start is not None]
     ends = [record.window_end for record in records if record.window_end is not None]
     return IngestSummary(
         model=model.name,
-        dataset_uri=dataset.uri,
+        dataset_uri=home.dataset_of(model.name),
         published_batches=len(records),
         published_rows=sum(record.rows_published for record in records),
         quarantined_rows=sum(record.rows_quarantined for record in records),
@@ -164,8 +167,8 @@ def _summary(model: Model, home: Home, outcomes: Sequence[Outcome]) -> IngestSum
         empty=sum(one.state is BatchState.EMPTY for one in outcomes),
         rejected=tuple(RejectedBatch(record.uri, record.reasons, record.report_uri) for record in rejected),
         waiting=tuple(f"{one.uri}: {one.note}" for one in outcomes if one.state is None),
-        dataset_version=dataset.version() if records else None,
-        dataset_rows=dataset.count() if dataset.exists() else 0,
+        dataset_version=max(versions, default=None),
+        dataset_rows=0,
         window_start=min(starts).isoformat() if starts else None,
         window_end=max(ends).isoformat() if ends else None,
     )

@@ -47,9 +47,13 @@ def declare(models: Path, names: Sequence[str]) -> None:
     """Write one YAML for each quay; scoring alone listens to their datasets, and only to that of the first."""
     weather = yaml.safe_load((MODELS_FOLDER / "weather.yaml").read_text("utf-8"))
     for name in names:
+        gates = {kind: weather["gates"][kind] for kind in ("absolute", "baselines", "champion", "segments")}
         asleep = ["train", "monitor"] if name == names[0] else ["train", "monitor", "score"]
         pipelines = {"pipelines": {kind: {"enabled": False} for kind in asleep}}
-        text = yaml.safe_dump({**weather, **_MODEL, **pipelines, "title": name}, allow_unicode=True)
+        declared = {**_MODEL, **pipelines, "title": name, "description": name, "owner": "harbour"}
+        taken = {"train": {"candidates": weather["train"]["candidates"]}, "gates": gates}
+        monitor = {"monitor": {"performance": weather["monitor"]["performance"]}}
+        text = yaml.safe_dump({**declared, **taken, **monitor})
         (models / f"{name}.yaml").write_text(text, "utf-8")
 
 
@@ -104,15 +108,21 @@ class Quay:
         self.landed.append(landed)
         return landed
 
-    def stopped(self, point: str, landed: Landed) -> psutil.Process:
-        """The process that has stopped there; nobody else will stop."""
+    def stopped(self, point: str, landed: Landed, *, again: bool = False) -> psutil.Process:
+        """The process that has stopped there; the next one passes, or will stop there again."""
         order = self._order(point, landed)
         mark = order.with_name(f"{order.name}.reached")
         wait(mark.exists, f"{self.name} to reach {point}")
-        order.unlink()
+        if not again:
+            order.unlink()
         process = psutil.Process(int(mark.read_text("utf-8")))
+        mark.unlink()
         assert process.environ()[MARKER] == str(self.home.home)  # nothing else may ever be killed here
         return process
+
+    def let_pass(self, point: str, landed: Landed) -> None:
+        """Stop nobody there any more."""
+        self._order(point, landed).unlink()
 
     def land_and_kill(self, point: str, *, with_worker: bool = False) -> None:
         """Land a file and kill the process that takes it; with its worker nobody is left who saw it die."""
@@ -141,7 +151,7 @@ class Quay:
     def check_rung(self, airflow: AirflowClient) -> None:
         """The dataset's bell has rung for the newest version."""
         newest = max(batch.dataset_version or 0 for batch in self.journal.batches(self.name))
-        versions = [event["extra"]["dataset_version"] for event in _events(airflow, self.name)]
+        versions = [event["extra"]["dataset_version"] for event in events_of(airflow, self.name)]
         assert versions
         assert versions[-1] >= newest
 
@@ -159,7 +169,7 @@ class Quay:
 
 def check_heard(airflow: AirflowClient, name: str) -> None:
     """Scoring was woken by every event of the dataset."""
-    rung = {event["id"] for event in _events(airflow, name)}
+    rung = {event["id"] for event in events_of(airflow, name)}
 
     def heard() -> bool:
         runs = [run.run_id for run in airflow.runs(f"score_{name}")]
@@ -182,7 +192,8 @@ def wait_until_ended(airflow: AirflowClient, name: str) -> None:
     assert {run.state for run in airflow.runs(f"ingest_{name}")} == {"success"}
 
 
-def _events(airflow: AirflowClient, name: str) -> list[dict[str, Any]]:
+def events_of(airflow: AirflowClient, name: str) -> list[dict[str, Any]]:
+    """What the dataset's bell has said, oldest first."""
     (asset,) = [each for each in _rows(airflow, "/assets") if each["uri"] == f"almanac://{name}/dataset"]
     return _rows(airflow, "/assets/events", asset_id=str(asset["id"]), order_by="timestamp")
 
