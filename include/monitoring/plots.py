@@ -25,11 +25,11 @@ _MAX_BARS = 8
 def distributions(column: NumberProfile | TextProfile, series: "pl.Series", window: WindowResult, unit: str) -> str:
     """One column then (grey) and now (blue): shares by value, or by category."""
     if isinstance(column, TextProfile):
-        return _draw(lambda axes: _categories(axes, column, series, window), height=2.6)
+        return draw(lambda axes: _categories(axes, column, series, window), height=2.6)
     reference = reference_of(column, window.weights)
     if reference is None:
         return ""
-    return _draw(lambda axes: _histogram(axes, reference, series, unit), height=2.6)
+    return draw(lambda axes: _histogram(axes, reference, series, unit), height=2.6)
 
 
 def drift_over_windows(model: Model, windows: Sequence[WindowResult], names: Sequence[str]) -> str:
@@ -50,7 +50,7 @@ def drift_over_windows(model: Model, windows: Sequence[WindowResult], names: Seq
         _dates(axes, ends)
         axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
 
-    return _draw(paint, height=2.9)
+    return draw(paint, height=2.9)
 
 
 def performance_over_windows(model: Model, windows: Sequence[WindowResult]) -> str:
@@ -75,7 +75,7 @@ def performance_over_windows(model: Model, windows: Sequence[WindowResult]) -> s
         _dates(axes, ends)
         axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
 
-    return _draw(paint, height=2.7)
+    return draw(paint, height=2.7)
 
 
 def _histogram(axes: Any, reference: Mixture, series: "pl.Series", unit: str) -> None:
@@ -134,7 +134,7 @@ def _dates(axes: Any, ends: Sequence[Any]) -> None:
     axes.set_xticks(ends, texts, fontsize=7.5)
 
 
-def _draw(paint: Callable[[Any], None], *, height: float) -> str:
+def draw(paint: Callable[[Any], None], *, height: float) -> str:
     """Paint onto fresh axes; gives `<svg>...</svg>`."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG

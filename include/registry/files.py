@@ -18,6 +18,7 @@ PARITY = "parity.json"
 CONFIG = "model.yaml"
 MANIFEST = "manifest.json"
 DECISION = "decision.json"
+CARD = "model_card.html"
 
 
 def sha256(content: bytes) -> str:

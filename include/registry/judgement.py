@@ -14,6 +14,7 @@ from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
 from include.registry import files
 from include.registry.faults import mlflow_faults
+from include.registry.model_card import render_card
 from include.registry.onnx_model import OnnxModel
 from include.registry.pipeline_file import load_pipeline
 from include.registry.records import PASSED, REFUSED, Logged, Tag
@@ -80,7 +81,10 @@ def judge_run(
     figures[LABELLED_ROWS] = float(candidate.labelled_rows)
     ask = asked(results) if accepted else ()
     decision = Decision(model.name, DecisionKind.GATES, accepted, tuple(told), now, run, mlflow_run_id, figures, ask)
-    _log(registry, decision, results, evaluation.speed)
+    card = render_card(
+        model, registry.load_passport(candidate), evaluation.backtest, decision, results, evaluation.speed
+    )
+    _log(registry, decision, results, evaluation.speed, card)
     journal.record_decision(decision)
     return decision
 
@@ -150,7 +154,9 @@ def _find(model: Model, frame: "pl.DataFrame", holdout: "pl.DataFrame", now: dat
     return found["row"].to_numpy()
 
 
-def _log(registry: Registry, decision: Decision, results: tuple[GateResult, ...], speed: Speed | None) -> None:
+def _log(
+    registry: Registry, decision: Decision, results: tuple[GateResult, ...], speed: Speed | None, card: str
+) -> None:
     verdict = {
         "accepted": decision.accepted,
         "reasons": decision.reasons,
@@ -162,6 +168,7 @@ def _log(registry: Registry, decision: Decision, results: tuple[GateResult, ...]
     with mlflow_faults(f"{decision.model}: decision about MLflow run {decision.subject}"):
         content = json.dumps(verdict, indent=1).encode()
         files.upload(registry.client, decision.subject, files.DECISION, content)
+        files.upload(registry.client, decision.subject, files.CARD, card.encode())
         registry.client.log_batch(decision.subject, metrics=_figures(speed))
         registry.client.set_tag(decision.subject, Tag.GATE_REASONS.value, "\n".join(decision.reasons)[:_MAX_TAG])
         registry.client.set_tag(decision.subject, Tag.ASK.value, "\n".join(decision.ask)[:_MAX_TAG])

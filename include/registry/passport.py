@@ -7,6 +7,7 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from include.config.schema import Model
 from include.registry.code_version import CodeVersion
 from include.registry.records import TrainingContext
 
@@ -40,8 +41,10 @@ def build_passport(
             "holdout_rows": candidate.holdout_rows,
             "origin": model.dataset.origin,
             "licence": model.dataset.licence,
+            "owner": model.owner,
         },
         "features": list(candidate.features),
+        "feature_metadata": _features(model),
         "label": model.label.model_dump(mode="json"),
         "code": asdict(code),
         "environment": environment(),
@@ -49,7 +52,7 @@ def build_passport(
         "seed": candidate.seed,
         "threshold": candidate.threshold,
         "selection": {"metric": model.train.metric, "scores": dict(candidate.scores), "trials": len(candidate.trials)},
-        "metrics": asdict(candidate.metrics),
+        "metrics": {**asdict(candidate.metrics), "validation": _validation(candidate)},
         "best_stump": candidate.stump,
         "parity": candidate.parity.to_dict(),
         "parent_version": parent,
@@ -57,6 +60,32 @@ def build_passport(
         "seconds": dict(candidate.seconds),
     }
     return json.dumps(passport, indent=1, default=_iso)
+
+
+def _features(model: Model) -> list[dict[str, Any]]:
+    """Each feature with what is declared about the columns that it is made of; their origin is the dataset's."""
+    columns = model.dataset.columns
+    return [
+        {
+            "name": name,
+            "columns": list(feature.columns),
+            "unit": ", ".join(filter(None, (columns[column].unit for column in feature.columns))),
+            "description": "; ".join(filter(None, (columns[column].description for column in feature.columns))),
+            "origin": model.dataset.origin,
+            "licence": model.dataset.licence,
+            "owner": model.owner,
+        }
+        for feature in model.features
+        for name in feature.names
+    ]
+
+
+def _validation(candidate: "TrainedCandidate") -> dict[str, float]:
+    """Figures on the folds before the hold-out; none for a continued champion, which has seen them."""
+    from include.training.metrics import measure_all
+
+    rows = candidate.rows.filter(candidate.rows["fold"] < candidate.rows["fold"].max())
+    return measure_all(rows["label"].to_numpy(), rows["probability"].to_numpy(), threshold=candidate.threshold)
 
 
 def environment() -> dict[str, str]:
