@@ -10,6 +10,7 @@ from include.errors import DataError
 from include.validation.rules import Rule, mark, unparsed
 
 if TYPE_CHECKING:
+    import pandas as pd
     import polars as pl
 
 
@@ -39,6 +40,7 @@ class Suite:
         asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
         self._batch = asset.add_batch_definition_whole_dataframe(name)
         self._suite: Any = None
+        self._metrics: dict[str, Any] = {}
         self._context, self._name = context, name
 
     def validate(self, frame: "pl.DataFrame") -> Verdict:
@@ -51,14 +53,43 @@ class Suite:
             return Verdict({}, {})
         if self._suite is None:
             self._suite = self._build(frame.columns)
-        batch = self._batch.get_batch({"dataframe": _with_given(frame).to_pandas()})
-        result = batch.validate(self._suite, result_format="BASIC")
-        counts = dict(_counted(one) for one in result.results)
-        missing = [rule.name for rule in self._rules if rule.name not in counts]
+        rows = _with_given(frame).to_pandas()
+        broken = self._count(rows)
+        if not broken:
+            return Verdict({}, {})
+        return Verdict(broken, self._document(rows, broken))
+
+    def _count(self, rows: "pd.DataFrame") -> dict[str, int]:
+        """The rules that are broken, by how many rows: of each expectation the one metric that decides it.
+
+        A validation of the whole suite computes the same metrics, and takes six times as long: it works out again, for
+        every frame, what depends on what. All that was needed of 200 small files were these counts.
+        """
+        from great_expectations.execution_engine import PandasExecutionEngine
+        from great_expectations.validator.metrics_calculator import MetricsCalculator
+
+        engine = PandasExecutionEngine(batch_data_dict={self._name: rows})
+        if not self._metrics:
+            self._metrics = {str(one.meta["rule"]): _deciding_metric(one, engine) for one in self._suite.expectations}
+        missing = [rule.name for rule in self._rules if rule.name not in self._metrics]
         if missing:
-            raise DataError(f"Great Expectations gave no result for {missing}; nothing is published")
-        broken = {rule.name: counts[rule.name] for rule in self._rules if counts[rule.name]}
-        return Verdict(broken, result.to_json_dict() if broken else {})  # costs as much as ten rules
+            raise DataError(f"Great Expectations has no expectation for {missing}; nothing is published")
+        calculator = MetricsCalculator(engine, show_progress_bars=False)
+        found, failed = calculator.compute_metrics(list(self._metrics.values()))
+        for name, metric in self._metrics.items():
+            if found.get(metric.id) is None:
+                raise DataError(f"rule {name} could not be run: {failed}; nothing is published")
+        counts = {rule.name: int(found[self._metrics[rule.name].id]) for rule in self._rules}
+        return {name: count for name, count in counts.items() if count}
+
+    def _document(self, rows: "pd.DataFrame", broken: dict[str, int]) -> dict[str, Any]:
+        """Great Expectations' full result, of which reports and Data Docs are made."""
+        result = self._batch.get_batch({"dataframe": rows}).validate(self._suite, result_format="BASIC")
+        counts = {name: count for name, count in map(_counted, result.results) if count}
+        if counts != broken:
+            raise DataError(f"Great Expectations counts {broken} by metric and {counts} by suite; nothing is published")
+        document: dict[str, Any] = result.to_json_dict()
+        return document
 
     def _build(self, columns: Sequence[str]) -> Any:
         import great_expectations as gx
@@ -67,6 +98,12 @@ class Suite:
         for rule in self._rules:
             suite.add_expectation(_expectation(rule, columns, self._now))
         return self._context.suites.add(suite)
+
+
+def _deciding_metric(expectation: Any, engine: Any) -> Any:
+    """The number of rows that break an expectation about single rows: it holds exactly where this is zero."""
+    needed = expectation.get_validation_dependencies(engine, {"result_format": {"result_format": "BASIC"}})
+    return needed.metric_configurations[f"{expectation.map_metric}.unexpected_count"]
 
 
 def _counted(result: Any) -> tuple[str, int]:
