@@ -50,7 +50,7 @@ def render_report(record: BatchRecord, checked: CheckedBatch | None, rules: Sequ
         rules=_rules(record.broken_rules, rules),
         charts=() if checked is None else draw_columns(checked, rules),
         examples=examples,
-        columns=list(dict.fromkeys(name for example in examples for name in example.cells)),
+        columns=_columns(examples),
         bad_rows=0 if checked is None else checked.bad_rows,
     )
 
@@ -91,6 +91,13 @@ def _examples(checked: CheckedBatch, rules: Sequence[Rule]) -> tuple[Example, ..
         Example(row, tuple(said), frozenset(column.get(name, "") for name in said), json.loads(raw))
         for row, said, raw in rows
     )
+
+
+def _columns(examples: Sequence[Example]) -> list[str]:
+    """All columns, those first that are to blame: of a wide file the others are out of sight."""
+    names = dict.fromkeys(name for example in examples for name in example.cells)
+    broken = {name for example in examples for name in example.broken}
+    return sorted(names, key=lambda name: name not in broken)
 
 
 def _advice(record: BatchRecord) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -111,6 +111,11 @@ def of_run(traces: RunTraces, urls: Urls) -> list[News]:
     news += [of_window(each, urls) for each in traces.windows]
     news += [*map(of_decision, traces.decisions), *map(of_move, traces.moves)]
     news += merged(map(of_alert, traces.alerts))
+    return worst_first(news)
+
+
+def worst_first(news: Iterable[News]) -> list[News]:
+    """What failed before what is only worth a look; otherwise as it was."""
     order = {"bad": 0, "warn": 1}
     return sorted(news, key=lambda each: order.get(each.tone, 2))
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from include.config.home import Home
 from include.config.pipelines import window_of_model
 from include.config.schema import Model
+from include.config.types import format_duration
 from include.journal.journal import Journal
 from include.journal.records import BatchRecord, BatchState, DecisionKind
 from include.pages import news, report_files
@@ -44,7 +45,7 @@ class Pages:
     def start(self, models: Sequence[Model]) -> str:
         """What needs attention, and every model at a glance."""
         states = [self._state(model) for model in models]
-        attention = news.newest([each for state in states for each in state.attention], _NEWS)
+        attention = news.worst_first(news.newest([each for state in states for each in state.attention], _NEWS))
         page = render("pages/start.html.j2", urls=self.urls, states=states, attention=attention, days=_RECENT.days)
         return self._with_navigation(page, "", "home")
 
@@ -106,6 +107,7 @@ class Pages:
             "pages/windows.html.j2", urls=self.urls, model=model, trigger=trigger, rows=shown[:_WINDOWS],
             hidden=max(len(shown) - _WINDOWS, 0), strip=rows[-_WINDOWS:], chosen=state, ranges=list(reversed(ranges)),
             counts=Counter(row.state for row in rows), key_of=key_of,
+            size="" if trigger is None else format_duration(trigger.size),
         )  # fmt: skip
         return self._with_navigation(page, model.name, "windows")
 

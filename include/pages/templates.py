@@ -21,7 +21,7 @@ def environment() -> "Environment":
     environment = Environment(
         loader=FileSystemLoader(_INCLUDE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"when": when, "day": day, "count": count}
+    environment.filters |= {"when": when, "minute": minute, "day": day, "count": count}
     return environment
 
 
@@ -33,6 +33,11 @@ def render(template: str, **values: object) -> str:
 def when(time: datetime) -> str:
     """A time to the minute, with its zone."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def minute(time: datetime) -> str:
+    """The same where the heading says the zone."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def day(time: datetime) -> str:
