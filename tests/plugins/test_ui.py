@@ -7,8 +7,11 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from almanac.ui.links import ReportLink, RunLink, WindowsLink
+from almanac.ui.paths import urls
 from fastapi.testclient import TestClient
 
 from include.config.home import Home
@@ -259,3 +262,56 @@ def test_application_imports_nothing_heavy(client: TestClient) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": path}
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def _key(dag_id: str) -> SimpleNamespace:
+    return SimpleNamespace(dag_id=dag_id, run_id="manual__1+2", task_id="t", map_index=-1)
+
+
+def test_run_link_leads_to_the_page_of_the_run() -> None:
+    link = RunLink().get_link(None, ti_key=_key("ingest_weather"))
+    assert link == "/almanac/run?dag_id=ingest_weather&run_id=manual__1%2B2"
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (
+            {"report_uri": "s3://bucket/reports/weather/monitor_a.html"},
+            "/almanac/models/weather/reports/monitor_a.html",
+        ),
+        ({"report_uri": ""}, ""),
+        ({"rows": 3}, ""),
+    ],
+)
+def test_report_link_is_there_where_a_task_wrote_a_report(
+    monkeypatch: pytest.MonkeyPatch, result: dict[str, object], expected: str
+) -> None:
+    monkeypatch.setattr("almanac.ui.links._result", lambda ti_key: result)
+    assert ReportLink().get_link(None, ti_key=_key("monitor_weather")) == expected
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "expected"),
+    [("window_weather", "/almanac/models/weather/windows"), ("ingest_weather", ""), ("check_config", "")],
+)
+def test_windows_link_is_there_in_the_dags_of_windows(dag_id: str, expected: str) -> None:
+    assert WindowsLink().get_link(None, ti_key=_key(dag_id)) == expected
+
+
+def test_urls_follow_the_path_of_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://example.org/airflow/")
+    assert urls().home == "/airflow/almanac/"
+    assert urls().airflow_run(RUN).startswith("/airflow/dags/ingest_weather/runs/")
+    assert urls(framed=True).airflow_run(RUN) == ""
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "model"),
+    [("ingest_a", "a"), ("window_a_b", "a_b"), ("clock_a_nightly", "a"), ("check_config", None), ("ingest_c", None)],
+)
+def test_model_of_dag_is_the_longest_name_that_fits(dag_id: str, model: str | None) -> None:
+    from almanac.ui.access import model_of_dag
+
+    found = model_of_dag(dag_id, [SimpleNamespace(name="a"), SimpleNamespace(name="a_b")])
+    assert (found.name if found else None) == model
