@@ -277,7 +277,7 @@ def test_run_link_leads_to_the_page_of_the_run() -> None:
     ("result", "expected"),
     [
         (
-            {"report_uri": "s3://bucket/reports/weather/monitor_a.html"},
+            {"report_uri": "s3://reports/weather/monitor_a.html"},
             "/almanac/models/weather/reports/monitor_a.html",
         ),
         ({"report_uri": ""}, ""),
