@@ -22,6 +22,7 @@ BUILT_IN = {
     "champion": "another version has become champion",
     "predictions": "new hours have been scored",
     "retrain_request": "somebody or something asks for a retrain",
+    "change": "the declaration or the code differs from the champion's",
 }
 # The pipeline's own schedule: source.sweep, train.triggers.schedule, monitor.schedule.
 OWN_SCHEDULE = "schedule"
@@ -70,6 +71,7 @@ def rule_of(model: "Model", kind: Kind) -> Rule | None:
         "train": [
             *(["dataset"] if wakes.new_data else []),
             *(["retrain_request"] if wakes.retrain_request else []),
+            *(["change"] if wakes.change else []),
             *([OWN_SCHEDULE] if wakes.schedule else []),
         ],
         "score": ["dataset", "champion"],

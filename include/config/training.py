@@ -38,6 +38,7 @@ class Triggers(Section):
     schedule: Cron | None = None
     new_data: bool = True
     retrain_request: bool = True
+    change: bool = Field(False, description="The declaration or the code differs from the champion's.")
 
 
 class RetrainPolicy(Section):

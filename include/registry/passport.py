@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from include.config.schema import Model
 from include.registry.code_version import CodeVersion
 from include.registry.records import TrainingContext
+from include.training.fingerprint import code_sha256, declaration_sha256
 
 if TYPE_CHECKING:
     from include.training.trained import TrainedCandidate
@@ -46,7 +47,8 @@ def build_passport(
         "features": list(candidate.features),
         "feature_metadata": _features(model),
         "label": model.label.model_dump(mode="json"),
-        "code": asdict(code),
+        "code": {**asdict(code), "training_sha256": code_sha256()},
+        "declaration_sha256": declaration_sha256(model),
         "environment": environment(),
         "params": dict(candidate.params),
         "seed": candidate.seed,

@@ -13,6 +13,7 @@ from include.registry.faults import mlflow_faults
 from include.registry.passport import build_passport, package_versions
 from include.registry.pipeline_file import dump_pipeline
 from include.registry.records import Tag, TrainingContext
+from include.training.fingerprint import code_sha256, declaration_sha256
 
 if TYPE_CHECKING:
     from include.registry.store import Registry
@@ -107,6 +108,8 @@ def _tags(candidate: "TrainedCandidate", context: TrainingContext, *, parent: st
         Tag.PARAMS: json.dumps(candidate.params, sort_keys=True),
         Tag.SEED: str(candidate.seed),
         Tag.THRESHOLD: repr(candidate.threshold),
+        Tag.DECLARATION_SHA256: declaration_sha256(candidate.model),
+        Tag.CODE_SHA256: code_sha256(),
         Tag.METRICS: json.dumps(candidate.metrics.holdout, sort_keys=True),
         # MLflow's own names, so that its pages show them
         "mlflow.user": run.started_by or run.dag_id,

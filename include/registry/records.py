@@ -39,6 +39,8 @@ class Tag(StrEnum):
     SEED = "almanac.seed"
     METRICS = "almanac.metrics"
     THRESHOLD = "almanac.threshold"
+    DECLARATION_SHA256 = "almanac.declaration_sha256"
+    CODE_SHA256 = "almanac.code_sha256"
     ONNX_SHA256 = "almanac.onnx_sha256"
     MANIFEST_SHA256 = "almanac.manifest_sha256"
     LOGGED = "almanac.logged"  # set last: a run without it died while it was written

@@ -7,6 +7,7 @@ whichever way that went: then its rows are spent, and training on them again wou
   only for `GRACE`, the time in which it may still be at work.
 - New rows count from the last training that finished.
 - The weekly budget counts every grant, so that a run which dies again and again cannot train for ever.
+- A change of the declaration or the code needs no new rows.
 - A person by hand overrules all three, and that is written down. Nobody overrules a history too short to backtest.
 - What a person tried by hand and the gates refused starts no cooldown and spends no rows: an experiment must not keep
   the monitor's requests waiting.
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-Trigger = Literal["manual", "schedule", "new_data", "retrain_request"]
+Trigger = Literal["manual", "schedule", "new_data", "retrain_request", "change"]
 GRACE = timedelta(hours=2)
 WEEK = timedelta(days=7)
 LABELLED_ROWS = "labelled_rows"
@@ -171,6 +172,8 @@ def _cooldown(model: Model, granted: list[Decision], finished: list[Decision], n
 
 
 def _fresh_rows(model: Model, trigger: Trigger, fresh: int) -> _Check:
+    if trigger == "change":  # the same rows give another model
+        return _Check(None)
     policy = model.train.policy
     asked = trigger == "retrain_request"
     wanted = policy.min_fresh_labelled_rows if asked else policy.min_new_labelled_rows

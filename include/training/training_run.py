@@ -18,6 +18,7 @@ from include.config.training import Mode
 from include.data.dataset import Dataset
 from include.errors import PermanentError, RegistryError
 from include.features.labels import label_columns
+from include.journal.exclusive import exclusive
 from include.journal.journal import Journal
 from include.journal.records import Decision, RunRef
 from include.monitoring.profiling import build_profile
@@ -127,11 +128,42 @@ def train(
     Raises:
         ConfigError: a candidate or a parameter is unknown.
         DataError: there is no dataset, or too few labelled rows.
-        TransientError: a store is away.
+        TransientError: a store is away, or another training of the model is at work.
     """
     logged = find_logged(registry, model.name, run)
     if logged is not None:
         return logged
+    # Airflow's `max_active_runs` does not count backfills, nor what is cleared and run again
+    with exclusive(home.journal_url, f"train_{model.name}"):
+        return _train_alone(
+            model,
+            home,
+            registry,
+            reason=reason,
+            run=run,
+            now=now,
+            candidates=candidates,
+            overrides=overrides,
+            on_progress=on_progress,
+            mode=mode,
+            searched=searched,
+        )
+
+
+def _train_alone(
+    model: Model,
+    home: Home,
+    registry: Registry,
+    *,
+    reason: str,
+    run: RunRef,
+    now: datetime,
+    candidates: Sequence[str] | None,
+    overrides: Mapping[str, Scalar] | None,
+    on_progress: Progress,
+    mode: Mode,
+    searched: Searched | None,
+) -> str:
     dataset = Dataset.of(home, model)
     version = searched.dataset_version if searched else dataset.version()
     now = searched.now if searched else now

@@ -64,6 +64,11 @@ def retrain_request(model: Model) -> Asset:
     )
 
 
+def change(model: Model) -> Asset:
+    """The model's declaration, or the code that makes it, differs from its champion's; the event's `reason` says so."""
+    return Asset(name=f"change_{model.name}", uri=f"almanac://{model.name}/change", group="change")
+
+
 def champion(model: Model) -> Asset:
     """Another version has become champion."""
     return of_model(model.name, "champion")

@@ -35,7 +35,7 @@ def current_run() -> RunRef:
 
 
 def training_trigger(model: Model, reason: str | None) -> tuple[Trigger, str]:
-    """What woke a training, and why: a request before new data, when both did.
+    """What woke a training, and why: a request or a change before new data, when both did.
 
     Args:
         model: whose training.
@@ -44,11 +44,15 @@ def training_trigger(model: Model, reason: str | None) -> tuple[Trigger, str]:
     context = get_current_context()
     events = context["triggering_asset_events"]
     names = _names(events)
-    request = assets.retrain_request(model).name
-    if request in names:
-        requests = [event for group in events.values() for event in group if event.asset.name == request]
-        said = [str((event.extra or {}).get("reason", "")) for event in requests]
-        return "retrain_request", "; ".join(filter(None, said)) or "a retrain was requested, without a reason"
+    asking: dict[str, Trigger] = {
+        assets.retrain_request(model).name: "retrain_request",
+        assets.change(model).name: "change",
+    }
+    for name, trigger in asking.items():
+        if name in names:
+            asked = [event for group in events.values() for event in group if event.asset.name == name]
+            said = [str((event.extra or {}).get("reason", "")) for event in asked]
+            return trigger, "; ".join(filter(None, said)) or f"woken by {name}, without a reason"
     clocks = {assets.trigger(model, name).name for name in clocked(model)}
     if names - clocks:
         return "new_data", reason or f"woken by {', '.join(sorted(names))}"

@@ -20,6 +20,7 @@ _BUILT_IN: dict[str, Callable[[Model], Asset]] = {
     "champion": assets.champion,
     "predictions": assets.predictions,
     "retrain_request": assets.retrain_request,
+    "change": assets.change,
 }
 
 

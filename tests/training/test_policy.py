@@ -75,6 +75,14 @@ def test_decide_second_request_within_the_cooldown_is_refused_and_says_until_whe
     assert ask(3, NOW + timedelta(hours=24)).accepted
 
 
+def test_decide_a_change_needs_no_new_rows_but_rests_like_others(ask, finish) -> None:
+    ask(1)
+    finish(1)
+    assert not ask(2, NOW + timedelta(days=2)).accepted  # no row is new
+    assert not ask(3, NOW + timedelta(hours=1), trigger="change").accepted  # cooldown
+    assert ask(4, NOW + timedelta(days=2), trigger="change").accepted
+
+
 def test_decide_refused_request_does_not_prolong_the_cooldown(ask, finish) -> None:
     ask(1)
     finish(1, rows=20_000)

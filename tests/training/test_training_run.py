@@ -3,7 +3,8 @@
 import pytest
 
 from include.config.home import Home
-from include.errors import IntegrityError
+from include.errors import IntegrityError, TransientError
+from include.journal.exclusive import exclusive
 from include.journal.records import DecisionKind
 from include.registry import files
 from include.registry.records import Tag
@@ -78,6 +79,15 @@ def test_incremental_with_parameters_by_hand_is_refused(story) -> None:
     story.crown(first)
     refusal, _ = story.run(mode="incremental", overrides={"alpha": 0.1})
     assert "were chosen by hand" in refusal.reasons[-1]
+
+
+def test_train_while_another_training_of_the_model_is_at_work_is_turned_away(story) -> None:
+    with (
+        exclusive(story.home.journal_url, f"train_{story.model.name}"),
+        pytest.raises(TransientError, match=f"train_{story.model.name}.*locked by another process"),
+    ):
+        story.run()
+    story.run()
 
 
 def test_load_parent_of_a_tampered_pipeline_loads_nothing(story, tmp_path, monkeypatch) -> None:
