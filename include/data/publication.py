@@ -1,9 +1,6 @@
 """Takes one file from the landing area to its end: published once, known already, empty, rejected, or left to wait."""
 
-import shutil
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +18,7 @@ from include.data.formats import open_records
 from include.data.quarantine import Quarantine
 from include.data.record_writer import RecordWriter
 from include.data.records import IncompleteFileError
+from include.data.scratch import scratch
 from include.errors import DataError, IntegrityError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import Arrival, BatchRecord, BatchState
@@ -30,7 +28,6 @@ from include.validation.expectations import Suite
 
 Step = Literal["claimed", "validated", "quarantined", "committed", "journaled"]
 
-_LEFT_AFTER_S = 86_400
 _TRIES = 20  # of a commit that others got ahead of; each time somebody else made progress
 
 
@@ -235,26 +232,3 @@ class Publication:
 
     def _reached(self, step: Step, batch_id: str) -> None:
         self.on_step(step, batch_id)
-
-
-@contextmanager
-def scratch(home: Home) -> Iterator[Path]:
-    """A folder of this machine for one batch; what a killed process left there goes after a day.
-
-    Raises:
-        TransientError: this machine's disk is full or refuses; the faults of stores have been named by then.
-    """
-    root = home.scratch
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        for left in root.iterdir():
-            with suppress(FileNotFoundError):  # another ingest has just ended and removed it itself
-                if time.time() - left.stat().st_mtime > _LEFT_AFTER_S:
-                    shutil.rmtree(left, ignore_errors=True)
-        with TemporaryDirectory(dir=root) as folder:
-            yield Path(folder)
-    except OSError as error:
-        raise TransientError(
-            f"{root}: a batch could not be worked on there: {error}. It needs room for a file and its rows: make room,"
-            f" check the rights; then try again."
-        ) from error

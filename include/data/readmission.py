@@ -20,12 +20,12 @@ from include.data.csv_file import open_csv
 from include.data.dataset import Dataset, Snapshot
 from include.data.delta_table import ConcurrentCommitError
 from include.data.file_content import FileContent
-from include.data.publication import scratch
 from include.data.quarantine import Quarantine
 from include.data.record_writer import RecordWriter
 from include.data.records import ROW
 from include.data.repair import Cells
 from include.data.repaired_rows import FORM, RepairedRecords, decimal_of, edit
+from include.data.scratch import scratch
 from include.data.sources.csv_text import to_csv
 from include.errors import ConfigError, DataError, TransientError
 from include.journal.journal import Journal
