@@ -1,15 +1,17 @@
-"""Compares recent data with the champion's reference profile and past predictions with the labels that have arrived.
+"""Watches what runs: data, predictions, performance, supply, ages, other versions and the runs themselves.
 
-Writes a report page. When drift or a loss of performance lasts, it rings the
-retrain request; whether a retrain is granted is decided, and written down, by the train DAG's policy.
+Writes a report page, and does what the model declares for what has lasted (`monitor.actions`): it rings the retrain
+request, puts the previous version back, stops scoring, or asks a person and does what the person says. Whether a
+retrain is granted is decided, and written down, by the train DAG's policy. From insufficient data nothing follows.
 """
 
 from typing import Any
 
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, TaskGroup, task
 from airflow.sdk.exceptions import AirflowSkipException
 from almanac import assets
 from almanac.dags import declared_models, model_dag
+from almanac.operators.decision import AlarmDecision
 from almanac.schedules import schedule_of
 
 from include.config.home import Home
@@ -19,28 +21,63 @@ HOME = Home()
 
 
 def build(model: Model) -> DAG:
-    """`monitor_<model>`: watch -> request_retrain."""
-    retrain_request = assets.retrain_request(model)
+    """`monitor_<model>`: watch -> request_retrain, put_previous_back, stop_scoring; ask -> the same, as answered."""
+    retrain_request, champion = assets.retrain_request(model), assets.champion(model)
     with model_dag("monitor", model, purpose=__doc__, schedule=schedule_of(model, "monitor", HOME)) as dag:
 
-        @task(doc_md="Evaluates the newest windows, writes the report, decides whether to ask for a retrain.")
+        @task(doc_md="Evaluates the newest windows and all that belongs to them; writes the report; says what follows.")
         def watch() -> dict[str, Any]:
             from almanac.runs import current_run, now
 
             from include.journal.journal import Journal
+            from include.monitoring.airflow_history import AirflowHistory
             from include.monitoring.monitor import monitor
             from include.registry.store import Registry
 
-            journal = Journal(HOME.journal_url)
-            return monitor(model, HOME, journal, Registry.of(HOME), run=current_run(), now=now()).summary()
+            journal, history = Journal(HOME.journal_url), AirflowHistory.of(HOME)
+            registry, run = Registry.of(HOME), current_run()
+            return monitor(model, HOME, journal, registry, run=run, now=now(), history=history).summary()
 
         @task(outlets=[retrain_request], doc_md="Rings the retrain request with its reasons; skipped without one.")
         def request_retrain(result: dict[str, Any], *, outlet_events: Any) -> None:
-            if not result["retrain_requested"]:
-                raise AirflowSkipException(result["reason"])
-            outlet_events[retrain_request].extra = result
+            from almanac.runs import reasons_to
 
-        request_retrain(watch())
+            outlet_events[retrain_request].extra = {**result, "reason": "; ".join(reasons_to("retrain", result))}
+
+        @task(outlets=[champion], doc_md="Puts the version before back into production, audited; skipped unless asked.")
+        def put_previous_back(result: dict[str, Any], *, outlet_events: Any) -> None:
+            from almanac.runs import current_run, now, reasons_to
+
+            from include.journal.journal import Journal
+            from include.monitoring.carry_out import put_previous_back
+            from include.registry.store import Registry
+
+            journal, reasons = Journal(HOME.journal_url), reasons_to("previous", result)
+            version = put_previous_back(
+                model, Registry.of(HOME), journal, result["model_version"], reasons, run=current_run(), now=now()
+            )
+            if version is None:
+                raise AirflowSkipException("there is no previous version, or the champion has changed meanwhile")
+            outlet_events[champion].extra = {"version": version}
+
+        @task(doc_md="Stops scoring until a person resumes it; skipped unless asked.")
+        def stop_scoring(result: dict[str, Any]) -> None:
+            from almanac.runs import current_run, now, reasons_to
+
+            from include.journal.journal import Journal
+            from include.scoring.pause import stop_scoring
+
+            reason = "; ".join(reasons_to("stop_scoring", result))
+            stop_scoring(Journal(HOME.journal_url), model.name, reason=reason, run=current_run(), now=now())
+
+        result = watch()
+        for act in (request_retrain, put_previous_back, stop_scoring):
+            act(result)
+        with TaskGroup("a_person_decides"):
+            ask = AlarmDecision(model=model, after="watch")
+            result >> ask
+            for act in (request_retrain, put_previous_back, stop_scoring):
+                act.override(task_id=f"{act.function.__name__}_as_answered")(ask.output)
     return dag
 
 

@@ -1,7 +1,7 @@
 """Scores new hours with the champion's ONNX model, and in shadow with a challenger's where the YAML says so.
 
 A window that is scored again replaces its predictions: one row per hour and model version, however often it runs. A
-person may give a range; a run that a closed window woke scores that window.
+person may give a range; a run that a closed window woke scores that window. Skipped while scoring is stopped.
 """
 
 from typing import Any
@@ -31,9 +31,13 @@ def build(model: Model) -> DAG:
 
             from almanac.runs import current_run, now, range_param
 
+            from include.journal.journal import Journal
             from include.registry.store import Registry
+            from include.scoring.pause import stopped, why_stopped
             from include.scoring.score import score_new_windows
 
+            if stop := stopped(Journal(HOME.journal_url), model.name):
+                raise AirflowSkipException(why_stopped(stop))
             since, until = range_param(model, params["since"], params["until"])
             summary = score_new_windows(
                 model, HOME, Registry.of(HOME), run=current_run(), now=now(), since=since, until=until

@@ -27,6 +27,8 @@ class DecisionKind(StrEnum):
     RETRAIN_REQUEST = "retrain_request"
     READMISSION = "readmission"
     EVENT = "event"
+    SCORING = "scoring"  # accepted: it goes on; refused: it is stopped
+    ACTION = "action"  # what a person decided about an alarm of the monitor
 
 
 class WindowState(StrEnum):

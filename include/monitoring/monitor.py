@@ -12,6 +12,7 @@ from include.journal.records import Decision, DecisionKind, RunRef
 from include.monitoring.actions import choose_acts, reasons_for
 from include.monitoring.decision import judge_windows, performance_holds
 from include.monitoring.findings import Condition, Finding, State
+from include.monitoring.markdown import render_markdown
 from include.monitoring.profile import Profile
 from include.monitoring.result import MonitorResult, Verdict, WindowResult
 from include.monitoring.rivals import VersionRegistry, judge_naive, judge_rivals
@@ -60,7 +61,7 @@ def monitor(
     if champion is None:
         nothing = MonitorResult(model.name, Verdict.INSUFFICIENT, (_NO_CHAMPION,), now)
         _record(journal, nothing, run)
-        return nothing
+        return replace(nothing, markdown=render_markdown(model, nothing))
     profile = Profile.from_json(registry.load_profile(champion))
     watch = Watch(model, home, profile, champion, now, Dataset.of(home, model).version())
     windows = watch.windows()
@@ -78,6 +79,7 @@ def monitor(
         result = replace(result, explanation=watch.explain(windows, registry.load_onnx(champion)))
     if with_report and windows:
         result = _report(watch, result)
+    result = replace(result, markdown=render_markdown(model, result))
     _record(journal, result, run)
     return result
 

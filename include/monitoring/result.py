@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -84,6 +84,7 @@ class MonitorResult:
         windows: the newest complete ones, the oldest first.
         explanation: what the champion looks at; None without labels.
         report_uri: the page, when one was written.
+        markdown: the same in a few lines; see `render_markdown`.
     """
 
     model: str
@@ -96,7 +97,8 @@ class MonitorResult:
     dataset_version: int = -1
     windows: tuple[WindowResult, ...] = ()
     explanation: Explanation | None = None
-    report_uri: str = field(default="")
+    report_uri: str = ""
+    markdown: str = ""
 
     @property
     def retrain_requested(self) -> bool:
@@ -138,6 +140,7 @@ class MonitorResult:
             "monitored_at": self.monitored_at.isoformat(),
             "windows": [{"start": w.start.isoformat(), "verdict": str(w.verdict)} for w in self.windows],
             "report_uri": self.report_uri,
+            "markdown": self.markdown,
         }
 
 

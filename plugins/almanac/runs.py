@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowSkipException
 
 from almanac import assets
 from include.config.pipelines import clocked
@@ -61,6 +62,17 @@ def training_trigger(model: Model, reason: str | None) -> tuple[Trigger, str]:
     if str(context["dag_run"].run_type.value) == "scheduled":
         return "schedule", reason or "the schedule"
     return "manual", reason or "started by hand, without a reason"
+
+
+def reasons_to(action: str, result: Mapping[str, Any]) -> list[str]:
+    """Why the monitor, or a person whom it asked, wants an action.
+
+    Raises:
+        AirflowSkipException: nobody wants it.
+    """
+    if action not in result["acts"]:
+        raise AirflowSkipException(f"nothing asks for it: {result['reason']}")
+    return list(result["acts"][action])
 
 
 def partition_key() -> str | None:

@@ -1,0 +1,68 @@
+"""Does what follows from an alarm, each thing once however often it is tried, with its reasons in the journal."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from include.config.monitoring import Action
+from include.config.schema import Model
+from include.journal.journal import Journal
+from include.journal.records import Decision, DecisionKind, RunRef
+
+if TYPE_CHECKING:
+    from include.registry.store import Registry
+
+
+def put_previous_back(
+    model: Model,
+    registry: "Registry",
+    journal: Journal,
+    champion: str,
+    reasons: Sequence[str],
+    *,
+    run: RunRef,
+    now: datetime,
+) -> str | None:
+    """Make the version that was in production before champion again; gives its number.
+
+    None when there is none, or when another version than the one that raised the alarm is in production by now.
+
+    Args:
+        model: whose.
+        registry: where.
+        journal: takes the audit rows.
+        champion: number of the version that raised the alarm.
+        reasons: why, in words.
+        run: who.
+        now: aware.
+
+    Raises:
+        RegistryError: the version before never passed its gates.
+        TransientError: MLflow or the journal is away.
+    """
+    from include.registry.promotion import roll_back
+    from include.registry.records import CHAMPION, PREVIOUS
+
+    aliases = registry.aliases(model.name)
+    if aliases.get(CHAMPION) != champion or PREVIOUS not in aliases:
+        return None
+    reason = "; ".join(reasons)
+    return roll_back(registry, model.name, reason=reason, run=run, journal=journal, now=now).to_version
+
+
+def record_answer(
+    model: str,
+    journal: Journal,
+    chosen: Sequence[Action],
+    *,
+    by: str,
+    reason: str,
+    version: str,
+    run: RunRef,
+    now: datetime,
+) -> None:
+    """Write what a person decided about an alarm; nobody answered in time when `by` is empty."""
+    words = ", ".join(chosen) or "nothing"
+    said = f"{by} decided: {words}" if by else "nobody answered in time: nothing is done"
+    reasons = (said, reason) if reason else (said,)
+    journal.record_decision(Decision(model, DecisionKind.ACTION, bool(chosen), reasons, now, run, f"version {version}"))

@@ -1,0 +1,38 @@
+"""The monitor's result in a few lines of Markdown: for messages, pull requests and the person who decides."""
+
+from include.config.schema import Model
+from include.monitoring.findings import State
+from include.monitoring.result import MonitorResult
+
+_ORDER = {State.ALARM: 0, State.WARNING: 1, State.INSUFFICIENT: 2, State.FINE: 3}
+_MAX_LINES = 12
+_MAX_TEXT = 300
+
+
+def render_markdown(model: Model, result: MonitorResult) -> str:
+    """Verdict first, then what follows, then what was found, alarms before warnings; what is fine is only counted."""
+    newest = f", window to {result.windows[-1].end:%Y-%m-%d}" if result.windows else ""
+    lines = [
+        f"**{model.title}: {result.verdict}** (version {result.model_version or 'none'}{newest})",
+        "",
+        "What follows: " + (", ".join(act.action.replace("_", " ") for act in result.acts) or "nothing") + ".",
+    ]
+    told = sorted((one for one in result.findings if one.state is not State.FINE), key=lambda one: _ORDER[one.state])
+    if told:
+        lines += ["", "| | what | found |", "|---|---|---|"]
+        lines += [
+            f"| {one.state} | {one.condition} {_cell(one.subject)} | {_cell(one.text)} |" for one in told[:_MAX_LINES]
+        ]
+    hidden = len(told) - _MAX_LINES
+    fine = sum(one.state is State.FINE for one in result.findings)
+    rest = [f"{hidden} more"] if hidden > 0 else []
+    lines += ["", f"{', '.join([*rest, f'{fine} fine'])} of {len(result.findings)} that were looked at."]
+    if result.report_uri:
+        lines.append(f"Report: `{result.report_uri}`")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """One cell of a table: no line breaks, no pipes, no endless texts, no markup of somebody's data."""
+    plain = " ".join(text.replace("|", "/").replace("<", "‹").replace("`", "'").split())
+    return plain if len(plain) <= _MAX_TEXT else plain[: _MAX_TEXT - 1] + "…"
