@@ -44,7 +44,11 @@ def put_previous_back(
     from include.registry.records import CHAMPION, PREVIOUS
 
     aliases = registry.aliases(model.name)
-    if aliases.get(CHAMPION) != champion or PREVIOUS not in aliases:
+    begun = any(
+        (one.run.dag_id, one.run.run_id) == (run.dag_id, run.run_id)
+        for one in journal.decisions(model.name, DecisionKind.ROLLBACK)
+    )  # by an earlier try of the same run, which the registry goes on with
+    if not begun and (aliases.get(CHAMPION) != champion or PREVIOUS not in aliases):
         return None
     reason = "; ".join(reasons)
     return roll_back(registry, model.name, reason=reason, run=run, journal=journal, now=now).to_version

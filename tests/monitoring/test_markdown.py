@@ -1,0 +1,48 @@
+from datetime import UTC, datetime
+
+from include.monitoring.actions import Act
+from include.monitoring.findings import Condition, Finding, State
+from include.monitoring.markdown import render_markdown
+from include.monitoring.result import MonitorResult, Verdict
+from tests.monitoring.world import WEATHER
+
+NOW = datetime(2024, 6, 1, tzinfo=UTC)
+
+
+def said(*findings: Finding, **more: object) -> str:
+    result = MonitorResult("weather", Verdict.DEGRADED, ("why",), NOW, findings, model_version="3", **more)
+    return render_markdown(WEATHER, result)
+
+
+def finding(state: State, text: str = "text", subject: str = "f1") -> Finding:
+    return Finding(Condition.PERFORMANCE, state, subject, text)
+
+
+def test_render_markdown_verdict_first_then_alarms_then_what_is_fine_as_a_count() -> None:
+    text = said(
+        finding(State.FINE), finding(State.WARNING, "a bit"), finding(State.ALARM, "fell"),
+        acts=(Act("retrain", ("fell",)), Act("stop_scoring", ("fell",))),
+    )  # fmt: skip
+    lines = text.splitlines()
+    assert lines[0] == "**Rain at the port: degraded** (version 3)"
+    assert lines[2] == "What follows: retrain, stop scoring."
+    assert lines[6:8] == ["| alarm | performance f1 | fell |", "| warning | performance f1 | a bit |"]
+    assert lines[-1] == "1 fine of 3 that were looked at."
+
+
+def test_render_markdown_texts_of_the_data_cannot_break_the_table() -> None:
+    (line,) = [
+        line for line in said(finding(State.ALARM, "a | b\nc <b>`x`" + "y" * 500)).splitlines() if "alarm" in line
+    ]
+    assert line.startswith("| alarm | performance f1 | a / b c ‹b>'x'yyy")
+    assert len(line) < 350
+
+
+def test_render_markdown_many_findings_are_cut_and_counted() -> None:
+    text = said(*(finding(State.ALARM, f"number {number}") for number in range(20)))
+    assert text.count("| alarm |") == 12
+    assert "8 more, 0 fine of 20 that were looked at." in text
+
+
+def test_render_markdown_nothing_follows_is_said() -> None:
+    assert "What follows: nothing." in said(finding(State.INSUFFICIENT))
