@@ -1,6 +1,7 @@
 """What a model's YAML says about gates; `docs/gates.md` explains each of them."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -11,7 +12,15 @@ from include.config.metric import Metric
 from include.config.section import Section, Share
 from include.config.types import Slug
 
-Baseline = Literal["majority", "persistence", "stump"]
+Season = Literal["day_ago", "week_ago", "year_ago"]
+Baseline = Literal["majority", "persistence", "stump", Season]
+SEASONS: dict[Season, timedelta] = {
+    "day_ago": timedelta(days=1),
+    "week_ago": timedelta(days=7),
+    "year_ago": timedelta(days=365),
+}
+"""How far back the seasonal rules look: to the same hour of then."""
+
 Segment = Literal["season", "month", "hour_of_day"]
 
 
@@ -21,6 +30,19 @@ class BaselineGate(Section):
     metric: Metric
     margin: Annotated[float, Field(ge=0)]
     kinds: tuple[Baseline, ...] = Field(min_length=1)
+
+    def check_seasons(self, known_after: timedelta) -> None:
+        """Refuse a seasonal rule that would have to know what is not known yet.
+
+        Raises:
+            ValueError: a season is shorter than labels take to be known.
+        """
+        early = [kind for kind in self.kinds if kind in SEASONS and SEASONS[kind] < known_after]
+        if early:
+            raise ValueError(
+                f"gates.baselines.kinds: {', '.join(early)} would look at labels that are known only {known_after} "
+                "after their row; leave them out, or take a longer season"
+            )
 
 
 class ChampionGate(Section):

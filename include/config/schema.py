@@ -80,6 +80,7 @@ class Model(Section):
         if self.label.horizon % self.dataset.step:
             raise ValueError("label.horizon must be a multiple of dataset.step")
         check_behaviour(self.gates.behaviour, columns)
+        self.gates.baselines.check_seasons(self.label.known_after)
         if not self.label.horizon and "persistence" in self.gates.baselines.kinds:
             raise ValueError("gates.baselines.kinds: persistence knows the label itself when label.horizon is 0s")
         return self

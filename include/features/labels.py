@@ -1,6 +1,6 @@
 """Labels look forward: row *t* carries what is true at *t + horizon*, joined on time."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from include.config.schema import Model
@@ -44,6 +44,14 @@ def state_now(model: Model, frame: "pl.DataFrame") -> "pl.Series":
 
     now = frame[model.label.column] == model.label.equals
     return now.cast(pl.Int8).alias("state_now")
+
+
+def state_before(model: Model, frame: "pl.DataFrame", season: timedelta) -> "pl.Series":
+    """What the label's column said one season before the foretold time: Int8 [n], null where unknown."""
+    import polars as pl
+
+    there = value_at(model, frame, model.label.column, model.label.horizon - season)
+    return (there == model.label.equals).cast(pl.Int8).alias("state_before")
 
 
 def label_columns(model: Model) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def reliability(holdout: "pl.DataFrame", bins: int) -> tuple[str, str]:
 def folds(backtest: "pl.DataFrame", metric: Metric, threshold: float) -> str:
     """The metric of the model and of the naive rules in each fold."""
     parts = [(str(fold), part) for (fold,), part in backtest.group_by("fold", maintain_order=True)]
-    rules = [name for name in backtest.columns if name not in _INTERNAL]
+    rules = [name for name in backtest.columns if name not in _INTERNAL and backtest[name].is_finite().any()]
 
     def figure(part: "pl.DataFrame", column: str, at: float) -> float:
         try:

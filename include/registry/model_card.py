@@ -58,7 +58,7 @@ def render_card(
         headline=_headline(decision),
         horizon=format_duration(model.label.horizon),
         metrics=sorted({*metrics["train"], *metrics["holdout"]}),
-        baselines=list(metrics["baselines"]),
+        baselines=[name for name, values in metrics["baselines"].items() if values],
         pictures=_pictures(model, backtest, passport["threshold"], speed),
     )
 

@@ -3,16 +3,17 @@
 Source: Tashman (2000), "Out-of-sample tests of forecasting accuracy", Int. J. of Forecasting 16(4).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from include.config.gates import SEASONS, Season
 from include.config.schema import Model
 from include.config.training import Interval
 from include.errors import DataError
 from include.features.features import build_features
-from include.features.labels import labels, state_now
+from include.features.labels import labels, state_before, state_now
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +31,7 @@ class LabelledRows:
         times: datetime64[us] [n], UTC.
         labels: int8 [n], 0 or 1.
         state_now: float64 [n], what the label's column says at the row itself; NaN where unknown.
+        seasons: float64 [n] by season, what it said a day, a week or a year before the foretold time; NaN likewise.
     """
 
     names: tuple[str, ...]
@@ -37,6 +39,7 @@ class LabelledRows:
     times: "NDArray[np.datetime64]"
     labels: "NDArray[np.int8]"
     state_now: "NDArray[np.float64]"
+    seasons: Mapping[Season, "NDArray[np.float64]"] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.times)
@@ -73,6 +76,11 @@ def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Labe
         matrix.times[known],
         label.drop_nulls().to_numpy().astype(np.int8),
         state[known],
+        {
+            name: state_before(model, frame, season).cast(pl.Float64).to_numpy()[known]
+            for name, season in SEASONS.items()
+            if season >= model.label.known_after  # a shorter one would look at what is not known yet
+        },
     )
 
 
@@ -126,8 +134,9 @@ def rows_before_backtest(model: Model, times: "NDArray[np.datetime64]") -> int:
 
 def subset(rows: LabelledRows, chosen: "NDArray[np.intp]") -> LabelledRows:
     """The rows with these numbers."""
+    seasons = {name: values[chosen] for name, values in rows.seasons.items()}
     return LabelledRows(
-        rows.names, rows.values[chosen], rows.times[chosen], rows.labels[chosen], rows.state_now[chosen]
+        rows.names, rows.values[chosen], rows.times[chosen], rows.labels[chosen], rows.state_now[chosen], seasons
     )
 
 

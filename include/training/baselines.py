@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from include.config.gates import Baseline
+from include.config.gates import SEASONS, Baseline
 from include.config.metric import Metric
 from include.errors import DataError
 from include.training.backtest import LabelledRows
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     Counts = NDArray[np.floating]
 
-BASELINES: tuple[Baseline, ...] = ("majority", "persistence", "stump")
+BASELINES: tuple[Baseline, ...] = ("majority", "persistence", "stump", *SEASONS)
+KNOWN_ENOUGH = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def predict_naive(train: LabelledRows, test: LabelledRows, metric: Metric) -> Na
 
     A rule's yes or no becomes a probability: the share of the label 1 among training rows with the same answer,
     kept on the answer's side of 0.5. So thresholds see the plain rule, and log loss sees an honest naive forecast
-    instead of a certain one that anything beats.
+    instead of a certain one that anything beats. Where a season back nothing is known, the seasonal rule says what the
+    majority says; where that is so for most rows, it cannot be computed and is NaN, on which gates refuse.
 
     Args:
         train: at least one row of each class.
@@ -70,13 +72,17 @@ def predict_naive(train: LabelledRows, test: LabelledRows, metric: Metric) -> Na
     stump = best_stump(train, metric)
     decisions: dict[str, Callable[[LabelledRows], NDArray[np.bool_]]] = {
         "majority": lambda rows: np.full(len(rows), majority),
-        "persistence": lambda rows: _persist(rows, majority),
+        "persistence": lambda rows: _repeat(rows.state_now, majority),
         "stump": lambda rows: stump.decide(rows.values),
     }
-    return NaivePredictions(
-        {name: _as_probability(decide(train), train.labels, decide(test)) for name, decide in decisions.items()},
-        str(stump),
-    )
+    said = {name: _as_probability(decide(train), train.labels, decide(test)) for name, decide in decisions.items()}
+    for season in SEASONS:
+        then, now = train.seasons.get(season), test.seasons.get(season)
+        if then is None or now is None or min(_known(then), _known(now)) < KNOWN_ENOUGH:
+            said[season] = np.full(len(test), np.nan)
+        else:
+            said[season] = _as_probability(_repeat(then, majority), train.labels, _repeat(now, majority))
+    return NaivePredictions(said, str(stump))
 
 
 def best_stump(train: LabelledRows, metric: Metric) -> Stump:
@@ -143,11 +149,17 @@ def _between(low: float, high: float) -> float:
     return float(middle if low <= middle < high else low)
 
 
-def _persist(rows: LabelledRows, otherwise: bool) -> "NDArray[np.bool_]":
+def _repeat(state: "NDArray[np.float64]", otherwise: bool) -> "NDArray[np.bool_]":
     import numpy as np
 
-    known: NDArray[np.bool_] = np.where(np.isnan(rows.state_now), otherwise, rows.state_now == 1)
+    known: NDArray[np.bool_] = np.where(np.isnan(state), otherwise, state == 1)
     return known
+
+
+def _known(state: "NDArray[np.float64]") -> float:
+    import numpy as np
+
+    return float((~np.isnan(state)).mean()) if len(state) else 0.0
 
 
 def _as_probability(

@@ -284,7 +284,7 @@ def _measure(model: Model, rows: LabelledRows, fold: Fold, made: _Made, backtest
             rows.labels[made.learnt], foretell(made.pipeline, rows.values[made.learnt]), threshold=made.threshold
         ),
         holdout=figures(last, "probability"),
-        baselines={name: figures(last, name) for name in BASELINES},
+        baselines={name: found for name in BASELINES if (found := figures(last, name))},
         segments={
             str(name): figures(part, "probability") for (name,), part in parts.group_by("segment", maintain_order=True)
         },

@@ -27,7 +27,7 @@ class Measured:
     Attributes:
         train: on its own training rows; far above `holdout` means overfitting.
         holdout: on the last fold.
-        baselines: of each naive rule on the last fold.
+        baselines: of each naive rule that could be computed, on the last fold.
         segments: on all folds together, by segment.
     """
 

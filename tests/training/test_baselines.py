@@ -1,14 +1,16 @@
 """Naive rules learn from the training rows alone, and the stump is the best there is."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from include.errors import DataError
-from include.training.backtest import LabelledRows
+from include.training.backtest import LabelledRows, labelled_rows
 from include.training.baselines import best_stump, predict_naive
 from include.training.metrics import THRESHOLD, UndefinedMetricError, measure
+from tests.training.conftest import NOW
 
 
 def rows(values, labels, state=None) -> LabelledRows:
@@ -82,3 +84,38 @@ def test_predict_naive_of_one_class_refuses() -> None:
 
 def test_undefined_metric_is_a_data_error() -> None:
     assert issubclass(UndefinedMetricError, DataError)
+
+
+def test_predict_naive_of_a_season_repeats_what_was_then() -> None:
+    labels = np.tile([0, 1, 1, 0], 25)
+    train, test = (
+        replace(rows(np.arange(100)[:, None], labels), seasons={"day_ago": labels.astype(float)}) for _ in range(2)
+    )
+    said = predict_naive(train, test, "accuracy").probabilities
+    assert ((said["day_ago"] >= THRESHOLD) == (labels == 1)).all()
+    assert np.isnan(said["year_ago"]).all()
+
+
+def test_predict_naive_of_a_season_without_history_cannot_be_computed() -> None:
+    labels = np.tile([0, 1], 50)
+    known = np.where(np.arange(100) < 60, np.nan, labels)
+    train = replace(rows(np.arange(100)[:, None], labels), seasons={"day_ago": known})
+    assert np.isnan(predict_naive(train, train, "accuracy").probabilities["day_ago"]).all()
+
+
+def test_labelled_rows_know_the_same_hour_of_a_day_ago(small, frame) -> None:
+    found = labelled_rows(small, frame, now=NOW)
+    rain = (frame["Weather_conditions"] == "rain").to_numpy()
+    assert set(found.seasons) == {"day_ago", "week_ago", "year_ago"}
+    row = 100
+    assert found.times[row] == np.datetime64(frame["Timestamp"][row].replace(tzinfo=None))
+    assert found.seasons["day_ago"][row] == rain[row + 4 - 24]
+    assert np.isnan(found.seasons["day_ago"][0])
+    assert np.isnan(found.seasons["week_ago"][row])
+
+
+def test_season_that_is_shorter_than_the_label_is_late_is_refused(small, change) -> None:
+    with pytest.raises(ValueError, match="day_ago would look at labels that are known only 2 days"):
+        change(small, "label", delay="44h")
+    late = change(change(small, "gates.baselines", kinds=("majority",)), "label", delay="44h")
+    assert late.label.known_after.days == 2

@@ -38,6 +38,7 @@ def rows(candidate: float = 0.1, naive: float = 0.2) -> pl.DataFrame:
             "majority": np.full(count, 0.4),
             "persistence": foretell(label, naive, 2),
             "stump": foretell(label, naive, 3),
+            "day_ago": foretell(label, naive, 5),
         }
     )
 

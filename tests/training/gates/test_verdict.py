@@ -62,7 +62,7 @@ def test_absolute_upper_limit_of_log_loss_alone_refuses(weather, change, evaluat
     assert "wanted at most 0.1000" in only(judge(model, evaluate(rows(), GOOD)), "absolute[log_loss]")
 
 
-@pytest.mark.parametrize("kind", ["persistence", "stump"])
+@pytest.mark.parametrize("kind", ["persistence", "stump", "day_ago"])
 def test_baselines_alone_refuse_when_one_naive_rule_is_as_good(weather, evaluate, kind: str) -> None:
     frame = rows()
     as_good = frame.with_columns(pl.when(pl.col("fold") == 3).then(pl.col("probability")).otherwise(kind).alias(kind))
