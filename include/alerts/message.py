@@ -4,12 +4,10 @@ import html
 import re
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Literal
 
+from include.config.alerts import AlertKind, Severity
 from include.errors import PermanentError, TransientError
 from include.journal.records import RunRef
-
-Severity = Literal["info", "warning", "critical"]
 
 _MASK = "***"
 _MAX_ERROR = 2000
@@ -50,6 +48,10 @@ class Message:
         try_number: which try of the task it was.
         link: to the run.
         raised_at: ISO 8601 in UTC.
+        report: the page with the figures; empty when there is none.
+        runbook: where it is written what to do, step by step.
+        since: when the condition was first seen, ISO 8601 in UTC; empty when this is the first time.
+        times: how often it was seen since then.
     """
 
     severity: Severity
@@ -63,6 +65,10 @@ class Message:
     try_number: int
     link: str
     raised_at: str
+    report: str = ""
+    runbook: str = ""
+    since: str = ""
+    times: int = 1
 
     def __post_init__(self) -> None:
         for part in fields(self):
@@ -104,7 +110,11 @@ class Message:
             "Task": self.task_id,
             "Try": str(self.try_number) if self.try_number else "",
             "Time": self.raised_at,
+            "Since": self.since,
+            "Seen": f"{self.times} times" if self.times > 1 else "",
             "Link": self.link,
+            "Report": self.report,
+            "Runbook": self.runbook,
         }
         return [(name, value) for name, value in facts.items() if value]
 
@@ -135,7 +145,8 @@ def failure_message(
         task_id=task_id,
         try_number=run.try_number,
         link=link,
-        raised_at=now.astimezone(UTC).isoformat(timespec="seconds"),
+        raised_at=iso(now),
+        runbook=runbook("failure"),
     )
 
 
@@ -164,8 +175,44 @@ def approval_message(
         task_id=task_id,
         try_number=run.try_number,
         link=link,
-        raised_at=now.astimezone(UTC).isoformat(timespec="seconds"),
+        raised_at=iso(now),
+        runbook=runbook("approval"),
     )
+
+
+def event_message(
+    kind: AlertKind, *, severity: Severity, model: str, subject: str, words: str, what_to_do: str, run: RunRef,
+    now: datetime, task_id: str = "", link: str = "", report: str = "",
+) -> Message:  # fmt: skip
+    """Tell anything that is not a failed task.
+
+    Args:
+        kind: names the runbook.
+        severity: info, warning or critical.
+        model: whose; empty when it is nobody's.
+        subject: one line.
+        words: what happened, with figures and limits.
+        what_to_do: in words.
+        run: where it was seen.
+        now: aware.
+        task_id: which task.
+        link: to the run.
+        report: the page with the figures.
+    """
+    return Message(
+        severity, subject, _shorten(mask(words)), what_to_do, model, run.dag_id, run.run_id, task_id, run.try_number,
+        link, iso(now), report, runbook(kind),
+    )  # fmt: skip
+
+
+def runbook(kind: str) -> str:
+    """Where the runbook of a kind of alert stands."""
+    return f"docs/operations.md#alert-{kind}"
+
+
+def iso(moment: datetime) -> str:
+    """A time as people and programs read it: UTC, to the second."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def _shorten(text: str) -> str:

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from include.config.rules import Combined, Named, Rule, conjoined, names, parse_rule
 from include.config.section import Section
 from include.config.triggers import ScheduleTrigger, Trigger, WindowTrigger
-from include.config.types import Slug
+from include.config.types import Duration, Slug
 
 if TYPE_CHECKING:
     from include.config.schema import Model
@@ -50,6 +50,7 @@ class Pipeline(Section):
     queue: Slug | None = Field(
         None, description="Which Celery workers take its tasks; unset: heavy for train, else default."
     )
+    deadline: Duration | None = Field(None, description="A run that has not ended so long after it was queued is late.")
 
     @field_validator("when")
     @classmethod

@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from include.config.alerts import Alerts
 from include.config.backup import Backup
 from include.config.dataset import Dataset
 from include.config.features import Feature, check_features
@@ -22,20 +23,6 @@ from include.config.sources import AnySource
 from include.config.training import Training
 from include.config.triggers import Trigger
 from include.config.types import Slug
-
-
-class Alerts(Section):
-    """Who is told. Addresses and secrets live in the Airflow connections that are named here."""
-
-    webhook_connection: str | None = None
-    smtp_connection: str | None = None
-    recipients: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _mail_has_recipients(self) -> Self:
-        if self.smtp_connection and not self.recipients:
-            raise ValueError("smtp_connection is set but recipients is empty; add at least one address")
-        return self
 
 
 class Model(Section):

@@ -122,10 +122,11 @@ class Journal:
         """Write that an alert went out, or did not."""
         self._insert(tables.alerts, _row(alert))
 
-    def alerts(self, model: str, limit: int | None = None) -> list[Alert]:
-        """Alerts about a model, newest first; those that are about none have an empty name."""
+    def alerts(self, model: str | None = None, limit: int | None = None) -> list[Alert]:
+        """Alerts about a model, or about all, newest first; those that are about none have an empty name."""
         table = tables.alerts
-        query = select(table).where(table.c.model == model).order_by(table.c.id.desc()).limit(limit)
+        query = select(table).order_by(table.c.id.desc()).limit(limit)
+        query = query if model is None else query.where(table.c.model == model)
         with self._begin() as connection:
             return [_alert(row) for row in connection.execute(query).mappings()]
 
@@ -229,6 +230,10 @@ class Journal:
                 for index in table.indexes:
                     connection.execute(CreateIndex(index, if_not_exists=True))
                 _add_columns(connection, table)
+
+    def transaction(self) -> "_Transaction":
+        """A transaction for the parts of the journal that have a module of their own."""
+        return self._begin()
 
     def _begin(self) -> "_Transaction":
         if not self._created:

@@ -121,6 +121,29 @@ alerts = Table(
     *_run_columns(),
 )
 
+# `open_key` is set while a condition lasts: of two that see it at once only one can open it.
+conditions = Table(
+    "conditions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("model", String(100), nullable=False),
+    Column("kind", String(30), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("open_key", String(500), unique=True),
+    Column("message", JSON, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("told_at", UtcDateTime),
+    Column("told_to", JSON, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("acknowledged_at", UtcDateTime),
+    Column("acknowledged_by", String(250), nullable=False),
+    Column("escalated_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("closed_at", UtcDateTime),
+)
+
 alias_moves = Table(
     "alias_moves",
     metadata,

@@ -9,7 +9,8 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param
 
 from almanac.access import access_control
 from almanac.docs import dag_docs
-from almanac.notifiers.alert import AlertNotifier
+from almanac.notifiers.alert import callbacks
+from almanac.notifiers.late import deadline_of
 from almanac.policies import DEFAULT_ARGS, RETRIES
 from include.config.home import Home
 from include.config.loader import load_models
@@ -63,7 +64,7 @@ def model_dag(
     default_args = {
         **DEFAULT_ARGS,
         "owner": model.owner,
-        "on_failure_callback": AlertNotifier(model.name, model.alerts),
+        **callbacks(model),
         "pool": declared.pool,
         "priority_weight": declared.priority,
         "queue": declared.queue or (HEAVY_QUEUE if kind == "train" else DEFAULT_QUEUE),
@@ -72,6 +73,7 @@ def model_dag(
         "catchup": False,
         "max_active_runs": 1,
         "access_control": access_control(kind),
+        "deadline": deadline_of(model, kind, declared.deadline),
         "is_paused_upon_creation": not (model.enabled if declared.enabled is None else declared.enabled),
         **more,
     }

@@ -1,77 +1,78 @@
-"""The notifiers: what failed, or waits, goes to the channels that the model declares, and always into the journal."""
+"""The notifiers of Airflow's callbacks: what failed, was retried, waits, is over."""
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseHook, BaseNotifier
+from airflow.sdk import BaseNotifier
 from airflow.sdk.definitions.context import Context
-from airflow.sdk.exceptions import AirflowNotFoundException
 
+from include.config.alerts import AlertKind, Alerts
 from include.config.home import Home
-from include.config.schema import Alerts
+from include.config.schema import Model
 from include.journal.records import RunRef
 
 if TYPE_CHECKING:
-    from airflow.sdk import Connection
-
     from include.alerts.message import Message
+    from include.alerts.telling import Teller
+
+_SUBJECTS: dict[AlertKind, str] = {
+    "failure": "failed",
+    "retry": "failed and is tried again",
+    "end": "ended",
+    "start": "started",
+}
 
 
 class AlertNotifier(BaseNotifier):
-    """Tells people that a task has failed for good. A channel that fails is written down and stops no other.
+    """Tells people what happened to a task, by the channels that the model declares, and writes it into the journal.
+
+    A failure lasts until the same task ends well: while it lasts it is told once, then counted.
 
     Args:
-        model: whose failure.
+        model: whose; None: nobody's.
         alerts: who is told; None: log and journal only.
+        kind: what the callback means: failure, retry, start or end.
     """
 
-    def __init__(self, model: str | None, alerts: Alerts | None = None) -> None:
+    def __init__(self, model: str | None, alerts: Alerts | None = None, kind: AlertKind = "failure") -> None:
         super().__init__()
         self.model = model
         self.alerts = alerts or Alerts()
+        self.kind = kind
 
     def notify(self, context: Context) -> None:
-        """Send the message to each channel that is declared and whose connection exists; else log it."""
-        from include.alerts.delivery import deliver
-        from include.journal.journal import Journal
-
-        message, run = self._message(context), _run(context)
-        journal = Journal(Home().journal_url)
-        for channel, send in list(self._channels(message)) or [("log", lambda: self.log.error("%s", message.text))]:
-            deliver(message, channel, send, journal=journal, run=run, now=datetime.now(UTC))
-
-    def _message(self, context: Context) -> "Message":
-        return _failure(self.model, context)
-
-    def _channels(self, message: "Message") -> Iterator[tuple[str, Callable[[], object]]]:
-        webhook = self._connection(self.alerts.webhook_connection)
-        if webhook is not None:
-            yield "webhook", lambda: _post(webhook, message)
-        smtp = self._connection(self.alerts.smtp_connection)
-        if smtp is not None:
-            yield "smtp", lambda: _mail(smtp.conn_id, self.alerts.recipients, message)
-
-    def _connection(self, connection_id: str | None) -> "Connection | None":
-        if connection_id is None:
-            return None
-        try:
-            return BaseHook.get_connection(connection_id)
-        except AirflowNotFoundException:
-            self.log.warning("no Airflow connection %r: this alert does not go there", connection_id)
-            return None
+        """Tell it, unless the model is silent about this kind."""
+        if self.kind in self.alerts.silent:
+            return
+        message, run, key = _message(self.model, self.kind, context), _run(context), _key(context)
+        now = datetime.now(UTC)
+        if self.kind == "failure":
+            _teller(run, self.log).seen(self.alerts, message, self.kind, key, now)
+        else:
+            _teller(run, self.log).happened(self.alerts, message, self.kind, f"{key} {run.run_id}", now)
 
 
-class ApprovalNotifier(AlertNotifier):
-    """Tells people that a version waits for their answer; for the `notifiers` of a human-in-the-loop operator."""
+class ApprovalNotifier(BaseNotifier):
+    """Tells people that a version waits for their answer; for the `notifiers` of a human-in-the-loop operator.
 
-    def _message(self, context: Context) -> "Message":
+    Args:
+        model: whose version.
+        alerts: who is told.
+    """
+
+    def __init__(self, model: str, alerts: Alerts) -> None:
+        super().__init__()
+        self.model = model
+        self.alerts = alerts
+
+    def notify(self, context: Context) -> None:
+        """Tell it; it lasts until `EndNotifier` sees the answer."""
         from include.alerts.message import approval_message
 
         task, operator = context["ti"], context["task"]
         deadline = operator.hitl_summary.get("timeout_datetime")
-        return approval_message(
-            model=self.model or "",
+        message = approval_message(
+            model=self.model,
             run=_run(context),
             task_id=task.task_id,
             question=operator.subject,
@@ -79,39 +80,75 @@ class ApprovalNotifier(AlertNotifier):
             link=operator.generate_link_to_ui(task_instance=task),
             now=datetime.now(UTC),
         )
+        _teller(_run(context), self.log).seen(self.alerts, message, "approval", _key(context), datetime.now(UTC))
+
+
+class EndNotifier(BaseNotifier):
+    """Ends what lasted until a task succeeded, its failure or its waiting, and tells those who were told of it.
+
+    Args:
+        model: whose; None: nobody's.
+        alerts: who was told.
+        kind: failure or approval.
+    """
+
+    def __init__(self, model: str | None, alerts: Alerts | None = None, kind: AlertKind = "failure") -> None:
+        super().__init__()
+        self.model = model
+        self.alerts = alerts or Alerts()
+        self.kind = kind
+
+    def notify(self, context: Context) -> None:
+        """End it, if it was open."""
+        teller = _teller(_run(context), self.log)
+        teller.ended(self.alerts, self.model or "", self.kind, _key(context), datetime.now(UTC))
+
+
+def callbacks(model: Model) -> dict[str, Any]:
+    """Airflow's callbacks of every task of a model: only those of which somebody is told."""
+    told: dict[str, AlertKind] = {
+        "on_execute_callback": "start",
+        "on_success_callback": "end",
+        "on_retry_callback": "retry",
+    }
+    found: dict[str, Any] = {
+        name: [AlertNotifier(model.name, model.alerts, kind)]
+        for name, kind in told.items()
+        if kind not in model.alerts.silent
+    }
+    ended = EndNotifier(model.name, model.alerts)
+    found["on_success_callback"] = [ended, *found.get("on_success_callback", [])]
+    return {**found, "on_failure_callback": AlertNotifier(model.name, model.alerts)}
+
+
+def _teller(run: RunRef, log: Any) -> "Teller":
+    from almanac.channels import Connections
+    from include.alerts.telling import Teller
+    from include.journal.journal import Journal
+
+    return Teller(Journal(Home().journal_url), Connections(), log.error, run)
 
 
 def _run(context: Context) -> RunRef:
-    task = context["ti"]
+    task: Any = context["ti"]
     return RunRef(task.dag_id, task.run_id, task.try_number)
 
 
-def _failure(model: str | None, context: Context) -> "Message":
-    from include.alerts.message import failure_message
+def _key(context: Context) -> str:
+    task: Any = context["ti"]
+    return f"{task.dag_id}.{task.task_id}"
 
-    task = context["ti"]
+
+def _message(model: str | None, kind: AlertKind, context: Context) -> "Message":
+    from include.alerts.message import event_message, failure_message
+
+    task: Any = context["ti"]
     error: Any = context.get("exception") or context.get("reason") or "the process ended without a word: was it killed?"
-    link, now = getattr(task, "log_url", ""), datetime.now(UTC)
-    return failure_message(model=model, run=_run(context), task_id=task.task_id, error=error, link=link, now=now)
-
-
-def _post(connection: "Connection", message: "Message") -> None:
-    from include.alerts.delivery import send_webhook
-
-    headers = {"Authorization": f"Bearer {connection.password}"} if connection.password else {}
-    send_webhook(_url(connection), headers, message.payload)
-
-
-def _url(connection: "Connection") -> str:
-    host = connection.host or ""
-    if "://" in host:
-        return host
-    port = f":{connection.port}" if connection.port else ""
-    return f"{connection.schema or 'https'}://{host}{port}"
-
-
-def _mail(connection_id: str, recipients: tuple[str, ...], message: "Message") -> None:
-    from airflow.providers.smtp.hooks.smtp import SmtpHook
-
-    with SmtpHook(smtp_conn_id=connection_id) as hook:
-        hook.send_email_smtp(to=list(recipients), subject=message.subject, html_content=message.html)
+    run, link, now = _run(context), getattr(task, "log_url", ""), datetime.now(UTC)
+    if kind == "failure":
+        return failure_message(model=model, run=run, task_id=task.task_id, error=error, link=link, now=now)
+    words = str(error) if kind == "retry" else f"Try {task.try_number}."
+    return event_message(
+        kind, severity="info", model=model or "", subject=f"{run.dag_id}: {task.task_id} {_SUBJECTS[kind]}",
+        words=words, what_to_do="Nothing.", run=run, now=now, task_id=task.task_id, link=link,
+    )  # fmt: skip

@@ -1,0 +1,52 @@
+"""Tells what has become due: held back by quiet hours, not delivered, not acknowledged, lasting; and looks at the disk.
+
+Everything else is told by the task that sees it. Started by hand with numbers in `acknowledge`, it notes that you have
+taken these alerts on: no reminder and no escalation follows.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.sdk import DAG, Param, task
+from almanac.dags import cron, declared_models
+from almanac.notifiers.alert import AlertNotifier
+
+from include.config.home import Home
+
+HOME = Home()
+ACKNOWLEDGE = Param(
+    [], type="array", items={"type": "integer"}, title="Acknowledge",
+    description="Numbers of alerts that you take on; `almanac alerts list` and the Almanac page show them.",
+)  # fmt: skip
+
+
+def build() -> DAG:
+    """`alerts`: acknowledge -> attend, as one task."""
+    with DAG(
+        dag_id="alerts",
+        description=(__doc__ or "").splitlines()[0],
+        doc_md=__doc__,
+        schedule=cron("*/5 * * * *"),
+        catchup=False,
+        max_active_runs=1,
+        tags=["almanac", "alerts"],
+        params={"acknowledge": ACKNOWLEDGE},
+        default_args={"owner": "almanac", "retries": 0, "on_failure_callback": AlertNotifier(None)},
+    ) as dag:
+
+        @task(doc_md="Notes who has taken what on, looks at the disk, tells what is due.")
+        def attend(*, params: dict[str, Any]) -> dict[str, Any]:
+            from almanac.channels import teller
+            from almanac.runs import current_run
+
+            from include.alerts.rounds import attend
+
+            now = datetime.now(UTC)
+            models = declared_models(HOME)
+            return attend(HOME, models, teller(), acknowledge=params["acknowledge"], run=current_run(), now=now)
+
+        attend()
+    return dag
+
+
+dag = build()

@@ -1,0 +1,124 @@
+"""Remembers in the journal what lasts: open conditions, who has acknowledged them, what was told of them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
+
+from include.alerts.condition import Condition
+from include.alerts.message import Message
+from include.config.alerts import AlertKind
+from include.errors import PermanentError
+from include.journal.journal import Journal
+from include.journal.tables import conditions
+
+
+class ConditionLog:
+    """Conditions of all models. Safe to use from many processes at once.
+
+    Raises:
+        TransientError: on every method, when the database is locked or away.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    # Of two processes that see a new condition at once, the loser finds the winner's row.
+    @retry(retry=retry_if_exception_type(IntegrityError), stop=stop_after_attempt(3), reraise=True)
+    def seen(self, message: Message, kind: AlertKind, key: str, now: datetime) -> Condition:
+        """Write that a condition was seen: opened, or seen once more with its newest words."""
+        open_key = _open_key(message.model, kind, key)
+        with self._journal.transaction() as connection:
+            row = connection.execute(select(conditions).where(conditions.c.open_key == open_key)).mappings().first()
+            if row is None:
+                values = {
+                    "model": message.model, "kind": kind, "key": key, "open_key": open_key, "message": asdict(message),
+                    "opened_at": now, "seen_at": now, "times": 1, "told_to": [], "attempts": 0, "acknowledged_by": "",
+                }  # fmt: skip
+                number = connection.execute(insert(conditions).values(values)).inserted_primary_key[0]
+            else:
+                number = row["id"]
+                again = {"seen_at": now, "times": row["times"] + 1, "message": asdict(message)}
+                connection.execute(update(conditions).where(conditions.c.id == number).values(again))
+        return self.condition(number)
+
+    def end(self, model: str, kind: AlertKind, key: str, now: datetime) -> Condition | None:
+        """Write that a condition is over; None when it was not open."""
+        mine = conditions.c.open_key == _open_key(model, kind, key)
+        with self._journal.transaction() as connection:
+            number = connection.execute(select(conditions.c.id).where(mine)).scalar()
+            if number is None:
+                return None
+            over = {"ended_at": now, "open_key": None}
+            connection.execute(update(conditions).where(conditions.c.id == number).values(over))
+        return self.condition(number)
+
+    def save(self, condition: Condition) -> None:
+        """Write what was told of it and to whom, and that nothing is left to say."""
+        told = ("told_at", "told_to", "attempts", "escalated_at", "closed_at")
+        values = {name: getattr(condition, name) for name in told}
+        values["told_to"] = list(condition.told_to)
+        with self._journal.transaction() as connection:
+            connection.execute(update(conditions).where(conditions.c.id == condition.id).values(values))
+
+    def acknowledge(self, number: int, by: str, now: datetime) -> Condition:
+        """Write who has taken a condition on: no reminder, no escalation any more.
+
+        Raises:
+            PermanentError: there is no such condition, or it is over.
+        """
+        condition = self.condition(number)
+        if condition.ended_at is not None:
+            raise PermanentError(f"alert {number}: it is over since {condition.ended_at.isoformat()}; nothing to do")
+        with self._journal.transaction() as connection:
+            mine = update(conditions).where(conditions.c.id == number)
+            connection.execute(mine.values(acknowledged_at=now, acknowledged_by=by))
+        return self.condition(number)
+
+    def condition(self, number: int) -> Condition:
+        """Look at one.
+
+        Raises:
+            PermanentError: there is none of this number.
+        """
+        with self._journal.transaction() as connection:
+            row = connection.execute(select(conditions).where(conditions.c.id == number)).mappings().first()
+        if row is None:
+            raise PermanentError(f"alert {number}: there is none; `almanac alerts list` shows what is open")
+        return _condition(row)
+
+    def open_keys(self, model: str, kind: AlertKind) -> set[str]:
+        """The keys of the open conditions of a kind."""
+        query = select(conditions.c.key).where(
+            (conditions.c.model == model) & (conditions.c.kind == kind) & conditions.c.open_key.is_not(None)
+        )
+        with self._journal.transaction() as connection:
+            return set(connection.execute(query).scalars())
+
+    def unclosed(self) -> list[Condition]:
+        """All that last, and all of which something is left to say, the oldest first."""
+        return self._list(conditions.c.closed_at.is_(None))
+
+    def recent(self, *, model: str = "", limit: int = 200) -> list[Condition]:
+        """The newest, newest first."""
+        where = conditions.c.model == model if model else conditions.c.id.is_not(None)
+        return self._list(where)[::-1][:limit]
+
+    def _list(self, where: Any) -> list[Condition]:
+        query = select(conditions).where(where).order_by(conditions.c.id)
+        with self._journal.transaction() as connection:
+            return [_condition(row) for row in connection.execute(query).mappings()]
+
+
+def _open_key(model: str, kind: str, key: str) -> str:
+    return f"{model}|{kind}|{key}"[:500]
+
+
+def _condition(row: RowMapping) -> Condition:
+    names = {field.name for field in fields(Condition)}
+    values: Mapping[str, Any] = {name: value for name, value in row.items() if name in names}
+    return Condition(**{**values, "message": Message(**row["message"]), "told_to": tuple(row["told_to"])})

@@ -1,0 +1,137 @@
+"""Tells people what is due, and writes down what was told. What cannot be told now is told by the next round."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol
+
+from include.alerts.condition import Condition, Due, due, worded
+from include.alerts.condition_log import ConditionLog
+from include.alerts.delivery import deliver
+from include.alerts.message import Message, event_message
+from include.config.alerts import AlertKind, Alerts, Channel
+from include.journal.journal import Journal
+from include.journal.records import RunRef
+
+LOG = "log"
+
+
+class Sender(Protocol):
+    """How messages leave this machine."""
+
+    def reaches(self, channel: Channel) -> bool:
+        """Whether the channel's connection exists."""
+        ...
+
+    def send(self, channel: Channel, message: Message) -> object:
+        """Send, or raise what kept it from being sent."""
+        ...
+
+
+class Teller:
+    """Tells conditions to the people whom a model names.
+
+    Args:
+        journal: remembers conditions and deliveries.
+        sender: brings messages out.
+        log: takes the text of what has no channel.
+        run: who tells.
+    """
+
+    def __init__(self, journal: Journal, sender: Sender, log: Callable[[str], object], run: RunRef) -> None:
+        self._journal = journal
+        self._conditions = ConditionLog(journal)
+        self._sender = sender
+        self._log = log
+        self._run = run
+
+    def seen(self, alerts: Alerts, message: Message, kind: AlertKind, key: str, now: datetime) -> Condition:
+        """Something lasts: told when it is new, counted when it is known.
+
+        Raises:
+            TransientError: the journal is away.
+        """
+        return self._tell(alerts, self._conditions.seen(message, kind, key, now), now)
+
+    def happened(self, alerts: Alerts, message: Message, kind: AlertKind, key: str, now: datetime) -> None:
+        """Something happened that has no end: told once."""
+        if kind in alerts.silent:
+            return
+        self._conditions.seen(message, kind, key, now)
+        condition = self._conditions.end(message.model, kind, key, now)
+        if condition is not None:
+            self._tell(alerts, condition, now)
+
+    def ended(self, alerts: Alerts, model: str, kind: AlertKind, key: str, now: datetime) -> None:
+        """Something is over: told once to those who were told that it began. Nothing when it had not begun."""
+        condition = self._conditions.end(model, kind, key, now)
+        if condition is not None:
+            self._tell(alerts, condition, now)
+
+    def ended_but(self, alerts: Alerts, model: str, kind: AlertKind, lasting: Iterable[str], now: datetime) -> None:
+        """All open conditions of a kind are over, but those whose keys are given."""
+        for key in sorted(self._conditions.open_keys(model, kind) - set(lasting)):
+            self.ended(alerts, model, kind, key, now)
+
+    def attend(self, declared: Mapping[str, Alerts], otherwise: Alerts, now: datetime) -> int:
+        """Tell whatever has become due: held back, undelivered, unacknowledged, lasting; give the number of messages.
+
+        Args:
+            declared: by model.
+            otherwise: for what is no model's.
+            now: aware.
+        """
+        told = 0
+        for condition in self._conditions.unclosed():
+            alerts = declared.get(condition.model, otherwise)
+            told += due(alerts, condition, now) is not None
+            self._tell(alerts, condition, now)
+        return told
+
+    def _tell(self, alerts: Alerts, condition: Condition, now: datetime) -> Condition:
+        what = due(alerts, condition, now)
+        if what is not None:
+            condition = self._deliver(alerts, condition, what, now)
+        closed = condition.closed_at is None and condition.ended_at is not None and due(alerts, condition, now) is None
+        held = what is None and condition.told_at is None and condition.kind not in alerts.silent
+        if closed and not held:
+            condition = replace(condition, closed_at=now)
+        self._conditions.save(condition)
+        return condition
+
+    def _deliver(self, alerts: Alerts, condition: Condition, what: Due, now: datetime) -> Condition:
+        message = worded(condition, what.what, now)
+        names = [name for name in what.channels if self._sender.reaches(alerts.channels[name])]
+        reached = [name for name in names if self._send(alerts, name, message, condition, now)]
+        if not names:
+            deliver(message, LOG, lambda: self._log(message.text), journal=self._journal, run=self._run, now=now)
+        condition = replace(condition, attempts=condition.attempts + len(names) - len(reached))
+        if what.what == "end":
+            return replace(condition, closed_at=now)
+        if reached or not names:
+            told_to = tuple(dict.fromkeys([*condition.told_to, *reached]))
+            escalated_at = now if what.what == "escalation" else condition.escalated_at
+            return replace(condition, told_at=now, told_to=told_to, escalated_at=escalated_at)
+        return condition
+
+    def _send(self, alerts: Alerts, name: str, message: Message, condition: Condition, now: datetime) -> bool:
+        channel = alerts.channels[name]
+        delivered = deliver(
+            message, name, lambda: self._sender.send(channel, message), journal=self._journal, run=self._run, now=now
+        )
+        if condition.kind != "delivery":
+            self._note_delivery(alerts, message.model, name, delivered, now)
+        return delivered
+
+    def _note_delivery(self, alerts: Alerts, model: str, name: str, delivered: bool, now: datetime) -> None:
+        """A channel that does not work is told by the others: nobody misses what never came."""
+        if delivered:
+            self.ended(alerts, model, "delivery", name, now)
+            return
+        message = event_message(
+            "delivery", severity="critical", model=model, subject=f"alerts do not arrive by {name}",
+            words=f"The channel {name!r} did not take a message; it is tried again. The reason stands in the journal:"
+            " `almanac alerts list --undelivered`.",
+            what_to_do="Check the receiver and the channel's Airflow connection.", run=self._run, now=now,
+        )  # fmt: skip
+        self.seen(alerts, message, "delivery", name, now)
