@@ -85,7 +85,9 @@ def due(alerts: Alerts, condition: Condition, now: datetime) -> Due | None:
         return None
     if severity != "critical" and alerts.quiet_hours is not None and alerts.quiet_hours.hold(now):
         return None
-    route = alerts.route(severity)
+    # That a channel does not work cannot be told by that channel.
+    own = condition.key if condition.kind == "delivery" else ""
+    route = tuple(name for name in alerts.route(severity) if name != own)
     if condition.told_at is None:
         return Due("new", route)
     missing = tuple(name for name in route if name not in condition.told_to)

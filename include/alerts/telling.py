@@ -102,7 +102,10 @@ class Teller:
     def _deliver(self, alerts: Alerts, condition: Condition, what: Due, now: datetime) -> Condition:
         message = worded(condition, what.what, now)
         names = [name for name in what.channels if self._sender.reaches(alerts.channels[name])]
-        reached = [name for name in names if self._send(alerts, name, message, condition, now)]
+        reached = [name for name in names if self._send(alerts, name, message, now)]
+        if condition.kind != "delivery":
+            for name in names:
+                self._note_delivery(alerts, message.model, name, name in reached, now)
         if not names:
             deliver(message, LOG, lambda: self._log(message.text), journal=self._journal, run=self._run, now=now)
         condition = replace(condition, attempts=condition.attempts + len(names) - len(reached))
@@ -114,14 +117,11 @@ class Teller:
             return replace(condition, told_at=now, told_to=told_to, escalated_at=escalated_at)
         return condition
 
-    def _send(self, alerts: Alerts, name: str, message: Message, condition: Condition, now: datetime) -> bool:
+    def _send(self, alerts: Alerts, name: str, message: Message, now: datetime) -> bool:
         channel = alerts.channels[name]
-        delivered = deliver(
+        return deliver(
             message, name, lambda: self._sender.send(channel, message), journal=self._journal, run=self._run, now=now
         )
-        if condition.kind != "delivery":
-            self._note_delivery(alerts, message.model, name, delivered, now)
-        return delivered
 
     def _note_delivery(self, alerts: Alerts, model: str, name: str, delivered: bool, now: datetime) -> None:
         """A channel that does not work is told by the others: nobody misses what never came."""

@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from datetime import timedelta
 from email import message_from_bytes
 from types import SimpleNamespace
 from typing import Any
@@ -10,15 +11,30 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MailHandler
-from almanac.notifiers.alert import AlertNotifier
+from almanac.notifiers.alert import AlertNotifier, EndNotifier, callbacks
+from almanac.notifiers.late import deadline_of, tell_late
 
 from demo.sink import WebhookSink
-from include.config.home import Home
-from include.config.schema import Alerts
+from include.alerts.condition_log import ConditionLog
+from include.config.alerts import Alerts
+from include.config.home import MODELS_FOLDER, Home
+from include.config.loader import load_models
 from include.errors import DataError
 from include.journal.journal import Journal
 
-WEBHOOK, SMTP = "almanac_webhook", "almanac_smtp"
+WEBHOOK, SMTP, APPRISE = "almanac_webhook", "almanac_smtp", "almanac_apprise"
+CHANNELS: dict[str, dict[str, Any]] = {
+    "webhook": {"kind": "webhook", "connection": WEBHOOK},
+    "smtp": {"kind": "smtp", "connection": SMTP, "recipients": ["ops@port.example"]},
+    "apprise": {"kind": "apprise", "connection": APPRISE},
+}
+
+
+NOWHERE = Alerts.model_validate({"channels": {"x": {"kind": "webhook", "connection": "not_there"}}})
+
+
+def by(*names: str, **more: Any) -> Alerts:
+    return Alerts.model_validate({"channels": {name: CHANNELS[name] for name in names}, **more})
 
 
 def context(error: BaseException | None) -> dict[str, Any]:
@@ -69,7 +85,7 @@ def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
 def test_notifier_failure_reaches_webhook_and_mailbox_and_journal(
     journal: Journal, sink: WebhookSink, mailbox: Mailbox
 ) -> None:
-    alerts = Alerts(webhook_connection=WEBHOOK, smtp_connection=SMTP, recipients=("ops@port.example",))
+    alerts = by("webhook", "smtp")
     AlertNotifier("weather", alerts)(context(DataError("weather_2024-02.csv: no column Pressure_millibars")))
     assert sink.received[0]["task_id"] == "report_rejections"
     assert sink.received[0]["try_number"] == 2
@@ -86,16 +102,21 @@ def test_notifier_receiver_that_refuses_is_recorded_and_stops_no_other_channel(
     journal: Journal, sink: WebhookSink, mailbox: Mailbox
 ) -> None:
     sink.token = "another"
-    alerts = Alerts(webhook_connection=WEBHOOK, smtp_connection=SMTP, recipients=("ops@port.example",))
+    alerts = by("webhook", "smtp")
     AlertNotifier("weather", alerts)(context(DataError("bad")))
-    assert len(mailbox.mails) == 1
+    assert [mail["Subject"] for mail in mailbox.mails] == [
+        "ingest_weather: report_rejections failed",
+        "alerts do not arrive by webhook",
+    ]
     refused = next(alert for alert in journal.alerts("weather") if alert.channel == "webhook")
     assert not refused.delivered
     assert "answered 401" in refused.error
 
 
 def test_notifier_no_connection_goes_to_the_log(journal: Journal) -> None:
-    AlertNotifier("weather", Alerts(webhook_connection="not_there"))(context(DataError("bad")))
+    AlertNotifier(
+        "weather", Alerts.model_validate({"channels": {"x": {"kind": "webhook", "connection": "not_there"}}})
+    )(context(DataError("bad")))
     (alert,) = journal.alerts("weather")
     assert (alert.channel, alert.delivered) == ("log", True)
 
@@ -106,8 +127,82 @@ def test_notifier_killed_process_says_so(journal: Journal) -> None:
 
 
 def test_notifier_secret_in_the_error_reaches_nobody(journal: Journal, sink: WebhookSink) -> None:
-    AlertNotifier("weather", Alerts(webhook_connection=WEBHOOK))(
-        context(DataError("postgresql://a:s3cret@db/x is down"))
-    )
+    AlertNotifier("weather", by("webhook"))(context(DataError("postgresql://a:s3cret@db/x is down")))
     assert "s3cret" not in str(sink.received)
     assert "s3cret" not in journal.alerts("weather")[0].text
+
+
+def test_notifier_same_task_fails_again_is_counted_and_its_success_ends_it(journal: Journal, sink: WebhookSink) -> None:
+    for words in ("first", "second"):
+        AlertNotifier("weather", by("webhook"))(context(DataError(words)))
+    EndNotifier("weather", by("webhook"))(context(None))
+    EndNotifier("weather", by("webhook"))(context(None))
+
+    assert [each["subject"] for each in sink.received] == [
+        "ingest_weather: report_rejections failed",
+        "over: ingest_weather: report_rejections failed",
+    ]
+    (condition,) = ConditionLog(journal).recent()
+    assert condition.times == 2
+    assert "second" in condition.message.error
+
+
+@pytest.mark.parametrize("kind", ["start", "retry", "end"])
+def test_notifier_kinds_that_are_silent_by_default_are_told_when_switched_on(
+    kind: Any, journal: Journal, sink: WebhookSink
+) -> None:
+    AlertNotifier("weather", by("webhook"), kind)(context(DataError("again")))
+    assert sink.received == []
+
+    AlertNotifier("weather", by("webhook", silent=[], routes={"info": ["webhook"]}), kind)(context(DataError("again")))
+    assert [each["runbook"] for each in sink.received] == [f"docs/operations.md#alert-{kind}"]
+
+
+def test_notifier_apprise_reaches_the_service_of_the_connection(
+    journal: Journal, sink: WebhookSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = json.loads(sink.connection)
+    # apprise's own form of a JSON web hook; a header goes by `+name=`
+    address = connection["host"].replace("http://", "json://") + f"?+Authorization=Bearer%20{connection['password']}"
+    apprise = {"conn_type": "apprise", "extra": {"config": {"path": address, "tag": "alerts"}}}
+    monkeypatch.setenv(f"AIRFLOW_CONN_{APPRISE.upper()}", json.dumps(apprise))
+
+    AlertNotifier("weather", by("apprise"))(context(DataError("no column")))
+
+    assert sink.received[0]["title"] == "ingest_weather: report_rejections failed"
+    assert "no column" in sink.received[0]["message"]
+
+
+def test_notifier_apprise_service_that_refuses_is_recorded(
+    journal: Journal, sink: WebhookSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = json.loads(sink.connection)["host"].replace("http://", "json://")
+    apprise = {"conn_type": "apprise", "extra": {"config": {"path": address}}}
+    monkeypatch.setenv(f"AIRFLOW_CONN_{APPRISE.upper()}", json.dumps(apprise))
+
+    AlertNotifier("weather", by("apprise"))(context(DataError("no column")))
+
+    refused = next(alert for alert in journal.alerts("weather") if alert.channel == "apprise")
+    assert not refused.delivered
+    assert "did not take the message" in refused.error
+
+
+def test_callbacks_are_those_of_which_somebody_is_told() -> None:
+    (model,) = load_models(MODELS_FOLDER).models
+    loud = model.model_copy(update={"alerts": by("webhook", silent=[])})
+
+    assert set(callbacks(model)) == {"on_failure_callback", "on_success_callback"}
+    assert set(callbacks(loud)) == {*callbacks(model), "on_execute_callback", "on_retry_callback"}
+
+
+def test_tell_late_names_run_and_deadline(journal: Journal, sink: WebhookSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALMANAC_MODELS", str(MODELS_FOLDER))
+    (model,) = load_models(MODELS_FOLDER).models
+    (alert,) = deadline_of(model, "train", timedelta(hours=2))
+    run = {"dag_run": {"dag_id": "train_weather", "dag_run_id": "manual__1"}}
+
+    tell_late(run, **alert.callback.kwargs)
+
+    assert sink.received[0]["subject"] == "train_weather is late"
+    assert "2h after it was queued (pipelines.train.deadline)" in sink.received[0]["error"]
+    assert deadline_of(model, "train", None) == []

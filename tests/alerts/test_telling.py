@@ -1,0 +1,209 @@
+"""Conditions are told once, counted while they last, and ended; what does not arrive is tried again and is seen."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.alerts.condition_log import ConditionLog
+from include.alerts.disk import disk_message
+from include.alerts.message import Message, event_message
+from include.alerts.rounds import attend
+from include.alerts.telling import Teller
+from include.config.alerts import Alerts, Channel
+from include.config.home import MODELS_FOLDER, Home
+from include.config.loader import load_models
+from include.errors import PermanentError, TransientError
+from include.journal.journal import Journal
+from include.journal.records import RunRef
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+RUN = RunRef("monitor_weather", "manual__1", 1, started_by="ann")
+ALERTS = Alerts.model_validate(
+    {
+        "channels": {
+            "pager": {"kind": "webhook", "connection": "almanac_webhook"},
+            "chat": {"kind": "apprise", "connection": "almanac_chat"},
+        }
+    }
+)
+
+
+@dataclass
+class Outbox:
+    """Keeps what is sent; channels in `broken` refuse."""
+
+    sent: list[tuple[str, Message]] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
+
+    def reaches(self, channel: Channel) -> bool:
+        return channel.connection not in self.missing
+
+    def send(self, channel: Channel, message: Message) -> None:
+        if channel.connection in self.broken:
+            raise TransientError("receiver is away")
+        self.sent.append((channel.connection, message))
+
+    def subjects(self, connection: str = "almanac_webhook") -> list[str]:
+        return [message.subject for to, message in self.sent if to == connection]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(f"sqlite:///{tmp_path}/journal.db")
+
+
+@pytest.fixture
+def outbox() -> Outbox:
+    return Outbox()
+
+
+@pytest.fixture
+def logged() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def teller(journal: Journal, outbox: Outbox, logged: list[str]) -> Teller:
+    return Teller(journal, outbox, logged.append, RUN)
+
+
+def message(severity: Any = "warning", words: str = "KS .31, limit .10") -> Message:
+    return event_message(
+        "drift", severity=severity, model="weather", subject="pressure has drifted", words=words, what_to_do="Look.",
+        run=RUN, now=NOON,
+    )  # fmt: skip
+
+
+def see(teller: Teller, at: datetime = NOON, **more: Any) -> None:
+    teller.seen(ALERTS, message(**more), "drift", "Pressure", at)
+
+
+def test_seen_again_and_again_is_told_once_and_counted(teller, outbox, journal):
+    for hour in range(5):
+        see(teller, NOON + timedelta(hours=hour), words=f"KS .3{hour}")
+
+    assert outbox.subjects() == ["pressure has drifted"]
+    (condition,) = ConditionLog(journal).recent()
+    assert (condition.times, condition.message.error) == (5, "KS .34")
+    assert condition.told_to == ("pager", "chat")
+
+
+def test_ended_is_told_once_and_a_new_one_is_told_anew(teller, outbox):
+    see(teller)
+    teller.ended(ALERTS, "weather", "drift", "Pressure", NOON + timedelta(hours=1))
+    teller.ended(ALERTS, "weather", "drift", "Pressure", NOON + timedelta(hours=2))
+    see(teller, NOON + timedelta(hours=3))
+
+    assert outbox.subjects() == ["pressure has drifted", "over: pressure has drifted", "pressure has drifted"]
+
+
+def test_ended_but_ends_what_is_no_longer_seen(teller, outbox):
+    for key in ("Humidity", "Pressure"):
+        teller.seen(ALERTS, message(), "drift", key, NOON)
+    teller.ended_but(ALERTS, "weather", "drift", ["Pressure"], NOON + timedelta(hours=1))
+
+    assert len([subject for subject in outbox.subjects() if subject.startswith("over")]) == 1
+
+
+def test_happened_is_told_once_without_an_end(teller, outbox, journal):
+    teller.happened(ALERTS, message(), "late", "run 1", NOON)
+    teller.attend({"weather": ALERTS}, ALERTS, NOON + timedelta(days=2))
+
+    assert outbox.subjects() == ["pressure has drifted"]
+    assert ConditionLog(journal).unclosed() == []
+
+
+def test_attend_tells_what_quiet_hours_held_back_and_its_end(teller, outbox):
+    quiet = ALERTS.model_copy(
+        update={"quiet_hours": Alerts.model_validate({"quiet_hours": {"between": "22:00-07:00"}}).quiet_hours}
+    )
+    night, morning = NOON + timedelta(hours=12), NOON + timedelta(hours=20)
+    teller.seen(quiet, message(), "drift", "Pressure", night)
+    teller.ended(quiet, "weather", "drift", "Pressure", night + timedelta(hours=1))
+    assert outbox.sent == []
+
+    for _ in range(3):
+        teller.attend({"weather": quiet}, quiet, morning)
+
+    assert outbox.subjects() == ["pressure has drifted", "over: pressure has drifted"]
+
+
+def test_attend_tries_a_channel_again_that_was_not_reached_and_tells_the_others_of_it(teller, outbox, journal):
+    outbox.broken = {"almanac_chat"}
+    see(teller)
+    assert outbox.subjects() == ["pressure has drifted", "alerts do not arrive by chat"]
+    assert "receiver is away" in next(alert.error for alert in journal.alerts("weather") if not alert.delivered)
+
+    outbox.broken = set()
+    teller.attend({"weather": ALERTS}, ALERTS, NOON + timedelta(minutes=5))
+
+    assert "pressure has drifted" in outbox.subjects("almanac_chat")
+    assert outbox.subjects().count("pressure has drifted") == 1
+    assert "over: alerts do not arrive by chat" in outbox.subjects()
+
+
+def test_attend_reminds_and_escalates_until_somebody_takes_it_on(teller, outbox, journal):
+    strict = Alerts.model_validate(
+        {**ALERTS.model_dump(), "routes": {"critical": ["pager"]}, "escalate": {"after": "1h", "to": ["chat"]}}
+    )
+    teller.seen(strict, message("critical"), "drift", "Pressure", NOON)
+    for hour in range(1, 25):
+        teller.attend({"weather": strict}, strict, NOON + timedelta(hours=hour, minutes=1))
+    assert outbox.subjects("almanac_chat") == ["not acknowledged: pressure has drifted"]
+    assert outbox.subjects().count("still: pressure has drifted") == 0  # the escalation was the latest message
+
+    teller.attend({"weather": strict}, strict, NOON + timedelta(hours=26))
+    assert outbox.subjects().count("still: pressure has drifted") == 1
+
+    ConditionLog(journal).acknowledge(1, "ann", NOON + timedelta(hours=27))
+    teller.attend({"weather": strict}, strict, NOON + timedelta(days=9))
+    assert len(outbox.sent) == 3
+
+
+def test_seen_without_any_channel_goes_to_log_and_journal(teller, outbox, journal, logged):
+    outbox.missing = {"almanac_webhook", "almanac_chat"}
+    see(teller)
+    see(teller)
+
+    assert len(logged) == 1
+    assert "KS .31, limit .10" in logged[0]
+    assert [alert.channel for alert in journal.alerts("weather")] == ["log"]
+
+
+def test_acknowledge_what_is_over_is_refused(teller, journal):
+    see(teller)
+    teller.ended(ALERTS, "weather", "drift", "Pressure", NOON)
+
+    with pytest.raises(PermanentError, match="alert 1: it is over since"):
+        ConditionLog(journal).acknowledge(1, "ann", NOON)
+
+
+def test_acknowledge_unknown_number_says_where_numbers_are(journal):
+    with pytest.raises(PermanentError, match="alert 7: there is none; `almanac alerts list` shows what is open"):
+        ConditionLog(journal).acknowledge(7, "ann", NOON)
+
+
+def test_disk_message_only_when_the_disk_is_fuller_than_the_limit(tmp_path):
+    home = Home(home=tmp_path)
+
+    assert disk_message(home, 1.0, RUN, NOON) is None
+    full = disk_message(home, 0.0, RUN, NOON)
+    assert full is not None
+    assert full.severity == "critical"
+    assert "GB are free; the limit is 0%" in full.error
+
+
+def test_rounds_attend_acknowledges_in_the_name_of_who_started_the_run(tmp_path, outbox, logged):
+    home = Home(home=tmp_path)
+    journal = Journal(home.journal_url)
+    teller = Teller(journal, outbox, logged.append, RUN)
+    see(teller)
+
+    done = attend(home, load_models(MODELS_FOLDER).models, teller, acknowledge=[1], run=RUN, now=NOON)
+
+    assert done["acknowledged"] == 1
+    assert ConditionLog(journal).condition(1).acknowledged_by == "ann"
