@@ -25,18 +25,22 @@ def build(model: Model) -> DAG:
     retrain_request, champion = assets.retrain_request(model), assets.champion(model)
     with model_dag("monitor", model, purpose=__doc__, schedule=schedule_of(model, "monitor", HOME)) as dag:
 
-        @task(doc_md="Evaluates the newest windows and all that belongs to them; writes the report; says what follows.")
+        @task(doc_md="Evaluates the newest windows and all that belongs to them; writes the report, tells people.")
         def watch() -> dict[str, Any]:
-            from almanac.runs import current_run, now
+            from almanac.channels import teller
+            from almanac.runs import current_run, link, now
 
             from include.journal.journal import Journal
             from include.monitoring.airflow_history import AirflowHistory
             from include.monitoring.monitor import monitor
+            from include.monitoring.telling import tell_findings
             from include.registry.store import Registry
 
             journal, history = Journal(HOME.journal_url), AirflowHistory.of(HOME)
             registry, run = Registry.of(HOME), current_run()
-            return monitor(model, HOME, journal, registry, run=run, now=now(), history=history).summary()
+            result = monitor(model, HOME, journal, registry, run=run, now=now(), history=history)
+            tell_findings(model, result, teller(), run=run, link=link(), now=now())
+            return result.summary()
 
         @task(outlets=[retrain_request], doc_md="Rings the retrain request with its reasons; skipped without one.")
         def request_retrain(result: dict[str, Any], *, outlet_events: Any) -> None:

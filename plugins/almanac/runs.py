@@ -35,6 +35,11 @@ def current_run() -> RunRef:
     )
 
 
+def link() -> str:
+    """Where people find the running task in Airflow."""
+    return str(getattr(get_current_context()["ti"], "log_url", ""))
+
+
 def training_trigger(model: Model, reason: str | None) -> tuple[Trigger, str]:
     """What woke a training, and why: a request or a change before new data, when both did.
 
