@@ -25,11 +25,15 @@ def build(model: Model) -> DAG:
     schedule = schedule_of(model, "ingest", HOME)
     with model_dag("ingest", model, purpose=__doc__, schedule=schedule, params=ingest_params()) as dag:
 
-        @task(doc_md="Lists the landing area: settled files that nobody has dealt with. None: skipped, and green.")
-        def find_batches(*, params: dict[str, Any]) -> list[dict[str, Any]]:
+        @task(
+            inlets=[dataset],
+            doc_md="Lists the landing area: settled files that nobody has dealt with. None: skipped, and green.",
+        )
+        def find_batches(*, params: dict[str, Any], inlet_events: Any) -> list[dict[str, Any]]:
             import time
             from datetime import UTC, datetime
 
+            from almanac.bells import unrung
             from almanac.runs import chosen_files
 
             from include.data.arrivals import find_batches
@@ -37,7 +41,7 @@ def build(model: Model) -> DAG:
 
             found = find_batches(model, HOME, Journal(HOME.journal_url), now=datetime.now(UTC), wait=time.sleep)
             chosen = chosen_files(found.to_json(), params["files"])
-            if not chosen:
+            if not chosen and unrung(model, HOME, inlet_events[dataset]) is None:
                 raise AirflowSkipException(f"skipped: no new data; {found.unsettled} files are still arriving")
             if params["dry_run"]:
                 raise AirflowSkipException(f"dry run: would take {[file['uri'] for file in chosen]}")
@@ -57,11 +61,18 @@ def build(model: Model) -> DAG:
             summary = ingest_batches(model, HOME, journal, batches, current_run(), on_step=faults.reached)
             return summary.to_json()
 
-        @task(outlets=[dataset], doc_md="Rings the dataset's bell; skipped when nothing was published.")
-        def announce(summary: dict[str, Any], *, outlet_events: Any) -> None:
-            if summary["dataset_version"] is None:
+        @task(
+            inlets=[dataset], outlets=[dataset], trigger_rule="none_skipped",
+            doc_md="Rings the dataset's bell for all that no event has named yet, also for what a failed or killed run"
+            " published; skipped when there is nothing.",
+        )  # fmt: skip
+        def announce(*, inlet_events: Any, outlet_events: Any) -> None:
+            from almanac.bells import unrung
+
+            news = unrung(model, HOME, inlet_events[dataset])
+            if news is None:
                 raise AirflowSkipException("nothing was published")
-            outlet_events[dataset].extra = summary
+            outlet_events[dataset].extra = news
 
         @task(doc_md="Fails, and so alerts, when a batch was rejected; says why and what to do.")
         def report_rejections(summary: dict[str, Any]) -> None:
@@ -73,7 +84,7 @@ def build(model: Model) -> DAG:
         if model.source.kind != "files":
             _fetch(model) >> found
         summary = ingest_batches(found)
-        announce(summary)
+        summary >> announce()
         report_rejections(summary)
     return dag
 

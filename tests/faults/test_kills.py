@@ -9,7 +9,7 @@ import pytest
 
 from include.services.leftovers import processes_of
 from include.services.services import Services
-from tests.faults.quays import POINTS, Quay, check_heard, wait, wait_until_ended
+from tests.faults.quays import POINTS, Quay, check_heard, events_of, wait, wait_until_ended
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -56,6 +56,26 @@ def test_task_taken_for_dead_wakes_up_beside_its_successor_and_doubles_nothing(
     wait(quay.published, "the second try")
     sleeper.resume()
     sleeper.wait(60)
+    _settle(services, quays)
+
+
+def test_run_that_fails_for_good_rings_for_what_it_published_before(
+    services: Services, quays: tuple[Quay, ...]
+) -> None:
+    """Of two files that one run takes, the second kills each of its four tries; the next run takes it."""
+    quay = quays[0]
+    quay.land()
+    second = quay.land(stop_at="claimed")
+    with services.airflow() as airflow:
+        before = len(events_of(airflow, quay.name))
+        for _ in range(4):
+            quay.stopped("claimed", second, again=True).kill()
+        wait(lambda: len(events_of(airflow, quay.name)) == before + 1, "the bell for the first")
+        assert not quay.published()
+        quay.let_pass("claimed", second)
+        wait(quay.published, "the next run")
+        (failed,) = [run for run in airflow.runs(f"ingest_{quay.name}") if run.state == "failed"]
+        airflow.call("DELETE", f"/dags/{failed.dag_id}/dagRuns/{failed.run_id}")  # the others expect none
     _settle(services, quays)
 
 
