@@ -6,6 +6,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_ROUNDS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
+
 
 def hash_features(values: "NDArray[np.float32]") -> "NDArray[np.int64]":
     """A 64-bit number for each row; it tells rows apart, and is no protection against forgery.
@@ -21,15 +23,13 @@ def hash_features(values: "NDArray[np.float32]") -> "NDArray[np.int64]":
     clean = np.where(np.isnan(values), np.float32("nan"), values + np.float32(0))  # one NaN; -0 + 0 is 0
     bits = np.ascontiguousarray(clean, dtype=np.float32).view(np.uint32).astype(np.uint64)
     state = np.full(len(values), bits.shape[1], dtype=np.uint64)
+    shifted = np.empty_like(state)
     for column in range(bits.shape[1]):
-        state = _mix(state + np.uint64(0x9E3779B97F4A7C15) ^ bits[:, column])
+        state += np.uint64(0x9E3779B97F4A7C15)
+        state ^= bits[:, column]
+        for shift, factor in _ROUNDS:  # in place: new arrays of this size cost more than the arithmetic
+            np.right_shift(state, np.uint64(shift), out=shifted)
+            state ^= shifted
+            state *= np.uint64(factor)
     hashed: NDArray[np.int64] = state.view(np.int64)
     return hashed
-
-
-def _mix(state: "NDArray[np.uint64]") -> "NDArray[np.uint64]":
-    import numpy as np
-
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))

@@ -66,9 +66,10 @@ def _written_column(name: str) -> "pl.Expr":
     import polars as pl
 
     # fractions of a second only where there are some, as `datetime.isoformat` does
-    time = pl.col(name)
-    whole, part = time.dt.strftime("%Y-%m-%dT%H:%M:%SZ"), time.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
-    return pl.when(time.dt.microsecond() == 0).then(whole).otherwise(part)
+    time, microsecond = pl.col(name), pl.col(name).dt.microsecond()
+    fraction = pl.concat_str(pl.lit("."), microsecond.cast(pl.String).str.zfill(6), pl.lit("Z"))
+    rest = pl.when(microsecond == 0).then(pl.lit("Z")).otherwise(fraction)
+    return pl.concat_str(time.dt.strftime("%Y-%m-%dT%H:%M:%S"), rest)
 
 
 def _quoted(value: str) -> str:

@@ -129,10 +129,12 @@ def with_windows(rows: "pl.DataFrame", size: timedelta, contents: Mapping[dateti
 
     microseconds, size_us = pl.col(TIME).dt.timestamp("us"), size // timedelta(microseconds=1)
     start = (microseconds - microseconds % size_us).cast(pl.Datetime("us", "UTC"))
-    made_of = {window_key(window): digest for window, digest in contents.items()}
-    return rows.with_columns(
-        start.dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias(WINDOW), pl.col(TIME).dt.strftime("%Y-%m-%d").alias(DAY)
-    ).with_columns(pl.col(WINDOW).replace_strict(made_of, default=None, return_dtype=pl.String).alias(CONTENT))
+    windows = pl.DataFrame(
+        {"_start": list(contents), WINDOW: [window_key(one) for one in contents], CONTENT: list(contents.values())},
+        schema={"_start": pl.Datetime("us", "UTC"), WINDOW: pl.String, CONTENT: pl.String},
+    )
+    joined = rows.with_columns(start.alias("_start")).join(windows, on="_start", how="left", maintain_order="left")
+    return joined.drop("_start").with_columns(pl.col(TIME).dt.date().cast(pl.String).alias(DAY))
 
 
 def _predicate(model_version: str, since: datetime, until: datetime) -> str:
