@@ -1,7 +1,7 @@
 """A real MLflow on SQLite, one for the session: its first use runs migrations for seconds."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -18,7 +18,7 @@ from include.journal.records import RunRef
 from include.registry.judgement import judge_run
 from include.registry.promotion import promote, register
 from include.registry.publication import log_candidate
-from include.registry.records import TrainingContext
+from include.registry.records import PASSED, Tag, TrainingContext
 from include.registry.store import Registry
 from include.training.train import train_candidate
 from include.training.trained import TrainedCandidate
@@ -109,6 +109,30 @@ def crown(registry, model, frame, journal, run, log, trained):
         return promote(registry, model, number, reason="passed", run=at, journal=journal, now=NOW)
 
     return crowned
+
+
+@pytest.fixture(scope="session")
+def kept(registry: Registry, declared: Model, trained: TrainedCandidate) -> str:
+    """An MLflow run for tests that look at versions only: logging takes seconds. Nobody changes its files."""
+    context = TrainingContext(RunRef("train_weather", "kept"), dataset_version=0, reason="by hand")
+    return log_candidate(registry, trained, profile_json='{"rows": 1}', context=context)
+
+
+@pytest.fixture
+def stock(registry: Registry, model: Model, kept: str) -> Callable[..., None]:
+    """`stock(run, ...)`: register a version of each MLflow run (none: three of the kept one).
+
+    As if the gates had passed, each measured against the version before it.
+    """
+
+    def stocked(*runs: str) -> None:
+        registry.client.create_registered_model(model.name)
+        for number, run_id in enumerate(runs or (kept,) * 3):
+            tags = {**registry.logged(run_id).tags, Tag.GATES: PASSED, Tag.PARENT_VERSION: str(number or "")}
+            ours = {str(name): text for name, text in tags.items() if name.startswith("almanac.")}
+            registry.client.create_model_version(model.name, f"runs:/{run_id}/model", run_id, tags=ours)
+
+    return stocked
 
 
 @pytest.fixture

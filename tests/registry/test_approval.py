@@ -10,7 +10,7 @@ from include.journal.records import DecisionKind
 from include.registry.approval import Answer, Way, answer_of, promote_as_answered, record_answer, route
 from include.registry.comparison import compare
 from include.registry.judgement import judge_run
-from include.registry.promotion import register
+from include.registry.promotion import promote, register
 from include.registry.records import Tag
 from include.training.train import train_candidate
 from tests.training.conftest import NOW
@@ -25,8 +25,17 @@ def second(run):
 
 
 @pytest.fixture
-def challenger(registry, model, frame, journal, log, crown, second, declared):
-    """Version 1 is champion, version 2 another forest that has passed the gates."""
+def challenger(registry, model, journal, run, stock, kept):
+    """Version 1 is champion, version 2 challenger."""
+    stock(kept, kept)
+    promote(registry, model, "1", reason="passed", run=run, journal=journal, now=NOW)
+    registry.client.set_registered_model_alias(model.name, "challenger", "2")
+    return registry.version(model.name, "2")
+
+
+@pytest.fixture
+def judged(registry, model, frame, journal, log, crown, second, declared):
+    """The same, and version 2 is another forest that was really judged."""
     crown(version=0)
     run_id = log(train_candidate(declared, frame, now=NOW, overrides={"max_depth": 7}), second, 0)
     lenient = model.gates.champion.model_copy(update={"max_loss": 0.9})
@@ -40,7 +49,7 @@ def ask(registry, version, *reasons: str) -> None:
     registry.client.set_model_version_tag(version.model, version.version, Tag.ASK.value, "\n".join(reasons))
 
 
-def test_register_leaves_an_audit_row(model, journal, challenger) -> None:
+def test_register_leaves_an_audit_row(model, journal, judged) -> None:
     newest = journal.alias_moves(model.name)[0]
     assert (newest.alias, newest.from_version, newest.to_version) == ("challenger", "", "2")
 
@@ -137,12 +146,12 @@ def test_promote_as_answered_after_the_champion_changed_meanwhile_refuses(
     assert registry.champion(model.name).version == "1"
 
 
-def test_compare_shows_both_on_the_same_rows(registry, model, world, challenger) -> None:
+def test_compare_shows_both_on_the_same_rows(registry, model, world, judged) -> None:
     text = compare(model, world, registry, "2", reasons=["30% get another label"], now=NOW)
     assert f"### {model.title}: version 2 in the place of champion 1" in text
     assert "- 30% get another label" in text
     assert "|  | candidate | champion | majority | persistence | stump |" in text
-    figure = challenger.holdout_metrics["f1_macro"]
+    figure = judged.holdout_metrics["f1_macro"]
     assert f"| f1_macro | {figure:.4f} | " in text
     assert "f1_macro by hour_of_day" in text
     assert "get another label" in text.split("What would change")[1]
@@ -150,12 +159,8 @@ def test_compare_shows_both_on_the_same_rows(registry, model, world, challenger)
     assert f"promote {model.name}@2 --reason" in text
 
 
-def test_compare_of_a_first_version_says_that_there_is_no_champion(
-    registry, model, world, frame, journal, run, log, trained
-) -> None:
-    run_id = log(trained, version=0)
-    judge_run(model, registry, run_id, frame, journal=journal, run=run, now=NOW)
-    register(registry, model.name, run_id, run=run, journal=journal, now=NOW)
+def test_compare_of_a_first_version_says_that_there_is_no_champion(registry, model, world, stock, kept) -> None:
+    stock(kept)
     text = compare(model, world, registry, "1", reasons=[], now=NOW)
     assert "in the place of nothing: there is no champion yet" in text
     assert "**What would change** cannot be said: there is no champion." in text

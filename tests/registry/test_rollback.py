@@ -13,9 +13,16 @@ from tests.training.conftest import NOW
 
 
 @pytest.fixture
-def three(crown, run):
-    """Versions 1, 2, 3, of which 3 is champion and 2 previous."""
-    return [crown(replace(run, run_id=f"run {number}")) for number in (1, 2, 3)]
+def three(registry, model, journal, run, stock):
+    """Versions 1, 2, 3, of which 3 is champion and 2 previous; `three(run, ...)`: of these MLflow runs."""
+
+    def made(*runs: str):
+        stock(*runs)
+        for number in ("1", "2", "3"):
+            at = replace(run, run_id=f"run {number}")
+            promote(registry, model, number, reason="passed", run=at, journal=journal, now=NOW)
+
+    return made
 
 
 @pytest.fixture
@@ -28,6 +35,7 @@ def back(registry, model, journal, run):
 
 
 def test_roll_back_puts_previous_back_with_audit(registry, model, journal, three, back) -> None:
+    three()
     done = back()
     assert (done.from_version, done.to_version) == ("3", "2")
     assert registry.aliases(model.name) == {"champion": "2", "previous": "1"}
@@ -42,6 +50,7 @@ def test_roll_back_puts_previous_back_with_audit(registry, model, journal, three
 
 
 def test_roll_back_twice_goes_further_back_and_then_has_nowhere_to_go(registry, model, three, back) -> None:
+    three()
     back()
     assert back(run_id="second").to_version == "1"
     assert registry.aliases(model.name) == {"champion": "1"}
@@ -50,11 +59,13 @@ def test_roll_back_twice_goes_further_back_and_then_has_nowhere_to_go(registry, 
 
 
 def test_roll_back_to_a_named_version_keeps_the_newest_other_as_previous(registry, model, three, back) -> None:
+    three()
     back(to="1")
     assert registry.aliases(model.name) == {"champion": "1", "previous": "2"}
 
 
 def test_roll_back_by_the_same_run_again_moves_nothing(registry, model, journal, three, back) -> None:
+    three()
     first = back()
     moves = journal.alias_moves(model.name)
     assert back() == first
@@ -66,6 +77,7 @@ def test_roll_back_by_the_same_run_again_moves_nothing(registry, model, journal,
 def test_roll_back_after_a_death_in_the_middle_completes(
     registry, model, journal, three, back, monkeypatch, dies_at: str
 ) -> None:
+    three()
     calls = []
 
     def die(*arguments: object) -> None:
@@ -87,6 +99,7 @@ def test_roll_back_after_a_death_in_the_middle_completes(
 def test_roll_back_by_another_run_finishes_what_died_before_its_audit_row(
     registry, model, journal, three, back, monkeypatch
 ) -> None:
+    three()
     with monkeypatch.context() as broken:
         broken.setattr(registry.client, "set_model_version_tag", lambda *_: (_ for _ in ()).throw(OSError("gone")))
         with pytest.raises(TransientError):
@@ -96,9 +109,13 @@ def test_roll_back_by_another_run_finishes_what_died_before_its_audit_row(
     assert registry.aliases(model.name) == {"champion": "2", "previous": "1"}
 
 
-def test_roll_back_to_changed_bytes_refuses_and_moves_nothing(registry, model, three, back, tmp_path) -> None:
+def test_roll_back_to_changed_bytes_refuses_and_moves_nothing(
+    registry, model, three, back, log, trained, kept, tmp_path
+) -> None:
+    own = log(trained)
+    three(kept, own, kept)
     (tmp_path / "model.onnx").write_bytes(b"nothing")
-    registry.client.log_artifact(three[1].mlflow_run_id, str(tmp_path / "model.onnx"), "model")
+    registry.client.log_artifact(own, str(tmp_path / "model.onnx"), "model")
     with pytest.raises(IntegrityError, match="the bytes are not what was recorded"):
         back()
     assert registry.aliases(model.name) == {"champion": "3", "previous": "2"}
@@ -106,19 +123,21 @@ def test_roll_back_to_changed_bytes_refuses_and_moves_nothing(registry, model, t
 
 @pytest.mark.parametrize(("to", "message"), [("3", "@3: is champion already"), ("9", "MLflow refuses")])
 def test_roll_back_to_a_version_that_makes_no_sense_refuses(three, back, to: str, message: str) -> None:
+    three()
     with pytest.raises(RegistryError, match=message):
         back(to=to)
 
 
 def test_promote_after_a_rollback_by_a_person_takes_the_mark_off(registry, model, journal, run, three, back) -> None:
+    three()
     back()
     promote(registry, model, "3", reason="it was the sensor", run=run, journal=journal, now=NOW)
     assert registry.aliases(model.name) == {"champion": "3", "previous": "2"}
     assert Tag.ROLLED_BACK_AT not in registry.version(model.name, "3").tags
 
 
-def test_promote_without_monitoring_refuses(registry, model, journal, run, crown) -> None:
-    crown()
+def test_promote_without_monitoring_refuses(registry, model, journal, run, stock) -> None:
+    stock()
     declared = model.model_dump()
     declared["pipelines"] = {"monitor": {"enabled": False}}
     blind = type(model).model_validate(declared)
@@ -126,12 +145,13 @@ def test_promote_without_monitoring_refuses(registry, model, journal, run, crown
         promote(registry, blind, "1", reason="please", run=run, journal=journal, now=NOW)
 
 
-def test_drill_without_a_previous_version_has_nothing_to_prove(registry, model, journal, run, crown, world) -> None:
-    crown()
+def test_drill_without_a_previous_version_has_nothing_to_prove(registry, model, journal, run, stock, world) -> None:
+    stock()
     assert drill(model, world, registry, journal, run=run, now=NOW) is None
 
 
 def test_drill_scores_with_previous_and_moves_nothing(registry, model, journal, run, three, world) -> None:
+    three()
     before = registry.aliases(model.name)
     proof = drill(model, world, registry, journal, run=run, now=NOW)
     assert proof.accepted
@@ -142,16 +162,19 @@ def test_drill_scores_with_previous_and_moves_nothing(registry, model, journal, 
 
 
 def test_drill_of_changed_bytes_is_a_refusal_with_the_reason(
-    registry, model, journal, run, three, world, tmp_path
+    registry, model, journal, run, three, world, log, trained, kept, tmp_path
 ) -> None:
+    own = log(trained)
+    three(kept, own, kept)
     (tmp_path / "model.onnx").write_bytes(b"nothing")
-    registry.client.log_artifact(three[1].mlflow_run_id, str(tmp_path / "model.onnx"), "model")
+    registry.client.log_artifact(own, str(tmp_path / "model.onnx"), "model")
     proof = drill(model, world, registry, journal, run=run, now=NOW)
     assert not proof.accepted
     assert "the bytes are not what was recorded" in proof.reasons[0]
 
 
 def test_drill_without_a_dataset_is_a_refusal(registry, model, journal, run, three, home) -> None:
+    three()
     proof = drill(model, home, registry, journal, run=run, now=NOW)
     assert not proof.accepted
     assert "no dataset" in proof.reasons[0]

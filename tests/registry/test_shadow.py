@@ -1,6 +1,5 @@
 """A version that scores in shadow: judged when labels arrive, on rows that neither it nor the champion has seen."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -9,11 +8,12 @@ import pytest
 
 from include.config.promotion import Shadow
 from include.data.dataset import Dataset
-from include.journal.records import DecisionKind
+from include.journal.records import DecisionKind, RunRef
 from include.monitoring.profiling import build_profile
 from include.registry.approval import Way, promote_as_answered, route
-from include.registry.promotion import promote, register, set_shadow
-from include.registry.records import PASSED, Tag
+from include.registry.promotion import promote, set_shadow
+from include.registry.publication import log_candidate
+from include.registry.records import PASSED, Tag, TrainingContext
 from include.scoring.score import score_new_windows
 from include.scoring.shadow import judge_shadow
 from include.training.train import train_candidate
@@ -30,14 +30,20 @@ def hours() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def good(declared, hours):
-    return train_candidate(declared, hours[:KNOWN], now=START + timedelta(hours=KNOWN))
-
-
-@pytest.fixture(scope="module")
-def bad(declared, hours):
+def candidates(registry, declared, hours) -> dict[str, str]:
+    """The MLflow runs of a good candidate and of a bad one, with the profile of the rows that they know."""
+    unknown, known, at = np.full(KNOWN, np.nan), hours[:KNOWN], START + timedelta(hours=KNOWN)
+    profile = build_profile(declared, known, probabilities=unknown, labels=unknown).to_json()
     weak = {"max_depth": 1, "n_estimators": 1}
-    return train_candidate(declared, hours[:KNOWN], now=START + timedelta(hours=KNOWN), overrides=weak)
+    return {
+        name: log_candidate(
+            registry,
+            train_candidate(declared, known, now=at, overrides=overrides),
+            profile_json=profile,
+            context=TrainingContext(RunRef("train_weather", f"shadow {name}"), dataset_version=0),
+        )
+        for name, overrides in (("good", None), ("bad", weak))
+    }
 
 
 @pytest.fixture
@@ -46,22 +52,25 @@ def shadowed(model):
 
 
 @pytest.fixture
-def versions(registry, model, shadowed, home, hours, journal, run, log, good, bad):
-    """`versions(candidate)`: the good one is champion 1, the candidate version 2, and both have scored new hours."""
-    unknown = np.full(KNOWN, np.nan)
-    profile = build_profile(model, hours[:KNOWN], probabilities=unknown, labels=unknown).to_json()
+def two(registry, shadowed, journal, run, stock, candidates):
+    """`two(name)`: the good candidate is champion 1, the one of this name version 2."""
 
-    def made(candidate) -> None:
-        for number, one in enumerate((good, candidate), start=1):
-            at = replace(run, run_id=f"run {number}")
-            run_id = log(one, at, profile=profile)
-            registry.client.set_tag(run_id, Tag.GATES.value, PASSED)
-            version = register(registry, model.name, run_id, run=at, journal=journal, now=NOW).version
-            if number == 1:
-                promote(registry, model, version, reason="first", run=at, journal=journal, now=NOW)
+    def made(name: str) -> None:
+        stock(candidates["good"], candidates[name])
+        promote(registry, shadowed, "1", reason="first", run=run, journal=journal, now=NOW)
+
+    return made
+
+
+@pytest.fixture
+def versions(registry, shadowed, home, hours, journal, run, two):
+    """`versions(name)`: the same, version 2 is in shadow, and both have scored new hours."""
+
+    def made(name: str) -> None:
+        two(name)
         assert route(shadowed, registry, journal, "2", run=run, now=NOW).way is Way.SHADOW
         rows = hours.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-        publish_rows(Dataset.of(home, model), rows, "batch")
+        publish_rows(Dataset.of(home, shadowed), rows, "batch")
         assert score_new_windows(shadowed, home, registry, run=run, now=NOW).shadow_version == "2"
 
     return made
@@ -71,15 +80,13 @@ def judged(model, home, registry, journal, run):
     return judge_shadow(model, home, registry, journal, run=run, now=NOW)
 
 
-def test_route_first_version_needs_no_shadow(registry, shadowed, journal, run, log, good) -> None:
-    run_id = log(good)
-    registry.client.set_tag(run_id, Tag.GATES.value, PASSED)
-    register(registry, shadowed.name, run_id, run=run, journal=journal, now=NOW)
+def test_route_first_version_needs_no_shadow(registry, shadowed, journal, run, stock, kept) -> None:
+    stock(kept)
     assert route(shadowed, registry, journal, "1", run=run, now=NOW).way is Way.PROMOTE
 
 
-def test_shadow_waits_until_enough_labels_have_arrived(registry, shadowed, home, journal, run, versions, good) -> None:
-    versions(good)
+def test_shadow_waits_until_enough_labels_have_arrived(registry, shadowed, home, journal, run, versions) -> None:
+    versions("good")
     patient = shadowed.model_copy(update={"shadow": Shadow(rows=5000)})
     result = judged(patient, home, registry, journal, run)
     assert not result.decided
@@ -90,9 +97,9 @@ def test_shadow_waits_until_enough_labels_have_arrived(registry, shadowed, home,
 
 
 def test_shadow_as_good_as_the_champion_passes_and_is_promoted_by_rule(
-    registry, shadowed, home, journal, run, versions, good
+    registry, shadowed, home, journal, run, versions
 ) -> None:
-    versions(good)
+    versions("good")
     result = judged(shadowed, home, registry, journal, run)
     assert result.accepted
     assert (result.figures["agreement"], result.figures["difference"], result.figures["rows"]) == (1, 0, 1436)
@@ -103,45 +110,38 @@ def test_shadow_as_good_as_the_champion_passes_and_is_promoted_by_rule(
     assert version.tags[Tag.SHADOW] == "passed"
     assert registry.load_passport(version)["since"][Tag.SHADOW_AGAINST] == "1"
     assert registry.client.get_run(version.mlflow_run_id).data.metrics["shadow.agreement"] == 1
-    assert registry.aliases(shadowed.name) == {"champion": "1", "challenger": "2"}
+    assert registry.aliases(shadowed.name) == {"champion": "1"}
     assert route(shadowed, registry, journal, "2", run=run, now=NOW).way is Way.PROMOTE
     assert promote_as_answered(registry, shadowed, "2", run=run, journal=journal, now=NOW).accepted
     assert registry.champion(shadowed.name).version == "2"
 
 
-def test_shadow_worse_than_the_champion_is_refused_and_stays_challenger(
-    registry, shadowed, home, journal, run, versions, bad
+def test_shadow_worse_than_the_champion_is_refused_and_stays_out_of_production(
+    registry, shadowed, home, journal, run, versions
 ) -> None:
-    versions(bad)
+    versions("bad")
     result = judged(shadowed, home, registry, journal, run)
     assert result.decided
     assert not result.accepted
     assert result.figures["difference.low"] < -shadowed.gates.champion.max_loss
     assert "in shadow: f1_macro" in result.reasons[0]
-    assert registry.aliases(shadowed.name) == {"champion": "1", "challenger": "2"}
+    assert registry.aliases(shadowed.name) == {"champion": "1"}
     found = route(shadowed, registry, journal, "2", run=run, now=NOW)
     assert (found.way, found.reasons) == (Way.STAY, result.reasons)
 
 
 @pytest.mark.parametrize(("then", "way"), [("ask", Way.ASK), ("nothing", Way.STAY), ("promote", Way.PROMOTE)])
-def test_shadow_that_passed_gets_what_was_declared(
-    registry, shadowed, journal, run, log, good, then: str, way: Way
-) -> None:
-    for number in ("1", "2"):
-        run_id = log(good, replace(run, run_id=number))
-        registry.client.set_tag(run_id, Tag.GATES.value, PASSED)
-        register(registry, shadowed.name, run_id, run=run, journal=journal, now=NOW)
-        if number == "1":
-            promote(registry, shadowed, "1", reason="first", run=run, journal=journal, now=NOW)
+def test_shadow_that_passed_gets_what_was_declared(registry, shadowed, journal, run, two, then: str, way: Way) -> None:
+    two("good")
     registry.client.set_model_version_tag(shadowed.name, "2", Tag.SHADOW.value, PASSED)
     declared = shadowed.model_copy(update={"shadow": Shadow(rows=500, then=then)})
     assert route(declared, registry, journal, "2", run=run, now=NOW).way is way
 
 
 def test_shadow_by_rule_still_asks_a_person_where_the_gates_do(
-    registry, shadowed, journal, run, versions, home, good
+    registry, shadowed, journal, run, versions, home
 ) -> None:
-    versions(good)
+    versions("good")
     judged(shadowed, home, registry, journal, run)
     registry.client.set_model_version_tag(shadowed.name, "2", Tag.ASK.value, "30% get another label")
     found = route(shadowed, registry, journal, "2", run=run, now=NOW)
@@ -150,9 +150,9 @@ def test_shadow_by_rule_still_asks_a_person_where_the_gates_do(
 
 
 def test_shadow_after_a_death_before_its_end_is_judged_again_and_recorded_once(
-    registry, shadowed, home, journal, run, versions, good
+    registry, shadowed, home, journal, run, versions
 ) -> None:
-    versions(good)
+    versions("good")
     judged(shadowed, home, registry, journal, run)
     set_shadow(registry, shadowed.name, "2", reason="as if it had died", run=run, journal=journal, now=NOW)
     assert judged(shadowed, home, registry, journal, run).accepted
