@@ -15,7 +15,8 @@ HOUR = np.timedelta64(1, "h")
 
 @pytest.fixture(scope="module")
 def late(small, change):
-    return change(small, "label", delay="7d")
+    prompt = change(small, "gates.baselines", kinds=("majority", "persistence", "stump"))
+    return change(prompt, "label", delay="7d")
 
 
 def test_labelled_rows_leave_out_labels_that_have_not_arrived(small, late, frame) -> None:
