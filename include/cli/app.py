@@ -22,7 +22,11 @@ for commands in (services, doctor, alerts, quarantine, windows, backup, restore,
 
 def main() -> None:
     """Run the command line; what Almanac raises on purpose is a message, not a traceback."""
+    from include.config.home import Home
+    from include.storage.access import enter_from_environment
+
     try:
+        enter_from_environment(Home().stores)
         app(prog_name="almanac")
     except AlmanacError as error:
         print(f"almanac: {error}", file=sys.stderr)

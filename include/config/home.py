@@ -53,6 +53,12 @@ class Home(BaseSettings):
             object.__setattr__(self, name, getattr(self, name).rstrip("/") or place)
 
     @property
+    def stores(self) -> tuple[str, ...]:
+        """The places that are in object stores."""
+        places = (self.landing, self.datasets, self.quarantine, self.predictions, self.reports)
+        return tuple(place for place in places if "://" in place and not place.startswith("file://"))
+
+    @property
     def scratch(self) -> Path:
         """A folder of this machine for batches while they are checked; needs room for a file and its rows."""
         return self.home / "scratch"

@@ -71,5 +71,5 @@ def _new_files(model: Model, home: Home, journal: Journal) -> list[StoredFile]:
         file
         for file in list_files(home.landing_of(model.name), model.source.patterns)
         if (seen := known.get(file.uri)) is None
-        or (seen.size_bytes, seen.modified_at) != (file.size_bytes, file.modified_at)
+        or (seen.size_bytes, seen.modified_at, seen.etag) != (file.size_bytes, file.modified_at, file.etag)
     ]

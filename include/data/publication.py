@@ -227,7 +227,7 @@ class Publication:
         return Outcome(file.uri, BatchState.REJECTED, record)
 
     def _record_arrival(self, file: StoredFile, batch_id: str, state: BatchState) -> None:
-        arrival = Arrival(self.model.name, file.uri, file.size_bytes, file.modified_at, batch_id, state)
+        arrival = Arrival(self.model.name, file.uri, file.size_bytes, file.modified_at, batch_id, state, file.etag)
         self.journal.record_arrival(arrival)
 
     def _reached(self, step: Step, batch_id: str) -> None:

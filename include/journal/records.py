@@ -63,6 +63,7 @@ class Arrival:
     modified_at: datetime
     batch_id: str = ""
     state: str = ""
+    etag: str = ""
 
 
 @dataclass(frozen=True)

@@ -60,10 +60,12 @@ arrivals = Table(
     metadata,
     Column("model", String(100), primary_key=True),
     Column("uri", String(700), primary_key=True),
-    Column("size_bytes", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
     Column("modified_at", UtcDateTime, nullable=False),
     Column("batch_id", String(64), nullable=False),
     Column("state", String(20), nullable=False),
+    # Object stores tell times in whole seconds: two contents of one size in one second differ only in this.
+    Column("etag", String(200), nullable=False, server_default=""),
 )
 
 batches = Table(
@@ -72,7 +74,7 @@ batches = Table(
     Column("model", String(100), primary_key=True),
     Column("batch_id", String(64), primary_key=True),
     Column("uri", Text, nullable=False),
-    Column("size_bytes", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
     Column("modified_at", UtcDateTime, nullable=False),
     Column("state", String(20), nullable=False),
     Column("rows_read", Integer, nullable=False),

@@ -56,7 +56,7 @@ class StoredFile:
         return cls(str(value["uri"]), str(value["name"]), size, modified_at, str(value["etag"]))
 
 
-def list_files(uri: str, patterns: Sequence[str]) -> list[StoredFile]:
+def list_files(uri: str, patterns: Sequence[str], *, lenient: bool = False) -> list[StoredFile]:
     """List the files below `uri` whose path matches a pattern, sorted by URI. A missing folder is an empty list.
 
     Never listed are hidden and temporary names (`.x`, `_x`, `x.tmp`, `x.part`; also as folders), symbolic links,
@@ -66,16 +66,17 @@ def list_files(uri: str, patterns: Sequence[str]) -> list[StoredFile]:
     Args:
         uri: a local path, `file://`, `s3://` or `abfs://`.
         patterns: globs on the path below `uri`, part by part.
+        lenient: leave a folder out, with a warning, that holds an object whose name no client can write down.
 
     Raises:
-        DataError: an object lies there whose name no client can write down.
+        DataError: there is such an object.
         TransientError: the store is away or refuses.
     """
     root = uri.rstrip("/")
     split = [tuple(pattern.split("/")) for pattern in patterns]
     depth = max(len(parts) for parts in split)
     with store_faults(root, "listed"):
-        entries = _objects(root, depth) if is_remote(root) else _walk(local_path(root), (), root, depth)
+        entries = _objects(root, depth, lenient) if is_remote(root) else _walk(local_path(root), (), root, depth)
         files = [
             file for parts, file in entries if any(_matches(parts, pattern) for pattern in split) and _is_there(file)
         ]
@@ -121,7 +122,7 @@ def _walk(folder: Path, above: tuple[str, ...], uri: str, depth: int) -> Iterato
             yield parts, _local(place, entry.name, facts)
 
 
-def _objects(uri: str, depth: int) -> list[tuple[tuple[str, ...], StoredFile]]:
+def _objects(uri: str, depth: int, lenient: bool) -> list[tuple[tuple[str, ...], StoredFile]]:
     """All objects below a place, by one listing; folder by folder where a name deeper down breaks that."""
     import obstore
     from obstore.exceptions import InvalidPathError
@@ -132,7 +133,7 @@ def _objects(uri: str, depth: int) -> list[tuple[tuple[str, ...], StoredFile]]:
             *(each for some in obstore.list(store, prefix or None, chunk_size=1000) for each in some)
         ]
     except InvalidPathError:
-        found = _folder_by_folder(store, prefix, uri, depth)
+        found = _folder_by_folder(store, prefix, uri, depth, lenient)
     entries = []
     for each in found:
         parts = tuple(each["path"].removeprefix(prefix).lstrip("/").split("/"))
@@ -141,7 +142,7 @@ def _objects(uri: str, depth: int) -> list[tuple[tuple[str, ...], StoredFile]]:
     return entries
 
 
-def _folder_by_folder(store: Any, prefix: str, uri: str, depth: int) -> list[Mapping[str, Any]]:
+def _folder_by_folder(store: Any, prefix: str, uri: str, depth: int, lenient: bool) -> list[Mapping[str, Any]]:
     """All objects as deep as is asked for.
 
     Raises:
@@ -153,6 +154,9 @@ def _folder_by_folder(store: Any, prefix: str, uri: str, depth: int) -> list[Map
     try:
         listed = obstore.list_with_delimiter(store, prefix or None)
     except InvalidPathError as error:
+        if lenient:
+            _warn_once(uri, str(error).splitlines()[0])
+            return []
         raise DataError(
             f"{uri}: an object lies here whose name no client can write down: {str(error).splitlines()[0]}. Nothing of"
             f" this folder is taken meanwhile: rename or remove that object (docs/object-storage.md says how)."
@@ -161,7 +165,7 @@ def _folder_by_folder(store: Any, prefix: str, uri: str, depth: int) -> list[Map
     for folder in listed["common_prefixes"] if depth > 1 else ():
         name = folder.rstrip("/").rsplit("/", 1)[-1]
         if _may_be_taken(uri, name):
-            found += _folder_by_folder(store, folder.rstrip("/"), f"{uri}/{name}", depth - 1)
+            found += _folder_by_folder(store, folder.rstrip("/"), f"{uri}/{name}", depth - 1, lenient)
     return found
 
 

@@ -1,6 +1,6 @@
 """A model's installation in a folder of its own, and small files to land in it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from include.data.ingest import IngestSummary, ignore_step, ingest_batches
 from include.data.quarantine import Quarantine
 from include.journal.journal import Journal
 from include.journal.records import RunRef
-from include.storage.listing import list_files
+from include.storage.listing import StoredFile, list_files
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 START = datetime(2021, 1, 1, tzinfo=UTC)
@@ -27,40 +27,50 @@ class KilledError(BaseException):
 
 
 class Site:
-    """One model's installation in a folder of its own."""
+    """One model's installation in a folder of its own; its data in an object store, where one is given."""
 
-    def __init__(self, root: Path, model: Model) -> None:
-        self.home = Home(home=root)
+    def __init__(self, root: Path, model: Model, store: str = "") -> None:
+        places = ("landing", "datasets", "quarantine", "predictions", "reports") if store else ()
+        self.home = Home(home=root).model_copy(update={name: f"{store}/{name}" for name in places})
         self.journal = Journal(self.home.journal_url)
         self.model = model
         self.dataset = Dataset.of(self.home, model)
         self.landing = Path(self.home.landing_of(model.name))
-        self.landing.mkdir(parents=True, exist_ok=True)
+        if not store:
+            self.landing.mkdir(parents=True, exist_ok=True)
 
     def land(self, name: str, content: str | bytes) -> Path:
         path = self.landing / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
-    def ingest(self, on_step: Callable[[str, str], None] = ignore_step, now: datetime | None = None) -> IngestSummary:
-        """Take everything that lies in the landing area and is not recorded."""
-        known = self.journal.arrivals(self.model.name)
-        files = [
-            file
-            for file in list_files(str(self.landing), self.model.source.patterns)
-            if (seen := known.get(file.uri)) is None or seen.modified_at != file.modified_at
-        ]
+    def ingest(
+        self,
+        on_step: Callable[[str, str], None] = ignore_step,
+        now: datetime | None = None,
+        files: Sequence[StoredFile] | None = None,
+    ) -> IngestSummary:
+        """Take these files, or everything that lies in the landing area and is not recorded."""
         at = now or NOW
         return ingest_batches(
-            self.model, self.home, self.journal, files, RUN, now=at, clock=lambda: at, on_step=on_step
-        )
+            self.model, self.home, self.journal, self.new() if files is None else files, RUN,
+            now=at, clock=lambda: at, on_step=on_step,
+        )  # fmt: skip
+
+    def new(self) -> list[StoredFile]:
+        """What lies in the landing area and is not recorded."""
+        known = self.journal.arrivals(self.model.name)
+        return [
+            file
+            for file in list_files(self.home.landing_of(self.model.name), self.model.source.patterns)
+            if (seen := known.get(file.uri)) is None or (seen.modified_at, seen.etag) != (file.modified_at, file.etag)
+        ]
 
     def quarantined(self) -> pl.DataFrame:
         return Quarantine(self.home, self.model).read_rows()
 
     def rejected_files(self) -> list[str]:
-        folder = Path(self.home.quarantined_files_of(self.model.name))
-        return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+        return [file.name for file in list_files(self.home.quarantined_files_of(self.model.name), ["*"])]
 
 
 def tiny_dataset(**changes: object) -> DatasetSection:

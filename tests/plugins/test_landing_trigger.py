@@ -3,11 +3,18 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
 from almanac.triggers.landing import LandingTrigger
+
+from include.errors import TransientError
+from include.storage.files import remove, write_bytes
+from tests.servers.s3 import S3Server
+from tests.servers.stores import Store
 
 SETTLE_S = 2.0
 
@@ -32,7 +39,7 @@ def events(watcher: LandingTrigger, *listings: dict[str, dict[str, list[Any]]]) 
     return asyncio.run(collect())
 
 
-class Store:
+class AssetState:
     """Keeps an asset's state as the triggerer does."""
 
     def __init__(self) -> None:
@@ -78,7 +85,7 @@ def test_trigger_removed_and_landed_again_rings_again() -> None:
 
 
 def test_trigger_after_death_rings_only_for_what_landed_meanwhile() -> None:
-    store, seen = Store(), {"weather": {"a.csv": [10, 1000.0]}}
+    store, seen = AssetState(), {"weather": {"a.csv": [10, 1000.0]}}
     before = trigger()
     before.asset_state_store = store  # type: ignore[assignment]
     assert len(events(before, seen, seen)) == 1
@@ -122,3 +129,89 @@ def test_trigger_on_deleted_rings_for_files_that_are_gone_only() -> None:
     both = {"weather": {"a.csv": [10, old()], "b.csv": [11, old()]}}
     left = {"weather": {"b.csv": both["weather"]["b.csv"]}}
     assert events(watcher, both, both, left, left) == [{"folder": "weather", "files": 1, "first": "a.csv"}]
+
+
+def test_trigger_same_size_in_the_same_second_rings_by_its_etag() -> None:
+    first, second = ({"weather": {"a.csv": [10, 1000.0, etag]}} for etag in ("e1", "e2"))
+    assert len(events(trigger(), first, first, second, second)) == 2
+
+
+def rung(watcher: LandingTrigger, changes: list[Callable[[], None]]) -> list[dict[str, Any]]:
+    """The bells of a watcher at a real store, where each bell is followed by the next change."""
+
+    async def collect() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        async for event in watcher.run():
+            found.append(event.payload)
+            if len(found) == len(changes):
+                break
+            changes[len(found)]()
+        return found
+
+    changes[0]()
+    return asyncio.run(asyncio.wait_for(collect(), 60))
+
+
+def test_trigger_rings_for_objects_that_come_and_change(any_store: Store) -> None:
+    place = f"{any_store.uri}/weather"
+
+    def hundreds() -> None:
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda number: write_bytes(f"{place}/{number:03}.csv", b"x"), range(300)))
+
+    watcher = LandingTrigger(root=any_store.uri, folder="weather", patterns=["*.csv"], poll_s=0.05, settle_s=0.0)
+    told = rung(watcher, [lambda: write_bytes(f"{place}/a.csv", b"1"), lambda: write_bytes(f"{place}/a.csv", b"2")])
+    assert [one["first"] for one in told] == ["a.csv", "a.csv"]
+    hundreds()
+    assert rung(watcher, [lambda: None])[0]["files"] == 301
+
+
+def test_trigger_on_deleted_rings_for_an_object_that_is_gone(any_store: Store) -> None:
+    place = f"{any_store.uri}/weather"
+    watcher = LandingTrigger(
+        root=any_store.uri, folder="weather", patterns=["*.csv"], poll_s=0.05, settle_s=0.0, on="deleted"
+    )
+    for name in "ab":
+        write_bytes(f"{place}/{name}.csv", b"x")
+
+    async def gone() -> dict[str, Any]:
+        async def remove_later() -> None:
+            await asyncio.sleep(1)
+            await asyncio.to_thread(remove, f"{place}/a.csv")
+
+        later = asyncio.create_task(remove_later())
+        async for event in watcher.run():
+            await later
+            return event.payload
+        raise AssertionError("the stream ended")
+
+    assert asyncio.run(asyncio.wait_for(gone(), 60)) == {"folder": "weather", "files": 1, "first": "a.csv"}
+
+
+def test_trigger_store_that_is_away_for_a_while_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import almanac.triggers.landing as room
+
+    listings: list[Any] = [TransientError("the store is away"), {"weather": {"a.csv": [1, 1000.0, ""]}}]
+
+    def listing(root: str) -> Any:
+        now = listings.pop(0) if len(listings) > 1 else listings[0]
+        if isinstance(now, Exception):
+            raise now
+        return now
+
+    monkeypatch.setattr(room, "_listing", listing)
+
+    async def first() -> dict[str, Any]:
+        async for event in trigger().run():
+            return event.payload
+        raise AssertionError("the stream ended")
+
+    assert asyncio.run(asyncio.wait_for(first(), 10))["files"] == 1
+
+
+def test_trigger_one_impossible_name_silences_its_folder_alone(s3_store: Store, s3_server: S3Server) -> None:
+    bucket, _, root = s3_store.uri.removeprefix("s3://").partition("/")
+    for name in ("tides//bad.csv", "tides/a.csv", "weather/b.csv"):
+        s3_server.client().put_object(Bucket=bucket, Key=f"{root}/{name}", Body=b"x")
+    watcher = LandingTrigger(root=s3_store.uri, folder="weather", patterns=["*.csv"], poll_s=0.05, settle_s=0.0)
+    assert rung(watcher, [lambda: None]) == [{"folder": "weather", "files": 1, "first": "b.csv"}]

@@ -2,11 +2,17 @@
 
 import asyncio
 import fnmatch
+import logging
 import time
 from collections.abc import AsyncIterator, Hashable
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+from almanac.storage import enter_store_of
+from include.errors import TransientError
+
+log = logging.getLogger(__name__)
 
 _RUNG = "rung"
 # Below each model's folder, and one folder deeper.
@@ -60,9 +66,18 @@ class LandingTrigger(BaseEventTrigger):
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[dict[str, dict[str, list[Any]]]]:
-        """Yield, for ever, the listing: folder -> path in it -> [size in bytes, time of change in epoch seconds]."""
+        """Yield, for ever, the listing: folder -> path in it -> [size in bytes, time of change, e-tag].
+
+        The time is in epoch seconds. While the store is away nothing is yielded, and no watcher ends.
+        """
+        await enter_store_of(kwargs["root"])
         while True:
-            yield await asyncio.to_thread(_listing, kwargs["root"])
+            try:
+                listing = await asyncio.to_thread(_listing, kwargs["root"])
+            except TransientError as error:
+                log.warning("%s", error)
+            else:
+                yield listing
             await asyncio.sleep(kwargs["poll_s"])
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
@@ -108,7 +123,8 @@ def _listing(root: str) -> dict[str, dict[str, list[Any]]]:
     from include.storage.listing import list_files
 
     folders: dict[str, dict[str, list[Any]]] = {}
-    for file in list_files(root, _EVERYTHING):
+    # Lenient: a model whose folder cannot be listed is told so by its own ingest, and others still ring.
+    for file in list_files(root, _EVERYTHING, lenient=True):
         folder, _, path = file.uri.removeprefix(root.rstrip("/")).lstrip("/").partition("/")
-        folders.setdefault(folder, {})[path] = [file.size_bytes, file.modified_at.timestamp()]
+        folders.setdefault(folder, {})[path] = [file.size_bytes, file.modified_at.timestamp(), file.etag]
     return folders
