@@ -4,6 +4,7 @@ moto keeps everything in memory. It looks whether an object exists and then writ
 once could both pass; here it answers one request at a time, as if each were one step, as they are at Amazon.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -20,11 +21,15 @@ _REGION = "eu-north-1"
 
 @dataclass(frozen=True)
 class S3Server:
-    """A running server, its one user, who may do everything, and its process, which a test may stop and continue."""
+    """A running server, its one user, who may do everything, and its process, which a test may stop and continue.
+
+    `role` is what a machine with a role is told by its metadata service: keys that change, and a token.
+    """
 
     url: str
     access_key: str
     secret_key: str
+    role: Mapping[str, str]
     process: subprocess.Popen[str]
 
     @property
@@ -67,10 +72,11 @@ def s3_server() -> Iterator[S3Server]:
     )
     try:
         assert process.stdout is not None
-        said = process.stdout.readline().split()
-        assert len(said) == 3, "the S3 server did not start; run `python -m tests.servers.s3` to see why"
-        port, access_key, secret_key = said
-        yield S3Server(f"http://127.0.0.1:{port}", access_key, secret_key, process)
+        line = process.stdout.readline()
+        assert line, "the S3 server did not start; run `python -m tests.servers.s3` to see why"
+        said = json.loads(line)
+        url = f"http://127.0.0.1:{said['port']}"
+        yield S3Server(url, said["access_key"], said["secret_key"], said["role"], process)
     finally:
         process.kill()
         process.communicate()
@@ -87,21 +93,35 @@ class _OneAtATime:
 
 
 def _serve() -> None:
-    import json
-
     from moto.core import DEFAULT_ACCOUNT_ID
     from moto.iam.models import iam_backends
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+    from moto.sts.models import sts_backends
     from werkzeug.serving import make_server
 
     users = iam_backends[DEFAULT_ACCOUNT_ID]["aws"]
     users.create_user(_REGION, "almanac")
     key = users.create_access_key("almanac")
-    everything = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
-    users.put_user_policy("almanac", "all", json.dumps({"Version": "2012-10-17", "Statement": [everything]}))
+    statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    everything = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    users.put_user_policy("almanac", "all", everything)
+    role = users.create_role("machine", "{}", "/", None, "", [], "3600")
+    users.put_role_policy("machine", "all", everything)
+    taken = sts_backends[DEFAULT_ACCOUNT_ID]["aws"].assume_role(_REGION, "test", role.arn, "", 3600, "")
     application = _OneAtATime(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
-    sys.stdout.write(f"{server.port} {key.access_key_id} {key.secret_access_key}\n")
+    said = {
+        "port": server.port,
+        "access_key": key.access_key_id,
+        "secret_key": key.secret_access_key,
+        "role": {
+            "AccessKeyId": taken.access_key_id,
+            "SecretAccessKey": taken.secret_access_key,
+            "Token": taken.session_token,
+            "Expiration": "2099-01-01T00:00:00Z",
+        },
+    }
+    sys.stdout.write(f"{json.dumps(said)}\n")
     sys.stdout.flush()
     server.serve_forever()
 
