@@ -1,5 +1,6 @@
 """Lets a process of Airflow into the object stores, by the connection `almanac_storage` where there is one."""
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -7,9 +8,12 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.config.home import Home
+from include.errors import AlmanacError
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+log = logging.getLogger(__name__)
 
 
 def enter_stores(_context: Any = None) -> None:
@@ -30,6 +34,14 @@ def enter_stores(_context: Any = None) -> None:
     except AirflowNotFoundException:
         return
     _enter(connection, uris)
+
+
+def try_to_enter_stores() -> None:
+    """The same for pages, most of which need no store: those that do say what is wrong."""
+    try:
+        enter_stores()
+    except AlmanacError as error:
+        log.error("%s", error)
 
 
 async def enter_store_of(uri: str) -> None:

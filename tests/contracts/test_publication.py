@@ -21,7 +21,7 @@ from include.data.ingest import InterruptedIngestError
 from include.data.maintenance import compact, vacuum
 from include.errors import TransientError
 from include.journal.records import BatchState
-from include.scoring.predictions import PredictionTable
+from include.scoring.predictions import PredictionTable, with_windows
 from include.storage.files import read_bytes, remove, write_bytes
 from include.storage.listing import list_files
 from tests.data.installation import START, KilledError, Site, tiny_csv, tiny_dataset
@@ -260,41 +260,41 @@ def test_maintenance_joins_files_and_removes_what_nobody_needs(site: Site) -> No
     assert hours(site) == before
 
 
-def _predictions(version: str) -> pl.DataFrame:
-    from include.scoring.predictions import with_windows
+DAY = timedelta(days=1)
 
+
+def _predictions(version: str) -> pl.DataFrame:
     times = [START + timedelta(hours=hour) for hour in range(3)]
     rows = pl.DataFrame({"time": times, "probability": [0.1, 0.2, 0.3]}).with_columns(
         pl.col("time").cast(pl.Datetime("us", "UTC")), model_version=pl.lit(version)
     )
-    return with_windows(rows, 3_600_000_000)
+    return with_windows(rows, DAY, {START: "made of this"})
 
 
 def test_predictions_of_a_window_are_replaced(any_store: Store) -> None:
     table = PredictionTable(f"{any_store.uri}/predictions/weather")
-    windows = [START + timedelta(hours=hour) for hour in range(3)]
     for _ in range(2):
-        table.replace(_predictions("1"), "1", windows, metadata={})
-    assert (table.version(), sum(table.counts("1").values())) == (1, 3)
-    assert table.read("1", since=START, until=START + timedelta(hours=2)).height == 2
+        table.replace(_predictions("1"), "1", START, START + DAY, metadata={})
+    assert table.version() == 1
+    assert [table.read("1", since=START, until=START + timedelta(hours=hours)).height for hours in (2, 24)] == [2, 3]
 
 
-def test_predictions_two_writers_at_once_one_is_told(any_store: Store) -> None:
+def test_predictions_of_two_writers_at_once_are_whole(any_store: Store) -> None:
     table = PredictionTable(f"{any_store.uri}/predictions/weather")
-    windows = [START + timedelta(hours=hour) for hour in range(3)]
     together = threading.Barrier(2)
 
-    def write(version: str) -> str:
+    def write(version: str) -> int:
         together.wait(60)
         try:
-            table.replace(_predictions(version), version, windows, metadata={})
+            table.replace(_predictions(version), version, START, START + DAY, metadata={})
         except ConcurrentCommitError:
-            return "told"
-        return "written"
+            return 0
+        return 3
 
     with ThreadPoolExecutor(2) as pool:
-        ends = sorted(pool.map(write, ["1", "2"]))
-    assert sum(sum(table.counts(version).values()) for version in "12") == 3 * ends.count("written")
+        written = list(pool.map(write, "12"))
+    assert [table.read(version, since=START, until=START + DAY).height for version in "12"] == written
+    assert 3 in written
 
 
 def test_table_with_a_wrong_secret_is_transient_and_keeps_it(

@@ -5,11 +5,11 @@ import os
 
 import pytest
 from almanac.policies import DEFAULT_ARGS
-from almanac.storage import enter_store_of, enter_stores
+from almanac.storage import enter_store_of, enter_stores, try_to_enter_stores
 
 from include.errors import ConfigError
 from include.storage.access import VARIABLE
-from include.storage.files import read_bytes, write_bytes
+from include.storage.files import exists, read_bytes, write_bytes
 from tests.servers.stores import Store
 from tests.storage.test_access import as_connection
 
@@ -55,3 +55,14 @@ def test_enter_stores_of_folders_asks_for_no_connection(monkeypatch: pytest.Monk
     monkeypatch.setenv("ALMANAC_DATASETS", "s3://bucket/datasets")
     with pytest.raises(ConfigError, match="unknown"):
         enter_stores({})
+
+
+def test_pages_enter_the_stores_and_outlive_a_wrong_connection(
+    behind: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    try_to_enter_stores()
+    write_bytes(f"{behind.uri}/a", b"x")
+    assert exists(f"{behind.uri}/a")
+    monkeypatch.setenv(VARIABLE, '{"login": "id", "extra": {"role_arn": "x"}}')
+    try_to_enter_stores()
+    assert "unknown ['role_arn']" in caplog.text

@@ -1,5 +1,6 @@
 """What the plugin hangs into Airflow's web server, and into its menu."""
 
+import asyncio
 from typing import Any
 
 from almanac.ui.paths import MOUNT, urls
@@ -17,8 +18,10 @@ class LazyApp:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass the request on."""
         if self._app is None:
+            from almanac.storage import try_to_enter_stores
             from almanac.ui.app import make_app
 
+            await asyncio.to_thread(try_to_enter_stores)
             self._app = make_app()
         await self._app(scope, receive, send)
 
