@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from include.backup.port import CHUNK, ConflictError, Content, Entry
 from include.errors import IntegrityError
 from include.storage.faults import store_faults
+from include.storage.objects import open_place
 
 _PART = 8 * CHUNK
 
@@ -27,11 +27,9 @@ class ObjectStore:
     """
 
     def __init__(self, uri: str) -> None:
-        from obstore.store import from_url
-
         self.uri = uri.rstrip("/")
         with store_faults(self.uri, "opened"):
-            self._store: Any = from_url(self.uri)
+            self._store = open_place(self.uri)
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a small file if there is none of this name."""

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from include.config.home import REPOSITORY, Home
 from include.config.loader import load_models
-from include.errors import AlmanacError
+from include.errors import AlmanacError, ConfigError, TransientError
 from include.services import preflight
 from include.services.credentials import (
     FILE_MODE,
@@ -30,6 +29,9 @@ from include.services.health import airflow_problem, mlflow_problem
 from include.services.ports import Ports, is_free, load_ports
 from include.services.services import Services
 from include.services.supervision import ServiceStatus, log_file, services_folder
+from include.storage.files import local_path
+from include.storage.objects import is_remote
+from include.storage.probe import probe
 
 State = Literal["ok", "warn", "fail"]
 
@@ -94,15 +96,25 @@ def lock_check(lock: Path, installed: Callable[[str], str]) -> Check:
 
 
 def place_check(name: str, place: str) -> Check:
-    """Check that a place can be written to; object stores are left to the tasks that have their keys."""
-    scheme = urlsplit(place).scheme
-    if scheme not in ("", "file"):
-        return Check(name, "ok", f"{place} (a {scheme} store; not tried from here)")
-    path = Path(urlsplit(place).path if scheme else place)
+    """Check that a place can be written to, and that a store keeps what commits rely on."""
+    if is_remote(place):
+        return _store_check(name, place)
+    path = local_path(place)
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         return Check(name, "ok", str(path))
     return Check(name, "fail", f"{existing} cannot be written to", f"chown or chmod {existing}, or set ALMANAC_HOME")
+
+
+def _store_check(name: str, place: str) -> Check:
+    try:
+        probe(place)
+    except TransientError as error:
+        todo = "tasks have the connection almanac_storage; here, set what it says (docs/object-storage.md)"
+        return Check(name, "warn", str(error), todo)
+    except ConfigError as error:
+        return Check(name, "fail", str(error), "see docs/object-storage.md")
+    return Check(name, "ok", f"{place}: can be entered, and creates nothing twice")
 
 
 def mode_check(path: Path, mode: int) -> Check:

@@ -5,6 +5,8 @@ Where to find a store and how to enter it stands in the environment, in the name
 """
 
 import os
+from collections.abc import Mapping
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -40,12 +42,28 @@ def open_store(uri: str) -> tuple[Any, str]:
     return _open(f"{scheme}://{bucket}", entry), path
 
 
+def open_place(uri: str, *, give_up_after: timedelta | None = None) -> Any:
+    """A store of its own for one place: paths are those below the URI.
+
+    Args:
+        uri: a bucket or container, and a prefix in it.
+        give_up_after: how long requests are repeated; none: some minutes.
+    """
+    from obstore.store import from_url
+
+    retry: Any = None if give_up_after is None else {"max_retries": 2, "retry_timeout": give_up_after}
+    return from_url(uri, client_options=_options(uri, os.environ), retry_config=retry)
+
+
 @lru_cache(maxsize=16)
 def _open(root: str, entry: tuple[tuple[str, str], ...]) -> Any:
     """Open a store; again where the environment says something else."""
     from obstore.store import from_url
 
-    cloud = "AWS" if root.startswith("s3:") else "AZURE"
-    said = {name: value for name in _OPTIONS if (value := dict(entry).get(f"{cloud}_{name.upper()}"))}
-    options: Any = {**_PATIENCE, **said}
-    return from_url(root, client_options=options)
+    return from_url(root, client_options=_options(root, dict(entry)))
+
+
+def _options(uri: str, environment: Mapping[str, str]) -> Any:
+    cloud = "AWS" if uri.startswith("s3:") else "AZURE"
+    said = {name: value for name in _OPTIONS if (value := environment.get(f"{cloud}_{name.upper()}"))}
+    return {**_PATIENCE, **said}

@@ -1,12 +1,15 @@
 import os
 import socket
 
+import obstore
 import pytest
 
+from include.backup.sources import below
 from include.config.home import Home
 from include.services import doctor
 from include.services.credentials import credentials_file, load_or_create
 from include.services.ports import LOOPBACK, Ports
+from tests.servers.stores import WRONG_SECRET
 
 LOCK = """\
 # a comment with ==
@@ -45,8 +48,32 @@ def test_place_check_not_made_yet_is_ok(tmp_path):
     assert doctor.place_check("landing", str(tmp_path / "a" / "b")).state == "ok"
 
 
-def test_place_check_object_store_is_left_to_the_tasks(tmp_path):
-    assert doctor.place_check("landing", "s3://bucket/landing").state == "ok"
+def test_place_check_object_store_is_tried_and_left_as_it_was(any_store):
+    check = doctor.place_check("landing", f"{any_store.uri}/landing")
+
+    assert (check.state, check.seen) == ("ok", f"{any_store.uri}/landing: can be entered, and creates nothing twice")
+    assert below(any_store.uri) == []
+
+
+def test_place_check_object_store_without_the_right_key_warns(any_store, monkeypatch):
+    monkeypatch.setenv(any_store.secret_name, WRONG_SECRET)
+    check = doctor.place_check("landing", f"{any_store.uri}/landing")
+
+    assert check.state == "warn"
+    assert "403" in check.seen
+    assert "almanac_storage" in check.todo
+
+
+def test_place_check_store_that_creates_twice_fails(any_store, monkeypatch):
+    monkeypatch.setattr(obstore, "put", lambda *_, **__: None)
+    check = doctor.place_check("datasets", f"{any_store.uri}/datasets")
+
+    assert check.state == "fail"
+    assert "does not heed If-None-Match" in check.seen
+
+
+def test_place_check_of_another_scheme_fails():
+    assert doctor.place_check("landing", "ftp://host/landing").state == "fail"
 
 
 @pytest.mark.parametrize("prefix", ["", "file://"])
