@@ -75,6 +75,7 @@ def monitor(
         *judge_running(model, history, now),
     )
     result = _decide(model, windows, findings, champion, watch.dataset_version, now)
+    result = replace(result, run=f"{run.dag_id}, run {run.run_id}")
     if windows:
         result = replace(result, explanation=watch.explain(windows, registry.load_onnx(champion)))
     if with_report and windows:

@@ -123,7 +123,7 @@ def _distance(window: WindowResult, name: str) -> float:
     column = next((column for column in window.columns if column.name == name), None)
     if column is None:
         return float("nan")
-    return column.figures.get("ks", column.figures.get("total_variation", float("nan")))
+    return column.figures.get("ks_displaced", column.figures.get("total_variation", float("nan")))
 
 
 def _dates(axes: Any, ends: Sequence[Any]) -> None:

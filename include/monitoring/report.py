@@ -4,12 +4,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.config.home import Home
-from include.config.monitoring import Drift
+from include.config.monitoring import Action, Drift
 from include.config.schema import Model
 from include.config.types import format_duration
 from include.monitoring.drift import ColumnDrift, Status
+from include.monitoring.findings import State
+from include.monitoring.markdown import render_markdown
 from include.monitoring.profile import PREDICTION, Profile
+from include.monitoring.profiling import finite_numbers
 from include.monitoring.result import MonitorResult, Verdict, WindowResult
+from include.monitoring.segments import segment_tables
 from include.pages.templates import render
 
 if TYPE_CHECKING:
@@ -17,6 +21,14 @@ if TYPE_CHECKING:
 
 _TEMPLATE = "monitoring/report.html.j2"
 _WORST = 4
+_ORDER = {State.ALARM: 0, State.WARNING: 1, State.INSUFFICIENT: 2, State.FINE: 3}
+_DEEDS: dict[Action, str] = {
+    "notify": "People are told",
+    "retrain": "A retrain is requested",
+    "previous": "The previous version is put back",
+    "stop_scoring": "Scoring stops until a person resumes it",
+    "ask": "A person is asked what to do",
+}
 _HEADLINES = {
     Verdict.QUIET: "Quiet: the newest window looks like the reference",
     Verdict.DRIFTED: "Drifted: the newest window differs from the reference",
@@ -61,11 +73,15 @@ def write_report(model: Model, home: Home, profile: Profile, result: MonitorResu
 
     newest = result.windows[-1]
     uri = f"{home.reports_of(model.name)}/monitor_{newest.end:%Y-%m-%d}_version_{result.model_version}.html"
-    write_bytes(uri, render_report(model, profile, result, rows).encode("utf-8"))
+    page = render_report(model, profile, result, rows, tracking_uri=home.tracking_uri)
+    write_bytes(uri, page.encode("utf-8"))
+    write_bytes(f"{uri.removesuffix('.html')}.md", render_markdown(model, result).encode("utf-8"))
     return uri
 
 
-def render_report(model: Model, profile: Profile, result: MonitorResult, rows: "pl.DataFrame") -> str:
+def render_report(
+    model: Model, profile: Profile, result: MonitorResult, rows: "pl.DataFrame", *, tracking_uri: str = ""
+) -> str:
     """The page as text; for the arguments see `write_report`."""
     newest = result.windows[-1]
     ranked = sorted(newest.columns, key=lambda column: _severity(column, model.monitor.drift), reverse=True)
@@ -80,9 +96,37 @@ def render_report(model: Model, profile: Profile, result: MonitorResult, rows: "
         columns=[(column, _cells(column, model.monitor.drift)) for column in ranked],
         pictures=_pictures(model, profile, ranked, newest, rows),
         history=_history(model, result, ranked),
+        of_model=_of_model(model, result, rows),
+        findings=sorted(result.findings, key=lambda found: _ORDER[found.state]),
+        deeds=[(_DEEDS[act.action], act.reasons) for act in result.acts],
+        version_url=_version_url(tracking_uri, model.name, result.model_version),
         windows=list(reversed(result.windows)),
         limits=model.monitor.drift,
     )
+
+
+def _of_model(model: Model, result: MonitorResult, rows: "pl.DataFrame") -> list[Picture]:
+    from include.monitoring.model_plots import calibration, importances, segments
+
+    newest, pictures = result.windows[-1], []
+    if PREDICTION in rows.columns and "_label" in rows.columns:
+        said, truth = finite_numbers(rows[PREDICTION]), finite_numbers(rows["_label"])
+        words = "On the line: what is foretold with 70 % comes true in 70 of 100 hours."
+        pictures.append(Picture("Calibration", words, calibration(truth, said)))
+    for by, groups in segment_tables(newest.groups).items():
+        words = f"By {by}, at the share of labels that the version was judged at; in brackets labelled rows."
+        pictures.append(Picture(f"Segments: {by}", words, segments(groups, model.monitor.performance.metric)))
+    if result.explanation is not None:
+        moved = "; ".join(f"{one.column} {one.change:+.3f} ({one.share:.0%})" for one in result.explanation.moved)
+        words = f"Of the mean prediction, drifted columns moved: {moved}." if moved else "No drifted column moved them."
+        pictures.append(Picture("What the model looks at", words, importances(result.explanation)))
+    return [picture for picture in pictures if picture.svg]
+
+
+def _version_url(tracking_uri: str, name: str, version: str) -> str:
+    """The version in MLflow's pages; empty where MLflow is no server."""
+    served = tracking_uri.startswith(("http://", "https://")) and version
+    return f"{tracking_uri.rstrip('/')}/#/models/{name}/versions/{version}" if served else ""
 
 
 def _severity(column: ColumnDrift, limits: Drift) -> tuple[bool, float]:
@@ -100,7 +144,7 @@ def _severity(column: ColumnDrift, limits: Drift) -> tuple[bool, float]:
 
 def _cells(column: ColumnDrift, limits: Drift) -> tuple[Cell, ...]:
     figures = column.figures
-    distance = figures.get("ks", figures.get("total_variation"))
+    distance = figures.get("ks_displaced", figures.get("total_variation"))
     limit = limits.min_ks if "ks" in figures else limits.min_total_variation
     corrected = figures.get("q_distribution")
     mean = f"{figures['reference_mean']:.4g} → {figures['mean']:.4g}" if "mean" in figures else "–"
@@ -142,7 +186,7 @@ def _pictures(
 def _caption(column: ColumnDrift, limits: Drift) -> str:
     """Why it has drifted, or why a distance that the eye sees is not drift."""
     if column.reasons:
-        return "; ".join(column.reasons)
+        return "; ".join((*column.reasons, *column.notes))
     corrected = column.figures.get("q_distribution")
     if _severity(column, limits)[1] >= 1 and corrected is not None:
         return f"Beyond a limit, but quiet windows of the reference differ as much (corrected p = {corrected:.2g})."

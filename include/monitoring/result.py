@@ -83,6 +83,7 @@ class MonitorResult:
         dataset_version: what was read; -1 when nothing was.
         windows: the newest complete ones, the oldest first.
         explanation: what the champion looks at; None without labels.
+        run: DAG and run that looked, for links.
         report_uri: the page, when one was written.
         markdown: the same in a few lines; see `render_markdown`.
     """
@@ -97,6 +98,7 @@ class MonitorResult:
     dataset_version: int = -1
     windows: tuple[WindowResult, ...] = ()
     explanation: Explanation | None = None
+    run: str = ""
     report_uri: str = ""
     markdown: str = ""
 

@@ -10,10 +10,11 @@ from demo.weather_generator import CHANGED_CLIMATE
 from include.errors import IntegrityError
 from include.journal.journal import Journal
 from include.journal.records import DecisionKind, RunRef
+from include.monitoring.findings import State
 from include.monitoring.monitor import monitor
 from include.monitoring.result import MonitorResult, Verdict
 from include.scoring.score import score_new_windows
-from tests.monitoring.world import NOW, TRAINED_UNTIL, WEATHER, World, hours
+from tests.monitoring.world import NOW, TRAINED_UNTIL, WEATHER, World, changed, hours
 
 RUN = RunRef("monitor_weather", "scheduled__1")
 DAY = timedelta(days=1)
@@ -177,13 +178,44 @@ def test_monitor_report_is_one_small_page_with_the_verdict_first(world: World, j
     assert text.index("Degraded") < text.index("A retrain is requested.") < text.index("What was compared")
     assert "2024-02-17 00:00 UTC to 2024-03-18 00:00 UTC, 720 rows" in text
     assert "weather version 1 (champion)" in text
+    for part in ("What follows", "Everything that was watched", "Calibration", "Segments: Weather_conditions"):
+        assert part in text, part
+    assert "What the model looks at" in text
+    assert "Of the mean prediction, drifted columns moved:" in text
+    assert "monitor_weather, run scheduled__1" in text
+    short = path.with_suffix(".md").read_text("utf-8")
+    assert short.startswith("**Rain at the port: degraded** (version 1, window to 2024-03-18)")
+
+
+def test_monitor_result_carries_what_follows_into_the_xcom(world: World, journal: Journal) -> None:
+    time_passes(world, 78, climate_changed=True)
+    summary = watch(world, journal).summary()
+    assert set(summary["acts"]) == {"notify", "retrain"}
+    assert summary["acts"]["retrain"] == summary["reasons"]
+    assert {"condition": "volume", "state": "insufficient", "subject": "rows"}.items() <= next(
+        found for found in summary["findings"] if found["condition"] == "volume"
+    ).items()
+    assert summary["markdown"].startswith("**Rain at the port: degraded**")
+    json.dumps(summary)
+
+
+def test_monitor_insufficient_data_let_nothing_follow(world: World, journal: Journal) -> None:
+    """Twenty days are no window: nothing can be said, so nothing is done, whatever the YAML declares."""
+    kinds = ("drift", "performance", "segments", "quality", "volume", "better")
+    declared = {kind: ["retrain", "ask"] for kind in kinds}
+    model = changed(WEATHER, "monitor.actions", **declared)
+    time_passes(world, 20, climate_changed=True)
+    result = monitor(model, world.home, journal, world.registry, run=RUN, now=NOW, with_report=False)
+    assert {found.state for found in result.findings} == {State.INSUFFICIENT}
+    assert result.acts == ()
 
 
 def test_monitor_report_again_replaces_its_page(world: World, journal: Journal) -> None:
     time_passes(world, 60)
     first, second = watch(world, journal, with_report=True), watch(world, journal, with_report=True)
     assert first.report_uri == second.report_uri
-    assert len(list(Path(world.home.reports_of("weather")).iterdir())) == 1
+    names = sorted(path.name for path in Path(world.home.reports_of("weather")).iterdir())
+    assert names == ["monitor_2024-02-17_version_1.html", "monitor_2024-02-17_version_1.md"]
 
 
 def test_monitor_report_of_unscored_windows_can_be_written(world: World, journal: Journal) -> None:
