@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from include.services.airflow_api import DagRun
 
 READS_S = 3.0
+ASKED = "An answer is waited for"
 REASON = "rain comes from the east now, and the new one knows"
 
 
@@ -30,11 +31,11 @@ def person_approves(stage: Stage, step: int, before: set[str]) -> DagRun:
     question = stage.airflow.call("GET", place)
     body = str(question["body"]) if isinstance(question, dict) else ""
     stage.tell(f"          {next((line for line in body.splitlines() if 'get another label' in line), body)[:200]}")
-    told = [alert for alert in stage.sink.received[alerts:] if "An answer is waited for" in alert["subject"]]
     stage.ledger.check(
         step, "the new model decides otherwise: a person is asked", expected="awaiting_input",
         seen=stage.states(run)["approve"],
     )  # fmt: skip
+    told = stage.wait("the alert", lambda: [each for each in stage.sink.received[alerts:] if ASKED in each["subject"]])
     stage.ledger.check(step, "and told", expected=1, seen=len(told))
     # A person reads first. Airflow takes a task that is answered within the second in which it parked for lost, forgets
     # the answer and asks once more.

@@ -135,3 +135,26 @@ def test_ingest_dag_fetches_first_where_the_source_is_not_files(
     assert bag.import_errors == {}
     assert "fetch" not in bag.dags["ingest_weather"].task_ids
     assert bag.dags["ingest_fetched"].get_task("fetch").downstream_task_ids == {"find_batches"}
+
+
+@pytest.mark.parametrize("shadow", [True, False])
+def test_shadow_adds_its_judgement_and_what_wakes_the_promotion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shadow: bool
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    shutil.copytree(MODELS_FOLDER, tmp_path / "models")
+    path = tmp_path / "models" / "weather.yaml"
+    path.write_text(f"{path.read_text('utf-8')}\nshadow: {str(shadow).lower()}\n", "utf-8")
+    monkeypatch.setenv("ALMANAC_MODELS", str(tmp_path / "models"))
+    scoring, promotion = (DagBag(str(REPOSITORY / "dags" / f"{name}.py")).dags for name in ("score", "promote"))
+    assert ("judge_shadow" in scoring["score_weather"].task_ids) is shadow
+    assert promotion["promote_weather"].timetable.can_be_scheduled is shadow
+
+
+def test_promotion_asks_before_it_promotes(dags: dict[str, Any]) -> None:
+    for dag_id, before in (("train_weather", "register"), ("promote_weather", "propose")):
+        dag = dags[dag_id]
+        assert dag.get_task("approve").upstream_task_ids == {before}
+        assert dag.get_task("promote").upstream_task_ids == {before, "approve"}
+        assert dag.get_task("promote").trigger_rule == "none_failed_min_one_success"
