@@ -14,7 +14,17 @@ from include.config.pipelines import KINDS
 from include.config.schema import Model
 
 # Kinds of DAG that are no pipelines of the YAML.
-_MORE_KINDS = ("window", "reopen", "readmit", "event", "maintain_data", "clock")
+_MORE_KINDS = (
+    "window",
+    "reopen",
+    "readmit",
+    "event",
+    "maintain_data",
+    "clock",
+    "promote",
+    "rollback",
+    "rollback_drill",
+)
 
 
 def may_read(user: BaseUser, dag_id: str) -> bool:
