@@ -120,10 +120,6 @@ class Quay:
         assert process.environ()[MARKER] == str(self.home.home)  # nothing else may ever be killed here
         return process
 
-    def let_pass(self, point: str, landed: Landed) -> None:
-        """Stop nobody there any more."""
-        self._order(point, landed).unlink()
-
     def land_and_kill(self, point: str, *, with_worker: bool = False) -> None:
         """Land a file and kill the process that takes it; with its worker nobody is left who saw it die."""
         victim = self.stopped(point, self.land(stop_at=point))
