@@ -42,11 +42,14 @@ class Pages:
     urls: Urls
     now: datetime
 
-    def start(self, models: Sequence[Model]) -> str:
-        """What needs attention, and every model at a glance."""
+    def start(self, models: Sequence[Model], problems: Sequence[str] = ()) -> str:
+        """What needs attention, and every model at a glance; `problems` are of models that could not be read."""
         states = [self._state(model) for model in models]
         attention = news.worst_first(news.newest([each for state in states for each in state.attention], _NEWS))
-        page = render("pages/start.html.j2", urls=self.urls, states=states, attention=attention, days=_RECENT.days)
+        page = render(
+            "pages/start.html.j2", urls=self.urls, states=states, attention=attention, days=_RECENT.days,
+            problems=problems,
+        )  # fmt: skip
         return self._with_navigation(page, "", "home")
 
     def batches(self, model: Model, state: str) -> str:

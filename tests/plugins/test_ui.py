@@ -181,6 +181,20 @@ def test_unknown_model_is_404(client: TestClient, model: str) -> None:
     assert client.get(f"/almanac/models/{model}/reports", headers=ann(client)).status_code == 404
 
 
+def test_broken_model_is_named_with_its_problem(client: TestClient, home: Home) -> None:
+    broken = home.models / "broken.yaml"
+    broken.write_text("nonsense: 1\n", "utf-8")
+    try:
+        start = client.get("/almanac/", headers=ann(client)).text
+        page = client.get("/almanac/models/broken/batches", headers=ann(client))
+    finally:
+        broken.unlink()
+    assert "Models that cannot be read" in start
+    assert "nonsense" in start
+    assert page.status_code == 404
+    assert "nonsense" in page.text
+
+
 def test_start_page_says_what_failed_and_why(client: TestClient) -> None:
     page = client.get("/almanac/", headers=ann(client)).text
     assert "Batch rejected: &lt;b&gt;a.csv" in page

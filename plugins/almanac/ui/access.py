@@ -57,10 +57,17 @@ def require_model(user: BaseUser, home: Home, name: str) -> Model:
         HTTPException: 403, or 404 when there is none; who may not see it does not learn which.
     """
     require_dag(user, f"ingest_{name}")
-    for model in load_models(home.models).models:
+    loaded = load_models(home.models)
+    for model in loaded.models:
         if model.name == name:
             return model
-    raise HTTPException(404, f"No model {name[:100]!r}; see the list of models.")
+    why = " ".join(problem for problem in loaded.problems if f"/{name}.yaml" in problem)
+    raise HTTPException(404, f"No model {name[:100]!r}. {why or 'See the list of models.'}")
+
+
+def readable_problems(user: BaseUser, home: Home) -> tuple[str, ...]:
+    """Why declared models could not be read, for those who may see what `check_config` says."""
+    return tuple(load_models(home.models).problems) if may_read(user, "check_config") else ()
 
 
 def model_of_dag(dag_id: str, models: Sequence[Model]) -> Model | None:

@@ -58,7 +58,8 @@ PagesDep = Annotated[Pages, Depends(_pages)]
 
 
 def _start(user: GetUserDep, pages: PagesDep) -> Response:
-    return _page(pages.start(access.readable_models(user, pages.home)))
+    problems = access.readable_problems(user, pages.home)
+    return _page(pages.start(access.readable_models(user, pages.home), problems))
 
 
 def _journal_page(user: GetUserDep, pages: PagesDep, model: str = "", kind: str = "") -> Response:
