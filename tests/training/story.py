@@ -49,7 +49,7 @@ class Story:
         return verdict, self.registry.logged(logged)
 
     def crown(self, logged) -> str:
-        number = register(self.registry, self.model.name, logged.mlflow_run_id).version
-        run = RunRef("train", f"run{self.runs}")
-        promote(self.registry, self.model.name, number, reason="a test", run=run, journal=self.journal, now=self.now)
+        run, by = RunRef("train", f"run{self.runs}"), {"journal": self.journal, "now": self.now}
+        number = register(self.registry, self.model.name, logged.mlflow_run_id, run=run, **by).version
+        promote(self.registry, self.model, number, reason="a test", run=run, **by)
         return number
