@@ -3,8 +3,8 @@
     flock some.lock python -m bench.train [--hours 17520] [--cold]
 
 Starts real Airflow (LocalExecutor) and MLflow in a home of its own, publishes synthetic weather, and trains twice
-through Airflow's REST API: the first run pays for what is loaded once. Then the same steps run in a plain process against the
-same MLflow, journal and dataset version. Without `--cold` both kinds of workers are measured, warm ones first.
+through Airflow's REST API: the first run pays for what is loaded once. Then the same steps run in a plain process
+against the same MLflow, journal and dataset version. Without `--cold` both kinds of workers are measured, warm first.
 """
 
 import argparse

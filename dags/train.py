@@ -89,19 +89,24 @@ def build(model: Model) -> DAG:
             trigger_rule="none_failed",  # no batch of trials is no reason not to train
         )
         def train(decision: dict[str, Any], searched: Any = None, *, params: dict[str, Any]) -> str:
+            from almanac.notifiers.training_warning import warn_of
             from almanac.runs import current_run, now
 
+            from include.registry.records import Tag
             from include.registry.store import Registry
             from include.training.search_run import searched_in
             from include.training.training_run import train
 
             if not decision["accepted"]:
                 raise AirflowSkipException("; ".join(decision["reasons"]))
-            return train(
-                model, HOME, Registry.of(HOME), reason=decision["reasons"][0], run=current_run(), now=now(),
+            registry = Registry.of(HOME)
+            logged = train(
+                model, HOME, registry, reason=decision["reasons"][0], run=current_run(), now=now(),
                 candidates=params["candidates"], overrides=params["overrides"], on_progress=print,
                 mode=decision["mode"], searched=searched_in(list(searched or [])),
             )  # fmt: skip
+            warn_of(model, registry.logged(logged).tags.get(Tag.WARNINGS, ""))
+            return logged
 
         @task(doc_md="Candidate against naive rules and the champion on the same hold-out; every gate fails closed.")
         def judge(mlflow_run_id: str) -> dict[str, Any]:

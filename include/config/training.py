@@ -1,10 +1,12 @@
 """The section `train` of a model's YAML: how models are made, and when."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from include.config.estimators import CONTINUABLE_ESTIMATORS, check_estimator
+from include.config.expression import check_expression
+from include.config.learning import WATCHED_ESTIMATORS, Learning
 from include.config.metric import Metric
 from include.config.search import Scalar, Search, Trials
 from include.config.section import Section
@@ -22,6 +24,13 @@ class Candidate(Section):
     scale: bool
     params: dict[str, Scalar] = Field(default_factory=dict)
     search: Search | None = Field(None, description="Other parameters to try; what is found lies over `params`.")
+    learning: Learning | None = Field(None, description="Learn in epochs, watched; of SGD and MLP.")
+
+    @model_validator(mode="after")
+    def _learns_in_epochs(self) -> Self:
+        if self.learning is not None and self.estimator not in WATCHED_ESTIMATORS:
+            raise ValueError(f"learning needs one of {sorted(WATCHED_ESTIMATORS)}; got {self.estimator}")
+        return self
 
     @field_validator("estimator")
     @classmethod
@@ -95,6 +104,25 @@ class Training(Section):
     seed: int
     candidates: dict[Slug, Candidate] = Field(min_length=1)
     trials: Trials = Trials()
+    warn: dict[Slug, str] = Field(
+        default_factory=dict, description="Name -> condition on parameters and figures that people are told of."
+    )
+
+    @model_validator(mode="after")
+    def _warnings_read(self) -> Self:
+        for name, condition in self.warn.items():
+            check_expression(condition, dict.fromkeys(self.figures, "float"), where=f"warn.{name}")
+        return self
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """What a condition of `warn` can name: parameters of the candidates, `train_<metric>`, `holdout_<metric>`."""
+        params = {
+            name
+            for each in self.candidates.values()
+            for name in (*each.params, *(each.search.space if each.search else ()))
+        }
+        return (*sorted(params), *(f"{part}_{metric}" for part in ("train", "holdout") for metric in get_args(Metric)))
 
     @field_validator("threshold")
     @classmethod

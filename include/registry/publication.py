@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from include.training.trained import TrainedCandidate
 
 _MAX_TAG = 4_000  # MLflow refuses longer ones
+_MAX_METRICS = 1_000  # of one request
 _SERVED_WITH = ("onnxruntime", "onnx", "numpy")
 
 
@@ -58,7 +59,10 @@ def log_candidate(
         run_id = str(
             client.create_run(experiment, run_name=f"{candidate.name} {context.run.run_id}", tags=tags).info.run_id
         )
-        client.log_batch(run_id, metrics=_metrics(candidate), params=_params(candidate))
+        client.log_batch(run_id, params=_params(candidate))
+        figures = _metrics(candidate)
+        for at in range(0, len(figures), _MAX_METRICS):
+            client.log_batch(run_id, metrics=figures[at : at + _MAX_METRICS])
         _log_trials(client, experiment, run_id, candidate)
         client.log_artifacts(run_id, str(folder))
         client.set_tag(run_id, Tag.LOGGED.value, "true")
@@ -110,6 +114,7 @@ def _tags(candidate: "TrainedCandidate", context: TrainingContext, *, parent: st
         Tag.THRESHOLD: repr(candidate.threshold),
         Tag.DECLARATION_SHA256: declaration_sha256(candidate.model),
         Tag.CODE_SHA256: code_sha256(),
+        Tag.WARNINGS: "\n".join(candidate.warnings)[:_MAX_TAG],
         Tag.METRICS: json.dumps(candidate.metrics.holdout, sort_keys=True),
         # MLflow's own names, so that its pages show them
         "mlflow.user": run.started_by or run.dag_id,
@@ -172,7 +177,13 @@ def _metrics(candidate: "TrainedCandidate") -> list[Any]:
         **{f"segment.{name}": values for name, values in measured.segments.items()},
     }
     now_ms = int(time.time() * 1000)
-    return [
+    curve = [
+        Metric(f"learning.{name}", value, now_ms, step)
+        for step, epoch in enumerate(candidate.curve.epochs if candidate.curve else ())
+        for name, value in vars(epoch).items()
+        if value is not None
+    ]
+    return curve + [
         Metric(f"{group}.{name}", value, now_ms, 0)
         for group, values in groups.items()
         for name, value in values.items()

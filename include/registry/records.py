@@ -41,6 +41,7 @@ class Tag(StrEnum):
     THRESHOLD = "almanac.threshold"
     DECLARATION_SHA256 = "almanac.declaration_sha256"
     CODE_SHA256 = "almanac.code_sha256"
+    WARNINGS = "almanac.warnings"
     ONNX_SHA256 = "almanac.onnx_sha256"
     MANIFEST_SHA256 = "almanac.manifest_sha256"
     LOGGED = "almanac.logged"  # set last: a run without it died while it was written

@@ -3,16 +3,20 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from include.config.learning import Learning
 from include.config.schema import Model
 from include.config.search import Scalar
 from include.errors import ConfigError, DataError
 from include.training.backtest import LabelledRows
 from include.training.candidates import build_pipeline
+from include.training.learning import Curve, learn
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from sklearn.pipeline import Pipeline
+
+    from include.training.learning import Rows
 
 
 def fit(
@@ -31,6 +35,13 @@ def fit(
         ConfigError: the estimator refuses its parameters.
         DataError: the rows have one label only.
     """
+    return fit_watched(model, name, overrides, rows, chosen)[0]
+
+
+def fit_watched(
+    model: Model, name: str, overrides: Mapping[str, Scalar] | None, rows: LabelledRows, chosen: "NDArray[np.intp]"
+) -> tuple["Pipeline", Curve | None]:
+    """`fit`, and how it was learnt; None when the candidate does not learn in epochs."""
     import numpy as np
 
     labels = rows.labels[chosen]
@@ -39,11 +50,35 @@ def fit(
             f"{model.name}: all {len(labels)} training rows until {rows.times[chosen][-1:]} have one label; expected "
             "both. Land more history, or lengthen train.window"
         )
-    pipeline = build_pipeline(model, name, overrides)
+    pipeline, learning = build_pipeline(model, name, overrides), model.train.candidates[name].learning
     try:
-        return pipeline.fit(rows.values[chosen], labels.astype(np.int64))  # ONNX has no operators on int8 labels
+        if learning is None:
+            # ONNX has no operators on int8 labels
+            return pipeline.fit(rows.values[chosen], labels.astype(np.int64)), None
+        teaching, measuring = _parted(model, learning, rows, chosen)
+        return pipeline, learn(pipeline, learning, teaching, measuring)
     except ValueError as error:
         raise ConfigError(f"{model.name}: candidate {name} cannot be fitted: {error}") from error
+
+
+def _parted(model: Model, learning: Learning, rows: LabelledRows, chosen: "NDArray[np.intp]") -> tuple["Rows", "Rows"]:
+    """The older rows, which teach, and the newest, which measure; no label of the one lies within the other.
+
+    Raises:
+        DataError: nothing is left to teach.
+    """
+    import numpy as np
+
+    measuring = chosen[-max(int(len(chosen) * learning.validation), 1) :]
+    before = rows.times[measuring[0]] - np.timedelta64(model.label.known_after)
+    teaching = chosen[rows.times[chosen] <= before]
+    if len(np.unique(rows.labels[teaching])) < 2:
+        raise DataError(f"{model.name}: {len(teaching)} rows are left to teach, of one label; expected both")
+
+    def part(numbers: "NDArray[np.intp]") -> "Rows":
+        return rows.values[numbers], rows.labels[numbers].astype(np.int64)
+
+    return part(teaching), part(measuring)
 
 
 def foretell(pipeline: "Pipeline", values: "NDArray[np.float32]") -> "NDArray[np.float64]":

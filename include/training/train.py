@@ -19,7 +19,8 @@ from include.training.candidates import choose_candidates, effective_params
 from include.training.compete import Arena
 from include.training.continuation import Parent, continuation_faults, continue_champion, new_rows
 from include.training.export import export_onnx
-from include.training.fitting import fit, foretell
+from include.training.fitting import fit_watched, foretell
+from include.training.learning import Curve
 from include.training.parity import ParityReport, check_parity
 from include.training.search import Trial
 from include.training.segments import segment_of
@@ -74,6 +75,7 @@ class _Made:
         train_start: the first event time that it has learnt, ever.
         parent: the version that it continues; empty: it was trained from scratch.
         trials: what was tried before it was chosen.
+        curve: how it learnt, where that was watched.
     """
 
     name: str
@@ -87,6 +89,7 @@ class _Made:
     train_start: datetime
     parent: str = ""
     trials: tuple[Trial, ...] = ()
+    curve: Curve | None = None
 
 
 def train_candidate(
@@ -123,7 +126,7 @@ def train_candidate(
     arena = Arena(model, rows, folds[:-1], overrides, lambda message: watch.done("fit", message))
     winner, holdout = arena.compete(names, searched), folds[-1]
     # what was found is what is fitted: a search whose result is thrown away was for nothing
-    pipeline = fit(model, winner.name, winner.overrides, rows, holdout.train)
+    pipeline, curve = fit_watched(model, winner.name, winner.overrides, rows, holdout.train)
     watch.done("fit", f"{winner.name} is the best on the folds before the hold-out; fitted for the hold-out")
     made = _Made(
         name=winner.name,
@@ -136,6 +139,7 @@ def train_candidate(
         scores=winner.scores,
         train_start=_datetime(rows.times[holdout.train][0]),
         trials=winner.trials,
+        curve=curve,
     )
     return _finish(model, rows, made, watch)
 
@@ -232,6 +236,7 @@ def _finish(model: Model, rows: LabelledRows, made: _Made, watch: _Watch) -> Tra
         example=rows.values[holdout.test][:5],
         parent=made.parent,
         trials=made.trials,
+        curve=made.curve,
     )
 
 

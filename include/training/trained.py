@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from include.config.expression import compile_expression
 from include.config.schema import Model
 from include.config.search import Scalar
 from include.training.backtest import LabelledRows
+from include.training.learning import Curve
 from include.training.parity import ParityReport
 from include.training.search import Trial
 
@@ -65,6 +67,7 @@ class TrainedCandidate:
         seed: of every random choice.
         seconds: how long each part took.
         example: a few rows of features, float32 [m, k].
+        curve: how its estimator learnt, where that was watched.
         trials: what was tried on the folds before the hold-out.
         parent: the version whose pipeline it continues; empty: it was trained from scratch.
     """
@@ -93,6 +96,22 @@ class TrainedCandidate:
     example: "NDArray[np.float32]"
     parent: str = ""
     trials: tuple[Trial, ...] = ()
+    curve: Curve | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What people are told of: learning that a rule ended, and conditions of `train.warn` that came true."""
+        import polars as pl
+
+        figures = {name: value for name, value in self.params.items() if isinstance(value, int | float)}
+        for part, values in (("train", self.metrics.train), ("holdout", self.metrics.holdout)):
+            figures |= {f"{part}_{metric}": value for metric, value in values.items()}
+        row = pl.DataFrame({name: [figures.get(name)] for name in self.model.train.figures}).cast(pl.Float64)
+        said = [self.curve.words] if self.curve is not None and self.curve.rule else []
+        for name, condition in self.model.train.warn.items():
+            if row.select(compile_expression(condition)).item():
+                said.append(f"{name}: {condition}")
+        return tuple(said)
 
     @property
     def mode(self) -> str:

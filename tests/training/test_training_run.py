@@ -90,6 +90,16 @@ def test_train_while_another_training_of_the_model_is_at_work_is_turned_away(sto
     story.run()
 
 
+def test_train_in_epochs_shows_its_losses_as_steps_in_mlflow_and_its_warnings_as_a_tag(story, change) -> None:
+    sgd = {"estimator": "sklearn.linear_model.SGDClassifier", "scale": True, "params": {"loss": "log_loss"}}
+    model = change(story.model, "train", candidates={"sgd": {**sgd, "learning": {"epochs": 3}}})
+    _, logged = story.run(model=change(model, "train", warn={"always": "holdout_f1_macro <= 1"}))
+    losses = story.registry.client.get_metric_history(logged.mlflow_run_id, "learning.validation_loss")
+    assert [each.step for each in losses] == [0, 1, 2]
+    assert all(0 < each.value < 1 for each in losses)
+    assert logged.tags[Tag.WARNINGS] == "always: holdout_f1_macro <= 1"
+
+
 def test_load_parent_of_a_tampered_pipeline_loads_nothing(story, tmp_path, monkeypatch) -> None:
     _, first = story.run()
     download = files.download
