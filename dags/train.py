@@ -89,12 +89,13 @@ def build(model: Model) -> DAG:
             trigger_rule="none_failed",  # no batch of trials is no reason not to train
         )
         def train(decision: dict[str, Any], searched: Any = None, *, params: dict[str, Any]) -> str:
-            from almanac.notifiers.training_warning import warn_of
+            from almanac.channels import teller
             from almanac.runs import current_run, now
 
             from include.registry.records import Tag
             from include.registry.store import Registry
             from include.training.search_run import searched_in
+            from include.training.telling import tell_warnings
             from include.training.training_run import train
 
             if not decision["accepted"]:
@@ -105,7 +106,8 @@ def build(model: Model) -> DAG:
                 candidates=params["candidates"], overrides=params["overrides"], on_progress=print,
                 mode=decision["mode"], searched=searched_in(list(searched or [])),
             )  # fmt: skip
-            warn_of(model, registry.logged(logged).tags.get(Tag.WARNINGS, ""))
+            said = registry.logged(logged).tags.get(Tag.WARNINGS, "")
+            tell_warnings(teller(), model, said, run=current_run(), now=now())
             return logged
 
         @task(doc_md="Candidate against naive rules and the champion on the same hold-out; every gate fails closed.")

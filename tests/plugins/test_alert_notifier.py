@@ -206,13 +206,3 @@ def test_tell_late_names_run_and_deadline(journal: Journal, sink: WebhookSink, m
     assert sink.received[0]["subject"] == "train_weather is late"
     assert "2h after it was queued (pipelines.train.deadline)" in sink.received[0]["error"]
     assert deadline_of(model, "train", None) == []
-
-
-def test_training_warning_says_what_was_seen_and_is_no_failure() -> None:
-    from almanac.notifiers.training_warning import TrainingWarningNotifier
-
-    task = SimpleNamespace(dag_id="train_weather", run_id="manual__1", try_number=1, task_id="train", log_url="")
-    said = "learning is stuck after 4 epochs"
-    message = TrainingWarningNotifier("weather", Alerts(), said)._message({"ti": task})
-    assert (message.severity, message.model, message.error) == ("warning", "weather", said)
-    assert "train_weather: the training shows something to look at" in message.subject
