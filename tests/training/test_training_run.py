@@ -96,7 +96,7 @@ def test_train_in_epochs_shows_its_losses_as_steps_in_mlflow_and_its_warnings_as
     _, logged = story.run(model=change(model, "train", warn={"always": "holdout_f1_macro <= 1"}))
     losses = story.registry.client.get_metric_history(logged.mlflow_run_id, "learning.validation_loss")
     assert [each.step for each in losses] == [0, 1, 2]
-    assert all(0 < each.value < 1 for each in losses)
+    assert all(each.value > 0 for each in losses)
     assert logged.tags[Tag.WARNINGS] == "always: holdout_f1_macro <= 1"
 
 
