@@ -1,6 +1,6 @@
 """Joins the dataset's small files, then removes files that no needed version has: a dry run first, then for real.
 
-A version is needed for ever when a registered model version was trained on it, and in any case for
+A version is needed for ever when a registered model version, or one in a backup, was trained on it, and in any case for
 `maintenance.keep_for`. Nothing is removed while the model registry cannot be asked.
 """
 
@@ -24,13 +24,15 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="A dry run: which versions are needed and by whom, and how many files could go.")
         def plan() -> dict[str, Any]:
+            from include.backup.needs import backed_up_versions
             from include.data.dataset import Dataset
             from include.data.maintenance import plan_maintenance
             from include.registry.store import Registry
 
             if not Dataset.of(HOME, model).exists():
                 raise AirflowSkipException("no dataset yet")
-            return plan_maintenance(model, HOME, Registry.of(HOME)).to_json()
+            backed_up = backed_up_versions(HOME, model.name)
+            return plan_maintenance(model, HOME, Registry.of(HOME), backed_up=backed_up).to_json()
 
         @task(doc_md="Joins small files in one commit that changes no row; skipped in a dry run.")
         def compact(_planned: dict[str, Any], *, params: dict[str, Any]) -> int:
@@ -42,10 +44,11 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="Removes what nobody needs, as the plan says; who needs what is asked again.")
         def vacuum(_saved: int) -> dict[str, Any]:
+            from include.backup.needs import backed_up_versions
             from include.data.maintenance import vacuum
             from include.registry.store import Registry
 
-            return vacuum(model, HOME, Registry.of(HOME)).to_json()
+            return vacuum(model, HOME, Registry.of(HOME), backed_up=backed_up_versions(HOME, model.name)).to_json()
 
         vacuum(compact(plan()))
     return dag

@@ -94,7 +94,7 @@ def forget(
     elif undo or hold or release:
         keep_named(place, what, undo=undo, hold=hold, reason=reason, by=user())
     else:
-        forget_named(home, settings, place, what, apply=apply, reason=reason, by=user())
+        forget_named(home, place, what, apply=apply, reason=reason, by=user())
 
 
 def sweep(

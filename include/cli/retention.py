@@ -18,7 +18,7 @@ def forget_by_policy(
     """Print the plan; with `apply` forget."""
     from include.backup.forget import forget
 
-    plan = _plan(home, settings, place)
+    plan = _plan(home, place)
     for choice in plan.choices:
         print(f"{'stays ' if choice.stays else 'GOES  '}  {choice.ref}  {'; '.join(choice.reasons)}")
     staying = len(plan.choices) - len(plan.going)
@@ -31,14 +31,12 @@ def forget_by_policy(
     )
 
 
-def forget_named(
-    home: "Home", settings: "InstallationBackup", place: "Place", what: str, *, apply: bool, reason: str, by: str
-) -> None:
+def forget_named(home: "Home", place: "Place", what: str, *, apply: bool, reason: str, by: str) -> None:
     """Forget the one that a person names, unless something needs it."""
     from include.backup.catalogue import Catalogue
     from include.backup.forget import check_not_needed, forget_one
 
-    ref, plan = Catalogue(place).find(what), _plan(home, settings, place)
+    ref, plan = Catalogue(place).find(what), _plan(home, place)
     check_not_needed(ref, plan)
     if not apply:
         print(f"{ref} would go. To forget it: almanac forget {what} --apply --reason '...'")
@@ -83,15 +81,7 @@ def sweep_place(place: "Place", retention: "Retention", *, dry_run: bool, approv
     typer.echo(f"{len(plan.objects)} objects, {plan.bytes} bytes ({plan.share:.0%} of the place) {verb} deleted")
 
 
-def _plan(home: "Home", settings: "InstallationBackup", place: "Place") -> "ForgetPlan":
-    from include.backup.forget import keep_of, plan_forget
-    from include.config.loader import load_models
-    from include.errors import ConfigError
-    from include.registry.store import Registry
+def _plan(home: "Home", place: "Place") -> "ForgetPlan":
+    from include.backup.run_retention import make_plan
 
-    loaded = load_models(home.models)
-    if loaded.problems:  # a model that cannot be read would lose its pins and its policy
-        raise ConfigError("nothing is forgotten while a model's YAML is broken: " + "\n".join(loaded.problems))
-    keep = keep_of(loaded.models, settings.retention)
-    names = [model.name for model in loaded.models]
-    return plan_forget(place, keep, Registry.of(home), models=names, now=datetime.now(UTC))
+    return make_plan(home, place, now=datetime.now(UTC))

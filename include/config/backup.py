@@ -81,10 +81,3 @@ class InstallationBackup(Section):
     workers: Annotated[int, Field(ge=1, le=32)] = Field(2, description="Threads that read, hash and write.")
     retention: Retention = Retention()
     drills: Drills = Drills()
-
-
-class Installation(Section):
-    """`_installation.yaml`: what all models share."""
-
-    owner: str = "almanac"
-    backup: InstallationBackup = InstallationBackup()

@@ -7,8 +7,8 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from include.config.backup import Installation
 from include.config.home import REPOSITORY
+from include.config.installation import Installation
 from include.config.neighbours import neighbour_faults
 from include.config.schema import Model
 from include.errors import ConfigError

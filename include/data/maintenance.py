@@ -4,9 +4,10 @@ Retention is by reference first, by age second: what a registered model version 
 Whatever cannot be known (a registry that is away, a version without its tag) stops the removal, and removes nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from include.config.home import Home
@@ -15,6 +16,9 @@ from include.data.delta_table import open_table
 from include.errors import DataError, IntegrityError, TransientError
 from include.registry.records import ModelVersion
 from include.storage.faults import describe
+
+BackedUp = Mapping[int, Sequence[str]]
+"""Dataset versions that snapshots of models name, and those snapshots; see `include.backup.needs`."""
 
 
 class VersionRegistry(Protocol):
@@ -46,13 +50,16 @@ class MaintenancePlan:
         return {**asdict(self), "needed": needed, "removable": len(self.removable)}
 
 
-def needed_versions(model: Model, registry: VersionRegistry, *, newest: int) -> dict[int, tuple[str, ...]]:
-    """The dataset versions that must stay readable, and who needs each: model versions, and readers of the newest.
+def needed_versions(
+    model: Model, registry: VersionRegistry, *, newest: int, backed_up: BackedUp = MappingProxyType({})
+) -> dict[int, tuple[str, ...]]:
+    """The dataset versions that must stay readable, and who needs each: model versions, snapshots, readers.
 
     Args:
         model: whose dataset.
         registry: asked for all model versions, whatever became of them.
         newest: the dataset's newest version.
+        backed_up: versions that snapshots name, also of model versions that are no longer registered.
 
     Raises:
         RegistryError: a model version does not say what it was trained on.
@@ -68,11 +75,19 @@ def needed_versions(model: Model, registry: VersionRegistry, *, newest: int) -> 
                 f" nothing is removed. Was an older dataset restored? Restore the right one first."
             )
         needed.setdefault(version.dataset_version, []).append(name)
+    for number, snapshots in backed_up.items():
+        if 0 <= number <= newest:
+            needed.setdefault(number, []).extend(snapshots)
     return {number: tuple(needed[number]) for number in sorted(needed)}
 
 
 def plan_maintenance(
-    model: Model, home: Home, registry: VersionRegistry, *, keep_for: timedelta | None = None
+    model: Model,
+    home: Home,
+    registry: VersionRegistry,
+    *,
+    keep_for: timedelta | None = None,
+    backed_up: BackedUp = MappingProxyType({}),
 ) -> MaintenancePlan:
     """Say what `vacuum` would remove; nothing is changed.
 
@@ -81,12 +96,13 @@ def plan_maintenance(
         home: where it is.
         registry: who needs which version.
         keep_for: what is younger stays in any case; none: as declared.
+        backed_up: what snapshots need.
 
     Raises:
         DataError: there is no dataset.
         RegistryError, IntegrityError, TransientError: see `needed_versions`.
     """
-    return _vacuum(model, home, registry, keep_for, dry_run=True)
+    return _vacuum(model, home, registry, keep_for, backed_up, dry_run=True)
 
 
 def compact(model: Model, home: Home) -> int:
@@ -113,7 +129,12 @@ def compact(model: Model, home: Home) -> int:
 
 
 def vacuum(
-    model: Model, home: Home, registry: VersionRegistry, *, keep_for: timedelta | None = None
+    model: Model,
+    home: Home,
+    registry: VersionRegistry,
+    *,
+    keep_for: timedelta | None = None,
+    backed_up: BackedUp = MappingProxyType({}),
 ) -> MaintenancePlan:
     """Remove the files that no needed version has and that left the dataset longer than `keep_for` ago.
 
@@ -124,6 +145,7 @@ def vacuum(
         home: where it is.
         registry: who needs which version; asked anew.
         keep_for: what is younger stays in any case; none: as declared.
+        backed_up: what snapshots need.
 
     Returns:
         What was removed.
@@ -132,17 +154,23 @@ def vacuum(
         DataError: there is no dataset.
         RegistryError, IntegrityError, TransientError: see `needed_versions`; nothing was removed.
     """
-    return _vacuum(model, home, registry, keep_for, dry_run=False)
+    return _vacuum(model, home, registry, keep_for, backed_up, dry_run=False)
 
 
 def _vacuum(
-    model: Model, home: Home, registry: VersionRegistry, keep_for: timedelta | None, *, dry_run: bool
+    model: Model,
+    home: Home,
+    registry: VersionRegistry,
+    keep_for: timedelta | None,
+    backed_up: BackedUp,
+    *,
+    dry_run: bool,
 ) -> MaintenancePlan:
     from deltalake.exceptions import DeltaError
 
     table = _open(model, home)
     version, files = int(table.version()), len(table.file_uris())
-    needed = needed_versions(model, registry, newest=version)
+    needed = needed_versions(model, registry, newest=version, backed_up=backed_up)
     age = model.maintenance.keep_for if keep_for is None else keep_for
     try:
         removable = table.vacuum(

@@ -2,6 +2,7 @@
 
 import yaml
 
+from almanac.policies import RETRIES
 from include.config.schema import Model
 
 _TRIAGE = """
@@ -11,6 +12,11 @@ _TRIAGE = """
 3. `TransientError` or a killed process: Airflow tries again by itself ({retries} times); look only if it stays red.
 4. Runbooks: `docs/operations.md`.
 """
+
+
+def triage() -> str:
+    """What to do when a DAG of Almanac fails."""
+    return _TRIAGE.format(retries=RETRIES)
 
 
 def dag_docs(model: Model, purpose: str, retries: int, *, wakes: str = "") -> str:

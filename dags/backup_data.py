@@ -1,0 +1,57 @@
+"""Backs up a model's dataset, and its outputs: predictions, quarantine, reports.
+
+Woken by publications and scorings, batched, and on a schedule. Published files do not change: only new ones are read.
+"""
+
+from typing import Any
+
+from airflow.sdk import DAG, AssetOrTimeSchedule, task
+from airflow.sdk.exceptions import AirflowSkipException
+from almanac import assets
+from almanac.backup_params import reason_params
+from almanac.dags import cron, declared_models, model_dag
+
+from include.config.home import Home
+from include.config.schema import Model
+
+HOME = Home()
+
+
+def build(model: Model) -> DAG:
+    """`backup_data_<model>`: dataset, outputs."""
+    declared = model.backup
+    timetable = cron(declared.data_schedule)
+    bells = assets.dataset(model) | assets.predictions(model)
+    schedule = AssetOrTimeSchedule(timetable=timetable, assets=bells) if declared.after_publication else timetable
+    also = "after publications and scorings, or " if declared.after_publication else ""
+    with model_dag(
+        "backup_data", model, purpose=__doc__, schedule=schedule, params=reason_params(),
+        wakes=f"{also}at {declared.data_schedule}",
+    ) as dag:  # fmt: skip
+
+        @task
+        def backup(kind: str, *, params: dict[str, Any]) -> list[dict[str, Any]]:
+            from almanac.installation import backup_key
+            from almanac.runs import current_run, now
+
+            from include.backup.run_backup import is_due, run_backup
+
+            subject, run = f"{kind}/{model.name}", current_run()
+            if run.trigger.startswith("asset") and not is_due(
+                HOME, subject, at_most_every=declared.at_most_every, now=now()
+            ):
+                raise AirflowSkipException("a snapshot was taken a short time ago; the schedule takes the next one")
+            reason = params["reason"] or ""
+            taken = run_backup(HOME, [subject], run=run, given_key=backup_key(), reason=reason)
+            if not taken:
+                raise AirflowSkipException("nothing is there yet")
+            return taken
+
+        dataset_doc = "The table at its newest version; versions that a model was trained on stay readable in it."
+        backup.override(task_id="dataset", doc_md=dataset_doc)("dataset")
+        backup.override(task_id="outputs", doc_md="Predictions, quarantined rows and files, reports.")("outputs")
+    return dag
+
+
+for declared_model in declared_models(HOME):
+    globals()[f"backup_data_{declared_model.name}"] = build(declared_model)

@@ -1,0 +1,35 @@
+"""Restores a snapshot: a model version, a dataset, outputs or a database.
+
+By hand, with parameters: into a new folder, or live where it came from, if nothing is there. Databases and groups come
+back live from the command line only, with the services stopped: `almanac restore group/all --live`.
+"""
+
+from typing import Any
+
+from airflow.sdk import DAG, task
+from almanac.backup_params import restore_params
+from almanac.installation import declared_installation, installation_dag
+
+from include.config.home import Home
+from include.config.installation import Installation
+
+HOME = Home()
+
+
+def build(installation: Installation) -> DAG:
+    """`restore`: one task."""
+    with installation_dag("restore", installation, purpose=__doc__, schedule=None, params=restore_params()) as dag:
+
+        @task(retries=0, doc_md="Restores what the form names, each file checked against its hash; says where it is.")
+        def restore(*, params: dict[str, Any]) -> list[str]:
+            from almanac.installation import backup_key
+
+            from include.backup.run_restore import run_restore
+
+            return run_restore(HOME, params, given_key=backup_key())
+
+        restore()
+    return dag
+
+
+build(declared_installation(HOME))

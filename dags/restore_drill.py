@@ -1,0 +1,59 @@
+"""Proves each week that snapshots come back: restores the newest and a random older one of each subject, and uses them.
+
+Into a scratch folder, never into a live place; from the first place in one week, from the second in the next. A copy
+that was damaged on purpose must be refused. Red, and so an alarm, when anything is otherwise or a last good drill is
+too old.
+"""
+
+from typing import Any
+
+from airflow.sdk import DAG, task
+from almanac.backup_params import drill_params
+from almanac.installation import declared_installation, installation_dag
+
+from include.config.home import Home
+from include.config.installation import Installation
+
+HOME = Home()
+
+
+def build(installation: Installation) -> DAG:
+    """`restore_drill`: drill, verify."""
+    settings = installation.backup.drills
+    with installation_dag(
+        "restore_drill", installation, purpose=__doc__, schedule=settings.schedule, params=drill_params()
+    ) as dag:
+
+        @task(retries=0, doc_md="Restores, uses, times; then a damaged copy. Each result is kept in the place.")
+        def drill(*, params: dict[str, Any]) -> list[str]:
+            from almanac.installation import backup_key
+            from almanac.runs import current_run, now
+
+            from include.backup.drill import in_words, place_in_turn
+            from include.backup.run_backup import places_of, tell_drills
+            from include.backup.run_drill import check_drills, run_drill
+
+            places, chosen = places_of(HOME, backup_key()), params["place"]
+            place = place_in_turn(places, now()) if chosen == "in turn" else places.named(chosen == "second")
+            results = run_drill(HOME, place, params["subjects"] or (), tell=print)
+            tell_drills(HOME, results, current_run())
+            check_drills(places, results, settings, now=now())
+            return [in_words(result) for result in results]
+
+        @task(doc_md="Reads today's share of all objects again; each has its turn within `drills.verify_days` days.")
+        def verify() -> dict[str, Any]:
+            from almanac.installation import backup_key
+            from almanac.runs import now
+
+            from include.backup.run_backup import places_of
+            from include.backup.run_drill import verify_share
+
+            places = places_of(HOME, backup_key()).all()
+            return {place.uri: verify_share(place, settings, now=now()) for place in places}
+
+        drill()
+        verify()
+    return dag
+
+
+build(declared_installation(HOME))

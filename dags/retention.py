@@ -1,0 +1,50 @@
+"""Forgets snapshots by the declared policies, then deletes what was forgotten before the grace period.
+
+What is in use stays whatever a policy says: see the reasons in the XCom of `forget`. Nothing is forgotten while the
+model registry cannot be asked; a sweep that would delete too much of a place asks a person.
+"""
+
+from typing import Any
+
+from airflow.sdk import DAG, task
+from almanac.backup_params import retention_params
+from almanac.installation import declared_installation, installation_dag
+
+from include.config.home import Home
+from include.config.installation import Installation
+
+HOME = Home()
+
+
+def build(installation: Installation) -> DAG:
+    """`retention`: forget -> sweep."""
+    schedule = installation.backup.retention.schedule
+    with installation_dag(
+        "retention", installation, purpose=__doc__, schedule=schedule, params=retention_params()
+    ) as dag:
+
+        @task(doc_md="A tombstone for each snapshot that no rule and no pin keeps; says why the others stay.")
+        def forget(*, params: dict[str, Any]) -> dict[str, Any]:
+            from almanac.installation import backup_key
+            from almanac.runs import current_run, now
+
+            from include.backup.run_retention import run_forget
+
+            by, dry_run = current_run().started_by, params["dry_run"]
+            return run_forget(HOME, given_key=backup_key(), now=now(), by=by, dry_run=dry_run)
+
+        @task(doc_md="Deletes what was forgotten before the grace period, and orphans. Red when a person must approve.")
+        def sweep(_forgotten: dict[str, Any], *, params: dict[str, Any]) -> dict[str, Any]:
+            from almanac.installation import backup_key
+            from almanac.runs import now
+
+            from include.backup.run_retention import run_sweep
+
+            dry_run, approved = params["dry_run"], params["approve"]
+            return run_sweep(HOME, given_key=backup_key(), now=now(), dry_run=dry_run, approved=approved)
+
+        sweep(forget())
+    return dag
+
+
+build(declared_installation(HOME))

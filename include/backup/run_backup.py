@@ -1,0 +1,89 @@
+"""Backups as a schedule takes them: opened from the settings, told to the journal, summed up as plain JSON."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from include.backup.backup import Backup
+from include.backup.catalogue import Catalogue
+from include.backup.installation import Places, open_places
+from include.backup.journal_rows import record_drills, record_taken
+from include.backup.manifest import Maker
+from include.backup.writer import Taken
+from include.config.home import Home
+from include.config.loader import check_models, load_installation
+from include.errors import TransientError
+from include.journal.journal import Journal
+from include.journal.records import RunRef
+from include.registry.store import Registry
+
+log = logging.getLogger(__name__)
+
+
+def run_backup(
+    home: Home, subjects: Sequence[str], *, run: RunRef, given_key: str = "", version: str = "", reason: str = ""
+) -> list[dict[str, Any]]:
+    """Take snapshots of subjects, or of everything as one group when none is named.
+
+    Args:
+        home: what of.
+        subjects: see `Backup.subject`.
+        run: who.
+        given_key: from a connection.
+        version: of a model: only this one.
+        reason: why; none: what woke the run.
+
+    Returns:
+        For each snapshot: its name, files, bytes, and whether it is new.
+
+    Raises:
+        ConfigError, IntegrityError, TransientError: see `Backup`.
+    """
+    place = places_of(home, given_key).first
+    maker = Maker(dag_id=run.dag_id, run_id=run.run_id, started_by=run.started_by, reason=reason or run.trigger)
+    backup = Backup(home, place, maker, Registry.of(home))
+    taken = (
+        [one for subject in subjects for one in backup.subject(subject, version=version)]
+        if subjects
+        else [backup.everything(check_models(home.models))]
+    )
+    try:
+        record_taken(Journal(home.journal_url), place.uri, taken, run)
+    except TransientError as error:  # a snapshot that exists must not be taken again because of that
+        log.warning("the snapshots are there, but the journal could not be told: %s", error)
+    return [_summary(one) for one in taken]
+
+
+def is_due(home: Home, subject: str, *, at_most_every: timedelta, now: datetime) -> bool:
+    """Whether the newest snapshot of a subject is old enough for the next one.
+
+    Raises:
+        TransientError: the place is away.
+    """
+    newest = Catalogue(places_of(home, "").first).newest(subject)
+    return newest is None or newest.created + at_most_every <= now
+
+
+def places_of(home: Home, given_key: str) -> Places:
+    """The places of the installation, by its settings."""
+    return open_places(home, load_installation(home.models).backup, given_key=given_key)
+
+
+def tell_drills(home: Home, results: Sequence[Any], run: RunRef) -> None:
+    """Tell the journal of drills; the place has kept them already."""
+    try:
+        record_drills(Journal(home.journal_url), results, run)
+    except TransientError as error:
+        log.warning("the journal could not be told of the drill: %s", error)
+
+
+def _summary(one: Taken) -> dict[str, Any]:
+    return {
+        "snapshot": str(one.ref),
+        "new": one.written,
+        "files": len(one.manifest.files),
+        "members": len(one.manifest.members),
+        "size_bytes": one.manifest.size,
+        "new_bytes": one.bytes_stored,
+    }

@@ -1,0 +1,43 @@
+"""A restore as a person starts it from a form."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from include.backup.catalogue import Catalogue
+from include.backup.functional import use
+from include.backup.live import folder_of, members, restore_live
+from include.backup.restore import restore
+from include.backup.run_backup import places_of
+from include.config.home import Home
+from include.errors import ConfigError
+
+
+def run_restore(home: Home, form: Mapping[str, Any], *, given_key: str) -> list[str]:
+    """Restore what a form names; says where, and what it did when it was tried.
+
+    Args:
+        home: where to.
+        form: `snapshot`, `second`, `where` (`folder` or `live`), `replace`, `use`.
+        given_key: from a connection.
+
+    Raises:
+        ConfigError: a running Airflow cannot exchange the databases under itself; or the target is in use.
+        DataError: there is no such snapshot.
+        IntegrityError: the snapshot is damaged; nothing was restored.
+    """
+    place = places_of(home, given_key).named(bool(form["second"]))
+    ref = Catalogue(place).find(str(form["snapshot"]))
+    if form["where"] == "live":
+        if ref.subject.startswith(("database/", "group/")):
+            raise ConfigError(
+                f"{ref}: a running Airflow cannot exchange databases under itself. Stop the services, then:"
+                f" almanac restore {ref} --live"
+            )
+        return restore_live(place, ref, home, replace=bool(form["replace"]))
+    said = []
+    for one in members(place, ref):
+        name = folder_of(Catalogue(place).read(one)) if one != ref else ""
+        target = home.home / "restored" / f"{ref}".replace("/", "-") / name
+        restored = restore(place, one, target)
+        said += [f"{one} is in {restored.folder}", *(use(target, restored.manifest) if form["use"] else ())]
+    return said

@@ -1,0 +1,77 @@
+"""What the DAGs of the whole installation have in common: those that are no model's own."""
+
+import warnings
+from collections.abc import Mapping
+
+import yaml
+from airflow.sdk import DAG, BaseHook, Param
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from almanac.access import access_control
+from almanac.dags import cron
+from almanac.docs import triage
+from almanac.notifiers.alert import AlertNotifier
+from almanac.policies import DEFAULT_ARGS
+from include.config.home import Home
+from include.config.installation import Installation
+from include.config.loader import load_installation
+from include.errors import ConfigError
+
+KEY_CONNECTION = "almanac_backup"
+
+
+def declared_installation(home: Home) -> Installation:
+    """What `_installation.yaml` says; what is built in, with a warning that Airflow shows, when it is broken."""
+    try:
+        return load_installation(home.models)
+    except ConfigError as error:
+        warnings.warn(str(error), UserWarning, stacklevel=2)
+        return Installation()
+
+
+def installation_dag(
+    dag_id: str,
+    installation: Installation,
+    *,
+    purpose: str,
+    schedule: str | None,
+    params: Mapping[str, Param] | None = None,
+) -> DAG:
+    """A DAG of the whole installation, one run at a time, filled in as every DAG of Almanac is.
+
+    Args:
+        dag_id: its name.
+        installation: owner, alerts, settings.
+        purpose: the DAG file's own description.
+        schedule: five fields of cron; None: only a person.
+        params: the form of a run by hand.
+    """
+    config = yaml.safe_dump(installation.model_dump(mode="json", exclude_none=True), sort_keys=False)
+    with warnings.catch_warnings():
+        # Airflow reads `access_control` with a module that it calls deprecated itself.
+        warnings.filterwarnings("ignore", message="The airflow.security.permissions module is deprecated")
+        return DAG(
+            dag_id=dag_id,
+            dag_display_name=dag_id.replace("_", " "),
+            description=purpose.strip().splitlines()[0],
+            doc_md=f"{purpose.strip()}\n{triage()}\n### `_installation.yaml`\nTimes are UTC.\n\n```yaml\n{config}```\n",
+            schedule=cron(schedule) if schedule else None,
+            catchup=False,
+            max_active_runs=1,
+            tags=["backup"],
+            params=dict(params or {}),
+            access_control=access_control(dag_id),
+            default_args={
+                **DEFAULT_ARGS,
+                "owner": installation.owner,
+                "on_failure_callback": AlertNotifier(None, installation.alerts),
+            },
+        )
+
+
+def backup_key() -> str:
+    """The key from the connection `almanac_backup`; empty where there is none. Call it from within a task."""
+    try:
+        return BaseHook.get_connection(KEY_CONNECTION).password or ""
+    except AirflowNotFoundException:
+        return ""

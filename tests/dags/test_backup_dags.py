@@ -1,0 +1,81 @@
+"""The DAGs of backups: light to parse, filled in, woken as declared."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.config.home import MODELS_FOLDER, REPOSITORY
+from tests.dags.test_dags import parse
+
+OF_A_MODEL = ("backup_model", "backup_data")
+OF_ALL = ("backup_databases", "retention", "restore_drill", "restore")
+
+
+@pytest.fixture(scope="module")
+def dags() -> dict[str, Any]:
+    from airflow.dag_processing.dagbag import DagBag
+
+    found: dict[str, Any] = {}
+    for name in (*OF_A_MODEL, *OF_ALL):
+        bag = DagBag(str(REPOSITORY / "dags" / f"{name}.py"))
+        assert bag.import_errors == {}
+        found |= bag.dags
+    return found
+
+
+def bells(dag: Any) -> set[str]:
+    """The assets that wake a DAG."""
+
+    def names(condition: Any) -> set[str]:
+        if condition is None:
+            return set()
+        parts = getattr(condition, "objects", None)
+        return {condition.name} if parts is None else {name for part in parts for name in names(part)}
+
+    return names(dag.timetable.asset_condition)
+
+
+@pytest.mark.parametrize("name", ["backup_model", "backup_databases"])
+def test_backup_dag_file_imports_nothing_heavy(name: str, tmp_path: Path) -> None:
+    assert parse(name, tmp_path)["heavy"] == []
+
+
+def test_backup_dags_one_of_each_kind(dags: dict[str, Any]) -> None:
+    assert set(dags) == {*(f"{name}_weather" for name in OF_A_MODEL), *OF_ALL}
+
+
+def test_backup_dags_are_woken_by_bells_and_clock(dags: dict[str, Any]) -> None:
+    assert bells(dags["backup_model_weather"]) == {"champion_weather"}
+    assert bells(dags["backup_data_weather"]) == {"dataset_weather", "predictions_weather"}
+    assert type(dags["restore"].timetable).__name__ == "NullTimetable"
+
+
+def test_backup_dags_show_how_they_are_configured(dags: dict[str, Any]) -> None:
+    assert "max_deleted_share: 0.3" in dags["retention"].doc_md
+    assert "at_most_every: 1h" in dags["backup_data_weather"].doc_md
+
+
+def test_backup_data_without_publications_keeps_the_clock_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    shutil.copytree(MODELS_FOLDER, tmp_path / "models")
+    defaults = tmp_path / "models" / "_defaults.yaml"
+    defaults.write_text(defaults.read_text("utf-8").replace("after_publication: true", "after_publication: false"))
+    monkeypatch.setenv("ALMANAC_MODELS", str(tmp_path / "models"))
+    bag = DagBag(str(REPOSITORY / "dags" / "backup_data.py"))
+    assert bag.import_errors == {}
+    assert bells(bag.dags["backup_data_weather"]) == set()
+
+
+def test_installation_broken_warns_and_uses_what_is_built_in(tmp_path: Path) -> None:
+    from almanac.installation import declared_installation
+
+    from include.config.home import Home
+
+    (tmp_path / "_installation.yaml").write_text("backup: {workers: none}\n", "utf-8")
+    with pytest.warns(UserWarning, match=r"_installation\.yaml: backup\.workers"):
+        assert declared_installation(Home(home=tmp_path, models=tmp_path)).backup.workers == 2
