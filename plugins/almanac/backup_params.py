@@ -75,7 +75,7 @@ def restore_params() -> dict[str, Param]:
             type="string",
             minLength=3,
             title="Snapshot",
-            description="dataset/weather (its newest), dataset/weather@20260131, or the start of a hash;.",
+            description="dataset/weather (its newest), dataset/weather@20260131, or the start of a hash.",
         ),
         "where": Param(
             "folder",
