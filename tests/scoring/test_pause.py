@@ -21,9 +21,9 @@ def test_stopped_nothing_was_said_goes_on(journal: Journal) -> None:
     assert stopped(journal, "weather") is None
 
 
-def test_stop_scoring_lasts_until_resumed_and_is_written_down(journal: Journal) -> None:
+def test_stop_scoring_lasts_until_resumed_and_is_written_down(journal: Journal, tmp_path: Path) -> None:
     assert stop_scoring(journal, "weather", reason="F1 fell", **AT)
-    decision = stopped(Journal(str(journal._engine.url)), "weather")
+    decision = stopped(Journal(f"sqlite:///{tmp_path}/journal.db"), "weather")
     assert decision is not None
     assert decision.reasons == ("F1 fell",)
     assert stopped(journal, "tides") is None

@@ -1,0 +1,122 @@
+"""The database of the journal: made on first use, brought up to date, safe to use from many processes at once."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, Table, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
+from tenacity import (
+    retry,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random,
+)
+
+from include.errors import TransientError
+from include.journal import tables
+
+_BUSY_S = 30  # how long a writer waits for another
+
+
+class Database:
+    """The journal's tables at a SQLAlchemy URL.
+
+    Raises:
+        TransientError: its folder cannot be made; on every transaction: it is locked, full or away.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        self._created = False
+
+    def begin(self) -> "Transaction":
+        """A transaction: it commits at the end of a `with` block, and rolls back when the block raises."""
+        if not self._created:
+            self._create_tables()
+            self._created = True
+        return Transaction(self._engine)
+
+    # PostgreSQL lets the loser of two `IF NOT EXISTS` at once fail on its catalogue; the tables are there then.
+    @retry(retry=retry_if_exception_type((IntegrityError, ProgrammingError)), stop=stop_after_attempt(3), reraise=True)
+    def _create_tables(self) -> None:
+        # Not `create_all`: it looks first and creates then, and two new processes may look before either creates.
+        with Transaction(self._engine) as connection:
+            for table in tables.metadata.sorted_tables:
+                connection.execute(CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    connection.execute(CreateIndex(index, if_not_exists=True))
+                _add_columns(connection, table)
+
+
+class Transaction:
+    """`engine.begin()` with the database's passing faults as TransientError."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> Any:
+        try:
+            self._context = self._engine.begin()
+            return self._context.__enter__()
+        except OperationalError as error:
+            raise _transient(self._engine, error) from error
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            self._context.__exit__(kind, error, trace)
+        except OperationalError as commit_error:
+            raise _transient(self._engine, commit_error) from commit_error
+        if isinstance(error, OperationalError):
+            raise _transient(self._engine, error) from error
+
+
+def _add_columns(connection: Any, table: Table) -> None:
+    """Give an older journal the columns that have come since; they have a default, so its rows stay whole."""
+    known = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    for column in table.columns:
+        if column.name not in known:
+            declared = CreateColumn(column).compile(dialect=connection.dialect)
+            connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {declared}"))
+
+
+def _transient(engine: Engine, error: OperationalError) -> TransientError:
+    place = engine.url.render_as_string(hide_password=True)
+    return TransientError(f"journal {place}: {error.orig}; check that the database is up and not full, then try again")
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    if parsed.database:
+        try:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TransientError(
+                f"journal {url}: its folder cannot be made: {error}; make room, check the rights, then try again"
+            ) from error
+    engine = create_engine(url, connect_args={"timeout": _BUSY_S})
+
+    @event.listens_for(engine, "connect")
+    def _many_processes(connection: Any, _record: object) -> None:
+        _switch_to_wal(connection)
+        connection.execute("PRAGMA synchronous=FULL")
+
+    return engine
+
+
+def _is_busy(error: BaseException) -> bool:
+    # the lower byte is the error, the upper one its details
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
+# SQLite does not wait for the lock by which a new file becomes one with a write-ahead log: of two processes that open
+# it first at the same moment, one would fail at once.
+@retry(retry=retry_if_exception(_is_busy), wait=wait_random(0.01, 0.1), stop=stop_after_delay(_BUSY_S), reraise=True)
+def _switch_to_wal(connection: Any) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
