@@ -32,7 +32,7 @@ NAMES = [
     "trail.csv ",
     "{e}|^'.csv",
 ]
-LARGE = 40_000_000  # several parts of an upload
+LARGE = 12_000_000  # several parts of an upload
 
 
 def _names(place: str, *patterns: str) -> list[str]:

@@ -19,12 +19,13 @@ from include.data.arrivals import find_batches
 from include.data.delta_table import ConcurrentCommitError, open_table
 from include.data.ingest import InterruptedIngestError
 from include.data.maintenance import compact, vacuum
+from include.data.readmit_file import readmit_file
 from include.errors import TransientError
 from include.journal.records import BatchState
 from include.scoring.predictions import PredictionTable, with_windows
 from include.storage.files import read_bytes, remove, write_bytes
 from include.storage.listing import list_files
-from tests.data.installation import START, KilledError, Site, tiny_csv, tiny_dataset
+from tests.data.installation import NOW, RUN, START, KilledError, Site, tiny_csv, tiny_dataset
 from tests.servers.cut import CuttingProxy, cutting_proxy
 from tests.servers.stores import WRONG_SECRET, Store
 
@@ -240,6 +241,20 @@ def test_two_contents_of_one_name_and_size_in_one_second_are_both_taken(site: Si
     assert hours(site) == Counter(range(4))
     known = site.journal.arrivals("weather").values()
     assert [arrival.etag != "" for arrival in known] == [True]
+
+
+def test_rejected_file_is_readmitted_from_the_store(site: Site) -> None:
+    land(site, "a.csv", tiny_csv([(0, 1, "a"), (1, 99, "a"), (2, 99, "a")]))
+    (rejected,) = site.ingest().rejected
+    (kept,) = site.rejected_files()
+    site.model = site.model.model_copy(update={"dataset": tiny_dataset(max_bad_share=1.0)})
+    done = readmit_file(
+        site.model, site.home, site.journal, kept[:12], run=RUN, reason="the sensor was being tested", clock=lambda: NOW
+    )
+    assert done.accepted, (done, rejected)
+    assert hours(site) == Counter([0])
+    assert site.quarantined()["row"].to_list() == [2, 3]
+    assert site.rejected_files() == []
 
 
 class NoModels:
