@@ -322,7 +322,14 @@ def test_urls_follow_the_path_of_airflow(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize(
     ("dag_id", "model"),
-    [("ingest_a", "a"), ("window_a_b", "a_b"), ("clock_a_nightly", "a"), ("check_config", None), ("ingest_c", None)],
+    [
+        ("ingest_a", "a"),
+        ("window_a_b", "a_b"),
+        ("clock_a_nightly", "a"),
+        ("check_config", None),
+        ("ingest_c", None),
+        ("backup_data_a", "a"),
+    ],
 )
 def test_model_of_dag_is_the_longest_name_that_fits(dag_id: str, model: str | None) -> None:
     from almanac.ui.access import model_of_dag

@@ -10,7 +10,6 @@ from fastapi import HTTPException
 
 from include.config.home import Home
 from include.config.loader import load_models
-from include.config.pipelines import KINDS
 from include.config.schema import Model
 
 # Kinds of DAG that are no pipelines of the YAML.
@@ -71,9 +70,6 @@ def readable_problems(user: BaseUser, home: Home) -> tuple[str, ...]:
 
 
 def model_of_dag(dag_id: str, models: Sequence[Model]) -> Model | None:
-    """Whose DAG it is, by its name `<kind>_<model>` or `<kind>_<model>_<name>`; of two that fit, the longer name."""
-    rests = [dag_id.removeprefix(f"{kind}_") for kind in (*KINDS, *_MORE_KINDS) if dag_id.startswith(f"{kind}_")]
-    fitting = [
-        model for model in models for rest in rests if rest == model.name or rest.startswith(f"{model.name}_")
-    ]  # fmt: skip
+    """Whose DAG it is, by its name `<kind>_<model>` or `<kind>_<model>_<name>`; of several that fit, the longest."""
+    fitting = [model for model in models if f"_{model.name}_" in f"{dag_id}_"]
     return max(fitting, key=lambda model: len(model.name), default=None)
