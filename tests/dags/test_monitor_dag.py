@@ -1,0 +1,50 @@
+"""The monitor DAG: what it may do by itself, and what only after a person's answer."""
+
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+from almanac.runs import reasons_to
+
+from include.config.home import REPOSITORY
+
+ACTS = ("request_retrain", "put_previous_back", "stop_scoring")
+
+
+@pytest.fixture(scope="module")
+def dag() -> Any:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(str(REPOSITORY / "dags" / "monitor.py"))
+    assert bag.import_errors == {}
+    return bag.dags["monitor_weather"]
+
+
+def test_monitor_acts_at_once_where_the_yaml_says_so(dag: Any) -> None:
+    for name in ACTS:
+        assert dag.get_task(name).upstream_task_ids == {"watch"}
+
+
+def test_monitor_acts_on_an_answer_only_after_it(dag: Any) -> None:
+    assert dag.get_task("a_person_decides.ask").upstream_task_ids == {"watch"}
+    for name in ACTS:
+        assert dag.get_task(f"a_person_decides.{name}_as_answered").upstream_task_ids == {"a_person_decides.ask"}
+
+
+def test_monitor_rings_only_what_it_does(dag: Any) -> None:
+    rings = {task.task_id: {asset.name for asset in task.outlets} for task in dag.tasks if task.outlets}
+    assert rings == {
+        "request_retrain": {"retrain_request_weather"},
+        "put_previous_back": {"champion_weather"},
+        "a_person_decides.request_retrain_as_answered": {"retrain_request_weather"},
+        "a_person_decides.put_previous_back_as_answered": {"champion_weather"},
+    }
+
+
+def test_reasons_to_do_what_nobody_wants_skips_with_the_reason() -> None:
+    with pytest.raises(AirflowSkipException, match="nothing asks for it: quiet: no column has drifted"):
+        reasons_to("previous", {"acts": {"notify": ["x"]}, "reason": "quiet: no column has drifted"})
+
+
+def test_reasons_to_do_what_is_wanted_are_given() -> None:
+    assert reasons_to("retrain", {"acts": {"retrain": ["F1 fell"]}, "reason": ""}) == ["F1 fell"]
