@@ -128,11 +128,11 @@ class Backup:
         Raises:
             TransientError: somebody moved one each time.
         """
-        if not _exists(databases(self.home)[MLFLOW]):
-            return []
+        there = _exists(databases(self.home)[MLFLOW])  # else it is another machine's, which backs it up itself
         for _ in range(3):
             before = {name: self.registry.aliases(name) for name in models}
-            taken = [self.database(MLFLOW), *(one for name in models for one in self.model(name))]
+            taken = [self.database(MLFLOW)] if there else []
+            taken += [one for name in models for one in self.model(name)]
             if before == {name: self.registry.aliases(name) for name in models}:
                 return taken
         raise TransientError("aliases of model versions moved during three backups in a row; try again later")
