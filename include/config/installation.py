@@ -1,7 +1,7 @@
 """`_installation.yaml`: what all models share."""
 
-from include.config.backup import InstallationBackup
 from include.config.alerts import Alerts
+from include.config.backup import InstallationBackup
 from include.config.section import Section
 
 
