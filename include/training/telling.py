@@ -6,21 +6,23 @@ from include.alerts.message import event_message
 from include.alerts.telling import Teller
 from include.config.schema import Model
 from include.journal.records import RunRef
+from include.registry.records import Logged, Tag
 
 
-def tell_warnings(teller: Teller, model: Model, said: str, *, run: RunRef, now: datetime) -> None:
+def tell_warnings(teller: Teller, model: Model, logged: Logged, *, run: RunRef, now: datetime) -> None:
     """Tell the warnings of one training; nothing when there is nothing to tell.
 
     Args:
         teller: tells.
         model: whose training.
-        said: the tag `almanac.warnings` of its candidate.
+        logged: its candidate, whose tag `almanac.warnings` says them.
         run: which training.
         now: aware.
 
     Raises:
         TransientError: the journal is away.
     """
+    said = logged.tags.get(Tag.WARNINGS, "")
     if not said:
         return
     message = event_message(

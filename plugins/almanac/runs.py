@@ -13,7 +13,7 @@ from almanac import assets
 from include.config.pipelines import clocked
 from include.config.schema import Model
 from include.errors import ConfigError
-from include.journal.records import RunRef
+from include.journal.records import Decision, RunRef
 from include.training.policy import Trigger
 
 
@@ -78,6 +78,12 @@ def reasons_to(action: str, result: Mapping[str, Any]) -> list[str]:
     if action not in result["acts"]:
         raise AirflowSkipException(f"nothing asks for it: {result['reason']}")
     return list(result["acts"][action])
+
+
+def told(decision: Decision) -> dict[str, Any]:
+    """A decision as an XCom shows it."""
+    said = {"accepted": decision.accepted, "reasons": list(decision.reasons), "figures": decision.figures}
+    return {**said, "ask": list(decision.ask)}
 
 
 def partition_key() -> str | None:

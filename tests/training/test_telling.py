@@ -7,6 +7,7 @@ from include.alerts.telling import Teller
 from include.config.alerts import Alerts
 from include.journal.journal import Journal
 from include.journal.records import RunRef
+from include.registry.records import Logged, Tag
 from include.training.telling import tell_warnings
 from tests.alerts.test_telling import Outbox
 
@@ -19,7 +20,8 @@ def told(weather, tmp_path: Path, *said: str, alerts: Alerts = ALERTS) -> list:
     model = weather.model_copy(update={"alerts": alerts})
     for number, words in enumerate(said):
         run = RunRef("train_weather", f"run{number}")
-        tell_warnings(Teller(journal, outbox, print, run), model, words, run=run, now=NOW)
+        logged = Logged("weather", "mlflow-run", {Tag.WARNINGS: words} if words else {})
+        tell_warnings(Teller(journal, outbox, print, run), model, logged, run=run, now=NOW)
     return [message for _, message in outbox.sent]
 
 
