@@ -97,9 +97,10 @@ def print_lineage(lineage: "Lineage") -> None:
     for name, text in lineage.steps():
         chain.add_row(name, Text(text))
     console.print(chain)
-    files = Table("batch", "file", "rows", "dataset version")
+    files = Table("batch", "rows", "dataset version")
+    files.add_column("file", overflow="fold")
     for one in lineage.batches[-_FILES_SHOWN:]:
-        files.add_row(one.batch_id[:12], Text(one.uri), str(one.rows_published), str(one.dataset_version))
+        files.add_row(one.batch_id[:12], str(one.rows_published), str(one.dataset_version), Text(one.uri))
     console.print(files)
     hidden = max(len(lineage.batches) - _FILES_SHOWN, 0)
     if hidden:
@@ -117,4 +118,5 @@ def print_rebuilt(rebuilt: "Rebuilt") -> None:
     Console().print(table)
     for warning in rebuilt.warnings:
         print(f"Note: {warning}")
-    print("The results are the same." if rebuilt.same else "The results differ.")
+    differing = [one.name for one in rebuilt.results if not one.same]
+    print("The results are the same." if rebuilt.same else f"The results differ: {', '.join(differing)}.")

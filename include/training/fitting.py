@@ -85,5 +85,15 @@ def foretell(pipeline: "Pipeline", values: "NDArray[np.float32]") -> "NDArray[np
     """The probability of the label 1, [n]."""
     import numpy as np
 
-    probabilities: NDArray[np.float64] = pipeline.predict_proba(values)[:, 1].astype(np.float64)
+    estimator = pipeline[-1]
+    jobs = getattr(estimator, "n_jobs", None)
+    # A forest's threads add their trees' votes as they come, and sums of floats depend on the order: in one thread the
+    # same model gives the same figures to the last digit.
+    if jobs is not None:
+        estimator.n_jobs = 1
+    try:
+        probabilities: NDArray[np.float64] = pipeline.predict_proba(values)[:, 1].astype(np.float64)
+    finally:
+        if jobs is not None:
+            estimator.n_jobs = jobs
     return probabilities

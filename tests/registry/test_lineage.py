@@ -190,7 +190,7 @@ def test_almanac_rebuild_of_other_data_exits_with_1(almanac, model, version) -> 
     code, told = almanac("rebuild", f"{model.name}@1")
     assert code == 1
     assert "differs" in told
-    assert "The results differ." in told
+    assert "The results differ: data SHA-256, " in told
 
 
 def test_almanac_trace_of_what_is_no_id_is_refused(almanac) -> None:

@@ -1,5 +1,7 @@
 """A candidate is reproducible, chosen before the hold-out, and the pipeline that was measured."""
 
+import copy
+
 import numpy as np
 import polars as pl
 import pytest
@@ -8,6 +10,7 @@ from include.errors import ConfigError, DataError
 from include.registry.onnx_model import OnnxModel, predict_onnx
 from include.training.backtest import labelled_rows, split
 from include.training.export import export_onnx
+from include.training.fitting import fit, foretell
 from include.training.metrics import measure
 from include.training.parity import boundary_rows, check_parity
 from include.training.train import train_candidate, training_columns
@@ -33,6 +36,25 @@ def test_train_twice_gives_the_same_to_the_last_digit(small, frame, candidate) -
     assert again.data_sha256 == candidate.data_sha256
     assert again.onnx == candidate.onnx
     assert again.rows.equals(candidate.rows)
+
+
+def test_foretell_of_a_forest_with_threads_is_the_same_to_the_last_digit(small, frame, change) -> None:
+    forest = small.train.candidates["forest"].model_dump() | {
+        "params": {"n_estimators": 60, "max_depth": 6, "n_jobs": 2}
+    }
+    model = change(small, "train", candidates={"forest": forest})
+    rows = labelled_rows(model, frame, now=NOW)
+    pipeline = fit(model, "forest", None, rows, np.arange(3000))
+    alone = clone_in_one_thread(pipeline).predict_proba(rows.values)[:, 1]
+    for _ in range(5):
+        np.testing.assert_array_equal(foretell(pipeline, rows.values), alone)
+    assert pipeline[-1].n_jobs == 2
+
+
+def clone_in_one_thread(pipeline):
+    other = copy.deepcopy(pipeline)
+    other[-1].n_jobs = 1
+    return other
 
 
 def test_train_holdout_is_foretold_by_the_pipeline_that_is_handed_over(small, frame, candidate) -> None:
