@@ -1,12 +1,17 @@
 """The monitor DAG: what it may do by itself, and what only after a person's answer."""
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 from almanac.runs import reasons_to
 
-from include.config.home import REPOSITORY
+from include.config.home import REPOSITORY, Home
+from include.journal.journal import Journal
+from include.journal.records import RunRef
+from include.scoring.pause import stop_scoring
 
 ACTS = ("request_retrain", "put_previous_back", "stop_scoring")
 
@@ -48,3 +53,15 @@ def test_reasons_to_do_what_nobody_wants_skips_with_the_reason() -> None:
 
 def test_reasons_to_do_what_is_wanted_are_given() -> None:
     assert reasons_to("retrain", {"acts": {"retrain": ["F1 fell"]}, "reason": ""}) == ["F1 fell"]
+
+
+def test_score_skips_while_scoring_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
+    bag = DagBag(str(REPOSITORY / "dags" / "score.py"))
+    score = bag.dags["score_weather"].get_task("score").python_callable
+    at = {"run": RunRef("monitor_weather", "r"), "now": datetime(2024, 6, 1, tzinfo=UTC)}
+    stop_scoring(Journal(Home().journal_url), "weather", reason="F1 fell", **at)
+    with pytest.raises(AirflowSkipException, match=r"scoring was stopped at 2024-06-01 00:00 UTC: F1 fell\. Resume it"):
+        score(params={"since": None, "until": None}, outlet_events={})
