@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from include.config.home import REPOSITORY
-
 _HANDED_HELP = (
     "Hand this variable of your environment to the services, for example the credentials of an object store. "
     "Repeat it for more. Nothing else of your environment reaches them."
@@ -84,11 +82,15 @@ def demo(
 
 
 def env(
-    path: Annotated[Path, typer.Option("--file", help="Where to write; never replaced.")] = REPOSITORY / ".env",
+    path: Annotated[
+        Path | None, typer.Option("--file", help="Where to write, instead of .env beside docker-compose.yaml.")
+    ] = None,
 ) -> None:
-    """Write the random secrets that docker-compose.yaml reads, into a file that only you can read."""
+    """Write the random secrets that docker-compose.yaml reads, into a file that only you can read; never replaced."""
+    from include.config.home import REPOSITORY
     from include.services.env_file import write_env_file
 
+    path = path or REPOSITORY / ".env"
     names = write_env_file(path, (REPOSITORY / "docker-compose.yaml").read_text("utf-8"))
     print(f"{path}: {len(names)} secrets. Keep a copy apart: the databases depend on it.")
 
