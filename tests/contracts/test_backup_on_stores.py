@@ -1,0 +1,85 @@
+"""Whole backups on real object stores: taken, verified, restored, forgotten, swept, and replicated there."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from include.backup.catalogue import Catalogue
+from include.backup.keys import Key
+from include.backup.object_store import ObjectStore
+from include.backup.place import Place
+from include.backup.replicate import replicate
+from include.backup.restore import restore
+from include.backup.subjects.delta import check_table, delta_files
+from include.backup.sweep import sweep
+from include.backup.verify import verify
+from include.backup.writer import Draft, take
+from include.errors import IntegrityError
+from tests.backup.places import MAKER, SUBJECT, contents, place_at, snapshot, write_files
+from tests.backup.world import write_dataset
+from tests.servers.stores import Store
+
+NOW = datetime.now(UTC)
+LATER = NOW + timedelta(days=30)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    write_files(tmp_path / "source", count=2)
+    return tmp_path / "source"
+
+
+@pytest.mark.parametrize("encrypt", [False, True])
+def test_store_whole_life_of_snapshots(any_store: Store, source: Path, tmp_path: Path, encrypt: bool) -> None:
+    place = Place(ObjectStore(any_store.uri), Key.new(), encrypt=encrypt)
+    first = snapshot(place, source)
+    (source / "part-1").write_bytes(b"other")
+    second = snapshot(place, source)
+    assert contents(restore(place, first.ref, tmp_path / "first").folder)["part-1"] != b"other"
+    assert contents(restore(place, second.ref, tmp_path / "second").folder) == contents(source)
+    Catalogue(place).bury(first.ref, at=NOW, by="ada", reason="old")
+    done = sweep(place, grace=timedelta(days=7), now=LATER, max_share=1.0)
+    assert (done.manifests, len(done.objects)) == ((first.ref,), 1)
+    assert not [f for f in verify(place, [second.ref], level=3, now=NOW).findings if f.fatal]
+    assert list(place.store.list("locks")) == []
+
+
+def test_store_damaged_object_is_named(any_store: Store, source: Path) -> None:
+    import obstore
+    from obstore.store import from_url
+
+    place = Place(ObjectStore(any_store.uri), Key.new())
+    taken = snapshot(place, source)
+    entry = next(entry for entry in taken.manifest.files if entry.path == "large.log")
+    obstore.put(from_url(any_store.uri), entry.object_name, b"x" * entry.stored_size)
+    (finding,) = verify(place, [taken.ref], level=3, now=NOW).findings
+    assert "large.log" in finding.text
+    with pytest.raises(IntegrityError, match=r"large\.log"):
+        restore(place, taken.ref, source.parent / "back")
+
+
+def test_store_as_second_place_gives_everything_back(any_store: Store, source: Path, tmp_path: Path) -> None:
+    first = place_at(tmp_path / "first")
+    second = Place(ObjectStore(any_store.uri), first.key)
+    snapshot(first, source)
+    assert len(replicate(first, second).snapshots) == 1
+    back = restore(second, Catalogue(second).find(SUBJECT), tmp_path / "back")
+    assert contents(back.folder) == contents(source)
+
+
+def test_store_dataset_there_is_backed_up_and_opens_here(any_store: Store, tmp_path: Path) -> None:
+    uri = f"{any_store.uri}/datasets/weather"
+    write_dataset(uri)
+    table = delta_files(uri, readable=[1])
+    assert table is not None
+    place = place_at(tmp_path / "backups")
+    taken = take(place, Draft(SUBJECT, table.files, table.facts), maker=MAKER)
+    back = restore(place, taken.ref, tmp_path / "back")
+    assert "opens at version 3 with 60 rows" in check_table(back.folder, taken.manifest.facts)
+    assert pl.read_delta(str(back.folder), version=1).height == 48
+    table = delta_files(uri, readable=[1])
+    assert table is not None
+    again = take(place, Draft(SUBJECT, table.files, table.facts), maker=MAKER)
+    assert again.files_read == 0
