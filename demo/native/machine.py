@@ -73,6 +73,9 @@ class Machine:
 
         def here(text: str) -> str:
             text = _HOST.sub(LOOPBACK, text).replace("0.0.0.0", LOOPBACK)  # noqa: S104 - replaced, not listened on
+            text = text.replace(
+                f"@{LOOPBACK}/", f"@{LOOPBACK}:{SERVED_PORTS['postgres']}/"
+            )  # which the file leaves out
             text = _ANY_PORT.sub(lambda match: str(ports[int(match[1])]), text)
             return anywhere.sub(lambda match: places[match[0]], text)
 

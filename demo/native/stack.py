@@ -80,6 +80,20 @@ class NativeStack:
         """Airflow's user interface and REST API."""
         return f"http://{LOOPBACK}:{self._machine.ports[SERVED_PORTS['api-server']]}"
 
+    @property
+    def root(self) -> Path:
+        """The folder of everything, secrets included."""
+        return self._machine.root
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The names of the services."""
+        return tuple(self._services)
+
+    def environment(self, service: str) -> dict[str, str]:
+        """What the processes of a service find in their environment; holds secrets."""
+        return dict(self._processes[service][0].environment)
+
     def airflow(self, user: str = ADMIN, password: str = "") -> AirflowClient:
         """Make a client of Airflow; the caller closes it."""
         return AirflowClient(self.airflow_url, user, password or self.secrets["AIRFLOW_ADMIN_PASSWORD"])

@@ -42,7 +42,7 @@ def test_process_hosts_become_loopback_with_the_ports_of_this_machine(services, 
     assert found["AIRFLOW__CELERY__BROKER_URL"] == f"redis://:{redis}@127.0.0.1:16379/0"
     assert found["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:18080/execution/"
     assert found["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:15000"
-    assert found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].endswith("@127.0.0.1/airflow")
+    assert found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].endswith("@127.0.0.1:15432/airflow")
     assert found["PGPORT"] == "15432"
 
 

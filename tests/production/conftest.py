@@ -1,0 +1,37 @@
+"""One stack of docker-compose.yaml, started without containers, for all tests of this folder."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.native.machine import missing_programs
+from demo.native.stack import NativeStack
+from include.config.home import MODELS_FOLDER
+
+WEBHOOK_SECRET = "a-webhook-token-that-no-log-may-show"
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStack]:
+    """PostgreSQL, Redis, MLflow, Airflow with two Celery workers."""
+    if missing := missing_programs():
+        pytest.skip(f"apt-get install {' '.join(missing)}")
+    root: Path = tmp_path_factory.mktemp("stack")
+    models = root / "models"
+    shutil.copytree(MODELS_FOLDER, models)
+    connection = f'{{"conn_type": "http", "host": "http://127.0.0.1:9/alerts", "password": "{WEBHOOK_SECRET}"}}'
+    extra = {"AIRFLOW_CONN_ALMANAC_WEBHOOK": connection}
+    with NativeStack(root, workers=2, extra=extra, models=models, tell=print).running() as running:
+        _wait_for_dags(running)
+        yield running
+
+
+def _wait_for_dags(stack: NativeStack, timeout_s: float = 90) -> None:
+    deadline = time.monotonic() + timeout_s
+    with stack.airflow() as airflow:
+        while "ingest_weather" not in airflow.dag_ids():
+            assert time.monotonic() < deadline, f"no DAGs: {airflow.import_problems()}"
+            time.sleep(1)
