@@ -6,9 +6,9 @@ COPY requirements.txt .
 RUN python -m venv /opt/venv && uv pip install --no-cache --python /opt/venv/bin/python --require-hashes -r requirements.txt
 
 FROM python:3.11-slim-bookworm
-# libgomp: scikit-learn and onnxruntime; libpq is inside the PostgreSQL driver.
+# libgomp: scikit-learn and onnxruntime; libpq is inside the PostgreSQL driver; pg_dump and pg_restore: backups.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libgomp1 \
+    && apt-get install --yes --no-install-recommends libgomp1 postgresql-client \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 50000 --gid 0 --home-dir /var/lib/almanac --create-home almanac \
     && install --directory --owner almanac --group 0 --mode 0770 /var/lib/almanac

@@ -25,6 +25,8 @@ DIFFERENT = {
     "AIRFLOW__CORE__EXECUTOR": "Celery instead of LocalExecutor",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "PostgreSQL instead of SQLite",
     "ALMANAC_JOURNAL_URL": "PostgreSQL instead of SQLite",
+    "ALMANAC_MLFLOW_DATABASE_URL": "PostgreSQL instead of SQLite",
+    "ALMANAC_AIRFLOW_DATABASE_URL": "PostgreSQL instead of SQLite",
     "AIRFLOW__API__HOST": "other containers must reach it; only loopback is published",
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "the name of the container",
     "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": "log servers run, each in its container",
