@@ -55,7 +55,8 @@ def declare(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "_defaults.yaml").write_text((MODELS_FOLDER / "_defaults.yaml").read_text("utf-8"), "utf-8")
     weather = yaml.safe_load((MODELS_FOLDER / f"{MODEL}.yaml").read_text("utf-8"))
-    asleep = {kind: {"enabled": False} for kind in ("ingest", "score", "monitor")}
+    # the monitor stays awake: without one nothing is promoted
+    asleep = {kind: {"enabled": False} for kind in ("ingest", "score")}
     weather["pipelines"] = asleep
     weather["train"]["triggers"] = {"schedule": None, "new_data": False, "retrain_request": False}
     (folder / f"{MODEL}.yaml").write_text(yaml.safe_dump(weather, allow_unicode=True), "utf-8")
