@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from include.backup.catalogue import Catalogue
+from include.backup.codec import HEAD
 from include.backup.drills import DrillResult, record
 from include.backup.functional import use
 from include.backup.installation import Places
@@ -28,6 +29,7 @@ from include.backup.restore import restore
 from include.errors import AlmanacError, IntegrityError
 
 _FULL = 5
+_SPOILT = 16  # bytes
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,18 @@ class Drill:
         return said
 
     def _damage(self, copy: Place, ref: Ref) -> str:
-        """Flip one bit of one object; give the path of the file."""
+        """Spoil a few bytes of one object; give the path of the file.
+
+        Of a compressed object not those of its head: they can change without changing what is unpacked.
+        """
         entry = self.random.choice([entry for entry in Catalogue(copy).read(ref).files if entry.stored_size])
         path = Path(copy.uri) / entry.object_name
         content = bytearray(path.read_bytes())
-        content[self.random.randrange(len(content))] ^= 1 << self.random.randrange(8)
+        first = HEAD if entry.codec == "zstd" else 0
+        start = self.random.randrange(first, len(content))
+        start = max(first, min(start, len(content) - _SPOILT))
+        for place in range(start, min(start + _SPOILT, len(content))):
+            content[place] ^= 0xFF
         path.write_bytes(content)
         return entry.path
 

@@ -56,10 +56,10 @@ def test_drill_of_a_damaged_snapshot_fails_and_names_the_file(world: World, plac
     assert last_good(place) == ()
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(24))
 def test_drill_damage_anywhere_is_refused(world: World, tmp_path: Path, seed: int) -> None:
     place = place_at(tmp_path / "backups", encrypt=bool(seed % 2), compress=bool(seed % 3))
-    taken = world.backup(place).outputs(MODEL)
+    taken = world.backup(place).dataset(MODEL)  # its log is small, compressed texts: heads are much of them
     assert taken is not None
     assert drill(place, tmp_path / "scratch", seed).damaged(taken.ref).passed
 
