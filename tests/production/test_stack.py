@@ -11,6 +11,7 @@ from demo.native.stack import NativeStack
 from demo.weather_files import write_month
 from demo.weather_generator import generate_month
 from include.journal.journal import Journal
+from include.journal.records import BatchState
 from tests.production.conftest import WEBHOOK_SECRET
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -48,7 +49,7 @@ def test_stack_a_file_that_lands_is_published_by_a_worker(stack, tmp_path):
     while not journal.batches("weather"):
         assert time.monotonic() < deadline, "nothing was published"
         time.sleep(1)
-    assert [batch.status for batch in journal.batches("weather")] == ["published"]
+    assert [batch.state for batch in journal.batches("weather")] == [BatchState.PUBLISHED]
 
 
 def test_stack_no_log_shows_a_secret(stack):
