@@ -30,6 +30,8 @@ MODEL = "weather"
 # A run is woken within seconds of what woke it; when nothing has run for this long, nothing more will come.
 QUIET_S = 6.0
 KINDS = (
+    "backup_data",
+    "backup_model",
     "ingest",
     "train",
     "score",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
 
+from demo.backup_steps import BACKUP_STORY
 from demo.ledger import Ledger
 from demo.pipeline_steps import PIPELINE_STORY
 from demo.promotion_steps import PROMOTION_STORY
@@ -123,7 +124,7 @@ def _play(platform: Platform, root: Path, sink: WebhookSink, ledger: Ledger) -> 
             tell=_tell,
             cooldown_s=COOLDOWN.total_seconds(),
         )
-        for number, (title, step) in enumerate((*STORY, *PIPELINE_STORY, *PROMOTION_STORY), start=1):
+        for number, (title, step) in enumerate((*STORY, *PIPELINE_STORY, *PROMOTION_STORY, *BACKUP_STORY), start=1):
             _tell(f"\n{number}. {title}")
             try:
                 step(stage)
