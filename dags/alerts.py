@@ -1,4 +1,4 @@
-"""Tells what has become due: held back by quiet hours, not delivered, not acknowledged, lasting; and looks at the disk.
+"""Tells what has become due: held back by quiet hours, undelivered, unacknowledged, lasting; looks at disk and drills.
 
 Everything else is told by the task that sees it. Started by hand with numbers in `acknowledge`, it notes that you have
 taken these alerts on: no reminder and no escalation follows.
@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 from almanac.dags import cron, declared_models
+from almanac.installation import declared_installation
 from almanac.notifiers.alert import AlertNotifier
 
 from include.config.home import Home
@@ -42,8 +43,10 @@ def build() -> DAG:
             from include.alerts.rounds import attend
 
             now = datetime.now(UTC)
-            models = declared_models(HOME)
-            return attend(HOME, models, teller(), acknowledge=params["acknowledge"], run=current_run(), now=now)
+            return attend(
+                HOME, declared_models(HOME), declared_installation(HOME), teller(),
+                acknowledge=params["acknowledge"], run=current_run(), now=now,
+            )  # fmt: skip
 
         attend()
     return dag

@@ -5,9 +5,10 @@ from datetime import datetime
 
 from include.alerts.condition_log import ConditionLog
 from include.alerts.disk import disk_message
+from include.alerts.drills import overdue_messages
 from include.alerts.telling import Teller
-from include.config.alerts import Alerts
 from include.config.home import Home
+from include.config.installation import Installation
 from include.config.schema import Model
 from include.journal.journal import Journal
 from include.journal.records import RunRef
@@ -16,15 +17,21 @@ MAX_DISK_SHARE = 0.9
 
 
 def attend(
-    home: Home, models: Sequence[Model], teller: Teller, *, acknowledge: Sequence[int], run: RunRef, now: datetime
+    home: Home,
+    models: Sequence[Model],
+    installation: Installation,
+    teller: Teller,
+    *,
+    acknowledge: Sequence[int],
+    run: RunRef,
+    now: datetime,
 ) -> dict[str, int]:
-    """Note what was acknowledged, look at the disk, tell what is due.
-
-    What is no model's goes to the channels of all models.
+    """Note what was acknowledged, look at the disk and at the age of drills, tell what is due.
 
     Args:
         home: whose disk and journal.
         models: all that are declared.
+        installation: whose people are told what is no model's.
         teller: tells.
         acknowledge: numbers of conditions that the person who started the run takes on.
         run: who asks.
@@ -37,14 +44,16 @@ def attend(
         PermanentError: there is no such condition, or it is over.
         TransientError: the journal is away.
     """
-    log = ConditionLog(Journal(home.journal_url))
+    journal = Journal(home.journal_url)
     for number in acknowledge:
-        log.acknowledge(number, run.started_by, now)
-    everybody = Alerts(channels={name: channel for model in models for name, channel in model.alerts.channels.items()})
-    message = disk_message(home, MAX_DISK_SHARE, run, now)
-    if message is None:
-        teller.ended(everybody, "", "disk", str(home.home), now)
-    else:
-        teller.seen(everybody, message, "disk", str(home.home), now)
+        ConditionLog(journal).acknowledge(number, run.started_by, now)
+    everybody, disk = installation.alerts, disk_message(home, MAX_DISK_SHARE, run, now)
+    if disk is not None:
+        teller.seen(everybody, disk, "disk", str(home.home), now)
+    teller.ended_but(everybody, "", "disk", [] if disk is None else [str(home.home)], now)
+    late = overdue_messages(journal, installation.backup.drills.max_age, run, now)
+    for subject, message in late.items():
+        teller.seen(everybody, message, "drill", subject, now)
+    teller.ended_but(everybody, "", "drill", late, now)
     told = teller.attend({model.name: model.alerts for model in models}, everybody, now)
     return {"told": told, "acknowledged": len(acknowledge)}

@@ -37,18 +37,3 @@ def record_drills(journal: Journal, results: Iterable[DrillResult], run: RunRef)
                 one.duration_s, one.age_s, run,
             )
         )  # fmt: skip
-
-
-def missing_snapshots(journal: Journal, place: str, known: Iterable[str]) -> list[str]:
-    """Snapshots that the journal says were taken and that the place does not know, not even as forgotten.
-
-    Args:
-        journal: remembers.
-        place: whose.
-        known: names of the place's manifests and tombstones.
-
-    Raises:
-        TransientError: the journal is away.
-    """
-    there = set(known)
-    return [f"{row.subject}@{row.name}" for row in journal.snapshots() if row.place == place and row.name not in there]

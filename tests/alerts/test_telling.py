@@ -1,6 +1,6 @@
 """Conditions are told once, counted while they last, and ended; what does not arrive is tried again and is seen."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,16 @@ import pytest
 
 from include.alerts.condition_log import ConditionLog
 from include.alerts.disk import disk_message
+from include.alerts.drills import overdue_messages
 from include.alerts.message import Message, event_message
 from include.alerts.rounds import attend
 from include.alerts.telling import Teller
 from include.config.alerts import Alerts, Channel
 from include.config.home import MODELS_FOLDER, Home
-from include.config.loader import load_models
+from include.config.loader import load_installation, load_models
 from include.errors import PermanentError, TransientError
 from include.journal.journal import Journal
-from include.journal.records import RunRef
+from include.journal.records import DrillRecord, RunRef, SnapshotRecord
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 RUN = RunRef("monitor_weather", "manual__1", 1, started_by="ann")
@@ -203,7 +204,42 @@ def test_rounds_attend_acknowledges_in_the_name_of_who_started_the_run(tmp_path,
     teller = Teller(journal, outbox, logged.append, RUN)
     see(teller)
 
-    done = attend(home, load_models(MODELS_FOLDER).models, teller, acknowledge=[1], run=RUN, now=NOON)
+    models, installation = load_models(MODELS_FOLDER).models, load_installation(MODELS_FOLDER)
+    done = attend(home, models, installation, teller, acknowledge=[1], run=RUN, now=NOON)
 
     assert done["acknowledged"] == 1
     assert ConditionLog(journal).condition(1).acknowledged_by == "ann"
+
+
+def test_rounds_attend_tells_of_a_drill_that_is_too_old_and_of_its_end(tmp_path, outbox, logged):
+    home, installation = Home(home=tmp_path), load_installation(MODELS_FOLDER)
+    journal = Journal(home.journal_url)
+    teller = Teller(journal, outbox, logged.append, RUN)
+    journal.record_snapshot(SnapshotRecord("file:///backups", "dataset/weather", "a", NOON, 1, 1, 1, RUN))
+
+    def make_a_round(day: int) -> None:
+        now = NOON + timedelta(days=day)
+        attend(home, (), installation, teller, acknowledge=[], run=RUN, now=now)
+
+    make_a_round(7)
+    assert outbox.subjects() == []
+    make_a_round(9)
+    assert outbox.subjects() == ["dataset/weather: no restore drill has succeeded"]
+    drilled = NOON + timedelta(days=9)
+    journal.record_drill(
+        DrillRecord("file:///backups", "dataset/weather", "a", 4, True, False, (), drilled, 1.0, 1.0, RUN)
+    )
+    make_a_round(10)
+    assert outbox.subjects()[-1] == "over: dataset/weather: no restore drill has succeeded"
+
+
+@pytest.mark.parametrize("drill", [{"passed": False}, {"meant_to_fail": True}])
+def test_overdue_messages_a_drill_that_failed_or_was_meant_to_proves_nothing(journal, drill):
+    journal.record_snapshot(SnapshotRecord("file:///backups", "dataset/weather", "a", NOON, 1, 1, 1, RUN))
+    good = DrillRecord("file:///backups", "dataset/weather", "a", 4, True, False, (), NOON, 1.0, 1.0, RUN)
+    journal.record_drill(replace(good, **drill))
+
+    late = overdue_messages(journal, timedelta(days=8), RUN, NOON + timedelta(days=9))
+
+    assert list(late) == ["dataset/weather"]
+    assert "never" in late["dataset/weather"].error
