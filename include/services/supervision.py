@@ -16,7 +16,7 @@ from typing import Protocol, cast
 from include.config.home import Home
 from include.errors import ConfigError, TransientError
 from include.services.credentials import FOLDER_MODE
-from include.services.environment import mlflow_database
+from include.services.environment import airflow_database, mlflow_database
 from include.services.ports import LOOPBACK, Ports
 
 # The group of the programs that do not start by themselves.
@@ -35,6 +35,8 @@ class Program:
     autostart: bool = False
     # How long it may take to end before it is killed.
     stop_s: int = 15
+    # What differs from the environment of the others; no secret, because it stands in a file.
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,20 @@ def programs(home: Home, ports: Ports) -> tuple[Program, ...]:
         Program("mlflow", mlflow, autostart=True),
         # Waits for its running tasks, which may take hours; they are tried again at the next start.
         Program("scheduler", (*airflow, "scheduler", "--skip-serve-logs"), stop_s=8),
-        Program("api-server", (*airflow, "api-server")),
+        Program("api-server", (*airflow, "api-server"), environment=(_database(home, wait_s=5),)),
         Program("dag-processor", (*airflow, "dag-processor")),
         # It sometimes waits ten seconds for nothing; a kill costs no event, because triggers keep their state outside.
         Program("triggerer", (*airflow, "triggerer", "--skip-serve-logs"), stop_s=5),
     )
+
+
+def _database(home: Home, *, wait_s: int) -> tuple[str, str]:
+    """Airflow's database for the api-server, which must not wait long for other writers.
+
+    Its event loop itself writes the audit log of every POST. When a request that holds SQLite's lock needs the loop to
+    go on, both would wait for each other as long as this: everything stood still for a minute. Now the POST fails.
+    """
+    return "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{airflow_database(home)}?timeout={wait_s}"
 
 
 def services_folder(home: Home) -> Path:
@@ -181,6 +192,11 @@ def _program_section(home: Home, program: Program) -> str:
         stdout_logfile=log_file(home, program.name),
         stdout_logfile_maxbytes="10MB",
         stdout_logfile_backups=3,
+        **(
+            {"environment": ",".join(f'{name}="{value}"' for name, value in program.environment)}
+            if program.environment
+            else {}
+        ),
     )
 
 

@@ -147,3 +147,26 @@ def test_health_process_never_seen_is_sick():
 
     assert airflow.health() == Health("healthy", "healthy", "", "unhealthy")
     assert airflow.health().sick == ("triggerer", "dag_processor")
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["after it made the run", "before it made the run"])
+def test_trigger_airflow_fails_once_makes_one_run(server, made):
+    runs: list[dict[str, object]] = []
+    failures = iter([True])
+
+    def post(request: httpx.Request) -> httpx.Response:
+        failed = next(failures, False)
+        if made or not failed:
+            runs.append({**RUN, "dag_run_id": json.loads(request.content)["dag_run_id"]})
+        return httpx.Response(500, text="database is locked") if failed else httpx.Response(200, json=runs[-1])
+
+    server.answers["POST /api/v2/dags/d/dagRuns"] = post
+    server.answers["GET /api/v2/dags/d/dagRuns"] = lambda _: httpx.Response(
+        200, json={"dag_runs": runs, "total_entries": len(runs)}
+    )
+
+    with client(server) as airflow:
+        started = airflow.trigger("d")
+
+    assert [run["dag_run_id"] for run in runs] == [started.run_id]
+    assert started.run_id.startswith("manual__")

@@ -113,3 +113,19 @@ def test_private_temporary_folder_symbolic_link_is_refused(temporary):
 
 def test_statuses_services_down_is_empty(home):
     assert statuses(home) == ()
+
+
+def test_render_config_api_server_waits_less_for_the_database_than_the_others(home):
+    (services_folder(home) / "logs").mkdir(parents=True)
+    config_file(home).write_text(render_config(home, programs(home, Ports())))
+    options = ServerOptions()
+
+    options.realize(["--configuration", str(config_file(home))])
+
+    found = {
+        process.name: dict(process.environment).get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "")
+        for group in options.process_group_configs
+        for process in group.process_configs
+    }
+    assert found["api-server"].endswith("/airflow/airflow.db?timeout=5")
+    assert found["scheduler"] == ""  # from supervisord's own environment
