@@ -117,12 +117,12 @@ class Stage:
         return self.airflow.wait(run.dag_id, run.run_id, timeout_s=240)
 
     def wait_quiet(self, *, timeout_s: float = 300.0) -> None:
-        """Wait until no run has been queued or running for `QUIET_S`."""
+        """Wait until for `QUIET_S` no run has been queued or running; one that waits for a person may wait."""
         quiet_since: float | None = None
 
         def quiet() -> bool:
             nonlocal quiet_since
-            if any(not run.finished for kind in KINDS for run in self.runs(kind)):
+            if any(self._busy(run) for kind in KINDS for run in self.runs(kind)):
                 quiet_since = None
                 return False
             quiet_since = quiet_since or time.monotonic()
@@ -178,6 +178,9 @@ class Stage:
         """The version that an MLflow alias points to."""
         found = self.mlflow.search_registered_models(filter_string=f"name='{MODEL}'")
         return dict(found[0].aliases).get(alias) if found else None
+
+    def _busy(self, run: DagRun) -> bool:
+        return not run.finished and "awaiting_input" not in self.states(run).values()
 
     def _did_something(self, run: DagRun) -> bool:
         return "success" in self.states(run).values()
