@@ -112,6 +112,7 @@ def _play(platform: Platform, root: Path, sink: WebhookSink, ledger: Ledger) -> 
 
     with platform.running(), platform.airflow() as airflow:
         # MLflow's client takes its login from the environment only.
+        os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
         os.environ["MLFLOW_TRACKING_USERNAME"] = ADMIN
         os.environ["MLFLOW_TRACKING_PASSWORD"] = platform.mlflow_password
         stage = Stage(
