@@ -17,6 +17,7 @@ from include.config.home import MODELS_FOLDER, Home
 from include.config.loader import find_model
 from include.data.dataset import Dataset
 from include.data.quarantine import Quarantine
+from include.errors import TransientError
 from include.journal.journal import Journal
 from include.journal.records import BatchState
 from include.services.airflow_api import AirflowClient
@@ -191,7 +192,15 @@ def wait_until_ended(airflow: AirflowClient, name: str) -> None:
 def events_of(airflow: AirflowClient, name: str) -> list[dict[str, Any]]:
     """What the dataset's bell has said, oldest first."""
     (asset,) = [each for each in _rows(airflow, "/assets") if each["uri"] == f"almanac://{name}/dataset"]
-    return _rows(airflow, "/assets/events", asset_id=str(asset["id"]), order_by="timestamp")
+
+    def answered() -> tuple[list[dict[str, Any]]] | None:
+        try:
+            return (_rows(airflow, "/assets/events", asset_id=str(asset["id"]), order_by="timestamp"),)
+        except TransientError:  # Airflow 3.3 answers 500 while a run that the event woke has not begun
+            return None
+
+    (events,) = wait(answered, f"the events of {name}")
+    return events
 
 
 def _rows(airflow: AirflowClient, path: str, **query: str) -> list[dict[str, Any]]:

@@ -55,9 +55,7 @@ def test_constant_classifier_with_accuracy_99_is_refused_on_average_precision(sm
         stump=pl.when(pl.col("TX_AMOUNT") > 220).then(pl.lit(0.99)).otherwise(pl.lit(0.003)),
     )
     model = change(small, "gates", absolute={"average_precision": 0.2})
-    model = change(
-        model, "gates.baselines", metric="average_precision", kinds=("majority", "persistence", "stump")
-    )
+    model = change(model, "gates.baselines", metric="average_precision", kinds=("majority", "persistence", "stump"))
     results = {result.name: result for result in judge(model, Evaluation(backtest, None))}
     absolute, naive = results["absolute[average_precision]"], results["baselines[average_precision]"]
     assert (absolute.passed, absolute.measured) == (False, pytest.approx(0.0059, abs=1e-4))
