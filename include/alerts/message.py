@@ -134,20 +134,10 @@ def failure_message(
     """
     words = str(error) or type(error).__name__
     kind = "" if isinstance(error, str) else f"{type(error).__name__}: "
-    return Message(
-        severity="critical",
-        subject=f"{run.dag_id}: {task_id} failed",
-        error=_shorten(mask(f"{kind}{words}")),  # masked first: a secret that is cut in two is no longer recognised
-        what_to_do=_what_to_do(error),
-        model=model or "",
-        dag_id=run.dag_id,
-        run_id=run.run_id,
-        task_id=task_id,
-        try_number=run.try_number,
-        link=link,
-        raised_at=iso(now),
-        runbook=runbook("failure"),
-    )
+    return event_message(
+        "failure", severity="critical", model=model or "", subject=f"{run.dag_id}: {task_id} failed",
+        words=f"{kind}{words}", what_to_do=_what_to_do(error), run=run, now=now, task_id=task_id, link=link,
+    )  # fmt: skip
 
 
 def approval_message(
@@ -164,20 +154,12 @@ def approval_message(
         link: to the page where it is answered.
         now: aware.
     """
-    return Message(
-        severity="warning",
-        subject=f"{question} An answer is waited for",
-        error=f"{question} The task waits {deadline}; no answer is a no.",
+    return event_message(
+        "approval", severity="warning", model=model, subject=f"{question} An answer is waited for",
+        words=f"{question} The task waits {deadline}; no answer is a no.",
         what_to_do="Open the link, read the comparison, choose Approve or Reject, and say why.",
-        model=model,
-        dag_id=run.dag_id,
-        run_id=run.run_id,
-        task_id=task_id,
-        try_number=run.try_number,
-        link=link,
-        raised_at=iso(now),
-        runbook=runbook("approval"),
-    )
+        run=run, now=now, task_id=task_id, link=link,
+    )  # fmt: skip
 
 
 def event_message(
@@ -199,8 +181,9 @@ def event_message(
         link: to the run.
         report: the page with the figures.
     """
+    error = _shorten(mask(words))  # masked first: a secret that is cut in two is no longer recognised
     return Message(
-        severity, subject, _shorten(mask(words)), what_to_do, model, run.dag_id, run.run_id, task_id, run.try_number,
+        severity, subject, error, what_to_do, model, run.dag_id, run.run_id, task_id, run.try_number,
         link, iso(now), report, runbook(kind),
     )  # fmt: skip
 

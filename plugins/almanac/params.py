@@ -112,13 +112,7 @@ def readmission_params() -> dict[str, Param]:
             title="Rejected file",
             description="Take the rejected file of this batch again, whole, after its declaration was mended.",
         ),
-        "reason": Param(
-            type="string",
-            minLength=3,
-            maxLength=500,
-            title="Reason",
-            description="Why the rows are right now. Kept in the commit and in the journal, with your name.",
-        ),
+        "reason": _reason("Why the rows are right now. Kept in the commit and in the journal, with your name."),
     }
 
 
@@ -144,13 +138,7 @@ def rollback_params() -> dict[str, Param]:
             title="To version",
             description="A version's number, or previous: the champion before the one that is in production now.",
         ),
-        "reason": Param(
-            type="string",
-            minLength=3,
-            maxLength=500,
-            title="Reason",
-            description="Why the champion has to leave. Kept in the journal and on the version, with your name.",
-        ),
+        "reason": _reason("Why the champion has to leave. Kept in the journal and on the version, with your name."),
     }
 
 
@@ -173,3 +161,8 @@ def promotion_params() -> dict[str, Param]:
             description="Why you promote it. Needed by hand; kept in the journal and on the version, with your name.",
         ),
     }
+
+
+def _reason(description: str) -> Param:
+    """Why a person does it; wanted."""
+    return Param(type="string", minLength=3, maxLength=500, title="Reason", description=description)

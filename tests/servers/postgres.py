@@ -12,16 +12,12 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
+from demo.native.data_stores import postgres_programs
+
 REASON = "no PostgreSQL server on this machine (Debian: apt-get install postgresql)"
 
 
-def binaries() -> Path | None:
-    """The folder with initdb and pg_ctl, newest version first; None where there is none."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    on_path = shutil.which("initdb")
-    if found:
-        return found[-1].parent
-    return Path(on_path).resolve().parent if on_path else None
+binaries = postgres_programs
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A connection becomes the variables that every client knows, and nothing of it is said."""
 
 import json
+import os
 
 import pytest
 
@@ -104,4 +105,8 @@ def test_enter_from_environment_other_form_is_refused(said: str, monkeypatch: py
 
 def test_enter_from_environment_is_not_asked_without_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "anything")
+    before = dict(os.environ)
     enter_from_environment([])
+    assert dict(os.environ) == before
+    with pytest.raises(ConfigError):  # the same value is read, and refused, where there is a store
+        enter_from_environment(S3)
