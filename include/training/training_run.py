@@ -135,57 +135,34 @@ def train(
         return logged
     # Airflow's `max_active_runs` does not count backfills, nor what is cleared and run again
     with exclusive(home.journal_url, f"train_{model.name}"):
-        return _train_alone(
-            model,
-            home,
-            registry,
-            reason=reason,
-            run=run,
-            now=now,
-            candidates=candidates,
-            overrides=overrides,
-            on_progress=on_progress,
-            mode=mode,
-            searched=searched,
+        dataset = Dataset.of(home, model)
+        version = searched.dataset_version if searched else dataset.version()
+        frame = dataset.read(version=version)
+        candidate = (
+            _continued(model, registry, frame, now=now, on_progress=on_progress)
+            if mode == "incremental"
+            else train_candidate(
+                model,
+                frame,
+                now=searched.now if searched else now,
+                candidates=candidates,
+                overrides=overrides,
+                searched=searched.trials if searched else (),
+                on_progress=on_progress,
+            )
         )
+        context = TrainingContext(run=run, dataset_version=version, reason=reason)
+        return log_candidate(registry, candidate, profile_json=_profile(model, frame, candidate), context=context)
 
 
-def _train_alone(
-    model: Model,
-    home: Home,
-    registry: Registry,
-    *,
-    reason: str,
-    run: RunRef,
-    now: datetime,
-    candidates: Sequence[str] | None,
-    overrides: Mapping[str, Scalar] | None,
-    on_progress: Progress,
-    mode: Mode,
-    searched: Searched | None,
-) -> str:
-    dataset = Dataset.of(home, model)
-    version = searched.dataset_version if searched else dataset.version()
-    now = searched.now if searched else now
-    frame = dataset.read(version=version)
-    if mode == "incremental":
-        champion = registry.champion(model.name)
-        if champion is None:
-            raise RegistryError(f"{model.name}: the champion that was to be continued is gone; train from scratch")
-        parent = load_parent(registry, champion)
-        candidate = continue_candidate(model, frame, now=now, parent=parent, on_progress=on_progress)
-    else:
-        candidate = train_candidate(
-            model,
-            frame,
-            now=now,
-            candidates=candidates,
-            overrides=overrides,
-            searched=searched.trials if searched else (),
-            on_progress=on_progress,
-        )
-    context = TrainingContext(run=run, dataset_version=version, reason=reason)
-    return log_candidate(registry, candidate, profile_json=_profile(model, frame, candidate), context=context)
+def _continued(
+    model: Model, registry: Registry, frame: "pl.DataFrame", *, now: datetime, on_progress: Progress
+) -> TrainedCandidate:
+    champion = registry.champion(model.name)
+    if champion is None:
+        raise RegistryError(f"{model.name}: the champion that was to be continued is gone; train from scratch")
+    parent = load_parent(registry, champion)
+    return continue_candidate(model, frame, now=now, parent=parent, on_progress=on_progress)
 
 
 def judge(

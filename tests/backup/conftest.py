@@ -1,7 +1,11 @@
 """Waiting for the disk is no part of what these tests ask; the store's own contract does wait."""
 
+from pathlib import Path
+
 import pytest
 
+from include.backup.place import Place
+from tests.backup.places import place_at
 from tests.backup.world import World, shared_world
 
 
@@ -14,3 +18,9 @@ def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
 def world() -> World:
     """One small installation for all: two model versions in a real MLflow, tables at several versions, databases."""
     return shared_world()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """An empty backup place of the test's own."""
+    return place_at(tmp_path / "backups")

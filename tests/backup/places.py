@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from include.backup.catalogue import Catalogue
 from include.backup.keys import Key
 from include.backup.local_store import LocalStore
 from include.backup.manifest import Maker, Ref
 from include.backup.place import Place
+from include.backup.restore import Restored, restore
 from include.backup.sources import below
 from include.backup.writer import Draft, Taken, take
 
@@ -64,3 +66,8 @@ def object_path(place: Place, taken: Taken, path: str) -> Path:
 
 def manifest_path(place: Place, ref: Ref) -> Path:
     return Path(place.uri) / ref.path
+
+
+def restored(place: Place, subject: str, folder: Path) -> Restored:
+    """Restore the newest snapshot of a subject into a new folder."""
+    return restore(place, Catalogue(place).find(subject), folder)
