@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 from sqlalchemy.engine import URL
@@ -26,6 +27,7 @@ from include.backup.place import Place
 from include.backup.registered import check_registry
 from include.backup.replicate import replicate
 from include.backup.restore import restore
+from include.backup.tiers.thaw import is_frozen
 from include.errors import AlmanacError, IntegrityError
 
 _FULL = 5
@@ -62,7 +64,7 @@ class Drill:
         catalogue = Catalogue(self.place)
         results = []
         for subject in subjects or catalogue.subjects():
-            for ref in self._chosen(catalogue.refs(subject)):
+            for ref in self.chosen(catalogue.refs(subject)):
                 results.append(self.one(ref))
                 tell(in_words(results[-1]))
         with_files = [result.ref for result in results if result.passed and not result.subject.startswith("group/")]
@@ -101,8 +103,10 @@ class Drill:
         record(self.place, result)
         return result
 
-    def _chosen(self, refs: Sequence[Ref]) -> list[Ref]:
-        return [*refs[-1:], *(self.random.sample(refs[:-1], 1) if len(refs) > 1 else [])]
+    def chosen(self, refs: Sequence[Ref]) -> list[Ref]:
+        """The newest, and a random older one of those that do not lie in the archive."""
+        older = self.random.sample(refs[:-1], len(refs) - 1) if len(refs) > 1 else []
+        return [*refs[-1:], *islice((ref for ref in older if not is_frozen(self.place, ref)), 1)]
 
     def _restore_and_use(self, ref: Ref, folder: Path) -> list[str]:
         said: list[str] = []

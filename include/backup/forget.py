@@ -69,7 +69,7 @@ def plan_forget(
         RegistryError, TransientError: what is in use cannot be known; so nothing may go.
     """
     catalogue = Catalogue(place)
-    manifests, damaged = _read_all(catalogue)
+    manifests, damaged = read_all(catalogue)
     pins = find_pins(catalogue, manifests, registry, models=models)
     groups = [ref for ref in manifests if ref.subject.startswith("group/")]
     choices = _choose(groups, keep, now, pins)
@@ -110,7 +110,8 @@ def check_not_needed(ref: Ref, plan: ForgetPlan) -> None:
         raise DataError(f"{ref}: cannot be forgotten: {'; '.join(needs)}. Release it, or take it out of use first")
 
 
-def _read_all(catalogue: Catalogue) -> tuple[dict[Ref, Manifest], dict[Ref, str]]:
+def read_all(catalogue: Catalogue) -> tuple[dict[Ref, Manifest], dict[Ref, str]]:
+    """The snapshots of a place that can be read, and what is wrong with the others."""
     manifests: dict[Ref, Manifest] = {}
     damaged: dict[Ref, str] = {}
     for ref in catalogue.refs():

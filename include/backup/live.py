@@ -15,10 +15,10 @@ from include.backup.catalogue import Catalogue
 from include.backup.installation import databases
 from include.backup.manifest import Manifest, Ref
 from include.backup.place import Place
-from include.backup.restore import restore
 from include.backup.sources import below
 from include.backup.subjects.postgres import load
 from include.backup.subjects.sqlite import move_artifacts
+from include.backup.tiers.thawed import restore_thawed
 from include.config.home import Home
 from include.errors import ConfigError
 from include.storage.files import copy_file, local_path
@@ -74,7 +74,7 @@ def restore_live(place: Place, ref: Ref, home: Home, *, replace: bool = False) -
 
 def _restore_one(place: Place, ref: Ref, home: Home, replace: bool) -> list[str]:
     with scratch(home.scratch) as folder:
-        restored = restore(place, ref, folder / "files")
+        restored = restore_thawed(place, ref, folder / "files", clock=lambda: datetime.now(UTC))
         kind, name = ref.subject.split("/")
         puts = _puts(home, restored.manifest)
         if kind == "database":

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from include.backup.port import CHUNK, ConflictError, Content, Entry
+from include.backup.tiers.folders import TierFolders
+from include.backup.tiers.port import OBJECTS, TierStore
 from include.errors import IntegrityError
 from include.storage.faults import store_faults
 
@@ -25,6 +27,7 @@ class LocalStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._unsynced: set[Path] = set()
+        self._tiers = TierFolders(root)
 
     @property
     def uri(self) -> str:
@@ -90,9 +93,12 @@ class LocalStore:
         return _entry(name, found)
 
     def list(self, folder: str) -> Iterator[Entry]:
-        """All files below a folder."""
+        """All files below a folder; objects of all tiers."""
+        if folder == OBJECTS:
+            yield from (Entry(one.name, one.size_bytes, one.since) for one in self._tiers.stored())
+            return
         with store_faults(f"{self.root}/{folder}", "listed"):
-            yield from _walk(self._path(folder), folder)
+            yield from _walk(self.root / folder, folder)
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -105,10 +111,10 @@ class LocalStore:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def adopt(self, path: Path, name: str) -> bool:
-        """Move a staged file to its place if there is none of this name."""
+    def adopt(self, path: Path, name: str, *, over: bool = False) -> bool:
+        """Move a staged file to its place if there is none of this name, or over it."""
         with store_faults(f"{self.root}/{name}", "written"):
-            return self._adopt(path, name)
+            return self._adopt(path, name, over=over)
 
     def sync(self) -> None:
         """Sync the folders in which something was put."""
@@ -116,12 +122,13 @@ class LocalStore:
             self._sync()
 
     def remove(self, name: str) -> None:
-        """Remove a file, durably."""
-        path = self._path(name)
-        with store_faults(str(path), "removed"):
-            path.unlink(missing_ok=True)
-            if path.parent.exists():
-                _sync_folder(path.parent)
+        """Remove a file, durably, from whatever tier."""
+        paths = self._tiers.everywhere(name) if _is_object(name) else (self.root / name,)
+        with store_faults(f"{self.root}/{name}", "removed"):
+            for path in paths:
+                path.unlink(missing_ok=True)
+                if path.parent.exists():
+                    _sync_folder(path.parent)
 
     def clear_leftovers(self, *, older_than: datetime) -> int:
         """Remove staging folders that a killed process left."""
@@ -134,16 +141,23 @@ class LocalStore:
                 shutil.rmtree(folder)
         return len(old)
 
-    def _path(self, name: str) -> Path:
-        return self.root / name
+    def tiers(self) -> TierStore:
+        """Folders."""
+        return self._tiers
 
-    def _adopt(self, path: Path, name: str) -> bool:
-        final = self._path(name)
+    def _path(self, name: str) -> Path:
+        return self._tiers.where(name) if _is_object(name) else self.root / name
+
+    def _adopt(self, path: Path, name: str, *, over: bool = False) -> bool:
+        final = self.root / name if over else self._path(name)
         _sync_file(path)
         if not final.parent.is_dir():
             final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._unsynced.update((final.parent.parent, final.parent.parent.parent))
         self._unsynced.add(final.parent)
+        if over:
+            path.replace(final)
+            return True
         try:
             os.link(path, final)
         except FileExistsError:
@@ -176,6 +190,10 @@ class LocalStore:
             yield
         finally:
             os.close(descriptor)
+
+
+def _is_object(name: str) -> bool:
+    return name.startswith(f"{OBJECTS}/")
 
 
 def _walk(folder: Path, name: str) -> Iterator[Entry]:

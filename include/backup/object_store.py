@@ -11,11 +11,13 @@ from datetime import datetime
 from pathlib import Path
 
 from include.backup.port import CHUNK, ConflictError, Content, Entry
+from include.backup.tiers.port import FrozenError, TierStore
 from include.errors import IntegrityError
 from include.storage.faults import store_faults
 from include.storage.objects import open_place
 
 _PART = 8 * CHUNK
+_FROZEN = ("InvalidObjectState", "BlobArchived", "BlobBeingRehydrated")
 
 
 class ObjectStore:
@@ -59,7 +61,7 @@ class ObjectStore:
         """Read a small file."""
         import obstore
 
-        with store_faults(self._where(name), "read"):
+        with _faults(self._where(name), "read"):
             found = obstore.get(self._store, name)
             size = int(found.meta["size"])
             data = bytes(found.bytes()) if size <= limit else b""
@@ -71,7 +73,7 @@ class ObjectStore:
         """The content, piece by piece."""
         import obstore
 
-        with store_faults(self._where(name), "read"):
+        with _faults(self._where(name), "read"):
             for piece in obstore.get(self._store, name).stream(min_chunk_size=CHUNK):
                 yield bytes(piece)
 
@@ -79,7 +81,7 @@ class ObjectStore:
         """The first bytes."""
         import obstore
 
-        with store_faults(self._where(name), "read"):
+        with _faults(self._where(name), "read"):
             size = int(obstore.head(self._store, name)["size"])
             if not size:
                 return b""
@@ -114,18 +116,18 @@ class ObjectStore:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def adopt(self, path: Path, name: str) -> bool:
-        """Upload a staged file if there is none of this name.
+    def adopt(self, path: Path, name: str, *, over: bool = False) -> bool:
+        """Upload a staged file if there is none of this name, or over it.
 
         A large one goes up in parts, which cannot be create-only; it appears whole, and under a name that is its
         content's hash whoever else writes it writes the same.
         """
         import obstore
 
-        if path.stat().st_size <= _PART:
+        if path.stat().st_size <= _PART and not over:
             created = self.create(name, path.read_bytes())
         else:
-            created = self.find(name) is None
+            created = over or self.find(name) is None
             if created:
                 with store_faults(self._where(name), "written"):
                     obstore.put(self._store, name, path, mode="overwrite", chunk_size=_PART, max_concurrency=4)
@@ -149,5 +151,30 @@ class ObjectStore:
         """Nothing unfinished can be seen; a rule of the bucket should end its unfinished multipart uploads."""
         return 0
 
+    def tiers(self) -> TierStore:
+        """By the provider's own client: obstore can neither list nor change tiers."""
+        if self.uri.startswith(("s3:", "s3a:")):
+            from include.backup.tiers.s3 import S3Tiers
+
+            return S3Tiers(self.uri)
+        if self.uri.startswith(("az:", "abfs:", "abfss:")):
+            from include.backup.tiers.azure import AzureTiers
+
+            return AzureTiers(self.uri)
+        from include.backup.tiers.hot import OnlyHot
+
+        return OnlyHot(self)
+
     def _where(self, name: str) -> str:
         return f"{self.uri}/{name}"
+
+
+@contextmanager
+def _faults(where: str, done: str) -> Iterator[None]:
+    with store_faults(where, done):
+        try:
+            yield
+        except Exception as error:
+            if any(code in str(error) for code in _FROZEN):
+                raise FrozenError(where) from None
+            raise

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from include.backup.tiers.port import TierStore
 from include.errors import TransientError
 
 CHUNK = 1 << 20
@@ -72,6 +73,7 @@ class Store(Protocol):
 
         Raises:
             FileNotFoundError: there is none.
+            FrozenError: it lies in the archive, and was not asked for.
         """
 
     def head(self, name: str, count: int) -> bytes:
@@ -79,6 +81,7 @@ class Store(Protocol):
 
         Raises:
             FileNotFoundError: there is none.
+            FrozenError: it lies in the archive, and was not asked for.
         """
 
     def find(self, name: str) -> Entry | None:
@@ -90,10 +93,15 @@ class Store(Protocol):
     def staging(self) -> AbstractContextManager[Path]:
         """A folder of this machine for files that will be adopted; it goes at the end, whatever is in it."""
 
-    def adopt(self, path: Path, name: str) -> bool:
+    def adopt(self, path: Path, name: str, *, over: bool = False) -> bool:
         """Move a file of the staging folder to its place if there is none of this name; say whether it was written.
 
         It survives a power cut only after `sync`.
+
+        Args:
+            path: the file.
+            name: where to.
+            over: replace what is there, in one step.
         """
 
     def sync(self) -> None:
@@ -104,3 +112,6 @@ class Store(Protocol):
 
     def clear_leftovers(self, *, older_than: datetime) -> int:
         """Remove what killed processes left unfinished before that time, and say how many."""
+
+    def tiers(self) -> TierStore:
+        """Where its objects lie, and how they are moved."""

@@ -1,15 +1,30 @@
 """A restore as a person starts it from a form."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from include.backup.catalogue import Catalogue
 from include.backup.functional import use
 from include.backup.live import folder_of, members, restore_live
-from include.backup.restore import restore
 from include.backup.run_backup import places_of
+from include.backup.tiers.thaw import Thaw
+from include.backup.tiers.thawed import ask, restore_thawed
 from include.config.home import Home
+from include.config.loader import load_installation
 from include.errors import ConfigError
+
+
+def ask_by_form(home: Home, form: Mapping[str, Any], *, given_key: str, now: datetime, by: str) -> list[Thaw]:
+    """Ask the archive for what a form names, or look how far it is; gives what cannot be read yet.
+
+    Raises:
+        DataError: there is no such snapshot.
+        TransientError: the store is away.
+    """
+    place = places_of(home, given_key).named(bool(form["second"]))
+    ref = Catalogue(place).find(str(form["snapshot"]))
+    return ask(place, members(place, ref), load_installation(home.models).backup.tiers, now=now, by=by)
 
 
 def run_restore(home: Home, form: Mapping[str, Any], *, given_key: str) -> list[str]:
@@ -38,6 +53,6 @@ def run_restore(home: Home, form: Mapping[str, Any], *, given_key: str) -> list[
     for one in members(place, ref):
         name = folder_of(Catalogue(place).read(one)) if one != ref else ""
         target = home.home / "restored" / f"{ref}".replace("/", "-") / name
-        restored = restore(place, one, target)
+        restored = restore_thawed(place, one, target, clock=lambda: datetime.now(UTC))
         said += [f"{one} is in {restored.folder}", *(use(target, restored.manifest) if form["use"] else ())]
     return said

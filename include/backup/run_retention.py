@@ -56,13 +56,14 @@ def run_sweep(home: Home, *, given_key: str, now: datetime, dry_run: bool, appro
         IntegrityError: a manifest is damaged.
         TransientError: others work in a place all the time.
     """
-    settings = load_installation(home.models).backup.retention
+    backup = load_installation(home.models).backup
+    settings, tiers = backup.retention, backup.tiers
 
     def one(place: Place) -> SweepPlan:
         if dry_run:
-            return plan_sweep(place, grace=settings.grace, now=now)
+            return plan_sweep(place, grace=settings.grace, now=now, tiers=tiers)
         share = settings.max_deleted_share
-        return sweep(place, grace=settings.grace, now=now, max_share=share, approved=approved)
+        return sweep(place, grace=settings.grace, now=now, max_share=share, approved=approved, tiers=tiers)
 
     plans = {place.uri: one(place) for place in places_of(home, given_key).all() if _is_used(place)}
     return {

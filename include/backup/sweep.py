@@ -9,6 +9,8 @@ from include.backup.catalogue import Catalogue, Tombstone
 from include.backup.locks import Lock, locked
 from include.backup.manifest import Manifest, Ref, object_name
 from include.backup.place import Place, check_format
+from include.backup.tiers.plan import must_stay
+from include.config.tiers import Tiers
 from include.errors import ApprovalError, IntegrityError
 from include.faults import reached
 
@@ -44,13 +46,14 @@ class SweepPlan:
         return self.bytes / self.total_bytes if self.total_bytes else 0.0
 
 
-def plan_sweep(place: Place, *, grace: timedelta, now: datetime) -> SweepPlan:
+def plan_sweep(place: Place, *, grace: timedelta, now: datetime, tiers: Tiers | None = None) -> SweepPlan:
     """Say what a sweep would delete; nothing is changed.
 
     Args:
         place: which.
         grace: so long after it was forgotten a snapshot stays, and so long an orphan.
         now: the time.
+        tiers: minimum stays; an object that is billed anyway stays so long. None: nobody bills.
 
     Raises:
         IntegrityError: a manifest is damaged, so that nobody knows which objects it needs; nothing may go.
@@ -66,12 +69,18 @@ def plan_sweep(place: Place, *, grace: timedelta, now: datetime) -> SweepPlan:
     needed = {object_name(entry.sha256) for manifest in living.values() for entry in manifest.files}
     objects = list(place.store.list("objects"))
     orphans = {o.name: o.size_bytes for o in objects if o.name not in needed and o.modified_at + grace <= now}
+    if tiers is not None and orphans:
+        billed = must_stay(place.store.tiers().stored(), tiers, now=now)
+        orphans = {name: size for name, size in orphans.items() if name not in billed}
     total = sum(entry.size_bytes for entry in objects)
     waiting = tuple(tomb for tomb in tombs if tomb.ref not in dead)
     return SweepPlan(tuple(sorted(dead)), orphans, waiting, total)
 
 
-def sweep(place: Place, *, grace: timedelta, now: datetime, max_share: float, approved: bool = False) -> SweepPlan:
+def sweep(
+    place: Place, *, grace: timedelta, now: datetime, max_share: float, approved: bool = False,
+    tiers: Tiers | None = None,
+) -> SweepPlan:  # fmt: skip
     """Delete what `plan_sweep` says, alone in the place: manifests first, then objects.
 
     Whatever kills it leaves at worst orphans, which the next one takes.
@@ -82,6 +91,7 @@ def sweep(place: Place, *, grace: timedelta, now: datetime, max_share: float, ap
         now: the time.
         max_share: more of the place than this is not deleted without a person.
         approved: a person has looked at the plan.
+        tiers: see `plan_sweep`.
 
     Returns:
         What was deleted.
@@ -92,7 +102,7 @@ def sweep(place: Place, *, grace: timedelta, now: datetime, max_share: float, ap
         TransientError: others work in the place, or the store is away.
     """
     with locked(place.store, "exclusive", "sweep") as lock:
-        plan = plan_sweep(place, grace=grace, now=now)
+        plan = plan_sweep(place, grace=grace, now=now, tiers=tiers)
         if plan.share > max_share and not approved:
             raise ApprovalError(
                 f"{place.uri}: a sweep would delete {plan.share:.0%} of it ({plan.bytes >> 20} MiB, of"

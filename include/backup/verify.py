@@ -14,10 +14,12 @@ from include.backup.catalogue import Catalogue
 from include.backup.codec import decode
 from include.backup.manifest import FileEntry, Manifest, Ref
 from include.backup.place import Place, check_format
+from include.backup.tiers.port import FrozenError
 from include.errors import IntegrityError
 
 Level = Literal[1, 2, 3, 4, 5]
 _AHEAD = timedelta(hours=1)
+_FROZEN = "frozen"  # no fault: its size was compared, its content is when it is thawed
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,13 @@ class Share:
 
 @dataclass(frozen=True)
 class Verified:
-    """What was looked at, and what was found."""
+    """What was looked at, and what was found; `frozen` objects lie in the archive and were not read."""
 
     snapshots: int
     objects: int
     bytes_read: int
     findings: tuple[Finding, ...]
+    frozen: int = 0
 
 
 def verify(place: Place, refs: Collection[Ref], *, level: Level, now: datetime, share: Share | None = None) -> Verified:
@@ -86,8 +89,10 @@ def verify(place: Place, refs: Collection[Ref], *, level: Level, now: datetime, 
     findings += _replayed(catalogue)
     if level == 1:
         return Verified(len(refs), 0, 0, tuple(findings))
-    objects, read, more = _verify_objects(place, manifests, share if level >= 3 else Share(1, 0), read=level >= 3)
-    return Verified(len(refs), objects, read, (*findings, *more))
+    objects, read, frozen, more = _verify_objects(
+        place, manifests, share if level >= 3 else Share(1, 0), read=level >= 3
+    )
+    return Verified(len(refs), objects, read, (*findings, *more), frozen)
 
 
 def _history(ref: Ref, manifest: Manifest, known: Collection[str], now: datetime) -> Iterator[Finding]:
@@ -124,7 +129,7 @@ def _replayed(catalogue: Catalogue) -> Iterator[Finding]:
 
 def _verify_objects(
     place: Place, manifests: dict[Ref, Manifest], share: Share | None, *, read: bool
-) -> tuple[int, int, list[Finding]]:
+) -> tuple[int, int, int, list[Finding]]:
     there = {entry.name: entry.size_bytes for entry in place.store.list("objects")}
     wanted = {entry.sha256: entry for manifest in manifests.values() for entry in manifest.files}
     chosen = {sha256: entry for sha256, entry in wanted.items() if share is None or share.takes(sha256)}
@@ -142,21 +147,24 @@ def _verify_objects(
         results = {
             entry.sha256: text for entry, text in zip(chosen.values(), pool.map(check, chosen.values()), strict=True)
         }
-    faults = {sha256: text for sha256, text in results.items() if text}
+    frozen = {sha256 for sha256, text in results.items() if text == _FROZEN}
+    faults = {sha256: text for sha256, text in results.items() if text and sha256 not in frozen}
     findings = [
         Finding(ref, f"{ref}: {entry.path}: {faults[entry.sha256]}")
         for ref, manifest in manifests.items()
         for entry in manifest.files
         if entry.sha256 in faults
     ]
-    bytes_read = sum(entry.stored_size for entry in chosen.values()) if read else 0
-    return len(chosen), bytes_read, findings
+    bytes_read = sum(entry.stored_size for entry in chosen.values() if entry.sha256 not in frozen) if read else 0
+    return len(chosen), bytes_read, len(frozen), findings
 
 
 def _read(place: Place, entry: FileEntry, where: str) -> str:
     try:
         for _ in decode(place.store.stream(entry.object_name), entry.encoded, place.key, where):
             pass
+    except FrozenError:
+        return _FROZEN
     except IntegrityError as error:
         return str(error)
     except FileNotFoundError:

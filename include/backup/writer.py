@@ -14,6 +14,7 @@ from include.backup.locks import Lock, locked
 from include.backup.manifest import Fact, FileEntry, Maker, Manifest, Member, Ref, content_checksum, object_name
 from include.backup.place import Place, prepare
 from include.backup.sources import SourceFile
+from include.backup.tiers.port import FrozenError
 from include.errors import IntegrityError, TransientError
 from include.faults import reached
 
@@ -166,14 +167,18 @@ class _Taking:
             return encoded
         found = store.find(name)
         if found is not None:
-            there = replace(encoded, stored_size=found.size_bytes, codec=codec_of(store.head(name, HEAD)))
             try:
+                there = replace(encoded, stored_size=found.size_bytes, codec=codec_of(store.head(name, HEAD)))
                 self._read_back(name, there)
                 return there
+            except FrozenError:
+                if found.size_bytes != encoded.stored_size:  # another form, which nobody can tell before it is thawed
+                    raise
+                log.info("%s lies in the archive; it becomes hot with the next move between tiers", name)
+                return encoded
             except IntegrityError as error:
                 log.warning("replaced by what was just read: %s", error)
-                store.remove(name)
-        store.adopt(staged, name)
+        store.adopt(staged, name, over=True)
         self._read_back(name, encoded)
         return encoded
 

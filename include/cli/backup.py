@@ -1,4 +1,4 @@
-"""`backup drill forget sweep replicate backup-key`: takes, proves and ends snapshots, without a running Airflow."""
+"""Takes, proves and ends snapshots, without a running Airflow: `backup drill forget sweep tiers replicate`."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,7 @@ Reason = Annotated[str, typer.Option(help="Why. Kept with it.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    for command in (backup, drill, forget, sweep, replicate):
+    for command in (backup, drill, forget, sweep, tiers, replicate):
         app.command(rich_help_panel=PANEL)(command)
     app.command("backup-key", rich_help_panel=PANEL)(backup_key)
 
@@ -106,7 +106,31 @@ def sweep(
     from include.cli.retention import sweep_place
 
     _, settings, places = open_installation()
-    sweep_place(places.named(second), settings.retention, dry_run=dry_run, approve=approve)
+    sweep_place(places.named(second), settings, dry_run=dry_run, approve=approve)
+
+
+def tiers(
+    apply: Annotated[bool, typer.Option("--apply", help="Do it. Without: only say what would be done.")] = False,
+    second: Second = False,
+) -> None:
+    """Show what the tiers hold and cost, and what would be moved; with --apply, move it.
+
+    Ages and prices: `backup.tiers` of include/models/_installation.yaml.
+    """
+    from datetime import UTC, datetime
+
+    from include.backup.run_tiers import make_tier_plan
+    from include.backup.tiers.plan import in_words, move
+
+    home, settings, places = open_installation()
+    place = places.named(second)
+    plan = make_tier_plan(home, place, settings.tiers, now=datetime.now(UTC))
+    print("\n".join(in_words(plan, settings.tiers)))
+    if not apply:
+        print("To move them: almanac tiers --apply")
+        return
+    done = move(place, plan, settings.tiers)
+    print(f"{done.objects} objects ({size_text(done.size_bytes)}) are moved; {done.asked} come from the archive first")
 
 
 def replicate() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from include.cli.backup import PANEL, Second
-from include.cli.places import open_installation, open_reader, size_text
+from include.cli.places import open_installation, open_reader, size_text, user
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from include.backup.manifest import Fact, Ref
     from include.backup.place import Place
     from include.config.home import Home
+    from include.config.tiers import Tiers
 
+COME_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: not now, and it is nobody's fault
 _Unsigned = Annotated[
     bool, typer.Option("--unsigned", help="The key is lost: check hashes, but not who wrote the manifests.")
 ]
@@ -101,9 +103,9 @@ def verify(
     for finding in found.findings:
         print(f"{'DAMAGED' if finding.fatal else 'note   '}  {finding.text}")
     damaged = len({finding.ref for finding in found.findings if finding.fatal})
-    print(
-        f"{found.snapshots} snapshots, {found.objects} objects, {size_text(found.bytes_read)} read; {damaged} damaged"
-    )
+    cold = f"; {found.frozen} not read, they lie in the archive" if found.frozen else ""
+    read = f"{found.objects} objects, {size_text(found.bytes_read)} read"
+    print(f"{found.snapshots} snapshots, {read}; {damaged} damaged{cold}")
     if damaged:
         raise typer.Exit(1)
 
@@ -123,19 +125,22 @@ def restore(
 ) -> None:
     """Restore a snapshot, or a whole group, from the backup place alone.
 
+    What lies in the archive is asked for, and the command ends with 75: run it again when it says.
     Never over what is there: into a new folder, or with --live where it belongs, if nothing is there.
     Examples: `almanac restore dataset/weather`, `almanac restore group/all --live`.
     """
     from include.backup.catalogue import Catalogue
     from include.backup.live import restore_live
 
-    home, _, _ = open_installation(write=False)
+    home, settings, _ = open_installation(write=False)
     place = open_reader(second, unsigned)
     ref = Catalogue(place).find(what)
     if live:
         if to or partial or use:
             raise typer.BadParameter("--live goes with --replace only")
         _refuse_running(home, ref)
+    _wait_for_archive(place, ref, settings.tiers)
+    if live:
         print("\n".join(restore_live(place, ref, home, replace=replace)))
         return
     target = to or home.home / "restored" / f"{ref}".replace("/", "-")
@@ -145,20 +150,35 @@ def restore(
         raise typer.Exit(1)
 
 
+def _wait_for_archive(place: "Place", ref: "Ref", settings: "Tiers") -> None:
+    from datetime import UTC, datetime
+
+    from include.backup.live import members
+    from include.backup.tiers.thawed import ask
+
+    waiting = ask(place, members(place, ref), settings, now=datetime.now(UTC), by=user())
+    if waiting:
+        print("\n".join(thaw.words for thaw in waiting))
+        print("Nothing was restored yet. Run the same command again then; asking twice costs nothing.")
+        raise typer.Exit(COME_AGAIN)
+
+
 def _restore_to(
     place: "Place", ref: "Ref", target: Path, home: "Home", *, partial: bool, use: bool, trust: bool
 ) -> list[str]:
+    from datetime import UTC, datetime
+
     from include.backup.catalogue import Catalogue
     from include.backup.functional import use as use_restored
     from include.backup.installation import databases
     from include.backup.live import folder_of, members
-    from include.backup.restore import restore as restore_snapshot
+    from include.backup.tiers.thawed import restore_thawed
 
     refs = members(place, ref)
     damaged: list[str] = []
     for one in refs:
         folder = target / folder_of(Catalogue(place).read(one)) if len(refs) > 1 else target
-        restored = restore_snapshot(place, one, folder, partial=partial)
+        restored = restore_thawed(place, one, folder, clock=lambda: datetime.now(UTC), partial=partial)
         damaged += restored.damaged
         print(f"{one} is in {restored.folder}")
         if use:

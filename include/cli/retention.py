@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from include.backup.forget import ForgetPlan
     from include.backup.place import Place
-    from include.config.backup import InstallationBackup, Retention
+    from include.config.backup import InstallationBackup
     from include.config.home import Home
 
 
@@ -64,15 +64,17 @@ def keep_named(place: "Place", what: str, *, undo: bool, hold: bool, reason: str
         print(f"{ref} is no longer on hold")
 
 
-def sweep_place(place: "Place", retention: "Retention", *, dry_run: bool, approve: bool) -> None:
+def sweep_place(place: "Place", settings: "InstallationBackup", *, dry_run: bool, approve: bool) -> None:
     """Sweep, or say what a sweep would do."""
     from include.backup.sweep import plan_sweep, sweep
 
-    now = datetime.now(UTC)
+    now, retention, tiers = datetime.now(UTC), settings.retention, settings.tiers
     if dry_run:
-        plan = plan_sweep(place, grace=retention.grace, now=now)
+        plan = plan_sweep(place, grace=retention.grace, now=now, tiers=tiers)
     else:
-        plan = sweep(place, grace=retention.grace, now=now, max_share=retention.max_deleted_share, approved=approve)
+        plan = sweep(
+            place, grace=retention.grace, now=now, max_share=retention.max_deleted_share, approved=approve, tiers=tiers
+        )
     for tomb in plan.waiting:
         until = tomb.forgotten_at + retention.grace
         print(f"waiting until {until:%Y-%m-%d %H:%M}  {tomb.ref}  {tomb.forgotten_by}: {tomb.reason}")

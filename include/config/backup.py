@@ -9,6 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from include.config.section import Section, Share
+from include.config.tiers import Tiers
 from include.config.types import Cron, Duration
 
 Count = Annotated[int, Field(ge=1)]
@@ -80,4 +81,5 @@ class InstallationBackup(Section):
     compress: bool = Field(True, description="Whether new objects are compressed where that gains something.")
     workers: Annotated[int, Field(ge=1, le=32)] = Field(2, description="Threads that read, hash and write.")
     retention: Retention = Retention()
+    tiers: Tiers = Tiers()
     drills: Drills = Drills()

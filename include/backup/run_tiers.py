@@ -1,0 +1,49 @@
+"""Tiers of an installation's places: planned from what is declared and in use, moved on schedule."""
+
+from datetime import datetime
+from typing import Any
+
+from include.backup.catalogue import Catalogue
+from include.backup.forget import read_all
+from include.backup.place import FORMAT_FILE, Place
+from include.backup.run_backup import places_of
+from include.backup.tiers.hottest import hot_refs
+from include.backup.tiers.plan import TierPlan, in_words, move, plan_tiers, wanted_tiers
+from include.config.home import Home
+from include.config.loader import check_models, load_installation
+from include.config.tiers import Tiers
+from include.registry.store import Registry
+
+
+def make_tier_plan(home: Home, place: Place, settings: Tiers, *, now: datetime) -> TierPlan:
+    """What would be moved within a place.
+
+    Raises:
+        ConfigError: a model's YAML is broken; its champion would lose its place.
+        TransientError: the registry or the store is away.
+    """
+    catalogue = Catalogue(place)
+    manifests, _ = read_all(catalogue)
+    hot = hot_refs(catalogue, manifests, Registry.of(home), models=check_models(home.models), now=now)
+    wanted = wanted_tiers(manifests, hot, settings, now=now)
+    return plan_tiers(place.store.tiers().stored(), wanted, settings, now=now)
+
+
+def run_tiers(home: Home, *, given_key: str, now: datetime, dry_run: bool) -> dict[str, dict[str, Any]]:
+    """Move what is declared in each place, or only say so; by place.
+
+    Raises:
+        ConfigError, TransientError: see `make_tier_plan`; nothing was moved then.
+    """
+    settings = load_installation(home.models).backup.tiers
+    places = [place for place in places_of(home, given_key).all() if place.store.find(FORMAT_FILE)]
+    plans = [(place, make_tier_plan(home, place, settings, now=now)) for place in places]
+    return {place.uri: _run(place, plan, settings, dry_run) for place, plan in plans}
+
+
+def _run(place: Place, plan: TierPlan, settings: Tiers, dry_run: bool) -> dict[str, Any]:
+    said: dict[str, Any] = {"plan": list(in_words(plan, settings))}
+    if not dry_run:
+        done = move(place, plan, settings)
+        said |= {"moved": done.objects, "bytes": done.size_bytes, "asked_for": done.asked}
+    return said

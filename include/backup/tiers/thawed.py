@@ -1,0 +1,61 @@
+"""Restores what may have to come from the archive first."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from include.backup.manifest import Ref, content_checksum
+from include.backup.place import Place
+from include.backup.restore import Restored, restore
+from include.backup.tiers.thaw import OPEN, Thaw, ThawState, advance, find, mark
+from include.config.tiers import Tiers
+from include.errors import IntegrityError
+
+
+def ask(place: Place, refs: list[Ref], settings: Tiers, *, now: datetime, by: str) -> list[Thaw]:
+    """Ask for snapshots, or look how far they are; gives those that cannot be read yet.
+
+    Raises:
+        IntegrityError: a manifest is damaged.
+        TransientError: the store is away.
+    """
+    found = [advance(place, ref, settings, now=now, by=by) for ref in refs]
+    return [thaw for thaw in found if thaw is not None and not thaw.readable]
+
+
+def restore_thawed(
+    place: Place, ref: Ref, target: Path, *, clock: Callable[[], datetime], partial: bool = False
+) -> Restored:
+    """As `restore`; one that was asked for is read again from disk, and each step is kept in the place.
+
+    Raises:
+        IntegrityError: also when what was written reads back otherwise.
+        FrozenError: it lies in the archive; see `ask`.
+    """
+    thaw = find(place, ref)
+    restored = restore(place, ref, target, partial=partial)
+    if thaw is not None and thaw.state in OPEN:
+        copied = mark(place, thaw, ThawState.COPIED, now=clock())
+        if not restored.damaged:
+            check_on_disk(restored)
+            mark(place, copied, ThawState.VERIFIED, now=clock())
+    return restored
+
+
+def check_on_disk(restored: Restored) -> None:
+    """Read what was restored again, and compare it with the checksum of the whole.
+
+    Raises:
+        IntegrityError: a file reads otherwise.
+    """
+    files = restored.manifest.files
+    read = [entry.model_copy(update={"sha256": _hash(restored.folder / entry.path)}) for entry in files]
+    if content_checksum(read) != restored.manifest.content:
+        wrong = [entry.path for entry, again in zip(files, read, strict=True) if entry.sha256 != again.sha256]
+        raise IntegrityError(f"{restored.folder}: reads back otherwise: {', '.join(wrong)}; is this disk damaged?")
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
