@@ -1,7 +1,8 @@
 """Restores a snapshot: a model version, a dataset, outputs or a database.
 
-By hand, with parameters: into a new folder, or live where it came from, if nothing is there. Databases and groups come
-back live from the command line only, with the services stopped: `almanac restore group/all --live`.
+By hand, with parameters: into a new folder, or live where it came from, if nothing is there. What lies in the archive
+is asked for first, and the run waits without a worker. Databases and groups come back live from the command line only,
+with the services stopped: `almanac restore group/all --live`.
 """
 
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from airflow.sdk import DAG, task
 from almanac.backup_params import restore_params
 from almanac.installation import declared_installation, installation_dag
+from almanac.operators.thaw import ThawOperator
 
 from include.config.home import Home
 from include.config.installation import Installation
@@ -17,8 +19,12 @@ HOME = Home()
 
 
 def build(installation: Installation) -> DAG:
-    """`restore`: one task."""
+    """`restore`: thaw -> restore."""
     with installation_dag("restore", installation, purpose=__doc__, schedule=None, params=restore_params()) as dag:
+
+        thaw = ThawOperator(
+            task_id="thaw", home=HOME, look_again=installation.backup.tiers.look_again, doc_md=ThawOperator.__doc__
+        )
 
         @task(retries=0, doc_md="Restores what the form names, each file checked against its hash; says where it is.")
         def restore(*, params: dict[str, Any]) -> list[str]:
@@ -28,7 +34,7 @@ def build(installation: Installation) -> DAG:
 
             return run_restore(HOME, params, given_key=backup_key())
 
-        restore()
+        thaw >> restore()
     return dag
 
 

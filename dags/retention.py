@@ -1,7 +1,8 @@
-"""Forgets snapshots by the declared policies, then deletes what was forgotten before the grace period.
+"""Forgets snapshots by the declared policies, deletes what was forgotten before the grace period, moves what is old.
 
 What is in use stays whatever a policy says: see the reasons in the XCom of `forget`. Nothing is forgotten while the
-model registry cannot be asked; a sweep that would delete too much of a place asks a person.
+model registry cannot be asked; a sweep that would delete too much of a place asks a person. Old snapshots go to cheaper
+tiers where that pays; the newest, the champion and the last proven one stay hot.
 """
 
 from typing import Any
@@ -17,7 +18,7 @@ HOME = Home()
 
 
 def build(installation: Installation) -> DAG:
-    """`retention`: forget -> sweep."""
+    """`retention`: forget -> sweep, tiers."""
     schedule = installation.backup.retention.schedule
     with installation_dag(
         "retention", installation, purpose=__doc__, schedule=schedule, params=retention_params()
@@ -43,7 +44,18 @@ def build(installation: Installation) -> DAG:
             dry_run, approved = params["dry_run"], params["approve"]
             return run_sweep(HOME, given_key=backup_key(), now=now(), dry_run=dry_run, approved=approved)
 
-        sweep(forget())
+        @task(doc_md="What each tier holds, costs and would hold; then moves what is declared. Manifests stay hot.")
+        def tiers(_forgotten: dict[str, Any], *, params: dict[str, Any]) -> dict[str, Any]:
+            from almanac.installation import backup_key
+            from almanac.runs import now
+
+            from include.backup.run_tiers import run_tiers
+
+            return run_tiers(HOME, given_key=backup_key(), now=now(), dry_run=params["dry_run"])
+
+        forgotten = forget()
+        sweep(forgotten)
+        tiers(forgotten)
     return dag
 
 

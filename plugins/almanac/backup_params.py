@@ -37,7 +37,7 @@ def retention_params() -> dict[str, Param]:
             False,
             type="boolean",
             title="Dry run",
-            description="Only say what would be forgotten and deleted, and why the rest stays; change nothing.",
+            description="Only say what would be forgotten, deleted and moved, and why the rest stays; change nothing.",
         ),
         "approve": Param(
             False,

@@ -25,8 +25,8 @@ from tests.backup.places import MAKER, START, SUBJECT, contents, days, write_fil
 from tests.backup.test_tiers import plan
 
 HOUR = timedelta(hours=1)
-FREE = TierPrices(gib_month=0.1, put_1000=0)
-SETTINGS = Tiers(thaw=timedelta(hours=6), keep_thawed=days(2), hot=FREE.model_copy(update={"gib_month": 1}), archive=FREE)
+CHEAP, DEAR = TierPrices(gib_month=0.1, put_1000=0), TierPrices(gib_month=1, put_1000=0)
+SETTINGS = Tiers(thaw=timedelta(hours=6), keep_thawed=days(2), hot=DEAR, archive=CHEAP)
 
 
 @pytest.fixture

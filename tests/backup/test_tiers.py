@@ -1,4 +1,4 @@
-"""Old snapshots go to cheaper tiers; what is in use, the newest and the proven stay hot; nothing pays more by moving."""
+"""Old snapshots go to cheaper tiers where that pays; what is in use, the newest and the last proven stay hot."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -160,7 +160,7 @@ def test_orphan_stays_where_it_is(place: Place) -> None:
     assert plan(place).moves == ()
 
 
-def stored(size: int, tier: Tier = "hot", age: timedelta = days(100)) -> Stored:
+def stored(size: int, tier: Tier = "hot", age: timedelta = timedelta(days=100)) -> Stored:
     return Stored("objects/ab/x", size, tier, NOW - age)
 
 

@@ -1,15 +1,19 @@
 """The commands about backups, as a person types them: no Airflow runs, and at the end nothing but the place is left."""
 
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
+from include.backup.local_store import LocalStore
+from include.backup.tiers.thaw import thaws
 from include.cli.app import app
 from include.errors import AlmanacError
 from include.journal.journal import Journal
+from tests.backup.cold import Clock, ColdStore
 from tests.backup.places import place_at
 from tests.backup.world import MODEL, ROWS, World, shared_world
 
@@ -138,3 +142,38 @@ def test_backup_unknown_subject_says_which_there_are(run) -> None:
 def test_backup_key_is_one_line_that_opens_the_place(run, tmp_path: Path) -> None:
     assert len(run("backup-key").strip()) == 44
     assert place_at(tmp_path).key is not None
+
+
+def test_tiers_shows_the_plan_and_moves_only_when_told(run, tmp_path: Path) -> None:
+    run("backup", f"outputs/{MODEL}")
+    assert "0 objects (0.0 MiB) move: 0.0000 USD once" in run("tiers")
+    place = LocalStore(tmp_path / "backups")
+    for entry in list(place.list("objects")):
+        place.tiers().move(entry.name, "cool")  # what is newest belongs into hot
+    said = run("tiers")
+    assert "cool to hot" in said
+    assert "almanac tiers --apply" in said
+    assert {one.tier for one in place.tiers().stored()} == {"cool"}
+    run("tiers", "--apply")
+    assert {one.tier for one in place.tiers().stored()} == {"hot"}
+
+
+def test_restore_from_the_archive_asks_says_when_and_is_run_again(
+    run, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(datetime.now(UTC))
+    store = ColdStore(tmp_path / "backups", clock)
+    monkeypatch.setattr("include.backup.installation.open_store", lambda _: store)
+    run("backup", f"outputs/{MODEL}")
+    for entry in list(store.list("objects")):
+        store.tiers().move(entry.name, "archive")
+    command = ("restore", f"outputs/{MODEL}", "--to", str(tmp_path / "back"), "--use")
+    said = run(*command, exit_code=75)
+    assert "requested" in said
+    assert "expected at" in said
+    assert "pending" in run(*command, exit_code=75)
+    assert not (tmp_path / "back").exists()
+    clock.forward(timedelta(hours=5))
+    assert "is in" in run(*command)
+    assert (tmp_path / "back" / "reports" / "one.txt").read_text() == "<html>"
+    assert [thaw.state for thaw in thaws(place_at(tmp_path / "backups"))] == ["verified"]
