@@ -21,7 +21,6 @@ HOME = Home()
 def build(installation: Installation) -> DAG:
     """`restore`: thaw -> restore."""
     with installation_dag("restore", installation, purpose=__doc__, schedule=None, params=restore_params()) as dag:
-
         thaw = ThawOperator(
             task_id="thaw", home=HOME, look_again=installation.backup.tiers.look_again, doc_md=ThawOperator.__doc__
         )
