@@ -13,6 +13,7 @@ from include.backup.catalogue import Catalogue
 from include.backup.installation import databases
 from include.backup.manifest import Maker, Manifest, Member, Ref
 from include.backup.place import Place
+from include.backup.sources import below
 from include.backup.subjects.dataset import dataset_draft
 from include.backup.subjects.model import model_draft
 from include.backup.subjects.outputs import outputs_draft
@@ -75,6 +76,11 @@ class Backup:
         draft = outputs_draft(self.home, name)
         return None if draft is None else self._take(draft)
 
+    def checkpoints(self, name: str) -> Taken | None:
+        """Of trainings of a model, with their loss logs; None when there are none."""
+        files = below(self.home.checkpoints_of(name))
+        return self._take(Draft(f"checkpoints/{name}", files, {"files": len(files)})) if files else None
+
     def database(self, name: str) -> Taken:
         """One database.
 
@@ -91,7 +97,7 @@ class Backup:
         """Snapshots of a subject that a person names; none when there is nothing yet.
 
         Args:
-            text: `model/NAME`, `dataset/NAME`, `outputs/NAME` or `database/NAME`.
+            text: `model/NAME`, `dataset/NAME`, `outputs/NAME`, `checkpoints/NAME` or `database/NAME`.
             version: of a model: only this one.
 
         Raises:
@@ -101,15 +107,16 @@ class Backup:
         match kind:
             case "model":
                 return self.model(name, only=version)
-            case "dataset" | "outputs":
-                taken = self.dataset(name) if kind == "dataset" else self.outputs(name)
+            case "dataset" | "outputs" | "checkpoints":
+                of = {"dataset": self.dataset, "outputs": self.outputs, "checkpoints": self.checkpoints}
+                taken = of[kind](name)
                 return [taken] if taken else []
             case "database":
                 return [self.database(name)]
             case _:
                 raise ConfigError(
-                    f"not something to back up; got {text!r}, expected model/NAME, dataset/NAME, outputs/NAME or"
-                    " database/NAME; without any: everything"
+                    f"not something to back up; got {text!r}, expected model/NAME, dataset/NAME, outputs/NAME,"
+                    " checkpoints/NAME or database/NAME; without any: everything"
                 )
 
     def everything(self, models: list[str]) -> Taken:
@@ -117,7 +124,8 @@ class Backup:
         taken = self._registered(models)
         taken += [self.database(name) for name, url in databases(self.home).items() if name != MLFLOW and _exists(url)]
         for name in models:
-            taken += [one for one in (self.dataset(name), self.outputs(name)) if one is not None]
+            of_model = (self.dataset(name), self.outputs(name), self.checkpoints(name))
+            taken += [one for one in of_model if one is not None]
         members = tuple(Member(subject=one.ref.subject, name=one.ref.name) for one in taken)
         draft = Draft("group/all", (), {"home": str(self.home.home), "snapshots": len(members)}, members=members)
         return self._take(draft)

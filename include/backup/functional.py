@@ -43,6 +43,8 @@ def use(folder: Path, manifest: Manifest, *, server: URL | None = None, trust: b
             return _use_outputs(folder, manifest)
         case "database":
             return _use_database(folder, name, manifest, server)
+        case "checkpoints":
+            return _use_checkpoints(folder)
         case "model":
             return _use_model(folder, manifest, trust)
         case _:
@@ -84,6 +86,13 @@ def _use_model(folder: Path, manifest: Manifest, trust: bool) -> list[str]:
         load_pipeline(pipeline.read_bytes())
         said.append("the scikit-learn pipeline loads, of trusted types only")
     return said + [_use_code(path, trust) for path in sorted(folder.rglob("*")) if path.suffix in _CODE]
+
+
+def _use_checkpoints(folder: Path) -> list[str]:
+    from include.training.checkpoints import read_all
+
+    loaded = [type(one.load()[-1]).__name__ for below in sorted(folder.iterdir()) for one in read_all(below)]
+    return [f"{len(loaded)} checkpoints load, of trusted types only: {', '.join(sorted(set(loaded))) or 'none'}"]
 
 
 def _use_graph(folder: Path, manifest: Manifest) -> str:

@@ -104,6 +104,8 @@ def _puts(home: Home, manifest: Manifest) -> list[_Put]:
                 _Put("quarantine/files", home.quarantined_files_of(name)),
                 _Put("reports", home.reports_of(name)),
             ]
+        case "checkpoints":
+            return [_Put("", home.checkpoints_of(name))]
         case "model" if path := manifest.facts.get("artifact_path"):
             return [_Put("artifacts", f"{home.home}/mlartifacts/{_plain(str(path))}")]
         case "database":

@@ -13,7 +13,7 @@ from include.backup.manifest import Maker
 from include.backup.writer import Taken
 from include.config.home import Home
 from include.config.loader import check_models, load_installation
-from include.errors import TransientError
+from include.errors import AlmanacError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import RunRef
 from include.registry.store import Registry
@@ -53,6 +53,14 @@ def run_backup(
     except TransientError as error:  # a snapshot that exists must not be taken again because of that
         log.warning("the snapshots are there, but the journal could not be told: %s", error)
     return [_summary(one) for one in taken]
+
+
+def back_up_checkpoints(home: Home, model: str, *, run: RunRef, given_key: str) -> None:
+    """A snapshot of the checkpoints of a training, which does not end because there could be none."""
+    try:
+        run_backup(home, [f"checkpoints/{model}"], run=run, given_key=given_key, reason="a checkpoint")
+    except AlmanacError as error:
+        log.warning("the checkpoint is on this disk alone: %s", error)
 
 
 def is_due(home: Home, subject: str, *, at_most_every: timedelta, now: datetime) -> bool:

@@ -24,7 +24,9 @@ def register(app: typer.Typer) -> None:
 def backup(
     subjects: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SUBJECT]...", help="model/NAME dataset/NAME outputs/NAME database/NAME. None: all."),
+        typer.Argument(
+            metavar="[SUBJECT]...", help="KIND/NAME: model dataset outputs checkpoints database. None: all."
+        ),
     ] = None,
     version: Annotated[str, typer.Option(help="Of a model: only this version.")] = "",
     reason: Reason = "by hand",

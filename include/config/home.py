@@ -63,6 +63,10 @@ class Home(BaseSettings):
         """A folder of this machine for batches while they are checked; needs room for a file and its rows."""
         return self.home / "scratch"
 
+    def checkpoints_of(self, model: str) -> str:
+        """Where trainings of the model keep their checkpoints; on this machine's own disk."""
+        return f"{self.home}/checkpoints/{model}"
+
     def landing_of(self, model: str) -> str:
         """Where files of the model land."""
         return f"{self.landing}/{model}"

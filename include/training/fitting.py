@@ -9,6 +9,7 @@ from include.config.search import Scalar
 from include.errors import ConfigError, DataError
 from include.training.backtest import LabelledRows
 from include.training.candidates import build_pipeline
+from include.training.checkpoints import Checkpointing
 from include.training.learning import Curve, learn
 
 if TYPE_CHECKING:
@@ -39,9 +40,17 @@ def fit(
 
 
 def fit_watched(
-    model: Model, name: str, overrides: Mapping[str, Scalar] | None, rows: LabelledRows, chosen: "NDArray[np.intp]"
+    model: Model,
+    name: str,
+    overrides: Mapping[str, Scalar] | None,
+    rows: LabelledRows,
+    chosen: "NDArray[np.intp]",
+    checkpoints: Checkpointing | None = None,
 ) -> tuple["Pipeline", Curve | None]:
-    """`fit`, and how it was learnt; None when the candidate does not learn in epochs."""
+    """`fit`, and how it was learnt; None when the candidate does not learn in epochs.
+
+    Where it declares checkpoints, they go into the folder that `checkpoints` gives.
+    """
     import numpy as np
 
     labels = rows.labels[chosen]
@@ -56,7 +65,9 @@ def fit_watched(
             # ONNX has no operators on int8 labels
             return pipeline.fit(rows.values[chosen], labels.astype(np.int64)), None
         teaching, measuring = _parted(model, learning, rows, chosen)
-        return pipeline, learn(pipeline, learning, teaching, measuring)
+        declared = learning.checkpoints
+        folder = checkpoints(declared) if checkpoints is not None and declared is not None else None
+        return pipeline, learn(pipeline, learning, teaching, measuring, folder)
     except ValueError as error:
         raise ConfigError(f"{model.name}: candidate {name} cannot be fitted: {error}") from error
 

@@ -4,13 +4,16 @@ Source of the rules: Prechelt (1998), "Early Stopping - But When?", in Neural Ne
 """
 
 import copy
+import hashlib
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from include.config.learning import Learning
+from include.training.checkpoints import Checkpoint, CheckpointFolder, Progress
+from include.training.epoch import Epoch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,15 +27,6 @@ _STEADY = 1e-4  # a loss that moves by less has not moved
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """One pass over the training rows: log loss on them and on those that measure; the learning rate where known."""
-
-    train_loss: float
-    validation_loss: float
-    learning_rate: float | None = None
-
-
-@dataclass(frozen=True)
 class Curve:
     """How an estimator learnt.
 
@@ -40,15 +34,20 @@ class Curve:
         epochs: in their order.
         kept: the number of the epoch that is used, from 0.
         rule: which rule ended it: stuck, diverging, overfitting; empty: none did.
+        restored: epochs after which it diverged, was given back its best checkpoint and went on more carefully.
     """
 
     epochs: tuple[Epoch, ...]
     kept: int
     rule: str = ""
+    restored: tuple[int, ...] = ()
 
     @property
     def words(self) -> str:
-        """What a person should know; empty when no rule ended it."""
+        """What a person should know; empty when no rule ended it or took it back."""
+        if not self.rule and self.restored:
+            after = ", ".join(str(number + 1) for number in self.restored)
+            return f"learning diverged after epoch {after}; it went on from its best checkpoint with smaller steps"
         if not self.rule:
             return ""
         last, kept = self.epochs[-1], self.epochs[self.kept]
@@ -59,7 +58,10 @@ class Curve:
         )
 
 
-def learn(pipeline: "Pipeline", learning: Learning, teaching: "Rows", measuring: "Rows") -> Curve:
+def learn(
+    pipeline: "Pipeline", learning: Learning, teaching: "Rows", measuring: "Rows",
+    checkpoints: CheckpointFolder | None = None,
+) -> Curve:  # fmt: skip
     """Fit the pipeline in epochs; afterwards its estimator is that of the best epoch.
 
     Args:
@@ -67,32 +69,101 @@ def learn(pipeline: "Pipeline", learning: Learning, teaching: "Rows", measuring:
         learning: for how long, and what ends it.
         teaching: values and labels to learn from.
         measuring: those of later rows, that end it and teach nothing.
-    """
-    import numpy as np
+        checkpoints: where it goes back to when it diverges, and goes on from when it was killed.
 
-    values, labels = pipeline[:-1].fit_transform(teaching[0]), teaching[1]
-    later = pipeline[:-1].transform(measuring[0])
-    classes, base = np.unique(labels), _base_loss(labels)
-    estimator, epochs, best, rule = pipeline[-1], [], None, ""
-    for _ in range(learning.epochs):
+    Raises:
+        IntegrityError: the checkpoint to go back to is damaged.
+    """
+    return _Run(pipeline, learning, teaching, measuring, checkpoints).run()
+
+
+class _Run:
+    """One fit. `progress` is all that a later process must know to go on, beside the fitted pipelines."""
+
+    def __init__(
+        self, pipeline: "Pipeline", learning: Learning, teaching: "Rows", measuring: "Rows",
+        checkpoints: CheckpointFolder | None,
+    ) -> None:  # fmt: skip
+        import numpy as np
+
+        self.pipeline, self.learning, self.checkpoints = pipeline, learning, checkpoints
+        self.values, self.labels = pipeline[:-1].fit_transform(teaching[0]), teaching[1]
+        self.later, self.later_labels = pipeline[:-1].transform(measuring[0]), measuring[1]
+        self.classes, self.base = np.unique(self.labels), _base_loss(self.labels)
+        self.estimator, self.best, self.progress = pipeline[-1], pipeline[-1], Progress()
+        self.on_disk: dict[int, Checkpoint] = {}
+        if checkpoints is not None:
+            self._resume(checkpoints, _fingerprint(pipeline, learning, teaching, measuring))
+
+    def run(self) -> Curve:
+        rule = ""
+        while not rule and not self._is_over():
+            rule = self._epoch()
+            if not rule and self.checkpoints and len(self.progress.epochs) % self.checkpoints.every == 0:
+                self._save(self.checkpoints)
+            if rule == "diverging" and self._goes_back():
+                rule = ""
+        self._use(self.best)
+        if self.checkpoints and self.progress.best >= 0:
+            self._save(self.checkpoints, newest=False)
+        return Curve(self.progress.epochs, max(self.progress.best, 0), rule, self.progress.restored)
+
+    def _is_over(self) -> bool:
+        done, best = len(self.progress.epochs), self.progress.best
+        return done >= self.learning.epochs or (best >= 0 and done - 1 - best >= self.learning.patience)
+
+    def _epoch(self) -> str:
+        """Learn the rows once more; the rule that this breaks."""
         try:
-            estimator.partial_fit(values, labels, classes=classes)
+            self.estimator.partial_fit(self.values, self.labels, classes=self.classes)
         except ValueError as error:
-            if best is None or "non-finite" not in str(error):
+            if self.progress.best < 0 or "non-finite" not in str(error):
                 raise
-            rule = "diverging"
-            break
-        epochs.append(
-            Epoch(_loss(estimator, values, labels), _loss(estimator, later, measuring[1]), _learning_rate(estimator))
+            return "diverging"
+        train, later = (
+            _loss(self.estimator, *rows) for rows in ((self.values, self.labels), (self.later, self.later_labels))
         )
-        if best is None or epochs[-1].validation_loss < epochs[best[0]].validation_loss:
-            best = (len(epochs) - 1, copy.deepcopy(estimator))
-        rule = broken_rule(learning, epochs, base)
-        if rule or len(epochs) - 1 - best[0] >= learning.patience:
-            break
-    if best is not None:
-        pipeline.steps[-1] = (pipeline.steps[-1][0], best[1])
-    return Curve(tuple(epochs), best[0] if best else 0, rule)
+        epochs, best = (*self.progress.epochs, Epoch(train, later, _learning_rate(self.estimator))), self.progress.best
+        if best < 0 or later < epochs[best].validation_loss:
+            best, self.best = len(epochs) - 1, copy.deepcopy(self.estimator)
+        self.progress = replace(self.progress, epochs=epochs, best=best)
+        if self.checkpoints:
+            self.checkpoints.log(epochs)
+        return broken_rule(self.learning, epochs[self.progress.since :], self.base)
+
+    def _goes_back(self) -> bool:
+        """Restore the best checkpoint; whether the training goes on with it, more carefully."""
+        declared, progress = self.learning.checkpoints, self.progress
+        if declared is None or self.checkpoints is None or progress.best < 0:
+            return False
+        self._save(self.checkpoints, newest=False)
+        self.best = self.on_disk[progress.best].load()[-1]
+        if declared.on_diverging == "end" or len(progress.restored) >= declared.max_restores:
+            return False
+        self.estimator = copy.deepcopy(self.best)
+        _slow_down(self.estimator, declared.learning_rate_factor ** (len(progress.restored) + 1))
+        last = len(progress.epochs)
+        self.progress = replace(progress, since=last, restored=(*progress.restored, last - 1))
+        return True
+
+    def _resume(self, checkpoints: CheckpointFolder, fingerprint: str) -> None:
+        self.progress, self.on_disk = checkpoints.resume(fingerprint)
+        if self.progress.epochs:
+            self.estimator = self.on_disk[len(self.progress.epochs) - 1].load()[-1]
+            self.best = self.on_disk[self.progress.best].load()[-1]
+
+    def _save(self, checkpoints: CheckpointFolder, *, newest: bool = True) -> None:
+        """The best epoch, unless it is there, and the newest one."""
+        last, best = len(self.progress.epochs) - 1, self.progress.best
+        wanted = {best: self.best, **({last: self.estimator} if newest else {})}
+        for number, estimator in sorted(wanted.items()):
+            if number not in self.on_disk:
+                self._use(estimator)
+                self.on_disk[number] = checkpoints.save(self.pipeline, number, self.progress)
+        checkpoints.tidy(best)
+
+    def _use(self, estimator: Any) -> None:
+        self.pipeline.steps[-1] = (self.pipeline.steps[-1][0], estimator)
 
 
 def broken_rule(learning: Learning, epochs: Sequence[Epoch], base_loss: float) -> str:
@@ -137,6 +208,28 @@ def _loss(estimator: Any, values: "NDArray[np.float64]", labels: "NDArray[np.int
         return math.inf
     right = np.clip(np.where(labels == 1, said, 1 - said), 1e-7, 1.0)
     return float(-np.log(right).mean())
+
+
+def _slow_down(estimator: Any, factor: float) -> None:
+    """Smaller steps from now on: of the optimiser of an MLP, of the schedule of SGD."""
+    if (optimizer := getattr(estimator, "_optimizer", None)) is not None:
+        optimizer.learning_rate *= factor
+        optimizer.learning_rate_init *= factor  # Adam computes each rate from it
+    elif estimator.learning_rate == "optimal":
+        estimator.set_params(learning_rate="constant", eta0=factor / (estimator.alpha * max(estimator.t_, 1.0)))
+    else:
+        estimator.set_params(eta0=estimator.eta0 * factor)
+
+
+def _fingerprint(pipeline: "Pipeline", learning: Learning, *parts: "Rows") -> str:
+    """Equal for the same rows, parameters and rules: only then can a training go on from a checkpoint."""
+    import numpy as np
+
+    digest = hashlib.sha256(f"{pipeline!r} {pipeline.get_params()!r} {learning!r}".encode())
+    for values, labels in parts:
+        digest.update(np.ascontiguousarray(values).tobytes())
+        digest.update(np.ascontiguousarray(labels).tobytes())
+    return digest.hexdigest()
 
 
 def _learning_rate(estimator: Any) -> float | None:

@@ -16,6 +16,7 @@ from include.training import metrics
 from include.training.backtest import Fold, LabelledRows, backtest_frame, labelled_rows, split, subset
 from include.training.baselines import BASELINES, NaivePredictions, predict_naive
 from include.training.candidates import choose_candidates, effective_params
+from include.training.checkpoints import Checkpointing
 from include.training.compete import Arena
 from include.training.continuation import Parent, continuation_faults, continue_champion, new_rows
 from include.training.export import export_onnx
@@ -101,6 +102,7 @@ def train_candidate(
     overrides: Mapping[str, Scalar] | None = None,
     searched: Sequence[Trial] = (),
     on_progress: Progress = _quiet,
+    checkpoints: Checkpointing | None = None,
 ) -> TrainedCandidate:
     """Train the declared candidates by rolling origin and make the best one ready to be judged.
 
@@ -114,6 +116,7 @@ def train_candidate(
         overrides: parameters of their estimators, in place of the YAML's and of what a search finds.
         searched: trials of their searches that were made in other tasks, on the same rows.
         on_progress: told what was done, in words.
+        checkpoints: where those of the last fit go; none: nowhere.
 
     Raises:
         ConfigError: a candidate or a parameter is unknown, or an estimator refuses its parameters.
@@ -126,7 +129,7 @@ def train_candidate(
     arena = Arena(model, rows, folds[:-1], overrides, lambda message: watch.done("fit", message))
     winner, holdout = arena.compete(names, searched), folds[-1]
     # what was found is what is fitted: a search whose result is thrown away was for nothing
-    pipeline, curve = fit_watched(model, winner.name, winner.overrides, rows, holdout.train)
+    pipeline, curve = fit_watched(model, winner.name, winner.overrides, rows, holdout.train, checkpoints)
     watch.done("fit", f"{winner.name} is the best on the folds before the hold-out; fitted for the hold-out")
     made = _Made(
         name=winner.name,

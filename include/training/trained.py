@@ -107,7 +107,7 @@ class TrainedCandidate:
         for part, values in (("train", self.metrics.train), ("holdout", self.metrics.holdout)):
             figures |= {f"{part}_{metric}": value for metric, value in values.items()}
         row = pl.DataFrame({name: [figures.get(name)] for name in self.model.train.figures}).cast(pl.Float64)
-        said = [self.curve.words] if self.curve is not None and self.curve.rule else []
+        said = [self.curve.words] if self.curve is not None and self.curve.words else []
         for name, condition in self.model.train.warn.items():
             if row.select(compile_expression(condition)).item():
                 said.append(f"{name}: {condition}")

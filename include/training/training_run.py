@@ -3,15 +3,19 @@
 Each step can be tried again: it finds what an earlier try of the same run has already written.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import yaml
 from pydantic import ValidationError
 
 from include.config.home import Home
+from include.config.learning import Checkpoints
 from include.config.schema import Model
 from include.config.search import Scalar
 from include.config.training import Mode
@@ -29,6 +33,7 @@ from include.registry.publication import find_logged, log_candidate
 from include.registry.records import Logged, ModelVersion, TrainingContext
 from include.registry.store import Registry
 from include.training.backtest import split
+from include.training.checkpoints import CheckpointFolder
 from include.training.continuation import Parent, continuation_faults
 from include.training.policy import Trigger, count_labelled, decide_training, label_times
 from include.training.search import Trial
@@ -119,8 +124,12 @@ def train(
     on_progress: Progress,
     mode: Mode = "scratch",
     searched: Searched | None = None,
+    back_up: Callable[[], None] = lambda: None,
 ) -> str:
     """Train on the newest dataset version and write the candidate, with its profile, as one MLflow run.
+
+    A try that was killed is gone on with from its checkpoints, where the candidate declares them; `back_up` is called
+    after each of these, and takes a snapshot.
 
     Returns:
         The id of the MLflow run.
@@ -149,10 +158,20 @@ def train(
                 overrides=overrides,
                 searched=searched.trials if searched else (),
                 on_progress=on_progress,
+                checkpoints=partial(_checkpoints, home, model, run, back_up),
             )
         )
         context = TrainingContext(run=run, dataset_version=version, reason=reason)
         return log_candidate(registry, candidate, profile_json=_profile(model, frame, candidate), context=context)
+
+
+def _checkpoints(
+    home: Home, model: Model, run: RunRef, back_up: Callable[[], None], declared: Checkpoints
+) -> CheckpointFolder:
+    """One folder for all tries of a run."""
+    slug = re.sub(r"[^A-Za-z0-9_.-]+", "_", run.run_id).strip(".")
+    folder = Path(home.checkpoints_of(model.name)) / slug
+    return CheckpointFolder(folder, declared.every, declared.keep, back_up if declared.backup else lambda: None)
 
 
 def _continued(
