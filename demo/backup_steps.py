@@ -78,7 +78,7 @@ def deleted_files_come_back(stage: Stage) -> None:
     """Somebody deletes the files of MLflow and of the dataset; two commands bring them back, byte for byte."""
     stage.wait_quiet()
     _almanac(stage, "backup", f"dataset/{MODEL}", f"model/{MODEL}")
-    artifacts, dataset = stage.home.home / "mlartifacts", Path(stage.home.dataset_of(MODEL))
+    artifacts, dataset = stage.artifacts, Path(stage.home.dataset_of(MODEL))
     rows, champion = stage.dataset_rows(), stage.version_of("champion")
     graph = _graph(stage, str(champion))
     for folder in (artifacts, dataset):

@@ -55,6 +55,7 @@ class Stage:
     """The running services, as a client sees them."""
 
     home: Home
+    artifacts: Path
     airflow: AirflowClient
     mlflow: MlflowClient
     sink: WebhookSink

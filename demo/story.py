@@ -85,7 +85,9 @@ class Platform(Protocol):
     home: Home
 
     @property
-    def mlflow_url(self) -> str: ...  # noqa: D102 - see Services
+    def artifacts(self) -> Path: ...  # noqa: D102 - see Services
+    @property
+    def mlflow_url(self) -> str: ...  # noqa: D102
     @property
     def mlflow_password(self) -> str: ...  # noqa: D102
     def airflow(self) -> AirflowClient: ...  # noqa: D102
@@ -117,6 +119,7 @@ def _play(platform: Platform, root: Path, sink: WebhookSink, ledger: Ledger) -> 
         os.environ["MLFLOW_TRACKING_PASSWORD"] = platform.mlflow_password
         stage = Stage(
             home=platform.home,
+            artifacts=platform.artifacts,
             airflow=airflow,
             mlflow=MlflowClient(tracking_uri=platform.mlflow_url),
             sink=sink,

@@ -14,7 +14,7 @@ from include.config.types import parse_duration
 from include.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 # ${NAME:?message}, the only form that the file may use; $$ is a dollar sign.
@@ -51,29 +51,44 @@ class Service:
     profiles: tuple[str, ...]
 
 
-def read_compose(path: Path, secrets: Mapping[str, str]) -> dict[str, Service]:
+def read_compose(paths: Sequence[Path], values: Mapping[str, str]) -> dict[str, Service]:
     """Read the services by name.
+
+    Args:
+        paths: the file, then those that lie over it, as `docker compose -f ... -f ...` takes them.
+        values: of the variables.
 
     Raises:
         ConfigError: a variable has no value.
     """
-    found = yaml.safe_load(path.read_text("utf-8"))
+    found: dict[str, Any] = {}
+    for path in paths:
+        found = _lay_over(found, yaml.safe_load(path.read_text("utf-8")))
     texts = {name: str(each["content"]) for name, each in found.get("configs", {}).items()}
-    return {name: _service(name, _fill(each, secrets), texts) for name, each in found["services"].items()}
+    return {name: _service(name, _fill(each, values), texts) for name, each in found["services"].items()}
 
 
-def _fill(value: Any, secrets: Mapping[str, str]) -> Any:
+def _lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Mappings merge, all else replaces: what compose does with the keys that our files use."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = _lay_over(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _fill(value: Any, values: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
-        return {key: _fill(each, secrets) for key, each in value.items()}
+        return {key: _fill(each, values) for key, each in value.items()}
     if isinstance(value, list):
-        return [_fill(each, secrets) for each in value]
-    return _SUBSTITUTION.sub(lambda match: _substitute(match, secrets), value) if isinstance(value, str) else value
+        return [_fill(each, values) for each in value]
+    return _SUBSTITUTION.sub(lambda match: _substitute(match, values), value) if isinstance(value, str) else value
 
 
-def _substitute(match: re.Match[str], secrets: Mapping[str, str]) -> str:
+def _substitute(match: re.Match[str], values: Mapping[str, str]) -> str:
     if match["name"] is None:
         return "$"
-    value = secrets.get(match["name"], "")
+    value = values.get(match["name"], "")
     if not value:
         raise ConfigError(f"docker-compose.yaml: {match['name']} has no value: {match['message']}; run `make env`")
     return value

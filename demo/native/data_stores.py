@@ -55,6 +55,11 @@ def adapt(
     return command, health
 
 
+def stop_signal(service: Service) -> str:
+    """How the image's container is asked to stop: PostgreSQL would wait on TERM until every client has gone."""
+    return "INT" if service.image.startswith("postgres:") else "TERM"
+
+
 def initialise_postgres(service: Service, machine: Machine, environment: Mapping[str, str]) -> None:
     """Make a cluster as the image does at its first start: user, database, and the files of its init folder.
 

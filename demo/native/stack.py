@@ -12,9 +12,10 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from graphlib import TopologicalSorter
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from demo.native import data_stores
 from demo.native.compose_file import Service, read_compose
@@ -30,11 +31,12 @@ from include.services.ports import LOOPBACK, any_free_port
 from include.services.supervision import Program, config_file, log_file, render_config, statuses, supervisor_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 COMPOSE = REPOSITORY / "docker-compose.yaml"
 _HEALTHY_S = 240.0
+# `restart: unless-stopped` never gives up; supervisord waits one second more each time.
+_START_RETRIES = 30
 
 
 class NativeStack:
@@ -46,24 +48,36 @@ class NativeStack:
         extra: more variables for Airflow's services, as an override file of compose would add them.
         models: the folder with the models' declarations.
         tell: called with one line for each step.
+        overrides: files that lie over docker-compose.yaml.
+        values: of the variables in them that are no secrets of this stack.
+        mlflow: more variables for MLflow's server, as its `env_file` would add them.
     """
 
     def __init__(
-        self, root: Path, *, workers: int, extra: Mapping[str, str], models: Path, tell: Callable[[str], None]
+        self,
+        root: Path,
+        *,
+        workers: int,
+        extra: Mapping[str, str],
+        models: Path,
+        tell: Callable[[str], None],
+        overrides: Sequence[Path] = (),
+        values: Mapping[str, str] | None = None,
+        mlflow: Mapping[str, str] | None = None,
     ) -> None:
         if missing := missing_programs():
             raise ConfigError(f"this needs programs of Debian: apt-get install {' '.join(missing)}")
         self._tell = tell
         self._replicas = {"worker": workers}
         self._extra = {**extra, "ALMANAC_MODELS": str(models)}
+        self._extra_of_mlflow = dict(mlflow or {})
         self._supervised = Home(home=root)
         self._machine = Machine(root, {port: any_free_port() for port in SERVED_PORTS.values()})
         self.secrets = self._make_secrets()
-        found = read_compose(COMPOSE, self.secrets)
+        found = read_compose([COMPOSE, *overrides], {**self.secrets, **(values or {})})
         self._services = {name: service for name, service in found.items() if not service.profiles}
         self._processes = {name: self._translate(service) for name, service in self._services.items()}
-        journal = self._processes["scheduler"][0].environment["ALMANAC_JOURNAL_URL"]
-        self.home = Home(home=self._machine.volume("home"), models=models, journal_url=journal)
+        self.home = _home(self._processes["worker"][0].environment)
 
     @property
     def mlflow_url(self) -> str:
@@ -74,6 +88,11 @@ class NativeStack:
     def mlflow_password(self) -> str:
         """Of MLflow's administrator."""
         return self.secrets["MLFLOW_AUTH_ADMIN_PASSWORD"]
+
+    @property
+    def artifacts(self) -> Path:
+        """Where MLflow's server keeps the files of its runs, if that is a folder."""
+        return Path(self.environment("mlflow")["MLFLOW_ARTIFACTS_DESTINATION"])
 
     @property
     def airflow_url(self) -> str:
@@ -136,10 +155,9 @@ class NativeStack:
         translated = []
         for name in names:
             process = self._machine.process(service, name, {port: any_free_port() for port in LOG_PORTS})
-            if "AIRFLOW_HOME" in process.environment:
-                environment = {**process.environment, **self._extra}
-                process = Process(process.name, process.command, environment, process.health)
-            translated.append(process)
+            extra = self._extra if "AIRFLOW_HOME" in process.environment else {}
+            extra = self._extra_of_mlflow if service.name == "mlflow" else extra
+            translated.append(replace(process, environment={**process.environment, **extra}))
         return tuple(translated)
 
     def _up(self) -> None:
@@ -215,7 +233,12 @@ class NativeStack:
                 write_private(self._file(process), json.dumps({**asdict(process), "folder": str(folder)}))
                 if not service.once:
                     stop_s = int(min(service.stop_grace.total_seconds(), 30))
-                    lasting.append(Program(process.name, self._launch(process), stop_s=stop_s))
+                    lasting.append(
+                        Program(
+                            process.name, self._launch(process), stop_s=stop_s, start_retries=_START_RETRIES,
+                            stop_signal=data_stores.stop_signal(service),
+                        )
+                    )  # fmt: skip
         config_file(self._supervised).write_text(render_config(self._supervised, lasting), "utf-8")
 
     def _file(self, process: Process) -> Path:
@@ -223,6 +246,14 @@ class NativeStack:
 
     def _launch(self, process: Process) -> tuple[str, ...]:
         return (sys.executable, "-m", "demo.native.launch", str(self._file(process)))
+
+
+def _home(environment: Mapping[str, str]) -> Home:
+    """The places of the installation, as its processes see them."""
+    prefix = Home.model_config["env_prefix"]
+    named = {name: environment.get(f"{prefix}{name.upper()}", "") for name in Home.model_fields}
+    places: dict[str, Any] = {name: value for name, value in named.items() if value}
+    return Home(**places, MLFLOW_TRACKING_URI=environment["MLFLOW_TRACKING_URI"])
 
 
 def _replace(text: str, places: Mapping[str, str]) -> str:

@@ -21,11 +21,11 @@ from include.backup.subjects.sqlite import move_artifacts
 from include.backup.tiers.thawed import restore_thawed
 from include.config.home import Home
 from include.errors import ConfigError
+from include.registry.served_artifacts import SERVED, holds_files, is_served, put_files
 from include.storage.files import copy_file, local_path
 from include.storage.objects import is_remote
 
 log = logging.getLogger(__name__)
-_SERVED = "mlflow-artifacts:"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def restore_live(place: Place, ref: Ref, home: Home, *, replace: bool = False) -
     refs = members(place, ref)
     for one in refs:  # all are looked at before the first is touched
         for put in _puts(home, catalogue.read(one)):
-            _check_free(put.target, replace)
+            _check_free(put.target, replace, home.tracking_uri)
     for one in refs:
         done += _restore_one(place, one, home, replace)
     return done
@@ -83,12 +83,12 @@ def _restore_one(place: Place, ref: Ref, home: Home, replace: bool) -> list[str]
                 load(restored.folder / f"{name}.dump", url)
                 return [f"{ref} loaded into {url.host}/{url.database}"]
             root = restored.manifest.facts.get("artifact_root")
-            if root and root != f"{home.home}/mlartifacts":
-                moved = move_artifacts(restored.folder / f"{name}.db", str(root), f"{home.home}/mlartifacts")
-                log.info("%s rows of MLflow now name %s/mlartifacts", moved, home.home)
+            if root and root != home.artifacts:
+                moved = move_artifacts(restored.folder / f"{name}.db", str(root), home.artifacts)
+                log.info("%s rows of MLflow now name %s", moved, home.artifacts)
         there = [put for put in puts if (restored.folder / put.path).exists()]
         for put in there:
-            _put(restored.folder / put.path, put.target, replace)
+            _put(restored.folder / put.path, put.target, replace, home.tracking_uri)
         return [f"{ref} is in {put.target}" for put in there]
 
 
@@ -107,7 +107,7 @@ def _puts(home: Home, manifest: Manifest) -> list[_Put]:
         case "checkpoints":
             return [_Put("", home.checkpoints_of(name))]
         case "model" if path := manifest.facts.get("artifact_path"):
-            return [_Put("artifacts", f"{home.home}/mlartifacts/{_plain(str(path))}")]
+            return [_Put("artifacts", f"{home.artifacts}/{_plain(str(path))}")]
         case "database":
             return [] if manifest.facts.get("engine") == "postgresql" else [_Put(f"{name}.db", _file(home, name))]
         case _:
@@ -132,9 +132,9 @@ def _file(home: Home, name: str) -> str:
     return str(url.database)
 
 
-def _check_free(target: str, replace: bool) -> None:
-    if is_remote(target):
-        if below(target):
+def _check_free(target: str, replace: bool, tracking_uri: str) -> None:
+    if is_served(target) or is_remote(target):
+        if holds_files(target, tracking_uri) if is_served(target) else below(target):
             raise ConfigError(f"{target}: something is there. Remove it, or restore with --to and look at both")
         return
     there = local_path(target)
@@ -143,13 +143,16 @@ def _check_free(target: str, replace: bool) -> None:
         raise ConfigError(f"{target}: something is there. Give --replace to move it aside, or --to another folder")
 
 
-def _put(source: Path, target: str, replace: bool) -> None:
+def _put(source: Path, target: str, replace: bool, tracking_uri: str) -> None:
+    if is_served(target):
+        put_files(source, target, tracking_uri)
+        return
     if is_remote(target):
         _upload(source, target)
         return
     final = local_path(target)
     final.parent.mkdir(parents=True, exist_ok=True)
-    _check_free(target, replace)
+    _check_free(target, replace, tracking_uri)
     beside = [Path(f"{final}{suffix}") for suffix in ("-wal", "-shm")] if source.is_file() else []
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     for old in (final, *beside):
@@ -198,6 +201,6 @@ def as_one_home(folders: Mapping[str, Path], manifests: Mapping[str, Manifest], 
             target = artifacts / _plain(str(place))
             target.parent.mkdir(parents=True, exist_ok=True)
             (folders[name] / "artifacts").rename(target)
-    old = manifests["database/mlflow"].facts.get("artifact_root") or _SERVED
+    old = manifests["database/mlflow"].facts.get("artifact_root") or SERVED
     move_artifacts(path, str(old), str(artifacts))
     return path

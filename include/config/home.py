@@ -26,6 +26,10 @@ class Home(BaseSettings):
     predictions: str = ""
     reports: str = ""
     backups: str = ""
+    artifacts: str = Field(
+        default="",
+        description="Where MLflow keeps the files of its runs; `mlflow-artifacts:`: only its server can reach them.",
+    )
     second_backups: str = Field(default="", description="Another disk, bucket, account or region; empty: none.")
     journal_url: str = ""
     mlflow_database_url: str = Field(default="", description="MLflow's own database, which only backups open.")
@@ -42,6 +46,7 @@ class Home(BaseSettings):
             "predictions": f"{root}/predictions",
             "reports": f"{root}/reports",
             "backups": f"{root}/backups",
+            "artifacts": f"{root}/mlartifacts",
             "second_backups": "",
             "journal_url": f"sqlite:///{root}/journal.db",
             "mlflow_database_url": f"sqlite:///{root}/mlflow.db",
@@ -55,7 +60,10 @@ class Home(BaseSettings):
     @property
     def stores(self) -> tuple[str, ...]:
         """The places that are in object stores."""
-        places = (self.landing, self.datasets, self.quarantine, self.predictions, self.reports)
+        places = (
+            *(self.landing, self.datasets, self.quarantine, self.predictions, self.reports),
+            *(self.backups, self.second_backups),
+        )
         return tuple(place for place in places if "://" in place and not place.startswith("file://"))
 
     @property

@@ -38,7 +38,7 @@ class Registry:
         """The registry of an installation."""
         # without a server MLflow would keep artifacts below the working directory, wherever that is
         served = home.tracking_uri.startswith(("http://", "https://"))
-        return cls(home.tracking_uri, artifact_root="" if served else f"{home.home}/mlartifacts")
+        return cls(home.tracking_uri, artifact_root="" if served else home.artifacts)
 
     @property
     def client(self) -> Any:

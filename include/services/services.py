@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from include.config.home import Home
 from include.errors import PermanentError
@@ -81,6 +82,11 @@ class Services:
         if ports is None:
             raise PermanentError(f"{self.home.home}: these services were never up; run `make up`")
         return ports
+
+    @property
+    def artifacts(self) -> Path:
+        """Where MLflow's server keeps the files of its runs."""
+        return Path(self.home.artifacts)
 
     @property
     def airflow_url(self) -> str:

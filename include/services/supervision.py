@@ -35,6 +35,9 @@ class Program:
     autostart: bool = False
     # How long it may take to end before it is killed.
     stop_s: int = 15
+    stop_signal: str = "TERM"
+    # How often it may fail to start before supervisord gives up.
+    start_retries: int = 5
     # What differs from the environment of the others; no secret, because it stands in a file.
     environment: tuple[tuple[str, str], ...] = ()
 
@@ -81,7 +84,7 @@ def programs(home: Home, ports: Ports) -> tuple[Program, ...]:
         sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth",
         "--host", LOOPBACK, "--port", str(ports.mlflow), "--workers", "1",
         "--backend-store-uri", f"sqlite:///{mlflow_database(home)}?timeout=60",
-        "--artifacts-destination", str(home.home / "mlartifacts"),
+        "--artifacts-destination", home.artifacts,
     )  # fmt: skip
     return (
         Program("mlflow", mlflow, autostart=True),
@@ -183,11 +186,12 @@ def _program_section(home: Home, program: Program) -> str:
         autostart=str(program.autostart).lower(),
         autorestart="true",
         startsecs=3,
-        startretries=5,
+        startretries=program.start_retries,
         # Children included: a scheduler forks its workers, and they fork their tasks.
         stopasgroup="true",
         killasgroup="true",
         stopwaitsecs=program.stop_s,
+        stopsignal=program.stop_signal,
         redirect_stderr="true",
         stdout_logfile=log_file(home, program.name),
         stdout_logfile_maxbytes="10MB",

@@ -19,7 +19,7 @@ OWN_PORTS = dict(zip(LOG_PORTS, (19001, 19002), strict=True))
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Service]:
-    return read_compose(COMPOSE, SECRETS)
+    return read_compose([COMPOSE], SECRETS)
 
 
 def translate(services: dict[str, Service], name: str, root: Path, replica: str = "") -> Process:
@@ -28,7 +28,7 @@ def translate(services: dict[str, Service], name: str, root: Path, replica: str 
 
 def test_read_compose_without_a_secret_refuses():
     with pytest.raises(ConfigError, match=r"POSTGRES_PASSWORD has no value: set it in \.env; run `make env`"):
-        read_compose(COMPOSE, {**SECRETS, "POSTGRES_PASSWORD": ""})
+        read_compose([COMPOSE], {**SECRETS, "POSTGRES_PASSWORD": ""})
 
 
 def test_read_compose_double_dollar_is_a_dollar(services):
@@ -50,7 +50,7 @@ def test_process_paths_of_a_volume_are_below_its_folder(services, tmp_path):
     scheduler, mlflow = (translate(services, name, tmp_path) for name in ("scheduler", "mlflow"))
 
     assert scheduler.environment["AIRFLOW_HOME"] == f"{tmp_path}/volumes/home/airflow"
-    assert f"{tmp_path}/volumes/mlflow/mlartifacts" in mlflow.command
+    assert mlflow.environment["MLFLOW_ARTIFACTS_DESTINATION"] == f"{tmp_path}/volumes/mlflow/mlartifacts"
     assert scheduler.environment["PYTHONPATH"] == f"{REPOSITORY}:{REPOSITORY}/config"
 
 

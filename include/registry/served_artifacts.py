@@ -1,0 +1,41 @@
+"""Files of MLflow's runs where only its server can reach them: a volume or a store of its own."""
+
+from pathlib import Path
+from typing import Any
+
+from include.registry.faults import mlflow_faults
+
+SERVED = "mlflow-artifacts:"
+
+
+def is_served(uri: str) -> bool:
+    """Whether MLflow's server must be asked for what is at this place."""
+    return uri.startswith(SERVED)
+
+
+def holds_files(uri: str, tracking_uri: str) -> bool:
+    """Whether anything is there.
+
+    Raises:
+        RegistryError: the server refuses.
+        TransientError: it is away.
+    """
+    with mlflow_faults(uri):
+        return bool(_repository(uri, tracking_uri).list_artifacts())
+
+
+def put_files(folder: Path, uri: str, tracking_uri: str) -> None:
+    """Hand everything below a folder to the server.
+
+    Raises:
+        RegistryError: the server refuses.
+        TransientError: it is away.
+    """
+    with mlflow_faults(uri):
+        _repository(uri, tracking_uri).log_artifacts(str(folder))
+
+
+def _repository(uri: str, tracking_uri: str) -> Any:
+    from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
+
+    return MlflowArtifactsRepository(uri, tracking_uri)
