@@ -29,7 +29,8 @@ import polars as pl
 import yaml
 
 from include.config.home import MODELS_FOLDER, REPOSITORY
-from include.config.loader import DEFAULTS, load_model
+from include.config.loader import load_model
+from include.config.profile import DEFAULTS
 from include.config.schema import Model
 from include.training.backtest import labelled_rows, split
 from include.training.bootstrap import Interval, paired_interval

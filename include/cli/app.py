@@ -4,7 +4,19 @@ import sys
 
 import typer
 
-from include.cli import alerts, backup, doctor, lineage, promotion, quarantine, restore, scoring, services, windows
+from include.cli import (
+    alerts,
+    backup,
+    config,
+    doctor,
+    lineage,
+    promotion,
+    quarantine,
+    restore,
+    scoring,
+    services,
+    windows,
+)
 from include.errors import AlmanacError
 
 app = typer.Typer(
@@ -16,7 +28,7 @@ app = typer.Typer(
 )
 
 # A new file of commands is a module with `register(app)`: import it above and name it here.
-for commands in (services, doctor, alerts, quarantine, windows, backup, restore, lineage, promotion, scoring):
+for commands in (services, doctor, config, alerts, quarantine, windows, backup, restore, lineage, promotion, scoring):
     commands.register(app)
 
 

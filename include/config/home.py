@@ -5,7 +5,10 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from include.config.profile import find_profile
+from include.config.repository import ROOT
+
+REPOSITORY = ROOT
 MODELS_FOLDER = REPOSITORY / "include" / "models"
 
 
@@ -13,7 +16,8 @@ class Home(BaseSettings):
     """The places of one installation.
 
     `ALMANAC_HOME` moves them all; each place can also be moved alone, to a folder or to an object store
-    (`ALMANAC_LANDING=s3://bucket/landing`). Places are URIs or absolute paths, without a slash at the end.
+    (`ALMANAC_LANDING=s3://bucket/landing`), or by the profile that `ALMANAC_MODELS` names. Places are URIs or absolute
+    paths, without a slash at the end.
     """
 
     model_config = SettingsConfigDict(env_prefix="ALMANAC_", frozen=True, extra="ignore")
@@ -39,6 +43,8 @@ class Home(BaseSettings):
     def model_post_init(self, _context: object, /) -> None:
         """Fill the places that were not set from `home`."""
         root = self.home.resolve()
+        profile = find_profile(self.models)
+        elsewhere = profile.places.model_dump() if profile else {}
         unset = {
             "landing": f"{root}/landing",
             "datasets": f"{root}/datasets",
@@ -55,7 +61,7 @@ class Home(BaseSettings):
         }
         object.__setattr__(self, "home", root)
         for name, place in unset.items():
-            object.__setattr__(self, name, getattr(self, name).rstrip("/") or place)
+            object.__setattr__(self, name, getattr(self, name).rstrip("/") or elsewhere.get(name) or place)
 
     @property
     def stores(self) -> tuple[str, ...]:

@@ -1,26 +1,18 @@
 """Reads the models' YAML files, strictly. One broken file never takes the others down."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
-from include.config.home import REPOSITORY
 from include.config.installation import Installation
 from include.config.neighbours import neighbour_faults
+from include.config.profile import DEFAULTS, INSTALLATION, below, check_overlay, find_profile, unknown_files
 from include.config.schema import Model
+from include.config.yaml_file import describe_fault, lay_over, read_yaml, where
 from include.errors import ConfigError
 
-DEFAULTS = "_defaults.yaml"
-INSTALLATION = "_installation.yaml"
 _HELP = "See docs/add-a-model.md."
-_KINDS = {
-    "source": ("files", "http", "sql"),
-    "format": ("csv", "json_lines", "parquet"),
-    "paging": ("link", "page", "cursor"),
-}
 
 
 @dataclass(frozen=True)
@@ -31,33 +23,26 @@ class Loaded:
     problems: tuple[str, ...]
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, of which plain YAML keeps the last without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"key given twice: {key!r}", problem_mark=key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
 def load_models(folder: Path) -> Loaded:
-    """Read every `<name>.yaml` of the folder; names that start with `_` are not models."""
+    """Read every `<name>.yaml` of the folder; names that start with `_` are not models.
+
+    Of a folder that is a profile (`include.config.profile`): every model of the folder below it, with what the profile
+    lays over it.
+    """
     models: dict[str, Model] = {}
-    problems: list[str] = []
-    paths = {path.stem: path for path in sorted(folder.glob("*.yaml")) if not path.name.startswith("_")}
-    for name, path in paths.items():
+    try:
+        paths = _declared(folder)
+        profile = find_profile(folder)
+    except ConfigError as error:
+        return Loaded((), (str(error),))
+    problems = unknown_files(folder, frozenset(paths)) if profile else []
+    for name in paths:
         try:
-            models[name] = load_model(path)
+            models[name] = find_model(folder, name)
         except ConfigError as error:
             problems.append(str(error))
     for name, fault in neighbour_faults(models, declared=paths.keys()):
-        problems.append(f"{_where(paths[name])}: {fault} {_HELP}")
+        problems.append(f"{where(paths[name])}: {fault} {_HELP}")
         models.pop(name, None)
     return Loaded(tuple(models.values()), tuple(problems))
 
@@ -81,16 +66,7 @@ def load_model(path: Path) -> Model:
     Raises:
         ConfigError: the file cannot be read, is no YAML, or does not keep the schema; all faults in one message.
     """
-    defaults_path = path.with_name(DEFAULTS)
-    defaults = _read(defaults_path) if defaults_path.exists() else {}
-    declared = _read(path)
-    if "name" in declared:
-        raise ConfigError(f"{_where(path)}: name: the file's own name is the model's name; remove the key. {_HELP}")
-    try:
-        return Model.model_validate({**_merge(defaults, declared), "name": path.stem})
-    except ValidationError as error:
-        faults = "\n".join(f"{_where(path)}: {_fault(fault)}" for fault in error.errors())
-        raise ConfigError(f"{faults} {_HELP}") from error
+    return _model(path.stem, _own(path), where(path))
 
 
 def find_model(folder: Path, name: str) -> Model:
@@ -99,10 +75,19 @@ def find_model(folder: Path, name: str) -> Model:
     Raises:
         ConfigError: there is none, or it cannot be read.
     """
-    known = sorted(path.stem for path in folder.glob("*.yaml") if not path.name.startswith("_"))
-    if name not in known:
-        raise ConfigError(f"{_where(folder)}: no model {name!r}; declared are {known}. {_HELP}")
-    return load_model(folder / f"{name}.yaml")
+    paths = _declared(folder)
+    if name not in paths:
+        raise ConfigError(f"{where(folder)}: no model {name!r}; declared are {sorted(paths)}. {_HELP}")
+    model, profile = load_model(paths[name]), find_profile(folder)
+    if profile is None:
+        return model
+    tree, said = _own(paths[name]), list[str]()
+    for path in (folder / DEFAULTS, folder / f"{name}.yaml"):
+        if path.exists():
+            overlay = read_yaml(path, _HELP)
+            check_overlay(path, overlay)
+            tree, said = lay_over(tree, overlay), [*said, where(path)]
+    return _model(name, tree, " and ".join(said)) if said else model
 
 
 def load_installation(folder: Path) -> Installation:
@@ -111,55 +96,45 @@ def load_installation(folder: Path) -> Installation:
     Raises:
         ConfigError: the file cannot be read, is no YAML, or does not keep the schema; all faults in one message.
     """
-    path = folder / INSTALLATION
-    if not path.exists():
-        return Installation()
+    profile = find_profile(folder)
+    folders = [folder] if profile is None else [below(folder, profile), folder]
+    paths = [path for path in (each / INSTALLATION for each in folders) if path.exists()]
+    tree: dict[str, object] = {}
+    for path in paths:
+        tree = lay_over(tree, read_yaml(path, _HELP))
     try:
-        return Installation.model_validate(_read(path))
+        return Installation.model_validate(tree)
     except ValidationError as error:
-        faults = "\n".join(f"{_where(path)}: {_fault(fault)}" for fault in error.errors())
+        faults = "\n".join(f"{where(paths[-1])}: {describe_fault(fault)}" for fault in error.errors())
         raise ConfigError(f"{faults} See docs/operations.md.") from error
 
 
-def _read(path: Path) -> dict[str, object]:
+def card_of(folder: Path, name: str) -> Path:
+    """The text of a model's card, which is no environment's own."""
+    profile = find_profile(folder)
+    return (folder if profile is None else below(folder, profile)) / f"{name}.md"
+
+
+def _declared(folder: Path) -> dict[str, Path]:
+    """The file that declares each model, sorted."""
+    profile = find_profile(folder)
+    under = folder if profile is None else below(folder, profile)
+    return {path.stem: path for path in sorted(under.glob("*.yaml")) if not path.name.startswith("_")}
+
+
+def _own(path: Path) -> dict[str, object]:
+    """What the declarations of one folder say of a model."""
+    defaults_path = path.with_name(DEFAULTS)
+    defaults = read_yaml(defaults_path, _HELP) if defaults_path.exists() else {}
+    declared = read_yaml(path, _HELP)
+    if "name" in declared:
+        raise ConfigError(f"{where(path)}: name: the file's own name is the model's name; remove the key. {_HELP}")
+    return lay_over(defaults, declared)
+
+
+def _model(name: str, tree: dict[str, object], said: str) -> Model:
     try:
-        content = yaml.load(path.read_text("utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{_where(path)}: cannot be read: {error}. {_HELP}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{_where(path)}: not YAML: {error}. {_HELP}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{_where(path)}: expected keys and values, got {type(content).__name__}. {_HELP}")
-    return content
-
-
-def _merge(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
-    """Lay one tree over another; lists and values replace, mappings merge."""
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        merged[key] = _merge(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def _fault(fault: Mapping[str, object]) -> str:
-    location = fault["loc"]
-    steps = ".".join(_written(location)) if isinstance(location, tuple) else str(location)
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        message = "unknown key"
-    elif fault["type"] == "missing":
-        message = "missing"
-    elif "got" not in message:
-        message = f"{message}; got {fault['input']!r}"
-    return f"{steps}: {message}." if steps else f"{message}."
-
-
-def _written(location: tuple[object, ...]) -> list[str]:
-    """The keys as they stand in the file: pydantic names a section's kind too, as if it were a key (`source.http`)."""
-    steps = [str(step) for step in location]
-    return [step for above, step in zip(["", *steps], steps, strict=False) if step not in _KINDS.get(above, ())]
-
-
-def _where(path: Path) -> str:
-    return str(path.relative_to(REPOSITORY)) if path.is_relative_to(REPOSITORY) else str(path)
+        return Model.model_validate({**tree, "name": name})
+    except ValidationError as error:
+        faults = "\n".join(f"{said}: {describe_fault(fault)}" for fault in error.errors())
+        raise ConfigError(f"{faults} {_HELP}") from error

@@ -1,13 +1,13 @@
 """The model registry: MLflow, asked by an explicit client and never by its global state."""
 
 import json
-import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from include.config.home import Home
 from include.errors import RegistryError
 from include.registry import files
+from include.registry.client_settings import set_defaults
 from include.registry.faults import exists_already, is_missing, mlflow_faults
 from include.registry.records import CHAMPION, SINCE_TRAINING, Logged, ModelVersion, Tag
 
@@ -44,10 +44,7 @@ class Registry:
     def client(self) -> Any:
         """The `MlflowClient`; made on first use, because its import takes seconds."""
         if self._connected is None:
-            os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-            # seven, MLflow's own number, wait four minutes for a server that is away; our tasks are tried again anyway
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-            os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+            set_defaults()
             from mlflow import MlflowClient
 
             with mlflow_faults(self.tracking_uri):

@@ -14,6 +14,7 @@ from include.backup.manifest import Fact
 from include.backup.sources import SourceFile, below, from_bytes
 from include.backup.writer import Draft
 from include.config.home import Home
+from include.config.loader import card_of
 from include.registry import files
 from include.registry.faults import mlflow_faults
 from include.registry.passport import package_versions
@@ -48,7 +49,7 @@ def model_draft(home: Home, registry: "Registry", version: ModelVersion) -> Iter
             client.download_artifacts(version.mlflow_run_id, "", folder)
         artifacts = below(str(local or folder), ARTIFACTS)
         made = [from_bytes(RUN, _json(record)), from_bytes(CHECK, _json(_check(registry.load_onnx(version))))]
-        card = home.models / f"{version.model}.md"
+        card = card_of(home.models, version.model)
         if card.is_file():
             made.append(from_bytes(CARD, card.read_bytes()))
         yield Draft(f"model/{version.model}", _sorted([*artifacts, *made]), _facts(version, record), package_versions())

@@ -1,0 +1,19 @@
+"""How this process talks to MLflow, unless its environment says otherwise."""
+
+import os
+
+_DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # seven, MLflow's own number, wait four minutes for a server that is away; our tasks are tried again anyway
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # Where its files are on S3 the server would send its clients there: they need neither a route nor a right.
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+}
+
+
+def set_defaults() -> None:
+    """Before MLflow's client is used."""
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,179 @@
+"""The main story on a running stack, and what must be true of it after each fault."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import create_engine, text
+
+from demo.native.stack import NativeStack
+from demo.sink import WebhookSink
+from include.backup.catalogue import Catalogue
+from include.backup.run_backup import places_of
+from include.backup.verify import Level, verify
+from include.config.loader import find_model
+from include.data.dataset import Dataset
+from include.errors import AlmanacError
+from include.journal.journal import Journal
+from include.registry import files
+from include.registry.store import Registry
+from include.services.airflow_api import AirflowClient
+from include.storage.files import write_bytes
+from tests.faults.quays import Quay
+from tests.production import small_weather
+from tests.production.small_weather import MODEL
+
+_SETTLE_S = 300.0
+_SERVICES = ("postgres", "redis", "mlflow", "api-server", "scheduler", "dag-processor", "triggerer", "worker")
+# Beside the files that land in every round; in turn, or what a fault needs.
+_WORK = {
+    "train": (f"train_{MODEL}", {"reason": "a round of the fault suite"}),
+    "backup": ("backup_databases", {"reason": "a round of the fault suite"}),
+    "score": (f"score_{MODEL}", {"since": "2023-06-01T00:00:00Z", "until": "2023-06-03T00:00:00Z"}),
+}
+
+
+class StuckError(AssertionError):
+    """Something did not come to its end."""
+
+
+class StoreQuay(Quay):
+    """A model whose landing area may be in an object store."""
+
+    def _put(self, name: str, content: str) -> None:
+        write_bytes(f"{self.home.landing_of(self.name)}/{name}", content.encode())
+
+
+@dataclass
+class Story:
+    """Files land, models are trained, score and are backed up, on one stack.
+
+    Args:
+        stack: where it is played.
+        quays: small models that take files.
+        sink: the web hook that people are told by.
+        draw: the source of chance.
+    """
+
+    stack: NativeStack
+    quays: Sequence[Quay]
+    sink: WebhookSink
+    draw: random.Random
+    _checked: set[str] = field(default_factory=set)
+    _disturbed: set[tuple[Any, ...]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.journal, self.registry = Journal(self.stack.home.journal_url), Registry.of(self.stack.home)
+        self._airflow_database = create_engine(self.stack.home.airflow_database_url, pool_pre_ping=True)
+
+    def begin(self) -> None:
+        """A history lands, and the first champion is trained on it."""
+        content, rows = small_weather.history()
+        dataset = Dataset.of(self.stack.home, find_model(self.stack.home.models, MODEL))
+        wanted = {*(dag for dag, _ in _WORK.values()), *(f"ingest_{quay.name}" for quay in self.quays)}
+        with self.stack.airflow() as airflow:
+            self._wait("the DAGs", lambda: wanted <= set(airflow.dag_ids()))
+            write_bytes(f"{self.stack.home.landing_of(MODEL)}/history.csv", content)
+            self._wait("the history", lambda: dataset.exists() and dataset.count() == rows)
+            small_weather.run(airflow, *_WORK["train"])
+        self.settle()
+        assert self.registry.champion(MODEL) is not None
+
+    def work(self, number: int, needs: str) -> None:
+        """Let files land and one more thing begin."""
+        for quay in self.draw.sample(list(self.quays), 2):
+            quay.land()
+        kinds = list(_WORK)
+        dag_id, conf = _WORK[needs if needs in _WORK else kinds[number % len(kinds)]]
+        with self.stack.airflow() as airflow:
+            airflow.trigger(dag_id, conf)
+
+    def settle(self) -> None:
+        """Wait until all services are well, everything that landed is published, and no run is under way.
+
+        Raises:
+            StuckError: that does not come.
+        """
+        with self.stack.airflow() as airflow:
+            self._wait("the services", lambda: self._well(airflow))
+            self._wait("what has landed", lambda: all(quay.published() for quay in self.quays))
+            self._wait("all runs to end", lambda: not self._under_way(airflow))
+            self._wait("the services, again", lambda: self._well(airflow))
+
+    def lost_and_doubled(self) -> tuple[int, int]:
+        """Rows of the dataset and of the quarantine that are missing, and that are there too often."""
+        missing, extra = Counter[Any](), Counter[Any]()
+        for quay in self.quays:
+            rows = quay.dataset.read(columns=["Time", "x", "kind", "_batch", "_row"]).rows()
+            bad = quay.quarantine.read_rows().select("batch", "row", "raw").rows()
+            expected = Counter[Any](row for one in quay.landed for row in (*one.good, *one.bad))
+            found = Counter[Any]([*rows, *bad])
+            missing += expected - found
+            extra += found - expected
+        return missing.total(), extra.total()
+
+    def faults_of_versions(self) -> list[str]:
+        """Versions without their files or with more than one passport; aliases that the journal does not know."""
+        wrong = []
+        versions = self.registry.versions(MODEL)
+        runs = Counter(version.mlflow_run_id for version in versions)
+        wrong += [f"MLflow run {run} is {count} versions" for run, count in runs.items() if count > 1]
+        for version in versions:
+            if version.version not in self._checked:
+                manifest = files.download(self.registry.client, version.mlflow_run_id, files.MANIFEST)
+                for path in files.read_manifest(manifest):
+                    self.registry.load_file(version, path)  # raises when it is not what was recorded
+                assert self.registry.passport(version)["model"] == MODEL
+                self._checked.add(version.version)
+        moved: dict[str, str] = {}
+        for move in reversed(self.journal.alias_moves(MODEL)):
+            moved[move.alias] = move.to_version
+        aliases = self.registry.aliases(MODEL)
+        known = {alias: version for alias, version in moved.items() if version}
+        return wrong + ([] if aliases == known else [f"aliases are {aliases}, the journal knows {known}"])
+
+    def faults_of_snapshots(self, level: Level = 2) -> list[str]:
+        """What is wrong with any snapshot that can be seen."""
+        place = places_of(self.stack.home, "").first
+        verified = verify(place, Catalogue(place).refs(), level=level, now=datetime.now(UTC))
+        return [f"{finding.ref}: {finding.text}" for finding in verified.findings]
+
+    def disturbed(self) -> list[tuple[str, str, str]]:
+        """Tasks that were tried again or failed since this was last asked: DAG, task, state."""
+        query = text(
+            "SELECT dag_id, run_id, task_id, map_index, try_number, state FROM task_instance"
+            " WHERE try_number > 1 OR state = 'failed'"
+        )
+        with self._airflow_database.connect() as connection:
+            now = {tuple(row) for row in connection.execute(query)}
+        new, self._disturbed = now - self._disturbed, now
+        return [(row[0], row[2], row[5]) for row in sorted(new)]
+
+    def _well(self, airflow: AirflowClient) -> bool:
+        return airflow.health().sick == () and all(self.stack.pids(name) for name in _SERVICES)
+
+    def _under_way(self, airflow: AirflowClient) -> list[str]:
+        found = []
+        for state in ("running", "queued"):
+            answer: Any = airflow.call("GET", "/dags/~/dagRuns", state=state, limit="100")
+            found += [f"{run['dag_id']} {run['dag_run_id']} {state}" for run in answer["dag_runs"]]
+        self._last_seen = found
+        return found
+
+    def _wait(self, what: str, until: Callable[[], Any]) -> None:
+        """Services may be away meanwhile: no answer is not yet an answer."""
+        deadline, said = time.monotonic() + _SETTLE_S, ""
+        while True:
+            try:
+                if until():
+                    return
+                said = f"{getattr(self, '_last_seen', '')}"
+            except (AlmanacError, OSError) as error:
+                said = str(error)
+            if time.monotonic() > deadline:
+                raise StuckError(f"waited {_SETTLE_S:.0f} s for {what}: {said[:600]}")
+            time.sleep(0.5)

@@ -1,0 +1,45 @@
+"""What each fault did, as a table for people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+_HEAD = (
+    "| fault | times | recovered in s, median (worst) | tasks tried again | failed for good | told | lost | doubled |"
+)
+
+
+@dataclass(frozen=True)
+class Suffered:
+    """One fault and what came of it.
+
+    Attributes:
+        after_s: how long the story had been at work.
+        recovered_s: from the fault to the end of all work, with whatever the fault itself lasted.
+        disturbed: tasks that were tried again or failed for good.
+        told: messages that reached the operator.
+    """
+
+    fault: str
+    after_s: float
+    recovered_s: float
+    disturbed: int
+    failed: int
+    told: int
+    lost: int
+    doubled: int
+
+
+def table(rows: Sequence[Suffered]) -> str:
+    """One line a kind of fault, as Markdown."""
+    kinds = dict.fromkeys(row.fault for row in rows)
+    lines = [_line(kind, [row for row in rows if row.fault == kind]) for kind in kinds]
+    return "\n".join([_HEAD, "|---|" + "---:|" * 7, *lines, _line("**all**", rows)])
+
+
+def _line(name: str, rows: Sequence[Suffered]) -> str:
+    times = [row.recovered_s for row in rows]
+    sums = [sum(getattr(row, what) for row in rows) for what in ("disturbed", "failed", "told", "lost", "doubled")]
+    retried, failed, *rest = sums
+    cells = [name, len(rows), f"{median(times):.0f} ({max(times):.0f})", retried - failed, failed, *rest]
+    return f"| {' | '.join(map(str, cells))} |"

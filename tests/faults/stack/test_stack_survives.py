@@ -1,0 +1,133 @@
+"""The story on the whole stack, while one part of it after the other dies, hangs, fills up or forgets.
+
+Which fault comes when, and how long the story has been at work by then, is drawn by a seed: `ALMANAC_FAULT_SEED=7`.
+`ALMANAC_FAULTS_AT_MOST=6` makes a short try of it.
+"""
+
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+
+import pytest
+
+from include.config.home import REPOSITORY
+from include.storage.access import VARIABLE
+from tests.faults.disks import small_disk
+from tests.faults.stack.clock import Clock
+from tests.faults.stack.conftest import Harbours
+from tests.faults.stack.injector import Fault, Injector
+from tests.faults.stack.story import Story
+from tests.faults.stack.table import Suffered, table
+from tests.servers.door import Door
+from tests.servers.s3 import S3Server
+from tests.servers.stores import BUCKET
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+_AT_WORK_S = 8.0  # a fault comes at most so long after the work has begun
+_DISK_MB = 200
+_ON_FOLDERS = {
+    "task killed": 10,
+    "worker killed": 6, "worker stopped for 20 s": 3,
+    "scheduler killed": 4, "scheduler stopped for 20 s": 2,
+    "triggerer killed": 3, "triggerer stopped for 20 s": 1,
+    "dag-processor killed": 3, "dag-processor stopped for 20 s": 1,
+    "api-server killed": 4, "api-server stopped for 20 s": 1,
+    "mlflow killed": 4, "mlflow stopped for 20 s": 1,
+    "PostgreSQL restarted": 2, "PostgreSQL crashed": 3,
+    "Redis restarted, empty": 5,
+    "disk of datasets full for 15 s": 3, "disk of backups full for 15 s": 3,
+    "clock jumps an hour": 4,
+}  # fmt: skip
+_ON_STORES = {"object store refuses for 30 s": 4, "mlflow killed": 1, "worker killed": 1, "task killed": 1}
+
+
+def _drawn(counts: Mapping[str, int], faults: Mapping[str, Fault], draw: random.Random) -> list[Fault]:
+    names = [name for name, times in counts.items() for _ in range(times) if name in faults]
+    draw.shuffle(names)
+    return [faults[name] for name in names[: int(os.environ.get("ALMANAC_FAULTS_AT_MOST", "1000"))]]
+
+
+def _suffer(story: Story, number: int, fault: Fault, draw: random.Random) -> Suffered:
+    """One fault in the middle of work, and what must be true when all of it is over."""
+    told = len(story.sink.received)
+    story.work(number, fault.needs)
+    after_s = draw.uniform(0, _AT_WORK_S)
+    time.sleep(after_s)
+    started = time.monotonic()
+    fault.happen()
+    story.settle()
+    recovered_s = time.monotonic() - started
+    lost, doubled = story.lost_and_doubled()
+    disturbed = story.disturbed()
+    failed = [one for one in disturbed if one[2] == "failed"]
+    row = Suffered(
+        fault.name, after_s, recovered_s, len(disturbed), len(failed), len(story.sink.received) - told, lost, doubled
+    )
+    assert (lost, doubled) == (0, 0), row
+    assert story.faults_of_versions() == [], row
+    assert story.faults_of_snapshots() == [], row
+    return row
+
+
+def _play(story: Story, faults: list[Fault], draw: random.Random, tell: Callable[[str], object]) -> None:
+    rows: list[Suffered] = []
+    started = time.monotonic()
+    try:
+        for number, fault in enumerate(faults):
+            rows.append(_suffer(story, number, fault, draw))
+            tell(f"{len(rows):3} of {len(faults)}  {rows[-1]}")
+        assert story.faults_of_snapshots(level=3) == []
+    finally:
+        if rows:
+            tell(f"\n{len(rows)} faults in {time.monotonic() - started:.0f} s\n\n{table(rows)}\n")
+
+
+def test_stack_on_folders_loses_and_doubles_nothing(
+    harbours: Harbours, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw = random.Random(seed)
+    root = harbours.root()
+    with ExitStack() as disks:
+        home = root / "volumes" / "home"
+        full = {name: disks.enter_context(small_disk(home / name, _DISK_MB)) for name in ("datasets", "backups")}
+        disks.callback(harbours.close)  # before the disks go
+        clock = Clock(root)
+        story = harbours.open(root, draw, clock.environment)
+        faults = Injector(story.stack, draw, disks=full, clock=clock).faults()
+        _play(story, _drawn(_ON_FOLDERS, faults, draw), draw, lambda text: _say(capsys, text))
+
+
+def test_stack_on_an_object_store_loses_and_doubles_nothing(
+    harbours: Harbours, s3_server: S3Server, seed: int,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    draw = random.Random(seed)
+    root = harbours.root()
+    store = f"s3://{BUCKET}/{root.name}-{os.getpid()}"
+    with Door(s3_server.url) as door:
+        keys = {**s3_server.environment, "AWS_ENDPOINT_URL": door.url, "AWS_DEFAULT_REGION": "eu-north-1"}
+        for name, value in keys.items():
+            monkeypatch.setenv(name, value)
+        connection = {
+            "conn_type": "generic", "login": s3_server.access_key, "password": s3_server.secret_key,
+            "extra": {"region_name": keys["AWS_REGION"], "endpoint_url": door.url},
+        }  # fmt: skip
+        story = harbours.open(
+            root, draw, {VARIABLE: json.dumps(connection)}, mlflow=keys,
+            overrides=[REPOSITORY / "docker-compose.objects.yaml"],
+            values={"ALMANAC_STORE": store, "ALMANAC_ARTIFACT_STORE": f"{store}/mlartifacts"},
+        )  # fmt: skip
+        faults = Injector(story.stack, draw, door=door).faults()
+        _play(story, _drawn(_ON_STORES, faults, draw), draw, lambda text: _say(capsys, text))
+        harbours.close()  # before the door
+
+
+def _say(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    with capsys.disabled():
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
