@@ -1,4 +1,6 @@
-"""Tells what has become due: held back by quiet hours, undelivered, unacknowledged, lasting; looks at disk and drills.
+"""Tells what has become due: held back by quiet hours, undelivered, unacknowledged, lasting.
+
+Looks at the disk, at drills, and at services that have died and were started again.
 
 Everything else is told by the task that sees it. Started by hand with numbers in `acknowledge`, it notes that you have
 taken these alerts on: no reminder and no escalation follows.
@@ -37,15 +39,17 @@ def build() -> DAG:
 
         @task(doc_md="Notes who has taken what on, looks at the disk, tells what is due.")
         def attend(*, params: dict[str, Any]) -> dict[str, Any]:
+            from airflow.sdk.configuration import conf
             from almanac.channels import teller
             from almanac.runs import current_run
 
             from include.alerts.rounds import attend
 
+            broker = conf.get("celery", "BROKER_URL") if "Celery" in conf.get("core", "EXECUTOR") else ""
             now = datetime.now(UTC)
             return attend(
                 HOME, declared_models(HOME), declared_installation(HOME), teller(),
-                acknowledge=params["acknowledge"], run=current_run(), now=now,
+                acknowledge=params["acknowledge"], broker_url=broker, run=current_run(), now=now,
             )  # fmt: skip
 
         attend()

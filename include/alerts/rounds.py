@@ -6,12 +6,14 @@ from datetime import datetime
 from include.alerts.condition_log import ConditionLog
 from include.alerts.disk import disk_message
 from include.alerts.drills import overdue_messages
+from include.alerts.restarts import restart_messages
 from include.alerts.telling import Teller
 from include.config.home import Home
 from include.config.installation import Installation
 from include.config.schema import Model
 from include.journal.journal import Journal
 from include.journal.records import RunRef
+from include.services.incarnations import incarnations
 
 MAX_DISK_SHARE = 0.9
 
@@ -23,10 +25,11 @@ def attend(
     teller: Teller,
     *,
     acknowledge: Sequence[int],
+    broker_url: str,
     run: RunRef,
     now: datetime,
 ) -> dict[str, int]:
-    """Note what was acknowledged, look at the disk and at the age of drills, tell what is due.
+    """Note what was acknowledged, look at disk, drills and services, tell what is due.
 
     Args:
         home: whose disk and journal.
@@ -34,11 +37,12 @@ def attend(
         installation: whose people are told what is no model's.
         teller: tells.
         acknowledge: numbers of conditions that the person who started the run takes on.
+        broker_url: of Celery, if there is one.
         run: who asks.
         now: aware.
 
     Returns:
-        How many messages were due, and how many conditions were acknowledged.
+        How many messages were due, how many services were started again, how many conditions were acknowledged.
 
     Raises:
         PermanentError: there is no such condition, or it is over.
@@ -55,5 +59,8 @@ def attend(
     for subject, message in late.items():
         teller.seen(everybody, message, "drill", subject, now)
     teller.ended_but(everybody, "", "drill", late, now)
+    restarts = restart_messages(journal, incarnations(home, broker_url, now), run, now)
+    for what, message in restarts.items():
+        teller.happened(everybody, message, "service", what, now)
     told = teller.attend({model.name: model.alerts for model in models}, everybody, now)
-    return {"told": told, "acknowledged": len(acknowledge)}
+    return {"told": told, "restarted": len(restarts), "acknowledged": len(acknowledge)}

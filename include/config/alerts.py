@@ -15,7 +15,7 @@ Severity = Literal["info", "warning", "critical"]
 AlertKind = Literal[
     "start", "end", "retry", "failure", "late", "approval", "training",
     "drift", "performance", "segments", "quality", "volume", "freshness", "staleness", "better", "running",
-    "backup", "drill", "disk", "delivery",
+    "backup", "drill", "disk", "service", "delivery",
 ]  # fmt: skip
 
 

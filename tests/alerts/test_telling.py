@@ -205,7 +205,7 @@ def test_rounds_attend_acknowledges_in_the_name_of_who_started_the_run(tmp_path,
     see(teller)
 
     models, installation = load_models(MODELS_FOLDER).models, load_installation(MODELS_FOLDER)
-    done = attend(home, models, installation, teller, acknowledge=[1], run=RUN, now=NOON)
+    done = attend(home, models, installation, teller, acknowledge=[1], broker_url="", run=RUN, now=NOON)
 
     assert done["acknowledged"] == 1
     assert ConditionLog(journal).condition(1).acknowledged_by == "ann"
@@ -219,18 +219,18 @@ def test_rounds_attend_tells_of_a_drill_that_is_too_old_and_of_its_end(tmp_path,
 
     def make_a_round(day: int) -> None:
         now = NOON + timedelta(days=day)
-        attend(home, (), installation, teller, acknowledge=[], run=RUN, now=now)
+        attend(home, (), installation, teller, acknowledge=[], broker_url="", run=RUN, now=now)
 
     make_a_round(7)
     assert outbox.subjects() == []
     make_a_round(9)
-    assert outbox.subjects() == ["dataset/weather: no restore drill has succeeded"]
+    assert "dataset/weather: no restore drill has succeeded" in outbox.subjects()
     drilled = NOON + timedelta(days=9)
     journal.record_drill(
         DrillRecord("file:///backups", "dataset/weather", "a", 4, True, False, (), drilled, 1.0, 1.0, RUN)
     )
     make_a_round(10)
-    assert outbox.subjects()[-1] == "over: dataset/weather: no restore drill has succeeded"
+    assert "over: dataset/weather: no restore drill has succeeded" in outbox.subjects()
 
 
 @pytest.mark.parametrize("drill", [{"passed": False}, {"meant_to_fail": True}])

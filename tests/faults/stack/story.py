@@ -81,6 +81,7 @@ class Story:
             self._wait("the history", lambda: dataset.exists() and dataset.count() == rows)
             small_weather.run(airflow, *_WORK["train"])
         self.settle()
+        self.look_after_alerts()
         assert self.registry.champion(MODEL) is not None
 
     def work(self, number: int, needs: str) -> None:
@@ -103,6 +104,11 @@ class Story:
             self._wait("what has landed", lambda: all(quay.published() for quay in self.quays))
             self._wait("all runs to end", lambda: not self._under_way(airflow))
             self._wait("the services, again", lambda: self._well(airflow))
+
+    def look_after_alerts(self) -> None:
+        """Make the round that Airflow makes every five minutes: it tells what was started again."""
+        with self.stack.airflow() as airflow:
+            small_weather.run(airflow, "alerts")
 
     def lost_and_doubled(self) -> tuple[int, int]:
         """Rows of the dataset and of the quarantine that are missing, and that are there too often."""

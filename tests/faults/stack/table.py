@@ -18,6 +18,7 @@ class Suffered:
         recovered_s: from the fault to the end of all work, with whatever the fault itself lasted.
         disturbed: tasks that were tried again or failed for good.
         told: messages that reached the operator.
+        wrong: what else was not as it must be.
     """
 
     fault: str
@@ -28,6 +29,7 @@ class Suffered:
     told: int
     lost: int
     doubled: int
+    wrong: tuple[str, ...] = ()
 
 
 def table(rows: Sequence[Suffered]) -> str:

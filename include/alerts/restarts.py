@@ -1,0 +1,58 @@
+"""Tells what has died and was started again, and that nobody has looked for long: by comparing with the last round."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from include.alerts.message import Message, event_message, iso
+from include.journal.journal import Journal
+from include.journal.records import RunRef, Watermark
+from include.services.incarnations import Incarnation
+
+_NAME = "services"
+# A service that counts its age in whole seconds seems to begin a moment earlier or later each time.
+_SAME = timedelta(seconds=5)
+# `alerts` looks every five minutes.
+MAX_SILENCE = timedelta(minutes=30)
+
+
+def restart_messages(journal: Journal, found: Sequence[Incarnation], run: RunRef, now: datetime) -> dict[str, Message]:
+    """The alerts since the last round, by what they are about; the first round tells none. Remembers what was found.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    mark = journal.watermark("", _NAME)
+    before = {name: datetime.fromisoformat(text) for name, text in json.loads(mark.value).items()} if mark else {}
+    # A service that is away keeps its place: it is told when it is back.
+    known = {**before, **{one.name: one.began for one in found}}
+    value = json.dumps({name: began.isoformat() for name, began in known.items()})
+    journal.record_watermark(Watermark("", _NAME, value, now, run))
+    if mark is None:
+        return {}
+    again = [one for one in found if one.name in before and abs(one.began - before[one.name]) > _SAME]
+    messages = {f"{one.name} {iso(one.began)}": _restarted(one, before[one.name], run, now) for one in again}
+    silence = now - mark.recorded_at
+    if silence > MAX_SILENCE or silence < timedelta(0):
+        messages[f"rounds {iso(mark.recorded_at)}"] = _silent(mark.recorded_at, run, now)
+    return messages
+
+
+def _restarted(one: Incarnation, before: datetime, run: RunRef, now: datetime) -> Message:
+    how = "It had ended in good order." if one.regular else "It did not say that it would end: it died, or was killed."
+    return event_message(
+        "service", severity="info" if one.regular else "warning", model="", run=run, now=now,
+        subject=f"{one.name} was started again",
+        words=f"It has run since {iso(one.began)}; the one before had begun at {iso(before)}. {how} What was at work in"
+        " it is tried again by itself.",
+        what_to_do="Nothing, if somebody restarted it. Otherwise read the end of its log before that time: memory?",
+    )  # fmt: skip
+
+
+def _silent(last: datetime, run: RunRef, now: datetime) -> Message:
+    return event_message(
+        "service", severity="warning", model="", run=run, now=now, subject="nobody has looked after alerts for long",
+        words=f"The last round was at {iso(last)}, this one is at {iso(now)}. Airflow stood still meanwhile, the DAG"
+        " alerts was paused, or the clock of the machine jumped.",
+        what_to_do="See the scheduler's log of that time, and the clock (`timedatectl`): schedules follow it.",
+    )  # fmt: skip
