@@ -22,6 +22,7 @@ DATA_STORES = ("postgres", "redis")
 
 # What must differ between one machine and containers, and why it is not compared by value.
 DIFFERENT = {
+    "ALMANAC_MODELS": "the profile of production",
     "AIRFLOW__CORE__EXECUTOR": "Celery instead of LocalExecutor",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "PostgreSQL instead of SQLite",
     "ALMANAC_JOURNAL_URL": "PostgreSQL instead of SQLite",
@@ -69,13 +70,15 @@ def test_compose_airflow_service_has_the_settings_of_the_code(service, compose, 
         assert str(in_containers[name]) == on_one_machine[name], name
 
 
-def test_compose_is_what_the_specification_of_compose_files_allows(compose):
+@pytest.mark.parametrize("name", ["docker-compose.yaml", "docker-compose.objects.yaml"])
+def test_compose_is_what_the_specification_of_compose_files_allows(name):
     import check_jsonschema
     from jsonschema import Draft202012Validator
 
     folder = Path(check_jsonschema.__file__).parent / "builtin_schemas" / "vendor"
     schema = json.loads((folder / "compose-spec.json").read_text("utf-8"))
 
+    compose = yaml.safe_load((REPOSITORY / name).read_text("utf-8"))
     assert [error.message for error in Draft202012Validator(schema).iter_errors(compose)] == []
     assert list(Draft202012Validator(schema).iter_errors({**compose, "services": {"x": {"imagine": "y"}}}))
 
@@ -123,6 +126,22 @@ def test_compose_ports_are_published_on_loopback_only(compose):
 def test_compose_mlflow_login_is_that_of_the_code(compose):
     assert compose["services"]["mlflow"]["environment"]["MLFLOW_AUTH_ADMIN_USERNAME"] == ADMIN
     assert "--app-name basic-auth" in compose["services"]["mlflow"]["command"]
+
+
+def test_compose_of_objects_moves_every_place_of_every_airflow_service(compose):
+    over = yaml.safe_load((REPOSITORY / "docker-compose.objects.yaml").read_text("utf-8"))["services"]
+    growing = {"LANDING", "DATASETS", "QUARANTINE", "PREDICTIONS", "REPORTS", "BACKUPS"}
+
+    assert set(over) == {*AIRFLOW_SERVICES, "mlflow"} <= set(compose["services"])
+    for service in AIRFLOW_SERVICES:
+        assert set(over[service]["environment"]) == {f"ALMANAC_{place}" for place in growing}, service
+    stored = compose["services"]["mlflow"]["environment"]["MLFLOW_ARTIFACTS_DESTINATION"]
+    assert over["mlflow"]["environment"]["MLFLOW_ARTIFACTS_DESTINATION"] != stored
+
+
+def test_compose_workers_reach_mlflow_s_files_by_its_server_alone(compose):
+    for service in AIRFLOW_SERVICES:
+        assert compose["services"][service]["environment"]["ALMANAC_ARTIFACTS"] == "mlflow-artifacts:"
 
 
 def test_dockerfile_does_not_run_as_root():
