@@ -7,11 +7,13 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 UV := $(BIN)/uv
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet
+# On all cores; what one folder's fixtures share stays in one process (tests/conftest.py).
+ON_ALL_CORES := -n $(shell nproc) --dist loadgroup --no-loadscope-reorder
 RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-celery env test test-all test-faults up down status lint lock setup
+.PHONY: help servers demo demo-celery env test test-all test-faults up down status lint lock setup
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,22 +22,26 @@ demo: $(RUNTIME)  ## Play the whole story on this machine, from a landed file to
 	@./almanac demo
 
 demo-celery: $(RUNTIME)  ## Play it on PostgreSQL, Redis and two Celery workers, as docker-compose.yaml declares them
+	@$(PYTHON) demo/native/debian.py postgresql redis-server
 	@./almanac demo --celery
 
 env: $(RUNTIME)  ## Write .env, the random secrets of docker-compose.yaml
 	@./almanac env
 
-# Tests against PostgreSQL start a server of their own where its programs are (Debian: apt-get install postgresql), and
-# say that they are skipped where they are not; nothing is installed for them. Tests against Azure Blob install Azurite
-# once into .venv where there is Node.js (Debian: apt-get install nodejs npm).
-test: $(DEVELOPMENT)  ## Run all the tests
-	@$(BIN)/pytest
+# The tests start servers of their own from programs of Debian, which root gets installed; anybody else is told which
+# packages to install, and tests that lack one are skipped. Azurite comes from npm into .venv at the first test that wants it.
+servers:
+	@$(PYTHON) demo/native/debian.py postgresql redis-server nodejs npm zstd restic
 
-test-faults: $(DEVELOPMENT)  ## Kill real processes, fill and take away disks: nothing may be lost or doubled
+test: $(DEVELOPMENT) servers  ## Run all the tests
+	@$(BIN)/pytest $(ON_ALL_CORES)
+
+test-faults: $(DEVELOPMENT) servers  ## Kill real processes, fill and take away disks: nothing may be lost or doubled
 	@$(BIN)/pytest -m "" tests/faults
 
-test-all: $(DEVELOPMENT)  ## Run all the tests, the slow ones too (a known answer that takes a minute alone)
-	@$(BIN)/pytest -m ''
+test-all: $(DEVELOPMENT) servers  ## Run all the tests, the slow ones too (a known answer that takes a minute alone)
+	@$(BIN)/pytest $(ON_ALL_CORES) -m '' --ignore tests/faults
+	@$(MAKE) --no-print-directory test-faults
 
 up: $(RUNTIME)  ## Start Airflow and MLflow on this machine; harmless when they are up
 	@./almanac up

@@ -5,6 +5,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
+
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _HOME = tempfile.mkdtemp(prefix="almanac-tests-")
 
@@ -23,6 +25,23 @@ os.environ.update(
 
 # Places on real S3 and Azure Blob servers, for every directory.
 pytest_plugins = ["tests.servers.stores"]
+
+
+# What one of their fixtures starts or trains is shared by the whole folder: two processes would do it twice.
+_ON_ONE_CORE = ("e2e", "production", "backup", "registry", "contracts")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deal the tests to the cores file by file, the folders with dear fixtures whole and first."""
+    groups = {item: _group(item.path.relative_to(_REPOSITORY / "tests")) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: _ON_ONE_CORE.index(groups[item]) if groups[item] in _ON_ONE_CORE else len(_ON_ONE_CORE))
+
+
+def _group(file: Path) -> str:
+    return file.parts[0] if file.parts[0] in _ON_ONE_CORE else file.as_posix()
 
 
 def pytest_unconfigure() -> None:

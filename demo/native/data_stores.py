@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import pwd
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from demo.native.debian import postgres_programs
 from include.services.ports import LOOPBACK
 
 if TYPE_CHECKING:
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
     from demo.native.machine import Machine
 
 _DATA = "/var/lib/postgresql/data"
-
-
-def postgres_programs() -> Path | None:
-    """The folder with initdb, pg_ctl and postgres, newest version first; None where there is none."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    if found:
-        return found[-1].parent
-    on_path = shutil.which("initdb")
-    return Path(on_path).resolve().parent if on_path else None
 
 
 def programs() -> tuple[Path, ...]:

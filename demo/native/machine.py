@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,9 +102,3 @@ class Machine:
             MARKER: str(self.root),
             "SPT_NOENV": "1",
         }
-
-
-def missing_programs() -> tuple[str, ...]:
-    """The Debian packages that this machine lacks."""
-    wanted = {"postgresql": data_stores.postgres_programs(), "redis-server": shutil.which("redis-server")}
-    return tuple(package for package, found in wanted.items() if found is None)

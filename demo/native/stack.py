@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from demo.native import data_stores
 from demo.native.compose_file import Service, read_compose
-from demo.native.machine import LOG_PORTS, SERVED_PORTS, Machine, Process, missing_programs
+from demo.native.debian import missing
+from demo.native.machine import LOG_PORTS, SERVED_PORTS, Machine, Process
 from include.config.home import REPOSITORY, Home
 from include.errors import ConfigError, PermanentError, TransientError
 from include.services.airflow_api import AirflowClient
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 COMPOSE = REPOSITORY / "docker-compose.yaml"
+# What this machine's own programs stand for: the images `postgres` and `redis`.
+DATA_STORES = ("postgresql", "redis-server")
 _HEALTHY_S = 240.0
 # `restart: unless-stopped` never gives up; supervisord waits one second more each time.
 _START_RETRIES = 30
@@ -65,8 +68,8 @@ class NativeStack:
         values: Mapping[str, str] | None = None,
         mlflow: Mapping[str, str] | None = None,
     ) -> None:
-        if missing := missing_programs():
-            raise ConfigError(f"this needs programs of Debian: apt-get install {' '.join(missing)}")
+        if packages := missing(DATA_STORES):
+            raise ConfigError(f"this needs programs of Debian: apt-get install {' '.join(packages)}")
         self._tell = tell
         self._replicas = {"worker": workers}
         self._extra = {**extra, "ALMANAC_MODELS": str(models)}

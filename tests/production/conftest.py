@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from demo.native.machine import missing_programs
-from demo.native.stack import NativeStack
+from demo.native.debian import missing
+from demo.native.stack import DATA_STORES, NativeStack
 from include.config.home import MODELS_FOLDER
 
 WEBHOOK_SECRET = "a-webhook-token-that-no-log-may-show"
@@ -17,8 +17,8 @@ WEBHOOK_SECRET = "a-webhook-token-that-no-log-may-show"
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStack]:
     """PostgreSQL, Redis, MLflow, Airflow with two Celery workers."""
-    if missing := missing_programs():
-        pytest.skip(f"apt-get install {' '.join(missing)}")
+    if packages := missing(DATA_STORES):
+        pytest.skip(f"apt-get install {' '.join(packages)}")
     root: Path = tmp_path_factory.mktemp("stack")
     models = root / "models"
     shutil.copytree(MODELS_FOLDER, models)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from demo.native.data_stores import postgres_programs
+from demo.native.debian import postgres_programs
 
 REASON = "no PostgreSQL server on this machine (Debian: apt-get install postgresql)"
 
