@@ -21,6 +21,7 @@ from include.backup.subjects.postgres import postgres_draft
 from include.backup.subjects.sqlite import sqlite_draft
 from include.backup.writer import Draft, Taken, take
 from include.config.home import Home
+from include.config.loader import load_models
 from include.errors import ConfigError, IntegrityError, TransientError
 from include.registry.records import ModelVersion
 
@@ -73,7 +74,7 @@ class Backup:
 
     def outputs(self, name: str) -> Taken | None:
         """Predictions, quarantine and reports; None when there is none."""
-        draft = outputs_draft(self.home, name)
+        draft = outputs_draft(self.home, name, landing=self._with_landing(name))
         return None if draft is None else self._take(draft)
 
     def checkpoints(self, name: str) -> Taken | None:
@@ -144,6 +145,9 @@ class Backup:
             if before == {name: self.registry.aliases(name) for name in models}:
                 return taken
         raise TransientError("aliases of model versions moved during three backups in a row; try again later")
+
+    def _with_landing(self, name: str) -> bool:
+        return any(model.name == name and model.backup.landing for model in load_models(self.home.models).models)
 
     def _take(self, draft: Draft, same_as: tuple[Ref, Manifest] | None = None) -> Taken:
         return take(

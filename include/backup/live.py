@@ -98,11 +98,13 @@ def _puts(home: Home, manifest: Manifest) -> list[_Put]:
         case "dataset":
             return [_Put("", home.dataset_of(name))]
         case "outputs":
+            landing = any(entry.path.startswith("landing/") for entry in manifest.files)
             return [
                 _Put("predictions", home.predictions_of(name)),
                 _Put("quarantine/rows", home.quarantined_rows_of(name)),
                 _Put("quarantine/files", home.quarantined_files_of(name)),
                 _Put("reports", home.reports_of(name)),
+                *([_Put("landing", home.landing_of(name))] if landing else []),
             ]
         case "checkpoints":
             return [_Put("", home.checkpoints_of(name))]

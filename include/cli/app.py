@@ -9,6 +9,7 @@ from include.cli import (
     backup,
     config,
     doctor,
+    expiry,
     lineage,
     promotion,
     quarantine,
@@ -28,7 +29,20 @@ app = typer.Typer(
 )
 
 # A new file of commands is a module with `register(app)`: import it above and name it here.
-for commands in (services, doctor, config, alerts, quarantine, windows, backup, restore, lineage, promotion, scoring):
+for commands in (
+    services,
+    doctor,
+    config,
+    alerts,
+    quarantine,
+    windows,
+    backup,
+    restore,
+    expiry,
+    lineage,
+    promotion,
+    scoring,
+):
     commands.register(app)
 
 

@@ -50,6 +50,7 @@ class Backup(Section):
     data_schedule: Cron = Field("30 1 * * *", description="Dataset and outputs, beside publications and scorings.")
     after_publication: bool = Field(True, description="Whether publications and scorings wake a backup, too.")
     at_most_every: Duration = Field(timedelta(hours=1), description="They wake no more than one in this time.")
+    landing: bool = Field(False, description="Whether landed files are in the snapshots of the outputs, too.")
     keep: KeepOfModel = KeepOfModel()
 
 

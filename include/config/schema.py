@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from include.config.alerts import Alerts
 from include.config.backup import Backup
 from include.config.dataset import Dataset
+from include.config.expiry import Expire
 from include.config.features import Feature, check_features
 from include.config.gates import Gates, check_behaviour
 from include.config.label import Label, check_rare
@@ -42,6 +43,7 @@ class Model(Section):
     dataset: Dataset
     maintenance: Maintenance = Maintenance()
     backup: Backup = Backup()
+    expire: Expire = Expire()
     label: Label
     features: tuple[Feature, ...] = Field(min_length=1)
     train: Training

@@ -28,6 +28,7 @@ class DecisionKind(StrEnum):
     READMISSION = "readmission"
     EVENT = "event"
     SCORING = "scoring"  # accepted: it goes on; refused: it is stopped
+    EXPIRY = "expiry"  # old outputs were deleted
     ACTION = "action"  # what a person decided about an alarm of the monitor
 
 

@@ -100,3 +100,21 @@ def restore_params() -> dict[str, Param]:
             False, type="boolean", title="From the second place", description="When the first one is lost or damaged."
         ),
     }
+
+
+def expiry_params() -> dict[str, Param]:
+    """Whether to look only, and whether a person has looked."""
+    return {
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description="Only say what would be deleted, and why the rest stays; change nothing.",
+        ),
+        "approve": Param(
+            False,
+            type="boolean",
+            title="Approve much at once",
+            description="Delete more than expire.max_deleted_share of a kind. Look at a dry run first.",
+        ),
+    }

@@ -1,5 +1,6 @@
 """The commands about backups, as a person types them: no Airflow runs, and at the end nothing but the place is left."""
 
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -177,3 +178,22 @@ def test_restore_from_the_archive_asks_says_when_and_is_run_again(
     assert "is in" in run(*command)
     assert (tmp_path / "back" / "reports" / "one.txt").read_text() == "<html>"
     assert [thaw.state for thaw in thaws(place_at(tmp_path / "backups"))] == ["verified"]
+
+
+def test_expire_shows_then_deletes_as_declared(run, world: World, tmp_path: Path, monkeypatch) -> None:
+    shutil.copytree(world.home.models, tmp_path / "models")
+    defaults = tmp_path / "models" / "_defaults.yaml"
+    defaults.write_text(defaults.read_text("utf-8").replace("reports: null", "reports: 1d"), "utf-8")
+    monkeypatch.setenv("ALMANAC_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("ALMANAC_REPORTS", str(tmp_path / "reports"))
+    page = tmp_path / "reports" / MODEL / "0123456789ab_old.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("<html>")
+    page.with_name("0123456789ac_new.html").write_text("<html>" * 10)
+    os.utime(page, (0, 0))
+    assert "in no snapshot yet" in run("expire", MODEL)
+    run("backup", f"outputs/{MODEL}")
+    assert "1 (6 B) would go" in run("expire", MODEL)
+    assert page.exists()
+    assert "1 (6 B) are deleted" in run("expire", MODEL, "--apply")
+    assert not page.exists()

@@ -9,7 +9,7 @@ import pytest
 from include.config.home import MODELS_FOLDER, REPOSITORY
 from tests.dags.test_dags import parse
 
-OF_A_MODEL = ("backup_model", "backup_data")
+OF_A_MODEL = ("backup_model", "backup_data", "expire_outputs")
 OF_ALL = ("backup_databases", "retention", "restore_drill", "restore")
 
 

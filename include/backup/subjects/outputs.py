@@ -9,8 +9,13 @@ from include.config.home import Home
 TABLES = ("predictions", "quarantine/rows")
 
 
-def outputs_draft(home: Home, model: str) -> Draft | None:
+def outputs_draft(home: Home, model: str, *, landing: bool = False) -> Draft | None:
     """All outputs of a model; None when there is none yet.
+
+    Args:
+        home: where they are.
+        model: whose.
+        landing: also the files that landed.
 
     Raises:
         DataError: a table has lost files.
@@ -20,6 +25,7 @@ def outputs_draft(home: Home, model: str) -> Draft | None:
     files = [
         *below(home.quarantined_files_of(model), "quarantine/files/"),
         *below(home.reports_of(model), "reports/"),
+        *(below(home.landing_of(model), "landing/") if landing else ()),
     ]
     facts: dict[str, Fact] = {"files": len(files)}
     for name, uri in places.items():

@@ -1,0 +1,52 @@
+"""Deletes old outputs as `expire` declares: landed files, quarantine, reports, predictions, checkpoints.
+
+A dry run first; the XCom of `plan` says what goes and why the rest stays. What a snapshot does not hold yet stays, what
+the monitor still compares, pages that a lasting alarm names, landed files whose rows the dataset does not hold. A run
+that would delete too much of a kind asks a person.
+"""
+
+from typing import Any
+
+from airflow.sdk import DAG, task
+from airflow.sdk.exceptions import AirflowSkipException
+from almanac.backup_params import expiry_params
+from almanac.dags import cron, declared_models, model_dag
+
+from include.config.home import Home
+from include.config.schema import Model
+
+HOME = Home()
+
+
+def build(model: Model) -> DAG:
+    """`expire_outputs_<model>`: plan -> expire."""
+    schedule = cron(model.expire.schedule)
+    with model_dag("expire_outputs", model, purpose=__doc__, schedule=schedule, params=expiry_params()) as dag:
+
+        @task(doc_md="A dry run: what is old, what of it would go, and why the rest stays.")
+        def plan() -> dict[str, Any]:
+            from almanac.installation import backup_key
+            from almanac.runs import now
+
+            from include.expiry.run_expiry import run_plan
+
+            return run_plan(model, HOME, given_key=backup_key(), now=now())
+
+        @task(doc_md="Deletes it, as it is then. Skipped in a dry run; red when a person must approve.")
+        def expire(planned: dict[str, Any], *, params: dict[str, Any]) -> dict[str, Any]:
+            from almanac.installation import backup_key
+            from almanac.runs import current_run, now
+
+            from include.expiry.run_expiry import run_expiry
+
+            if params["dry_run"] or not planned["count"]:
+                raise AirflowSkipException("a dry run" if params["dry_run"] else "nothing is old enough")
+            approved, key = params["approve"], backup_key()
+            return run_expiry(model, HOME, given_key=key, now=now(), run=current_run(), approved=approved)
+
+        expire(plan())
+    return dag
+
+
+for declared in declared_models(HOME):
+    globals()[f"expire_outputs_{declared.name}"] = build(declared)

@@ -1,0 +1,40 @@
+"""`expire`: deletes old outputs as declared, without a running Airflow."""
+
+from typing import Annotated
+
+import typer
+
+from include.cli.places import open_installation, run_of, size_text
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(expire)
+
+
+def expire(
+    model: Annotated[str, typer.Argument(help="The model's name.")],
+    apply: Annotated[bool, typer.Option("--apply", help="Do it. Without: only say what would be done.")] = False,
+    approve: Annotated[bool, typer.Option("--approve", help="Delete more than expire.max_deleted_share.")] = False,
+) -> None:
+    """Show which old outputs would be deleted and why the others stay; with --apply, delete them.
+
+    Landed files, quarantine, reports, predictions, checkpoints: `expire` of the model's YAML says after how long.
+    """
+    from datetime import UTC, datetime
+
+    from include.config.loader import find_model
+    from include.expiry.expire import Expiry
+    from include.journal.journal import Journal
+
+    home, _, places = open_installation()
+    declared = find_model(home.models, model)
+    expiry = Expiry(declared, home, Journal(home.journal_url), places.first, now=datetime.now(UTC))
+    plan = expiry.carry_out(run=run_of("expire"), approved=approve) if apply else expiry.plan()
+    for item in plan.items:
+        word = "stays " if item.needs else "gone  " if apply else "GOES  "
+        print(f"{word}  {item.kind:16}  {item.at:%Y-%m-%d}  {size_text(item.size_bytes):>10}  {item.name}", end="")
+        print(f"  {'; '.join(item.needs)}" if item.needs else "")
+    size = size_text(sum(item.size_bytes for item in plan.going))
+    verb = "are deleted" if apply else f"would go. To delete them: almanac expire {model} --apply"
+    print(f"{len(plan.items) - len(plan.going)} old ones stay, {len(plan.going)} ({size}) {verb}")
