@@ -7,6 +7,7 @@ from include.alerts.condition_log import ConditionLog
 from include.alerts.disk import disk_message
 from include.alerts.drills import overdue_messages
 from include.alerts.restarts import restart_messages
+from include.alerts.snapshots import places_to_look_at, tell_vanished
 from include.alerts.telling import Teller
 from include.config.home import Home
 from include.config.installation import Installation
@@ -29,7 +30,7 @@ def attend(
     run: RunRef,
     now: datetime,
 ) -> dict[str, int]:
-    """Note what was acknowledged, look at disk, drills and services, tell what is due.
+    """Note what was acknowledged, look at disk, drills, backup places and services, tell what is due.
 
     Args:
         home: whose disk and journal.
@@ -59,6 +60,7 @@ def attend(
     for subject, message in late.items():
         teller.seen(everybody, message, "drill", subject, now)
     teller.ended_but(everybody, "", "drill", late, now)
+    tell_vanished(teller, everybody, places_to_look_at(home, installation.backup), journal, run, now)
     restarts = restart_messages(journal, incarnations(home, broker_url, now), run, now)
     for what, message in restarts.items():
         teller.happened(everybody, message, "service", what, now)

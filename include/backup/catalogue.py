@@ -131,6 +131,10 @@ class Catalogue:
         """All tombstones, also of snapshots that were swept."""
         return tuple(self._tombstone(ref) for ref in sorted(self._parsed("forgotten")))
 
+    def buried(self) -> frozenset[Ref]:
+        """The snapshots with a tombstone, also those that were swept."""
+        return frozenset(self._parsed("forgotten"))
+
     def hold(self, ref: Ref, *, at: datetime, by: str, reason: str) -> None:
         """Keep a snapshot whatever the policy says."""
         content = canonical({"held_at": at.isoformat(), "held_by": by, "reason": reason})

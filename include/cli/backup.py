@@ -80,6 +80,7 @@ def forget(
     undo: Annotated[bool, typer.Option("--undo", help="Have a forgotten snapshot back, until it is swept.")] = False,
     hold: Annotated[bool, typer.Option("--hold", help="Legal hold: keep this one whatever the policy says.")] = False,
     release: Annotated[bool, typer.Option("--release", help="End a hold.")] = False,
+    lost: Annotated[bool, typer.Option("--lost", help="It has vanished, and is lost: end the alarm about it.")] = False,
     reason: Reason = "by hand",
     second: Second = False,
 ) -> None:
@@ -87,12 +88,14 @@ def forget(
 
     Nothing is deleted: `almanac sweep` does that after the grace period.
     """
-    from include.cli.retention import forget_by_policy, forget_named, keep_named
+    from include.cli.retention import forget_by_policy, forget_lost, forget_named, keep_named
 
     home, settings, places = open_installation()
     place = places.named(second)
     if not what:
         forget_by_policy(home, settings, place, apply=apply, reason=reason, by=user())
+    elif lost:
+        forget_lost(home, place, what, reason=reason, by=user())
     elif undo or hold or release:
         keep_named(place, what, undo=undo, hold=hold, reason=reason, by=user())
     else:

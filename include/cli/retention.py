@@ -45,6 +45,15 @@ def forget_named(home: "Home", place: "Place", what: str, *, apply: bool, reason
     print(f"{ref} is forgotten. To have it back: almanac forget {ref} --undo")
 
 
+def forget_lost(home: "Home", place: "Place", what: str, *, reason: str, by: str) -> None:
+    """End the alarm about a snapshot that has vanished."""
+    from include.backup.vanished import give_up
+    from include.journal.journal import Journal
+
+    ref = give_up(place, Journal(home.journal_url), what, at=datetime.now(UTC), by=by, reason=reason)
+    print(f"{ref} is given up as lost")
+
+
 def keep_named(place: "Place", what: str, *, undo: bool, hold: bool, reason: str, by: str) -> None:
     """Have a forgotten snapshot back, hold one, or end a hold."""
     from include.backup.catalogue import Catalogue
