@@ -1,4 +1,4 @@
-"""`list show verify restore`: looks at snapshots and brings them back, without a running Airflow."""
+"""`list show verify restore backup-report`: looks at snapshots and brings them back, without a running Airflow."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,6 +29,7 @@ _Subject = Annotated[str, typer.Argument(help="For example dataset/weather. None
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command("list", rich_help_panel=PANEL)(list_snapshots)
+    app.command("backup-report", rich_help_panel=PANEL)(backup_report)
     for command in (show, verify, restore):
         app.command(rich_help_panel=PANEL)(command)
 
@@ -78,6 +79,20 @@ def show(what: _What, second: Second = False, files: Annotated[bool, typer.Optio
     if files:
         for entry in manifest.files:
             print(f"  {entry.sha256[:12]}  {entry.size:>12}  {entry.codec:8}  {entry.path}")
+
+
+def backup_report(to: Annotated[Path, typer.Argument(help="The HTML file to write.")]) -> None:
+    """Write the page *Backups* as one file: what is backed up, how old, how well proven, where, what it costs."""
+    from datetime import UTC, datetime
+
+    from include.backup.report import make_report
+    from include.journal.journal import Journal
+    from include.pages.templates import NAVIGATION, render
+
+    home, settings, places = open_installation(write=False)
+    report = make_report(places, Journal(home.journal_url), settings, now=datetime.now(UTC))
+    to.write_text(render("pages/backups.html.j2", report=report).replace(NAVIGATION, "", 1), "utf-8")
+    print("\n".join([*report.problems, f"{to}: written"]))
 
 
 def verify(

@@ -132,6 +132,17 @@ class Pages:
         )  # fmt: skip
         return self._with_navigation(page, chosen, "journal")
 
+    def backups(self) -> str:
+        """What is backed up, how old it is, how well proven, where it lies and what that costs."""
+        from include.backup.installation import open_places
+        from include.backup.report import make_report
+        from include.config.loader import load_installation
+
+        settings = load_installation(self.home.models).backup
+        places = open_places(self.home, settings, write=False)
+        report = make_report(places, self.journal, settings, now=self.now)
+        return self._with_navigation(render("pages/backups.html.j2", report=report), "", "backups")
+
     def run(self, dag_id: str, run_id: str, model: Model | None) -> str:
         """What one Airflow run did, by what it wrote into the journal."""
         found = news.of_run(self.journal.of_run(dag_id, run_id), self.urls)

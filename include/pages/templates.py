@@ -1,6 +1,6 @@
 """The one template environment of all pages, and the words in which they say times and numbers."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ def environment() -> "Environment":
     environment = Environment(
         loader=FileSystemLoader(_INCLUDE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"when": when, "minute": minute, "day": day, "count": count}
+    environment.filters |= {"when": when, "minute": minute, "day": day, "count": count, "size": size, "span": span}
     return environment
 
 
@@ -48,3 +48,20 @@ def day(time: datetime) -> str:
 def count(number: int) -> str:
     """A whole number with its thousands apart."""
     return f"{number:,}"
+
+
+def size(count: int) -> str:
+    """Bytes in the largest unit of which there is one."""
+    for unit, bytes_ in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= bytes_:
+            return f"{count / bytes_:.1f} {unit}"
+    return f"{count} B"
+
+
+def span(time: timedelta | float) -> str:
+    """A length of time, or its seconds, in the unit in which people say it."""
+    seconds = time.total_seconds() if isinstance(time, timedelta) else time
+    for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -51,6 +51,11 @@ class Urls:
         """Decisions, alerts and promotions."""
         return _with(f"{self.root}/journal", {"model": model, **query})
 
+    @property
+    def backups(self) -> str:
+        """What is backed up, and how well proven it is."""
+        return f"{self.root}/backups"
+
     def run(self, dag_id: str, run_id: str) -> str:
         """What one run did."""
         return _with(f"{self.root}/run", {"dag_id": dag_id, "run_id": run_id})

@@ -118,8 +118,8 @@ def plan_tiers(stored: Iterable[Stored], wanted: Mapping[str, Tier], settings: T
             moves.append(Move(one, to, _move_cost(one, to, settings, now)))
     goes = {move.stored.name: move.to for move in moves}
     moves.sort(key=lambda move: TIERS.index(move.to))
-    then = _holdings(((goes.get(one.name, one.tier), one.size_bytes) for one in found), settings)
-    return TierPlan(_holdings(((one.tier, one.size_bytes) for one in found), settings), then, tuple(moves), staying)
+    then = holdings(((goes.get(one.name, one.tier), one.size_bytes) for one in found), settings)
+    return TierPlan(holdings(((one.tier, one.size_bytes) for one in found), settings), then, tuple(moves), staying)
 
 
 def move(place: Place, plan: TierPlan, settings: Tiers) -> Moved:
@@ -187,7 +187,8 @@ def _left(one: Stored, settings: Tiers, now: datetime) -> timedelta:
     return max(one.since + stay - now, timedelta(0)) if stay else timedelta(0)
 
 
-def _holdings(found: Iterable[tuple[Tier, int]], settings: Tiers) -> dict[Tier, Holding]:
+def holdings(found: Iterable[tuple[Tier, int]], settings: Tiers) -> dict[Tier, Holding]:
+    """What tiers hold and cost, of tier and size of each object."""
     sizes: dict[Tier, list[int]] = {tier: [] for tier in TIERS}
     for tier, size in found:
         sizes[tier].append(size)

@@ -81,6 +81,11 @@ def _run(user: GetUserDep, pages: PagesDep, dag_id: str, run_id: str = "") -> Re
     return _page(pages.run(dag_id, run_id, model))
 
 
+def _backups(user: GetUserDep, pages: PagesDep) -> Response:
+    access.require_dag(user, "restore_drill")
+    return _page(pages.backups())
+
+
 def _batches(user: GetUserDep, pages: PagesDep, model: str, state: str = "") -> Response:
     return _page(pages.batches(access.require_model(user, pages.home, model), state))
 
@@ -109,6 +114,7 @@ _ROUTES = {
     "/": _start,
     "/journal": _journal_page,
     "/run": _run,
+    "/backups": _backups,
     "/models/{model}/batches": _batches,
     "/models/{model}/batches/{batch_id}": _batch,
     "/models/{model}/batches/{batch_id}/data-docs": _data_docs,

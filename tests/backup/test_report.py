@@ -1,0 +1,115 @@
+"""The page of backups: what is there, how old, how well proven, what to see to; one file that loads nothing."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from include.backup.catalogue import Catalogue
+from include.backup.installation import Places
+from include.backup.place import Place
+from include.backup.report import BackupReport, make_report
+from include.config.backup import InstallationBackup
+from include.journal.journal import Journal
+from include.journal.records import DrillRecord, RunRef
+from include.pages.templates import render, size, span
+from tests.backup.places import days, manifest_path, place_at, snapshot, write_files
+
+NOW = datetime.now(UTC)
+RUN = RunRef("restore_drill", "scheduled__1")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(f"sqlite:///{tmp_path}/journal.db")
+
+
+@pytest.fixture
+def taken(place: Place, tmp_path: Path):
+    write_files(tmp_path / "source")
+    return snapshot(place, tmp_path / "source", at=NOW - days(1))
+
+
+def drilled(
+    journal: Journal, subject: str, *, age: timedelta, passed: bool = True, meant_to_fail: bool = False
+) -> None:
+    journal.record_drill(
+        DrillRecord("/place", subject, "name", 5, passed, meant_to_fail, ("said",), NOW - age, 1.5, 60.0, RUN)
+    )
+
+
+def report(place: Place, journal: Journal, second: Place | None = None) -> BackupReport:
+    return make_report(Places(place, second), journal, InstallationBackup(), now=NOW)
+
+
+def test_report_all_is_well(place: Place, journal: Journal, taken) -> None:
+    drilled(journal, "dataset/weather", age=days(2))
+    made = report(place, journal)
+    (one,) = made.places[0].subjects
+    assert (one.snapshots, one.files, one.age, one.is_late) == (1, len(taken.manifest.files), days(1), False)
+    assert one.proven is not None
+    assert made.problems == []
+    assert made.places[0].tiers is not None
+    assert made.places[0].tiers["hot"].objects == len({entry.sha256 for entry in taken.manifest.files})
+
+
+def test_report_names_everything_to_see_to(place: Place, journal: Journal, taken, tmp_path: Path) -> None:
+    write_files(tmp_path / "source", seed=2)
+    late = snapshot(place, tmp_path / "source", subject="outputs/weather", at=NOW - days(30))
+    drilled(journal, "outputs/weather", age=days(20))
+    drilled(journal, "dataset/weather", age=days(1))
+    drilled(journal, "dataset/weather", age=days(0), passed=False, meant_to_fail=True)
+    path = manifest_path(place, late.ref)
+    path.write_bytes(path.read_bytes() + b" ")
+    second = place_at(tmp_path / "second")
+    (Path(second.uri)).mkdir()
+    Path(second.uri, "manifests").write_text("a file where a folder should be")
+    problems = "\n".join(report(place, journal, second).problems)
+    assert "outputs/weather: no good drill for too long" in problems
+    assert "damaged" in problems
+    assert "dataset/weather: its last drill has failed" in problems
+
+
+def test_report_of_nothing_says_so(place: Place, journal: Journal) -> None:
+    assert report(place, journal).problems == ["there is no snapshot yet"]
+
+
+def test_report_place_that_is_away_is_named_and_the_rest_is_shown(
+    place: Place, journal: Journal, taken, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from include.errors import TransientError
+
+    second = place_at(tmp_path / "second")
+
+    def away(*_: object) -> None:
+        raise TransientError("the disk is away")
+
+    monkeypatch.setattr(second.store, "list", away)
+    made = report(place, journal, second)
+    assert "the disk is away" in made.problems[0]
+    assert made.lag is None
+    assert made.places[0].subjects
+
+
+def test_page_is_one_file_and_escapes_what_it_shows(place: Place, journal: Journal, taken) -> None:
+    drilled(journal, "dataset/weather", age=days(2))
+    Catalogue(place).bury(taken.ref, at=NOW, by="ada", reason="<script>alert(1)</script>")
+    snapshot(place, Path(__file__).parent / "../servers/azurite", at=NOW)
+    page = render("pages/backups.html.j2", report=report(place, journal))
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert not re.findall(r"(?:src|href)=\"(?!#)", page)
+    assert "Everything is backed up and proven" in page
+    assert "dataset/weather" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(days(3), "3 days"), (timedelta(hours=3), "3 h"), (150.0, "2 min"), (1.2, "1 s")]
+)
+def test_span_in_words(value: timedelta | float, words: str) -> None:
+    assert span(value) == words
+
+
+def test_size_in_words() -> None:
+    assert [size(one) for one in (5, 2048, 3 << 20, 5 << 30)] == ["5 B", "2.0 KiB", "3.0 MiB", "5.0 GiB"]
