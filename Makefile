@@ -8,7 +8,7 @@ UV_VERSION := 0.13.8
 UV := $(BIN)/uv
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet
 # On all cores; what one folder's fixtures share stays in one process (tests/conftest.py).
-ON_ALL_CORES := -n $(shell nproc) --dist loadgroup --no-loadscope-reorder
+ON_ALL_CORES := -n $(shell nproc) --no-loadscope-reorder
 RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,21 +28,32 @@ os.environ.update(
 pytest_plugins = ["tests.servers.stores"]
 
 
-# What one of their fixtures starts or trains is shared by the whole folder: two processes would do it twice.
+# What a fixture of theirs starts or trains is shared by the whole folder: two processes would do it twice.
 _ON_ONE_CORE = ("e2e", "production", "backup", "registry", "contracts")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def _group(file: str) -> str:
+    """What goes to one process: a file, or one of those folders."""
+    folder = file.split("/")[1]
+    return folder if folder in _ON_ONE_CORE else file
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Deal the tests to the cores file by file, the folders with dear fixtures whole and first."""
-    groups = {item: _group(item.path.relative_to(_REPOSITORY / "tests")) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: _ON_ONE_CORE.index(groups[item]) if groups[item] in _ON_ONE_CORE else len(_ON_ONE_CORE))
+    """Begin with what takes longest, so that no core ends long after the others."""
+    places = {folder: place for place, folder in enumerate(_ON_ONE_CORE)}
+    items.sort(key=lambda item: places.get(_group(item.nodeid.split("::")[0]), len(places)))
 
 
-def _group(file: Path) -> str:
-    return file.parts[0] if file.parts[0] in _ON_ONE_CORE else file.as_posix()
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, whose own groups pytest 9.2 ignores
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal whole groups to the cores."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid.split("::")[0])
+
+    return ByGroup(config, log)
 
 
 def pytest_unconfigure() -> None:
