@@ -18,14 +18,17 @@ from include.config.home import Home
 from include.config.schema import Model
 
 HOME = Home()
+_MAX_RUNS = 16
 
 
 def build(model: Model) -> DAG:
     """`monitor_<model>`: watch -> request_retrain, put_previous_back, stop_scoring; ask -> the same, as answered."""
     retrain_request, champion = assets.retrain_request(model), assets.champion(model)
-    with model_dag("monitor", model, purpose=__doc__, schedule=schedule_of(model, "monitor", HOME)) as dag:
+    schedule = schedule_of(model, "monitor", HOME)
+    # A question waits for days, and what happens meanwhile must be seen: other runs go on, one watch at a time.
+    with model_dag("monitor", model, purpose=__doc__, schedule=schedule, max_active_runs=_MAX_RUNS) as dag:
 
-        @task(doc_md="Evaluates the newest windows and all that belongs to them; writes the report, tells people.")
+        @task(max_active_tis_per_dag=1, doc_md="Evaluates the newest windows and all that belongs to them; writes the report, tells people.")
         def watch() -> dict[str, Any]:
             from almanac.channels import teller
             from almanac.runs import current_run, link, now

@@ -1,7 +1,7 @@
 """Remembers in the journal what lasts: open conditions, who has acknowledged them, what was told of them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from include.alerts.condition import Condition
 from include.alerts.message import Message
-from include.config.alerts import AlertKind
+from include.config.alerts import SEVERITIES, AlertKind
 from include.errors import PermanentError
 from include.journal.journal import Journal
 from include.journal.tables import conditions
@@ -30,7 +30,10 @@ class ConditionLog:
     # Of two processes that see a new condition at once, the loser finds the winner's row.
     @retry(retry=retry_if_exception_type(IntegrityError), stop=stop_after_attempt(3), reraise=True)
     def seen(self, message: Message, kind: AlertKind, key: str, now: datetime) -> Condition:
-        """Write that a condition was seen: opened, or seen once more with its newest words."""
+        """Write that a condition was seen: opened, or seen once more with its newest words.
+
+        What has become worse, in severity or by one more of its parts, is to be told anew, whoever has taken it on.
+        """
         open_key = _open_key(message.model, kind, key)
         with self._journal.transaction() as connection:
             row = connection.execute(select(conditions).where(conditions.c.open_key == open_key)).mappings().first()
@@ -42,7 +45,7 @@ class ConditionLog:
                 number = connection.execute(insert(conditions).values(values)).inserted_primary_key[0]
             else:
                 number = row["id"]
-                again = {"seen_at": now, "times": row["times"] + 1, "message": asdict(message)}
+                again = _again(row, message, now)
                 connection.execute(update(conditions).where(conditions.c.id == number).values(again))
         return self.condition(number)
 
@@ -114,6 +117,18 @@ class ConditionLog:
             return [_condition(row) for row in connection.execute(query).mappings()]
 
 
+def _again(row: RowMapping, message: Message, now: datetime) -> dict[str, Any]:
+    """What changes when a condition is seen once more. Parts add up: what comes and goes is told once."""
+    before, parts = row["message"], row["message"].get("parts", [])
+    new = [part for part in message.parts if part not in parts]
+    worse = SEVERITIES.index(message.severity) > SEVERITIES.index(before["severity"])
+    anew = {"told_at": None, "told_to": [], "attempts": 0, "acknowledged_at": None, "acknowledged_by": ""}
+    return {
+        "seen_at": now, "times": row["times"] + 1, "message": asdict(replace(message, parts=(*parts, *new))),
+        **(anew if worse or new else {}),
+    }  # fmt: skip
+
+
 def _open_key(model: str, kind: str, key: str) -> str:
     return f"{model}|{kind}|{key}"[:500]
 
@@ -121,4 +136,6 @@ def _open_key(model: str, kind: str, key: str) -> str:
 def _condition(row: RowMapping) -> Condition:
     names = {field.name for field in fields(Condition)}
     values: Mapping[str, Any] = {name: value for name, value in row.items() if name in names}
-    return Condition(**{**values, "message": Message(**row["message"]), "told_to": tuple(row["told_to"])})
+    said = row["message"]
+    message = Message(**{**said, "parts": tuple(said.get("parts", ()))})
+    return Condition(**{**values, "message": message, "told_to": tuple(row["told_to"])})

@@ -52,6 +52,7 @@ class Message:
         runbook: where it is written what to do, step by step.
         since: when the condition was first seen, ISO 8601 in UTC; empty when this is the first time.
         times: how often it was seen since then.
+        parts: what is told together in this message, each with how it stands; one more, or worse, is told anew.
     """
 
     severity: Severity
@@ -69,6 +70,7 @@ class Message:
     runbook: str = ""
     since: str = ""
     times: int = 1
+    parts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for part in fields(self):
@@ -98,7 +100,7 @@ class Message:
     @property
     def payload(self) -> dict[str, str | int]:
         """For a web hook. Slack, Mattermost and Teams show `text`."""
-        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        parts = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "parts"}
         return {**parts, "text": self.text}
 
     def _facts(self) -> list[tuple[str, str]]:
@@ -141,9 +143,9 @@ def failure_message(
 
 
 def approval_message(
-    *, model: str, run: RunRef, task_id: str, question: str, deadline: str, link: str, now: datetime
+    *, model: str, run: RunRef, task_id: str, question: str, deadline: str, silence: str, link: str, now: datetime
 ) -> Message:
-    """Tell that a version waits for a person.
+    """Tell that something waits for a person's answer.
 
     Args:
         model: whose.
@@ -151,20 +153,21 @@ def approval_message(
         task_id: which task.
         question: in one line.
         deadline: in words.
+        silence: what no answer means, in words.
         link: to the page where it is answered.
         now: aware.
     """
     return event_message(
         "approval", severity="warning", model=model, subject=f"{question} An answer is waited for",
-        words=f"{question} The task waits {deadline}; no answer is a no.",
-        what_to_do="Open the link, read the comparison, choose Approve or Reject, and say why.",
+        words=f"{question} The task waits {deadline}; no answer is {silence}.",
+        what_to_do="Open the link, read what stands there, choose, and say why.",
         run=run, now=now, task_id=task_id, link=link,
     )  # fmt: skip
 
 
 def event_message(
     kind: AlertKind, *, severity: Severity, model: str, subject: str, words: str, what_to_do: str, run: RunRef,
-    now: datetime, task_id: str = "", link: str = "", report: str = "",
+    now: datetime, task_id: str = "", link: str = "", report: str = "", parts: tuple[str, ...] = (),
 ) -> Message:  # fmt: skip
     """Tell anything that is not a failed task.
 
@@ -180,11 +183,12 @@ def event_message(
         task_id: which task.
         link: to the run.
         report: the page with the figures.
+        parts: see `Message`.
     """
     error = _shorten(mask(words))  # masked first: a secret that is cut in two is no longer recognised
     return Message(
         severity, subject, error, what_to_do, model, run.dag_id, run.run_id, task_id, run.try_number,
-        link, iso(now), report, runbook(kind),
+        link, iso(now), report, runbook(kind), parts=parts,
     )  # fmt: skip
 
 

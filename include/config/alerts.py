@@ -1,7 +1,7 @@
 """Who is told of what, by which channel, and when not. Addresses and secrets live in Airflow's connections."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
@@ -12,6 +12,7 @@ from include.config.triggers import Zone
 from include.config.types import Duration, Slug
 
 Severity = Literal["info", "warning", "critical"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # the worst last
 AlertKind = Literal[
     "start", "end", "retry", "failure", "late", "approval", "training",
     "drift", "performance", "segments", "quality", "volume", "freshness", "staleness", "better", "running",

@@ -132,6 +132,9 @@ class Monitoring(Section):
     rivals: Rivals = Rivals()
     running: Running = Running()
     actions: Actions = Actions()
+    answer_within: Annotated[Duration, Field(ge=timedelta(seconds=1))] = Field(
+        timedelta(days=3), description="How long `ask` waits for a person (one of `approval.users`); then: nothing."
+    )
 
     def check_segments(self, columns: Collection[str]) -> None:
         """Refuse a segment that is neither a part of time nor a declared column.

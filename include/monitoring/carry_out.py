@@ -54,6 +54,31 @@ def put_previous_back(
     return roll_back(registry, model.name, reason=reason, run=run, journal=journal, now=now).to_version
 
 
+def ask_once(
+    model: str, journal: Journal, subject: str, reasons: Sequence[str], *, run: RunRef, now: datetime
+) -> Decision | None:
+    """Write that a person is asked, unless one was asked the same by another run; gives what that run wrote.
+
+    An alarm lasts for days and the monitor runs each day: one question for a version and a window is enough.
+
+    Args:
+        model: whose alarm.
+        journal: knows what was asked.
+        subject: which version and which window.
+        reasons: why a person is asked.
+        run: which would ask.
+        now: aware.
+    """
+    asked = [one for one in journal.decisions(model, DecisionKind.ACTION) if one.subject == subject]
+    others = [one for one in asked if (one.run.dag_id, one.run.run_id) != (run.dag_id, run.run_id)]
+    if others:
+        return others[0]
+    if not asked:
+        words = ("a person is asked what to do", *reasons)
+        journal.record_decision(Decision(model, DecisionKind.ACTION, False, words, now, run, subject))
+    return None
+
+
 def record_answer(
     model: str,
     journal: Journal,
@@ -61,7 +86,7 @@ def record_answer(
     *,
     by: str,
     reason: str,
-    version: str,
+    subject: str,
     run: RunRef,
     now: datetime,
 ) -> None:
@@ -69,4 +94,4 @@ def record_answer(
     words = ", ".join(chosen) or "nothing"
     said = f"{by} decided: {words}" if by else "nobody answered in time: nothing is done"
     reasons = (said, reason) if reason else (said,)
-    journal.record_decision(Decision(model, DecisionKind.ACTION, bool(chosen), reasons, now, run, f"version {version}"))
+    journal.record_decision(Decision(model, DecisionKind.ACTION, bool(chosen), reasons, now, run, subject))

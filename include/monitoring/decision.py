@@ -32,7 +32,7 @@ def judge_windows(model: Model, windows: Sequence[WindowResult]) -> tuple[Findin
     columns = windows[-1].columns
     drifted = (_drift(model, windows, column) for column in columns if column.status is Status.DRIFTED)
     stuck = (_stuck(windows, column) for column in columns if column.status is Status.STUCK)
-    return (*drifted, *stuck, _performance(model, windows))
+    return (*drifted, *_undrifted(columns), *stuck, _performance(model, windows))
 
 
 def performance_holds(model: Model, windows: Sequence[WindowResult]) -> bool:
@@ -53,6 +53,18 @@ def _drift(model: Model, windows: Sequence[WindowResult], column: ColumnDrift) -
         text += f". Performance holds ({_figure(windows[-1])}), so the model is not replaced"
     state = State.ALARM if lasting and not harmless else State.WARNING
     return Finding(Condition.DRIFT, state, column.name, text, dict(figures), since)
+
+
+def _undrifted(columns: Sequence[ColumnDrift]) -> tuple[Finding, ...]:
+    """That nothing has drifted, or that it cannot be said of some columns: not compared is not quiet."""
+    unknown = [column for column in columns if column.status is Status.INSUFFICIENT]
+    if unknown:
+        names = ", ".join(column.name for column in unknown)
+        text = f"{len(unknown)} of {len(columns)} columns were not compared ({names}): {'; '.join(unknown[0].reasons)}"
+        return (Finding(Condition.DRIFT, State.INSUFFICIENT, "columns", text),)
+    if any(column.status is Status.DRIFTED for column in columns):
+        return ()
+    return (Finding(Condition.DRIFT, State.FINE, "columns", f"none of {len(columns)} columns has drifted"),)
 
 
 def _stuck(windows: Sequence[WindowResult], column: ColumnDrift) -> Finding:

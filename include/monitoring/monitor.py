@@ -148,10 +148,8 @@ def _why_not(
 
 def _record(journal: Journal, result: MonitorResult, run: RunRef) -> None:
     """Write the decision, unless the same answer about the same windows is already the newest one."""
-    newest = f", window to {result.windows[-1].end.isoformat()}" if result.windows else ""
-    subject = f"version {result.model_version or 'none'}{newest}"
     earlier = journal.decisions(result.model, DecisionKind.RETRAIN_REQUEST)
-    if earlier and (earlier[0].subject, earlier[0].accepted) == (subject, result.retrain_requested):
+    if earlier and (earlier[0].subject, earlier[0].accepted) == (result.subject, result.retrain_requested):
         return
     figures = {}
     if result.windows:
@@ -167,7 +165,7 @@ def _record(journal: Journal, result: MonitorResult, run: RunRef) -> None:
             reasons=result.reasons,
             decided_at=result.monitored_at,
             run=run,
-            subject=subject,
+            subject=result.subject,
             figures=figures,
         )
     )

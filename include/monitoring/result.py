@@ -103,6 +103,12 @@ class MonitorResult:
     markdown: str = ""
 
     @property
+    def subject(self) -> str:
+        """What the result is about, in words: which version, up to which window."""
+        newest = f", window to {self.windows[-1].end.isoformat()}" if self.windows else ""
+        return f"version {self.model_version or 'none'}{newest}"
+
+    @property
     def retrain_requested(self) -> bool:
         """Whether a retrain is asked for."""
         return bool(self.reasons_for("retrain"))
@@ -127,6 +133,7 @@ class MonitorResult:
         """What fits into an XCom or an asset event: everything but the columns of the windows."""
         return {
             "model": self.model,
+            "subject": self.subject,
             "verdict": str(self.verdict),
             "retrain_requested": self.retrain_requested,
             "reasons": list(self.reasons),

@@ -1,5 +1,6 @@
 """Tells people what a monitor found, once while it lasts, and when it is over."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, get_args
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 # A model that foretells worse than it did, or does not run, wakes somebody; the rest can wait for the morning.
 _URGENT = frozenset({Condition.PERFORMANCE, Condition.RUNNING})
-_TOLD = frozenset({State.ALARM, State.WARNING})
+_TOLD = (State.ALARM, State.WARNING)  # the worst first
+_MAX_NAMED = 3
 
 
 def tell_findings(
@@ -23,7 +25,8 @@ def tell_findings(
 ) -> None:
     """Tell what is not fine where `monitor.actions` says `notify`, and end what is fine again.
 
-    What cannot be judged now (too few rows) neither begins nor ends.
+    One message for each condition, whatever number of columns or segments it is about; told anew when one more joins
+    them, or a warning becomes an alarm. What cannot be judged now (too few rows) neither begins nor ends.
 
     Args:
         model: whose monitor.
@@ -38,19 +41,20 @@ def tell_findings(
     """
     for condition in Condition:
         found = [finding for finding in result.findings if finding.condition is condition]
-        told = [finding for finding in found if finding.state in _TOLD]
-        if "notify" not in model.monitor.actions.of(condition.value):
-            told = []
+        notify = "notify" in model.monitor.actions.of(condition.value)
+        told = sorted((one for one in found if notify and one.state in _TOLD), key=lambda one: _TOLD.index(one.state))
         kind = _kind(condition)
-        for finding in told:
+        if told:
             message = event_message(
-                kind, severity=_severity(finding), model=model.name, subject=_subject(model, finding), run=run, now=now,
-                words=finding.text, what_to_do="Read the report; the runbook says what to check and what to run.",
+                kind, severity=_severity(told[0]), model=model.name, subject=_subject(model, told), run=run, now=now,
+                words="\n".join(finding.text for finding in told),
+                what_to_do="Read the report; the runbook says what to check and what to run.",
                 link=link, report=result.report_uri,
+                parts=tuple(f"{finding.subject}: {finding.state}" for finding in told),
             )  # fmt: skip
-            teller.seen(model.alerts, message, kind, finding.subject, now)
-        lasting = {finding.subject for finding in found if finding.state is State.INSUFFICIENT}
-        teller.ended_but(model.alerts, model.name, kind, lasting | {finding.subject for finding in told}, now)
+            teller.seen(model.alerts, message, kind, condition.value, now)
+        lasts = told or (notify and any(finding.state is State.INSUFFICIENT for finding in found))
+        teller.ended_but(model.alerts, model.name, kind, [condition.value] if lasts else [], now)
 
 
 def _kind(condition: Condition) -> AlertKind:
@@ -62,6 +66,7 @@ def _severity(finding: Finding) -> Severity:
     return "critical" if finding.state is State.ALARM and finding.condition in _URGENT else "warning"
 
 
-def _subject(model: Model, finding: Finding) -> str:
-    what = "alarm" if finding.state is State.ALARM else "warning"
-    return f"{model.name}: {finding.condition.value} of {finding.subject}: {what}"
+def _subject(model: Model, told: Sequence[Finding]) -> str:
+    names = ", ".join(finding.subject for finding in told[:_MAX_NAMED])
+    more = f" and {len(told) - _MAX_NAMED} more" if len(told) > _MAX_NAMED else ""
+    return f"{model.name}: {told[0].condition} of {names}{more}: {told[0].state}"

@@ -65,3 +65,8 @@ def test_score_skips_while_scoring_is_stopped(tmp_path: Path, monkeypatch: pytes
     stop_scoring(Journal(Home().journal_url), "weather", reason="F1 fell", **at)
     with pytest.raises(AirflowSkipException, match=r"scoring was stopped at 2024-06-01 00:00 UTC: F1 fell\. Resume it"):
         score(params={"since": None, "until": None}, outlet_events={})
+
+
+def test_monitor_question_that_waits_for_days_stops_no_later_run(dag: Any) -> None:
+    assert dag.max_active_runs > 1
+    assert dag.get_task("watch").max_active_tis_per_dag == 1  # and no two look at the same rows

@@ -1,5 +1,6 @@
 """What is an alarm, from windows that are made by hand."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -43,9 +44,18 @@ def test_judge_windows_none_finds_nothing() -> None:
 
 
 def test_judge_windows_quiet_is_fine() -> None:
-    (one,) = judge_windows(WEATHER, (window(0, HOLDS),))
+    drift, one = judge_windows(WEATHER, (window(0, HOLDS),))
+    assert (drift.state, drift.text) == (State.FINE, "none of 1 columns has drifted")
     assert one.state is State.FINE
     assert one.text == "performance is holding in the window to 2024-01-31: f1_macro 0.850 against 0.860 when judged"
+
+
+def test_judge_windows_column_that_was_not_compared_is_never_fine() -> None:
+    made = window(0, HOLDS)
+    few = ColumnDrift("Pressure", "number", Status.INSUFFICIENT, 12, 2160, reasons=("12 values against 2160",))
+    one = found(replace(made, columns=(*made.columns, few)))[Condition.DRIFT, "columns"]
+    assert one.state is State.INSUFFICIENT
+    assert one.text == "1 of 2 columns were not compared (Pressure): 12 values against 2160"
 
 
 def test_judge_windows_one_drifted_window_warns() -> None:

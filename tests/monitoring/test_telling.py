@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from include.alerts.condition_log import ConditionLog
 from include.alerts.message import Message
 from include.alerts.telling import Teller
 from include.config.alerts import Channel
@@ -97,3 +98,57 @@ def test_tell_findings_condition_that_does_not_notify_is_not_told(model, teller,
     tell(quiet, teller, ALARM)
 
     assert outbox.sent == []
+
+
+def drift(*columns: str, state: State = State.WARNING) -> list[Finding]:
+    return [Finding(Condition.DRIFT, state, name, f"{name}: KS .31, limit .10") for name in columns]
+
+
+def test_tell_findings_columns_that_drift_together_are_one_message(model, teller, outbox):
+    tell(model, teller, *drift("Humidity", "Visibility_km"), *drift("Pressure_millibars", state=State.ALARM))
+
+    (message,) = outbox.sent
+    assert message.subject == "weather: drift of Pressure_millibars, Humidity, Visibility_km: alarm"
+    assert [line.split(":")[0] for line in message.error.splitlines()] == [
+        "Pressure_millibars", "Humidity", "Visibility_km",
+    ]  # fmt: skip
+
+
+def test_tell_findings_one_more_column_or_an_alarm_is_told_anew_and_fewer_are_not(model, teller, outbox):
+    tell(model, teller, *drift("Humidity"))
+    tell(model, teller, *drift("Humidity", "Visibility_km"))
+    tell(model, teller, *drift("Humidity"))
+    tell(model, teller, *drift("Humidity", "Visibility_km"))
+    tell(model, teller, *drift("Humidity", state=State.ALARM))
+
+    assert [message.subject for message in outbox.sent] == [
+        "weather: drift of Humidity: warning",
+        "weather: drift of Humidity, Visibility_km: warning",
+        "weather: drift of Humidity: alarm",
+    ]
+    assert outbox.sent[-1].times == 5
+
+
+def test_tell_findings_performance_that_becomes_an_alarm_is_told_although_somebody_took_on_the_warning(
+    model, teller, outbox, tmp_path
+):
+    tell(model, teller, replace(ALARM, state=State.WARNING))
+    log = ConditionLog(Journal(f"sqlite:///{tmp_path}/journal.db"))
+    log.acknowledge(log.recent()[0].id, "ann", NOON)
+    tell(model, teller, ALARM, day=1)
+
+    assert [message.severity for message in outbox.sent] == ["warning", "critical"]
+    assert log.recent()[0].acknowledged_by == ""
+
+
+def test_tell_findings_drift_ends_only_when_all_columns_are_compared_again(model, teller, outbox):
+    unknown = Finding(Condition.DRIFT, State.INSUFFICIENT, "columns", "3 of 9 columns were not compared")
+    quiet = replace(unknown, state=State.FINE)
+    for day, finding in enumerate((*drift("Humidity"), unknown, quiet)):
+        tell(model, teller, finding, day=day)
+
+    assert [message.subject for message in outbox.sent] == [
+        "weather: drift of Humidity: warning",
+        "over: weather: drift of Humidity: warning",
+    ]
+    assert "to 2026-11-23" in outbox.sent[-1].error

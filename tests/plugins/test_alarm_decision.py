@@ -4,20 +4,24 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowSkipException
 from almanac.operators.decision import AlarmDecision
 
 from include.config.home import Home
 from include.journal.journal import Journal
 from include.journal.records import DecisionKind
-from tests.monitoring.world import WEATHER
+from tests.monitoring.world import WEATHER, changed
 
-RESULT = {"model_version": "3", "reason": "F1 fell", "acts": {"ask": ["F1 fell"]}, "markdown": "**bad**"}
+RESULT = {
+    "model_version": "3", "subject": "version 3", "reason": "F1 fell", "acts": {"ask": ["F1 fell"]},
+    "markdown": "**bad**",
+}  # fmt: skip
 
 
-def context(result: dict[str, Any]) -> Any:
+def context(result: dict[str, Any], run_id: str = "r") -> Any:
     task = SimpleNamespace(
-        dag_id="monitor_weather", run_id="r", try_number=1, xcom_pull=lambda task_ids, **_: result, task_id="ask"
+        dag_id="monitor_weather", run_id=run_id, try_number=1, xcom_pull=lambda task_ids, **_: result, task_id="ask"
     )
     return {"ti": task, "task_instance": task}
 
@@ -31,7 +35,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AlarmDecision:
 def answer(*options: str, by: str = "grace") -> dict[str, Any]:
     return {
         "chosen_options": list(options),
-        "params_input": {"reason": "port agrees"},
+        "params_input": {"why": "port agrees"},
         "responded_at": datetime(2024, 6, 1, tzinfo=UTC),
         "responded_by_user": {"id": by, "name": by} if by else None,
         "timedout": not by,
@@ -65,3 +69,30 @@ def test_alarm_decision_nobody_answered_does_nothing_and_says_so(ask: AlarmDecis
 
 def test_alarm_decision_no_answer_means_nothing() -> None:
     assert AlarmDecision(model=WEATHER, after="watch").defaults == ["Nothing"]
+
+
+def test_alarm_decision_has_a_form_for_the_reason() -> None:
+    """Airflow drops every parameter of a question that is not marked as the task's own."""
+    assert list(AlarmDecision(model=WEATHER, after="watch").params) == ["why"]
+
+
+def test_alarm_decision_same_window_is_asked_about_once(ask: AlarmDecision, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(HITLOperator, "execute", lambda _, context: asked.append(context["ti"].run_id))
+    ask.execute(context(RESULT, "monday"))
+    ask.execute(context(RESULT, "monday"))  # tried again: it is its own question
+    with pytest.raises(AirflowSkipException, match="asked already by run monday: a person is asked what to do; F1 fell"):
+        ask.execute(context(RESULT, "tuesday"))
+    ask.execute(context({**RESULT, "subject": "version 3, window to June"}, "wednesday"))
+    assert asked == ["monday", "monday", "wednesday"]
+
+
+def test_alarm_decision_answered_is_not_asked_again(ask: AlarmDecision) -> None:
+    ask.execute_complete(context(RESULT, "monday"), answer("Nothing"))
+    with pytest.raises(AirflowSkipException, match="asked already by run monday: grace decided: nothing; port agrees"):
+        ask.execute(context(RESULT, "tuesday"))
+
+
+def test_alarm_decision_only_declared_users_may_answer() -> None:
+    model = changed(WEATHER, "approval", users=("7",))
+    assert AlarmDecision(model=model, after="watch").assigned_users == [{"id": "7", "name": "7"}]

@@ -53,17 +53,19 @@ class AlertNotifier(BaseNotifier):
 
 
 class ApprovalNotifier(BaseNotifier):
-    """Tells people that a version waits for their answer; for the `notifiers` of a human-in-the-loop operator.
+    """Tells people that their answer is waited for; for the `notifiers` of a human-in-the-loop operator.
 
     Args:
-        model: whose version.
+        model: whose version or alarm.
         alerts: who is told.
+        silence: what no answer means, in words.
     """
 
-    def __init__(self, model: str, alerts: Alerts) -> None:
+    def __init__(self, model: str, alerts: Alerts, *, silence: str = "a no") -> None:
         super().__init__()
         self.model = model
         self.alerts = alerts
+        self.silence = silence
 
     def notify(self, context: Context) -> None:
         """Tell it; it lasts until `EndNotifier` sees the answer."""
@@ -77,6 +79,7 @@ class ApprovalNotifier(BaseNotifier):
             task_id=task.task_id,
             question=operator.subject,
             deadline=f"until {deadline}" if deadline else "without a deadline",
+            silence=self.silence,
             link=operator.generate_link_to_ui(task_instance=task),
             now=datetime.now(UTC),
         )
@@ -119,6 +122,12 @@ def callbacks(model: Model) -> dict[str, Any]:
     ended = EndNotifier(model.name, model.alerts)
     found["on_success_callback"] = [ended, *found.get("on_success_callback", [])]
     return {**found, "on_failure_callback": AlertNotifier(model.name, model.alerts)}
+
+
+def answered(model: Model) -> list[BaseNotifier]:
+    """The callbacks of a question whose task has succeeded: neither its waiting nor an earlier failure lasts."""
+    usual: list[BaseNotifier] = callbacks(model)["on_success_callback"]
+    return [*usual, EndNotifier(model.name, model.alerts, "approval")]
 
 
 def _teller(run: RunRef, log: Any) -> "Teller":

@@ -8,7 +8,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
 from airflow.sdk.definitions.context import Context
 
-from almanac.notifiers.alert import ApprovalNotifier, EndNotifier
+from almanac.notifiers.alert import ApprovalNotifier, answered
 from include.config.home import Home
 from include.config.schema import Model
 from include.journal.records import RunRef
@@ -49,7 +49,7 @@ class PromotionApproval(ApprovalOperator):
             response_timeout=model.approval.timeout,
             assigned_users=[{"id": user, "name": user} for user in model.approval.users],
             notifiers=[ApprovalNotifier(model.name, model.alerts)],
-            on_success_callback=[EndNotifier(model.name, model.alerts, "approval")],
+            on_success_callback=answered(model),
             params={
                 REASON: Param(
                     "",

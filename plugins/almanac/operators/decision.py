@@ -1,6 +1,6 @@
 """Asks a person what to do about an alarm of the monitor, in Airflow's own human-in-the-loop pages."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -8,36 +8,31 @@ from airflow.sdk import Param
 from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from almanac.notifiers.alert import ApprovalNotifier, answered
 from include.config.home import Home
 from include.config.schema import Model
 from include.journal.records import RunRef
 
 _NOTHING = "Nothing"
 _ACTIONS = {"Ask for a retrain": "retrain", "Put the previous version back": "previous", "Stop scoring": "stop_scoring"}
+REASON = "why"  # not `reason`: Airflow would fill it with the reason for which the run was started
 
 
 class AlarmDecision(HITLOperator):
     """Waits for a person, taking no worker's slot; no answer in time is *nothing*. Skipped when nobody is asked.
 
-    Returns what the tasks after it read: `acts`, as the monitor gives them.
+    The same version and window are asked about once, however often the monitor runs meanwhile. Returns what the tasks
+    after it read: `acts`, as the monitor gives them.
 
     Args:
         model: whose alarm.
         after: the task that returns the monitor's result.
-        answer_within: after it, nothing is done.
     """
 
-    def __init__(
-        self,
-        *,
-        model: Model,
-        after: str,
-        answer_within: timedelta = timedelta(days=3),
-        task_id: str = "ask",
-        **more: Any,
-    ) -> None:
+    def __init__(self, *, model: Model, after: str, task_id: str = "ask", **more: Any) -> None:
         self.model_name = model.name
         self.after = after
+        more.pop("params", None)  # those of the DAG, which Airflow puts here; the question has one of its own
         super().__init__(
             task_id=task_id,
             subject=f"{model.title}: what should be done?",
@@ -45,18 +40,35 @@ class AlarmDecision(HITLOperator):
             options=[_NOTHING, *_ACTIONS],
             defaults=[_NOTHING],
             multiple=True,
-            response_timeout=answer_within,
+            response_timeout=model.monitor.answer_within,
+            assigned_users=[{"id": user, "name": user} for user in model.approval.users],
+            notifiers=[ApprovalNotifier(model.name, model.alerts, silence=_NOTHING.lower())],
+            on_success_callback=answered(model),
             params={
-                "reason": Param("", type="string", maxLength=500, title="Reason", description="Kept in the journal.")
+                REASON: Param(
+                    "", source="task", type="string", maxLength=500, title="Reason",
+                    description="Why. Kept with your name in the journal.",
+                )
             },
             doc_md="Asks a person what to do, where `monitor.actions` says so; skipped otherwise.",
             **more,
-        )
+        )  # fmt: skip
 
     def execute(self, context: Context) -> Any:
-        """Ask, if anything is to be asked."""
-        if "ask" not in context["ti"].xcom_pull(task_ids=self.after)["acts"]:
+        """Ask, if anything is to be asked that nobody was asked yet."""
+        from include.journal.journal import Journal
+        from include.monitoring.carry_out import ask_once
+
+        result, task = context["ti"].xcom_pull(task_ids=self.after), context["ti"]
+        if "ask" not in result["acts"]:
             raise AirflowSkipException("nothing that a person is to decide")
+        run = RunRef(task.dag_id, task.run_id, task.try_number)
+        asked = ask_once(
+            self.model_name, Journal(Home().journal_url), result["subject"], result["acts"]["ask"],
+            run=run, now=datetime.now(UTC),
+        )  # fmt: skip
+        if asked is not None:
+            raise AirflowSkipException(f"asked already by run {asked.run.run_id}: {'; '.join(asked.reasons)}")
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -67,11 +79,11 @@ class AlarmDecision(HITLOperator):
         super().execute_complete(context, event)
         result, task = context["ti"].xcom_pull(task_ids=self.after), context["ti"]
         chosen = [_ACTIONS[option] for option in event["chosen_options"] if option in _ACTIONS]
-        person, reason = _person(event), str((event.get("params_input") or {}).get("reason") or "")
+        person, reason = _person(event), str((event.get("params_input") or {}).get(REASON) or "")
         run = RunRef(task.dag_id, task.run_id, task.try_number, started_by=person)
         record_answer(
             self.model_name, Journal(Home().journal_url), chosen, by=person, reason=reason,
-            version=result["model_version"], run=run, now=datetime.now(UTC),
+            subject=result["subject"], run=run, now=datetime.now(UTC),
         )  # fmt: skip
         why = [f"{person or 'nobody'} decided: {reason or 'no reason given'}", *result["acts"]["ask"]]
         return {**result, "reason": "; ".join(why), "acts": dict.fromkeys(chosen, why)}
