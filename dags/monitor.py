@@ -28,7 +28,10 @@ def build(model: Model) -> DAG:
     # A question waits for days, and what happens meanwhile must be seen: other runs go on, one watch at a time.
     with model_dag("monitor", model, purpose=__doc__, schedule=schedule, max_active_runs=_MAX_RUNS) as dag:
 
-        @task(max_active_tis_per_dag=1, doc_md="Evaluates the newest windows and all that belongs to them; writes the report, tells people.")
+        @task(
+            max_active_tis_per_dag=1,
+            doc_md="Evaluates the newest windows and all that belongs to them; writes the report, tells people.",
+        )
         def watch() -> dict[str, Any]:
             from almanac.channels import teller
             from almanac.runs import current_run, link, now

@@ -47,8 +47,8 @@ def compare_numbers(reference: "Distribution", window: "Distribution", *, effect
     """
     p, q = measures.binned(reference, window)
     n, m = reference.n / effect, window.n / effect
-    distance = measures.kolmogorov_smirnov(reference, window)
-    moved = measures.wasserstein(reference, window)
+    curves = measures.Curves.of(reference, window)
+    distance, moved = measures.kolmogorov_smirnov(curves), measures.wasserstein(curves)
     outside = 1.0 - _inside(reference, window)
     chi_squared, chi_squared_p = measures.homogeneity(p, q, n=n, m=m)
     # a constant reference has no deviation to measure in: any move from it is as far as can be

@@ -53,6 +53,10 @@ class Distribution(Protocol):
     def support(self) -> "Floats":
         """Where the distribution function is known best, ascending and distinct."""
 
+    @property
+    def at_support(self) -> "tuple[Floats, Floats]":
+        """P(X < x) and P(X <= x) at each point of the support."""
+
     def deciles(self) -> "Floats":
         """The smallest values whose distribution function reaches .1, .2 ... .9, [9]."""
 
@@ -84,6 +88,13 @@ class NumberSample:
     left: tuple[float, ...]
     right: tuple[float, ...]
     winsor: tuple[float, float]
+
+    @cached_property
+    def arrays(self) -> "tuple[Floats, Floats, Floats]":
+        """`x`, `left` and `right` for computing."""
+        import numpy as np
+
+        return np.asarray(self.x), np.asarray(self.left), np.asarray(self.right)
 
 
 def summarise(values: "Floats", *, nulls: int, knots: int | None = None) -> NumberSample:
@@ -189,16 +200,24 @@ class Mixture:
 
     def support(self) -> "Floats":
         """All knots, ascending and distinct."""
+        return self._support
+
+    @cached_property
+    def _support(self) -> "Floats":
         import numpy as np
 
-        return np.unique(np.concatenate([np.asarray(s.x) for s in self.samples]))
+        return np.unique(np.concatenate([sample.arrays[0] for sample in self.samples]))
+
+    @cached_property
+    def at_support(self) -> "tuple[Floats, Floats]":
+        """P(X < x) and P(X <= x) at each knot."""
+        return self.cdf(self._support)
 
     def deciles(self) -> "Floats":
         """The smallest knots whose distribution function reaches .1, .2 ... .9, [9]."""
         import numpy as np
 
-        support = self.support()
-        _, right = self.cdf(support)
+        support, (_, right) = self._support, self.at_support
         # a profile keeps six digits: what was exactly a tenth may stand there as a little less
         place = np.searchsorted(right, np.asarray(DECILES) - 1e-6)
         found: Floats = support[np.minimum(place, len(support) - 1)]
@@ -273,11 +292,20 @@ class Observed:
 
     def support(self) -> "Floats":
         """All distinct values, or 2,048 of them spread evenly in probability, both ends among them."""
+        return self._support
+
+    @cached_property
+    def _support(self) -> "Floats":
         import numpy as np
 
         if len(self.values) <= _MAX_SUPPORT:
             return np.unique(self.values)
         return np.unique(self.values[np.linspace(0, len(self.values) - 1, _MAX_SUPPORT).astype(int)])
+
+    @cached_property
+    def at_support(self) -> "tuple[Floats, Floats]":
+        """P(X < x) and P(X <= x) at each of these."""
+        return self.cdf(self._support)
 
     def deciles(self) -> "Floats":
         """The smallest values whose distribution function reaches .1, .2 ... .9, [9]."""
@@ -291,23 +319,27 @@ class Observed:
         """P(X < x) and P(X <= x) at each point, [n] and [n]."""
         import numpy as np
 
-        left, right = (np.searchsorted(self.values, at, side) for side in ("left", "right"))
-        return left / len(self.values), right / len(self.values)
+        values, last = self.values, len(self.values) - 1
+        left = np.searchsorted(values, at, "left")
+        right = left + (values[np.minimum(left, last)] == at)
+        tied = values[np.minimum(right, last)] == at  # more than once there: few points, and a second search for them
+        tied &= right <= last
+        right[tied] = np.searchsorted(values, at[tied], "right")
+        return left / len(values), right / len(values)
 
 
 def _cdf(sample: NumberSample, at: "Floats") -> "tuple[Floats, Floats]":
     import numpy as np
 
-    x, left, right = np.asarray(sample.x), np.asarray(sample.left), np.asarray(sample.right)
+    x, left, right = sample.arrays
     place = np.searchsorted(x, at, side="right") - 1  # the last knot that is not above the point
-    below = np.clip(place, 0, len(x) - 1)
+    below = np.maximum(place, 0)
     above = np.minimum(below + 1, len(x) - 1)
-    width = np.where(x[above] > x[below], x[above] - x[below], 1.0)
-    share = np.clip((at - x[below]) / width, 0.0, 1.0)
-    between = right[below] + share * np.where(above > below, left[above] - right[below], 0.0)
-    on_knot = x[below] == at
-    before = place < 0
-    return (
-        np.where(before, 0.0, np.where(on_knot, left[below], between)),
-        np.where(before, 0.0, np.where(on_knot, right[below], between)),
-    )
+    start, height = x[below], right[below]
+    width = x[above] - start
+    share = np.minimum((at - start) / np.where(width > 0, width, 1.0), 1.0)
+    between = height + share * np.where(width > 0, left[above] - height, 0.0)
+    on_knot, before = start == at, place < 0
+    from_left, from_right = np.where(on_knot, left[below], between), np.where(on_knot, height, between)
+    from_left[before] = from_right[before] = 0.0
+    return from_left, from_right

@@ -123,7 +123,7 @@ def _number(
 
     values = finite_numbers(series)
     there = np.isfinite(values)
-    sample = Observed.of(values[there])
+    sample = Observed.of(values if there.all() else values[there])
     reference = reference_of(column, weights)
     known = 0.0 if reference is None else reference.n
     effect = column.design_effect or fallback

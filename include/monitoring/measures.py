@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,13 +18,38 @@ _EMPTY_BIN = 1e-4  # stands for an empty bin in PSI, which is infinite on one
 FAR = 1e9  # stands for infinitely far, which JSON cannot say
 
 
-def kolmogorov_smirnov(reference: "Distribution", window: "Distribution") -> float:
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Two distribution functions at the same points, which are all that either side knows best: evaluated once.
+
+    Attributes:
+        at: ascending and distinct, [n].
+        left: P(X < x) of the reference less that of the window, [n].
+        right: P(X <= x), likewise, [n].
+        winsor: the reference's 0.5 and 99.5 % quantiles, which are among the points.
+    """
+
+    at: "Floats"
+    left: "Floats"
+    right: "Floats"
+    winsor: tuple[float, float]
+
+    @classmethod
+    def of(cls, reference: "Distribution", window: "Distribution") -> "Curves":
+        """Of two sides that are not empty."""
+        import numpy as np
+
+        limits = reference.winsor
+        at = np.unique(np.concatenate([reference.support(), window.support(), limits]))
+        (left_r, right_r), (left_w, right_w) = reference.cdf(at), window.cdf(at)
+        return cls(at, left_r - left_w, right_r - right_w, limits)
+
+
+def kolmogorov_smirnov(curves: Curves) -> float:
     """The largest distance of two distribution functions, in [0, 1] (Smirnov 1948)."""
     import numpy as np
 
-    at = np.union1d(reference.support(), window.support())
-    (left_r, right_r), (left_w, right_w) = reference.cdf(at), window.cdf(at)
-    return float(max(np.abs(left_r - left_w).max(), np.abs(right_r - right_w).max()))
+    return float(max(np.abs(curves.left).max(), np.abs(curves.right).max()))
 
 
 def displaced(reference: "Distribution", window: "Distribution", by: float) -> float:
@@ -40,8 +66,8 @@ def displaced(reference: "Distribution", window: "Distribution", by: float) -> f
 def _ahead(first: "Distribution", second: "Distribution", by: float) -> float:
     """The supremum of F(x - by) - G(x): reached where F has just jumped, or where G is about to."""
     jumps, falls = first.support(), second.support()
-    after = first.cdf(jumps)[1] - second.cdf(jumps + by)[1]
-    before = first.cdf(falls - by)[0] - second.cdf(falls)[0]
+    after = first.at_support[1] - second.cdf(jumps + by)[1]
+    before = first.cdf(falls - by)[0] - second.at_support[0]
     return float(max(after.max(), before.max()))
 
 
@@ -53,19 +79,17 @@ def kolmogorov_smirnov_p(distance: float, n: float, m: float) -> float:
     return float(kolmogorov((root + 0.12 + 0.11 / root) * distance))
 
 
-def wasserstein(reference: "Distribution", window: "Distribution") -> float:
+def wasserstein(curves: Curves) -> float:
     """Wasserstein-1 of both after clipping to the reference's 0.5 and 99.5 % quantiles, in the column's unit.
 
     W1 is the area between two distribution functions (Vallender 1974). Clipping keeps one wild value from deciding.
     """
     import numpy as np
 
-    low, high = reference.winsor
-    inner = np.union1d(reference.support(), window.support())
-    at = np.concatenate([[low], inner[(inner > low) & (inner < high)], [high]])
-    (left_r, right_r), (left_w, right_w) = reference.cdf(at), window.cdf(at)
-    start, end = (right_r - right_w)[:-1], (left_r - left_w)[1:]
-    return float(np.sum(np.diff(at) * _mean_absolute(start, end)))
+    first, last = np.searchsorted(curves.at, curves.winsor)
+    inside = slice(first, last + 1)
+    start, end = curves.right[inside][:-1], curves.left[inside][1:]
+    return float(np.sum(np.diff(curves.at[inside]) * _mean_absolute(start, end)))
 
 
 def _mean_absolute(start: "Floats", end: "Floats") -> "Floats":

@@ -168,6 +168,8 @@ def longest_run(values: "Floats") -> int:
 
     if not len(values):
         return 0
+    if not (values[1:] == values[:-1]).any():
+        return 1
     starts = np.concatenate([[0], np.flatnonzero(values[1:] != values[:-1]) + 1, [len(values)]])
     return int(np.diff(starts).max())
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from include.monitoring.distribution import Mixture, summarise
+from include.monitoring.distribution import Mixture, Observed, summarise
 
 RNG = np.random.default_rng(3)
 
@@ -26,3 +26,10 @@ def test_mixture_uneven_weights_have_fewer_effective_rows() -> None:
 def test_summarise_nothing_gives_zeros() -> None:
     empty = summarise(np.empty(0), nulls=4)
     assert (empty.n, empty.nulls, empty.x) == (0, 4, ())
+
+
+def test_observed_cdf_counts_ties_below_and_at_each_point() -> None:
+    observed = Observed.of(np.array([3.0, 1.0, 3.0, 3.0, 7.0, 7.0]))
+    left, right = observed.cdf(np.array([0.0, 1.0, 2.0, 3.0, 5.0, 7.0, 9.0]))
+    assert (left * 6).round().tolist() == [0, 0, 1, 1, 4, 4, 6]
+    assert (right * 6).round().tolist() == [0, 1, 1, 4, 4, 6, 6]

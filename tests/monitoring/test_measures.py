@@ -33,18 +33,22 @@ def exact(values: np.ndarray) -> Observed:
 
 
 def test_kolmogorov_smirnov_equals_scipy(pair: tuple[np.ndarray, np.ndarray]) -> None:
-    assert measures.kolmogorov_smirnov(*map(exact, pair)) == pytest.approx(stats.ks_2samp(*pair).statistic, abs=1e-6)
+    assert measures.kolmogorov_smirnov(measures.Curves.of(*map(exact, pair))) == pytest.approx(
+        stats.ks_2samp(*pair).statistic, abs=1e-6
+    )
 
 
 def test_displaced_by_nothing_is_kolmogorov_smirnov(pair: tuple[np.ndarray, np.ndarray]) -> None:
     sides = tuple(map(exact, pair))
-    assert measures.displaced(*sides, 0.0) == pytest.approx(measures.kolmogorov_smirnov(*sides), abs=1e-12)
+    assert measures.displaced(*sides, 0.0) == pytest.approx(
+        measures.kolmogorov_smirnov(measures.Curves.of(*sides)), abs=1e-12
+    )
 
 
 def test_displaced_by_a_hair_explains_a_default_that_moved_by_less() -> None:
     values = PAIRS["zero-inflated"][0]
     moved = exact(values + 0.02)
-    assert measures.kolmogorov_smirnov(exact(values), moved) > 0.5
+    assert measures.kolmogorov_smirnov(measures.Curves.of(exact(values), moved)) > 0.5
     assert measures.displaced(exact(values), moved, 0.03) == 0.0
 
 
@@ -75,7 +79,9 @@ def test_wasserstein_equals_scipy_on_clipped_values(pair: tuple[np.ndarray, np.n
     reference, window = pair
     low, high = np.quantile(reference, (0.005, 0.995))
     expected = stats.wasserstein_distance(reference.clip(low, high), window.clip(low, high))
-    assert measures.wasserstein(*map(exact, pair)) == pytest.approx(expected, rel=0.02, abs=2e-3 * reference.std())
+    assert measures.wasserstein(measures.Curves.of(*map(exact, pair))) == pytest.approx(
+        expected, rel=0.02, abs=2e-3 * reference.std()
+    )
 
 
 def test_jensen_shannon_equals_scipy(pair: tuple[np.ndarray, np.ndarray]) -> None:

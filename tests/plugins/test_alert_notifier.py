@@ -1,16 +1,12 @@
 """A failed task is told by web hook and by mail, through real servers on loopback, and written into the journal."""
 
 import json
-import socket
 from collections.abc import Iterator
 from datetime import timedelta
-from email import message_from_bytes
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.handlers import Message as MailHandler
 from almanac.notifiers.alert import AlertNotifier, EndNotifier, callbacks
 from almanac.notifiers.late import deadline_of, tell_late
 
@@ -21,6 +17,7 @@ from include.config.home import MODELS_FOLDER, Home
 from include.config.loader import load_models
 from include.errors import DataError
 from include.journal.journal import Journal
+from tests.servers.mail import Mailbox, mail_server
 
 WEBHOOK, SMTP, APPRISE = "almanac_webhook", "almanac_smtp", "almanac_apprise"
 CHANNELS: dict[str, dict[str, Any]] = {
@@ -57,29 +54,11 @@ def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookSink]:
         yield receiver
 
 
-class Mailbox(MailHandler):
-    """Keeps the mails that the SMTP server received."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mails: list[Any] = []
-
-    def handle_message(self, message: Any) -> None:
-        self.mails.append(message_from_bytes(message.as_bytes()))
-
-
 @pytest.fixture
 def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
-    box = Mailbox()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = Controller(box, hostname="127.0.0.1", port=port)
-    server.start()
-    extra = {"from_email": "almanac@port.example", "disable_ssl": True, "disable_tls": True}
-    connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": extra}
-    monkeypatch.setenv(f"AIRFLOW_CONN_{SMTP.upper()}", json.dumps(connection))
-    yield box
-    server.stop()
+    with mail_server() as box:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{SMTP.upper()}", box.connection)
+        yield box
 
 
 def test_notifier_failure_reaches_webhook_and_mailbox_and_journal(

@@ -1,0 +1,172 @@
+"""The monitor in a running Airflow: a person is asked and answers by REST, and mails are read and taken on."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from include.cli.app import app
+from include.journal.records import DecisionKind
+from include.services.airflow_api import AirflowClient, DagRun
+from include.services.services import Services
+from tests.e2e.watched import Watched, declare
+from tests.servers.mail import Mailbox, mail_server
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+READS_S = 3.0  # who answers within the second in which the task parks is asked again (Airflow 3.3)
+ASK = "a_person_decides.ask"
+
+
+class Office:
+    """The world, the people's mailbox, and Airflow as they see it."""
+
+    def __init__(self, world: Watched, airflow: AirflowClient, mailbox: Mailbox) -> None:
+        self.world = world
+        self.airflow = airflow
+        self.mailbox = mailbox
+
+    def watch(self) -> DagRun:
+        return self.airflow.trigger("monitor_weather")
+
+    def states(self, run: DagRun) -> dict[str, str]:
+        return {task.task_id: task.state for task in self.airflow.tasks(run.dag_id, run.run_id)}
+
+    def ended(self, run: DagRun) -> dict[str, str]:
+        """Wait for the end of a run; what its tasks have come to."""
+        assert self.airflow.wait(run.dag_id, run.run_id, timeout_s=180).state == "success", self.states(run)
+        return self.states(run)
+
+    def question(self, run: DagRun) -> dict[str, Any]:
+        """Wait until the run asks, and read."""
+        wait(lambda: self.states(run).get(ASK) == "awaiting_input", f"{run.run_id} to ask; {self.states(run)}")
+        time.sleep(READS_S)
+        asked: Any = self.airflow.call("GET", self.place(run))
+        return asked
+
+    def answer(self, run: DagRun, *options: str, why: str) -> dict[str, str]:
+        body: Any = {"chosen_options": list(options), "params_input": {"why": why}}
+        self.airflow.call("PATCH", self.place(run), body=body)
+        return self.ended(run)
+
+    def place(self, run: DagRun) -> str:
+        return f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{ASK}/-1/hitlDetails"
+
+    def almanac(self, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
+        monkeypatch.setenv("ALMANAC_HOME", str(self.world.home.home))
+        monkeypatch.setenv("ALMANAC_MODELS", str(self.world.home.models))
+        return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"}).output
+
+
+def wait(until: Callable[[], Any], what: str, timeout_s: float = 120) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while not (answer := until()):
+        assert time.monotonic() < deadline, f"waited {timeout_s:.0f} s for {what}"
+        time.sleep(0.5)
+    return answer
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """Two months of a changed climate have passed; nobody has looked yet."""
+    home = declare(Path(tmp_path_factory.mktemp("watched")))
+    with mail_server() as mailbox:
+        services = Services(home, extra={"AIRFLOW_CONN_ALMANAC_SMTP": mailbox.connection}, tell=print)
+        with services.running(), services.airflow() as airflow:
+            world = Watched.of(services)
+            world.time_passes(62, climate_changed=True)
+            wait(lambda: {"monitor_weather", "train_weather", "alerts"} <= set(airflow.dag_ids()), "the DAGs")
+            yield Office(world, airflow, mailbox)
+
+
+@pytest.fixture(scope="module")
+def first(office: Office) -> DagRun:
+    """The first look: it asks."""
+    run = office.watch()
+    office.question(run)
+    return run
+
+
+def test_monitor_asks_with_figures_and_tells_that_it_waits(office: Office, first: DagRun) -> None:
+    question = office.question(first)
+    assert "performance is degraded in 2 windows running" in question["body"]
+    assert question["options"] == ["Nothing", "Ask for a retrain", "Put the previous version back", "Stop scoring"]
+    assert list(question["params"]) == ["why"]
+    assert sum("what should be done? An answer is waited for" in one for one in office.mailbox.subjects) == 1
+
+
+def test_monitor_runs_on_while_its_question_waits_and_asks_and_tells_no_second_time(
+    office: Office, first: DagRun
+) -> None:
+    mails = len(office.mailbox.mails)
+    states = office.ended(office.watch())
+    assert (states["watch"], states[ASK]) == ("success", "skipped")
+    assert office.states(first)[ASK] == "awaiting_input"
+    assert len(office.mailbox.mails) == mails
+
+
+def test_monitor_columns_that_drift_are_one_mail_that_the_command_line_takes_on(
+    office: Office, first: DagRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [subject for subject in office.mailbox.subjects if subject.startswith("weather: drift of ")]
+    assert len(told) == 1
+    shown = office.almanac(monkeypatch, "alerts", "list")
+    (line,) = [line for line in shown.splitlines() if "drift of" in line]
+    number = line.split("│")[1].strip()
+    assert "acknowledged by ann" in office.almanac(monkeypatch, "alerts", "ack", number, "--by", "ann")
+    assert "Acknowledged by ann" in office.almanac(monkeypatch, "alerts", "show", number)
+
+
+def test_answer_retrain_rings_the_request_with_the_person_s_reason(office: Office, first: DagRun) -> None:
+    states = office.answer(first, "Ask for a retrain", why="the wind has turned")
+    assert states["a_person_decides.request_retrain_as_answered"] == "success"
+    assert {states[f"a_person_decides.{act}_as_answered"] for act in ("put_previous_back", "stop_scoring")} == {
+        "skipped"
+    }
+    asked = wait(lambda: office.world.journal.decisions("weather", DecisionKind.TRAINING), "training to be decided")[0]
+    assert asked.subject == "retrain_request"
+    assert asked.reasons[0].startswith("admin decided: the wind has turned; performance is degraded")
+    answered = office.world.journal.decisions("weather", DecisionKind.ACTION)[0]
+    assert answered.reasons == ("admin decided: retrain", "the wind has turned")
+
+
+def test_answer_given_ends_the_alert_that_it_was_waited_for(office: Office, first: DagRun) -> None:
+    wait(
+        lambda: any(one.startswith("over: ") and "what should be done" in one for one in office.mailbox.subjects),
+        "the end of the waiting to be told",
+    )
+
+
+def test_answer_previous_puts_the_version_before_back_with_who_and_why(office: Office, first: DagRun) -> None:
+    office.world.time_passes(30, climate_changed=True)
+    run = office.watch()
+    office.question(run)
+    states = office.answer(run, "Put the previous version back", why="rain in the wrong hours")
+    assert states["a_person_decides.put_previous_back_as_answered"] == "success"
+    assert office.world.champion() == "1"
+    left = office.world.registry.version("weather", "2")
+    assert left.tags["almanac.rollback_reason"].startswith("admin decided: rain in the wrong hours")
+
+
+def test_answer_stop_scoring_skips_scoring_until_a_person_resumes_it(
+    office: Office, first: DagRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.world.score()  # the version that came back
+    run = office.watch()
+    office.question(run)
+    office.answer(run, "Stop scoring", why="better none than wrong ones")
+    scored = office.airflow.trigger("score_weather")
+    assert office.ended(scored)["score"] == "skipped"
+    assert "better none than wrong ones" in office.almanac(monkeypatch, "scoring", "status", "weather")
+    office.almanac(monkeypatch, "scoring", "resume", "weather", "--reason", "mended")
+    assert office.ended(office.airflow.trigger("score_weather"))["score"] != "failed"
+
+
+def test_drift_that_is_over_is_told_once_to_those_who_were_told(office: Office, first: DagRun) -> None:
+    office.world.time_passes(60)
+    office.ended(office.watch())
+    wait(lambda: any(one.startswith("over: weather: drift of") for one in office.mailbox.subjects), "its end")
+    assert sum(one.startswith("over: weather: drift of") for one in office.mailbox.subjects) == 1
