@@ -1,7 +1,8 @@
 """Run once by `airflow-init` of docker-compose.yaml, after the migration: roles, the first administrator, pools.
 
 Harmless when it has run before: roles get their permissions again, a user and a pool that exist stay as somebody has
-set them. The password comes by the environment (`AIRFLOW_ADMIN_PASSWORD`), so that no list of processes shows it.
+set them. Passwords come by the environment (`AIRFLOW_ADMIN_PASSWORD`, `AIRFLOW_MONITOR_PASSWORD`), so that no list of
+processes shows them.
 """
 
 import os
@@ -26,31 +27,38 @@ ROLES = {
 }  # fmt: skip
 
 
+# The monitor's own user: it counts failures, retries and waits, and needs to see no log, no XCom and no connection.
+MONITOR, MONITOR_ROLE = "monitor", "Run watcher"
+MONITOR_MAY = [("can_read", "DAGs"), ("can_read", "DAG Runs"), ("can_read", "Task Instances")]
+
+
 def main() -> None:
-    """Bring roles, the first administrator and the pools into being."""
+    """Bring roles, the first administrator, the monitor's user and the pools into being."""
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 
     with get_application_builder() as builder:
         security = builder.sm
         security.sync_roles()
         ensure_roles(security)
-        ensure_admin(security, os.environ["AIRFLOW_ADMIN_PASSWORD"])
+        ensure_user(security, ADMIN, "Admin", os.environ["AIRFLOW_ADMIN_PASSWORD"])
+        ensure_user(security, MONITOR, MONITOR_ROLE, os.environ["AIRFLOW_MONITOR_PASSWORD"])
     ensure_pools()
 
 
 def ensure_roles(security: Any) -> None:
-    """Give every role what Airflow's Viewer may, and what `ROLES` adds."""
+    """Give every role what Airflow's Viewer may, and what `ROLES` adds; and the monitor's user what it needs."""
     viewer = security.VIEWER_PERMISSIONS
-    security.bulk_sync_roles([{"role": name, "perms": [*viewer, *more]} for name, more in ROLES.items()])
+    roles = {**{name: [*viewer, *more] for name, more in ROLES.items()}, MONITOR_ROLE: MONITOR_MAY}
+    security.bulk_sync_roles([{"role": name, "perms": may} for name, may in roles.items()])
 
 
-def ensure_admin(security: Any, password: str) -> None:
-    """Create the first administrator unless there is one of this name, whose password may have been changed."""
-    if security.find_user(username=ADMIN) is not None:
+def ensure_user(security: Any, name: str, role: str, password: str) -> None:
+    """Create a user unless there is one of this name, whose password may have been changed."""
+    if security.find_user(username=name) is not None:
         return
-    role = security.find_role("Admin")
-    if not security.add_user(ADMIN, "First", "Administrator", f"{ADMIN}@localhost", role, password=password):
-        sys.exit("airflow-init: the first administrator could not be created; the log above says why")
+    found = security.find_role(role)
+    if not security.add_user(name, "Almanac", name.title(), f"{name}@localhost", found, password=password):
+        sys.exit(f"airflow-init: the user {name} could not be created; the log above says why")
 
 
 def ensure_pools() -> None:

@@ -1,6 +1,6 @@
 """Tells what has become due: held back by quiet hours, undelivered, unacknowledged, lasting.
 
-Looks at the disk, at drills, at snapshots that have vanished, and at services that have died and were started again.
+Looks at the disk, at backups and drills, at snapshots that have vanished, and at services that have died and were started again.
 
 Everything else is told by the task that sees it. Started by hand with numbers in `acknowledge`, it notes that you have
 taken these alerts on: no reminder and no escalation follows.
@@ -37,7 +37,7 @@ def build() -> DAG:
         default_args={"owner": "almanac", "retries": 0, "on_failure_callback": AlertNotifier(None)},
     ) as dag:
 
-        @task(doc_md="Notes who has taken what on, looks at the disk, tells what is due.")
+        @task(doc_md="Notes who has taken what on, looks at the disk and at backups, tells what is due.")
         def attend(*, params: dict[str, Any]) -> dict[str, Any]:
             from airflow.sdk.configuration import conf
             from almanac.channels import teller

@@ -34,15 +34,15 @@ def build(model: Model) -> DAG:
         )
         def watch() -> dict[str, Any]:
             from almanac.channels import teller
+            from almanac.connections import task_history
             from almanac.runs import current_run, link, now
 
             from include.journal.journal import Journal
-            from include.monitoring.airflow_history import AirflowHistory
             from include.monitoring.monitor import monitor
             from include.monitoring.telling import tell_findings
             from include.registry.store import Registry
 
-            journal, history = Journal(HOME.journal_url), AirflowHistory.of(HOME)
+            journal, history = Journal(HOME.journal_url), task_history(HOME)
             registry, run = Registry.of(HOME), current_run()
             result = monitor(model, HOME, journal, registry, run=run, now=now(), history=history)
             tell_findings(model, result, teller(), run=run, link=link(), now=now())

@@ -3,20 +3,21 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from include.alerts.backups import tell_missed
 from include.alerts.condition_log import ConditionLog
 from include.alerts.disk import disk_message
 from include.alerts.drills import overdue_messages
+from include.alerts.message import Message
 from include.alerts.restarts import restart_messages
 from include.alerts.snapshots import places_to_look_at, tell_vanished
 from include.alerts.telling import Teller
+from include.config.alerts import AlertKind
 from include.config.home import Home
 from include.config.installation import Installation
 from include.config.schema import Model
 from include.journal.journal import Journal
 from include.journal.records import RunRef
 from include.services.incarnations import incarnations
-
-MAX_DISK_SHARE = 0.9
 
 
 def attend(
@@ -30,7 +31,7 @@ def attend(
     run: RunRef,
     now: datetime,
 ) -> dict[str, int]:
-    """Note what was acknowledged, look at disk, drills, backup places and services, tell what is due.
+    """Note what was acknowledged, look at disk, backups, drills and services, tell what is due.
 
     Args:
         home: whose disk and journal.
@@ -52,14 +53,16 @@ def attend(
     journal = Journal(home.journal_url)
     for number in acknowledge:
         ConditionLog(journal).acknowledge(number, run.started_by, now)
-    everybody, disk = installation.alerts, disk_message(home, MAX_DISK_SHARE, run, now)
-    if disk is not None:
-        teller.seen(everybody, disk, "disk", str(home.home), now)
-    teller.ended_but(everybody, "", "disk", [] if disk is None else [str(home.home)], now)
-    late = overdue_messages(journal, installation.backup.drills.max_age, run, now)
-    for subject, message in late.items():
-        teller.seen(everybody, message, "drill", subject, now)
-    teller.ended_but(everybody, "", "drill", late, now)
+    everybody, disk = installation.alerts, disk_message(home, installation.max_disk_share, run, now)
+    found: dict[AlertKind, dict[str, Message]] = {
+        "disk": {} if disk is None else {str(home.home): disk},
+        "drill": overdue_messages(journal, installation.backup.drills.max_age, run, now),
+    }
+    for kind, messages in found.items():
+        for key, message in messages.items():
+            teller.seen(everybody, message, kind, key, now)
+        teller.ended_but(everybody, "", kind, messages, now)
+    tell_missed(teller, installation, models, journal, run, now)
     tell_vanished(teller, everybody, places_to_look_at(home, installation.backup), journal, run, now)
     restarts = restart_messages(journal, incarnations(home, broker_url, now), run, now)
     for what, message in restarts.items():

@@ -80,6 +80,7 @@ class InstallationBackup(Section):
     databases_schedule: Cron = "0 1 * * *"
     encrypt: bool = Field(False, description="Whether new objects are encrypted; without the key they are gone.")
     compress: bool = Field(True, description="Whether new objects are compressed where that gains something.")
+    max_age: Duration = Field(timedelta(days=2), description="An older newest snapshot of everything is an alarm.")
     workers: Annotated[int, Field(ge=1, le=32)] = Field(2, description="Threads that read, hash and write.")
     retention: Retention = Retention()
     tiers: Tiers = Tiers()

@@ -1,8 +1,10 @@
 """`_installation.yaml`: what all models share."""
 
+from pydantic import Field
+
 from include.config.alerts import Alerts
 from include.config.backup import InstallationBackup
-from include.config.section import Section
+from include.config.section import Section, Share
 
 
 class Installation(Section):
@@ -10,4 +12,5 @@ class Installation(Section):
 
     owner: str = "almanac"
     alerts: Alerts = Alerts()
+    max_disk_share: Share = Field(0.9, description="A disk of the home that is fuller is an alarm.")
     backup: InstallationBackup = InstallationBackup()

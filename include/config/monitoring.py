@@ -91,8 +91,10 @@ class Running(Section):
     enabled: bool = True
     window: Duration = Field(timedelta(days=7), description="Looked back on.")
     max_failed: Share = Field(0.2, description="Of the tasks that ended.")
+    max_retried: Share = Field(0.3, description="Of the tasks that ended.")
     slow_factor: Annotated[float, Field(gt=1)] = Field(3.0, description="Of a task's usual duration.")
     max_queued: Duration = Field(timedelta(minutes=10), description="A task's wait for a worker.")
+    max_overdue: Duration = Field(timedelta(hours=1), description="A scheduled run's, before it has begun.")
 
 
 class Actions(Section):

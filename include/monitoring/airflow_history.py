@@ -1,10 +1,10 @@
-"""Task runs as Airflow's REST API lists them, with the credentials of the home."""
+"""Task runs as Airflow's REST API lists them."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from include.config.home import Home
-from include.monitoring.running import TaskRun
+from include.monitoring.running import TaskRun, Timing
 from include.services.airflow_api import AirflowClient, Json
 from include.services.credentials import ADMIN, credentials_file, load
 from include.services.ports import load_ports
@@ -22,7 +22,10 @@ class AirflowHistory:
 
     @classmethod
     def of(cls, home: Home) -> "AirflowHistory | None":
-        """The server that the home's own services run; None where there is none, as in a distributed installation."""
+        """The server that the home's own services run, with their password; None where there is none.
+
+        A distributed installation names the server and a user in an Airflow connection: `almanac.connections`.
+        """
         path, ports = credentials_file(home.home), load_ports(home.home)
         if not path.exists() or ports is None:
             return None
@@ -50,6 +53,17 @@ class AirflowHistory:
                 break
             found += [_task_run(row) for row in rows if isinstance(row, dict)]
         return found
+
+    def timing(self, dag_id: str) -> Timing:
+        """When the DAG's next scheduled run should begin.
+
+        Raises:
+            TransientError: Airflow does not answer.
+            PermanentError: it knows no such DAG, or refuses.
+        """
+        found = self._client.call("GET", f"/dags/{dag_id}")
+        dag = found if isinstance(found, dict) else {}
+        return Timing(paused=dag.get("is_paused") is True, due_at=_time(dag.get("next_dagrun_run_after")))
 
 
 def _task_run(row: dict[str, Json]) -> TaskRun:

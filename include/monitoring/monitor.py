@@ -16,7 +16,7 @@ from include.monitoring.markdown import render_markdown
 from include.monitoring.profile import Profile
 from include.monitoring.result import MonitorResult, Verdict, WindowResult
 from include.monitoring.rivals import VersionRegistry, judge_naive, judge_rivals
-from include.monitoring.running import TaskHistory, judge_running
+from include.monitoring.running import TaskHistory, judge_latency, judge_running
 from include.monitoring.segments import judge_groups
 from include.monitoring.supply import judge_ages, judge_batches, judge_volume
 from include.monitoring.watch import Watch
@@ -43,6 +43,8 @@ def monitor(
     What follows is declared in `monitor.actions`; see `include.monitoring.decision` for what is an alarm. The
     journal gets the decision once per champion, newest window and answer.
 
+    Without a champion there is nothing to compare with; batches and runs are watched all the same.
+
     Args:
         model: declares windows and limits.
         home: where dataset, predictions and reports are.
@@ -58,8 +60,13 @@ def monitor(
         TransientError: a store, the registry or the journal is away.
     """
     champion = registry.champion(model.name)
+    without = (
+        judge_batches(model, journal.batches(model.name), since=now - model.monitor.window, until=now),
+        *judge_running(model, history, now),
+    )
     if champion is None:
-        nothing = MonitorResult(model.name, Verdict.INSUFFICIENT, (_NO_CHAMPION,), now)
+        acts = choose_acts(model, without)
+        nothing = MonitorResult(model.name, Verdict.INSUFFICIENT, (_NO_CHAMPION,), now, without, acts)
         _record(journal, nothing, run)
         return replace(nothing, markdown=render_markdown(model, nothing))
     profile = Profile.from_json(registry.load_profile(champion))
@@ -69,10 +76,10 @@ def monitor(
         *judge_windows(model, windows),
         *judge_groups(model, [window.groups for window in windows]),
         *_compare_versions(watch, registry, windows),
-        judge_batches(model, journal.batches(model.name), since=now - model.monitor.window, until=now),
         judge_volume(model, [window.rows for window in windows]),
         *judge_ages(model, watch.ages(), now),
-        *judge_running(model, history, now),
+        *without,
+        *_latency(watch, windows),
     )
     result = _decide(model, windows, findings, champion, watch.dataset_version, now)
     result = replace(result, run=f"{run.dag_id}, run {run.run_id}")
@@ -94,6 +101,11 @@ def _compare_versions(
         return ()
     naive = judge_naive(watch.model, labelled)
     return (*naive, *judge_rivals(watch.model, registry, watch.champion, labelled))
+
+
+def _latency(watch: Watch, windows: tuple[WindowResult, ...]) -> tuple[Finding, ...]:
+    found = judge_latency(watch.model, watch.latencies_us(windows))
+    return () if found is None else (found,)
 
 
 def _report(watch: Watch, result: MonitorResult) -> MonitorResult:

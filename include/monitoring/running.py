@@ -1,7 +1,7 @@
-"""How the model's own DAGs run: failures, retries, slow tasks and waits for a worker.
+"""How the model's own DAGs run: failures, retries, slow tasks, waits for a worker, runs that never began.
 
-Asked of Airflow's public REST API, because tasks must not touch its database. Where the API cannot be reached with the
-home's credentials, the finding is *insufficient* and says so. Late and missed schedules are Airflow's deadline alerts.
+Asked of Airflow's public REST API, because tasks must not touch its database. Where nobody can be asked, the finding is
+*insufficient* and says so. A run that lasts too long is told by Airflow's deadline alerts.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from include.monitoring.findings import Condition, Finding, State
 
 _MIN_ENDED = 5
 _SLOWEST_MATTER_S = 10.0  # a task of seconds that took some seconds more is nobody's concern
+_SLOWEST_ROW_MATTERS_US = 1000.0
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,26 @@ class TaskRun:
     queued_s: float | None
 
 
+@dataclass(frozen=True)
+class Timing:
+    """When a DAG's next scheduled run should begin; None: the clock does not wake it."""
+
+    paused: bool
+    due_at: datetime | None
+
+
 class TaskHistory(Protocol):
     """Where task runs are listed."""
 
     def task_runs(self, dag_id: str, *, limit: int) -> Sequence[TaskRun]:
         """The newest task runs of a DAG, in any order."""
 
+    def timing(self, dag_id: str) -> Timing:
+        """When the DAG's next run is due."""
+
 
 def judge_running(model: Model, history: TaskHistory | None, now: datetime) -> tuple[Finding, ...]:
-    """One finding for each DAG of the model that ran within `running.window`.
+    """One finding for each DAG of the model that ran within `running.window`, or should have.
 
     Args:
         model: declares the limits.
@@ -57,14 +69,47 @@ def judge_running(model: Model, history: TaskHistory | None, now: datetime) -> t
     for kind in KINDS:
         dag_id = f"{kind}_{model.name}"
         try:
-            runs = history.task_runs(dag_id, limit=200)
+            runs, timing = history.task_runs(dag_id, limit=200), history.timing(dag_id)
         except AlmanacError as error:
             findings.append(Finding(Condition.RUNNING, State.INSUFFICIENT, dag_id, f"{dag_id}: {error}"))
             continue
-        found = _judge(model, dag_id, runs, now)
-        if found is not None:
-            findings.append(found)
+        off = kind in model.pipelines and model.pipelines[kind].enabled is False
+        found = (None if off else _judge_timing(model, dag_id, timing, now), _judge(model, dag_id, runs, now))
+        findings += [finding for finding in found if finding is not None]
     return tuple(findings)
+
+
+def judge_latency(model: Model, medians_us: Sequence[float | None]) -> Finding | None:
+    """The time to score a row in the newest window against that of the windows before; None when that is not known.
+
+    Args:
+        model: declares the factor.
+        medians_us: of each window, the oldest first; None: nothing was scored.
+    """
+    known = [value for value in medians_us[:-1] if value is not None]
+    newest = medians_us[-1] if medians_us else None
+    if not model.monitor.running.enabled or newest is None or not known:
+        return None
+    usual, factor = median(known), model.monitor.running.slow_factor
+    slow = newest > factor * usual and newest > _SLOWEST_ROW_MATTERS_US
+    text = f"scoring a row takes {newest:.0f} µs, {usual:.0f} are usual, limit {factor:g} times as long"
+    figures = {"latency_us": newest, "usual_us": usual}
+    return Finding(Condition.RUNNING, State.WARNING if slow else State.FINE, "latency", text, figures)
+
+
+def _judge_timing(model: Model, dag_id: str, timing: Timing, now: datetime) -> Finding | None:
+    """A run that should have begun, or a DAG that is paused; the clock of a paused one stands still."""
+    if timing.paused:
+        text = f"{dag_id} is paused: nothing wakes it, although the model's YAML wants it to run"
+        return Finding(Condition.RUNNING, State.WARNING, f"{dag_id} timing", text)
+    limit = model.monitor.running.max_overdue
+    if timing.due_at is None or now - timing.due_at <= limit:
+        return None
+    text = (
+        f"{dag_id}: the run of {timing.due_at:%Y-%m-%d %H:%M} UTC has not begun"
+        f" (limit {format_duration(limit)} late): is the scheduler up, or does an earlier run stand in its way?"
+    )
+    return Finding(Condition.RUNNING, State.ALARM, f"{dag_id} timing", text, since=timing.due_at)
 
 
 def _judge(model: Model, dag_id: str, runs: Sequence[TaskRun], now: datetime) -> Finding | None:
@@ -78,17 +123,19 @@ def _judge(model: Model, dag_id: str, runs: Sequence[TaskRun], now: datetime) ->
     slow = _slow(ended, runs, limits.slow_factor)
     waits = [run.queued_s for run in recent if run.queued_s is not None]
     longest = timedelta(seconds=max(waits, default=0.0))
-    share = len(failed) / len(ended)
+    share, share_retried = len(failed) / len(ended), len(retried) / len(ended)
     reasons = [
         f"{len(failed)} of {len(ended)} tasks failed (limit {limits.max_failed:.0%}), {len(retried)} were retried"
     ]
     reasons += slow
+    if share_retried > limits.max_retried:
+        reasons.append(f"{share_retried:.0%} of the tasks were retried (limit {limits.max_retried:.0%})")
     if longest > limits.max_queued:
         reasons.append(f"a task waited {longest} for a worker (limit {format_duration(limits.max_queued)})")
     state = State.FINE if len(reasons) == 1 else State.WARNING
     if share > limits.max_failed:
         state = State.ALARM
-    figures = {"failed": share, "retried": len(retried) / len(ended), "longest_wait_s": longest.total_seconds()}
+    figures = {"failed": share, "retried": share_retried, "longest_wait_s": longest.total_seconds()}
     return Finding(Condition.RUNNING, state, dag_id, f"{dag_id}: {'; '.join(reasons)}", figures)
 
 

@@ -110,6 +110,15 @@ class Watch:
             moved=moved_predictions(self.model, served, self.rows(windows[-1], history=True), references),
         )
 
+    def latencies_us(self, windows: tuple[WindowResult, ...]) -> tuple[float | None, ...]:
+        """The median time to score a row, of each window; None where nothing was scored."""
+        import polars as pl
+
+        table = PredictionTable.of(self.home, self.model)
+        found = (table.read(self.champion.version, since=one.start, until=one.end) for one in windows)
+        medians = (rows["latency_us"].cast(pl.Float64).median() if rows.height else None for rows in found)
+        return tuple(value if isinstance(value, float) else None for value in medians)
+
     def ages(self) -> Ages:
         """The newest of everything."""
         import polars as pl

@@ -80,6 +80,7 @@ class AirflowClient:
         user: str,
         password: str,
         *,
+        token: str = "",
         timeout_s: float = 30.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
@@ -87,7 +88,7 @@ class AirflowClient:
         self._login = {"username": user, "password": password}
         # Proxies of the environment are not for the loopback address.
         self._http = httpx.Client(base_url=url, timeout=timeout_s, transport=transport, trust_env=False)
-        self._token = ""
+        self._token = token
 
     def __enter__(self) -> Self:
         return self

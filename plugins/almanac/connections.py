@@ -13,10 +13,34 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
     from sqlalchemy.engine import URL
 
+    from include.config.home import Home
     from include.data.sources.http_client import Endpoint
     from include.data.sources.port import SourceReader
+    from include.monitoring.running import TaskHistory
 
 _DRIVERS = {"postgres": "postgresql+psycopg2", "mysql": "mysql+pymysql", "mssql": "mssql+pyodbc"}
+
+
+AIRFLOW = "almanac_airflow"
+"""The connection to this installation's own REST API: address, user and password; or a token as password alone."""
+
+
+def task_history(home: "Home") -> "TaskHistory | None":
+    """Who lists the runs of a model's DAGs: the server of the connection `almanac_airflow`, else the home's own.
+
+    Workers of a distributed installation see neither Airflow's database nor the files of the home.
+    """
+    from include.monitoring.airflow_history import AirflowHistory
+    from include.services.airflow_api import AirflowClient
+
+    try:
+        found = BaseHook.get_connection(AIRFLOW)
+    except AirflowNotFoundException:
+        return AirflowHistory.of(home)
+    password, token = (found.password, "") if found.login else ("", found.password)
+    address = _url(found).rstrip("/")
+    client = AirflowClient(address, found.login or "", password or "", token=token or "", timeout_s=10.0)
+    return AirflowHistory(client)
 
 
 def open_reader(source: AnySource) -> "SourceReader":

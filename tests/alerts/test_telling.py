@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from include.alerts.backups import missed_backup
 from include.alerts.condition_log import ConditionLog
 from include.alerts.disk import disk_message
 from include.alerts.drills import overdue_messages
@@ -18,7 +19,7 @@ from include.config.home import MODELS_FOLDER, Home
 from include.config.loader import load_installation, load_models
 from include.errors import PermanentError, TransientError
 from include.journal.journal import Journal
-from include.journal.records import DrillRecord, RunRef, SnapshotRecord
+from include.journal.records import AliasMove, DrillRecord, RunRef, SnapshotRecord
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 RUN = RunRef("monitor_weather", "manual__1", 1, started_by="ann")
@@ -221,6 +222,7 @@ def test_rounds_attend_tells_of_a_drill_that_is_too_old_and_of_its_end(tmp_path,
         now = NOON + timedelta(days=day)
         attend(home, (), installation, teller, acknowledge=[], broker_url="", run=RUN, now=now)
 
+    journal.record_snapshot(SnapshotRecord("file:///backups", "group/all", "g", NOON + timedelta(days=9), 1, 1, 1, RUN))
     make_a_round(7)
     assert outbox.subjects() == []
     make_a_round(9)
@@ -231,6 +233,34 @@ def test_rounds_attend_tells_of_a_drill_that_is_too_old_and_of_its_end(tmp_path,
     )
     make_a_round(10)
     assert "over: dataset/weather: no restore drill has succeeded" in outbox.subjects()
+
+
+def test_rounds_attend_tells_of_a_backup_that_was_missed_and_of_its_end(tmp_path, outbox, logged):
+    home, installation = Home(home=tmp_path), load_installation(MODELS_FOLDER)
+    journal = Journal(home.journal_url)
+    teller = Teller(journal, outbox, logged.append, RUN)
+
+    def make_a_round(hours: int) -> None:
+        attend(home, (), installation, teller, acknowledge=[], run=RUN, now=NOON + timedelta(hours=hours))
+
+    make_a_round(0)  # nothing was ever made that could be lost
+    journal.record_snapshot(SnapshotRecord("file:///backups", "model/weather", "a", NOON, 1, 1, 1, RUN))
+    make_a_round(47)
+    assert outbox.subjects() == []
+    make_a_round(49)
+    make_a_round(50)
+    assert outbox.subjects() == ["a backup of everything was missed"]
+    taken = NOON + timedelta(hours=50)
+    journal.record_snapshot(SnapshotRecord("file:///backups", "group/all", "a", taken, 1, 1, 1, RUN))
+    make_a_round(51)
+    assert outbox.subjects()[-1] == "over: a backup of everything was missed"
+
+
+def test_missed_backup_of_a_model_in_production_that_was_never_backed_up_says_so(journal):
+    journal.record_alias_move(AliasMove("weather", "champion", "", "1", "passed", NOON, RUN))
+    message = missed_backup(journal, ["weather"], timedelta(days=2), RUN, NOON + timedelta(days=3))
+    assert message is not None
+    assert message.error.startswith("There has never been one; `backup.max_age` is 2 days.")
 
 
 @pytest.mark.parametrize("drill", [{"passed": False}, {"meant_to_fail": True}])

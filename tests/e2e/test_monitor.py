@@ -71,13 +71,13 @@ def wait(until: Callable[[], Any], what: str, timeout_s: float = 120) -> Any:
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    """Two months of a changed climate have passed; nobody has looked yet."""
+    """Two windows of a changed climate have passed; nobody has looked yet."""
     home = declare(Path(tmp_path_factory.mktemp("watched")))
     with mail_server() as mailbox:
         services = Services(home, extra={"AIRFLOW_CONN_ALMANAC_SMTP": mailbox.connection}, tell=print)
         with services.running(), services.airflow() as airflow:
             world = Watched.of(services)
-            world.time_passes(62, climate_changed=True)
+            world.time_passes(80, climate_changed=True)
             wait(lambda: {"monitor_weather", "train_weather", "alerts"} <= set(airflow.dag_ids()), "the DAGs")
             yield Office(world, airflow, mailbox)
 

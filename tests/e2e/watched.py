@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import yaml
 
-from demo.climate import CHANGED_CLIMATE, TODAY
+from demo.weather_generator import CHANGED_CLIMATE, TODAY
 from include.config.home import MODELS_FOLDER, Home
 from include.config.loader import find_model
 from include.data.dataset import Dataset

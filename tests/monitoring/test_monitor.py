@@ -10,7 +10,7 @@ from demo.weather_generator import CHANGED_CLIMATE
 from include.errors import IntegrityError
 from include.journal.journal import Journal
 from include.journal.records import DecisionKind, RunRef
-from include.monitoring.findings import State
+from include.monitoring.findings import Condition, State
 from include.monitoring.monitor import monitor
 from include.monitoring.result import MonitorResult, Verdict
 from include.scoring.score import score_new_windows
@@ -223,3 +223,12 @@ def test_monitor_report_of_unscored_windows_can_be_written(world: World, journal
     world.publish(frame.with_columns(Location=pl.lit("<b>elsewhere</b>")))
     content = Path(watch(world, journal, with_report=True).report_uri).read_text("utf-8")
     assert "<b>elsewhere</b>" not in content
+
+
+def test_monitor_without_champion_watches_batches_and_runs(world: World, journal: Journal) -> None:
+    world.registry.number = None
+    states = {(found.condition, found.subject): found.state for found in watch(world, journal).findings}
+    assert states == {
+        (Condition.QUALITY, "batches"): State.INSUFFICIENT,
+        (Condition.RUNNING, "airflow"): State.INSUFFICIENT,
+    }

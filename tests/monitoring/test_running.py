@@ -7,14 +7,16 @@ import httpx
 import pytest
 
 from include.config.home import Home
+from include.config.schema import Model
 from include.errors import TransientError
 from include.monitoring.airflow_history import AirflowHistory
 from include.monitoring.findings import Finding, State
-from include.monitoring.running import TaskRun, judge_running
+from include.monitoring.running import TaskRun, Timing, judge_latency, judge_running
 from include.services.airflow_api import AirflowClient
 from tests.monitoring.world import WEATHER, changed
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
+ON_TIME = Timing(paused=False, due_at=NOW + timedelta(hours=1))
 
 
 def run(
@@ -26,17 +28,21 @@ def run(
 class Listed:
     """Task runs of `train_weather`; the other DAGs have none, and `score_weather` cannot be asked."""
 
-    def __init__(self, runs: Sequence[TaskRun]) -> None:
+    def __init__(self, runs: Sequence[TaskRun], timing: Timing = ON_TIME) -> None:
         self.runs = runs
+        self.train_timing = timing
 
     def task_runs(self, dag_id: str, *, limit: int) -> Sequence[TaskRun]:
         if dag_id == "score_weather":
             raise TransientError("http://127.0.0.1:1: Airflow does not answer")
         return self.runs if dag_id == "train_weather" else ()
 
+    def timing(self, dag_id: str) -> Timing:
+        return self.train_timing if dag_id == "train_weather" else ON_TIME
 
-def found(*runs: TaskRun) -> dict[str, Finding]:
-    return {one.subject: one for one in judge_running(WEATHER, Listed(runs), NOW)}
+
+def found(*runs: TaskRun, timing: Timing = ON_TIME, model: Model = WEATHER) -> dict[str, Finding]:
+    return {one.subject: one for one in judge_running(model, Listed(runs, timing), NOW)}
 
 
 def test_judge_running_all_well_is_fine() -> None:
@@ -68,6 +74,50 @@ def test_judge_running_long_wait_for_a_worker_warns() -> None:
     assert one.text.endswith("a task waited 0:20:00 for a worker (limit 10m)")
 
 
+def test_judge_running_many_retries_warn_although_all_ended_well() -> None:
+    one = found(*(run(number, tries=2 if number < 4 else 1) for number in range(1, 9)))["train_weather"]
+    assert one.state is State.WARNING
+    assert one.text.endswith("38% of the tasks were retried (limit 30%)")
+
+
+def test_judge_running_scheduled_run_that_never_began_is_an_alarm_since_it_was_due() -> None:
+    due = NOW - timedelta(hours=2)
+    one = found(timing=Timing(False, due))["train_weather timing"]
+    assert (one.state, one.since) == (State.ALARM, due)
+    assert one.text.startswith("train_weather: the run of 2024-05-31 22:00 UTC has not begun (limit 1h late)")
+
+
+@pytest.mark.parametrize("due", [None, NOW - timedelta(minutes=50)])
+def test_judge_running_no_clock_or_a_little_late_is_no_matter(due: datetime | None) -> None:
+    assert "train_weather timing" not in found(timing=Timing(False, due))
+
+
+def test_judge_running_forgotten_pause_warns_unless_the_yaml_says_so() -> None:
+    paused = Timing(paused=True, due_at=None)
+    assert found(timing=paused)["train_weather timing"].state is State.WARNING
+    meant = changed(WEATHER, "pipelines", train={"enabled": False})
+    assert "train_weather timing" not in found(timing=paused, model=meant)
+
+
+def test_judge_latency_newest_window_much_slower_than_usual_warns() -> None:
+    one = judge_latency(WEATHER, (2000.0, None, 2200.0, 9000.0))
+    assert one is not None
+    assert one.state is State.WARNING
+    assert one.text == "scoring a row takes 9000 µs, 2100 are usual, limit 3 times as long"
+
+
+@pytest.mark.parametrize("medians", [(20.0, 90.0), (2000.0, 2500.0)])
+def test_judge_latency_of_microseconds_or_as_usual_is_fine(medians: tuple[float, ...]) -> None:
+    one = judge_latency(WEATHER, medians)
+    assert one is not None
+    assert one.state is State.FINE
+
+
+@pytest.mark.parametrize("medians", [(), (2000.0,), (2000.0, None), (None, 2000.0)])
+def test_judge_latency_that_is_not_known_is_not_judged(medians: tuple[float | None, ...]) -> None:
+    assert judge_latency(WEATHER, medians) is None
+
+
 def test_judge_running_few_or_old_runs_are_not_judged() -> None:
     assert "train_weather" not in found(*(run(number, state="failed") for number in range(1, 5)))
     assert "train_weather" not in found(*(run(24 * 8 + number, state="failed") for number in range(1, 9)))
@@ -92,6 +142,9 @@ def answer(request: httpx.Request) -> httpx.Response:
     """Two pages of task instances, as Airflow 3 gives them."""
     if request.url.path == "/auth/token":
         return httpx.Response(201, json={"access_token": "t"})
+    if request.url.path == "/api/v2/dags/train_weather":
+        due = "2024-06-01T03:00:00Z"
+        return httpx.Response(200, json={"is_paused": False, "next_dagrun_run_after": due, "next_dagrun": None})
     assert request.url.path == "/api/v2/dags/train_weather/dagRuns/~/taskInstances"
     offset = int(request.url.params["offset"])
     rows = [
@@ -108,6 +161,11 @@ def test_airflow_history_reads_all_pages() -> None:
     assert len(runs) == 120
     started = datetime(2024, 5, 31, 0, 0, 2, tzinfo=UTC)
     assert runs[0] == TaskRun("task0", "success", 2, started, 3.5, 2.0)
+
+
+def test_airflow_history_knows_when_the_next_run_is_due() -> None:
+    client = AirflowClient("http://airflow", "admin", "p", transport=httpx.MockTransport(answer))
+    assert AirflowHistory(client).timing("train_weather") == Timing(False, datetime(2024, 6, 1, 3, tzinfo=UTC))
 
 
 def test_airflow_history_of_a_home_without_services_is_none(tmp_path: Path) -> None:

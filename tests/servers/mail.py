@@ -25,7 +25,7 @@ class Mailbox(MailHandler):
 
     @property
     def subjects(self) -> list[str]:
-        return [str(mail["Subject"]) for mail in self.mails]
+        return [" ".join(str(mail["Subject"]).split()) for mail in self.mails]  # long ones come folded
 
 
 @contextmanager

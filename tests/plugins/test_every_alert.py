@@ -1,0 +1,185 @@
+"""Each kind of alert, told by whatever tells it, reaches a real mail server and web hook; and each can be silent."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, get_args
+
+import pytest
+from almanac.channels import Connections
+from almanac.notifiers.alert import ApprovalNotifier, callbacks
+from almanac.notifiers.late import tell_late
+
+from demo.sink import WebhookSink
+from include.alerts.rounds import attend
+from include.alerts.telling import Teller
+from include.config.alerts import AlertKind, Alerts
+from include.config.home import MODELS_FOLDER, Home
+from include.config.installation import Installation
+from include.config.loader import find_model, load_installation
+from include.config.schema import Model
+from include.journal.journal import Journal
+from include.journal.records import RunRef, SnapshotRecord
+from include.monitoring.findings import Condition, Finding, State
+from include.monitoring.result import MonitorResult, Verdict
+from include.monitoring.telling import tell_findings
+from include.registry.records import Logged
+from include.training.telling import tell_warnings
+from tests.servers.mail import Mailbox, mail_server
+
+KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+RUN = RunRef("monitor_weather", "manual__1")
+MAIL, HOOK, DEAD = (f"almanac_{name}" for name in ("smtp", "webhook", "dead"))
+CHANNELS: dict[str, Any] = {
+    "mail": {"kind": "smtp", "connection": MAIL, "recipients": ["ops@port.example"]},
+    "hook": {"kind": "webhook", "connection": HOOK},
+}
+EVERYWHERE: dict[str, Any] = dict.fromkeys(("info", "warning", "critical"), ("mail", "hook"))
+
+
+class People:
+    """Who is told, and everything that tells them."""
+
+    def __init__(self, home: Home, mailbox: Mailbox, hook: WebhookSink) -> None:
+        self.home = home
+        self.mailbox = mailbox
+        self.hook = hook
+        self.journal = Journal(home.journal_url)
+        self.teller = Teller(self.journal, Connections(), print, RUN)
+
+    def subjects(self) -> tuple[list[str], list[str]]:
+        return self.mailbox.subjects, [str(one["subject"]) for one in self.hook.received]
+
+
+@pytest.fixture
+def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[People]:
+    monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
+    dead = {"conn_type": "http", "host": "http://127.0.0.1:9/nobody-listens-here"}
+    monkeypatch.setenv(f"AIRFLOW_CONN_{DEAD.upper()}", json.dumps(dead))
+    monkeypatch.setattr("include.alerts.delivery._post.retry.wait", lambda *_: 0)
+    with mail_server() as mailbox, WebhookSink() as hook:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{MAIL.upper()}", mailbox.connection)
+        monkeypatch.setenv(f"AIRFLOW_CONN_{HOOK.upper()}", hook.connection)
+        yield People(Home(), mailbox, hook)
+
+
+def weather(alerts: Alerts) -> Model:
+    return find_model(MODELS_FOLDER, "weather").model_copy(update={"alerts": alerts})
+
+
+def task() -> SimpleNamespace:
+    return SimpleNamespace(dag_id="ingest_weather", run_id="r", task_id="publish", try_number=1, log_url="http://x/log")
+
+
+def by_callback(name: str) -> Callable[[People, Alerts], None]:
+    """As Airflow calls what `callbacks` gives every task of a model."""
+
+    def tell(people: People, alerts: Alerts) -> None:
+        found = callbacks(weather(alerts)).get(name, [])
+        for notifier in found if isinstance(found, list) else [found]:
+            notifier({"ti": task(), "exception": ValueError("unit is feet")})
+
+    return tell
+
+
+def tell_deadline(people: People, alerts: Alerts) -> None:
+    import include.config.loader as loader
+
+    shipped = loader.find_model
+    loader.find_model = lambda *_: weather(alerts)
+    try:
+        run = {"dag_id": "train_weather", "dag_run_id": "r"}
+        tell_late({"dag_run": run}, model="weather", kind="train", deadline="2h")
+    finally:
+        loader.find_model = shipped
+
+
+def tell_question(people: People, alerts: Alerts) -> None:
+    operator = SimpleNamespace(
+        subject="Promote weather version 7?", hitl_summary={}, generate_link_to_ui=lambda **_: "http://x/actions"
+    )
+    ApprovalNotifier("weather", alerts)({"ti": task(), "task": operator})
+
+
+def tell_training(people: People, alerts: Alerts) -> None:
+    logged = Logged("weather", "m", {"almanac.warnings": "forest: the loss is stuck"})
+    tell_warnings(people.teller, weather(alerts), logged, run=RUN, now=NOON)
+
+
+def tell_finding(condition: Condition) -> Callable[[People, Alerts], None]:
+    def tell(people: People, alerts: Alerts) -> None:
+        finding = Finding(condition, State.ALARM, "x", f"{condition}: .9, limit .1")
+        result = MonitorResult("weather", Verdict.QUIET, (), NOON, (finding,))
+        tell_findings(weather(alerts), result, people.teller, run=RUN, link="http://x", now=NOON)
+
+    return tell
+
+
+def make_a_round(people: People, alerts: Alerts, *, days: int = 0, subject: str = "", full: float = 1.0) -> None:
+    """As the DAG `alerts` does every five minutes; `subject` was backed up at the first noon."""
+    if subject:
+        people.journal.record_snapshot(SnapshotRecord("file:///b", subject, "a", NOON, 1, 1, 1, RUN))
+    shipped = load_installation(MODELS_FOLDER)
+    installation = Installation.model_validate(
+        {**shipped.model_dump(exclude={"alerts", "max_disk_share"}), "alerts": alerts, "max_disk_share": full}
+    )
+    now = NOON + timedelta(days=days)
+    attend(people.home, (), installation, people.teller, acknowledge=[], broker_url="", run=RUN, now=now)
+
+
+def make_no_rounds_for_a_day(people: People, alerts: Alerts) -> None:
+    make_a_round(people, alerts)
+    make_a_round(people, alerts, days=1)
+
+
+def tell_dead_channel(people: People, alerts: Alerts) -> None:
+    """What one channel does not take is told by the others."""
+    both = {**alerts.model_dump(), "channels": {**CHANNELS, "dead": {"kind": "webhook", "connection": DEAD}}}
+    both["routes"] = {**EVERYWHERE, "warning": ("dead",)}
+    both["silent"] = [kind for kind in alerts.silent if kind != "volume"]
+    tell_finding(Condition.VOLUME)(people, Alerts.model_validate(both))
+
+
+TELLS: dict[AlertKind, Callable[[People, Alerts], None]] = {
+    "start": by_callback("on_execute_callback"),
+    "end": by_callback("on_success_callback"),
+    "retry": by_callback("on_retry_callback"),
+    "failure": by_callback("on_failure_callback"),
+    "late": tell_deadline,
+    "approval": tell_question,
+    "training": tell_training,
+    **{condition.value: tell_finding(condition) for condition in Condition},
+    "backup": lambda people, alerts: make_a_round(people, alerts, days=3, subject="model/weather"),
+    "drill": lambda people, alerts: make_a_round(people, alerts, days=9, subject="group/all"),
+    "disk": lambda people, alerts: make_a_round(people, alerts, full=0.0),
+    "delivery": tell_dead_channel,
+    "service": make_no_rounds_for_a_day,
+}
+
+
+def only(kind: AlertKind) -> Alerts:
+    silent = [other for other in KINDS if other != kind]
+    return Alerts.model_validate({"channels": CHANNELS, "routes": EVERYWHERE, "silent": silent})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_alert_of_every_kind_is_received_once_by_mail_and_by_web_hook(kind: AlertKind, people: People) -> None:
+    TELLS[kind](people, only(kind))
+
+    mails, posts = people.subjects()
+    assert len(mails) == 1
+    assert mails == posts
+    (post,) = people.hook.received
+    assert post["runbook"] == f"docs/operations.md#alert-{kind}"
+    assert post["what_to_do"]
+    assert all(alert.delivered for alert in people.journal.alerts() if alert.channel in CHANNELS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_alert_of_every_kind_can_be_switched_off(kind: AlertKind, people: People) -> None:
+    TELLS[kind](people, Alerts.model_validate({"channels": CHANNELS, "routes": EVERYWHERE, "silent": KINDS}))
+
+    assert people.subjects() == ([], [])
