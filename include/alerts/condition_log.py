@@ -122,7 +122,13 @@ def _again(row: RowMapping, message: Message, now: datetime) -> dict[str, Any]:
     before, parts = row["message"], row["message"].get("parts", [])
     new = [part for part in message.parts if part not in parts]
     worse = SEVERITIES.index(message.severity) > SEVERITIES.index(before["severity"])
-    anew = {"told_at": None, "told_to": [], "attempts": 0, "acknowledged_at": None, "acknowledged_by": ""}
+    anew: dict[str, Any] = {
+        "told_at": None,
+        "told_to": [],
+        "attempts": 0,
+        "acknowledged_at": None,
+        "acknowledged_by": "",
+    }
     return {
         "seen_at": now, "times": row["times"] + 1, "message": asdict(replace(message, parts=(*parts, *new))),
         **(anew if worse or new else {}),
