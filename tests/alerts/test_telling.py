@@ -16,6 +16,7 @@ from include.alerts.rounds import attend
 from include.alerts.telling import Teller
 from include.config.alerts import Alerts, Channel
 from include.config.home import MODELS_FOLDER, Home
+from include.config.installation import Installation
 from include.config.loader import load_installation, load_models
 from include.errors import PermanentError, TransientError
 from include.journal.journal import Journal
@@ -235,13 +236,22 @@ def test_rounds_attend_tells_of_a_drill_that_is_too_old_and_of_its_end(tmp_path,
     assert "over: dataset/weather: no restore drill has succeeded" in outbox.subjects()
 
 
+def quiet_about_services() -> Installation:
+    """Rounds that are days apart would tell that nobody looked."""
+    shipped = load_installation(MODELS_FOLDER)
+    silent = shipped.alerts.model_copy(update={"silent": (*shipped.alerts.silent, "service")})
+    return shipped.model_copy(update={"alerts": silent})
+
+
 def test_rounds_attend_tells_of_a_backup_that_was_missed_and_of_its_end(tmp_path, outbox, logged):
-    home, installation = Home(home=tmp_path), load_installation(MODELS_FOLDER)
+    home, installation = Home(home=tmp_path), quiet_about_services()
     journal = Journal(home.journal_url)
     teller = Teller(journal, outbox, logged.append, RUN)
 
     def make_a_round(hours: int) -> None:
-        attend(home, (), installation, teller, acknowledge=[], run=RUN, now=NOON + timedelta(hours=hours))
+        attend(
+            home, (), installation, teller, acknowledge=[], broker_url="", run=RUN, now=NOON + timedelta(hours=hours)
+        )
 
     make_a_round(0)  # nothing was ever made that could be lost
     journal.record_snapshot(SnapshotRecord("file:///backups", "model/weather", "a", NOON, 1, 1, 1, RUN))
