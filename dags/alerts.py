@@ -1,6 +1,6 @@
 """Tells what has become due: held back by quiet hours, undelivered, unacknowledged, lasting.
 
-Looks at the disk, at backups and drills, at snapshots that have vanished, and at services that have died and were started again.
+Looks at the disk, at backups, drills and vanished snapshots, and at services that have died and were started again.
 
 Everything else is told by the task that sees it. Started by hand with numbers in `acknowledge`, it notes that you have
 taken these alerts on: no reminder and no escalation follows.
