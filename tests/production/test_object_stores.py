@@ -13,8 +13,8 @@ from uuid import uuid4
 import obstore
 import pytest
 
-from demo.native.machine import missing_programs
-from demo.native.stack import NativeStack
+from demo.native.debian import missing
+from demo.native.stack import DATA_STORES, NativeStack
 from include.backup.catalogue import Catalogue
 from include.backup.live import restore_live
 from include.backup.run_backup import places_of
@@ -84,8 +84,8 @@ def cloud(request: pytest.FixtureRequest) -> Cloud:
 
 @pytest.fixture(scope="module")
 def stack(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStack]:
-    if missing := missing_programs():
-        pytest.skip(f"apt-get install {' '.join(missing)}")
+    if packages := missing(DATA_STORES):
+        pytest.skip(f"apt-get install {' '.join(packages)}")
     root: Path = tmp_path_factory.mktemp("objects")
     small_weather.declare(root / "models")
     stack = NativeStack(

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from demo.native.machine import missing_programs
-from demo.native.stack import NativeStack
+from demo.native.debian import missing
+from demo.native.stack import DATA_STORES, NativeStack
 from demo.sink import WebhookSink
 from include.services.credentials import ADMIN
 from tests.faults.quays import declare
@@ -74,8 +74,8 @@ class Harbours:
 
 @pytest.fixture
 def harbours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harbours]:
-    if missing := missing_programs():
-        pytest.skip(f"apt-get install {' '.join(missing)}")
+    if packages := missing(DATA_STORES):
+        pytest.skip(f"apt-get install {' '.join(packages)}")
     made = Harbours(tmp_path_factory)
     yield made
     made.close()
