@@ -19,6 +19,7 @@ from include.backup.locks import locked
 from include.backup.manifest import FileEntry, Manifest, Ref
 from include.backup.place import Place
 from include.errors import ConfigError, IntegrityError, TransientError
+from include.storage import disk
 
 log = logging.getLogger(__name__)
 _RESERVE_BYTES = 64 << 20
@@ -67,6 +68,7 @@ def restore(place: Place, ref: Ref, target: Path, *, partial: bool = False, lock
                 " from the second place, take an older snapshot, or restore the rest with --partial:\n  "
                 + "\n  ".join(damaged)
             )
+        _sync(folder)
         if target.exists():
             target.rmdir()
         folder.rename(target)
@@ -87,7 +89,6 @@ def restore_file(place: Place, entry: FileEntry, path: Path) -> None:
         with os.fdopen(descriptor, "wb", buffering=0) as stream:
             for piece in decode(place.store.stream(entry.object_name), entry.encoded, place.key, where):
                 stream.write(piece)
-            os.fsync(stream.fileno())
     except FileNotFoundError as error:
         path.unlink(missing_ok=True)
         raise IntegrityError(f"{where}: the object is gone. Restore it from the second place") from error
@@ -97,6 +98,13 @@ def restore_file(place: Place, entry: FileEntry, path: Path) -> None:
     except IntegrityError:
         path.unlink(missing_ok=True)
         raise
+
+
+def _sync(folder: Path) -> None:
+    try:
+        disk.sync_disk(folder)
+    except OSError as error:
+        raise TransientError(f"{folder.parent}: cannot be written: {error}") from error
 
 
 def _write_all(place: Place, files: Collection[FileEntry], folder: Path) -> list[str]:

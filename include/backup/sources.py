@@ -39,7 +39,10 @@ def from_bytes(path: str, content: bytes) -> SourceFile:
 
 def from_path(path: str, file: Path) -> SourceFile:
     """A file of this machine."""
-    found = file.stat()
+    return _of(path, file, file.stat())
+
+
+def _of(path: str, file: Path, found: os.stat_result) -> SourceFile:
     settled = time.time() - found.st_mtime > _RACY_S
     stamp = f"{found.st_mtime_ns}-{found.st_ino}" if settled else ""
     return SourceFile(path, lambda: read_pieces(file), found.st_size, stamp)
@@ -69,12 +72,16 @@ def below(uri: str, prefix: str = "") -> list[SourceFile]:
     return sorted(files, key=lambda file: file.path)
 
 
-def _local(root: Path, prefix: str) -> Iterator[SourceFile]:
-    for folder, _, names in os.walk(root, followlinks=False):
-        for name in names:
-            file = Path(folder, name)
-            if file.is_file() and not file.is_symlink() and not name.endswith(".part"):
-                yield from_path(f"{prefix}{file.relative_to(root).as_posix()}", file)
+def _local(folder: Path | str, prefix: str) -> Iterator[SourceFile]:
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _local(entry.path, f"{prefix}{entry.name}/")
+        elif entry.is_file(follow_symlinks=False) and not entry.name.endswith(".part"):
+            yield _of(f"{prefix}{entry.name}", Path(entry.path), entry.stat(follow_symlinks=False))
 
 
 def _remote(path: str, uri: str, info: Mapping[str, Any]) -> SourceFile:

@@ -12,6 +12,7 @@ from tests.backup.world import World, shared_world
 @pytest.fixture(autouse=True)
 def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.fsync", lambda _: None)
+    monkeypatch.setattr("include.storage.disk.sync_disk", lambda _: None)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ def world() -> World:
 @pytest.fixture
 def run(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("os.fsync", lambda _: None)
+    monkeypatch.setattr("include.storage.disk.sync_disk", lambda _: None)
     monkeypatch.setenv("ALMANAC_HOME", str(world.home.home))
     monkeypatch.setenv("ALMANAC_BACKUPS", str(tmp_path / "backups"))
     monkeypatch.setenv("ALMANAC_SECOND_BACKUPS", str(tmp_path / "second"))

@@ -58,6 +58,7 @@ def site(ingested: Path, weather: Model) -> Site:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr("os.fsync", lambda _: None)
+    monkeypatch.setattr("include.storage.disk.sync_disk", lambda _: None)
     return place_at(tmp_path / "backups")
 
 

@@ -29,7 +29,7 @@ class TierFolders:
         seen: set[str] = set()
         with store_faults(str(self.root), "listed"):
             for tier, folder in FOLDERS.items():
-                for name, found in _files(self.root / folder):
+                for name, found in _files(self.root / folder, OBJECTS):
                     if name not in seen:
                         seen.add(name)
                         yield _stored(name, tier, found)
@@ -108,14 +108,19 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    for below, _, names in os.walk(folder):
-        for name in names:
-            path = Path(below, name)
-            try:
-                yield f"{OBJECTS}/{path.relative_to(folder).as_posix()}", path.lstat()
-            except FileNotFoundError:  # moved or removed while it was listed
-                continue
+def _files(folder: Path | str, name: str) -> Iterator[tuple[str, os.stat_result]]:
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(entry.path, f"{name}/{entry.name}")
+            continue
+        try:
+            yield f"{name}/{entry.name}", entry.stat(follow_symlinks=False)
+        except FileNotFoundError:  # moved or removed while it was listed
+            continue
 
 
 def _stored(name: str, tier: Tier, found: os.stat_result) -> Stored:
