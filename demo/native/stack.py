@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 COMPOSE = REPOSITORY / "docker-compose.yaml"
 # What this machine's own programs stand for: the images `postgres` and `redis`.
 DATA_STORES = ("postgresql", "redis-server")
-_HEALTHY_S = 240.0
+_HEALTHY_S = 300.0
+# Of a stack that has just begun, on a machine that does other things too.
+_ANSWER_S = 90.0
 # `restart: unless-stopped` never gives up; supervisord waits one second more each time.
 _START_RETRIES = 30
 
@@ -118,7 +120,8 @@ class NativeStack:
 
     def airflow(self, user: str = ADMIN, password: str = "") -> AirflowClient:
         """Make a client of Airflow; the caller closes it."""
-        return AirflowClient(self.airflow_url, user, password or self.secrets["AIRFLOW_ADMIN_PASSWORD"])
+        known = password or self.secrets["AIRFLOW_ADMIN_PASSWORD"]
+        return AirflowClient(self.airflow_url, user, known, timeout_s=_ANSWER_S)
 
     def pids(self, service: str) -> tuple[int, ...]:
         """The processes of a service that run, one for each replica."""

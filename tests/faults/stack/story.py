@@ -27,7 +27,7 @@ from tests.faults.quays import Quay
 from tests.production import small_weather
 from tests.production.small_weather import MODEL
 
-_SETTLE_S = 300.0
+_SETTLE_S = 600.0
 _SERVICES = ("postgres", "redis", "mlflow", "api-server", "scheduler", "dag-processor", "triggerer", "worker")
 # Beside the files that land in every round; in turn, or what a fault needs.
 _WORK = {
