@@ -1,9 +1,12 @@
 # One image for every service of docker-compose.yaml: what runs differs only in its command and its environment.
 FROM python:3.11-slim-bookworm AS packages
 RUN pip install --no-cache-dir uv==0.13.8
-COPY requirements.txt .
-# The lock with its hashes, as on a single machine.
-RUN python -m venv /opt/venv && uv pip install --no-cache --python /opt/venv/bin/python --require-hashes -r requirements.txt
+# Another lock beside the first: requirements-kubernetes.txt where tasks are pods.
+ARG MORE=requirements.txt
+COPY requirements.txt $MORE ./
+# The locks with their hashes, as on a single machine.
+RUN python -m venv /opt/venv \
+    && uv pip install --no-cache --python /opt/venv/bin/python --require-hashes -r requirements.txt -r "$MORE"
 
 FROM python:3.11-slim-bookworm
 # libgomp: scikit-learn and onnxruntime; libpq is inside the PostgreSQL driver; pg_dump and pg_restore: backups.

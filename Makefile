@@ -61,6 +61,7 @@ lock: $(UV)  ## Write down the versions that requirements*.in ask for, with thei
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) requirements-bench.in -o requirements-bench.txt
+	$(COMPILE) requirements-kubernetes.in -o requirements-kubernetes.txt
 
 setup: $(RUNTIME)  ## Install what the product needs into .venv
 
