@@ -23,11 +23,16 @@ class Loaded:
     problems: tuple[str, ...]
 
 
-def load_models(folder: Path) -> Loaded:
+def load_models(folder: Path, *, of_dag: str = "") -> Loaded:
     """Read every `<name>.yaml` of the folder; names that start with `_` are not models.
 
     Of a folder that is a profile (`include.config.profile`): every model of the folder below it, with what the profile
     lays over it.
+
+    Args:
+        folder: of the declarations.
+        of_dag: the id of a DAG; only the models that it can be of are read, if it can be of any, and what they say of
+            each other is not looked at: whoever listed the DAG has done so.
     """
     models: dict[str, Model] = {}
     try:
@@ -35,6 +40,8 @@ def load_models(folder: Path) -> Loaded:
         profile = find_profile(folder)
     except ConfigError as error:
         return Loaded((), (str(error),))
+    if its := {name: path for name, path in paths.items() if f"_{name}_" in f"{of_dag}_"}:
+        return _loaded_alone(folder, tuple(its))
     problems = unknown_files(folder, frozenset(paths)) if profile else []
     for name in paths:
         try:
@@ -45,6 +52,16 @@ def load_models(folder: Path) -> Loaded:
         problems.append(f"{where(paths[name])}: {fault} {_HELP}")
         models.pop(name, None)
     return Loaded(tuple(models.values()), tuple(problems))
+
+
+def _loaded_alone(folder: Path, names: tuple[str, ...]) -> Loaded:
+    found, problems = [], []
+    for name in names:
+        try:
+            found.append(find_model(folder, name))
+        except ConfigError as error:
+            problems.append(str(error))
+    return Loaded(tuple(found), tuple(problems))
 
 
 def check_models(folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ _KINDS = {
 }
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # ten times faster in C
     """SafeLoader that refuses a key given twice, of which plain YAML keeps the last without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
@@ -27,7 +27,8 @@ class _StrictLoader(yaml.SafeLoader):
                     problem=f"key given twice: {key!r}", problem_mark=key_node.start_mark
                 )
             seen.add(key)
-        return super().construct_mapping(node, deep=deep)
+        found: dict[object, object] = super().construct_mapping(node, deep=deep)
+        return found
 
 
 def read_yaml(path: Path, see: str) -> dict[str, object]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param
+from airflow.sdk import DAG, CronTriggerTimetable, Param, get_parsing_context
 
 from almanac.access import access_control
 from almanac.docs import dag_docs
@@ -27,8 +27,12 @@ def cron(expression: str) -> CronTriggerTimetable:
 
 
 def declared_models(home: Home) -> tuple[Model, ...]:
-    """The models whose YAML could be read. A broken one becomes a warning, which Airflow shows as an import warning."""
-    loaded = load_models(home.models)
+    """The models whose YAML could be read. A broken one becomes a warning, which Airflow shows as an import warning.
+
+    A task that begins parses its file for one DAG: then only that DAG's model, or a task would cost more with every
+    model that a team adds.
+    """
+    loaded = load_models(home.models, of_dag=get_parsing_context().dag_id or "")
     for problem in loaded.problems:
         warnings.warn(problem, UserWarning, stacklevel=2)
     return loaded.models

@@ -124,3 +124,23 @@ def test_load_model_own_value_wins_over_defaults(folder: Path) -> None:
     model = load_model(folder / "weather.yaml")
     assert model.promotion == "manual"
     assert model.train.policy.max_runs_per_week == 7
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "names"),
+    [
+        ("ingest_rain", ["rain"]),
+        ("window_rain_daily", ["rain"]),
+        ("train_rain_2", ["rain", "rain_2"]),  # it may be of both; one too many costs a millisecond
+        ("ingest_rain_2", ["rain", "rain_2"]),
+        ("ingest_drain", ["drain"]),
+        ("check_config", ["drain", "rain", "rain_2"]),
+        ("", ["drain", "rain", "rain_2"]),
+    ],
+)
+def test_load_models_of_a_dag_reads_the_models_that_it_can_be_of(tmp_path: Path, dag_id: str, names: list[str]) -> None:
+    (tmp_path / "_defaults.yaml").write_text(DEFAULTS, "utf-8")
+    for name in ("rain", "drain", "rain_2"):
+        (tmp_path / f"{name}.yaml").write_text(WEATHER, "utf-8")
+
+    assert [model.name for model in load_models(tmp_path, of_dag=dag_id).models] == names

@@ -18,7 +18,7 @@ from tests.faults.quays import declare
 from tests.faults.stack.story import StoreQuay, Story
 from tests.production import small_weather
 
-NAMES = ("quay_x", "quay_y", "quay_z")
+NAMES = ("quay_x", "quay_y")
 # What production waits for in minutes is waited for in seconds here; docs/production.md says what each is for.
 IMPATIENT = {
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
@@ -28,6 +28,8 @@ IMPATIENT = {
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "20",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
+    # No declaration changes here.
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
 }
 

@@ -86,7 +86,7 @@ class Story:
 
     def work(self, number: int, needs: str) -> None:
         """Let files land and one more thing begin."""
-        for quay in self.draw.sample(list(self.quays), 2):
+        for quay in self.quays:
             quay.land()
         kinds = list(_WORK)
         dag_id, conf = _WORK[needs if needs in _WORK else kinds[number % len(kinds)]]
