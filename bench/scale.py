@@ -6,7 +6,7 @@
     python -m bench.scale api --users 20 --seconds 60
 
 `parse`: each DAG file in a process that has Airflow imported, as the dag-processor's children have; all models, and
-one, as a task that begins does (`get_parsing_context`). dag-factory makes as many DAGs of four tasks from its YAML, in an
+one, as a task that begins does (`get_parsing_context`). dag-factory makes as many DAGs of four tasks from YAML, in an
 environment of its own: `uv pip install dag-factory apache-airflow==3.3.2`. `scheduler`: `airflow scheduler --num-runs`
 with no pause, nothing to do, on SQLite: the time of 60 loops less that of 10. `latency`: one model for each rate on the
 services of one machine, from the file's landing to its row in the journal. `api`: users who list DAGs, look at runs,
