@@ -27,7 +27,7 @@ _GATES: dict[str, Any] = {
 
 
 def declare(models: Path, **changes: Any) -> None:
-    """Write the declarations; nothing but a person wakes training, and nothing monitors.
+    """Write the declarations; nothing but a person wakes training, and nobody monitors this week.
 
     Args:
         models: the folder, which must not exist yet.
@@ -38,7 +38,7 @@ def declare(models: Path, **changes: Any) -> None:
     declared = yaml.safe_load(path.read_text("utf-8"))
     small: dict[str, Any] = {
         "source": {"settle": "1s", "poll": "1s", "sweep": "*/2 * * * *"},
-        "pipelines": {"monitor": {"enabled": False}},
+        "monitor": {"schedule": "0 0 1 1 *"},  # without a monitor nothing is promoted
         "train": {"triggers": {"new_data": False, "retrain_request": False}},
     }
     for section, values in [*small.items(), *changes.items()]:
