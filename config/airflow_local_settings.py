@@ -30,10 +30,10 @@ STACK = (
 )  # fmt: skip
 
 
-def is_parent_of_tasks(arguments: Sequence[str]) -> bool:
-    """Tell whether this process will fork tasks; all the others stay light."""
+def is_parent_of_tasks(arguments: Sequence[str], executor: str) -> bool:
+    """Tell whether this process will fork tasks; all the others stay light, and a scheduler of other machines' workers."""
     words = [word for word in arguments[1:] if not word.startswith("-")]
-    return words[:1] == ["scheduler"] or words[:2] == ["celery", "worker"]
+    return (words[:1] == ["scheduler"] and "LocalExecutor" in executor) or words[:2] == ["celery", "worker"]
 
 
 def warm(modules: Sequence[str] = STACK) -> None:
@@ -63,5 +63,6 @@ def _tell(message: str) -> None:
     sys.stderr.write(f"almanac: {message}\n")
 
 
-if os.environ.get("ALMANAC_WARM_WORKERS", "1") != "0" and is_parent_of_tasks(sys.argv):
+_EXECUTOR = os.environ.get("AIRFLOW__CORE__EXECUTOR", "LocalExecutor")
+if os.environ.get("ALMANAC_WARM_WORKERS", "1") != "0" and is_parent_of_tasks(sys.argv, _EXECUTOR):
     warm()

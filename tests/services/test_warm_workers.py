@@ -78,18 +78,20 @@ def test_warm_switched_off_stays_cold(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected"),
+    ("arguments", "executor", "expected"),
     [
-        (["airflow", "scheduler"], True),
-        (["airflow", "scheduler", "--skip-serve-logs"], True),
-        (["airflow", "celery", "worker", "--concurrency", "8"], True),
-        (["airflow", "celery", "stop"], False),
-        (["airflow", "tasks", "test", "scheduler"], False),
-        (["airflow"], False),
+        (["airflow", "scheduler"], "LocalExecutor", True),
+        (["airflow", "scheduler", "--skip-serve-logs"], "LocalExecutor", True),
+        (["airflow", "scheduler"], "CeleryExecutor", False),
+        (["airflow", "scheduler"], "LocalExecutor,KubernetesExecutor", True),
+        (["airflow", "celery", "worker", "--concurrency", "8"], "CeleryExecutor", True),
+        (["airflow", "celery", "stop"], "CeleryExecutor", False),
+        (["airflow", "tasks", "test", "scheduler"], "LocalExecutor", False),
+        (["airflow"], "LocalExecutor", False),
     ],
 )
-def test_is_parent_of_tasks_by_its_command(tmp_path, arguments, expected):
-    code = f"import airflow_local_settings as settings; print(settings.is_parent_of_tasks({arguments!r}))"
+def test_is_parent_of_tasks_by_its_command(tmp_path, arguments, executor, expected):
+    code = f"import airflow_local_settings as settings; print(settings.is_parent_of_tasks({arguments!r}, {executor!r}))"
 
     assert run(Home(home=tmp_path), code).strip() == str(expected)
 
