@@ -31,7 +31,7 @@ STACK = (
 
 
 def is_parent_of_tasks(arguments: Sequence[str], executor: str) -> bool:
-    """Tell whether this process will fork tasks; all the others stay light, and a scheduler of other machines' workers."""
+    """Tell whether this process will fork tasks; all others stay light, a scheduler whose tasks run elsewhere too."""
     words = [word for word in arguments[1:] if not word.startswith("-")]
     return (words[:1] == ["scheduler"] and "LocalExecutor" in executor) or words[:2] == ["celery", "worker"]
 
