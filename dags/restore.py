@@ -28,10 +28,11 @@ def build(installation: Installation) -> DAG:
         @task(retries=0, doc_md="Restores what the form names, each file checked against its hash; says where it is.")
         def restore(*, params: dict[str, Any]) -> list[str]:
             from almanac.installation import backup_key
+            from almanac.runs import current_run, now
 
             from include.backup.run_restore import run_restore
 
-            return run_restore(HOME, params, given_key=backup_key())
+            return run_restore(HOME, params, given_key=backup_key(), run=current_run(), now=now())
 
         thaw >> restore()
     return dag

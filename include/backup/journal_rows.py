@@ -1,11 +1,13 @@
 """Tells the journal of snapshots and drills. The place is the truth; the journal is what people and pages query."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from include.backup.drills import DrillResult
+from include.backup.manifest import Ref
 from include.backup.writer import Taken
 from include.journal.journal import Journal
-from include.journal.records import DrillRecord, RunRef, SnapshotRecord
+from include.journal.records import Decision, DecisionKind, DrillRecord, RunRef, SnapshotRecord
 
 
 def record_taken(journal: Journal, place: str, taken: Iterable[Taken], run: RunRef) -> None:
@@ -22,6 +24,18 @@ def record_taken(journal: Journal, place: str, taken: Iterable[Taken], run: RunR
                     place, ref.subject, ref.name, ref.created, len(manifest.files), manifest.size, one.bytes_stored, run
                 )
             )
+
+
+def record_restore(journal: Journal, ref: Ref, said: Sequence[str], run: RunRef, reason: str, now: datetime) -> None:
+    """Write who has put what back where, and why.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    kind, _, name = ref.subject.partition("/")
+    model = name if kind in ("model", "dataset", "outputs") else ""
+    reasons = tuple(filter(None, (reason, *said)))
+    journal.record_decision(Decision(model, DecisionKind.RESTORE, True, reasons, now, run, subject=str(ref)))
 
 
 def record_drills(journal: Journal, results: Iterable[DrillResult], run: RunRef) -> None:

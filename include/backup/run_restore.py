@@ -1,18 +1,24 @@
 """A restore as a person starts it from a form."""
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from include.backup.catalogue import Catalogue
 from include.backup.functional import use
+from include.backup.journal_rows import record_restore
 from include.backup.live import folder_of, members, restore_live
 from include.backup.run_backup import places_of
 from include.backup.tiers.thaw import Thaw
 from include.backup.tiers.thawed import ask, restore_thawed
 from include.config.home import Home
 from include.config.loader import load_installation
-from include.errors import ConfigError
+from include.errors import ConfigError, TransientError
+from include.journal.journal import Journal
+from include.journal.records import RunRef
+
+log = logging.getLogger(__name__)
 
 
 def ask_by_form(home: Home, form: Mapping[str, Any], *, given_key: str, now: datetime, by: str) -> list[Thaw]:
@@ -27,13 +33,15 @@ def ask_by_form(home: Home, form: Mapping[str, Any], *, given_key: str, now: dat
     return ask(place, members(place, ref), load_installation(home.models).backup.tiers, now=now, by=by)
 
 
-def run_restore(home: Home, form: Mapping[str, Any], *, given_key: str) -> list[str]:
-    """Restore what a form names; says where, and what it did when it was tried.
+def run_restore(home: Home, form: Mapping[str, Any], *, given_key: str, run: RunRef, now: datetime) -> list[str]:
+    """Restore what a form names; says where, and what it did when it was tried. What went live is in the journal.
 
     Args:
         home: where to.
-        form: `snapshot`, `second`, `where` (`folder` or `live`), `replace`, `use`.
+        form: `snapshot`, `second`, `where` (`folder` or `live`), `replace`, `use`, `reason`.
         given_key: from a connection.
+        run: who.
+        now: aware.
 
     Raises:
         ConfigError: a running Airflow cannot exchange the databases under itself; or the target is in use.
@@ -48,7 +56,12 @@ def run_restore(home: Home, form: Mapping[str, Any], *, given_key: str) -> list[
                 f"{ref}: a running Airflow cannot exchange databases under itself. Stop the services, then:"
                 f" almanac restore {ref} --live"
             )
-        return restore_live(place, ref, home, replace=bool(form["replace"]))
+        done = restore_live(place, ref, home, replace=bool(form["replace"]))
+        try:
+            record_restore(Journal(home.journal_url), ref, done, run, str(form.get("reason") or ""), now)
+        except TransientError as error:  # what is in place must not be put there again because of that
+            log.warning("it is in place, but the journal could not be told: %s", error)
+        return done
     said = []
     for one in members(place, ref):
         name = folder_of(Catalogue(place).read(one)) if one != ref else ""

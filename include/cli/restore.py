@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from include.cli.backup import PANEL, Second
-from include.cli.places import open_installation, open_reader, size_text, user
+from include.cli.places import open_installation, open_reader, run_of, size_text, tell_journal, user
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -137,6 +137,7 @@ def restore(
     trust: Annotated[bool, typer.Option("--trust", help="With --use: load formats that can run code, too.")] = False,
     second: Second = False,
     unsigned: _Unsigned = False,
+    reason: Annotated[str, typer.Option(help="Why. Kept in the journal with your name, of what goes live.")] = "",
 ) -> None:
     """Restore a snapshot, or a whole group, from the backup place alone.
 
@@ -144,7 +145,10 @@ def restore(
     Never over what is there: into a new folder, or with --live where it belongs, if nothing is there.
     Examples: `almanac restore dataset/weather`, `almanac restore group/all --live`.
     """
+    from datetime import UTC, datetime
+
     from include.backup.catalogue import Catalogue
+    from include.backup.journal_rows import record_restore
     from include.backup.live import restore_live
 
     home, settings, _ = open_installation(write=False)
@@ -156,7 +160,10 @@ def restore(
         _refuse_running(home, ref)
     _wait_for_archive(place, ref, settings.tiers)
     if live:
-        print("\n".join(restore_live(place, ref, home, replace=replace)))
+        done = restore_live(place, ref, home, replace=replace)
+        print("\n".join(done))
+        now = datetime.now(UTC)
+        tell_journal(home, lambda journal: record_restore(journal, ref, done, run_of("restore"), reason, now))
         return
     target = to or home.home / "restored" / f"{ref}".replace("/", "-")
     damaged = _restore_to(place, ref, target.resolve(), home, partial=partial, use=use, trust=trust)

@@ -26,6 +26,7 @@ class DecisionKind(StrEnum):
     SHADOW = "shadow"
     RETRAIN_REQUEST = "retrain_request"
     READMISSION = "readmission"
+    RESTORE = "restore"
     EVENT = "event"
     SCORING = "scoring"  # accepted: it goes on; refused: it is stopped
     EXPIRY = "expiry"  # old outputs were deleted

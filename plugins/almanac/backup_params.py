@@ -99,6 +99,13 @@ def restore_params() -> dict[str, Param]:
         "second": Param(
             False, type="boolean", title="From the second place", description="When the first one is lost or damaged."
         ),
+        "reason": Param(
+            None,
+            type=["null", "string"],
+            maxLength=500,
+            title="Reason",
+            description="Why. Kept in the journal with your name, of what goes live.",
+        ),
     }
 
 

@@ -18,6 +18,7 @@ from include.config.home import Home
 from include.data.maintenance import needed_versions
 from include.errors import ConfigError, IntegrityError
 from include.journal.journal import Journal
+from include.journal.records import DecisionKind
 from tests.backup.world import MODEL, ROWS, RUN, World
 
 NOW = datetime.now(UTC)
@@ -50,7 +51,7 @@ def test_run_backup_key_of_a_connection_is_the_one(home: Home) -> None:
     run_backup(home, [f"dataset/{MODEL}"], run=RUN, given_key=key.text)
     Catalogue(places_of(home, key.text).first).read(Catalogue(places_of(home, key.text).first).refs()[0])
     with pytest.raises(IntegrityError, match="signature"):
-        run_restore(home, FORM, given_key=Key.new().text)
+        run_restore(home, FORM, given_key=Key.new().text, run=RUN, now=NOW)
     with pytest.raises(ConfigError, match="the connection's password: not a backup key"):
         run_backup(home, [f"dataset/{MODEL}"], run=RUN, given_key="secret")
 
@@ -118,17 +119,37 @@ def test_verify_share_names_what_is_damaged(home: Home) -> None:
 
 def test_run_restore_to_a_folder_and_try_it(home: Home) -> None:
     run_backup(home, [f"dataset/{MODEL}"], run=RUN)
-    said = run_restore(home, FORM, given_key="")
+    said = run_restore(home, FORM, given_key="", run=RUN, now=NOW)
     folder = Path(said[0].split(" is in ")[1])
     assert pl.read_delta(str(folder)).height == ROWS[3]
     assert "opens at version 3" in said[1]
+
+
+def test_run_restore_live_is_in_the_journal_with_who_when_and_why(home: Home, tmp_path: Path) -> None:
+    run_backup(home, [f"dataset/{MODEL}"], run=RUN)
+    reborn = home.model_copy(update={"datasets": str(tmp_path / "reborn")})
+    form = FORM | {"where": "live", "use": False, "reason": "somebody deleted a month"}
+
+    said = run_restore(reborn, form, given_key="", run=RUN, now=NOW)
+
+    (decision,) = Journal(home.journal_url).decisions(MODEL, DecisionKind.RESTORE)
+    assert decision.subject.startswith(f"dataset/{MODEL}@")
+    assert decision.reasons == ("somebody deleted a month", *said)
+    assert (decision.run.started_by, decision.decided_at) == ("ada", NOW)
+
+
+def test_run_restore_to_a_folder_is_no_decision(home: Home) -> None:
+    run_backup(home, [f"dataset/{MODEL}"], run=RUN)
+    run_restore(home, FORM, given_key="", run=RUN, now=NOW)
+
+    assert Journal(home.journal_url).decisions(MODEL, DecisionKind.RESTORE) == []
 
 
 def test_run_restore_database_live_is_refused(home: Home) -> None:
     run_backup(home, ["database/mlflow"], run=RUN)
     form = FORM | {"snapshot": "database/mlflow", "where": "live"}
     with pytest.raises(ConfigError, match="cannot exchange databases under itself"):
-        run_restore(home, form, given_key="")
+        run_restore(home, form, given_key="", run=RUN, now=NOW)
 
 
 def test_maintenance_keeps_what_a_snapshot_of_a_removed_model_version_needs(home: Home, world: World) -> None:
