@@ -44,7 +44,7 @@ def build(model: Model) -> DAG:
 
             journal, history = Journal(HOME.journal_url), task_history(HOME)
             registry, run = Registry.of(HOME), current_run()
-            result = monitor(model, HOME, journal, registry, run=run, now=now(), history=history)
+            result = monitor(model, HOME, journal, registry, run=run, now=now(), history=history, link=link())
             tell_findings(model, result, teller(), run=run, link=link(), now=now())
             return result.summary()
 

@@ -53,6 +53,15 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class Row:
+    """A feature's importance now, and its change since the oldest window and from the version before; None: not known."""
+
+    now: Importance
+    since_before: float | None
+    from_previous: float | None
+
+
+@dataclass(frozen=True)
 class Explanation:
     """What the champion looks at, then and now, and what moved its predictions.
 
@@ -62,6 +71,8 @@ class Explanation:
         before_end: of the oldest window with labels that was looked at.
         before: the same there.
         moved: the part of each drifted column in the change of the newest window's predictions.
+        previous_version: number of the version before; empty when there is none that takes the same features.
+        previous: what that one looks at in the newest window.
     """
 
     window_end: datetime
@@ -69,6 +80,21 @@ class Explanation:
     before_end: datetime
     before: tuple[Importance, ...]
     moved: tuple[Moved, ...]
+    previous_version: str = ""
+    previous: tuple[Importance, ...] = ()
+
+    @property
+    def table(self) -> tuple[Row, ...]:
+        """Of each feature, the most important first: now, and how far that is from then and from the version before."""
+        then, theirs = ({one.feature: one.loss for one in side} for side in (self.before, self.previous))
+        return tuple(
+            Row(one, _less(one.loss, then.get(one.feature)), _less(one.loss, theirs.get(one.feature)))
+            for one in self.importances
+        )
+
+
+def _less(now: float, other: float | None) -> float | None:
+    return None if other is None else now - other
 
 
 def importances(

@@ -7,6 +7,7 @@ from include.config.home import Home
 from include.config.schema import Model
 from include.config.types import format_duration
 from include.data.dataset import Dataset
+from include.errors import PermanentError
 from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
 from include.monitoring.actions import choose_acts, reasons_for
@@ -20,7 +21,7 @@ from include.monitoring.running import TaskHistory, judge_latency, judge_running
 from include.monitoring.segments import judge_groups
 from include.monitoring.supply import judge_ages, judge_batches, judge_volume
 from include.monitoring.watch import Watch
-from include.registry.records import ModelVersion
+from include.registry.records import PREVIOUS, ModelVersion
 
 _OF_WINDOWS = (Condition.DRIFT, Condition.PERFORMANCE)
 _NO_CHAMPION = "no champion yet: nothing to compare with"
@@ -36,6 +37,7 @@ def monitor(
     now: datetime,
     history: TaskHistory | None = None,
     with_report: bool = True,
+    link: str = "",
 ) -> MonitorResult:
     """Compare the newest complete windows with the champion's reference profile, and decide.
 
@@ -54,6 +56,7 @@ def monitor(
         now: aware; labels that become true after it are not known.
         history: lists the runs of the model's DAGs; None: they are not looked at.
         with_report: also write the report page.
+        link: to the run that asks, for the page.
 
     Raises:
         PermanentError: there is a champion but no dataset, or its profile is not what was registered.
@@ -82,9 +85,10 @@ def monitor(
         *_latency(watch, windows),
     )
     result = _decide(model, windows, findings, champion, watch.dataset_version, now)
-    result = replace(result, run=f"{run.dag_id}, run {run.run_id}")
+    result = replace(result, run=f"{run.dag_id}, run {run.run_id}", run_url=link)
     if windows:
-        result = replace(result, explanation=watch.explain(windows, registry.load_onnx(champion)))
+        earlier = _previous(model, registry)
+        result = replace(result, explanation=watch.explain(windows, registry.load_onnx(champion), earlier))
     if with_report and windows:
         result = _report(watch, result)
     result = replace(result, markdown=render_markdown(model, result))
@@ -101,6 +105,15 @@ def _compare_versions(
         return ()
     naive = judge_naive(watch.model, labelled)
     return (*naive, *judge_rivals(watch.model, registry, watch.champion, labelled))
+
+
+def _previous(model: Model, registry: VersionRegistry) -> tuple[str, bytes] | None:
+    """The version before the champion, to see what they look at; an older one whose files are gone is no matter."""
+    version = registry.by_alias(model.name, PREVIOUS)
+    try:
+        return None if version is None else (version.version, registry.load_onnx(version))
+    except PermanentError:
+        return None
 
 
 def _latency(watch: Watch, windows: tuple[WindowResult, ...]) -> tuple[Finding, ...]:

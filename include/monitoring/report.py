@@ -8,13 +8,14 @@ from include.config.monitoring import Action, Drift
 from include.config.schema import Model
 from include.config.types import format_duration
 from include.monitoring.drift import ColumnDrift, Status
-from include.monitoring.findings import State
+from include.monitoring.findings import Condition, Finding, State
 from include.monitoring.markdown import render_markdown
 from include.monitoring.profile import PREDICTION, Profile
 from include.monitoring.profiling import finite_numbers
 from include.monitoring.result import MonitorResult, Verdict, WindowResult
 from include.monitoring.segments import segment_tables
 from include.pages.templates import render
+from include.pages.urls import Urls
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _TEMPLATE = "monitoring/report.html.j2"
 _WORST = 4
 _ORDER = {State.ALARM: 0, State.WARNING: 1, State.INSUFFICIENT: 2, State.FINE: 3}
+# What harms comes first: worse predictions before inputs that moved.
+_FIRST = (Condition.PERFORMANCE, Condition.SEGMENTS, Condition.QUALITY, Condition.DRIFT)
 _DEEDS: dict[Action, str] = {
     "notify": "People are told",
     "retrain": "A retrain is requested",
@@ -97,12 +100,24 @@ def render_report(
         pictures=_pictures(model, profile, ranked, newest, rows),
         history=_history(model, result, ranked),
         of_model=_of_model(model, result, rows),
-        findings=sorted(result.findings, key=lambda found: _ORDER[found.state]),
+        findings=sorted(result.findings, key=_rank),
+        looks=result.explanation,
+        data_url=_data_url(result.run_url, model.name),
         deeds=[(_DEEDS[act.action], act.reasons) for act in result.acts],
         version_url=_version_url(tracking_uri, model.name, result.model_version),
         windows=list(reversed(result.windows)),
         limits=model.monitor.drift,
     )
+
+
+def _rank(found: Finding) -> tuple[int, int]:
+    return _ORDER[found.state], _FIRST.index(found.condition) if found.condition in _FIRST else len(_FIRST)
+
+
+def _data_url(run_url: str, name: str) -> str:
+    """The batches of the model in Almanac's pages, which lie below Airflow's address; empty where that is not known."""
+    address, dags, _ = run_url.partition("/dags/")
+    return Urls(f"{address}/almanac", None).batches(name) if dags else ""
 
 
 def _of_model(model: Model, result: MonitorResult, rows: "pl.DataFrame") -> list[Picture]:

@@ -83,7 +83,8 @@ class MonitorResult:
         dataset_version: what was read; -1 when nothing was.
         windows: the newest complete ones, the oldest first.
         explanation: what the champion looks at; None without labels.
-        run: DAG and run that looked, for links.
+        run: DAG and run that looked.
+        run_url: to it in Airflow; empty when it is not known.
         report_uri: the page, when one was written.
         markdown: the same in a few lines; see `render_markdown`.
     """
@@ -99,6 +100,7 @@ class MonitorResult:
     windows: tuple[WindowResult, ...] = ()
     explanation: Explanation | None = None
     run: str = ""
+    run_url: str = ""
     report_uri: str = ""
     markdown: str = ""
 

@@ -92,8 +92,16 @@ class Watch:
         known = [window for window in windows if window.performance.standing is not Standing.INSUFFICIENT]
         return self._labelled(known[-1]) if known else None
 
-    def explain(self, windows: tuple[WindowResult, ...], graph: bytes) -> Explanation | None:
-        """What the champion looks at, now and in the oldest window that is shown, and what moved its predictions."""
+    def explain(
+        self, windows: tuple[WindowResult, ...], graph: bytes, previous: tuple[str, bytes] | None = None
+    ) -> Explanation | None:
+        """What the champion looks at, now and in the oldest window that is shown, and what moved its predictions.
+
+        Args:
+            windows: the oldest first.
+            graph: the champion's.
+            previous: number and graph of the version before, to compare with.
+        """
         known = [window for window in windows if window.performance.standing is not Standing.INSUFFICIENT]
         if not known:
             return None
@@ -102,12 +110,16 @@ class Watch:
         columns = (self.profile.column(name) for name in windows[-1].drifted)
         mixtures = {column.name: reference_of(column, windows[-1].weights) for column in columns if _is_input(column)}
         references = {name: mixture for name, mixture in mixtures.items() if mixture is not None}
+        number, theirs = ("", None) if previous is None else (previous[0], OnnxModel(previous[1]))
+        comparable = theirs is not None and set(theirs.features) <= set(now.features.names)
         return Explanation(
             window_end=known[-1].end,
             importances=importances(self.model, served, now.features, now.observed),
             before_end=known[0].end,
             before=importances(self.model, served, before.features, before.observed),
             moved=moved_predictions(self.model, served, self.rows(windows[-1], history=True), references),
+            previous_version=number if comparable else "",
+            previous=importances(self.model, theirs, now.features, now.observed) if theirs and comparable else (),
         )
 
     def latencies_us(self, windows: tuple[WindowResult, ...]) -> tuple[float | None, ...]:

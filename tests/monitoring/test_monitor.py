@@ -13,6 +13,7 @@ from include.journal.records import DecisionKind, RunRef
 from include.monitoring.findings import Condition, State
 from include.monitoring.monitor import monitor
 from include.monitoring.result import MonitorResult, Verdict
+from include.registry.records import ModelVersion
 from include.scoring.score import score_new_windows
 from tests.monitoring.world import NOW, TRAINED_UNTIL, WEATHER, World, changed, hours
 
@@ -232,3 +233,41 @@ def test_monitor_without_champion_watches_batches_and_runs(world: World, journal
         (Condition.QUALITY, "batches"): State.INSUFFICIENT,
         (Condition.RUNNING, "airflow"): State.INSUFFICIENT,
     }
+
+
+def test_monitor_explains_what_the_version_before_looks_at_on_the_same_window(world: World, journal: Journal) -> None:
+    time_passes(world, 60)
+    world.registry.aliases["previous"] = "2"  # of the same graph
+    looks = watch(world, journal).explanation
+    assert looks is not None
+    assert looks.previous_version == "2"
+    assert {row.from_previous for row in looks.table} == {0.0}
+    assert looks.table[0].since_before == looks.table[0].now.loss - looks.before[0].loss
+
+
+def test_monitor_version_before_whose_files_are_gone_is_no_matter(
+    world: World, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time_passes(world, 60)
+    world.registry.aliases["previous"] = "2"
+    load = world.registry.load_onnx
+
+    def lost(version: ModelVersion) -> bytes:
+        if version.version == "2":
+            raise IntegrityError("model.onnx: gone")
+        return load(version)
+
+    monkeypatch.setattr(world.registry, "load_onnx", lost)
+    looks = watch(world, journal).explanation
+    assert looks is not None
+    assert looks.previous_version == ""
+    assert {row.from_previous for row in looks.table} == {None}
+
+
+def test_monitor_report_links_run_and_data(world: World, journal: Journal) -> None:
+    time_passes(world, 60)
+    link = "https://airflow.example/sub/dags/monitor_weather/runs/r/tasks/watch"
+    result = monitor(WEATHER, world.home, journal, world.registry, run=RUN, now=NOW, link=link)
+    content = Path(result.report_uri).read_text("utf-8")
+    assert f'<a href="{link}">monitor_weather, run scheduled__1</a>' in content
+    assert '<a href="https://airflow.example/sub/almanac/models/weather/batches">its batches</a>' in content
