@@ -89,7 +89,7 @@ class Message:
     def html(self) -> str:
         """For people, as the body of a mail."""
         rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>" for name, value in self._facts()
+            f"<tr><td>{html.escape(name)}</td><td>{_linked(value)}</td></tr>" for name, value in self._facts()
         )
         link = f'<p><a href="{html.escape(self.link, quote=True)}">Open the run</a></p>' if self.link else ""
         return (
@@ -119,6 +119,11 @@ class Message:
             "Runbook": self.runbook,
         }
         return [(name, value) for name, value in facts.items() if value]
+
+
+def _linked(value: str) -> str:
+    escaped = html.escape(value, quote=True)
+    return f'<a href="{escaped}">{escaped}</a>' if value.startswith(("http://", "https://")) else escaped
 
 
 def failure_message(

@@ -54,7 +54,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Row:
-    """A feature's importance now, and its change since the oldest window and from the version before; None: not known."""
+    """A feature's importance now, its change since the oldest window and from the version before; None: not known."""
 
     now: Importance
     since_before: float | None

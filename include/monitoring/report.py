@@ -15,7 +15,7 @@ from include.monitoring.profiling import finite_numbers
 from include.monitoring.result import MonitorResult, Verdict, WindowResult
 from include.monitoring.segments import segment_tables
 from include.pages.templates import render
-from include.pages.urls import Urls
+from include.pages.urls import pages_beside
 
 if TYPE_CHECKING:
     import polars as pl
@@ -116,8 +116,8 @@ def _rank(found: Finding) -> tuple[int, int]:
 
 def _data_url(run_url: str, name: str) -> str:
     """The batches of the model in Almanac's pages, which lie below Airflow's address; empty where that is not known."""
-    address, dags, _ = run_url.partition("/dags/")
-    return Urls(f"{address}/almanac", None).batches(name) if dags else ""
+    pages = pages_beside(run_url)
+    return pages.batches(name) if pages else ""
 
 
 def _of_model(model: Model, result: MonitorResult, rows: "pl.DataFrame") -> list[Picture]:

@@ -9,6 +9,7 @@ from include.config.alerts import AlertKind, Severity
 from include.config.schema import Model
 from include.journal.records import RunRef
 from include.monitoring.findings import Condition, Finding, State
+from include.pages.urls import pages_beside
 
 if TYPE_CHECKING:
     from include.alerts.telling import Teller
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 _URGENT = frozenset({Condition.PERFORMANCE, Condition.RUNNING})
 _TOLD = (State.ALARM, State.WARNING)  # the worst first
 _MAX_NAMED = 3
+_WHAT_TO_DO = {
+    Condition.DRIFT: "Look at the columns then and now. A unit, a sensor, a new sender: mend the source. The world has"
+    " changed: see whether the retrain was granted (`decide` of the train DAG).",
+    Condition.PERFORMANCE: "Look since when and in which segments. Is the label still made as it was? If it does harm"
+    " now, `almanac rollback` puts the version before back.",
+    Condition.SEGMENTS: "Look at that group's data first: too few rows, nulls, another source?",
+    Condition.QUALITY: "Call the owner of the source; `almanac quarantine list` shows the rows that were put aside.",
+    Condition.VOLUME: "Ask the source whether files are missing or were sent twice; `almanac windows` shows gaps.",
+    Condition.FRESHNESS: "Has anything landed? Is the ingest DAG paused or red? Then ask whoever sends.",
+    Condition.STALENESS: "Champion: read why trainings are refused. Labels: ask whoever sends them. Predictions: is the"
+    " score DAG paused or red, or was scoring stopped?",
+    Condition.BETTER: "Compare both in MLflow; `almanac promote` if you agree.",
+    Condition.RUNNING: "Open the DAG that is named: which task fails, waits or lasts, or why does nothing begin?",
+}
 
 
 def tell_findings(
@@ -47,14 +62,19 @@ def tell_findings(
         if told:
             message = event_message(
                 kind, severity=_severity(told[0]), model=model.name, subject=_subject(model, told), run=run, now=now,
-                words="\n".join(finding.text for finding in told),
-                what_to_do="Read the report; the runbook says what to check and what to run.",
-                link=link, report=result.report_uri,
+                words="\n".join(finding.text for finding in told), what_to_do=_WHAT_TO_DO[condition],
+                link=link, report=_report(model, result.report_uri, link),
                 parts=tuple(f"{finding.subject}: {finding.state}" for finding in told),
             )  # fmt: skip
             teller.seen(model.alerts, message, kind, condition.value, now)
         lasts = told or (notify and any(finding.state is State.INSUFFICIENT for finding in found))
         teller.ended_but(model.alerts, model.name, kind, [condition.value] if lasts else [], now)
+
+
+def _report(model: Model, uri: str, link: str) -> str:
+    """The page's address where people can open it, below that of the run; else the place of its file."""
+    pages = pages_beside(link)
+    return pages.report(model.name, uri.rsplit("/", 1)[-1]) if pages and uri else uri
 
 
 def _kind(condition: Condition) -> AlertKind:

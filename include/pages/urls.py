@@ -5,6 +5,9 @@ from urllib.parse import quote, urlencode
 
 from include.journal.records import RunRef
 
+MOUNT = "/almanac"
+"""Where the pages hang in Airflow's web server."""
+
 
 @dataclass(frozen=True)
 class Urls:
@@ -69,6 +72,15 @@ class Urls:
     def airflow_dag(self, dag_id: str) -> str:
         """A DAG in Airflow; empty where it cannot be opened."""
         return "" if self.airflow is None else f"{self.airflow}/dags/{quote(dag_id, safe='')}"
+
+
+def pages_beside(airflow_url: str) -> Urls | None:
+    """The pages below the address that an Airflow page has; None when it is no page of a DAG.
+
+    For messages and files, which are read where no path leads to the server.
+    """
+    address, dags, _ = airflow_url.partition("/dags/")
+    return Urls(f"{address}{MOUNT}", address) if address and dags else None
 
 
 def _with(path: str, query: dict[str, str]) -> str:

@@ -170,3 +170,7 @@ def test_drift_that_is_over_is_told_once_to_those_who_were_told(office: Office, 
     office.ended(office.watch())
     wait(lambda: any(one.startswith("over: weather: drift of") for one in office.mailbox.subjects), "its end")
     assert sum(one.startswith("over: weather: drift of") for one in office.mailbox.subjects) == 1
+
+
+def test_run_that_missed_its_deadline_is_told_by_airflow_s_own_deadline_alert(office: Office) -> None:
+    wait(lambda: "train_weather is late" in office.mailbox.subjects, f"the mail; {office.mailbox.subjects}")

@@ -152,3 +152,19 @@ def test_tell_findings_drift_ends_only_when_all_columns_are_compared_again(model
         "over: weather: drift of Humidity: warning",
     ]
     assert "to 2026-11-23" in outbox.sent[-1].error
+
+
+def test_tell_findings_report_is_a_link_where_the_run_is_one(model, teller, outbox):
+    link = "https://airflow.example/sub/dags/monitor_weather/runs/r/tasks/watch"
+    tell_findings(model, result(ALARM), teller, run=RUN, link=link, now=NOON)
+
+    (message,) = outbox.sent
+    assert message.report == "https://airflow.example/sub/almanac/models/weather/reports/1.html"
+    assert f'<a href="{message.report}">' in message.html
+
+
+@pytest.mark.parametrize("condition", list(Condition))
+def test_tell_findings_every_condition_says_what_to_do(condition, model, teller, outbox):
+    tell(model, teller, Finding(condition, State.ALARM, "x", "x: .9, limit .1"))
+
+    assert len(outbox.sent[0].what_to_do) > 40

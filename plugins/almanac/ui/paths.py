@@ -4,9 +4,7 @@ from urllib.parse import urlsplit
 
 from airflow.configuration import conf
 
-from include.pages.urls import Urls
-
-MOUNT = "/almanac"
+from include.pages.urls import MOUNT, Urls
 
 
 def urls(*, framed: bool = False) -> Urls:
