@@ -1,6 +1,6 @@
 """Backs up a model's versions: MLflow run, registration and every artifact, byte for byte.
 
-Woken by every promotion, and daily. A version that is in a snapshot as it is now is not taken twice.
+Woken by every registration and promotion, and daily. A version that is in a snapshot as it is now is not taken twice.
 """
 
 from typing import Any
@@ -19,8 +19,9 @@ HOME = Home()
 
 def build(model: Model) -> DAG:
     """`backup_model_<model>`: one task."""
-    schedule = AssetOrTimeSchedule(timetable=cron(model.backup.model_schedule), assets=[assets.champion(model)])
-    wakes = f"when a version becomes champion, or at {model.backup.model_schedule}"
+    bells = assets.challenger(model) | assets.champion(model)
+    schedule = AssetOrTimeSchedule(timetable=cron(model.backup.model_schedule), assets=bells)
+    wakes = f"when a version is registered or becomes champion, or at {model.backup.model_schedule}"
     with model_dag(
         "backup_model", model, purpose=__doc__, schedule=schedule, params=model_backup_params(), wakes=wakes
     ) as dag:

@@ -80,7 +80,10 @@ def build(model: Model) -> DAG:
             decision = judge(model, HOME, journal, registry, mlflow_run_id, run=current_run(), now=now())
             return {"mlflow_run_id": mlflow_run_id, **told(decision)}
 
-        @task(doc_md="Registers the candidate as challenger, and decides: promote, ask a person, or neither.")
+        @task(
+            outlets=[assets.challenger(model)],
+            doc_md="Registers the candidate as challenger, and decides: promote, ask a person, or neither.",
+        )
         def register(verdict: dict[str, Any]) -> str:
             from almanac.branching import go_on
             from almanac.runs import current_run, now

@@ -123,7 +123,7 @@ class Backup:
     def everything(self, models: list[str]) -> Taken:
         """Databases first, then the artifacts that they name, tied by one group."""
         taken = self._registered(models)
-        taken += [self.database(name) for name, url in databases(self.home).items() if name != MLFLOW and _exists(url)]
+        taken += [self.database(name) for name, url in databases(self.home).items() if name != MLFLOW and exists(url)]
         for name in models:
             of_model = (self.dataset(name), self.outputs(name), self.checkpoints(name))
             taken += [one for one in of_model if one is not None]
@@ -137,7 +137,7 @@ class Backup:
         Raises:
             TransientError: somebody moved one each time.
         """
-        there = _exists(databases(self.home)[MLFLOW])  # else it is another machine's, which backs it up itself
+        there = exists(databases(self.home)[MLFLOW])  # else it is another machine's, which backs it up itself
         for _ in range(3):
             before = {name: self.registry.aliases(name) for name in models}
             taken = [self.database(MLFLOW)] if there else []
@@ -172,7 +172,8 @@ def _readable(place: Place, name: str) -> Iterator[tuple[Ref, Manifest]]:
             continue
 
 
-def _exists(url: URL) -> bool:
+def exists(url: URL) -> bool:
+    """Whether there is a database; a server's counts as there."""
     return url.get_backend_name() != "sqlite" or Path(str(url.database)).is_file()
 
 

@@ -29,14 +29,23 @@ class ForgetPlan:
         return tuple(choice.ref for choice in self.choices if not choice.stays)
 
 
-def keep_of(models: Sequence[Model], retention: Retention) -> KeepOf:
-    """The policy of each subject: its model's, or the installation's; without a declared model, what is built in."""
+def keep_of(models: Sequence[Model], retention: Retention, *, second: bool = False) -> KeepOf:
+    """The policy of each subject: its model's, or the installation's; without a declared model, what is built in.
+
+    Args:
+        models: the declared ones.
+        retention: of the installation.
+        second: in the second place, which may have policies of its own.
+    """
     from include.config.backup import KeepOfModel
 
     declared = {model.name: model.backup.keep for model in models}
 
     def of(subject: str) -> Keep:
         kind, name = subject.split("/")
+        other: Keep | None = getattr(retention.second, "model" if kind == "checkpoints" else kind)
+        if second and other is not None:
+            return other
         own = declared.get(name, KeepOfModel())
         match kind:
             case "model" | "checkpoints":

@@ -9,6 +9,7 @@ from typing import Protocol
 from include.backup.catalogue import Catalogue
 from include.backup.drills import last_good
 from include.backup.manifest import Manifest, Ref
+from include.backup.tiers.thaw import OPEN, thaws
 from include.registry.records import ModelVersion
 
 Pins = Mapping[Ref, Sequence[str]]
@@ -41,6 +42,9 @@ def find_pins(catalogue: Catalogue, manifests: Manifests, registry: AliasRegistr
     pins: dict[Ref, list[str]] = {ref: ["legal hold"] for ref in catalogue.held()}
     for result in last_good(catalogue.place):
         pins.setdefault(result.ref, []).append("last good drill")
+    for thaw in thaws(catalogue.place):
+        if thaw.state in OPEN:
+            pins.setdefault(thaw.ref, []).append("is being restored")
     for model in models:
         for ref, reason in _of_model(model, manifests, registry):
             pins.setdefault(ref, []).append(reason)

@@ -24,7 +24,8 @@ def make_plan(home: Home, place: Place, *, now: datetime) -> ForgetPlan:
     loaded = load_models(home.models)
     if loaded.problems:
         raise ConfigError("nothing is forgotten while a model's YAML is broken: " + "\n".join(loaded.problems))
-    keep = keep_of(loaded.models, load_installation(home.models).backup.retention)
+    retention = load_installation(home.models).backup.retention
+    keep = keep_of(loaded.models, retention, second=place.uri == home.second_backups)
     names = [model.name for model in loaded.models]
     return plan_forget(place, keep, Registry.of(home), models=names, now=now)
 

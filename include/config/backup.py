@@ -54,12 +54,23 @@ class Backup(Section):
     keep: KeepOfModel = KeepOfModel()
 
 
+class KeepOfSecond(Section):
+    """Policies of the second place, where they are others than those of the first."""
+
+    model: Keep | None = None
+    dataset: Keep | None = None
+    outputs: Keep | None = None
+    database: Keep | None = None
+    group: Keep | None = None
+
+
 class Retention(Section):
     """How snapshots go."""
 
     schedule: Cron = "0 6 * * *"
     database: Keep = Keep(daily=14, weekly=8, monthly=12)
     group: Keep = Keep(daily=7, weekly=4)
+    second: KeepOfSecond = Field(KeepOfSecond(), description="What is not said is as in the first place.")
     grace: Annotated[Duration, Field(ge=timedelta(hours=1))] = Field(
         timedelta(days=7), description="So long after it was forgotten a snapshot can be had back."
     )

@@ -4,7 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
@@ -24,8 +24,13 @@ def create_databases(home: Home) -> None:
         path.chmod(0o600)  # sqlite heeds the caller's umask; its -wal and -shm take the mode of the file
 
 
-def migrate_airflow(home: Home, environment: Mapping[str, str]) -> None:
+def migrate_airflow(home: Home, environment: Mapping[str, str], before: Callable[[], None] = lambda: None) -> None:
     """Bring Airflow's database to the installed version; costs nothing when it is there already.
+
+    Args:
+        home: whose database.
+        environment: of `airflow db migrate`.
+        before: called before one that exists is changed: it takes snapshots. When it fails, nothing is changed.
 
     Raises:
         PermanentError: the migration failed.
@@ -34,6 +39,8 @@ def migrate_airflow(home: Home, environment: Mapping[str, str]) -> None:
     installed = version("apache-airflow")
     if _is_current(stamp, installed, _revision(airflow_database(home))):
         return
+    if _revision(airflow_database(home)):
+        before()
     log = log_file(home, "airflow-migrate")
     with log.open("ab") as output:
         done = subprocess.run(

@@ -193,11 +193,17 @@ class Services:
         self._prepare(ports)
         self._tell("starting MLflow; preparing Airflow's database")
         start_supervisor(self.home, variables, with_parent=with_parent)
-        migrate_airflow(self.home, variables)
+        migrate_airflow(self.home, variables, before=self._back_up_databases)
         self._tell("starting Airflow: scheduler, api-server, dag-processor, triggerer")
         with supervisor_of(self.home) as supervisor:
             supervisor.startProcessGroup(WAITING, False)
         wait_until_healthy(self.home, ports, credentials, self._tell, timeout_s=_HEALTH_TIMEOUT_S)
+
+    def _back_up_databases(self) -> None:
+        from include.backup.run_backup import back_up_before_upgrade
+
+        self._tell("another version of Airflow is installed; backing up the databases before they are changed")
+        back_up_before_upgrade(self.home)
 
     def _ensure_pools(self) -> None:
         with self.airflow() as airflow:

@@ -74,6 +74,11 @@ def champion(model: Model) -> Asset:
     return of_model(model.name, "champion")
 
 
+def challenger(model: Model) -> Asset:
+    """Another version was registered."""
+    return of_model(model.name, "challenger")
+
+
 def shadow(model: Model) -> Asset:
     """A version that scored in shadow was not worse; the event's `version` says which."""
     return of_model(model.name, "shadow")

@@ -4,6 +4,7 @@ A process is killed (SIGKILL) right before or after one of its operations on the
 is looked at by others.
 """
 
+import itertools
 import multiprocessing
 import os
 import random
@@ -24,6 +25,7 @@ from include.backup.place import Place
 from include.backup.replicate import replicate
 from include.backup.restore import restore
 from include.backup.sweep import plan_sweep, sweep
+from include.backup.tiers import folders
 from include.backup.verify import verify
 from include.errors import TransientError
 from tests.backup.places import START, SUBJECT, contents, days, snapshot, write_files
@@ -97,6 +99,25 @@ class Scene:
     def replicate(self, at: int) -> None:
         replicate(place_at(self.first), place_at(self.second, at))
 
+    def move(self, at: int) -> None:
+        """Killed between any two steps within a move, not only between moves."""
+        steps = itertools.count(1)
+
+        def counted(step: Callable[..., Any]) -> Callable[..., Any]:
+            def operate(*arguments: Any, **named: Any) -> Any:
+                if next(steps) == at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return step(*arguments, **named)
+
+            return operate
+
+        tiers = place_at(self.first).store.tiers()
+        with pytest.MonkeyPatch.context() as patched:
+            for name in ("_put", "_sync", "reached"):
+                patched.setattr(folders, name, counted(getattr(folders, name)))
+            for one in sorted(tiers.stored(), key=lambda one: one.name):
+                tiers.move(one.name, "cool")
+
 
 ACTIONS: dict[str, Callable[[Scene, int], None]] = {
     "backup": Scene.back_up,
@@ -104,10 +125,11 @@ ACTIONS: dict[str, Callable[[Scene, int], None]] = {
     "sweep": Scene.sweep,
     "restore": Scene.restore,
     "replicate": Scene.replicate,
+    "move": Scene.move,
 }
 
 # so many operations each has, or somewhat fewer
-OF = {"backup": 40, "forget": 3, "sweep": 25, "restore": 15, "replicate": 45}
+OF = {"backup": 40, "forget": 3, "sweep": 25, "restore": 15, "replicate": 45, "move": 40}
 
 
 @pytest.fixture(scope="module")

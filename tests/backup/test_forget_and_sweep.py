@@ -14,6 +14,7 @@ from include.backup.place import Place
 from include.backup.restore import restore
 from include.backup.sources import from_bytes
 from include.backup.sweep import plan_sweep, sweep
+from include.backup.tiers.thaw import Thaw, ThawState, mark
 from include.backup.verify import verify
 from include.backup.writer import Draft, take
 from include.config.backup import Keep, Retention
@@ -175,6 +176,22 @@ def test_keep_of_finds_the_policy_of_each_kind() -> None:
     assert of("database/mlflow") == Retention().database
     assert of("group/all") == Retention().group
     assert of("model/gone").last == 10
+
+
+def test_keep_of_the_second_place_has_policies_of_its_own() -> None:
+    retention = Retention.model_validate({"second": {"dataset": {"monthly": 60}}})
+    first, second = keep_of([], retention), keep_of([], retention, second=True)
+    assert (first("dataset/weather").monthly, second("dataset/weather").monthly) == (24, 60)
+    assert second("database/mlflow") == first("database/mlflow")
+
+
+def test_pin_snapshot_that_is_being_restored_from_the_archive_stays(place: Place) -> None:
+    old, _ = add(place, "dataset/weather", START), add(place, "dataset/weather", START + days(90))
+    thaw = Thaw(old, ThawState.REQUESTED, NOW, NOW, "ada", 1, 1)
+    mark(place, thaw, ThawState.PENDING, now=NOW)
+    assert plan(place).going == ()
+    mark(place, thaw, ThawState.VERIFIED, now=NOW)
+    assert plan(place).going == (old,)
 
 
 def test_sweep_within_grace_deletes_nothing(place: Place) -> None:

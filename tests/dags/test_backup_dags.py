@@ -47,7 +47,7 @@ def test_backup_dags_one_of_each_kind(dags: dict[str, Any]) -> None:
 
 
 def test_backup_dags_are_woken_by_bells_and_clock(dags: dict[str, Any]) -> None:
-    assert bells(dags["backup_model_weather"]) == {"champion_weather"}
+    assert bells(dags["backup_model_weather"]) == {"challenger_weather", "champion_weather"}
     assert bells(dags["backup_data_weather"]) == {"dataset_weather", "predictions_weather"}
     assert type(dags["restore"].timetable).__name__ == "NullTimetable"
 

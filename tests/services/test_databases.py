@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from include.config.home import Home
-from include.errors import PermanentError
+from include.errors import PermanentError, TransientError
 from include.services import databases
 from include.services.environment import airflow_database, mlflow_database
 from include.services.supervision import log_file
@@ -67,6 +67,30 @@ def test_migrate_airflow_new_version_is_migrated(home, migrations, monkeypatch):
     databases.migrate_airflow(home, {})
 
     assert len(migrations) == 2
+
+
+def test_migrate_airflow_backs_up_what_is_there_before_it_is_changed(home, migrations, monkeypatch):
+    backups = []
+    databases.migrate_airflow(home, {}, before=lambda: backups.append(len(migrations)))
+    assert backups == []  # there was nothing yet
+    monkeypatch.setattr(databases, "version", lambda _name: "99")
+
+    databases.migrate_airflow(home, {}, before=lambda: backups.append(len(migrations)))
+
+    assert backups == [1]
+
+
+def test_migrate_airflow_without_a_backup_changes_nothing(home, migrations, monkeypatch):
+    def away():
+        raise TransientError("the backup place is away")
+
+    databases.migrate_airflow(home, {})
+    monkeypatch.setattr(databases, "version", lambda _name: "99")
+
+    with pytest.raises(TransientError, match="the backup place is away"):
+        databases.migrate_airflow(home, {}, before=away)
+
+    assert len(migrations) == 1
 
 
 def test_migrate_airflow_failure_names_the_log_and_is_tried_again(home, monkeypatch):
