@@ -132,13 +132,11 @@ def judge(name: str, rows: LabelledRows, known: np.ndarray, later: np.ndarray, s
     model = declared()
     naive = predict_naive(subset(rows, known), subset(rows, later), METRIC)
     fold = Fold(0, rows.times[later][0], rows.times[later][-1], known, later)
-    evaluation = gates.Evaluation(
-        backtest_frame(rows, [fold], [{"probability": said, **naive.probabilities}]), parity=None
-    )
+    evaluation = gates.Evaluation(backtest_frame(rows, [fold], [{"answer": said, **naive.answers}]), parity=None)
     checks = ("absolute", "baselines", "segments")
     results = tuple(result for check in checks for result in gates.GATES[check](model, evaluation))
     truth = rows.labels[later] == 1
-    accuracies = {rule: float(((value >= 0.5) == truth).mean()) for rule, value in naive.probabilities.items()}
+    accuracies = {rule: float(((value >= 0.5) == truth).mean()) for rule, value in naive.answers.items()}
     return Judged(name, float(((said >= 0.5) == truth).mean()), accuracies, naive.stump, results)
 
 

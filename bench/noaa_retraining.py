@@ -86,7 +86,7 @@ class Curve:
 
     def gain(self, way: str, over: str) -> Interval:
         """How much better one way is than another, with a 95 % interval."""
-        rows = self.rows.with_columns(pl.col(way).alias("probability"))
+        rows = self.rows.with_columns(pl.col(way).alias("answer"))
         return paired_interval(METRIC, rows, rows[over].to_numpy(), resamples=500, confidence=0.95, seed=1)
 
 
@@ -130,8 +130,8 @@ def replay(frame: pl.DataFrame) -> Curve:
     static = np.concatenate([foretell(pipeline, rows.values[fold.test]) for fold in folds])
     seconds["static"] = time.perf_counter() - started
     return Curve(
-        expanding.rename({"probability": "retrained"}).with_columns(
-            sliding["probability"].alias("sliding"), pl.Series("static", static)
+        expanding.rename({"answer": "retrained"}).with_columns(
+            sliding["answer"].alias("sliding"), pl.Series("static", static)
         ),
         seconds,
     )

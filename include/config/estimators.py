@@ -3,6 +3,7 @@
 Only these are ever imported from a name in a file, and skl2onnx converts each of them.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 ALLOWED_ESTIMATORS = frozenset(
@@ -19,12 +20,33 @@ ALLOWED_ESTIMATORS = frozenset(
         "sklearn.tree.DecisionTreeClassifier",
     }
 )
+"""Of labels that are yes or no."""
+
+ALLOWED_REGRESSORS = frozenset(
+    {
+        "sklearn.ensemble.ExtraTreesRegressor",
+        "sklearn.ensemble.GradientBoostingRegressor",
+        "sklearn.ensemble.RandomForestRegressor",
+        "sklearn.linear_model.ElasticNet",
+        "sklearn.linear_model.Lasso",
+        "sklearn.linear_model.LinearRegression",
+        "sklearn.linear_model.Ridge",
+        "sklearn.linear_model.SGDRegressor",
+        "sklearn.neighbors.KNeighborsRegressor",
+        "sklearn.neural_network.MLPRegressor",
+        "sklearn.svm.SVR",
+        "sklearn.tree.DecisionTreeRegressor",
+    }
+)
+"""Of labels that are numbers."""
 
 CONTINUABLE_ESTIMATORS = frozenset(
     {
         "sklearn.linear_model.SGDClassifier",
         "sklearn.naive_bayes.GaussianNB",
+        "sklearn.linear_model.SGDRegressor",
         "sklearn.neural_network.MLPClassifier",
+        "sklearn.neural_network.MLPRegressor",
     }
 )
 """Those that have `partial_fit`: they can learn new rows without the old ones."""
@@ -32,15 +54,20 @@ CONTINUABLE_ESTIMATORS = frozenset(
 Family = Literal["trees", "linear", "svm", "neighbours", "bayes", "network"]
 _FAMILIES: dict[str, Family] = {
     "DecisionTree": "trees",
+    "ElasticNet": "linear",
     "ExtraTrees": "trees",
     "GaussianNB": "bayes",
     "GradientBoosting": "trees",
     "KNeighbors": "neighbours",
+    "Lasso": "linear",
+    "Linear": "linear",
     "Logistic": "linear",
     "MLP": "network",
     "RandomForest": "trees",
+    "Ridge": "linear",
     "SGD": "linear",
     "SVC": "svm",
+    "SVR": "svm",
 }
 """Estimators of one family round alike in float32."""
 
@@ -60,13 +87,25 @@ def check_estimator(path: str) -> str:
         ValueError: it is unknown, or known not to convert to ONNX.
     """
     if path in _NOT_CONVERTIBLE:
-        raise ValueError(f"skl2onnx cannot convert {path}; use GradientBoostingClassifier or a forest")
-    if path not in ALLOWED_ESTIMATORS:
+        raise ValueError(f"skl2onnx cannot convert {path}; use gradient boosting without Hist, or a forest")
+    if path not in ALLOWED_ESTIMATORS | ALLOWED_REGRESSORS:
         raise ValueError(
-            f"estimator not allowed; got {path!r}, expected one of {sorted(ALLOWED_ESTIMATORS)}; "
+            f"estimator not allowed; got {path!r}, expected one of {sorted(ALLOWED_ESTIMATORS | ALLOWED_REGRESSORS)}; "
             "to allow it, add it to include/config/estimators.py"
         )
     return path
+
+
+def check_kind(paths: Iterable[str], *, numbers: bool) -> None:
+    """Refuse classifiers for a label that is a number, and the reverse.
+
+    Raises:
+        ValueError: there is one.
+    """
+    fits = ALLOWED_REGRESSORS if numbers else ALLOWED_ESTIMATORS
+    if wrong := [path for path in paths if path not in fits]:
+        kind = "a number (label.equals is not given)" if numbers else "yes or no (label.equals)"
+        raise ValueError(f"train.candidates: the label is {kind}; got {wrong}, expected some of {sorted(fits)}")
 
 
 def family_of(name: str) -> Family | Literal[""]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from include.config.dataset import Column
 from include.config.estimators import Family
@@ -13,7 +13,7 @@ from include.config.section import Section, Share
 from include.config.types import Slug
 
 Season = Literal["day_ago", "week_ago", "year_ago"]
-Baseline = Literal["majority", "persistence", "stump", Season]
+Baseline = Literal["majority", "mean", "persistence", "stump", Season]
 SEASONS: dict[Season, timedelta] = {
     "day_ago": timedelta(days=1),
     "week_ago": timedelta(days=7),
@@ -73,8 +73,10 @@ class SegmentGate(Section):
 class ParityLimits(Section):
     """How far ONNX may be from scikit-learn."""
 
-    min_label_agreement: Share
-    max_probability_difference: Annotated[float, Field(gt=0)]
+    min_label_agreement: Share = Field(description="Numbers agree when they differ by 0.1 % of their spread or less.")
+    max_probability_difference: Annotated[float, Field(gt=0)] = Field(
+        description="Of a probability; of a number, in units of its spread on the hold-out (standard deviation)."
+    )
 
 
 class ParityGate(ParityLimits):
@@ -92,12 +94,24 @@ class VariationGate(Section):
     """How differently from the champion a candidate may decide before a person is asked."""
 
     ask_above: Share = Field(description="Share of the hold-out's rows that get another label than from the champion.")
+    differs_by: Annotated[float, Field(gt=0)] = Field(
+        0.5, description="A number is another one when it is so far off, in standard deviations of the labels."
+    )
 
 
 class CalibrationGate(Section):
-    """What is foretold with 30 % happens in about 30 % of the cases."""
+    """What is foretold with 30 % happens in about 30 % of the cases.
+
+    Of a number: it is not too high or too low on average, and an interval around it keeps its promise. The interval is
+    as wide as `coverage` of the misses on the folds before the hold-out were (split conformal).
+    """
 
     max_ece: Share = Field(description="Expected calibration error: the mean distance of share from probability.")
+    max_bias: Annotated[float, Field(gt=0)] = Field(
+        0.2, description="Of a number: its mean error, without sign, in standard deviations of the labels."
+    )
+    coverage: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.9, description="What the interval promises.")
+    max_short: Share = Field(0.1, description="So much less of the hold-out may lie within the interval.")
     max_brier: Share | None = Field(None, description="Mean squared distance of probability from label.")
     bins: Annotated[int, Field(ge=2)] = 10
     min_rows: Annotated[int, Field(ge=1)] = 200
@@ -111,12 +125,12 @@ class GapGate(Section):
 
 
 class Invariance(Section):
-    """Changing a column (`to` a value, or `by` a number) changes no probability."""
+    """Changing a column (`to` a value, or `by` a number) changes no answer."""
 
     column: str
     to: float | str | None = None
     by: float | None = None
-    max_difference: Annotated[float, Field(ge=0, lt=1)] = 1.0e-6
+    max_difference: Annotated[float, Field(ge=0)] = 1.0e-6
 
     @model_validator(mode="after")
     def _one_change(self) -> Self:
@@ -126,11 +140,13 @@ class Invariance(Section):
 
 
 class Direction(Section):
-    """Changing a column `by` a number moves the probability one way, on at least `share` of the rows."""
+    """Changing a column `by` a number moves the answer one way, on at least `share` of the rows."""
 
     column: str
     by: float
-    probability: Literal["not_lower", "not_higher"]
+    probability: Literal["not_lower", "not_higher"] = Field(
+        validation_alias=AliasChoices("probability", "prediction"), description="Of a number: `prediction`."
+    )
     share: Share
 
     @model_validator(mode="after")
@@ -144,13 +160,13 @@ class Case(Section):
     """Rows that must come out so. The last one is foretold, those before it are its history; unknown is left out."""
 
     rows: tuple[dict[str, float | str | None], ...] = Field(min_length=1)
-    at_least: Share | None = None
-    at_most: Share | None = None
+    at_least: float | None = None
+    at_most: float | None = None
 
     @model_validator(mode="after")
     def _expects(self) -> Self:
         if self.at_least is None and self.at_most is None:
-            raise ValueError("expects nothing; give at_least or at_most, a probability")
+            raise ValueError("expects nothing; give at_least or at_most, a probability or a number")
         return self
 
 
@@ -183,6 +199,21 @@ def check_behaviour(gate: BehaviourGate, columns: Mapping[str, Column]) -> None:
         raise ValueError(f"gates.behaviour: by needs a number; got {texts}, of which none is a float or an integer")
 
 
+def check_answers(gates: "Gates", *, numbers: bool) -> None:
+    """Refuse cases beyond what a probability can be, and naive rules of the other kind of label.
+
+    Raises:
+        ValueError: there is one.
+    """
+    alien = "majority" if numbers else "mean"
+    if alien in gates.baselines.kinds:
+        fits = "mean" if numbers else "majority"
+        raise ValueError(f"gates.baselines.kinds: got {alien}, expected {fits} for this kind of label")
+    limits = (limit for case in gates.behaviour.cases.values() for limit in (case.at_least, case.at_most))
+    if not numbers and (beyond := [limit for limit in limits if limit is not None and not 0 <= limit <= 1]):
+        raise ValueError(f"gates.behaviour.cases: a probability lies between 0 and 1; got {beyond}")
+
+
 class BudgetGate(Section):
     """How large and how slow the served graph may be."""
 
@@ -193,7 +224,9 @@ class BudgetGate(Section):
 class Gates(Section):
     """What a candidate must pass. All of them, in this order, always."""
 
-    absolute: dict[Metric, float] = Field(min_length=1, description="Lower limits (log_loss: upper limit).")
+    absolute: dict[Metric, float] = Field(
+        min_length=1, description="Lower limits; upper ones of errors, and of bias without its sign."
+    )
     baselines: BaselineGate
     champion: ChampionGate
     segments: SegmentGate

@@ -1,10 +1,12 @@
 """The section `label` of a model's YAML: what is to be foretold, and when it becomes known."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from include.config.dataset import Column
+from include.config.metric import CLASS_METRICS, NUMBER_METRICS, Metric
 from include.config.section import Section, Share
 from include.config.types import Duration, Slug
 
@@ -16,14 +18,51 @@ RARE = 0.1
 
 
 class Label(Section):
-    """What is to be foretold. Row *t* carries what is true at *t + horizon*, joined on time."""
+    """What is to be foretold, yes or no or a number. Row *t* carries what is true at *t + horizon*, joined on time."""
 
     name: Slug
     column: str
-    equals: str = Field(description="The label is 1 where the column has this value, else 0.")
+    equals: str | None = Field(
+        None, description="The label is 1 where the column has this value, else 0; unset: it is the column's number."
+    )
     horizon: Duration
     delay: Duration = Field(timedelta(0), description="So long after *t + horizon* it becomes known.")
     share: Share | None = Field(None, description="About how many rows have the label 1, where that is known.")
+
+    @property
+    def is_number(self) -> bool:
+        """Whether a number is foretold, and not whether something comes true."""
+        return self.equals is None
+
+    @property
+    def answer_column(self) -> str:
+        """The column of the predictions that holds what a version says."""
+        return "prediction" if self.is_number else "probability"
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The figures that are defined for it."""
+        return NUMBER_METRICS if self.is_number else CLASS_METRICS
+
+    @model_validator(mode="after")
+    def _numbers_have_no_share(self) -> Self:
+        if self.is_number and self.share is not None:
+            raise ValueError("share is of labels that are 1; a number has none. Remove it, or give equals")
+        return self
+
+    def check_column(self, column: Column) -> None:
+        """Refuse a column that the label cannot be read from.
+
+        Raises:
+            ValueError: it has no such value, or is no number.
+        """
+        if self.is_number and column.type not in ("float", "integer"):
+            raise ValueError(
+                f"label: without equals the label is the number in its column; {self.column} is a {column.type}. Give "
+                "equals, or a column of type float or integer"
+            )
+        if column.values is not None and self.equals not in column.values:
+            raise ValueError(f"label.equals is not among the column's values; got {self.equals!r}, {column.values}")
 
     @property
     def known_after(self) -> timedelta:

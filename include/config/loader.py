@@ -1,5 +1,6 @@
 """Reads the models' YAML files, strictly. One broken file never takes the others down."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from include.config.schema import Model
 from include.config.yaml_file import describe_fault, lay_over, read_yaml, where
 from include.errors import ConfigError
 
+NUMBERS = "numbers"
 _HELP = "See docs/add-a-model.md."
 
 
@@ -146,7 +148,15 @@ def _own(path: Path) -> dict[str, object]:
     declared = read_yaml(path, _HELP)
     if "name" in declared:
         raise ConfigError(f"{where(path)}: name: the file's own name is the model's name; remove the key. {_HELP}")
-    return lay_over(defaults, declared)
+    return lay_over(_defaults_for(declared, defaults), declared)
+
+
+def _defaults_for(declared: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
+    """The defaults, with those of its section `numbers` on top where the label is a number."""
+    common = {key: value for key, value in defaults.items() if key != NUMBERS}
+    label, numbers = declared.get("label"), defaults.get(NUMBERS)
+    is_number = isinstance(label, dict) and "equals" not in label
+    return lay_over(common, numbers) if is_number and isinstance(numbers, dict) else common
 
 
 def _model(name: str, tree: dict[str, object], said: str) -> Model:

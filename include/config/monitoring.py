@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from include.config.metric import ErrorMetric, Metric
+from include.config.metric import Metric
 from include.config.section import Section, Share
 from include.config.types import Cron, Duration
 
@@ -36,7 +36,7 @@ class Drift(Section):
 class PerformanceMonitor(Section):
     """Predictions against the labels that have arrived."""
 
-    metric: Metric | ErrorMetric
+    metric: Metric
     max_loss: Annotated[float, Field(gt=0)] = Field(
         description="Allowed loss against the hold-out figure, in the metric's unit."
     )

@@ -10,17 +10,20 @@ from pydantic import Field, model_validator
 from include.config.alerts import Alerts
 from include.config.backup import Backup
 from include.config.dataset import Dataset
+from include.config.estimators import check_kind
 from include.config.expiry import Expire
 from include.config.features import Feature, check_features
-from include.config.gates import Gates, check_behaviour
+from include.config.gates import Gates, check_answers, check_behaviour
 from include.config.label import Label, check_rare
 from include.config.maintenance import Maintenance
+from include.config.metric import check_metrics
 from include.config.monitoring import Monitoring
 from include.config.pipelines import Kind, Pipeline, check_pipelines
 from include.config.promotion import AnyShadow, Approval, Promotion, Rollback
 from include.config.scoring import Scoring, check_scoring
 from include.config.section import Section
 from include.config.sources import AnySource
+from include.config.threshold import NO_THRESHOLD
 from include.config.training import Training
 from include.config.triggers import Trigger
 from include.config.types import Slug
@@ -62,9 +65,7 @@ class Model(Section):
         if self.label.column not in columns:
             raise ValueError(f"label must name a declared column; got {self.label.column!r}, declared {list(columns)}")
         check_features(self.features, columns)
-        values = columns[self.label.column].values
-        if values is not None and self.label.equals not in values:
-            raise ValueError(f"label.equals is not among the column's values; got {self.label.equals!r}, {values}")
+        self.label.check_column(columns[self.label.column])
         self.monitor.check_segments(columns)
         if self.label.horizon % self.dataset.step:
             raise ValueError("label.horizon must be a multiple of dataset.step")
@@ -72,6 +73,16 @@ class Model(Section):
         self.gates.baselines.check_seasons(self.label.known_after)
         if not self.label.horizon and "persistence" in self.gates.baselines.kinds:
             raise ValueError("gates.baselines.kinds: persistence knows the label itself when label.horizon is 0s")
+        return self
+
+    @model_validator(mode="after")
+    def _kind_of_label_fits(self) -> Self:
+        numbers = self.label.is_number
+        check_metrics(self)
+        check_kind((each.estimator for each in self.train.candidates.values()), numbers=numbers)
+        check_answers(self.gates, numbers=numbers)
+        if numbers and self.train.threshold != NO_THRESHOLD:
+            raise ValueError(f"train.threshold: a number is no yes or no; got {self.train.threshold!r}, remove it")
         return self
 
     @model_validator(mode="after")

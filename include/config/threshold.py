@@ -7,6 +7,7 @@ from typing import Literal, get_args
 Best = Literal["f1", "f1_macro", "balanced_accuracy"]
 Floor = Literal["recall", "precision"]
 _FLOOR = re.compile(r"^(recall|precision)\s*>=\s*(0?\.\d+|1(?:\.0*)?)$")
+NO_THRESHOLD = 0.5  # where none is declared
 _FORMS = "a number between 0 and 1, 'best f1' (f1_macro, balanced_accuracy), 'recall >= 0.8' (precision)"
 
 

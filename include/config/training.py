@@ -10,7 +10,7 @@ from include.config.learning import WATCHED_ESTIMATORS, Learning
 from include.config.metric import Metric
 from include.config.search import Scalar, Search, Trials
 from include.config.section import Section
-from include.config.threshold import parse_threshold
+from include.config.threshold import NO_THRESHOLD, parse_threshold
 from include.config.types import Cron, Duration, Slug
 
 Impute = Literal["median", "mean", "most_frequent", "zero"]
@@ -99,7 +99,7 @@ class Training(Section):
     backtest: Backtest
     metric: Metric = Field(description="Chooses between candidates.")
     threshold: float | str = Field(
-        0.5, description="From which probability on it is a yes: a number, 'best f1', 'recall >= 0.8'."
+        NO_THRESHOLD, description="From which probability on it is a yes: a number, 'best f1', 'recall >= 0.8'."
     )
     seed: int
     candidates: dict[Slug, Candidate] = Field(min_length=1)

@@ -15,13 +15,13 @@ def labels(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "pl.Series"
     """The label of each row of the frame.
 
     Args:
-        model: declares column, value and horizon.
+        model: declares column, value (none: the label is the column's number) and horizon.
         frame: the columns of `label_columns`; times in UTC.
         now: aware; a label that becomes known after it (`label.delay`) is not known yet.
 
     Returns:
-        Int8 [n], 1 where the column has the value at exactly *t + horizon*, else 0; null where that hour is
-        missing, has no value, or lies after `now`.
+        Int8 [n], 1 where the column has the value at exactly *t + horizon*, else 0; of a number Float64. Null where
+        that hour is missing, has no value, or lies after `now`.
 
     Raises:
         DataError: a column is missing, times are not UTC, or two rows have one key; `now` has no zone.
@@ -33,25 +33,30 @@ def labels(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "pl.Series"
     check_frame(model, frame, label_columns(model))
     ahead = value_at(model, frame, model.label.column, model.label.horizon)
     known = frame[model.dataset.time] + model.label.known_after <= now
-    found = pl.DataFrame({"ahead": ahead == model.label.equals, "known": known})
+    found = pl.DataFrame({"ahead": _as_label(model, ahead), "known": known})
     # `when` without `otherwise` gives null, and null stays null: no label is ever invented
-    return found.select(pl.when("known").then("ahead").cast(pl.Int8).alias(model.label.name)).to_series()
+    return found.select(pl.when("known").then("ahead").alias(model.label.name)).to_series()
 
 
 def state_now(model: Model, frame: "pl.DataFrame") -> "pl.Series":
-    """What the label's column says at *t* itself: Int8 [n], null where unknown. Persistence foretells this."""
-    import polars as pl
-
-    now = frame[model.label.column] == model.label.equals
-    return now.cast(pl.Int8).alias("state_now")
+    """What the label's column says at *t* itself, as a label [n]; null where unknown. Persistence foretells this."""
+    return _as_label(model, frame[model.label.column]).alias("state_now")
 
 
 def state_before(model: Model, frame: "pl.DataFrame", season: timedelta) -> "pl.Series":
-    """What the label's column said one season before the foretold time: Int8 [n], null where unknown."""
+    """What the label's column said one season before the foretold time, as a label [n]; null where unknown."""
+    there = value_at(model, frame, model.label.column, model.label.horizon - season)
+    return _as_label(model, there).alias("state_before")
+
+
+def _as_label(model: Model, values: "pl.Series") -> "pl.Series":
+    """Values of the label's column as labels: 0 and 1, or finite numbers."""
     import polars as pl
 
-    there = value_at(model, frame, model.label.column, model.label.horizon - season)
-    return (there == model.label.equals).cast(pl.Int8).alias("state_before")
+    if model.label.equals is not None:
+        return (values == model.label.equals).cast(pl.Int8)
+    numbers = values.cast(pl.Float64)
+    return numbers.to_frame("number").select(pl.when(pl.col("number").is_finite()).then("number")).to_series()
 
 
 def label_columns(model: Model) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
 """A metric with its standard error, for rows that follow each other in time."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, cast
 
-from include.config.metric import ErrorMetric, Metric
+from include.config.metric import NUMBER_METRICS, Metric
 from include.monitoring.profile import Figure
 
 if TYPE_CHECKING:
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 _BLOCKS, _MIN_BLOCKS = 24, 5
 _MOST_REPEATED = 4  # times the rows that there are; beyond it the other label is thinned out instead
-_ERRORS = frozenset(get_args(ErrorMetric))
+_ERRORS = frozenset(NUMBER_METRICS)
 _KNOW_NO_SHARE = frozenset({"roc_auc", "balanced_accuracy", *_ERRORS})
 NORMAL = 1.959964  # the normal quantile of a 95 % interval
 CONFIDENCE = 0.95
 
 
 def figure(
-    metric: Metric | ErrorMetric,
+    metric: Metric,
     observed: "Floats",
     foretold: "Floats",
     *,
@@ -57,7 +57,7 @@ def figure(
 
 
 def advantage(
-    metric: Metric | ErrorMetric,
+    metric: Metric,
     observed: "Floats",
     ours: "Floats",
     theirs: "Floats",
@@ -78,7 +78,7 @@ def advantage(
 
 
 def _jackknife(
-    metric: Metric | ErrorMetric, observed: "Floats", statistic: "Callable[[NDArray[np.bool_]], float]"
+    metric: Metric, observed: "Floats", statistic: "Callable[[NDArray[np.bool_]], float]"
 ) -> tuple[float, float] | None:
     """A statistic of chosen rows and its standard error; None when it is not defined, or too few blocks speak."""
     import numpy as np
@@ -102,7 +102,7 @@ def _jackknife(
 
 
 def measured(
-    metric: Metric | ErrorMetric,
+    metric: Metric,
     observed: "Floats",
     foretold: "Floats",
     *,
@@ -118,15 +118,14 @@ def measured(
 
     from include.training.metrics import measure
 
-    if metric not in _ERRORS:
-        plain = share is None or metric in _KNOW_NO_SHARE
-        rows = slice(None) if plain else _at_share(observed, cast(float, share))
-        return measure(cast(Metric, metric), observed[rows].astype(np.int8), foretold[rows], threshold=threshold)
-    misses = foretold - observed
-    return float(np.sqrt(np.mean(misses**2)) if metric == "rmse" else np.mean(np.abs(misses)))
+    if metric in _ERRORS:
+        return measure(metric, observed, foretold)
+    plain = share is None or metric in _KNOW_NO_SHARE
+    rows = slice(None) if plain else _at_share(observed, cast(float, share))
+    return measure(metric, observed[rows].astype(np.int8), foretold[rows], threshold=threshold)
 
 
-def enough_of_both(metric: Metric | ErrorMetric, observed: "Floats", needed: int) -> bool:
+def enough_of_both(metric: Metric, observed: "Floats", needed: int) -> bool:
     """Whether both labels are there often enough for the metric to mean something; errors need no labels."""
     ones = int(observed.sum()) if metric not in _ERRORS else needed
     return metric in _ERRORS or min(ones, len(observed) - ones) >= needed
@@ -159,7 +158,7 @@ def _spread(rows: "NDArray[np.intp]", count: int) -> "NDArray[np.intp]":
     return rows[np.arange(count) * len(rows) // max(count, 1)]
 
 
-def _speaking_blocks(metric: Metric | ErrorMetric, observed: "Floats", block: "NDArray[np.intp]") -> int:
+def _speaking_blocks(metric: Metric, observed: "Floats", block: "NDArray[np.intp]") -> int:
     """How many blocks hold the rarer label; all of them where there are no labels."""
     import numpy as np
 
@@ -174,13 +173,13 @@ def _students(freedom: int) -> float:
     return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
-def worse_by(metric: Metric | ErrorMetric, now: float, reference: float) -> float:
+def worse_by(metric: Metric, now: float, reference: float) -> float:
     """By how much `now` is worse than `reference`, in the metric's unit; negative when it is better."""
     from include.training.metrics import gain
 
-    return now - reference if metric in _ERRORS else gain(cast(Metric, metric), reference, now)
+    return gain(metric, reference, now)
 
 
-def lower_is_better(metric: Metric | ErrorMetric) -> bool:
+def lower_is_better(metric: Metric) -> bool:
     """Whether a smaller figure is a better one."""
     return worse_by(metric, 1.0, 0.0) > 0

@@ -117,14 +117,14 @@ def importances(
 
     metric, draw = model.monitor.performance.metric, np.random.default_rng(seed)
     values = features.values[:, [features.names.index(name) for name in graph.features]]
-    best = measured(metric, observed, graph.probabilities(values), threshold=graph.threshold)
+    best = measured(metric, observed, graph.answers(values), threshold=graph.threshold)
     found = []
     for place, name in enumerate(graph.features):
         losses = []
         for _ in range(repeats):
             shuffled = values.copy()
             shuffled[:, place] = draw.permutation(shuffled[:, place])
-            worse = measured(metric, observed, graph.probabilities(shuffled), threshold=graph.threshold)
+            worse = measured(metric, observed, graph.answers(shuffled), threshold=graph.threshold)
             losses.append(worse_by(metric, worse, best))
         found.append(Importance(name, float(np.mean(losses)), float(np.std(losses))))
     return tuple(sorted(found, key=lambda one: -one.loss))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_BINS, _MIN_BIN_ROWS = 10, 10
+_BINS, _MIN_BIN_ROWS, _MOST_DOTS = 10, 10, 2_000
 _MAX_GROUPS, _MAX_FEATURES = 14, 10
 
 
@@ -43,6 +43,27 @@ def calibration(observed: "Floats", foretold: "Floats") -> str:
         axes.set_ylim(0, 1)
         axes.set_xlabel("foretold probability")
         axes.set_ylabel("share that came true")
+        axes.legend(frameon=False, fontsize=8, loc="upper left")
+
+    return draw(paint, height=2.9)
+
+
+def true_numbers(observed: "Floats", foretold: "Floats") -> str:
+    """What came true, by what was foretold; empty without labels."""
+    import numpy as np
+
+    known = np.flatnonzero(np.isfinite(observed) & np.isfinite(foretold))
+    if len(known) < _MIN_BIN_ROWS:
+        return ""
+    shown = known[np.linspace(0, len(known) - 1, min(len(known), _MOST_DOTS)).astype(int)]
+    both = np.concatenate([observed[known], foretold[known]])
+    ends = [float(both.min()), float(both.max())]
+
+    def paint(axes: Any) -> None:
+        axes.plot(ends, ends, color=THEN, linewidth=1, linestyle="--", label="true")
+        axes.scatter(foretold[shown], observed[shown], s=5, alpha=0.4, linewidths=0, color=NOW, label="a row")
+        axes.set_xlabel("foretold")
+        axes.set_ylabel("came true")
         axes.legend(frameon=False, fontsize=8, loc="upper left")
 
     return draw(paint, height=2.9)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from include.config.metric import ErrorMetric, Metric
+from include.config.metric import Metric
 from include.errors import DataError, IntegrityError
 from include.monitoring.distribution import NumberSample
 from include.monitoring.seasons import Split
@@ -71,7 +71,7 @@ class Figure:
     `share` is that of the label 1; None for errors of numbers.
     """
 
-    metric: Metric | ErrorMetric
+    metric: Metric
     value: float
     standard_error: float
     rows: int
@@ -88,7 +88,7 @@ class Profile:
         until: the end of event time: one step after the last row. Monitored windows lie after it.
         rows: rows of the reference.
         split: how the year is split.
-        columns: one profile per watched column; `prediction` is the probability of the label 1.
+        columns: one profile per watched column; `prediction` is the probability of the label 1, or the number.
         left_out: column -> why it is not watched.
         figures: season (`year`: all) -> metric of the performance monitor, where it has rows enough.
         threshold: from which probability on the version says yes.

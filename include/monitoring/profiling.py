@@ -95,8 +95,9 @@ def build_profile(
     Args:
         model: declares the columns, the window and the parts of the year.
         frame: the rows that the version was trained and judged on, the declared columns, ordered by time, [n].
-        probabilities: of the label 1, out of sample (backtest folds and hold-out), [n]; NaN where there is none. A
-            forest is far surer on the rows that it was trained on: given those, later windows would look drifted.
+        probabilities: of the label 1, or numbers, out of sample (backtest folds and hold-out), [n]; NaN where there
+            is none. A forest is far surer on the rows that it was trained on: given those, later windows would look
+            drifted.
         labels: 0 or 1, [n]; NaN where not known.
         threshold: from which probability on the version says yes.
 

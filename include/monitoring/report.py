@@ -121,13 +121,17 @@ def _data_url(run_url: str, name: str) -> str:
 
 
 def _of_model(model: Model, result: MonitorResult, rows: "pl.DataFrame") -> list[Picture]:
-    from include.monitoring.model_plots import calibration, importances, segments
+    from include.monitoring.model_plots import calibration, importances, segments, true_numbers
 
     newest, pictures = result.windows[-1], []
     if PREDICTION in rows.columns and "_label" in rows.columns:
         said, truth = finite_numbers(rows[PREDICTION]), finite_numbers(rows["_label"])
-        words = "On the line: what is foretold with 70 % comes true in 70 of 100 hours."
-        pictures.append(Picture("Calibration", words, calibration(truth, said)))
+        if model.label.is_number:
+            words = "Each dot is a row whose label has arrived; on the line: foretold to the digit."
+            pictures.append(Picture("Foretold and true", words, true_numbers(truth, said)))
+        else:
+            words = "On the line: what is foretold with 70 % comes true in 70 of 100 hours."
+            pictures.append(Picture("Calibration", words, calibration(truth, said)))
     for by, groups in segment_tables(newest.groups).items():
         words = f"By {by}, at the share of labels that the version was judged at; in brackets labelled rows."
         pictures.append(Picture(f"Segments: {by}", words, segments(groups, model.monitor.performance.metric)))
@@ -189,9 +193,10 @@ def _pictures(
         if reference is None or column.name not in rows.columns or column.status is Status.INSUFFICIENT:
             continue
         declared = model.dataset.columns.get(column.name)
-        unit = declared.unit if declared else f"probability of {model.label.name}"
+        foretold = model.label.name if model.label.is_number else f"probability of {model.label.name}"
+        unit = declared.unit if declared else foretold
         svg = distributions(reference, rows[column.name], newest, unit)
-        title = "Predicted probability" if column.name == PREDICTION else column.name
+        title = f"Predicted {model.label.answer_column}" if column.name == PREDICTION else column.name
         pictures.append(Picture(title, _caption(column, model.monitor.drift), svg))
         if len(pictures) == _WORST:
             break

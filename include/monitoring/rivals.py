@@ -113,13 +113,17 @@ def judge_naive(model: Model, window: LabelledWindow) -> tuple[Finding, ...]:
     """Whether the champion still beats the naive rules: what is true now stays, and the label that is more frequent.
 
     A rule's answer becomes the share of the label 1 among the rows with that answer, kept on its side of 0.5: that is
-    generous to the rule, which is told the window's own shares.
+    generous to the rule, which is told the window's own shares. Of numbers: what is true now stays, and the mean of the
+    window.
     """
     import numpy as np
 
     settings, observed = model.monitor.performance, window.observed
     if len(observed) < settings.min_rows or not enough_of_both(settings.metric, observed, settings.min_class_rows):
         return ()
+    if model.label.is_number:
+        numbers = {"persistence": window.state, "mean": np.full(len(observed), float(observed.mean()))}
+        return tuple(_naive(model, name, window, answer) for name, answer in numbers.items())
     rules = {"persistence": window.state, "majority": np.full(len(observed), float(observed.mean() >= 0.5))}
     return tuple(_naive(model, name, window, _as_probability(answer, observed)) for name, answer in rules.items())
 

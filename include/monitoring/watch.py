@@ -80,7 +80,7 @@ class Watch:
         if not found.height:
             return frame
         keys = [key for key in model.dataset.key if key != time]
-        said = found.select(pl.col(TIME).alias(time), *keys, pl.col("probability").alias(PREDICTION))
+        said = found.select(pl.col(TIME).alias(time), *keys, pl.col(model.label.answer_column).alias(PREDICTION))
         return frame.join(said, on=[time, *keys], how="left", maintain_order="left")
 
     def scored(self, window: Window | WindowResult) -> "pl.DataFrame":
@@ -160,7 +160,7 @@ class Watch:
         matrix = build_features(self.model, frame)
         inside = (pl.col(self.model.dataset.time) >= window.start) & pl.col(LABEL).is_not_null()
         chosen = frame.select((inside & pl.col(PREDICTION).is_not_null()).alias("chosen"))["chosen"].to_numpy()
-        state = state_now(self.model, frame).cast(pl.Float64).fill_null(0.0).to_numpy()
+        state = state_now(self.model, frame).cast(pl.Float64).fill_null(strategy="forward").fill_null(0.0).to_numpy()
         return LabelledWindow(
             start=window.start,
             features=FeatureMatrix(matrix.names, matrix.values[chosen], matrix.times[chosen]),

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 from include.config.metric import Metric
 from include.errors import DataError
+from include.monitoring.model_plots import true_numbers
 from include.monitoring.plots import INK, NOW, THEN, draw
 from include.training import metrics
+from include.training.backtest import naive_rules
 from include.training.calibration import calibration_of
 from include.training.speed import Speed
 
@@ -13,13 +15,12 @@ if TYPE_CHECKING:
     import polars as pl
 
 _COLORS = ("#d97706", "#15803d", "#9333ea", "#0891b2", "#be185d", "#4d7c0f")
-_INTERNAL = ("time", "fold", "label", "probability")
 
 
 def reliability(holdout: "pl.DataFrame", bins: int) -> tuple[str, str]:
     """What was foretold against what happened, by bin of probability: words and picture."""
     try:
-        found = calibration_of(holdout["label"].to_numpy(), holdout["probability"].to_numpy(), bins=bins)
+        found = calibration_of(holdout["label"].to_numpy(), holdout["answer"].to_numpy(), bins=bins)
     except DataError as error:
         return str(error), ""
 
@@ -38,10 +39,23 @@ def reliability(holdout: "pl.DataFrame", bins: int) -> tuple[str, str]:
     return text, draw(paint, height=2.9)
 
 
+def misses(holdout: "pl.DataFrame") -> tuple[str, str]:
+    """What was foretold against what happened, row by row: words and picture."""
+    import numpy as np
+
+    told, happened = holdout["answer"].to_numpy(), holdout["label"].to_numpy()
+    off = told - happened
+    if not len(off) or not np.isfinite(off).all():
+        return f"{int((~np.isfinite(off)).sum())} of {len(off)} rows of the hold-out have no number.", ""
+    low, high = np.quantile(off, [0.05, 0.95])
+    text = f"Off by {off.mean():+.4g} on average; nine of ten rows by {low:+.4g} to {high:+.4g}."
+    return text, true_numbers(happened, told)
+
+
 def folds(backtest: "pl.DataFrame", metric: Metric, threshold: float) -> str:
     """The metric of the model and of the naive rules in each fold."""
     parts = [(str(fold), part) for (fold,), part in backtest.group_by("fold", maintain_order=True)]
-    rules = [name for name in backtest.columns if name not in _INTERNAL and backtest[name].is_finite().any()]
+    rules = [name for name in naive_rules(backtest) if backtest[name].is_finite().any()]
 
     def figure(part: "pl.DataFrame", column: str, at: float) -> float:
         try:
@@ -54,7 +68,7 @@ def folds(backtest: "pl.DataFrame", metric: Metric, threshold: float) -> str:
         for color, rule in zip(_COLORS, rules, strict=False):
             values = [figure(part, rule, metrics.THRESHOLD) for _, part in parts]
             axes.plot(names, values, marker=".", color=color, linewidth=1, label=rule)
-        ours = [figure(part, "probability", threshold) for _, part in parts]
+        ours = [figure(part, "answer", threshold) for _, part in parts]
         axes.plot(names, ours, marker="o", color=NOW, linewidth=2, label="this model")
         axes.set_xlabel("fold from")
         axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))

@@ -49,7 +49,7 @@ def compare(
         _head(model, version, evaluation, reasons),
         _figures(model, evaluation),
         _segments(model, evaluation),
-        _changes(evaluation),
+        _changes(model, evaluation),
         _gates(version),
         _links(model, registry, version),
     ]
@@ -78,7 +78,8 @@ def _figures(model: Model, evaluation: "Evaluation") -> str:
     labels = rows["label"].to_numpy()
     borders = _thresholds(evaluation)
     figures = {
-        name: measure_all(labels, column, threshold=borders.get(name, THRESHOLD)) for name, column in columns.items()
+        name: measure_all(labels, column, model.label.metrics, threshold=borders.get(name, THRESHOLD))
+        for name, column in columns.items()
     }
     metrics = dict.fromkeys(metric for of_one in figures.values() for metric in of_one)
     body = [[metric, *(_number(figures[name].get(metric)) for name in columns)] for metric in metrics]
@@ -110,19 +111,34 @@ def _segments(model: Model, evaluation: "Evaluation") -> str:
     return f"**{gate.metric} by {gate.by}**\n\n{_table([gate.by, 'rows', *sides], body)}"
 
 
-def _changes(evaluation: "Evaluation") -> str:
-    if evaluation.champion_probabilities is None:
+def _changes(model: Model, evaluation: "Evaluation") -> str:
+    if evaluation.champion_answers is None:
         why = evaluation.champion_fault or "there is no champion"
         return f"**What would change** cannot be said: {why}."
     rows = evaluation.holdout
-    ours = rows["probability"].to_numpy() >= evaluation.threshold
-    theirs = evaluation.champion_probabilities >= evaluation.champion_threshold
+    if model.label.is_number:
+        return _changed_numbers(rows, evaluation.champion_answers)
+    ours = rows["answer"].to_numpy() >= evaluation.threshold
+    theirs = evaluation.champion_answers >= evaluation.champion_threshold
     changed, label = ours != theirs, rows["label"].to_numpy() == 1
     count, right = int(changed.sum()), int((changed & (ours == label)).sum())
     return (
         f"**What would change**: {count} of {rows.height} rows ({count / rows.height:.1%}) get another label, "
         f"{int((changed & ours).sum())} of them from 0 to 1. The candidate is right on {right} of the {count}, the "
         f"champion on {count - right}."
+    )
+
+
+def _changed_numbers(rows: "pl.DataFrame", theirs: "NDArray[np.float64]") -> str:
+    import numpy as np
+
+    ours, label = rows["answer"].to_numpy(), rows["label"].to_numpy()
+    moved = ours - theirs
+    nearer = int((np.abs(ours - label) < np.abs(theirs - label)).sum())
+    return (
+        f"**What would change**: the number of a row moves by {np.abs(moved).mean():.4g} on average (mean change "
+        f"{moved.mean():+.4g}, 95 % of the rows by at most {np.quantile(np.abs(moved), 0.95):.4g}). The candidate is "
+        f"nearer to the truth on {nearer} of {rows.height} rows ({nearer / rows.height:.1%})."
     )
 
 
@@ -148,16 +164,16 @@ def _thresholds(evaluation: "Evaluation") -> dict[str, float]:
 
 
 def _columns(model: Model, evaluation: "Evaluation") -> Mapping[str, "NDArray[np.float64]"]:
-    """Whose probabilities stand in the table, in its order."""
+    """Whose answers stand in the table, in its order."""
     return dict(_all_columns(model, evaluation, evaluation.holdout))
 
 
 def _all_columns(
     model: Model, evaluation: "Evaluation", rows: "pl.DataFrame"
 ) -> "Iterator[tuple[str, NDArray[np.float64]]]":
-    yield CANDIDATE, rows["probability"].to_numpy()
-    if evaluation.champion_probabilities is not None:
-        yield CHAMPION, evaluation.champion_probabilities
+    yield CANDIDATE, rows["answer"].to_numpy()
+    if evaluation.champion_answers is not None:
+        yield CHAMPION, evaluation.champion_answers
     for kind in model.gates.baselines.kinds:
         if kind in rows.columns:
             yield kind, rows[kind].to_numpy()

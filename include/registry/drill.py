@@ -54,7 +54,7 @@ def _score(model: Model, home: Home, registry: "Registry", version: ModelVersion
     """Score the newest rows.
 
     Raises:
-        PermanentError: it cannot, or a probability is no number.
+        PermanentError: it cannot, or an answer is no number.
     """
     import numpy as np
 
@@ -67,5 +67,5 @@ def _score(model: Model, home: Home, registry: "Registry", version: ModelVersion
     said = graph.score(build_features(model, dataset.read(columns=list(feature_columns(model)), since=since)))
     wrong = int((~np.isfinite(said)).sum())
     if wrong or not len(said):
-        raise RegistryError(f"{model.name}@{version.version}: {wrong} of {len(said)} probabilities are no numbers")
-    return {"rows": float(len(said)), "mean_probability": float(said.mean())}
+        raise RegistryError(f"{model.name}@{version.version}: {wrong} of {len(said)} answers are no numbers")
+    return {"rows": float(len(said)), "mean_answer": float(said.mean())}

@@ -110,7 +110,7 @@ def evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.Dat
         probabilities = OnnxModel(registry.load_onnx(champion)).score(build_features(model, frame))[rows]
     except PermanentError as error:  # a passing fault is raised instead: the task is tried again
         return replace(known, champion=champion.version, champion_fault=str(error))
-    return replace(known, champion=champion.version, champion_probabilities=probabilities)
+    return replace(known, champion=champion.version, champion_answers=probabilities)
 
 
 def _with_history(model: Model, frame: "pl.DataFrame", holdout: "pl.DataFrame") -> "pl.DataFrame":

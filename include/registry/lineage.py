@@ -27,10 +27,17 @@ class Prediction:
 
     id: str
     time: datetime
-    probability: float | None
+    answer: float | None
     label: int | None
     scored_at: datetime
     dataset_version: int
+
+    @property
+    def words(self) -> str:
+        """What was said."""
+        if self.answer is None:
+            return "no answer"
+        return f"{self.answer:.6g}" if self.label is None else f"probability {self.answer:.6f}, label {self.label}"
 
 
 @dataclass(frozen=True)
@@ -58,8 +65,7 @@ class Lineage:
         tags, data, code = self.version.tags, self.passport["data"], self.passport["code"]
         if self.prediction is not None:
             one = self.prediction
-            answer = "no answer" if one.probability is None else f"probability {one.probability:.6f}, label {one.label}"
-            yield "prediction", f"{one.id}: {answer}; scored {one.scored_at:%Y-%m-%d %H:%M:%S} UTC"
+            yield "prediction", f"{one.id}: {one.words}; scored {one.scored_at:%Y-%m-%d %H:%M:%S} UTC"
             yield "scored on", f"dataset version {one.dataset_version}"
         yield "version", f"{self.version.model}@{self.version.version}{_aliases(self.version)}"
         yield "gates", tags.get(Tag.GATES, "not judged")
@@ -143,7 +149,12 @@ def trace_prediction(model: Model, home: Home, registry: "Registry", asked: Pred
         )
     row = found[0]
     prediction = Prediction(
-        str(asked), row[TIME], row["probability"], row["label"], row["scored_at"], row["dataset_version"]
+        str(asked),
+        row[TIME],
+        row[model.label.answer_column],
+        row.get("label"),
+        row["scored_at"],
+        row["dataset_version"],
     )
     return replace(trace(model, home, registry, asked.model_version), prediction=prediction)
 

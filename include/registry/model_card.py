@@ -42,7 +42,7 @@ def render_card(
     Args:
         model: the declaration that judged it.
         passport: of the candidate.
-        backtest: `time`, `fold`, `label`, `probability` and one column per naive rule.
+        backtest: `time`, `fold`, `label`, `answer` and one column per naive rule.
         decision: of the gates.
         results: each gate's.
         speed: sizes and latencies, if they could be measured.
@@ -69,13 +69,21 @@ def _headline(decision: Decision) -> str:
     return "Passed its gates; a person must decide" if decision.ask else "Passed all its gates"
 
 
+def _honesty(model: Model, holdout: "pl.DataFrame") -> Picture:
+    from include.registry import card_plots
+
+    if model.label.is_number:
+        return Picture("Are its numbers true?", *card_plots.misses(holdout))
+    return Picture("Are its probabilities true?", *card_plots.reliability(holdout, model.gates.calibration.bins))
+
+
 def _pictures(model: Model, backtest: "pl.DataFrame", threshold: float, speed: Speed | None) -> list[Picture]:
     from include.registry import card_plots
 
     holdout = backtest.filter(backtest["fold"] == backtest["fold"].max())
     metric = model.gates.baselines.metric
     pictures = [
-        Picture("Are its probabilities true?", *card_plots.reliability(holdout, model.gates.calibration.bins)),
+        _honesty(model, holdout),
         Picture(f"{metric} over the folds", _BEFORE_FOLDS, card_plots.folds(backtest, metric, threshold)),
     ]
     if speed is not None:

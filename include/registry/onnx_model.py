@@ -14,17 +14,19 @@ if TYPE_CHECKING:
 
 INPUT = "features"
 LABELS, PROBABILITIES = "label", "probabilities"
+NUMBERS = "prediction"
 FEATURES_KEY = "almanac.features"
 THRESHOLD_KEY = "almanac.threshold"
 
 
 class OnnxModel:
-    """One graph: float32 `features` [n, k] in, probabilities [n, 2] out.
+    """One graph: float32 `features` [n, k] in, labels [n] and probabilities [n, 2] out, or a number for each row.
 
     Attributes:
         features: the k names, in the order that the graph wants them.
         metadata: what the export wrote into the graph.
         threshold: from which probability on it says yes.
+        is_number: whether it foretells a number.
 
     Raises:
         IntegrityError: the bytes are no graph of this form.
@@ -41,14 +43,15 @@ class OnnxModel:
             self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
             self.features: tuple[str, ...] = tuple(json.loads(self.metadata[FEATURES_KEY]))
             self.threshold = float(self.metadata.get(THRESHOLD_KEY, 0.5))
+            self.is_number = [node.name for node in self._session.get_outputs()] == [NUMBERS]
             inputs = [(node.name, node.type, node.shape[-1]) for node in self._session.get_inputs()]
         except Exception as error:  # onnxruntime has a dozen kinds, all of which mean the same here
             raise IntegrityError(f"not a graph of an Almanac model ({len(onnx)} bytes): {error}") from error
         if inputs != [(INPUT, "tensor(float)", len(self.features))]:
             raise IntegrityError(f"graph takes {inputs}, expected one float32 {INPUT!r} of width {len(self.features)}")
 
-    def probabilities(self, values: "NDArray[np.float32]") -> "NDArray[np.float64]":
-        """The probability of the label 1, [n].
+    def answers(self, values: "NDArray[np.float32]") -> "NDArray[np.float64]":
+        """The probability of the label 1, or the number, [n].
 
         Args:
             values: float32 [n, k], columns in the order of `features`; n may be 0.
@@ -60,25 +63,25 @@ class OnnxModel:
 
         if values.ndim != 2 or values.shape[1] != len(self.features):
             raise DataError(f"got {values.shape}, expected [n, {len(self.features)}]: {list(self.features)}")
+        said: NDArray[np.float64] = self.run(values)[-1][:, -1].astype(np.float64)
         # float32 sums of votes can pass 1 by a rounding error
-        clipped: NDArray[np.float64] = np.clip(self.run(values)[1][:, 1].astype(np.float64), 0.0, 1.0)
-        return clipped
+        return said if self.is_number else np.clip(said, 0.0, 1.0)
 
-    def run(self, values: "NDArray[np.float32]") -> tuple["NDArray[np.int64]", "NDArray[np.float32]"]:
-        """What the graph itself answers, untouched: labels [n] and probabilities [n, 2]."""
+    def run(self, values: "NDArray[np.float32]") -> tuple["NDArray[np.float32]", ...]:
+        """What the graph itself answers, untouched: labels [n] and probabilities [n, 2]; or numbers [n, 1]."""
         import numpy as np
 
         batch = np.ascontiguousarray(values, dtype=np.float32)
-        labels, both = self._session.run([LABELS, PROBABILITIES], {INPUT: batch})
-        return labels, both
+        outputs = [NUMBERS] if self.is_number else [LABELS, PROBABILITIES]
+        return tuple(self._session.run(outputs, {INPUT: batch}))
 
     def score(self, features: "FeatureMatrix") -> "NDArray[np.float64]":
-        """The probability of the label 1 for each row, [n]; columns are found by name.
+        """The probability of the label 1, or the number, for each row, [n]; columns are found by name.
 
         Raises:
             DataError: the matrix lacks a feature that the graph wants.
         """
-        return self.probabilities(self.arrange(features))
+        return self.answers(self.arrange(features))
 
     def arrange(self, features: "FeatureMatrix") -> "NDArray[np.float32]":
         """The columns that the graph wants, in its order, [n, k].
@@ -93,5 +96,5 @@ class OnnxModel:
 
 
 def predict_onnx(onnx: bytes, values: "NDArray[np.float32]") -> "NDArray[np.float64]":
-    """The probability of the label 1, [n], by the graph's bytes; see `OnnxModel.probabilities`."""
-    return OnnxModel(onnx).probabilities(values)
+    """The probability of the label 1, or the number, [n], by the graph's bytes; see `OnnxModel.answers`."""
+    return OnnxModel(onnx).answers(values)

@@ -87,7 +87,8 @@ def _validation(candidate: "TrainedCandidate") -> dict[str, float]:
     from include.training.metrics import measure_all
 
     rows = candidate.rows.filter(candidate.rows["fold"] < candidate.rows["fold"].max())
-    return measure_all(rows["label"].to_numpy(), rows["probability"].to_numpy(), threshold=candidate.threshold)
+    metrics = candidate.model.label.metrics
+    return measure_all(rows["label"].to_numpy(), rows["answer"].to_numpy(), metrics, threshold=candidate.threshold)
 
 
 def environment() -> dict[str, str]:

@@ -10,6 +10,7 @@ from include.journal.records import RunRef
 from include.registry import files
 from include.registry.code_version import code_version
 from include.registry.faults import mlflow_faults
+from include.registry.onnx_model import LABELS, NUMBERS, PROBABILITIES
 from include.registry.passport import build_passport, package_versions
 from include.registry.pipeline_file import dump_pipeline
 from include.registry.records import Tag, TrainingContext
@@ -229,9 +230,11 @@ def _write_model(folder: Path, candidate: "TrainedCandidate") -> None:
         signature=ModelSignature(
             Schema([TensorSpec(np.dtype(np.float32), (-1, width), "features")]),
             Schema(
-                [
-                    TensorSpec(np.dtype(np.int64), (-1,), "label"),
-                    TensorSpec(np.dtype(np.float32), (-1, 2), "probabilities"),
+                [TensorSpec(np.dtype(np.float32), (-1, 1), NUMBERS)]
+                if candidate.model.label.is_number
+                else [
+                    TensorSpec(np.dtype(np.int64), (-1,), LABELS),
+                    TensorSpec(np.dtype(np.float32), (-1, 2), PROBABILITIES),
                 ]
             ),
         ),

@@ -105,12 +105,13 @@ class Registry:
         return self.load_file(version, files.PROFILE).decode("utf-8")
 
     def load_backtest(self, version: Logged) -> "pl.DataFrame":
-        """What the candidate and the naive rules foretold: `time`, `fold`, `label`, `probability`, baselines."""
+        """What the candidate and the naive rules foretold: `time`, `fold`, `label`, `answer`, baselines."""
         import io
 
         import polars as pl
 
-        return pl.read_parquet(io.BytesIO(self.load_file(version, files.BACKTEST)))
+        rows = pl.read_parquet(io.BytesIO(self.load_file(version, files.BACKTEST)))
+        return rows.rename({"probability": "answer"}, strict=False)  # as it was called before there were numbers
 
     def load_passport(self, version: Logged) -> dict[str, Any]:
         """The passport as it was written at training, with what happened since: gates, approver, promotion."""

@@ -90,14 +90,15 @@ def answer(
     must = [name for name in matrix.names if model.score.missing.get(name) == "reject"]
     barred = absent[:, [matrix.names.index(name) for name in must]].any(axis=1)
     rejected = barred | ~np.isfinite(said)  # a graph that gives no number has not answered
-    probability = pl.Series("probability", np.where(rejected, np.nan, said)).fill_nan(None)
+    told = pl.Series(model.label.answer_column, np.where(rejected, np.nan, said)).fill_nan(None)
+    labels = [] if graph.is_number else [(told >= graph.threshold).cast(pl.Int8).alias("label")]
     keys = [name for name in questions.frame.columns if name != TIME]
     rows = questions.frame.select(
         prediction_ids(model.name, model_version, TIME, keys).alias("id"),
         TIME,
         *keys,
-        probability,
-        (probability >= graph.threshold).cast(pl.Int8).alias("label"),
+        told,
+        *labels,
         _names_of(absent, matrix.names),
         pl.Series("features_hash", hash_features(matrix.values)),
         pl.lit(seconds / max(len(said), 1) * 1e6).alias("latency_us"),

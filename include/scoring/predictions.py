@@ -22,10 +22,10 @@ class PredictionTable:
     """The table at `uri`, partitioned by day and model version; it is made by the first `replace`.
 
     Columns: `id` (see `prediction_id`), `time` (UTC, microseconds), the dataset's other key columns, `probability` (of
-    the label 1) and `label` (0 or 1), both null where an input was missing that must not be, `missing` (the features
-    without a value, null: none), `features_hash` (see `fingerprint`), `latency_us` (of features and graph, per row of
-    its chunk), `model_version`, `dataset_version`, `scored_at`, `_window` (start of the scoring window), `_content`
-    (what the window's predictions were made of) and `_day`.
+    the label 1) and `label` (0 or 1), or `prediction` (a number), null where an input was missing that must not be,
+    `missing` (the features without a value, null: none), `features_hash` (see `fingerprint`), `latency_us` (of features
+    and graph, per row of its chunk), `model_version`, `dataset_version`, `scored_at`, `_window` (start of the scoring
+    window), `_content` (what the window's predictions were made of) and `_day`.
 
     Raises:
         TransientError: on every method, when the store is away.

@@ -78,7 +78,7 @@ def judge_shadow(
 def _rows(
     model: Model, home: Home, registry: "Registry", shadow: ModelVersion, champion: ModelVersion, now: datetime
 ) -> "pl.DataFrame":
-    """`time`, `label`, `probability` of the shadow, `reference` of the champion, and both latencies, by time."""
+    """`time`, `label`, `answer` of the shadow, `reference` of the champion, and both latencies, by time."""
     import polars as pl
 
     since = max(Profile.from_json(registry.load_profile(one)).until for one in (shadow, champion))
@@ -95,12 +95,11 @@ def _rows(
         "label"
     )
     on = [TIME, *keys]
-    said = ours.select(*on, "probability", "latency_us")
-    other = theirs.select(
-        *on, pl.col("probability").alias("reference"), pl.col("latency_us").alias("reference_latency_us")
-    )
+    answer = pl.col(model.label.answer_column)
+    said = ours.select(*on, answer.alias("answer"), "latency_us")
+    other = theirs.select(*on, answer.alias("reference"), pl.col("latency_us").alias("reference_latency_us"))
     joined = known.join(said, on=on, how="inner").join(other, on=on, how="inner")
-    return joined.drop_nulls(["probability", "reference"]).sort(on)
+    return joined.drop_nulls(["answer", "reference"]).sort(on)
 
 
 def _judge(
@@ -110,10 +109,10 @@ def _judge(
     from include.training.bootstrap import paired_interval
 
     gate, label = model.gates.champion, rows["label"].to_numpy()
-    said, reference = rows["probability"].to_numpy(), rows["reference"].to_numpy()
+    said, reference = rows["answer"].to_numpy(), rows["reference"].to_numpy()
     figures = {
         "rows": float(rows.height),
-        "agreement": float(((said >= shadow.threshold) == (reference >= champion.threshold)).mean()),
+        "agreement": _agreement(model, rows, shadow, champion),
         "latency_us": float(rows["latency_us"].to_numpy().mean()),
         "champion.latency_us": float(rows["reference_latency_us"].to_numpy().mean()),
     }
@@ -123,7 +122,7 @@ def _judge(
             gate.metric, label, reference, threshold=champion.threshold
         )
         interval = paired_interval(
-            gate.metric, rows.select("time", "label", "probability"), reference,
+            gate.metric, rows.select("time", "label", "answer"), reference,
             resamples=gate.resamples, confidence=gate.confidence, seed=model.train.seed,
             thresholds=(shadow.threshold, champion.threshold),
         )  # fmt: skip
@@ -134,10 +133,19 @@ def _judge(
         f"in shadow: {gate.metric} {figures[gate.metric]:.4f} against {figures[f'champion.{gate.metric}']:.4f} of "
         f"champion {champion.version} on {rows.height} labelled rows, difference {interval.observed:+.4f}, "
         f"{gate.confidence:.0%} interval {interval.low:+.4f} to {interval.high:+.4f}, wanted at least "
-        f"{-gate.max_loss:+.4f}; labels agree on {figures['agreement']:.1%}; {figures['latency_us']:.1f} µs a row "
+        f"{-gate.max_loss:+.4f}; answers agree on {figures['agreement']:.1%}; {figures['latency_us']:.1f} µs a row "
         f"against {figures['champion.latency_us']:.1f}"
     )
     return ShadowResult(shadow.version, True, interval.low >= -gate.max_loss, (words,), figures)
+
+
+def _agreement(model: Model, rows: "pl.DataFrame", shadow: ModelVersion, champion: ModelVersion) -> float:
+    """The share of rows on which both give the same label, or numbers that are near each other."""
+    said, reference = rows["answer"].to_numpy(), rows["reference"].to_numpy()
+    if model.label.is_number:
+        far = model.gates.variation.differs_by * rows["label"].to_numpy().std()
+        return float((abs(said - reference) <= far).mean())
+    return float(((said >= shadow.threshold) == (reference >= champion.threshold)).mean())
 
 
 def _record(

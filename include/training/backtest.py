@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
+    from include.training.metrics import Labels
+
+
+_NOT_RULES = ("time", "fold", "label", "answer")
+
 
 @dataclass(frozen=True, eq=False)
 class LabelledRows:
@@ -29,7 +34,7 @@ class LabelledRows:
         names: of the k features.
         values: float32 [n, k].
         times: datetime64[us] [n], UTC.
-        labels: int8 [n], 0 or 1.
+        labels: int8 [n], 0 or 1; of a number float64 [n].
         state_now: float64 [n], what the label's column says at the row itself; NaN where unknown.
         seasons: float64 [n] by season, what it said a day, a week or a year before the foretold time; NaN likewise.
     """
@@ -37,7 +42,7 @@ class LabelledRows:
     names: tuple[str, ...]
     values: "NDArray[np.float32]"
     times: "NDArray[np.datetime64]"
-    labels: "NDArray[np.int8]"
+    labels: "Labels"
     state_now: "NDArray[np.float64]"
     seasons: Mapping[Season, "NDArray[np.float64]"] = field(default_factory=dict)
 
@@ -70,11 +75,13 @@ def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Labe
     label = known_labels(model, frame, now=now)
     known = label.is_not_null().to_numpy()
     state = state_now(model, frame).cast(pl.Float64).to_numpy()
+    if not model.label.horizon:
+        state = np.full(frame.height, np.nan)  # what is true now is the label itself
     return LabelledRows(
         matrix.names,
         matrix.values[known],
         matrix.times[known],
-        label.drop_nulls().to_numpy().astype(np.int8),
+        label.drop_nulls().to_numpy().astype(np.float64 if model.label.is_number else np.int8),
         state[known],
         {
             name: state_before(model, frame, season).cast(pl.Float64).to_numpy()[known]
@@ -164,7 +171,7 @@ def _cut(model: Model, times: "NDArray[np.datetime64]") -> tuple[Fold, ...]:
 def backtest_frame(
     rows: LabelledRows, folds: Sequence[Fold], predictions: Sequence["dict[str, NDArray[np.float64]]"]
 ) -> "pl.DataFrame":
-    """What every model of one candidate foretold: `time`, `fold`, `label` and one column per prediction."""
+    """What every model of one candidate foretold: `time`, `fold`, `label`, `answer` and one column per naive rule."""
     import polars as pl
 
     parts = [
@@ -174,3 +181,8 @@ def backtest_frame(
         for fold, predicted in zip(folds, predictions, strict=True)
     ]
     return pl.concat(parts).select("time", "fold", "label", pl.exclude("time", "fold", "label"))
+
+
+def naive_rules(backtest: "pl.DataFrame") -> tuple[str, ...]:
+    """The columns of a backtest that hold what naive rules said."""
+    return tuple(name for name in backtest.columns if name not in _NOT_RULES)

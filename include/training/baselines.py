@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from include.config.gates import SEASONS, Baseline
+from include.config.gates import SEASONS
 from include.config.metric import Metric
 from include.errors import DataError
 from include.training.backtest import LabelledRows
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     Counts = NDArray[np.floating]
 
-BASELINES: tuple[Baseline, ...] = ("majority", "persistence", "stump", *SEASONS)
 KNOWN_ENOUGH = 0.5
 
 
@@ -42,9 +41,9 @@ class Stump:
 
 @dataclass(frozen=True)
 class NaivePredictions:
-    """What the naive rules say, as probabilities of the label 1 [n] by rule, and the stump in words."""
+    """What the naive rules say, as probabilities of the label 1 or as numbers, [n] by rule, and the stump in words."""
 
-    probabilities: "dict[str, NDArray[np.float64]]"
+    answers: "dict[str, NDArray[np.float64]]"
     stump: str
 
 
@@ -78,7 +77,7 @@ def predict_naive(train: LabelledRows, test: LabelledRows, metric: Metric) -> Na
     said = {name: _as_probability(decide(train), train.labels, decide(test)) for name, decide in decisions.items()}
     for season in SEASONS:
         then, now = train.seasons.get(season), test.seasons.get(season)
-        if then is None or now is None or min(_known(then), _known(now)) < KNOWN_ENOUGH:
+        if then is None or now is None or min(known_share(then), known_share(now)) < KNOWN_ENOUGH:
             said[season] = np.full(len(test), np.nan)
         else:
             said[season] = _as_probability(_repeat(then, majority), train.labels, _repeat(now, majority))
@@ -156,7 +155,8 @@ def _repeat(state: "NDArray[np.float64]", otherwise: bool) -> "NDArray[np.bool_]
     return known
 
 
-def _known(state: "NDArray[np.float64]") -> float:
+def known_share(state: "NDArray[np.float64]") -> float:
+    """The share of values that are known; 0 of none."""
     import numpy as np
 
     return float((~np.isnan(state)).mean()) if len(state) else 0.0

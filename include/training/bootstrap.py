@@ -35,7 +35,7 @@ def paired_interval(
     seed: int,
     thresholds: tuple[float, float] = (metrics.THRESHOLD, metrics.THRESHOLD),
 ) -> Interval:
-    """The percentile interval of the gain of `rows["probability"]` over `reference`.
+    """The percentile interval of the gain of `rows["answer"]` over `reference`.
 
     Whole days are drawn, with replacement, and both models are measured on the same draw: hours of one day resemble
     each other, and drawn one by one they would claim more evidence than there is.
@@ -54,7 +54,7 @@ def paired_interval(
     """
     import numpy as np
 
-    label, probability = rows["label"].to_numpy(), rows["probability"].to_numpy()
+    label, probability = rows["label"].to_numpy(), rows["answer"].to_numpy()
 
     def gain(chosen: "NDArray[np.intp]") -> float:
         ours = metrics.measure(metric, label[chosen], probability[chosen], threshold=thresholds[0])

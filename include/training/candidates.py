@@ -63,7 +63,7 @@ def build_pipeline(model: Model, name: str, overrides: Mapping[str, Scalar] | No
     candidate = model.train.candidates[name]
     params = effective_params(model, name, overrides)
     estimator = _estimator_class(candidate.estimator)(**params)
-    if not hasattr(estimator, "predict_proba"):
+    if not model.label.is_number and not hasattr(estimator, "predict_proba"):
         raise ConfigError(
             f"{model.name}: candidate {name} ({candidate.estimator}) gives no probabilities with {params}; "
             "set loss or probability so that it does, or choose another estimator"

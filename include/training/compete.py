@@ -134,6 +134,8 @@ class Arena:
         """
         import numpy as np
 
+        if self.model.label.is_number:
+            return metrics.THRESHOLD  # nobody asks for it
         return choose_threshold(parse_threshold(self.model.train.threshold), self._truth, np.concatenate(foretold))
 
     def attempt_of(self, name: str) -> Attempt:

@@ -93,8 +93,11 @@ def continue_champion(parent: Parent, rows: LabelledRows, chosen: "NDArray[np.in
     import numpy as np
 
     pipeline = copy.deepcopy(parent.pipeline)
-    estimator, labels = pipeline[-1], rows.labels[chosen].astype(np.int64)
-    unknown = sorted(set(labels.tolist()) - set(np.asarray(estimator.classes_).tolist()))
+    estimator, labels = pipeline[-1], rows.labels[chosen]
+    if labels.dtype.kind != "f":  # ONNX has no operators on int8 labels
+        labels = labels.astype(np.int64)
+    known = getattr(estimator, "classes_", labels)  # a regressor has none
+    unknown = sorted(set(labels.tolist()) - set(np.asarray(known).tolist()))
     if unknown:
         raise ConfigError(
             f"version {parent.version} cannot be continued: classes {unknown} are new to it, it knows "

@@ -1,4 +1,4 @@
-"""Writes a fitted pipeline as one ONNX graph: float32 in, probabilities out."""
+"""Writes a fitted pipeline as one ONNX graph: float32 in, probabilities or numbers out."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from include.config.schema import Model
 from include.config.types import format_duration
 from include.errors import ConfigError
-from include.registry.onnx_model import FEATURES_KEY, INPUT, LABELS, PROBABILITIES, THRESHOLD_KEY
+from include.registry.onnx_model import FEATURES_KEY, INPUT, LABELS, NUMBERS, PROBABILITIES, THRESHOLD_KEY
 from include.training.decision_border import with_threshold
 from include.training.metrics import THRESHOLD
 
@@ -43,7 +43,7 @@ def export_onnx(
         graph = to_onnx(
             pipeline,
             initial_types=[(INPUT, FloatTensorType([None, len(features)]))],
-            options={id(pipeline): {"zipmap": False}},
+            options=None if model.label.is_number else {id(pipeline): {"zipmap": False}},
             target_opset=OPSET,
             name=model.name,  # a random name would make equal pipelines unequal bytes
         )
@@ -52,7 +52,9 @@ def export_onnx(
             f"{model.name}: {type(pipeline[-1]).__name__} cannot be converted to ONNX: {error}. "
             "Choose an estimator that include/config/estimators.py allows"
         ) from error
-    if threshold != THRESHOLD:
+    if model.label.is_number:
+        _name_output(graph, NUMBERS)
+    elif threshold != THRESHOLD:
         graph = with_threshold(graph, threshold)
     _allow_empty_batches(graph)
     metadata = {
@@ -61,7 +63,7 @@ def export_onnx(
         "almanac.model": model.name,
         "almanac.label": model.label.name,
         "almanac.label_column": model.label.column,
-        "almanac.label_equals": model.label.equals,
+        "almanac.label_equals": model.label.equals or "",
         "almanac.horizon": format_duration(model.label.horizon),
     }
     onnx.helper.set_model_props(graph, metadata)
@@ -100,6 +102,17 @@ def _allow_empty_batches(graph: Any) -> None:
         graph.graph.node.extend(nodes)
 
 
+def _name_output(graph: Any, name: str) -> None:
+    """Give the only output another name."""
+    (output,) = graph.graph.output
+    for node in graph.graph.node:
+        for names in (node.output, node.input):
+            for place, found in enumerate(names):
+                if found == output.name:
+                    names[place] = name
+    output.name = name
+
+
 def _check_form(model: Model, graph: Any, width: int) -> None:
     """Names, types and width as `OnnxModel` and MLflow's signature want them, and the operators as they are pinned.
 
@@ -113,11 +126,9 @@ def _check_form(model: Model, graph: Any, width: int) -> None:
         return value.name, tensor.elem_type, tensor.shape.dim[-1].dim_value if len(tensor.shape.dim) > 1 else 1
 
     got = [form(value) for value in (*graph.graph.input, *graph.graph.output)]
-    wanted = [
-        (INPUT, TensorProto.FLOAT, width),
-        (LABELS, TensorProto.INT64, 1),
-        (PROBABILITIES, TensorProto.FLOAT, 2),
-    ]
+    classes = [(LABELS, TensorProto.INT64, 1), (PROBABILITIES, TensorProto.FLOAT, 2)]
+    numbers = [(NUMBERS, TensorProto.FLOAT, 1)]
+    wanted = [(INPUT, TensorProto.FLOAT, width), *(numbers if model.label.is_number else classes)]
     if got != wanted:
         raise ConfigError(f"{model.name}: the graph's inputs and outputs are {got}, expected {wanted}")
     operators = {one.domain: one.version for one in graph.opset_import}

@@ -63,7 +63,7 @@ def fit_watched(
     try:
         if learning is None:
             # ONNX has no operators on int8 labels
-            return pipeline.fit(rows.values[chosen], labels.astype(np.int64)), None
+            return pipeline.fit(rows.values[chosen], labels if model.label.is_number else labels.astype(np.int64)), None
         teaching, measuring = _parted(model, learning, rows, chosen)
         declared = learning.checkpoints
         folder = checkpoints(declared) if checkpoints is not None and declared is not None else None
@@ -93,8 +93,9 @@ def _parted(model: Model, learning: Learning, rows: LabelledRows, chosen: "NDArr
 
 
 def foretell(pipeline: "Pipeline", values: "NDArray[np.float32]") -> "NDArray[np.float64]":
-    """The probability of the label 1, [n]."""
+    """The probability of the label 1, or the number, [n]."""
     import numpy as np
+    from sklearn.base import is_regressor
 
     estimator = pipeline[-1]
     jobs = getattr(estimator, "n_jobs", None)
@@ -103,8 +104,9 @@ def foretell(pipeline: "Pipeline", values: "NDArray[np.float32]") -> "NDArray[np
     if jobs is not None:
         estimator.n_jobs = 1
     try:
-        probabilities: NDArray[np.float64] = pipeline.predict_proba(values)[:, 1].astype(np.float64)
+        said = pipeline.predict(values) if is_regressor(estimator) else pipeline.predict_proba(values)[:, 1]
     finally:
         if jobs is not None:
             estimator.n_jobs = jobs
-    return probabilities
+    answers: NDArray[np.float64] = said.astype(np.float64)
+    return answers

@@ -1,9 +1,9 @@
 """Figures about predictions. A figure that is not defined is an error, never a zero or a NaN."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any
 
-from include.config.metric import Metric
+from include.config.metric import CLASS_METRICS, NUMBER_METRICS, Metric
 from include.errors import DataError
 from include.training.calibration import calibration_of
 
@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Labels = NDArray[np.int8]
-    Probabilities = NDArray[np.float64]
+    Labels = NDArray[Any]  # int8, 0 or 1; float64 where a number is foretold
+    Answers = NDArray[np.float64]
 
-METRICS: tuple[Metric, ...] = get_args(Metric)
+METRICS: tuple[Metric, ...] = (*CLASS_METRICS, *NUMBER_METRICS)
 THRESHOLD = 0.5
-LOWER_IS_BETTER: frozenset[Metric] = frozenset({"log_loss", "brier", "calibration_error"})
+LOWER_IS_BETTER: frozenset[Metric] = frozenset(
+    {"log_loss", "brier", "calibration_error", "rmse", "mae", "bias", "smape"}
+)
 _NEED_BOTH_CLASSES: frozenset[Metric] = frozenset(
     {"balanced_accuracy", "f1_macro", "f1", "roc_auc", "average_precision", "precision_at_1pct"}
 )
@@ -26,13 +28,13 @@ class UndefinedMetricError(DataError):
     """The metric has no value on these rows. Gates refuse on it."""
 
 
-def measure(metric: Metric, labels: "Labels", probabilities: "Probabilities", *, threshold: float = THRESHOLD) -> float:
+def measure(metric: Metric, labels: "Labels", answers: "Answers", *, threshold: float = THRESHOLD) -> float:
     """One metric; predicted labels are `probability >= threshold`.
 
     Args:
         metric: its name in the YAML.
-        labels: 0 or 1, [n].
-        probabilities: of the label 1, [n].
+        labels: 0 or 1, or numbers, [n].
+        answers: probabilities of the label 1, or numbers, [n].
         threshold: from which on a probability counts as a 1.
 
     Raises:
@@ -41,9 +43,10 @@ def measure(metric: Metric, labels: "Labels", probabilities: "Probabilities", *,
     """
     import numpy as np
 
-    labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
-    _check(metric, labels, probabilities)
-    value = _compute(metric, labels, probabilities, threshold)
+    labels, answers = np.asarray(labels), np.asarray(answers, dtype=np.float64)
+    _check(metric, labels, answers)
+    value = _of_numbers(metric, labels, answers) if metric in NUMBER_METRICS else None
+    value = _compute(metric, labels, answers, threshold) if value is None else value
     if not np.isfinite(value):
         raise UndefinedMetricError(f"{metric}: got {value} on {len(labels)} rows, expected a finite number")
     return value
@@ -51,16 +54,16 @@ def measure(metric: Metric, labels: "Labels", probabilities: "Probabilities", *,
 
 def measure_all(
     labels: "Labels",
-    probabilities: "Probabilities",
-    metrics: Iterable[Metric] = METRICS,
+    answers: "Answers",
+    metrics: Iterable[Metric],
     *,
     threshold: float = THRESHOLD,
 ) -> dict[str, float]:
-    """Every metric that is defined on these rows; the others are left out."""
+    """Every one of the metrics that is defined on these rows; the others are left out."""
     values: dict[str, float] = {}
     for metric in metrics:
         try:
-            values[metric] = measure(metric, labels, probabilities, threshold=threshold)
+            values[metric] = measure(metric, labels, answers, threshold=threshold)
         except UndefinedMetricError:
             continue
     return values
@@ -68,28 +71,34 @@ def measure_all(
 
 def gain(metric: Metric, value: float, reference: float) -> float:
     """By how much `value` is better than `reference`; negative when it is worse."""
+    if metric == "bias":  # too high is as bad as too low
+        return abs(reference) - abs(value)
     return reference - value if metric in LOWER_IS_BETTER else value - reference
 
 
-def _check(metric: Metric, labels: "Labels", probabilities: "Probabilities") -> None:
+def _check(metric: Metric, labels: "Labels", answers: "Answers") -> None:
     import numpy as np
 
     if metric not in METRICS:
         raise UndefinedMetricError(f"unknown metric; got {metric!r}, expected one of {METRICS}")
-    if labels.shape != probabilities.shape or labels.ndim != 1 or not len(labels):
+    if labels.shape != answers.shape or labels.ndim != 1 or not len(labels):
         raise UndefinedMetricError(
-            f"{metric}: got {labels.shape} labels and {probabilities.shape} probabilities, expected as many, not none"
+            f"{metric}: got {labels.shape} labels and {answers.shape} answers, expected as many, not none"
         )
+    if metric in NUMBER_METRICS:
+        if wrong := int((~(np.isfinite(labels) & np.isfinite(answers))).sum()):
+            raise UndefinedMetricError(f"{metric}: {wrong} of {len(labels)} rows have a label or answer that is none")
+        return
     if not np.isin(labels, (0, 1)).all():
         raise UndefinedMetricError(f"{metric}: labels are not all 0 or 1; got {np.unique(labels)[:5]}")
-    if not ((probabilities >= 0) & (probabilities <= 1)).all():  # a NaN is neither
-        wrong = int((~((probabilities >= 0) & (probabilities <= 1))).sum())
+    if not ((answers >= 0) & (answers <= 1)).all():  # a NaN is neither
+        wrong = int((~((answers >= 0) & (answers <= 1))).sum())
         raise UndefinedMetricError(f"{metric}: {wrong} probabilities of {len(labels)} are NaN or outside [0, 1]")
     if metric in _NEED_BOTH_CLASSES and len(np.unique(labels)) < 2:
         raise UndefinedMetricError(f"{metric}: all {len(labels)} labels are {int(labels[0])}; it needs both classes")
 
 
-def precision_at(labels: "Labels", probabilities: "Probabilities", share: float) -> float:
+def precision_at(labels: "Labels", probabilities: "Answers", share: float) -> float:
     """The share of ones among this share of the rows, those with the highest probabilities.
 
     Of rows that tie at the border as many count as fit, each as the mean of them: their order says nothing.
@@ -102,7 +111,29 @@ def precision_at(labels: "Labels", probabilities: "Probabilities", share: float)
     return float((labels[above].sum() + labels[at].mean() * (chosen - above.sum())) / chosen)
 
 
-def _compute(metric: Metric, labels: "Labels", probabilities: "Probabilities", threshold: float) -> float:
+def _of_numbers(metric: Metric, labels: "Labels", answers: "Answers") -> float:
+    """A figure of foretold numbers. sMAPE as in Makridakis, Spiliotis and Assimakopoulos (2020), the M4 competition."""
+    import numpy as np
+    from sklearn import metrics as sk
+
+    misses = answers - labels
+    match metric:
+        case "rmse":
+            return float(np.sqrt(np.mean(misses**2)))
+        case "mae":
+            return float(np.mean(np.abs(misses)))
+        case "bias":
+            return float(np.mean(misses))
+        case "r2" if np.ptp(labels) > 0:  # else there is nothing to explain
+            return float(sk.r2_score(labels, answers))
+        case "smape":
+            both = np.abs(labels) + np.abs(answers)
+            off = np.divide(np.abs(misses), both, out=np.zeros(len(both)), where=both > 0)  # 0 foretold as 0 is right
+            return float(200 * np.mean(off))
+    return float("nan")
+
+
+def _compute(metric: Metric, labels: "Labels", probabilities: "Answers", threshold: float) -> float:
     from sklearn import metrics as sk
 
     match metric:

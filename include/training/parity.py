@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.config.estimators import family_of
 from include.registry.onnx_model import OnnxModel
+from include.training.fitting import foretell
 from include.training.metrics import THRESHOLD
 from include.training.split_borders import SplitBorders, neighbour_tie
 
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
 
 MAX_BOUNDARY_ROWS = 3_000
 MAX_LISTED = 1_000
+SAME_NUMBER = 1e-3  # spreads; ten times what the default limit allows the quantile
 FAR = 1e-5  # float32 rounding alone moves a probability by a tenth of it
 
 
 @dataclass(frozen=True)
 class ParityPart:
-    """One set of rows. Differences are of the probability of the label 1, absolute.
+    """One set of rows. Differences are of the probability of the label 1, absolute, or of numbers, in spreads.
+
+    Two numbers are the same label when they differ by no more than `SAME_NUMBER`.
 
     Attributes:
         rows: how many.
@@ -49,7 +53,7 @@ class Disagreement:
     Attributes:
         part: of which rows.
         row: its number among them.
-        sklearn: its probability by scikit-learn, and
+        sklearn: its probability (or number) by scikit-learn, and
         onnx: by ONNX. At a tie both lie next to the threshold.
         border: the feature whose value lies on a split, or at whose distance two neighbours tie; empty: none does.
     """
@@ -61,7 +65,7 @@ class Disagreement:
     border: str = ""
 
     def is_explained(self, limit: float) -> bool:
-        """Whether rounding is the cause: the two differ by no more than they may, or the row stands at a border."""
+        """Whether rounding is the cause: the two differ by no more than `limit`, or the row stands at a border."""
         return abs(self.sklearn - self.onnx) <= limit or bool(self.border)
 
 
@@ -69,7 +73,8 @@ class Disagreement:
 class ParityReport:
     """`quantile` tells which quantile of the differences the parts hold; `disagreements` are all, up to 1,000 each.
 
-    `family` is the estimator's; limits are declared by it.
+    `family` is the estimator's; limits are declared by it. `spread` is what differences are told in units of: 1 of a
+    probability, of a number the standard deviation of scikit-learn's answers on the hold-out.
     """
 
     quantile: float
@@ -77,6 +82,7 @@ class ParityReport:
     boundary: ParityPart
     disagreements: tuple[Disagreement, ...] = ()
     family: str = ""
+    spread: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them."""
@@ -91,6 +97,7 @@ class ParityReport:
             boundary=ParityPart(**values["boundary"]),
             disagreements=tuple(Disagreement(**one) for one in values["disagreements"]),
             family=str(values.get("family", "")),
+            spread=float(values.get("spread", 1.0)),
         )
 
 
@@ -105,13 +112,15 @@ def check_parity(
 ) -> ParityReport:
     """Run both on the hold-out rows, float32 [n, k], and on `boundary_rows`."""
     graph = OnnxModel(onnx)
+    spread = float(foretell(pipeline, holdout).std()) or 1.0 if graph.is_number else 1.0
     parts, listed = [], []
     for name, rows in (("holdout", holdout), ("boundary", boundary_rows(pipeline, holdout, seed=seed))):
-        by_sklearn, by_onnx = pipeline.predict_proba(rows)[:, 1].astype(float), graph.probabilities(rows)
-        compared = _Compared(name, pipeline, graph.features, rows, by_sklearn, by_onnx)
-        parts.append(compared.part(quantile, threshold))
-        listed.extend(compared.disagreements(threshold))
-    return ParityReport(quantile, parts[0], parts[1], tuple(listed), family_of(type(pipeline[-1]).__name__))
+        by_sklearn, by_onnx = foretell(pipeline, rows), graph.answers(rows)
+        border = None if graph.is_number else threshold
+        compared = _Compared(name, pipeline, graph.features, rows, by_sklearn, by_onnx, border, spread)
+        parts.append(compared.part(quantile))
+        listed.extend(compared.disagreements())
+    return ParityReport(quantile, parts[0], parts[1], tuple(listed), family_of(type(pipeline[-1]).__name__), spread)
 
 
 def boundary_rows(pipeline: "Pipeline", rows: "NDArray[np.float32]", *, seed: int) -> "NDArray[np.float32]":
@@ -150,7 +159,7 @@ def boundary_rows(pipeline: "Pipeline", rows: "NDArray[np.float32]", *, seed: in
 
 @dataclass(frozen=True, eq=False)
 class _Compared:
-    """Both answers to the same rows."""
+    """Both answers to the same rows; `threshold` parts probabilities, and is None of numbers."""
 
     name: str
     pipeline: "Pipeline"
@@ -158,12 +167,14 @@ class _Compared:
     rows: "NDArray[np.float32]"
     by_sklearn: "NDArray[np.float64]"
     by_onnx: "NDArray[np.float64]"
+    threshold: float | None
+    spread: float
 
-    def part(self, quantile: float, threshold: float) -> ParityPart:
+    def part(self, quantile: float) -> ParityPart:
         import numpy as np
 
-        difference = np.abs(self.by_sklearn - self.by_onnx)
-        other, far = len(self._other(threshold)), np.flatnonzero(difference > FAR)
+        difference = self._difference()
+        other, far = len(self._other()), np.flatnonzero(difference > FAR)
         borders = self._borders(far[:MAX_LISTED])
         return ParityPart(
             rows=len(difference),
@@ -175,17 +186,24 @@ class _Compared:
             at_borders={name: borders.count(name) for name in sorted(set(borders))},
         )
 
-    def disagreements(self, threshold: float) -> list[Disagreement]:
-        other = self._other(threshold)[:MAX_LISTED]
+    def disagreements(self) -> list[Disagreement]:
+        other = self._other()[:MAX_LISTED]
         return [
             Disagreement(self.name, int(row), float(self.by_sklearn[row]), float(self.by_onnx[row]), border)
             for row, border in zip(other, self._borders(other), strict=True)
         ]
 
-    def _other(self, threshold: float) -> "NDArray[np.intp]":
+    def _difference(self) -> "NDArray[np.float64]":
         import numpy as np
 
-        return np.flatnonzero((self.by_sklearn >= threshold) != (self.by_onnx >= threshold))
+        return np.abs(self.by_sklearn - self.by_onnx) / self.spread
+
+    def _other(self) -> "NDArray[np.intp]":
+        import numpy as np
+
+        if self.threshold is None:
+            return np.flatnonzero(~(self._difference() <= SAME_NUMBER))  # what is no number is another one
+        return np.flatnonzero((self.by_sklearn >= self.threshold) != (self.by_onnx >= self.threshold))
 
     def _borders(self, chosen: "NDArray[np.intp]") -> list[str]:
         """For each chosen row, the feature at whose border it stands."""

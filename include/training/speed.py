@@ -66,13 +66,14 @@ def measure_speed(
     import numpy as np
 
     timings = []
+    ask = pipeline.predict if graph.is_number else pipeline.predict_proba
     for size in BATCHES:
         batch = np.resize(rows, (size, rows.shape[1]))
         timings.append(
             Timing(
                 size,
-                _milliseconds(lambda batch=batch: pipeline.predict_proba(batch)),  # type: ignore[misc]
-                _milliseconds(lambda batch=batch: graph.probabilities(batch)),  # type: ignore[misc]
+                _milliseconds(lambda batch=batch: ask(batch)),  # type: ignore[misc]
+                _milliseconds(lambda batch=batch: graph.answers(batch)),  # type: ignore[misc]
             )
         )
     return Speed(sklearn_bytes, onnx_bytes, tuple(timings))

@@ -13,8 +13,16 @@ from include.errors import ConfigError
 from include.features.features import feature_columns
 from include.features.labels import label_columns
 from include.training import metrics
-from include.training.backtest import Fold, LabelledRows, backtest_frame, labelled_rows, split, subset
-from include.training.baselines import BASELINES, NaivePredictions, predict_naive
+from include.training.backtest import (
+    Fold,
+    LabelledRows,
+    backtest_frame,
+    labelled_rows,
+    naive_rules,
+    split,
+    subset,
+)
+from include.training.baselines import NaivePredictions, predict_naive
 from include.training.candidates import choose_candidates, effective_params
 from include.training.checkpoints import Checkpointing
 from include.training.compete import Arena
@@ -22,6 +30,7 @@ from include.training.continuation import Parent, continuation_faults, continue_
 from include.training.export import export_onnx
 from include.training.fitting import fit_watched, foretell
 from include.training.learning import Curve
+from include.training.number_baselines import predict_naive_numbers
 from include.training.parity import ParityReport, check_parity
 from include.training.search import Trial
 from include.training.segments import segment_of
@@ -69,7 +78,7 @@ class _Made:
         params: of its estimator.
         pipeline: fitted on `learnt`.
         learnt: the numbers of the rows that it has learnt in this training.
-        foretold: its kind's probabilities, for each of `folds`.
+        foretold: its kind's answers, for each of `folds`.
         folds: those of the backtest that say something about it; the last one is the hold-out.
         threshold: from which probability on it says yes.
         scores: of all that competed, by name.
@@ -199,6 +208,8 @@ def prepare(model: Model, frame: "pl.DataFrame", *, now: datetime) -> tuple[Labe
         DataError: the frame is not what the model declares, or has too few labelled rows.
     """
     rows = labelled_rows(model, frame, now=now)
+    if model.label.is_number:
+        return rows, split(model, rows.times)
     try:
         check_rare(model, float(rows.labels.mean()) if len(rows) else 0.5)
     except ValueError as error:
@@ -244,8 +255,10 @@ def _finish(model: Model, rows: LabelledRows, made: _Made, watch: _Watch) -> Tra
 
 
 def _naive(model: Model, rows: LabelledRows, folds: Sequence[Fold]) -> list[NaivePredictions]:
-    metric = model.gates.baselines.metric
-    return [predict_naive(subset(rows, fold.train), subset(rows, fold.test), metric) for fold in folds]
+    parts = [(subset(rows, fold.train), subset(rows, fold.test)) for fold in folds]
+    if model.label.is_number:
+        return [predict_naive_numbers(train, test) for train, test in parts]
+    return [predict_naive(train, test, model.gates.baselines.metric) for train, test in parts]
 
 
 def _export(model: Model, rows: LabelledRows, fold: Fold, made: _Made, watch: _Watch) -> tuple[bytes, ParityReport]:
@@ -267,13 +280,10 @@ def _export(model: Model, rows: LabelledRows, fold: Fold, made: _Made, watch: _W
 def _collect(
     rows: LabelledRows,
     folds: Sequence[Fold],
-    probabilities: Sequence["NDArray[np.float64]"],
+    answers: Sequence["NDArray[np.float64]"],
     naive: Sequence[NaivePredictions],
 ) -> "pl.DataFrame":
-    predictions = [
-        {"probability": probability, **rules.probabilities}
-        for probability, rules in zip(probabilities, naive, strict=True)
-    ]
+    predictions = [{"answer": foretold, **rules.answers} for foretold, rules in zip(answers, naive, strict=True)]
     return backtest_frame(rows, folds, predictions)
 
 
@@ -283,18 +293,23 @@ def _measure(model: Model, rows: LabelledRows, fold: Fold, made: _Made, backtest
     last = backtest.filter(pl.col("fold") == fold.number)
 
     def figures(part: "pl.DataFrame", column: str) -> dict[str, float]:
-        threshold = made.threshold if column == "probability" else metrics.THRESHOLD
-        return metrics.measure_all(part["label"].to_numpy(), part[column].to_numpy(), threshold=threshold)
+        threshold = made.threshold if column == "answer" else metrics.THRESHOLD
+        return metrics.measure_all(
+            part["label"].to_numpy(), part[column].to_numpy(), model.label.metrics, threshold=threshold
+        )
 
     parts = backtest.with_columns(segment_of(model.gates.segments.by, "time").alias("segment"))
     return Measured(
         train=metrics.measure_all(
-            rows.labels[made.learnt], foretell(made.pipeline, rows.values[made.learnt]), threshold=made.threshold
+            rows.labels[made.learnt],
+            foretell(made.pipeline, rows.values[made.learnt]),
+            model.label.metrics,
+            threshold=made.threshold,
         ),
-        holdout=figures(last, "probability"),
-        baselines={name: found for name in BASELINES if (found := figures(last, name))},
+        holdout=figures(last, "answer"),
+        baselines={name: found for name in naive_rules(last) if (found := figures(last, name))},
         segments={
-            str(name): figures(part, "probability") for (name,), part in parts.group_by("segment", maintain_order=True)
+            str(name): figures(part, "answer") for (name,), part in parts.group_by("segment", maintain_order=True)
         },
     )
 

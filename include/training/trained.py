@@ -51,7 +51,7 @@ class TrainedCandidate:
         onnx: the same as a graph.
         features: names of the k features.
         parity: how well the two agree.
-        rows: the backtest: `time`, `fold`, `label`, `probability` and one column per naive rule. Of a continued
+        rows: the backtest: `time`, `fold`, `label`, `answer` and one column per naive rule. Of a continued
             champion the hold-out alone: it has seen the earlier folds.
         stump: the best rule on one column, in words.
         threshold: from which probability on it says yes, chosen before the hold-out.
@@ -124,6 +124,7 @@ def hash_rows(rows: LabelledRows) -> str:
     import numpy as np
 
     digest = hashlib.sha256(json.dumps([rows.names, rows.values.shape]).encode())
-    for part in (rows.times.astype("<i8"), rows.values.astype("<f4"), rows.labels.astype("<i1")):
+    labels = rows.labels.astype("<f8" if rows.labels.dtype.kind == "f" else "<i1")
+    for part in (rows.times.astype("<i8"), rows.values.astype("<f4"), labels):
         digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()

@@ -244,12 +244,12 @@ def _profile(model: Model, frame: "pl.DataFrame", candidate: TrainedCandidate) -
 
     time = model.dataset.time
     rows = frame.filter(pl.col(time).is_between(candidate.train_start, candidate.labelled_until))
-    foretold = candidate.rows.select(pl.col("time").alias(time), "probability", pl.col("label").cast(pl.Float64))
+    foretold = candidate.rows.select(pl.col("time").alias(time), "answer", pl.col("label").cast(pl.Float64))
     known = rows.select(time).join(foretold, on=time, how="left", maintain_order="left")
     return build_profile(
         model,
         rows,
-        probabilities=known["probability"].fill_null(float("nan")).to_numpy(),
+        probabilities=known["answer"].fill_null(float("nan")).to_numpy(),
         labels=known["label"].fill_null(float("nan")).to_numpy(),
         threshold=candidate.threshold,
     ).to_json()

@@ -92,7 +92,7 @@ def test_mlflow_itself_can_load_what_was_logged(registry, log, trained) -> None:
     folder = registry.client.download_artifacts(log(trained), "model")
     answer = mlflow.pyfunc.load_model(folder).predict({"features": trained.example})
     np.testing.assert_allclose(
-        answer["probabilities"][:, 1], OnnxModel(trained.onnx).probabilities(trained.example), atol=1e-6
+        answer["probabilities"][:, 1], OnnxModel(trained.onnx).answers(trained.example), atol=1e-6
     )
 
 

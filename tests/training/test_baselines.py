@@ -58,13 +58,13 @@ def test_predict_naive_does_not_look_at_the_test_labels() -> None:
     values, state = draw.normal(size=(20, 2)), draw.integers(0, 2, 20)
     one, other = (predict_naive(train, rows(values, np.full(20, label), state), "accuracy") for label in (0, 1))
     for name in ("majority", "persistence", "stump"):
-        np.testing.assert_array_equal(one.probabilities[name], other.probabilities[name])
+        np.testing.assert_array_equal(one.answers[name], other.answers[name])
 
 
 def test_predict_naive_persistence_says_the_present_and_majority_where_it_is_unknown() -> None:
     train = rows([[0], [1], [2], [3]], [0, 0, 0, 1], [0, 0, 1, 1])
     test = rows([[0]] * 3, [0] * 3, [1, 0, np.nan])
-    said = predict_naive(train, test, "accuracy").probabilities
+    said = predict_naive(train, test, "accuracy").answers
     assert ((said["persistence"] >= THRESHOLD) == [True, False, False]).all()
     assert ((said["majority"] >= THRESHOLD) == [False] * 3).all()
 
@@ -72,7 +72,7 @@ def test_predict_naive_persistence_says_the_present_and_majority_where_it_is_unk
 def test_predict_naive_probabilities_are_the_shares_of_training() -> None:
     train = rows(np.arange(10)[:, None], [0] * 7 + [1] * 3, [0] * 6 + [1] * 4)
     test = rows([[0]] * 2, [0, 1], [0, 1])
-    said = predict_naive(train, test, "accuracy").probabilities
+    said = predict_naive(train, test, "accuracy").answers
     np.testing.assert_allclose(said["majority"], 0.3)
     np.testing.assert_allclose(said["persistence"], [0, 0.75])
 
@@ -91,7 +91,7 @@ def test_predict_naive_of_a_season_repeats_what_was_then() -> None:
     train, test = (
         replace(rows(np.arange(100)[:, None], labels), seasons={"day_ago": labels.astype(float)}) for _ in range(2)
     )
-    said = predict_naive(train, test, "accuracy").probabilities
+    said = predict_naive(train, test, "accuracy").answers
     assert ((said["day_ago"] >= THRESHOLD) == (labels == 1)).all()
     assert np.isnan(said["year_ago"]).all()
 
@@ -100,7 +100,7 @@ def test_predict_naive_of_a_season_without_history_cannot_be_computed() -> None:
     labels = np.tile([0, 1], 50)
     known = np.where(np.arange(100) < 60, np.nan, labels)
     train = replace(rows(np.arange(100)[:, None], labels), seasons={"day_ago": known})
-    assert np.isnan(predict_naive(train, train, "accuracy").probabilities["day_ago"]).all()
+    assert np.isnan(predict_naive(train, train, "accuracy").answers["day_ago"]).all()
 
 
 def test_labelled_rows_know_the_same_hour_of_a_day_ago(small, frame) -> None:

@@ -55,8 +55,8 @@ def test_label_is_not_of_the_past(seven, frame) -> None:
 
 def test_scaler_is_not_fitted_at_inference(candidate, holdout) -> None:
     graph, values = OnnxModel(candidate.onnx), holdout[0]
-    alone = np.array([graph.probabilities(values[row : row + 1])[0] for row in range(50)])
-    np.testing.assert_allclose(alone, graph.probabilities(values[:50]), atol=1e-6)
+    alone = np.array([graph.answers(values[row : row + 1])[0] for row in range(50)])
+    np.testing.assert_allclose(alone, graph.answers(values[:50]), atol=1e-6)
     assert alone.std() > 0.05  # a scaler that was fitted on one row would make all rows zero, and equal
 
 
@@ -64,7 +64,7 @@ def test_graph_is_as_wide_as_the_features(candidate, holdout) -> None:
     graph = OnnxModel(candidate.onnx)
     assert len(graph.features) == len(candidate.features) == holdout[0].shape[1] == 7
     with pytest.raises(DataError, match=r"got \(720, 6\), expected \[n, 7\]"):
-        graph.probabilities(holdout[0][:, :6])
+        graph.answers(holdout[0][:, :6])
 
 
 def test_rows_are_not_split_at_random_over_time(seven, frame) -> None:
@@ -83,7 +83,7 @@ def test_parameters_that_are_told_are_those_of_the_fitted_estimator(candidate) -
 
 def test_output_is_not_inverted(candidate, holdout) -> None:
     values, truth = holdout
-    said = OnnxModel(candidate.onnx).probabilities(values)
+    said = OnnxModel(candidate.onnx).answers(values)
     assert said[truth == 1].mean() > said[truth == 0].mean() + 0.2
     assert candidate.metrics.holdout["roc_auc"] > 0.8
 

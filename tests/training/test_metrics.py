@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from include.training.metrics import METRICS, UndefinedMetricError, gain, measure, measure_all
+from include.training.metrics import CLASS_METRICS as METRICS
+from include.training.metrics import UndefinedMetricError, gain, measure, measure_all
 
 LABELS = np.array([1, 1, 1, 0, 0, 0, 0, 0], dtype=np.int8)
 PROBABILITIES = np.array([0.9, 0.5, 0.2, 0.6, 0.4, 0.3, 0.2, 0.1])
@@ -96,6 +97,6 @@ def test_measure_of_an_unknown_metric_is_an_error() -> None:
 
 
 def test_measure_all_leaves_out_what_is_undefined() -> None:
-    assert set(measure_all(np.zeros(3), np.zeros(3))) == {
+    assert set(measure_all(np.zeros(3), np.zeros(3), METRICS)) == {
         "accuracy", "log_loss", "brier", "calibration_error",
     }  # fmt: skip

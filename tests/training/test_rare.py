@@ -49,7 +49,7 @@ def test_constant_classifier_with_accuracy_99_is_refused_on_average_precision(sm
         time=pl.col("TX_DATETIME").dt.cast_time_unit("us").dt.replace_time_zone("UTC"),
         fold=pl.lit(3),
         label=pl.col("TX_FRAUD"),
-        probability=pl.lit(0.006),
+        answer=pl.lit(0.006),
         majority=pl.lit(0.006),
         persistence=pl.lit(0.006),
         stump=pl.when(pl.col("TX_AMOUNT") > 220).then(pl.lit(0.99)).otherwise(pl.lit(0.003)),

@@ -74,7 +74,7 @@ def candidate(recalling, frame):
 
 
 def test_train_threshold_keeps_the_recall_on_the_validation_folds(candidate) -> None:
-    before = candidate.rows.filter(pl.col("fold") < 3, pl.col("label") == 1)["probability"]
+    before = candidate.rows.filter(pl.col("fold") < 3, pl.col("label") == 1)["answer"]
     assert 0 < candidate.threshold < 0.5
     assert 0.95 <= (before >= candidate.threshold).mean() < 0.96
 
@@ -92,7 +92,7 @@ def test_train_threshold_does_not_look_at_the_holdout(recalling, frame, candidat
 
 def test_train_figures_are_those_at_the_threshold(candidate) -> None:
     last = candidate.rows.filter(pl.col("fold") == 3)
-    expected = measure("f1", last["label"].to_numpy(), last["probability"].to_numpy(), threshold=candidate.threshold)
+    expected = measure("f1", last["label"].to_numpy(), last["answer"].to_numpy(), threshold=candidate.threshold)
     assert candidate.metrics.holdout["f1"] == expected
 
 

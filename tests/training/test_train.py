@@ -62,11 +62,11 @@ def test_train_holdout_is_foretold_by_the_pipeline_that_is_handed_over(small, fr
     fold = split(small, rows.times)[-1]
     last = candidate.rows.filter(pl.col("fold") == 3)
     np.testing.assert_array_equal(
-        candidate.pipeline.predict_proba(rows.values[fold.test])[:, 1], last["probability"].to_numpy()
+        candidate.pipeline.predict_proba(rows.values[fold.test])[:, 1], last["answer"].to_numpy()
     )
-    np.testing.assert_allclose(predict_onnx(candidate.onnx, rows.values[fold.test]), last["probability"], atol=1e-5)
+    np.testing.assert_allclose(predict_onnx(candidate.onnx, rows.values[fold.test]), last["answer"], atol=1e-5)
     assert candidate.metrics.holdout["f1_macro"] == measure(
-        "f1_macro", last["label"].to_numpy(), last["probability"].to_numpy()
+        "f1_macro", last["label"].to_numpy(), last["answer"].to_numpy()
     )
 
 

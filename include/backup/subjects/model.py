@@ -119,7 +119,7 @@ def _check(onnx: bytes) -> dict[str, Any]:
     draw = np.random.default_rng(_SEED)
     scales = draw.choice([0.5, 5.0, 50.0, 1000.0], size=(_ROWS, 1))
     inputs = (draw.standard_normal((_ROWS, len(graph.features))) * scales).astype(np.float32)
-    return {"inputs": inputs.tolist(), "probabilities": graph.probabilities(inputs).tolist()}
+    return {"inputs": inputs.tolist(), "probabilities": graph.answers(inputs).tolist()}
 
 
 def _local_artifacts(uri: str) -> Path | None:

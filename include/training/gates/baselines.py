@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def baselines(model: Model, evaluation: Evaluation) -> list[GateResult]:
     """Better than the best naive rule on the hold-out, by the margin."""
     gate = model.gates.baselines
-    value = measure(gate.metric, evaluation.holdout, "probability", threshold=evaluation.threshold)
+    value = measure(gate.metric, evaluation.holdout, "answer", threshold=evaluation.threshold)
     kind, best = _best_naive(gate.metric, gate.kinds, evaluation.holdout)
     ahead = metrics.gain(gate.metric, value, best)
     limit = best - gate.margin if gate.metric in metrics.LOWER_IS_BETTER else best + gate.margin
@@ -50,7 +50,7 @@ def _segment(name: str, part: "pl.DataFrame", model: Model, evaluation: Evaluati
         text = f"{name} has {part.height} rows in the {gate.rows}, fewer than {gate.min_rows}: "
         text += "it is required" if needed else "not judged, because it is not required"
         return [GateResult(title, not needed, None, None, text)]
-    value = measure(gate.metric, part, "probability", threshold=evaluation.threshold)
+    value = measure(gate.metric, part, "answer", threshold=evaluation.threshold)
     kind, best = _best_naive(gate.metric, model.gates.baselines.kinds, part)
     ahead = metrics.gain(gate.metric, value, best)
     limit = best + gate.max_loss if gate.metric in metrics.LOWER_IS_BETTER else best - gate.max_loss

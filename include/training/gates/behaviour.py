@@ -1,5 +1,6 @@
 """What is known of the world before any data. Source: Ribeiro et al. (2020), "Beyond Accuracy: CheckList", ACL."""
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -58,22 +59,31 @@ def _invariance(one: Invariance, graph: OnnxModel, served: Served, model: Model)
 
 
 def _direction(one: Direction, graph: OnnxModel, served: Served, model: Model) -> tuple[bool, float, float, str]:
+    import numpy as np
+
     moved = _change_of_answer(one, graph, served, model)
-    kept = moved >= -_ROUNDING if one.probability == "not_lower" else moved <= _ROUNDING
+    rounding = _ROUNDING * (max(float(np.abs(moved).max()), 1.0) if graph.is_number else 1.0)
+    kept = moved >= -rounding if one.probability == "not_lower" else moved <= rounding
     share = float(kept.mean())
     reason = (
-        f"with {one.column} changed by {one.by:+g}, the probability is {one.probability.replace('_', ' ')} on "
+        f"with {one.column} changed by {one.by:+g}, the {_answer(graph)} is {one.probability.replace('_', ' ')} on "
         f"{share:.2%} of {len(moved)} rows; wanted at least {one.share:.2%}"
     )
     return share >= one.share, share, one.share, reason
 
 
 def _case(one: Case, graph: OnnxModel, model: Model) -> tuple[bool, float, float, str]:
-    probability = float(graph.score(build_features(model, case_frame(model, one)))[-1])
-    low, high = one.at_least or 0.0, 1.0 if one.at_most is None else one.at_most
-    limit = low if probability < low else high if one.at_least is None else low
-    reason = f"the probability is {probability:.4f}, wanted {low:g} to {high:g}"
-    return low <= probability <= high, probability, limit, reason
+    said = float(graph.score(build_features(model, case_frame(model, one)))[-1])
+    lowest, highest = (-math.inf, math.inf) if graph.is_number else (0.0, 1.0)
+    low = lowest if one.at_least is None else one.at_least
+    high = highest if one.at_most is None else one.at_most
+    limit = low if said < low else high if one.at_least is None else low
+    reason = f"the {_answer(graph)} is {said:.4f}, wanted {low:g} to {high:g}"
+    return low <= said <= high, said, limit, reason
+
+
+def _answer(graph: OnnxModel) -> str:
+    return "prediction" if graph.is_number else "probability"
 
 
 def _change_of_answer(

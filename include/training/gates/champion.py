@@ -19,12 +19,12 @@ def champion(model: Model, evaluation: Evaluation) -> list[GateResult]:
     name = f"champion[{gate.metric}]"
     if not evaluation.champion:
         return [GateResult(name, True, None, None, f"{_NO_CHAMPION} worse than")]
-    if evaluation.champion_probabilities is None:
+    if evaluation.champion_answers is None:
         return [refuse(name, _unmeasured(evaluation))]
     interval = paired_interval(
         gate.metric,
         evaluation.holdout,
-        evaluation.champion_probabilities,
+        evaluation.champion_answers,
         resamples=gate.resamples,
         confidence=gate.confidence,
         seed=model.train.seed,
@@ -47,15 +47,39 @@ def variation(model: Model, evaluation: Evaluation) -> list[GateResult]:
     name, limit = "variation", model.gates.variation.ask_above
     if not evaluation.champion:
         return [GateResult(name, True, None, None, f"{_NO_CHAMPION} different from")]
-    if evaluation.champion_probabilities is None:
+    if evaluation.champion_answers is None:
         return [refuse(name, _unmeasured(evaluation))]
-    ours = _labels(evaluation.holdout["probability"].to_numpy(), evaluation.threshold)
-    share = float((ours != _labels(evaluation.champion_probabilities, evaluation.champion_threshold)).mean())
+    changed = _changed_numbers(model, evaluation) if model.label.is_number else _changed_labels(evaluation)
+    share = float(changed.mean())
+    what = "a number that is far from that of" if model.label.is_number else "another label than from"
     reason = (
-        f"{share:.2%} of {len(ours)} rows of the hold-out get another label than from champion "
+        f"{share:.2%} of {len(changed)} rows of the hold-out get {what} champion "
         f"{evaluation.champion}; above {limit:.2%} a person decides"
     )
     return [GateResult(name, True, share, limit, reason, ask=share > limit)]
+
+
+def _changed_labels(evaluation: Evaluation) -> "NDArray[np.bool_]":
+    assert evaluation.champion_answers is not None  # noqa: S101 - the caller has looked
+    ours = _labels(evaluation.holdout["answer"].to_numpy(), evaluation.threshold)
+    changed: NDArray[np.bool_] = ours != _labels(evaluation.champion_answers, evaluation.champion_threshold)
+    return changed
+
+
+def _changed_numbers(model: Model, evaluation: Evaluation) -> "NDArray[np.bool_]":
+    """Which rows move by more than `differs_by` standard deviations of the labels.
+
+    Raises:
+        ValueError: a number is none; compared with the limit it would pass for near.
+    """
+    import numpy as np
+
+    rows = evaluation.holdout
+    moved = np.abs(rows["answer"].to_numpy() - evaluation.champion_answers)
+    if not np.isfinite(moved).all():
+        raise ValueError(f"{int((~np.isfinite(moved)).sum())} numbers of {len(moved)} are none")
+    changed: NDArray[np.bool_] = moved > model.gates.variation.differs_by * rows["label"].to_numpy().std()
+    return changed
 
 
 def _labels(probabilities: "NDArray[np.float64]", threshold: float) -> "NDArray[np.bool_]":

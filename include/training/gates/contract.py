@@ -78,16 +78,29 @@ def _alone(graph: OnnxModel, served: Served, model: Model) -> str:
     import numpy as np
 
     rows = _holdout(graph, served, model)[:: max(len(served.rows) // _ALONE, 1)]
-    together = graph.run(rows)[1]
-    alone = np.concatenate([graph.run(row[None, :])[1] for row in rows])
-    far = float(np.abs(together - alone).max())
+    together = graph.run(rows)[-1]
+    alone = np.concatenate([graph.run(row[None, :])[-1] for row in rows])
+    far = float(np.abs(together - alone).max()) / _unit(graph, together)
     return "" if far <= _ROUNDING else f"rows scored alone differ by {far:.2e} from the same rows in a batch"
+
+
+def _unit(graph: OnnxModel, answers: "NDArray[np.float32]") -> float:
+    """What a difference is told in: float32 rounds a number in proportion to its size."""
+    import numpy as np
+
+    return max(float(np.abs(answers).max()), 1.0) if graph.is_number else 1.0
 
 
 def _fault(graph: OnnxModel, rows: "NDArray[np.float32]") -> str:
     """What is wrong with the answers to these rows; empty: nothing."""
     import numpy as np
 
+    if graph.is_number:
+        (numbers,) = graph.run(rows)
+        if numbers.shape != (len(rows), 1):
+            return f"{len(rows)} rows give {numbers.shape} numbers, expected one answer each"
+        wrong = int((~np.isfinite(numbers)).sum())
+        return f"{wrong} of {len(rows)} rows give what is no number" if wrong else ""
     labels, both = graph.run(rows)
     if labels.shape != (len(rows),) or both.shape != (len(rows), 2):
         return f"{len(rows)} rows give {labels.shape} labels and {both.shape} probabilities, expected one answer each"

@@ -63,7 +63,7 @@ class Evaluation:
         backtest: `time`, `fold`, `label`, `probability` and one column per naive rule; the last fold is the hold-out.
         parity: of its ONNX graph; None when it was not measured.
         champion: number of the version in production; empty when there is none.
-        champion_probabilities: what the champion foretells for the hold-out's rows, [n]; None when it cannot.
+        champion_answers: what the champion foretells for the hold-out's rows, [n]; None when it cannot.
         champion_fault: why it cannot, in words.
         train_metrics: what the candidate measures on its own training rows, by metric.
         served: its graph; None when there is none to ask.
@@ -75,7 +75,7 @@ class Evaluation:
     backtest: "pl.DataFrame"
     parity: ParityReport | None
     champion: str = ""
-    champion_probabilities: "NDArray[np.float64] | None" = None
+    champion_answers: "NDArray[np.float64] | None" = None
     champion_fault: str = ""
     train_metrics: Mapping[str, float] = field(default_factory=dict)
     served: Served | None = None

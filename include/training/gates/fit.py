@@ -1,17 +1,20 @@
-"""Honest probabilities, and no learning by heart."""
+"""Honest probabilities and numbers, and no learning by heart."""
 
 from include.config.schema import Model
 from include.training import metrics
 from include.training.calibration import calibration_of
 from include.training.gates.evaluation import Evaluation, GateResult, measure, refuse
+from include.training.gates.numbers import bias, interval
 
 
 def calibration(model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """Probabilities on the hold-out are near the shares in which the label came true."""
+    """Probabilities on the hold-out are near the shares in which the label came true; numbers are near the truth."""
     gate, rows = model.gates.calibration, evaluation.holdout
     if rows.height < gate.min_rows:
         return [refuse("calibration", f"the hold-out has {rows.height} rows, fewer than {gate.min_rows}")]
-    found = calibration_of(rows["label"].to_numpy(), rows["probability"].to_numpy(), bins=gate.bins)
+    if model.label.is_number:
+        return [bias(gate, evaluation), interval(gate, evaluation)]
+    found = calibration_of(rows["label"].to_numpy(), rows["answer"].to_numpy(), bins=gate.bins)
     results = [
         GateResult(
             "calibration[ece]",
@@ -36,7 +39,7 @@ def gap(model: Model, evaluation: Evaluation) -> list[GateResult]:
         return [refuse(name, f"{gate.metric} on the training rows was not measured")]
     known, new = (
         evaluation.train_metrics[gate.metric],
-        measure(gate.metric, evaluation.holdout, "probability", threshold=evaluation.threshold),
+        measure(gate.metric, evaluation.holdout, "answer", threshold=evaluation.threshold),
     )
     lost = metrics.gain(gate.metric, known, new)
     reason = (

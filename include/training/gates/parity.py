@@ -9,7 +9,7 @@ _TOLD = 5
 
 
 def parity(model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """ONNX and scikit-learn agree on labels and probabilities, on hold-out and boundary rows alike."""
+    """ONNX and scikit-learn agree on labels and probabilities, or on numbers, on hold-out and boundary rows alike."""
     gate, report = model.gates.parity, evaluation.parity
     if report is None:
         return [refuse("parity", "parity was not measured")]
@@ -28,14 +28,12 @@ def _part(limits: ParityLimits, quantile: float, place: str, part: ParityPart) -
     enough, near = agree >= limits.min_label_agreement, far <= limits.max_probability_difference
     labels = f"labels {about} agree on {agree:.4%}, wanted at least {limits.min_label_agreement:.4%}"
     probabilities = (
-        f"probabilities {about} differ by {far:.2e} at quantile {quantile} (most {part.max_difference:.2e}); "
+        f"answers {about} differ by {far:.2e} at quantile {quantile} (most {part.max_difference:.2e}); "
         f"wanted {limits.max_probability_difference:.2e} or less{_where(part)}"
     )
     return [
         GateResult(f"parity[{place} labels]", some and enough, agree, limits.min_label_agreement, labels),
-        GateResult(
-            f"parity[{place} probabilities]", some and near, far, limits.max_probability_difference, probabilities
-        ),
+        GateResult(f"parity[{place} answers]", some and near, far, limits.max_probability_difference, probabilities),
     ]
 
 
@@ -53,7 +51,8 @@ def _disagreements(limits: ParityLimits, report: ParityReport) -> GateResult:
     missing -= len(report.disagreements)
     if missing:
         return refuse(name, f"{missing} rows with another label are not listed, so nothing is known about them")
-    strange = [one for one in report.disagreements if not one.is_explained(limits.max_probability_difference)]
+    far = limits.max_probability_difference * report.spread
+    strange = [one for one in report.disagreements if not one.is_explained(far)]
     told = "; ".join(f"{one.part} row {one.row}: {one.sklearn:.6f} and {one.onnx:.6f}" for one in strange[:_TOLD])
     reason = (
         f"{len(strange)} of {len(report.disagreements)} rows with another label lie neither at a tie nor at a border"

@@ -34,7 +34,7 @@ def rows(candidate: float = 0.1, naive: float = 0.2) -> pl.DataFrame:
             "time": pl.datetime_range(START, end, "1h", time_unit="us", eager=True),
             "fold": np.repeat(np.arange(4, dtype=np.int32), count // 4),
             "label": label,
-            "probability": foretell(label, candidate, 1),
+            "answer": foretell(label, candidate, 1),
             "majority": np.full(count, 0.4),
             "persistence": foretell(label, naive, 2),
             "stump": foretell(label, naive, 3),
@@ -46,7 +46,7 @@ def rows(candidate: float = 0.1, naive: float = 0.2) -> pl.DataFrame:
 def champion(frame: pl.DataFrame, errors: float) -> dict[str, object]:
     """A champion that errs on this share of the hold-out's rows."""
     label = frame.filter(pl.col("fold") == 3)["label"].to_numpy()
-    return {"champion": "7", "champion_probabilities": foretell(label, errors, 4)}
+    return {"champion": "7", "champion_answers": foretell(label, errors, 4)}
 
 
 def mlmodel(width: int, kind: str = "float32") -> str:

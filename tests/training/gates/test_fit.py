@@ -65,5 +65,5 @@ def test_gap_that_was_not_measured_refuses(weather, evaluate) -> None:
 
 
 def test_calibration_survives_probabilities_in_one_bin(weather, change, evaluate) -> None:
-    frame = rows().with_columns(pl.when(pl.col("probability") > 0.5).then(0.55).otherwise(0.45).alias("probability"))
+    frame = rows().with_columns(pl.when(pl.col("answer") > 0.5).then(0.55).otherwise(0.45).alias("answer"))
     assert "off by 0.35" in only(judge(weather, evaluate(frame)), "calibration[ece]")

@@ -23,15 +23,15 @@ PART = ParityPart(100, 1.0, 1e-7, 1e-6)
         (replace(GOOD, boundary=ParityPart(100, 0.99, 0, 0)), "parity[boundary labels]", "wanted at least 99.9"),
         (
             replace(GOOD, holdout=ParityPart(100, 1.0, 1e-3, 1e-2)),
-            "parity[holdout probabilities]",
+            "parity[holdout answers]",
             "by 1.00e-03",
         ),
         (
             replace(GOOD, boundary=ParityPart(100, 1.0, 1e-3, 1e-2)),
-            "parity[boundary probabilities]",
+            "parity[boundary answers]",
             "by 1.00e-03",
         ),
-        (replace(GOOD, holdout=ParityPart(100, 1.0, float("nan"), 0)), "parity[holdout probabilities]", "not a finite"),
+        (replace(GOOD, holdout=ParityPart(100, 1.0, float("nan"), 0)), "parity[holdout answers]", "not a finite"),
         (replace(GOOD, quantile=0.5), "parity", "measured at quantile 0.5"),
         (None, "parity", "not measured"),
     ],
@@ -80,13 +80,13 @@ def test_parity_limits_are_those_of_the_family(weather, change, evaluate) -> Non
     strict = {"trees": {"min_label_agreement": 0.999, "max_probability_difference": 1e-6}}
     model = change(weather, "gates.parity", families=strict)
     report = replace(GOOD, holdout=replace(PART, quantile_difference=5e-6), family="trees")
-    assert "wanted 1.00e-06 or less" in only(judge(model, evaluate(parity=report)), "parity[holdout probabilities]")
+    assert "wanted 1.00e-06 or less" in only(judge(model, evaluate(parity=report)), "parity[holdout answers]")
     assert passed(judge(model, evaluate(parity=replace(report, family="svm"))))
 
 
 def test_parity_names_the_features_at_whose_borders_rows_differ(weather, evaluate) -> None:
     part = replace(PART, quantile_difference=2e-2, far=3, at_borders={"Humidity": 2, "": 1})
-    reason = only(judge(weather, evaluate(parity=replace(GOOD, boundary=part))), "parity[boundary probabilities]")
+    reason = only(judge(weather, evaluate(parity=replace(GOOD, boundary=part))), "parity[boundary answers]")
     assert reason.endswith("3 differ by more than 1e-05, at borders of: Humidity 2, no border 1")
 
 

@@ -27,9 +27,9 @@ class Stopped:
 def stopped(weather, change, evaluate):
     """`stopped(gate)`: a candidate that only this gate stops."""
     frame = rows()
-    naive_is_as_good = pl.when(IN_HOLDOUT).then("probability").otherwise("stump").alias("stump")
+    naive_is_as_good = pl.when(IN_HOLDOUT).then("answer").otherwise("stump").alias("stump")
     naive_knows_spring = pl.when(IN_SPRING).then("label").otherwise("stump").cast(pl.Float64).alias("stump")
-    cautious = (0.5 + (pl.col("probability") - 0.5) / 4).alias("probability")
+    cautious = (0.5 + (pl.col("answer") - 0.5) / 4).alias("answer")
     upside_down = {"column": "Humidity", "by": 0.2, "probability": "not_higher", "share": 0.9}
     return {
         "absolute": Stopped(change(weather, "gates", absolute={"f1_macro": 0.95}), evaluate(), "absolute[f1_macro]"),

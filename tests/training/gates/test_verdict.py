@@ -65,7 +65,7 @@ def test_absolute_upper_limit_of_log_loss_alone_refuses(weather, change, evaluat
 @pytest.mark.parametrize("kind", ["persistence", "stump", "day_ago"])
 def test_baselines_alone_refuse_when_one_naive_rule_is_as_good(weather, evaluate, kind: str) -> None:
     frame = rows()
-    as_good = frame.with_columns(pl.when(pl.col("fold") == 3).then(pl.col("probability")).otherwise(kind).alias(kind))
+    as_good = frame.with_columns(pl.when(pl.col("fold") == 3).then(pl.col("answer")).otherwise(kind).alias(kind))
     reason = only(judge(weather, evaluate(as_good, GOOD)), "baselines[f1_macro]")
     assert f"the best naive rule ({kind}" in reason
     assert "wanted better by at least 0.0200" in reason
@@ -95,7 +95,7 @@ def test_champion_that_cannot_be_scored_refuses(weather, evaluate) -> None:
 def test_champion_with_a_nan_refuses(weather, evaluate) -> None:
     frame = rows()
     evaluation = evaluate(frame, GOOD, **champion(frame, 0.2))
-    evaluation.champion_probabilities[5] = np.nan
+    evaluation.champion_answers[5] = np.nan
     reasons = refused(judge(weather, evaluation))
     assert set(reasons) == {"champion", "variation"}
     assert all("1 probabilities of 2160 are NaN" in reason for reason in reasons.values())
@@ -103,7 +103,7 @@ def test_champion_with_a_nan_refuses(weather, evaluate) -> None:
 
 def test_champion_with_other_rows_refuses(weather, evaluate) -> None:
     frame = rows()
-    evaluation = replace(evaluate(frame, **champion(frame, 0.2)), champion_probabilities=np.full(9, 0.5))
+    evaluation = replace(evaluate(frame, **champion(frame, 0.2)), champion_answers=np.full(9, 0.5))
     reasons = refused(judge(weather, evaluation))
     assert set(reasons) == {"champion", "variation"}
     assert all("cannot be computed" in reason for reason in reasons.values())
@@ -156,7 +156,7 @@ def test_segments_of_which_none_could_be_measured_refuse(weather, change, evalua
     assert "nothing was measured" in only(judge(model, evaluate(rows(), GOOD)), "segments")
 
 
-@pytest.mark.parametrize("column", ["probability", "persistence", "label"])
+@pytest.mark.parametrize("column", ["answer", "persistence", "label"])
 def test_judge_missing_column_refuses_in_words(weather, evaluate, column: str) -> None:
     results = judge(weather, evaluate(rows().drop(column), GOOD))
     assert not passed(results)
@@ -166,9 +166,7 @@ def test_judge_missing_column_refuses_in_words(weather, evaluate, column: str) -
 
 @pytest.mark.parametrize("value", [float("nan"), None, 2.0])
 def test_judge_impossible_probability_refuses(weather, evaluate, value: float | None) -> None:
-    frame = rows().with_columns(
-        pl.when(pl.int_range(pl.len()) == 8000).then(value).otherwise("probability").alias("probability")
-    )
+    frame = rows().with_columns(pl.when(pl.int_range(pl.len()) == 8000).then(value).otherwise("answer").alias("answer"))
     assert {"absolute", "baselines"} <= set(refused(judge(weather, evaluate(frame, GOOD))))
 
 
