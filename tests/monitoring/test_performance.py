@@ -9,6 +9,7 @@ from include.monitoring.performance import Standing, evaluate
 from include.monitoring.profile import Figure, Profile
 from include.training.metrics import UndefinedMetricError
 from tests.monitoring.world import START, TRAINED_UNTIL, WEATHER, changed
+from tests.training.numbers import LOAD, load_yaml
 
 MODEL = changed(WEATHER, "monitor.performance", metric="accuracy", max_loss=0.05, min_rows=300)
 RNG = np.random.default_rng(4)
@@ -134,7 +135,7 @@ def test_measured_share_without_one_of_the_labels_raises() -> None:
 
 
 def test_evaluate_rmse_degraded_with_figures() -> None:
-    model = changed(MODEL, "monitor.performance", metric="rmse", max_loss=20.0)
+    model = load_yaml(LOAD, monitor={"performance": {"metric": "rmse", "max_loss": 20.0, "min_rows": 300}})
     truth = RNG.normal(200, 80, 720)
     judged = figure("rmse", truth, truth + RNG.normal(0, 67, 720))
     assert judged is not None

@@ -21,7 +21,8 @@ from include.monitoring.result import WindowResult
 from include.scoring.windows import complete_windows
 from include.training.candidates import build_pipeline
 from tests.data.real_data import REAL_DATA
-from tests.monitoring.world import WEATHER, changed
+from tests.monitoring.world import WEATHER
+from tests.training.numbers import LOAD, load_yaml
 
 BIKES = REAL_DATA / "bikeshare" / "hour.csv.gz"
 RAW = REAL_DATA / "weather" / "weather_dataset_raw.csv.gz"
@@ -58,14 +59,13 @@ def test_bike_rentals_features_are_quiet_and_performance_asks() -> None:
     from sklearn.ensemble import RandomForestRegressor
 
     watched = ("temp", "atemp", "hum", "windspeed", "weathersit", "workingday")
-    columns = {**WEATHER.model_dump()["dataset"]["columns"], **{name: {"type": "float"} for name in watched}}
-    model = changed(changed(WEATHER, "dataset", columns=columns), "monitor.drift", false_discovery_rate=0.01)
-    model = changed(model, "monitor.performance", metric="rmse", max_loss=20.0, min_rows=300)
+    columns = {**{name: {"type": "float"} for name in ("Temperature", "Load", *watched)}, "Hour": {"type": "timestamp"}}
+    performance = {"metric": "rmse", "max_loss": 20.0, "min_rows": 300}
+    drift = {"season": "month"}
+    model = load_yaml(LOAD, dataset={"columns": columns}, monitor={"performance": performance, "drift": drift})
     day = pl.col("dteday").str.to_date("%m/%d/%Y").cast(pl.Datetime("us"))
-    frame = pl.read_csv(BIKES).with_columns(
-        (day + pl.duration(hours="hr")).dt.replace_time_zone("UTC").alias("Timestamp")
-    )
-    frame = frame.sort("Timestamp").with_columns(pl.col("cnt").cast(pl.Float64).alias(LABEL))
+    frame = pl.read_csv(BIKES).with_columns((day + pl.duration(hours="hr")).dt.replace_time_zone("UTC").alias("Hour"))
+    frame = frame.sort("Hour").with_columns(pl.col("cnt").cast(pl.Float64).alias(LABEL))
     seen = frame.select("hr", "mnth", "weekday", "workingday", "weathersit", "temp", "hum", "windspeed").to_numpy()
     truth, year = frame[LABEL].to_numpy(), frame["yr"].to_numpy()
     judged_from = int(np.searchsorted(frame["mnth"].to_numpy()[year == 0], 11))
