@@ -11,7 +11,8 @@ import polars as pl
 import yaml
 
 from include.config.home import MODELS_FOLDER
-from include.config.loader import DEFAULTS, load_model
+from include.config.loader import load_model
+from include.config.profile import DEFAULTS
 from include.config.schema import Model
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
