@@ -18,8 +18,8 @@ from include.monitoring.comparison import (
 )
 from include.monitoring.distribution import Mixture, NumberSample, Observed
 from include.monitoring.measures import benjamini_hochberg
-from include.monitoring.profile import PREDICTION, NumberProfile, Profile, TextProfile, TextSample
-from include.monitoring.profiling import finite_numbers, longest_run
+from include.monitoring.profile import PREDICTED_CLASS, PREDICTION, NumberProfile, Profile, TextProfile, TextSample
+from include.monitoring.profiling import finite_numbers, longest_run, predicted_classes
 from include.monitoring.seasons import WHOLE_YEAR, part_names, part_numbers
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+_SAID = frozenset({PREDICTION, PREDICTED_CLASS})  # an hour that was not scored is no null of the data
 _STUCK_RUN_FACTOR = 3
 _STUCK_RUN_ROWS = 24
 _STUCK_MIN_DISTINCT = 12
@@ -81,6 +82,8 @@ def assess(model: Model, profile: Profile, frame: "pl.DataFrame") -> tuple[Colum
     """
     weights = part_weights(model, profile, frame)
     limits = model.monitor.drift
+    if PREDICTION in frame.columns:
+        frame = frame.with_columns(predicted_classes(finite_numbers(frame[PREDICTION]), profile.threshold))
     fallback = _usual_design_effect(profile)
     found = []
     for column in profile.columns:
@@ -129,7 +132,7 @@ def _number(
     effect = column.design_effect or fallback
     drift = ColumnDrift(column.name, column.kind, Status.QUIET, int(sample.n), round(known))
     nulls = Comparison()
-    if column.name != PREDICTION:  # an hour that was not scored is no null of the data
+    if column.name not in _SAID:
         nulls = _null_test(column.parts, weights, series.len() - int(sample.n), series.len(), limits, effect)
     if reference is None or min(sample.n, known) < limits.min_rows:
         return _insufficient(drift, nulls, limits)
@@ -161,7 +164,9 @@ def _text(
     known = 1.0 / sum(w * w / s.n for s, w in zip(samples, weights.values(), strict=True)) if complete else 0.0
     effect = column.design_effect or fallback
     drift = ColumnDrift(column.name, column.kind, Status.QUIET, n, round(known))
-    nulls = _null_test(column.parts, weights, nulls_now, series.len(), limits, effect)
+    nulls = Comparison()
+    if column.name not in _SAID:
+        nulls = _null_test(column.parts, weights, nulls_now, series.len(), limits, effect)
     if min(n, known) < limits.min_rows:
         return _insufficient(drift, nulls, limits)
     shares = np.sum([np.asarray(_shares(s)) * w for s, w in zip(samples, weights.values(), strict=True)], axis=0)

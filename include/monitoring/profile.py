@@ -16,6 +16,7 @@ from include.monitoring.seasons import Split
 FORMAT = 1
 MAX_SIZE_BYTES = 1_000_000
 PREDICTION = "prediction"
+PREDICTED_CLASS = "predicted_class"  # yes or no: the score at the version's threshold
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from include.monitoring.dependence import design_effect, number_indicators
 from include.monitoring.distribution import TAIL_KNOTS, NumberSample, summarise
 from include.monitoring.profile import (
     MAX_SIZE_BYTES,
+    PREDICTED_CLASS,
     PREDICTION,
     Figure,
     NumberProfile,
@@ -113,9 +114,10 @@ def build_profile(
         )
     times = frame[model.dataset.time]
     names, left_out = watched_columns(model, frame)
-    rows = _rows(model, times, columns=len(names) + 1)
+    rows = _rows(model, times, columns=len(names) + 2)
     columns = [_column(frame, name, rows) for name in names]
     columns.append(_numbers(PREDICTION, probabilities, rows))
+    columns.append(_texts(PREDICTED_CLASS, predicted_classes(probabilities, threshold), rows))
     return Profile(
         model=model.name,
         since=times[0],
@@ -151,6 +153,15 @@ def watched_columns(model: Model, frame: "pl.DataFrame") -> tuple[list[str], dic
         else:
             names.append(name)
     return names, left_out
+
+
+def predicted_classes(scores: "Floats", threshold: float) -> "pl.Series":
+    """What the version says at its threshold, [n]; null where it says nothing (NaN)."""
+    import numpy as np
+    import polars as pl
+
+    said = pl.Series(PREDICTED_CLASS, np.where(scores >= threshold, "yes", "no"))
+    return said.set(pl.Series(np.isnan(scores)), None)
 
 
 def finite_numbers(series: "pl.Series") -> "Floats":

@@ -17,3 +17,10 @@ def test_runbook_of_every_kind_is_written(kind):
     assert anchor in [
         line.lstrip("# ").lower().replace(": ", "-").replace(":", "").replace(" ", "-") for line in headings
     ]
+
+
+def test_runbook_there_is_none_of_a_kind_that_is_never_told():
+    text = (REPOSITORY / runbook("drift").split("#")[0]).read_text("utf-8")
+    written = [line.removeprefix("### Alert: ") for line in text.splitlines() if line.startswith("### Alert: ")]
+
+    assert sorted(written) == sorted(get_args(AlertKind))

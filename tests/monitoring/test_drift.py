@@ -169,3 +169,22 @@ def test_assess_window_across_months_meets_a_mixture_of_both() -> None:
     by_name = {c.name: c for c in assess(model, profile, across)}
     assert by_name["Temperature_C"].status is Status.QUIET
     assert {c.name: c for c in assess(model, profile, cold)}["Temperature_C"].status is Status.DRIFTED
+
+
+def test_assess_share_of_yes_that_moves_is_told_of_the_classes_too(profile: Profile, window: pl.DataFrame) -> None:
+    """Scores just over the threshold instead of just below it: hardly another score, and another answer."""
+    assert found(profile, window)["predicted_class"].status is Status.QUIET
+    said = window["prediction"]
+    nudged = window.with_columns(pl.when((said > 0.3) & (said < 0.5)).then(0.55).otherwise(said).alias("prediction"))
+    column = found(profile, nudged)["predicted_class"]
+    assert column.status is Status.DRIFTED
+    assert column.figures["total_variation"] == pytest.approx(0.2, abs=0.05)
+
+
+def test_assess_rows_that_were_not_scored_are_no_nulls_of_scores_or_classes(
+    profile: Profile, window: pl.DataFrame
+) -> None:
+    half = window.with_columns(pl.when(pl.int_range(pl.len()) % 4 > 0).then("prediction").alias("prediction"))
+    columns = found(profile, half)
+    assert {columns[name].status for name in ("prediction", "predicted_class")} == {Status.QUIET}
+    assert columns["predicted_class"].rows == WINDOW * 3 // 4
