@@ -57,6 +57,9 @@ class SegmentMonitor(Section):
     max_gap: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Allowed gap between two groups, in the metric's unit; none: it is only shown."
     )
+    max_yes_gap: Share | None = Field(
+        None, description="Allowed gap between two groups in the share that gets a yes; none: it is only shown."
+    )
 
 
 class Supply(Section):

@@ -56,6 +56,11 @@ def figure(
     return Figure(metric, *found, len(observed), None if metric in _ERRORS else float(observed.mean()))
 
 
+def share_of(flags: "NDArray[np.bool_]") -> tuple[float, float] | None:
+    """How many of the rows, which follow each other in time, are so, and the standard error of that; see `figure`."""
+    return _jackknife("accuracy", flags.astype(float), lambda rows: float(flags[rows].mean()))
+
+
 def advantage(
     metric: Metric,
     observed: "Floats",

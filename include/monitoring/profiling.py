@@ -117,7 +117,8 @@ def build_profile(
     rows = _rows(model, times, columns=len(names) + 2)
     columns = [_column(frame, name, rows) for name in names]
     columns.append(_numbers(PREDICTION, probabilities, rows))
-    columns.append(_texts(PREDICTED_CLASS, predicted_classes(probabilities, threshold), rows))
+    if not model.label.is_number:
+        columns.append(_texts(PREDICTED_CLASS, predicted_classes(probabilities, threshold), rows))
     return Profile(
         model=model.name,
         since=times[0],

@@ -1,13 +1,13 @@
 """Performance by groups of rows: seasons, hours, or whatever a column says; and the gaps between them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 from include.config.monitoring import TIME_SEGMENTS, SegmentMonitor
 from include.config.schema import Model
-from include.monitoring.figures import NORMAL, enough_of_both, figure, worse_by
+from include.monitoring.figures import NORMAL, enough_of_both, figure, share_of, worse_by
 from include.monitoring.findings import Condition, Finding, State
 from include.monitoring.profile import Figure, Profile
 
@@ -27,7 +27,8 @@ class Group:
         by: how rows are grouped.
         name: of the group.
         rows: labelled ones.
-        said_yes: share of the predictions at or above the threshold.
+        said_yes: share of the predictions at or above the threshold, and its standard error; None: too few rows, or
+            numbers are foretold.
         figure: the metric at the share of labels that the version was judged at; None when there are too few rows.
         judged: the same when the version was judged; None when it was not.
         degraded: worse than then by more than `max_loss` and by more than chance explains.
@@ -36,7 +37,7 @@ class Group:
     by: str
     name: str
     rows: int
-    said_yes: float
+    said_yes: tuple[float, float] | None = None
     figure: Figure | None = None
     judged: Figure | None = None
     degraded: bool = False
@@ -112,8 +113,9 @@ def measure_groups(
         names = group_names(model, segment.by, frame)
         for name in sorted({one for one in names if one is not None}):
             rows = (names == name) & known
-            yes = float((foretold[names == name] >= profile.threshold).mean())
-            measured = None
+            said, yes, measured = foretold[names == name], None, None
+            if not model.label.is_number and len(said) >= segment.min_rows:
+                yes = share_of(said >= profile.threshold)
             if rows.sum() >= segment.min_rows and _enough(model, observed[rows]):
                 share = year.share if year else None
                 metric, threshold = model.monitor.performance.metric, profile.threshold
@@ -126,19 +128,37 @@ def measure_groups(
 
 def largest_gap(model: Model, segment: SegmentMonitor, groups: Sequence[Group]) -> Gap | None:
     """The gap between the best and the worst group of a segment; None when fewer than two can be measured."""
+    metric = model.monitor.performance.metric
+    known = {
+        group.name: (group.figure.value, group.figure.standard_error)
+        for group in groups
+        if group.by == segment.by and group.figure is not None
+    }
+    return _widest(segment.by, known, lambda value, other: worse_by(metric, value, other))
+
+
+def largest_yes_gap(segment: SegmentMonitor, groups: Sequence[Group]) -> Gap | None:
+    """The gap between the groups that most and least often get a yes (demographic parity), labels or not.
+
+    `better` names the group with more of it: whether a yes is good, the model does not know.
+    """
+    known = {group.name: group.said_yes for group in groups if group.by == segment.by and group.said_yes is not None}
+    return _widest(segment.by, known, lambda value, other: other - value)
+
+
+def _widest(by: str, known: Mapping[str, tuple[float, float]], worse_by: Callable[[float, float], float]) -> Gap | None:
+    """Between the groups whose values, given with their standard errors, differ most; None of fewer than two."""
     from scipy.special import ndtri
 
-    metric = model.monitor.performance.metric
-    known = {group.name: group.figure for group in groups if group.by == segment.by and group.figure is not None}
     if len(known) < 2:
         return None
-    order = sorted(known, key=lambda name: worse_by(metric, known[name].value, 0.0))
+    order = sorted(known, key=lambda name: worse_by(known[name][0], 0.0))
     better, worse = order[0], order[-1]
     pairs = len(list(combinations(known, 2)))
-    value = worse_by(metric, known[worse].value, known[better].value)
-    error = (known[better].standard_error ** 2 + known[worse].standard_error ** 2) ** 0.5
+    value = worse_by(known[worse][0], known[better][0])
+    error = (known[better][1] ** 2 + known[worse][1] ** 2) ** 0.5
     half = float(ndtri(1 - 0.025 / pairs)) * error
-    return Gap(segment.by, better, worse, value, value - half, value + half)
+    return Gap(by, better, worse, value, value - half, value + half)
 
 
 def judge_groups(model: Model, windows: Sequence[Sequence[Group]]) -> tuple[Finding, ...]:
@@ -153,6 +173,9 @@ def judge_groups(model: Model, windows: Sequence[Sequence[Group]]) -> tuple[Find
     needed = model.monitor.drift.windows
     newest = windows[-needed:]
     findings = [_judge_gap(model, segment, newest, needed) for segment in model.monitor.segments]
+    findings += [
+        found for segment in model.monitor.segments if (found := _judge_yes_gap(segment, newest, needed)) is not None
+    ]
     for group in windows[-1]:
         if not group.degraded or group.figure is None or group.judged is None:
             continue
@@ -172,11 +195,7 @@ def _judge_gap(model: Model, segment: SegmentMonitor, newest: Sequence[Sequence[
     if gap is None:
         text = f"{segment.by}: fewer than two groups have {segment.min_rows} labelled rows"
         return Finding(Condition.SEGMENTS, State.INSUFFICIENT, segment.by, text)
-    gaps = [largest_gap(model, segment, groups) for groups in newest]
-    wide = [one is not None and _too_wide(segment, one) for one in gaps]
-    state = State.FINE
-    if wide[-1]:
-        state = State.ALARM if len(wide) == needed and all(wide) else State.WARNING
+    state = _lasting([largest_gap(model, segment, groups) for groups in newest], segment.max_gap, needed)
     limit = "only shown" if segment.max_gap is None else f"limit {segment.max_gap:g}"
     text = (
         f"{model.monitor.performance.metric} differs by {gap.value:.3f} [{gap.low:.3f}, {gap.high:.3f}] between"
@@ -186,9 +205,31 @@ def _judge_gap(model: Model, segment: SegmentMonitor, newest: Sequence[Sequence[
     return Finding(Condition.SEGMENTS, state, segment.by, text, figures)
 
 
-def _too_wide(segment: SegmentMonitor, gap: Gap) -> bool:
+def _judge_yes_gap(segment: SegmentMonitor, newest: Sequence[Sequence[Group]], needed: int) -> Finding | None:
+    gap = largest_yes_gap(segment, newest[-1])
+    if gap is None:
+        return None
+    state = _lasting([largest_yes_gap(segment, groups) for groups in newest], segment.max_yes_gap, needed)
+    limit = "only shown" if segment.max_yes_gap is None else f"limit {segment.max_yes_gap:.0%}"
+    text = (
+        f"{segment.by} {gap.better} gets a yes more often than {gap.worse}, by {gap.value:.1%} of its rows"
+        f" [{gap.low:.1%}, {gap.high:.1%}]; {limit}"
+    )
+    figures = {"gap": gap.value, "low": gap.low, "high": gap.high}
+    return Finding(Condition.SEGMENTS, state, f"{segment.by}: yes", text, figures)
+
+
+def _lasting(gaps: Sequence[Gap | None], limit: float | None, needed: int) -> State:
+    """A warning where the newest gap is too wide, an alarm where all that are needed are."""
+    wide = [gap is not None and _too_wide(gap, limit) for gap in gaps]
+    if not wide[-1]:
+        return State.FINE
+    return State.ALARM if len(wide) == needed and all(wide) else State.WARNING
+
+
+def _too_wide(gap: Gap, limit: float | None) -> bool:
     """Beyond the limit, and more than chance explains."""
-    return segment.max_gap is not None and gap.value > segment.max_gap and gap.low > 0
+    return limit is not None and gap.value > limit and gap.low > 0
 
 
 def _is_degraded(groups: Sequence[Group], group: Group) -> bool:

@@ -10,6 +10,7 @@ from include.monitoring.findings import Finding, State
 from include.monitoring.profile import Figure, Profile
 from include.monitoring.segments import Group, judge_groups, judged_groups, largest_gap, measure_groups
 from tests.monitoring.world import START, TRAINED_UNTIL, WEATHER, changed
+from tests.training.numbers import LOAD, load_yaml, make_load
 
 N = 4000
 RNG = np.random.default_rng(8)
@@ -99,8 +100,41 @@ def test_measure_groups_says_how_often_each_group_gets_a_yes() -> None:
     frame, said, truth = rows(EQUAL)
     said[frame["Location"].to_numpy() == "city"] = 0.9
     shares = {group.name: group.said_yes for group in measure_groups(model, judged(model, EQUAL), frame, said, truth)}
-    assert shares["city"] == 1.0
-    assert shares["port"] < 0.6
+    assert shares["city"] == (1.0, 0.0)
+    assert shares["port"] is not None
+    assert shares["port"][0] < 0.6
+
+
+def test_judge_groups_yes_far_more_often_for_one_group_is_told_with_an_interval() -> None:
+    frame, said, truth = rows(EQUAL)
+    said[(frame["Location"].to_numpy() == "city") & (RNG.random(N) < 0.3)] = 0.9
+    for limit, expected in ((None, State.FINE), (0.1, State.ALARM)):
+        model = declared(max_gap=None, max_yes_gap=limit)
+        groups = measure_groups(model, judged(model, EQUAL), frame, said, truth)
+        one = named(judge_groups(model, [groups, groups]))["Location: yes"]
+        assert one.state is expected
+        assert one.text.startswith("Location city gets a yes more often than port, by ")
+        assert one.figures["low"] < one.figures["gap"] < one.figures["high"]
+        assert one.figures["gap"] == pytest.approx(0.3 * 0.56, abs=0.05)
+
+
+def test_judge_groups_yes_as_often_for_all_is_fine_whatever_the_limit() -> None:
+    model = declared(max_yes_gap=0.001)
+    one = named(judge_groups(model, [measured(model, judged(model, EQUAL), EQUAL)] * 2))["Location: yes"]
+    assert one.state is State.FINE
+    assert one.figures["low"] < 0
+
+
+def test_measure_groups_of_a_number_have_an_error_and_no_yes() -> None:
+    model = load_yaml(LOAD, monitor={"segments": [{"by": "season", "min_rows": 100}]})
+    frame = make_load(2400)
+    truth = frame["Load"].to_numpy()
+    profile = replace(judged(declared(), EQUAL), figures={"year": Figure("rmse", 5.0, 0.1, N)}, segments={})
+    groups = measure_groups(model, profile, frame, truth + RNG.normal(0, 5, 2400), truth)
+    assert {group.name: group.said_yes for group in groups} == {"winter": None, "spring": None}
+    assert groups[0].figure is not None
+    assert groups[0].figure.value == pytest.approx(5.0, abs=0.5)
+    assert [one.subject for one in judge_groups(model, [groups])] == ["season"]
 
 
 def test_measure_groups_unknown_labels_do_not_count() -> None:
@@ -122,8 +156,8 @@ def test_largest_gap_of_many_groups_is_wider_than_of_two() -> None:
     figure = Figure("accuracy", 0.9, 0.01, 500, 0.4)
     model = declared()
     segment = model.monitor.segments[0]
-    ends = [Group("Location", "a", 500, 0.4, figure), Group("Location", "z", 500, 0.4, replace(figure, value=0.8))]
-    more = [Group("Location", name, 500, 0.4, replace(figure, value=0.85)) for name in "bcdef"]
+    ends = [Group("Location", "a", 500, None, figure), Group("Location", "z", 500, None, replace(figure, value=0.8))]
+    more = [Group("Location", name, 500, None, replace(figure, value=0.85)) for name in "bcdef"]
     two, many = largest_gap(model, segment, ends), largest_gap(model, segment, ends + more)
     assert two is not None
     assert many is not None
