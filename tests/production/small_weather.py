@@ -38,6 +38,7 @@ def declare(models: Path, **changes: Any) -> None:
     declared = yaml.safe_load(path.read_text("utf-8"))
     small: dict[str, Any] = {
         "source": {"settle": "1s", "poll": "1s", "sweep": "*/2 * * * *"},
+        "backup": {"after_publication": False},
         "monitor": {"schedule": "0 0 1 1 *"},  # without a monitor nothing is promoted
         "train": {"triggers": {"new_data": False, "retrain_request": False}},
     }

@@ -14,21 +14,20 @@ class Suffered:
     """One fault and what came of it.
 
     Attributes:
-        after_s: how long the story had been at work.
         recovered_s: from the fault to the end of all work, with whatever the fault itself lasted.
-        disturbed: tasks that were tried again or failed for good.
+        retried: tasks that were tried again.
+        failed: tasks that failed for good.
         told: messages that reached the operator.
         wrong: what else was not as it must be.
     """
 
     fault: str
-    after_s: float
     recovered_s: float
-    disturbed: int
-    failed: int
-    told: int
-    lost: int
-    doubled: int
+    retried: int = 0
+    failed: int = 0
+    told: int = 0
+    lost: int = 0
+    doubled: int = 0
     wrong: tuple[str, ...] = ()
 
 
@@ -41,7 +40,6 @@ def table(rows: Sequence[Suffered]) -> str:
 
 def _line(name: str, rows: Sequence[Suffered]) -> str:
     times = [row.recovered_s for row in rows]
-    sums = [sum(getattr(row, what) for row in rows) for what in ("disturbed", "failed", "told", "lost", "doubled")]
-    retried, failed, *rest = sums
-    cells = [name, len(rows), f"{median(times):.0f} ({max(times):.0f})", retried - failed, failed, *rest]
+    sums = [sum(getattr(row, what) for row in rows) for what in ("retried", "failed", "told", "lost", "doubled")]
+    cells = [name, len(rows), f"{median(times):.0f} ({max(times):.0f})", *sums]
     return f"| {' | '.join(map(str, cells))} |"
