@@ -56,6 +56,7 @@ class NativeStack:
         overrides: files that lie over docker-compose.yaml.
         values: of the variables in them that are no secrets of this stack.
         mlflow: more variables for MLflow's server, as its `env_file` would add them.
+        everywhere: more variables for every process, the data stores' too.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class NativeStack:
         overrides: Sequence[Path] = (),
         values: Mapping[str, str] | None = None,
         mlflow: Mapping[str, str] | None = None,
+        everywhere: Mapping[str, str] | None = None,
     ) -> None:
         if packages := missing(DATA_STORES):
             raise ConfigError(f"this needs programs of Debian: apt-get install {' '.join(packages)}")
@@ -76,6 +78,7 @@ class NativeStack:
         self._replicas = {"worker": workers}
         self._extra = {**extra, "ALMANAC_MODELS": str(models)}
         self._extra_of_mlflow = dict(mlflow or {})
+        self._everywhere = dict(everywhere or {})
         self._supervised = Home(home=root)
         self._machine = Machine(root, {port: any_free_port() for port in SERVED_PORTS.values()})
         self.secrets = self._make_secrets()
@@ -163,7 +166,7 @@ class NativeStack:
             process = self._machine.process(service, name, {port: any_free_port() for port in LOG_PORTS})
             extra = self._extra if "AIRFLOW_HOME" in process.environment else {}
             extra = self._extra_of_mlflow if service.name == "mlflow" else extra
-            translated.append(replace(process, environment={**process.environment, **extra}))
+            translated.append(replace(process, environment={**process.environment, **self._everywhere, **extra}))
         return tuple(translated)
 
     def _up(self) -> None:

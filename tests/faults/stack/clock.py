@@ -3,8 +3,12 @@
 import mmap
 import shutil
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 _SOURCE = Path(__file__).with_name("clock.c")
 
@@ -12,17 +16,14 @@ _SOURCE = Path(__file__).with_name("clock.c")
 class Clock:
     """How far the clock of some processes is ahead.
 
-    Args:
-        folder: for the library and the shared seconds.
+    All that talk to each other must share it: Airflow compares times of its own with its database's `now()`.
 
-    Raises:
-        FileNotFoundError: this machine has no C compiler.
+    Args:
+        folder: for the library and the shared seconds; the processes' users must be able to read it.
+        compiler: of C.
     """
 
-    def __init__(self, folder: Path) -> None:
-        compiler = shutil.which("cc")
-        if compiler is None:
-            raise FileNotFoundError("no C compiler (Debian: apt-get install gcc libc6-dev)")
+    def __init__(self, folder: Path, compiler: str) -> None:
         self._library, self._file = folder / "clock.so", folder / "clock"
         subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", self._library, _SOURCE, "-ldl"], check=True)
         self._file.write_bytes(bytes(8))
@@ -35,3 +36,14 @@ class Clock:
     def set_ahead(self, seconds: int) -> None:
         with self._file.open("r+b") as stream, mmap.mmap(stream.fileno(), 8) as shared:
             shared[:] = seconds.to_bytes(8, "little", signed=True)
+
+
+@contextmanager
+def clock_of_a_machine() -> Iterator[Clock]:
+    """A clock that PostgreSQL's user can read, too; skip the test where there is no compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler (Debian: apt-get install gcc libc6-dev)")
+    with tempfile.TemporaryDirectory(prefix="almanac-clock-") as folder:
+        Path(folder).chmod(0o755)
+        yield Clock(Path(folder), compiler)

@@ -19,7 +19,7 @@ import pytest
 from include.config.home import REPOSITORY
 from include.storage.access import VARIABLE
 from tests.faults.disks import small_disk
-from tests.faults.stack.clock import Clock
+from tests.faults.stack.clock import clock_of_a_machine
 from tests.faults.stack.conftest import Harbours
 from tests.faults.stack.injector import Fault, Injector
 from tests.faults.stack.story import Story
@@ -115,8 +115,8 @@ def test_stack_on_folders_loses_and_doubles_nothing(
         home = root / "volumes" / "home"
         full = {name: disks.enter_context(small_disk(home / name, _DISK_MB)) for name in ("datasets", "backups")}
         disks.callback(harbours.close)  # before the disks go
-        clock = Clock(root)
-        story = harbours.open(root, draw, clock.environment)
+        clock = disks.enter_context(clock_of_a_machine())
+        story = harbours.open(root, draw, {}, everywhere=clock.environment)
         faults = Injector(story.stack, draw, disks=full, clock=clock).faults()
         _play(story, _drawn(_ON_FOLDERS, faults, draw), draw, lambda text: _say(capsys, text))
 
