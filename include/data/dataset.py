@@ -1,7 +1,7 @@
 """The validated table of a model: a Delta Lake table, one commit per batch, readable at every version."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -31,15 +31,31 @@ INTERNAL_COLUMNS = (BATCH, ROW, MONTH)
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The dataset at one version. `version` is NO_VERSION, and `table` None, before the first batch."""
+    """The dataset at one version. `version` is NO_VERSION, and `table` None, before the first batch.
+
+    Attributes:
+        sizes: version -> rows of the batch that it added (None: it added none), as far as somebody has looked.
+    """
 
     version: int
     time_column: str
     table: Any = None
+    sizes: dict[int, int | None] = field(default_factory=dict)
 
     def holds(self, batch_id: str) -> bool:
         """Whether the batch was published at or before this version."""
         return self.table is not None and self.table.transaction_version(batch_id) is not None
+
+    def batch_sizes(self, versions: int) -> list[int]:
+        """The rows of the batches that the last versions added. The log's entry of each version is read once."""
+        if self.table is None:
+            return []
+        wanted = range(max(self.version - versions + 1, 0), self.version + 1)
+        unread = [version for version in wanted if version not in self.sizes]
+        if unread:
+            for commit in self.table.history(self.version - unread[0] + 1):
+                self.sizes[int(commit["version"])] = int(commit["rows"]) if "rows" in commit else None
+        return [size for version in wanted if (size := self.sizes.get(version)) is not None]
 
     def newest(self) -> datetime | None:
         """The newest event time; None before the first row."""
@@ -113,6 +129,7 @@ class Dataset:
         self.uri = uri
         self.time_column = time_column
         self._columns = columns
+        self._sizes: dict[int, int | None] = {}
 
     @classmethod
     def of(cls, home: Home, model: Model) -> "Dataset":
@@ -177,7 +194,7 @@ class Dataset:
     def snapshot(self) -> Snapshot:
         """The newest version, or an empty snapshot before the first batch."""
         table = open_table(self.uri)
-        return Snapshot(NO_VERSION if table is None else table.version(), self.time_column, table)
+        return Snapshot(NO_VERSION if table is None else table.version(), self.time_column, table, self._sizes)
 
     def publish(
         self,

@@ -129,7 +129,8 @@ def ingest_batches(
         return Suite(model.name, compile_rules(model.dataset), now=at)
 
     writer = RecordWriter(model, home, run, clock)
-    publication = Publication(model, home, journal, writer, suite, at, on_step)
+    dataset = Dataset.of(home, model)
+    publication = Publication(model, home, journal, dataset, writer, suite, at, on_step)
     outcomes: list[Outcome] = []
     passing: list[TransientError] = []
     lasting: list[Exception] = []
@@ -145,7 +146,6 @@ def ingest_batches(
     summary = _summary(model, home, outcomes)
     if passing:
         raise InterruptedIngestError("; ".join(map(str, passing)), summary) from passing[0]
-    dataset = Dataset.of(home, model)
     return replace(summary, dataset_rows=dataset.count() if dataset.exists() else 0)
 
 

@@ -46,6 +46,7 @@ class Publication:
     """Everything that one ingest of a model needs for each of its files.
 
     Attributes:
+        dataset: where the good rows go.
         writer: makes records and report pages.
         suite: gives the expectations; called when the first file needs them.
         now: rows after this time are from the future.
@@ -55,6 +56,7 @@ class Publication:
     model: Model
     home: Home
     journal: Journal
+    dataset: Dataset
     writer: RecordWriter
     suite: Callable[[], Suite]
     now: datetime
@@ -82,18 +84,17 @@ class Publication:
             return self._publish(file, content, folder)
 
     def _publish(self, file: StoredFile, content: FileContent, folder: Path) -> Outcome:
-        dataset = Dataset.of(self.home, self.model)
         for _ in range(_TRIES):
-            snapshot = dataset.snapshot()
+            snapshot = self.dataset.snapshot()
             if snapshot.table is None:
-                self._refuse_to_begin_anew(dataset.uri, [one.batch_id for one in self._published()])
+                self._refuse_to_begin_anew(self.dataset.uri, [one.batch_id for one in self._published()])
             snapshot.check_columns(self.model.dataset.columns)
-            known = self._known(dataset, snapshot, content.batch_id)
+            known = self._known(snapshot, content.batch_id)
             if known is not None:
                 return self._settle_known(file, known)
             with TemporaryDirectory(dir=folder) as place:
                 try:
-                    return self._check_and_commit(file, content, dataset, snapshot, Path(place))
+                    return self._check_and_commit(file, content, snapshot, Path(place))
                 except IncompleteFileError as error:
                     if abs(self.now - file.modified_at) <= self.model.source.patience:
                         return Outcome(file.uri, None, note=str(error))
@@ -104,9 +105,7 @@ class Publication:
                     continue  # what was checked may no longer hold: check again, against what is there now
         raise TransientError(f"{file.uri}: others committed {_TRIES} times meanwhile; it is taken again later")
 
-    def _check_and_commit(
-        self, file: StoredFile, content: FileContent, dataset: Dataset, snapshot: Snapshot, place: Path
-    ) -> Outcome:
+    def _check_and_commit(self, file: StoredFile, content: FileContent, snapshot: Snapshot, place: Path) -> Outcome:
         batch_id = content.batch_id
         records = open_records(content, self.model.source.format, self.model.dataset)
         checked = check_batch(
@@ -117,11 +116,9 @@ class Publication:
         self._reached("validated", batch_id)
         if checked.reasons:
             return self._reject(file, content, checked.reasons, checked)
-        return self._commit(file, batch_id, checked, dataset, snapshot)
+        return self._commit(file, batch_id, checked, snapshot)
 
-    def _commit(
-        self, file: StoredFile, batch_id: str, checked: CheckedBatch, dataset: Dataset, snapshot: Snapshot
-    ) -> Outcome:
+    def _commit(self, file: StoredFile, batch_id: str, checked: CheckedBatch, snapshot: Snapshot) -> Outcome:
         record = self.writer.record(file, batch_id, BatchState.PUBLISHED, checked)
         quarantine = Quarantine(self.home, self.model)
         if checked.bad_files and not quarantine.has_rows():
@@ -132,13 +129,13 @@ class Publication:
         )
         record = self.writer.report(record, checked)
         self._reached("quarantined", batch_id)
-        version = dataset.publish(
+        version = self.dataset.publish(
             checked.parts, batch_id, after=snapshot, metadata=to_metadata(record), replaced=checked.replaced
         )
         self._reached("committed", batch_id)
         return self._finish(file, replace(record, dataset_version=version))
 
-    def _known(self, dataset: Dataset, snapshot: Snapshot, batch_id: str) -> BatchRecord | None:
+    def _known(self, snapshot: Snapshot, batch_id: str) -> BatchRecord | None:
         """What became of these bytes before. Of publications the commit is the only truth, not the journal.
 
         A rejected batch is not known: it is checked again, for the model's limits may have changed.
@@ -148,11 +145,11 @@ class Publication:
             return row if row is not None and row.state is BatchState.EMPTY else None
         if row is not None and row.state is BatchState.PUBLISHED:
             return row
-        record = next((record for record in committed_batches(dataset) if record.batch_id == batch_id), None)
+        record = next((record for record in committed_batches(self.dataset) if record.batch_id == batch_id), None)
         if record is None:
             raise IntegrityError(
-                f"{dataset.uri}: batch {batch_id} is in the log as a transaction but its commit is gone; got no record,"
-                f" expected one. Restore the dataset's log."
+                f"{self.dataset.uri}: batch {batch_id} is in the log as a transaction but its commit is gone; got no"
+                f" record, expected one. Restore the dataset's log."
             )
         self.journal.record_batch(record)
         return record
@@ -182,13 +179,12 @@ class Publication:
         told = record.run.run_id != self.writer.run.run_id and file.uri in self.journal.arrivals(self.model.name)
         cut_off = record.uri == file.uri and not told
         state = record.state if cut_off else BatchState.DUPLICATE
-        self._record_arrival(file, record.batch_id, state)
+        self.journal.record_arrival(self._arrival(file, record.batch_id, state))
         self._reached("journaled", record.batch_id)
         return Outcome(file.uri, state, record)
 
     def _finish(self, file: StoredFile, record: BatchRecord) -> Outcome:
-        self.journal.record_batch(record)
-        self._record_arrival(file, record.batch_id, record.state)
+        self.journal.record_batch(record, self._arrival(file, record.batch_id, record.state))
         self._reached("journaled", record.batch_id)
         return Outcome(file.uri, record.state, record)
 
@@ -226,9 +222,8 @@ class Publication:
         remove_unchanged(file)
         return Outcome(file.uri, BatchState.REJECTED, record)
 
-    def _record_arrival(self, file: StoredFile, batch_id: str, state: BatchState) -> None:
-        arrival = Arrival(self.model.name, file.uri, file.size_bytes, file.modified_at, batch_id, state, file.etag)
-        self.journal.record_arrival(arrival)
+    def _arrival(self, file: StoredFile, batch_id: str, state: BatchState) -> Arrival:
+        return Arrival(self.model.name, file.uri, file.size_bytes, file.modified_at, batch_id, state, file.etag)
 
     def _reached(self, step: Step, batch_id: str) -> None:
         self.on_step(step, batch_id)

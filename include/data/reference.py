@@ -51,7 +51,5 @@ def reference_rows(batch: "pl.DataFrame", snapshot: Snapshot, dataset: Dataset, 
 
 def usual_rows(snapshot: Snapshot) -> float | None:
     """The median number of rows of the last batches; None where there were fewer than five."""
-    if snapshot.table is None:
-        return None
-    counts = [int(commit["rows"]) for commit in snapshot.table.history(_BATCHES) if "rows" in commit]
-    return median(counts) if len(counts) >= 5 else None
+    sizes = snapshot.batch_sizes(_BATCHES)
+    return median(sizes) if len(sizes) >= 5 else None

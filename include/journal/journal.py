@@ -35,20 +35,20 @@ class Journal:
     def __init__(self, url: str) -> None:
         self._database = Database(url)
 
-    def record_batch(self, batch: BatchRecord) -> None:
-        """Write the end of a batch; a second record of the same batch replaces the first."""
+    def record_batch(self, batch: BatchRecord, arrival: Arrival | None = None) -> None:
+        """Write the end of a batch, and of the file that brought it; a second record of the same replaces the first."""
         row = row_of(batch)
         key = (tables.batches.c.model == batch.model) & (tables.batches.c.batch_id == batch.batch_id)
         with self._database.begin() as connection:
             connection.execute(delete(tables.batches).where(key))
             connection.execute(insert(tables.batches).values(row))
+            if arrival is not None:
+                _write_arrival(connection, arrival)
 
     def record_arrival(self, arrival: Arrival) -> None:
         """Write that a file was dealt with, so that later listings need not read it again."""
-        key = (tables.arrivals.c.model == arrival.model) & (tables.arrivals.c.uri == arrival.uri)
         with self._database.begin() as connection:
-            connection.execute(delete(tables.arrivals).where(key))
-            connection.execute(insert(tables.arrivals).values(asdict(arrival)))
+            _write_arrival(connection, arrival)
 
     def arrivals(self, model: str) -> dict[str, Arrival]:
         """The files that were dealt with, by URI."""
@@ -203,3 +203,9 @@ class Journal:
     def transaction(self) -> Transaction:
         """A transaction for the parts of the journal that have a module of their own."""
         return self._database.begin()
+
+
+def _write_arrival(connection: Any, arrival: Arrival) -> None:
+    key = (tables.arrivals.c.model == arrival.model) & (tables.arrivals.c.uri == arrival.uri)
+    connection.execute(delete(tables.arrivals).where(key))
+    connection.execute(insert(tables.arrivals).values(asdict(arrival)))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from include.errors import DataError
 from include.validation.rules import Rule, mark, unparsed
+from include.validation.suite_graph import SuiteGraph
 
 if TYPE_CHECKING:
-    import pandas as pd
     import polars as pl
 
 
@@ -34,14 +34,10 @@ class Suite:
 
         self._rules = tuple(rules)
         self._now = now
+        self._name = name
+        self._graph: SuiteGraph | None = None
         context = gx.get_context(mode="ephemeral")
         context.enable_analytics(False)
-        context.variables.progress_bars = {"globally": False}
-        asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
-        self._batch = asset.add_batch_definition_whole_dataframe(name)
-        self._suite: Any = None
-        self._counting: _Counting | None = None
-        self._context, self._name = context, name
 
     def validate(self, frame: "pl.DataFrame") -> Verdict:
         """Run all rules over a frame with typed and helper columns.
@@ -51,36 +47,17 @@ class Suite:
         """
         if frame.is_empty():
             return Verdict({}, {})
-        if self._suite is None:
-            self._suite = self._build(frame.columns)
-        rows = _with_given(frame).to_pandas()
-        broken = self._count(rows)
-        if not broken:
-            return Verdict({}, {})
-        return Verdict(broken, self._document(rows, broken))
+        if self._graph is None:
+            self._graph = SuiteGraph(self._build(frame.columns))
+        broken = self._count(self._graph, frame)
+        return Verdict(broken, _document(self._graph, self._name, broken)) if broken else Verdict({}, {})
 
-    def _count(self, rows: "pd.DataFrame") -> dict[str, int]:
-        """The rules that are broken, by how many rows: of each expectation the one metric that decides it.
-
-        A validation of the whole suite computes the same metrics, and takes ten times as long: it works out again, for
-        every frame, what depends on what. All that was needed of 200 small files were these counts.
-        """
-        if self._counting is None:
-            self._counting = _Counting(self._suite, self._name)
-        found = self._counting.count(rows)
+    def _count(self, graph: SuiteGraph, frame: "pl.DataFrame") -> dict[str, int]:
+        found = graph.count(_with_given(frame).to_pandas())
         missing = [rule.name for rule in self._rules if rule.name not in found]
         if missing:
             raise DataError(f"Great Expectations gave no result for {missing}; nothing is published")
         return {rule.name: found[rule.name] for rule in self._rules if found[rule.name]}
-
-    def _document(self, rows: "pd.DataFrame", broken: dict[str, int]) -> dict[str, Any]:
-        """Great Expectations' full result, of which reports and Data Docs are made."""
-        result = self._batch.get_batch({"dataframe": rows}).validate(self._suite, result_format="BASIC")
-        counts = {name: count for name, count in map(_counted, result.results) if count}
-        if counts != broken:
-            raise DataError(f"Great Expectations counts {broken} by metric and {counts} by suite; nothing is published")
-        document: dict[str, Any] = result.to_json_dict()
-        return document
 
     def _build(self, columns: Sequence[str]) -> Any:
         import great_expectations as gx
@@ -88,46 +65,29 @@ class Suite:
         suite = gx.ExpectationSuite(self._name)
         for rule in self._rules:
             suite.add_expectation(_expectation(rule, columns, self._now))
-        return self._context.suites.add(suite)
+        return suite
 
 
-class _Counting:
-    """The suite's deciding metrics and what they depend on, worked out once for many frames of the same columns."""
+def _document(graph: SuiteGraph, name: str, broken: dict[str, int]) -> dict[str, Any]:
+    """Great Expectations' result of the whole suite, of which reports and Data Docs are made."""
+    from great_expectations import __version__
+    from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
+    from great_expectations.validator.validation_statistics import calc_validation_statistics
 
-    def __init__(self, suite: Any, name: str) -> None:
-        from great_expectations.execution_engine import PandasExecutionEngine
-        from great_expectations.validator.metrics_calculator import MetricsCalculator
-
-        self._name = name
-        self._engine = PandasExecutionEngine()
-        self._calculator = MetricsCalculator(self._engine, show_progress_bars=False)
-        self._expectations = suite.expectations
-        self._metrics: dict[str, Any] = {}
-        self._graph: Any = None
-
-    def count(self, rows: "pd.DataFrame") -> dict[str, int]:
-        """The number of rows that break each rule.
-
-        Raises:
-            DataError: a rule could not be run.
-        """
-        self._engine.load_batch_data(self._name, rows)
-        if self._graph is None:
-            self._metrics = {
-                str(one.meta["rule"]): _deciding_metric(one, self._engine) for one in self._expectations
-            }  # fmt: skip
-            self._graph = self._calculator.build_metric_dependency_graph(list(self._metrics.values()))
-        found, failed = self._calculator.resolve_validation_graph_and_handle_aborted_metrics_info(self._graph)
-        for name, metric in self._metrics.items():
-            if found.get(metric.id) is None:
-                raise DataError(f"rule {name} could not be run: {failed}; nothing is published")
-        return {name: int(found[metric.id]) for name, metric in self._metrics.items()}
-
-
-def _deciding_metric(expectation: Any, engine: Any) -> Any:
-    """The number of rows that break an expectation about single rows: it holds exactly where this is zero."""
-    needed = expectation.get_validation_dependencies(engine, {"result_format": {"result_format": "BASIC"}})
-    return needed.metric_configurations[f"{expectation.map_metric}.unexpected_count"]
+    results = graph.results()
+    counts = {name: count for name, count in map(_counted, results) if count}
+    if counts != broken:
+        raise DataError(f"Great Expectations counts {broken} and then {counts}; nothing is published")
+    statistics = calc_validation_statistics(results)._asdict()
+    result = ExpectationSuiteValidationResult(
+        results=results,
+        success=bool(statistics.pop("success")),
+        suite_name=name,
+        statistics=statistics,
+        meta={"great_expectations_version": __version__},
+    )
+    document: dict[str, Any] = result.to_json_dict()
+    return document
 
 
 def _counted(result: Any) -> tuple[str, int]:

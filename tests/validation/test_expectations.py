@@ -10,7 +10,7 @@ import pytest
 from include.config.dataset import Column, Dataset
 from include.data.parsing import parse_cells
 from include.errors import DataError
-from include.validation.expectations import Suite, _counted
+from include.validation.expectations import Suite, _counted, _with_given
 from include.validation.masks import broken_rules, mark_rows
 from include.validation.rules import compile_rules, mark
 
@@ -104,6 +104,32 @@ def test_suite_and_masks_agree_on_many_frames(key: tuple[str, ...]) -> None:
         assert suite.validate(frame).broken == counts
         fired |= set(counts)
     assert fired == {rule.name for rule in compile_rules(dataset)}
+
+
+def test_suite_document_says_what_great_expectations_own_validation_says() -> None:
+    import great_expectations as gx
+
+    dataset = _dataset(**MORE)
+    suite = Suite("own", compile_rules(dataset), now=NOW)
+    for seed in (1, 2):  # the second goes through the graphs of the first
+        frame = _typed(_random_rows(seed, 50, 0.3), dataset, [None] * 50)
+        said = suite.validate(frame).document
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False}
+        asset = context.data_sources.add_pandas("own").add_dataframe_asset("own")
+        batch = asset.add_batch_definition_whole_dataframe("own").get_batch(
+            {"dataframe": _with_given(frame).to_pandas()}
+        )
+        own = batch.validate(suite._build(frame.columns), result_format="BASIC").to_json_dict()
+        for result in own["results"]:
+            result["expectation_config"]["kwargs"].pop("batch_id")
+        by_rule = [sorted(one["results"], key=_rule_of) for one in (said, own)]
+        assert by_rule[0] == by_rule[1]
+        assert (said["statistics"], said["success"]) == (own["statistics"], own["success"])
+
+
+def _rule_of(result: dict[str, dict[str, dict[str, str]]]) -> str:
+    return result["expectation_config"]["meta"]["rule"]
 
 
 def test_suite_clean_frame_breaks_nothing() -> None:
