@@ -23,7 +23,7 @@ HOME = Home()
 
 def build(model: Model) -> DAG:
     """`train_<model>`: decide -> [search ->] train -> judge -> register -> [approve ->] promote."""
-    champion, schedule = assets.champion(model), schedule_of(model, "train", HOME)
+    training, champion, schedule = assets.training(model), assets.champion(model), schedule_of(model, "train", HOME)
     with model_dag("train", model, purpose=__doc__, schedule=schedule, params=training_params(model)) as dag:
 
         @task(doc_md="Whether to train: cooldown, fresh labelled rows, runs per week. By hand overrules, in writing.")
@@ -68,8 +68,11 @@ def build(model: Model) -> DAG:
             tell_warnings(teller(), model, registry.logged(logged), run=run, now=now())
             return logged
 
-        @task(doc_md="Candidate against naive rules and the champion on the same hold-out; every gate fails closed.")
-        def judge(mlflow_run_id: str) -> dict[str, Any]:
+        @task(
+            outlets=[training],
+            doc_md="Candidate against naive rules and the champion on the same hold-out; every gate fails closed.",
+        )
+        def judge(mlflow_run_id: str, *, outlet_events: Any) -> dict[str, Any]:
             from almanac.runs import current_run, now, told
 
             from include.journal.journal import Journal
@@ -78,6 +81,7 @@ def build(model: Model) -> DAG:
 
             journal, registry = Journal(HOME.journal_url), Registry.of(HOME)
             decision = judge(model, HOME, journal, registry, mlflow_run_id, run=current_run(), now=now())
+            outlet_events[training].extra = {"mlflow_run_id": mlflow_run_id, "accepted": decision.accepted}
             return {"mlflow_run_id": mlflow_run_id, **told(decision)}
 
         @task(

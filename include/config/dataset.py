@@ -17,13 +17,16 @@ ROW_RULES = (
     "conflict_with_dataset", "record",
 )  # fmt: skip
 BATCH_RULES = (
-    "null_share", "unit", "shift", "stuck", "rhythm", "change_point", "categories", "volume", "gaps", "stale",
+    "null_share", "unit", "shift", "stuck", "flat", "rhythm", "change_point", "categories", "volume", "gaps", "dense",
+    "stale",
 )  # fmt: skip
 DEFAULT_ACTIONS: dict[str, Action] = {
     **dict.fromkeys(ROW_RULES, "quarantine"),
     # what no change of the world explains stops a batch; what one may explain is reported
     **dict.fromkeys(("null_share", "unit", "stuck"), "reject"),
-    **dict.fromkeys(("shift", "rhythm", "change_point", "categories", "volume", "gaps", "stale"), "warn"),
+    **dict.fromkeys(
+        ("shift", "flat", "rhythm", "change_point", "categories", "volume", "gaps", "dense", "stale"), "warn"
+    ),
 }
 
 
@@ -90,6 +93,10 @@ class Skew(Section):
     categories: Share = Field(description="Total variation distance of the shares.")
     volume: Annotated[float, Field(gt=1)] = Field(description="More, or fewer, rows than usual by this factor.")
     gaps: Share = Field(description="More than this share of the steps between first and last row is missing.")
+    flat: Annotated[float, Field(gt=1)] | None = Field(
+        None, description="One number stands longer than it ever did, by this factor."
+    )
+    dense: Annotated[float, Field(gt=1)] | None = Field(None, description="More rows than steps by this factor.")
     max_age: Duration | None = Field(None, description="The newest row is older than this: stale.")
 
 
@@ -105,6 +112,9 @@ class Dataset(Section):
     max_bad_share: Share = Field(description="With a larger share of bad rows the whole batch is rejected.")
     corrections: Literal["quarantine", "replace"] = Field(
         "quarantine", description="What other values for a published key do: wait in quarantine, or replace the row."
+    )
+    revision: str | None = Field(
+        None, description="With `replace`: a column that grows with each correction; an older state is dropped."
     )
     rules: dict[Slug, str] = Field({}, description="Conditions that hold in every row, by name.")
     unique: tuple[tuple[str, ...], ...] = Field((), description="Columns that, beside the key, never repeat.")
@@ -137,6 +147,19 @@ class Dataset(Section):
             )
         if self.columns[self.time].type != "timestamp":
             raise ValueError(f"time must be of type timestamp; {self.time} is {self.columns[self.time].type}")
+        return self
+
+    @model_validator(mode="after")
+    def _revision_grows(self) -> Self:
+        if self.revision is None:
+            return self
+        column = self.columns.get(self.revision)
+        usable = column is not None and column.type != "string" and not column.nullable
+        if self.corrections != "replace" or self.revision in self.key or not usable:
+            raise ValueError(
+                f"revision needs corrections: replace, and a column outside the key, never empty, of numbers or times;"
+                f" got {self.revision!r} with corrections {self.corrections}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -26,6 +26,7 @@ class CsvFormat(Section):
     decimal: Literal[".", ","] = "."
     quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
     encoding: Encoding = "utf-8"
+    nulls: tuple[str, ...] = Field((), description="Texts that mean an empty cell, e.g. NA; no others do.")
 
     @model_validator(mode="after")
     def _signs_differ(self) -> Self:

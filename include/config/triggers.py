@@ -127,16 +127,21 @@ class EventTrigger(Section):
 
 
 class DependencyTrigger(Section):
-    """Another model's dataset, champion or predictions are new."""
+    """Another model's dataset, champion or predictions are new, or a training of it has finished."""
 
     kind: Literal["dependency"]
     model: Slug
-    on: Literal["dataset", "champion", "predictions"] = "dataset"
+    on: Literal["dataset", "training", "champion", "predictions"] = "dataset"
 
     def words(self) -> str:
         """Say it as a person would."""
-        what = {"dataset": "a new dataset version", "champion": "a new champion", "predictions": "new predictions"}
-        return f"{self.model} has {what[self.on]}"
+        what = {
+            "dataset": "has a new dataset version",
+            "training": "has finished a training",
+            "champion": "has a new champion",
+            "predictions": "has new predictions",
+        }
+        return f"{self.model} {what[self.on]}"
 
 
 class WindowTrigger(Section):

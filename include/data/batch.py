@@ -1,5 +1,6 @@
 """Checks one batch: which of its rows are good, which are bad and why, or why all of it is rejected."""
 
+import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,11 +19,13 @@ from include.errors import DataError
 from include.validation.expectations import Suite
 from include.validation.findings import Finding
 from include.validation.masks import broken_rules
-from include.validation.rules import Rule, compile_rules
+from include.validation.rules import FILE_RECORD, Rule, compile_rules
 from include.validation.skew import BatchFacts, find_skew
 
 if TYPE_CHECKING:
     import polars as pl
+
+_EXAMPLE = 120  # characters of a bad row that a reason quotes
 
 
 @dataclass(frozen=True)
@@ -163,8 +166,10 @@ def _agreed(staged: Staged, order: StagingOrder, suite: Suite) -> dict[str, Any]
 def _checked(
     staged: Staged, records: Records, order: StagingOrder, findings: tuple[Finding, ...], document: dict[str, Any]
 ) -> CheckedBatch:
-    repeated, dataset = order.repeated, order.dataset
-    in_batch, in_dataset = (sum(map(len, rows)) for rows in (repeated.in_batch, repeated.in_dataset))
+    repeated = order.repeated
+    in_batch, in_dataset, superseded = (
+        sum(map(len, rows)) for rows in (repeated.in_batch, repeated.in_dataset, repeated.superseded)
+    )
     kept = {rule.name for rule in order.rules if rule.action == "warn"}
     counts = {rule: count for rule, count in staged.counts.items() if count}
     good = sum(part.rows for part in staged.parts)
@@ -175,18 +180,19 @@ def _checked(
         "blank records dropped": staged.blank,
         "duplicate key: rows equal to another row of the batch dropped": in_batch,
         "rows dropped that the dataset holds already": in_dataset,
+        "rows dropped of which a newer revision is there": superseded,
         "correction: published rows replaced": replaced,
         **{f"{rule}: rows kept that break it": count for rule, count in counts.items() if rule in kept},
     }
     rows = staged.rows_read - staged.blank - in_batch
-    reasons = [] if whole else _too_many(staged.bad.rows, rows, counts, dataset.max_bad_share)
+    reasons = [] if whole else _too_many(staged, rows, counts, order)
     return CheckedBatch(
         parts=tuple(staged.parts),
         bad_files=tuple(staged.bad.paths()),
         good_rows=good,
         bad_rows=staged.bad.rows,
         rows_read=staged.rows_read,
-        rows_dropped=staged.blank + in_batch + in_dataset,
+        rows_dropped=staged.blank + in_batch + in_dataset + superseded,
         broken_rules={rule: count for rule, count in counts.items() if rule not in kept},
         warnings=(
             *records.warnings,
@@ -208,12 +214,30 @@ def _refused(counts: dict[str, int], rules: tuple[Rule, ...], findings: tuple[Fi
     return reasons + [f"{name}: {one.rule}: {one.text}" for one in findings if one.action == "reject"]
 
 
-def _too_many(bad: int, rows: int, counts: dict[str, int], limit: float) -> list[str]:
+def _too_many(staged: Staged, rows: int, counts: dict[str, int], order: StagingOrder) -> list[str]:
+    bad, limit = staged.bad.rows, order.dataset.max_bad_share
     if bad <= limit * rows:
         return []
-    by_rule = ", ".join(f"{rule} {count}" for rule, count in sorted(counts.items(), key=lambda item: -item[1]))
+    worst = sorted(counts.items(), key=lambda item: -item[1])
+    by_rule = ", ".join(f"{rule} {count}" for rule, count in worst)
     reason = (
         f"{bad} of {rows} rows are bad ({bad / rows:.1%}), more than dataset.max_bad_share ({limit:.1%}) allows; by"
-        f" rule: {by_rule}. Repair the source and deliver the file again."
+        f" rule: {by_rule}.{_first_that_breaks(worst[0][0], staged, order.rules)} Repair the source and deliver the"
+        f" file again."
     )
     return [reason]
+
+
+def _first_that_breaks(name: str, staged: Staged, rules: tuple[Rule, ...]) -> str:
+    """The first row that breaks a rule, in words; nothing where only kept rows break it."""
+    import polars as pl
+
+    bad = pl.scan_parquet(staged.bad.paths()).filter(pl.col("rules").list.contains(name)).head(1).collect()
+    if bad.is_empty():
+        return ""
+    row, raw = bad.select("row", "raw").row(0)
+    cells = json.loads(raw)
+    says = {rule.name: rule.says for rule in rules} | {FILE_RECORD: "a record with the columns of the header"}
+    column = {rule.name: rule.column for rule in rules}.get(name, "record")
+    got = cells.get(column, raw)
+    return f" The first is record {row}: got {str(got)[:_EXAMPLE]!r}, expected {says[name]}."

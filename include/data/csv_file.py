@@ -28,6 +28,7 @@ class CsvRecords:
     content: FileContent
     dialect: Dialect
     warnings: tuple[str, ...]
+    nulls: tuple[str, ...] = ()
     header_only: bool = False
 
     @property
@@ -87,7 +88,7 @@ class CsvRecords:
             ),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(places, pa.large_string()),
-                null_values=[""],
+                null_values=["", *self.nulls],
                 strings_can_be_null=True,
                 check_utf8=False,  # every byte was looked at before
             ),
@@ -149,8 +150,9 @@ def open_csv(content: FileContent, declared: CsvFormat, dataset: Dataset) -> Csv
             f" again."
         )
     warnings = [*dialect.warnings, *(["byte-order mark stripped"] if facts.has_mark else [])]
-    _check_end(content, dialect, facts, dataset)
-    warnings += check_header(dialect.header, content.name, dataset, dialect.delimiter)
+    if not dialect.hint:  # else it is no CSV file, whole or not
+        _check_end(content, dialect, facts, dataset)
+    warnings += check_header(dialect.header, content.name, dataset, dialect.delimiter, dialect.hint)
     if facts.quotes % 2:
         raise DataError(
             f"{content.name}: quotes do not match; got {facts.quotes} of them, expected an even number. Double the"
@@ -158,7 +160,7 @@ def open_csv(content: FileContent, declared: CsvFormat, dataset: Dataset) -> Csv
         )
     if not facts.ends_line:
         warnings.append("the last record has no line end")
-    return CsvRecords(content, dialect, tuple(warnings), header_only=facts.lines == 0)
+    return CsvRecords(content, dialect, tuple(warnings), declared.nulls, header_only=facts.lines == 0)
 
 
 def _check_end(content: FileContent, dialect: Dialect, facts: TextFacts, dataset: Dataset) -> None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from include.config.dataset import Column
 from include.config.home import Home
 from include.config.schema import Model
+from include.data.about import About, told
 from include.data.delta_parts import commit_parts
 from include.data.delta_table import (
     BATCH,
     DELTA_TYPES,
     MONTH,
     NO_VERSION,
+    add_columns,
     collect,
     delta_schema,
     open_table,
@@ -26,6 +28,7 @@ from include.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import polars as pl
 
+_UNTOLD = About("", "")
 INTERNAL_COLUMNS = (BATCH, ROW, MONTH)
 
 
@@ -67,24 +70,27 @@ class Snapshot:
         newest = collect(rows, self.table.table_uri).item()
         return newest if isinstance(newest, datetime) else None
 
-    def check_columns(self, declared: Mapping[str, Column]) -> None:
-        """Refuse columns that are not those of the table: nobody changes a schema by accident.
+    def new_columns(self, declared: Mapping[str, Column]) -> tuple[str, ...]:
+        """Declared columns that the table does not have yet and may be given: its rows hold nothing there.
 
         Raises:
-            ConfigError: they differ.
+            ConfigError: the columns differ otherwise: one is gone, of another type, or new and never empty.
         """
         if self.table is None:
-            return
+            return ()
         wanted = {name: DELTA_TYPES[column.type] for name, column in declared.items()}
         fields = {field.name: str(field.type.type) for field in self.table.schema().fields}
         found = {name: kind for name, kind in fields.items() if name not in INTERNAL_COLUMNS}
-        if found != wanted:
-            differ = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
+        new = tuple(name for name in wanted if name not in found and declared[name].nullable)
+        differ = sorted(name for name in {*found, *wanted} - {*new} if found.get(name) != wanted.get(name))
+        if differ:
             raise ConfigError(
                 f"{self.table.table_uri}: dataset.columns do not fit the table; got {differ} declared as"
                 f" {[wanted.get(name) for name in differ]}, expected {[found.get(name) for name in differ]}. Undo the"
-                f" change of the model's YAML, or rebuild the dataset."
+                f" change of the model's YAML, or rebuild the dataset. A new column needs `nullable: true`, for the"
+                f" rows that are there."
             )
+        return new
 
     def rows(
         self,
@@ -125,16 +131,19 @@ class Dataset:
         TransientError: when the store is away.
     """
 
-    def __init__(self, uri: str, *, time_column: str, columns: Mapping[str, Column]) -> None:
+    def __init__(self, uri: str, *, time_column: str, columns: Mapping[str, Column], about: About = _UNTOLD) -> None:
         self.uri = uri
         self.time_column = time_column
+        self._about = about
         self._columns = columns
         self._sizes: dict[int, int | None] = {}
 
     @classmethod
     def of(cls, home: Home, model: Model) -> "Dataset":
         """The dataset of a model."""
-        return cls(home.dataset_of(model.name), time_column=model.dataset.time, columns=model.dataset.columns)
+        about = About(model.name, told(model))
+        place = home.dataset_of(model.name)
+        return cls(place, time_column=model.dataset.time, columns=model.dataset.columns, about=about)
 
     def exists(self) -> bool:
         """Whether anything was published yet."""
@@ -196,6 +205,19 @@ class Dataset:
         table = open_table(self.uri)
         return Snapshot(NO_VERSION if table is None else table.version(), self.time_column, table, self._sizes)
 
+    def grown(self, snapshot: Snapshot) -> Snapshot:
+        """The same, after the table was given the columns that have been declared since; its rows hold nothing there.
+
+        Raises:
+            ConfigError: the declared columns differ from the table's in another way.
+            TransientError: the store failed, or somebody else commits at this moment.
+        """
+        new = snapshot.new_columns(self._columns)
+        if not new:
+            return snapshot
+        add_columns(self.uri, snapshot.table, {name: self._columns[name] for name in new})
+        return self.snapshot()
+
     def publish(
         self,
         parts: Sequence[Part],
@@ -228,8 +250,9 @@ class Dataset:
             parts,
             delta_schema(self._columns),
             batch_id=batch_id,
-            metadata=metadata,
+            metadata={**metadata, "parent_version": "" if after.table is None else str(after.version)},
             replaced=replaced,
+            about=self._about,
         )  # fmt: skip
 
     def _table(self, version: int | None) -> Any:

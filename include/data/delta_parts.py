@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from include.data.about import About
 from include.data.delta_table import (
     BATCH,
     CONFIGURATION,
@@ -38,6 +39,7 @@ def commit_parts(
     batch_id: str,
     metadata: Mapping[str, str],
     replaced: "Sequence[pl.DataFrame]" = (),
+    about: About,
 ) -> int:
     """Move files into a table partitioned by month and make them part of it with one commit; return its version.
 
@@ -49,6 +51,7 @@ def commit_parts(
         batch_id: the application transaction.
         metadata: kept with the commit.
         replaced: `_month`, `_batch` and `_row` of rows that leave the table.
+        about: what a new table says of itself.
 
     Raises:
         ConcurrentCommitError: somebody else committed since; nothing was added.
@@ -65,7 +68,7 @@ def commit_parts(
         if table is None:
             create_table_with_add_actions(
                 uri, schema, added, mode="error", partition_by=[MONTH], configuration=CONFIGURATION,
-                commit_properties=properties,
+                name=about.name, description=about.description, commit_properties=properties,
             )  # fmt: skip
             return 0
         table.create_write_transaction([*added, *removals], "append", schema, [MONTH], commit_properties=properties)

@@ -185,6 +185,25 @@ def settle_commit(uri: str, table: Any, commit_id: str, error: Exception) -> int
     raise ConcurrentCommitError(f"{uri}: version {now.version()} was committed meanwhile; try again") from None
 
 
+def add_columns(uri: str, table: Any, columns: Mapping[str, Column]) -> None:
+    """Give the table columns in which its rows hold nothing.
+
+    Raises:
+        ConcurrentCommitError: somebody else committed since the table was opened.
+        TransientError: the store failed.
+    """
+    from deltalake import Field
+    from deltalake.exceptions import DeltaError
+    from deltalake.schema import PrimitiveType
+
+    commit_id, properties = own_commit({"added_columns": ", ".join(columns)})
+    fields = [Field(name, PrimitiveType(DELTA_TYPES[column.type])) for name, column in columns.items()]
+    try:
+        table.alter.add_columns(fields, commit_properties=properties)
+    except (DeltaError, OSError) as error:
+        settle_commit(uri, table, commit_id, error)
+
+
 def delta_schema(columns: Mapping[str, Column]) -> Any:
     """The schema of a dataset with these columns."""
     import pyarrow as pa

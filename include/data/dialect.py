@@ -12,12 +12,14 @@ from include.errors import DataError
 _SAMPLE = 64 << 10
 _LINE = re.compile(r"\r\n|\n|\r")
 _COMMA = re.compile(r"[+-]?\d+,\d+")
+_TITLES = 20  # lines above a header that people and programs write
+_MARKUP = {"{": "JSON", "[": "JSON", "<": "XML or HTML"}
 _POINT = re.compile(r"[+-]?\d+\.\d+")
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the file is written, and the cells of its first line."""
+    """How the file is written, and the cells of its first line. `hint` says why these are no header, where it shows."""
 
     delimiter: str
     decimal: str
@@ -25,6 +27,7 @@ class Dialect:
     encoding: str
     header: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    hint: str = ""
 
 
 def find_dialect(content: FileContent, declared: CsvFormat, dataset: Dataset) -> Dialect:
@@ -40,7 +43,8 @@ def find_dialect(content: FileContent, declared: CsvFormat, dataset: Dataset) ->
     lines = _LINE.split(text)
     if not declared.detect:
         header = tuple(split_fields(lines[0], declared.delimiter, declared.quote))
-        return Dialect(declared.delimiter, declared.decimal, declared.quote, encoding, header)
+        hint = _hint(header, lines, declared.delimiter, declared.quote, dataset)
+        return Dialect(declared.delimiter, declared.decimal, declared.quote, encoding, header, hint=hint)
     fitting = [
         delimiter
         for delimiter in DELIMITERS
@@ -53,10 +57,21 @@ def find_dialect(content: FileContent, declared: CsvFormat, dataset: Dataset) ->
     delimiter = fitting[0] if fitting else declared.delimiter
     header = tuple(split_fields(lines[0], delimiter, declared.quote))
     decimal = _decimal(lines[1:-1], delimiter, declared, header, dataset)
-    found = Dialect(delimiter, decimal, declared.quote, encoding, header)
     said = f"detected: delimiter {delimiter!r}, decimal {decimal!r}, encoding {encoding}"
     usual = (delimiter, decimal, encoding) == (declared.delimiter, declared.decimal, declared.encoding)
-    return found if usual else Dialect(delimiter, decimal, declared.quote, encoding, header, (said,))
+    hint = _hint(header, lines, delimiter, declared.quote, dataset)
+    return Dialect(delimiter, decimal, declared.quote, encoding, header, () if usual else (said,), hint)
+
+
+def _hint(header: tuple[str, ...], lines: list[str], delimiter: str, quote: str, dataset: Dataset) -> str:
+    """Why the first line holds none of the declared names, where that shows; else nothing."""
+    if set(header) & set(dataset.columns):
+        return ""
+    for number, line in enumerate(lines[1:_TITLES], 2):
+        if set(dataset.columns) <= set(split_fields(line, delimiter, quote)):
+            return f"the header stands on line {number}: deliver the file without what is above it"
+    kind = _MARKUP.get(lines[0].lstrip()[:1])
+    return f"this is {kind}, no CSV" if kind else ""
 
 
 def split_fields(line: str, delimiter: str, quote: str) -> list[str]:

@@ -26,9 +26,14 @@ _MAGIC = {
     b"BZh": "bzip2",
     b"\xfd7zXZ": "XZ",
     b"%PDF": "PDF",
+    b"SQLite format 3": "SQLite",
+    b"\xff\xfe\0\0": "UTF-32 text",
+    b"\0\0\xfe\xff": "UTF-32 text",
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
 }
+_HEAD = 512
+_TAR = slice(257, 262)
 _PACKED = {".gz": "gzip", ".zst": "Zstandard"}
 
 
@@ -73,7 +78,7 @@ class FileContent:
             DataError: they are of another kind, or there are none.
         """
         with self.path.open("rb") as stream:
-            outer = _kind(stream.read(8))
+            outer = _kind(stream.read(_HEAD))
         packed = _PACKED.get(Path(self.name).suffix.lower(), "")
         if self.size_bytes and packed and outer != packed:
             raise DataError(
@@ -81,7 +86,7 @@ class FileContent:
                 f" Name the file after what it holds."
             )
         with self.open() as stream:
-            first = stream.read(8)
+            first = stream.read(_HEAD)
         inner = _kind(first)
         wanted = {"Parquet"} if expected == "Parquet" else {"", *(["UTF-16 text"] if utf_16 else [])}
         if first and inner not in wanted:
@@ -170,6 +175,8 @@ def _decoded(content: FileContent, decoder: Any, block: bytes, encoding: str, li
 
 
 def _kind(first: bytes) -> str:
+    if first[_TAR] == b"ustar":
+        return "a tar archive"
     return next((kind for magic, kind in _MAGIC.items() if first.startswith(magic)), "")
 
 

@@ -7,7 +7,7 @@ from include.config.formats import DELIMITERS
 from include.errors import DataError
 
 
-def check_header(header: Sequence[str], name: str, dataset: Dataset, delimiter: str = "") -> list[str]:
+def check_header(header: Sequence[str], name: str, dataset: Dataset, delimiter: str = "", hint: str = "") -> list[str]:
     """Check the columns by name and return warnings.
 
     Args:
@@ -15,13 +15,14 @@ def check_header(header: Sequence[str], name: str, dataset: Dataset, delimiter: 
         name: of the file, for messages.
         dataset: the declared columns.
         delimiter: of a CSV file, to find out why columns are missing.
+        hint: why they are missing, where somebody knows.
 
     Raises:
         DataError: a declared column is missing or doubled, or an undeclared one is refused.
     """
     missing = [column for column in dataset.columns if column not in header]
     if missing:
-        raise DataError(f"{name}: {_why_missing(list(header), missing, delimiter, dataset)}")
+        raise DataError(f"{name}: {_why_missing(list(header), missing, delimiter, dataset, hint)}")
     doubled = sorted({column for column in header if column in dataset.columns and header.count(column) > 1})
     if doubled:
         raise DataError(f"{name}: header: columns given twice; got {doubled}. Name each column once.")
@@ -34,7 +35,9 @@ def check_header(header: Sequence[str], name: str, dataset: Dataset, delimiter: 
     return [f"schema: unknown column dropped: {column or '(without a name)'}" for column in unexpected]
 
 
-def _why_missing(header: list[str], missing: list[str], delimiter: str, dataset: Dataset) -> str:
+def _why_missing(header: list[str], missing: list[str], delimiter: str, dataset: Dataset, hint: str) -> str:
+    if hint:
+        return f"schema: {hint}; got {header[:4]}, expected the names {list(dataset.columns)} on the first line."
     for other in DELIMITERS if delimiter else ():
         parts = [part.strip().strip('"') for part in delimiter.join(header).split(other)]
         if other != delimiter and len(parts) > 1 and set(parts) & set(dataset.columns):

@@ -1,6 +1,6 @@
 """Reads Parquet, its values as text, so that the same checks read them as those of any other file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +31,30 @@ class ParquetRecords:
 
         done = 0
         with _opened(self.content) as file:
-            for batch in file.iter_batches(batch_size=_RECORDS, columns=list(self.columns)):
+            for batch in _batches(file, self.columns, self.content.name):
                 frame = pl.DataFrame(pl.from_arrow(batch)).select(self.columns)
                 rows = pl.int_range(done + 1, done + frame.height + 1, eager=True).alias(ROW)
                 done += frame.height
                 yield make_chunk(frame.select(_as_text(name, frame[name].dtype) for name in frame.columns)
                                  .with_columns(rows), [])  # fmt: skip
+
+
+def _batches(file: Any, columns: Sequence[str], name: str) -> Iterator[Any]:
+    """The file's batches; only what reads it may call it damaged."""
+    import pyarrow as pa
+
+    batches = file.iter_batches(batch_size=_RECORDS, columns=list(columns))
+    while True:
+        try:
+            batch = next(batches, None)
+        except (pa.ArrowInvalid, OSError) as error:
+            said = str(error).splitlines()[0]
+            raise DataError(
+                f"{name}: damaged: its Parquet pages cannot be read: {said}. Deliver the file again."
+            ) from error
+        if batch is None:
+            return
+        yield batch
 
 
 def open_parquet(content: FileContent, dataset: Dataset) -> ParquetRecords:
@@ -72,7 +90,7 @@ def _opened(content: FileContent) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(content.path)
+        return pq.ParquetFile(content.path, page_checksum_verification=True)  # where its writer wrote them
     except (pa.ArrowInvalid, OSError) as error:
         raise IncompleteFileError(
             f"{content.name}: incomplete file: its Parquet footer cannot be read ({str(error).splitlines()[0]})."
@@ -93,7 +111,7 @@ def _check_type(name: str, column: Column, found: "pl.DataType", file: str) -> N
         "timestamp": isinstance(found, pl.Datetime),
         "float": found.is_numeric(),
         "integer": found.is_numeric(),
-        "string": found.is_(pl.Categorical) or isinstance(found, pl.Enum),
+        "string": isinstance(found, pl.Categorical | pl.Enum),
     }
     if not (text or fits[column.type]):
         raise DataError(

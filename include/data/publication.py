@@ -85,10 +85,12 @@ class Publication:
 
     def _publish(self, file: StoredFile, content: FileContent, folder: Path) -> Outcome:
         for _ in range(_TRIES):
-            snapshot = self.dataset.snapshot()
+            try:
+                snapshot = self.dataset.grown(self.dataset.snapshot())
+            except ConcurrentCommitError:
+                continue
             if snapshot.table is None:
                 self._refuse_to_begin_anew(self.dataset.uri, [one.batch_id for one in self._published()])
-            snapshot.check_columns(self.model.dataset.columns)
             known = self._known(snapshot, content.batch_id)
             if known is not None:
                 return self._settle_known(file, known)

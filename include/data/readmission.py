@@ -128,8 +128,7 @@ class Readmitter:
 
     def _readmit(self, batch_id: str, rows: Sequence[int] | None, edits: Mapping[int, Cells]) -> Readmission:
         dataset = Dataset.of(self.home, self.model)
-        snapshot = dataset.snapshot()
-        snapshot.check_columns(self.model.dataset.columns)
+        snapshot = dataset.grown(dataset.snapshot())
         if not snapshot.holds(batch_id):
             raise DataError(
                 f"{self.model.name}: batch {batch_id[:12]} is not published, so its rows cannot be readmitted. If its"

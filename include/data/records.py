@@ -55,11 +55,12 @@ def make_chunk(cells: "pl.DataFrame", malformed: "list[tuple[int, str]]") -> Chu
 
     Args:
         cells: as in `Chunk`, with blank records.
-        malformed: numbers and texts of records that could not be read.
+        malformed: numbers and texts of records that could not be read; a line of spaces is a blank record.
     """
     import polars as pl
 
+    torn = [one for one in malformed if one[1].strip()]
     filled = cells.filter(pl.any_horizontal(pl.exclude(ROW).is_not_null())) if cells.height else cells
-    raw = pl.DataFrame(malformed, schema={"row": pl.Int64, "raw": pl.String}, orient="row")
+    raw = pl.DataFrame(torn, schema={"row": pl.Int64, "raw": pl.String}, orient="row")
     as_cells = raw.with_columns(raw=pl.struct(record="raw").struct.json_encode()) if raw.height else raw
-    return Chunk(filled, as_cells, cells.height - filled.height)
+    return Chunk(filled, as_cells, cells.height - filled.height + len(malformed) - len(torn))

@@ -61,7 +61,8 @@ def edit(model: Model, row: int, record: Mapping[str, str | None], changes: Cell
     """
     declared = model.dataset.columns
     malformed = list(record) == [_MALFORMED] and _MALFORMED not in declared
-    base = dict.fromkeys(declared) if malformed else dict(record)
+    # columns that were declared after the row came are empty
+    base: dict[str, str | None] = {**dict.fromkeys(declared), **({} if malformed else record)}
     changed = {name: text for name, text in changes.items() if not (malformed and name == _MALFORMED)}
     if columns := sorted(set(changed) - set(base)):
         raise DataError(

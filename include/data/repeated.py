@@ -26,12 +26,14 @@ class Repeated:
     Attributes:
         in_batch: numbers of rows equal to an earlier row of the batch.
         in_dataset: numbers of rows that the dataset holds already.
+        superseded: numbers of rows of which the batch, or the dataset, holds a newer revision.
         marks: rule -> numbers of rows that break it.
         replaced: `_month`, `_batch` and `_row` of published rows that this batch corrects.
     """
 
     in_batch: tuple["pl.Series", ...] = ()
     in_dataset: tuple["pl.Series", ...] = ()
+    superseded: tuple["pl.Series", ...] = ()
     marks: dict[str, list["pl.Series"]] = field(default_factory=dict)
     replaced: tuple["pl.DataFrame", ...] = ()
 
@@ -41,13 +43,16 @@ class Repeated:
 
     def dropped(self) -> int:
         """How many rows are not needed."""
-        return sum(map(len, (*self.in_batch, *self.in_dataset)))
+        return sum(map(len, self._unneeded()))
+
+    def _unneeded(self) -> "tuple[pl.Series, ...]":
+        return (*self.in_batch, *self.in_dataset, *self.superseded)
 
     def mark(self, frame: "pl.DataFrame") -> "pl.DataFrame":
         """Leave out the rows that are not needed and mark those that break rules."""
         import polars as pl
 
-        for rows in (*self.in_batch, *self.in_dataset):
+        for rows in self._unneeded():
             frame = frame.filter(~pl.col(ROW).is_in(rows.implode()))
         for rule, found in self.marks.items():
             rows = pl.concat(found)
@@ -77,7 +82,7 @@ def find_repeated(
     dropped: list[pl.Series] = []
     for batch, held in _same_hash(rows, published, list(dataset.key), count):
         one = _compare(batch, held, dataset)
-        dropped += [*one.in_batch, *one.in_dataset]
+        dropped += [*one.in_batch, *one.in_dataset, *one.superseded]
         found = _joined(found, one)
     for rule in (rule for rule in rules if rule.kind == "unique"):
         everything = None if snapshot.table is None else scan_table(snapshot.table)
@@ -90,7 +95,11 @@ def find_repeated(
 def _joined(one: Repeated, other: Repeated) -> Repeated:
     marks = {name: [*one.marks.get(name, []), *other.marks.get(name, [])] for name in {*one.marks, *other.marks}}
     return Repeated(
-        one.in_batch + other.in_batch, one.in_dataset + other.in_dataset, marks, one.replaced + other.replaced
+        in_batch=one.in_batch + other.in_batch,
+        in_dataset=one.in_dataset + other.in_dataset,
+        superseded=one.superseded + other.superseded,
+        marks=marks,
+        replaced=one.replaced + other.replaced,
     )
 
 
@@ -149,30 +158,47 @@ def _compare(batch: "pl.DataFrame", held: "pl.DataFrame | None", dataset: Datase
     import polars as pl
 
     distinct = batch.unique([*dataset.columns, SAME], keep="first", maintain_order=True)
-    marked = _with_published(distinct, held, dataset)
-    frame = marked.filter(~pl.col("equal"))
+    older, newest = _older_revisions(distinct, dataset)
+    marked = _with_published(newest, held, dataset)
+    stale = marked.filter("stale")[ROW]
+    frame = marked.filter(~pl.col("equal") & ~pl.col("stale"))
     whole = pl.all_horizontal(pl.col(name).is_not_null() for name in dataset.key)
     clash = whole & (pl.len().over(dataset.key) > 1)
     frame = frame.with_columns(clash=clash, good=pl.col(SAME).is_null())
-    corrects = pl.lit(dataset.corrections == "replace") & pl.col("good") & ~pl.col("clash")
+    corrects = pl.lit(dataset.corrections == "replace") & pl.col("good") & ~pl.col("clash") & pl.col("newer")
     other = frame.filter(pl.col("held") & ~corrects)
     replaced = frame.filter(pl.col("held") & corrects).select(MONTH, pl.col(BATCH), pl.col("held_row").alias(ROW))
     return Repeated(
         in_batch=(batch.filter(~pl.col(ROW).is_in(distinct[ROW].implode()))[ROW],),
         in_dataset=(marked.filter("equal")[ROW],),
+        superseded=(older, stale),
         marks={"key.conflict": [frame.filter("clash")[ROW]], "key.conflict_with_dataset": [other[ROW]]},
         replaced=(replaced,),
     )
 
 
+def _older_revisions(distinct: "pl.DataFrame", dataset: Dataset) -> "tuple[pl.Series, pl.DataFrame]":
+    """The numbers of good rows of which the batch holds a newer revision, and the other rows."""
+    import polars as pl
+
+    if dataset.revision is None:
+        return pl.Series(ROW, [], pl.Int64), distinct
+    revision, good = pl.col(dataset.revision), pl.col(SAME).is_null()
+    whole = pl.all_horizontal(pl.col(name).is_not_null() for name in dataset.key)
+    newest = pl.when(good).then(revision).max().over(dataset.key)
+    older = (good & whole & (revision < newest)).fill_null(False)
+    return distinct.filter(older)[ROW], distinct.filter(~older)
+
+
 def _with_published(distinct: "pl.DataFrame", held: "pl.DataFrame | None", dataset: Dataset) -> "pl.DataFrame":
-    """Say of each row whether the dataset holds its key (`held`), and whether with the same values (`equal`)."""
+    """Say of each row whether the dataset holds its key (`held`): with the same values, or in a newer revision."""
     import polars as pl
 
     if held is None:
         nothing = pl.lit(None, pl.String)
         return distinct.with_columns(
-            pl.lit(False).alias("held"), pl.lit(False).alias("equal"), nothing.alias(MONTH), nothing.alias(BATCH),
+            pl.lit(False).alias("held"), pl.lit(False).alias("equal"), pl.lit(False).alias("stale"),
+            pl.lit(True).alias("newer"), nothing.alias(MONTH), nothing.alias(BATCH),
             pl.lit(None, pl.Int64).alias("held_row"),
         )  # fmt: skip
     values = [name for name in dataset.columns if name not in dataset.key]
@@ -181,7 +207,14 @@ def _with_published(distinct: "pl.DataFrame", held: "pl.DataFrame | None", datas
     equal = pl.all_horizontal(pl.lit(True), *(pl.col(name).eq_missing(pl.col(f"{name}.published")) for name in values))
     found = pl.col("found").fill_null(False)
     # a cell that could not be read is no empty cell: only good rows are equal to published ones
-    return joined.with_columns(held=found, equal=found & equal & pl.col(SAME).is_null())
+    good = pl.col(SAME).is_null()
+    revision = dataset.revision
+    before = None if revision is None else pl.col(f"{revision}.published")
+    older = pl.lit(False) if before is None else pl.col(str(revision)) < before
+    newer = pl.lit(True) if before is None else (pl.col(str(revision)) > before) | before.is_null()
+    return joined.with_columns(
+        held=found, equal=found & equal & good, stale=(found & older & good).fill_null(False), newer=newer
+    )
 
 
 def _again(

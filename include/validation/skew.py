@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from include.config.dataset import Column, Dataset, Skew
@@ -19,6 +19,8 @@ _MIN_RHYTHM = 0.9  # amplitude of the day in deviations, 1.4 for a pure rhythm: 
 _MIN_DAYS = 10
 _MANY_CATEGORIES = 100
 _DAYS_BESIDE = 3
+_MIN_RUN = 24  # steps
+_GAP = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,12 @@ def _extent(facts: BatchFacts, dataset: Dataset, skew: Skew, now: datetime) -> I
     if facts.first is None or facts.last is None:
         return
     steps = (facts.last - facts.first) // dataset.step + 1
-    if dataset.key == (dataset.time,) and facts.rows >= skew.min_rows and 1 - facts.rows / steps > skew.gaps:
-        missing = f"{steps - facts.rows} of {steps} steps"
-        yield f"{dataset.time}.gaps", f"{missing} are missing between {facts.first:%Y-%m-%d} and {facts.last:%Y-%m-%d}"
+    if dataset.key == (dataset.time,) and steps >= skew.min_rows:
+        between = f"between {facts.first:%Y-%m-%d} and {facts.last:%Y-%m-%d}"
+        if 1 - facts.rows / steps > skew.gaps:
+            yield f"{dataset.time}.gaps", f"{steps - facts.rows} of {steps} steps are missing {between}"
+        if skew.dense is not None and facts.rows / steps > skew.dense:
+            yield f"{dataset.time}.dense", f"{facts.rows} rows in {steps} steps of {dataset.step} {between}"
     if skew.max_age is not None and now - facts.last > skew.max_age:
         newest = f"{facts.last:%Y-%m-%d %H:%M} UTC"
         yield f"{dataset.time}.stale", f"the newest row is of {newest}, older than {skew.max_age}"
@@ -85,6 +90,7 @@ def _column(
         usual = reference.select(time=dataset.time, value=name).drop_nulls()
         if min(batch.height, usual.height) >= skew.min_rows:
             yield from _level(name, column, batch, usual, skew)
+            yield from _flat(name, batch, usual, dataset.step, skew)
             yield from _rhythm(name, batch, usual, skew)
 
 
@@ -120,15 +126,59 @@ def _level(
     if scale <= 0:
         return
     jump, day = _largest_jump(batch)
-    if jump / scale > skew.change_point:
-        yield f"{name}.change_point", f"the level jumps by {jump:.4g} on {day}, {jump / scale:.1f} usual deviations"
     unit = other_unit(seen, before, scale, column.unit)
     shift = abs(seen[2] - before[2]) / scale
     medians = f"median {seen[2]:.4g}, usually {before[2]:.4g}"
+    if jump / scale > skew.change_point:
+        yield f"{name}.change_point", f"the level jumps by {jump:.4g} on {day}, {jump / scale:.1f} usual deviations"
+        if unit is None:
+            yield from _unit_of_a_part(name, column, batch, before, scale, day)
     if unit is not None:
         yield f"{name}.unit", f"seems to be in another unit ({unit}): {medians} {column.unit}".rstrip()
     elif shift > skew.shift:
         yield f"{name}.shift", f"{medians}: {shift:.1f} usual deviations"
+
+
+def _unit_of_a_part(
+    name: str, column: Column, batch: "pl.DataFrame", before: list[float], scale: float, day: date | None
+) -> Iterator[tuple[str, str]]:
+    """Whether the level jumps on that day because the unit changes."""
+    import polars as pl
+
+    date = pl.col("time").dt.date()  # the day itself may hold some of both
+    for part, where in ((batch.filter(date > day), "from"), (batch.filter(date < day), "before")):
+        seen = _quantiles(part["value"])
+        unit = other_unit(seen, before, scale, column.unit)
+        if unit is not None:
+            medians = f"median {seen[2]:.4g}, usually {before[2]:.4g} {column.unit}".rstrip()
+            yield f"{name}.unit", f"seems to be in another unit ({unit}) {where} {day}: {medians}"
+
+
+def _flat(
+    name: str, batch: "pl.DataFrame", usual: "pl.DataFrame", step: timedelta, skew: Skew
+) -> Iterator[tuple[str, str]]:
+    """Whether one number stands for longer than it ever does."""
+    if skew.flat is None:
+        return
+    (longest, value, since), (before, _, _) = _longest_run(batch), _longest_run(usual.sort("time"))
+    if longest >= _MIN_RUN * step and longest > skew.flat * max(before, step):
+        said = f"{value:.4g} stands for {longest} without a change from {since:%Y-%m-%d %H:%M} UTC on"
+        yield f"{name}.flat", f"{said}; usually for {before} at most"
+
+
+def _longest_run(rows: "pl.DataFrame") -> tuple[timedelta, float, datetime]:
+    """How long the longest run of one number lasts, the number, and its beginning; a longer gap ends a run."""
+    import polars as pl
+
+    time, value = pl.col("time"), pl.col("value")
+    changed = ((value != value.shift(1)) | (time - time.shift(1) > _GAP)).fill_null(True)
+    runs = (
+        rows.with_columns(run=changed.cum_sum())
+        .group_by("run")
+        .agg(time.first(), value.first(), lasts=time.last() - time.first())
+    )
+    lasts, number, since = runs.select("lasts", "value", "time").row(runs["lasts"].arg_max() or 0)
+    return lasts, float(number), since
 
 
 def _quantiles(values: "pl.Series") -> list[float]:
@@ -141,17 +191,17 @@ def _most_common(values: "pl.Series") -> float:
     return float(max(counts)) / len(values)
 
 
-def _largest_jump(batch: "pl.DataFrame") -> tuple[float, str]:
+def _largest_jump(batch: "pl.DataFrame") -> tuple[float, date | None]:
     """The largest step between the medians of three days and of the next three, and the day of it."""
     import polars as pl
 
     days = batch.group_by(day=pl.col("time").dt.date()).agg(pl.col("value").median()).sort("day")
     values = days["value"].to_list()
     steps = [
-        (abs(_middle(values[at : at + _DAYS_BESIDE]) - _middle(values[at - _DAYS_BESIDE : at])), str(days["day"][at]))
+        (abs(_middle(values[at : at + _DAYS_BESIDE]) - _middle(values[at - _DAYS_BESIDE : at])), days["day"][at])
         for at in range(_DAYS_BESIDE, len(values) - _DAYS_BESIDE + 1)
     ]
-    return max(steps, default=(0.0, ""))
+    return max(steps, default=(0.0, None))
 
 
 def _middle(values: list[float]) -> float:

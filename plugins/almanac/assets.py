@@ -48,7 +48,7 @@ def window(model: Model) -> Asset:
 
 
 def of_model(name: str, what: str) -> Asset:
-    """The dataset, the champion or the predictions of a model, this or another."""
+    """The dataset, the trainings, the champion or the predictions of a model, this or another."""
     return Asset(name=f"{what}_{name}", uri=f"almanac://{name}/{what}", group=what)
 
 
@@ -67,6 +67,11 @@ def retrain_request(model: Model) -> Asset:
 def change(model: Model) -> Asset:
     """The model's declaration, or the code that makes it, differs from its champion's; the event's `reason` says so."""
     return Asset(name=f"change_{model.name}", uri=f"almanac://{model.name}/change", group="change")
+
+
+def training(model: Model) -> Asset:
+    """A training has finished, and its candidate was judged; the event's `accepted` says how."""
+    return of_model(model.name, "training")
 
 
 def champion(model: Model) -> Asset:

@@ -14,11 +14,12 @@ TRIGGERS = {
     "tides": {"kind": "event", "payload": {"station": {"type": "string"}}},
     "withdrawn": {"kind": "arrival", "patterns": ["*.csv"], "on": "deleted"},
     "ships": {"kind": "dependency", "model": "ships", "on": "champion"},
+    "drilled": {"kind": "dependency", "model": "ships", "on": "training"},
     "daily": {"kind": "window", "size": "1d", "delay": "2h", "start": "2026-01-01T00:00:00Z", "max_concurrent": 3},
 }
 PIPELINES = {
     "ingest": {"when": "arrival or withdrawn or hourly or (tides and nightly)", "priority": 5},
-    "train": {"when": "ships", "pool": "heavy", "enabled": False},
+    "train": {"when": "ships or drilled", "pool": "heavy", "enabled": False},
     "score": {"when": "daily"},
 }
 
@@ -86,7 +87,8 @@ def test_pool_priority_and_enabled_come_from_the_declaration(dags: dict[str, Any
 
 
 def test_dependency_and_event_and_window_assets(dags: dict[str, Any]) -> None:
-    assert names(expression(dags["train_weather"])) == "champion_ships"
+    assert names(expression(dags["train_weather"])) == {"any": ["champion_ships", "training_ships"]}
+    assert [asset.name for asset in dags["train_ships"].get_task("judge").outlets] == ["training_ships"]
     assert names(expression(dags["event_weather"])) == "event_tides.weather"
     assert names(expression(dags["score_weather"])) == "window_weather"
     assert [asset.name for asset in dags["event_weather"].get_task("accept_tides").outlets] == ["tides.weather"]

@@ -91,9 +91,12 @@ def test_ingest_retried_by_the_same_run_tells_again_what_was_rejected(site: Site
         assert len(summary.rejected) == 1
 
 
-def test_ingest_killed_between_the_two_journal_rows_comes_to_the_same_end(site: Site) -> None:
+def test_ingest_batch_journaled_without_its_file_comes_to_the_same_end(site: Site) -> None:
+    """As a journal that was rebuilt from the commits has it."""
+
     class Dying(Journal):
-        def record_arrival(self, arrival: Arrival) -> None:
+        def record_batch(self, batch: BatchRecord, arrival: Arrival | None = None) -> None:
+            super().record_batch(batch)
             raise KilledError
 
     site.land("a.csv", tiny_csv(GOOD_AND_BAD))
