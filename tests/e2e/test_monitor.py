@@ -154,7 +154,7 @@ def test_answer_previous_puts_the_version_before_back_with_who_and_why(office: O
 def test_answer_stop_scoring_skips_scoring_until_a_person_resumes_it(
     office: Office, first: DagRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    office.world.score()  # the version that came back
+    wait(lambda: office.world.scored("1"), "the version that came back to score")
     run = office.watch()
     office.question(run)
     office.answer(run, "Stop scoring", why="better none than wrong ones")

@@ -20,6 +20,7 @@ from include.journal.records import RunRef
 from include.registry.promotion import promote
 from include.registry.records import PASSED, Tag
 from include.registry.store import Registry
+from include.scoring.predictions import PredictionTable
 from include.scoring.score import score_new_windows
 from include.services.credentials import ADMIN
 from include.training.training_run import train
@@ -41,6 +42,8 @@ TRAIN = {
     },
     "policy": {"min_fresh_labelled_rows": 1_000_000},
 }
+# No run of several tasks keeps a second; and the tests say when the monitor looks.
+PIPELINES = {"train": {"deadline": "1s"}, "monitor": {"when": "schedule"}}
 ACTIONS = {"drift": ["notify"], "performance": ["notify", "ask"], "segments": [], "better": [], "running": "notify"}
 
 
@@ -52,7 +55,7 @@ def declare(root: Path) -> Home:
     declared["train"] = {**declared["train"], **TRAIN}
     declared["monitor"] = {**declared["monitor"], "actions": ACTIONS, "rivals": {"versions": 0}}
     declared["alerts"] = MAIL
-    declared["pipelines"] = {"train": {"deadline": "1s"}}  # no run of several tasks keeps it
+    declared["pipelines"] = PIPELINES
     (models / "weather.yaml").write_text(yaml.safe_dump(declared, allow_unicode=True), "utf-8")
     return Home(home=root, models=models)
 
@@ -113,6 +116,11 @@ class Watched:
         """Let the champion score what it has not."""
         run = RunRef("score_weather", "seed")
         score_new_windows(self.model, self.home, self.registry, run=run, now=datetime.now(UTC))
+
+    def scored(self, version: str) -> bool:
+        """Whether a version has scored the newest hours that can be."""
+        newest = PredictionTable.of(self.home, self.model).newest(version)
+        return newest is not None and newest >= self.until - timedelta(days=1)
 
     def champion(self) -> str:
         return self.registry.aliases("weather")["champion"]
