@@ -70,7 +70,7 @@ class Due:
     channels: tuple[str, ...]
 
 
-def due(alerts: Alerts, condition: Condition, now: datetime) -> Due | None:
+def due(alerts: Alerts, condition: Condition, now: datetime, away: frozenset[str] = frozenset()) -> Due | None:
     """What is to be told of a condition, if anything.
 
     Quiet hours hold back what is not critical; it is told when they are over, its end too.
@@ -79,6 +79,7 @@ def due(alerts: Alerts, condition: Condition, now: datetime) -> Due | None:
         alerts: as the model declares them.
         condition: as it stands.
         now: aware.
+        away: channels that lead nowhere here: whoever has no connection is not waited for.
     """
     severity = condition.message.severity
     if condition.closed_at is not None or condition.kind in alerts.silent:
@@ -90,7 +91,7 @@ def due(alerts: Alerts, condition: Condition, now: datetime) -> Due | None:
     route = tuple(name for name in alerts.route(severity) if name != own)
     if condition.told_at is None:
         return Due("new", route)
-    missing = tuple(name for name in route if name not in condition.told_to)
+    missing = tuple(name for name in route if name not in condition.told_to and name not in away)
     if missing and condition.told_to and condition.attempts < MAX_ATTEMPTS:
         return Due("new", missing)
     if condition.ended_at is not None:

@@ -84,20 +84,28 @@ class Teller:
         told = 0
         for condition in self._conditions.unclosed():
             alerts = declared.get(condition.model, otherwise)
-            told += due(alerts, condition, now) is not None
+            told += due(alerts, condition, now, self._away(alerts, condition)) is not None
             self._tell(alerts, condition, now)
         return told
 
     def _tell(self, alerts: Alerts, condition: Condition, now: datetime) -> Condition:
-        what = due(alerts, condition, now)
+        away = self._away(alerts, condition)
+        what = due(alerts, condition, now, away)
         if what is not None:
             condition = self._deliver(alerts, condition, what, now)
-        closed = condition.closed_at is None and condition.ended_at is not None and due(alerts, condition, now) is None
+        closed = (
+            condition.closed_at is None and condition.ended_at is not None and due(alerts, condition, now, away) is None
+        )
         held = what is None and condition.told_at is None and condition.kind not in alerts.silent
         if closed and not held:
             condition = replace(condition, closed_at=now)
         self._conditions.save(condition)
         return condition
+
+    def _away(self, alerts: Alerts, condition: Condition) -> frozenset[str]:
+        """The channels without a connection; asked only of those that have not been told."""
+        asked = {name: channel for name, channel in alerts.channels.items() if name not in condition.told_to}
+        return frozenset(name for name, channel in asked.items() if not self._sender.reaches(channel))
 
     def _deliver(self, alerts: Alerts, condition: Condition, what: Due, now: datetime) -> Condition:
         message = worded(condition, what.what, now)

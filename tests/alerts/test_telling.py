@@ -283,3 +283,15 @@ def test_overdue_messages_a_drill_that_failed_or_was_meant_to_proves_nothing(jou
 
     assert list(late) == ["dataset/weather"]
     assert "never" in late["dataset/weather"].error
+
+
+def test_channel_whose_connection_is_missing_hides_neither_reminder_nor_end(teller, outbox, journal, logged):
+    outbox.missing.add("almanac_chat")
+    see(teller)
+    see(teller, NOON + timedelta(hours=1))
+    teller.attend({"weather": ALERTS}, ALERTS, NOON + timedelta(days=2))
+    teller.ended(ALERTS, "weather", "drift", "Pressure", NOON + timedelta(days=3))
+
+    what = "pressure has drifted"
+    assert outbox.subjects() == [what, f"still: {what}", f"over: {what}"]
+    assert logged == []
