@@ -1,0 +1,202 @@
+"""Fifty years of daily weather through the real DAGs: does retraining pay where everything is real?
+
+    python -m bench.noaa_dags [--years 4] [--figure curve.svg]
+
+The days of `bench.noaa_retraining`, landed as files, some years at a time, into a real Airflow with its own MLflow. The
+first ten years are ingested, trained on and promoted. Then, for each step: the next years land and are ingested by the
+DAG that waits for them; `score_noaa` scores them with whoever is champion; `train_noaa` trains, judges, and promotes by
+rule. What the champions of their time said (*retrained*) is held against what the very first version says of the same
+days (*static*) and against persistence.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from bench.noaa_retraining import DECLARED, FEATURES, FIRST, START, read
+from include.config.home import MODELS_FOLDER, Home
+from include.config.loader import find_model
+from include.config.schema import Model
+from include.errors import TransientError
+from include.features.features import build_features
+from include.features.labels import labels, state_now
+from include.registry.onnx_model import OnnxModel
+from include.services.airflow_api import AirflowClient, DagRun
+from include.services.registry_access import open_registry
+from include.services.services import Services
+
+MODEL = "noaa"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+WAYS = ("persistence", "static", "retrained")
+_PATIENCE = 10
+
+
+@dataclass(frozen=True)
+class Step:
+    """Some years that were foretold: their end, the share of days that each way was right on, and by which version."""
+
+    end: datetime
+    days: int
+    right: dict[str, float]
+    champion: str
+    verdict: str
+
+
+def declare(folder: Path) -> Model:
+    """The benchmark as a model whose DAGs run when they are asked; only ingest waits for files."""
+    folder.mkdir(parents=True)
+    (folder / "_defaults.yaml").write_text((MODELS_FOLDER / "_defaults.yaml").read_text("utf-8"), "utf-8")
+    values: dict[str, Any] = yaml.safe_load(DECLARED)
+    values["dataset"]["columns"] |= {name: {"type": "float", "nullable": True} for name in FEATURES}
+    values["dataset"] |= {"skew": None, "earliest": "1949-01-01"}
+    values["dataset"]["columns"]["rain"]["nullable"] = True
+    values["features"] = [{"column": name} for name in FEATURES]
+    values["source"] = {"settle": "1s"}
+    values["backup"] = {"after_publication": False}
+    values["train"]["backtest"] = {"folds": 2, "fold": "730d", "min_train_rows": 1000}
+    values["train"]["triggers"] = {"schedule": None, "new_data": False, "retrain_request": False}
+    values["score"] = {"window": "30d"}
+    values["gates"]["variation"] = {"ask_above": 0.5}
+    (folder / f"{MODEL}.yaml").write_text(yaml.safe_dump(values, sort_keys=False), "utf-8")
+    return find_model(folder, MODEL)
+
+
+class Years:
+    """The real thing, asked through its public interfaces."""
+
+    def __init__(self, services: Services, model: Model, days: pl.DataFrame) -> None:
+        self.services, self.model, self.days = services, model, days
+        self.registry = open_registry(services.home)
+
+    def land(self, since: datetime, until: datetime) -> None:
+        """Write the days as a file and wait until they are published."""
+        from include.data.dataset import Dataset
+
+        part = self.days.filter(pl.col("Day") >= since, pl.col("Day") < until)
+        folder = Path(self.services.home.landing_of(MODEL))
+        folder.mkdir(parents=True, exist_ok=True)
+        hidden = folder / f".{since:%Y%m%d}.csv.part"
+        part.with_columns(pl.col("Day").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).write_csv(hidden)
+        hidden.rename(folder / f"{since:%Y%m%d}.csv")
+        deadline, last = time.monotonic() + 300, part["Day"].max()
+        while (reach := Dataset.of(self.services.home, self.model).time_range()) is None or reach[1] < last:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"the days to {last} were not published in 300 s; got {reach}")
+            time.sleep(1)
+
+    def run(self, dag: str, conf: dict[str, Any]) -> DagRun:
+        with self.services.airflow() as airflow:
+            started = airflow.trigger(f"{dag}_{MODEL}", conf)
+            done = _wait(airflow, started)
+        if done.state != "success":
+            raise SystemExit(f"{dag}_{MODEL} {done.run_id}: {done.state}")
+        return done
+
+    def verdict(self, run: DagRun) -> str:
+        """The last task of the train DAG that did something."""
+        with self.services.airflow() as airflow:
+            return ", ".join(one.task_id for one in airflow.tasks(run.dag_id, run.run_id) if one.state == "success")
+
+    def foretold(self, since: datetime, until: datetime) -> tuple[dict[str, float], int]:
+        """Each way's share of days on which it was right."""
+        time_, frame = self.model.dataset.time, self.days
+        graph = OnnxModel(self.registry.load_onnx(self.registry.version(MODEL, "1")))
+        said = pl.read_delta(self.services.home.predictions_of(MODEL)).sort("model_version")
+        newest = (
+            said.with_columns(pl.col("model_version").cast(pl.Int64)).sort("model_version").unique("time", keep="last")
+        )
+        table = frame.select(
+            pl.col(time_).alias("time"),
+            labels(self.model, frame, now=NOW).alias("truth"),
+            (state_now(self.model, frame) == 1).alias("persistence"),
+            pl.Series("static", graph.score(build_features(self.model, frame)) >= graph.threshold),
+        )
+        table = table.join(newest.select("time", (pl.col("label") == 1).alias("retrained")), on="time", how="left")
+        table = table.filter(pl.col("time") >= since, pl.col("time") < until).drop_nulls()
+        right = {way: float((table[way] == (table["truth"] == 1)).mean()) for way in WAYS}  # type: ignore[arg-type]
+        return right, table.height
+
+
+def _wait(airflow: AirflowClient, run: DagRun) -> DagRun:
+    for _ in range(_PATIENCE):
+        try:
+            return airflow.wait(run.dag_id, run.run_id, timeout_s=600)
+        except TransientError as error:
+            print(f"{error}; asking again", file=sys.stderr)
+    raise SystemExit(f"{run.run_id}: Airflow did not answer {_PATIENCE} times")
+
+
+def replay(services: Services, model: Model, days: pl.DataFrame, years: int) -> list[Step]:
+    world, steps = Years(services, model, days), []
+    since, last = START + timedelta(days=FIRST), START + timedelta(days=days.height - 1)
+    world.land(START, since)
+    print(f"first training: {world.verdict(world.run('train', {'reason': 'the first ten years'}))}", flush=True)
+    while since < last:
+        until = min(since + timedelta(days=365 * years), last)
+        world.land(since, until + timedelta(days=1))
+        champion = world.registry.champion(MODEL)
+        world.run("score", {"since": f"{since:%Y-%m-%dT%H:%M:%SZ}", "until": f"{until:%Y-%m-%dT%H:%M:%SZ}"})
+        right, count = world.foretold(since, until)
+        verdict = world.verdict(world.run("train", {"reason": f"the years to {until:%Y-%m}"}))
+        steps.append(Step(until, count, right, champion.version if champion else "", verdict))
+        told = "  ".join(f"{way} {right[way]:.3f}" for way in WAYS)
+        print(f"to {until:%Y-%m} {count:>5} days by version {steps[-1].champion}: {told}; then {verdict}", flush=True)
+        since = until
+    return steps
+
+
+def draw(steps: list[Step], path: Path) -> None:
+    """The curve as a picture."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
+    for way, color in zip(WAYS, ("#9ca3af", "#d97706", "#2563eb"), strict=True):
+        axes.plot([step.end for step in steps], [step.right[way] for step in steps], marker="o", color=color, label=way)
+    axes.set_ylabel("share of days foretold right")
+    axes.legend(frameon=False, ncols=3)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    figure.savefig(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--years", type=int, default=4)
+    parser.add_argument("--figure", type=Path)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="almanac-noaa-") as folder:
+        home = Home(home=Path(folder), models=Path(folder) / "models")
+        model = declare(home.models)
+        with Services(home, tell=print).running() as services:
+            _wait_for_dags(services)
+            steps = replay(services, model, read(), asked.years)
+    total = sum(step.days for step in steps)
+    means = {way: sum(step.days * step.right[way] for step in steps) / total for way in WAYS}
+    print("all  " + "  ".join(f"{way} {mean:.4f}" for way, mean in means.items()) + f"  on {total} days")
+    if asked.figure is not None:
+        draw(steps, asked.figure)
+
+
+def _wait_for_dags(services: Services) -> None:
+    wanted = {f"{kind}_{MODEL}" for kind in ("ingest", "train", "score")}
+    deadline = time.monotonic() + 240
+    with services.airflow() as airflow:
+        while not wanted <= set(airflow.dag_ids()):
+            if time.monotonic() > deadline:
+                raise SystemExit(str(airflow.import_problems()))
+            time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    main()
