@@ -73,6 +73,10 @@ def _of_model(model: str, manifests: Manifests, registry: AliasRegistry) -> Iter
             yield ref, f"the newest of registered {name}"
         for ref in [ref for ref in datasets if version.dataset_version in _readable(manifests[ref])][:1]:
             yield ref, f"what {name} was trained on"
+        for joined, number_of in version.joined.items():
+            others = [ref for ref in newest_first if ref.subject == f"dataset/{joined}"]
+            for ref in [ref for ref in others if number_of in _readable(manifests[ref])][:1]:
+                yield ref, f"what {name} joined"
 
 
 def _readable(manifest: Manifest) -> Sequence[object]:

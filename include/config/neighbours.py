@@ -1,7 +1,8 @@
-"""What a model's triggers say about other models."""
+"""What a model's triggers and joins say about other models."""
 
 from collections.abc import Collection, Iterator, Mapping
 
+from include.config.joins import join_faults
 from include.config.pipelines import window_of_model
 from include.config.schema import Model
 from include.config.triggers import DependencyTrigger
@@ -27,6 +28,7 @@ def _faults(model: Model, models: Mapping[str, Model], declared: Collection[str]
             yield f"{where}: no model {upstream!r}; declared are {sorted(declared)}."
         elif upstream in models and window_of_model(models[upstream]) is None:
             yield f"{where}: {upstream} declares no window trigger; got {upstream!r}, expected a model that has one."
+    yield from join_faults(model, models, declared)
     if _waits_for_itself(model.name, models):
         yield f"the window's depends_on: {model.name} would wait for itself; remove the circle."
 

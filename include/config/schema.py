@@ -9,11 +9,12 @@ from pydantic import Field, model_validator
 
 from include.config.alerts import Alerts
 from include.config.backup import Backup
-from include.config.dataset import Dataset
+from include.config.dataset import Column, Dataset
 from include.config.estimators import check_kind
 from include.config.expiry import Expire
 from include.config.features import Feature, check_features
 from include.config.gates import Gates, check_answers, check_behaviour
+from include.config.joins import Join, check_joins, joined_columns
 from include.config.label import Label, check_rare
 from include.config.maintenance import Maintenance
 from include.config.metric import check_metrics
@@ -48,6 +49,7 @@ class Model(Section):
     backup: Backup = Backup()
     expire: Expire = Expire()
     label: Label
+    joins: dict[Slug, Join] = Field({}, description="Columns of other models' datasets, as of each row's time.")
     features: tuple[Feature, ...] = Field(min_length=1)
     train: Training
     gates: Gates
@@ -59,17 +61,23 @@ class Model(Section):
     monitor: Monitoring
     alerts: Alerts
 
+    @property
+    def joined(self) -> dict[str, Column]:
+        """The columns that joins add to those of the dataset."""
+        return joined_columns(self.joins)
+
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
         columns = self.dataset.columns
         if self.label.column not in columns:
             raise ValueError(f"label must name a declared column; got {self.label.column!r}, declared {list(columns)}")
-        check_features(self.features, columns)
+        check_joins(self.joins, columns, self.name)
+        check_features(self.features, {**columns, **self.joined})
         self.label.check_column(columns[self.label.column])
         self.monitor.check_segments(columns)
         if self.label.horizon % self.dataset.step:
             raise ValueError("label.horizon must be a multiple of dataset.step")
-        check_behaviour(self.gates.behaviour, columns)
+        check_behaviour(self.gates.behaviour, {**columns, **self.joined})
         self.gates.baselines.check_seasons(self.label.known_after)
         if not self.label.horizon and "persistence" in self.gates.baselines.kinds:
             raise ValueError("gates.baselines.kinds: persistence knows the label itself when label.horizon is 0s")

@@ -27,6 +27,9 @@ class VersionRegistry(Protocol):
     def versions(self, model: str) -> list[ModelVersion]:
         """All registered versions of a model."""
 
+    def versions_joining(self, model: str) -> list[ModelVersion]:
+        """All registered versions of other models that were trained on this one's dataset too."""
+
 
 @dataclass(frozen=True)
 class MaintenancePlan:
@@ -75,6 +78,8 @@ def needed_versions(
                 f" nothing is removed. Was an older dataset restored? Restore the right one first."
             )
         needed.setdefault(version.dataset_version, []).append(name)
+    for version in registry.versions_joining(model.name):
+        needed.setdefault(version.joined[model.name], []).append(f"{version.model}@{version.version}")
     for number, snapshots in backed_up.items():
         if 0 <= number <= newest:
             needed.setdefault(number, []).extend(snapshots)

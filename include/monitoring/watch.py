@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from include.config.home import Home
 from include.config.schema import Model
 from include.data.dataset import Dataset
+from include.data.model_rows import ModelRows
 from include.monitoring.drift import assess, part_weights, reference_of
 from include.monitoring.importance import Explanation, importances, moved_predictions
 from include.monitoring.performance import Standing, evaluate
@@ -71,9 +72,8 @@ class Watch:
 
         model, time = self.model, self.model.dataset.time
         since = window.start - history_needed(model) if history else window.start
-        frame = Dataset.of(self.home, model).read(
-            version=self.dataset_version, since=since, until=window.end + model.label.horizon
-        )
+        source = ModelRows.newest(self.home, model, version=self.dataset_version)
+        frame = source.read(since=since, until=window.end + model.label.horizon)
         frame = frame.with_columns(labels(model, frame, now=self.now).cast(pl.Float64).alias(LABEL))
         frame = frame.filter(pl.col(time) < window.end)
         found = PredictionTable.of(self.home, model).read(self.champion.version, since=window.start, until=window.end)

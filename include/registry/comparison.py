@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from include.config.home import Home
 from include.config.schema import Model
 from include.config.types import format_duration
-from include.data.dataset import Dataset
+from include.data.model_rows import ModelRows
 from include.registry.judgement import evaluate
 from include.registry.records import ModelVersion, Tag
 
@@ -43,7 +43,8 @@ def compare(
     from include.training.train import training_columns
 
     version = registry.version(model.name, number)
-    frame = Dataset.of(home, model).read(version=version.dataset_version, columns=training_columns(model))
+    rows = ModelRows(model, home, version.dataset_version, version.joined)
+    frame = rows.read(columns=training_columns(model))
     evaluation = evaluate(model, registry, version, frame, now)
     sections = [
         _head(model, version, evaluation, reasons),

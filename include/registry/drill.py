@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from include.config.home import Home
 from include.config.schema import Model
 from include.data.dataset import Dataset
+from include.data.model_rows import ModelRows
 from include.errors import PermanentError, RegistryError
 from include.features.features import build_features, feature_columns, history_needed
 from include.journal.journal import Journal
@@ -59,12 +60,13 @@ def _score(model: Model, home: Home, registry: "Registry", version: ModelVersion
     import numpy as np
 
     graph = OnnxModel(registry.load_onnx(version))
-    dataset = Dataset.of(home, model)
-    reach = dataset.time_range()
+    reach = Dataset.of(home, model).time_range()
     if reach is None:
         raise RegistryError(f"{model.name}: the dataset has no row to score")
     since = reach[1] - _STEPS * model.dataset.step - history_needed(model)
-    said = graph.score(build_features(model, dataset.read(columns=list(feature_columns(model)), since=since)))
+    said = graph.score(
+        build_features(model, ModelRows.newest(home, model).read(columns=list(feature_columns(model)), since=since))
+    )
     wrong = int((~np.isfinite(said)).sum())
     if wrong or not len(said):
         raise RegistryError(f"{model.name}@{version.version}: {wrong} of {len(said)} answers are no numbers")

@@ -82,6 +82,8 @@ class Lineage:
             "dataset",
             f"version {data['dataset_version']}, {data['labelled_rows']} labelled rows, SHA-256 {data['sha256']}",
         )
+        if joined := data.get("joined_versions"):
+            yield "joined", ", ".join(f"dataset of {name}, version {number}" for name, number in joined.items())
         yield "trained on", f"{data['train_start']} to {data['train_end']}, {data['train_rows']} rows"
         dirty = {True: "with changes that were not committed", False: "clean", None: "unknown whether clean"}
         yield "code", f"commit {code['commit']}, {dirty[code['dirty']]}"

@@ -33,6 +33,7 @@ def build_passport(
         "trigger": {**asdict(context.run), "reason": context.reason},
         "data": {
             "dataset_version": context.dataset_version,
+            "joined_versions": dict(context.joined),
             "sha256": candidate.data_sha256,
             "labelled_rows": candidate.labelled_rows,
             "labelled_until": candidate.labelled_until,
@@ -66,7 +67,7 @@ def build_passport(
 
 def _features(model: Model) -> list[dict[str, Any]]:
     """Each feature with what is declared about the columns that it is made of; their origin is the dataset's."""
-    columns = model.dataset.columns
+    columns = {**model.dataset.columns, **model.joined}
     return [
         {
             "name": name,

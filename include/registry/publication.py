@@ -101,6 +101,7 @@ def _tags(candidate: "TrainedCandidate", context: TrainingContext, *, parent: st
         Tag.GIT_COMMIT: code.commit,
         Tag.GIT_DIRTY: "unknown" if code.dirty is None else str(code.dirty).lower(),
         Tag.DATASET_VERSION: str(context.dataset_version),
+        Tag.JOINED_VERSIONS: json.dumps(dict(context.joined), sort_keys=True),
         Tag.DATASET_START: candidate.train_start.isoformat(),
         Tag.DATASET_END: candidate.labelled_until.isoformat(),
         Tag.DATASET_ROWS: str(candidate.labelled_rows),

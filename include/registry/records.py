@@ -25,6 +25,7 @@ class Tag(StrEnum):
     STARTED_BY = "almanac.started_by"
     GIT_COMMIT = "almanac.git_commit"
     GIT_DIRTY = "almanac.git_dirty"
+    JOINED_VERSIONS = "almanac.joined_versions"
     DATASET_VERSION = "almanac.dataset.version"
     DATASET_START = "almanac.dataset.start"
     DATASET_END = "almanac.dataset.end"
@@ -83,12 +84,14 @@ class TrainingContext:
     Attributes:
         run: the Airflow run, or the command line's.
         dataset_version: the Delta version that was read.
+        joined: of each dataset that was joined, by its model: the version that was read.
         reason: why this training was granted.
     """
 
     run: RunRef
     dataset_version: int
     reason: str = ""
+    joined: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,11 @@ class Logged:
     def dataset_version(self) -> int:
         """The Delta version that the candidate was trained on."""
         return int(self.tag(Tag.DATASET_VERSION))
+
+    @property
+    def joined(self) -> dict[str, int]:
+        """The versions of the datasets that were joined at training, by their models."""
+        return {str(name): int(number) for name, number in json.loads(self.tags.get(Tag.JOINED_VERSIONS, "{}")).items()}
 
     @property
     def dataset_sha256(self) -> str:

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from include.config.joins import Join
 from include.data.dataset import Dataset
+from include.data.model_rows import ModelRows, dataset_joined
 from include.scoring.windows import window_of
 
 CHUNK_ROWS = 200_000
@@ -31,23 +33,42 @@ class WindowContent:
 
 
 def window_contents(
-    dataset: Dataset, *, version: int, size: timedelta, history: timedelta, since: datetime, until: datetime | None
+    rows: ModelRows, *, size: timedelta, history: timedelta, since: datetime, until: datetime | None
 ) -> list[WindowContent]:
     """The windows from `since` on that have rows, the oldest first.
 
     The digest is made of the batches that the window's rows came from, and those of the windows that features look
-    back into: it changes when rows are added, corrected or readmitted there.
+    back into, also in joined datasets: it changes when rows are added, corrected or readmitted there.
     """
+    dataset, version = Dataset.of(rows.home, rows.model), rows.version
     earliest = window_of(since - history, size).start  # whole windows: part of one would have another digest
     batches = dataset.batches_by_window(size, version=version, since=earliest, until=until)
     lines = {start: "\n".join(f"{batch} {rows}" for batch, rows in sorted(of.items())) for start, of in batches.items()}
+    others = [_joined_lines(rows, join, size, earliest, until) for join in rows.model.joins.values()]
     found = []
     for start in sorted(start for start in batches if start >= since):
         back = window_of(start - history, size).start
         seen = [lines[one] for one in _starts(back, start, size) if one in lines]
+        for reach, of_other in others:
+            first = window_of(start - history - reach, size).start
+            seen += [of_other[one] for one in _starts(first, start, size) if one in of_other]
         digest = hashlib.sha256("\n\n".join(seen).encode()).hexdigest()[:16]
         found.append(WindowContent(start, sum(batches[start].values()), digest))
     return found
+
+
+def _joined_lines(
+    rows: ModelRows, join: Join, size: timedelta, earliest: datetime, until: datetime | None
+) -> tuple[timedelta, dict[datetime, str]]:
+    """How far a join looks back, and what stands in each window of its dataset, in words that change when it does."""
+    since = window_of(earliest - join.tolerance, size).start
+    batches = dataset_joined(rows.home, join.model, time=join.time).batches_by_window(
+        size, version=rows.joined[join.model], since=since, until=until
+    )
+    return join.tolerance, {
+        start: "\n".join(f"{join.model} {batch} {count}" for batch, count in sorted(of.items()))
+        for start, of in batches.items()
+    }
 
 
 def chunks(

@@ -11,6 +11,7 @@ from include.config.home import Home
 from include.config.schema import Model
 from include.data.dataset import Dataset
 from include.data.delta_table import ConcurrentCommitError
+from include.data.model_rows import ModelRows
 from include.errors import ConfigError
 from include.features.features import feature_columns, history_needed
 from include.journal.records import RunRef
@@ -152,10 +153,10 @@ class _Job:
     def score(self, since: datetime | None, until: datetime | None) -> None:
         """Score the range, or without one what is new."""
         dataset, size = Dataset.of(self.home, self.model), self.model.score.window
-        version = self.done.dataset_version = dataset.version()
+        rows = ModelRows.newest(self.home, self.model)
+        version = self.done.dataset_version = rows.version
         windows = window_contents(
-            dataset,
-            version=version,
+            rows,
             size=size,
             history=history_needed(self.model),
             since=self._start(dataset, version, since, given=since is not None or until is not None),
@@ -163,7 +164,7 @@ class _Job:
         )
         chosen = windows if since is not None or until is not None else self._changed(windows)
         for chunk in chunks(windows, chosen, size):
-            self._score(dataset, version, chunk)
+            self._score(rows, chunk)
 
     def _start(self, dataset: Dataset, version: int, since: datetime | None, *, given: bool) -> datetime:
         size, champion = self.model.score.window, self.scorers[0]
@@ -182,9 +183,8 @@ class _Job:
             if any(window.start >= since and of.get(window_key(window.start)) != window.digest for since, of in known)
         ]
 
-    def _score(self, dataset: Dataset, version: int, chunk: Chunk) -> None:
-        frame = dataset.read(
-            version=version,
+    def _score(self, rows: ModelRows, chunk: Chunk) -> None:
+        frame = rows.read(
             columns=list(feature_columns(self.model)),
             since=chunk.start - history_needed(self.model),
             until=chunk.end,
@@ -194,16 +194,17 @@ class _Job:
             number = scorer.version.version
             answers = answer(
                 self.model, scorer.graph, questions, chunk,
-                model_version=number, dataset_version=version, now=self.now,
+                model_version=number, dataset_version=rows.version, now=self.now,
             )  # fmt: skip
             written = scorer.table.replace(
-                answers.rows, number, chunk.start, chunk.end, metadata=self._metadata(scorer)
+                answers.rows, number, chunk.start, chunk.end, metadata=self._metadata(scorer, rows)
             )
             if scorer is self.scorers[0]:
                 self.done.add(chunk, answers, written)
 
-    def _metadata(self, scorer: _Scorer) -> Mapping[str, str]:
+    def _metadata(self, scorer: _Scorer, rows: ModelRows) -> Mapping[str, str]:
         return {
+            **{f"almanac.joined.{name}": str(version) for name, version in rows.joined.items()},
             "almanac.dag_id": self.run.dag_id,
             "almanac.run_id": self.run.run_id,
             "almanac.model_version": scorer.version.version,

@@ -119,6 +119,8 @@ def _declaration_faults(model: Model, parent: Parent) -> list[str]:
         faults.append(f"the label has changed since version {parent.version}")
     if then.features != model.features:
         faults.append(f"the features have changed since version {parent.version}")
+    if then.joins != model.joins:
+        faults.append(f"the joins have changed since version {parent.version}")
     used = {*(column for each in model.features for column in each.columns), model.label.column}
     changed = sorted(name for name in used if _kind(then, name) != _kind(model, name))
     if changed or then.dataset.step != model.dataset.step or then.dataset.key != model.dataset.key:

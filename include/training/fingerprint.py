@@ -19,11 +19,13 @@ _NOT_MAKING = frozenset({"triggers", "policy", "trials", "mode"})  # of `train`:
 def declaration_sha256(model: Model) -> str:
     """Of what the YAML says about the model itself: not of when it is trained, gated, scored or watched."""
     # without defaults: a key that the schema learns tomorrow changes no declaration of today
-    parts = {"label", "features", "train", "dataset"}
+    parts = {"label", "features", "joins", "train", "dataset"}
     declared = model.model_dump(mode="json", include=parts, exclude_defaults=True)
     train = {name: value for name, value in declared["train"].items() if name not in _NOT_MAKING}
     dataset = {name: declared["dataset"].get(name) for name in ("time", "step", "key", "columns")}
     making = {"label": declared["label"], "features": declared["features"], "train": train, "dataset": dataset}
+    if "joins" in declared:
+        making["joins"] = declared["joins"]
     return hashlib.sha256(json.dumps(making, sort_keys=True).encode()).hexdigest()
 
 

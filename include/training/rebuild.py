@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from include.config.home import Home
 from include.config.schema import Model
-from include.data.dataset import Dataset
+from include.data.model_rows import ModelRows
 from include.errors import ConfigError
 from include.features.features import build_features
 from include.registry import files
@@ -87,7 +87,7 @@ def rebuild(home: Home, registry: Registry, version: ModelVersion, *, on_progres
     """
     passport = registry.load_passport(version)
     model = _declared(registry, version)
-    frame = Dataset.of(home, model).read(version=version.dataset_version)
+    frame = ModelRows(model, home, version.dataset_version, version.joined).read()
     candidate = _train(model, frame, registry, passport, on_progress)
     return Rebuilt(
         f"{version.model}@{version.version}",

@@ -13,7 +13,7 @@ from typing import Any
 from include.config.home import Home
 from include.config.schema import Model
 from include.config.search import BATCH_S, Scalar
-from include.data.dataset import Dataset
+from include.data.model_rows import ModelRows
 from include.training.candidates import choose_candidates
 from include.training.compete import Arena
 from include.training.search import Trial, run_trials
@@ -27,6 +27,7 @@ class Batch:
 
     Attributes:
         dataset_version: the Delta version to read.
+        joined: and those of joined datasets, by their models.
         now: labels that become true after it are not known; ISO 8601.
         candidate: whose parameters are looked for.
         todo: what to try.
@@ -35,6 +36,7 @@ class Batch:
     """
 
     dataset_version: int
+    joined: Mapping[str, int]
     now: str
     candidate: str
     todo: tuple[Mapping[str, Scalar], ...]
@@ -74,8 +76,8 @@ def plan_search(
         DataError: there is no dataset, or too few labelled rows.
         TransientError: a store is away.
     """
-    began, version = time.time(), Dataset.of(home, model).version()
-    arena = open_arena(model, home, version, now, overrides, on_progress)
+    began, rows = time.time(), ModelRows.newest(home, model)
+    arena = open_arena(rows, now, overrides, on_progress)
     batches: list[Batch] = []
     for name in choose_candidates(model, candidates):
         search, proposed = model.train.candidates[name].search, arena.propose(name)
@@ -93,7 +95,15 @@ def plan_search(
         deadline = None if search.stop.time is None else began + search.stop.time.total_seconds()
         left = proposed[len(done) :]
         batches += [
-            Batch(version, now.isoformat(), name, tuple(left[at : at + size]), () if at else tuple(done), deadline)
+            Batch(
+                rows.version,
+                rows.joined,
+                now.isoformat(),
+                name,
+                tuple(left[at : at + size]),
+                () if at else tuple(done),
+                deadline,
+            )
             for at in range(0, len(left), size)
         ]
     return batches
@@ -110,7 +120,8 @@ def run_batch(
         TransientError: a store is away.
     """
     now, name = datetime.fromisoformat(batch.now), batch.candidate
-    arena = open_arena(model, home, batch.dataset_version, now, overrides, on_progress)
+    rows = ModelRows(model, home, batch.dataset_version, batch.joined)
+    arena = open_arena(rows, now, overrides, on_progress)
     return run_trials(
         model,
         name,
@@ -127,18 +138,11 @@ def searched_in(results: Sequence[Mapping[str, Any]]) -> Searched | None:
     if not results:
         return None
     trials = tuple(Trial(**each) for result in results for each in result["trials"])
-    return Searched(int(results[0]["dataset_version"]), datetime.fromisoformat(results[0]["now"]), trials)
+    first = results[0]
+    return Searched(int(first["dataset_version"]), first["joined"], datetime.fromisoformat(first["now"]), trials)
 
 
-def open_arena(
-    model: Model,
-    home: Home,
-    version: int,
-    now: datetime,
-    overrides: Mapping[str, Scalar] | None,
-    on_progress: Progress,
-) -> Arena:
+def open_arena(of: ModelRows, now: datetime, overrides: Mapping[str, Scalar] | None, on_progress: Progress) -> Arena:
     """The folds before the hold-out of one dataset version."""
-    frame = Dataset.of(home, model).read(version=version, columns=training_columns(model))
-    rows, folds = prepare(model, frame, now=now)
-    return Arena(model, rows, folds[:-1], overrides, on_progress)
+    rows, folds = prepare(of.model, of.read(columns=training_columns(of.model)), now=now)
+    return Arena(of.model, rows, folds[:-1], overrides, on_progress)

@@ -20,6 +20,7 @@ from include.config.schema import Model
 from include.config.search import Scalar
 from include.config.training import Mode
 from include.data.dataset import Dataset
+from include.data.model_rows import ModelRows
 from include.errors import PermanentError, RegistryError
 from include.features.labels import label_columns
 from include.journal.exclusive import exclusive
@@ -57,6 +58,7 @@ class Searched:
     """Trials that were made in tasks of their own, and the rows that they saw: the training sees the same."""
 
     dataset_version: int
+    joined: Mapping[str, int]
     now: datetime
     trials: tuple[Trial, ...]
 
@@ -144,9 +146,12 @@ def train(
         return logged
     # Airflow's `max_active_runs` does not count backfills, nor what is cleared and run again
     with exclusive(home.journal_url, f"train_{model.name}"):
-        dataset = Dataset.of(home, model)
-        version = searched.dataset_version if searched else dataset.version()
-        frame = dataset.read(version=version)
+        rows = (
+            ModelRows(model, home, searched.dataset_version, searched.joined)
+            if searched
+            else ModelRows.newest(home, model)
+        )
+        frame = rows.read()
         candidate = (
             _continued(model, registry, frame, now=now, on_progress=on_progress)
             if mode == "incremental"
@@ -161,7 +166,7 @@ def train(
                 checkpoints=partial(_checkpoints, home, model, run, back_up),
             )
         )
-        context = TrainingContext(run=run, dataset_version=version, reason=reason)
+        context = TrainingContext(run=run, dataset_version=rows.version, joined=rows.joined, reason=reason)
         return log_candidate(registry, candidate, profile_json=_profile(model, frame, candidate), context=context)
 
 
@@ -188,8 +193,9 @@ def judge(
     model: Model, home: Home, journal: Journal, registry: Registry, mlflow_run_id: str, *, run: RunRef, now: datetime
 ) -> Decision:
     """Apply the gates to a logged candidate, on the dataset version that it was trained on; see `judge_run`."""
-    version = registry.logged(mlflow_run_id).dataset_version
-    frame = Dataset.of(home, model).read(version=version, columns=judging_columns(model))
+    logged = registry.logged(mlflow_run_id)
+    rows = ModelRows(model, home, logged.dataset_version, logged.joined)
+    frame = rows.read(columns=judging_columns(model))
     return judge_run(model, registry, mlflow_run_id, frame, journal=journal, run=run, now=now)
 
 

@@ -36,7 +36,7 @@ def search(model: Model, home: Home, decision: Any) -> Any:
 
         known = Batch.from_dict(batch)
         trials = run_batch(model, home, known, overrides=params["overrides"], on_progress=print)
-        rows = {"dataset_version": known.dataset_version, "now": known.now}
+        rows = {"dataset_version": known.dataset_version, "joined": dict(known.joined), "now": known.now}
         return {**rows, "trials": [trial.to_dict() for trial in trials]}
 
     return try_out.expand(batch=plan_search(decision))

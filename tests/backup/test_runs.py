@@ -161,6 +161,9 @@ def test_maintenance_keeps_what_a_snapshot_of_a_removed_model_version_needs(home
         def versions(self, model: str) -> list:
             return []
 
+        def versions_joining(self, model: str) -> list:
+            return []
+
     needed = needed_versions(world.model, Forgetful(), newest=3, backed_up=backed_up)
     assert sorted(needed) == [1, 2, 3]
     assert needed[1][0].startswith(f"model/{MODEL}@")

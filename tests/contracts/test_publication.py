@@ -261,6 +261,9 @@ class NoModels:
     def versions(self, model: str) -> list[object]:
         return []
 
+    def versions_joining(self, model: str) -> list[object]:
+        return []
+
 
 def test_maintenance_joins_files_and_removes_what_nobody_needs(site: Site) -> None:
     for hour in range(4):

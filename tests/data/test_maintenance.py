@@ -1,5 +1,6 @@
 """Compaction changes no row; vacuum removes nothing that a model version was trained on, and stops in doubt."""
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ class Registered:
     """A registry that holds model versions, each with the dataset version that it was trained on."""
 
     trained_on: tuple[int | None, ...] = ()
+    joined: int | None = None
 
     def versions(self, model: str) -> list[ModelVersion]:
         return [
@@ -36,6 +38,10 @@ class Registered:
             )
             for number, version in enumerate(self.trained_on, start=1)
         ]
+
+    def versions_joining(self, model: str) -> list[ModelVersion]:
+        joined = {Tag.JOINED_VERSIONS: json.dumps({model: self.joined})}
+        return [] if self.joined is None else [ModelVersion("other", "run9", joined, version="9")]
 
 
 class Away:
@@ -137,3 +143,10 @@ def test_maintenance_without_a_dataset_says_so(tmp_path: Path, site: Site) -> No
 def test_maintenance_keep_for_less_than_a_day_is_refused() -> None:
     with pytest.raises(ValueError, match="greater than or equal to"):
         Maintenance(keep_for=timedelta(hours=1))
+
+
+def test_vacuum_keeps_what_a_version_of_another_model_joined(site: Site) -> None:
+    compact(site.model, site.home)
+    plan = vacuum(site.model, site.home, Registered((), joined=2), keep_for=AT_ONCE)  # type: ignore[arg-type]
+    assert plan.needed[2] == ("other@9",)
+    assert len(rows(site, version=2)) == 30

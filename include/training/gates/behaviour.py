@@ -107,7 +107,7 @@ def case_frame(model: Model, case: Case) -> "pl.DataFrame":
     import polars as pl
 
     types = {"timestamp": pl.String, "float": pl.Float64, "integer": pl.Float64, "string": pl.String}
-    columns = model.dataset.columns
+    columns = {**model.dataset.columns, **model.joined}
     frame = pl.DataFrame(case.rows, schema={name: types[column.type] for name, column in columns.items()})
     times = [
         pl.col(name).str.to_datetime(time_unit="us", time_zone="UTC")
