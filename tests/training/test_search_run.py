@@ -75,6 +75,7 @@ def test_train_takes_what_the_batches_found_and_mlflow_folds_the_trials_below_it
     results = [
         {
             "dataset_version": batch.dataset_version,
+            "joined": dict(batch.joined),
             "now": batch.now,
             "trials": [
                 trial.to_dict()
