@@ -93,7 +93,8 @@ class Message:
         )
         link = f'<p><a href="{html.escape(self.link, quote=True)}">Open the run</a></p>' if self.link else ""
         return (
-            f"<h3>{html.escape(self.subject)}</h3><pre>{html.escape(self.error)}</pre>"
+            f"<h3>{html.escape(self.subject)}</h3>"
+            f'<pre style="white-space:pre-wrap">{html.escape(self.error)}</pre>'
             f"<p><b>What to do:</b> {html.escape(self.what_to_do)}</p>{link}<table>{rows}</table>"
         )
 

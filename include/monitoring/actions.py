@@ -7,6 +7,14 @@ from include.config.monitoring import Action
 from include.config.schema import Model
 from include.monitoring.findings import Finding, State
 
+DEEDS: dict[Action, str] = {
+    "notify": "People are told",
+    "retrain": "A retrain is requested",
+    "previous": "The previous version is put back",
+    "stop_scoring": "Scoring stops until a person resumes it",
+    "ask": "A person is asked what to do",
+}
+
 
 @dataclass(frozen=True)
 class Act:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from include.config.home import Home
-from include.config.monitoring import Action, Drift
+from include.config.monitoring import Drift
 from include.config.schema import Model
 from include.config.types import format_duration
+from include.monitoring.actions import DEEDS
 from include.monitoring.drift import ColumnDrift, Status
 from include.monitoring.findings import Condition, Finding, State
 from include.monitoring.markdown import render_markdown
@@ -25,13 +26,6 @@ _WORST = 4
 _ORDER = {State.ALARM: 0, State.WARNING: 1, State.INSUFFICIENT: 2, State.FINE: 3}
 # What harms comes first: worse predictions before inputs that moved.
 _FIRST = (Condition.PERFORMANCE, Condition.SEGMENTS, Condition.QUALITY, Condition.DRIFT)
-_DEEDS: dict[Action, str] = {
-    "notify": "People are told",
-    "retrain": "A retrain is requested",
-    "previous": "The previous version is put back",
-    "stop_scoring": "Scoring stops until a person resumes it",
-    "ask": "A person is asked what to do",
-}
 _HEADLINES = {
     Verdict.QUIET: "Quiet: the newest window looks like the reference",
     Verdict.DRIFTED: "Drifted: the newest window differs from the reference",
@@ -103,7 +97,7 @@ def render_report(
         findings=sorted(result.findings, key=_rank),
         looks=result.explanation,
         data_url=_data_url(result.run_url, model.name),
-        deeds=[(_DEEDS[act.action], act.reasons) for act in result.acts],
+        deeds=[(DEEDS[act.action], act.reasons) for act in result.acts],
         version_url=_version_url(tracking_uri, model.name, result.model_version),
         windows=list(reversed(result.windows)),
         limits=model.monitor.drift,

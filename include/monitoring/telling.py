@@ -8,6 +8,7 @@ from include.alerts.message import event_message
 from include.config.alerts import AlertKind, Severity
 from include.config.schema import Model
 from include.journal.records import RunRef
+from include.monitoring.actions import DEEDS
 from include.monitoring.findings import Condition, Finding, State
 from include.pages.urls import pages_beside
 
@@ -62,13 +63,21 @@ def tell_findings(
         if told:
             message = event_message(
                 kind, severity=_severity(told[0]), model=model.name, subject=_subject(model, told), run=run, now=now,
-                words="\n".join(finding.text for finding in told), what_to_do=_WHAT_TO_DO[condition],
-                link=link, report=_report(model, result.report_uri, link),
+                words="\n".join([*(finding.text for finding in told), *_follows(model, told)]),
+                what_to_do=_WHAT_TO_DO[condition], link=link, report=_report(model, result.report_uri, link),
                 parts=tuple(f"{finding.subject}: {finding.state}" for finding in told),
             )  # fmt: skip
             teller.seen(model.alerts, message, kind, condition.value, now)
         lasts = told or (notify and any(finding.state is State.INSUFFICIENT for finding in found))
         teller.ended_but(model.alerts, model.name, kind, [condition.value] if lasts else [], now)
+
+
+def _follows(model: Model, told: Sequence[Finding]) -> list[str]:
+    """What is done about it beside telling, in words; nothing is done about a warning."""
+    if told[0].state is not State.ALARM:
+        return []
+    actions = model.monitor.actions.of(told[0].condition.value)
+    return [f"{DEEDS[action]}." for action in actions if action != "notify"]
 
 
 def _report(model: Model, uri: str, link: str) -> str:

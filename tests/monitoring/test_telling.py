@@ -70,7 +70,8 @@ def test_tell_findings_alarm_is_told_once_with_figures_report_and_runbook(model,
         tell(model, teller, ALARM)
 
     (message,) = outbox.sent
-    assert (message.severity, message.error) == ("critical", "f1_macro .63, was .83, allowed loss .05")
+    assert message.severity == "critical"
+    assert message.error == "f1_macro .63, was .83, allowed loss .05\nA retrain is requested."
     assert message.report == "reports/weather/1.html"
     assert message.runbook == "docs/operations.md#alert-performance"
 
@@ -110,7 +111,7 @@ def test_tell_findings_columns_that_drift_together_are_one_message(model, teller
     (message,) = outbox.sent
     assert message.subject == "weather: drift of Pressure_millibars, Humidity, Visibility_km: alarm"
     assert [line.split(":")[0] for line in message.error.splitlines()] == [
-        "Pressure_millibars", "Humidity", "Visibility_km",
+        "Pressure_millibars", "Humidity", "Visibility_km", "A retrain is requested.",
     ]  # fmt: skip
 
 
