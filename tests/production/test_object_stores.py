@@ -141,7 +141,7 @@ def test_champion_is_read_by_mlflow_from_the_store_and_is_what_was_recorded(stac
 
     assert champion is not None
     assert Registry.of(stack.home).load_onnx(champion)  # its hash is compared with the version's tag
-    assert Registry.of(stack.home).passport(champion)["data"]["dataset_version"] == 0
+    assert Registry.of(stack.home).load_passport(champion)["data"]["dataset_version"] == 0
 
 
 def test_predictions_of_the_week_are_there_once(stack: NativeStack) -> None:

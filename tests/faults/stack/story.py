@@ -133,7 +133,7 @@ class Story:
                 manifest = files.download(self.registry.client, version.mlflow_run_id, files.MANIFEST)
                 for path in files.read_manifest(manifest):
                     self.registry.load_file(version, path)  # raises when it is not what was recorded
-                assert self.registry.passport(version)["model"] == MODEL
+                assert self.registry.load_passport(version)["model"] == MODEL
                 self._checked.add(version.version)
         moved: dict[str, str] = {}
         for move in reversed(self.journal.alias_moves(MODEL)):
