@@ -71,7 +71,7 @@ class Story:
         self._airflow_database = create_engine(self.stack.home.airflow_database_url, pool_pre_ping=True)
 
     def begin(self) -> None:
-        """A history lands, and the first champion is trained on it."""
+        """A history lands, the first champion is trained on it, and all of it is backed up."""
         content, rows = small_weather.history()
         dataset = Dataset.of(self.stack.home, find_model(self.stack.home.models, MODEL))
         wanted = {*(dag for dag, _ in _WORK.values()), *(f"ingest_{quay.name}" for quay in self.quays)}
@@ -80,6 +80,7 @@ class Story:
             write_bytes(f"{self.stack.home.landing_of(MODEL)}/history.csv", content)
             self._wait("the history", lambda: dataset.exists() and dataset.count() == rows)
             small_weather.run(airflow, *_WORK["train"])
+            small_weather.run(airflow, *_WORK["backup"])
         self.settle()
         self.look_after_alerts()
         assert self.registry.champion(MODEL) is not None
