@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.stage import MODEL, StoryError
+from demo.stage import MODEL, PATIENCE, StoryError
 from include.config.home import REPOSITORY
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def champion_is_backed_up(stage: Stage) -> None:
 def data_and_databases_are_backed_up(stage: Stage) -> None:
     """One run takes databases first, then everything that they name, as one group."""
     run = stage.airflow.trigger("backup_databases", {"reason": "the demo"})
-    run = stage.airflow.wait(run.dag_id, run.run_id, timeout_s=240)
+    run = stage.wait_end(run, timeout_s=240)
     (group,) = stage.result(run, "backup")
     stage.ledger.check(FIRST + 1, "a green run", expected="success", seen=run.state)
     listed = _almanac(stage, "show", "group/all")
@@ -50,7 +50,7 @@ def data_and_databases_are_backed_up(stage: Stage) -> None:
 def retention_shows_its_plan(stage: Stage) -> None:
     """A dry run says what would go, and why the rest stays."""
     run = stage.airflow.trigger("retention", {"dry_run": True})
-    run = stage.airflow.wait(run.dag_id, run.run_id, timeout_s=120)
+    run = stage.wait_end(run, timeout_s=120)
     (plan,) = stage.result(run, "forget").values()
     champion = f"{MODEL}@{stage.version_of('champion')} (champion"
     why = next((line for line in plan["stays"] if champion in line), "nothing says so")
@@ -64,7 +64,7 @@ def retention_shows_its_plan(stage: Stage) -> None:
 def drill_passes(stage: Stage) -> None:
     """Everything is restored into scratch and used; a damaged copy is refused."""
     run = stage.airflow.trigger("restore_drill", {})
-    run = stage.airflow.wait(run.dag_id, run.run_id, timeout_s=240)
+    run = stage.wait_end(run, timeout_s=240)
     stage.ledger.check(FIRST + 3, "the drill", expected="success", seen=run.state)
     said = stage.result(run, "drill")
     for line in said:
@@ -133,7 +133,7 @@ def _almanac(stage: Stage, *arguments: str, exit_code: int = 0) -> str:
         env={**os.environ, **places, **tracking, "COLUMNS": "250"},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=240 * PATIENCE,
         check=False,
     )
     said = done.stdout + done.stderr

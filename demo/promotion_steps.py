@@ -41,7 +41,7 @@ def person_approves(stage: Stage, step: int, before: set[str]) -> DagRun:
     # the answer and asks once more.
     time.sleep(READS_S)
     stage.airflow.call("PATCH", place, body={"chosen_options": ["Approve"], "params_input": {"why": REASON}})
-    return stage.airflow.wait(run.dag_id, run.run_id, timeout_s=120)
+    return stage.wait_end(run, timeout_s=120)
 
 
 def version_is_rolled_back(stage: Stage) -> None:

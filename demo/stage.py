@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 MODEL = "weather"
 # A run is woken within seconds of what woke it; when nothing has run for this long, nothing more will come.
 QUIET_S = 6.0
+# What a quiet machine does in a minute takes one that does other things too some minutes; only a fault waits so long.
+PATIENCE = 3.0
 KINDS = (
     "backup_data",
     "backup_model",
@@ -87,6 +89,7 @@ class Stage:
         Raises:
             StoryError: it did not become true in time.
         """
+        timeout_s *= PATIENCE
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if answer := until():
@@ -115,7 +118,11 @@ class Stage:
     def run_by_hand(self, kind: str, conf: dict[str, Any]) -> DagRun:
         """Start a run with parameters and wait for its end."""
         run = self.airflow.trigger(f"{kind}_{MODEL}", conf)
-        return self.airflow.wait(run.dag_id, run.run_id, timeout_s=240)
+        return self.wait_end(run, timeout_s=240)
+
+    def wait_end(self, run: DagRun, *, timeout_s: float) -> DagRun:
+        """Wait until a run has ended, well or not."""
+        return self.airflow.wait(run.dag_id, run.run_id, timeout_s=timeout_s * PATIENCE)
 
     def wait_quiet(self, *, timeout_s: float = 300.0) -> None:
         """Wait until for `QUIET_S` no run has been queued or running; one that waits for a person may wait."""
