@@ -37,8 +37,8 @@ LIMITS = {
 FLOATS = [name for name in LIMITS if name != "Wind_bearing_degrees"]
 
 
-def make_file(path: Path, rows: int) -> None:
-    """Rows of 15 seconds in the columns of the weather model; one in a thousand breaks a rule."""
+def make_file(path: Path, rows: int, bad_every: int = 1000) -> None:
+    """Rows of 15 seconds in the columns of the weather model; one in so many breaks a rule."""
     rng = np.random.default_rng(1)
     with path.open("wb") as stream:
         for at in range(0, rows, CHUNK):
@@ -47,7 +47,7 @@ def make_file(path: Path, rows: int) -> None:
             time_us = pl.Series(start + np.arange(count) * 15_000_000).cast(pl.Datetime("us", "UTC"))
             warm = (10 + 10 * rng.standard_normal(count)).clip(-50, 50).round(2)
             pressure = (1013 + 8 * rng.standard_normal(count)).round(2)
-            pressure[::1000] = 0
+            pressure[::bad_every] = 0
             frame = pl.DataFrame(
                 {
                     "Timestamp": time_us.dt.strftime("%Y-%m-%d %H:%M:%S%:z"),
@@ -97,6 +97,11 @@ def almanac(file: Path, folder: Path) -> Callable[[], int]:
     import pyarrow.parquet  # noqa: F401
 
     return lambda: _ingest([file], folder)
+
+
+def almanac_bad(file: Path, folder: Path) -> Callable[[], int]:
+    """A file of which every third row is bad; the model allows half of them."""
+    return almanac(file, folder)
 
 
 def almanac_many(file: Path, folder: Path) -> Callable[[], int]:
@@ -246,6 +251,7 @@ def checks_pandera(file: Path, folder: Path) -> Callable[[], int]:
 
 CONTESTANTS = (
     almanac, plain_polars, plain_duckdb, checks_almanac, checks_polars, checks_pandera, almanac_one, almanac_many,
+    almanac_bad,
 )  # fmt: skip
 
 
@@ -277,6 +283,13 @@ def measure(name: str, file: Path) -> dict[str, float]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
+def _with_many_bad(folder: Path, million: float) -> Path:
+    file = folder / f"{million:g}m_bad.csv"
+    if not file.exists():
+        make_file(file, int(million * 1_000_000), bad_every=3)
+    return file
+
+
 def main(folder: Path, millions: list[float], names: list[str]) -> None:
     """Print a table; ratios are to `plain_polars` and to `checks_polars` of the same size."""
     print(f"{'what':16} {'rows':>11} {'s':>8} {'cpu s':>8} {'rows/s':>9} {'peak MB':>8} {'ratio':>6}")
@@ -286,7 +299,7 @@ def main(folder: Path, millions: list[float], names: list[str]) -> None:
             make_file(file, int(size * 1_000_000))
         base: dict[str, float] = {}
         for name in names:
-            one = measure(name, file)
+            one = measure(name, _with_many_bad(folder, size) if name == "almanac_bad" else file)
             if name in ("plain_polars", "checks_polars"):
                 base[name[:5]] = one["s"]
             baseline = base.get("check" if name.startswith("checks") else "plain")
