@@ -23,7 +23,7 @@ from include.data.delta_table import (
 )
 from include.data.part_files import Part
 from include.data.records import ROW
-from include.errors import ConfigError, DataError
+from include.errors import ConfigError, DataError, TransientError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,6 +59,16 @@ class Snapshot:
             for commit in self.table.history(self.version - unread[0] + 1):
                 self.sizes[int(commit["version"])] = int(commit["rows"]) if "rows" in commit else None
         return [size for version in wanted if (size := self.sizes.get(version)) is not None]
+
+    def changed_months(self, since: int) -> frozenset[str] | None:
+        """The months (`2021-01`) whose files are not those of an earlier version; None: nobody can say."""
+        if self.table is None or not 0 <= since <= self.version:
+            return None
+        try:
+            before = _files(open_table(self.table.table_uri, since))
+        except TransientError:  # its log is gone
+            return None
+        return frozenset(place.partition("/")[0].removeprefix(f"{MONTH}=") for place in before ^ _files(self.table))
 
     def newest(self) -> datetime | None:
         """The newest event time; None before the first row."""
@@ -263,6 +273,13 @@ class Dataset:
                 f" batch. Let a file land in the landing area of the model: its ingest DAG publishes it."
             )
         return table
+
+
+def _files(table: Any) -> frozenset[str]:
+    """The files of a version, each below the folder of its month."""
+    import polars as pl
+
+    return frozenset(pl.DataFrame(table.get_add_actions(flatten=True))["path"])
 
 
 def _month(time: datetime) -> str:

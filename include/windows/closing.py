@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from include.config.home import Home
@@ -11,17 +11,19 @@ from include.config.loader import find_model
 from include.config.pipelines import window_of_model
 from include.config.schema import Model
 from include.config.triggers import WindowTrigger
-from include.data.dataset import Dataset
+from include.data.dataset import Dataset, Snapshot
 from include.data.delta_table import BATCH
 from include.errors import ConfigError
 from include.journal.journal import Journal
-from include.journal.records import RunRef, WindowRecord, WindowState
+from include.journal.records import RunRef, Watermark, WindowRecord, WindowState
 from include.scoring.windows import Window
 from include.windows.tumbling import following, window_at, window_of_key
 
 if TYPE_CHECKING:
     import polars as pl
 
+_LOOKED_AT = "windows"  # the dataset version up to which all closed windows were looked at
+_CLOSING = timedelta(days=1)
 CLOSED = frozenset({WindowState.DONE, WindowState.EMPTY, WindowState.LATE})
 
 
@@ -82,9 +84,10 @@ def close_window(
     Raises:
         TransientError: the store or the journal is away.
     """
-    version, (content,) = _contents(model, home, [window])
+    snapshot = Dataset.of(home, model).snapshot()
+    (content,) = _contents(model, snapshot, [window])
     state = WindowState.DONE if content.rows else WindowState.EMPTY
-    record = _record(model, window, state, version, content, run=run, now=now)
+    record = _record(model, window, state, snapshot.version, content, run=run, now=now)
     journal.record_window(record)
     return record
 
@@ -99,20 +102,46 @@ def fail_window(journal: Journal, model: str, window: Window, *, reason: str, ru
 def reopen_windows(model: Model, home: Home, journal: Journal, *, run: RunRef, now: datetime) -> list[WindowRecord]:
     """Write down as late the closed windows whose rows have changed since they were looked at, and return them.
 
+    Only windows of months whose files have changed since the last look are looked at, and those that closed lately:
+    they may have been closing, at an older version, during that look.
+
     Raises:
         TransientError: the store or the journal is away.
     """
-    closed = [record for record in journal.windows(model.name) if record.state in CLOSED]
-    windows = [Window(record.window_start, record.window_end) for record in closed]
-    version, contents = _contents(model, home, windows)
+    snapshot = Dataset.of(home, model).snapshot()
+    mark = journal.watermark(model.name, _LOOKED_AT)
+    changed = None if mark is None else snapshot.changed_months(int(mark.value))
+    since = None if mark is None else mark.recorded_at - _CLOSING
+    closed = [
+        record
+        for record in journal.windows(model.name)
+        if record.state in CLOSED
+        and (changed is None or since is None or record.changed_at >= since or changed & months_of(_window_of(record)))
+    ]
+    windows = [_window_of(record) for record in closed]
+    contents = _contents(model, snapshot, windows)
     late: list[WindowRecord] = []
     for record, window, content in zip(closed, windows, contents, strict=True):
         if content.digest != record.content:
-            reopened = _record(model, window, WindowState.LATE, version, content, run=run, now=now)
+            reopened = _record(model, window, WindowState.LATE, snapshot.version, content, run=run, now=now)
             late.append(replace(reopened, reason=f"{content.rows} rows, before {record.rows}"))
     for record in late:
         journal.record_window(record)
+    journal.record_watermark(Watermark(model.name, _LOOKED_AT, str(snapshot.version), now, run))
     return late
+
+
+def months_of(window: Window) -> frozenset[str]:
+    """The months (`2021-01`) that a window has a part of."""
+    months, day = set(), window.start
+    while day < window.end:
+        months.add(f"{day:%Y-%m}")
+        day = (day.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return frozenset(months)
+
+
+def _window_of(record: WindowRecord) -> Window:
+    return Window(record.window_start, record.window_end)
 
 
 def _record(
@@ -141,14 +170,14 @@ def _covering(trigger: WindowTrigger, window: Window) -> Collection[Window]:
     return found
 
 
-def _contents(model: Model, home: Home, windows: Sequence[Window]) -> tuple[int, list[Content]]:
-    snapshot = Dataset.of(home, model).snapshot()
+def _contents(model: Model, snapshot: Snapshot, windows: Sequence[Window]) -> list[Content]:
     time = model.dataset.time
     if snapshot.table is None or not windows:
-        return snapshot.version, [_content(model, None, window) for window in windows]
+        return [_content(model, None, window) for window in windows]
     since, until = min(window.start for window in windows), max(window.end for window in windows)
-    rows = snapshot.rows([time, BATCH], since=since, until=until)
-    return snapshot.version, [_content(model, _rows_of(rows, time, window), window) for window in windows]
+    months = sorted({month for window in windows for month in months_of(window)})
+    rows = snapshot.rows([time, BATCH], since=since, until=until, months=months)
+    return [_content(model, _rows_of(rows, time, window), window) for window in windows]
 
 
 def _rows_of(rows: "pl.DataFrame", time: str, window: Window) -> "pl.DataFrame":

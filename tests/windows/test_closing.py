@@ -1,13 +1,17 @@
 """What a window is when it closes, what makes it late, and what it waits for."""
 
-from datetime import timedelta
+import shutil
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from include.data.dataset import Snapshot
 from include.errors import ConfigError
-from include.journal.records import RunRef, WindowState
+from include.journal.journal import Journal
+from include.journal.records import RunRef, Watermark, WindowState
 from include.scoring.windows import Window
-from include.windows.closing import close_window, fail_window, reopen_windows, start_window, window_of_run
+from include.windows.closing import close_window, fail_window, months_of, reopen_windows, start_window, window_of_run
 from include.windows.overview import GAP, overview, to_do_ranges
 from tests.data.installation import NOW, START, Site, tiny_csv
 from tests.windows.conftest import declare
@@ -72,6 +76,63 @@ def test_reopen_windows_nothing_changed_is_none(site: Site) -> None:
     close(site, 0)
     land(site, "b.csv", range(6, 9))
     assert reopen_windows(site.model, site.home, site.journal, run=RUN, now=NOW) == []
+
+
+def test_reopen_windows_looks_only_at_months_that_have_changed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every second look, however much lies in the dataset, costs what came since the first."""
+    land(site, "january.csv", range(3))
+    close(site, 0)
+    later = NOW + timedelta(days=9)
+    assert reopen_windows(site.model, site.home, site.journal, run=RUN, now=later) == []
+    read: list[tuple[str, ...]] = []
+    rows = Snapshot.rows
+
+    def spied(self: Snapshot, columns: list[str], **bounds: Any) -> Any:
+        read.append(tuple(bounds["months"]))
+        return rows(self, columns, **bounds)
+
+    monkeypatch.setattr(Snapshot, "rows", spied)
+    land(site, "march.csv", range(24 * 60, 24 * 60 + 6))
+    march = 4 * 60
+    close(site, march)
+    later += timedelta(days=9)
+    read.clear()
+    assert reopen_windows(site.model, site.home, site.journal, run=RUN, now=later) == []
+    assert read == [("2021-03",)]
+    land(site, "late.csv", range(3, 9))
+    (late,) = reopen_windows(site.model, site.home, site.journal, run=RUN, now=later + timedelta(days=9))
+    assert (late.window_start, late.rows) == (window(0).start, 6)
+    assert read[1:] == [("2021-01",)]
+
+
+def test_reopen_windows_forgets_its_mark_when_the_dataset_was_begun_anew(site: Site) -> None:
+    land(site, "a.csv", range(6))
+    close(site, 0)
+    for name in ("b.csv", "c.csv"):
+        land(site, name, range(100 + len(name), 106))
+    later = NOW + timedelta(days=9)
+    reopen_windows(site.model, site.home, site.journal, run=RUN, now=later)
+    shutil.rmtree(site.dataset.uri)
+    site.journal = Journal(f"sqlite:///{site.home.home}/other.db")
+    close(site, 0)
+    assert site.journal.windows("tides")[0].state is WindowState.EMPTY
+    site.journal.record_watermark(Watermark("tides", "windows", "7", later, RUN))
+    land(site, "again.csv", range(5))  # and what still lies in the landing area
+    (late,) = reopen_windows(site.model, site.home, site.journal, run=RUN, now=later + timedelta(days=9))
+    assert late.rows == 6
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "months"),
+    [
+        ("2021-01-31T23:00", "2021-02-01T00:00", {"2021-01"}),
+        ("2021-01-31T23:00", "2021-02-01T00:01", {"2021-01", "2021-02"}),
+        ("2020-12-30T06:00", "2021-03-01T00:00", {"2020-12", "2021-01", "2021-02"}),
+    ],
+)
+def test_months_of_a_window(start: str, end: str, months: set[str]) -> None:
+    window = Window(datetime.fromisoformat(start).replace(tzinfo=UTC), datetime.fromisoformat(end).replace(tzinfo=UTC))
+    assert months_of(window) == months
 
 
 def test_start_window_waits_for_the_other_model_s_windows_of_the_same_time(site: Site) -> None:
