@@ -6,7 +6,6 @@ from typing import Any
 from include.config.home import Home
 from include.config.schema import Model
 from include.journal.journal import Journal
-from include.journal.records import BatchState
 
 
 @dataclass(frozen=True)
@@ -41,14 +40,12 @@ def find_unannounced(model: Model, home: Home, journal: Journal, announced: int 
     Raises:
         TransientError: the journal is away.
     """
-    published = [one for one in journal.batches(model.name) if one.state is BatchState.PUBLISHED]
-    versions = {one.batch_id: one.dataset_version for one in published if one.dataset_version is not None}
-    newest = max(versions.values(), default=None)
+    newest = journal.newest_version(model.name)
     if newest is None or newest == announced:
         return None
     # a dataset that was begun anew counts from 0 again
     after = announced if announced is not None and announced < newest else -1
-    new = [one for one in published if versions.get(one.batch_id, -1) > after]
+    new = journal.published_after(model.name, after)
     starts = [one.window_start for one in new if one.window_start is not None]
     ends = [one.window_end for one in new if one.window_end is not None]
     return Announcement(

@@ -21,6 +21,7 @@ from include.data.delta_table import (
     open_table,
     scan_table,
 )
+from include.data.opened_table import OpenedTable
 from include.data.part_files import Part
 from include.data.records import ROW
 from include.errors import ConfigError, DataError, TransientError
@@ -147,6 +148,7 @@ class Dataset:
         self._about = about
         self._columns = columns
         self._sizes: dict[int, int | None] = {}
+        self._opened = OpenedTable(uri)
 
     @classmethod
     def of(cls, home: Home, model: Model) -> "Dataset":
@@ -211,8 +213,8 @@ class Dataset:
         return Snapshot(table.version(), self.time_column, table).rows(wanted, since=since, until=until)
 
     def snapshot(self) -> Snapshot:
-        """The newest version, or an empty snapshot before the first batch."""
-        table = open_table(self.uri)
+        """The newest version, or an empty snapshot before the first batch; earlier ones are of no use after it."""
+        table = self._opened.newest()
         return Snapshot(NO_VERSION if table is None else table.version(), self.time_column, table, self._sizes)
 
     def grown(self, snapshot: Snapshot) -> Snapshot:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, delete, insert, select
+from sqlalchemy import Table, delete, func, insert, select
 
 from include.journal import tables
 from include.journal.database import Database, Transaction
@@ -14,6 +14,7 @@ from include.journal.records import (
     AliasMove,
     Arrival,
     BatchRecord,
+    BatchState,
     Decision,
     DecisionKind,
     DrillRecord,
@@ -78,6 +79,22 @@ class Journal:
         """The newest batches, newest first."""
         table = tables.batches
         query = select(table).where(table.c.model == model).order_by(table.c.recorded_at.desc()).limit(limit)
+        with self._database.begin() as connection:
+            return [batch_of(row) for row in connection.execute(query).mappings()]
+
+    def newest_version(self, model: str) -> int | None:
+        """The newest dataset version that a batch was published as."""
+        columns = tables.batches.c
+        query = select(func.max(columns.dataset_version)).where(columns.model == model)
+        with self._database.begin() as connection:
+            version = connection.execute(query.where(columns.state == BatchState.PUBLISHED)).scalar_one()
+        return None if version is None else int(version)
+
+    def published_after(self, model: str, version: int) -> list[BatchRecord]:
+        """The batches that were published after a dataset version, all of them, the oldest first."""
+        columns = tables.batches.c
+        query = select(tables.batches).where(columns.model == model, columns.state == BatchState.PUBLISHED)
+        query = query.where(columns.dataset_version > version).order_by(columns.dataset_version)
         with self._database.begin() as connection:
             return [batch_of(row) for row in connection.execute(query).mappings()]
 

@@ -64,6 +64,25 @@ def hash_file(uri: str) -> str:
     return digest.hexdigest()
 
 
+def identity(uri: str) -> str | None:
+    """What tells this file from any other that ever has its name; None: there is none, now.
+
+    Raises:
+        TransientError: the store is away.
+    """
+    with store_faults(uri, "looked at"):
+        try:
+            if not is_remote(uri):
+                facts = local_path(uri).stat()
+                return f"{facts.st_ino} {facts.st_mtime_ns} {facts.st_size}"
+            import obstore
+
+            found = obstore.head(*open_store(uri))
+        except FileNotFoundError:
+            return None
+        return f"{found['e_tag']} {found['last_modified'].isoformat()} {found['size']}"
+
+
 def exists(uri: str) -> bool:
     """Whether there is a file, now.
 

@@ -64,3 +64,22 @@ def test_find_unannounced_batch_without_a_version_rings_with_the_next(site: Site
     (record,) = site.journal.batches("weather")
     site.journal.record_batch(replace(record, dataset_version=None))
     assert _find(site, None) is None
+
+
+def test_find_unannounced_of_thousands_of_batches_names_all(site: Site) -> None:
+    """More than a page of the journal shows: the window must not begin too late."""
+    _publish(site, 0)
+    (record,) = site.journal.batches("weather")
+    start = record.recorded_at
+    for number in range(1, 1101):
+        later = replace(
+            record,
+            batch_id=f"{number:064x}",
+            dataset_version=number,
+            recorded_at=start + timedelta(seconds=number),
+            window_start=START + timedelta(hours=number),
+        )
+        site.journal.record_batch(later)
+    found = _find(site, None)
+    assert found is not None
+    assert (found.published_batches, found.window_start) == (1101, START.isoformat())

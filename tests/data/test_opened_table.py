@@ -1,0 +1,80 @@
+"""A table whose log is read once, also when somebody else commits, removes it, or puts another one in its place."""
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from include.data import opened_table
+from include.data.opened_table import OpenedTable
+from tests.servers.stores import Store
+
+
+def _commit(uri: str, value: int) -> None:
+    write_deltalake(uri, pl.DataFrame({"a": [value]}).to_arrow(), mode="append")
+
+
+def _values(table: DeltaTable) -> list[int]:
+    return sorted(pl.scan_delta(table, credential_provider=None).collect()["a"])
+
+
+@pytest.fixture
+def openings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The places of tables that were opened, each time."""
+    places: list[str] = []
+    opening = opened_table.open_table
+
+    def counted(uri: str) -> DeltaTable | None:
+        places.append(uri)
+        return opening(uri)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(opened_table, "open_table", counted)
+    return places
+
+
+def _see_commits_of_others(uri: str, openings: list[str]) -> None:
+    opened = OpenedTable(uri)
+    assert opened.newest() is None
+    for value in range(3):
+        _commit(uri, value)
+        assert _values(opened.newest()) == list(range(value + 1))
+    assert opened.newest().version() == 2
+    assert openings == [uri, uri], "once before there was one, once after"
+
+
+def test_opened_table_sees_the_commits_of_others_and_opens_once(tmp_path: Path, openings: list[str]) -> None:
+    _see_commits_of_others(str(tmp_path / "table"), openings)
+
+
+def test_opened_table_in_a_store_sees_the_commits_of_others_and_opens_once(
+    any_store: Store, openings: list[str]
+) -> None:
+    _see_commits_of_others(f"{any_store.uri}/table", openings)
+
+
+def test_opened_table_that_is_gone_is_none(tmp_path: Path) -> None:
+    uri = str(tmp_path / "table")
+    _commit(uri, 1)
+    opened = OpenedTable(uri)
+    assert opened.newest() is not None
+    shutil.rmtree(uri)
+    assert opened.newest() is None
+
+
+@pytest.mark.parametrize("commits", [1, 2, 3])
+def test_opened_table_in_whose_place_another_stands_is_opened_anew(tmp_path: Path, commits: int) -> None:
+    """Also when the other has as many versions."""
+    uri = str(tmp_path / "table")
+    for value in range(2):
+        _commit(uri, value)
+    opened = OpenedTable(uri)
+    before = opened.newest().metadata().id
+    for value in range(commits):
+        _commit(str(tmp_path / "other"), 7 + value)
+    shutil.rmtree(uri)
+    (tmp_path / "other").rename(uri)
+    newest = opened.newest()
+    assert newest.metadata().id != before
+    assert _values(newest) == [7 + value for value in range(commits)]
