@@ -10,6 +10,7 @@ from include.cli import (
     config,
     dataset,
     doctor,
+    draft,
     expiry,
     lineage,
     promotion,
@@ -33,6 +34,7 @@ app = typer.Typer(
 for commands in (
     services,
     doctor,
+    draft,
     config,
     alerts,
     quarantine,

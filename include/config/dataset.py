@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from include.config.expression import check_expression
 from include.config.section import Section, Share
-from include.config.types import Duration, Slug
+from include.config.types import Duration, Slug, check_timezone
 
 Action = Literal["reject", "quarantine", "warn"]
 
@@ -50,6 +50,12 @@ class Column(Section):
     values: tuple[str, ...] | None = Field(None, description="The only values allowed.")
     regex: str | None = Field(None, description="What the whole text must match.")
     normalise: Normalise | None = None
+    timezone: str | None = Field(None, description="Whose clock a time without an offset is by; unset: it needs one.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_is_known(cls, name: str | None) -> str | None:
+        return name if name is None else check_timezone(name)
 
     @field_validator("regex")
     @classmethod
@@ -70,6 +76,8 @@ class Column(Section):
             raise ValueError(f"min and max need type float or integer; got type {self.type}")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min above max; got min {self.min}, max {self.max}")
+        if self.timezone is not None and self.type != "timestamp":
+            raise ValueError(f"timezone needs type timestamp; got type {self.type}")
         for name in ("values", "regex", "normalise"):
             if getattr(self, name) is not None and self.type != "string":
                 raise ValueError(f"{name} needs type string; got type {self.type}")

@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from include.config.dataset import Column
 from include.config.section import Section
-from include.config.types import Duration, format_duration
+from include.config.types import Duration, check_timezone, format_duration
 
 _FORMS = ("change", "lag", "cycle", "equals", "one_of", "missing", "age")
 
@@ -116,11 +115,7 @@ class TimeFeature(Section):
     @field_validator("timezone")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"not a time zone; got {name!r}, expected such as Europe/Helsinki") from error
-        return name
+        return check_timezone(name)
 
 
 def _kind_of(declared: object) -> str:

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
@@ -56,6 +57,19 @@ def check_slug(value: str) -> str:
     if not _SLUG.match(value):
         raise ValueError(f"not a slug; got {value!r}, expected lower-case letters, digits and _, a letter first")
     return value
+
+
+def check_timezone(name: str) -> str:
+    """Refuse what is no time zone.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"not a time zone; got {name!r}, expected such as Europe/Helsinki") from error
+    return name
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _CLOCK = r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(:\d{2})?(\.\d+)?"
+_LOCAL = r"^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(\.\d+)?)?$"
 _WITH_OFFSET = _CLOCK + r" ?(?:[Zz]|([+-]\d{2}):?(\d{2}))$"
 _OFFSET = re.compile(r"([+-])([01]\d|2[0-3]):([0-5]\d)")
 _USUAL_LENGTH = len("2021-01-31 23:00:00+02:00")
@@ -68,7 +69,11 @@ def _look_closer(typed: "pl.Series", text: "pl.Series", declared: Column, decima
 
     failed = typed.is_null() & text.is_not_null()
     cell = pl.col(text.name)
-    again = {"float": _number(cell, decimal), "integer": _whole(cell, decimal), "timestamp": _time(cell)}[declared.type]
+    again = {
+        "float": _number(cell, decimal),
+        "integer": _whole(cell, decimal),
+        "timestamp": _time(cell, declared.timezone),
+    }[declared.type]
     read = text.filter(failed).to_frame().select(again.alias(text.name)).to_series()
     whole = typed.scatter(failed.arg_true(), read) if read.null_count() < len(read) else typed
     if declared.type == "timestamp" and whole.null_count() == len(whole):
@@ -147,8 +152,8 @@ def _whole(text: "pl.Expr", decimal: str) -> "pl.Expr":
     return pl.coalesce(text.str.strip_chars().cast(pl.Int64, strict=False), whole.cast(pl.Int64, strict=False))
 
 
-def _time(text: "pl.Expr") -> "pl.Expr":
-    """A time in UTC, else null. ISO 8601 with a date, at least minutes, and an offset."""
+def _time(text: "pl.Expr", timezone: str | None) -> "pl.Expr":
+    """A time in UTC, else null. ISO 8601 with a date, at least minutes, and an offset; without one by `timezone`."""
     import polars as pl
 
     plain = text.str.strip_chars()
@@ -157,7 +162,17 @@ def _time(text: "pl.Expr") -> "pl.Expr":
     seconds = parts.field("3").fill_null(":00") + parts.field("4").fill_null("")
     iso = parts.field("1") + " " + parts.field("2") + seconds + offset
     time = iso.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%z", time_unit="us", time_zone="UTC", strict=False)
+    if timezone is not None:
+        time = pl.coalesce(time, _local_time(plain, timezone))
     return pl.when(time.dt.year().is_between(*_YEARS)).then(time)
+
+
+def _local_time(plain: "pl.Expr", timezone: str) -> "pl.Expr":
+    """A time by this clock, or a day, which begins at its midnight. What the clock shows twice or never is null."""
+    parts = plain.str.extract_groups(_LOCAL).struct
+    clock = parts.field("2").fill_null("00:00") + parts.field("3").fill_null(":00") + parts.field("4").fill_null("")
+    local = (parts.field("1") + " " + clock).str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
+    return local.dt.replace_time_zone(timezone, ambiguous="null", non_existent="null").dt.convert_time_zone("UTC")
 
 
 def _check_offsets(text: "pl.Series", column: str, name: str) -> None:
@@ -167,5 +182,5 @@ def _check_offsets(text: "pl.Series", column: str, name: str) -> None:
         raise DataError(
             f"{name}: schema: {column}: timestamp without offset; got {naive[0]!r}, expected"
             f" '2021-01-31T23:00:00+02:00' or '...Z'. Local times without an offset are ambiguous twice a year: write"
-            f" the offset."
+            f" the offset, or say whose clock it is (timezone of the column)."
         )

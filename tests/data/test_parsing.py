@@ -70,3 +70,23 @@ def test_parse_column_of_times_without_offset_rejects() -> None:
         DataError, match=r"f.csv: schema: v: timestamp without offset; got '2021-10-28 02:00:00', expec"
     ):
         _parse(Column(type="timestamp"), None, "2021-10-28 02:00:00", "2021-10-28 03:00:00")
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("2023-07-01 12:00", datetime(2023, 7, 1, 9, tzinfo=UTC)),
+        ("2023-01-01T12:00:30.5", datetime(2023, 1, 1, 10, 0, 30, 500000, tzinfo=UTC)),
+        ("2023-07-01", datetime(2023, 6, 30, 21, tzinfo=UTC)),
+        ("2023-07-01 12:00:00+00:00", datetime(2023, 7, 1, 12, tzinfo=UTC)),
+        ("2023-03-26 03:30", None),  # the clock jumps over it
+        ("2023-10-29 03:30", None),  # the clock shows it twice
+        ("01.07.2023", None),
+    ],
+)
+def test_parse_times_by_a_declared_clock(cell: str, expected: datetime | None) -> None:
+    dataset = tiny_dataset(columns={"Time": Column(type="timestamp", timezone="Europe/Helsinki")})
+    cells = pl.DataFrame({"_row": [1, 2], "Time": [cell, "2023-07-01 13:00"]})
+    read = parse_cells(cells, dataset, ".", "f.csv")
+    assert read["Time"][0] == expected
+    assert (read["Time.unparsed"][0] is None) == (expected is not None)

@@ -1,0 +1,1 @@
+"""Drafts a model's YAML from a CSV: what a person would otherwise type off the file."""
