@@ -44,11 +44,17 @@ TRAIN = {
 }
 # No run of several tasks keeps a second; and the tests say when the monitor looks.
 PIPELINES = {"train": {"deadline": "1s"}, "monitor": {"when": "schedule"}}
-ACTIONS = {"drift": ["notify"], "performance": ["notify", "ask"], "segments": [], "better": [], "running": "notify"}
+ACTIONS = {
+    "drift": ["notify", "ask"],
+    "performance": ["notify", "ask"],
+    "segments": [],
+    "better": [],
+    "running": "notify",
+}
 
 
 def declare(root: Path) -> Home:
-    """The weather, watched by the window of a month, with mail; a person is asked when performance falls."""
+    """The weather, watched by the window of a month, with mail; a person is asked about what lasts."""
     models = root / "models"
     shutil.copytree(MODELS_FOLDER, models)
     declared = yaml.safe_load((models / "weather.yaml").read_text("utf-8"))
