@@ -74,8 +74,9 @@ def ask_once(
     if others:
         return others[0]
     if not asked:
-        words = ("a person is asked what to do", *reasons)
-        journal.record_decision(Decision(model, DecisionKind.ACTION, False, words, now, run, subject))
+        said = ("a person is asked what to do",)
+        asked_now = Decision(model, DecisionKind.ACTION, True, said, now, run, subject, ask=tuple(reasons))
+        journal.record_decision(asked_now)
     return None
 
 
