@@ -138,14 +138,20 @@ def tiers(
     print(f"{done.objects} objects ({size_text(done.size_bytes)}) are moved; {done.asked} come from the archive first")
 
 
-def replicate() -> None:
+def replicate(
+    back: Annotated[
+        bool, typer.Option("--back", help="From the second place to the first: it is new, or lost some.")
+    ] = False,
+) -> None:
     """Copy every snapshot to the second place that is not there yet; exit code 1 when one could not be."""
     from include.backup.replicate import replicate as copy
 
     _, _, places = open_installation()
-    done = copy(places.first, places.named(True))
+    ways = (places.named(True), places.first) if back else (places.first, places.named(True))
+    done = copy(*ways)
     print("".join(f"FAILED  {line}\n" for line in done.failed), end="")
-    print(f"{len(done.snapshots)} snapshots, {size_text(done.bytes)} sent; the second place was {done.lag} behind")
+    behind = "first" if back else "second"
+    print(f"{len(done.snapshots)} snapshots, {size_text(done.bytes)} sent; the {behind} place was {done.lag} behind")
     if done.failed:
         raise typer.Exit(1)
 

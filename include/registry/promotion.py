@@ -82,7 +82,8 @@ def promote(
 
     Raises:
         ConfigError: monitoring or backup is not declared.
-        RegistryError: there is no such version, or it has not passed the gates.
+        RegistryError: there is no such version, it has not passed the gates, or its files are gone.
+        IntegrityError: its graph is not what was registered.
         TransientError: MLflow or the journal is away.
     """
     name, where = model.name, f"{model.name}@{version}"
@@ -92,6 +93,8 @@ def promote(
         raise ConfigError(f"{where}: cannot be promoted: {'; '.join(faults)}. Declare it in the model's YAML first")
     before = registry.aliases(name)
     old = before.get(CHAMPION, "")
+    if old != version:
+        registry.load_onnx(chosen)  # what cannot be loaded must not become champion, however good it once was
     with mlflow_faults(f"{where}: promote"):
         client = registry.client
         if old != version:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from include.errors import RegistryError, TransientError
+from include.errors import IntegrityError, RegistryError, TransientError
 from include.journal.records import DecisionKind
 from include.registry import files
 from include.registry.judgement import judge_run
@@ -90,3 +90,16 @@ def test_promote_version_that_passed_no_gate_refuses(registry, model, journal, r
     with pytest.raises(RegistryError, match="has not passed the gates; got None"):
         promote(registry, model, "1", reason="please", run=run, journal=journal, now=NOW)
     assert registry.champion(model.name) is None
+
+
+def test_promote_version_whose_graph_is_another_refuses_and_moves_nothing(
+    registry, model, journal, run, crown, tmp_path
+) -> None:
+    crown()
+    crown(replace(run, run_id="second"))
+    own = registry.version(model.name, "1").mlflow_run_id
+    (tmp_path / "model.onnx").write_bytes(b"another graph")
+    registry.client.log_artifact(own, str(tmp_path / "model.onnx"), "model")
+    with pytest.raises(IntegrityError, match="the bytes are not what was recorded"):
+        promote(registry, model, "1", reason="back", run=run, journal=journal, now=NOW)
+    assert registry.aliases(model.name) == {"champion": "2", "previous": "1"}
