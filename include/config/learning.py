@@ -7,7 +7,14 @@ from pydantic import Field
 from include.config.section import Section
 
 Count = Annotated[int, Field(ge=2)]
-WATCHED_ESTIMATORS = frozenset({"sklearn.linear_model.SGDClassifier", "sklearn.neural_network.MLPClassifier"})
+WATCHED_ESTIMATORS = frozenset(
+    {
+        "sklearn.linear_model.SGDClassifier",
+        "sklearn.linear_model.SGDRegressor",
+        "sklearn.neural_network.MLPClassifier",
+        "sklearn.neural_network.MLPRegressor",
+    }
+)
 
 
 class Checkpoints(Section):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training rows: log loss on them and on those that measure; the learning rate where known."""
+    """One pass over the training rows: `Loss` on them and on those that measure; learning rate where known."""
 
     train_loss: float
     validation_loss: float

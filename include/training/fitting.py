@@ -87,7 +87,8 @@ def _parted(model: Model, learning: Learning, rows: LabelledRows, chosen: "NDArr
         raise DataError(f"{model.name}: {len(teaching)} rows are left to teach, of one label; expected both")
 
     def part(numbers: "NDArray[np.intp]") -> "Rows":
-        return rows.values[numbers], rows.labels[numbers].astype(np.int64)
+        labels = rows.labels[numbers]
+        return rows.values[numbers], labels if model.label.is_number else labels.astype(np.int64)
 
     return part(teaching), part(measuring)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from include.config.learning import Learning
 from include.training.checkpoints import Checkpoint, CheckpointFolder, Progress
 from include.training.epoch import Epoch
+from include.training.loss import Loss
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +53,7 @@ class Curve:
             return ""
         last, kept = self.epochs[-1], self.epochs[self.kept]
         return (
-            f"learning is {self.rule} after {len(self.epochs)} epochs: log loss {last.train_loss:.4f} on the training "
+            f"learning is {self.rule} after {len(self.epochs)} epochs: loss {last.train_loss:.4f} on the training "
             f"rows, {last.validation_loss:.4f} on those that measure; epoch {self.kept + 1} is kept "
             f"({kept.train_loss:.4f}, {kept.validation_loss:.4f})"
         )
@@ -89,7 +90,8 @@ class _Run:
         self.pipeline, self.learning, self.checkpoints = pipeline, learning, checkpoints
         self.values, self.labels = pipeline[:-1].fit_transform(teaching[0]), teaching[1]
         self.later, self.later_labels = pipeline[:-1].transform(measuring[0]), measuring[1]
-        self.classes, self.base = np.unique(self.labels), _base_loss(self.labels)
+        self.loss = Loss(self.labels)
+        self.classes = {} if self.loss.is_number else {"classes": np.unique(self.labels)}
         self.estimator, self.best, self.progress = pipeline[-1], pipeline[-1], Progress()
         self.on_disk: dict[int, Checkpoint] = {}
         if checkpoints is not None:
@@ -115,13 +117,14 @@ class _Run:
     def _epoch(self) -> str:
         """Learn the rows once more; the rule that this breaks."""
         try:
-            self.estimator.partial_fit(self.values, self.labels, classes=self.classes)
+            self.estimator.partial_fit(self.values, self.labels, **self.classes)
         except ValueError as error:
             if self.progress.best < 0 or "non-finite" not in str(error):
                 raise
             return "diverging"
         train, later = (
-            _loss(self.estimator, *rows) for rows in ((self.values, self.labels), (self.later, self.later_labels))
+            self.loss.of(self.estimator, *rows)
+            for rows in ((self.values, self.labels), (self.later, self.later_labels))
         )
         epochs, best = (*self.progress.epochs, Epoch(train, later, _learning_rate(self.estimator))), self.progress.best
         if best < 0 or later < epochs[best].validation_loss:
@@ -129,7 +132,7 @@ class _Run:
         self.progress = replace(self.progress, epochs=epochs, best=best)
         if self.checkpoints:
             self.checkpoints.log(epochs)
-        return broken_rule(self.learning, epochs[self.progress.since :], self.base)
+        return broken_rule(self.learning, epochs[self.progress.since :], self.loss.base)
 
     def _goes_back(self) -> bool:
         """Restore the best checkpoint; whether the training goes on with it, more carefully."""
@@ -172,7 +175,7 @@ def broken_rule(learning: Learning, epochs: Sequence[Epoch], base_loss: float) -
     Args:
         learning: the rules.
         epochs: so far.
-        base_loss: of always saying the share of ones.
+        base_loss: of always saying the share of ones, or the mean.
     """
     train = [epoch.train_loss for epoch in epochs]
     later = [epoch.validation_loss for epoch in epochs]
@@ -192,22 +195,6 @@ def _rises(losses: Sequence[float], times: int) -> bool:
 
 def _falls(losses: Sequence[float], times: int) -> bool:
     return len(losses) > times and losses[-1] < losses[-times - 1] - _STEADY
-
-
-def _base_loss(labels: "NDArray[np.int64]") -> float:
-    share = float(labels.mean())
-    return -sum(part * math.log(part) for part in (share, 1 - share) if part > 0)
-
-
-def _loss(estimator: Any, values: "NDArray[np.float64]", labels: "NDArray[np.int64]") -> float:
-    """The log loss, clipped so far from certainty that one wrong row does not hide all others; inf when undefined."""
-    import numpy as np
-
-    said = estimator.predict_proba(values)[:, 1]
-    if not np.isfinite(said).all():
-        return math.inf
-    right = np.clip(np.where(labels == 1, said, 1 - said), 1e-7, 1.0)
-    return float(-np.log(right).mean())
 
 
 def _slow_down(estimator: Any, factor: float) -> None:

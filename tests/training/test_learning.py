@@ -92,7 +92,7 @@ def test_train_that_learns_nothing_is_stuck_and_people_are_told(watched, frame) 
     params = {"loss": "log_loss", "learning_rate": "constant", "eta0": 1e-9}
     stuck = train_candidate(watched(SGD, params=params, learning={"epochs": 50, "stuck": 4}), frame, now=NOW)
     assert (stuck.curve.rule, len(stuck.curve.epochs)) == ("stuck", 4)
-    assert stuck.warnings[0].startswith("learning is stuck after 4 epochs: log loss 0.69")
+    assert stuck.warnings[0].startswith("learning is stuck after 4 epochs: loss 0.69")
 
 
 def test_train_that_learns_by_heart_is_overfitting(watched, frame) -> None:

@@ -13,7 +13,7 @@ from include.training.backtest import labelled_rows, split, subset
 from include.training.candidates import build_pipeline
 from include.training.continuation import Parent, continue_champion
 from include.training.export import export_onnx
-from include.training.fitting import fit, foretell
+from include.training.fitting import fit, fit_watched, foretell
 from include.training.gates import GATES, Evaluation, judge
 from include.training.gates.numbers import half_width
 from include.training.metrics import UndefinedMetricError, gain, measure, measure_all
@@ -254,6 +254,28 @@ def test_parity_of_a_graph_that_says_other_numbers_is_refused(model, frame) -> N
     results = refused(judge(model, Evaluation(pl.DataFrame(), report)))
     assert "parity[holdout labels]" in results
     assert "parity[disagreements]" in results
+
+
+@pytest.mark.parametrize("estimator", ["linear_model.SGDRegressor", "neural_network.MLPRegressor"])
+def test_number_learnt_in_epochs_is_watched(frame, estimator) -> None:
+    declared = {"estimator": f"sklearn.{estimator}", "scale": True, "learning": {"epochs": 12, "stuck": None}}
+    model = load_yaml(LOAD, train={"candidates": {"one": declared}})
+    rows = labelled_rows(model, frame, now=NOW)
+    pipeline, curve = fit_watched(model, "one", None, rows, np.arange(3000))
+    losses = [epoch.validation_loss for epoch in curve.epochs]
+    assert losses[curve.kept] == min(losses)
+    assert losses[curve.kept] < losses[0]
+    said, truth = foretell(pipeline, rows.values[2700:3000]), rows.labels[2700:3000]
+    teaching = rows.labels[: 2700 - 4]
+    assert float(np.mean((said - truth) ** 2)) / float(teaching.var()) == pytest.approx(min(losses), rel=0.02)
+
+
+def test_number_that_learns_nothing_is_stuck(frame) -> None:
+    blind = {"estimator": "sklearn.linear_model.SGDRegressor", "scale": True, "params": {"eta0": 1.0e-9}}
+    model = load_yaml(LOAD, train={"candidates": {"one": {**blind, "learning": {"epochs": 20, "stuck": 3}}}})
+    rows = labelled_rows(model, frame, now=NOW)
+    _, curve = fit_watched(model, "one", None, rows, np.arange(2000))
+    assert (curve.rule, len(curve.epochs)) == ("stuck", 3)
 
 
 def test_continued_regressor_learns_numbers(frame) -> None:

@@ -1,0 +1,18 @@
+"""What the monitor finds can be declared to wake a training."""
+
+from include.monitoring.actions import choose_acts, reasons_for
+from include.monitoring.findings import Condition, Finding, State
+
+BETTER = Finding(Condition.BETTER, State.ALARM, "version 7", "version 7: f1_macro .9, better than the champion by +.1")
+
+
+def test_another_version_that_does_better_asks_for_a_retrain_where_that_is_declared(weather, change) -> None:
+    model = change(weather, "monitor", actions={"better": ("notify", "retrain")})
+    reasons = reasons_for(choose_acts(model, (BETTER,)), "retrain")
+    assert len(reasons) == 1
+    assert "version 7: f1_macro .9, better than the champion by +.1" in reasons[0]
+
+
+def test_another_version_that_does_better_is_only_told_by_default(weather) -> None:
+    acts = choose_acts(weather, (BETTER,))
+    assert {act.action for act in acts} == {"notify"}
