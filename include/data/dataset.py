@@ -50,6 +50,13 @@ class Snapshot:
         """Whether the batch was published at or before this version."""
         return self.table is not None and self.table.transaction_version(batch_id) is not None
 
+    def rows_by_month(self) -> "pl.DataFrame":
+        """`_month` and `rows`, from the log alone."""
+        import polars as pl
+
+        files = pl.DataFrame(self.table.get_add_actions(flatten=True))
+        return files.group_by(pl.col(f"partition.{MONTH}").alias(MONTH)).agg(pl.col("num_records").sum().alias("rows"))
+
     def batch_sizes(self, versions: int) -> list[int]:
         """The rows of the batches that the last versions added. The log's entry of each version is read once."""
         if self.table is None:
