@@ -11,6 +11,7 @@ from include.config.home import Home
 from include.config.schema import Model
 from include.data.dataset import Dataset
 from include.data.publication import Outcome, Publication
+from include.data.quarantine import Quarantine
 from include.data.record_writer import RecordWriter
 from include.errors import DataError, TransientError
 from include.journal.journal import Journal
@@ -130,7 +131,9 @@ def ingest_batches(
 
     writer = RecordWriter(model, home, run, clock)
     dataset = Dataset.of(home, model)
-    publication = Publication(model, home, journal, dataset, writer, suite, at, on_step)
+    publication = Publication(
+        model, home, journal, dataset, Quarantine(home, model), writer, suite, at, on_step
+    )  # fmt: skip
     outcomes: list[Outcome] = []
     passing: list[TransientError] = []
     lasting: list[Exception] = []

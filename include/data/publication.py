@@ -47,6 +47,7 @@ class Publication:
 
     Attributes:
         dataset: where the good rows go.
+        quarantine: where the bad ones go.
         writer: makes records and report pages.
         suite: gives the expectations; called when the first file needs them.
         now: rows after this time are from the future.
@@ -57,6 +58,7 @@ class Publication:
     home: Home
     journal: Journal
     dataset: Dataset
+    quarantine: Quarantine
     writer: RecordWriter
     suite: Callable[[], Suite]
     now: datetime
@@ -122,7 +124,7 @@ class Publication:
 
     def _commit(self, file: StoredFile, batch_id: str, checked: CheckedBatch, snapshot: Snapshot) -> Outcome:
         record = self.writer.record(file, batch_id, BatchState.PUBLISHED, checked)
-        quarantine = Quarantine(self.home, self.model)
+        quarantine = self.quarantine
         if checked.bad_files and not quarantine.has_rows():
             lost = [one.batch_id for one in self._published() if one.rows_quarantined]
             self._refuse_to_begin_anew(quarantine.rows_uri, lost)
@@ -213,7 +215,7 @@ class Publication:
         No arrival is recorded: what lands at this place again is new, whatever its size and time.
         """
         batch_id = content.batch_id
-        quarantine = Quarantine(self.home, self.model)
+        quarantine = self.quarantine
         quarantine.discard_rows(batch_id)  # of a try that was cut off, under other limits
         quarantine.keep_file(content.path, batch_id, name=file.name)
         self._reached("quarantined", batch_id)

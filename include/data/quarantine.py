@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from include.config.home import Home
 from include.config.schema import Model
-from include.data.delta_table import collect, commit, open_table, scan_table
+from include.data.delta_table import collect, commit, scan_table
+from include.data.opened_table import OpenedTable
 from include.data.part_files import iterate
 from include.errors import DataError
 from include.journal.journal import Journal
@@ -44,6 +45,7 @@ class Quarantine:
     def __init__(self, home: Home, model: Model) -> None:
         self.rows_uri = home.quarantined_rows_of(model.name)
         self.files_uri = home.quarantined_files_of(model.name)
+        self._opened = OpenedTable(self.rows_uri)
 
     def has_rows(self) -> bool:
         """Whether a row was ever quarantined here, even if none is left.
@@ -51,7 +53,7 @@ class Quarantine:
         Raises:
             TransientError: the store is away.
         """
-        return open_table(self.rows_uri) is not None
+        return self._opened.newest() is not None
 
     def write_rows(
         self, files: Sequence[Path], batch_id: str, *, uri: str, checked_at: int, quarantined_at: datetime
@@ -73,7 +75,7 @@ class Quarantine:
             ConcurrentCommitError: another process quarantines rows of this model at this moment; try again.
             TransientError: the store is away.
         """
-        table = open_table(self.rows_uri)
+        table = self._opened.newest()
         sequence = checked_at + 1
         before = None if table is None else table.transaction_version(batch_id)
         if (before is None and not files) or (before is not None and before > sequence):
@@ -90,7 +92,7 @@ class Quarantine:
             ConcurrentCommitError: another process quarantines rows of this model at this moment; try again.
             TransientError: the store is away.
         """
-        table = open_table(self.rows_uri)
+        table = self._opened.newest()
         before = None if table is None else table.transaction_version(batch_id)
         if before is not None:
             self.write_rows([], batch_id, uri="", checked_at=before - 1, quarantined_at=_NEVER)
@@ -104,7 +106,7 @@ class Quarantine:
         """
         import polars as pl
 
-        table = open_table(self.rows_uri)
+        table = self._opened.newest()
         sequence = None if table is None else table.transaction_version(batch_id)
         if table is None or sequence is None:
             return
@@ -119,7 +121,7 @@ class Quarantine:
         """All quarantined rows, by batch and row; no rows at all where nothing was quarantined yet."""
         import polars as pl
 
-        table = open_table(self.rows_uri)
+        table = self._opened.newest()
         if table is None:
             texts = dict.fromkeys(("raw", "uri"), pl.String())
             other = {"rules": pl.List(pl.String), "quarantined_at": pl.Datetime("us", "UTC")}
