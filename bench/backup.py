@@ -147,7 +147,7 @@ def _restic(root: Path, source: Path) -> Row:
     run("init")
     runs = [run("backup", str(source)), run("backup", str(source)), run("check", "--read-data")]
     runs.append(run("restore", "latest", "--target", str(back)))
-    return _done("restic (encrypts; no zstd in this version)", runs, place, back)
+    return _done("restic (encrypts, zstd)", runs, place, back)
 
 
 def _borg(root: Path, source: Path) -> Row:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from include.storage import disk
 from include.storage.faults import store_faults
 
 _STAGING = "tmp"
+_FEW = 64  # a sync of the disk waits for what others have written, too
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
 
 
@@ -28,7 +29,6 @@ class LocalStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._unsynced: set[Path] = set()
-        self._is_unsynced = False
         self._tiers = TierFolders(root)
 
     @property
@@ -117,16 +117,20 @@ class LocalStore:
     def adopt(self, path: Path, name: str, *, over: bool = False) -> bool:
         """Move a staged file to its place if there is none of this name, or over it."""
         with store_faults(f"{self.root}/{name}", "written"):
-            self._is_unsynced = True
             return self._adopt(path, name, over=over)
 
-    def sync(self) -> None:
-        """Sync the disk once: file by file, ten thousand small files wait ten thousand times."""
+    def sync(self, names: Sequence[str]) -> None:
+        """Sync a few files one by one; for many the whole disk at once, else each of them waits for the disk."""
         with store_faults(self.uri, "synced"):
-            if self._is_unsynced:
-                self._is_unsynced = False
-                self._unsynced.clear()
+            if len(names) > _FEW:
                 disk.sync_disk(self.root)
+                self._unsynced.clear()
+                return
+            paths = [self._path(name) for name in names]
+            for path in paths:
+                _sync_file(path)
+            self._unsynced.update(folder for path in paths for folder in (path.parent, path.parent.parent))
+            self._sync()
 
     def remove(self, name: str) -> None:
         """Remove a file, durably, from whatever tier."""

@@ -5,7 +5,7 @@ fsspec's clients cannot do either, and leaving their `open(..., "wb")` by an exc
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -134,7 +134,7 @@ class ObjectStore:
         path.unlink()
         return created
 
-    def sync(self) -> None:
+    def sync(self, names: Sequence[str]) -> None:
         """An object that is there is durable."""
 
     def remove(self, name: str) -> None:

@@ -3,7 +3,7 @@
 `tests/contracts/test_backup_store.py` is the contract; every store passes it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -104,8 +104,8 @@ class Store(Protocol):
             over: replace what is there, in one step.
         """
 
-    def sync(self) -> None:
-        """Wait until everything that was adopted survives a power cut."""
+    def sync(self, names: Sequence[str]) -> None:
+        """Wait until these files survive a power cut, whoever adopted them."""
 
     def remove(self, name: str) -> None:
         """Remove a file; it is no fault when it is gone already."""

@@ -90,7 +90,7 @@ def _copy(source: Catalogue, target: Catalogue, ref: Ref, there: set[str]) -> in
     with store.staging() as folder, ThreadPoolExecutor(target.place.workers) as pool:
         jobs = [(entry, folder / str(number)) for number, entry in enumerate(entries.values())]
         list(pool.map(lambda job: _copy_object(source.place, target.place, *job), jobs))
-    store.sync()
+    store.sync([entry.object_name for entry in manifest.files])
     reached("backup_replicate")
     data = source.place.store.read(ref.path, limit=MAX_MANIFEST_BYTES).data
     store.create(ref.path, data)

@@ -23,6 +23,7 @@ from include.storage import disk
 
 log = logging.getLogger(__name__)
 _RESERVE_BYTES = 64 << 20
+_FEW = 64  # a sync of the disk waits for what others have written, too
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def restore(place: Place, ref: Ref, target: Path, *, partial: bool = False, lock
                 " from the second place, take an older snapshot, or restore the rest with --partial:\n  "
                 + "\n  ".join(damaged)
             )
-        _sync(folder)
+        _sync(folder, len(manifest.files))
         if target.exists():
             target.rmdir()
         folder.rename(target)
@@ -100,9 +101,9 @@ def restore_file(place: Place, entry: FileEntry, path: Path) -> None:
         raise
 
 
-def _sync(folder: Path) -> None:
+def _sync(folder: Path, count: int) -> None:
     try:
-        disk.sync_disk(folder)
+        disk.sync_files(folder) if count <= _FEW else disk.sync_disk(folder)
     except OSError as error:
         raise TransientError(f"{folder.parent}: cannot be written: {error}") from error
 

@@ -116,7 +116,8 @@ class _Taking:
         )
         if self.same_as and _same(self.same_as[1], manifest):
             return Taken(*self.same_as, False, len(fresh), read, 0)
-        self.place.store.sync()
+        if fresh:  # what the snapshot before names was synced before it was written
+            self.place.store.sync([entry.object_name for entry in fresh])
         lock.require()
         ref = self.catalogue.add(manifest)
         self._confirm(lock, ref, manifest)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from include.backup.object_store import ObjectStore
@@ -111,6 +112,24 @@ def test_s3_tiers_are_storage_classes(s3_server: S3Server, s3_backup_store: Obje
         s3_backup_store.tiers().move(f"objects/{tier}", tier)  # type: ignore[arg-type]
         head = s3_server.client().head_object(Bucket=bucket, Key=f"{prefix}/objects/{tier}")
         assert head["StorageClass"] == named
+
+
+def test_s3_asked_for_is_pending_until_it_comes(s3_server: S3Server, s3_backup_store: ObjectStore) -> None:
+    """The emulator can be told to take its time."""
+    slowly = {"model_name": "s3::keyrestore", "transition": {"progression": "manual", "times": 3}}
+    httpx.post(f"{s3_server.url}/moto-api/state-manager/set-transition", json=slowly).raise_for_status()
+    try:
+        s3_backup_store.create(NAME, b"content")
+        tiers = s3_backup_store.tiers()
+        tiers.move(NAME, "archive")
+        tiers.thaw(NAME, days=2)
+        tiers.thaw(NAME, days=2)  # twice is no fault
+        seen = [found.readiness for _ in range(5) if (found := tiers.look(NAME))]
+    finally:
+        unset = {"model_name": "s3::keyrestore"}
+        httpx.post(f"{s3_server.url}/moto-api/state-manager/unset-transition", json=unset).raise_for_status()
+    assert seen[0] == "pending"
+    assert seen[-1] == "ready"
 
 
 def test_folder_killed_between_the_steps_of_a_move_is_mended(folder_backup_store: Store, tmp_path: Path) -> None:
