@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AliasChoices, Field, model_validator
 
@@ -62,7 +62,7 @@ class SegmentGate(Section):
     the world lies within a fold that no model could have foreseen.
     """
 
-    by: Segment
+    by: Segment | str = Field(description="season, month, hour_of_day, or a text column of the dataset.")
     rows: Literal["holdout", "backtest"] = "holdout"
     metric: Metric
     max_loss: Annotated[float, Field(ge=0)]
@@ -180,6 +180,22 @@ class BehaviourGate(Section):
     def changed_columns(self) -> tuple[str, ...]:
         """The columns that the tests change."""
         return (*(one.column for one in self.invariance), *(one.column for one in self.direction))
+
+
+def check_segments(gate: SegmentGate, columns: Mapping[str, Column]) -> None:
+    """Refuse segments by what is neither a part of time nor a text column.
+
+    Raises:
+        ValueError: they are.
+    """
+    if gate.by in get_args(Segment):
+        return
+    texts = [name for name, column in columns.items() if column.type == "string"]
+    if gate.by not in texts:
+        raise ValueError(
+            f"gates.segments.by: got {gate.by!r}, expected one of {list(get_args(Segment))} or of the text columns"
+            f" {texts}"
+        )
 
 
 def check_behaviour(gate: BehaviourGate, columns: Mapping[str, Column]) -> None:

@@ -13,7 +13,7 @@ from include.config.dataset import Column, Dataset
 from include.config.estimators import check_kind
 from include.config.expiry import Expire
 from include.config.features import Feature, check_features
-from include.config.gates import Gates, check_answers, check_behaviour
+from include.config.gates import Gates, check_answers, check_behaviour, check_segments
 from include.config.joins import Join, check_joins, joined_columns
 from include.config.label import Label, check_rare
 from include.config.maintenance import Maintenance
@@ -77,6 +77,7 @@ class Model(Section):
         self.monitor.check_segments(columns)
         if self.label.horizon % self.dataset.step:
             raise ValueError("label.horizon must be a multiple of dataset.step")
+        check_segments(self.gates.segments, columns)
         check_behaviour(self.gates.behaviour, {**columns, **self.joined})
         self.gates.baselines.check_seasons(self.label.known_after)
         if not self.label.horizon and "persistence" in self.gates.baselines.kinds:

@@ -93,12 +93,14 @@ def _segments(model: Model, evaluation: "Evaluation") -> str:
     import polars as pl
 
     from include.training.metrics import measure_all
-    from include.training.segments import segment_of
+    from include.training.segments import with_segment
 
     gate = model.gates.segments
     sides = {name: column for name, column in _columns(model, evaluation).items() if name in (CANDIDATE, CHAMPION)}
-    rows = evaluation.holdout.select("label", segment_of(gate.by, "time").alias("segment")).with_columns(
-        **{name: pl.Series(column) for name, column in sides.items()}
+    rows = (
+        with_segment(evaluation.holdout, gate.by)
+        .select("label", "segment")
+        .with_columns(**{name: pl.Series(column) for name, column in sides.items()})
     )
     body = []
     for (segment,), part in sorted(rows.group_by("segment"), key=lambda each: str(each[0])):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from include.config.schema import Model
 from include.errors import DataError, PermanentError
-from include.features.features import build_features, feature_columns, history_needed
-from include.features.labels import label_columns, labels
+from include.features.features import build_features, history_needed
+from include.features.labels import labels
 from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
 from include.registry import files
@@ -19,10 +19,12 @@ from include.registry.onnx_model import OnnxModel
 from include.registry.pipeline_file import load_pipeline
 from include.registry.records import PASSED, REFUSED, Logged, Tag
 from include.registry.store import Registry
+from include.training.backtest import row_keys
 from include.training.gates import Evaluation, GateResult, Served, asked, judge, passed
 from include.training.parity import ParityReport
 from include.training.policy import LABELLED_ROWS
 from include.training.speed import Speed, measure_speed
+from include.training.train import training_columns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +36,7 @@ _MAX_TAG = 4_000  # MLflow refuses longer tags
 
 def judging_columns(model: Model) -> tuple[str, ...]:
     """The columns of the dataset that `judge_run` reads."""
-    used = (*feature_columns(model), *label_columns(model), *model.gates.behaviour.changed_columns())
+    used = (*training_columns(model), *model.gates.behaviour.changed_columns())
     return tuple(dict.fromkeys(used))
 
 
@@ -142,9 +144,10 @@ def _find(model: Model, frame: "pl.DataFrame", holdout: "pl.DataFrame", now: dat
     """
     import polars as pl
 
-    time = pl.col(model.dataset.time).dt.cast_time_unit("us").alias("time")
-    known = frame.select(time).with_columns(labels(model, frame, now=now).alias("label_now")).with_row_index("row")
-    found = holdout.join(known, on="time", how="left", maintain_order="left")
+    keys = row_keys(holdout, model)
+    named = (pl.col(column).cast(holdout.schema[name]).alias(name) for name, column in keys.items())
+    known = frame.select(*named).with_columns(labels(model, frame, now=now).alias("label_now")).with_row_index("row")
+    found = holdout.join(known, on=list(keys), how="left", maintain_order="left")
     wrong = found.filter(pl.col("label").ne_missing(pl.col("label_now"))).height
     if wrong:
         raise DataError(

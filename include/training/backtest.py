@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from include.training.metrics import Labels
 
 
-_NOT_RULES = ("time", "fold", "label", "answer")
+SEGMENT = "segment"
+_KEY = "key."
+_NOT_RULES = ("time", "fold", "label", "answer", SEGMENT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,8 @@ class LabelledRows:
         times: datetime64[us] [n], UTC.
         labels: int8 [n], 0 or 1; of a number float64 [n].
         state_now: float64 [n], what the label's column says at the row itself; NaN where unknown.
+        others: text [n] by column of the backtest: `key.<column>`, which tells rows of one time apart, and `segment`
+            where a column of the dataset parts the rows.
         seasons: float64 [n] by season, what it said a day, a week or a year before the foretold time; NaN likewise.
     """
 
@@ -45,6 +49,7 @@ class LabelledRows:
     labels: "Labels"
     state_now: "NDArray[np.float64]"
     seasons: Mapping[Season, "NDArray[np.float64]"] = field(default_factory=dict)
+    others: Mapping[str, "NDArray[np.object_]"] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.times)
@@ -88,7 +93,15 @@ def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Labe
             for name, season in SEASONS.items()
             if season >= model.label.known_after  # a shorter one would look at what is not known yet
         },
+        {name: frame[column].cast(pl.String).to_numpy()[known] for name, column in other_columns(model).items()},
     )
+
+
+def other_columns(model: Model) -> dict[str, str]:
+    """Column of a backtest -> of the dataset: the keys beside the time, and the declared segment if it is a column."""
+    keys = {f"{_KEY}{name}": name for name in model.dataset.key if name != model.dataset.time}
+    by = model.gates.segments.by
+    return {**keys, SEGMENT: by} if by in model.dataset.columns else keys
 
 
 def known_labels(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "pl.Series":
@@ -141,9 +154,14 @@ def rows_before_backtest(model: Model, times: "NDArray[np.datetime64]") -> int:
 
 def subset(rows: LabelledRows, chosen: "NDArray[np.intp]") -> LabelledRows:
     """The rows with these numbers."""
-    seasons = {name: values[chosen] for name, values in rows.seasons.items()}
     return LabelledRows(
-        rows.names, rows.values[chosen], rows.times[chosen], rows.labels[chosen], rows.state_now[chosen], seasons
+        rows.names,
+        rows.values[chosen],
+        rows.times[chosen],
+        rows.labels[chosen],
+        rows.state_now[chosen],
+        {name: values[chosen] for name, values in rows.seasons.items()},
+        {name: values[chosen] for name, values in rows.others.items()},
     )
 
 
@@ -175,7 +193,10 @@ def backtest_frame(
     import polars as pl
 
     parts = [
-        pl.DataFrame({"time": rows.times[fold.test], "label": rows.labels[fold.test], **predicted})
+        pl.DataFrame(
+            {"time": rows.times[fold.test], "label": rows.labels[fold.test], **predicted}
+            | {name: pl.Series(values[fold.test], dtype=pl.String) for name, values in rows.others.items()}
+        )
         .with_columns(pl.lit(fold.number, dtype=pl.Int32).alias("fold"))
         .with_columns(pl.col("time").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
         for fold, predicted in zip(folds, predictions, strict=True)
@@ -185,4 +206,11 @@ def backtest_frame(
 
 def naive_rules(backtest: "pl.DataFrame") -> tuple[str, ...]:
     """The columns of a backtest that hold what naive rules said."""
-    return tuple(name for name in backtest.columns if name not in _NOT_RULES)
+    return tuple(name for name in backtest.columns if name not in _NOT_RULES and not name.startswith(_KEY))
+
+
+def row_keys(backtest: "pl.DataFrame", model: Model) -> dict[str, str]:
+    """What identifies a row of a backtest: its column -> the column of the dataset."""
+    return {"time": model.dataset.time} | {
+        name: name.removeprefix(_KEY) for name in backtest.columns if name.startswith(_KEY)
+    }

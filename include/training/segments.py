@@ -1,13 +1,25 @@
-"""Parts of the year or day that a candidate must not be worse in."""
+"""Parts of the year or day, or groups of rows, that a candidate must not be worse in."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from include.config.gates import Segment
+from include.errors import DataError
 
 if TYPE_CHECKING:
     import polars as pl
 
 SEASONS = ("winter", "spring", "summer", "autumn")
+
+
+def with_segment(rows: "pl.DataFrame", by: str) -> "pl.DataFrame":
+    """The rows of a backtest with `segment`: a part of time, or what the rows say already. Unknown is `unknown`."""
+    import polars as pl
+
+    if by in get_args(Segment):
+        return rows.with_columns(segment_of(by, "time").alias("segment"))  # type: ignore[arg-type]
+    if "segment" not in rows.columns:
+        raise DataError(f"gates.segments.by: the backtest does not say {by}; it was written before it was declared")
+    return rows.with_columns(pl.col("segment").fill_null("unknown"))
 
 
 def segment_of(by: Segment, time: str) -> "pl.Expr":

@@ -19,6 +19,7 @@ from include.training.backtest import (
     backtest_frame,
     labelled_rows,
     naive_rules,
+    other_columns,
     split,
     subset,
 )
@@ -33,7 +34,7 @@ from include.training.learning import Curve
 from include.training.number_baselines import predict_naive_numbers
 from include.training.parity import ParityReport, check_parity
 from include.training.search import Trial
-from include.training.segments import segment_of
+from include.training.segments import with_segment
 from include.training.trained import Measured, TrainedCandidate, hash_rows
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _quiet(_message: str) -> None:
 
 def training_columns(model: Model) -> tuple[str, ...]:
     """The columns of the dataset that training and judging read."""
-    return tuple(dict.fromkeys((*feature_columns(model), *label_columns(model))))
+    return tuple(dict.fromkeys((*feature_columns(model), *label_columns(model), *other_columns(model).values())))
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,7 +299,7 @@ def _measure(model: Model, rows: LabelledRows, fold: Fold, made: _Made, backtest
             part["label"].to_numpy(), part[column].to_numpy(), model.label.metrics, threshold=threshold
         )
 
-    parts = backtest.with_columns(segment_of(model.gates.segments.by, "time").alias("segment"))
+    parts = with_segment(backtest, model.gates.segments.by)
     return Measured(
         train=metrics.measure_all(
             rows.labels[made.learnt],

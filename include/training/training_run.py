@@ -33,7 +33,7 @@ from include.registry.pipeline_file import load_pipeline
 from include.registry.publication import find_logged, log_candidate
 from include.registry.records import Logged, ModelVersion, TrainingContext
 from include.registry.store import Registry
-from include.training.backtest import split
+from include.training.backtest import row_keys, split
 from include.training.checkpoints import CheckpointFolder
 from include.training.continuation import Parent, continuation_faults
 from include.training.policy import Trigger, count_labelled, decide_training, label_times
@@ -250,8 +250,10 @@ def _profile(model: Model, frame: "pl.DataFrame", candidate: TrainedCandidate) -
 
     time = model.dataset.time
     rows = frame.filter(pl.col(time).is_between(candidate.train_start, candidate.labelled_until))
-    foretold = candidate.rows.select(pl.col("time").alias(time), "answer", pl.col("label").cast(pl.Float64))
-    known = rows.select(time).join(foretold, on=time, how="left", maintain_order="left")
+    keys = row_keys(candidate.rows, model)
+    named = [pl.col(name).cast(rows.schema[column]).alias(column) for name, column in keys.items()]
+    foretold = candidate.rows.select(*named, "answer", pl.col("label").cast(pl.Float64))
+    known = rows.select(keys.values()).join(foretold, on=list(keys.values()), how="left", maintain_order="left")
     return build_profile(
         model,
         rows,

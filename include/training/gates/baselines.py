@@ -8,7 +8,7 @@ from include.config.metric import Metric
 from include.config.schema import Model
 from include.training import metrics
 from include.training.gates.evaluation import Evaluation, GateResult, closed, measure, refuse
-from include.training.segments import segment_of
+from include.training.segments import with_segment
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,7 +32,7 @@ def segments(model: Model, evaluation: Evaluation) -> list[GateResult]:
     """In no segment worse than the best naive rule of that segment."""
     gate = model.gates.segments
     rows = evaluation.holdout if gate.rows == "holdout" else evaluation.backtest
-    parts = rows.with_columns(segment_of(gate.by, "time").alias("segment"))
+    parts = with_segment(rows, gate.by)
     by_name = {str(name): part for (name,), part in parts.group_by("segment")}
     results = []
     for name in sorted({*by_name, *gate.required}):
