@@ -10,7 +10,7 @@ from include.config.dataset import Dataset
 from include.config.schema import Model
 from include.data.dataset import Snapshot
 from include.data.delta_table import read_faults
-from include.data.part_files import Part
+from include.data.part_files import Part, iterate
 from include.data.records import Records
 from include.data.reference import reference_rows, usual_rows
 from include.data.repeated import SAME, Repeated, find_repeated
@@ -232,10 +232,11 @@ def _first_that_breaks(name: str, staged: Staged, rules: tuple[Rule, ...]) -> st
     """The first row that breaks a rule, in words; nothing where only kept rows break it."""
     import polars as pl
 
-    bad = pl.scan_parquet(staged.bad.paths()).filter(pl.col("rules").list.contains(name)).head(1).collect()
-    if bad.is_empty():
+    breaking = (rows.filter(pl.col("rules").list.contains(name)) for rows in iterate(staged.bad.paths()))
+    first = next((rows for rows in breaking if rows.height), None)  # of millions of bad rows only some are read
+    if first is None:
         return ""
-    row, raw = bad.select("row", "raw").row(0)
+    row, raw = first.select("row", "raw").row(0)
     cells = json.loads(raw)
     says = {rule.name: rule.says for rule in rules} | {FILE_RECORD: "a record with the columns of the header"}
     column = {rule.name: rule.column for rule in rules}.get(name, "record")
