@@ -46,27 +46,9 @@ def build(model: Model) -> DAG:
             trigger_rule="none_failed",  # no batch of trials is no reason not to train
         )
         def train(decision: dict[str, Any], searched: Any = None, *, params: dict[str, Any]) -> str:
-            from almanac.channels import teller
-            from almanac.installation import backup_key
-            from almanac.runs import current_run, now
+            from almanac.training import train_as_decided
 
-            from include.backup.run_backup import back_up_checkpoints
-            from include.registry.store import Registry
-            from include.training.search_run import searched_in
-            from include.training.telling import tell_warnings
-            from include.training.training_run import train
-
-            if not decision["accepted"]:
-                raise AirflowSkipException("; ".join(decision["reasons"]))
-            registry, by_hand = Registry.of(HOME), {name: params[name] for name in ("candidates", "overrides")}
-            run = current_run()
-            logged = train(
-                model, HOME, registry, reason=decision["reasons"][0], run=run, now=now(), **by_hand,
-                mode=decision["mode"], searched=searched_in(list(searched or [])), on_progress=print,
-                back_up=lambda: back_up_checkpoints(HOME, model.name, run=run, given_key=backup_key()),
-            )  # fmt: skip
-            tell_warnings(teller(), model, registry.logged(logged), run=run, now=now())
-            return logged
+            return train_as_decided(model, HOME, decision, searched, params)
 
         @task(
             outlets=[training],

@@ -52,7 +52,8 @@ ALL = HOURS + 24 * 20
 
 @pytest.fixture(scope="module")
 def grid():
-    return load_yaml(LOAD, joins=JOINS, features=FEATURES)
+    """Under a name of its own: other tests that share the registry train `load` with other features."""
+    return load_yaml(LOAD, joins=JOINS, features=FEATURES).model_copy(update={"name": "joined_load"})
 
 
 @pytest.fixture(scope="module")

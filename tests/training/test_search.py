@@ -223,5 +223,6 @@ def test_train_with_an_unknown_parameter_in_the_space_is_a_config_error(searchin
 
 
 def test_batch_travels_as_json() -> None:
-    batch = Batch(3, "2026-01-01T00:00:00+00:00", "forest", ({"a": 1},), (Trial("forest", {"a": 2}, 0.5, 1.0),), 12.5)
+    done = (Trial("forest", {"a": 2}, 0.5, 1.0),)
+    batch = Batch(3, {"sky": 7}, "2026-01-01T00:00:00+00:00", "forest", ({"a": 1},), done, 12.5)
     assert Batch.from_dict(json.loads(json.dumps(batch.to_dict()))) == batch
