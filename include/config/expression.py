@@ -6,7 +6,7 @@ Read with Python's own parser and never evaluated by Python: what is not in this
 import ast
 import operator
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,13 +18,16 @@ _GRAMMAR = "columns, numbers, texts, + - * /, < <= > >= == !=, in [..], and, or,
 _MAX_LENGTH = 500
 
 
-def check_expression(text: str, types: Mapping[str, str], *, where: str) -> None:
-    """Refuse what is not a condition on these columns.
+def check_expression(
+    text: str, types: Mapping[str, str], *, where: str, wanted: Literal["truth", "number"] = "truth"
+) -> None:
+    """Refuse what is not a condition on these columns, or no number.
 
     Args:
         text: e.g. `Apparent_Temperature_C <= Temperature_C + 15`.
         types: the declared type of each column.
         where: for the message.
+        wanted: a condition, or a number.
 
     Raises:
         ValueError: it is not.
@@ -37,14 +40,22 @@ def check_expression(text: str, types: Mapping[str, str], *, where: str) -> None
         raise ValueError(f"{where}: cannot be read: {error}; got {text!r}, expected {_GRAMMAR}") from error
     except ValueError as error:
         raise ValueError(f"{where}: {error}; got {text!r}, expected {_GRAMMAR}") from error
-    if kind != "truth":
-        raise ValueError(f"{where}: not a condition; got {text!r}, expected a comparison")
+    if kind != wanted:
+        expected = "a comparison" if wanted == "truth" else "a column or arithmetic"
+        raise ValueError(
+            f"{where}: not a {'condition' if wanted == 'truth' else wanted}; got {text!r}, expected {expected}"
+        )
 
 
 def compile_expression(text: str) -> "pl.Expr":
     """A checked condition as an expression: true, false, or null where a value that it needs is empty."""
     compiled: pl.Expr = _compile(ast.parse(text, mode="eval").body)
     return compiled
+
+
+def columns_of(text: str) -> tuple[str, ...]:
+    """The columns that a checked expression reads."""
+    return tuple(dict.fromkeys(compile_expression(text).meta.root_names()))
 
 
 def _kind(node: ast.expr, types: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from pydantic import AliasChoices, Field, model_validator
 
 from include.config.dataset import Column
 from include.config.estimators import Family
+from include.config.expression import check_expression
 from include.config.metric import Metric
 from include.config.section import Section, Share
 from include.config.types import Slug
@@ -30,6 +31,28 @@ class BaselineGate(Section):
     metric: Metric
     margin: Annotated[float, Field(ge=0)]
     kinds: tuple[Baseline, ...] = Field(min_length=1)
+    rules: dict[Slug, str] = Field(
+        {}, description="More of them: name -> condition on a row's columns; of a number: arithmetic on them."
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All rules, those that are built in and those that are declared."""
+        return (*self.kinds, *self.rules)
+
+    def check_rules(self, columns: Mapping[str, Column], *, numbers: bool) -> None:
+        """Refuse a declared rule that cannot be read or has the name of a built-in one.
+
+        Raises:
+            ValueError: there is one.
+        """
+        types = {name: column.type for name, column in columns.items()}
+        for name, text in self.rules.items():
+            if name in get_args(Season) or name in ("majority", "mean", "persistence", "stump"):
+                raise ValueError(f"gates.baselines.rules: {name} is built in; give the rule another name")
+            check_expression(
+                text, types, where=f"gates.baselines.rules.{name}", wanted="number" if numbers else "truth"
+            )
 
     def check_seasons(self, known_after: timedelta) -> None:
         """Refuse a seasonal rule that would have to know what is not known yet.

@@ -77,6 +77,7 @@ class Model(Section):
         self.monitor.check_segments(columns)
         if self.label.horizon % self.dataset.step:
             raise ValueError("label.horizon must be a multiple of dataset.step")
+        self.gates.baselines.check_rules({**columns, **self.joined}, numbers=self.label.is_number)
         check_segments(self.gates.segments, columns)
         check_behaviour(self.gates.behaviour, {**columns, **self.joined})
         self.gates.baselines.check_seasons(self.label.known_after)

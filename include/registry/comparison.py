@@ -177,7 +177,7 @@ def _all_columns(
     yield CANDIDATE, rows["answer"].to_numpy()
     if evaluation.champion_answers is not None:
         yield CHAMPION, evaluation.champion_answers
-    for kind in model.gates.baselines.kinds:
+    for kind in model.gates.baselines.names:
         if kind in rows.columns:
             yield kind, rows[kind].to_numpy()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from include.config.expression import compile_expression
 from include.config.gates import SEASONS, Season
 from include.config.schema import Model
 from include.config.training import Interval
@@ -38,6 +39,7 @@ class LabelledRows:
         times: datetime64[us] [n], UTC.
         labels: int8 [n], 0 or 1; of a number float64 [n].
         state_now: float64 [n], what the label's column says at the row itself; NaN where unknown.
+        declared: float64 [n] by rule of `gates.baselines.rules`: 1 and 0 for yes and no, or numbers; NaN where unknown.
         others: text [n] by column of the backtest: `key.<column>`, which tells rows of one time apart, and `segment`
             where a column of the dataset parts the rows.
         seasons: float64 [n] by season, what it said a day, a week or a year before the foretold time; NaN likewise.
@@ -50,6 +52,7 @@ class LabelledRows:
     state_now: "NDArray[np.float64]"
     seasons: Mapping[Season, "NDArray[np.float64]"] = field(default_factory=dict)
     others: Mapping[str, "NDArray[np.object_]"] = field(default_factory=dict)
+    declared: Mapping[str, "NDArray[np.float64]"] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.times)
@@ -94,6 +97,10 @@ def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Labe
             if season >= model.label.known_after  # a shorter one would look at what is not known yet
         },
         {name: frame[column].cast(pl.String).to_numpy()[known] for name, column in other_columns(model).items()},
+        {
+            name: frame.select(compile_expression(text).cast(pl.Float64)).to_series().to_numpy()[known]
+            for name, text in model.gates.baselines.rules.items()
+        },
     )
 
 
@@ -162,6 +169,7 @@ def subset(rows: LabelledRows, chosen: "NDArray[np.intp]") -> LabelledRows:
         rows.state_now[chosen],
         {name: values[chosen] for name, values in rows.seasons.items()},
         {name: values[chosen] for name, values in rows.others.items()},
+        {name: values[chosen] for name, values in rows.declared.items()},
     )
 
 

@@ -81,6 +81,12 @@ def predict_naive(train: LabelledRows, test: LabelledRows, metric: Metric) -> Na
             said[season] = np.full(len(test), np.nan)
         else:
             said[season] = _as_probability(_repeat(then, majority), train.labels, _repeat(now, majority))
+    for name, answer in test.declared.items():
+        learnt = train.declared[name]
+        if min(known_share(learnt), known_share(answer)) < KNOWN_ENOUGH:
+            said[name] = np.full(len(test), np.nan)
+        else:
+            said[name] = _as_probability(_repeat(learnt, majority), train.labels, _repeat(answer, majority))
     return NaivePredictions(said, str(stump))
 
 

@@ -32,6 +32,7 @@ def predict_naive_numbers(train: LabelledRows, test: LabelledRows) -> NaivePredi
     unknown = np.full(len(test), np.nan)
     repeated: dict[str, NDArray[np.float64]] = {"persistence": test.state_now}
     repeated |= {season: test.seasons.get(season, unknown) for season in SEASONS}
+    repeated |= test.declared
     for rule, then in repeated.items():
         said[rule] = np.where(np.isnan(then), mean, then) if known_share(then) >= KNOWN_ENOUGH else unknown
     return NaivePredictions(said, words)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from include.config.expression import columns_of
 from include.config.label import check_rare
 from include.config.schema import Model
 from include.config.search import Scalar
@@ -67,7 +68,9 @@ def _quiet(_message: str) -> None:
 
 def training_columns(model: Model) -> tuple[str, ...]:
     """The columns of the dataset that training and judging read."""
-    return tuple(dict.fromkeys((*feature_columns(model), *label_columns(model), *other_columns(model).values())))
+    of_rules = (column for text in model.gates.baselines.rules.values() for column in columns_of(text))
+    used = (*feature_columns(model), *label_columns(model), *other_columns(model).values(), *of_rules)
+    return tuple(dict.fromkeys(used))
 
 
 @dataclass(frozen=True, eq=False)

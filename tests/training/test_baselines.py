@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from include.errors import DataError
-from include.training.backtest import LabelledRows, labelled_rows
+from include.training.backtest import LabelledRows, labelled_rows, split, subset
 from include.training.baselines import best_stump, predict_naive
 from include.training.metrics import THRESHOLD, UndefinedMetricError, measure
 from tests.training.conftest import NOW
@@ -119,3 +119,13 @@ def test_season_that_is_shorter_than_the_label_is_late_is_refused(small, change)
         change(small, "label", delay="44h")
     late = change(change(small, "gates.baselines", kinds=("majority",)), "label", delay="44h")
     assert late.label.known_after.days == 2
+
+
+def test_declared_condition_is_a_rule_to_beat(small, change, frame) -> None:
+    baselines = small.model_dump()["gates"]["baselines"]
+    model = change(small, "gates", baselines={**baselines, "rules": {"muggy": "Humidity > 0.6"}})
+    rows = labelled_rows(model, frame, now=NOW)
+    fold = split(model, rows.times)[-1]
+    said = predict_naive(subset(rows, fold.train), subset(rows, fold.test), "accuracy").answers["muggy"]
+    humid = rows.values[fold.test][:, rows.names.index("Humidity")] > 0.6
+    np.testing.assert_array_equal(said >= 0.5, humid)

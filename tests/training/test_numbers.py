@@ -289,3 +289,28 @@ def test_continued_regressor_learns_numbers(frame) -> None:
         measure("rmse", rows.labels[3000:], foretell(one, rows.values[3000:])) for one in (pipeline, continued)
     )
     assert after < before
+
+
+def test_declared_rule_is_one_to_beat(frame) -> None:
+    exact = frame.with_columns(pl.col("Load").shift(-4).fill_null(0).alias("Plan"))
+    columns = {name: {"type": "float"} for name in ("Temperature", "Load", "Plan")} | {"Hour": {"type": "timestamp"}}
+    rules = {"plan": "Plan + 1"}
+    baselines = {"metric": "rmse", "margin": 5, "kinds": ["mean"], "rules": rules}
+    model = load_yaml(LOAD, dataset={"columns": columns}, gates={"baselines": baselines})
+    found = train_candidate(model, exact, now=NOW)
+    assert found.metrics.baselines["plan"]["rmse"] == pytest.approx(1.0)
+    reason = refused(judge(model, evaluation(found)))["baselines[rmse]"]
+    assert "worse than the best naive rule (plan, 1.0000)" in reason
+
+
+@pytest.mark.parametrize(
+    ("rules", "fault"),
+    [
+        ({"plan": "Load > 3"}, "gates.baselines.rules.plan: not a number; got 'Load > 3', expected a column"),
+        ({"mean": "Load"}, "gates.baselines.rules: mean is built in"),
+        ({"plan": "Nothing"}, "gates.baselines.rules.plan: no column 'Nothing'"),
+    ],
+)
+def test_declared_rule_that_is_none_is_refused(rules, fault) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        load_yaml(LOAD, gates={"baselines": {"metric": "rmse", "margin": 5, "kinds": ["mean"], "rules": rules}})

@@ -3,7 +3,6 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from include.config.gates import Baseline
 from include.config.metric import Metric
 from include.config.schema import Model
 from include.training import metrics
@@ -18,7 +17,7 @@ def baselines(model: Model, evaluation: Evaluation) -> list[GateResult]:
     """Better than the best naive rule on the hold-out, by the margin."""
     gate = model.gates.baselines
     value = measure(gate.metric, evaluation.holdout, "answer", threshold=evaluation.threshold)
-    kind, best = _best_naive(gate.metric, gate.kinds, evaluation.holdout)
+    kind, best = _best_naive(gate.metric, gate.names, evaluation.holdout)
     ahead = metrics.gain(gate.metric, value, best)
     limit = best - gate.margin if gate.metric in metrics.LOWER_IS_BETTER else best + gate.margin
     reason = (
@@ -51,7 +50,7 @@ def _segment(name: str, part: "pl.DataFrame", model: Model, evaluation: Evaluati
         text += "it is required" if needed else "not judged, because it is not required"
         return [GateResult(title, not needed, None, None, text)]
     value = measure(gate.metric, part, "answer", threshold=evaluation.threshold)
-    kind, best = _best_naive(gate.metric, model.gates.baselines.kinds, part)
+    kind, best = _best_naive(gate.metric, model.gates.baselines.names, part)
     ahead = metrics.gain(gate.metric, value, best)
     limit = best + gate.max_loss if gate.metric in metrics.LOWER_IS_BETTER else best - gate.max_loss
     reason = (
@@ -61,7 +60,7 @@ def _segment(name: str, part: "pl.DataFrame", model: Model, evaluation: Evaluati
     return [GateResult(title, ahead >= -gate.max_loss, value, limit, reason)]
 
 
-def _best_naive(metric: Metric, kinds: tuple[Baseline, ...], rows: "pl.DataFrame") -> tuple[str, float]:
+def _best_naive(metric: Metric, kinds: tuple[str, ...], rows: "pl.DataFrame") -> tuple[str, float]:
     values = {kind: measure(metric, rows, kind) for kind in kinds}
     pick = min if metric in metrics.LOWER_IS_BETTER else max
     best = pick(values, key=lambda kind: values[kind])
