@@ -66,9 +66,7 @@ def _all(root: Path, source: Path) -> list[Row]:
 
 
 def _table(rows: list[Row], size: int) -> None:
-    print(
-        "| program | backup s | MB/s | of cp | CPU s | unchanged again s | verify s | restore s | stored MB | peak MiB |"
-    )
+    print("| program | backup s | MB/s | of cp | CPU s | unchanged s | verify s | restore s | stored MB | peak MiB |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         speed = f"{size / row.backup_s / 1e6:.0f}" if size else ""
