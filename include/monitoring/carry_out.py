@@ -70,7 +70,7 @@ def ask_once(
         now: aware.
     """
     asked = [one for one in journal.decisions(model, DecisionKind.ACTION) if one.subject == subject]
-    others = [one for one in asked if (one.run.dag_id, one.run.run_id) != (run.dag_id, run.run_id)]
+    others = [one for one in asked if not _same_run(one.run, run)]
     if others:
         return others[0]
     if not asked:
@@ -92,7 +92,21 @@ def record_answer(
     now: datetime,
 ) -> None:
     """Write what a person decided about an alarm; nobody answered in time when `by` is empty."""
+    figures = dict.fromkeys(map(str, chosen), 1.0)  # which `answer_of` reads
     words = ", ".join(chosen) or "nothing"
     said = f"{by} decided: {words}" if by else "nobody answered in time: nothing is done"
     reasons = (said, reason) if reason else (said,)
-    journal.record_decision(Decision(model, DecisionKind.ACTION, bool(chosen), reasons, now, run, subject))
+    journal.record_decision(Decision(model, DecisionKind.ACTION, bool(chosen), reasons, now, run, subject, figures))
+
+
+def answer_of(model: str, journal: Journal, run: RunRef) -> Decision | None:
+    """What a person has already answered to this run; `figures` names the actions, `reasons` who and why.
+
+    Airflow tries a task again that it took for lost; whoever has answered must not be asked again.
+    """
+    answers = (one for one in journal.decisions(model, DecisionKind.ACTION) if not one.ask)
+    return next((one for one in answers if _same_run(one.run, run)), None)
+
+
+def _same_run(one: RunRef, other: RunRef) -> bool:
+    return (one.dag_id, one.run_id) == (other.dag_id, other.run_id)

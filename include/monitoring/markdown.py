@@ -3,6 +3,7 @@
 from include.config.schema import Model
 from include.monitoring.findings import State
 from include.monitoring.result import MonitorResult
+from include.pages.urls import report_page
 
 _ORDER = {State.ALARM: 0, State.WARNING: 1, State.INSUFFICIENT: 2, State.FINE: 3}
 _MAX_LINES = 12
@@ -28,7 +29,8 @@ def render_markdown(model: Model, result: MonitorResult) -> str:
     rest = [f"{hidden} more"] if hidden > 0 else []
     lines += ["", f"{', '.join([*rest, f'{fine} fine'])} of {len(result.findings)} that were looked at."]
     if result.report_uri:
-        lines.append(f"Report: `{result.report_uri}`")
+        page = report_page(model.name, result.report_uri, result.run_url)
+        lines.append(f"[Report]({page})" if page != result.report_uri else f"Report: `{page}`")
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,7 @@ from include.config.schema import Model
 from include.journal.records import RunRef
 from include.monitoring.actions import DEEDS
 from include.monitoring.findings import Condition, Finding, State
-from include.pages.urls import pages_beside
+from include.pages.urls import report_page
 
 if TYPE_CHECKING:
     from include.alerts.telling import Teller
@@ -64,7 +64,7 @@ def tell_findings(
             message = event_message(
                 kind, severity=_severity(told[0]), model=model.name, subject=_subject(model, told), run=run, now=now,
                 words="\n".join([*(finding.text for finding in told), *_follows(model, told)]),
-                what_to_do=_WHAT_TO_DO[condition], link=link, report=_report(model, result.report_uri, link),
+                what_to_do=_WHAT_TO_DO[condition], link=link, report=report_page(model.name, result.report_uri, link),
                 parts=tuple(f"{finding.subject}: {finding.state}" for finding in told),
             )  # fmt: skip
             teller.seen(model.alerts, message, kind, condition.value, now)
@@ -78,12 +78,6 @@ def _follows(model: Model, told: Sequence[Finding]) -> list[str]:
         return []
     actions = model.monitor.actions.of(told[0].condition.value)
     return [f"{DEEDS[action]}." for action in actions if action != "notify"]
-
-
-def _report(model: Model, uri: str, link: str) -> str:
-    """The page's address where people can open it, below that of the run; else the place of its file."""
-    pages = pages_beside(link)
-    return pages.report(model.name, uri.rsplit("/", 1)[-1]) if pages and uri else uri
 
 
 def _kind(condition: Condition) -> AlertKind:

@@ -83,6 +83,12 @@ def pages_beside(airflow_url: str) -> Urls | None:
     return Urls(f"{address}{MOUNT}", address) if address and dags else None
 
 
+def report_page(model: str, uri: str, airflow_url: str) -> str:
+    """The address of a report where people can open it, below that of an Airflow page; else the place of its file."""
+    pages = pages_beside(airflow_url)
+    return pages.report(model, uri.rsplit("/", 1)[-1]) if pages and uri else uri
+
+
 def _with(path: str, query: dict[str, str]) -> str:
     given = {name: value for name, value in query.items() if value}
     return f"{path}?{urlencode(given)}" if given else path

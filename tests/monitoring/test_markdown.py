@@ -46,3 +46,10 @@ def test_render_markdown_many_findings_are_cut_and_counted() -> None:
 
 def test_render_markdown_nothing_follows_is_said() -> None:
     assert "What follows: nothing." in said(finding(State.INSUFFICIENT))
+
+
+def test_render_markdown_links_the_report_where_people_can_open_it() -> None:
+    uri = "/var/reports/weather/monitor_1.html"
+    assert said(report_uri=uri).splitlines()[-1] == f"Report: `{uri}`"
+    linked = said(report_uri=uri, run_url="https://airflow.example/dags/monitor_weather/runs/r")
+    assert linked.splitlines()[-1] == "[Report](https://airflow.example/almanac/models/weather/reports/monitor_1.html)"

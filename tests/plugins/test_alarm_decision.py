@@ -98,3 +98,16 @@ def test_alarm_decision_answered_is_not_asked_again(ask: AlarmDecision) -> None:
 def test_alarm_decision_only_declared_users_may_answer() -> None:
     model = changed(WEATHER, "approval", users=("7",))
     assert AlarmDecision(model=model, after="watch").assigned_users == [{"id": "7", "name": "7"}]
+
+
+def test_alarm_decision_tried_again_after_the_answer_goes_on_with_it(ask: AlarmDecision) -> None:
+    """Seen in a running Airflow: its scheduler took the task that had just been answered for lost."""
+    ask.execute_complete(context(RESULT, "monday"), answer("Stop scoring"))
+    found = ask.execute(context(RESULT, "monday"))
+    assert found["acts"] == {"stop_scoring": ["grace decided: stop_scoring; port agrees", "F1 fell"]}
+    assert len(Journal(Home().journal_url).decisions("weather", DecisionKind.ACTION)) == 1
+
+
+def test_alarm_decision_tried_again_after_nothing_was_chosen_does_nothing(ask: AlarmDecision) -> None:
+    ask.execute_complete(context(RESULT, "monday"), answer("Nothing"))
+    assert ask.execute(context(RESULT, "monday"))["acts"] == {}

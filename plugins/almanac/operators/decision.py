@@ -21,8 +21,9 @@ REASON = "why"  # not `reason`: Airflow would fill it with the reason for which 
 class AlarmDecision(HITLOperator):
     """Waits for a person, taking no worker's slot; no answer in time is *nothing*. Skipped when nobody is asked.
 
-    The same version and window are asked about once, however often the monitor runs meanwhile. Returns what the tasks
-    after it read: `acts`, as the monitor gives them.
+    The same version and window are asked about once, however often the monitor runs meanwhile, and an answer is final
+    for its run: tried again, the task goes on with it. Returns what the tasks after it read: `acts`, as the monitor
+    gives them.
 
     Args:
         model: whose alarm.
@@ -57,16 +58,18 @@ class AlarmDecision(HITLOperator):
     def execute(self, context: Context) -> Any:
         """Ask, if anything is to be asked that nobody was asked yet."""
         from include.journal.journal import Journal
-        from include.monitoring.carry_out import ask_once
+        from include.monitoring.carry_out import answer_of, ask_once
 
         result, task = context["ti"].xcom_pull(task_ids=self.after), context["ti"]
         if "ask" not in result["acts"]:
             raise AirflowSkipException("nothing that a person is to decide")
-        run = RunRef(task.dag_id, task.run_id, task.try_number)
+        run, journal = RunRef(task.dag_id, task.run_id, task.try_number), Journal(Home().journal_url)
+        given = answer_of(self.model_name, journal, run)
+        if given is not None:
+            return _acts(result, list(given.figures), "; ".join(given.reasons))
         asked = ask_once(
-            self.model_name, Journal(Home().journal_url), result["subject"], result["acts"]["ask"],
-            run=run, now=datetime.now(UTC),
-        )  # fmt: skip
+            self.model_name, journal, result["subject"], result["acts"]["ask"], run=run, now=datetime.now(UTC)
+        )
         if asked is not None:
             raise AirflowSkipException(f"asked already by run {asked.run.run_id}: {'; '.join(asked.reasons)}")
         return super().execute(context)
@@ -85,8 +88,13 @@ class AlarmDecision(HITLOperator):
             self.model_name, Journal(Home().journal_url), chosen, by=person, reason=reason,
             subject=result["subject"], run=run, now=datetime.now(UTC),
         )  # fmt: skip
-        why = [f"{person or 'nobody'} decided: {reason or 'no reason given'}", *result["acts"]["ask"]]
-        return {**result, "reason": "; ".join(why), "acts": dict.fromkeys(chosen, why)}
+        return _acts(result, chosen, f"{person or 'nobody'} decided: {reason or 'no reason given'}")
+
+
+def _acts(result: dict[str, Any], chosen: list[str], said: str) -> dict[str, Any]:
+    """The monitor's result with what a person has decided in the place of what it would do."""
+    why = [said, *result["acts"]["ask"]]
+    return {**result, "reason": "; ".join(why), "acts": dict.fromkeys(chosen, why)}
 
 
 def _person(event: dict[str, Any]) -> str:
