@@ -107,16 +107,26 @@ class Injector:
         _each(tree, psutil.Process.resume)
 
     def _tree(self, service: str) -> list[psutil.Process]:
-        parent = psutil.Process(self._draw.choice(self._stack.pids(service)))
+        parent = self._one_of(service)
         assert parent.environ()[MARKER] == str(self._stack.root)  # nothing else may ever be killed here
         return [parent, *parent.children(recursive=True)]
 
+    def _one_of(self, service: str) -> psutil.Process:
+        """One of its processes, as soon as there is one again after the fault before."""
+        deadline = time.monotonic() + _NEXT_TASK_S
+        while True:
+            with suppress(psutil.NoSuchProcess):
+                if pids := self._stack.pids(service):
+                    return psutil.Process(self._draw.choice(pids))
+            assert time.monotonic() < deadline, f"no {service} ran within {_NEXT_TASK_S:.0f} s"
+            time.sleep(0.1)
+
     def _end_postgres(self, number: signal.Signals) -> None:
         """INT: clients are cut off and a checkpoint is made; QUIT: nothing is, the log is replayed."""
-        psutil.Process(self._stack.pids("postgres")[0]).send_signal(number)
+        self._one_of("postgres").send_signal(number)
 
     def _empty_redis(self) -> None:
-        process = psutil.Process(self._stack.pids("redis")[0])
+        process = self._one_of("redis")
         folder = Path(process.cwd())
         process.kill()
         for path in folder.glob("*.rdb"):
