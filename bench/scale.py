@@ -94,7 +94,7 @@ def _parse_here() -> None:
         started = time.perf_counter()
         with _airflow_parsing_context_manager(dag_id=dag_id):
             spec.loader.exec_module(module)
-        return time.perf_counter() - started, [one.dag_id for one in vars(module).values() if isinstance(one, DAG)]
+        return time.process_time() - started, [one.dag_id for one in vars(module).values() if isinstance(one, DAG)]
 
     files = sorted((REPOSITORY / "dags").glob("*.py"))
     for path in files:
