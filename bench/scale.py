@@ -52,9 +52,9 @@ def declare(folder: Path, count: int) -> Path:
 
 
 def parse(counts: list[int], dag_factory: str) -> None:
-    """Seconds for each DAG file, and the memory of a process that has read them all."""
-    print("| models | DAGs | all files, s | a file, s: mean (worst) | one DAG's file, s: mean | memory, MB |", end="")
-    print(" dag-factory, s | MB |" if dag_factory else "")
+    """CPU seconds for each DAG file, and the memory of a process that has read them all."""
+    print("| models | DAGs | all files, CPU s | a file: mean (worst) | for one DAG: mean | memory, MB |", end="")
+    print(" dag-factory, CPU s | MB |" if dag_factory else "")
     for count in counts:
         with tempfile.TemporaryDirectory() as folder:
             home = Home(home=Path(folder), models=declare(Path(folder), count))
@@ -91,7 +91,7 @@ def _parse_here() -> None:
         if spec is None or spec.loader is None:
             raise SystemExit(f"{path}: cannot be imported")
         module = module_from_spec(spec)
-        started = time.perf_counter()
+        started = time.process_time()
         with _airflow_parsing_context_manager(dag_id=dag_id):
             spec.loader.exec_module(module)
         return time.process_time() - started, [one.dag_id for one in vars(module).values() if isinstance(one, DAG)]
@@ -115,7 +115,7 @@ import json, resource, sys, time
 from pathlib import Path
 import dagfactory
 load = lambda: dagfactory.load_yaml_dags(globals_dict={}, config_filepath=sys.argv[1])
-started = time.perf_counter(); load(); seconds = time.perf_counter() - started
+started = time.process_time(); load(); seconds = time.process_time() - started
 print(json.dumps({"all": seconds, "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
 """
 
