@@ -174,17 +174,18 @@ class _Guess:
     @property
     def gates(self) -> dict[str, Any]:
         limit = {"rmse": self.spread, "average_precision": 1.5 * self.share, "f1_macro": 0.5}[self.metric]
-        rows = int(self.fold / self.table.step) // 2
+        rows, by_hour = int(self.fold / self.table.step), self.table.step < _DAY
         gates: dict[str, Any] = {
             "absolute": {self.metric: _figure(limit)},
             "baselines": {"metric": self.metric, "margin": self._part(0.01), "kinds": self._naive_rules()},
             "champion": {"metric": self.metric, "max_loss": self._part(0.02), "resamples": 500, "confidence": 0.95},
             "segments": {
-                "by": "hour_of_day" if self.table.step < _DAY else "month",
-                "metric": self.metric, "max_loss": self._part(0.1), "min_rows": 30,
+                "by": "hour_of_day" if by_hour else "month",
+                "metric": self.metric, "max_loss": self._part(0.1),
+                "min_rows": max(min(rows // (48 if by_hour else 4), 30), 1),  # some segment must have so many
             },
         }  # fmt: skip
-        return {**gates, "calibration": {"min_rows": rows}} if rows < 200 else gates
+        return {**gates, "calibration": {"min_rows": rows // 2}} if rows < 400 else gates
 
     def _naive_rules(self) -> list[str]:
         now = ["persistence"] if self.horizon else []
