@@ -27,11 +27,11 @@ def trace(
     from include.config.home import Home
     from include.config.loader import find_model
     from include.registry import lineage
-    from include.registry.store import Registry
     from include.scoring.prediction_id import PredictionId
+    from include.services.registry_access import open_registry
 
     home = Home()
-    registry = Registry.of(home)
+    registry = open_registry(home)
     if "@" in what and "/" not in what:
         name, number = version_of(registry, what)
         found = lineage.trace(find_model(home.models, name), home, registry, number)
@@ -47,11 +47,11 @@ def trace(
 def rebuild(version: Annotated[str, typer.Argument(help="weather@3 or weather@champion.")]) -> None:
     """Train a version again from its passport and compare; exit code 1 when the results differ. Writes nothing."""
     from include.config.home import Home
-    from include.registry.store import Registry
+    from include.services.registry_access import open_registry
     from include.training.rebuild import rebuild as again
 
     home = Home()
-    registry = Registry.of(home)
+    registry = open_registry(home)
     name, number = version_of(registry, version)
     done = again(
         home, registry, registry.version(name, number), on_progress=lambda text: print(f"  {text}", flush=True)

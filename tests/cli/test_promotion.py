@@ -79,3 +79,14 @@ def test_open_registry_services_down_says_what_to_start(tmp_path: Path, monkeypa
     choose_ports(tmp_path)
     with pytest.raises(TransientError, match=r"MLflow of .* is down; start it: ./almanac up"):
         open_registry(Home(home=tmp_path))
+
+
+@pytest.mark.parametrize(
+    "command", [("trace", "weather@1"), ("trace", "weather/2024-01-01T00:00:00Z/1"), ("rebuild", "weather@1")]
+)
+def test_command_asks_the_server_of_a_home_that_has_one(tmp_path: Path, monkeypatch, command: tuple[str, str]):
+    """What a server has written names files that only a server can give."""
+    monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    choose_ports(tmp_path)
+    assert "start it: ./almanac up" in str(run(*command).exception)
