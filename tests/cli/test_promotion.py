@@ -9,6 +9,8 @@ from include.cli.app import app
 from include.config.home import Home
 from include.errors import ConfigError, RegistryError, TransientError
 from include.journal.journal import Journal
+from include.registry import files
+from include.registry.records import Tag
 from include.registry.store import Registry
 from include.services.ports import choose_ports
 from include.services.registry_access import open_registry
@@ -22,8 +24,12 @@ def root(tmp_path_factory) -> Path:
     client = Registry.of(home).client
     client.create_registered_model("weather")
     run = client.create_run(Registry.of(home).experiment("weather")).info.run_id
+    graph = root / Path(files.ONNX).name
+    graph.write_bytes(b"a graph")
+    client.log_artifact(run, str(graph), str(Path(files.ONNX).parent))
     for passed in ("passed", "passed", "refused", "passed"):
-        client.create_model_version("weather", f"runs:/{run}/model", run, tags={"almanac.gates": passed})
+        tags = {Tag.GATES.value: passed, Tag.ONNX_SHA256.value: files.sha256(b"a graph")}
+        client.create_model_version("weather", f"runs:/{run}/model", run, tags=tags)
     return root
 
 
