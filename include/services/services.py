@@ -39,7 +39,8 @@ from include.services.supervision import (
 Tell = Callable[[str], None]
 
 _LOCK_TIMEOUT_S = 300.0
-_HEALTH_TIMEOUT_S = 180.0
+# 180 s were not enough on two cores with a load of 16.
+_HEALTH_TIMEOUT_S = 300.0
 
 # MLflow's own users: nobody may see anything unless the admin says so; and a password is hashed once a minute, not for
 # every request (PBKDF2 makes each of them 0.1 s).

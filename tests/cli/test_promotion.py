@@ -37,7 +37,6 @@ def root(tmp_path_factory) -> Path:
 def home(root: Path, monkeypatch) -> Home:
     monkeypatch.setenv("ALMANAC_HOME", str(root))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(Registry, "load_onnx", lambda _, version: b"")  # these versions have no files
     return Home()
 
 
