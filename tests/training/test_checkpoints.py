@@ -190,7 +190,7 @@ def test_diverging_goes_on_from_the_best_checkpoint_as_declared(
 
 def test_diverging_again_and_again_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([0.6, 0.6, *(loss for _ in range(20) for pair in ([0.7] * 2, [0.8] * 2, [0.9] * 2) for loss in pair)])
-    monkeypatch.setattr("include.training.learning._loss", lambda *_: next(losses))
+    monkeypatch.setattr("include.training.loss.Loss.of", lambda *_: next(losses))
     learning = rules(epochs=40, on_diverging="go_on", max_restores=2).model_copy(update={"diverging": 2})
     curve = learn(net(), learning, TEACHING, MEASURING, folder_at(tmp_path))
     assert (curve.rule, len(curve.restored)) == ("diverging", 2)
@@ -206,7 +206,7 @@ def test_restoring_takes_less_than_seconds(tmp_path: Path) -> None:
 
 def test_loss_log_of_a_loss_that_is_no_number_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([0.6, 0.6, 0.5, 0.5, 0.4, 0.4, *[math.inf] * 9])
-    monkeypatch.setattr("include.training.learning._loss", lambda *_: next(losses))
+    monkeypatch.setattr("include.training.loss.Loss.of", lambda *_: next(losses))
     curve = learn(net(), rules(on_diverging="end"), TEACHING, MEASURING, folder_at(tmp_path))
     assert curve.rule == "diverging"
     last = (tmp_path / "losses.jsonl").read_text().splitlines()[-1]
