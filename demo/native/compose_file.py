@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from include.config.types import parse_duration
+from include.config.yaml_file import lay_over
 from include.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,18 +64,10 @@ def read_compose(paths: Sequence[Path], values: Mapping[str, str]) -> dict[str, 
     """
     found: dict[str, Any] = {}
     for path in paths:
-        found = _lay_over(found, yaml.safe_load(path.read_text("utf-8")))
+        # Mappings merge, all else replaces: what compose does with the keys that our files use.
+        found = lay_over(found, yaml.safe_load(path.read_text("utf-8")))
     texts = {name: str(each["content"]) for name, each in found.get("configs", {}).items()}
     return {name: _service(name, _fill(each, values), texts) for name, each in found["services"].items()}
-
-
-def _lay_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Mappings merge, all else replaces: what compose does with the keys that our files use."""
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        merged[key] = _lay_over(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
-    return merged
 
 
 def _fill(value: Any, values: Mapping[str, str]) -> Any:

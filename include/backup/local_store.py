@@ -17,6 +17,7 @@ from include.backup.tiers.port import OBJECTS, TierStore
 from include.errors import IntegrityError
 from include.storage import disk
 from include.storage.faults import store_faults
+from include.storage.local_files import files_below
 
 _STAGING = "tmp"
 _FEW = 64  # a sync of the disk waits for what others have written, too
@@ -41,7 +42,7 @@ class LocalStore:
         with store_faults(f"{self.root}/{name}", "written"), self.staging() as folder:
             part = folder / "new"
             part.write_bytes(data)
-            _sync_file(part)
+            disk.sync_path(part)
             created = self._adopt(part, name)
             self._sync()
         return created
@@ -58,9 +59,9 @@ class LocalStore:
                 raise ConflictError(f"{path}: was changed meanwhile; read it again")
             part = folder / "new"
             part.write_bytes(data)
-            _sync_file(part)
+            disk.sync_path(part)
             part.replace(path)
-            _sync_folder(path.parent)
+            disk.sync_path(path.parent)
         return _version(data)
 
     def read(self, name: str, *, limit: int) -> Content:
@@ -101,7 +102,8 @@ class LocalStore:
             yield from (Entry(one.name, one.size_bytes, one.since) for one in self._tiers.stored())
             return
         with store_faults(f"{self.root}/{folder}", "listed"):
-            yield from _walk(self.root / folder, folder)
+            for name, _, found in files_below(self.root / folder, f"{folder}/"):
+                yield _entry(name, found)
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -128,7 +130,7 @@ class LocalStore:
                 return
             paths = [self._path(name) for name in names]
             for path in paths:
-                _sync_file(path)
+                disk.sync_path(path)
             self._unsynced.update(folder for path in paths for folder in (path.parent, path.parent.parent))
             self._sync()
 
@@ -139,7 +141,7 @@ class LocalStore:
             for path in paths:
                 path.unlink(missing_ok=True)
                 if path.parent.exists():
-                    _sync_folder(path.parent)
+                    disk.sync_path(path.parent)
 
     def clear_leftovers(self, *, older_than: datetime) -> int:
         """Remove staging folders that a killed process left."""
@@ -189,7 +191,7 @@ class LocalStore:
 
     def _sync(self) -> None:
         while self._unsynced:
-            _sync_folder(self._unsynced.pop())
+            disk.sync_path(self._unsynced.pop())
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -206,37 +208,9 @@ def _is_object(name: str) -> bool:
     return name.startswith(f"{OBJECTS}/")
 
 
-def _walk(folder: Path, name: str) -> Iterator[Entry]:
-    try:
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), f"{name}/{entry.name}")
-        elif entry.is_file(follow_symlinks=False):
-            try:
-                yield _entry(f"{name}/{entry.name}", entry.stat(follow_symlinks=False))
-            except FileNotFoundError:  # removed while it was listed
-                continue
-
-
 def _entry(name: str, found: os.stat_result) -> Entry:
     return Entry(name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
 
 def _version(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,13 +11,13 @@ from datetime import datetime
 from pathlib import Path
 
 from include.backup.port import CHUNK, ConflictError, Content, Entry
-from include.backup.tiers.port import FrozenError, TierStore
+from include.backup.tiers.archive_faults import archive_faults
+from include.backup.tiers.port import TierStore
 from include.errors import IntegrityError
 from include.storage.faults import store_faults
 from include.storage.objects import open_place
 
 _PART = 8 * CHUNK
-_FROZEN = ("InvalidObjectState", "BlobArchived", "BlobBeingRehydrated")
 
 
 class ObjectStore:
@@ -61,7 +61,7 @@ class ObjectStore:
         """Read a small file."""
         import obstore
 
-        with _faults(self._where(name), "read"):
+        with archive_faults(self._where(name), "read"):
             found = obstore.get(self._store, name)
             size = int(found.meta["size"])
             data = bytes(found.bytes()) if size <= limit else b""
@@ -73,7 +73,7 @@ class ObjectStore:
         """The content, piece by piece."""
         import obstore
 
-        with _faults(self._where(name), "read"):
+        with archive_faults(self._where(name), "read"):
             for piece in obstore.get(self._store, name).stream(min_chunk_size=CHUNK):
                 yield bytes(piece)
 
@@ -81,7 +81,7 @@ class ObjectStore:
         """The first bytes."""
         import obstore
 
-        with _faults(self._where(name), "read"):
+        with archive_faults(self._where(name), "read"):
             size = int(obstore.head(self._store, name)["size"])
             if not size:
                 return b""
@@ -167,14 +167,3 @@ class ObjectStore:
 
     def _where(self, name: str) -> str:
         return f"{self.uri}/{name}"
-
-
-@contextmanager
-def _faults(where: str, done: str) -> Iterator[None]:
-    with store_faults(where, done):
-        try:
-            yield
-        except Exception as error:
-            if any(code in str(error) for code in _FROZEN):
-                raise FrozenError(where) from None
-            raise

@@ -10,6 +10,7 @@ from typing import Any
 from include.backup.codec import read_pieces
 from include.storage.faults import store_faults
 from include.storage.files import local_path, read_blocks
+from include.storage.local_files import files_below
 from include.storage.objects import is_remote, open_store
 
 _RACY_S = 2.0  # a file that changed a moment ago may change again within the same tick of the disk's clock
@@ -62,7 +63,8 @@ def below(uri: str, prefix: str = "") -> list[SourceFile]:
     """All regular files below a folder, by path; none when there is no such folder. Symbolic links are left out."""
     with store_faults(uri, "listed"):
         if not is_remote(uri):
-            return sorted(_local(local_path(uri), prefix), key=lambda file: file.path)
+            here = (file for file in files_below(local_path(uri), prefix) if not file.name.endswith(".part"))
+            return sorted((_of(*file) for file in here), key=lambda file: file.path)
         import obstore
 
         store, root = open_store(uri)
@@ -70,18 +72,6 @@ def below(uri: str, prefix: str = "") -> list[SourceFile]:
     names = [str(each["path"]).removeprefix(root).lstrip("/") for each in found]
     files = [_remote(f"{prefix}{name}", f"{uri}/{name}", each) for name, each in zip(names, found, strict=True)]
     return sorted(files, key=lambda file: file.path)
-
-
-def _local(folder: Path | str, prefix: str) -> Iterator[SourceFile]:
-    try:
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _local(entry.path, f"{prefix}{entry.name}/")
-        elif entry.is_file(follow_symlinks=False) and not entry.name.endswith(".part"):
-            yield _of(f"{prefix}{entry.name}", Path(entry.path), entry.stat(follow_symlinks=False))
 
 
 def _remote(path: str, uri: str, info: Mapping[str, Any]) -> SourceFile:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from include.storage.disk import sync_path
 from include.storage.faults import store_faults
 from include.storage.objects import is_remote, open_store
 
@@ -159,7 +160,7 @@ def remove(uri: str) -> None:
                 obstore.delete(*open_store(uri))
             else:
                 local_path(uri).unlink()
-                _sync_folder(local_path(uri).parent)
+                sync_path(local_path(uri).parent)
         except FileNotFoundError:
             return
 
@@ -182,17 +183,8 @@ def _install(final: Path, make: Callable[[Path], object]) -> None:
     part = final.with_name(f".{final.name}.{os.getpid()}.part")
     try:
         make(part)
-        with part.open("rb") as stream:
-            os.fsync(stream.fileno())
+        sync_path(part)
         part.replace(final)
     finally:
         part.unlink(missing_ok=True)
-    _sync_folder(final.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_path(final.parent)

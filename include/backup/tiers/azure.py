@@ -2,16 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+from include.backup.tiers.archive_faults import archive_faults
 from include.backup.tiers.port import OBJECTS, FrozenError, Readiness, Stored, Tier
-from include.storage.faults import store_faults
 
 _NAMES: dict[Tier, str] = {"hot": "Hot", "cool": "Cool", "archive": "Archive"}
 _TIERS: dict[str, Tier] = {"Cool": "cool", "Cold": "cool", "Archive": "archive"}
-_FROZEN = ("BlobArchived", "BlobBeingRehydrated")
 
 
 class AzureTiers:
@@ -30,7 +28,7 @@ class AzureTiers:
 
     def stored(self) -> Iterator[Stored]:
         """All objects."""
-        with _faults(f"{self.uri}/{OBJECTS}", "listed"):
+        with archive_faults(f"{self.uri}/{OBJECTS}", "listed"):
             for found in self._container.list_blobs(name_starts_with=f"{self._prefix}{OBJECTS}/"):
                 yield self._stored(found)
 
@@ -38,7 +36,7 @@ class AzureTiers:
         """One object."""
         from azure.core.exceptions import ResourceNotFoundError
 
-        with _faults(f"{self.uri}/{name}", "looked at"):
+        with archive_faults(f"{self.uri}/{name}", "looked at"):
             try:
                 return self._stored(self._container.get_blob_client(self._prefix + name).get_blob_properties())
             except ResourceNotFoundError:
@@ -49,7 +47,7 @@ class AzureTiers:
         found = self.look(name)
         if found is not None and found.tier == "archive":
             raise FrozenError(f"{self.uri}/{name}")
-        with _faults(f"{self.uri}/{name}", "moved"):
+        with archive_faults(f"{self.uri}/{name}", "moved"):
             self._container.get_blob_client(self._prefix + name).set_standard_blob_tier(_NAMES[tier])
 
     def thaw(self, name: str, *, days: int) -> None:
@@ -57,7 +55,7 @@ class AzureTiers:
         found = self.look(name)
         if found is None or found.readiness != "frozen":
             return
-        with _faults(f"{self.uri}/{name}", "asked for"):
+        with archive_faults(f"{self.uri}/{name}", "asked for"):
             blob = self._container.get_blob_client(self._prefix + name)
             blob.set_standard_blob_tier(_NAMES["hot"], rehydrate_priority="Standard")
 
@@ -85,14 +83,3 @@ def _credential(account: str) -> Any:
     from azure.identity import DefaultAzureCredential
 
     return DefaultAzureCredential()
-
-
-@contextmanager
-def _faults(where: str, done: str) -> Iterator[None]:
-    with store_faults(where, done):
-        try:
-            yield
-        except Exception as error:
-            if any(code in str(error) for code in _FROZEN):
-                raise FrozenError(where) from None
-            raise

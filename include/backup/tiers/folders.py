@@ -12,7 +12,9 @@ from secrets import token_hex
 from include.backup.tiers.port import OBJECTS, TIERS, Stored, Tier
 from include.errors import IntegrityError
 from include.faults import reached
+from include.storage.disk import sync_path
 from include.storage.faults import store_faults
+from include.storage.local_files import files_below
 
 FOLDERS: dict[Tier, str] = {"hot": OBJECTS, "cool": "cool", "archive": "archive"}
 _COPY = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
@@ -29,7 +31,7 @@ class TierFolders:
         seen: set[str] = set()
         with store_faults(str(self.root), "listed"):
             for tier, folder in FOLDERS.items():
-                for name, found in _files(self.root / folder, OBJECTS):
+                for name, _, found in files_below(self.root / folder, f"{OBJECTS}/"):
                     if name not in seen:
                         seen.add(name)
                         yield _stored(name, tier, found)
@@ -54,11 +56,11 @@ class TierFolders:
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             _put(others[0], target)
             os.utime(target)  # tells since when it is there
-            _sync(target.parent)
+            sync_path(target.parent)
             reached("backup_move")
             for path in others:
                 path.unlink(missing_ok=True)
-                _sync(path.parent)
+                sync_path(path.parent)
 
     def thaw(self, name: str, *, days: int) -> None:
         """A folder is never frozen."""
@@ -94,8 +96,7 @@ def _copy(source: Path, target: Path) -> None:
     part = target.with_name(f".part-{token_hex(6)}")
     try:
         shutil.copyfile(source, part)
-        with part.open("rb") as stream:
-            os.fsync(stream.fileno())
+        sync_path(part)
         if _hash(part) != _hash(source):
             raise IntegrityError(f"{target}: reads otherwise than what was copied there; is that disk damaged?")
         part.replace(target)
@@ -108,28 +109,5 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _files(folder: Path | str, name: str) -> Iterator[tuple[str, os.stat_result]]:
-    try:
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _files(entry.path, f"{name}/{entry.name}")
-            continue
-        try:
-            yield f"{name}/{entry.name}", entry.stat(follow_symlinks=False)
-        except FileNotFoundError:  # moved or removed while it was listed
-            continue
-
-
 def _stored(name: str, tier: Tier, found: os.stat_result) -> Stored:
     return Stored(name, found.st_size, tier, datetime.fromtimestamp(found.st_mtime, UTC))
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

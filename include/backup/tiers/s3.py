@@ -2,18 +2,16 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-from include.backup.tiers.port import OBJECTS, FrozenError, Readiness, Stored, Tier
-from include.storage.faults import store_faults
+from include.backup.tiers.archive_faults import archive_faults
+from include.backup.tiers.port import OBJECTS, Readiness, Stored, Tier
 
 _CLASSES: dict[Tier, str] = {"hot": "STANDARD", "cool": "STANDARD_IA", "archive": "GLACIER"}
 _TIERS: dict[str, Tier] = {
     "STANDARD_IA": "cool", "ONEZONE_IA": "cool", "GLACIER_IR": "cool", "GLACIER": "archive", "DEEP_ARCHIVE": "archive"
 }  # fmt: skip
-_FROZEN = ("InvalidObjectState", "ObjectNotInActiveTierError")
 _PENDING = 'ongoing-request="true"'
 _THAWED = 'ongoing-request="false"'
 
@@ -33,7 +31,7 @@ class S3Tiers:
     def stored(self) -> Iterator[Stored]:
         """All objects."""
         pages = self._client.get_paginator("list_objects_v2")
-        with _faults(f"{self.uri}/{OBJECTS}", "listed"):
+        with archive_faults(f"{self.uri}/{OBJECTS}", "listed"):
             for page in pages.paginate(Bucket=self._bucket, Prefix=f"{self._prefix}{OBJECTS}/"):
                 for found in page.get("Contents", ()):
                     tier = _TIERS.get(found.get("StorageClass", ""), "hot")
@@ -45,7 +43,7 @@ class S3Tiers:
         """One object."""
         from botocore.exceptions import ClientError
 
-        with _faults(f"{self.uri}/{name}", "looked at"):
+        with archive_faults(f"{self.uri}/{name}", "looked at"):
             try:
                 found = self._client.head_object(Bucket=self._bucket, Key=self._prefix + name)
             except ClientError as error:
@@ -62,7 +60,7 @@ class S3Tiers:
     def move(self, name: str, tier: Tier) -> None:
         """Copy it onto itself, in one step of the server's, or in parts above 5 GiB."""
         key = self._prefix + name
-        with _faults(f"{self.uri}/{name}", "moved"):
+        with archive_faults(f"{self.uri}/{name}", "moved"):
             self._client.copy(
                 {"Bucket": self._bucket, "Key": key}, self._bucket, key,
                 ExtraArgs={"StorageClass": _CLASSES[tier], "MetadataDirective": "COPY"},
@@ -73,7 +71,7 @@ class S3Tiers:
         from botocore.exceptions import ClientError
 
         wish = {"Days": days, "GlacierJobParameters": {"Tier": "Standard"}}
-        with _faults(f"{self.uri}/{name}", "asked for"):
+        with archive_faults(f"{self.uri}/{name}", "asked for"):
             try:
                 self._client.restore_object(Bucket=self._bucket, Key=self._prefix + name, RestoreRequest=wish)
             except ClientError as error:
@@ -90,14 +88,3 @@ class S3Tiers:
             endpoint_url=said.get("AWS_ENDPOINT_URL") or said.get("AWS_ENDPOINT"),
             region_name=said.get("AWS_REGION") or said.get("AWS_DEFAULT_REGION"),
         )
-
-
-@contextmanager
-def _faults(where: str, done: str) -> Iterator[None]:
-    with store_faults(where, done):
-        try:
-            yield
-        except Exception as error:
-            if any(code in str(error) for code in _FROZEN):
-                raise FrozenError(where) from None
-            raise
