@@ -113,7 +113,7 @@ class Scene:
 
         tiers = place_at(self.first).store.tiers()
         with pytest.MonkeyPatch.context() as patched:
-            for name in ("_put", "_sync", "reached"):
+            for name in ("_put", "sync_path", "reached"):
                 patched.setattr(folders, name, counted(getattr(folders, name)))
             for one in sorted(tiers.stored(), key=lambda one: one.name):
                 tiers.move(one.name, "cool")

@@ -34,7 +34,16 @@ def openings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return places
 
 
-def _see_commits_of_others(uri: str, openings: list[str]) -> None:
+@pytest.fixture(params=["folder", "s3", "azure"])
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The place of a table that is not there yet."""
+    if request.param == "folder":
+        return str(tmp_path / "table")
+    store: Store = request.getfixturevalue(f"{request.param}_store")
+    return f"{store.uri}/table"
+
+
+def test_opened_table_sees_the_commits_of_others_and_opens_once(uri: str, openings: list[str]) -> None:
     opened = OpenedTable(uri)
     assert opened.newest() is None
     for value in range(3):
@@ -42,16 +51,6 @@ def _see_commits_of_others(uri: str, openings: list[str]) -> None:
         assert _values(opened.newest()) == list(range(value + 1))
     assert opened.newest().version() == 2
     assert openings == [uri, uri], "once before there was one, once after"
-
-
-def test_opened_table_sees_the_commits_of_others_and_opens_once(tmp_path: Path, openings: list[str]) -> None:
-    _see_commits_of_others(str(tmp_path / "table"), openings)
-
-
-def test_opened_table_in_a_store_sees_the_commits_of_others_and_opens_once(
-    any_store: Store, openings: list[str]
-) -> None:
-    _see_commits_of_others(f"{any_store.uri}/table", openings)
 
 
 def test_opened_table_that_is_gone_is_none(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from include.services.services import Services
-from tests.faults.quays import POINTS, Quay, check_heard, wait, wait_until_ended
+from tests.faults.quays import POINTS, Quay, check_heard, wait_until_ended
+from tests.waiting import wait
 
 pytestmark = pytest.mark.e2e
 

@@ -1,7 +1,7 @@
 """The monitor in a running Airflow: a person is asked and answers by REST, and mails are read and taken on."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from include.services.airflow_api import AirflowClient, DagRun
 from include.services.services import Services
 from tests.e2e.watched import Watched, declare
 from tests.servers.mail import Mailbox, mail_server
+from tests.waiting import wait
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -59,14 +60,6 @@ class Office:
         monkeypatch.setenv("ALMANAC_HOME", str(self.world.home.home))
         monkeypatch.setenv("ALMANAC_MODELS", str(self.world.home.models))
         return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"}).output
-
-
-def wait(until: Callable[[], Any], what: str, timeout_s: float = 120) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (answer := until()):
-        assert time.monotonic() < deadline, f"waited {timeout_s:.0f} s for {what}"
-        time.sleep(0.5)
-    return answer
 
 
 @pytest.fixture(scope="module")
@@ -134,10 +127,11 @@ def test_answer_retrain_rings_the_request_with_the_person_s_reason(office: Offic
 
 
 def test_answer_given_ends_the_alert_that_it_was_waited_for(office: Office, first: DagRun) -> None:
-    wait(
-        lambda: any(one.startswith("over: ") and "what should be done" in one for one in office.mailbox.subjects),
+    ended = wait(
+        lambda: [one for one in office.mailbox.subjects if one.startswith("over: ") and "what should be done" in one],
         "the end of the waiting to be told",
     )
+    assert len(ended) == 1
 
 
 def test_answer_previous_puts_the_version_before_back_with_who_and_why(office: Office, first: DagRun) -> None:
@@ -173,4 +167,6 @@ def test_drift_that_is_over_is_told_once_to_those_who_were_told(office: Office, 
 
 
 def test_run_that_missed_its_deadline_is_told_by_airflow_s_own_deadline_alert(office: Office) -> None:
-    wait(lambda: "train_weather is late" in office.mailbox.subjects, f"the mail; {office.mailbox.subjects}")
+    late = "train_weather is late"
+    wait(lambda: late in office.mailbox.subjects, f"the mail; there is {office.mailbox.subjects}")
+    assert office.mailbox.subjects.count(late) == 1

@@ -1,8 +1,7 @@
 """Every declared kind of trigger against a running Airflow: what is posted, closed, backfilled or published wakes."""
 
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from include.journal.journal import Journal
 from include.journal.records import DecisionKind, WindowState
 from include.services.airflow_api import AirflowClient, DagRun
 from include.services.services import Services
+from tests.waiting import wait
 
 pytestmark = pytest.mark.e2e
 
@@ -67,14 +67,6 @@ class Port:
 
     def windows(self) -> dict[int, WindowState]:
         return {each.window_start.day: each.state for each in self.journal.windows("weather")}
-
-
-def wait(until: Callable[[], Any], what: str, timeout_s: float = 120) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (answer := until()):
-        assert time.monotonic() < deadline, f"waited {timeout_s:.0f} s for {what}"
-        time.sleep(0.5)
-    return answer
 
 
 def finished(runs: list[DagRun]) -> list[DagRun]:

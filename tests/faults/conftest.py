@@ -8,7 +8,8 @@ import pytest
 from include.config.home import MODELS_FOLDER, Home
 from include.faults import FOLDER_VARIABLE
 from include.services.services import Services
-from tests.faults.quays import Quay, declare, wait
+from tests.faults.quays import Quay, declare
+from tests.waiting import wait
 
 _NAMES = tuple(f"quay_{letter}" for letter in "abcde")
 # A worker that dies with its task is missed after this long, not after a minute.

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,6 +24,7 @@ from include.services.environment import MARKER
 from include.storage.files import write_bytes
 from include.storage.objects import is_remote
 from tests.data.installation import START, tiny_csv
+from tests.waiting import wait
 
 # After claim, after validation, after commit before journal, after journal before event.
 POINTS = ("claimed", "validated", "committed", "journaled")
@@ -58,14 +58,6 @@ def declare(models: Path, names: Sequence[str]) -> None:
         monitor = {"monitor": {"performance": weather["monitor"]["performance"]}}
         text = yaml.safe_dump({**declared, **taken, **monitor})
         (models / f"{name}.yaml").write_text(text, "utf-8")
-
-
-def wait(until: Callable[[], Any], what: str, timeout_s: float = 180) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (answer := until()):
-        assert time.monotonic() < deadline, f"waited {timeout_s:.0f} s for {what}"
-        time.sleep(0.2)
-    return answer
 
 
 @dataclass(frozen=True)

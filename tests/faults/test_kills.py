@@ -9,7 +9,8 @@ import pytest
 
 from include.services.leftovers import processes_of
 from include.services.services import Services
-from tests.faults.quays import POINTS, Quay, check_heard, events_of, wait, wait_until_ended
+from tests.faults.quays import POINTS, Quay, check_heard, events_of, wait_until_ended
+from tests.waiting import wait
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

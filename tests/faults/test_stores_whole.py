@@ -13,9 +13,10 @@ from include.config.home import MODELS_FOLDER, Home
 from include.services.services import Services
 from include.storage.access import VARIABLE
 from include.storage.files import read_bytes
-from tests.faults.quays import Quay, declare, wait, wait_until_ended
+from tests.faults.quays import Quay, declare, wait_until_ended
 from tests.servers.stores import Store
 from tests.storage.test_access import as_connection
+from tests.waiting import wait
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -26,17 +26,25 @@ def values() -> dict[str, Any]:
     return yaml.safe_load((FOLDER / "values.yaml").read_text("utf-8"))
 
 
+def complaint(pod: dict[str, Any], version: str = NEWEST) -> str:
+    """What the schema of Kubernetes says against a pod; empty: nothing."""
+    try:
+        kubernetes_validate.validate(pod, version, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 def test_pod_template_is_what_the_schema_allows(pod: dict[str, Any], version: str) -> None:
-    kubernetes_validate.validate(pod, version, strict=True)
+    assert complaint(pod, version) == ""
 
 
 def test_pod_template_with_a_typing_error_would_be_refused(pod: dict[str, Any]) -> None:
     wrong = copy.deepcopy(pod)
     wrong["spec"]["restartpolicy"] = wrong["spec"].pop("restartPolicy")
 
-    with pytest.raises(kubernetes_validate.ValidationError, match="restartpolicy"):
-        kubernetes_validate.validate(wrong, NEWEST, strict=True)
+    assert "restartpolicy" in complaint(wrong)
 
 
 def test_pod_template_is_never_restarted_and_never_root(pod: dict[str, Any]) -> None:
@@ -53,7 +61,7 @@ def test_values_resources_are_what_the_schema_of_a_container_allows(values: dict
     for service in ("scheduler", "apiServer", "dagProcessor", "triggerer"):
         container = {"name": service.lower(), "resources": values[service]["resources"]}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": {"containers": [container]}}
-        kubernetes_validate.validate(pod, NEWEST, strict=True)
+        assert complaint(pod) == "", service
 
 
 def test_values_config_is_that_of_docker_compose(values: dict[str, Any]) -> None:
