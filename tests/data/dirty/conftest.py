@@ -1,0 +1,59 @@
+"""An installation that knows Junes, and the judgement of files that land there."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from demo.weather_generator import generate_month
+from include.config.schema import Model
+from include.data.ingest import IngestSummary
+from tests.data.dirty.case import Case
+from tests.data.installation import Site
+
+_NOW = datetime(2023, 7, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def two_junes(tmp_path_factory: pytest.TempPathFactory, weather: Model) -> Path:
+    """An installation that holds the Junes of two earlier years."""
+    root = tmp_path_factory.mktemp("two_junes")
+    site = Site(root, weather)
+    for year in (2021, 2022):
+        site.land(f"weather_{year}-06.csv", generate_month(year, 6).write_csv())
+    assert site.ingest(now=_NOW).published_rows == 1440
+    return root
+
+
+@pytest.fixture
+def judge(two_junes: Path, tmp_path: Path, weather: Model) -> Callable[[Case], None]:
+    """Lets the file of a case land and be ingested; its verdict and what is said of it must be those of the case."""
+
+    def judged(case: Case) -> None:
+        shutil.copytree(two_junes, tmp_path / "home")
+        source = {"patterns": ("*.csv*", "*.jsonl*", "*.parquet"), "format": case.format, "max_unpacked_mb": 2}
+        site = Site(tmp_path / "home", weather.model_copy(update={"source": weather.source.model_copy(update=source)}))
+        landed = site.land(case.name, case.content())
+        os.utime(landed, (_NOW.timestamp(), _NOW.timestamp()))
+        summary = site.ingest(now=_NOW)
+        said = [*summary.waiting]
+        for record in (one for one in site.journal.batches("weather") if one.uri == str(landed)):
+            said += [*record.reasons, *record.warnings, *(f"{rule}: {n}" for rule, n in record.broken_rules.items())]
+        assert _verdict(summary) == case.verdict, said
+        assert any(re.search(case.said, line) for line in said) if case.said else not said, said
+        rows = site.dataset.read()
+        assert rows["Timestamp"].n_unique() == rows.height == 1440 + summary.published_rows
+
+    return judged
+
+
+def _verdict(summary: IngestSummary) -> tuple[int, int] | str:
+    if summary.rejected:
+        return "rejected"
+    if summary.waiting:
+        return "waits"
+    return "empty" if summary.empty else (summary.published_rows, summary.quarantined_rows)
