@@ -21,7 +21,7 @@ from include.backup.subjects.postgres import postgres_draft
 from include.backup.subjects.sqlite import sqlite_draft
 from include.backup.writer import Draft, Taken, take
 from include.config.home import Home
-from include.config.loader import load_models
+from include.config.loader import find_model
 from include.errors import ConfigError, IntegrityError, TransientError
 from include.registry.records import ModelVersion
 
@@ -147,7 +147,10 @@ class Backup:
         raise TransientError("aliases of model versions moved during three backups in a row; try again later")
 
     def _with_landing(self, name: str) -> bool:
-        return any(model.name == name and model.backup.landing for model in load_models(self.home.models).models)
+        try:
+            return find_model(self.home.models, name).backup.landing
+        except ConfigError:  # no longer declared; its outputs are backed up all the same
+            return False
 
     def _take(self, draft: Draft, same_as: tuple[Ref, Manifest] | None = None) -> Taken:
         return take(

@@ -7,7 +7,7 @@ refused: a drill that cannot fail proves nothing.
 import random
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -27,7 +27,7 @@ from include.backup.place import Place
 from include.backup.registered import check_registry
 from include.backup.replicate import replicate
 from include.backup.restore import restore
-from include.backup.tiers.thaw import is_frozen
+from include.backup.tiers.thaw import archived, is_frozen
 from include.errors import AlmanacError, IntegrityError
 
 _FULL = 5
@@ -61,10 +61,10 @@ class Drill:
             subjects: whose snapshots.
             tell: hears each result in words.
         """
-        catalogue = Catalogue(self.place)
+        catalogue, archive = Catalogue(self.place), archived(self.place)
         results = []
         for subject in subjects or catalogue.subjects():
-            for ref in self.chosen(catalogue.refs(subject)):
+            for ref in self.chosen(catalogue.refs(subject), archive):
                 results.append(self.one(ref))
                 tell(in_words(results[-1]))
         with_files = [result.ref for result in results if result.passed and not result.subject.startswith("group/")]
@@ -103,10 +103,16 @@ class Drill:
         record(self.place, result)
         return result
 
-    def chosen(self, refs: Sequence[Ref]) -> list[Ref]:
+    def chosen(self, refs: Sequence[Ref], archive: Collection[str]) -> list[Ref]:
         """The newest, and a random older one of those that do not lie in the archive."""
         older = self.random.sample(refs[:-1], len(refs) - 1) if len(refs) > 1 else []
-        return [*refs[-1:], *islice((ref for ref in older if not is_frozen(self.place, ref)), 1)]
+        return [*refs[-1:], *islice((ref for ref in older if not self._is_frozen(ref, archive)), 1)]
+
+    def _is_frozen(self, ref: Ref, archive: Collection[str]) -> bool:
+        try:
+            return is_frozen(self.place, ref, archive)
+        except IntegrityError:
+            return False  # drilled, and found damaged
 
     def _restore_and_use(self, ref: Ref, folder: Path) -> list[str]:
         said: list[str] = []

@@ -6,7 +6,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,6 @@ from include.storage.faults import store_faults
 from include.storage.local_files import files_below
 
 _STAGING = "tmp"
-_FEW = 64  # a sync of the disk waits for what others have written, too
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
 
 
@@ -122,17 +121,11 @@ class LocalStore:
             return self._adopt(path, name, over=over)
 
     def sync(self, names: Sequence[str]) -> None:
-        """Sync a few files one by one; for many the whole disk at once, else each of them waits for the disk."""
+        """Sync files and their folders."""
         with store_faults(self.uri, "synced"):
-            if len(names) > _FEW:
-                disk.sync_disk(self.root)
-                self._unsynced.clear()
-                return
-            paths = [self._path(name) for name in names]
-            for path in paths:
-                disk.sync_path(path)
+            paths = {self._path(name) for name in names}
             self._unsynced.update(folder for path in paths for folder in (path.parent, path.parent.parent))
-            self._sync()
+            self._sync(paths)
 
     def remove(self, name: str) -> None:
         """Remove a file, durably, from whatever tier."""
@@ -167,6 +160,7 @@ class LocalStore:
             final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._unsynced.update((final.parent.parent, final.parent.parent.parent))
         self._unsynced.add(final.parent)
+        disk.start_writing(path)
         if over:
             path.replace(final)
             return True
@@ -189,9 +183,11 @@ class LocalStore:
             path.replace(final)
         return True
 
-    def _sync(self) -> None:
+    def _sync(self, paths: Collection[Path] = ()) -> None:
+        found = set(paths)
         while self._unsynced:
-            disk.sync_path(self._unsynced.pop())
+            found.add(self._unsynced.pop())
+        disk.sync_paths(found, self.root)
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:

@@ -23,7 +23,6 @@ from include.storage import disk
 
 log = logging.getLogger(__name__)
 _RESERVE_BYTES = 64 << 20
-_FEW = 64  # a sync of the disk waits for what others have written, too
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def restore(place: Place, ref: Ref, target: Path, *, partial: bool = False, lock
                 " from the second place, take an older snapshot, or restore the rest with --partial:\n  "
                 + "\n  ".join(damaged)
             )
-        _sync(folder, len(manifest.files))
+        _sync(folder)
         if target.exists():
             target.rmdir()
         folder.rename(target)
@@ -90,6 +89,7 @@ def restore_file(place: Place, entry: FileEntry, path: Path) -> None:
         with os.fdopen(descriptor, "wb", buffering=0) as stream:
             for piece in decode(place.store.stream(entry.object_name), entry.encoded, place.key, where):
                 stream.write(piece)
+        disk.start_writing(path)
     except FileNotFoundError as error:
         path.unlink(missing_ok=True)
         raise IntegrityError(f"{where}: the object is gone. Restore it from the second place") from error
@@ -101,9 +101,9 @@ def restore_file(place: Place, entry: FileEntry, path: Path) -> None:
         raise
 
 
-def _sync(folder: Path, count: int) -> None:
+def _sync(folder: Path) -> None:
     try:
-        disk.sync_files(folder) if count <= _FEW else disk.sync_disk(folder)
+        disk.sync_paths([folder, *folder.rglob("*")], folder)
     except OSError as error:
         raise TransientError(f"{folder.parent}: cannot be written: {error}") from error
 

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from include.cli.places import open_installation, run_of, size_text, tell_journal, user
+from include.cli.places import open_installation, run_of, tell_journal, user
+from include.pages.templates import size
 
 if TYPE_CHECKING:
     from include.backup.manifest import Maker
@@ -48,9 +49,9 @@ def backup(
     else:
         taken = [one for subject in subjects for one in run.subject(subject, version=version)]
     for one in taken:
-        size = f"{one.files_read} files read, {size_text(one.bytes_read)}; {size_text(one.bytes_stored)} new"
+        cost = f"{one.files_read} files read, {size(one.bytes_read)}; {size(one.bytes_stored)} new"
         members = f"; {len(one.manifest.members)} snapshots" if one.manifest.members else ""
-        print(f"{one.ref}  {size}{members}" if one.written else f"{one.ref}  unchanged, is there already")
+        print(f"{one.ref}  {cost}{members}" if one.written else f"{one.ref}  unchanged, is there already")
     tell_journal(home, lambda journal: record_taken(journal, places.first.uri, taken, run_of("backup")))
 
 
@@ -135,7 +136,7 @@ def tiers(
         print("To move them: almanac tiers --apply")
         return
     done = move(place, plan, settings.tiers)
-    print(f"{done.objects} objects ({size_text(done.size_bytes)}) are moved; {done.asked} come from the archive first")
+    print(f"{done.objects} objects ({size(done.size_bytes)}) are moved; {done.asked} come from the archive first")
 
 
 def replicate(
@@ -151,7 +152,7 @@ def replicate(
     done = copy(*ways)
     print("".join(f"FAILED  {line}\n" for line in done.failed), end="")
     behind = "first" if back else "second"
-    print(f"{len(done.snapshots)} snapshots, {size_text(done.bytes)} sent; the {behind} place was {done.lag} behind")
+    print(f"{len(done.snapshots)} snapshots, {size(done.bytes)} sent; the {behind} place was {done.lag} behind")
     if done.failed:
         raise typer.Exit(1)
 

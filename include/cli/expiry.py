@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from include.cli.places import open_installation, run_of, size_text
+from include.cli.places import open_installation, run_of
+from include.pages.templates import size
 
 
 def register(app: typer.Typer) -> None:
@@ -33,8 +34,8 @@ def expire(
     plan = expiry.carry_out(run=run_of("expire"), approved=approve) if apply else expiry.plan()
     for item in plan.items:
         word = "stays " if item.needs else "gone  " if apply else "GOES  "
-        print(f"{word}  {item.kind:16}  {item.at:%Y-%m-%d}  {size_text(item.size_bytes):>10}  {item.name}", end="")
+        print(f"{word}  {item.kind:16}  {item.at:%Y-%m-%d}  {size(item.size_bytes):>10}  {item.name}", end="")
         print(f"  {'; '.join(item.needs)}" if item.needs else "")
-    size = size_text(sum(item.size_bytes for item in plan.going))
+    freed = size(sum(item.size_bytes for item in plan.going))
     verb = "are deleted" if apply else f"would go. To delete them: almanac expire {model} --apply"
-    print(f"{len(plan.items) - len(plan.going)} old ones stay, {len(plan.going)} ({size}) {verb}")
+    print(f"{len(plan.items) - len(plan.going)} old ones stay, {len(plan.going)} ({freed}) {verb}")

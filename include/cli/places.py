@@ -69,11 +69,3 @@ def user() -> str:
     import getpass
 
     return getpass.getuser()
-
-
-def size_text(count: int) -> str:
-    """Bytes for people."""
-    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} B"

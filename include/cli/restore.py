@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from include.cli.backup import PANEL, Second
-from include.cli.places import open_installation, open_reader, run_of, size_text, tell_journal, user
+from include.cli.places import open_installation, open_reader, run_of, tell_journal, user
+from include.pages.templates import size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +53,7 @@ def list_snapshots(
             print(f"{ref}  DAMAGED: {error}")
             continue
         gone = f"  forgotten {dead[ref].forgotten_at:%Y-%m-%d}: {dead[ref].reason}" if ref in dead else ""
-        print(f"{ref}  {len(manifest.files):>6} files  {size_text(manifest.size):>10}  {_facts(manifest.facts)}{gone}")
+        print(f"{ref}  {len(manifest.files):>6} files  {size(manifest.size):>10}  {_facts(manifest.facts)}{gone}")
 
 
 def show(what: _What, second: Second = False, files: Annotated[bool, typer.Option("--files")] = False) -> None:
@@ -69,8 +70,8 @@ def show(what: _What, second: Second = False, files: Annotated[bool, typer.Optio
     manifest = catalogue.read(ref)
     print(f"{ref}\n  manifest   {place.uri}/{ref.path}\n  parent     {manifest.parent or 'none'}")
     print(f"  taken by   {manifest.made_by.started_by or manifest.made_by.dag_id}: {manifest.made_by.reason}")
-    stored = size_text(manifest.stored_size)
-    print(f"  size       {len(manifest.files)} files, {size_text(manifest.size)}, stored as {stored}")
+    stored = size(manifest.stored_size)
+    print(f"  size       {len(manifest.files)} files, {size(manifest.size)}, stored as {stored}")
     print(f"  facts      {json.dumps(manifest.facts, indent=2, ensure_ascii=False)}")
     print("".join(f"  member     {one.subject}@{one.name}\n" for one in manifest.members), end="")
     print(
@@ -119,7 +120,7 @@ def verify(
         print(f"{'DAMAGED' if finding.fatal else 'note   '}  {finding.text}")
     damaged = len({finding.ref for finding in found.findings if finding.fatal})
     cold = f"; {found.frozen} not read, they lie in the archive" if found.frozen else ""
-    read = f"{found.objects} objects, {size_text(found.bytes_read)} read"
+    read = f"{found.objects} objects, {size(found.bytes_read)} read"
     print(f"{found.snapshots} snapshots, {read}; {damaged} damaged{cold}")
     if damaged:
         raise typer.Exit(1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from include.config.schema import Model
 from include.data.delta_table import collect, open_table, read_faults, scan_table
@@ -11,9 +11,6 @@ from include.expiry.backed_up import BackedUp
 from include.expiry.plan import ExpiryPlan, Item
 from include.scoring.predictions import DAY, TIME, VERSION
 from include.storage.faults import describe
-
-if TYPE_CHECKING:
-    pass
 
 _KEEP_FILES = timedelta(days=7)  # who reads an older version of the table has so long to finish
 _WINDOWS = 3  # of the monitor: those that it compares, and one to spare

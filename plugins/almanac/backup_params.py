@@ -2,6 +2,8 @@
 
 from airflow.sdk import Param
 
+from almanac.params import dry_run, optional_reason
+
 
 def model_backup_params() -> dict[str, Param]:
     """Which version, and why."""
@@ -19,32 +21,16 @@ def model_backup_params() -> dict[str, Param]:
 
 def reason_params() -> dict[str, Param]:
     """Why a person starts a backup."""
-    return {
-        "reason": Param(
-            None,
-            type=["null", "string"],
-            maxLength=500,
-            title="Reason",
-            description="Why you take this snapshot. Kept in its manifest.",
-        )
-    }
+    return {"reason": optional_reason("Why you take this snapshot. Kept in its manifest.")}
 
 
 def retention_params() -> dict[str, Param]:
     """Whether to look only, and whether a person has looked."""
     return {
-        "dry_run": Param(
-            False,
-            type="boolean",
-            title="Dry run",
-            description="Only say what would be forgotten, deleted and moved, and why the rest stays; change nothing.",
+        "dry_run": dry_run(
+            "Only say what would be forgotten, deleted and moved, and why the rest stays; change nothing."
         ),
-        "approve": Param(
-            False,
-            type="boolean",
-            title="Approve a large sweep",
-            description="Delete more than retention.max_deleted_share of a place. Look at a dry run first.",
-        ),
+        "approve": _approve("Approve a large sweep", "retention.max_deleted_share of a place"),
     }
 
 
@@ -99,29 +85,19 @@ def restore_params() -> dict[str, Param]:
         "second": Param(
             False, type="boolean", title="From the second place", description="When the first one is lost or damaged."
         ),
-        "reason": Param(
-            None,
-            type=["null", "string"],
-            maxLength=500,
-            title="Reason",
-            description="Why. Kept in the journal with your name, of what goes live.",
-        ),
+        "reason": optional_reason("Why. Kept in the journal with your name, of what goes live."),
     }
 
 
 def expiry_params() -> dict[str, Param]:
     """Whether to look only, and whether a person has looked."""
     return {
-        "dry_run": Param(
-            False,
-            type="boolean",
-            title="Dry run",
-            description="Only say what would be deleted, and why the rest stays; change nothing.",
-        ),
-        "approve": Param(
-            False,
-            type="boolean",
-            title="Approve much at once",
-            description="Delete more than expire.max_deleted_share of a kind. Look at a dry run first.",
-        ),
+        "dry_run": dry_run("Only say what would be deleted, and why the rest stays; change nothing."),
+        "approve": _approve("Approve much at once", "expire.max_deleted_share of a kind"),
     }
+
+
+def _approve(title: str, share: str) -> Param:
+    """A person has looked, and wants it."""
+    said = f"Delete more than {share}. Look at a dry run first."
+    return Param(False, type="boolean", title=title, description=said)

@@ -34,13 +34,7 @@ def training_params(model: Model) -> dict[str, Param]:
             description="scratch: anew. incremental: continue the champion on newer rows, or refuse. "
             f"auto: continue it where that can be done. Empty: as declared ({model.train.mode}).",
         ),
-        "reason": Param(
-            None,
-            type=["null", "string"],
-            maxLength=500,
-            title="Reason",
-            description="Why you start this run. Kept in the decision and on the model version.",
-        ),
+        "reason": optional_reason("Why you start this run. Kept in the decision and on the model version."),
     }
 
 
@@ -54,12 +48,7 @@ def ingest_params() -> dict[str, Param]:
             title="Files",
             description="Names or globs of files in the landing area (weather_2024-*.csv). Empty: all that are new.",
         ),
-        "dry_run": Param(
-            False,
-            type="boolean",
-            title="Dry run",
-            description="Only say which files would be taken; nothing is read, published or moved.",
-        ),
+        "dry_run": dry_run("Only say which files would be taken; nothing is read, published or moved."),
     }
 
 
@@ -118,14 +107,8 @@ def readmission_params() -> dict[str, Param]:
 
 def maintenance_params() -> dict[str, Param]:
     """Whether to look only."""
-    return {
-        "dry_run": Param(
-            False,
-            type="boolean",
-            title="Dry run",
-            description="Only say what would be removed and which versions are needed by whom; change nothing.",
-        )
-    }
+    said = "Only say what would be removed and which versions are needed by whom; change nothing."
+    return {"dry_run": dry_run(said)}
 
 
 def rollback_params() -> dict[str, Param]:
@@ -152,15 +135,20 @@ def promotion_params() -> dict[str, Param]:
             title="Version",
             description="The number of a registered version whose gates passed. By hand it is promoted at once.",
         ),
-        "reason": Param(
-            None,
-            type=["null", "string"],
-            minLength=3,
-            maxLength=500,
-            title="Reason",
-            description="Why you promote it. Needed by hand; kept in the journal and on the version, with your name.",
+        "reason": optional_reason(
+            "Why you promote it. Needed by hand; kept in the journal and on the version, with your name.", minLength=3
         ),
     }
+
+
+def dry_run(description: str) -> Param:
+    """Whether to look only."""
+    return Param(False, type="boolean", title="Dry run", description=description)
+
+
+def optional_reason(description: str, **schema: int) -> Param:
+    """Why a person does it; may be left out."""
+    return Param(None, type=["null", "string"], maxLength=500, title="Reason", description=description, **schema)
 
 
 def _reason(description: str) -> Param:

@@ -92,10 +92,10 @@ def test_report_place_that_is_away_is_named_and_the_rest_is_shown(
     assert made.places[0].subjects
 
 
-def test_page_is_one_file_and_escapes_what_it_shows(place: Place, journal: Journal, taken) -> None:
+def test_page_is_one_file_and_escapes_what_it_shows(place: Place, journal: Journal, taken, tmp_path: Path) -> None:
     drilled(journal, "dataset/weather", age=days(2))
     Catalogue(place).bury(taken.ref, at=NOW, by="ada", reason="<script>alert(1)</script>")
-    snapshot(place, Path(__file__).parent / "../servers/azurite", at=NOW)
+    snapshot(place, tmp_path / "source", at=NOW)
     page = render("pages/backups.html.j2", report=report(place, journal))
     assert "&lt;script&gt;" in page
     assert "<script" not in page

@@ -1,5 +1,6 @@
 """A snapshot from the archive: requested, pending, available, copied, verified; kept in the place at each step."""
 
+import random
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,14 +15,14 @@ from include.backup.restore import restore
 from include.backup.sources import below
 from include.backup.tiers.plan import move, plan_tiers, wanted_tiers
 from include.backup.tiers.port import FrozenError
-from include.backup.tiers.thaw import ThawState, advance, find, is_frozen, thaws
+from include.backup.tiers.thaw import ThawState, advance, archived, find, is_frozen, thaws
 from include.backup.tiers.thawed import ask, restore_thawed
 from include.backup.verify import verify
 from include.backup.writer import Draft, take
 from include.config.tiers import TierPrices, Tiers
 from include.errors import IntegrityError
 from tests.backup.cold import Clock, ColdStore
-from tests.backup.places import MAKER, START, SUBJECT, contents, days, write_files
+from tests.backup.places import MAKER, START, SUBJECT, contents, days, snapshot, write_files
 from tests.backup.test_tiers import plan
 
 HOUR = timedelta(hours=1)
@@ -55,7 +56,7 @@ def cold(place: Place, source: Path, clock: Clock) -> Ref:
 
 
 def look(place: Place, ref: Ref, clock: Clock) -> ThawState | None:
-    thaw = advance(place, ref, SETTINGS, now=clock(), by="ada")
+    thaw = advance(place, ref, archived(place), SETTINGS, now=clock(), by="ada")
     return thaw and thaw.state
 
 
@@ -187,8 +188,6 @@ def test_verify_still_finds_what_is_gone_from_the_archive(place: Place, cold: Re
 
 
 def test_drill_leaves_the_archive_alone(place: Place, cold: Ref, source: Path, clock: Clock, tmp_path: Path) -> None:
-    import random
-
     (source / "part-1").write_bytes(b"other")
     for name in ("empty", "text.csv", "nested/deep/noise.bin", "large.log", "packed.parquet"):
         (source / name).unlink()
@@ -196,8 +195,19 @@ def test_drill_leaves_the_archive_alone(place: Place, cold: Ref, source: Path, c
         (source / f"part-{number}").write_bytes(f"new {number}".encode() * 40)
     newest = take(place, Draft(SUBJECT, below(str(source)), {}), maker=MAKER, clock=lambda: START + days(1))
     drill = Drill(place, tmp_path / "scratch", random.Random(1), {})
-    assert drill.chosen(Catalogue(place).refs(SUBJECT)) == [newest.ref]
-    assert is_frozen(place, cold)
+    archive = archived(place)
+    assert drill.chosen(Catalogue(place).refs(SUBJECT), archive) == [newest.ref]
+    assert is_frozen(place, cold, archive)
+
+
+def test_drill_takes_a_damaged_manifest_and_says_so(place: Place, cold: Ref, clock: Clock, tmp_path: Path) -> None:
+    """Whether it is frozen nobody can tell; that must not end the drill of all others."""
+    path = Path(place.uri, cold.path)
+    path.write_bytes(path.read_bytes() + b" ")
+    write_files(tmp_path / "newer", seed=2)
+    snapshot(place, tmp_path / "newer")
+    results = Drill(place, tmp_path / "scratch", random.Random(1), {}).run()
+    assert {result.ref: result.passed for result in results if result.ref == cold} == {cold: False}
 
 
 def test_backup_of_content_that_lies_in_the_archive_names_it(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 
 from include.alerts.condition_log import ConditionLog
 from include.alerts.message import Message
@@ -147,13 +148,17 @@ def test_landed_file_that_is_rejected_and_not_kept_aside_stays(site: Site, place
 
 
 def test_landed_file_declared_for_backup_stays_until_it_is_in_a_snapshot(
-    site: Site, place: Place, monkeypatch: pytest.MonkeyPatch
+    site: Site, place: Place, tmp_path: Path
 ) -> None:
     back_up(site, place)
     backup = site.model.backup.model_copy(update={"landing": True})
     site.model = site.model.model_copy(update={"backup": backup})
     assert set(needs(expiry(site, place).plan(), "landing")) == {"good.csv", "part.csv"}
-    monkeypatch.setattr(Backup, "_with_landing", lambda *_: True)
+    models = shutil.copytree(MODELS_FOLDER, tmp_path / "models")
+    declared = yaml.safe_load((models / "weather.yaml").read_text("utf-8"))
+    declared.setdefault("backup", {})["landing"] = True
+    (models / "weather.yaml").write_text(yaml.safe_dump(declared, sort_keys=False), "utf-8")
+    site.home = site.home.model_copy(update={"models": models})
     back_up(site, place)
     assert needs(expiry(site, place).plan(), "landing") == {}
 

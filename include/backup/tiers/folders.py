@@ -1,7 +1,6 @@
 """Tiers as folders: `objects` is hot, `cool` and `archive` beside it may be mount points of slower, cheaper disks."""
 
 import errno
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from include.errors import IntegrityError
 from include.faults import reached
 from include.storage.disk import sync_path
 from include.storage.faults import store_faults
+from include.storage.files import hash_file
 from include.storage.local_files import files_below
 
 FOLDERS: dict[Tier, str] = {"hot": OBJECTS, "cool": "cool", "archive": "archive"}
@@ -97,16 +97,11 @@ def _copy(source: Path, target: Path) -> None:
     try:
         shutil.copyfile(source, part)
         sync_path(part)
-        if _hash(part) != _hash(source):
+        if hash_file(str(part)) != hash_file(str(source)):
             raise IntegrityError(f"{target}: reads otherwise than what was copied there; is that disk damaged?")
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _stored(name: str, tier: Tier, found: os.stat_result) -> Stored:

@@ -5,7 +5,7 @@ everybody can see when a restore expects to be done.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -75,12 +75,24 @@ class Thaw:
         )
 
 
-def advance(place: Place, ref: Ref, settings: Tiers, *, now: datetime, by: str) -> Thaw | None:
+def archived(place: Place) -> frozenset[str]:
+    """The objects of a place that lie in the archive and may have to be asked for; one listing for all snapshots.
+
+    Raises:
+        TransientError: the store is away.
+    """
+    return frozenset(one.name for one in place.store.tiers().stored() if one.readiness != "ready")
+
+
+def advance(
+    place: Place, ref: Ref, archive: Collection[str], settings: Tiers, *, now: datetime, by: str
+) -> Thaw | None:
     """Ask for what is frozen of a snapshot, or look how far it is. May be repeated at any time, by anybody.
 
     Args:
         place: where it is.
         ref: which.
+        archive: see `archived`.
         settings: how long the archive takes.
         now: the time.
         by: who asks.
@@ -93,7 +105,7 @@ def advance(place: Place, ref: Ref, settings: Tiers, *, now: datetime, by: str) 
         TransientError: the store is away.
     """
     tiers, before = place.store.tiers(), find(place, ref)
-    cold = _not_ready(place, ref, tiers)
+    cold = _not_ready(place, ref, archive, tiers)
     if not cold:
         return before if before is None or before.readable else mark(place, before, ThawState.AVAILABLE, now=now)
     if before is None or before.readable:
@@ -109,21 +121,14 @@ def advance(place: Place, ref: Ref, settings: Tiers, *, now: datetime, by: str) 
     return before
 
 
-def is_frozen(place: Place, ref: Ref) -> bool:
+def is_frozen(place: Place, ref: Ref, archive: Collection[str]) -> bool:
     """Whether some of a snapshot cannot be read now."""
-    return bool(_not_ready(place, ref, place.store.tiers()))
+    return bool(_not_ready(place, ref, archive, place.store.tiers()))
 
 
 def mark(place: Place, thaw: Thaw, state: ThawState, *, now: datetime) -> Thaw:
     """Keep a new state; one that was reached already is not kept twice."""
     return thaw if thaw.state == state else _keep(place, replace(thaw, state=state), now)
-
-
-def mark_if_any(place: Place, ref: Ref, state: ThawState, *, now: datetime) -> None:
-    """The same by name; nothing happens when nobody had to ask for it, or it is done."""
-    thaw = find(place, ref)
-    if thaw is not None and thaw.state in OPEN:
-        mark(place, thaw, state, now=now)
 
 
 def find(place: Place, ref: Ref) -> Thaw | None:
@@ -141,11 +146,12 @@ def thaws(place: Place) -> Sequence[Thaw]:
     return [thaw for thaw in found if thaw]
 
 
-def _not_ready(place: Place, ref: Ref, tiers: TierStore) -> list[Stored]:
+def _not_ready(place: Place, ref: Ref, archive: Collection[str], tiers: TierStore) -> list[Stored]:
     """The objects of a snapshot that cannot be read now; those that are gone are the restore's to name."""
+    if not archive:
+        return []
     wanted = {entry.object_name for entry in Catalogue(place).read(ref).files}
-    cold = [one.name for one in tiers.stored() if one.name in wanted and one.readiness != "ready"]
-    found = [tiers.look(name) for name in cold]  # a listing does not say what was asked for
+    found = [tiers.look(name) for name in sorted(wanted.intersection(archive))]  # a listing does not say what was asked
     return [one for one in found if one is not None and one.readiness != "ready"]
 
 

@@ -1,6 +1,5 @@
 """Restores what may have to come from the archive first."""
 
-import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -8,9 +7,10 @@ from pathlib import Path
 from include.backup.manifest import Ref, content_checksum
 from include.backup.place import Place
 from include.backup.restore import Restored, restore
-from include.backup.tiers.thaw import OPEN, Thaw, ThawState, advance, find, mark
+from include.backup.tiers.thaw import OPEN, Thaw, ThawState, advance, archived, find, mark
 from include.config.tiers import Tiers
 from include.errors import IntegrityError
+from include.storage.files import hash_file
 
 
 def ask(place: Place, refs: list[Ref], settings: Tiers, *, now: datetime, by: str) -> list[Thaw]:
@@ -20,7 +20,8 @@ def ask(place: Place, refs: list[Ref], settings: Tiers, *, now: datetime, by: st
         IntegrityError: a manifest is damaged.
         TransientError: the store is away.
     """
-    found = [advance(place, ref, settings, now=now, by=by) for ref in refs]
+    archive = archived(place)
+    found = [advance(place, ref, archive, settings, now=now, by=by) for ref in refs]
     return [thaw for thaw in found if thaw is not None and not thaw.readable]
 
 
@@ -50,12 +51,7 @@ def check_on_disk(restored: Restored) -> None:
         IntegrityError: a file reads otherwise.
     """
     files = restored.manifest.files
-    read = [entry.model_copy(update={"sha256": _hash(restored.folder / entry.path)}) for entry in files]
+    read = [entry.model_copy(update={"sha256": hash_file(str(restored.folder / entry.path))}) for entry in files]
     if content_checksum(read) != restored.manifest.content:
         wrong = [entry.path for entry, again in zip(files, read, strict=True) if entry.sha256 != again.sha256]
         raise IntegrityError(f"{restored.folder}: reads back otherwise: {', '.join(wrong)}; is this disk damaged?")
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
