@@ -1,6 +1,7 @@
 """Tells what has become due: held back by quiet hours, undelivered, unacknowledged, lasting.
 
-Looks at the disk, at backups, drills and vanished snapshots, and at services that have died and were started again.
+Looks at the disk, at backups, drills and vanished snapshots, at services that have died and were started again, and
+whether the runs that ask people are still there.
 
 Everything else is told by the task that sees it. Started by hand with numbers in `acknowledge`, it notes that you have
 taken these alerts on: no reminder and no escalation follows.
@@ -41,15 +42,16 @@ def build() -> DAG:
         def attend(*, params: dict[str, Any]) -> dict[str, Any]:
             from airflow.sdk.configuration import conf
             from almanac.channels import teller
+            from almanac.connections import task_history
             from almanac.runs import current_run
 
             from include.alerts.rounds import attend
 
             broker = conf.get("celery", "BROKER_URL") if "Celery" in conf.get("core", "EXECUTOR") else ""
-            now = datetime.now(UTC)
+            run, now = current_run(), datetime.now(UTC)
             return attend(
-                HOME, declared_models(HOME), declared_installation(HOME), teller(),
-                acknowledge=params["acknowledge"], broker_url=broker, run=current_run(), now=now,
+                HOME, declared_models(HOME), declared_installation(HOME), teller(run),
+                acknowledge=params["acknowledge"], broker_url=broker, waiting=task_history(HOME), run=run, now=now,
             )  # fmt: skip
 
         attend()

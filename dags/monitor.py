@@ -45,7 +45,7 @@ def build(model: Model) -> DAG:
             journal, history = Journal(HOME.journal_url), task_history(HOME)
             registry, run = Registry.of(HOME), current_run()
             result = monitor(model, HOME, journal, registry, run=run, now=now(), history=history, link=link())
-            tell_findings(model, result, teller(), run=run, link=link(), now=now())
+            tell_findings(model, result, teller(run), run=run, link=link(), now=now())
             return result.summary()
 
         @task(outlets=[retrain_request], doc_md="Rings the retrain request with its reasons; skipped without one.")

@@ -5,7 +5,7 @@ from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
@@ -104,15 +104,21 @@ class ConditionLog:
 
     def unclosed(self) -> list[Condition]:
         """All that last, and all of which something is left to say, the oldest first."""
-        return self._list(conditions.c.closed_at.is_(None))
+        return self._list(select(conditions).where(conditions.c.closed_at.is_(None)).order_by(conditions.c.id))
 
-    def recent(self, *, model: str = "", limit: int = 200) -> list[Condition]:
-        """The newest, newest first."""
-        where = conditions.c.model == model if model else conditions.c.id.is_not(None)
-        return self._list(where)[::-1][:limit]
+    def recent(self, *, model: str = "", over: bool = True, limit: int = 200) -> list[Condition]:
+        """The newest, newest first.
 
-    def _list(self, where: Any) -> list[Condition]:
-        query = select(conditions).where(where).order_by(conditions.c.id)
+        Args:
+            model: only this one's.
+            over: those that are over, too.
+            limit: how many at most.
+        """
+        query = select(conditions).order_by(conditions.c.id.desc()).limit(limit)
+        query = query if over else query.where(conditions.c.ended_at.is_(None))
+        return self._list(query.where(conditions.c.model == model) if model else query)
+
+    def _list(self, query: Select[Any]) -> list[Condition]:
         with self._journal.transaction() as connection:
             return [_condition(row) for row in connection.execute(query).mappings()]
 

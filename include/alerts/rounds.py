@@ -8,6 +8,7 @@ from include.alerts.condition_log import ConditionLog
 from include.alerts.disk import disk_message
 from include.alerts.drills import overdue_messages
 from include.alerts.message import Message
+from include.alerts.questions import Waiting, end_unasked
 from include.alerts.restarts import restart_messages
 from include.alerts.snapshots import places_to_look_at, tell_vanished
 from include.alerts.telling import Teller
@@ -28,10 +29,11 @@ def attend(
     *,
     acknowledge: Sequence[int],
     broker_url: str,
+    waiting: Waiting | None,
     run: RunRef,
     now: datetime,
 ) -> dict[str, int]:
-    """Note what was acknowledged, look at disk, backups, drills and services, tell what is due.
+    """Note what was acknowledged, look at disk, backups, drills, services and questions, tell what is due.
 
     Args:
         home: whose disk and journal.
@@ -40,6 +42,7 @@ def attend(
         teller: tells.
         acknowledge: numbers of conditions that the person who started the run takes on.
         broker_url: of Celery, if there is one.
+        waiting: knows which tasks wait for an answer; None: nobody can be asked.
         run: who asks.
         now: aware.
 
@@ -67,5 +70,7 @@ def attend(
     restarts = restart_messages(journal, incarnations(home, broker_url, now), run, now)
     for what, message in restarts.items():
         teller.happened(everybody, message, "service", what, now)
-    told = teller.attend({model.name: model.alerts for model in models}, everybody, now)
+    declared = {model.name: model.alerts for model in models}
+    end_unasked(teller, declared, journal, waiting, now)
+    told = teller.attend(declared, everybody, now)
     return {"told": told, "restarted": len(restarts), "acknowledged": len(acknowledge)}

@@ -44,14 +44,15 @@ class Teller:
         self._sender = sender
         self._log = log
         self._run = run
+        self._reachable: dict[str, bool] = {}
 
-    def seen(self, alerts: Alerts, message: Message, kind: AlertKind, key: str, now: datetime) -> Condition:
+    def seen(self, alerts: Alerts, message: Message, kind: AlertKind, key: str, now: datetime) -> None:
         """Something lasts: told when it is new, counted when it is known.
 
         Raises:
             TransientError: the journal is away.
         """
-        return self._tell(alerts, self._conditions.seen(message, kind, key, now), now)
+        self._tell(alerts, self._conditions.seen(message, kind, key, now), now)
 
     def happened(self, alerts: Alerts, message: Message, kind: AlertKind, key: str, now: datetime) -> None:
         """Something happened that has no end: told once."""
@@ -81,35 +82,32 @@ class Teller:
             otherwise: for what is no model's.
             now: aware.
         """
-        told = 0
-        for condition in self._conditions.unclosed():
-            alerts = declared.get(condition.model, otherwise)
-            told += due(alerts, condition, now, self._away(alerts, condition)) is not None
-            self._tell(alerts, condition, now)
-        return told
+        unclosed = self._conditions.unclosed()
+        return sum(self._tell(declared.get(one.model, otherwise), one, now) for one in unclosed)
 
-    def _tell(self, alerts: Alerts, condition: Condition, now: datetime) -> Condition:
-        away = self._away(alerts, condition)
+    def _tell(self, alerts: Alerts, condition: Condition, now: datetime) -> bool:
+        """Tell what is due of a condition, and write what was told; gives whether anything was due."""
+        away = frozenset(name for name in alerts.channels if not self._reaches(alerts, name))
         what = due(alerts, condition, now, away)
         if what is not None:
             condition = self._deliver(alerts, condition, what, now)
-        closed = (
-            condition.closed_at is None and condition.ended_at is not None and due(alerts, condition, now, away) is None
-        )
+        over = condition.closed_at is None and condition.ended_at is not None
         held = what is None and condition.told_at is None and condition.kind not in alerts.silent
-        if closed and not held:
+        if over and not held and due(alerts, condition, now, away) is None:
             condition = replace(condition, closed_at=now)
         self._conditions.save(condition)
-        return condition
+        return what is not None
 
-    def _away(self, alerts: Alerts, condition: Condition) -> frozenset[str]:
-        """The channels without a connection; asked only of those that have not been told."""
-        asked = {name: channel for name, channel in alerts.channels.items() if name not in condition.told_to}
-        return frozenset(name for name, channel in asked.items() if not self._sender.reaches(channel))
+    def _reaches(self, alerts: Alerts, name: str) -> bool:
+        """Whether the channel's connection exists; asked once."""
+        channel = alerts.channels[name]
+        if channel.connection not in self._reachable:
+            self._reachable[channel.connection] = self._sender.reaches(channel)
+        return self._reachable[channel.connection]
 
     def _deliver(self, alerts: Alerts, condition: Condition, what: Due, now: datetime) -> Condition:
         message = worded(condition, what.what, now)
-        names = [name for name in what.channels if self._sender.reaches(alerts.channels[name])]
+        names = [name for name in what.channels if self._reaches(alerts, name)]
         reached = [name for name in names if self._send(alerts, name, message, now)]
         if condition.kind != "delivery":
             for name in names:

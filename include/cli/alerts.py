@@ -35,7 +35,7 @@ def list_alerts(
     if undelivered:
         _print_undelivered(journal.alerts(model or None))
         return
-    found = [each for each in ConditionLog(journal).recent(model=model) if everything or each.ended_at is None]
+    found = ConditionLog(journal).recent(model=model, over=everything)
     table = Table("number", "since", "times", "severity", "model", "what", "acknowledged by", "over", title="alerts")
     colors = {"critical": "red", "warning": "yellow"}
     for each in found:

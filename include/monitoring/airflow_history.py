@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from include.config.home import Home
+from include.journal.records import RunRef
 from include.monitoring.running import TaskRun, Timing
 from include.services.airflow_api import AirflowClient, Json
 from include.services.credentials import ADMIN, credentials_file, load
 from include.services.ports import load_ports
 
+_ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+
 
 class AirflowHistory:
-    """What `include.monitoring.running.TaskHistory` asks for.
+    """What `include.monitoring.running.TaskHistory` and `include.alerts.questions.Waiting` ask for.
 
     Args:
         client: of the server that runs the DAGs.
@@ -64,6 +67,16 @@ class AirflowHistory:
         found = self._client.call("GET", f"/dags/{dag_id}")
         dag = found if isinstance(found, dict) else {}
         return Timing(paused=dag.get("is_paused") is True, due_at=_time(dag.get("next_dagrun_run_after")))
+
+    def waits(self, run: RunRef, task_id: str) -> bool:
+        """Whether a task has not ended yet; False when its run was deleted.
+
+        Raises:
+            TransientError: Airflow does not answer.
+            PermanentError: it refuses.
+        """
+        state = self._client.task_state(run.dag_id, run.run_id, task_id)
+        return state is not None and state not in _ENDED
 
 
 def _task_run(row: dict[str, Json]) -> TaskRun:

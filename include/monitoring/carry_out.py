@@ -90,13 +90,15 @@ def record_answer(
     subject: str,
     run: RunRef,
     now: datetime,
-) -> None:
+) -> Decision:
     """Write what a person decided about an alarm; nobody answered in time when `by` is empty."""
     figures = dict.fromkeys(map(str, chosen), 1.0)  # which `answer_of` reads
     words = ", ".join(chosen) or "nothing"
     said = f"{by} decided: {words}" if by else "nobody answered in time: nothing is done"
     reasons = (said, reason) if reason else (said,)
-    journal.record_decision(Decision(model, DecisionKind.ACTION, bool(chosen), reasons, now, run, subject, figures))
+    answer = Decision(model, DecisionKind.ACTION, bool(chosen), reasons, now, run, subject, figures)
+    journal.record_decision(answer)
+    return answer
 
 
 def answer_of(model: str, journal: Journal, run: RunRef) -> Decision | None:

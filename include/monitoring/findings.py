@@ -29,6 +29,10 @@ class State(StrEnum):
     INSUFFICIENT = "insufficient"  # nothing can be said; never the same as fine, and nothing is done
 
 
+WORST_FIRST = (State.ALARM, State.WARNING, State.INSUFFICIENT, State.FINE)
+"""The order in which people read of them."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that was watched.
@@ -48,10 +52,3 @@ class Finding:
     text: str
     figures: Mapping[str, float] = field(default_factory=dict)
     since: datetime | None = None
-
-
-def worst(findings: tuple[Finding, ...]) -> State:
-    """The worst state of all; insufficient when there is none."""
-    order = (State.ALARM, State.WARNING, State.FINE, State.INSUFFICIENT)
-    states = {finding.state for finding in findings}
-    return next((state for state in order if state in states), State.INSUFFICIENT)

@@ -1,11 +1,10 @@
 """The monitor's result in a few lines of Markdown: for messages, pull requests and the person who decides."""
 
 from include.config.schema import Model
-from include.monitoring.findings import State
+from include.monitoring.findings import WORST_FIRST, State
 from include.monitoring.result import MonitorResult
 from include.pages.urls import report_page
 
-_ORDER = {State.ALARM: 0, State.WARNING: 1, State.INSUFFICIENT: 2, State.FINE: 3}
 _MAX_LINES = 12
 _MAX_TEXT = 300
 
@@ -18,7 +17,8 @@ def render_markdown(model: Model, result: MonitorResult) -> str:
         "",
         "What follows: " + (", ".join(act.action.replace("_", " ") for act in result.acts) or "nothing") + ".",
     ]
-    told = sorted((one for one in result.findings if one.state is not State.FINE), key=lambda one: _ORDER[one.state])
+    known = (one for one in result.findings if one.state is not State.FINE)
+    told = sorted(known, key=lambda one: WORST_FIRST.index(one.state))
     if told:
         lines += ["", "| | what | found |", "|---|---|---|"]
         lines += [

@@ -21,10 +21,9 @@ from include.monitoring.running import TaskHistory, judge_latency, judge_running
 from include.monitoring.segments import judge_groups
 from include.monitoring.supply import judge_ages, judge_batches, judge_volume
 from include.monitoring.watch import Watch
-from include.registry.records import PREVIOUS, ModelVersion
+from include.registry.records import PREVIOUS
 
 _OF_WINDOWS = (Condition.DRIFT, Condition.PERFORMANCE)
-_NO_CHAMPION = "no champion yet: nothing to compare with"
 
 
 def monitor(
@@ -63,37 +62,40 @@ def monitor(
         TransientError: a store, the registry or the journal is away.
     """
     champion = registry.champion(model.name)
-    without = (
+    findings = (
         judge_batches(model, journal.batches(model.name), since=now - model.monitor.window, until=now),
         *judge_running(model, history, now),
     )
-    if champion is None:
-        acts = choose_acts(model, without)
-        nothing = MonitorResult(model.name, Verdict.INSUFFICIENT, (_NO_CHAMPION,), now, without, acts)
-        _record(journal, nothing, run)
-        return replace(nothing, markdown=render_markdown(model, nothing))
-    profile = Profile.from_json(registry.load_profile(champion))
-    watch = Watch(model, home, profile, champion, now, Dataset.of(home, model).version())
-    windows = watch.windows()
-    findings = (
+    watch: Watch | None = None
+    windows: tuple[WindowResult, ...] = ()
+    if champion is not None:
+        profile = Profile.from_json(registry.load_profile(champion))
+        watch = Watch(model, home, profile, champion, now, Dataset.of(home, model).version())
+        windows = watch.windows()
+        findings = (*_compare(watch, registry, windows), *findings)
+    result = _decide(model, windows, findings, watch, now)
+    result = replace(result, run=f"{run.dag_id}, run {run.run_id}", run_url=link)
+    if watch is not None and windows:
+        earlier = _previous(model, registry)
+        result = replace(result, explanation=watch.explain(windows, registry.load_onnx(watch.champion), earlier))
+        if with_report:
+            result = _report(watch, result)
+    result = replace(result, markdown=render_markdown(model, result))
+    _record(journal, result, run)
+    return result
+
+
+def _compare(watch: Watch, registry: VersionRegistry, windows: tuple[WindowResult, ...]) -> tuple[Finding, ...]:
+    """The champion's windows against its profile, the naive rules and the other versions, and how old all is."""
+    model = watch.model
+    return (
         *judge_windows(model, windows),
         *judge_groups(model, [window.groups for window in windows]),
         *_compare_versions(watch, registry, windows),
         judge_volume(model, [window.rows for window in windows]),
-        *judge_ages(model, watch.ages(), now),
-        *without,
-        *_latency(watch, windows),
+        *judge_ages(model, watch.ages(), watch.now),
+        *judge_latency(model, [window.latency_us for window in windows]),
     )
-    result = _decide(model, windows, findings, champion, watch.dataset_version, now)
-    result = replace(result, run=f"{run.dag_id}, run {run.run_id}", run_url=link)
-    if windows:
-        earlier = _previous(model, registry)
-        result = replace(result, explanation=watch.explain(windows, registry.load_onnx(champion), earlier))
-    if with_report and windows:
-        result = _report(watch, result)
-    result = replace(result, markdown=render_markdown(model, result))
-    _record(journal, result, run)
-    return result
 
 
 def _compare_versions(
@@ -116,11 +118,6 @@ def _previous(model: Model, registry: VersionRegistry) -> tuple[str, bytes] | No
         return None
 
 
-def _latency(watch: Watch, windows: tuple[WindowResult, ...]) -> tuple[Finding, ...]:
-    found = judge_latency(watch.model, watch.latencies_us(windows))
-    return () if found is None else (found,)
-
-
 def _report(watch: Watch, result: MonitorResult) -> MonitorResult:
     """Write the page; gives the result with its place."""
     from include.monitoring.report import write_report
@@ -130,34 +127,29 @@ def _report(watch: Watch, result: MonitorResult) -> MonitorResult:
 
 
 def _decide(
-    model: Model,
-    windows: tuple[WindowResult, ...],
-    findings: tuple[Finding, ...],
-    champion: ModelVersion,
-    dataset_version: int,
-    now: datetime,
+    model: Model, windows: tuple[WindowResult, ...], findings: tuple[Finding, ...], watch: Watch | None, now: datetime
 ) -> MonitorResult:
-    acts = choose_acts(model, findings)
+    acts, version = choose_acts(model, findings), watch.champion.version if watch else ""
     return MonitorResult(
         model=model.name,
         verdict=windows[-1].verdict if windows else Verdict.INSUFFICIENT,
-        reasons=reasons_for(acts, "retrain") or (_why_not(model, windows, findings, champion),),
+        reasons=reasons_for(acts, "retrain") or (_why_not(model, windows, findings, version),),
         monitored_at=now,
         findings=findings,
         acts=acts,
-        model_version=champion.version,
-        dataset_version=dataset_version,
+        model_version=version,
+        dataset_version=watch.dataset_version if watch else -1,
         windows=windows,
     )
 
 
-def _why_not(
-    model: Model, windows: tuple[WindowResult, ...], findings: tuple[Finding, ...], champion: ModelVersion
-) -> str:
+def _why_not(model: Model, windows: tuple[WindowResult, ...], findings: tuple[Finding, ...], version: str) -> str:
     needed = model.monitor.drift.windows
+    if not version:
+        return "no champion yet: nothing to compare with"
     if not windows:
         size = format_duration(model.monitor.window)
-        return f"insufficient: no complete window of {size} after the rows that version {champion.version} was made on"
+        return f"insufficient: no complete window of {size} after the rows that version {version} was made on"
     last = windows[-1]
     when = f"window to {last.end:%Y-%m-%d}"
     if last.verdict is Verdict.QUIET:

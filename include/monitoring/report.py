@@ -9,7 +9,7 @@ from include.config.schema import Model
 from include.config.types import format_duration
 from include.monitoring.actions import DEEDS
 from include.monitoring.drift import ColumnDrift, Status
-from include.monitoring.findings import Condition, Finding, State
+from include.monitoring.findings import WORST_FIRST, Condition, Finding
 from include.monitoring.markdown import render_markdown
 from include.monitoring.profile import PREDICTION, Profile
 from include.monitoring.profiling import finite_numbers
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _TEMPLATE = "monitoring/report.html.j2"
 _WORST = 4
-_ORDER = {State.ALARM: 0, State.WARNING: 1, State.INSUFFICIENT: 2, State.FINE: 3}
 # What harms comes first: worse predictions before inputs that moved.
 _FIRST = (Condition.PERFORMANCE, Condition.SEGMENTS, Condition.QUALITY, Condition.DRIFT)
 _HEADLINES = {
@@ -95,6 +94,7 @@ def render_report(
         history=_history(model, result, ranked),
         of_model=_of_model(model, result, rows),
         findings=sorted(result.findings, key=_rank),
+        states=WORST_FIRST,
         looks=result.explanation,
         data_url=_data_url(result.run_url, model.name),
         deeds=[(DEEDS[act.action], act.reasons) for act in result.acts],
@@ -105,7 +105,7 @@ def render_report(
 
 
 def _rank(found: Finding) -> tuple[int, int]:
-    return _ORDER[found.state], _FIRST.index(found.condition) if found.condition in _FIRST else len(_FIRST)
+    return WORST_FIRST.index(found.state), _FIRST.index(found.condition) if found.condition in _FIRST else len(_FIRST)
 
 
 def _data_url(run_url: str, name: str) -> str:

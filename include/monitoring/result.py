@@ -37,6 +37,7 @@ class WindowResult:
         columns: one entry per watched column.
         performance: predictions against labels.
         groups: the same by declared segments.
+        latency_us: the median time to score a row; None where nothing was scored.
     """
 
     start: datetime
@@ -46,6 +47,7 @@ class WindowResult:
     columns: tuple[ColumnDrift, ...]
     performance: Performance
     groups: tuple[Group, ...] = ()
+    latency_us: float | None = None
 
     @property
     def drifted(self) -> tuple[str, ...]:

@@ -79,8 +79,8 @@ def judge_running(model: Model, history: TaskHistory | None, now: datetime) -> t
     return tuple(findings)
 
 
-def judge_latency(model: Model, medians_us: Sequence[float | None]) -> Finding | None:
-    """The time to score a row in the newest window against that of the windows before; None when that is not known.
+def judge_latency(model: Model, medians_us: Sequence[float | None]) -> tuple[Finding, ...]:
+    """The time to score a row in the newest window against that of the windows before; nothing when it is not known.
 
     Args:
         model: declares the factor.
@@ -89,12 +89,12 @@ def judge_latency(model: Model, medians_us: Sequence[float | None]) -> Finding |
     known = [value for value in medians_us[:-1] if value is not None]
     newest = medians_us[-1] if medians_us else None
     if not model.monitor.running.enabled or newest is None or not known:
-        return None
+        return ()
     usual, factor = median(known), model.monitor.running.slow_factor
     slow = newest > factor * usual and newest > _SLOWEST_ROW_MATTERS_US
     text = f"scoring a row takes {newest:.0f} µs, {usual:.0f} are usual, limit {factor:g} times as long"
     figures = {"latency_us": newest, "usual_us": usual}
-    return Finding(Condition.RUNNING, State.WARNING if slow else State.FINE, "latency", text, figures)
+    return (Finding(Condition.RUNNING, State.WARNING if slow else State.FINE, "latency", text, figures),)
 
 
 def _judge_timing(model: Model, dag_id: str, timing: Timing, now: datetime) -> Finding | None:

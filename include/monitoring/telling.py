@@ -9,7 +9,7 @@ from include.config.alerts import AlertKind, Severity
 from include.config.schema import Model
 from include.journal.records import RunRef
 from include.monitoring.actions import DEEDS
-from include.monitoring.findings import Condition, Finding, State
+from include.monitoring.findings import WORST_FIRST, Condition, Finding, State
 from include.pages.urls import report_page
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # A model that foretells worse than it did, or does not run, wakes somebody; the rest can wait for the morning.
 _URGENT = frozenset({Condition.PERFORMANCE, Condition.RUNNING})
-_TOLD = (State.ALARM, State.WARNING)  # the worst first
+_TOLD = (State.ALARM, State.WARNING)
 _MAX_NAMED = 3
 _WHAT_TO_DO = {
     Condition.DRIFT: "Look at the columns then and now. A unit, a sensor, a new sender: mend the source. The world has"
@@ -58,7 +58,8 @@ def tell_findings(
     for condition in Condition:
         found = [finding for finding in result.findings if finding.condition is condition]
         notify = "notify" in model.monitor.actions.of(condition.value)
-        told = sorted((one for one in found if notify and one.state in _TOLD), key=lambda one: _TOLD.index(one.state))
+        bad = (one for one in found if notify and one.state in _TOLD)
+        told = sorted(bad, key=lambda one: WORST_FIRST.index(one.state))
         kind = _kind(condition)
         if told:
             message = event_message(

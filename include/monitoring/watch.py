@@ -24,7 +24,7 @@ from include.scoring.windows import Window, complete_windows
 if TYPE_CHECKING:
     import polars as pl
 
-LABEL = "_label"
+LABEL, LATENCY = "_label", "_latency_us"
 _SHOWN_BEFORE = 6  # windows on the report beside those that decide
 
 
@@ -59,7 +59,7 @@ class Watch:
         return tuple(self._evaluate(window) for window in shown)
 
     def rows(self, window: Window | WindowResult, *, history: bool = False) -> "pl.DataFrame":
-        """The window's rows with the champion's `prediction`, null where it was not scored, and `_label`.
+        """The window's rows with the champion's `prediction` and `_latency_us`, null where not scored, and `_label`.
 
         Args:
             window: which.
@@ -80,7 +80,8 @@ class Watch:
         if not found.height:
             return frame
         keys = [key for key in model.dataset.key if key != time]
-        said = found.select(pl.col(TIME).alias(time), *keys, pl.col(model.label.answer_column).alias(PREDICTION))
+        answer, took = pl.col(model.label.answer_column).alias(PREDICTION), pl.col("latency_us").alias(LATENCY)
+        said = found.select(pl.col(TIME).alias(time), *keys, answer, took)
         return frame.join(said, on=[time, *keys], how="left", maintain_order="left")
 
     def scored(self, window: Window | WindowResult) -> "pl.DataFrame":
@@ -121,15 +122,6 @@ class Watch:
             previous_version=number if comparable else "",
             previous=importances(self.model, theirs, now.features, now.observed) if theirs and comparable else (),
         )
-
-    def latencies_us(self, windows: tuple[WindowResult, ...]) -> tuple[float | None, ...]:
-        """The median time to score a row, of each window; None where nothing was scored."""
-        import polars as pl
-
-        table = PredictionTable.of(self.home, self.model)
-        found = (table.read(self.champion.version, since=one.start, until=one.end) for one in windows)
-        medians = (rows["latency_us"].cast(pl.Float64).median() if rows.height else None for rows in found)
-        return tuple(value if isinstance(value, float) else None for value in medians)
 
     def ages(self) -> Ages:
         """The newest of everything."""
@@ -184,6 +176,7 @@ class Watch:
             assess(self.model, self.profile, frame),
             performance,
             measure_groups(self.model, self.profile, scored, said, truth),
+            _median(scored, LATENCY),
         )
 
 
@@ -193,6 +186,13 @@ def _scored(frame: "pl.DataFrame") -> "pl.DataFrame":
     if PREDICTION not in frame.columns:
         frame = frame.clear().with_columns(pl.lit(None, dtype=pl.Float64).alias(PREDICTION))
     return frame.filter(pl.col(PREDICTION).is_not_null()).with_columns(pl.col(LABEL).fill_null(float("nan")))
+
+
+def _median(frame: "pl.DataFrame", column: str) -> float | None:
+    import polars as pl
+
+    value = frame[column].cast(pl.Float64).median() if column in frame.columns else None
+    return value if isinstance(value, float) else None
 
 
 def _is_input(column: object) -> TypeGuard[NumberProfile]:

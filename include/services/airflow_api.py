@@ -16,6 +16,7 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 FINISHED = frozenset({"success", "failed"})
 _UNAUTHORIZED_STATUS = 401
+_NOT_FOUND_STATUS = 404
 _TRIES = 3
 
 
@@ -180,6 +181,14 @@ class AirflowClient:
             for each in self._list(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances")
         )
 
+    def task_state(self, dag_id: str, run_id: str, task_id: str) -> str | None:
+        """How it stands with a task that is not mapped; None: there is no such run, or not any more."""
+        try:
+            found = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}")
+        except _NotFoundError:
+            return None
+        return _text(_object(found).get("state"))
+
     def xcom(self, dag_id: str, run_id: str, task_id: str, *, key: str = "return_value", map_index: int = -1) -> Json:
         """Read what a task returned."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
@@ -231,6 +240,8 @@ class AirflowClient:
         message = f"{method} {self.url}{path}: {response.status_code} {response.text[:500]}"
         if response.status_code == _UNAUTHORIZED_STATUS:
             raise _UnauthorizedError(message)
+        if response.status_code == _NOT_FOUND_STATUS:
+            raise _NotFoundError(message)
         raise TransientError(message) if response.is_server_error else PermanentError(message)
 
     def _json(self, response: httpx.Response) -> Json:
@@ -242,6 +253,10 @@ class AirflowClient:
 
 class _UnauthorizedError(PermanentError):
     """The token has expired, or the password is not that of this server."""
+
+
+class _NotFoundError(PermanentError):
+    """There is nothing at this path."""
 
 
 def _dag_run(found: Json) -> DagRun:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from include.alerts.message import Message
     from include.alerts.telling import Teller
+    from include.journal.records import RunRef
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +41,13 @@ class Connections:
                 _apprise(channel, message)
 
 
-def teller() -> "Teller":
-    """Whoever tells people, in the name of the run that asks."""
-    from almanac.runs import current_run
+def teller(run: "RunRef") -> "Teller":
+    """Whoever tells people, in the name of a run."""
     from include.alerts.telling import Teller
     from include.config.home import Home
     from include.journal.journal import Journal
 
-    return Teller(Journal(Home().journal_url), Connections(), log.error, current_run())
+    return Teller(Journal(Home().journal_url), Connections(), log.error, run)
 
 
 def _post(connection: "Connection", message: "Message") -> None:

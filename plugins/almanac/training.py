@@ -45,5 +45,5 @@ def train_as_decided(
         candidates=params["candidates"], overrides=params["overrides"], searched=searched_in(list(searched or [])),
         on_progress=print, back_up=lambda: back_up_checkpoints(home, model.name, run=run, given_key=backup_key()),
     )  # fmt: skip
-    tell_warnings(teller(), model, registry.logged(logged), run=run, now=now())
+    tell_warnings(teller(run), model, registry.logged(logged), run=run, now=now())
     return logged

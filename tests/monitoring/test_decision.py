@@ -8,7 +8,7 @@ import pytest
 from include.monitoring.actions import choose_acts
 from include.monitoring.decision import judge_windows
 from include.monitoring.drift import ColumnDrift, Status
-from include.monitoring.findings import Condition, Finding, State, worst
+from include.monitoring.findings import Condition, Finding, State
 from include.monitoring.performance import Performance, Standing
 from include.monitoring.result import WindowResult
 from tests.monitoring.world import WEATHER, changed
@@ -158,9 +158,3 @@ def test_choose_acts_defaults_ask_for_a_retrain_on_drift_and_performance_alone()
 def test_actions_unknown_action_is_refused() -> None:
     with pytest.raises(ValueError, match="'notify', 'retrain', 'previous', 'stop_scoring' or 'ask'"):
         changed(WEATHER, "monitor.actions", drift="panic")
-
-
-def test_worst_alarm_wins_and_nothing_is_insufficient() -> None:
-    assert worst((finding(State.FINE), finding(State.WARNING), finding(State.ALARM))) is State.ALARM
-    assert worst((finding(State.FINE), finding(State.INSUFFICIENT))) is State.FINE
-    assert worst(()) is State.INSUFFICIENT

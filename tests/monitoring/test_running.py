@@ -100,22 +100,20 @@ def test_judge_running_forgotten_pause_warns_unless_the_yaml_says_so() -> None:
 
 
 def test_judge_latency_newest_window_much_slower_than_usual_warns() -> None:
-    one = judge_latency(WEATHER, (2000.0, None, 2200.0, 9000.0))
-    assert one is not None
+    (one,) = judge_latency(WEATHER, (2000.0, None, 2200.0, 9000.0))
     assert one.state is State.WARNING
     assert one.text == "scoring a row takes 9000 µs, 2100 are usual, limit 3 times as long"
 
 
 @pytest.mark.parametrize("medians", [(20.0, 90.0), (2000.0, 2500.0)])
 def test_judge_latency_of_microseconds_or_as_usual_is_fine(medians: tuple[float, ...]) -> None:
-    one = judge_latency(WEATHER, medians)
-    assert one is not None
+    (one,) = judge_latency(WEATHER, medians)
     assert one.state is State.FINE
 
 
 @pytest.mark.parametrize("medians", [(), (2000.0,), (2000.0, None), (None, 2000.0)])
 def test_judge_latency_that_is_not_known_is_not_judged(medians: tuple[float | None, ...]) -> None:
-    assert judge_latency(WEATHER, medians) is None
+    assert judge_latency(WEATHER, medians) == ()
 
 
 def test_judge_running_few_or_old_runs_are_not_judged() -> None:

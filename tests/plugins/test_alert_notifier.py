@@ -1,5 +1,6 @@
 """A failed task is told by web hook and by mail, through real servers on loopback, and written into the journal."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -180,7 +181,7 @@ def test_tell_late_names_run_and_deadline(journal: Journal, sink: WebhookSink, m
     (alert,) = deadline_of(model, "train", timedelta(hours=2))
     run = {"dag_run": {"dag_id": "train_weather", "dag_run_id": "manual__1"}}
 
-    tell_late(run, **alert.callback.kwargs)
+    asyncio.run(tell_late(run, **alert.callback.kwargs))
 
     assert sink.received[0]["subject"] == "train_weather is late"
     assert "2h after it was queued (pipelines.train.deadline)" in sink.received[0]["error"]

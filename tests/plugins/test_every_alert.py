@@ -1,6 +1,8 @@
 """Each kind of alert, told by whatever tells it, reaches a real mail server and web hook; and each can be silent."""
 
+import asyncio
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
+import yaml
 from almanac.channels import Connections
 from almanac.notifiers.alert import ApprovalNotifier, callbacks
 from almanac.notifiers.late import tell_late
@@ -86,15 +89,16 @@ def by_callback(name: str) -> Callable[[People, Alerts], None]:
 
 
 def tell_deadline(people: People, alerts: Alerts) -> None:
-    import include.config.loader as loader
-
-    shipped = loader.find_model
-    loader.find_model = lambda *_: weather(alerts)
-    try:
-        run = {"dag_id": "train_weather", "dag_run_id": "r"}
-        tell_late({"dag_run": run}, model="weather", kind="train", deadline="2h")
-    finally:
-        loader.find_model = shipped
+    """As the triggerer calls it, which reads the model's YAML anew."""
+    models = people.home.home / "models"
+    shutil.copytree(MODELS_FOLDER, models)
+    declared = yaml.safe_load((models / "weather.yaml").read_text("utf-8"))
+    declared["alerts"] = alerts.model_dump(mode="json")
+    (models / "weather.yaml").write_text(yaml.safe_dump(declared, allow_unicode=True), "utf-8")
+    run = {"dag_id": "train_weather", "dag_run_id": "r"}
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ALMANAC_MODELS", str(models))
+        asyncio.run(tell_late({"dag_run": run}, model="weather", kind="train", deadline="2h"))
 
 
 def tell_question(people: People, alerts: Alerts) -> None:
@@ -127,7 +131,7 @@ def make_a_round(people: People, alerts: Alerts, *, days: int = 0, subject: str 
         {**shipped.model_dump(exclude={"alerts", "max_disk_share"}), "alerts": alerts, "max_disk_share": full}
     )
     now = NOON + timedelta(days=days)
-    attend(people.home, (), installation, people.teller, acknowledge=[], broker_url="", run=RUN, now=now)
+    attend(people.home, (), installation, people.teller, acknowledge=[], broker_url="", waiting=None, run=RUN, now=now)
 
 
 def make_no_rounds_for_a_day(people: People, alerts: Alerts) -> None:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseNotifier
 from airflow.sdk.definitions.context import Context
 
+from almanac.channels import teller
 from include.config.alerts import AlertKind, Alerts
-from include.config.home import Home
 from include.config.schema import Model
 from include.journal.records import RunRef
 
 if TYPE_CHECKING:
     from include.alerts.message import Message
-    from include.alerts.telling import Teller
 
 _SUBJECTS: dict[AlertKind, str] = {
     "failure": "failed",
@@ -44,12 +43,12 @@ class AlertNotifier(BaseNotifier):
         """Tell it, unless the model is silent about this kind."""
         if self.kind in self.alerts.silent:
             return
-        message, run, key = _message(self.model, self.kind, context), _run(context), _key(context)
+        message, run, key = _message(self.model, self.kind, context), _run(context), _key(context, self.kind)
         now = datetime.now(UTC)
         if self.kind == "failure":
-            _teller(run, self.log).seen(self.alerts, message, self.kind, key, now)
+            teller(run).seen(self.alerts, message, self.kind, key, now)
         else:
-            _teller(run, self.log).happened(self.alerts, message, self.kind, f"{key} {run.run_id}", now)
+            teller(run).happened(self.alerts, message, self.kind, key, now)
 
 
 class ApprovalNotifier(BaseNotifier):
@@ -83,7 +82,8 @@ class ApprovalNotifier(BaseNotifier):
             link=operator.generate_link_to_ui(task_instance=task),
             now=datetime.now(UTC),
         )
-        _teller(_run(context), self.log).seen(self.alerts, message, "approval", _key(context), datetime.now(UTC))
+        key, now = _key(context, "approval"), datetime.now(UTC)
+        teller(_run(context)).seen(self.alerts, message, "approval", key, now)
 
 
 class EndNotifier(BaseNotifier):
@@ -103,8 +103,8 @@ class EndNotifier(BaseNotifier):
 
     def notify(self, context: Context) -> None:
         """End it, if it was open."""
-        teller = _teller(_run(context), self.log)
-        teller.ended(self.alerts, self.model or "", self.kind, _key(context), datetime.now(UTC))
+        key, now = _key(context, self.kind), datetime.now(UTC)
+        teller(_run(context)).ended(self.alerts, self.model or "", self.kind, key, now)
 
 
 def callbacks(model: Model) -> dict[str, Any]:
@@ -130,22 +130,15 @@ def answered(model: Model) -> list[BaseNotifier]:
     return [*usual, EndNotifier(model.name, model.alerts, "approval")]
 
 
-def _teller(run: RunRef, log: Any) -> "Teller":
-    from almanac.channels import Connections
-    from include.alerts.telling import Teller
-    from include.journal.journal import Journal
-
-    return Teller(Journal(Home().journal_url), Connections(), log.error, run)
-
-
 def _run(context: Context) -> RunRef:
     task: Any = context["ti"]
     return RunRef(task.dag_id, task.run_id, task.try_number)
 
 
-def _key(context: Context) -> str:
+def _key(context: Context, kind: AlertKind) -> str:
+    """What is one condition: a failure is the task's, whichever run; all else is the run's own."""
     task: Any = context["ti"]
-    return f"{task.dag_id}.{task.task_id}"
+    return f"{task.dag_id}.{task.task_id}" if kind == "failure" else f"{task.dag_id}.{task.task_id} {task.run_id}"
 
 
 def _message(model: str | None, kind: AlertKind, context: Context) -> "Message":

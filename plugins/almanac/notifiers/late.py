@@ -1,25 +1,29 @@
 """Tells that a run has not ended by its deadline; Airflow's scheduler watches the clock."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DeadlineAlert, DeadlineReference, SyncCallback
+from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
 
 from include.config.schema import Model
 from include.config.types import format_duration
 
 
 def deadline_of(model: Model, kind: str, deadline: timedelta | None) -> list[DeadlineAlert]:
-    """Airflow's deadline of a pipeline; none when none is declared."""
+    """Airflow's deadline of a pipeline; none when none is declared.
+
+    The triggerer calls back, not a worker: what a worker calls back may read no connection (Airflow 3.3).
+    """
     if deadline is None:
         return []
-    told = SyncCallback(tell_late, {"model": model.name, "kind": kind, "deadline": format_duration(deadline)})
+    told = AsyncCallback(tell_late, {"model": model.name, "kind": kind, "deadline": format_duration(deadline)})
     return [DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=deadline, callback=told)]
 
 
-def tell_late(context: Mapping[str, Any], model: str, kind: str, deadline: str) -> None:
-    """Tell the people whom the model names.
+async def tell_late(context: Mapping[str, Any], model: str, kind: str, deadline: str) -> None:
+    """Tell the people whom the model names, in a thread: the triggerer has others to attend to.
 
     Args:
         context: Airflow's, with the run.
@@ -27,23 +31,24 @@ def tell_late(context: Mapping[str, Any], model: str, kind: str, deadline: str) 
         kind: of pipeline.
         deadline: as declared.
     """
-    import logging
+    await asyncio.to_thread(_tell, context["dag_run"], model, kind, deadline)
+
+
+def _tell(dag_run: Mapping[str, Any], model: str, kind: str, deadline: str) -> None:
     from datetime import UTC, datetime
 
-    from almanac.channels import Connections
+    from almanac.channels import teller
     from include.alerts.message import event_message
-    from include.alerts.telling import Teller
     from include.config.home import Home
     from include.config.loader import find_model
-    from include.journal.journal import Journal
     from include.journal.records import RunRef
 
-    home, now = Home(), datetime.now(UTC)
-    run = RunRef(context["dag_run"]["dag_id"], context["dag_run"]["dag_run_id"], 1)
+    now = datetime.now(UTC)
+    run = RunRef(dag_run["dag_id"], dag_run["dag_run_id"], 1)
     message = event_message(
         "late", severity="warning", model=model, subject=f"{run.dag_id} is late", run=run, now=now,
         words=f"The run is not done {deadline} after it was queued (pipelines.{kind}.deadline).",
         what_to_do="Open the run: is a task queued (no free slot), running (a long one), or waiting for a retry?",
     )  # fmt: skip
-    teller = Teller(Journal(home.journal_url), Connections(), logging.getLogger(__name__).error, run)
-    teller.happened(find_model(home.models, model).alerts, message, "late", f"{run.dag_id} {run.run_id}", now)
+    alerts = find_model(Home().models, model).alerts
+    teller(run).happened(alerts, message, "late", f"{run.dag_id} {run.run_id}", now)

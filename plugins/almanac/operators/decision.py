@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from almanac.notifiers.alert import ApprovalNotifier, answered
 from include.config.home import Home
 from include.config.schema import Model
-from include.journal.records import RunRef
+from include.journal.records import Decision, RunRef
 
 _NOTHING = "Nothing"
 _ACTIONS = {"Ask for a retrain": "retrain", "Put the previous version back": "previous", "Stop scoring": "stop_scoring"}
@@ -66,7 +66,7 @@ class AlarmDecision(HITLOperator):
         run, journal = RunRef(task.dag_id, task.run_id, task.try_number), Journal(Home().journal_url)
         given = answer_of(self.model_name, journal, run)
         if given is not None:
-            return _acts(result, list(given.figures), "; ".join(given.reasons))
+            return _acts(result, given)
         asked = ask_once(
             self.model_name, journal, result["subject"], result["acts"]["ask"], run=run, now=datetime.now(UTC)
         )
@@ -84,17 +84,17 @@ class AlarmDecision(HITLOperator):
         chosen = [_ACTIONS[option] for option in event["chosen_options"] if option in _ACTIONS]
         person, reason = _person(event), str((event.get("params_input") or {}).get(REASON) or "")
         run = RunRef(task.dag_id, task.run_id, task.try_number, started_by=person)
-        record_answer(
+        answer = record_answer(
             self.model_name, Journal(Home().journal_url), chosen, by=person, reason=reason,
             subject=result["subject"], run=run, now=datetime.now(UTC),
         )  # fmt: skip
-        return _acts(result, chosen, f"{person or 'nobody'} decided: {reason or 'no reason given'}")
+        return _acts(result, answer)
 
 
-def _acts(result: dict[str, Any], chosen: list[str], said: str) -> dict[str, Any]:
+def _acts(result: dict[str, Any], answer: Decision) -> dict[str, Any]:
     """The monitor's result with what a person has decided in the place of what it would do."""
-    why = [said, *result["acts"]["ask"]]
-    return {**result, "reason": "; ".join(why), "acts": dict.fromkeys(chosen, why)}
+    why = [*answer.reasons, *result["acts"]["ask"]]
+    return {**result, "reason": "; ".join(why), "acts": dict.fromkeys(answer.figures, why)}
 
 
 def _person(event: dict[str, Any]) -> str:
