@@ -1,0 +1,34 @@
+"""An Airflow without servers, set up as an installation is: `airflow dags test` runs one DAG in its own process."""
+
+import json
+import subprocess
+import sys
+
+from include.config.home import REPOSITORY, Home
+from include.services.credentials import generate
+from include.services.databases import create_databases, migrate_airflow
+from include.services.environment import environment
+from include.services.ports import Ports
+from include.services.supervision import log_file
+
+
+class OneProcess:
+    """The Airflow of a home; MLflow's database is opened by the tasks themselves."""
+
+    def __init__(self, home: Home, **more: str) -> None:
+        extra = {"MLFLOW_TRACKING_URI": home.tracking_uri, **more}
+        self._environment = environment(home, Ports(), generate(), extra=extra)
+        log_file(home, "airflow-migrate").parent.mkdir(parents=True)
+        create_databases(home)
+        migrate_airflow(home, self._environment)
+
+    def run(self, dag_id: str, *, red: bool = False, **conf: object) -> str:
+        """Run a DAG, which must end as foretold; what it said is returned."""
+        words = ["dags", "test", dag_id, *(("-c", json.dumps(conf)) if conf else ())]
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", *words],
+            env=self._environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=600,
+        )  # fmt: skip
+        said = done.stdout + done.stderr
+        assert done.returncode == int(red), (words, said[-3000:])
+        return said
