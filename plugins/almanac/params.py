@@ -1,11 +1,13 @@
 """The forms that people fill in when they start a run by hand. Airflow checks them by their JSON schema."""
 
-from typing import get_args
+from typing import Any, get_args
 
 from airflow.sdk import Param
 
 from include.config.schema import Model
 from include.config.training import Mode
+
+ANSWER_REASON = "why"  # not `reason`: Airflow would fill it with the reason for which the run was started
 
 
 def training_params(model: Model) -> dict[str, Param]:
@@ -146,9 +148,14 @@ def dry_run(description: str) -> Param:
     return Param(False, type="boolean", title="Dry run", description=description)
 
 
-def optional_reason(description: str, **schema: int) -> Param:
-    """Why a person does it; may be left out."""
-    return Param(None, type=["null", "string"], maxLength=500, title="Reason", description=description, **schema)
+def optional_reason(description: str, **more: Any) -> Param:
+    """Why a person does it; may be left out. Without null the page wants a text before it lets anyone go on."""
+    return Param(None, type=["null", "string"], maxLength=500, title="Reason", description=description, **more)
+
+
+def answer_params(description: str) -> dict[str, Param]:
+    """Why a person answers a question of a run as they do."""
+    return {ANSWER_REASON: optional_reason(description, source="task")}  # the form of a question shows no others
 
 
 def _reason(description: str) -> Param:

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import Param
 from airflow.sdk.definitions.context import Context
 
 from almanac.notifiers.alert import ApprovalNotifier, answered
+from almanac.params import ANSWER_REASON, answer_params
 from include.config.home import Home
 from include.config.schema import Model
 from include.journal.records import RunRef
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from include.registry.approval import Answer
 
 APPROVAL_DOC = "A person compares and answers, here or by REST. Skipped when nobody must be asked; no answer is a no."
-REASON = "why"  # not `reason`: Airflow would fill it with the reason for which the run was started
 COMPARISON = "comparison"
 """The XCom key under which the task before leaves what a person reads."""
 
@@ -50,16 +49,7 @@ class PromotionApproval(ApprovalOperator):
             assigned_users=[{"id": user, "name": user} for user in model.approval.users],
             notifiers=[ApprovalNotifier(model.name, model.alerts)],
             on_success_callback=answered(model),
-            params={
-                REASON: Param(
-                    "",
-                    source="task",
-                    type="string",
-                    maxLength=500,
-                    title="Reason",
-                    description="Why. Kept with your name in the journal and on the version.",
-                )
-            },
+            params=answer_params("Why. Kept with your name in the journal and on the version."),
             **more,
         )
 
@@ -71,7 +61,7 @@ class PromotionApproval(ApprovalOperator):
         if answer is None:
             return super().execute(context)
         person = {"id": answer.by, "name": answer.by} if answer.by else None
-        chosen, said = self.APPROVE if answer.approved else self.REJECT, {REASON: answer.reason}
+        chosen, said = self.APPROVE if answer.approved else self.REJECT, {ANSWER_REASON: answer.reason}
         event = {"chosen_options": [chosen], "params_input": said, "responded_at": answer.at}
         return self.execute_complete(context, {**event, "responded_by_user": person})
 
@@ -105,6 +95,6 @@ def _answer(event: Mapping[str, Any], yes: str) -> "Answer":
     return Answer(
         approved=person is not None and event["chosen_options"] == [yes],
         by=str(person["name"]) if person else "",
-        reason=str((event["params_input"] or {}).get(REASON) or ""),
+        reason=str((event["params_input"] or {}).get(ANSWER_REASON) or ""),
         at=event["responded_at"],
     )

@@ -4,18 +4,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import Param
 from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from almanac.notifiers.alert import ApprovalNotifier, answered
+from almanac.params import ANSWER_REASON, answer_params
 from include.config.home import Home
 from include.config.schema import Model
 from include.journal.records import Decision, RunRef
 
 _NOTHING = "Nothing"
 _ACTIONS = {"Ask for a retrain": "retrain", "Put the previous version back": "previous", "Stop scoring": "stop_scoring"}
-REASON = "why"  # not `reason`: Airflow would fill it with the reason for which the run was started
 
 
 class AlarmDecision(HITLOperator):
@@ -45,15 +44,10 @@ class AlarmDecision(HITLOperator):
             assigned_users=[{"id": user, "name": user} for user in model.approval.users],
             notifiers=[ApprovalNotifier(model.name, model.alerts, silence=_NOTHING.lower())],
             on_success_callback=answered(model),
-            params={
-                REASON: Param(
-                    "", source="task", type="string", maxLength=500, title="Reason",
-                    description="Why. Kept with your name in the journal.",
-                )
-            },
+            params=answer_params("Why. Kept with your name in the journal."),
             doc_md="Asks a person what to do, where `monitor.actions` says so; skipped otherwise.",
             **more,
-        )  # fmt: skip
+        )
 
     def execute(self, context: Context) -> Any:
         """Ask, if anything is to be asked that nobody was asked yet."""
@@ -82,7 +76,7 @@ class AlarmDecision(HITLOperator):
         super().execute_complete(context, event)
         result, task = context["ti"].xcom_pull(task_ids=self.after), context["ti"]
         chosen = [_ACTIONS[option] for option in event["chosen_options"] if option in _ACTIONS]
-        person, reason = _person(event), str((event.get("params_input") or {}).get(REASON) or "")
+        person, reason = _person(event), str((event.get("params_input") or {}).get(ANSWER_REASON) or "")
         run = RunRef(task.dag_id, task.run_id, task.try_number, started_by=person)
         answer = record_answer(
             self.model_name, Journal(Home().journal_url), chosen, by=person, reason=reason,
