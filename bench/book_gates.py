@@ -9,7 +9,6 @@
    forest is good and is refused all the same, because the rule `temperature > 0` is as good.
 """
 
-import os
 import sys
 import time
 import warnings
@@ -22,14 +21,14 @@ import numpy as np
 import polars as pl
 
 from include.config.features import ColumnFeature
-from include.config.home import MODELS_FOLDER, REPOSITORY
+from include.config.home import MODELS_FOLDER
 from include.config.loader import load_model
 from include.config.schema import Model
 from include.training import gates
 from include.training.backtest import Fold, LabelledRows, backtest_frame, labelled_rows, subset
 from include.training.baselines import predict_naive
+from tests.data.real_data import REAL_DATA
 
-REAL_DATA = Path(os.environ.get("ALMANAC_REAL_DATA") or REPOSITORY.parent / "shared" / "data")
 WEATHER = REAL_DATA / "weather" / "weather_dataset_raw.csv.gz"
 COLUMNS = (
     "Temperature_C",

@@ -10,7 +10,6 @@ days (*static*) and against persistence.
 """
 
 import argparse
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -22,21 +21,21 @@ import polars as pl
 import yaml
 
 from bench.noaa_retraining import DECLARED, FEATURES, FIRST, START, read
+from bench.real_airflow import check, run_to_its_end, wait_for_dags
 from include.config.home import MODELS_FOLDER, Home
 from include.config.loader import find_model
 from include.config.schema import Model
-from include.errors import TransientError
 from include.features.features import build_features
 from include.features.labels import labels, state_now
 from include.registry.onnx_model import OnnxModel
-from include.services.airflow_api import AirflowClient, DagRun
+from include.services.airflow_api import DagRun
 from include.services.registry_access import open_registry
 from include.services.services import Services
 
 MODEL = "noaa"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
 WAYS = ("persistence", "static", "retrained")
-_PATIENCE = 10
 
 
 @dataclass(frozen=True)
@@ -88,17 +87,12 @@ class Years:
         hidden.rename(folder / f"{since:%Y%m%d}.csv")
         deadline, last = time.monotonic() + 300, part["Day"].max()
         while (reach := Dataset.of(self.services.home, self.model).time_range()) is None or reach[1] < last:
-            if time.monotonic() > deadline:
-                raise SystemExit(f"the days to {last} were not published in 300 s; got {reach}")
+            check(time.monotonic() < deadline, f"the days to {last} were not published in 300 s; got {reach}")
             time.sleep(1)
 
     def run(self, dag: str, conf: dict[str, Any]) -> DagRun:
         with self.services.airflow() as airflow:
-            started = airflow.trigger(f"{dag}_{MODEL}", conf)
-            done = _wait(airflow, started)
-        if done.state != "success":
-            raise SystemExit(f"{dag}_{MODEL} {done.run_id}: {done.state}")
-        return done
+            return run_to_its_end(airflow, f"{dag}_{MODEL}", conf)
 
     def verdict(self, run: DagRun) -> str:
         """The last task of the train DAG that did something."""
@@ -109,10 +103,8 @@ class Years:
         """Each way's share of days on which it was right."""
         time_, frame = self.model.dataset.time, self.days
         graph = OnnxModel(self.registry.load_onnx(self.registry.version(MODEL, "1")))
-        said = pl.read_delta(self.services.home.predictions_of(MODEL)).sort("model_version")
-        newest = (
-            said.with_columns(pl.col("model_version").cast(pl.Int64)).sort("model_version").unique("time", keep="last")
-        )
+        said = pl.read_delta(self.services.home.predictions_of(MODEL))
+        newest = said.sort(pl.col("model_version").cast(pl.Int64)).unique("time", keep="last", maintain_order=True)
         table = frame.select(
             pl.col(time_).alias("time"),
             labels(self.model, frame, now=NOW).alias("truth"),
@@ -125,23 +117,16 @@ class Years:
         return right, table.height
 
 
-def _wait(airflow: AirflowClient, run: DagRun) -> DagRun:
-    for _ in range(_PATIENCE):
-        try:
-            return airflow.wait(run.dag_id, run.run_id, timeout_s=600)
-        except TransientError as error:
-            print(f"{error}; asking again", file=sys.stderr)
-    raise SystemExit(f"{run.run_id}: Airflow did not answer {_PATIENCE} times")
-
-
 def replay(services: Services, model: Model, days: pl.DataFrame, years: int) -> list[Step]:
     world, steps = Years(services, model, days), []
     since, last = START + timedelta(days=FIRST), START + timedelta(days=days.height - 1)
-    world.land(START, since)
+    landed = since + DAY  # the label of a step's last day is the day after
+    world.land(START, landed)
     print(f"first training: {world.verdict(world.run('train', {'reason': 'the first ten years'}))}", flush=True)
     while since < last:
         until = min(since + timedelta(days=365 * years), last)
-        world.land(since, until + timedelta(days=1))
+        world.land(landed, until + DAY)
+        landed = until + DAY
         champion = world.registry.champion(MODEL)
         world.run("score", {"since": f"{since:%Y-%m-%dT%H:%M:%SZ}", "until": f"{until:%Y-%m-%dT%H:%M:%SZ}"})
         right, count = world.foretold(since, until)
@@ -179,23 +164,13 @@ def main() -> None:
         home = Home(home=Path(folder), models=Path(folder) / "models")
         model = declare(home.models)
         with Services(home, tell=print).running() as services:
-            _wait_for_dags(services)
+            wait_for_dags(services, *(f"{kind}_{MODEL}" for kind in ("ingest", "train", "score")))
             steps = replay(services, model, read(), asked.years)
     total = sum(step.days for step in steps)
     means = {way: sum(step.days * step.right[way] for step in steps) / total for way in WAYS}
     print("all  " + "  ".join(f"{way} {mean:.4f}" for way, mean in means.items()) + f"  on {total} days")
     if asked.figure is not None:
         draw(steps, asked.figure)
-
-
-def _wait_for_dags(services: Services) -> None:
-    wanted = {f"{kind}_{MODEL}" for kind in ("ingest", "train", "score")}
-    deadline = time.monotonic() + 240
-    with services.airflow() as airflow:
-        while not wanted <= set(airflow.dag_ids()):
-            if time.monotonic() > deadline:
-                raise SystemExit(str(airflow.import_problems()))
-            time.sleep(0.5)
 
 
 if __name__ == "__main__":

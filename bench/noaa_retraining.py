@@ -15,7 +15,6 @@ row itself: the days are numbered from 1 January 1949, and a row's column `rain`
 the label, a day ahead, is the file's target, and persistence is persistence.
 """
 
-import os
 import shutil
 import sys
 import time
@@ -28,7 +27,7 @@ import numpy as np
 import polars as pl
 import yaml
 
-from include.config.home import MODELS_FOLDER, REPOSITORY
+from include.config.home import MODELS_FOLDER
 from include.config.loader import load_model
 from include.config.profile import DEFAULTS
 from include.config.schema import Model
@@ -36,8 +35,8 @@ from include.training.backtest import labelled_rows, split
 from include.training.bootstrap import Interval, paired_interval
 from include.training.fitting import fit, foretell
 from include.training.train import train_candidate
+from tests.data.real_data import REAL_DATA
 
-REAL_DATA = Path(os.environ.get("ALMANAC_REAL_DATA") or REPOSITORY.parent / "shared" / "data")
 NOAA = REAL_DATA / "noaa_weather" / "weather.csv"
 START = datetime(1949, 1, 1, tzinfo=UTC)
 STEPS, STEP, FIRST = 19, 730, 3650

@@ -24,20 +24,17 @@ from pathlib import Path
 import polars as pl
 import yaml
 
+from bench.real_airflow import Platform, check, run_to_its_end, wait_for_dags
 from demo.native.stack import NativeStack
 from demo.weather_generator import generate_hours
 from include.config.home import MODELS_FOLDER, REPOSITORY, Home
 from include.config.loader import find_model
 from include.config.schema import Model
 from include.data.dataset import Dataset
-from include.errors import TransientError
-from include.services.airflow_api import AirflowClient, DagRun
 from include.services.services import Services
 
-Platform = Services | NativeStack
 MODEL = "weather"
 DAG_ID = f"train_{MODEL}"
-_PATIENCE = 10
 STEPS = ("decide", "train", "judge", "register", "promote")
 
 
@@ -49,12 +46,6 @@ class Step:
     state: str
     waited: float
     ran: float
-
-
-def check(is_so: bool, otherwise: str) -> None:
-    """End the measurement when there is nothing to measure."""
-    if not is_so:
-        raise SystemExit(otherwise)
 
 
 def declare(folder: Path) -> None:
@@ -79,22 +70,10 @@ def publish(home: Home, model: Model, hours: int) -> None:
     publish_rows(Dataset.of(home, model), rows, "bench")
 
 
-def _wait_for_run(airflow: AirflowClient, run_id: str) -> DagRun:
-    """Wait; a server that is too busy to answer is asked again."""
-    for _ in range(_PATIENCE):
-        try:
-            return airflow.wait(DAG_ID, run_id, timeout_s=600)
-        except TransientError as error:
-            print(f"{error}; asking again", file=sys.stderr)
-    raise SystemExit(f"{run_id}: Airflow did not answer {_PATIENCE} times")
-
-
 def through_airflow(services: Platform, number: int) -> list[Step]:
     """One run by hand, through the REST API."""
     with services.airflow() as airflow:
-        run = airflow.trigger(DAG_ID, {"reason": f"bench {number}"})
-        done = _wait_for_run(airflow, run.run_id)
-        check(done.state == "success", f"{run.run_id}: {done.state}")
+        run = run_to_its_end(airflow, DAG_ID, {"reason": f"bench {number}"})
         found = airflow.call("GET", f"/dags/{DAG_ID}/dagRuns/{run.run_id}/taskInstances")
         begun = airflow.call("GET", f"/dags/{DAG_ID}/dagRuns/{run.run_id}")
     asked = datetime.fromisoformat(begun["queued_at"] or begun["start_date"])
@@ -180,7 +159,7 @@ def measure(hours: int, *, celery: bool, warm: bool, tell: Callable[[str], None]
         platform = _platform(folder, celery=celery, warm=warm)
         publish(platform.home, find_model(folder / "models", MODEL), hours)
         with platform.running() as services:
-            _wait_for_dag(services)
+            wait_for_dags(services, DAG_ID)
             through_airflow(services, 1)
             by_airflow = through_airflow(services, 2)
             by_hand = in_plain_process(services)
@@ -209,14 +188,6 @@ def _report(
     rest = seconds["train"] - sum(parts.values())
     told = ", ".join(f"{name} {value:.2f}" for name, value in parts.items())
     tell(f"within plain train: {told}; reading, profile, MLflow: {rest:.2f}")
-
-
-def _wait_for_dag(services: Platform) -> None:
-    with services.airflow() as airflow:
-        deadline = time.monotonic() + 240
-        while DAG_ID not in airflow.dag_ids():
-            check(time.monotonic() < deadline, str(airflow.import_problems()))
-            time.sleep(0.5)
 
 
 def main() -> None:

@@ -157,17 +157,23 @@ class AirflowClient:
         return tuple(_dag_run(each) for each in self._list(f"/dags/{dag_id}/dagRuns", "dag_runs", "run_after"))
 
     def wait(self, dag_id: str, run_id: str, *, timeout_s: float, poll_s: float = 0.5) -> DagRun:
-        """Wait until a run has finished, well or not.
+        """Wait until a run has finished, well or not; a server that is too busy to answer is asked again.
 
         Raises:
             TransientError: it has not within `timeout_s`.
         """
         deadline = time.monotonic() + timeout_s
-        while not (run := self.run(dag_id, run_id)).finished:
+        while True:
+            try:
+                run = self.run(dag_id, run_id)
+                if run.finished:
+                    return run
+                seen = f"still {run.state}"
+            except TransientError as error:
+                seen = str(error)
             if time.monotonic() > deadline:
-                raise TransientError(f"{dag_id} {run_id}: still {run.state} after {timeout_s:.0f} s")
+                raise TransientError(f"{dag_id} {run_id}: {seen} after {timeout_s:.0f} s")
             time.sleep(poll_s)
-        return run
 
     def tasks(self, dag_id: str, run_id: str) -> tuple[TaskRun, ...]:
         """List the tasks of a run."""

@@ -164,7 +164,7 @@ def test_promotion_asks_before_it_promotes(dags: dict[str, Any]) -> None:
 
 
 def wants_an_entry(param: Any) -> bool:
-    """Airflow's form lets nobody go on while a field is empty whose type does not name null (FlexibleForm, isRequired)."""
+    """Airflow's form (FlexibleForm) lets nobody go on while a field is empty whose type does not name null."""
     empty, types = param.resolve(suppress_exception=True) in (None, ""), param.schema["type"]
     return empty and (isinstance(types, str) or "null" not in types)
 

@@ -105,6 +105,20 @@ def test_wait_returns_a_failed_run(server):
     assert client(server).wait("d", "r", timeout_s=5, poll_s=0).state == "failed"
 
 
+def test_wait_server_that_is_too_busy_once_is_asked_again(server):
+    answers = iter([httpx.Response(503), httpx.Response(200, json={**RUN, "state": "success"})])
+    server.answers["GET /api/v2/dags/d/dagRuns/r"] = lambda _: next(answers)
+
+    assert client(server).wait("d", "r", timeout_s=5, poll_s=0).state == "success"
+
+
+def test_wait_server_that_stays_away_is_transient_and_says_so(server):
+    server.answers["GET /api/v2/dags/d/dagRuns/r"] = lambda _: httpx.Response(503)
+
+    with pytest.raises(TransientError, match="d r: GET .* 503 .*after 0 s"):
+        client(server).wait("d", "r", timeout_s=0.0, poll_s=0)
+
+
 def test_dag_ids_reads_all_pages(server):
     known = [{"dag_id": f"d{number:03}"} for number in range(130)]
 

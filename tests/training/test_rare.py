@@ -1,21 +1,19 @@
 """A rare-positive model is never chosen on accuracy, on which whoever never says yes is best."""
 
-import os
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from include.config.home import REPOSITORY
 from include.errors import ConfigError
 from include.training.gates import Evaluation, judge
 from include.training.metrics import measure
 from include.training.train import train_candidate
+from tests.data.real_data import REAL_DATA
 from tests.training.conftest import NOW
 
-FRAUD = Path(os.environ.get("ALMANAC_REAL_DATA") or REPOSITORY.parent / "shared" / "data") / "fraud"
+FRAUD = REAL_DATA / "fraud"
 real_data = pytest.mark.skipif(not FRAUD.exists(), reason=f"no real data at {FRAUD}")
 
 
