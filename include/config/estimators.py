@@ -6,7 +6,7 @@ Only these are ever imported from a name in a file, and skl2onnx converts each o
 from collections.abc import Iterable
 from typing import Literal
 
-ALLOWED_ESTIMATORS = frozenset(
+ALLOWED_CLASSIFIERS = frozenset(
     {
         "sklearn.ensemble.ExtraTreesClassifier",
         "sklearn.ensemble.GradientBoostingClassifier",
@@ -39,6 +39,8 @@ ALLOWED_REGRESSORS = frozenset(
     }
 )
 """Of labels that are numbers."""
+
+ALLOWED_ESTIMATORS = ALLOWED_CLASSIFIERS | ALLOWED_REGRESSORS
 
 CONTINUABLE_ESTIMATORS = frozenset(
     {
@@ -88,9 +90,9 @@ def check_estimator(path: str) -> str:
     """
     if path in _NOT_CONVERTIBLE:
         raise ValueError(f"skl2onnx cannot convert {path}; use gradient boosting without Hist, or a forest")
-    if path not in ALLOWED_ESTIMATORS | ALLOWED_REGRESSORS:
+    if path not in ALLOWED_ESTIMATORS:
         raise ValueError(
-            f"estimator not allowed; got {path!r}, expected one of {sorted(ALLOWED_ESTIMATORS | ALLOWED_REGRESSORS)}; "
+            f"estimator not allowed; got {path!r}, expected one of {sorted(ALLOWED_ESTIMATORS)}; "
             "to allow it, add it to include/config/estimators.py"
         )
     return path
@@ -102,7 +104,7 @@ def check_kind(paths: Iterable[str], *, numbers: bool) -> None:
     Raises:
         ValueError: there is one.
     """
-    fits = ALLOWED_REGRESSORS if numbers else ALLOWED_ESTIMATORS
+    fits = ALLOWED_REGRESSORS if numbers else ALLOWED_CLASSIFIERS
     if wrong := [path for path in paths if path not in fits]:
         kind = "a number (label.equals is not given)" if numbers else "yes or no (label.equals)"
         raise ValueError(f"train.candidates: the label is {kind}; got {wrong}, expected some of {sorted(fits)}")

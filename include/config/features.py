@@ -1,7 +1,7 @@
 """The section `features` of a model's YAML: what a model sees of a row. No feature can see its row's future."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
@@ -134,16 +134,18 @@ Feature = Annotated[
 ]
 
 
-def check_features(features: Iterable[Feature], columns: Mapping[str, Column]) -> None:
+def names_of(features: Iterable[Feature]) -> tuple[str, ...]:
+    """The names of the columns that features make, in their order."""
+    return tuple(name for feature in features for name in feature.names)
+
+
+def check_features(features: Sequence[Feature], columns: Mapping[str, Column]) -> None:
     """Refuse a feature that its column's type cannot give, and two of one name.
 
     Raises:
         ValueError: there is one.
     """
-    features = tuple(features)
-    if doubled := sorted(
-        name for name, count in Counter(n for each in features for n in each.names).items() if count > 1
-    ):
+    if doubled := sorted(name for name, count in Counter(names_of(features)).items() if count > 1):
         raise ValueError(f"features: two have the same name; got {doubled}")
     for feature in features:
         if unknown := [name for name in feature.columns if name not in columns]:

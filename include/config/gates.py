@@ -48,7 +48,7 @@ class BaselineGate(Section):
         """
         types = {name: column.type for name, column in columns.items()}
         for name, text in self.rules.items():
-            if name in get_args(Season) or name in ("majority", "mean", "persistence", "stump"):
+            if name in get_args(Baseline):
                 raise ValueError(f"gates.baselines.rules: {name} is built in; give the rule another name")
             check_expression(
                 text, types, where=f"gates.baselines.rules.{name}", wanted="number" if numbers else "truth"
@@ -244,9 +244,8 @@ def check_answers(gates: "Gates", *, numbers: bool) -> None:
     Raises:
         ValueError: there is one.
     """
-    alien = "majority" if numbers else "mean"
+    fits, alien = ("mean", "majority") if numbers else ("majority", "mean")
     if alien in gates.baselines.kinds:
-        fits = "mean" if numbers else "majority"
         raise ValueError(f"gates.baselines.kinds: got {alien}, expected {fits} for this kind of label")
     limits = (limit for case in gates.behaviour.cases.values() for limit in (case.at_least, case.at_most))
     if not numbers and (beyond := [limit for limit in limits if limit is not None and not 0 <= limit <= 1]):

@@ -36,34 +36,25 @@ def load_models(folder: Path, *, of_dag: str = "") -> Loaded:
         of_dag: the id of a DAG; only the models that it can be of are read, if it can be of any, and what they say of
             each other is not looked at: whoever listed the DAG has done so.
     """
-    models: dict[str, Model] = {}
     try:
         paths = _declared(folder)
         profile = find_profile(folder)
     except ConfigError as error:
         return Loaded((), (str(error),))
-    if its := {name: path for name, path in paths.items() if f"_{name}_" in f"{of_dag}_"}:
-        return _loaded_alone(folder, tuple(its))
-    problems = unknown_files(folder, frozenset(paths)) if profile else []
-    for name in paths:
+    its = [name for name in paths if f"_{name}_" in f"{of_dag}_"]
+    problems = unknown_files(folder, frozenset(paths)) if profile and not its else []
+    models: dict[str, Model] = {}
+    for name in its or paths:
         try:
             models[name] = find_model(folder, name)
         except ConfigError as error:
             problems.append(str(error))
+    if its:
+        return Loaded(tuple(models.values()), tuple(problems))
     for name, fault in neighbour_faults(models, declared=paths.keys()):
         problems.append(f"{where(paths[name])}: {fault} {_HELP}")
         models.pop(name, None)
     return Loaded(tuple(models.values()), tuple(problems))
-
-
-def _loaded_alone(folder: Path, names: tuple[str, ...]) -> Loaded:
-    found, problems = [], []
-    for name in names:
-        try:
-            found.append(find_model(folder, name))
-        except ConfigError as error:
-            problems.append(str(error))
-    return Loaded(tuple(found), tuple(problems))
 
 
 def check_models(folder: Path) -> list[str]:

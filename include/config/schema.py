@@ -69,17 +69,18 @@ class Model(Section):
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
         columns = self.dataset.columns
+        known = {**columns, **self.joined}
         if self.label.column not in columns:
             raise ValueError(f"label must name a declared column; got {self.label.column!r}, declared {list(columns)}")
         check_joins(self.joins, columns, self.name)
-        check_features(self.features, {**columns, **self.joined})
+        check_features(self.features, known)
         self.label.check_column(columns[self.label.column])
         self.monitor.check_segments(columns)
         if self.label.horizon % self.dataset.step:
             raise ValueError("label.horizon must be a multiple of dataset.step")
-        self.gates.baselines.check_rules({**columns, **self.joined}, numbers=self.label.is_number)
+        self.gates.baselines.check_rules(known, numbers=self.label.is_number)
         check_segments(self.gates.segments, columns)
-        check_behaviour(self.gates.behaviour, {**columns, **self.joined})
+        check_behaviour(self.gates.behaviour, known)
         self.gates.baselines.check_seasons(self.label.known_after)
         if not self.label.horizon and "persistence" in self.gates.baselines.kinds:
             raise ValueError("gates.baselines.kinds: persistence knows the label itself when label.horizon is 0s")

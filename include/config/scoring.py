@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from include.config.features import names_of
 from include.config.section import Section
 from include.config.types import Duration
 
@@ -30,8 +31,6 @@ def check_scoring(model: "Model") -> None:
     Raises:
         ValueError: there is one.
     """
-    from include.features.features import feature_names  # it needs the schema, which needs this module
-
-    known = feature_names(model)
+    known = names_of(model.features)
     if unknown := sorted(set(model.score.missing) - set(known)):
         raise ValueError(f"score.missing: unknown features; got {unknown}, expected some of {list(known)}")

@@ -58,11 +58,6 @@ def build_features(model: Model, frame: "pl.DataFrame") -> FeatureMatrix:
     return FeatureMatrix(tuple(name for name, _ in columns), values, times.astype("datetime64[us]"))
 
 
-def feature_names(model: Model) -> tuple[str, ...]:
-    """The names of the columns that `build_features` makes."""
-    return tuple(name for feature in model.features for name in feature.names)
-
-
 def feature_columns(model: Model) -> tuple[str, ...]:
     """The columns of the dataset that `build_features` reads: time, key and what features name."""
     used = (column for feature in model.features for column in feature.columns)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from include.registry.store import Registry
 
 NOBODY = "nobody"
+_GATES = "passed all gates"
 
 
 class Way(StrEnum):
@@ -101,17 +102,17 @@ def _route(model: Model, registry: "Registry", number: str) -> Route:
     shadow, said = model.shadow, version.tags.get(Tag.SHADOW, "")
     if shadow is not None and champion is not None and said != PASSED:
         if said == REFUSED:
-            return Route(Way.STAY, (version.tags.get(Tag.SHADOW_REASON, "it was worse in shadow"),))
+            return Route(Way.STAY, (_shadow_verdict(version),))
         return Route(Way.SHADOW, (f"in shadow until {shadow.rows} of its predictions have a label",))
     if model.promotion == "manual" or (said == PASSED and shadow is not None and shadow.then == "nothing"):
         return Route(Way.STAY, (f"promotion is manual: ./almanac promote {model.name}@{number} --reason ...",))
     asked = tuple(filter(None, version.tags.get(Tag.ASK, "").splitlines()))
     if said == PASSED and shadow is not None:
-        reasons = (version.tags.get(Tag.SHADOW_REASON, "not worse in shadow"), *asked)
+        reasons = (_shadow_verdict(version), *asked)
         return Route(Way.ASK if shadow.then == "ask" or asked else Way.PROMOTE, reasons)
     if model.promotion == "approve":
         return Route(Way.ASK, (f"{model.name}.yaml says so: promotion is approve", *asked))
-    return Route(Way.ASK, asked) if asked else Route(Way.PROMOTE, ("passed all gates",))
+    return Route(Way.ASK, asked) if asked else Route(Way.PROMOTE, (_GATES,))
 
 
 def record_answer(
@@ -179,17 +180,24 @@ def promote_as_answered(
     answer, where = answer_of(journal, model.name, version, run), f"{model.name}@{version}"
     if answer is not None and not answer.approved:
         raise RegistryError(f"{where}: {answer.words}, so it is not promoted")
-    reason, who = by_hand or "passed all gates", run
+    chosen, there = registry.version(model.name, version), registry.aliases(model.name).get(CHAMPION, "")
+    said, who = by_hand, run
     if answer is not None:
-        reason, who = ": ".join(filter(None, [answer.words, answer.reason])), replace(run, started_by=answer.by)
-    there = registry.aliases(model.name).get(CHAMPION, "")
-    stale = "" if by_hand or there == version else _stale(registry.version(model.name, version), there)
+        said, who = ": ".join(filter(None, [answer.words, answer.reason])), replace(run, started_by=answer.by)
+    proof = _shadow_verdict(chosen) if chosen.tags.get(Tag.SHADOW) == PASSED else ""
+    reason = "; ".join(filter(None, [said, proof])) or _GATES
+    stale = "" if by_hand or there == version else _stale(chosen, there)
     if stale:
         decision = Decision(model.name, DecisionKind.PROMOTION, False, (stale,), now, who, where)
         journal.record_decision(decision)
         return decision
     promote(registry, model, version, reason=reason, run=who, journal=journal, now=now)
     return Decision(model.name, DecisionKind.PROMOTION, True, (reason,), now, who, where)
+
+
+def _shadow_verdict(version: ModelVersion) -> str:
+    """What its shadow run came to, with figures."""
+    return version.tags.get(Tag.SHADOW_REASON, "compared with the champion in shadow")
 
 
 def _stale(version: ModelVersion, champion: str) -> str:

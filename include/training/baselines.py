@@ -75,19 +75,20 @@ def predict_naive(train: LabelledRows, test: LabelledRows, metric: Metric) -> Na
         "stump": lambda rows: stump.decide(rows.values),
     }
     said = {name: _as_probability(decide(train), train.labels, decide(test)) for name, decide in decisions.items()}
-    for season in SEASONS:
-        then, now = train.seasons.get(season), test.seasons.get(season)
-        if then is None or now is None or min(known_share(then), known_share(now)) < KNOWN_ENOUGH:
-            said[season] = np.full(len(test), np.nan)
-        else:
-            said[season] = _as_probability(_repeat(then, majority), train.labels, _repeat(now, majority))
-    for name, answer in test.declared.items():
-        learnt = train.declared[name]
+    known, asked = _past_answers(train), _past_answers(test)
+    unknown = np.array([np.nan])
+    for rule in (*SEASONS, *test.declared):
+        learnt, answer = known.get(rule, unknown), asked.get(rule, unknown)
         if min(known_share(learnt), known_share(answer)) < KNOWN_ENOUGH:
-            said[name] = np.full(len(test), np.nan)
+            said[rule] = np.full(len(test), np.nan)
         else:
-            said[name] = _as_probability(_repeat(learnt, majority), train.labels, _repeat(answer, majority))
+            said[rule] = _as_probability(_repeat(learnt, majority), train.labels, _repeat(answer, majority))
     return NaivePredictions(said, str(stump))
+
+
+def _past_answers(rows: LabelledRows) -> "dict[str, NDArray[np.float64]]":
+    seasons = {str(season): answers for season, answers in rows.seasons.items()}
+    return {**seasons, **rows.declared}
 
 
 def best_stump(train: LabelledRows, metric: Metric) -> Stump:

@@ -42,7 +42,7 @@ def paired_interval(
 
     Args:
         metric: what is compared.
-        rows: `time`, `label`, `probability`.
+        rows: `time`, `label`, `answer`.
         reference: the other model's probabilities for the same rows, [n].
         resamples: how many draws.
         confidence: of the two-sided interval.

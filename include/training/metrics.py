@@ -45,8 +45,11 @@ def measure(metric: Metric, labels: "Labels", answers: "Answers", *, threshold: 
 
     labels, answers = np.asarray(labels), np.asarray(answers, dtype=np.float64)
     _check(metric, labels, answers)
-    value = _of_numbers(metric, labels, answers) if metric in NUMBER_METRICS else None
-    value = _compute(metric, labels, answers, threshold) if value is None else value
+    value = (
+        _of_numbers(metric, labels, answers)
+        if metric in NUMBER_METRICS
+        else _of_classes(metric, labels, answers, threshold)
+    )
     if not np.isfinite(value):
         raise UndefinedMetricError(f"{metric}: got {value} on {len(labels)} rows, expected a finite number")
     return value
@@ -133,7 +136,7 @@ def _of_numbers(metric: Metric, labels: "Labels", answers: "Answers") -> float:
     return float("nan")
 
 
-def _compute(metric: Metric, labels: "Labels", probabilities: "Answers", threshold: float) -> float:
+def _of_classes(metric: Metric, labels: "Labels", probabilities: "Answers", threshold: float) -> float:
     from sklearn import metrics as sk
 
     match metric:

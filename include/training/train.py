@@ -212,12 +212,11 @@ def prepare(model: Model, frame: "pl.DataFrame", *, now: datetime) -> tuple[Labe
         DataError: the frame is not what the model declares, or has too few labelled rows.
     """
     rows = labelled_rows(model, frame, now=now)
-    if model.label.is_number:
-        return rows, split(model, rows.times)
-    try:
-        check_rare(model, float(rows.labels.mean()) if len(rows) else 0.5)
-    except ValueError as error:
-        raise ConfigError(f"{model.name}: {error}") from error
+    if len(rows) and not model.label.is_number:
+        try:
+            check_rare(model, float(rows.labels.mean()))
+        except ValueError as error:
+            raise ConfigError(f"{model.name}: {error}") from error
     return rows, split(model, rows.times)
 
 

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from include.config.features import names_of
 from include.config.home import MODELS_FOLDER
 from include.config.loader import load_model
 from include.config.schema import Model
-from include.features.features import build_features, feature_columns, feature_names, history_needed
+from include.features.features import build_features, feature_columns, history_needed
 
 START = datetime(2024, 3, 29, tzinfo=UTC)
 TAKES = ("mean", "min", "max", "sum", "std", "count")
@@ -109,7 +110,7 @@ def test_features_do_not_depend_on_the_order_of_rows(every, seed: int) -> None:
 
 def test_every_form_names_its_columns(every) -> None:
     matrix = build_features(every, hours(5))
-    assert matrix.names == feature_names(every)
+    assert matrix.names == names_of(every.features)
     assert matrix.names[3:8] == (
         "Temperature_C_missing", "Wind_bearing_degrees_sin", "Wind_bearing_degrees_cos",
         "Weather_conditions_is_rain", "Weather_conditions_is_snow",

@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.config.features import ColumnFeature, TimeFeature
+from include.config.features import ColumnFeature, TimeFeature, names_of
 from include.config.home import MODELS_FOLDER
 from include.config.loader import load_model
 from include.config.schema import Model
 from include.errors import DataError
-from include.features.features import build_features, feature_columns, feature_names, history_needed
+from include.features.features import build_features, feature_columns, history_needed
 
 START = datetime(2024, 2, 29, tzinfo=UTC)
 
@@ -44,7 +44,7 @@ def hours(count: int, seed: int = 1) -> pl.DataFrame:
 
 def test_build_features_names_and_shape_agree(weather: Model) -> None:
     matrix = build_features(weather, hours(10))
-    assert matrix.names == feature_names(weather)
+    assert matrix.names == names_of(weather.features)
     assert matrix.values.shape == (10, len(matrix.names)) == (10, 15)
     assert matrix.values.dtype == np.float32
     assert matrix.times.dtype == np.dtype("datetime64[us]")

@@ -5,8 +5,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from include.config.features import names_of
 from include.errors import TransientError
-from include.features.features import build_features, feature_names
+from include.features.features import build_features
 from include.features.labels import labels, state_now
 from include.monitoring.distribution import Observed
 from include.monitoring.findings import Finding, State
@@ -123,7 +124,7 @@ def test_judge_naive_few_labels_say_nothing(window: LabelledWindow) -> None:
 
 def test_importances_feature_that_decides_comes_first_and_noise_last(window: LabelledWindow) -> None:
     found = importances(WEATHER, OnnxModel(champion_files()[0]), window.features, window.observed)
-    assert {one.feature for one in found} == set(feature_names(WEATHER))
+    assert {one.feature for one in found} == set(names_of(WEATHER.features))
     assert found[0].loss > 0.02
     assert found[0].loss > 5 * abs(found[-1].loss)
 

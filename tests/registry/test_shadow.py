@@ -10,7 +10,7 @@ from include.config.promotion import Shadow
 from include.data.dataset import Dataset
 from include.journal.records import DecisionKind, RunRef
 from include.monitoring.profiling import build_profile
-from include.registry.approval import Way, promote_as_answered, route
+from include.registry.approval import Answer, Way, promote_as_answered, record_answer, route
 from include.registry.promotion import promote, set_shadow
 from include.registry.publication import log_candidate
 from include.registry.records import PASSED, Tag, TrainingContext
@@ -114,6 +114,18 @@ def test_shadow_as_good_as_the_champion_passes_and_is_promoted_by_rule(
     assert route(shadowed, registry, journal, "2", run=run, now=NOW).way is Way.PROMOTE
     assert promote_as_answered(registry, shadowed, "2", run=run, journal=journal, now=NOW).accepted
     assert registry.champion(shadowed.name).version == "2"
+    assert journal.alias_moves(shadowed.name)[0].reason == result.reasons[0]
+    assert registry.champion(shadowed.name).tags[Tag.PROMOTION_REASON].startswith("in shadow: f1_macro")
+
+
+def test_shadow_that_a_person_approved_is_promoted_with_both_reasons(registry, shadowed, journal, run, two) -> None:
+    two("good")
+    for tag, text in ((Tag.SHADOW, PASSED), (Tag.SHADOW_AGAINST, "1"), (Tag.SHADOW_REASON, "in shadow: as good")):
+        registry.client.set_model_version_tag(shadowed.name, "2", tag.value, text)
+    yes = Answer(True, "grace", "looks right", NOW)
+    record_answer(registry, journal, shadowed.name, "2", yes, run=run, now=NOW)
+    promote_as_answered(registry, shadowed, "2", run=run, journal=journal, now=NOW)
+    assert journal.alias_moves(shadowed.name)[0].reason == "approved by grace: looks right; in shadow: as good"
 
 
 def test_shadow_worse_than_the_champion_is_refused_and_stays_out_of_production(

@@ -115,7 +115,7 @@ def test_wait_server_that_is_too_busy_once_is_asked_again(server):
 def test_wait_server_that_stays_away_is_transient_and_says_so(server):
     server.answers["GET /api/v2/dags/d/dagRuns/r"] = lambda _: httpx.Response(503)
 
-    with pytest.raises(TransientError, match="d r: GET .* 503 .*after 0 s"):
+    with pytest.raises(TransientError, match=r"d r: GET .* 503 .*after 0 s"):
         client(server).wait("d", "r", timeout_s=0.0, poll_s=0)
 
 

@@ -1,6 +1,5 @@
 """A rare-positive model is never chosen on accuracy, on which whoever never says yes is best."""
 
-
 import numpy as np
 import polars as pl
 import pytest

@@ -4,8 +4,9 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
+from include.config.features import names_of
 from include.config.schema import Model
-from include.features.features import build_features, feature_names
+from include.features.features import build_features
 from include.registry.onnx_model import INPUT, OnnxModel
 from include.training.gates.evaluation import Evaluation, GateResult, Served, closed, refuse
 
@@ -48,12 +49,12 @@ def _signature(served: Served, model: Model) -> str:
 
     written = json.loads(yaml.safe_load(served.mlmodel)["signature"]["inputs"])
     got = [(one["name"], one["tensor-spec"]["dtype"], one["tensor-spec"]["shape"]) for one in written]
-    wanted = [(INPUT, "float32", [-1, len(feature_names(model))])]
+    wanted = [(INPUT, "float32", [-1, len(names_of(model.features))])]
     return "" if got == wanted else f"MLflow's signature says {got}, the model's YAML {wanted}"
 
 
 def _columns(graph: OnnxModel, model: Model) -> str:
-    wanted = feature_names(model)
+    wanted = names_of(model.features)
     return "" if graph.features == wanted else f"the graph wants {list(graph.features)}, the YAML says {list(wanted)}"
 
 

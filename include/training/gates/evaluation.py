@@ -60,7 +60,7 @@ class Evaluation:
     """What is known about a candidate when it is judged.
 
     Attributes:
-        backtest: `time`, `fold`, `label`, `probability` and one column per naive rule; the last fold is the hold-out.
+        backtest: `time`, `fold`, `label`, `answer` and one column per naive rule; the last fold is the hold-out.
         parity: of its ONNX graph; None when it was not measured.
         champion: number of the version in production; empty when there is none.
         champion_answers: what the champion foretells for the hold-out's rows, [n]; None when it cannot.

@@ -27,13 +27,13 @@ def _part(limits: ParityLimits, quantile: float, place: str, part: ParityPart) -
     agree, far = part.label_agreement, part.quantile_difference
     enough, near = agree >= limits.min_label_agreement, far <= limits.max_probability_difference
     labels = f"labels {about} agree on {agree:.4%}, wanted at least {limits.min_label_agreement:.4%}"
-    probabilities = (
+    answers = (
         f"answers {about} differ by {far:.2e} at quantile {quantile} (most {part.max_difference:.2e}); "
         f"wanted {limits.max_probability_difference:.2e} or less{_where(part)}"
     )
     return [
         GateResult(f"parity[{place} labels]", some and enough, agree, limits.min_label_agreement, labels),
-        GateResult(f"parity[{place} answers]", some and near, far, limits.max_probability_difference, probabilities),
+        GateResult(f"parity[{place} answers]", some and near, far, limits.max_probability_difference, answers),
     ]
 
 

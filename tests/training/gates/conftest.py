@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from include.config.features import names_of
 from include.config.schema import Model
-from include.features.features import build_features, feature_names
+from include.features.features import build_features
 from include.training.candidates import build_pipeline
 from include.training.export import export_onnx
 from include.training.gates import Evaluation, Served
@@ -33,7 +34,7 @@ def served(small: Model) -> Served:
     rain = (frame["Weather_conditions"] == "rain").to_numpy().astype(np.int64)
     pipeline = build_pipeline(small, "logistic").fit(matrix.values[:-4], rain[4:])
     holdout = np.arange(frame.height - 90 * 24, frame.height, dtype=np.uint32)
-    return Served(export_onnx(small, pipeline, matrix.names), mlmodel(len(feature_names(small))), frame, holdout)
+    return Served(export_onnx(small, pipeline, matrix.names), mlmodel(len(names_of(small.features))), frame, holdout)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from include.features.features import feature_names
+from include.config.features import names_of
 from include.training.gates import judge
 from tests.training.gates.evaluations import mlmodel, only, refused
 
@@ -117,4 +117,4 @@ def test_contract_without_a_graph_refuses(weather, evaluate) -> None:
 
 
 def test_contract_width_of_the_signature_is_that_of_the_features(small) -> None:
-    assert f"-1, {len(feature_names(small))}" in mlmodel(len(feature_names(small)))
+    assert f"-1, {len(names_of(small.features))}" in mlmodel(len(names_of(small.features)))
