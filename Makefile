@@ -9,6 +9,8 @@ UV := $(BIN)/uv
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet
 # On all cores; what one folder's fixtures share stays in one process (tests/conftest.py).
 ON_ALL_CORES := -n $(shell nproc) --no-loadscope-reorder
+# A test with dozens of deaths in it may take an hour.
+PATIENTLY := -o faulthandler_timeout=3600
 RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
 
@@ -37,10 +39,10 @@ test: $(DEVELOPMENT) servers  ## Run all the tests
 	@$(BIN)/pytest $(ON_ALL_CORES)
 
 test-faults: $(DEVELOPMENT) servers  ## Kill real processes, fill and take away disks: nothing may be lost or doubled
-	@$(BIN)/pytest -m "" tests/faults
+	@$(BIN)/pytest $(PATIENTLY) -m "" tests/faults
 
 test-all: $(DEVELOPMENT) servers  ## Run all the tests, the slow ones too (a known answer that takes a minute alone)
-	@$(BIN)/pytest $(ON_ALL_CORES) -m '' --ignore tests/faults
+	@$(BIN)/pytest $(ON_ALL_CORES) $(PATIENTLY) -m '' --ignore tests/faults
 	@$(MAKE) --no-print-directory test-faults
 
 up: $(RUNTIME)  ## Start Airflow and MLflow on this machine; harmless when they are up

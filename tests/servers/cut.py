@@ -29,7 +29,7 @@ def cutting_proxy(upstream: str, *words: str) -> Iterator[CuttingProxy]:
     """Stand before a store, and lose the answer to the first request whose line has all these words."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.servers.cut", upstream, *words],
-        cwd=_REPOSITORY, stdout=subprocess.PIPE, text=True,
+        cwd=_REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     try:
         assert process.stdout is not None
