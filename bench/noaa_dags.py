@@ -25,6 +25,7 @@ from bench.real_airflow import check, run_to_its_end, wait_for_dags
 from include.config.home import MODELS_FOLDER, Home
 from include.config.loader import find_model
 from include.config.schema import Model
+from include.data.delta_table import read_table
 from include.features.features import build_features
 from include.features.labels import labels, state_now
 from include.registry.onnx_model import OnnxModel
@@ -103,7 +104,7 @@ class Years:
         """Each way's share of days on which it was right."""
         time_, frame = self.model.dataset.time, self.days
         graph = OnnxModel(self.registry.load_onnx(self.registry.version(MODEL, "1")))
-        said = pl.read_delta(self.services.home.predictions_of(MODEL))
+        said = read_table(self.services.home.predictions_of(MODEL))
         newest = said.sort(pl.col("model_version").cast(pl.Int64)).unique("time", keep="last", maintain_order=True)
         table = frame.select(
             pl.col(time_).alias("time"),

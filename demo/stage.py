@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from demo.weather_generator import TODAY, generate_month
+from include.data.delta_table import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,7 +160,7 @@ class Stage:
 
     def dataset(self) -> pl.DataFrame:
         """All rows of the dataset, as any reader sees them."""
-        return _read(self.home.dataset_of(MODEL))
+        return read_table(self.home.dataset_of(MODEL))
 
     def dataset_rows(self) -> int:
         """The number of rows of the dataset."""
@@ -176,11 +177,11 @@ class Stage:
 
     def quarantine(self) -> pl.DataFrame:
         """All rows of the quarantine."""
-        return _read(self.home.quarantined_rows_of(MODEL))
+        return read_table(self.home.quarantined_rows_of(MODEL))
 
     def predictions(self) -> pl.DataFrame:
         """All predictions; none before the first were written."""
-        return _read(self.home.predictions_of(MODEL))
+        return read_table(self.home.predictions_of(MODEL))
 
     def version_of(self, alias: str) -> str | None:
         """The version that an MLflow alias points to."""
@@ -192,10 +193,3 @@ class Stage:
 
     def _did_something(self, run: DagRun) -> bool:
         return "success" in self.states(run).values()
-
-
-def _read(uri: str) -> pl.DataFrame:
-    import polars as pl
-    from deltalake import DeltaTable
-
-    return pl.read_delta(uri) if DeltaTable.is_deltatable(uri) else pl.DataFrame()

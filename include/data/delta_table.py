@@ -57,11 +57,39 @@ def open_table(uri: str, version: int | None = None) -> Any:
 
 
 def scan_table(table: Any) -> "pl.LazyFrame":
-    """The rows of a table, to be read by `collect`."""
+    """The rows of a table at the version at which it was opened, to be read by `collect`.
+
+    The files are named here, not by `polars.scan_delta`: that asks Python for them in the middle of reading, in threads
+    of its own (which can end in a crash or in waiting for ever), and of a table that was brought up to date meanwhile.
+    """
     import polars as pl
 
-    # No provider of polars' own: the environment, or the machine's role, says who we are, as it does to all others here
-    return pl.scan_delta(table, credential_provider=None)
+    schema, files = pl.Schema(table.schema()), table.file_uris()
+    if not files:
+        return pl.LazyFrame(schema=schema)
+    in_places = table.metadata().partition_columns  # such columns are in the files' places alone
+    return pl.scan_parquet(
+        files,
+        schema={name: dtype for name, dtype in schema.items() if name not in in_places},
+        hive_schema={name: schema[name] for name in in_places} or None,
+        hive_partitioning=bool(in_places),
+        missing_columns="insert",  # one that was added after a file was written
+        glob=False,
+        credential_provider=None,  # the environment, or the machine's role, says who we are, as to all others here
+    )
+
+
+def read_table(uri: str, version: int | None = None) -> "pl.DataFrame":
+    """All rows of the table at a place, at a version (none: the newest); an empty frame where there is no table.
+
+    Raises:
+        DataError: the table has no such version.
+        TransientError: the store is away.
+    """
+    import polars as pl
+
+    table = open_table(uri, version)
+    return pl.DataFrame() if table is None else collect(scan_table(table), uri)
 
 
 @contextmanager

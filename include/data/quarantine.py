@@ -11,7 +11,6 @@ from include.config.home import Home
 from include.config.schema import Model
 from include.data.delta_table import collect, commit, scan_table
 from include.data.opened_table import OpenedTable
-from include.data.part_files import iterate
 from include.errors import DataError
 from include.journal.journal import Journal
 from include.storage.files import copy_file
@@ -177,21 +176,15 @@ def full_batch_id(home: Home, model: Model, journal: Journal, start: str) -> str
 
 
 def _stamped(files: Sequence[Path], batch_id: str, uri: str, quarantined_at: datetime) -> Any:
-    """The rows of the files as a stream, never all in memory."""
+    """The rows of the files as a stream, never all in memory; no Python runs in the threads that read it."""
     import polars as pl
-    import pyarrow as pa
 
-    def stamp(rows: "pl.DataFrame") -> pa.Table:
-        stamped = rows.select(
-            pl.lit(batch_id).alias("batch"), pl.col("row").cast(pl.Int64), pl.col("raw").cast(pl.String),
-            pl.col("rules").cast(pl.List(pl.String)), pl.lit(uri).alias("uri"),
-            pl.lit(quarantined_at).cast(pl.Datetime("us", "UTC")).alias("quarantined_at"),
-        )  # fmt: skip
-        return stamped.to_arrow()
-
-    empty = stamp(pl.DataFrame(schema={"row": pl.Int64, "raw": pl.String, "rules": pl.List(pl.String)}))
-    batches = (batch for rows in iterate(files) for batch in stamp(rows).to_batches())
-    return pa.RecordBatchReader.from_batches(empty.schema, batches)
+    kept: dict[str, pl.DataType] = {"row": pl.Int64(), "raw": pl.String(), "rules": pl.List(pl.String)}
+    rows = pl.scan_parquet(list(files), glob=False) if files else pl.LazyFrame(schema=kept)
+    return rows.select(
+        pl.lit(batch_id).alias("batch"), *(pl.col(name).cast(kind) for name, kind in kept.items()),
+        pl.lit(uri).alias("uri"), pl.lit(quarantined_at).cast(pl.Datetime("us", "UTC")).alias("quarantined_at"),
+    ).collect_batches()  # fmt: skip
 
 
 def safe_name(name: str) -> str:

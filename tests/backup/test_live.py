@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from include.backup.catalogue import Catalogue
@@ -13,6 +12,7 @@ from include.backup.place import Place
 from include.backup.registered import check_registry
 from include.backup.restore import restore
 from include.config.home import Home
+from include.data.delta_table import read_table
 from include.errors import ConfigError
 from include.registry.store import Registry
 from tests.backup.places import contents
@@ -56,8 +56,8 @@ def test_group_live_brings_back_an_installation_of_which_nothing_is_left(
     assert champion.version == "2"
     assert registry.load_onnx(champion) == world.registry.load_onnx(champion)
     assert registry.client.get_run(champion.mlflow_run_id).info.artifact_uri.startswith(f"{home.home}/mlartifacts")
-    assert pl.read_delta(home.dataset_of(MODEL)).height == ROWS[3]
-    assert pl.read_delta(home.predictions_of(MODEL)).height == 2
+    assert read_table(home.dataset_of(MODEL)).height == ROWS[3]
+    assert read_table(home.predictions_of(MODEL)).height == 2
     assert Path(home.quarantined_files_of(MODEL), "one.txt").read_text() == "bad,file"
     assert list((home.home / "scratch").iterdir()) == []
 
@@ -78,7 +78,7 @@ def test_live_replace_moves_what_is_there_aside(world: World, place: Place, tmp_
     Path(home.dataset_of(MODEL)).mkdir(parents=True)
     Path(home.dataset_of(MODEL), "old").write_text("old")
     restore_live(place, ref, home, replace=True)
-    assert pl.read_delta(home.dataset_of(MODEL)).height == ROWS[3]
+    assert read_table(home.dataset_of(MODEL)).height == ROWS[3]
     (aside,) = Path(home.datasets).glob("weather.before-*")
     assert (aside / "old").read_text() == "old"
 

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from include.backup.catalogue import Catalogue
@@ -15,6 +14,7 @@ from include.backup.run_restore import run_restore
 from include.backup.run_retention import run_forget, run_replicate, run_sweep
 from include.config.backup import Drills
 from include.config.home import Home
+from include.data.delta_table import read_table
 from include.data.maintenance import needed_versions
 from include.errors import ConfigError, IntegrityError
 from include.journal.journal import Journal
@@ -121,7 +121,7 @@ def test_run_restore_to_a_folder_and_try_it(home: Home) -> None:
     run_backup(home, [f"dataset/{MODEL}"], run=RUN)
     said = run_restore(home, FORM, given_key="", run=RUN, now=NOW)
     folder = Path(said[0].split(" is in ")[1])
-    assert pl.read_delta(str(folder)).height == ROWS[3]
+    assert read_table(str(folder)).height == ROWS[3]
     assert "opens at version 3" in said[1]
 
 

@@ -11,6 +11,7 @@ from include.backup.place import Place
 from include.backup.restore import restore
 from include.backup.subjects.delta import delta_files
 from include.config.home import Home
+from include.data.delta_table import read_table
 from include.errors import DataError, IntegrityError
 from tests.backup.places import contents, restored
 from tests.backup.world import MAKER, MODEL, ROWS, World, write_dataset
@@ -26,10 +27,10 @@ def test_dataset_opens_at_every_version_that_a_model_needs(world: World, place: 
     assert taken.manifest.facts["readable_versions"] == [1, 2, 3]
     back = restored(place, f"dataset/{MODEL}", tmp_path / "back")
     for version in (1, 2, 3):
-        rows = pl.read_delta(str(back.folder), version=version)
+        rows = read_table(str(back.folder), version=version)
         assert rows.height == ROWS[version]
         assert rows.sort("_month", "hour").equals(
-            pl.read_delta(world.home.dataset_of(MODEL), version=version).sort("_month", "hour")
+            read_table(world.home.dataset_of(MODEL), version=version).sort("_month", "hour")
         )
     assert "version 3 with 60 rows" in use(back.folder, back.manifest)[0]
 
@@ -80,7 +81,7 @@ def test_dataset_restored_with_other_rows_is_refused(world: World, place: Place,
 def test_outputs_come_back(world: World, place: Place, tmp_path: Path) -> None:
     world.backup(place).outputs(MODEL)
     back = restored(place, f"outputs/{MODEL}", tmp_path / "back")
-    assert pl.read_delta(str(back.folder / "predictions")).height == 2
+    assert read_table(str(back.folder / "predictions")).height == 2
     assert (back.folder / "quarantine/files/one.txt").read_text() == "bad,file"
     assert (back.folder / "reports/one.txt").read_text() == "<html>"
     assert len(use(back.folder, back.manifest)) == 3

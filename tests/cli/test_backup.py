@@ -5,13 +5,13 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
 from include.backup.local_store import LocalStore
 from include.backup.tiers.thaw import thaws
 from include.cli.app import app
+from include.data.delta_table import read_table
 from include.errors import AlmanacError
 from include.journal.journal import Journal
 from tests.backup.cold import Clock, ColdStore
@@ -72,7 +72,7 @@ def test_restore_needs_the_backup_place_alone(run, world: World, tmp_path: Path,
     monkeypatch.setenv("ALMANAC_BACKUP_KEY", key)
     said = run("restore", "group/all", "--live", "--second")
     assert f"{reborn}/datasets/{MODEL}" in said
-    assert pl.read_delta(str(reborn / "datasets" / MODEL)).height == ROWS[3]
+    assert read_table(str(reborn / "datasets" / MODEL)).height == ROWS[3]
     assert (reborn / "mlflow.db").exists()
     assert (reborn / "journal.db").exists()
 

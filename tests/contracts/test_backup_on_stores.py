@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from include.backup.catalogue import Catalogue
@@ -16,6 +15,7 @@ from include.backup.subjects.delta import check_table, delta_files
 from include.backup.sweep import sweep
 from include.backup.verify import verify
 from include.backup.writer import Draft, take
+from include.data.delta_table import read_table
 from include.errors import IntegrityError
 from tests.backup.places import MAKER, SUBJECT, contents, place_at, snapshot, write_files
 from tests.backup.world import write_dataset
@@ -78,7 +78,7 @@ def test_store_dataset_there_is_backed_up_and_opens_here(any_store: Store, tmp_p
     taken = take(place, Draft(SUBJECT, table.files, table.facts), maker=MAKER)
     back = restore(place, taken.ref, tmp_path / "back")
     assert "opens at version 3 with 60 rows" in check_table(back.folder, taken.manifest.facts)
-    assert pl.read_delta(str(back.folder), version=1).height == 48
+    assert read_table(str(back.folder), version=1).height == 48
     table = delta_files(uri, readable=[1])
     assert table is not None
     again = take(place, Draft(SUBJECT, table.files, table.facts), maker=MAKER)

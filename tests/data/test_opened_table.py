@@ -8,6 +8,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from include.data import opened_table
+from include.data.delta_table import scan_table
 from include.data.opened_table import OpenedTable
 from tests.servers.stores import Store
 
@@ -17,7 +18,7 @@ def _commit(uri: str, value: int) -> None:
 
 
 def _values(table: DeltaTable) -> list[int]:
-    return sorted(pl.scan_delta(table, credential_provider=None).collect()["a"])
+    return sorted(scan_table(table).collect()["a"])
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from demo.weather_generator import TODAY, generate_hours
 from include.config.home import MODELS_FOLDER, Home
 from include.config.loader import find_model
 from include.data.dataset import Dataset
+from include.data.delta_table import read_table
 from include.features.features import build_features
 from include.features.labels import labels
 from include.monitoring.profiling import build_profile
@@ -126,4 +127,4 @@ class World:
         return publish_rows(self.dataset, rows, f"batch{self.batches}", replaced=[replaced])
 
     def predictions(self) -> pl.DataFrame:
-        return pl.read_delta(self.home.predictions_of("weather"))
+        return read_table(self.home.predictions_of("weather"))

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from include.backup.manifest import Fact
 from include.backup.sources import SourceFile, below
-from include.data.delta_table import open_table
+from include.data.delta_table import collect, open_table, scan_table
 from include.errors import DataError, IntegrityError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def check_table(folder: "Path", facts: dict[str, Fact]) -> str:
         table = open_table(str(folder), int(number))
         if table is None:
             raise IntegrityError(f"{folder}: restored, but it is no Delta table; do not use it")
-        got = pl.scan_delta(table).select(pl.len()).collect().item()
+        got = collect(scan_table(table).select(pl.len()), str(folder)).item()
         if got != expected:
             raise IntegrityError(f"{folder}: version {number} has {got} rows, expected {expected}; do not use it")
     table = open_table(str(folder))
