@@ -1,4 +1,4 @@
-"""One set of running services for all end-to-end tests of a session."""
+"""One set of running services for all end-to-end tests."""
 
 import shutil
 import time
@@ -16,9 +16,9 @@ SWEEP = 'sweep: "*/10 * * * *"'
 QUAYS = tuple(f"quay_{point}" for point in POINTS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """Airflow and MLflow with the project's DAGs and some small models, in a home of this session."""
+    """Airflow and MLflow with the project's DAGs and some small models, in a home of their own."""
     root = tmp_path_factory.mktemp("home")
     shutil.copytree(MODELS_FOLDER, root / "models")
     _sweep_yearly(root / "models" / "_defaults.yaml")

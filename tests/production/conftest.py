@@ -14,7 +14,7 @@ from include.config.home import MODELS_FOLDER
 WEBHOOK_SECRET = "a-webhook-token-that-no-log-may-show"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStack]:
     """PostgreSQL, Redis, MLflow, Airflow with two Celery workers."""
     if packages := missing(DATA_STORES):
