@@ -50,7 +50,7 @@ def test_alarm_decision_nobody_is_asked_skips(ask: AlarmDecision) -> None:
 def test_alarm_decision_answer_becomes_acts_and_stands_in_the_journal(ask: AlarmDecision) -> None:
     found = ask.execute_complete(context(RESULT), answer("Ask for a retrain", "Stop scoring"))
     assert set(found["acts"]) == {"retrain", "stop_scoring"}
-    assert found["acts"]["retrain"] == ["grace decided: port agrees", "F1 fell"]
+    assert found["acts"]["retrain"] == ["grace decided: retrain, stop_scoring", "port agrees", "F1 fell"]
     (decision,) = Journal(Home().journal_url).decisions("weather", DecisionKind.ACTION)
     assert decision.reasons == ("grace decided: retrain, stop_scoring", "port agrees")
     assert (decision.accepted, decision.subject, decision.run.started_by) == (True, "version 3", "grace")
@@ -104,7 +104,7 @@ def test_alarm_decision_tried_again_after_the_answer_goes_on_with_it(ask: AlarmD
     """Seen in a running Airflow: its scheduler took the task that had just been answered for lost."""
     ask.execute_complete(context(RESULT, "monday"), answer("Stop scoring"))
     found = ask.execute(context(RESULT, "monday"))
-    assert found["acts"] == {"stop_scoring": ["grace decided: stop_scoring; port agrees", "F1 fell"]}
+    assert found["acts"] == {"stop_scoring": ["grace decided: stop_scoring", "port agrees", "F1 fell"]}
     assert len(Journal(Home().journal_url).decisions("weather", DecisionKind.ACTION)) == 1
 
 
