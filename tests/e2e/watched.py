@@ -66,6 +66,13 @@ def declare(root: Path) -> Home:
     return Home(home=root, models=models)
 
 
+def publish_hours(home: Home, since: datetime, until: datetime, batch: str, *, climate_changed: bool = False) -> None:
+    """Publish generated weather."""
+    frame = hours(since, until, climate=CHANGED_CLIMATE if climate_changed else TODAY)
+    rows = frame.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
+    publish_rows(Dataset.of(home, find_model(home.models, "weather")), rows, batch)
+
+
 @dataclass
 class Watched:
     """The home, its registry, and the hours that have passed in it."""
@@ -94,9 +101,7 @@ class Watched:
 
     def publish(self, since: datetime, until: datetime, *, climate_changed: bool = False) -> None:
         self.batches += 1
-        frame = hours(since, until, climate=CHANGED_CLIMATE if climate_changed else TODAY)
-        rows = frame.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-        publish_rows(Dataset.of(self.home, self.model), rows, f"batch{self.batches}")
+        publish_hours(self.home, since, until, f"batch{self.batches}", climate_changed=climate_changed)
 
     def crown_two(self) -> None:
         """Versions 1 and 2 from one training, as if the gates had passed both; 2 is champion."""
