@@ -121,7 +121,7 @@ def test_answer_retrain_rings_the_request_with_the_person_s_reason(office: Offic
     }
     asked = wait(lambda: office.world.journal.decisions("weather", DecisionKind.TRAINING), "training to be decided")[0]
     assert asked.subject == "retrain_request"
-    assert asked.reasons[0].startswith("admin decided: the wind has turned; ")
+    assert asked.reasons[0].startswith("admin decided: retrain; the wind has turned; ")
     answered = office.world.journal.decisions("weather", DecisionKind.ACTION)[0]
     assert answered.reasons == ("admin decided: retrain", "the wind has turned")
 
@@ -142,7 +142,7 @@ def test_answer_previous_puts_the_version_before_back_with_who_and_why(office: O
     assert states["a_person_decides.put_previous_back_as_answered"] == "success"
     assert office.world.champion() == "1"
     left = office.world.registry.version("weather", "2")
-    assert left.tags["almanac.rollback_reason"].startswith("admin decided: rain in the wrong hours")
+    assert left.tags["almanac.rollback_reason"].startswith("admin decided: previous; rain in the wrong hours")
 
 
 def test_answer_stop_scoring_skips_scoring_until_a_person_resumes_it(
