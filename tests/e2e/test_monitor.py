@@ -159,6 +159,18 @@ def test_answer_stop_scoring_skips_scoring_until_a_person_resumes_it(
     assert office.ended(office.airflow.trigger("score_weather"))["score"] != "failed"
 
 
+def test_question_whose_run_is_deleted_is_over(office: Office, first: DagRun) -> None:
+    """No task of it is left that could say so; the watch over alerts does."""
+    office.world.time_passes(30, climate_changed=True)
+    run = office.watch()
+    office.question(run)
+    over = sum(one.startswith("over: ") and "what should be done" in one for one in office.mailbox.subjects)
+    office.airflow.call("DELETE", f"/dags/{run.dag_id}/dagRuns/{run.run_id}")
+    office.ended(office.airflow.trigger("alerts"))
+    now = sum(one.startswith("over: ") and "what should be done" in one for one in office.mailbox.subjects)
+    assert now == over + 1
+
+
 def test_drift_that_is_over_is_told_once_to_those_who_were_told(office: Office, first: DagRun) -> None:
     office.world.time_passes(60)
     office.ended(office.watch())

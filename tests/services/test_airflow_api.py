@@ -119,6 +119,15 @@ def test_wait_server_that_stays_away_is_transient_and_says_so(server):
         client(server).wait("d", "r", timeout_s=0.0, poll_s=0)
 
 
+def test_task_state_of_a_run_that_was_deleted_is_none(server):
+    path = "GET /api/v2/dags/d/dagRuns/r/taskInstances/t"
+    server.answers[path] = lambda _: httpx.Response(200, json={"state": "awaiting_input"})
+    airflow = client(server)
+    assert airflow.task_state("d", "r", "t") == "awaiting_input"
+    server.answers[path] = lambda _: httpx.Response(404, json={"detail": "not found"})
+    assert airflow.task_state("d", "r", "t") is None
+
+
 def test_dag_ids_reads_all_pages(server):
     known = [{"dag_id": f"d{number:03}"} for number in range(130)]
 
