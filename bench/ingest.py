@@ -292,6 +292,7 @@ def _with_many_bad(folder: Path, million: float) -> Path:
 
 def main(folder: Path, millions: list[float], names: list[str]) -> None:
     """Print a table; ratios are to `plain_polars` and to `checks_polars` of the same size."""
+    folder.mkdir(parents=True, exist_ok=True)
     print(f"{'what':16} {'rows':>11} {'s':>8} {'cpu s':>8} {'rows/s':>9} {'peak MB':>8} {'ratio':>6}")
     for size in millions:
         file = folder / f"{size:g}m.csv"
