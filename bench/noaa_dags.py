@@ -86,8 +86,8 @@ class Years:
         hidden = folder / f".{since:%Y%m%d}.csv.part"
         part.with_columns(pl.col("Day").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).write_csv(hidden)
         hidden.rename(folder / f"{since:%Y%m%d}.csv")
-        deadline, last = time.monotonic() + 300, part["Day"].max()
-        while (reach := Dataset.of(self.services.home, self.model).time_range()) is None or reach[1] < last:
+        dataset, deadline, last = Dataset.of(self.services.home, self.model), time.monotonic() + 300, part["Day"].max()
+        while (reach := dataset.time_range() if dataset.exists() else None) is None or reach[1] < last:
             check(time.monotonic() < deadline, f"the days to {last} were not published in 300 s; got {reach}")
             time.sleep(1)
 
