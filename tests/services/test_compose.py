@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from demo.native.compose_file import read_compose
 from include.config.home import REPOSITORY, Home
 from include.config.pipelines import DEFAULT_QUEUE, HEAVY_QUEUE
+from include.errors import ConfigError
 from include.services.credentials import ADMIN, generate
+from include.services.env_file import secret_names
 from include.services.environment import INHERITED, environment
 from include.services.ports import Ports
+from include.storage.access import VARIABLE, Access, variables
 
 IN_IMAGE = "/opt/almanac"
 HOME_IN_IMAGE = "/var/lib/almanac"
@@ -70,7 +74,7 @@ def test_compose_airflow_service_has_the_settings_of_the_code(service, compose, 
         assert str(in_containers[name]) == on_one_machine[name], name
 
 
-@pytest.mark.parametrize("name", ["docker-compose.yaml", "docker-compose.objects.yaml"])
+@pytest.mark.parametrize("name", ["docker-compose.yaml", "docker-compose.objects.yaml", "docker-compose.store.yaml"])
 def test_compose_is_what_the_specification_of_compose_files_allows(name):
     import check_jsonschema
     from jsonschema import Draft202012Validator
@@ -137,6 +141,29 @@ def test_compose_of_objects_moves_every_place_of_every_airflow_service(compose):
         assert set(over[service]["environment"]) == {f"ALMANAC_{place}" for place in growing}, service
     stored = compose["services"]["mlflow"]["environment"]["MLFLOW_ARTIFACTS_DESTINATION"]
     assert over["mlflow"]["environment"]["MLFLOW_ARTIFACTS_DESTINATION"] != stored
+
+
+def test_compose_of_a_store_lets_everybody_into_it_with_its_own_secret():
+    files = [REPOSITORY / f"docker-compose{name}.yaml" for name in ("", ".objects", ".store")]
+    secrets = dict.fromkeys(secret_names((REPOSITORY / "docker-compose.yaml").read_text("utf-8")), "x")
+    values = {"ALMANAC_STORE": "s3://almanac", "ALMANAC_ARTIFACT_STORE": "s3://almanac/a", "STORE_SECRET_KEY": "s3cret"}
+    with pytest.raises(ConfigError, match="STORE_SECRET_KEY has no value"):
+        read_compose(files, {**secrets, **values, "STORE_SECRET_KEY": ""})
+    services = read_compose(files, {**secrets, **values})
+
+    store = services["store"].environment
+    assert store["AWS_SECRET_ACCESS_KEY"] == "s3cret"
+    for service in AIRFLOW_SERVICES:
+        access = Access.model_validate_json(services[service].environment[VARIABLE])
+        told = variables(access, [values["ALMANAC_STORE"]])
+        assert {name: told[name] for name in store if name.startswith("AWS_")} == {
+            name: value for name, value in store.items() if name.startswith("AWS_")
+        }
+        assert (
+            told["AWS_ENDPOINT_URL"] == services["mlflow"].environment["MLFLOW_S3_ENDPOINT_URL"] == "http://store:8333"
+        )
+    text = (REPOSITORY / "docker-compose.store.yaml").read_text("utf-8")
+    assert "ports" not in yaml.safe_load(text)["services"]["store"]
 
 
 def test_compose_workers_reach_mlflow_s_files_by_its_server_alone(compose):
