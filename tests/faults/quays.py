@@ -19,7 +19,7 @@ from include.data.quarantine import Quarantine
 from include.errors import TransientError
 from include.journal.journal import Journal
 from include.journal.records import BatchState
-from include.services.airflow_api import AirflowClient
+from include.services.airflow_api import AirflowClient, DagRun
 from include.services.environment import MARKER
 from include.storage.files import write_bytes
 from include.storage.objects import is_remote
@@ -180,11 +180,12 @@ def check_heard(airflow: AirflowClient, name: str) -> None:
 def wait_until_ended(airflow: AirflowClient, name: str) -> None:
     """Wait until no ingest of the model is under way, and see that none has failed."""
 
-    def ended() -> bool:
-        return all(run.finished for run in airflow.runs(f"ingest_{name}"))
+    def ended() -> tuple[DagRun, ...] | None:
+        runs = airflow.runs(f"ingest_{name}")
+        return runs if all(run.finished for run in runs) else None
 
-    wait(ended, f"ingest_{name} to end")
-    bad = [run for run in airflow.runs(f"ingest_{name}") if run.state != "success"]
+    # one look for both: another run may begin before the next
+    bad = [run for run in wait(ended, f"ingest_{name} to end") if run.state != "success"]
     assert not bad, [(run, airflow.tasks(run.dag_id, run.run_id)) for run in bad]
 
 

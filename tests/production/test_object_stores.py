@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import obstore
+import polars as pl
 import pytest
 
 from demo.native.debian import missing
@@ -104,8 +105,10 @@ def stack(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Na
 
 
 def _play(stack: NativeStack) -> None:
-    """A history lands; a model is trained on it, becomes champion, scores; everything is backed up."""
+    """A history with one bad row lands; a model is trained on it, becomes champion, scores; everything is backed up."""
     content, rows = small_weather.history()
+    bad = small_weather.month(small_weather.MONTHS)[:1].with_columns(pl.lit(5.0).alias("Humidity"))
+    content += bad.write_csv(include_header=False).encode()
     dataset = Dataset.of(stack.home, find_model(stack.home.models, MODEL))
     with stack.airflow() as airflow:
         _wait("the DAGs", lambda: {f"ingest_{MODEL}", f"train_{MODEL}", "backup_databases"} <= set(airflow.dag_ids()))
@@ -129,7 +132,7 @@ def _objects(cloud: Cloud, place: str) -> tuple[Any, list[str]]:
     return store, [one["path"] for chunk in obstore.list(store, prefix) for one in chunk]
 
 
-@pytest.mark.parametrize("place", ["datasets", "predictions", "reports", "backups", "mlartifacts"])
+@pytest.mark.parametrize("place", ["datasets", "quarantine", "predictions", "reports", "backups", "mlartifacts"])
 def test_place_is_in_the_store_and_not_on_the_disk(stack: NativeStack, cloud: Cloud, place: str) -> None:
     assert _objects(cloud, place)[1]
     for volume in ("home", "mlflow"):
