@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 BATCH, MONTH = "_batch", "_month"
 NO_VERSION = -1
+_HIDDEN_FEATURES = frozenset({"columnMapping", "deletionVectors"})  # with them, files alone do not tell the rows
+_MAPPING_VERSION = 2  # of Delta's protocol: columns may have other names in the files
 _COMMIT = "commit_id"  # in a commit's metadata: whose it is
 _ROW_GROUP = 100_000  # of quarantined texts: the writer holds one in memory
 DELTA_TYPES = {"timestamp": "timestamp", "float": "double", "integer": "long", "string": "string"}
@@ -61,9 +63,13 @@ def scan_table(table: Any) -> "pl.LazyFrame":
 
     The files are named here, not by `polars.scan_delta`: that asks Python for them in the middle of reading, in threads
     of its own (which can end in a crash or in waiting for ever), and of a table that was brought up to date meanwhile.
+
+    Raises:
+        DataError: another program has given the table a feature by which its files alone do not tell its rows.
     """
     import polars as pl
 
+    _check_readable(table)
     schema, files = pl.Schema(table.schema()), table.file_uris()
     if not files:
         return pl.LazyFrame(schema=schema)
@@ -77,6 +83,18 @@ def scan_table(table: Any) -> "pl.LazyFrame":
         glob=False,
         credential_provider=None,  # the environment, or the machine's role, says who we are, as to all others here
     )
+
+
+def _check_readable(table: Any) -> None:
+    """Refuse what Almanac never writes and would read wrong."""
+    protocol = table.protocol()
+    found = _HIDDEN_FEATURES.intersection(protocol.reader_features or ())
+    if found or protocol.min_reader_version == _MAPPING_VERSION:
+        raise DataError(
+            f"{table.table_uri}: cannot be read; got reader version {protocol.min_reader_version} with {sorted(found)},"
+            f" expected a table without {sorted(_HIDDEN_FEATURES)}. Which program has changed it? Restore an"
+            " earlier state, or write its rows anew without the feature."
+        )
 
 
 def read_table(uri: str, version: int | None = None) -> "pl.DataFrame":

@@ -10,6 +10,7 @@ from deltalake import DeltaTable, write_deltalake
 from include.data import opened_table
 from include.data.delta_table import scan_table
 from include.data.opened_table import OpenedTable
+from include.errors import DataError
 from tests.servers.stores import Store
 
 
@@ -78,3 +79,10 @@ def test_opened_table_in_whose_place_another_stands_is_opened_anew(tmp_path: Pat
     newest = opened.newest()
     assert newest.metadata().id != before
     assert _values(newest) == [7 + value for value in range(commits)]
+
+
+def test_table_whose_files_alone_do_not_tell_its_rows_is_refused(tmp_path: Path) -> None:
+    rows, uri = pl.DataFrame({"a": [1]}), str(tmp_path / "table")
+    write_deltalake(uri, rows, configuration={"delta.enableDeletionVectors": "true"})
+    with pytest.raises(DataError, match=r"cannot be read; got reader version 3 with \['deletionVectors'\]"):
+        scan_table(DeltaTable(uri))
