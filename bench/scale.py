@@ -200,7 +200,7 @@ def latency(rates: list[int], minutes: float) -> None:
                     one.batch_id: one.recorded_at.timestamp() for one in Journal(home.journal_url).batches(name)
                 }
                 waits = sorted(recorded[batch] - at for batch, at in landed.items())
-                late = quantiles(waits, n=20)[-1]
+                late = quantiles(waits, n=20, method="inclusive")[-1]
                 print(f"| {rate} | {count} | {median(waits):.1f} | {late:.1f} | {waits[-1]:.1f} |", flush=True)
 
 
