@@ -37,6 +37,7 @@ from include.services.credentials import generate
 from include.services.databases import create_databases, migrate_airflow
 from include.services.environment import environment
 from include.services.ports import Ports
+from include.services.supervision import log_file
 
 _LOOPS = (10, 60)
 
@@ -154,6 +155,7 @@ def scheduler(counts: list[int]) -> None:
             variables = environment(home, Ports(), generate())
             variables |= {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0", "ALMANAC_WARM_WORKERS": "0"}
             variables |= {"AIRFLOW__CORE__PARALLELISM": "1", "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True"}
+            log_file(home, "airflow-migrate").parent.mkdir(parents=True)
             create_databases(home)
             migrate_airflow(home, variables)
             _airflow(variables, "dags", "reserialize")
