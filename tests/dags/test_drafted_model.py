@@ -16,7 +16,7 @@ from include.journal.records import DecisionKind
 from include.registry.store import Registry
 from include.scoring.predictions import PredictionTable
 from tests.dags.one_process import OneProcess
-from tests.training.numbers import START, make_load
+from tests.training.number_labels.load import START, make_load
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ from include.config.home import MODELS_FOLDER
 from include.config.loader import find_model
 from include.drafting.draft import Wish, draft
 from include.errors import ConfigError, DataError
-from tests.training.numbers import make_load
+from tests.training.number_labels.load import make_load
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 

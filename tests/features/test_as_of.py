@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from include.config.joins import Join
 from include.features.as_of import join_as_of
 from include.features.features import build_features
-from tests.training.numbers import LOAD, load_yaml
+from tests.training.number_labels.load import LOAD, load_yaml
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 TIME = pl.Datetime("us", "UTC")

@@ -9,7 +9,7 @@ from include.monitoring.performance import Standing, evaluate
 from include.monitoring.profile import Figure, Profile
 from include.training.metrics import UndefinedMetricError
 from tests.monitoring.world import START, TRAINED_UNTIL, WEATHER, changed
-from tests.training.numbers import LOAD, load_yaml
+from tests.training.number_labels.load import LOAD, load_yaml
 
 MODEL = changed(WEATHER, "monitor.performance", metric="accuracy", max_loss=0.05, min_rows=300)
 RNG = np.random.default_rng(4)

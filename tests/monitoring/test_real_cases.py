@@ -22,7 +22,7 @@ from include.scoring.windows import complete_windows
 from include.training.candidates import build_pipeline
 from tests.data.real_data import REAL_DATA
 from tests.monitoring.world import WEATHER
-from tests.training.numbers import LOAD, load_yaml
+from tests.training.number_labels.load import LOAD, load_yaml
 
 BIKES = REAL_DATA / "bikeshare" / "hour.csv.gz"
 RAW = REAL_DATA / "weather" / "weather_dataset_raw.csv.gz"

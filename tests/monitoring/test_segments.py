@@ -10,7 +10,7 @@ from include.monitoring.findings import Finding, State
 from include.monitoring.profile import Figure, Profile
 from include.monitoring.segments import Group, judge_groups, judged_groups, largest_gap, measure_groups
 from tests.monitoring.world import START, TRAINED_UNTIL, WEATHER, changed
-from tests.training.numbers import LOAD, load_yaml, make_load
+from tests.training.number_labels.load import LOAD, load_yaml, make_load
 
 N = 4000
 RNG = np.random.default_rng(8)

@@ -23,7 +23,7 @@ from include.scoring.score import score_new_windows
 from include.training.rebuild import rebuild
 from include.training.training_run import judge, train
 from tests.data.parts import publish_rows
-from tests.training.numbers import HOURS, LOAD, START, load_yaml, make_load
+from tests.training.number_labels.load import HOURS, LOAD, START, load_yaml, make_load
 
 JOINS = {"forecast": {"model": "sky", "time": "At", "columns": {"Cold": "float"}, "tolerance": "3h"}}
 FEATURES = [

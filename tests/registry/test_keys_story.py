@@ -24,7 +24,7 @@ from include.training.training_run import judge as judge_run
 from include.training.training_run import train
 from tests.data.parts import publish_rows
 from tests.training.gates.evaluations import refused
-from tests.training.numbers import HOURS, LOAD, START, load_yaml, make_load
+from tests.training.number_labels.load import HOURS, LOAD, START, load_yaml, make_load
 
 PLACES = {"north": 500.0, "south": 900.0}
 LATER = 24 * 40

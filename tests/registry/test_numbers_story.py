@@ -20,7 +20,7 @@ from include.scoring.shadow import judge_shadow
 from include.training.rebuild import rebuild
 from include.training.training_run import ask, judge, train
 from tests.data.parts import publish_rows
-from tests.training.numbers import HOURS, LOAD, START, load_yaml, make_load
+from tests.training.number_labels.load import HOURS, LOAD, START, load_yaml, make_load
 
 LATER, JUMP = 24 * 60, 24 * 120
 ALL = HOURS + LATER

@@ -1,5 +1,6 @@
-"""A dirty file and the verdict that it must get."""
+"""A dirty file, the verdict that it must get, and the one that it got."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -23,3 +24,20 @@ class Case:
     said: str = ""
     name: str = "weather_2023-06.csv"
     format: CsvFormat | JsonLinesFormat | ParquetFormat = field(default_factory=CsvFormat)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What came of a file.
+
+    Attributes:
+        verdict: as in `Case`.
+        said: all reasons and warnings.
+    """
+
+    verdict: tuple[int, int] | str
+    said: tuple[str, ...]
+
+    def says(self, pattern: str) -> bool:
+        """Whether a reason or warning fits; without a pattern, whether there is none."""
+        return any(re.search(pattern, line) for line in self.said) if pattern else not self.said

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from include.config.formats import CsvFormat
-from tests.data.dirty.case import Case
+from tests.data.dirty.case import Case, Judgement
 from tests.data.dirty.june import CSV, ROWS, cells, csv
 
 _NO_NUMBERS = ("0x1F", "1_0", "\u22125.2", "\uff11\uff12", "True", "1,5", "--5", "5 5", "12 C")
@@ -69,5 +69,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_cells_get_their_verdict(case: Case, judge: Callable[[Case], None]) -> None:
-    judge(case)
+def test_cells_get_their_verdict(case: Case, judge: Callable[[Case], Judgement]) -> None:
+    judged = judge(case)
+    assert judged.verdict == case.verdict, judged.said
+    assert judged.says(case.said), judged.said

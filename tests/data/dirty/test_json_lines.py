@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from include.config.formats import JsonLinesFormat
-from tests.data.dirty.case import Case
+from tests.data.dirty.case import Case, Judgement
 from tests.data.dirty.june import ALL, CSV, JUNE, ROWS
 
 _Lines = partial(Case, name="w.jsonl", format=JsonLinesFormat())
@@ -50,5 +50,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_json_lines_get_their_verdict(case: Case, judge: Callable[[Case], None]) -> None:
-    judge(case)
+def test_json_lines_get_their_verdict(case: Case, judge: Callable[[Case], Judgement]) -> None:
+    judged = judge(case)
+    assert judged.verdict == case.verdict, judged.said
+    assert judged.says(case.said), judged.said

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pytest
 
-from tests.data.dirty.case import Case
+from tests.data.dirty.case import Case, Judgement
 from tests.data.dirty.june import ALL, CSV
 
 _ZSTD = pa.Codec("zstd").compress(CSV.encode(), asbytes=True)
@@ -59,5 +59,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_packed_file_gets_its_verdict(case: Case, judge: Callable[[Case], None]) -> None:
-    judge(case)
+def test_packed_file_gets_its_verdict(case: Case, judge: Callable[[Case], Judgement]) -> None:
+    judged = judge(case)
+    assert judged.verdict == case.verdict, judged.said
+    assert judged.says(case.said), judged.said

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.config.formats import ParquetFormat
-from tests.data.dirty.case import Case
+from tests.data.dirty.case import Case, Judgement
 from tests.data.dirty.june import ALL, CSV, JUNE, UTC_TIME
 
 _Parquet = partial(Case, name="w.parquet", format=ParquetFormat())
@@ -87,5 +87,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_parquet_gets_its_verdict(case: Case, judge: Callable[[Case], None]) -> None:
-    judge(case)
+def test_parquet_gets_its_verdict(case: Case, judge: Callable[[Case], Judgement]) -> None:
+    judged = judge(case)
+    assert judged.verdict == case.verdict, judged.said
+    assert judged.says(case.said), judged.said

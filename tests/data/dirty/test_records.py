@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from include.config.formats import CsvFormat
-from tests.data.dirty.case import Case
+from tests.data.dirty.case import Case, Judgement
 from tests.data.dirty.june import ALL, CSV, HEADER, JUNE, LINES, ROWS, csv, line, replaced
 
 _DETECT = CsvFormat(detect=True)
@@ -83,5 +83,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_records_get_their_verdict(case: Case, judge: Callable[[Case], None]) -> None:
-    judge(case)
+def test_records_get_their_verdict(case: Case, judge: Callable[[Case], Judgement]) -> None:
+    judged = judge(case)
+    assert judged.verdict == case.verdict, judged.said
+    assert judged.says(case.said), judged.said

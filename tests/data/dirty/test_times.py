@@ -5,7 +5,7 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
-from tests.data.dirty.case import Case
+from tests.data.dirty.case import Case, Judgement
 from tests.data.dirty.june import ALL, CSV, HEADER, JUNE, LINES, ROWS, UTC_TIME, cells, csv, half, times
 
 _NO_TIMES = (
@@ -80,5 +80,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_times_get_their_verdict(case: Case, judge: Callable[[Case], None]) -> None:
-    judge(case)
+def test_times_get_their_verdict(case: Case, judge: Callable[[Case], Judgement]) -> None:
+    judged = judge(case)
+    assert judged.verdict == case.verdict, judged.said
+    assert judged.says(case.said), judged.said

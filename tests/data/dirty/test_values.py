@@ -5,7 +5,7 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
-from tests.data.dirty.case import Case
+from tests.data.dirty.case import Case, Judgement
 from tests.data.dirty.june import ALL, JUNE, csv, half
 
 
@@ -61,5 +61,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_values_get_their_verdict(case: Case, judge: Callable[[Case], None]) -> None:
-    judge(case)
+def test_values_get_their_verdict(case: Case, judge: Callable[[Case], Judgement]) -> None:
+    judged = judge(case)
+    assert judged.verdict == case.verdict, judged.said
+    assert judged.says(case.said), judged.said

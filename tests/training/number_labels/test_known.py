@@ -14,7 +14,7 @@ from include.training.number_baselines import predict_naive_numbers
 from include.training.train import train_candidate
 from tests.data.real_data import REAL_DATA
 from tests.training.gates.evaluations import refused
-from tests.training.numbers import LOAD, load_yaml
+from tests.training.number_labels.load import LOAD, load_yaml
 
 BIKES = REAL_DATA / "bikeshare" / "hour.csv.gz"
 M4 = REAL_DATA / "m4_hourly"
