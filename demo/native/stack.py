@@ -17,12 +17,16 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.engine import make_url
+
 from demo.native import data_stores
 from demo.native.compose_file import Service, read_compose
 from demo.native.debian import missing
 from demo.native.machine import LOG_PORTS, SERVED_PORTS, Machine, Process
+from include.config.connection import parse_connection, variable_of
 from include.config.home import REPOSITORY, Home
 from include.errors import ConfigError, PermanentError, TransientError
+from include.journal.place import CONNECTION, completed
 from include.services.airflow_api import AirflowClient
 from include.services.credentials import ADMIN, private_folder, write_private
 from include.services.env_file import read_env_file, write_env_file
@@ -262,6 +266,8 @@ def _home(environment: Mapping[str, str]) -> Home:
     prefix = Home.model_config["env_prefix"]
     named = {name: environment.get(f"{prefix}{name.upper()}", "") for name in Home.model_fields}
     places: dict[str, Any] = {name: value for name, value in named.items() if value}
+    login = parse_connection(CONNECTION, environment[variable_of(CONNECTION)])
+    places["journal_url"] = completed(make_url(places["journal_url"]), login).render_as_string(hide_password=False)
     return Home(**places, MLFLOW_TRACKING_URI=environment["MLFLOW_TRACKING_URI"])
 
 

@@ -9,6 +9,7 @@ from include.backup.place import Place, open_store
 from include.config.backup import InstallationBackup
 from include.config.home import Home
 from include.errors import ConfigError
+from include.journal.place import entered
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,10 @@ def unsigned(place: Place) -> Place:
 
 def databases(home: Home) -> dict[str, URL]:
     """The databases of an installation by name: MLflow first, because its registry names artifacts."""
-    urls = {"mlflow": home.mlflow_database_url, "journal": home.journal_url, "airflow": home.airflow_database_url}
+    found = {
+        "mlflow": make_url(home.mlflow_database_url),
+        "journal": entered(home.journal_url),
+        "airflow": make_url(home.airflow_database_url),
+    }
     logins = home.home / "mlflow_auth.db"
-    if logins.exists():
-        urls["mlflow_auth"] = f"sqlite:///{logins}"
-    return {name: make_url(url) for name, url in urls.items()}
+    return found | ({"mlflow_auth": make_url(f"sqlite:///{logins}")} if logins.exists() else {})

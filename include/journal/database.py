@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, Table, create_engine, event, inspect, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 from tenacity import (
@@ -19,6 +18,7 @@ from tenacity import (
 
 from include.errors import TransientError
 from include.journal import tables
+from include.journal.place import entered
 
 _BUSY_S = 30  # how long a writer waits for another
 
@@ -90,9 +90,9 @@ def _transient(engine: Engine, error: OperationalError) -> TransientError:
 
 
 def _engine(url: str) -> Engine:
-    parsed = make_url(url)
+    parsed = entered(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(parsed, pool_pre_ping=True)
     if parsed.database:
         try:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)

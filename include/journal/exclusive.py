@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import NullPool, create_engine, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from include.errors import TransientError
+from include.journal.place import entered
 from include.services.locks import locked
 
 
@@ -26,7 +26,7 @@ def exclusive(journal_url: str, name: str) -> Iterator[None]:
     Raises:
         TransientError: another process is doing it, or the database is away.
     """
-    url = make_url(journal_url)
+    url = entered(journal_url)
     if url.get_backend_name() == "sqlite":
         place = Path(url.database or ".").parent / "locks"
         place.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,9 @@
 
 import os
 
+from include.config.connection import Connection, find_connection
+
+CONNECTION = "almanac_mlflow"
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     # seven, MLflow's own number, wait four minutes for a server that is away; our tasks are tried again anyway
@@ -14,6 +17,21 @@ _DEFAULTS = {
 
 
 def set_defaults() -> None:
-    """Before MLflow's client is used."""
+    """Before MLflow's client is used.
+
+    Who enters is said by the connection `almanac_mlflow`, a password alone as a token; without it by MLflow's own
+    variables.
+
+    Raises:
+        ConfigError: the connection cannot be read.
+    """
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
+    if found := find_connection(CONNECTION):
+        os.environ.update(_login(found))
+
+
+def _login(found: Connection) -> dict[str, str]:
+    if found.login:
+        return {"MLFLOW_TRACKING_USERNAME": found.login, "MLFLOW_TRACKING_PASSWORD": found.password or ""}
+    return {"MLFLOW_TRACKING_TOKEN": found.password} if found.password else {}

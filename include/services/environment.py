@@ -1,5 +1,6 @@
 """The whole environment of the services: every setting of Airflow and MLflow that Almanac makes, in one place."""
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -175,8 +176,9 @@ def _airflow_secrets(home: Home, credentials: Credentials) -> dict[str, str]:
 def _mlflow(home: Home, ports: Ports, credentials: Credentials) -> dict[str, str]:
     return {
         "MLFLOW_TRACKING_URI": ports.mlflow_url,
-        "MLFLOW_TRACKING_USERNAME": ADMIN,
-        "MLFLOW_TRACKING_PASSWORD": credentials.mlflow_password,
+        "AIRFLOW_CONN_ALMANAC_MLFLOW": json.dumps(
+            {"conn_type": "http", "login": ADMIN, "password": credentials.mlflow_password}
+        ),
         "MLFLOW_AUTH_CONFIG_PATH": str(mlflow_auth_file(home)),
         "MLFLOW_AUTH_ADMIN_USERNAME": ADMIN,
         "MLFLOW_AUTH_ADMIN_PASSWORD": credentials.mlflow_password,

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from include.config.home import Home
+from include.journal.place import entered
 
 _JOBS = {"SchedulerJob": "scheduler", "TriggererJob": "triggerer", "DagProcessorJob": "dag-processor"}
 _PATIENCE_S = 5
@@ -42,7 +43,7 @@ def incarnations(home: Home, broker_url: str, now: datetime) -> tuple[Incarnatio
         broker_url: of Celery; empty: there is none.
         now: aware; ages are counted back from it.
     """
-    found = [*_airflow(make_url(home.airflow_database_url)), *_postgres(make_url(home.journal_url))]
+    found = [*_airflow(make_url(home.airflow_database_url)), *_postgres(entered(home.journal_url))]
     return (*found, *_celery(broker_url, now)) if broker_url else tuple(found)
 
 

@@ -4,17 +4,15 @@ Delta Lake, polars, obstore and MLflow all read `AWS_*` and `AZURE_*`, each from
 keys they take the role of the machine (instance profile, pod identity, managed identity): then nothing is set here.
 """
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
+from include.config.connection import Connection, find_connection, variable_of
 from include.errors import ConfigError
 
 CONNECTION = "almanac_storage"
-VARIABLE = f"AIRFLOW_CONN_{CONNECTION.upper()}"
+VARIABLE = variable_of(CONNECTION)
 _S3 = {
     "region_name": "AWS_REGION",
     "endpoint_url": "AWS_ENDPOINT_URL",
@@ -28,19 +26,10 @@ _AZURE = {
 }
 
 
-class Access(BaseModel):
-    """What the connection says; its parts are those of Airflow's connections to AWS and to Azure Blob Storage."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-    login: str | None = None
-    password: str | None = Field(default=None, repr=False)
-    host: str | None = None
-    extra: dict[str, Any] = Field(default_factory=dict, repr=False)
-
-
-def variables(access: Access, uris: Iterable[str]) -> dict[str, str]:
+def variables(access: Connection, uris: Iterable[str]) -> dict[str, str]:
     """The variables that lead into the stores of these URIs.
+
+    The connection's parts are those of Airflow's connections to AWS and to Azure Blob Storage.
 
     Raises:
         ConfigError: the connection's extra holds something that these stores do not know.
@@ -63,7 +52,7 @@ def variables(access: Access, uris: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def enter(access: Access, uris: Iterable[str]) -> None:
+def enter(access: Connection, uris: Iterable[str]) -> None:
     """Let this process, and those that it starts, into the stores of these URIs."""
     os.environ.update(variables(access, uris))
 
@@ -74,20 +63,9 @@ def enter_from_environment(uris: Iterable[str]) -> None:
     Raises:
         ConfigError: it cannot be read.
     """
-    said = os.environ.get(VARIABLE)
     wanted = tuple(uris)
-    if not said or not wanted:
-        return
-    try:
-        values = json.loads(said)
-        extra = values.get("extra") or {}
-        access = Access.model_validate({**values, "extra": json.loads(extra) if isinstance(extra, str) else extra})
-    except (ValueError, ValidationError, AttributeError):
-        raise ConfigError(
-            f"{VARIABLE}: not a connection; expected JSON with login, password, host and extra, as in"
-            f" docs/object-storage.md (the form as a URI is not read here)."
-        ) from None
-    enter(access, wanted)
+    if wanted and (access := find_connection(CONNECTION)):
+        enter(access, wanted)
 
 
 def _named(extra: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from almanac.places import try_to_enter_places
 from include.config.alerts import AppriseChannel, Channel, MailChannel, WebhookChannel
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def teller(run: "RunRef") -> "Teller":
     from include.config.home import Home
     from include.journal.journal import Journal
 
+    try_to_enter_places()  # callbacks come without the task that would have
     return Teller(Journal(Home().journal_url), Connections(), log.error, run)
 
 

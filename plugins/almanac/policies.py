@@ -1,10 +1,10 @@
-"""What all tasks have in common: which errors are tried again and when, and how they get into the stores."""
+"""What all tasks have in common: which errors are tried again and when, and how they get into the places."""
 
 from datetime import timedelta
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
-from almanac.storage import enter_stores
+from almanac.places import enter_places
 from include.errors import PermanentError, TransientError
 
 RETRIES = 3
@@ -23,5 +23,5 @@ DEFAULT_ARGS = {
     "retry_exponential_backoff": 3,  # 5 s, 15 s, 45 s
     "max_retry_delay": timedelta(minutes=10),
     "retry_policy": RETRY_POLICY,
-    "pre_execute": enter_stores,
+    "pre_execute": enter_places,
 }

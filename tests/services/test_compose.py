@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from demo.native.compose_file import read_compose
+from include.config.connection import parse_connection
 from include.config.home import REPOSITORY, Home
 from include.config.pipelines import DEFAULT_QUEUE, HEAVY_QUEUE
 from include.errors import ConfigError
@@ -15,7 +16,7 @@ from include.services.credentials import ADMIN, generate
 from include.services.env_file import secret_names
 from include.services.environment import INHERITED, environment
 from include.services.ports import Ports
-from include.storage.access import VARIABLE, Access, variables
+from include.storage.access import CONNECTION, VARIABLE, variables
 
 IN_IMAGE = "/opt/almanac"
 HOME_IN_IMAGE = "/var/lib/almanac"
@@ -154,7 +155,7 @@ def test_compose_of_a_store_lets_everybody_into_it_with_its_own_secret():
     store = services["store"].environment
     assert store["AWS_SECRET_ACCESS_KEY"] == "s3cret"
     for service in AIRFLOW_SERVICES:
-        access = Access.model_validate_json(services[service].environment[VARIABLE])
+        access = parse_connection(CONNECTION, services[service].environment[VARIABLE])
         told = variables(access, [values["ALMANAC_STORE"]])
         assert {name: told[name] for name in store if name.startswith("AWS_")} == {
             name: value for name, value in store.items() if name.startswith("AWS_")

@@ -5,8 +5,9 @@ import os
 
 import pytest
 
+from include.config.connection import Connection
 from include.errors import ConfigError
-from include.storage.access import VARIABLE, Access, enter_from_environment, variables
+from include.storage.access import VARIABLE, enter_from_environment, variables
 from include.storage.files import read_bytes, write_bytes
 from tests.servers.stores import Store
 
@@ -62,18 +63,18 @@ S3, AZURE = ["s3://bucket/landing"], ["abfs://container/landing"]
     ],
 )
 def test_variables_of_each_kind_of_entry(access: dict[str, object], uris: list[str], expected: dict[str, str]) -> None:
-    assert variables(Access.model_validate(access), uris) == expected
+    assert variables(Connection.model_validate(access), uris) == expected
 
 
 def test_variables_of_what_no_store_knows_are_refused() -> None:
-    access = Access(extra={"role_arn": "arn:aws:iam::1:role/hush"})
+    access = Connection(extra={"role_arn": "arn:aws:iam::1:role/hush"})
     with pytest.raises(ConfigError, match=r"extra: unknown \['role_arn'\]; expected some of .*'region_name'") as caught:
         variables(access, S3)
     assert "hush" not in str(caught.value)
 
 
 def test_access_shown_keeps_its_secrets() -> None:
-    assert "hush" not in repr(Access(login="id", password="hush", extra={"sas_token": "hush"}))
+    assert "hush" not in repr(Connection(login="id", password="hush", extra={"sas_token": "hush"}))
 
 
 def as_connection(store: Store) -> str:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from airflow.sdk import BaseNotifier
 from airflow.sdk.definitions.context import Context
 
+from almanac.places import enter_places
 from include.config.home import Home
 from include.journal.records import RunRef
 
@@ -31,6 +32,7 @@ class WindowFailureNotifier(BaseNotifier):
         home, run = Home(), RunRef(task.dag_id, task.run_id, task.try_number)
         reason = f"{task.task_id}: {context.get('exception') or 'the process ended without a word'}"
         try:
+            enter_places()  # a process that died is spoken for by another
             window = window_of_run(find_model(home.models, self.model), context["dag_run"].partition_key)
             fail_window(Journal(home.journal_url), self.model, window, reason=reason, run=run, now=datetime.now(UTC))
         except AlmanacError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from almanac.storage import enter_store_of
+from almanac.places import enter_store_of
 from include.errors import TransientError
 
 log = logging.getLogger(__name__)

@@ -18,10 +18,10 @@ class LazyApp:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass the request on."""
         if self._app is None:
-            from almanac.storage import try_to_enter_stores
+            from almanac.places import try_to_enter_places
             from almanac.ui.app import make_app
 
-            await asyncio.to_thread(try_to_enter_stores)
+            await asyncio.to_thread(try_to_enter_places)
             self._app = make_app()
         await self._app(scope, receive, send)
 

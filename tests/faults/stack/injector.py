@@ -52,7 +52,7 @@ class Injector:
     ) -> None:  # fmt: skip
         self._stack, self._draw = stack, draw
         self._disks, self._clock, self._door = dict(disks or {}), clock, door
-        self._ahead_s = 0
+        self._ahead_s, self._forward = 0, False
 
     def faults(self) -> dict[str, Fault]:
         """All that can happen to this stack, by name."""
@@ -134,8 +134,16 @@ class Injector:
 
     def _jump(self) -> None:
         """Forward, and the next time back."""
-        assert self._clock is not None
-        self._ahead_s = 0 if self._ahead_s else HOUR_S
+        self._forward = not self._forward
+        self._turn(HOUR_S if self._forward else -HOUR_S)
+
+    def let_an_hour_pass(self) -> None:
+        """For what waits until the clock that was set back comes to its time again."""
+        self._turn(HOUR_S)
+
+    def _turn(self, seconds: int) -> None:
+        assert self._clock is not None, "something waits for a clock that nobody has set back"
+        self._ahead_s += seconds
         self._clock.set_ahead(self._ahead_s)
 
     def _refuse(self) -> None:
