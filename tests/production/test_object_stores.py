@@ -1,4 +1,7 @@
-"""The stack of docker-compose.yaml with docker-compose.objects.yaml over it: nothing that grows is on a disk."""
+"""The stack of docker-compose.yaml with docker-compose.objects.yaml over it: nothing that grows is on a disk.
+
+Its connections are in a secrets back end of Airflow: no login of a place is in the environment of its services.
+"""
 
 import json
 import os
@@ -76,6 +79,31 @@ def _on_azure(server: AzureServer) -> Cloud:
     return Cloud(f"abfs://{BUCKET}/{folder}", artifacts, json.dumps(connection), mlflow, server.environment)
 
 
+class _SecretsBackEnd:
+    """Where this stack's connections are, all of them: in a back end of Airflow's, and not in the environment."""
+
+    def __init__(self, root: Path) -> None:
+        self._file = root / "connections.json"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {
+            "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+            "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"connections_file_path": str(self._file)}),
+            **{f"AIRFLOW_CONN_ALMANAC_{name}": "" for name in ("STORAGE", "JOURNAL", "MLFLOW")},
+        }
+
+    def fill(self, stack: NativeStack, cloud: Cloud) -> None:
+        postgres = stack.secrets["POSTGRES_PASSWORD"]
+        connections = {
+            "almanac_storage": json.loads(cloud.connection),
+            "almanac_journal": {"conn_type": "postgres", "login": "almanac", "password": postgres},
+            "almanac_mlflow": {"conn_type": "http", "login": ADMIN, "password": stack.mlflow_password},
+        }
+        self._file.touch(mode=0o600)
+        self._file.write_text(json.dumps(connections), "utf-8")
+
+
 @pytest.fixture(scope="module", params=["s3", "azure"])
 def cloud(request: pytest.FixtureRequest) -> Cloud:
     if request.param == "s3":
@@ -89,11 +117,13 @@ def stack(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Na
         pytest.skip(f"apt-get install {' '.join(packages)}")
     root: Path = tmp_path_factory.mktemp("objects")
     small_weather.declare(root / "models")
+    back_end = _SecretsBackEnd(root)
     stack = NativeStack(
-        root, workers=2, extra={"AIRFLOW_CONN_ALMANAC_STORAGE": cloud.connection}, models=root / "models", tell=print,
-        overrides=[OBJECTS], values={"ALMANAC_STORE": cloud.store, "ALMANAC_ARTIFACT_STORE": cloud.artifacts},
+        root, workers=2, extra=back_end.environment, models=root / "models", tell=print, overrides=[OBJECTS],
+         values={"ALMANAC_STORE": cloud.store, "ALMANAC_ARTIFACT_STORE": cloud.artifacts},
         mlflow=cloud.mlflow,
     )  # fmt: skip
+    back_end.fill(stack, cloud)
     with pytest.MonkeyPatch.context() as patch, stack.running():
         for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_"))]:
             patch.delenv(name)
