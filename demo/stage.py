@@ -16,7 +16,7 @@ from demo.weather_generator import TODAY, generate_month
 from include.data.delta_table import read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import polars as pl
     from mlflow import MlflowClient
@@ -64,6 +64,8 @@ class Stage:
     sink: WebhookSink
     ledger: Ledger
     faults: Path
+    root: Path
+    secrets: Mapping[str, str] = field(repr=False)
     tell: Callable[[str], None]
     cooldown_s: float
     figures: dict[str, object] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from demo.backup_steps import BACKUP_STORY
 from demo.ledger import Ledger
 from demo.pipeline_steps import PIPELINE_STORY
 from demo.promotion_steps import PROMOTION_STORY
+from demo.secrecy_steps import SECRECY_STORY
 from demo.sink import WebhookSink
 from demo.stage import Stage, StoryError
 from demo.steps import STORY
@@ -28,6 +29,7 @@ from include.errors import AlmanacError
 from include.faults import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -90,6 +92,8 @@ class Platform(Protocol):
     def mlflow_url(self) -> str: ...  # noqa: D102
     @property
     def mlflow_password(self) -> str: ...  # noqa: D102
+    @property
+    def secrets(self) -> Mapping[str, str]: ...  # noqa: D102
     def airflow(self) -> AirflowClient: ...  # noqa: D102
     def running(self) -> AbstractContextManager[Any]: ...  # noqa: D102
 
@@ -125,10 +129,13 @@ def _play(platform: Platform, root: Path, sink: WebhookSink, ledger: Ledger) -> 
             sink=sink,
             ledger=ledger,
             faults=root / "faults",
+            root=root,
+            secrets={**platform.secrets, "the webhook's token": sink.token},
             tell=_tell,
             cooldown_s=COOLDOWN.total_seconds(),
         )
-        for number, (title, step) in enumerate((*STORY, *PIPELINE_STORY, *PROMOTION_STORY, *BACKUP_STORY), start=1):
+        story = (*STORY, *PIPELINE_STORY, *PROMOTION_STORY, *BACKUP_STORY, *SECRECY_STORY)
+        for number, (title, step) in enumerate(story, start=1):
             _tell(f"\n{number}. {title}")
             try:
                 step(stage)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from include.config.home import Home
@@ -108,6 +109,11 @@ class Services:
     def mlflow_password(self) -> str:
         """Of MLflow's administrator."""
         return self.credentials.mlflow_password
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """Every password and key, by name."""
+        return asdict(self.credentials)
 
     def environment(self) -> dict[str, str]:
         """The environment that the services run in."""
