@@ -21,6 +21,7 @@ HOUR_S = 3600
 _STOPPED_S = 20.0
 _FULL_S = 15.0
 _REFUSES_S = 30.0
+_BEHIND_S = 30.0
 _TASK = "airflow worker -- "
 # The fault before may have taken everything down; a sweep comes every two minutes.
 _NEXT_TASK_S = 300.0
@@ -133,16 +134,15 @@ class Injector:
             path.unlink()
 
     def _jump(self) -> None:
-        """Forward, and the next time back."""
+        """Forward, and the next time back: then nothing is due for an hour, of which we wait half a minute."""
         self._forward = not self._forward
-        self._turn(HOUR_S if self._forward else -HOUR_S)
-
-    def let_an_hour_pass(self) -> None:
-        """For what waits until the clock that was set back comes to its time again."""
+        if not self._forward:
+            self._turn(-HOUR_S)
+            time.sleep(_BEHIND_S)
         self._turn(HOUR_S)
 
     def _turn(self, seconds: int) -> None:
-        assert self._clock is not None, "something waits for a clock that nobody has set back"
+        assert self._clock is not None
         self._ahead_s += seconds
         self._clock.set_ahead(self._ahead_s)
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from demo.native.stack import NativeStack
 from demo.sink import WebhookSink
@@ -36,10 +35,6 @@ _WORK = {
     "backup": ("backup_databases", {"reason": "a round of the fault suite"}),
     "score": (f"score_{MODEL}", {"since": "2023-06-01T00:00:00Z", "until": "2023-06-03T00:00:00Z"}),
 }
-
-
-def _nobody_set_the_clock() -> None:
-    raise StuckError("a run waits for a time that has not come")
 
 
 class StuckError(AssertionError):
@@ -86,7 +81,7 @@ class Story:
             self._wait("the history", lambda: dataset.exists() and dataset.count() == rows)
             small_weather.run(airflow, *_WORK["train"])
             small_weather.run(airflow, *_WORK["backup"])
-        self.settle(_nobody_set_the_clock)
+        self.settle()
         self.look_after_alerts()
         assert self.registry.champion(MODEL) is not None
 
@@ -99,21 +94,14 @@ class Story:
         with self.stack.airflow() as airflow:
             airflow.trigger(dag_id, conf)
 
-    def settle(self, hour_passes: Callable[[], None]) -> None:
+    def settle(self) -> None:
         """Wait until all services are well, everything that landed is published, and no run is under way.
-
-        Args:
-            hour_passes: called when all that is left was asked for by a clock that has been set back since: Airflow
-                begins such runs when their time has come again.
 
         Raises:
             StuckError: that does not come.
         """
         with self.stack.airflow() as airflow:
             self._wait("the services", lambda: self._well(airflow))
-            self._wait("what is due", lambda: not self._under_way(airflow, run_after_lte=self._now()))
-            if self._under_way(airflow, run_after_gt=self._now()):
-                hour_passes()
             self._wait("what has landed", lambda: all(quay.published() for quay in self.quays))
             self._wait("all runs to end", lambda: not self._under_way(airflow))
             self._wait("the services, again", lambda: self._well(airflow))
@@ -175,21 +163,13 @@ class Story:
     def _well(self, airflow: AirflowClient) -> bool:
         return airflow.health().sick == () and all(self.stack.pids(name) for name in _SERVICES)
 
-    def _under_way(self, airflow: AirflowClient, **when: datetime) -> list[str]:
-        """The runs that have not ended."""
-        query = {name: moment.isoformat() for name, moment in when.items()}
+    def _under_way(self, airflow: AirflowClient) -> list[str]:
         found = []
         for state in ("running", "queued"):
-            answer: Any = airflow.call("GET", "/dags/~/dagRuns", state=state, limit="100", **query)
+            answer: Any = airflow.call("GET", "/dags/~/dagRuns", state=state, limit="100")
             found += [f"{run['dag_id']} {run['dag_run_id']} {state}" for run in answer["dag_runs"]]
         self._last_seen = found
         return found
-
-    def _now(self) -> datetime:
-        """By the database's clock, which Airflow asks."""
-        with self._airflow_database.connect() as connection:
-            now: datetime = connection.execute(text("SELECT now()")).scalar_one()
-            return now
 
     def _wait(self, what: str, until: Callable[[], Any]) -> None:
         """Services may be away meanwhile: no answer is not yet an answer."""
@@ -199,7 +179,7 @@ class Story:
                 if until():
                     return
                 said = f"{getattr(self, '_last_seen', '')}"
-            except (AlmanacError, OSError, SQLAlchemyError) as error:
+            except (AlmanacError, OSError) as error:
                 said = str(error)
             if time.monotonic() > deadline:
                 raise StuckError(f"waited {_SETTLE_S:.0f} s for {what}: {said[:600]}")

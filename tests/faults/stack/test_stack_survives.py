@@ -57,7 +57,7 @@ def _drawn(counts: Mapping[str, int], faults: Mapping[str, Fault], draw: random.
     return [faults[name] for name in names[: int(os.environ.get("ALMANAC_FAULTS_AT_MOST", "1000"))]]
 
 
-def _suffer(story: Story, number: int, faults: list[Fault], injector: Injector, draw: random.Random) -> list[Suffered]:
+def _suffer(story: Story, number: int, faults: list[Fault], draw: random.Random) -> list[Suffered]:
     """Faults in the middle of work, and what must be true when all of it is over.
 
     What several in a row have done together stands in the last one's row.
@@ -69,7 +69,7 @@ def _suffer(story: Story, number: int, faults: list[Fault], injector: Injector, 
         time.sleep(draw.uniform(0, _AT_WORK_S))
         began.append(time.monotonic())
         fault.happen()
-    story.settle(injector.let_an_hour_pass)
+    story.settle()
     ended = time.monotonic()
     story.look_after_alerts()
     together = _found(story, faults, told)
@@ -92,16 +92,13 @@ def _found(story: Story, faults: list[Fault], told: int) -> Suffered:
     )
 
 
-def _harm(
-    story: Story, injector: Injector, counts: Mapping[str, int], draw: random.Random, tell: Callable[[str], object]
-) -> list[object]:
+def _harm(story: Story, faults: list[Fault], draw: random.Random, tell: Callable[[str], object]) -> list[object]:
     """What the faults have done that was not made good again: their rows of the table, and damaged snapshots."""
     rows: list[Suffered] = []
-    faults = _drawn(counts, injector.faults(), draw)
     started = time.monotonic()
     try:
         for number, first in enumerate(range(0, len(faults), _IN_A_ROW)):
-            suffered = _suffer(story, number, faults[first : first + _IN_A_ROW], injector, draw)
+            suffered = _suffer(story, number, faults[first : first + _IN_A_ROW], draw)
             rows += suffered
             tell(f"{len(rows):3} of {len(faults)}  {time.monotonic() - started:5.0f} s  {suffered}")
         harmful = [row for row in rows if row.lost or row.doubled or row.wrong]
@@ -122,8 +119,8 @@ def test_stack_on_folders_loses_and_doubles_nothing(
         disks.callback(harbours.close)  # before the disks go
         clock = disks.enter_context(clock_of_a_machine())
         story = harbours.open(root, draw, {}, everywhere=clock.environment)
-        injector = Injector(story.stack, draw, disks=full, clock=clock)
-        harm = _harm(story, injector, _ON_FOLDERS, draw, lambda text: _say(capsys, text))
+        faults = Injector(story.stack, draw, disks=full, clock=clock).faults()
+        harm = _harm(story, _drawn(_ON_FOLDERS, faults, draw), draw, lambda text: _say(capsys, text))
     assert harm == []
 
 
@@ -147,8 +144,8 @@ def test_stack_on_an_object_store_loses_and_doubles_nothing(
             overrides=[REPOSITORY / "docker-compose.objects.yaml"],
             values={"ALMANAC_STORE": store, "ALMANAC_ARTIFACT_STORE": f"{store}/mlartifacts"},
         )  # fmt: skip
-        injector = Injector(story.stack, draw, door=door)
-        harm = _harm(story, injector, _ON_STORES, draw, lambda text: _say(capsys, text))
+        faults = Injector(story.stack, draw, door=door).faults()
+        harm = _harm(story, _drawn(_ON_STORES, faults, draw), draw, lambda text: _say(capsys, text))
         harbours.close()  # before the door
     assert harm == []
 
