@@ -137,6 +137,9 @@ def _airflow(home: Home) -> dict[str, str]:
         "AIRFLOW__API__WORKERS": "1",
         # The api-server answers tasks and people from one process; under load five seconds are not enough.
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
+        # A task's last words and its death often come in the order in which Airflow's supervisor misses the second: it
+        # then looks again after a heartbeat, five seconds by default, for which the slot stays taken.
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         # After a kill -9 of a worker its task is tried again within a minute, not within five.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
