@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import create_engine, text
@@ -146,7 +146,7 @@ class Story:
     def faults_of_snapshots(self, level: Level = 2) -> list[str]:
         """What is wrong with any snapshot that can be seen."""
         place = places_of(self.stack.home, "").first
-        verified = verify(place, Catalogue(place).refs(), level=level, now=datetime.now(UTC))
+        verified = verify(place, Catalogue(place).refs(), level=level, now=self._now())
         return [f"{finding.ref}: {finding.text}" for finding in verified.findings]
 
     def disturbed(self) -> list[tuple[str, str, str]]:
@@ -159,6 +159,12 @@ class Story:
             now = {tuple(row) for row in connection.execute(query)}
         new, self._disturbed = now - self._disturbed, now
         return [(row[0], row[2], row[5]) for row in sorted(new)]
+
+    def _now(self) -> datetime:
+        """By the clock of the stack, which may be hours ahead."""
+        with self._airflow_database.connect() as connection:
+            now: datetime = connection.execute(text("SELECT now()")).scalar_one()
+            return now
 
     def _well(self, airflow: AirflowClient) -> bool:
         return airflow.health().sick == () and all(self.stack.pids(name) for name in _SERVICES)
