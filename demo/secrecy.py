@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine, inspect, select, table, text
@@ -29,7 +31,7 @@ def places_that_show(secrets: Mapping[str, str], root: Path, databases: Iterable
     names = {value.encode(): name for name, value in secrets.items()}
     any_of_them = re.compile(b"|".join(re.escape(value) for value in names))
     shown, looked_at = [], 0
-    for place, content in (*_files(root), *_rows(databases)):
+    for place, content in chain(_files(root), _rows(databases)):
         looked_at += len(content)
         shown += sorted({f"{names[found]} in {place}" for found in any_of_them.findall(content)})
     return shown, looked_at
@@ -39,7 +41,8 @@ def _files(root: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(root.rglob("*")):
         inside = path.relative_to(root)
         if not KEEPERS & set(inside.parts) and path.is_file():
-            yield str(inside), path.read_bytes()
+            with suppress(FileNotFoundError):  # services that run clear up behind themselves
+                yield str(inside), path.read_bytes()
 
 
 def _rows(databases: Iterable[str]) -> Iterator[tuple[str, bytes]]:

@@ -1,4 +1,4 @@
-"""How this process talks to MLflow, unless its environment says otherwise."""
+"""How this process talks to MLflow: our defaults, unless its environment says otherwise, and who it is."""
 
 import os
 
@@ -16,7 +16,7 @@ _DEFAULTS = {
 }
 
 
-def set_defaults() -> None:
+def configure_client() -> None:
     """Before MLflow's client is used.
 
     Who enters is said by the connection `almanac_mlflow`, a password alone as a token; without it by MLflow's own

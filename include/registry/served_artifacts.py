@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from include.registry.client_settings import set_defaults
+from include.registry.client_settings import configure_client
 from include.registry.faults import mlflow_faults
 
 SERVED = "mlflow-artifacts:"
@@ -37,7 +37,7 @@ def put_files(folder: Path, uri: str, tracking_uri: str) -> None:
 
 
 def _repository(uri: str, tracking_uri: str) -> Any:
-    set_defaults()
+    configure_client()
     from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
 
     return MlflowArtifactsRepository(uri, tracking_uri)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from include.config.home import Home
 from include.errors import RegistryError
 from include.registry import files
-from include.registry.client_settings import set_defaults
+from include.registry.client_settings import configure_client
 from include.registry.faults import exists_already, is_missing, mlflow_faults
 from include.registry.records import CHAMPION, SINCE_TRAINING, Logged, ModelVersion, Tag
 
@@ -44,7 +44,7 @@ class Registry:
     def client(self) -> Any:
         """The `MlflowClient`; made on first use, because its import takes seconds."""
         if self._connected is None:
-            set_defaults()
+            configure_client()
             from mlflow import MlflowClient
 
             with mlflow_faults(self.tracking_uri):

@@ -13,7 +13,7 @@ from include.config import connection
 from include.config.home import Home
 from include.errors import ConfigError
 from include.journal.place import entered
-from include.registry.client_settings import set_defaults
+from include.registry.client_settings import configure_client
 from include.storage.access import VARIABLE
 from include.storage.files import exists, read_bytes, write_bytes
 from tests.servers.stores import Store
@@ -100,7 +100,7 @@ def test_enter_places_takes_the_logins_of_journal_and_mlflow(
     back_end["almanac_mlflow"] = Connection(conn_id="almanac_mlflow", login="trainer", password="psst")
 
     enter_places({})
-    set_defaults()
+    configure_client()
 
     url = entered(Home().journal_url)
     assert (url.username, url.password, url.host, url.port) == ("writer", "hush", "db.port.example", 6543)
@@ -116,13 +116,10 @@ def test_enter_places_takes_a_password_that_was_changed(back_end: dict[str, Conn
 
 
 def test_enter_places_without_connections_leaves_the_environment(back_end: dict[str, Connection]) -> None:
-    before = dict(os.environ)
     enter_places({})
-    set_defaults()
+    configure_client()
     assert entered(Home().journal_url).username is None
-    assert {name: value for name, value in os.environ.items() if "TRACKING" in name} == {
-        name: value for name, value in before.items() if "TRACKING" in name
-    }
+    assert "MLFLOW_TRACKING_USERNAME" not in os.environ
 
 
 def test_enter_places_asks_for_no_login_of_files(
@@ -130,5 +127,7 @@ def test_enter_places_asks_for_no_login_of_files(
 ) -> None:
     monkeypatch.delenv("ALMANAC_JOURNAL_URL")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    monkeypatch.setattr(BaseHook, "get_connection", None)
+    asked: list[str] = []
+    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(asked.append))
     enter_places({})
+    assert asked == []

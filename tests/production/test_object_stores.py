@@ -120,8 +120,7 @@ def stack(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Na
     back_end = _SecretsBackEnd(root)
     stack = NativeStack(
         root, workers=2, extra=back_end.environment, models=root / "models", tell=print, overrides=[OBJECTS],
-         values={"ALMANAC_STORE": cloud.store, "ALMANAC_ARTIFACT_STORE": cloud.artifacts},
-        mlflow=cloud.mlflow,
+        values={"ALMANAC_STORE": cloud.store, "ALMANAC_ARTIFACT_STORE": cloud.artifacts}, mlflow=cloud.mlflow,
     )  # fmt: skip
     back_end.fill(stack, cloud)
     with pytest.MonkeyPatch.context() as patch, stack.running():

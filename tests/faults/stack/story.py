@@ -74,9 +74,8 @@ class Story:
         """A history lands, the first champion is trained on it, and all of it is backed up."""
         content, rows = small_weather.history()
         dataset = Dataset.of(self.stack.home, find_model(self.stack.home.models, MODEL))
-        wanted = {*(dag for dag, _ in _WORK.values()), *(f"ingest_{quay.name}" for quay in self.quays)}
         with self.stack.airflow() as airflow:
-            self._wait("the DAGs", lambda: wanted <= set(airflow.dag_ids()))
+            self._wait("the DAGs", lambda: self._knows_the_dags(airflow))
             write_bytes(f"{self.stack.home.landing_of(MODEL)}/history.csv", content)
             self._wait("the history", lambda: dataset.exists() and dataset.count() == rows)
             small_weather.run(airflow, *_WORK["train"])
@@ -104,7 +103,7 @@ class Story:
             self._wait("the services", lambda: self._well(airflow))
             self._wait("what has landed", lambda: all(quay.published() for quay in self.quays))
             self._wait("all runs to end", lambda: not self._under_way(airflow))
-            self._wait("the services, again", lambda: self._well(airflow))
+            self._wait("the services, again", lambda: self._well(airflow) and self._knows_the_dags(airflow))
 
     def look_after_alerts(self) -> None:
         """Make the round that Airflow makes every five minutes: it tells what was started again."""
@@ -168,6 +167,11 @@ class Story:
 
     def _well(self, airflow: AirflowClient) -> bool:
         return airflow.health().sick == () and all(self.stack.pids(name) for name in _SERVICES)
+
+    def _knows_the_dags(self, airflow: AirflowClient) -> bool:
+        """A DAG whose newest parse could not be written down is out of the list until the next one."""
+        needed = {*(dag for dag, _ in _WORK.values()), *(f"ingest_{quay.name}" for quay in self.quays)}
+        return needed <= set(airflow.dag_ids())
 
     def _under_way(self, airflow: AirflowClient) -> list[str]:
         found = []
