@@ -9,8 +9,8 @@ UV := $(BIN)/uv
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet
 # On all cores; what one folder's fixtures share stays in one process (tests/conftest.py).
 ON_ALL_CORES := -n $(shell nproc) --no-loadscope-reorder
-# A test with dozens of deaths in it may take an hour.
-PATIENTLY := -o faulthandler_timeout=3600
+# A test with dozens of deaths in it may take more than an hour.
+PATIENTLY := -o faulthandler_timeout=9000
 RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
 

@@ -14,7 +14,6 @@ from tests.waiting import wait
 _NAMES = tuple(f"quay_{letter}" for letter in "abcde")
 # A worker that dies with its task is missed after this long, not after a minute.
 _HEARTBEATS = {
-    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "12",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",

@@ -21,7 +21,6 @@ from tests.production import small_weather
 NAMES = ("quay_x", "quay_y")
 # What production waits for in minutes is waited for in seconds here; docs/production.md says what each is for.
 IMPATIENT = {
-    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "3",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
