@@ -33,9 +33,9 @@ class SourceFile:
     stamp: str = ""
 
 
-def from_bytes(path: str, content: bytes) -> SourceFile:
-    """A file that is made for the snapshot."""
-    return SourceFile(path, lambda: iter((content,)), len(content))
+def from_maker(path: str, make: Callable[[], bytes], stamp: str) -> SourceFile:
+    """A file that costs something to make: it is made only if none was made under this stamp before."""
+    return SourceFile(path, lambda: iter((make(),)), stamp=stamp)
 
 
 def from_path(path: str, file: Path) -> SourceFile:

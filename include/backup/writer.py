@@ -136,7 +136,7 @@ class _Taking:
     def _known(self, file: SourceFile) -> FileEntry | None:
         """The entry of the snapshot before, if the file is unchanged and its object is there."""
         entry = self._before.get(file.path)
-        if entry is None or not file.stamp or (entry.stamp, entry.size) != (file.stamp, file.size):
+        if entry is None or not file.stamp or entry.stamp != file.stamp or file.size not in (-1, entry.size):
             return None
         return entry if self._stored.get(entry.object_name) == entry.stored_size else None
 

@@ -12,7 +12,7 @@ from include.backup.local_store import LocalStore
 from include.backup.manifest import Maker, Ref
 from include.backup.place import Place
 from include.backup.restore import Restored, restore
-from include.backup.sources import below
+from include.backup.sources import SourceFile, below
 from include.backup.writer import Draft, Taken, take
 
 SUBJECT = "dataset/weather"
@@ -41,6 +41,11 @@ def write_files(folder: Path, count: int = 5, seed: int = 1) -> dict[str, bytes]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return contents
+
+
+def from_bytes(path: str, content: bytes) -> SourceFile:
+    """A file of a snapshot that lies nowhere."""
+    return SourceFile(path, lambda: iter((content,)), len(content))
 
 
 def snapshot(place: Place, folder: Path, *, subject: str = SUBJECT, at: datetime | None = None, **more: Any) -> Taken:

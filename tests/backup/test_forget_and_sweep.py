@@ -12,7 +12,6 @@ from include.backup.locks import locked
 from include.backup.manifest import Member, Ref
 from include.backup.place import Place
 from include.backup.restore import restore
-from include.backup.sources import from_bytes
 from include.backup.sweep import plan_sweep, sweep
 from include.backup.tiers.thaw import Thaw, ThawState, mark
 from include.backup.verify import verify
@@ -20,7 +19,7 @@ from include.backup.writer import Draft, take
 from include.config.backup import Keep, Retention
 from include.errors import ApprovalError, DataError, IntegrityError, TransientError
 from include.registry.records import ModelVersion, Tag
-from tests.backup.places import MAKER, START, days, manifest_path, place_at, snapshot, write_files
+from tests.backup.places import MAKER, START, days, from_bytes, manifest_path, place_at, snapshot, write_files
 
 NOW = datetime.now(UTC)
 GRACE = timedelta(days=7)

@@ -14,7 +14,7 @@ from include.backup.local_store import LocalStore
 from include.backup.manifest import FileEntry, Manifest, canonical, content_checksum
 from include.backup.place import FORMAT_FILE, Place, open_store
 from include.backup.restore import restore
-from include.backup.sources import SourceFile, below, from_bytes
+from include.backup.sources import SourceFile, below
 from include.backup.verify import Share, verify
 from include.backup.writer import Draft, take
 from include.errors import ConfigError, DataError, IntegrityError, TransientError
@@ -24,6 +24,7 @@ from tests.backup.places import (
     SUBJECT,
     contents,
     days,
+    from_bytes,
     manifest_path,
     object_path,
     place_at,

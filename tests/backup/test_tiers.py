@@ -13,7 +13,7 @@ from include.backup.locks import locked
 from include.backup.manifest import Ref
 from include.backup.place import Place
 from include.backup.restore import restore
-from include.backup.sources import SourceFile, from_bytes
+from include.backup.sources import SourceFile
 from include.backup.sweep import plan_sweep, sweep
 from include.backup.tiers.hottest import hot_refs
 from include.backup.tiers.plan import Moved, TierPlan, in_words, move, plan_tiers, wanted_tiers
@@ -22,7 +22,7 @@ from include.backup.verify import verify
 from include.backup.writer import Draft, Taken, take
 from include.config.tiers import TierPrices, Tiers
 from include.errors import IntegrityError, TransientError
-from tests.backup.places import MAKER, days, place_at
+from tests.backup.places import MAKER, days, from_bytes, place_at
 from tests.backup.test_forget_and_sweep import NOTHING, FakeRegistry
 
 NOW = datetime.now(UTC)

@@ -51,9 +51,9 @@ def shared_world() -> World:
     return make_world(Path(tempfile.mkdtemp(dir=home)))
 
 
-def make_world(root: Path) -> World:
+def make_world(root: Path, tracking_uri: str = "") -> World:
     """Train, register and promote two versions; write tables with history, quarantine, reports and a journal."""
-    home = Home(home=root / "home", MLFLOW_TRACKING_URI=f"sqlite:///{root}/home/mlflow.db")
+    home = Home(home=root / "home", MLFLOW_TRACKING_URI=tracking_uri or f"sqlite:///{root}/home/mlflow.db")
     home.home.mkdir(parents=True)
     model = _small_model()
     registry, journal = Registry.of(home), Journal(home.journal_url)

@@ -12,12 +12,11 @@ from almanac.operators.thaw import ThawOperator
 
 from include.backup.keys import Key
 from include.backup.place import Place
-from include.backup.sources import from_bytes
 from include.backup.writer import Draft, take
 from include.config.home import Home
 from include.journal.records import RunRef
 from tests.backup.cold import Clock, ColdStore
-from tests.backup.places import MAKER, START, SUBJECT
+from tests.backup.places import MAKER, START, SUBJECT, from_bytes
 
 LOOK_AGAIN = timedelta(minutes=10)
 

@@ -1,17 +1,23 @@
 """A model version: its MLflow run and registration as JSON, and every artifact byte for byte.
 
 Nothing is dumped again: skops and keras files differ on resaving.
+
+A version that was backed up before costs a handful of questions, however much it holds: a run that ended gets no other
+metrics, and its files are written once. A run, a path and a size name a file; who trusts nothing reads all of it again.
 """
 
+import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from include.backup.codec import read_pieces
 from include.backup.manifest import Fact
-from include.backup.sources import SourceFile, below, from_bytes
+from include.backup.sources import SourceFile, below, from_maker, from_path
 from include.backup.writer import Draft
 from include.config.home import Home
 from include.config.loader import card_of
@@ -41,32 +47,30 @@ def model_draft(home: Home, registry: "Registry", version: ModelVersion) -> Iter
         IntegrityError: its graph is not what was registered.
         TransientError: MLflow is away.
     """
-    with tempfile.TemporaryDirectory(prefix="almanac-backup-") as folder, mlflow_faults(f"{version.model}: export"):
-        client = registry.client
-        record = _record(client, version)
-        local = _local_artifacts(record["run"]["artifact_uri"])
-        if local is None:
-            client.download_artifacts(version.mlflow_run_id, "", folder)
-        artifacts = below(str(local or folder), ARTIFACTS)
-        made = [from_bytes(RUN, _json(record)), from_bytes(CHECK, _json(_check(registry.load_onnx(version))))]
+    where = f"{version.model}@{version.version}: export"
+    with tempfile.TemporaryDirectory(prefix="almanac-backup-") as folder, mlflow_faults(where):
+        seen = _seen(registry.client, version)
+        files_of_run = _artifacts(registry.client, version, seen["run"]["artifact_uri"], Path(folder))
+        there = [[file.path, file.size, file.stamp] for file in files_of_run]
+        made = [
+            from_maker(RUN, partial(_record, registry.client, seen), _stamp(seen)),
+            from_maker(CHECK, partial(_check, registry, version), _stamp([version.onnx_sha256, there])),
+        ]
         card = card_of(home.models, version.model)
         if card.is_file():
-            made.append(from_bytes(CARD, card.read_bytes()))
-        yield Draft(f"model/{version.model}", _sorted([*artifacts, *made]), _facts(version, record), package_versions())
+            made.append(from_path(CARD, card))
+        files = sorted([*files_of_run, *made], key=lambda file: file.path)
+        yield Draft(f"model/{version.model}", files, _facts(version, seen), package_versions())
 
 
-def _sorted(found: Sequence[SourceFile]) -> list[SourceFile]:
-    return sorted(found, key=lambda file: file.path)
-
-
-def _facts(version: ModelVersion, record: dict[str, Any]) -> dict[str, Fact]:
-    run = record["run"]
+def _facts(version: ModelVersion, seen: dict[str, Any]) -> dict[str, Fact]:
+    run = seen["run"]
     return {
         "version": version.version,
         "version_id": f"{version.created_at:%Y%m%dT%H%M%SZ}-v{version.version}" if version.created_at else "",
         "mlflow_run_id": version.mlflow_run_id,
         "experiment": run["experiment"],
-        "aliases": sorted(record["version"]["aliases"]),
+        "aliases": sorted(seen["version"]["aliases"]),
         "dataset_version": version.dataset_version,
         "onnx_sha256": version.onnx_sha256,
         "git_commit": run["tags"].get("almanac.git_commit", ""),
@@ -75,15 +79,39 @@ def _facts(version: ModelVersion, record: dict[str, Any]) -> dict[str, Fact]:
     }
 
 
-def _record(client: Any, version: ModelVersion) -> dict[str, Any]:
-    """Everything that MLflow knows of run, version and name, as plain JSON."""
+def _stamp(seen: object) -> str:
+    return hashlib.sha256(_json(seen)).hexdigest()
+
+
+def _artifacts(client: Any, version: ModelVersion, uri: str, folder: Path) -> list[SourceFile]:
+    """The files of the run; those that only MLflow's server can reach come by way of a folder, when they are read."""
+    local = _local_artifacts(uri)
+    if local is not None:
+        return below(str(local), ARTIFACTS)
+    return [
+        SourceFile(f"{ARTIFACTS}{path}", partial(_download, client, version, path, folder), size, version.mlflow_run_id)
+        for path, size in _listed(client, version.mlflow_run_id)
+    ]
+
+
+def _listed(client: Any, run_id: str, folder: str = "") -> Iterator[tuple[str, int]]:
+    for found in client.list_artifacts(run_id, folder):
+        if found.is_dir:
+            yield from _listed(client, run_id, found.path)
+        else:
+            yield found.path, -1 if found.file_size is None else found.file_size
+
+
+def _download(client: Any, version: ModelVersion, path: str, folder: Path) -> Iterator[bytes]:
+    with mlflow_faults(f"{version.model}@{version.version}: {path}"):
+        yield from read_pieces(Path(client.download_artifacts(version.mlflow_run_id, path, str(folder))))
+
+
+def _seen(client: Any, version: ModelVersion) -> dict[str, Any]:
+    """What MLflow tells of run, version and name at once, as plain JSON: of each metric the last value."""
     run = client.get_run(version.mlflow_run_id)
     found = client.get_model_version(version.model, version.version)
     name = client.get_registered_model(version.model)
-    metrics = {
-        key: [[one.value, one.timestamp, one.step] for one in client.get_metric_history(version.mlflow_run_id, key)]
-        for key in sorted(run.data.metrics)
-    }
     return {
         "run": {
             "run_id": run.info.run_id,
@@ -95,7 +123,7 @@ def _record(client: Any, version: ModelVersion) -> dict[str, Any]:
             "artifact_uri": run.info.artifact_uri,
             "params": dict(run.data.params),
             "tags": dict(run.data.tags),
-            "metrics": metrics,
+            "metrics": dict(run.data.metrics),
         },
         "version": {
             "version": str(found.version),
@@ -109,17 +137,28 @@ def _record(client: Any, version: ModelVersion) -> dict[str, Any]:
     }
 
 
-def _check(onnx: bytes) -> dict[str, Any]:
+def _record(client: Any, seen: dict[str, Any]) -> bytes:
+    """What was seen, with the whole history of each metric: one question each."""
+    run = seen["run"]
+    with mlflow_faults(f"MLflow run {run['run_id']}: metrics"):
+        metrics = {
+            key: [[one.value, one.timestamp, one.step] for one in client.get_metric_history(run["run_id"], key)]
+            for key in sorted(run["metrics"])
+        }
+    return _json({**seen, "run": {**run, "metrics": metrics}})
+
+
+def _check(registry: "Registry", version: ModelVersion) -> bytes:
     """Inputs, and what the graph says of them now: a drill asks the restored graph the same."""
     import numpy as np
 
     from include.registry.onnx_model import OnnxModel
 
-    graph = OnnxModel(onnx)
+    graph = OnnxModel(registry.load_onnx(version))
     draw = np.random.default_rng(_SEED)
     scales = draw.choice([0.5, 5.0, 50.0, 1000.0], size=(_ROWS, 1))
     inputs = (draw.standard_normal((_ROWS, len(graph.features))) * scales).astype(np.float32)
-    return {"inputs": inputs.tolist(), "probabilities": graph.answers(inputs).tolist()}
+    return _json({"inputs": inputs.tolist(), "probabilities": graph.answers(inputs).tolist()})
 
 
 def _local_artifacts(uri: str) -> Path | None:
