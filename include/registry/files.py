@@ -3,10 +3,11 @@
 import hashlib
 import json
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from include.errors import IntegrityError
+from include.errors import IntegrityError, RegistryError
 
 ONNX = "model/model.onnx"
 MLMODEL = "model/MLmodel"
@@ -58,10 +59,61 @@ def read_manifest(content: bytes) -> dict[str, str]:
     return {path: str(entry["sha256"]) for path, entry in json.loads(content).items()}
 
 
+@dataclass(frozen=True)
+class Artifacts:
+    """What a run has written, in the place where it lies.
+
+    MLflow's client, asked by the run, calls whatever goes wrong a path that does not exist; the place says what it was.
+
+    Raises:
+        MlflowException, RequestException, OSError: on every method, when MLflow or its store is away.
+    """
+
+    run_id: str
+    _place: Any
+
+    @classmethod
+    def of(cls, client: Any, run_id: str) -> "Artifacts":
+        """Those of a run; `client` is an `MlflowClient`."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        uri = client.get_run(run_id).info.artifact_uri
+        return cls(run_id, get_artifact_repository(uri, tracking_uri=client.tracking_uri))
+
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """Bytes of every file below a folder, by its path; -1 where the store does not tell."""
+        sizes: dict[str, int] = {}
+        for found in self._place.list_artifacts(folder or None):
+            if found.is_dir:
+                sizes |= self.sizes(found.path)
+            else:
+                sizes[found.path] = -1 if found.file_size is None else found.file_size
+        return sizes
+
+    def fetch(self, path: str, folder: Path) -> Path:
+        """One file, below a folder of this machine.
+
+        Raises:
+            RegistryError: the run has no such file.
+        """
+        from mlflow.exceptions import MlflowException
+        from requests.exceptions import RequestException
+
+        try:
+            return Path(self._place.download_artifacts(path, str(folder)))
+        except (MlflowException, RequestException, OSError) as error:
+            if path in self.sizes(path.rpartition("/")[0]):
+                raise
+            raise RegistryError(
+                f"MLflow run {self.run_id}: has no file {path!r} in {self._place.artifact_uri}. It is lost: restore the"
+                " version from its backup"
+            ) from error
+
+
 def download(client: Any, mlflow_run_id: str, path: str) -> bytes:
-    """The bytes of one artifact; `client` is an `MlflowClient`."""
+    """The bytes of one file of a run; see `Artifacts.fetch`. `client` is an `MlflowClient`."""
     with tempfile.TemporaryDirectory(prefix="almanac-") as folder:
-        return Path(client.download_artifacts(mlflow_run_id, path, folder)).read_bytes()
+        return Artifacts.of(client, mlflow_run_id).fetch(path, Path(folder)).read_bytes()
 
 
 def upload(client: Any, mlflow_run_id: str, path: str, content: bytes) -> None:

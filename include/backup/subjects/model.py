@@ -21,8 +21,8 @@ from include.backup.sources import SourceFile, below, from_maker, from_path
 from include.backup.writer import Draft
 from include.config.home import Home
 from include.config.loader import card_of
-from include.registry import files
 from include.registry.faults import mlflow_faults
+from include.registry.files import ONNX, Artifacts
 from include.registry.passport import package_versions
 from include.registry.records import ModelVersion
 
@@ -50,8 +50,8 @@ def model_draft(home: Home, registry: "Registry", version: ModelVersion) -> Iter
     where = f"{version.model}@{version.version}: export"
     with tempfile.TemporaryDirectory(prefix="almanac-backup-") as folder, mlflow_faults(where):
         seen = _seen(registry.client, version)
-        files_of_run = _artifacts(registry.client, version, seen["run"]["artifact_uri"], Path(folder))
-        there = [[file.path, file.size, file.stamp] for file in files_of_run]
+        artifacts = _artifacts(registry.client, version, seen["run"]["artifact_uri"], Path(folder))
+        there = [[file.path, file.size, file.stamp] for file in artifacts]
         made = [
             from_maker(RUN, partial(_record, registry.client, seen), _stamp(seen)),
             from_maker(CHECK, partial(_check, registry, version), _stamp([version.onnx_sha256, there])),
@@ -59,7 +59,7 @@ def model_draft(home: Home, registry: "Registry", version: ModelVersion) -> Iter
         card = card_of(home.models, version.model)
         if card.is_file():
             made.append(from_path(CARD, card))
-        files = sorted([*files_of_run, *made], key=lambda file: file.path)
+        files = sorted([*artifacts, *made], key=lambda file: file.path)
         yield Draft(f"model/{version.model}", files, _facts(version, seen), package_versions())
 
 
@@ -88,23 +88,16 @@ def _artifacts(client: Any, version: ModelVersion, uri: str, folder: Path) -> li
     local = _local_artifacts(uri)
     if local is not None:
         return below(str(local), ARTIFACTS)
+    kept = Artifacts.of(client, version.mlflow_run_id)
     return [
-        SourceFile(f"{ARTIFACTS}{path}", partial(_download, client, version, path, folder), size, version.mlflow_run_id)
-        for path, size in _listed(client, version.mlflow_run_id)
+        SourceFile(f"{ARTIFACTS}{path}", partial(_fetched, kept, path, folder), size, version.mlflow_run_id)
+        for path, size in kept.sizes().items()
     ]
 
 
-def _listed(client: Any, run_id: str, folder: str = "") -> Iterator[tuple[str, int]]:
-    for found in client.list_artifacts(run_id, folder):
-        if found.is_dir:
-            yield from _listed(client, run_id, found.path)
-        else:
-            yield found.path, -1 if found.file_size is None else found.file_size
-
-
-def _download(client: Any, version: ModelVersion, path: str, folder: Path) -> Iterator[bytes]:
-    with mlflow_faults(f"{version.model}@{version.version}: {path}"):
-        yield from read_pieces(Path(client.download_artifacts(version.mlflow_run_id, path, str(folder))))
+def _fetched(kept: Artifacts, path: str, folder: Path) -> Iterator[bytes]:
+    with mlflow_faults(f"MLflow run {kept.run_id}: {path}"):
+        yield from read_pieces(kept.fetch(path, folder))
 
 
 def _seen(client: Any, version: ModelVersion) -> dict[str, Any]:
@@ -172,4 +165,4 @@ def _json(value: object) -> bytes:
 
 def onnx_path() -> str:
     """Where the graph lies in a snapshot."""
-    return f"{ARTIFACTS}{files.ONNX}"
+    return f"{ARTIFACTS}{ONNX}"
