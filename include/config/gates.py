@@ -256,7 +256,9 @@ class BudgetGate(Section):
     """How large and how slow the served graph may be."""
 
     max_size_mb: Annotated[float, Field(gt=0)]
-    max_latency_ms: Annotated[float, Field(gt=0)] = Field(description="Of one row, the median in onnxruntime.")
+    max_latency_ms: Annotated[float, Field(gt=0)] = Field(
+        description="Of one row in onnxruntime, the fastest of several calls."
+    )
 
 
 class Gates(Section):
