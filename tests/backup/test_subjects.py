@@ -13,6 +13,7 @@ from include.backup.subjects.delta import delta_files
 from include.config.home import Home
 from include.data.delta_table import read_table
 from include.errors import DataError, IntegrityError
+from include.registry.records import ModelVersion
 from tests.backup.places import contents, restored
 from tests.backup.world import MAKER, MODEL, ROWS, World, write_dataset
 
@@ -87,6 +88,21 @@ def test_outputs_come_back(world: World, place: Place, tmp_path: Path) -> None:
     assert len(use(back.folder, back.manifest)) == 3
 
 
+def metrics_of(world: World, version: ModelVersion) -> dict[str, float]:
+    found: dict[str, float] = world.registry.client.get_run(version.mlflow_run_id).data.metrics
+    assert found
+    return found
+
+
+def test_model_record_has_every_step_of_a_metric(world: World, place: Place, tmp_path: Path) -> None:
+    client, run_id = world.registry.client, world.registry.version(MODEL, "2").mlflow_run_id
+    for step, loss in enumerate((0.9, 0.5, 0.4)):
+        client.log_metric(run_id, "loss", loss, step=step)
+    (taken,) = world.backup(place).model(MODEL, only="2")
+    record = json.loads((restore(place, taken.ref, tmp_path / "back").folder / "mlflow.json").read_bytes())
+    assert [(value, step) for value, _, step in record["run"]["metrics"]["loss"]] == [(0.9, 0), (0.5, 1), (0.4, 2)]
+
+
 def test_model_versions_come_back_byte_for_byte(world: World, place: Place, tmp_path: Path) -> None:
     taken = world.backup(place).model(MODEL)
     assert [one.manifest.facts["version"] for one in taken] == ["1", "2"]
@@ -97,6 +113,7 @@ def test_model_versions_come_back_byte_for_byte(world: World, place: Place, tmp_
     assert contents(back.folder / "artifacts") == contents(original)
     record = json.loads((back.folder / "mlflow.json").read_bytes())
     assert record["version"]["tags"] == dict(version.tags)
+    assert {name: points[-1][0] for name, points in record["run"]["metrics"].items()} == metrics_of(world, version)
     said = use(back.folder, back.manifest)
     assert "64 stored inputs foretold again, difference 0" in said[0]
     assert any("pipeline loads" in line for line in said)

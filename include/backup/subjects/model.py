@@ -116,7 +116,7 @@ def _seen(client: Any, version: ModelVersion) -> dict[str, Any]:
             "artifact_uri": run.info.artifact_uri,
             "params": dict(run.data.params),
             "tags": dict(run.data.tags),
-            "metrics": dict(run.data.metrics),
+            "metrics": {one.key: [one.value, one.timestamp, one.step] for one in run.to_proto().data.metrics},
         },
         "version": {
             "version": str(found.version),
@@ -131,13 +131,14 @@ def _seen(client: Any, version: ModelVersion) -> dict[str, Any]:
 
 
 def _record(client: Any, seen: dict[str, Any]) -> bytes:
-    """What was seen, with the whole history of each metric: one question each."""
+    """What was seen, with the whole history of each metric that goes in steps: a question each."""
     run = seen["run"]
+
+    def history(name: str) -> list[list[float]]:
+        return [[one.value, one.timestamp, one.step] for one in client.get_metric_history(run["run_id"], name)]
+
     with mlflow_faults(f"MLflow run {run['run_id']}: metrics"):
-        metrics = {
-            key: [[one.value, one.timestamp, one.step] for one in client.get_metric_history(run["run_id"], key)]
-            for key in sorted(run["metrics"])
-        }
+        metrics = {name: history(name) if last[2] else [last] for name, last in run["metrics"].items()}
     return _json({**seen, "run": {**run, "metrics": metrics}})
 
 
