@@ -29,7 +29,7 @@ def mlflow_server(root: Path, artifacts: str, environment: Mapping[str, str]) ->
         process = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", *address, *kept],
             cwd=root,
-            env={**os.environ, **environment},
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **environment},
             stdout=log,
             stderr=log,
         )
