@@ -73,12 +73,11 @@ class Artifacts:
     _place: Any
 
     @classmethod
-    def of(cls, client: Any, run_id: str) -> "Artifacts":
-        """Those of a run; `client` is an `MlflowClient`."""
+    def of(cls, client: Any, run: Any) -> "Artifacts":
+        """Those of a run as MLflow gives it; `client` is an `MlflowClient`."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        uri = client.get_run(run_id).info.artifact_uri
-        return cls(run_id, get_artifact_repository(uri, tracking_uri=client.tracking_uri))
+        return cls(run.info.run_id, get_artifact_repository(run.info.artifact_uri, tracking_uri=client.tracking_uri))
 
     def sizes(self, folder: str = "") -> dict[str, int]:
         """Bytes of every file below a folder, by its path; -1 where the store does not tell."""
@@ -113,7 +112,7 @@ class Artifacts:
 def download(client: Any, mlflow_run_id: str, path: str) -> bytes:
     """The bytes of one file of a run; see `Artifacts.fetch`. `client` is an `MlflowClient`."""
     with tempfile.TemporaryDirectory(prefix="almanac-") as folder:
-        return Artifacts.of(client, mlflow_run_id).fetch(path, Path(folder)).read_bytes()
+        return Artifacts.of(client, client.get_run(mlflow_run_id)).fetch(path, Path(folder)).read_bytes()
 
 
 def upload(client: Any, mlflow_run_id: str, path: str, content: bytes) -> None:

@@ -62,6 +62,8 @@ def make_world(root: Path, tracking_uri: str = "") -> World:
         run = RunRef("train_weather", f"manual__{number}", 1, "ada", "manual")
         context = TrainingContext(run, dataset_version=number, reason="a test")
         run_id = log_candidate(registry, candidate, profile_json="{}", context=context)
+        for step, loss in enumerate((0.9, 0.5, 0.4)):
+            registry.client.log_metric(run_id, "loss", loss, step=step)
         registry.client.set_tag(run_id, Tag.GATES.value, PASSED)
         version = register(registry, MODEL, run_id, run=run, journal=journal, now=NOW)
         promote(registry, model, version.version, reason="a test", run=run, journal=journal, now=NOW)

@@ -54,7 +54,7 @@ def test_download_gives_the_bytes(client: Any, run_id: str) -> None:
 
 
 def test_sizes_are_of_all_files(client: Any, run_id: str) -> None:
-    assert files.Artifacts.of(client, run_id).sizes() == {"manifest.json": 2, "model/model.onnx": 5}
+    assert files.Artifacts.of(client, client.get_run(run_id)).sizes() == {"manifest.json": 2, "model/model.onnx": 5}
 
 
 def test_download_of_what_is_gone_says_so(client: Any, run_id: str) -> None:

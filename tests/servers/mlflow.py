@@ -1,6 +1,7 @@
 """A real MLflow server that hands artifacts through, in a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -32,14 +33,15 @@ def mlflow_server(root: Path, artifacts: str, environment: Mapping[str, str]) ->
             env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **environment},
             stdout=log,
             stderr=log,
+            start_new_session=True,
         )
     try:
         url = f"http://127.0.0.1:{port}"
         wait(lambda: _is_up(url), f"MLflow; see {root}/log")
         yield url
     finally:
-        process.terminate()
-        process.wait(30)
+        os.killpg(process.pid, signal.SIGKILL)  # it waits half a minute for connections that nobody closes
+        process.wait()
 
 
 def _is_up(url: str) -> bool:

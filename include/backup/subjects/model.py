@@ -49,8 +49,9 @@ def model_draft(home: Home, registry: "Registry", version: ModelVersion) -> Iter
     """
     where = f"{version.model}@{version.version}: export"
     with tempfile.TemporaryDirectory(prefix="almanac-backup-") as folder, mlflow_faults(where):
-        seen = _seen(registry.client, version)
-        artifacts = _artifacts(registry.client, version, seen["run"]["artifact_uri"], Path(folder))
+        run = registry.client.get_run(version.mlflow_run_id)
+        seen = _seen(registry.client, version, run)
+        artifacts = _artifacts(registry.client, run, Path(folder))
         there = [[file.path, file.size, file.stamp] for file in artifacts]
         made = [
             from_maker(RUN, partial(_record, registry.client, seen), _stamp(seen)),
@@ -83,14 +84,14 @@ def _stamp(seen: object) -> str:
     return hashlib.sha256(_json(seen)).hexdigest()
 
 
-def _artifacts(client: Any, version: ModelVersion, uri: str, folder: Path) -> list[SourceFile]:
+def _artifacts(client: Any, run: Any, folder: Path) -> list[SourceFile]:
     """The files of the run; those that only MLflow's server can reach come by way of a folder, when they are read."""
-    local = _local_artifacts(uri)
+    local = _local_artifacts(run.info.artifact_uri)
     if local is not None:
         return below(str(local), ARTIFACTS)
-    kept = Artifacts.of(client, version.mlflow_run_id)
+    kept = Artifacts.of(client, run)
     return [
-        SourceFile(f"{ARTIFACTS}{path}", partial(_fetched, kept, path, folder), size, version.mlflow_run_id)
+        SourceFile(f"{ARTIFACTS}{path}", partial(_fetched, kept, path, folder), size, kept.run_id)
         for path, size in kept.sizes().items()
     ]
 
@@ -100,9 +101,8 @@ def _fetched(kept: Artifacts, path: str, folder: Path) -> Iterator[bytes]:
         yield from read_pieces(kept.fetch(path, folder))
 
 
-def _seen(client: Any, version: ModelVersion) -> dict[str, Any]:
+def _seen(client: Any, version: ModelVersion, run: Any) -> dict[str, Any]:
     """What MLflow tells of run, version and name at once, as plain JSON: of each metric the last value."""
-    run = client.get_run(version.mlflow_run_id)
     found = client.get_model_version(version.model, version.version)
     name = client.get_registered_model(version.model)
     return {
