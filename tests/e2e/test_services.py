@@ -133,9 +133,10 @@ def test_down_ends_everything_and_touches_no_other_home(services, other_home):
         assert airflow.health().sick == ()
 
 
-# By SIGINT while half of it runs; by an exception; and by what no code can catch.
+# By an exception while half of it runs; and by what no code can catch, when all of it does.
 @pytest.mark.parametrize(
-    ("last_words", "ended_by"), [("starting Airflow", signal.SIGINT), ("up", signal.SIGTERM), ("up", signal.SIGKILL)]
+    ("last_words", "ended_by"),
+    [("starting Airflow", signal.SIGINT), ("starting Airflow", signal.SIGTERM), ("up", signal.SIGKILL)],
 )
 def test_running_ended_by_a_signal_leaves_no_process(other_home, last_words, ended_by):
     root = other_home.home
