@@ -86,10 +86,10 @@ def test_changed_byte_in_the_store_is_refused(registry, log, trained, path: str,
         load(logged)
 
 
-def test_mlflow_itself_can_load_what_was_logged(registry, log, trained) -> None:
+def test_mlflow_itself_can_load_what_was_logged(registry, log, trained, tmp_path) -> None:
     import mlflow.pyfunc
 
-    folder = registry.client.download_artifacts(log(trained), "model")
+    folder = registry.client.download_artifacts(log(trained), "model", str(tmp_path))
     answer = mlflow.pyfunc.load_model(folder).predict({"features": trained.example})
     np.testing.assert_allclose(
         answer["probabilities"][:, 1], OnnxModel(trained.onnx).answers(trained.example), atol=1e-6
