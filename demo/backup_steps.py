@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,7 +145,8 @@ def _almanac(stage: Stage, *arguments: str, exit_code: int = 0) -> str:
 
 def _graph(stage: Stage, version: str) -> str:
     run_id = stage.mlflow.get_model_version(MODEL, version).run_id
-    graph = Path(stage.mlflow.download_artifacts(run_id, "model/model.onnx")).read_bytes()
+    with tempfile.TemporaryDirectory(prefix="almanac-") as folder:
+        graph = Path(stage.mlflow.download_artifacts(run_id, "model/model.onnx", folder)).read_bytes()
     return hashlib.sha256(graph).hexdigest()[:16]
 
 

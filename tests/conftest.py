@@ -41,7 +41,12 @@ def _group(file: str) -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no core ends long after the others."""
     places = {folder: place for place, folder in enumerate(_ON_ONE_CORE)}
-    items.sort(key=lambda item: places.get(_group(item.nodeid.split("::")[0]), len(places)))
+    items.sort(key=lambda item: (places.get(_group(item.nodeid.split("::")[0]), len(places)), _shares_airflow(item)))
+
+
+def _shares_airflow(item: pytest.Item) -> bool:
+    """Whether it needs the Airflow of all end-to-end tests, which stays up: those with one of their own come before."""
+    return _group(item.nodeid.split("::")[0]) == "e2e" and "services" in getattr(item, "fixturenames", ())
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, whose own groups pytest 9.2 ignores

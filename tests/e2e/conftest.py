@@ -12,6 +12,8 @@ from include.faults import FOLDER_VARIABLE
 from include.services.services import Services
 from tests.faults.quays import POINTS, Quay, declare
 
+# The models stay as they are: parsing them every half minute would keep a quarter of a core from the tests.
+PARSED_ONCE = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600"}
 SWEEP = 'sweep: "*/10 * * * *"'
 QUAYS = tuple(f"quay_{point}" for point in POINTS)
 
@@ -25,7 +27,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     declare(root / "models", QUAYS)
     (root / "faults").mkdir()
     home = Home(home=root, models=root / "models")
-    with Services(home, extra={FOLDER_VARIABLE: f"{root}/faults"}, tell=print).running() as running:
+    with Services(home, extra={FOLDER_VARIABLE: f"{root}/faults", **PARSED_ONCE}, tell=print).running() as running:
         _wait_for_dags(running)
         yield running
 

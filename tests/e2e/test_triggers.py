@@ -22,6 +22,7 @@ from include.journal.journal import Journal
 from include.journal.records import DecisionKind, WindowState
 from include.services.airflow_api import AirflowClient, DagRun
 from include.services.services import Services
+from tests.e2e.conftest import PARSED_ONCE
 from tests.waiting import wait
 
 pytestmark = pytest.mark.e2e
@@ -86,7 +87,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
     for name, declared in {"weather": weather, "ships": ships}.items():
         (models / f"{name}.yaml").write_text(yaml.safe_dump(declared, allow_unicode=True), "utf-8")
     home = Home(home=root, models=models)
-    with Services(home, tell=print).running() as services, services.airflow() as airflow:
+    with Services(home, extra=PARSED_ONCE, tell=print).running() as services, services.airflow() as airflow:
         wait(lambda: {"window_weather", "event_weather", "score_ships"} <= set(airflow.dag_ids()), "the DAGs")
         assert airflow.import_problems() == ()
         port = Port(home, airflow)
