@@ -18,7 +18,7 @@ from include.config.installation import Installation
 from include.config.schema import Model
 from include.journal.journal import Journal
 from include.journal.records import RunRef
-from include.services.incarnations import incarnations
+from include.services.incarnations import incarnations, machine
 
 
 def attend(
@@ -67,7 +67,7 @@ def attend(
         teller.ended_but(everybody, "", kind, messages, now)
     tell_missed(teller, installation, models, journal, run, now)
     tell_vanished(teller, everybody, places_to_look_at(home, installation.backup), journal, run, now)
-    restarts = restart_messages(journal, incarnations(home, broker_url, now), run, now)
+    restarts = restart_messages(journal, incarnations(home, broker_url, now), machine(now), run, now)
     for what, message in restarts.items():
         teller.happened(everybody, message, "service", what, now)
     declared = {model.name: model.alerts for model in models}

@@ -1,8 +1,10 @@
 """Since when each service has run, as it says itself: who has another beginning than before was started again."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine, text
@@ -15,6 +17,7 @@ from include.journal.place import entered
 
 _JOBS = {"SchedulerJob": "scheduler", "TriggererJob": "triggerer", "DagProcessorJob": "dag-processor"}
 _PATIENCE_S = 5
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,18 @@ def incarnations(home: Home, broker_url: str, now: datetime) -> tuple[Incarnatio
     """
     found = [*_airflow(make_url(home.airflow_database_url)), *_postgres(entered(home.journal_url))]
     return (*found, *_celery(broker_url, now)) if broker_url else tuple(found)
+
+
+def machine(now: datetime) -> Incarnation | None:
+    """This machine since its boot: when that moves, the clock was set. None: not Linux.
+
+    Args:
+        now: aware, by the clock that may have been set.
+    """
+    if not _BOOT_ID.exists():
+        return None
+    age = timedelta(seconds=time.clock_gettime(time.CLOCK_BOOTTIME))  # nobody sets it, and sleep counts
+    return Incarnation(f"machine {_BOOT_ID.read_text('ascii').strip()}", now - age)
 
 
 def _airflow(url: URL) -> Iterable[Incarnation]:

@@ -1,7 +1,7 @@
 """A clock that a test sets: all processes that were started with it jump at once, and no others."""
 
-import mmap
 import shutil
+import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -26,16 +26,27 @@ class Clock:
     def __init__(self, folder: Path, compiler: str) -> None:
         self._library, self._file = folder / "clock.so", folder / "clock"
         subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", self._library, _SOURCE, "-ldl"], check=True)
-        self._file.write_bytes(bytes(8))
+        self._file.write_bytes(bytes(16))
+        self._set_s = self._passed_s = 0
 
     @property
     def environment(self) -> Mapping[str, str]:
         """For the processes."""
         return {"LD_PRELOAD": str(self._library), "ALMANAC_CLOCK": str(self._file)}
 
-    def set_ahead(self, seconds: int) -> None:
-        with self._file.open("r+b") as stream, mmap.mmap(stream.fileno(), 8) as shared:
-            shared[:] = seconds.to_bytes(8, "little", signed=True)
+    def set(self, seconds: int) -> None:
+        """Somebody sets it ahead, or back."""
+        self._set_s += seconds
+        self._write()
+
+    def let_pass(self, seconds: int) -> None:
+        """Time passes, by all clocks but those that processes wait by."""
+        self._passed_s += seconds
+        self._write()
+
+    def _write(self) -> None:
+        with self._file.open("r+b") as stream:  # in place: others have it in their memory
+            stream.write(struct.pack("=qq", self._set_s + self._passed_s, self._passed_s))
 
 
 @contextmanager

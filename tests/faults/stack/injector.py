@@ -53,7 +53,7 @@ class Injector:
     ) -> None:  # fmt: skip
         self._stack, self._draw = stack, draw
         self._disks, self._clock, self._door = dict(disks or {}), clock, door
-        self._ahead_s, self._forward = 0, False
+        self._forward = False
 
     def faults(self) -> dict[str, Fault]:
         """All that can happen to this stack, by name."""
@@ -135,16 +135,14 @@ class Injector:
 
     def _jump(self) -> None:
         """Forward, and the next time back: then nothing is due for an hour, of which we wait half a minute."""
-        self._forward = not self._forward
-        if not self._forward:
-            self._turn(-HOUR_S)
-            time.sleep(_BEHIND_S)
-        self._turn(HOUR_S)
-
-    def _turn(self, seconds: int) -> None:
         assert self._clock is not None
-        self._ahead_s += seconds
-        self._clock.set_ahead(self._ahead_s)
+        self._forward = not self._forward
+        if self._forward:
+            self._clock.set(HOUR_S)
+            return
+        self._clock.set(-HOUR_S)
+        time.sleep(_BEHIND_S)
+        self._clock.let_pass(HOUR_S)
 
     def _refuse(self) -> None:
         assert self._door is not None

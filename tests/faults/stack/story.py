@@ -22,6 +22,7 @@ from include.journal.journal import Journal
 from include.registry import files
 from include.registry.store import Registry
 from include.services.airflow_api import AirflowClient
+from include.services.incarnations import incarnations
 from include.storage.files import write_bytes
 from tests.faults.quays import Quay
 from tests.production import small_weather
@@ -65,6 +66,7 @@ class Story:
     draw: random.Random
     _checked: set[str] = field(default_factory=set)
     _disturbed: set[tuple[Any, ...]] = field(default_factory=set)
+    _everybody: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.journal, self.registry = Journal(self.stack.home.journal_url), Registry.of(self.stack.home)
@@ -81,6 +83,7 @@ class Story:
             small_weather.run(airflow, *_WORK["train"])
             small_weather.run(airflow, *_WORK["backup"])
         self.settle()
+        self._everybody = self._answering()
         self.look_after_alerts()
         assert self.registry.champion(MODEL) is not None
 
@@ -104,6 +107,7 @@ class Story:
             self._wait("what has landed", lambda: all(quay.published() for quay in self.quays))
             self._wait("all runs to end", lambda: not self._under_way(airflow))
             self._wait("the services, again", lambda: self._well(airflow) and self._knows_the_dags(airflow))
+            self._wait("what answered at the beginning", lambda: self._everybody <= self._answering())
 
     def look_after_alerts(self) -> None:
         """Make the round that Airflow makes every five minutes: it tells what was started again."""
@@ -167,6 +171,11 @@ class Story:
 
     def _well(self, airflow: AirflowClient) -> bool:
         return airflow.health().sick == () and all(self.stack.pids(name) for name in _SERVICES)
+
+    def _answering(self) -> set[str]:
+        """All that say since when they run: a worker that has just been started again does not yet."""
+        broker = self.stack.environment("worker")["AIRFLOW__CELERY__BROKER_URL"]
+        return {one.name for one in incarnations(self.stack.home, broker, self._now())}
 
     def _knows_the_dags(self, airflow: AirflowClient) -> bool:
         """A DAG whose newest parse could not be written down is out of the list until the next one."""
