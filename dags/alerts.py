@@ -13,7 +13,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, task
 from almanac.dags import cron, declared_models
 from almanac.installation import declared_installation
-from almanac.notifiers.alert import AlertNotifier
+from almanac.notifiers.alert import callbacks
 
 from include.config.home import Home
 
@@ -35,7 +35,7 @@ def build() -> DAG:
         max_active_runs=1,
         tags=["almanac", "alerts"],
         params={"acknowledge": ACKNOWLEDGE},
-        default_args={"owner": "almanac", "retries": 0, "on_failure_callback": AlertNotifier(None)},
+        default_args={"owner": "almanac", "retries": 0, **callbacks(None, declared_installation(HOME).alerts)},
     ) as dag:
 
         @task(doc_md="Notes who has taken what on, looks at the disk and at backups, tells what is due.")

@@ -10,7 +10,8 @@ from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
 from almanac import assets
 from almanac.dags import cron, declared_models
-from almanac.notifiers.alert import AlertNotifier
+from almanac.installation import declared_installation
+from almanac.notifiers.alert import callbacks
 
 from include.config.home import Home
 from include.config.schema import Model
@@ -49,7 +50,7 @@ def build() -> DAG:
         schedule=cron("0 5 * * *"),
         catchup=False,
         tags=["config"],
-        default_args={"owner": "almanac", "retries": 0, "on_failure_callback": AlertNotifier(None)},
+        default_args={"owner": "almanac", "retries": 0, **callbacks(None, declared_installation(HOME).alerts)},
     ) as dag:
 
         @task(doc_md="Fails with every problem of every file.")

@@ -68,7 +68,7 @@ def model_dag(
     default_args = {
         **DEFAULT_ARGS,
         "owner": model.owner,
-        **callbacks(model),
+        **callbacks(model.name, model.alerts),
         "pool": declared.pool,
         "priority_weight": declared.priority,
         "queue": declared.queue or (HEAVY_QUEUE if kind == "train" else DEFAULT_QUEUE),

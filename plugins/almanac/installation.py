@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from almanac.access import access_control
 from almanac.dags import cron
 from almanac.docs import triage
-from almanac.notifiers.alert import AlertNotifier
+from almanac.notifiers.alert import callbacks
 from almanac.policies import DEFAULT_ARGS
 from include.config.home import Home
 from include.config.installation import Installation
@@ -61,11 +61,7 @@ def installation_dag(
             tags=["backup"],
             params=dict(params or {}),
             access_control=access_control(dag_id),
-            default_args={
-                **DEFAULT_ARGS,
-                "owner": installation.owner,
-                "on_failure_callback": AlertNotifier(None, installation.alerts),
-            },
+            default_args={**DEFAULT_ARGS, "owner": installation.owner, **callbacks(None, installation.alerts)},
         )
 
 

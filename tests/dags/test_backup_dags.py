@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from include.config.home import MODELS_FOLDER, REPOSITORY
 from tests.dags.test_dags import parse
@@ -55,6 +56,27 @@ def test_backup_dags_are_woken_by_bells_and_clock(dags: dict[str, Any]) -> None:
 def test_backup_dags_show_how_they_are_configured(dags: dict[str, Any]) -> None:
     assert "max_deleted_share: 0.3" in dags["retention"].doc_md
     assert "at_most_every: 1h" in dags["backup_data_weather"].doc_md
+
+
+def test_tasks_that_are_no_models_tell_what_the_installation_declares(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+    from almanac.notifiers.alert import EndNotifier
+
+    shutil.copytree(MODELS_FOLDER, tmp_path / "models")
+    declared = tmp_path / "models" / "_installation.yaml"
+    content = yaml.safe_load(declared.read_text("utf-8"))
+    content["alerts"]["silent"] = ["start", "end"]
+    declared.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
+    monkeypatch.setenv("ALMANAC_MODELS", str(tmp_path / "models"))
+    for name in (*OF_ALL, "alerts", "check_config"):
+        bag = DagBag(str(REPOSITORY / "dags" / f"{name}.py"))
+        assert bag.import_errors == {}
+        for task in bag.dags[name].tasks:
+            (failed,), (tried_again,) = task.on_failure_callback, task.on_retry_callback
+            assert failed.alerts.channels == tried_again.alerts.channels != {}, task
+            assert any(isinstance(each, EndNotifier) for each in task.on_success_callback), task
 
 
 def test_backup_data_without_publications_keeps_the_clock_alone(

@@ -127,6 +127,19 @@ def test_notifier_same_task_fails_again_is_counted_and_its_success_ends_it(journ
     assert "second" in condition.message.error
 
 
+def test_callbacks_of_no_model_tell_a_failure_and_its_end(journal: Journal, sink: WebhookSink) -> None:
+    found = callbacks(None, by("webhook"))
+    found["on_failure_callback"](context(DataError("the place is full")))
+    for notifier in found["on_success_callback"]:
+        notifier(context(None))
+
+    assert [each["subject"] for each in sink.received] == [
+        "ingest_weather: report_rejections failed",
+        "over: ingest_weather: report_rejections failed",
+    ]
+    assert ConditionLog(journal).recent()[0].ended_at is not None
+
+
 @pytest.mark.parametrize("kind", ["start", "retry", "end"])
 def test_notifier_kinds_that_are_silent_by_default_are_told_when_switched_on(
     kind: Any, journal: Journal, sink: WebhookSink
@@ -169,10 +182,10 @@ def test_notifier_apprise_service_that_refuses_is_recorded(
 
 def test_callbacks_are_those_of_which_somebody_is_told() -> None:
     (model,) = load_models(MODELS_FOLDER).models
-    loud = model.model_copy(update={"alerts": by("webhook", silent=[])})
+    usual = callbacks("weather", model.alerts)
 
-    assert set(callbacks(model)) == {"on_failure_callback", "on_success_callback"}
-    assert set(callbacks(loud)) == {*callbacks(model), "on_execute_callback", "on_retry_callback"}
+    assert set(usual) == {"on_failure_callback", "on_success_callback"}
+    assert set(callbacks("weather", by("webhook", silent=[]))) == {*usual, "on_execute_callback", "on_retry_callback"}
 
 
 def test_tell_late_names_run_and_deadline(journal: Journal, sink: WebhookSink, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ def by_callback(name: str) -> Callable[[People, Alerts], None]:
     """As Airflow calls what `callbacks` gives every task of a model."""
 
     def tell(people: People, alerts: Alerts) -> None:
-        found = callbacks(weather(alerts)).get(name, [])
+        found = callbacks("weather", alerts).get(name, [])
         for notifier in found if isinstance(found, list) else [found]:
             notifier({"ti": task(), "exception": ValueError("unit is feet")})
 

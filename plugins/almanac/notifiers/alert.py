@@ -107,26 +107,28 @@ class EndNotifier(BaseNotifier):
         teller(_run(context)).ended(self.alerts, self.model or "", self.kind, key, now)
 
 
-def callbacks(model: Model) -> dict[str, Any]:
-    """Airflow's callbacks of every task of a model: only those of which somebody is told."""
+def callbacks(model: str | None, alerts: Alerts) -> dict[str, Any]:
+    """Airflow's callbacks of every task: only those of which somebody is told.
+
+    Args:
+        model: whose tasks; None: the whole installation's.
+        alerts: who is told, and of what.
+    """
     told: dict[str, AlertKind] = {
         "on_execute_callback": "start",
         "on_success_callback": "end",
         "on_retry_callback": "retry",
     }
     found: dict[str, Any] = {
-        name: [AlertNotifier(model.name, model.alerts, kind)]
-        for name, kind in told.items()
-        if kind not in model.alerts.silent
+        name: [AlertNotifier(model, alerts, kind)] for name, kind in told.items() if kind not in alerts.silent
     }
-    ended = EndNotifier(model.name, model.alerts)
-    found["on_success_callback"] = [ended, *found.get("on_success_callback", [])]
-    return {**found, "on_failure_callback": AlertNotifier(model.name, model.alerts)}
+    found["on_success_callback"] = [EndNotifier(model, alerts), *found.get("on_success_callback", [])]
+    return {**found, "on_failure_callback": AlertNotifier(model, alerts)}
 
 
 def answered(model: Model) -> list[BaseNotifier]:
     """The callbacks of a question whose task has succeeded: neither its waiting nor an earlier failure lasts."""
-    usual: list[BaseNotifier] = callbacks(model)["on_success_callback"]
+    usual: list[BaseNotifier] = callbacks(model.name, model.alerts)["on_success_callback"]
     return [*usual, EndNotifier(model.name, model.alerts, "approval")]
 
 
