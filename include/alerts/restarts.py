@@ -82,9 +82,10 @@ def _set(jump: timedelta, run: RunRef, now: datetime) -> Message:
 
 
 def _silent(last: datetime, silence: timedelta, run: RunRef, now: datetime) -> Message:
+    passed = f"; {silence // timedelta(minutes=1)} min have passed" if silence > timedelta(0) else ""
     return event_message(
         "service", severity="warning", model="", run=run, now=now, subject="nobody has looked after alerts for long",
-        words=f"The last round was at {iso(last)}, this one is at {iso(now)}; {round(silence.total_seconds() / 60)} min"
-        " have passed. Airflow stood still meanwhile, the DAG alerts was paused, or the clock of the machine was set.",
+        words=f"The last round was at {iso(last)}, this one is at {iso(now)}{passed}. Airflow stood still meanwhile,"
+        " the DAG alerts was paused, or the clock of the machine was set.",
         what_to_do="See the scheduler's log of that time, and the clock (`timedatectl`): schedules follow it.",
     )  # fmt: skip

@@ -29,11 +29,19 @@ _NEXT_TASK_S = 300.0
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that happens. `needs` is the part of the story that must be under way for it to hurt."""
+    """One thing that happens.
+
+    Attributes:
+        name: as it stands in the table.
+        happen: does it, and makes it good again.
+        needs: the part of the story that must be under way for it to hurt.
+        at_once: whether it comes before that begins, because it is over in two seconds on a fast machine.
+    """
 
     name: str
     happen: Callable[[], None]
     needs: str = ""
+    at_once: bool = False
 
 
 class Injector:
@@ -70,7 +78,12 @@ class Injector:
         ]
         needs = {"datasets": "files", "backups": "backup"}
         found += [
-            Fault(f"disk of {place} full for {_FULL_S:.0f} s", lambda disk=disk: _fill(disk), needs=needs[place])
+            Fault(
+                f"disk of {place} full for {_FULL_S:.0f} s",
+                lambda disk=disk: _fill(disk),
+                needs=needs[place],
+                at_once=True,
+            )
             for place, disk in self._disks.items()
         ]
         if self._clock is not None:
