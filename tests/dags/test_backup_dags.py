@@ -76,7 +76,8 @@ def test_tasks_that_are_no_models_tell_what_the_installation_declares(
         for task in bag.dags[name].tasks:
             (failed,), (tried_again,) = task.on_failure_callback, task.on_retry_callback
             assert failed.alerts.channels == tried_again.alerts.channels != {}, task
-            assert any(isinstance(each, EndNotifier) for each in task.on_success_callback), task
+            for ended_well in (task.on_success_callback, task.on_skipped_callback):
+                assert any(isinstance(each, EndNotifier) for each in ended_well), task
 
 
 def test_backup_data_without_publications_keeps_the_clock_alone(

@@ -127,10 +127,11 @@ def test_notifier_same_task_fails_again_is_counted_and_its_success_ends_it(journ
     assert "second" in condition.message.error
 
 
-def test_callbacks_of_no_model_tell_a_failure_and_its_end(journal: Journal, sink: WebhookSink) -> None:
+@pytest.mark.parametrize("well", ["on_success_callback", "on_skipped_callback"])
+def test_callbacks_of_no_model_tell_a_failure_and_its_end(well: str, journal: Journal, sink: WebhookSink) -> None:
     found = callbacks(None, by("webhook"))
     found["on_failure_callback"](context(DataError("the place is full")))
-    for notifier in found["on_success_callback"]:
+    for notifier in found[well]:
         notifier(context(None))
 
     assert [each["subject"] for each in sink.received] == [
@@ -184,7 +185,7 @@ def test_callbacks_are_those_of_which_somebody_is_told() -> None:
     (model,) = load_models(MODELS_FOLDER).models
     usual = callbacks("weather", model.alerts)
 
-    assert set(usual) == {"on_failure_callback", "on_success_callback"}
+    assert set(usual) == {"on_failure_callback", "on_success_callback", "on_skipped_callback"}
     assert set(callbacks("weather", by("webhook", silent=[]))) == {*usual, "on_execute_callback", "on_retry_callback"}
 
 

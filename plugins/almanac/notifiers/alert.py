@@ -25,7 +25,8 @@ _SUBJECTS: dict[AlertKind, str] = {
 class AlertNotifier(BaseNotifier):
     """Tells people what happened to a task, by the channels that the model declares, and writes it into the journal.
 
-    A failure lasts until the same task ends well: while it lasts it is told once, then counted.
+    A failure lasts until the same task succeeds, or finds nothing to do and is skipped: while it lasts it is told once,
+    then counted.
 
     Args:
         model: whose; None: nobody's.
@@ -87,7 +88,7 @@ class ApprovalNotifier(BaseNotifier):
 
 
 class EndNotifier(BaseNotifier):
-    """Ends what lasted until a task succeeded, its failure or its waiting, and tells those who were told of it.
+    """Ends what lasted until a task ended well, its failure or its waiting, and tells those who were told of it.
 
     Args:
         model: whose; None: nobody's.
@@ -108,7 +109,10 @@ class EndNotifier(BaseNotifier):
 
 
 def callbacks(model: str | None, alerts: Alerts) -> dict[str, Any]:
-    """Airflow's callbacks of every task: only those of which somebody is told.
+    """Airflow's callbacks of every task: only those of which somebody is told, or by which a failure ends.
+
+    A task that skips itself has looked and found nothing to do; one whose upstream was skipped has not run, and Airflow
+    calls nothing: its failure lasts.
 
     Args:
         model: whose tasks; None: the whole installation's.
@@ -122,8 +126,9 @@ def callbacks(model: str | None, alerts: Alerts) -> dict[str, Any]:
     found: dict[str, Any] = {
         name: [AlertNotifier(model, alerts, kind)] for name, kind in told.items() if kind not in alerts.silent
     }
-    found["on_success_callback"] = [EndNotifier(model, alerts), *found.get("on_success_callback", [])]
-    return {**found, "on_failure_callback": AlertNotifier(model, alerts)}
+    end = EndNotifier(model, alerts)
+    found["on_success_callback"] = [end, *found.get("on_success_callback", [])]
+    return {**found, "on_skipped_callback": [end], "on_failure_callback": AlertNotifier(model, alerts)}
 
 
 def answered(model: Model) -> list[BaseNotifier]:
