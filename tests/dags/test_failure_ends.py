@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from include.alerts.condition_log import ConditionLog
 from include.config.home import Home
 from include.journal.journal import Journal
 from tests.dags.one_process import OneProcess
+
+pytestmark = pytest.mark.slow
 
 
 def test_failure_of_a_task_ends_when_it_is_skipped_the_next_time(tmp_path: Path) -> None:
