@@ -51,7 +51,7 @@ def build() -> DAG:
             run, now = current_run(), datetime.now(UTC)
             return attend(
                 HOME, declared_models(HOME), declared_installation(HOME), teller(run),
-                acknowledge=params["acknowledge"], broker_url=broker, waiting=task_history(HOME), run=run, now=now,
+                acknowledge=params["acknowledge"], broker_url=broker, tasks=task_history(HOME), run=run, now=now,
             )  # fmt: skip
 
         attend()

@@ -5,7 +5,7 @@ from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, insert, select, update
+from sqlalchemy import RowMapping, Select, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
@@ -101,6 +101,13 @@ class ConditionLog:
         )
         with self._journal.transaction() as connection:
             return set(connection.execute(query).scalars())
+
+    def last_seen(self, kind: AlertKind) -> dict[str, datetime]:
+        """When each condition of a kind was last seen, by key, whether it lasts or is over."""
+        query = select(conditions.c.key, func.max(conditions.c.seen_at).label("last")).where(conditions.c.kind == kind)
+        with self._journal.transaction() as connection:
+            found = connection.execute(query.group_by(conditions.c.key)).mappings().all()
+        return {row["key"]: row["last"] for row in found}
 
     def unclosed(self) -> list[Condition]:
         """All that last, and all of which something is left to say, the oldest first."""

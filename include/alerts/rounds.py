@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 
 from include.alerts.backups import tell_missed
 from include.alerts.condition_log import ConditionLog
@@ -12,6 +13,7 @@ from include.alerts.questions import Waiting, end_unasked
 from include.alerts.restarts import restart_messages
 from include.alerts.snapshots import places_to_look_at, tell_vanished
 from include.alerts.telling import Teller
+from include.alerts.unheard import Failures, tell_unheard
 from include.config.alerts import AlertKind
 from include.config.home import Home
 from include.config.installation import Installation
@@ -19,6 +21,10 @@ from include.config.schema import Model
 from include.journal.journal import Journal
 from include.journal.records import RunRef
 from include.services.incarnations import incarnations, machine
+
+
+class Tasks(Waiting, Failures, Protocol):
+    """Who knows how Airflow's tasks stand."""
 
 
 def attend(
@@ -29,11 +35,11 @@ def attend(
     *,
     acknowledge: Sequence[int],
     broker_url: str,
-    waiting: Waiting | None,
+    tasks: Tasks | None,
     run: RunRef,
     now: datetime,
 ) -> dict[str, int]:
-    """Note what was acknowledged, look at disk, backups, drills, services and questions, tell what is due.
+    """Note what was acknowledged, look at disk, backups, drills, services, tasks and questions, tell what is due.
 
     Args:
         home: whose disk and journal.
@@ -42,7 +48,7 @@ def attend(
         teller: tells.
         acknowledge: numbers of conditions that the person who started the run takes on.
         broker_url: of Celery, if there is one.
-        waiting: knows which tasks wait for an answer; None: nobody can be asked.
+        tasks: knows which tasks wait for an answer and which have failed; None: nobody can be asked.
         run: who asks.
         now: aware.
 
@@ -71,6 +77,7 @@ def attend(
     for what, message in restarts.items():
         teller.happened(everybody, message, "service", what, now)
     declared = {model.name: model.alerts for model in models}
-    end_unasked(teller, declared, journal, waiting, now)
+    end_unasked(teller, declared, journal, tasks, now)
+    tell_unheard(teller, declared, everybody, journal, tasks, now)
     told = teller.attend(declared, everybody, now)
     return {"told": told, "restarted": len(restarts), "acknowledged": len(acknowledge)}

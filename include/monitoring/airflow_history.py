@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from urllib.parse import quote
 
+from include.alerts.unheard import FailedTask
 from include.config.home import Home
 from include.journal.records import RunRef
 from include.monitoring.running import TaskRun, Timing
@@ -10,21 +12,24 @@ from include.services.airflow_api import AirflowClient, Json
 from include.services.credentials import ADMIN, credentials_file, load
 from include.services.ports import load_ports
 
+_ENDED_WELL = frozenset({"success", "skipped"})
 _ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 
 class AirflowHistory:
-    """What `include.monitoring.running.TaskHistory` and `include.alerts.questions.Waiting` ask for.
+    """What `include.monitoring.running.TaskHistory` and `include.alerts.rounds.Tasks` ask for.
 
     Args:
         client: of the server that runs the DAGs.
+        pages: where people see Airflow; by default where the client asks.
     """
 
-    def __init__(self, client: AirflowClient) -> None:
+    def __init__(self, client: AirflowClient, pages: str = "") -> None:
         self._client = client
+        self._pages = (pages or client.url).rstrip("/")
 
     @classmethod
-    def of(cls, home: Home) -> "AirflowHistory | None":
+    def of(cls, home: Home, pages: str = "") -> "AirflowHistory | None":
         """The server that the home's own services run, with their password; None where there is none.
 
         A distributed installation names the server and a user in an Airflow connection: `almanac.connections`.
@@ -33,7 +38,7 @@ class AirflowHistory:
         if not path.exists() or ports is None:
             return None
         url = f"http://127.0.0.1:{ports.airflow}"
-        return cls(AirflowClient(url, ADMIN, load(path).airflow_password, timeout_s=10.0))
+        return cls(AirflowClient(url, ADMIN, load(path).airflow_password, timeout_s=10.0), pages)
 
     def task_runs(self, dag_id: str, *, limit: int) -> Sequence[TaskRun]:
         """The newest task runs of a DAG.
@@ -77,6 +82,53 @@ class AirflowHistory:
         """
         state = self._client.task_state(run.dag_id, run.run_id, task_id)
         return state is not None and state not in _ENDED
+
+    def failed_tasks(self, since: datetime) -> Sequence[FailedTask]:
+        """The tasks that ended in failure since then and are still red, the oldest first.
+
+        Raises:
+            TransientError: Airflow does not answer.
+            PermanentError: it refuses.
+        """
+        red = {"state": "failed", "end_date_gte": since.isoformat(), "order_by": "end_date"}
+        rows = self._client.listed("/dags/~/dagRuns/~/taskInstances", "task_instances", **red)
+        return [failed for row in rows if (failed := self._failed_task(row)) is not None]
+
+    def made_good(self, failed: FailedTask) -> bool:
+        """Whether one of the DAG's newest task runs is a later one of the same task that ended well.
+
+        Raises:
+            TransientError: Airflow does not answer.
+            PermanentError: it refuses.
+        """
+        return any(
+            run.task_id == failed.task_id
+            and run.state in _ENDED_WELL
+            and run.started_at is not None
+            and run.started_at > failed.started_at
+            for run in self.task_runs(failed.run.dag_id, limit=100)
+        )
+
+    def tags(self, dag_id: str) -> frozenset[str]:
+        """The tags of a DAG.
+
+        Raises:
+            TransientError: Airflow does not answer.
+            PermanentError: it knows no such DAG, or refuses.
+        """
+        found = self._client.call("GET", f"/dags/{dag_id}")
+        tags = found.get("tags") if isinstance(found, dict) else None
+        rows = tags if isinstance(tags, list) else []
+        return frozenset(str(tag["name"]) for tag in rows if isinstance(tag, dict))
+
+    def _failed_task(self, row: dict[str, Json]) -> FailedTask | None:
+        """None for a task that has never begun: a person or the scheduler has marked it, no process has died."""
+        started, tries = _time(row.get("start_date")), row.get("try_number")
+        if started is None:
+            return None
+        dag_id, run_id, task_id = (str(row[name]) for name in ("dag_id", "dag_run_id", "task_id"))
+        link = f"{self._pages}/dags/{dag_id}/runs/{quote(run_id, safe='')}/tasks/{task_id}"
+        return FailedTask(RunRef(dag_id, run_id, tries if isinstance(tries, int) else 1), task_id, started, link)
 
 
 def _task_run(row: dict[str, Json]) -> TaskRun:

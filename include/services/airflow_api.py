@@ -117,16 +117,16 @@ class AirflowClient:
         """List the DAG files that cannot be read."""
         return tuple(
             ImportProblem(_text(each["filename"]), _text(each["stack_trace"]))
-            for each in self._list("/importErrors", "import_errors")
+            for each in self.listed("/importErrors", "import_errors")
         )
 
     def dag_ids(self) -> tuple[str, ...]:
         """List the DAGs that Airflow knows now, sorted."""
-        return tuple(sorted(_text(each["dag_id"]) for each in self._list("/dags", "dags")))
+        return tuple(sorted(_text(each["dag_id"]) for each in self.listed("/dags", "dags")))
 
     def pools(self) -> tuple[str, ...]:
         """List the pools, sorted."""
-        return tuple(sorted(_text(each["name"]) for each in self._list("/pools", "pools")))
+        return tuple(sorted(_text(each["name"]) for each in self.listed("/pools", "pools")))
 
     def set_paused(self, dag_id: str, paused: bool) -> None:
         """Pause a DAG, or let it run."""
@@ -154,7 +154,9 @@ class AirflowClient:
 
     def runs(self, dag_id: str) -> tuple[DagRun, ...]:
         """List the runs of a DAG, the oldest first."""
-        return tuple(_dag_run(each) for each in self._list(f"/dags/{dag_id}/dagRuns", "dag_runs", "run_after"))
+        return tuple(
+            _dag_run(each) for each in self.listed(f"/dags/{dag_id}/dagRuns", "dag_runs", order_by="run_after")
+        )
 
     def wait(self, dag_id: str, run_id: str, *, timeout_s: float, poll_s: float = 0.5) -> DagRun:
         """Wait until a run has finished, well or not; a server that is too busy to answer is asked again.
@@ -184,7 +186,7 @@ class AirflowClient:
                 _text(each["state"]),
                 int(str(each["try_number"])),
             )
-            for each in self._list(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances")
+            for each in self.listed(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", "task_instances")
         )
 
     def task_state(self, dag_id: str, run_id: str, task_id: str) -> str | None:
@@ -206,7 +208,7 @@ class AirflowClient:
         Raises:
             PermanentError: Airflow knows no asset of this URI.
         """
-        found = [each for each in self._list("/assets", "assets") if each["uri"] == asset_uri]
+        found = [each for each in self.listed("/assets", "assets") if each["uri"] == asset_uri]
         if not found:
             raise PermanentError(f"{self.url}: no asset {asset_uri!r}; is the DAG that declares it loaded?")
         self.call("POST", "/assets/events", body={"asset_id": found[0]["id"], "extra": dict(extra or {})})
@@ -222,12 +224,11 @@ class AirflowClient:
             response = self._send(method, f"/api/v2{path}", query, body)
         return self._json(response) if response.content else None
 
-    def _list(self, path: str, key: str, order_by: str = "") -> list[dict[str, Json]]:
-        """Read all pages; the server's own page is 50 long."""
+    def listed(self, path: str, key: str, **query: str) -> list[dict[str, Json]]:
+        """Read all pages of a list below `/api/v2`, whose rows are under `key`; the server's own page is 50 long."""
         found: list[dict[str, Json]] = []
-        order = {"order_by": order_by} if order_by else {}
         while True:
-            page = _object(self.call("GET", path, limit="100", offset=str(len(found)), **order))
+            page = _object(self.call("GET", path, limit="100", offset=str(len(found)), **query))
             rows = page[key]
             if not isinstance(rows, list) or not rows:
                 return found

@@ -30,17 +30,20 @@ def task_history(home: "Home") -> "TaskHistory | None":
 
     Workers of a distributed installation see neither Airflow's database nor the files of the home.
     """
+    from airflow.sdk.configuration import conf
+
     from include.monitoring.airflow_history import AirflowHistory
     from include.services.airflow_api import AirflowClient
 
+    pages = conf.get("api", "base_url", fallback="")
     try:
         found = BaseHook.get_connection(AIRFLOW)
     except AirflowNotFoundException:
-        return AirflowHistory.of(home)
+        return AirflowHistory.of(home, pages)
     password, token = (found.password, "") if found.login else ("", found.password)
     address = _url(found).rstrip("/")
     client = AirflowClient(address, found.login or "", password or "", token=token or "", timeout_s=10.0)
-    return AirflowHistory(client)
+    return AirflowHistory(client, pages)
 
 
 def open_reader(source: AnySource) -> "SourceReader":

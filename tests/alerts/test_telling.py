@@ -207,7 +207,7 @@ def test_rounds_attend_acknowledges_in_the_name_of_who_started_the_run(tmp_path,
     see(teller)
 
     models, installation = load_models(MODELS_FOLDER).models, load_installation(MODELS_FOLDER)
-    done = attend(home, models, installation, teller, acknowledge=[1], broker_url="", waiting=None, run=RUN, now=NOON)
+    done = attend(home, models, installation, teller, acknowledge=[1], broker_url="", tasks=None, run=RUN, now=NOON)
 
     assert done["acknowledged"] == 1
     assert ConditionLog(journal).condition(1).acknowledged_by == "ann"
@@ -221,7 +221,7 @@ def test_rounds_attend_tells_of_a_drill_that_is_too_old_and_of_its_end(tmp_path,
 
     def make_a_round(day: int) -> None:
         now = NOON + timedelta(days=day)
-        attend(home, (), installation, teller, acknowledge=[], broker_url="", waiting=None, run=RUN, now=now)
+        attend(home, (), installation, teller, acknowledge=[], broker_url="", tasks=None, run=RUN, now=now)
 
     journal.record_snapshot(SnapshotRecord("file:///backups", "group/all", "g", NOON + timedelta(days=9), 1, 1, 1, RUN))
     make_a_round(7)
@@ -256,7 +256,7 @@ def test_rounds_attend_tells_of_a_backup_that_was_missed_and_of_its_end(tmp_path
             teller,
             acknowledge=[],
             broker_url="",
-            waiting=None,
+            tasks=None,
             run=RUN,
             now=NOON + timedelta(hours=hours),
         )

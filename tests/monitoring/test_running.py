@@ -1,14 +1,17 @@
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from include.alerts.unheard import FailedTask
 from include.config.home import Home
 from include.config.schema import Model
 from include.errors import TransientError
+from include.journal.records import RunRef
 from include.monitoring.airflow_history import AirflowHistory
 from include.monitoring.findings import Finding, State
 from include.monitoring.running import TaskRun, Timing, judge_latency, judge_running
@@ -164,6 +167,38 @@ def test_airflow_history_reads_all_pages() -> None:
 def test_airflow_history_knows_when_the_next_run_is_due() -> None:
     client = AirflowClient("http://airflow", "admin", "p", transport=httpx.MockTransport(answer))
     assert AirflowHistory(client).timing("train_weather") == Timing(False, datetime(2024, 6, 1, 3, tzinfo=UTC))
+
+
+def red_tasks(request: httpx.Request) -> httpx.Response:
+    """One killed task, one that never began, and what came after, as Airflow 3 gives them."""
+    if request.url.path == "/auth/token":
+        return httpx.Response(201, json={"access_token": "t"})
+    if request.url.path == "/api/v2/dags/train_weather":
+        return httpx.Response(200, json={"tags": [{"name": "train"}, {"name": "weather"}]})
+    row = {"task_id": "train", "dag_id": "train_weather", "dag_run_id": "manual__2024-05-31T00:00:00+00:00",
+           "state": "failed", "try_number": 4, "start_date": "2024-05-31T00:00:02Z", "queued_when": None}  # fmt: skip
+    if request.url.path == "/api/v2/dags/train_weather/dagRuns/~/taskInstances":
+        later = {**row, "state": "skipped", "start_date": "2024-05-31T01:00:00Z"}
+        rows = [later, row] if int(request.url.params["offset"]) == 0 else []
+        return httpx.Response(200, json={"task_instances": rows, "total_entries": 2})
+    assert request.url.path == "/api/v2/dags/~/dagRuns/~/taskInstances"
+    assert request.url.params["state"] == "failed"
+    assert request.url.params["end_date_gte"] == "2024-05-30T00:00:00+00:00"
+    rows = [row, {**row, "task_id": "decide", "start_date": None}]
+    return httpx.Response(200, json={"task_instances": rows, "total_entries": 2})
+
+
+def test_airflow_history_knows_what_failed_where_to_look_and_what_was_made_good() -> None:
+    client = AirflowClient("http://internal", "admin", "p", transport=httpx.MockTransport(red_tasks))
+    history = AirflowHistory(client, "https://airflow.port.example/")
+    (failed,) = history.failed_tasks(datetime(2024, 5, 30, tzinfo=UTC))
+    started = datetime(2024, 5, 31, 0, 0, 2, tzinfo=UTC)
+    run = RunRef("train_weather", "manual__2024-05-31T00:00:00+00:00", 4)
+    page = "https://airflow.port.example/dags/train_weather/runs/manual__2024-05-31T00%3A00%3A00%2B00%3A00/tasks/train"
+    assert failed == FailedTask(run, "train", started, page)
+    assert history.tags("train_weather") == {"train", "weather"}
+    assert history.made_good(failed)
+    assert not history.made_good(replace(failed, started_at=started + timedelta(hours=2)))
 
 
 def test_airflow_history_of_a_home_without_services_is_none(tmp_path: Path) -> None:

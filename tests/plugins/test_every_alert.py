@@ -131,7 +131,7 @@ def make_a_round(people: People, alerts: Alerts, *, days: int = 0, subject: str 
         {**shipped.model_dump(exclude={"alerts", "max_disk_share"}), "alerts": alerts, "max_disk_share": full}
     )
     now = NOON + timedelta(days=days)
-    attend(people.home, (), installation, people.teller, acknowledge=[], broker_url="", waiting=None, run=RUN, now=now)
+    attend(people.home, (), installation, people.teller, acknowledge=[], broker_url="", tasks=None, run=RUN, now=now)
 
 
 def make_no_rounds_for_a_day(people: People, alerts: Alerts) -> None:

@@ -144,15 +144,19 @@ def _run(context: Context) -> RunRef:
 
 def _key(context: Context, kind: AlertKind) -> str:
     """What is one condition: a failure is the task's, whichever run; all else is the run's own."""
+    from include.alerts.unheard import failure_key
+
     task: Any = context["ti"]
-    return f"{task.dag_id}.{task.task_id}" if kind == "failure" else f"{task.dag_id}.{task.task_id} {task.run_id}"
+    key = failure_key(task.dag_id, task.task_id)
+    return key if kind == "failure" else f"{key} {task.run_id}"
 
 
 def _message(model: str | None, kind: AlertKind, context: Context) -> "Message":
     from include.alerts.message import event_message, failure_message
+    from include.alerts.unheard import KILLED
 
     task: Any = context["ti"]
-    error: Any = context.get("exception") or context.get("reason") or "the process ended without a word: was it killed?"
+    error: Any = context.get("exception") or context.get("reason") or KILLED
     run, link, now = _run(context), getattr(task, "log_url", ""), datetime.now(UTC)
     if kind == "failure":
         return failure_message(model=model, run=run, task_id=task.task_id, error=error, link=link, now=now)

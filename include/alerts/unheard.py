@@ -1,0 +1,112 @@
+"""Tells of failures of which nobody has heard: Airflow calls nothing back when the process of a last try is killed.
+
+With tries left its scheduler finds the task running without a process, and calls back. On the last try the supervisor
+reports the task as failed, and that is all (Airflow 3.3).
+"""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from include.alerts.condition_log import ConditionLog
+from include.alerts.message import failure_message
+from include.alerts.telling import Teller
+from include.config.alerts import Alerts
+from include.errors import AlmanacError
+from include.journal.journal import Journal
+from include.journal.records import RunRef
+
+log = logging.getLogger(__name__)
+
+KILLED = "the process ended without a word: was it killed?"
+# Rounds come every few minutes; after a longer pause what failed meanwhile is still told.
+LOOK_BACK = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class FailedTask:
+    """A task that has failed for good: its run and try, when the try began, and the page that shows it."""
+
+    run: RunRef
+    task_id: str
+    started_at: datetime
+    link: str
+
+
+class Failures(Protocol):
+    """Who knows which tasks have failed."""
+
+    def failed_tasks(self, since: datetime) -> Sequence[FailedTask]:
+        """Those that ended since then and are still red; the oldest first."""
+        ...
+
+    def made_good(self, failed: FailedTask) -> bool:
+        """Whether the same task has ended well since, in a later run."""
+        ...
+
+    def tags(self, dag_id: str) -> Collection[str]:
+        """Those of a DAG: its model's name is among them."""
+        ...
+
+
+def tell_unheard(
+    teller: Teller,
+    declared: Mapping[str, Alerts],
+    everybody: Alerts,
+    journal: Journal,
+    failures: Failures | None,
+    now: datetime,
+) -> None:
+    """Tell of each failure that no callback has told; it lasts, like any other, until the task ends well.
+
+    Args:
+        teller: tells.
+        declared: alerts by model.
+        everybody: who is told of what is no model's.
+        journal: knows of what was told.
+        failures: None: nobody can be asked.
+        now: aware.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    if failures is None:
+        return
+    try:
+        unheard = _unheard(failures, ConditionLog(journal).last_seen("failure"), now)
+        models = {failed.run.dag_id: _model(failures, failed.run.dag_id, declared) for failed in unheard}
+    except AlmanacError as error:
+        log.warning("nobody knows which tasks have failed without a word: %s", error)
+        return
+    for failed in unheard:
+        model = models[failed.run.dag_id]
+        alerts = declared.get(model, everybody)
+        if "failure" in alerts.silent:
+            continue
+        message = failure_message(
+            model=model, run=failed.run, task_id=failed.task_id, error=KILLED, link=failed.link, now=now
+        )
+        teller.seen(alerts, message, "failure", failure_key(failed.run.dag_id, failed.task_id), now)
+
+
+def failure_key(dag_id: str, task_id: str) -> str:
+    """What is one condition: a failure is the task's, whichever run."""
+    return f"{dag_id}.{task_id}"
+
+
+def _unheard(failures: Failures, heard: Mapping[str, datetime], now: datetime) -> list[FailedTask]:
+    """A callback comes after its try began, so whoever was told before has heard of another failure."""
+    found = (
+        failed
+        for failed in failures.failed_tasks(now - LOOK_BACK)
+        if (told := heard.get(failure_key(failed.run.dag_id, failed.task_id))) is None or told < failed.started_at
+    )
+    return [failed for failed in found if not failures.made_good(failed)]
+
+
+def _model(failures: Failures, dag_id: str, declared: Collection[str]) -> str:
+    """The model of a DAG, whose name is a tag and part of the DAG's name; empty: no model's."""
+    tags = failures.tags(dag_id)
+    return max((name for name in declared if name in tags and f"_{name}" in dag_id), key=len, default="")

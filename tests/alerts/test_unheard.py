@@ -1,0 +1,110 @@
+"""A failure of which no callback has told is told by the next round, once, and ends as every failure does."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from include.alerts.condition_log import ConditionLog
+from include.alerts.message import failure_message
+from include.alerts.telling import Teller
+from include.alerts.unheard import LOOK_BACK, FailedTask, failure_key, tell_unheard
+from include.config.alerts import Alerts
+from include.errors import TransientError
+from include.journal.journal import Journal
+from include.journal.records import RunRef
+from tests.alerts.test_telling import ALERTS, NOON, Outbox, journal, logged, outbox, teller
+
+__all__ = ["journal", "logged", "outbox", "teller"]  # fixtures
+
+KILLED = FailedTask(RunRef("train_weather", "manual__1", 4), "train", NOON - timedelta(minutes=9), "http://airflow/r")
+DECLARED = {"weather": ALERTS, "weather_inland": ALERTS}
+SUBJECT = "train_weather: train failed"
+
+
+class Airflow:
+    """Knows these failures; `good`: the same tasks have ended well since."""
+
+    def __init__(self, *failed: FailedTask, good: bool = False, away: bool = False) -> None:
+        self.failed = failed
+        self.good = good
+        self.away = away
+        self.asked_since: list[datetime] = []
+
+    def failed_tasks(self, since: datetime) -> Sequence[FailedTask]:
+        self.asked_since.append(since)
+        return self.failed
+
+    def made_good(self, failed: FailedTask) -> bool:
+        return self.good
+
+    def tags(self, dag_id: str) -> frozenset[str]:
+        if self.away:
+            raise TransientError("Airflow does not answer")
+        found = {"train_weather": {"train", "weather"}, "train_weather_inland": {"weather", "train", "weather_inland"}}
+        return frozenset(found.get(dag_id, {"backup"}))
+
+
+def told_by_callback(teller: Teller, failed: FailedTask, at: datetime) -> None:
+    message = failure_message(model="weather", run=failed.run, task_id="train", error="bad", link="", now=at)
+    teller.seen(ALERTS, message, "failure", failure_key(failed.run.dag_id, failed.task_id), at)
+
+
+def test_killed_last_try_is_told_once_and_ends_when_the_task_ends_well(
+    teller: Teller, journal: Journal, outbox: Outbox
+) -> None:
+    airflow = Airflow(KILLED)
+    for minutes in (0, 5):
+        tell_unheard(teller, DECLARED, ALERTS, journal, airflow, NOON + timedelta(minutes=minutes))
+
+    assert outbox.subjects() == [SUBJECT]
+    (condition,) = ConditionLog(journal).recent()
+    assert (condition.model, condition.times) == ("weather", 1)
+    assert "was it killed?" in condition.message.error
+    assert condition.message.link == "http://airflow/r"
+    assert airflow.asked_since[0] == NOON - LOOK_BACK
+
+    teller.ended(ALERTS, "weather", "failure", "train_weather.train", NOON + timedelta(minutes=6))
+    tell_unheard(teller, DECLARED, ALERTS, journal, airflow, NOON + timedelta(minutes=10))
+    assert outbox.subjects() == [SUBJECT, f"over: {SUBJECT}"]
+
+
+def test_failure_that_a_callback_has_told_is_not_told_again(teller: Teller, journal: Journal, outbox: Outbox) -> None:
+    told_by_callback(teller, KILLED, KILLED.started_at + timedelta(seconds=30))
+    tell_unheard(teller, DECLARED, ALERTS, journal, Airflow(KILLED), NOON)
+    assert outbox.subjects() == [SUBJECT]
+    assert ConditionLog(journal).recent()[0].times == 1
+
+
+def test_failure_told_and_over_before_this_one_began_hides_nothing(
+    teller: Teller, journal: Journal, outbox: Outbox
+) -> None:
+    before = KILLED.started_at - timedelta(minutes=1)
+    told_by_callback(teller, KILLED, before)
+    teller.ended(ALERTS, "weather", "failure", "train_weather.train", before)
+    tell_unheard(teller, DECLARED, ALERTS, journal, Airflow(KILLED), NOON)
+    assert outbox.subjects() == [SUBJECT, f"over: {SUBJECT}", SUBJECT]
+
+
+@pytest.mark.parametrize("airflow", [None, Airflow(KILLED, good=True), Airflow(KILLED, away=True), Airflow()])
+def test_what_is_made_good_or_not_known_is_not_told(
+    airflow: Airflow | None, teller: Teller, journal: Journal, outbox: Outbox
+) -> None:
+    tell_unheard(teller, DECLARED, ALERTS, journal, airflow, NOON)
+    assert outbox.sent == []
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "model"), [("train_weather_inland", "weather_inland"), ("backup_databases", ""), ("check_config", "")]
+)
+def test_failure_is_its_dags_models_or_nobodys(dag_id: str, model: str, teller: Teller, journal: Journal) -> None:
+    failed = replace(KILLED, run=RunRef(dag_id, "r", 1))
+    tell_unheard(teller, DECLARED, ALERTS, journal, Airflow(failed), NOON)
+    assert [one.model for one in ConditionLog(journal).recent()] == [model]
+
+
+def test_model_that_is_silent_about_failures_is_not_told(teller: Teller, journal: Journal) -> None:
+    silent = Alerts.model_validate({**ALERTS.model_dump(), "silent": ["failure"]})
+    tell_unheard(teller, {"weather": silent}, ALERTS, journal, Airflow(KILLED), NOON)
+    assert ConditionLog(journal).recent() == []
