@@ -80,9 +80,9 @@ def test_failure_that_a_callback_has_told_is_not_told_again(teller: Teller, jour
 def test_failure_told_and_over_before_this_one_began_hides_nothing(
     teller: Teller, journal: Journal, outbox: Outbox
 ) -> None:
-    before = KILLED.started_at - timedelta(minutes=1)
+    before = KILLED.started_at - timedelta(minutes=9)
     told_by_callback(teller, KILLED, before)
-    teller.ended(ALERTS, "weather", "failure", "train_weather.train", before)
+    teller.ended(ALERTS, "weather", "failure", "train_weather.train", before + timedelta(minutes=8))
     tell_unheard(teller, DECLARED, ALERTS, journal, Airflow(KILLED), NOON)
     assert outbox.subjects() == [SUBJECT, f"over: {SUBJECT}", SUBJECT]
 
