@@ -74,21 +74,27 @@ def tell_unheard(
     """
     if failures is None:
         return
+    heard = ConditionLog(journal).last_seen("failure")
     try:
-        unheard = _unheard(failures, ConditionLog(journal).last_seen("failure"), now)
-        models = {failed.run.dag_id: _model(failures, failed.run.dag_id, declared) for failed in unheard}
+        red = failures.failed_tasks(now - LOOK_BACK)
     except AlmanacError as error:
         log.warning("nobody knows which tasks have failed without a word: %s", error)
         return
-    for failed in unheard:
-        model = models[failed.run.dag_id]
-        alerts = declared.get(model, everybody)
-        if "failure" in alerts.silent:
+    for failed in (one for one in red if not _is_heard(one, heard)):
+        run, key = failed.run, failure_key(failed.run.dag_id, failed.task_id)
+        try:
+            if failures.made_good(failed):
+                continue
+            model = _model(failures, run.dag_id, declared)
+        except AlmanacError as error:
+            log.warning("nobody knows whose %s of %s is, or how it went on: %s", key, run.run_id, error)
             continue
-        message = failure_message(
-            model=model, run=failed.run, task_id=failed.task_id, error=KILLED, link=failed.link, now=now
-        )
-        teller.seen(alerts, message, "failure", failure_key(failed.run.dag_id, failed.task_id), now)
+        alerts = declared.get(model, everybody)
+        if "failure" not in alerts.silent:
+            message = failure_message(
+                model=model, run=run, task_id=failed.task_id, error=KILLED, link=failed.link, now=now
+            )
+            teller.seen(alerts, message, "failure", key, now)
 
 
 def failure_key(dag_id: str, task_id: str) -> str:
@@ -96,14 +102,10 @@ def failure_key(dag_id: str, task_id: str) -> str:
     return f"{dag_id}.{task_id}"
 
 
-def _unheard(failures: Failures, heard: Mapping[str, datetime], now: datetime) -> list[FailedTask]:
-    """A callback comes after its try began, so whoever was told before has heard of another failure."""
-    found = (
-        failed
-        for failed in failures.failed_tasks(now - LOOK_BACK)
-        if (told := heard.get(failure_key(failed.run.dag_id, failed.task_id))) is None or told < failed.started_at
-    )
-    return [failed for failed in found if not failures.made_good(failed)]
+def _is_heard(failed: FailedTask, heard: Mapping[str, datetime]) -> bool:
+    """A callback comes after its try began: who was told before has heard of another failure."""
+    told = heard.get(failure_key(failed.run.dag_id, failed.task_id))
+    return told is not None and told >= failed.started_at
 
 
 def _model(failures: Failures, dag_id: str, declared: Collection[str]) -> str:

@@ -11,7 +11,7 @@ from include.alerts.message import failure_message
 from include.alerts.telling import Teller
 from include.alerts.unheard import LOOK_BACK, FailedTask, failure_key, tell_unheard
 from include.config.alerts import Alerts
-from include.errors import TransientError
+from include.errors import PermanentError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import RunRef
 from tests.alerts.test_telling import ALERTS, NOON, Outbox, journal, logged, outbox, teller
@@ -33,6 +33,8 @@ class Airflow:
         self.asked_since: list[datetime] = []
 
     def failed_tasks(self, since: datetime) -> Sequence[FailedTask]:
+        if self.away:
+            raise TransientError("Airflow does not answer")
         self.asked_since.append(since)
         return self.failed
 
@@ -40,8 +42,8 @@ class Airflow:
         return self.good
 
     def tags(self, dag_id: str) -> frozenset[str]:
-        if self.away:
-            raise TransientError("Airflow does not answer")
+        if dag_id == "train_removed":
+            raise PermanentError("no such DAG")
         found = {"train_weather": {"train", "weather"}, "train_weather_inland": {"weather", "train", "weather_inland"}}
         return frozenset(found.get(dag_id, {"backup"}))
 
@@ -102,6 +104,12 @@ def test_failure_is_its_dags_models_or_nobodys(dag_id: str, model: str, teller: 
     failed = replace(KILLED, run=RunRef(dag_id, "r", 1))
     tell_unheard(teller, DECLARED, ALERTS, journal, Airflow(failed), NOON)
     assert [one.model for one in ConditionLog(journal).recent()] == [model]
+
+
+def test_failure_of_a_dag_that_is_gone_hides_no_other(teller: Teller, outbox: Outbox, journal: Journal) -> None:
+    gone = replace(KILLED, run=RunRef("train_removed", "r", 1))
+    tell_unheard(teller, DECLARED, ALERTS, journal, Airflow(gone, KILLED), NOON)
+    assert outbox.subjects() == [SUBJECT]
 
 
 def test_model_that_is_silent_about_failures_is_not_told(teller: Teller, journal: Journal) -> None:

@@ -1,9 +1,21 @@
-"""On Celery workers, which see no metadata, the monitor asks the REST API how its model's DAGs run."""
+"""On Celery workers, which see no metadata, monitors and alerts ask the REST API how DAGs run."""
 
+from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import httpx
+import psutil
 import pytest
+
+from demo.native.stack import NativeStack
+from include.alerts.condition_log import ConditionLog
+from include.alerts.unheard import KILLED
+from include.journal.journal import Journal
+from include.services.airflow_api import AirflowClient, DagRun
+from include.services.leftovers import processes_of
+from tests.production import small_weather
+from tests.waiting import wait
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -38,3 +50,33 @@ def test_monitor_s_user_may_look_at_runs_and_at_nothing_else(stack, findings) ->
             assert plain.get(f"/api/v2{path}", headers=headers).status_code == 403, path
         made = plain.post("/api/v2/dags/monitor_weather/dagRuns", headers=headers, json={"logical_date": None})
         assert made.status_code == 403
+
+
+def test_task_killed_in_its_last_try_is_told_by_the_next_round(stack) -> None:
+    """Airflow calls nothing back then; `check_every_yaml` has one try."""
+    log = ConditionLog(Journal(stack.home.journal_url))
+    with stack.airflow() as airflow:
+        run = airflow.trigger("check_config")
+        wait(lambda: _kill(stack, airflow, run), "the task's process", timeout_s=120)
+        assert airflow.wait(run.dag_id, run.run_id, timeout_s=180).state == "failed"
+        for _ in range(2):  # whoever was told is not told again
+            small_weather.run(airflow, "alerts")
+    (failed,) = [one for one in log.recent(limit=1000) if one.key == "check_config.check_every_yaml"]
+    assert (failed.model, failed.times, failed.ended_at) == ("", 1, None)
+    assert failed.message.error == KILLED
+    assert quote(run.run_id, safe="") in failed.message.link
+
+    with stack.airflow() as airflow:
+        small_weather.run(airflow, "check_config")
+    assert log.condition(failed.id).ended_at is not None
+
+
+def _kill(stack: NativeStack, airflow: AirflowClient, run: DagRun) -> bool | None:
+    """Kill the process of the run's task, when it has one, by the name that Airflow gives it."""
+    task: Any = airflow.call("GET", f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/check_every_yaml")
+    for process in processes_of(stack.root):
+        with suppress(psutil.Error):
+            if f"airflow worker -- {task['id']}" in " ".join(process.cmdline()):
+                process.kill()
+                return True
+    return None
