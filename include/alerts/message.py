@@ -9,6 +9,7 @@ from include.config.alerts import AlertKind, Severity
 from include.errors import PermanentError, TransientError
 from include.journal.records import RunRef
 
+KILLED = "the process ended without a word: was it killed?"
 _MASK = "***"
 _MAX_ERROR = 2000
 _SECRETS = (
@@ -125,6 +126,11 @@ class Message:
 def _linked(value: str) -> str:
     escaped = html.escape(value, quote=True)
     return f'<a href="{escaped}">{escaped}</a>' if value.startswith(("http://", "https://")) else escaped
+
+
+def failure_key(dag_id: str, task_id: str) -> str:
+    """What is one condition: a failure is the task's, whichever run."""
+    return f"{dag_id}.{task_id}"
 
 
 def failure_message(

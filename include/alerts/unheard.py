@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from include.alerts.condition_log import ConditionLog
-from include.alerts.message import failure_message
+from include.alerts.message import KILLED, failure_key, failure_message
 from include.alerts.telling import Teller
 from include.config.alerts import Alerts
 from include.errors import AlmanacError
@@ -20,7 +20,6 @@ from include.journal.records import RunRef
 
 log = logging.getLogger(__name__)
 
-KILLED = "the process ended without a word: was it killed?"
 # Rounds come every few minutes; after a longer pause what failed meanwhile is still told.
 LOOK_BACK = timedelta(days=1)
 
@@ -95,11 +94,6 @@ def tell_unheard(
                 model=model, run=run, task_id=failed.task_id, error=KILLED, link=failed.link, now=now
             )
             teller.seen(alerts, message, "failure", key, now)
-
-
-def failure_key(dag_id: str, task_id: str) -> str:
-    """What is one condition: a failure is the task's, whichever run."""
-    return f"{dag_id}.{task_id}"
 
 
 def _is_heard(failed: FailedTask, heard: Mapping[str, datetime]) -> bool:

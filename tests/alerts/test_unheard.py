@@ -9,7 +9,7 @@ import pytest
 from include.alerts.condition_log import ConditionLog
 from include.alerts.message import failure_message
 from include.alerts.telling import Teller
-from include.alerts.unheard import LOOK_BACK, FailedTask, failure_key, tell_unheard
+from include.alerts.unheard import LOOK_BACK, FailedTask, tell_unheard
 from include.config.alerts import Alerts
 from include.errors import PermanentError, TransientError
 from include.journal.journal import Journal

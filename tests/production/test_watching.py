@@ -10,7 +10,7 @@ import pytest
 
 from demo.native.stack import NativeStack
 from include.alerts.condition_log import ConditionLog
-from include.alerts.unheard import KILLED
+from include.alerts.message import KILLED
 from include.journal.journal import Journal
 from include.services.airflow_api import AirflowClient, DagRun
 from include.services.leftovers import processes_of

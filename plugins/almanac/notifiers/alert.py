@@ -144,7 +144,7 @@ def _run(context: Context) -> RunRef:
 
 def _key(context: Context, kind: AlertKind) -> str:
     """What is one condition: a failure is the task's, whichever run; all else is the run's own."""
-    from include.alerts.unheard import failure_key
+    from include.alerts.message import failure_key
 
     task: Any = context["ti"]
     key = failure_key(task.dag_id, task.task_id)
@@ -152,8 +152,7 @@ def _key(context: Context, kind: AlertKind) -> str:
 
 
 def _message(model: str | None, kind: AlertKind, context: Context) -> "Message":
-    from include.alerts.message import event_message, failure_message
-    from include.alerts.unheard import KILLED
+    from include.alerts.message import KILLED, event_message, failure_message
 
     task: Any = context["ti"]
     error: Any = context.get("exception") or context.get("reason") or KILLED

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -23,6 +24,7 @@ _FULL_S = 15.0
 _REFUSES_S = 30.0
 _BEHIND_S = 30.0
 _TASK = "airflow worker -- "
+_TRIED_ONCE = ("check_config", "check_every_yaml")
 # The fault before may have taken everything down; a sweep comes every two minutes.
 _NEXT_TASK_S = 300.0
 
@@ -66,7 +68,10 @@ class Injector:
     def faults(self) -> dict[str, Fault]:
         """All that can happen to this stack, by name."""
         services = ("worker", "scheduler", "triggerer", "dag-processor", "api-server", "mlflow")
-        found = [Fault("task killed", self._kill_task, needs="tasks")]
+        found = [
+            Fault("task killed", self._kill_task, needs="tasks"),
+            Fault("task killed in its last try", self._kill_last_try),
+        ]
         found += [Fault(f"{name} killed", lambda name=name: self._kill(name)) for name in services]
         found += [
             Fault(f"{name} stopped for {_STOPPED_S:.0f} s", lambda name=name: self._stop(name)) for name in services
@@ -92,18 +97,27 @@ class Injector:
             found.append(Fault(f"object store refuses for {_REFUSES_S:.0f} s", self._refuse))
         return {fault.name: fault for fault in found}
 
-    def _kill_task(self) -> None:
+    def _kill_task(self, task_instance: str = "") -> None:
+        """Any task, or the one with this id, as soon as it has a process."""
         deadline = time.monotonic() + _NEXT_TASK_S
-        while not (tasks := self._tasks()):
+        while not (tasks := self._tasks(f"{_TASK}{task_instance}")):
             assert time.monotonic() < deadline, f"no task ran within {_NEXT_TASK_S:.0f} s"
             time.sleep(0.05)
         self._draw.choice(tasks).kill()
 
-    def _tasks(self) -> list[psutil.Process]:
+    def _kill_last_try(self) -> None:
+        """It has only one, and Airflow calls nothing back."""
+        dag_id, task_id = _TRIED_ONCE
+        with self._stack.airflow() as airflow:
+            run = airflow.trigger(dag_id)
+            task: Any = airflow.call("GET", f"/dags/{dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}")
+        self._kill_task(task["id"])
+
+    def _tasks(self, name: str) -> list[psutil.Process]:
         found = []
         for process in processes_of(self._stack.root):
             with suppress(psutil.Error):
-                if any(word.startswith(_TASK) for word in process.cmdline()):
+                if any(word.startswith(name) for word in process.cmdline()):
                     found.append(process)
         return found
 

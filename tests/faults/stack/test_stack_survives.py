@@ -34,7 +34,7 @@ _AT_WORK_S = 8.0  # a fault comes at most so long after the work has begun, or a
 _IN_A_ROW = int(os.environ.get("ALMANAC_FAULTS_IN_A_ROW", "1"))
 _DISK_MB = 200
 _ON_FOLDERS = {
-    "task killed": 10,
+    "task killed": 10, "task killed in its last try": 2,
     "worker killed": 6, "worker stopped for 20 s": 3,
     "scheduler killed": 4, "scheduler stopped for 20 s": 2,
     "triggerer killed": 3, "triggerer stopped for 20 s": 1,
@@ -48,7 +48,7 @@ _ON_FOLDERS = {
 }  # fmt: skip
 # Of these somebody is told even if no task was hurt.
 _ALWAYS_TOLD = (
-    "worker killed", "scheduler k", "triggerer k", "dag-processor k", "PostgreSQL", "Redis", "clock", "disk",
+    "task killed in", "worker killed", "scheduler k", "triggerer k", "dag-processor k", "PostgreSQL", "Redis", "clock", "disk",
 )  # fmt: skip
 _ON_STORES = {"object store refuses for 30 s": 4, "mlflow killed": 1, "worker killed": 1, "task killed": 1}
 
@@ -78,6 +78,7 @@ def _suffer(story: Story, number: int, faults: list[Fault], draw: random.Random)
     ended = time.monotonic()
     story.look_after_alerts()
     together = _found(story, faults, told)
+    story.clear_what_failed()
     alone = [Suffered(fault.name, ended - at) for fault, at in zip(faults, began, strict=True)]
     return [*alone[:-1], replace(together, recovered_s=alone[-1].recovered_s)]
 
