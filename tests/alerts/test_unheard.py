@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from include.alerts.condition_log import ConditionLog
-from include.alerts.message import failure_message
+from include.alerts.message import failure_key, failure_message
 from include.alerts.telling import Teller
 from include.alerts.unheard import LOOK_BACK, FailedTask, tell_unheard
 from include.config.alerts import Alerts
