@@ -48,7 +48,8 @@ _ON_FOLDERS = {
 }  # fmt: skip
 # Of these somebody is told even if no task was hurt.
 _ALWAYS_TOLD = (
-    "task killed in", "worker k", "scheduler k", "triggerer k", "dag-processor k", "PostgreSQL", "Redis", "clock", "disk",
+    "task killed in", "worker killed", "scheduler k", "triggerer k", "dag-processor k", "PostgreSQL", "Redis",
+    "clock", "disk",
 )  # fmt: skip
 _ON_STORES = {"object store refuses for 30 s": 4, "mlflow killed": 1, "worker killed": 1, "task killed": 1}
 
