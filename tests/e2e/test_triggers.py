@@ -60,6 +60,11 @@ class Port:
     def runs(self, dag_id: str, key: str = "") -> list[DagRun]:
         return [run for run in self.airflow.runs(dag_id) if key in run.run_id]
 
+    def scored(self, day: int) -> int:
+        """How often scoring was woken for a day in January."""
+        runs = self.airflow.listed("/dags/score_weather/dagRuns", "dag_runs")
+        return sum(str(run["partition_key"]).startswith(f"2021-01-{day:02}T") for run in runs)
+
     def post(self, extra: dict[str, Any]) -> None:
         self.airflow.emit("almanac://weather/events/tides", extra)
 
@@ -127,19 +132,20 @@ def test_window_gaps_are_seen_in_one_command(port: Port, monkeypatch: pytest.Mon
 
 def test_window_one_is_run_again_alone(port: Port) -> None:
     path = "/dags/window_weather/dagRuns"
-    before = len(port.runs("window_weather"))
+    before, scored = len(port.runs("window_weather")), port.scored(3)
     port.airflow.call("POST", path, body={"logical_date": None, "partition_key": "2021-01-03T00:00:00"})
     runs = wait(lambda: finished(port.runs("window_weather")[before:]), "the window")
     assert [run.state for run in runs] == ["success"]
+    wait(lambda: port.scored(3) == scored + 1, "scoring to be woken for it again")
     with pytest.raises(PermanentError, match="expected the start of a window"):
         port.airflow.call("POST", path, body={"logical_date": None, "partition_key": "2021-01-03T05:00:00"})
 
 
 def test_window_late_rows_reopen_it_and_wake_its_listeners_again(port: Port) -> None:
-    before = len(port.runs("score_weather"))
+    assert port.scored(11) == 0
     port.land("late", range(10, 11))
     wait(lambda: port.windows()[11] == "late", "11 January to be late")
-    wait(lambda: len(port.runs("score_weather")) == before + 1, "scoring to be woken for it")
+    wait(lambda: port.scored(11) == 1, "scoring to be woken for it")
     assert port.windows()[12] == "empty"
 
 
