@@ -116,15 +116,13 @@ class Story:
 
     def clear_what_failed(self) -> None:
         """What a runbook tells an operator to do with what is red; then its alert ends, and the next is told anew."""
-        query = text("SELECT DISTINCT dag_id, run_id FROM task_instance WHERE state = 'failed' AND dag_id <> 'alerts'")
-        with self._airflow_database.connect() as connection:
-            red = connection.execute(query).all()
+        red = {one[:2] for one in self._disturbed if one[-1] == "failed" and one[0] != "alerts"}
         with self.stack.airflow() as airflow:
             for dag_id, run_id in red:
                 cleared = {"dry_run": False, "dag_run_id": run_id, "only_failed": True, "reset_dag_runs": True}
                 airflow.call("POST", f"/dags/{dag_id}/clearTaskInstances", body=cleared)
                 assert airflow.wait(dag_id, run_id, timeout_s=_SETTLE_S).state == "success", f"{dag_id} {run_id}"
-        self.disturbed()  # this was no fault's doing
+        self._disturbed |= {one for one in self._hurt() if one[:2] in red}  # a second try that was no fault's doing
 
     def lost_and_doubled(self) -> tuple[int, int]:
         """Rows of the dataset and of the quarantine that are missing, and that are there too often."""
@@ -166,14 +164,17 @@ class Story:
 
     def disturbed(self) -> list[tuple[str, str, str]]:
         """Tasks that were tried again or failed since this was last asked: DAG, task, state."""
+        now = self._hurt()
+        new, self._disturbed = now - self._disturbed, now
+        return [(row[0], row[2], row[5]) for row in sorted(new)]
+
+    def _hurt(self) -> set[tuple[Any, ...]]:
         query = text(
             "SELECT dag_id, run_id, task_id, map_index, try_number, state FROM task_instance"
             " WHERE try_number > 1 OR state = 'failed'"
         )
         with self._airflow_database.connect() as connection:
-            now = {tuple(row) for row in connection.execute(query)}
-        new, self._disturbed = now - self._disturbed, now
-        return [(row[0], row[2], row[5]) for row in sorted(new)]
+            return {tuple(row) for row in connection.execute(query)}
 
     def _now(self) -> datetime:
         """By the clock of the stack, which may be hours ahead."""
