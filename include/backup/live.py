@@ -132,7 +132,7 @@ class _Restore:
             if target.local is not None:
                 staged = Path(known.staged[target.uri])
                 put(staged, target.local, replace=self.replace, begun=self.progress.begun)
-        reached("restore_put", ref.subject)
+        reached("restore_put", ref.subject.replace("/", "-"))
         for target in targets:
             check(manifest, target, self.home.tracking_uri)
         url = server_of(self.home, manifest)
@@ -141,7 +141,7 @@ class _Restore:
             said = [f"{ref} is loaded into {url.host}/{url.database}"]
         done = Member(Step.DONE, said=tuple(said))
         self.progress.set(ref, done)
-        reached("restore_done", ref.subject)
+        reached("restore_done", ref.subject.replace("/", "-"))
         return done.said
 
     def _bring(self, ref: Ref, manifest: Manifest) -> Member:
@@ -151,7 +151,7 @@ class _Restore:
         staged = {uri: str(staged_name(path, ref.sha256[:12])) for uri, path in local if path is not None}
         self.progress.set(ref, Member(Step.BEGUN, staged))
         with self._files(ref) as restored:
-            reached("restore_files", ref.subject)
+            reached("restore_files", ref.subject.replace("/", "-"))
             self._load(restored)
             self._move_artifacts(restored)
             for target in targets:
@@ -164,7 +164,7 @@ class _Restore:
                     stage(source, target.local, Path(staged[target.uri]))
         member = Member(Step.STAGED, staged)
         self.progress.set(ref, member)
-        reached("restore_staged", ref.subject)
+        reached("restore_staged", ref.subject.replace("/", "-"))
         return member
 
     @contextmanager
@@ -173,7 +173,7 @@ class _Restore:
         folder = self.home.scratch / "restore-live"
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            yield restore_thawed(self.place, ref, folder, clock=lambda: datetime.now(UTC))
+            yield restore_thawed(self.place, ref, folder / "files", clock=lambda: datetime.now(UTC))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
