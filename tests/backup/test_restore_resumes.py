@@ -210,8 +210,29 @@ def test_what_is_in_place_is_read_again(
         path.write_bytes(path.read_bytes()[:-1] + b"X")
 
     monkeypatch.setattr(live, "put", put_and_damage)
+    home, ref = home_at(tmp_path / "home"), Catalogue(place).find(f"dataset/{MODEL}")
     with pytest.raises(IntegrityError, match="missing or read otherwise than they were backed up, for example"):
-        restore_live(place, Catalogue(place).find(f"dataset/{MODEL}"), home_at(tmp_path / "home"))
+        restore_live(place, ref, home)
+    monkeypatch.undo()
+    monkeypatch.setattr("include.storage.disk.sync_disk", lambda _: None)
+    with pytest.raises(ConfigError, match=r"something is there\. Give --replace"):
+        restore_live(place, ref, home)
+    restore_live(place, ref, home, replace=True)
+    assert read_table(home.dataset_of(MODEL)).height == ROWS[3]
+
+
+def test_what_was_removed_since_the_earlier_try_is_brought_again(
+    own: tuple[Place, Ref], world: World, tmp_path: Path
+) -> None:
+    place, ref = own
+    home = home_at(tmp_path / "home")
+    path, before = damage(place, "database/journal")
+    with pytest.raises(IntegrityError):
+        restore_live(place, ref, home)
+    shutil.rmtree(home.dataset_of(MODEL))
+    path.write_bytes(before)
+    restore_live(place, ref, home)
+    assert_whole(home, world)
 
 
 def test_to_another_disk_is_copied_whole(
