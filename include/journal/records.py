@@ -30,6 +30,7 @@ class DecisionKind(StrEnum):
     EVENT = "event"
     SCORING = "scoring"  # accepted: it goes on; refused: it is stopped
     EXPIRY = "expiry"  # old outputs were deleted
+    BACKUP_KEY = "backup_key"  # a person has asked for another key of the backups
     ACTION = "action"  # what a person decided about an alarm of the monitor
 
 
