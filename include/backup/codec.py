@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, Literal, cast
@@ -236,9 +237,9 @@ def _nonce(number: int, *, last: bool) -> bytes:
     return number.to_bytes(11, "big") + bytes([last])
 
 
-def read_pieces(path: Path) -> Iterator[bytes]:
-    """A file of this machine, piece by piece; what was read does not push other things out of the page cache."""
-    with path.open("rb", buffering=0) as stream:
+def read_pieces(opened: FileIO) -> Iterator[bytes]:
+    """An open file of this machine, piece by piece; what was read does not push other things out of the page cache."""
+    with opened as stream:
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
         while piece := stream.read(CHUNK):

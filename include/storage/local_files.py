@@ -1,9 +1,74 @@
-"""The regular files below a folder of this machine, while others write there."""
+"""The regular files below a folder of this machine, while others write there.
 
+Whoever may write there may put something else in a file's place between its listing and its reading: a symbolic link to
+a file that only this process can read, a FIFO that never ends. So what is opened is looked at, not what was listed.
+"""
+
+import errno
 import os
+import stat
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # without O_NONBLOCK a FIFO waits for its writer
+_FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
+_NO_FILE = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO)  # a link, a link in place of a folder, a socket
+
+
+class OtherFileError(FileNotFoundError):
+    """The file that was meant is not there: something else lies in its place."""
+
+
+def identity_of(facts: os.stat_result) -> str:
+    """What tells a file from another of its name, size and time."""
+    return f"{facts.st_dev}-{facts.st_ino}"
+
+
+def open_regular(path: Path, *, below: Path | None = None) -> FileIO:
+    """Open a regular file, never through a symbolic link, and never anything that blocks.
+
+    Args:
+        path: the file.
+        below: no folder between this one and the file may be a symbolic link; the folder itself may. None: only the
+            file's own name is looked at.
+
+    Raises:
+        OtherFileError: it is a link, a FIFO, a device, a socket or a folder, or lies behind a linked folder.
+        FileNotFoundError: there is nothing.
+        OSError: it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, _READ) if below is None else _open_below(path, below)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            raise OtherFileError(f"{path}: something else lies in its place: a link or no regular file") from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OtherFileError(f"{path}: something else lies in its place: no regular file")
+    return FileIO(descriptor, "rb")
+
+
+def is_below(path: Path, folder: Path) -> bool:
+    """Whether a path stays below a folder: no folder between the two is a symbolic link."""
+    return path.is_relative_to(folder) and not any(
+        above.is_symlink() for above in path.parents if above != folder and above.is_relative_to(folder)
+    )
+
+
+def _open_below(path: Path, folder: Path) -> int:
+    *between, name = path.relative_to(folder).parts
+    above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in between:
+            below = os.open(part, _FOLDER, dir_fd=above)
+            os.close(above)
+            above = below
+        return os.open(name, _READ, dir_fd=above)
+    finally:
+        os.close(above)
 
 
 class LocalFile(NamedTuple):
