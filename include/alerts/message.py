@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 from include.config.alerts import AlertKind, Severity
+from include.display import MAX_ERROR, shorten
 from include.errors import PermanentError, TransientError
 from include.journal.records import RunRef
 
@@ -77,7 +78,7 @@ class Message:
         for part in fields(self):
             value = getattr(self, part.name)
             if isinstance(value, str):
-                object.__setattr__(self, part.name, mask(value))
+                object.__setattr__(self, part.name, mask(shorten(value, MAX_ERROR)))
 
     @property
     def text(self) -> str:

@@ -1,6 +1,5 @@
 """What drills have proven, kept beside the snapshots: the backup place alone says how good it is."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -8,6 +7,7 @@ from secrets import token_hex
 
 from include.backup.manifest import Ref, canonical, format_time
 from include.backup.place import Place
+from include.json_text import parse_json
 
 _FOLDER = "drills"
 _MAX_BYTES = 1 << 20
@@ -72,7 +72,7 @@ def last_good(place: Place) -> tuple[DrillResult, ...]:
 def _results(place: Place, names: Iterable[str]) -> Iterable[DrillResult]:
     for name in names:
         try:
-            found = json.loads(place.store.read(name, limit=_MAX_BYTES).data)
+            found = parse_json(place.store.read(name, limit=_MAX_BYTES).data)
             said = tuple(map(str, found["said"]))
             yield DrillResult(**found | {"at": datetime.fromisoformat(found["at"]), "said": said})
         except (ValueError, KeyError, TypeError, FileNotFoundError):

@@ -7,7 +7,6 @@ docs/backup-format.md.
 import base64
 import binascii
 import hashlib
-import json
 import logging
 import secrets
 from collections.abc import Collection, Iterator, Sequence
@@ -20,6 +19,7 @@ from include.backup.keys import Key, KeyRing, RetiredKey
 from include.backup.manifest import MAX_MANIFEST_BYTES, Ref, Sha256, canonical
 from include.backup.port import Store
 from include.errors import ConfigError, IntegrityError
+from include.json_text import parse_json
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def newest_record(store: Store) -> tuple[KeyRecord, str] | None:
     if not names:
         return None
     try:
-        document = json.loads(store.read(names[-1], limit=MAX_MANIFEST_BYTES).data)
+        document = parse_json(store.read(names[-1], limit=MAX_MANIFEST_BYTES).data)
         record = KeyRecord.model_validate(document["body"])
         if _name(record.number) != names[-1]:
             raise ValueError(f"holds the record number {record.number}")
@@ -204,7 +204,7 @@ def _signer(store: Store, ref: Ref, keys: KeyRing) -> str:
         data = store.read(ref.path, limit=MAX_MANIFEST_BYTES).data
         if hashlib.sha256(data).hexdigest() != ref.sha256:
             return ""
-        document = json.loads(data)
+        document = parse_json(data)
         named, signature = str(document["signature"]["key"]), str(document["signature"]["hmac_sha256"])
         ours = any(key.name == named for key in keys.keys)
         if ours and not keys.has_signed(canonical(document["body"]), signature, manifest=ref.sha256):

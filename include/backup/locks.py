@@ -1,6 +1,5 @@
 """Locks of a backup place: those who add go together, who sweeps is alone. See docs/backup-format.md."""
 
-import json
 import os
 import platform
 import random
@@ -17,6 +16,7 @@ from typing import Literal
 from include.backup.manifest import canonical, format_time
 from include.backup.port import ConflictError, Store
 from include.errors import TransientError
+from include.json_text import parse_json
 
 Kind = Literal["shared", "exclusive"]
 HOLDS_FOR = timedelta(minutes=30)
@@ -38,7 +38,7 @@ class Lock:
     def held(self) -> bool:
         """Whether it is still ours: it was not taken away, and its time is not over."""
         try:
-            found = json.loads(self.store.read(self.name, limit=_MAX_BYTES).data)
+            found = parse_json(self.store.read(self.name, limit=_MAX_BYTES).data)
         except (FileNotFoundError, ValueError):
             return False
         return datetime.fromisoformat(found["until"]) > datetime.now(UTC)
@@ -119,7 +119,7 @@ def _excluding(store: Store, own: Lock) -> str:
         if entry.name == own.name:
             continue
         try:
-            found = json.loads(store.read(entry.name, limit=_MAX_BYTES).data)
+            found = parse_json(store.read(entry.name, limit=_MAX_BYTES).data)
             abandoned, other = _abandoned(found), f"{found['what']} ({found['host']}, process {found['pid']})"
             excludes = "exclusive" in (own.kind, found["kind"])
         except FileNotFoundError:

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 from include.backup.codec import Codec, Encoded
 from include.backup.keys import Key, KeyRing
 from include.errors import IntegrityError
+from include.json_text import parse_json
 
 FORMAT = 1
 MAX_MANIFEST_BYTES = 1 << 28
@@ -230,7 +231,7 @@ def read_manifest(ref: Ref, data: bytes, keys: Key | KeyRing | None, *, where: s
     if hashlib.sha256(data).hexdigest() != ref.sha256:
         raise IntegrityError(f"{place}: damaged: its bytes are not those of its name. Take it from the second place")
     try:
-        document = json.loads(data)
+        document = parse_json(data)
         body, signature = document["body"], document["signature"]
         found = body["format"]
         _check_format(found, place)

@@ -1,6 +1,5 @@
 """A backup place: a store of the known format, the key, and how new objects are written."""
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,6 +14,7 @@ from include.backup.manifest import FORMAT, canonical
 from include.backup.object_store import ObjectStore
 from include.backup.port import Store
 from include.errors import ConfigError, IntegrityError
+from include.json_text import parse_json
 
 FORMAT_FILE = "almanac-backup.json"
 _MAX_BYTES = 1 << 16
@@ -107,7 +107,7 @@ def check_format(store: Store) -> None:
     """
     content = store.read(FORMAT_FILE, limit=_MAX_BYTES).data
     try:
-        found = json.loads(content)["format"]
+        found = parse_json(content)["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{store.uri}/{FORMAT_FILE}: damaged; expected the format of the place") from error
     if found != FORMAT:
