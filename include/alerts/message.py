@@ -21,7 +21,8 @@ _SECRETS = (
     # password=..., "api_key": "...", AccountKey=...; sig= is the signature of a shared-access URL
     (
         re.compile(
-            r"(?i)([\w-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|accountkey|authorization)"
+            # looked for from the beginning of a word on: from each of its letters, a long word would cost its square
+            r"(?i)((?<![\w-])[\w-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|accountkey|authorization)"
             r"[\w-]*[\"']?|\bsig)(\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)"
         ),
         rf"\1\2{_MASK}",

@@ -1,5 +1,7 @@
 """What others write is shown cut and cleaned, wherever it is shown."""
 
+import subprocess
+import sys
 import unicodedata
 
 import pytest
@@ -7,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.alerts.message import Message
+from include.cli.terminal import CleanStream
+from include.config.repository import ROOT
 from include.data.header import check_header
 from include.display import MAX_ERROR, MAX_LINES, MAX_REASON, clean, join_names, shorten, shorten_lines, show
 from include.errors import DataError, RegistryError
@@ -133,6 +137,23 @@ def test_page_writes_texts_cut_and_clean_and_our_own_markup_whole() -> None:
     assert len(cut) < MAX_REASON * len("&lt;")
     assert len(whole) == 3000
     assert is_safe(environment().from_string("{{ text }}").render(text=HOSTILE))
+
+
+def test_clean_stream_makes_all_visible_but_colors(capsys: pytest.CaptureFixture[str]) -> None:
+    print(f"\x1b[1;31mred\x1b[0m {HOSTILE}", file=CleanStream(sys.stdout))
+    said = capsys.readouterr().out
+    assert said.startswith("\x1b[1;31mred\x1b[0m ")
+    assert is_safe(said.removeprefix("\x1b[1;31mred\x1b[0m"))
+
+
+def test_command_line_prints_an_error_clean() -> None:
+    name = "no\x1b]0;owned\x07"
+    done = subprocess.run(
+        [sys.executable, "-m", "include.cli", name], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode != 0
+    assert is_safe(done.stdout + done.stderr)
+    assert "owned" in done.stdout + done.stderr
 
 
 def batch(**texts: tuple[str, ...]) -> BatchRecord:
