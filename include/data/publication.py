@@ -235,7 +235,7 @@ class Publication:
         record = self.writer.report(record, checked)
         self.journal.record_batch(record)
         self._reached("journaled", batch_id)
-        remove_unchanged(file)
+        remove_unchanged(file, self.home.landing_of(self.model.name))
         return Outcome(file.uri, BatchState.REJECTED, record)
 
     def _arrival(self, file: StoredFile, batch_id: str, state: BatchState) -> Arrival:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from include.storage.disk import sync_path
 from include.storage.faults import store_faults
-from include.storage.local_files import open_regular
+from include.storage.local_files import open_regular, unlink_below
 from include.storage.objects import is_remote, open_store
 
 BLOCK = 4 << 20
@@ -152,8 +152,12 @@ def move_file(path: Path, uri: str) -> None:
         _install(local_path(uri), lambda part: shutil.move(path, part))
 
 
-def remove(uri: str) -> None:
+def remove(uri: str, *, below: str = "") -> None:
     """Remove a file; it is no fault when it is gone already.
+
+    Args:
+        uri: the file.
+        below: a folder in which others write; what lies behind a link in it stays.
 
     Raises:
         TransientError: the store is away or refuses.
@@ -165,7 +169,10 @@ def remove(uri: str) -> None:
 
                 obstore.delete(*open_store(uri))
             else:
-                local_path(uri).unlink()
+                if below:
+                    unlink_below(local_path(uri), local_path(below.rstrip("/")))
+                else:
+                    local_path(uri).unlink()
                 sync_path(local_path(uri).parent)
         except FileNotFoundError:
             return

@@ -127,8 +127,12 @@ def _local_blocks(file: StoredFile, root: str) -> Iterator[bytes]:
             yield block
 
 
-def remove_unchanged(file: StoredFile) -> bool:
+def remove_unchanged(file: StoredFile, root: str = "") -> bool:
     """Remove the file unless somebody put another one in its place since it was listed; say whether it is gone.
+
+    Args:
+        file: as it was listed.
+        root: the place that was listed, where others write there; what lies behind a link in it stays.
 
     Raises:
         TransientError: the store is away or refuses.
@@ -142,7 +146,7 @@ def remove_unchanged(file: StoredFile) -> bool:
     same = (now.size_bytes, now.etag) == (file.size_bytes, file.etag) if file.etag else now == file
     same = same and file.identity in ("", now.identity)
     if same:
-        remove(file.uri)
+        remove(file.uri, below=root)
     return same
 
 

@@ -8,6 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
@@ -58,15 +59,37 @@ def is_below(path: Path, folder: Path) -> bool:
     )
 
 
+def unlink_below(path: Path, below: Path) -> None:
+    """Remove a file by its name, never through a folder that became a symbolic link.
+
+    Raises:
+        OtherFileError: a folder between `below` and the file is none, or a link.
+        FileNotFoundError: there is nothing.
+    """
+    try:
+        with _folder_of(path, below) as above:
+            os.unlink(path.name, dir_fd=above)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            raise OtherFileError(f"{path}: something else lies in its place: a link or no folder") from None
+        raise
+
+
 def _open_below(path: Path, folder: Path) -> int:
-    *between, name = path.relative_to(folder).parts
+    with _folder_of(path, folder) as above:
+        return os.open(path.name, _READ, dir_fd=above)
+
+
+@contextmanager
+def _folder_of(path: Path, folder: Path) -> Iterator[int]:
+    """The open folder of a file, reached from `folder` without following a link."""
     above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for part in between:
+        for part in path.relative_to(folder).parts[:-1]:
             below = os.open(part, _FOLDER, dir_fd=above)
             os.close(above)
             above = below
-        return os.open(name, _READ, dir_fd=above)
+        yield above
     finally:
         os.close(above)
 

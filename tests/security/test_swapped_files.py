@@ -14,7 +14,7 @@ from include.data.ingest import ingest_batches
 from include.data.readmit_file import readmit_file
 from include.errors import DataError
 from include.journal.records import RunRef
-from include.storage.files import exists, hash_file, read_blocks, read_bytes, write_bytes
+from include.storage.files import exists, hash_file, read_blocks, read_bytes, remove, write_bytes
 from include.storage.listing import StoredFile, list_files, read_listed, remove_unchanged
 from include.storage.local_files import OtherFileError, open_regular
 from tests.data.installation import NOW, Site, tiny_csv, tiny_dataset
@@ -174,6 +174,20 @@ def test_readmit_file_never_lands_behind_a_link(site: Site, tmp_path: Path) -> N
     with pytest.raises(DataError, match="cannot land again"):
         readmit_file(site.model, site.home, site.journal, batch, run=RUN, reason="x", clock=lambda: NOW)
     assert list(outside.iterdir()) == []
+
+
+def test_remove_behind_a_folder_that_became_a_link_removes_nothing(landing: Path) -> None:
+    file = landed(landing, "day/a.csv")
+    outside = landing.parent / "outside"
+    (landing / "day").rename(outside)
+    (landing / "day").symlink_to(outside)
+    remove(file.uri, below=str(landing))
+    remove_unchanged(file, str(landing))
+    assert (outside / "a.csv").exists()
+    (landing / "day").unlink()
+    outside.rename(landing / "day")
+    assert remove_unchanged(file, str(landing))
+    assert not (landing / "day" / "a.csv").exists()
 
 
 @pytest.mark.parametrize("how", ["link", "fifo", "another file"])
