@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from include.display import MAX_REASON, shorten
+from include.display import MAX_ERROR, shorten
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -35,7 +35,7 @@ def render(template: str, **values: object) -> str:
 
 def _shown(value: object) -> object:
     """What a template writes: a text is cut and cleaned, markup that we made ourselves is not."""
-    return shorten(value, MAX_REASON) if isinstance(value, str) and not hasattr(value, "__html__") else value
+    return shorten(value, MAX_ERROR) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def when(time: datetime) -> str:
