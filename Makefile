@@ -15,7 +15,7 @@ RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help servers demo demo-celery env test test-all test-faults up down status lint lock setup
+.PHONY: help servers demo demo-celery env test test-all test-faults up down status lint audit lock setup
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ lint: $(DEVELOPMENT)  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy include
+
+audit: $(DEVELOPMENT)  ## List licences and known vulnerabilities of the locked packages
+	@$(BIN)/python tools/audit.py
 
 lock: $(UV)  ## Write down the versions that requirements*.in ask for, with their hashes
 	$(COMPILE) requirements.in -o requirements.txt

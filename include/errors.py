@@ -12,9 +12,14 @@ AlmanacError
 A message says where, what is wrong, what was got, what was expected and what to do next.
 """
 
+from include.display import MAX_ERROR, shorten
+
 
 class AlmanacError(Exception):
-    """Every error that Almanac raises on purpose."""
+    """Every error that Almanac raises on purpose. What it quotes of others is cut and cleaned when it is shown."""
+
+    def __str__(self) -> str:
+        return shorten(super().__str__(), MAX_ERROR)
 
 
 class PermanentError(AlmanacError):

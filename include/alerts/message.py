@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 from include.config.alerts import AlertKind, Severity
+from include.display import MAX_ERROR, shorten
 from include.errors import PermanentError, TransientError
 from include.journal.records import RunRef
 
@@ -20,7 +21,8 @@ _SECRETS = (
     # password=..., "api_key": "...", AccountKey=...; sig= is the signature of a shared-access URL
     (
         re.compile(
-            r"(?i)([\w-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|accountkey|authorization)"
+            # looked for from the beginning of a word on: from each of its letters, a long word would cost its square
+            r"(?i)((?<![\w-])[\w-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|accountkey|authorization)"
             r"[\w-]*[\"']?|\bsig)(\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)"
         ),
         rf"\1\2{_MASK}",
@@ -77,7 +79,7 @@ class Message:
         for part in fields(self):
             value = getattr(self, part.name)
             if isinstance(value, str):
-                object.__setattr__(self, part.name, mask(value))
+                object.__setattr__(self, part.name, mask(shorten(value, MAX_ERROR)))
 
     @property
     def text(self) -> str:

@@ -9,13 +9,13 @@ from include.backup.manifest import (
     Manifest,
     Ref,
     canonical,
-    parse_json,
     read_manifest,
     write_manifest,
 )
 from include.backup.place import Place
 from include.backup.port import ConflictError
 from include.errors import DataError, IntegrityError
+from include.json_text import parse_json
 
 _SMALL = 1 << 20
 
@@ -68,7 +68,7 @@ class Catalogue:
             data = self.place.store.read(ref.path, limit=MAX_MANIFEST_BYTES).data
         except FileNotFoundError as error:
             raise IntegrityError(f"{self.place.uri}/{ref.path}: the manifest is gone") from error
-        return read_manifest(ref, data, self.place.key, where=self.place.uri)
+        return read_manifest(ref, data, self.place.keys, where=self.place.uri)
 
     def add(self, manifest: Manifest) -> Ref:
         """Write a manifest: from here on the snapshot exists. The pointer moves afterwards."""

@@ -7,14 +7,19 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from io import FileIO
 from itertools import chain
 from pathlib import Path
-from typing import IO, BinaryIO, Literal, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, Literal, cast
 
-from include.backup.keys import Key
+from include.backup.keys import Key, KeyRing
 from include.backup.port import CHUNK
 from include.errors import ConfigError, IntegrityError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 Codec = Literal["raw", "zstd", "raw+aes", "zstd+aes"]
 MARK = b"\x50\x2a\x4d\x18\x08\x00\x00\x00almanac1"  # a skippable frame: `zstd -d` passes over it
@@ -76,7 +81,7 @@ def codec_of(head: bytes) -> Codec:
     return "zstd" if head.startswith(MARK) else "raw"
 
 
-def decode(stored: Iterable[bytes], encoded: Encoded, key: Key | None, where: str) -> Iterator[bytes]:
+def decode(stored: Iterable[bytes], encoded: Encoded, keys: Key | KeyRing | None, where: str) -> Iterator[bytes]:
     """Give the plain bytes back, checked: they end without an error only if size and hash are those expected.
 
     Whoever writes them somewhere must not use them before the end.
@@ -84,7 +89,7 @@ def decode(stored: Iterable[bytes], encoded: Encoded, key: Key | None, where: st
     Args:
         stored: the stored bytes.
         encoded: what is expected; never more than its size is given.
-        key: opens what is encrypted.
+        keys: open what is encrypted.
         where: names the object in messages.
 
     Raises:
@@ -93,7 +98,7 @@ def decode(stored: Iterable[bytes], encoded: Encoded, key: Key | None, where: st
     """
     codec = encoded.codec
     if codec.endswith("+aes"):
-        stored = _opened(stored, encoded, key, where)
+        stored = _opened(stored, encoded, KeyRing.of(keys), where)
     digest, size = hashlib.sha256(), 0
     for piece in _decompressed(stored, where) if codec.startswith("zstd") else stored:
         size += len(piece)
@@ -189,38 +194,52 @@ def _seal(plain: Path, target: Path, sha256: str, key: Key, *, packed: bool) -> 
             stream.write(cipher.encrypt(_nonce(number, last=left == 0), chunk, sha256.encode()))
 
 
-def _opened(stored: Iterable[bytes], encoded: Encoded, key: Key | None, where: str) -> Iterator[bytes]:
+def _opened(stored: Iterable[bytes], encoded: Encoded, keys: KeyRing | None, where: str) -> Iterator[bytes]:
     from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    if key is None:
+    if keys is None:
         raise ConfigError(f"{where}: is encrypted and there is no key. Give it by ALMANAC_BACKUP_KEY.")
     source = _Readable(stored)
     head = source.read_exactly(len(SEALED) + 1 + _SALT)
     if not head.startswith(SEALED) or len(head) < len(SEALED) + 1 + _SALT:
         raise IntegrityError(f"{where}: recorded as encrypted, but it is not; do not trust it")
-    cipher = AESGCM(key.of_object(encoded.sha256, head[-_SALT:]))
     number, chunk = 0, source.read_exactly(CHUNK + _TAG)
-    while True:
-        following = source.read_exactly(CHUNK + _TAG)
-        try:
+    following = source.read_exactly(CHUNK + _TAG)
+    try:
+        cipher, opened = _open_first(chunk, keys, encoded.sha256, head[-_SALT:], last=not following)
+        yield opened
+        while following:
+            number, chunk, following = number + 1, following, source.read_exactly(CHUNK + _TAG)
             yield cipher.decrypt(_nonce(number, last=not following), chunk, encoded.sha256.encode())
-        except InvalidTag as error:
-            raise IntegrityError(
-                f"{where}: cannot be opened: damaged, swapped for another object, or encrypted with another key"
-            ) from error
-        if not following:
-            return
-        number, chunk = number + 1, following
+    except InvalidTag as error:
+        raise IntegrityError(
+            f"{where}: cannot be opened: damaged, swapped for another object, or encrypted with another key"
+        ) from error
+
+
+def _open_first(chunk: bytes, keys: KeyRing, sha256: str, salt: bytes, *, last: bool) -> "tuple[AESGCM, bytes]":
+    """The first chunk, and the cipher that opened it: an object does not say which key it was encrypted with.
+
+    Raises:
+        InvalidTag: none of the keys opens it.
+    """
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    for key in keys.keys:
+        cipher = AESGCM(key.of_object(sha256, salt))
+        with suppress(InvalidTag):
+            return cipher, cipher.decrypt(_nonce(0, last=last), chunk, sha256.encode())
+    raise InvalidTag
 
 
 def _nonce(number: int, *, last: bool) -> bytes:
     return number.to_bytes(11, "big") + bytes([last])
 
 
-def read_pieces(path: Path) -> Iterator[bytes]:
-    """A file of this machine, piece by piece; what was read does not push other things out of the page cache."""
-    with path.open("rb", buffering=0) as stream:
+def read_pieces(opened: FileIO) -> Iterator[bytes]:
+    """An open file of this machine, piece by piece; what was read does not push other things out of the page cache."""
+    with opened as stream:
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
         while piece := stream.read(CHUNK):

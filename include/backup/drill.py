@@ -92,7 +92,7 @@ class Drill:
         """Copy a snapshot, damage the copy, and see that it is refused."""
         started, at = time.monotonic(), self.clock()
         with scratch(self.folder) as folder:
-            copy = Place(LocalStore(folder / "copy"), self.place.key)
+            copy = Place(LocalStore(folder / "copy"), self.place.key, older=self.place.older)
             replicate(self.place, copy, subjects=[ref.subject])
             path = self._damage(copy, ref)
             try:

@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from secrets import token_hex
 
-from include.backup.manifest import Ref, canonical, check_subject, format_time, parse_json
+from include.backup.manifest import Ref, canonical, check_subject, format_time
 from include.backup.place import Place
+from include.json_text import parse_json
 
 _FOLDER = "drills"
 _MAX_BYTES = 1 << 20

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 
-from include.backup.keys import find_key, find_or_make_key
+from include.backup.keys import find_keys, find_or_make_keys
 from include.backup.place import Place, open_store
 from include.config.backup import InstallationBackup
 from include.config.home import Home
@@ -49,10 +49,11 @@ def open_places(home: Home, settings: InstallationBackup, *, given_key: str = ""
     Raises:
         ConfigError: a place or a key is wrong.
     """
-    key = find_or_make_key(home, given=given_key) if write else find_key(home, given=given_key)
+    keys = find_or_make_keys(home, given=given_key) if write else find_keys(home, given=given_key)[0]
+    key = keys[0] if keys else None
 
     def opened(uri: str) -> Place:
-        return Place(open_store(uri), key, settings.encrypt, settings.compress, settings.workers)
+        return Place(open_store(uri), key, settings.encrypt, settings.compress, settings.workers, keys[1:])
 
     return Places(opened(home.backups), opened(home.second_backups) if home.second_backups else None)
 

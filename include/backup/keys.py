@@ -1,4 +1,4 @@
-"""The key of a backup place: it signs manifests and, if declared, encrypts objects. It is kept apart from the place."""
+"""The keys of a backup repository, kept apart from it: they sign manifests and, if declared, encrypt objects."""
 
 import base64
 import binascii
@@ -6,9 +6,11 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from include.config.connection import find_connection
 from include.config.home import Home
 from include.errors import ConfigError
 from include.services.credentials import private_folder, write_private
@@ -78,36 +80,95 @@ class Key:
         return HKDF(SHA256(), _SIZE, salt or None, purpose).derive(self.master)
 
 
+@dataclass(frozen=True)
+class RetiredKey:
+    """A key that signs nothing more.
+
+    Attributes:
+        key: opens what it has encrypted.
+        manifests: SHA-256 of the manifests that it had signed when it was retired; another one with its signature was
+            made by somebody who should no longer have it. None: nobody has recorded which.
+    """
+
+    key: Key
+    manifests: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """What a repository's content is read with: the key in force, and the retired ones."""
+
+    current: Key
+    retired: tuple[RetiredKey, ...] = ()
+
+    @classmethod
+    def of(cls, keys: "Key | KeyRing | None") -> "KeyRing | None":
+        """A key alone as a ring."""
+        return cls(keys) if isinstance(keys, Key) else keys
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Those that may open an object, the likeliest first."""
+        return (self.current, *(one.key for one in self.retired))
+
+    def has_signed(self, content: bytes, signature: str, *, manifest: str) -> bool:
+        """Whether the key in force has signed it, or a retired one in its time.
+
+        Args:
+            content: what was signed.
+            signature: HMAC-SHA256 in hexadecimal.
+            manifest: SHA-256 of the manifest's bytes.
+        """
+        in_time = [one.key for one in self.retired if one.manifests is None or manifest in one.manifests]
+        return any(key.has_signed(content, signature) for key in (self.current, *in_time))
+
+
 def key_file(home: Home) -> Path:
     """Where an installation keeps its key unless it is told one."""
     return home.home / "secrets" / "backup.key"
 
 
-def find_key(home: Home, *, given: str = "") -> Key | None:
-    """The key of this installation: the given one, else the environment's, else that of the home; None without any.
+def find_keys(home: Home, *, given: str = "") -> tuple[tuple[Key, ...], str]:
+    """The keys of this installation, the one in force first, and where they were found.
+
+    A text may hold several keys between spaces or on lines of their own: those after the first are older ones.
+
+    Args:
+        home: has a file for them.
+        given: the password of the connection `almanac_backup`, where Airflow has found it.
+
+    Returns:
+        The keys, none where there are none, and the name of the variable, connection or file.
 
     Raises:
         ConfigError: what was found is no key.
     """
-    for text, where in ((given, "the connection's password"), (os.environ.get(VARIABLE, ""), VARIABLE)):
-        if text:
-            return Key.parse(text, where)
+    connection = None if given else find_connection(CONNECTION)
+    password = given or (connection.password if connection else "") or ""
+    for text, where in ((password, "the connection's password"), (os.environ.get(VARIABLE, ""), VARIABLE)):
+        if text.strip():
+            return tuple(Key.parse(one, where) for one in text.split()), where
     path = key_file(home)
     try:
-        return Key.parse(path.read_text("utf-8"), str(path))
+        return tuple(Key.parse(one, str(path)) for one in path.read_text("utf-8").split() or [""]), str(path)
     except FileNotFoundError:
-        return None
+        return (), str(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error}. Give its owner the right to read it.") from error
 
 
-def find_or_make_key(home: Home, *, given: str = "") -> Key:
+def find_or_make_keys(home: Home, *, given: str = "") -> tuple[Key, ...]:
     """The same; a home without a key gets one."""
-    found = find_key(home, given=given)
-    if found is not None:
+    found, _ = find_keys(home, given=given)
+    if found:
         return found
+    key = Key.new()
+    write_keys(home, (key,))
+    return find_keys(home)[0] or (key,)
+
+
+def write_keys(home: Home, keys: Sequence[Key]) -> None:
+    """Keep keys in the home's file, the one in force first, readable by its owner alone."""
     path = key_file(home)
     private_folder(path.parent)
-    key = Key.new()
-    write_private(path, key.text + "\n")
-    return find_key(home) or key
+    write_private(path, "".join(f"{key.text}\n" for key in keys))

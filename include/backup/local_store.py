@@ -18,11 +18,30 @@ from include.backup.tiers.port import OBJECTS, TierStore
 from include.errors import IntegrityError
 from include.storage import disk
 from include.storage.faults import store_faults
-from include.storage.local_files import files_below, find_regular, open_regular
+from include.storage.local_files import OtherFileError, files_below, find_regular, open_regular
 
 _STAGING = "tmp"
 _SWAPPED_BYTES = 1 << 20
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A regular file of the repository, which makes no others.
+
+    Raises:
+        FileNotFoundError: there is none.
+        IntegrityError: something else lies in its place.
+    """
+    try:
+        stream = open_regular(path)
+    except OtherFileError as error:
+        raise IntegrityError(
+            f"{path}: not a regular file; got a link, a pipe, a device or a folder, which nobody here makes. It was not"
+            " read. Who can write there? Remove it; what it replaced comes from the second place"
+        ) from error
+    with stream:
+        yield stream
 
 
 class LocalStore:
@@ -68,7 +87,7 @@ class LocalStore:
     def read(self, name: str, *, limit: int) -> Content:
         """Read a small file."""
         path = self._path(name)
-        with store_faults(str(path), "read"), open_regular(path) as stream:
+        with store_faults(str(path), "read"), _opened(path) as stream:
             data = _read(stream, limit + 1)
         if len(data) > limit:
             raise IntegrityError(f"{path}: more than {limit} bytes, which no file of this kind has; do not trust it")
@@ -77,14 +96,14 @@ class LocalStore:
     def stream(self, name: str) -> Iterator[bytes]:
         """The content, piece by piece."""
         path = self._path(name)
-        with store_faults(str(path), "read"), open_regular(path) as stream:
+        with store_faults(str(path), "read"), _opened(path) as stream:
             while piece := stream.read(CHUNK):
                 yield piece
 
     def head(self, name: str, count: int) -> bytes:
         """The first bytes."""
         path = self._path(name)
-        with store_faults(str(path), "read"), open_regular(path) as stream:
+        with store_faults(str(path), "read"), _opened(path) as stream:
             return _read(stream, count)
 
     def find(self, name: str) -> Entry | None:

@@ -13,9 +13,10 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Literal
 
-from include.backup.manifest import canonical, format_time, parse_json
+from include.backup.manifest import canonical, format_time
 from include.backup.port import ConflictError, Store
 from include.errors import TransientError
+from include.json_text import parse_json
 
 Kind = Literal["shared", "exclusive"]
 HOLDS_FOR = timedelta(minutes=30)

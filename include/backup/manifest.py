@@ -7,13 +7,14 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from include.backup.codec import Codec, Encoded
-from include.backup.keys import Key
+from include.backup.keys import Key, KeyRing
 from include.errors import IntegrityError
+from include.json_text import parse_json
 
 FORMAT = 1
 MAX_MANIFEST_BYTES = 1 << 28
@@ -229,18 +230,6 @@ def canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def parse_json(data: bytes) -> Any:
-    """What a file of a place says, whoever wrote it.
-
-    Raises:
-        ValueError: it is no JSON, or nested so deeply that nobody meant it.
-    """
-    try:
-        return json.loads(data)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
 def write_manifest(manifest: Manifest, key: Key) -> tuple[Ref, bytes]:
     """Sign a manifest: its name and its bytes."""
     body = manifest.model_dump(mode="json") | {"created": format_time(manifest.created)}
@@ -250,13 +239,13 @@ def write_manifest(manifest: Manifest, key: Key) -> tuple[Ref, bytes]:
     return Ref(manifest.subject, name), data
 
 
-def read_manifest(ref: Ref, data: bytes, key: Key | None, *, where: str) -> Manifest:
+def read_manifest(ref: Ref, data: bytes, keys: Key | KeyRing | None, *, where: str) -> Manifest:
     """Read a manifest that is exactly what was written under this name.
 
     Args:
         ref: its name.
         data: its bytes.
-        key: checks the signature; None: it is not checked.
+        keys: check the signature; None: it is not checked.
         where: the place, for messages.
 
     Raises:
@@ -272,8 +261,8 @@ def read_manifest(ref: Ref, data: bytes, key: Key | None, *, where: str) -> Mani
         body, signature = document["body"], document["signature"]
         found = body["format"]
         _check_format(found, place)
-        if key is not None:
-            _check_signature(key, body, signature, place)
+        if (ring := KeyRing.of(keys)) is not None:
+            _check_signature(ring, ref, body, signature, place)
         manifest = Manifest.model_validate(body | {"created": parse_time(body["created"])})
     except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
         raise IntegrityError(f"{place}: no manifest of this format: {_first_line(error)}. Do not trust it") from error
@@ -293,12 +282,20 @@ def _check_format(found: object, place: str) -> None:
         )
 
 
-def _check_signature(key: Key, body: object, signature: Mapping[str, str], place: str) -> None:
-    if not key.has_signed(canonical(body), str(signature["hmac_sha256"])):
+def _check_signature(keys: KeyRing, ref: Ref, body: object, signature: Mapping[str, str], place: str) -> None:
+    if keys.has_signed(canonical(body), str(signature["hmac_sha256"]), manifest=ref.sha256):
+        return
+    named = str(signature["key"])[:16]
+    if any(one.key.name == named for one in keys.retired):
         raise IntegrityError(
-            f"{place}: the signature is not that of our key; got key {str(signature['key'])[:16]!r}, expected"
-            f" {key.name!r}. It was changed, or written with another key: give that one by ALMANAC_BACKUP_KEY"
+            f"{place}: the signature is not that of our key; got the retired key {named!r}, which had not signed it"
+            f" when it was retired, expected {keys.current.name!r}. Somebody who has the old key wrote it: do not"
+            " trust it"
         )
+    raise IntegrityError(
+        f"{place}: the signature is not that of our key; got key {named!r}, expected {keys.current.name!r}. It was"
+        " changed, or written with another key: give that one by ALMANAC_BACKUP_KEY"
+    )
 
 
 def _first_line(error: Exception) -> str:

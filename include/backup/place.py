@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
 from urllib.parse import unquote, urlsplit
 
-from include.backup.keys import Key
+from include.backup.key_records import ring_of
+from include.backup.keys import Key, KeyRing
 from include.backup.local_store import LocalStore
-from include.backup.manifest import FORMAT, canonical, parse_json
+from include.backup.manifest import FORMAT, canonical
 from include.backup.object_store import ObjectStore
 from include.backup.port import Store
 from include.errors import ConfigError, IntegrityError
+from include.json_text import parse_json
 
 FORMAT_FILE = "almanac-backup.json"
 _MAX_BYTES = 1 << 16
@@ -27,6 +30,7 @@ class Place:
         encrypt: new objects are encrypted.
         compress: new objects are compressed where it gains something.
         workers: threads that read, hash and write at the same time.
+        older: keys that were in force before, as far as the installation was given them; the place knows them, too.
     """
 
     store: Store
@@ -34,11 +38,17 @@ class Place:
     encrypt: bool = False
     compress: bool = True
     workers: int = 2
+    older: tuple[Key, ...] = field(default=(), repr=False)
 
     @property
     def uri(self) -> str:
         """Where it is."""
         return self.store.uri
+
+    @cached_property
+    def keys(self) -> KeyRing | None:
+        """What checks and opens what lies here; None: signatures are not checked."""
+        return None if self.key is None else ring_of(self.store, self.key, self.older)
 
     @property
     def object_key(self) -> Key | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from include.backup.catalogue import Catalogue
 from include.backup.codec import HEAD, codec_of, decode
+from include.backup.key_records import claim
 from include.backup.locks import locked
 from include.backup.manifest import MAX_MANIFEST_BYTES, FileEntry, Ref
 from include.backup.place import Place, prepare
@@ -48,6 +49,8 @@ def replicate(first: Place, second: Place, *, subjects: Sequence[str] = ()) -> R
     """
     prepare(second.store)
     with locked(first.store, "shared", "replication"), locked(second.store, "shared", "replication"):
+        for place in (place for place in (first, second) if place.key):
+            claim(place.store, place.signing_key(), place.older, like=first.store)
         source, target = Catalogue(first), Catalogue(second)
         known = {*target.refs(forgotten=True), *(tomb.ref for tomb in target.tombstones())}
         wanted = [ref for ref in source.refs() if not subjects or ref.subject in subjects]
@@ -114,7 +117,7 @@ def _copy_object(source: Place, target: Place, entry: FileEntry, staged: Path) -
         # somebody else may have put the same content there at the same time, in another form
         if codec_of(target.store.head(name, HEAD)) != entry.codec:
             raise IntegrityError(f"{where}: lies there in another form; expected {entry.codec}")
-        for _ in decode(target.store.stream(name), entry.encoded, source.key, where):
+        for _ in decode(target.store.stream(name), entry.encoded, source.keys, where):
             pass
     except IntegrityError:
         if ours:

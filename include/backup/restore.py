@@ -87,7 +87,7 @@ def restore_file(place: Place, entry: FileEntry, path: Path) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb", buffering=0) as stream:
-            for piece in decode(place.store.stream(entry.object_name), entry.encoded, place.key, where):
+            for piece in decode(place.store.stream(entry.object_name), entry.encoded, place.keys, where):
                 stream.write(piece)
         disk.start_writing(path)
     except FileNotFoundError as error:

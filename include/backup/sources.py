@@ -10,7 +10,7 @@ from typing import Any
 from include.backup.codec import read_pieces
 from include.storage.faults import store_faults
 from include.storage.files import local_path, read_blocks
-from include.storage.local_files import files_below
+from include.storage.local_files import LocalFile, OtherFileError, files_below, identity_of, open_regular
 from include.storage.objects import is_remote, open_store
 
 _RACY_S = 2.0  # a file that changed a moment ago may change again within the same tick of the disk's clock
@@ -44,9 +44,24 @@ def from_path(path: str, file: Path) -> SourceFile:
 
 
 def _of(path: str, file: Path, found: os.stat_result) -> SourceFile:
-    settled = time.time() - found.st_mtime > _RACY_S
-    stamp = f"{found.st_mtime_ns}-{found.st_ino}" if settled else ""
-    return SourceFile(path, lambda: read_pieces(file), found.st_size, stamp)
+    return SourceFile(path, lambda: read_pieces(file.open("rb", buffering=0)), found.st_size, _stamp(found))
+
+
+def _listed(file: LocalFile, root: Path) -> SourceFile:
+    """A file of a folder in which others write: what is read is what was listed, or nothing."""
+
+    def pieces() -> Iterator[bytes]:
+        stream = open_regular(file.path, below=root)
+        if identity_of(os.fstat(stream.fileno())) != identity_of(file.found):
+            stream.close()
+            raise OtherFileError(f"{file.path}: replaced since it was listed")
+        yield from read_pieces(stream)
+
+    return SourceFile(file.name, pieces, file.found.st_size, _stamp(file.found))
+
+
+def _stamp(found: os.stat_result) -> str:
+    return f"{found.st_mtime_ns}-{found.st_ino}" if time.time() - found.st_mtime > _RACY_S else ""
 
 
 def from_uri(path: str, uri: str) -> SourceFile:
@@ -63,8 +78,9 @@ def below(uri: str, prefix: str = "") -> list[SourceFile]:
     """All regular files below a folder, by path; none when there is no such folder. Symbolic links are left out."""
     with store_faults(uri, "listed"):
         if not is_remote(uri):
-            here = (file for file in files_below(local_path(uri), prefix) if not file.name.endswith(".part"))
-            return sorted((_of(*file) for file in here), key=lambda file: file.path)
+            folder = local_path(uri)
+            here = (file for file in files_below(folder, prefix) if not file.name.endswith(".part"))
+            return sorted((_listed(file, folder) for file in here), key=lambda file: file.path)
         import obstore
 
         store, root = open_store(uri)

@@ -161,7 +161,7 @@ def _verify_objects(
 
 def _read(place: Place, entry: FileEntry, where: str) -> str:
     try:
-        for _ in decode(place.store.stream(entry.object_name), entry.encoded, place.key, where):
+        for _ in decode(place.store.stream(entry.object_name), entry.encoded, place.keys, where):
             pass
     except FrozenError:
         return _FROZEN

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from include.backup.catalogue import Catalogue
 from include.backup.codec import HEAD, Encoded, codec_of, decode, encode
+from include.backup.key_records import claim
 from include.backup.locks import Lock, locked
 from include.backup.manifest import Fact, FileEntry, Maker, Manifest, Member, Ref, content_checksum, object_name
 from include.backup.place import Place, prepare
@@ -81,6 +82,7 @@ def take(
     place.signing_key()
     prepare(place.store)
     with locked(place.store, "shared", f"backup of {draft.subject}") as lock:
+        claim(place.store, place.signing_key(), place.older, by=maker.started_by)
         return _Taking(place, draft, reread, same_as).take(lock, maker, clock)
 
 
@@ -193,7 +195,7 @@ class _Taking:
 
     def _read_back(self, name: str, encoded: Encoded) -> None:
         where = f"{self.place.uri}/{name}"
-        for _ in decode(self.place.store.stream(name), encoded, self.place.key, where):
+        for _ in decode(self.place.store.stream(name), encoded, self.place.keys, where):
             pass
 
     def _confirm(self, lock: Lock, ref: Ref, manifest: Manifest) -> None:

@@ -12,6 +12,7 @@ from include.cli import (
     doctor,
     draft,
     expiry,
+    keys,
     lineage,
     promotion,
     quarantine,
@@ -42,6 +43,7 @@ for commands in (
     windows,
     backup,
     restore,
+    keys,
     expiry,
     lineage,
     promotion,
@@ -52,9 +54,11 @@ for commands in (
 
 def main() -> None:
     """Run the command line; what Almanac raises on purpose is a message, not a traceback."""
+    from include.cli.terminal import clean_standard_streams
     from include.config.home import Home
     from include.storage.access import enter_from_environment
 
+    clean_standard_streams()
     try:
         enter_from_environment(Home().stores)
         app(prog_name="almanac")

@@ -159,10 +159,10 @@ def replicate(
 
 def backup_key() -> None:
     """Print the key that signs and opens backups. Keep a copy where the backups are not: in a safe, in a vault."""
-    from include.backup.keys import find_or_make_key
+    from include.backup.keys import find_or_make_keys
     from include.config.home import Home
 
-    print(find_or_make_key(Home()).text)
+    print(find_or_make_keys(Home())[0].text)
 
 
 def _maker(reason: str) -> "Maker":

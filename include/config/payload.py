@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from include.config.section import Section
+from include.display import MAX_NAME, MAX_NAMES, shorten, show
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str,
@@ -41,7 +42,12 @@ class PayloadField(Section):
 
 def payload_faults(declared: Mapping[str, PayloadField], payload: Mapping[str, object]) -> tuple[str, ...]:
     """Everything that is wrong with a payload; empty when it is as declared."""
-    unknown = [f"{name}: unknown field; declared are {sorted(declared)}" for name in sorted(payload.keys() - declared)]
+    others = sorted(payload.keys() - declared)
+    unknown = [
+        f"{shorten(name, MAX_NAME)}: unknown field; declared are {sorted(declared)}" for name in others[:MAX_NAMES]
+    ]
+    if len(others) > MAX_NAMES:
+        unknown.append(f"and {len(others) - MAX_NAMES:,} more unknown fields")
     missing = [f"{name}: missing" for name, field in declared.items() if field.required and name not in payload]
     wrong = [
         f"{name}: {fault}"
@@ -55,7 +61,7 @@ def _fault(field: PayloadField, value: object) -> str:
     # In Python a boolean is an integer; in a payload it is none.
     is_type = isinstance(value, _TYPES[field.type]) and (field.type == "boolean" or not isinstance(value, bool))
     if not is_type:
-        return f"not a {field.type}; got {_short(value)}"
+        return f"not a {field.type}; got {show(value)}"
     if isinstance(value, str):
         return _text_fault(field, value)
     # Written so that NaN, which Python's JSON lets in, is refused too.
@@ -63,7 +69,7 @@ def _fault(field: PayloadField, value: object) -> str:
         low = float("-inf") if field.min is None else field.min
         high = float("inf") if field.max is None else field.max
         if not low <= value <= high:
-            return f"out of range; got {_short(value)}, expected {low} to {high}"
+            return f"out of range; got {show(value)}, expected {low} to {high}"
     return ""
 
 
@@ -71,16 +77,11 @@ def _text_fault(field: PayloadField, text: str) -> str:
     if len(text) > field.max_length:
         return f"longer than {field.max_length} characters; got {len(text)}"
     if field.values is not None and text not in field.values:
-        return f"not allowed; got {_short(text)}, expected one of {list(field.values)}"
+        return f"not allowed; got {show(text)}, expected one of {list(field.values)}"
     if field.type != "timestamp":
         return ""
     try:
         offset = datetime.fromisoformat(text).tzinfo
     except ValueError:
-        return f"not a timestamp; got {_short(text)}, expected for example 2026-01-31T06:00:00Z"
-    return "" if offset else f"a timestamp without an offset; got {_short(text)}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        return f"not a timestamp; got {show(text)}, expected for example 2026-01-31T06:00:00Z"
+    return "" if offset else f"a timestamp without an offset; got {show(text)}"

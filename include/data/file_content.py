@@ -4,7 +4,7 @@ import codecs
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -12,7 +12,6 @@ from typing import IO, Any, cast
 from include.data.records import IncompleteFileError
 from include.errors import DataError
 from include.storage.faults import store_faults
-from include.storage.files import read_blocks
 
 _BLOCK = 4 << 20
 _TAIL = 64 << 10
@@ -48,8 +47,14 @@ class FileContent:
     max_unpacked_bytes: int = 1 << 62
 
     @classmethod
-    def copy(cls, uri: str, name: str, folder: Path, max_unpacked_bytes: int) -> "FileContent":
+    def copy(cls, blocks: Iterable[bytes], name: str, folder: Path, max_unpacked_bytes: int) -> "FileContent":
         """Copy and hash a file in one pass.
+
+        Args:
+            blocks: its bytes, from a store which names its faults itself.
+            name: the file's.
+            folder: where to.
+            max_unpacked_bytes: see `open`.
 
         Raises:
             FileNotFoundError: there is none.
@@ -57,7 +62,7 @@ class FileContent:
         """
         digest, size, path = hashlib.sha256(), 0, folder / "content"
         with store_faults(str(path), "written"), path.open("wb") as target:
-            for block in read_blocks(uri):  # which names the faults of the other store itself
+            for block in blocks:
                 digest.update(block)
                 target.write(block)
                 size += len(block)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from include.config.dataset import Dataset
 from include.config.formats import DELIMITERS
+from include.display import MAX_NAME, join_names, shorten
 from include.errors import DataError
 
 
@@ -25,19 +26,21 @@ def check_header(header: Sequence[str], name: str, dataset: Dataset, delimiter: 
         raise DataError(f"{name}: {_why_missing(list(header), missing, delimiter, dataset, hint)}")
     doubled = sorted({column for column in header if column in dataset.columns and header.count(column) > 1})
     if doubled:
-        raise DataError(f"{name}: header: columns given twice; got {doubled}. Name each column once.")
+        raise DataError(f"{name}: header: columns given twice; got {join_names(doubled)}. Name each column once.")
     unexpected = [column for column in header if column not in {*dataset.columns, *dataset.ignored_columns}]
     if unexpected and dataset.on_unexpected_column == "reject":
         raise DataError(
-            f"{name}: schema: unexpected columns; got {unexpected}, declared {list(dataset.columns)}. Declare them,"
-            f" ignore them (dataset.ignored_columns), or deliver without them."
+            f"{name}: schema: unexpected columns; got {join_names(unexpected)}, declared {list(dataset.columns)}."
+            f" Declare them, ignore them (dataset.ignored_columns), or deliver without them."
         )
-    return [f"schema: unknown column dropped: {column or '(without a name)'}" for column in unexpected]
+    shown = [f"unknown column dropped: {shorten(column, MAX_NAME) or '(without a name)'}" for column in unexpected]
+    return [f"schema: {text}" for text in shown]
 
 
 def _why_missing(header: list[str], missing: list[str], delimiter: str, dataset: Dataset, hint: str) -> str:
+    first = join_names(header, 4)
     if hint:
-        return f"schema: {hint}; got {header[:4]}, expected the names {list(dataset.columns)} on the first line."
+        return f"schema: {hint}; got {first}, expected the names {list(dataset.columns)} on the first line."
     for other in DELIMITERS if delimiter else ():
         parts = [part.strip().strip('"') for part in delimiter.join(header).split(other)]
         if other != delimiter and len(parts) > 1 and set(parts) & set(dataset.columns):
@@ -47,14 +50,15 @@ def _why_missing(header: list[str], missing: list[str], delimiter: str, dataset:
             )
     if len(missing) == len(dataset.columns) and any(_is_number(field) for field in header):
         return (
-            f"schema: header is data; got {header[:4]}, expected the names {list(dataset.columns)}. Write the names of"
-            f" the columns on the first line."
+            f"schema: header is data; got {first}, expected the names {list(dataset.columns)}."
+            f" Write the names of the columns on the first line."
         )
     folded = {column.casefold().strip(): column for column in header}
     alike = [folded[column.casefold()] for column in missing if column.casefold() in folded]
     hint = f" (they differ only in case: {alike})" if alike else ""
     return (
-        f"schema: required column missing: {', '.join(missing)}{hint}; got {header}, expected {list(dataset.columns)}."
+        f"schema: required column missing: {', '.join(missing)}{hint}; got {join_names(header)}, expected"
+        f" {list(dataset.columns)}."
         f" Deliver the file with all declared columns."
     )
 

@@ -1,6 +1,7 @@
 """Takes one file from the landing area to its end: published once, known already, empty, rejected, or left to wait."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,8 +23,8 @@ from include.data.scratch import scratch
 from include.errors import DataError, IntegrityError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import Arrival, BatchRecord, BatchState
-from include.storage.files import hash_file
-from include.storage.listing import StoredFile, remove_unchanged
+from include.storage.listing import StoredFile, read_listed, remove_unchanged
+from include.storage.local_files import OtherFileError
 from include.validation.expectations import Suite
 
 Step = Literal["claimed", "validated", "quarantined", "committed", "journaled"]
@@ -77,13 +78,18 @@ class Publication:
         limit = self.model.source.max_unpacked_mb * 2**20
         with scratch(self.home) as folder:
             try:
-                content = FileContent.copy(file.uri, file.name, folder, limit)
+                content = FileContent.copy(self._read(file), file.name, folder, limit)
+            except OtherFileError as error:
+                return Outcome(file.uri, None, note=str(error))
             except FileNotFoundError:
                 return self._gone(file)
             if content.size_bytes != file.size_bytes:
                 return Outcome(file.uri, None, note="still growing")
             self._reached("claimed", content.batch_id)
             return self._publish(file, content, folder)
+
+    def _read(self, file: StoredFile) -> Iterator[bytes]:
+        return read_listed(file, self.home.landing_of(self.model.name))
 
     def _publish(self, file: StoredFile, content: FileContent, folder: Path) -> Outcome:
         for _ in range(_TRIES):
@@ -199,7 +205,13 @@ class Publication:
             f"{file.name}: too large; got {file.size_bytes} bytes, expected at most source.max_size_mb ({limit} MB)."
             f" Deliver it in parts, or raise the limit. It still lies at {file.uri}."
         )
-        batch_id = hash_file(file.uri)
+        digest = hashlib.sha256()
+        try:
+            for block in self._read(file):
+                digest.update(block)
+        except FileNotFoundError as error:
+            return Outcome(file.uri, None, note=str(error))
+        batch_id = digest.hexdigest()
         record = replace(self.writer.record(file, batch_id, BatchState.REJECTED, None), reasons=(reason,))
         return self._finish(file, self.writer.report(record, None))
 
@@ -223,7 +235,7 @@ class Publication:
         record = self.writer.report(record, checked)
         self.journal.record_batch(record)
         self._reached("journaled", batch_id)
-        remove_unchanged(file)
+        remove_unchanged(file, self.home.landing_of(self.model.name))
         return Outcome(file.uri, BatchState.REJECTED, record)
 
     def _arrival(self, file: StoredFile, batch_id: str, state: BatchState) -> Arrival:

@@ -1,5 +1,6 @@
 """Takes a rejected file again, whole: after the declaration was mended, it goes the way of every landed file."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,8 +13,10 @@ from include.data.quarantine import KeptFile, Quarantine
 from include.errors import ConfigError, DataError, IntegrityError
 from include.journal.journal import Journal
 from include.journal.records import BatchState, Decision, DecisionKind, RunRef
-from include.storage.files import exists, hash_file, read_bytes, remove, write_bytes
+from include.storage.files import exists, hash_file, local_path, read_bytes, remove, write_bytes
 from include.storage.listing import StoredFile, list_files
+from include.storage.local_files import is_below
+from include.storage.objects import is_remote
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,14 @@ def readmit_file(
     if not reason.strip():
         raise ConfigError("no reason given; say why this file is right now: it is kept with it")
     kept = _kept(home, model, batch)
-    batch_id = hash_file(kept.uri)
+    content = read_bytes(kept.uri)
+    batch_id = hashlib.sha256(content).hexdigest()
     if not batch_id.startswith(batch):
         raise IntegrityError(
             f"{kept.uri}: not the bytes that were rejected; got SHA-256 {batch_id}, expected {batch}. Restore the file"
             f" from a backup, or ask its sender."
         )
-    landed = _land(model, home, journal, kept, batch_id)
+    landed = _land(model, home, journal, kept, batch_id, content)
     summary = ingest_batches(model, home, journal, [landed], run, clock=clock)
     record = journal.batch(model.name, batch_id)
     empty = record is not None and record.state is BatchState.EMPTY
@@ -89,13 +93,14 @@ def _kept(home: Home, model: Model, batch: str) -> KeptFile:
     )
 
 
-def _land(model: Model, home: Home, journal: Journal, kept: KeptFile, batch_id: str) -> StoredFile:
+def _land(model: Model, home: Home, journal: Journal, kept: KeptFile, batch_id: str, content: bytes) -> StoredFile:
     """Put the file back where it came from; beside it, if something else lies there now."""
     root = home.landing_of(model.name)
     record = journal.batch(model.name, batch_id)
     came_from = record.uri if record is not None and record.uri.startswith(f"{root}/") else f"{root}/{kept.name}"
-    content = read_bytes(kept.uri)
     for uri in (came_from, f"{came_from.rsplit('/', 1)[0]}/{kept.batch}_{kept.name}"):
+        if not is_remote(uri) and not is_below(local_path(uri), local_path(root)):
+            continue  # a folder became a link: what is written there would land elsewhere
         if exists(uri) and hash_file(uri) != batch_id:
             continue
         write_bytes(uri, content)

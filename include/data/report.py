@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from include.data.batch import CheckedBatch
 from include.data.charts import draw_columns
+from include.display import MAX_REASON, shorten
 from include.journal.records import BatchRecord, BatchState
 from include.pages.templates import environment
 from include.validation.rules import FILE_RECORD, Rule
 
 _EXAMPLES = 20
+_COLUMNS = 100
+_CELL = 200  # characters of an example
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _HEADLINES = {
     BatchState.REJECTED: "Rejected: nothing of this file was published",
@@ -57,7 +60,7 @@ def render_report(record: BatchRecord, checked: CheckedBatch | None, rules: Sequ
 
 def harmless(cell: object) -> str:
     """A cell as text that no spreadsheet runs; plain numbers stay as they are. The template keeps browsers from it."""
-    text = "" if cell is None else str(cell)
+    text = "" if cell is None else shorten(str(cell), MAX_REASON)
     return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
 
 
@@ -88,16 +91,21 @@ def _examples(checked: CheckedBatch, rules: Sequence[Rule]) -> tuple[Example, ..
     column = {rule.name: rule.column for rule in rules}
     rows = checked.bad(_EXAMPLES).select("row", "rules", "raw").rows()
     return tuple(
-        Example(row, tuple(said), frozenset(column.get(name, "") for name in said), json.loads(raw))
+        Example(row, tuple(said), frozenset(column.get(name, "") for name in said), _cells(raw))
         for row, said, raw in rows
     )
+
+
+def _cells(raw: str) -> dict[str, str | None]:
+    cells: dict[str, str | None] = json.loads(raw)
+    return {name: None if cell is None else shorten(cell, _CELL) for name, cell in cells.items()}
 
 
 def _columns(examples: Sequence[Example]) -> list[str]:
     """All columns, those first that are to blame: of a wide file the others are out of sight."""
     names = dict.fromkeys(name for example in examples for name in example.cells)
     broken = {name for example in examples for name in example.broken}
-    return sorted(names, key=lambda name: name not in broken)
+    return sorted(names, key=lambda name: name not in broken)[:_COLUMNS]
 
 
 def _advice(record: BatchRecord) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from include.config.payload import payload_faults
 from include.config.schema import Model
 from include.config.triggers import EventTrigger
+from include.display import shorten
 from include.errors import DataError
 from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
@@ -56,7 +57,8 @@ def raise_refusals(model: str, refused: Sequence[Mapping[str, object]]) -> None:
     if not refused:
         return
     said = "\n".join(
-        f"event {each['trigger']}: refused: {each['reasons']}; got {json.dumps(each['payload'])[:_SHOWN_CHARACTERS]}"
+        f"event {each['trigger']}: refused: {each['reasons']}; got"
+        f" {shorten(json.dumps(each['payload']), _SHOWN_CHARACTERS)}"
         for each in refused
     )
     raise DataError(

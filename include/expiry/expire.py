@@ -68,7 +68,7 @@ class Expiry:
             delete_rows(uri, [item for item in plan.going if item.kind == kind])
         for item in plan.going:
             for uri in item.where if item.kind not in tables else ():
-                remove(uri)
+                remove(uri, below=self.home.landing_of(self.model.name) if item.kind == "landing" else "")
         self._clear_checkpoints()
         if plan.going:
             self._tell(plan, run)

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from include.display import MAX_ERROR, shorten, shorten_lines
+
 
 class BatchState(StrEnum):
     """What became of a batch."""
@@ -30,6 +32,7 @@ class DecisionKind(StrEnum):
     EVENT = "event"
     SCORING = "scoring"  # accepted: it goes on; refused: it is stopped
     EXPIRY = "expiry"  # old outputs were deleted
+    BACKUP_KEY = "backup_key"  # a person has asked for another key of the backups
     ACTION = "action"  # what a person decided about an alarm of the monitor
 
 
@@ -92,6 +95,9 @@ class BatchRecord:
     window_end: datetime | None = None  # exclusive
     report_uri: str = ""
 
+    def __post_init__(self) -> None:
+        _shorten(self, "reasons", "warnings")
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -107,6 +113,9 @@ class Decision:
     figures: dict[str, float] = field(default_factory=dict)
     ask: tuple[str, ...] = ()  # accepted, but for these reasons a person must decide on what follows from it
 
+    def __post_init__(self) -> None:
+        _shorten(self, "reasons", "ask")
+
 
 @dataclass(frozen=True)
 class Alert:
@@ -121,6 +130,10 @@ class Alert:
     raised_at: datetime
     run: RunRef
     error: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("title", "text", "error"):
+            object.__setattr__(self, name, shorten(getattr(self, name), MAX_ERROR))
 
 
 @dataclass(frozen=True)
@@ -207,3 +220,9 @@ class DrillRecord:
     duration_s: float  # the time of recovery
     age_s: float  # of the newest snapshot then: what a loss would cost
     run: RunRef
+
+
+def _shorten(record: object, *names: str) -> None:
+    """Cut and clean the texts of a record: they quote files, servers and people, and go to pages and alerts."""
+    for name in names:
+        object.__setattr__(record, name, shorten_lines(getattr(record, name)))

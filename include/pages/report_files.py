@@ -7,9 +7,9 @@ from datetime import datetime
 from include.config.home import Home
 from include.config.types import check_slug
 from include.errors import PermanentError
-from include.storage.files import local_path, read_bytes, write_bytes
+from include.storage.files import read_bytes, write_bytes
 from include.storage.listing import list_files
-from include.storage.objects import is_remote
+from include.storage.local_files import OtherFileError
 from include.validation.data_docs import render_apart
 
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
@@ -97,12 +97,11 @@ def _read(home: Home, model: str, name: str, ending: str) -> bytes:
     if not _is_slug(model) or not _NAME.match(name) or not name.endswith(ending):
         raise UnknownPageError(f"no such page; got {name[:200]!r}, expected the name of a page in the list of reports")
     uri = f"{home.reports_of(model)}/{name}"
-    # A link could lead anywhere on this machine; nobody who may write here needs one.
-    if not is_remote(uri) and local_path(uri).is_symlink():
-        raise UnknownPageError(f"{name}: a symbolic link is never followed")
     try:
         return read_bytes(uri)
-    except (FileNotFoundError, IsADirectoryError) as error:
+    except OtherFileError as error:  # a link could lead anywhere on this machine; nobody who writes here needs one
+        raise UnknownPageError(f"{name}: a symbolic link is never followed, nor a FIFO or a device read") from error
+    except FileNotFoundError as error:
         raise UnknownPageError(f"{name}: there is no such page of {model}; it may have been removed") from error
 
 

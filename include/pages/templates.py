@@ -5,6 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from include.display import MAX_ERROR, shorten
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -19,8 +21,9 @@ def environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(_INCLUDE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
+        loader=FileSystemLoader(_INCLUDE), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        finalize=_shown,
+    )  # fmt: skip
     environment.filters |= {"when": when, "minute": minute, "day": day, "count": count, "size": size, "span": span}
     return environment
 
@@ -28,6 +31,11 @@ def environment() -> "Environment":
 def render(template: str, **values: object) -> str:
     """Fill a template in."""
     return environment().get_template(template).render(**values)
+
+
+def _shown(value: object) -> object:
+    """What a template writes: a text is cut and cleaned, markup that we made ourselves is not."""
+    return shorten(value, MAX_ERROR) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def when(time: datetime) -> str:

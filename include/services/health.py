@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 
 from include.config.home import Home
+from include.display import shorten
 from include.errors import PermanentError, TransientError
 from include.services.airflow_api import AirflowClient
 from include.services.credentials import ADMIN, Credentials
@@ -48,7 +49,7 @@ def mlflow_problem(ports: Ports, credentials: Credentials) -> str:
         return f"does not answer: {error!r}"
     if found.status_code == _UNAUTHORIZED:
         return "does not know this home's password: another MLflow listens there, or its user database was replaced"
-    return "" if found.is_success else f"answers {found.status_code}: {found.text[:200]}"
+    return "" if found.is_success else f"answers {found.status_code}: {shorten(found.text, 200)}"
 
 
 def wait_until_healthy(

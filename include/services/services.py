@@ -51,7 +51,7 @@ _MLFLOW_AUTH = """\
 default_permission = NO_PERMISSIONS
 database_uri = sqlite:///{database}
 admin_username = {admin}
-authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+authorization_function = mlflow_login:authenticate
 auth_cache_ttl_seconds = 60
 """
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from include.display import shorten
 from include.errors import AlmanacError, TransientError
 
 _LONGEST = 600  # characters; the rest of what stores say is their own debugging
@@ -43,4 +44,4 @@ def describe(error: BaseException) -> str:
     for name, value in os.environ.items():
         if value and _SECRET.match(name) and not name.endswith(_NO_SECRET):
             said = said.replace(value, "***")
-    return f"{type(error).__name__}: {said[:_LONGEST]}".rstrip(".")
+    return f"{type(error).__name__}: {shorten(said, _LONGEST)}".rstrip(".")

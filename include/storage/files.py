@@ -1,16 +1,18 @@
 """Reads, writes and removes whole files, so that nobody ever sees half of one."""
 
 import hashlib
-import os
+import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from include.storage.disk import sync_path
 from include.storage.faults import store_faults
+from include.storage.local_files import open_regular, unlink_below
 from include.storage.objects import is_remote, open_store
 
-_BLOCK = 4 << 20
+BLOCK = 4 << 20
 
 
 def local_path(uri: str) -> Path:
@@ -27,7 +29,8 @@ def read_bytes(uri: str) -> bytes:
     """
     with store_faults(uri, "read"):
         if not is_remote(uri):
-            return local_path(uri).read_bytes()
+            with open_regular(local_path(uri)) as stream:
+                return stream.read()
         import obstore
 
         return bytes(obstore.get(*open_store(uri)).bytes())
@@ -57,7 +60,7 @@ def hash_file(uri: str) -> str:
         TransientError: the store is away.
     """
     if not is_remote(uri):
-        with store_faults(uri, "read"), local_path(uri).open("rb") as stream:
+        with store_faults(uri, "read"), open_regular(local_path(uri)) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()  # a third faster than block by block
     digest = hashlib.sha256()
     for block in read_blocks(uri):
@@ -92,7 +95,10 @@ def exists(uri: str) -> bool:
     """
     with store_faults(uri, "looked at"):
         if not is_remote(uri):
-            return local_path(uri).is_file()
+            try:
+                return stat.S_ISREG(local_path(uri).lstat().st_mode)
+            except FileNotFoundError:
+                return False
         import obstore
 
         try:
@@ -146,8 +152,12 @@ def move_file(path: Path, uri: str) -> None:
         _install(local_path(uri), lambda part: shutil.move(path, part))
 
 
-def remove(uri: str) -> None:
+def remove(uri: str, *, below: str = "") -> None:
     """Remove a file; it is no fault when it is gone already.
+
+    Args:
+        uri: the file.
+        below: a folder in which others write; what lies behind a link in it stays.
 
     Raises:
         TransientError: the store is away or refuses.
@@ -159,28 +169,32 @@ def remove(uri: str) -> None:
 
                 obstore.delete(*open_store(uri))
             else:
-                local_path(uri).unlink()
+                if below:
+                    unlink_below(local_path(uri), local_path(below.rstrip("/")))
+                else:
+                    local_path(uri).unlink()
                 sync_path(local_path(uri).parent)
         except FileNotFoundError:
             return
 
 
 def _local_blocks(uri: str) -> Iterator[bytes]:
-    with local_path(uri).open("rb") as stream:
-        while block := stream.read(_BLOCK):
+    with open_regular(local_path(uri)) as stream:
+        while block := stream.read(BLOCK):
             yield block
 
 
 def _object_blocks(uri: str) -> Iterator[bytes]:
     import obstore
 
-    yield from obstore.get(*open_store(uri)).stream(min_chunk_size=_BLOCK)
+    yield from obstore.get(*open_store(uri)).stream(min_chunk_size=BLOCK)
 
 
 def _install(final: Path, make: Callable[[Path], object]) -> None:
     """Let `make` write a file beside its place, and put it there once it is on the disk: a commit may name it then."""
     final.parent.mkdir(parents=True, exist_ok=True)
-    part = final.with_name(f".{final.name}.{os.getpid()}.part")
+    # A name that nobody can foresee: whoever may write here could put a symbolic link in its place.
+    part = final.with_name(f".{final.name[:100]}.{secrets.token_hex(8)}.part")
     try:
         make(part)
         sync_path(part)

@@ -5,7 +5,7 @@ import os
 import stat
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -14,7 +14,8 @@ from typing import Any
 
 from include.errors import DataError
 from include.storage.faults import store_faults
-from include.storage.files import local_path, remove
+from include.storage.files import BLOCK, local_path, read_blocks, remove
+from include.storage.local_files import OtherFileError, identity_of, open_regular
 from include.storage.objects import is_remote, open_store
 
 log = logging.getLogger(__name__)
@@ -25,13 +26,17 @@ _UNSAFE = ("Cc", "Cs")  # control characters; bytes that are no UTF-8
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file as a listing saw it. Where the store has no e-tag, `etag` is empty."""
+    """A file as a listing saw it.
+
+    Where the store has no e-tag, `etag` is empty; `identity` is the file's on the disk, and empty in object stores.
+    """
 
     uri: str
     name: str
     size_bytes: int
     modified_at: datetime
     etag: str = ""
+    identity: str = field(default="", compare=False)
 
     def to_json(self) -> dict[str, str | int]:
         """The same as plain JSON, for XCom and event payloads."""
@@ -41,6 +46,7 @@ class StoredFile:
             "size_bytes": self.size_bytes,
             "modified_at": self.modified_at.isoformat(),
             "etag": self.etag,
+            "identity": self.identity,
         }
 
     @classmethod
@@ -53,7 +59,9 @@ class StoredFile:
         """
         modified_at = datetime.fromisoformat(str(value["modified_at"]))
         size = int(value["size_bytes"])
-        return cls(str(value["uri"]), str(value["name"]), size, modified_at, str(value["etag"]))
+        return cls(
+            str(value["uri"]), str(value["name"]), size, modified_at, str(value["etag"]), str(value.get("identity", ""))
+        )
 
 
 def list_files(uri: str, patterns: Sequence[str], *, lenient: bool = False) -> list[StoredFile]:
@@ -83,8 +91,48 @@ def list_files(uri: str, patterns: Sequence[str], *, lenient: bool = False) -> l
     return sorted(files, key=lambda file: file.uri)
 
 
-def remove_unchanged(file: StoredFile) -> bool:
+def read_listed(file: StoredFile, root: str) -> Iterator[bytes]:
+    """The content of a listed file, block by block; never more than a block beyond the listed size.
+
+    Args:
+        file: as it was listed.
+        root: the place that was listed.
+
+    Raises:
+        OtherFileError: something else lies in its place: a link, no regular file, a file that was put there later.
+        FileNotFoundError: there is nothing.
+        TransientError: the store is away, now or while it is read.
+    """
+    left = file.size_bytes
+    for block in read_blocks(file.uri) if is_remote(file.uri) else _local_blocks(file, root):
+        yield block
+        left -= len(block)
+        if left < 0:
+            return  # it grows; whoever takes it sees that there is more than was listed
+
+
+def _local_blocks(file: StoredFile, root: str) -> Iterator[bytes]:
+    with store_faults(file.uri, "read"):
+        stream = open_regular(local_path(file.uri), below=local_path(root.rstrip("/")))
+    with stream:
+        facts = os.fstat(stream.fileno())
+        now = _local(file.uri, file.name, facts)
+        if now != file or file.identity not in ("", now.identity):
+            raise OtherFileError(f"{file.uri}: changed since it was listed; it is taken when it rests")
+        while True:
+            with store_faults(file.uri, "read"):
+                block = stream.read(BLOCK)
+            if not block:
+                return
+            yield block
+
+
+def remove_unchanged(file: StoredFile, root: str = "") -> bool:
     """Remove the file unless somebody put another one in its place since it was listed; say whether it is gone.
+
+    Args:
+        file: as it was listed.
+        root: the place that was listed, where others write there; what lies behind a link in it stays.
 
     Raises:
         TransientError: the store is away or refuses.
@@ -96,8 +144,9 @@ def remove_unchanged(file: StoredFile) -> bool:
             return True
     # Some stores tell the time more exactly in a listing than of one object; the e-tag is the same in both.
     same = (now.size_bytes, now.etag) == (file.size_bytes, file.etag) if file.etag else now == file
+    same = same and file.identity in ("", now.identity)
     if same:
-        remove(file.uri)
+        remove(file.uri, below=root)
     return same
 
 
@@ -110,12 +159,12 @@ def _walk(folder: Path, above: tuple[str, ...], uri: str, depth: int) -> Iterato
         if not _may_be_taken(uri, entry.name) or entry.is_symlink():
             continue
         parts, place = (*above, entry.name), f"{uri}/{entry.name}"
-        if entry.is_dir():
+        if entry.is_dir(follow_symlinks=False):
             if len(parts) < depth:
                 yield from _walk(folder / entry.name, parts, place, depth)
             continue
         try:
-            facts = entry.stat()
+            facts = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             continue
         if stat.S_ISREG(facts.st_mode):
@@ -187,7 +236,7 @@ def _look(file: StoredFile) -> StoredFile:
         FileNotFoundError: it is gone.
     """
     if not is_remote(file.uri):
-        return _local(file.uri, file.name, local_path(file.uri).stat())
+        return _local(file.uri, file.name, local_path(file.uri).lstat())
     import obstore
 
     return _stored(file.uri, file.name, obstore.head(*open_store(file.uri)))
@@ -213,7 +262,7 @@ def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
 
 
 def _local(uri: str, name: str, facts: os.stat_result) -> StoredFile:
-    return StoredFile(uri, name, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
+    return StoredFile(uri, name, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC), "", identity_of(facts))
 
 
 def _stored(uri: str, name: str, facts: Mapping[str, Any]) -> StoredFile:

@@ -1,13 +1,97 @@
-"""The regular files below a folder of this machine, while others write there."""
+"""The regular files below a folder of this machine, while others write there.
+
+Whoever may write there may put something else in a file's place between its listing and its reading: a symbolic link to
+a file that only this process can read, a FIFO that never ends. So what is opened is looked at, not what was listed.
+"""
 
 import errno
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple
 
-from include.errors import IntegrityError
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # without O_NONBLOCK a FIFO waits for its writer
+_FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
+_NO_FILE = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO)  # a link, a link in place of a folder, a socket
+
+
+class OtherFileError(FileNotFoundError):
+    """The file that was meant is not there: something else lies in its place."""
+
+
+def identity_of(facts: os.stat_result) -> str:
+    """What tells a file from another of its name, size and time."""
+    return f"{facts.st_dev}-{facts.st_ino}"
+
+
+def open_regular(path: Path, *, below: Path | None = None) -> FileIO:
+    """Open a regular file, never through a symbolic link, and never anything that blocks.
+
+    Args:
+        path: the file.
+        below: no folder between this one and the file may be a symbolic link; the folder itself may. None: only the
+            file's own name is looked at.
+
+    Raises:
+        OtherFileError: it is a link, a FIFO, a device, a socket or a folder, or lies behind a linked folder.
+        FileNotFoundError: there is nothing.
+        OSError: it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, _READ) if below is None else _open_below(path, below)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            raise OtherFileError(f"{path}: something else lies in its place: a link or no regular file") from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OtherFileError(f"{path}: something else lies in its place: no regular file")
+    return FileIO(descriptor, "rb")
+
+
+def is_below(path: Path, folder: Path) -> bool:
+    """Whether a path stays below a folder: no folder between the two is a symbolic link."""
+    return path.is_relative_to(folder) and not any(
+        above.is_symlink() for above in path.parents if above != folder and above.is_relative_to(folder)
+    )
+
+
+def unlink_below(path: Path, below: Path) -> None:
+    """Remove a file by its name, never through a folder that became a symbolic link.
+
+    Raises:
+        OtherFileError: a folder between `below` and the file is none, or a link.
+        FileNotFoundError: there is nothing.
+    """
+    try:
+        with _folder_of(path, below) as above:
+            os.unlink(path.name, dir_fd=above)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            raise OtherFileError(f"{path}: something else lies in its place: a link or no folder") from None
+        raise
+
+
+def _open_below(path: Path, folder: Path) -> int:
+    with _folder_of(path, folder) as above:
+        return os.open(path.name, _READ, dir_fd=above)
+
+
+@contextmanager
+def _folder_of(path: Path, folder: Path) -> Iterator[int]:
+    """The open folder of a file, reached from `folder` without following a link."""
+    above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in path.relative_to(folder).parts[:-1]:
+            below = os.open(part, _FOLDER, dir_fd=above)
+            os.close(above)
+            above = below
+        yield above
+    finally:
+        os.close(above)
 
 
 class LocalFile(NamedTuple):
@@ -45,27 +129,6 @@ def files_below(folder: Path, above: str = "") -> Iterator[LocalFile]:
                 continue
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file to read it: no link is followed, and what only looks like a file does not block.
-
-    Raises:
-        FileNotFoundError: there is none.
-        IntegrityError: a link, a pipe, a device, a socket or a folder has its name.
-        OSError: it cannot be read.
-    """
-    try:
-        # NONBLOCK: opening a pipe would wait for its writer, for ever; on a regular file it changes nothing
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a socket, or a device that is not there
-            raise _not_regular(path) from None
-        raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise _not_regular(path)
-    return cast("BinaryIO", os.fdopen(descriptor, "rb", buffering=0))
-
-
 def find_regular(path: Path) -> os.stat_result | None:
     """What the disk says of a regular file; None: there is none, or its name is that of something else.
 
@@ -77,10 +140,3 @@ def find_regular(path: Path) -> os.stat_result | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return found if stat.S_ISREG(found.st_mode) else None
-
-
-def _not_regular(path: Path) -> IntegrityError:
-    return IntegrityError(
-        f"{path}: not a regular file; got a link, a pipe, a device or a folder, which nobody here makes. It was not"
-        " read. Who can write there? Remove it; what it replaced comes from the second place"
-    )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from almanac.reserved import AIRFLOW, find_reserved
 from include.config.sources import AnySource, HttpSource, SqlSource
 from include.errors import ConfigError
 
@@ -21,12 +22,10 @@ if TYPE_CHECKING:
 _DRIVERS = {"postgres": "postgresql+psycopg2", "mysql": "mysql+pymysql", "mssql": "mssql+pyodbc"}
 
 
-AIRFLOW = "almanac_airflow"
-"""The connection to this installation's own REST API: address, user and password; or a token as password alone."""
-
-
 def task_history(home: "Home") -> "TaskHistory | None":
     """Who lists the runs of a model's DAGs: the server of the connection `almanac_airflow`, else the home's own.
+
+    The connection names address, user and password; or a token as password alone.
 
     Workers of a distributed installation see neither Airflow's database nor the files of the home.
     """
@@ -36,9 +35,8 @@ def task_history(home: "Home") -> "TaskHistory | None":
     from include.services.airflow_api import AirflowClient
 
     pages = conf.get("api", "base_url", fallback="")
-    try:
-        found = BaseHook.get_connection(AIRFLOW)
-    except AirflowNotFoundException:
+    found = find_reserved(AIRFLOW)
+    if found is None:
         return AirflowHistory.of(home, pages)
     password, token = (found.password, "") if found.login else ("", found.password)
     address = _url(found).rstrip("/")

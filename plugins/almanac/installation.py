@@ -4,20 +4,18 @@ import warnings
 from collections.abc import Mapping
 
 import yaml
-from airflow.sdk import DAG, BaseHook, Param
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk import DAG, Param
 
 from almanac.access import access_control
 from almanac.dags import cron
 from almanac.docs import triage
 from almanac.notifiers.alert import callbacks
 from almanac.policies import DEFAULT_ARGS
+from almanac.reserved import BACKUP, find_reserved
 from include.config.home import Home
 from include.config.installation import Installation
 from include.config.loader import load_installation
 from include.errors import ConfigError
-
-KEY_CONNECTION = "almanac_backup"
 
 
 def declared_installation(home: Home) -> Installation:
@@ -67,7 +65,5 @@ def installation_dag(
 
 def backup_key() -> str:
     """The key from the connection `almanac_backup`; empty where there is none. Call it from within a task."""
-    try:
-        return BaseHook.get_connection(KEY_CONNECTION).password or ""
-    except AirflowNotFoundException:
-        return ""
+    found = find_reserved(BACKUP)
+    return (found.password if found else None) or ""

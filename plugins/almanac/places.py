@@ -1,15 +1,13 @@
 """Lets a process of Airflow into the places of the installation: object stores, the journal, MLflow.
 
-Who enters is said by the connections `almanac_storage`, `almanac_journal` and `almanac_mlflow`, wherever Airflow finds
-them: in its database, in the environment, in a secrets back end.
+Who enters is said by the connections `almanac_storage`, `almanac_journal` and `almanac_mlflow`, from the sources that
+`almanac.reserved` lets count.
 """
 
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
-
+from almanac.reserved import find_reserved, find_reserved_in_triggerer
 from include.config.home import Home
 from include.errors import AlmanacError
 
@@ -55,11 +53,8 @@ async def enter_store_of(uri: str) -> None:
 
     if not is_remote(uri):
         return
-    try:
-        connection = await BaseHook.aget_connection(CONNECTION)
-    except AirflowNotFoundException:
-        return
-    enter(_parts(connection), [uri])
+    if connection := await find_reserved_in_triggerer(CONNECTION):
+        enter(_parts(connection), [uri])
 
 
 def _services(home: Home) -> list[str]:
@@ -72,10 +67,8 @@ def _services(home: Home) -> list[str]:
 
 
 def _find(name: str) -> "Connection | None":
-    try:
-        return _parts(BaseHook.get_connection(name))
-    except AirflowNotFoundException:
-        return None
+    found = find_reserved(name)
+    return _parts(found) if found else None
 
 
 def _parts(found: "AirflowConnection") -> "Connection":

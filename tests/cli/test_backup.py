@@ -1,5 +1,6 @@
 """The commands about backups, as a person types them: no Airflow runs, and at the end nothing but the place is left."""
 
+import json
 import os
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -9,15 +10,16 @@ import pytest
 from sqlalchemy import delete
 from typer.testing import CliRunner, Result
 
+from include.backup.keys import Key
 from include.backup.local_store import LocalStore
 from include.backup.tiers.thaw import thaws
 from include.cli.app import app
 from include.config.home import Home
 from include.data.delta_table import read_table
-from include.errors import AlmanacError
+from include.errors import AlmanacError, ConfigError, TransientError
 from include.journal import tables
 from include.journal.journal import Journal
-from include.journal.records import BatchRecord, BatchState
+from include.journal.records import BatchRecord, BatchState, DecisionKind
 from include.services.ports import choose_ports, ports_file
 from include.services.services import Services
 from include.services.supervision import ServiceStatus
@@ -273,3 +275,57 @@ def test_restore_of_databases_under_running_services_is_refused(run, monkeypatch
     monkeypatch.setattr(Services, "status", lambda _: (ServiceStatus("scheduler", "RUNNING", 1, ""),))
     with pytest.raises(AlmanacError, match="stop them first"):
         run("restore", "database/journal", "--live", "--replace")
+
+
+def test_key_rotate_keeps_what_was_there_before_and_is_in_the_journal(
+    run, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("backup", f"dataset/{MODEL}")
+    old = run("key", "show").split()[0]
+    run("replicate")
+    said = run("key", "rotate", "--reason", "ada has left")
+    new = run("key", "show").split()[0]
+    assert new != old
+    assert said.count(f"{old} -> {new}") == 2
+    assert [one.subject for one in Journal(world.home.journal_url).decisions("", DecisionKind.BACKUP_KEY)] == [new]
+    key = run("backup-key").strip()
+    monkeypatch.setenv("ALMANAC_HOME", str(tmp_path / "reborn"))
+    monkeypatch.setenv("ALMANAC_BACKUP_KEY", key)
+    assert "0 damaged" in run("verify", "--second")
+
+
+def test_key_rotate_interrupted_goes_on_with_the_key_that_it_had_drawn(
+    run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("backup", f"dataset/{MODEL}")
+    with monkeypatch.context() as patched:
+        patched.setattr("include.backup.key_rotation.rotate", cut)
+        with pytest.raises(TransientError, match="cut"):
+            run("key", "rotate")
+    drawn = run("key", "show", exit_code=1).split()[0]
+    with pytest.raises(ConfigError, match="not finished: run almanac key rotate again"):
+        run("backup", f"dataset/{MODEL}")
+    run("key", "rotate")
+    assert run("key", "show").split()[0] == drawn
+    run("backup", f"dataset/{MODEL}")
+    named = [one.subject for one in Journal(world.home.journal_url).decisions("", DecisionKind.BACKUP_KEY)]
+    assert named.count(drawn) == 1
+
+
+def test_key_rotate_of_a_variable_asks_for_the_new_key_there(
+    run, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = Key.new(), Key.new()
+    monkeypatch.setenv("ALMANAC_BACKUPS", str(tmp_path / "other"))
+    monkeypatch.setenv("AIRFLOW_CONN_ALMANAC_BACKUP", json.dumps({"password": old.text}))
+    run("backup", f"dataset/{MODEL}")
+    with pytest.raises(ConfigError, match="only you can change"):
+        run("key", "rotate")
+    monkeypatch.setenv("AIRFLOW_CONN_ALMANAC_BACKUP", json.dumps({"password": f"{new.text} {old.text}"}))
+    run("key", "rotate")
+    monkeypatch.setenv("AIRFLOW_CONN_ALMANAC_BACKUP", json.dumps({"password": new.text}))
+    assert "0 damaged" in run("verify")
+
+
+def cut(*_: object, **__: object) -> None:
+    raise TransientError("cut")

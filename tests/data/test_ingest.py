@@ -12,6 +12,7 @@ from include.data.ingest import InterruptedIngestError, raise_rejections
 from include.errors import ConfigError, DataError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import BatchState
+from include.storage.listing import StoredFile
 from tests.data.installation import NOW, START, Site, tiny_csv, tiny_dataset
 
 
@@ -216,16 +217,16 @@ def test_ingest_changed_columns_are_refused_and_the_file_stays(site: Site) -> No
 def test_ingest_store_away_for_one_file_does_the_others_and_says_so(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import include.data.file_content as room
+    import include.data.publication as room
 
-    def away(uri: str) -> Iterator[bytes]:
-        if uri.endswith("1.csv"):
-            raise TransientError(f"{uri}: the store is away")
-        yield Path(uri).read_bytes()
+    def away(file: StoredFile, root: str) -> Iterator[bytes]:
+        if file.name == "1.csv":
+            raise TransientError(f"{file.uri}: the store is away")
+        yield Path(file.uri).read_bytes()
 
     site.land("1.csv", tiny_csv(_rows(3)))
     site.land("2.csv", tiny_csv(_rows(3, first=3)))
-    monkeypatch.setattr(room, "read_blocks", away)
+    monkeypatch.setattr(room, "read_listed", away)
     with pytest.raises(InterruptedIngestError, match=r"1.csv: the store is away") as caught:
         site.ingest()
     assert caught.value.summary.published_rows == 3

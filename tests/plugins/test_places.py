@@ -4,8 +4,8 @@ import asyncio
 import os
 
 import pytest
-from airflow.sdk import BaseHook, Connection
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk import Connection
+from airflow.sdk.execution_time import supervisor
 from almanac.places import enter_places, enter_store_of, try_to_enter_places
 from almanac.policies import DEFAULT_ARGS
 
@@ -16,6 +16,7 @@ from include.journal.place import entered
 from include.registry.client_settings import configure_client
 from include.storage.access import VARIABLE
 from include.storage.files import exists, read_bytes, write_bytes
+from tests.plugins.back_ends import Vault
 from tests.servers.stores import Store
 from tests.storage.test_access import as_connection
 
@@ -78,13 +79,7 @@ def test_pages_enter_the_stores_and_outlive_a_wrong_connection(
 def back_end(monkeypatch: pytest.MonkeyPatch) -> dict[str, Connection]:
     """The connections that Airflow finds, in whatever back end; the environment has none of them."""
     known: dict[str, Connection] = {}
-
-    def find(name: str) -> Connection:
-        if name not in known:
-            raise AirflowNotFoundException(name)
-        return known[name]
-
-    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(find))
+    monkeypatch.setattr(supervisor, "ensure_secrets_backend_loaded", lambda: [Vault(known)])
     monkeypatch.setattr(connection, "_handed_over", {})
     monkeypatch.setenv("ALMANAC_JOURNAL_URL", "postgresql+psycopg2://db.port.example/almanac")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.port.example")
@@ -127,7 +122,5 @@ def test_enter_places_asks_for_no_login_of_files(
 ) -> None:
     monkeypatch.delenv("ALMANAC_JOURNAL_URL")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    asked: list[str] = []
-    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(asked.append))
+    monkeypatch.setattr(supervisor, "ensure_secrets_backend_loaded", lambda: pytest.fail("asked"))
     enter_places({})
-    assert asked == []

@@ -26,6 +26,7 @@ from include.journal.records import (
     WindowRecord,
     WindowState,
 )
+from include.services.login_delays import FREE_FAILURES
 from tests.windows.conftest import declare
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -337,3 +338,28 @@ def test_model_of_dag_is_the_longest_name_that_fits(dag_id: str, model: str | No
 
     found = model_of_dag(dag_id, [SimpleNamespace(name="a"), SimpleNamespace(name="a_b")])
     assert (found.name if found else None) == model
+
+
+def test_wrong_logins_are_slowed_and_others_get_in(client: TestClient) -> None:
+    def log_in(user: str) -> int:
+        return client.post("/auth/token", json={"username": user, "password": "wrong"}).status_code
+
+    assert [log_in("ann") for _ in range(FREE_FAILURES + 1)] == [401] * FREE_FAILURES + [429]
+    assert log_in("nobody") == 401
+    found = client.post("/auth/token", json={"username": "ann", "password": "wrong"}).headers
+    assert 0 < int(found["retry-after"]) <= 60
+
+
+@pytest.mark.parametrize("page", ["/", "/auth/login", "/api/v2/version", "/almanac/", "/no/such/page"])
+def test_every_page_says_who_may_frame_it(client: TestClient, page: str) -> None:
+    found = client.get(page).headers
+    assert found.get_list("content-security-policy")[0].count("frame-ancestors 'self'") == 1
+    assert (found["x-frame-options"], found["x-content-type-options"]) == ("SAMEORIGIN", "nosniff")
+    assert found["referrer-policy"] == "same-origin"
+
+
+def test_pages_of_ours_keep_their_stricter_policy(client: TestClient) -> None:
+    from almanac.ui.app import _HEADERS
+
+    found = client.get("/almanac/").headers.get_list("content-security-policy")
+    assert found == [_HEADERS["Content-Security-Policy"]]

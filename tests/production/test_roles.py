@@ -7,12 +7,16 @@ import httpx
 import pytest
 
 from demo.native.stack import NativeStack
+from include.backup.key_records import newest_record
+from include.backup.keys import Key
+from include.backup.place import open_store
 from include.services.credentials import ADMIN
+from include.services.login_delays import FREE_FAILURES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 ROLES = ("Viewer", "Data engineer", "Operator", "Approver", "Admin")
-FORBIDDEN, UNAUTHORIZED = 403, 401
+FORBIDDEN, UNAUTHORIZED, TOO_MANY = 403, 401, 429
 POOL = {"name": "night", "slots": 1, "include_deferred": False}
 CONNECTION = {"connection_id": "weather_files", "conn_type": "http"}
 USER = {"username": "x", "email": "x@localhost", "first_name": "x", "last_name": "x", "password": "x"}
@@ -93,3 +97,55 @@ def test_mlflow_without_credentials_is_unauthorized(stack):
         found = client.get("/api/2.0/mlflow/experiments/get", params={"experiment_id": "0"})
 
     assert found.status_code == UNAUTHORIZED
+
+
+def test_connection_that_a_data_engineer_makes_signs_no_backup(stack, tokens):
+    evil = Key.new()
+    body = {"connection_id": "almanac_backup", "conn_type": "generic", "password": evil.text}
+    headers = {"Authorization": f"Bearer {tokens['Data engineer']}"}
+    with httpx.Client(base_url=stack.airflow_url, trust_env=False, timeout=60) as client:
+        made = client.post("/api/v2/connections", json=body, headers=headers)
+        assert made.is_success, made.text  # Airflow knows no right on one connection
+    with stack.airflow() as airflow:
+        run = airflow.trigger("backup_databases")
+        assert airflow.wait("backup_databases", run.run_id, timeout_s=600).state == "success"
+
+    record, _ = newest_record(open_store(stack.home.backups))
+
+    assert record.key != evil.name
+
+
+@pytest.mark.parametrize("path", ["/", "/auth/login/", "/almanac/", "/api/v2/version"])
+def test_airflow_says_to_browsers_who_may_frame_it(stack, path):
+    with httpx.Client(base_url=stack.airflow_url, trust_env=False, timeout=60) as client:
+        found = client.get(path).headers
+
+    assert "frame-ancestors 'self'" in found["content-security-policy"]
+    assert (found["x-frame-options"], found["x-content-type-options"]) == ("SAMEORIGIN", "nosniff")
+    assert found["referrer-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("path", ["/auth/token", "/auth/login/"])
+def test_airflow_slows_wrong_logins_and_lets_others_in(stack, path):
+    user = f"nobody{len(path)}"
+    with httpx.Client(base_url=stack.airflow_url, trust_env=False, timeout=60) as client:
+
+        def wrong() -> int:
+            login = {"username": user, "password": "x"}
+            return client.post(path, **({"data": login} if "login" in path else {"json": login})).status_code
+
+        found = [wrong() for _ in range(FREE_FAILURES + 1)]
+        assert found[-1] == TOO_MANY
+        assert TOO_MANY not in found[:-1]
+        assert _token(client, ADMIN, stack.secrets["AIRFLOW_ADMIN_PASSWORD"])
+
+
+def test_mlflow_slows_wrong_logins_and_says_who_may_frame_it(stack):
+    with httpx.Client(base_url=stack.mlflow_url, trust_env=False, timeout=60) as client:
+        found = [client.get("/", auth=("nobody", "x")).status_code for _ in range(FREE_FAILURES + 1)]
+        page = client.get("/", auth=(ADMIN, stack.mlflow_password))
+
+    assert found == [UNAUTHORIZED] * FREE_FAILURES + [TOO_MANY]
+    assert page.is_success
+    assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
+    assert (page.headers["x-frame-options"], page.headers["x-content-type-options"]) == ("SAMEORIGIN", "nosniff")

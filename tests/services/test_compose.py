@@ -45,6 +45,8 @@ ABSENT = {
     "MLFLOW_FLASK_SERVER_SECRET_KEY",
     # Users with roles come from FAB's database instead.
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE",
+    # Several roles may write connections into Airflow's database.
+    "ALMANAC_DATABASE_CONNECTIONS",
 }  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def _artifacts(registry: "Registry", run: Any, folder: Path) -> list[SourceFile]
 
 def _fetched(kept: Artifacts, path: str, folder: Path) -> Iterator[bytes]:
     with mlflow_faults(f"MLflow run {kept.run_id}: {path}"):
-        yield from read_pieces(kept.fetch(path, folder))
+        yield from read_pieces(kept.fetch(path, folder).open("rb", buffering=0))
 
 
 def _seen(client: Any, version: ModelVersion, run: Any) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from include.backup.catalogue import Catalogue
-from include.backup.manifest import Ref, canonical, parse_json
+from include.backup.manifest import Ref, canonical
 from include.backup.place import Place
 from include.backup.port import ConflictError
 from include.backup.tiers.port import Stored, TierStore
 from include.config.tiers import Tiers
 from include.errors import IntegrityError
+from include.json_text import parse_json
 
 _FOLDER = "thaws"
 _MAX_BYTES = 1 << 18
