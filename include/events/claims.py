@@ -16,7 +16,7 @@ from include.config.triggers import EventTrigger
 from include.errors import ConfigError
 from include.journal.journal import Journal
 from include.journal.questions import same_run
-from include.journal.records import Decision, DecisionKind, RunRef
+from include.journal.records import Decision, DecisionKind, RunRef, WindowState
 
 if TYPE_CHECKING:
     from include.registry.store import Registry
@@ -98,7 +98,8 @@ def why_not_closed(journal: Journal, model: Model, partition_key: str) -> str:
     except ConfigError as error:
         return str(error)
     states = {one.window_start: one.state for one in journal.windows(model.name) if one.window_end == window.end}
-    if states.get(window.start) in CLOSED:
+    # one that is counted again has been announced before, and is again in a moment
+    if states.get(window.start) in CLOSED | {WindowState.RUNNING}:
         return ""
     return f"the window {window} has not closed, by the journal; it is {states.get(window.start, 'unknown')}"
 

@@ -425,6 +425,18 @@ def test_four_eyes_of_the_installation_hold_for_every_model(desk: Desk, tmp_path
     assert not record_answer(at, Answer(True, "eve", "", AT, "eve")).approved
 
 
+def test_answer_of_somebody_whom_the_installation_does_not_name_by_now_does_not_promote(
+    desk: Desk, tmp_path: Path
+) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    at = replace(desk, home=Home(home=tmp_path, models=models), model=declare())
+    ask_person(at)
+    assert record_answer(at, GRACE).approved
+    (models / "_installation.yaml").write_text("approval: {users: [ada]}\n", "utf-8")
+    assert "grace may not answer" in said_no(at)
+
+
 def test_command_line_refuses_to_promote_where_four_eyes_are_declared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

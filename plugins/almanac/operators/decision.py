@@ -40,7 +40,7 @@ class AlarmDecision(HITLOperator):
         super().__init__(
             task_id=task_id,
             subject=f"{model.title}: what should be done?",
-            body=f"{{{{ ti.xcom_pull('{after}')['markdown'] }}}}",
+            body=f"{{{{ (ti.xcom_pull('{after}') or {{}}).get('markdown', '') }}}}",
             options=[_NOTHING, *_ACTIONS],
             defaults=[_NOTHING],
             multiple=True,
