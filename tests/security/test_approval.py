@@ -114,11 +114,11 @@ def answer_without_a_question(desk: Desk) -> Desk:
 
 
 def answered_in(desk: Desk, run: RunRef) -> Desk:
-    """Grace has said yes, but in another run; this one asks, too."""
+    """This run has asked; Grace has said yes, but to another run."""
+    ask_person(desk)
     other = replace(desk, run=run)
     ask_person(other)
     record_answer(other, GRACE)
-    ask_person(desk)
     return desk
 
 
@@ -133,10 +133,10 @@ def answered_in_another_dag_of_the_same_run_id(desk: Desk) -> Desk:
 
 def answered_about_another_version(desk: Desk) -> Desk:
     """XCom was changed after the answer: `promote` is handed version 2, the question was about 3."""
+    ask_person(desk)
     other = replace(desk, version="3")
     ask_person(other)
     record_answer(other, GRACE)
-    ask_person(desk)
     return desk
 
 
