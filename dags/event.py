@@ -51,18 +51,24 @@ def build(model: Model, names: list[str]) -> DAG:
 
         checked = check()
         for name in names:
-            _accept(name, assets.trigger(model, name))(checked)
+            _accept(model, name, assets.trigger(model, name))(checked)
         report_refusals(checked)
     return dag
 
 
-def _accept(name: str, rings: Asset) -> Any:
+def _accept(model: Model, name: str, rings: Asset) -> Any:
     @task(task_id=f"accept_{name}", outlets=[rings], doc_md="Rings with the payloads; skipped when none was accepted.")
     def accept(checked: dict[str, list[dict[str, Any]]], *, outlet_events: Any) -> None:
+        from almanac.runs import current_run
+
+        from include.events.checking import accepted_payloads
+        from include.journal.journal import Journal
+
         payloads = [each["payload"] for each in checked["accepted"] if each["trigger"] == name]
-        if not payloads:
-            raise AirflowSkipException("no event of this name was accepted")
-        outlet_events[rings].extra = {"payloads": payloads}
+        accepted = accepted_payloads(model, Journal(HOME.journal_url), name, payloads, run=current_run())
+        if not accepted:
+            raise AirflowSkipException("no event of this name was accepted, by the journal")
+        outlet_events[rings].extra = {"payloads": accepted}
 
     return accept
 

@@ -35,6 +35,7 @@ def build(model: Model) -> DAG:
         @task(doc_md="Deletes it, as it is then. Skipped in a dry run; red when a person must approve.")
         def expire(planned: dict[str, Any], *, params: dict[str, Any]) -> dict[str, Any]:
             from almanac.installation import backup_key
+            from almanac.permission import approve_by_form
             from almanac.runs import current_run, now
 
             from include.expiry.run_expiry import run_expiry
@@ -42,6 +43,8 @@ def build(model: Model) -> DAG:
             if params["dry_run"] or not planned["count"]:
                 raise AirflowSkipException("a dry run" if params["dry_run"] else "nothing is old enough")
             approved, key = params["approve"], backup_key()
+            if approved:
+                approve_by_form(HOME, "delete more outputs than expire.max_deleted_share of a kind", model=model.name)
             return run_expiry(model, HOME, given_key=key, now=now(), run=current_run(), approved=approved)
 
         expire(plan())

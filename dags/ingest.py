@@ -34,11 +34,13 @@ def build(model: Model) -> DAG:
             from datetime import UTC, datetime
 
             from almanac.bells import unrung
+            from almanac.events import require_event
             from almanac.runs import chosen_files
 
             from include.data.arrivals import find_batches
             from include.journal.journal import Journal
 
+            require_event(model, HOME, "ingest")
             found = find_batches(model, HOME, Journal(HOME.journal_url), now=datetime.now(UTC), wait=time.sleep)
             chosen = chosen_files(found.to_json(), params["files"])
             if not chosen and unrung(model, HOME, inlet_events[dataset]) is None:
@@ -95,6 +97,7 @@ def _fetch(model: Model) -> Any:
     @task(doc_md="Lets what is new at the endpoint or in the database land as files, and remembers how far it read.")
     def fetch(*, params: dict[str, Any]) -> dict[str, Any]:
         from almanac.connections import open_reader
+        from almanac.events import require_event
         from almanac.runs import current_run
 
         from include import faults
@@ -103,6 +106,7 @@ def _fetch(model: Model) -> Any:
 
         if params["dry_run"]:
             return {}  # nothing is fetched; the next task still says what lies there
+        require_event(model, HOME, "ingest")
         journal = Journal(HOME.journal_url)
         reader = open_reader(model.source)
         return fetch(model, reader, HOME, journal, current_run(), on_step=faults.reached).to_json()

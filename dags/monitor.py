@@ -3,6 +3,7 @@
 Writes a report page, and does what the model declares for what has lasted (`monitor.actions`): it rings the retrain
 request, puts the previous version back, stops scoring, or asks a person and does what the person says. Whether a
 retrain is granted is decided, and written down, by the train DAG's policy. From insufficient data nothing follows.
+What must be done is read from the journal by the task that does it.
 """
 
 from typing import Any
@@ -35,6 +36,7 @@ def build(model: Model) -> DAG:
         def watch() -> dict[str, Any]:
             from almanac.channels import teller
             from almanac.connections import task_history
+            from almanac.events import require_event
             from almanac.runs import current_run, link, now
 
             from include.journal.journal import Journal
@@ -42,6 +44,7 @@ def build(model: Model) -> DAG:
             from include.monitoring.telling import tell_findings
             from include.registry.store import Registry
 
+            require_event(model, HOME, "monitor")
             journal, history = Journal(HOME.journal_url), task_history(HOME)
             registry, run = Registry.of(HOME), current_run()
             result = monitor(model, HOME, journal, registry, run=run, now=now(), history=history, link=link())
@@ -49,45 +52,46 @@ def build(model: Model) -> DAG:
             return result.summary()
 
         @task(outlets=[retrain_request], doc_md="Rings the retrain request with its reasons; skipped without one.")
-        def request_retrain(result: dict[str, Any], *, outlet_events: Any) -> None:
-            from almanac.runs import reasons_to
+        def request_retrain(as_answered: bool, *, outlet_events: Any) -> None:
+            from almanac.runs import wanted
 
-            outlet_events[retrain_request].extra = {**result, "reason": "; ".join(reasons_to("retrain", result))}
+            found = wanted(model, HOME, "retrain", as_answered=as_answered)
+            outlet_events[retrain_request].extra = {"reason": "; ".join(found.reasons), "subject": found.subject}
 
         @task(outlets=[champion], doc_md="Puts the version before back into production, audited; skipped unless asked.")
-        def put_previous_back(result: dict[str, Any], *, outlet_events: Any) -> None:
-            from almanac.runs import current_run, now, reasons_to
+        def put_previous_back(as_answered: bool, *, outlet_events: Any) -> None:
+            from almanac.runs import current_run, now, wanted
 
             from include.journal.journal import Journal
             from include.monitoring.carry_out import put_previous_back
             from include.registry.store import Registry
 
-            journal, reasons = Journal(HOME.journal_url), reasons_to("previous", result)
+            journal, found = Journal(HOME.journal_url), wanted(model, HOME, "previous", as_answered=as_answered)
             version = put_previous_back(
-                model, Registry.of(HOME), journal, result["model_version"], reasons, run=current_run(), now=now()
+                model, Registry.of(HOME), journal, found.version, found.reasons, run=current_run(), now=now()
             )
             if version is None:
                 raise AirflowSkipException("there is no previous version, or the champion has changed meanwhile")
             outlet_events[champion].extra = {"version": version}
 
         @task(doc_md="Stops scoring until a person resumes it; skipped unless asked.")
-        def stop_scoring(result: dict[str, Any]) -> None:
-            from almanac.runs import current_run, now, reasons_to
+        def stop_scoring(as_answered: bool) -> None:
+            from almanac.runs import current_run, now, wanted
 
             from include.journal.journal import Journal
             from include.scoring.pause import stop_scoring
 
-            reason = "; ".join(reasons_to("stop_scoring", result))
+            reason = "; ".join(wanted(model, HOME, "stop_scoring", as_answered=as_answered).reasons)
             stop_scoring(Journal(HOME.journal_url), model.name, reason=reason, run=current_run(), now=now())
 
-        result = watch()
+        found = watch()
         for act in (request_retrain, put_previous_back, stop_scoring):
-            act(result)
+            found >> act(as_answered=False)
         with TaskGroup("a_person_decides"):
             ask = AlarmDecision(model=model, after="watch")
-            result >> ask
+            found >> ask
             for act in (request_retrain, put_previous_back, stop_scoring):
-                act.override(task_id=f"{act.function.__name__}_as_answered")(ask.output)
+                ask >> act.override(task_id=f"{act.function.__name__}_as_answered")(as_answered=True)
     return dag
 
 

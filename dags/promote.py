@@ -1,7 +1,8 @@
 """Promotes a registered version: one that a person names, or one that has scored well in shadow.
 
-A person who starts it by hand decides, and says why: any version whose gates passed becomes champion at once. After a
-shadow run the YAML decides whether it is promoted or a person is asked first.
+A person who starts it by hand says why: any version whose gates passed becomes champion, at once if that person is one
+of those who may decide alone (`approval`), else after one of them has answered. After a shadow run the YAML decides
+whether it is promoted or a person is asked first.
 """
 
 from typing import Any
@@ -26,34 +27,32 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="Which version, and whether a person is asked about it.")
         def propose(*, params: dict[str, Any]) -> str:
-            from almanac.branching import ask_nobody, go_on
-            from almanac.runs import current_run, now, version_param
+            from almanac.branching import ask_nobody, desk, go_on
+            from almanac.runs import started_by_hand, version_param
 
             from include.journal.journal import Journal
-            from include.registry.store import Registry
+            from include.registry.approval import decide_by_hand
 
-            version, reason = version_param(params["version"], params["reason"])
-            if reason:
-                ask_nobody(version)
-            registry, journal = Registry.of(HOME), Journal(HOME.journal_url)
-            return go_on(model, HOME, registry, journal, version, run=current_run(), now=now())
+            version, reason = version_param(model, Journal(HOME.journal_url), params["version"], params["reason"])
+            at = desk(model, HOME, version)
+            if not reason:
+                return go_on(at)
+            why_not_alone = decide_by_hand(at, started_by_hand(), reason)
+            return go_on(at, by_hand=f"{reason}; {why_not_alone}") if why_not_alone else ask_nobody(version)
 
         @task(
             outlets=[champion],
             trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
-            doc_md="The version becomes champion, the old champion previous; in one place, with an audit row.",
+            doc_md="The version becomes champion, the old champion previous; red without a yes in the journal.",
         )
         def promote(version: str, *, params: dict[str, Any], outlet_events: Any) -> None:
-            from almanac.runs import current_run, now
+            from almanac.branching import desk
 
-            from include.journal.journal import Journal
             from include.registry.approval import promote_as_answered
-            from include.registry.store import Registry
 
-            done = promote_as_answered(
-                Registry.of(HOME), model, version, by_hand=params["reason"] or "",
-                run=current_run(), journal=Journal(HOME.journal_url), now=now(),
-            )  # fmt: skip
+            by_hand = params["reason"] or ""
+            version = params["version"] if by_hand else version  # the form cannot be changed after the start, XCom can
+            done = promote_as_answered(desk(model, HOME, version), by_hand=by_hand)
             if not done.accepted:
                 raise AirflowSkipException("; ".join(done.reasons))
             outlet_events[champion].extra = {"version": version}

@@ -1,7 +1,8 @@
 """Restores a snapshot: a model version, a dataset, outputs or a database.
 
 By hand, with parameters: into a new folder, or live where it came from, if nothing is there. What lies in the archive
-is asked for first, and the run waits without a worker. Databases and groups come back live from the command line only,
+is asked for first, and the run waits without a worker. Live only for those who may approve it (`approval` of
+`_installation.yaml`). Databases and groups come back live from the command line only,
 with the services stopped: `almanac restore group/all --live`.
 """
 
@@ -28,10 +29,12 @@ def build(installation: Installation) -> DAG:
         @task(retries=0, doc_md="Restores what the form names, each file checked against its hash; says where it is.")
         def restore(*, params: dict[str, Any]) -> list[str]:
             from almanac.installation import backup_key
+            from almanac.permission import approve_restore
             from almanac.runs import current_run, now
 
             from include.backup.run_restore import run_restore
 
+            approve_restore(HOME, params)
             return run_restore(HOME, params, given_key=backup_key(), run=current_run(), now=now())
 
         thaw >> restore()

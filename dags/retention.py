@@ -37,11 +37,14 @@ def build(installation: Installation) -> DAG:
         @task(doc_md="Deletes what was forgotten before the grace period, and orphans. Red when a person must approve.")
         def sweep(_forgotten: dict[str, Any], *, params: dict[str, Any]) -> dict[str, Any]:
             from almanac.installation import backup_key
+            from almanac.permission import approve_by_form
             from almanac.runs import now
 
             from include.backup.run_retention import run_sweep
 
             dry_run, approved = params["dry_run"], params["approve"]
+            if approved and not dry_run:
+                approve_by_form(HOME, "sweep more of a backup place than retention.max_deleted_share")
             return run_sweep(HOME, given_key=backup_key(), now=now(), dry_run=dry_run, approved=approved)
 
         @task(doc_md="What each tier holds, costs and would hold; then moves what is declared. Manifests stay hot.")

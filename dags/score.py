@@ -29,6 +29,7 @@ def build(model: Model) -> DAG:
         def score(*, params: dict[str, Any], outlet_events: Any) -> dict[str, Any]:
             from dataclasses import asdict
 
+            from almanac.events import require_event
             from almanac.runs import current_run, now, range_param
 
             from include.journal.journal import Journal
@@ -38,6 +39,7 @@ def build(model: Model) -> DAG:
 
             if stop := stopped(Journal(HOME.journal_url), model.name):
                 raise AirflowSkipException(why_stopped(stop))
+            require_event(model, HOME, "score")
             since, until = range_param(model, params["since"], params["until"])
             summary = score_new_windows(
                 model, HOME, Registry.of(HOME), run=current_run(), now=now(), since=since, until=until

@@ -28,18 +28,9 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="Whether to train: cooldown, fresh labelled rows, runs per week. By hand overrules, in writing.")
         def decide(*, params: dict[str, Any]) -> dict[str, Any]:
-            from almanac.runs import current_run, now, told, training_trigger
+            from almanac.training import decide
 
-            from include.journal.journal import Journal
-            from include.registry.store import Registry
-            from include.training.training_run import ask
-
-            trigger, reason = training_trigger(model, params["reason"])
-            asked = ask(
-                model, HOME, Journal(HOME.journal_url), Registry.of(HOME), trigger=trigger, reason=reason, now=now(),
-                run=current_run(), mode=params["mode"], by_hand=bool(params["candidates"] or params["overrides"]),
-            )  # fmt: skip
-            return {**told(asked.decision), "mode": asked.mode}
+            return decide(model, HOME, params)
 
         @task(
             doc_md="Trains the candidates on one dataset version, exports the best to ONNX: one MLflow run.",
@@ -71,7 +62,7 @@ def build(model: Model) -> DAG:
             doc_md="Registers the candidate as challenger, and decides: promote, ask a person, or neither.",
         )
         def register(verdict: dict[str, Any]) -> str:
-            from almanac.branching import go_on
+            from almanac.branching import desk, go_on
             from almanac.runs import current_run, now
 
             from include.journal.journal import Journal
@@ -82,22 +73,19 @@ def build(model: Model) -> DAG:
                 raise AirflowSkipException("; ".join(verdict["reasons"]))
             registry, journal, run = Registry.of(HOME), Journal(HOME.journal_url), current_run()
             made = register(registry, model.name, verdict["mlflow_run_id"], run=run, journal=journal, now=now())
-            return go_on(model, HOME, registry, journal, made.version, run=run, now=now())
+            return go_on(desk(model, HOME, made.version))
 
         @task(
             outlets=[champion],
             trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
-            doc_md="Challenger becomes champion, the old champion previous; in one place, with an audit row.",
+            doc_md="Challenger becomes champion, the old champion previous; red without a yes in the journal.",
         )
         def promote(version: str, *, outlet_events: Any) -> None:
-            from almanac.runs import current_run, now
+            from almanac.branching import desk
 
-            from include.journal.journal import Journal
             from include.registry.approval import promote_as_answered
-            from include.registry.store import Registry
 
-            journal, registry = Journal(HOME.journal_url), Registry.of(HOME)
-            done = promote_as_answered(registry, model, version, run=current_run(), journal=journal, now=now())
+            done = promote_as_answered(desk(model, HOME, version))
             if not done.accepted:
                 raise AirflowSkipException("; ".join(done.reasons))
             outlet_events[champion].extra = {"version": version}

@@ -6,7 +6,7 @@ AlmanacError
 │   ├── DataError         data are not what the model's YAML declares
 │   ├── RegistryError     the model registry does not hold what was asked for
 │   ├── IntegrityError    bytes are not what was recorded: a hash or a signature disagrees
-│   └── ApprovalError     what was asked for deletes more than a run may on its own: a person must say yes
+│   └── ApprovalError     what was asked for needs a person's yes, and nobody has given it who may
 └── TransientError        a network, a lock, a service that is away: retried with growing pauses
 
 A message says where, what is wrong, what was got, what was expected and what to do next.
@@ -43,7 +43,7 @@ class IntegrityError(PermanentError):
 
 
 class ApprovalError(PermanentError):
-    """What was asked for deletes more than a run may on its own."""
+    """What was asked for needs a person's yes, and nobody has given it who may."""
 
 
 class TransientError(AlmanacError):

@@ -22,9 +22,10 @@ def promote(
     version: Annotated[str, typer.Argument(metavar="MODEL@VERSION", help="For example weather@5.")],
     reason: Annotated[str, _REASON],
 ) -> None:
-    """Make a registered version champion. Only one whose gates passed."""
+    """Make a registered version champion. Only one whose gates passed, and not where four eyes are declared."""
     from datetime import UTC, datetime
 
+    from include.config.approvers import approval_of
     from include.config.home import Home
     from include.config.loader import find_model
     from include.journal.journal import Journal
@@ -36,6 +37,11 @@ def promote(
         raise typer.BadParameter(f"got {version!r}, expected MODEL@VERSION such as weather@5")
     home, now = Home(), datetime.now(UTC)
     model = find_model(home.models, name)
+    if approval_of(model, home).four_eyes:
+        raise typer.BadParameter(
+            f"{version}: four eyes are declared (approval.four_eyes), and a command line shows only one user of this"
+            f" machine. Start promote_{name} in Airflow with the version and the reason; somebody else answers there"
+        )
     registry, journal = open_registry(home), Journal(home.journal_url)
     promote_version(registry, model, number, reason=_said(reason), run=_run(now), journal=journal, now=now)
     print(f"{name}: version {number} is champion. Scoring takes it from its next run on.")

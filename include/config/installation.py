@@ -4,6 +4,7 @@ from pydantic import Field
 
 from include.config.alerts import Alerts
 from include.config.backup import InstallationBackup
+from include.config.promotion import Approval
 from include.config.section import Section, Share
 
 
@@ -12,5 +13,10 @@ class Installation(Section):
 
     owner: str = "almanac"
     alerts: Alerts = Alerts()
+    approval: Approval = Field(
+        Approval(),
+        description="Who approves live restores and large deletions, and answers for models that name nobody. timeout:"
+        " so long such an approval holds.",
+    )
     max_disk_share: Share = Field(0.9, description="A disk of the home that is fuller is an alarm.")
     backup: InstallationBackup = InstallationBackup()

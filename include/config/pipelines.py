@@ -21,7 +21,7 @@ BUILT_IN = {
     "dataset": "the dataset has a new version",
     "champion": "another version has become champion",
     "predictions": "new hours have been scored",
-    "retrain_request": "somebody or something asks for a retrain",
+    "retrain_request": "the monitor, or a person whom it asked, asks for a retrain",
     "change": "the declaration or the code differs from the champion's",
 }
 # The pipeline's own schedule: source.sweep, train.triggers.schedule, monitor.schedule.

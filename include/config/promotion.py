@@ -16,12 +16,24 @@ Promotion = Literal["auto", "approve", "manual"]
 
 
 class Approval(Section):
-    """Who answers when a promotion asks for a person. No answer in time is a no."""
+    """Who answers when a person must decide. No answer in time is a no."""
 
-    users: tuple[str, ...] = Field((), description="Ids of Airflow users. Empty: whoever may act on the DAG.")
+    users: tuple[str, ...] = Field(
+        (),
+        description="Ids of Airflow users; for what is approved by starting a run, their names. Empty: of a model,"
+        " those of _installation.yaml; there, whoever may act on the DAG.",
+    )
     timeout: Annotated[Duration, Field(ge=timedelta(seconds=1))] = Field(
         timedelta(days=1), description="How long a question waits. No other training of the model starts meanwhile."
     )
+    four_eyes: bool = Field(
+        False, description="Who approves is not who started the run, trained the version or declared the model."
+    )
+
+    def within(self, group: "Approval") -> "Approval":
+        """The same with the group's users where it names none; four eyes where either wants them."""
+        both = {"users": self.users or group.users, "four_eyes": self.four_eyes or group.four_eyes}
+        return self.model_copy(update=both)
 
 
 class Shadow(Section):

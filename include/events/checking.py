@@ -44,6 +44,22 @@ def check_event(model: Model, journal: Journal, event: PostedEvent, *, run: RunR
     return decision
 
 
+def accepted_payloads(
+    model: Model, journal: Journal, trigger: str, payloads: Sequence[Mapping[str, object]], *, run: RunRef
+) -> list[Mapping[str, object]]:
+    """Of the payloads that a task was handed, those that may go on: as declared, in a run that has accepted as many.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    declared = model.triggers.get(trigger)
+    known = journal.decisions(model.name, DecisionKind.EVENT, run=run)
+    count = sum(one.accepted and one.subject == trigger for one in known)
+    if not isinstance(declared, EventTrigger):
+        return []
+    return [each for each in payloads if not payload_faults(declared.payload, each)][:count]
+
+
 def raise_refusals(model: str, refused: Sequence[Mapping[str, object]]) -> None:
     """Fail when an event was refused.
 

@@ -18,6 +18,7 @@ from include.journal.records import (
     Decision,
     DecisionKind,
     DrillRecord,
+    RunRef,
     RunTraces,
     SnapshotRecord,
     Watermark,
@@ -103,15 +104,22 @@ class Journal:
         self._insert(tables.decisions, row_of(decision))
 
     def decisions(
-        self, model: str, kind: DecisionKind | None = None, since: datetime | None = None, limit: int | None = None
+        self,
+        model: str,
+        kind: DecisionKind | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+        run: RunRef | None = None,
     ) -> list[Decision]:
-        """Decisions about a model, newest first."""
+        """Decisions about a model, newest first; of one run, whichever try, when it is given."""
         table = tables.decisions
         query = select(table).where(table.c.model == model).order_by(table.c.id.desc()).limit(limit)
         if kind is not None:
             query = query.where(table.c.kind == kind)
         if since is not None:
             query = query.where(table.c.decided_at >= since)
+        if run is not None:
+            query = query.where((table.c.dag_id == run.dag_id) & (table.c.run_id == run.run_id))
         with self._database.begin() as connection:
             return [decision_of(row) for row in connection.execute(query).mappings()]
 

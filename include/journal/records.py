@@ -34,6 +34,8 @@ class DecisionKind(StrEnum):
     EXPIRY = "expiry"  # old outputs were deleted
     BACKUP_KEY = "backup_key"  # a person has asked for another key of the backups
     ACTION = "action"  # what a person decided about an alarm of the monitor
+    QUESTION = "question"  # a person is asked: about what, by which run, until when, and who may answer
+    ALARM = "alarm"  # what one run of the monitor found must be done; the tasks that do it read it here
 
 
 class WindowState(StrEnum):
@@ -101,7 +103,11 @@ class BatchRecord:
 
 @dataclass(frozen=True)
 class Decision:
-    """A yes or a no, with its reasons and figures. Refusals are decisions, never exceptions."""
+    """A yes or a no, with its reasons and figures. Refusals are decisions, never exceptions.
+
+    A question names in `people` who may answer (ids of Airflow users; empty: whoever may act on the DAG) and in
+    `expires_at` until when; an answer names in `people` the id of who gave it.
+    """
 
     model: str
     kind: DecisionKind
@@ -112,6 +118,8 @@ class Decision:
     subject: str = ""  # what it is about, e.g. an MLflow run id or model version
     figures: dict[str, float] = field(default_factory=dict)
     ask: tuple[str, ...] = ()  # accepted, but for these reasons a person must decide on what follows from it
+    people: tuple[str, ...] = ()
+    expires_at: datetime | None = None
 
     def __post_init__(self) -> None:
         _shorten(self, "reasons", "ask")

@@ -55,7 +55,8 @@ def decision_of(row: RowMapping) -> Decision:
     """A decision."""
     values = known(row, Decision)
     values["kind"] = DecisionKind(values["kind"])
-    values["reasons"], values["ask"] = tuple(values["reasons"]), tuple(values["ask"])
+    for name in ("reasons", "ask", "people"):
+        values[name] = tuple(values[name])
     return Decision(**values, run=run_of(row))
 
 

@@ -104,6 +104,8 @@ decisions = Table(
     Column("subject", String(250), nullable=False),
     Column("figures", JSON, nullable=False),
     Column("ask", JSON, nullable=False, server_default="[]"),
+    Column("people", JSON, nullable=False, server_default="[]"),
+    Column("expires_at", UtcDateTime),
     *_run_columns(),
     Index("decisions_by_model", "model", "kind", "decided_at"),
 )

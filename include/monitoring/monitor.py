@@ -11,6 +11,7 @@ from include.errors import PermanentError
 from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
 from include.monitoring.actions import choose_acts, reasons_for
+from include.monitoring.carry_out import record_acts
 from include.monitoring.decision import judge_windows, performance_holds
 from include.monitoring.findings import Condition, Finding, State
 from include.monitoring.markdown import render_markdown
@@ -82,6 +83,7 @@ def monitor(
             result = _report(watch, result)
     result = replace(result, markdown=render_markdown(model, result))
     _record(journal, result, run)
+    record_acts(journal, result, run)
     return result
 
 

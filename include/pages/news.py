@@ -74,11 +74,15 @@ def of_window(record: WindowRecord, urls: Urls) -> News:
 def of_decision(decision: Decision) -> News:
     """A decision with its reasons. A refusal is no failure."""
     verdict = "accepted" if decision.accepted else "refused"
+    if decision.kind is DecisionKind.QUESTION:
+        verdict = "asked"
     what = decision.kind.value.replace("_", " ").capitalize()
     about = f" ({decision.subject})" if decision.subject else ""
     lines = decision.reasons[:_MAX_LINES]
     if decision.ask:
         lines += (f"A person must decide: {'; '.join(decision.ask)}",)
+    if decision.expires_at:
+        lines += (f"Until {decision.expires_at:%Y-%m-%d %H:%M} UTC; of {', '.join(decision.people) or 'who may act'}.",)
     figures = "\n".join(f"{name} = {value:.6g}" for name, value in sorted(decision.figures.items()))
     return News(
         decision.decided_at, "good" if decision.accepted else "warn", decision.kind.value, decision.model,

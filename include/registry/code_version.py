@@ -1,6 +1,7 @@
 """Which code made a model: the git commit, or what the image was built from."""
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,17 @@ def code_version(repository: Path = REPOSITORY) -> CodeVersion:
         if commit:
             return CodeVersion(commit, None if changes is None else bool(changes))
     return CodeVersion(os.environ.get(COMMIT_VARIABLE) or UNKNOWN, None)
+
+
+def authors_of(path: Path, *commits: str) -> frozenset[str]:
+    """Who wrote the last commit of a file, as `Grace Hopper <grace@example.org>`: as of HEAD, and as of each commit.
+
+    Empty where the file is in no repository, or there is no git: then nobody can be named.
+    """
+    # a commit comes from a tag of the registry, and must not be read as an option
+    known = ("HEAD", *(commit for commit in commits if re.fullmatch("[0-9a-f]{7,64}", commit)))
+    asked = (_git(path.parent, "log", "-1", "--format=%an <%ae>", at, "--", path.name) for at in known)
+    return frozenset(author for author in asked if author)
 
 
 def _git(repository: Path, *arguments: str) -> str | None:

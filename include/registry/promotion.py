@@ -195,6 +195,7 @@ def _plan(registry: "Registry", journal: Journal, model: str, to: str) -> Rolled
 
     target = rollback_target(registry, model, to)
     where = f"{model}@{target.version}"
+    _check_was_champion(journal, target, where, to)
     current = registry.aliases(model).get(CHAMPION, "")
     if current == target.version:  # a rollback by somebody else died before its audit row: finish it
         current = _audited(journal, model).get(CHAMPION, "")
@@ -203,6 +204,18 @@ def _plan(registry: "Registry", journal: Journal, model: str, to: str) -> Rolled
     _check_gates(target, where)
     OnnxModel(registry.load_onnx(target))  # what cannot be loaded must not take over
     return RolledBack(current, target.version)
+
+
+def _check_was_champion(journal: Journal, target: ModelVersion, where: str, to: str) -> None:
+    """A rollback must not be a way past the question whether a version may go into production at all."""
+    crowned = any(
+        one.alias == CHAMPION and one.to_version == target.version for one in journal.alias_moves(target.model)
+    )
+    if to != PREVIOUS and not crowned:
+        raise RegistryError(
+            f"{where}: was never in production, by the journal, so nothing can be rolled back to it. Promote it:"
+            f" ./almanac promote {where} --reason ..., or start promote_{target.model}"
+        )
 
 
 def _intended(journal: Journal, model: str, run: RunRef) -> RolledBack | None:

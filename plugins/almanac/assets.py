@@ -58,7 +58,7 @@ def dataset(model: Model) -> Asset:
 
 
 def retrain_request(model: Model) -> Asset:
-    """Somebody or something asks for a retrain; the event's `reason` says why."""
+    """The monitor, or a person whom it asked, asks for a retrain; its record in the journal says why."""
     return Asset(
         name=f"retrain_request_{model.name}", uri=f"almanac://{model.name}/retrain_request", group="retrain_request"
     )
@@ -85,7 +85,7 @@ def challenger(model: Model) -> Asset:
 
 
 def shadow(model: Model) -> Asset:
-    """A version that scored in shadow was not worse; the event's `version` says which."""
+    """A version that scored in shadow was not worse; the journal's newest verdict says which."""
     return of_model(model.name, "shadow")
 
 

@@ -1,6 +1,5 @@
 """How the graph goes on after a version is registered: tasks that are not needed are skipped without being started."""
 
-from datetime import datetime
 from typing import TYPE_CHECKING, NoReturn
 
 from airflow.sdk import get_current_context
@@ -9,22 +8,33 @@ from airflow.sdk.exceptions import DownstreamTasksSkipped
 from almanac.operators.approval import COMPARISON
 from include.config.home import Home
 from include.config.schema import Model
-from include.journal.records import RunRef
 
 if TYPE_CHECKING:
-    from include.journal.journal import Journal
-    from include.registry.store import Registry
+    from include.registry.approval import Desk
 
 APPROVE, PROMOTE = "approve", "promote"
 _RETURNED = "return_value"
 
 
-def go_on(
-    model: Model, home: Home, registry: "Registry", journal: "Journal", version: str, *, run: RunRef, now: datetime
-) -> str:
+def desk(model: Model, home: Home, version: str) -> "Desk":
+    """What the running task needs to decide about a version."""
+    from almanac.runs import current_run, now
+    from include.journal.journal import Journal
+    from include.registry.approval import Desk
+    from include.registry.store import Registry
+
+    return Desk(model, version, home, Registry.of(home), Journal(home.journal_url), current_run(), now())
+
+
+def go_on(at: "Desk", *, by_hand: str = "") -> str:
     """Leave the way open that the version takes: ask a person, promote, or neither. Call it last in a task.
 
     A task that is skipped by another one costs no process: asking nobody must not cost a second.
+
+    Args:
+        at: which version.
+        by_hand: why a person started this run to promote it, and why that person cannot decide alone: somebody is
+            asked then whatever the rule says, unless it promotes anyway.
 
     Returns:
         The version, when a person is asked; the comparison is then in XCom.
@@ -32,14 +42,19 @@ def go_on(
     Raises:
         DownstreamTasksSkipped: Airflow's word for the other two; the version is in XCom by then.
     """
-    from include.registry.approval import Way, route
     from include.registry.comparison import compare
+    from include.registry.route import Route, Way, find_route, route
 
-    found = route(model, registry, journal, version, run=run, now=now)
-    print(f"{model.name}@{version}: {found.way}: {'; '.join(found.reasons)}")  # noqa: T201 - the task's log
+    model, version = at.model, at.version
+    if by_hand:
+        found = find_route(model, at.registry, at.journal, version)
+        found = found if found.way is Way.PROMOTE else Route(Way.ASK, (f"by hand: {by_hand}", *found.reasons))
+    else:
+        found = route(model, at.registry, at.journal, version, run=at.run, now=at.now)
+    print(f"{at.subject}: {found.way}: {'; '.join(found.reasons)}")  # noqa: T201 - the task's log
     task = get_current_context()["ti"]
     if found.way is Way.ASK:
-        task.xcom_push(COMPARISON, compare(model, home, registry, version, reasons=found.reasons, now=now))
+        task.xcom_push(COMPARISON, compare(model, at.home, at.registry, version, reasons=found.reasons, now=at.now))
         return version
     if found.way is Way.PROMOTE:
         ask_nobody(version)

@@ -135,7 +135,8 @@ def promotion_params() -> dict[str, Param]:
             type=["null", "string"],
             pattern="^[1-9][0-9]*$",
             title="Version",
-            description="The number of a registered version whose gates passed. By hand it is promoted at once.",
+            description="The number of a registered version whose gates passed. It is promoted at once if you may"
+            " decide alone (`approval.users`); else somebody is asked.",
         ),
         "reason": optional_reason(
             "Why you promote it. Needed by hand; kept in the journal and on the version, with your name.", minLength=3

@@ -4,17 +4,24 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from almanac import assets
+from include.config.home import Home
+from include.config.monitoring import Action
 from include.config.pipelines import clocked
 from include.config.schema import Model
 from include.errors import ConfigError
 from include.journal.records import Decision, RunRef
 from include.training.policy import Trigger
+
+if TYPE_CHECKING:
+    from almanac.events import Woken
+    from include.journal.journal import Journal
+    from include.monitoring.carry_out import Wanted
 
 
 def now() -> datetime:
@@ -40,44 +47,54 @@ def link() -> str:
     return str(getattr(get_current_context()["ti"], "log_url", ""))
 
 
-def training_trigger(model: Model, reason: str | None) -> tuple[Trigger, str]:
+def started_by_hand() -> str:
+    """The name of who started this run by hand; empty: nobody did, or Airflow does not say who.
+
+    A backfill carries a name, too, but nobody looked at each of its runs.
+    """
+    dag_run = get_current_context()["dag_run"]
+    return str(dag_run.triggering_user_name or "") if str(dag_run.run_type.value) == "manual" else ""
+
+
+def training_trigger(model: Model, woken: "Woken", reason: str | None) -> tuple[Trigger, str]:
     """What woke a training, and why: a request or a change before new data, when both did.
 
     Args:
         model: whose training.
+        woken: the events that count.
         reason: what a person gave as reason, or nothing.
     """
-    context = get_current_context()
-    events = context["triggering_asset_events"]
-    names = _names(events)
     asking: dict[str, Trigger] = {
         assets.retrain_request(model).name: "retrain_request",
         assets.change(model).name: "change",
     }
     for name, trigger in asking.items():
-        if name in names:
-            asked = [event for group in events.values() for event in group if event.asset.name == name]
-            said = [str((event.extra or {}).get("reason", "")) for event in asked]
-            return trigger, "; ".join(filter(None, said)) or f"woken by {name}, without a reason"
+        if name in woken.reasons:
+            return trigger, woken.reasons[name]
     clocks = {assets.trigger(model, name).name for name in clocked(model)}
-    if names - clocks:
-        return "new_data", reason or f"woken by {', '.join(sorted(names))}"
-    if names:
-        return "schedule", reason or f"woken by {', '.join(sorted(names))}"
-    if str(context["dag_run"].run_type.value) == "scheduled":
+    if woken.names - clocks:
+        return "new_data", reason or f"woken by {', '.join(sorted(woken.names))}"
+    if woken.names:
+        return "schedule", reason or f"woken by {', '.join(sorted(woken.names))}"
+    if str(get_current_context()["dag_run"].run_type.value) == "scheduled":
         return "schedule", reason or "the schedule"
     return "manual", reason or "started by hand, without a reason"
 
 
-def reasons_to(action: str, result: Mapping[str, Any]) -> list[str]:
-    """Why the monitor, or a person whom it asked, wants an action.
+def wanted(model: Model, home: Home, action: Action, *, as_answered: bool) -> "Wanted":
+    """What the monitor, or a person whom it asked, wants of this run, by the journal.
 
     Raises:
         AirflowSkipException: nobody wants it.
     """
-    if action not in result["acts"]:
-        raise AirflowSkipException(f"nothing asks for it: {result['reason']}")
-    return list(result["acts"][action])
+    from include.journal.journal import Journal
+    from include.monitoring.carry_out import find_wanted
+
+    journal = Journal(home.journal_url)
+    found = find_wanted(model, home, journal, action, run=current_run(), as_answered=as_answered)
+    if isinstance(found, str):
+        raise AirflowSkipException(found)
+    return found
 
 
 def told(decision: Decision) -> dict[str, Any]:
@@ -91,18 +108,28 @@ def partition_key() -> str | None:
     return get_current_context()["dag_run"].partition_key
 
 
-def version_param(version: str | None, reason: str | None) -> tuple[str, str]:
-    """The version that a person names, with the reason; or the one that the shadow's bell names, without one.
+def version_param(model: Model, journal: "Journal", version: str | None, reason: str | None) -> tuple[str, str]:
+    """The version that a person names, with the reason; or the one that has passed in shadow, without one.
+
+    Whatever an event says: the journal's newest verdict names the version.
 
     Raises:
         ConfigError: a person gave only one of the two, or neither.
+        AirflowSkipException: an event has woken the run, but no verdict waits for a proposal.
     """
-    events = [event for group in get_current_context()["triggering_asset_events"].values() for event in group]
+    from include.events.claims import record_refusal, shadow_verdict
+
     if version and reason:
         return version, reason
-    if version or reason or not events:
+    if version or reason or not _names(get_current_context()["triggering_asset_events"]):
         raise ConfigError(f"version and reason: give both; got version {version!r} and reason {reason!r}")
-    return str((events[-1].extra or {})["version"]), ""
+    run = current_run()
+    verdict = shadow_verdict(journal, model, run)
+    if verdict is None:
+        why = "the journal has no version that has passed in shadow and was not proposed yet"
+        name = assets.shadow(model).name
+        raise AirflowSkipException(record_refusal(journal, model.name, name, why, run=run, now=now()))
+    return verdict.subject.rpartition("@")[2], ""
 
 
 def range_param(model: Model, since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:

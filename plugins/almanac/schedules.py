@@ -1,6 +1,6 @@
 """Turns a declared rule into what Airflow's `schedule=` takes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import reduce
 from operator import and_, or_
 from typing import Any
@@ -57,6 +57,24 @@ def _condition(model: Model, rule: Rule, home: Home) -> Any:
         return bell(model, rule.name, home)
     combine = and_ if rule.operator == "and" else or_
     return reduce(combine, [_condition(model, part, home) for part in rule.parts])
+
+
+def satisfied(model: Model, kind: Kind, names: Collection[str], home: Home) -> bool:
+    """Whether the events of these assets are enough to wake a pipeline, by its rule."""
+    rule = rule_of(model, kind)
+    return rule is not None and _holds(model, rule, names, home)
+
+
+def _holds(model: Model, rule: Rule, names: Collection[str], home: Home) -> bool:
+    if isinstance(rule, Named):
+        return rule.name != "schedule" and _asset_of(model, rule.name, home) in names
+    parts = [_holds(model, part, names, home) for part in rule.parts]
+    return all(parts) if rule.operator == "and" else any(parts)
+
+
+def _asset_of(model: Model, name: str, home: Home) -> str:
+    declared = model.triggers.get(name)
+    return assets.window(model).name if isinstance(declared, WindowTrigger) else bell(model, name, home).name
 
 
 def bell(model: Model, name: str, home: Home) -> Asset:

@@ -9,6 +9,35 @@ from include.config.home import Home
 from include.config.schema import Model
 
 
+def decide(model: Model, home: Home, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Decide whether to train; what woke the run counts only if the journal or the registry knows of it.
+
+    Args:
+        model: what to train.
+        home: where everything is.
+        params: the form of the run.
+
+    Returns:
+        The decision as the next task reads it, and the mode.
+    """
+    from almanac.events import woken_by
+    from almanac.runs import current_run, now, told, training_trigger
+    from almanac.schedules import satisfied
+    from include.journal.journal import Journal
+    from include.registry.store import Registry
+    from include.training.training_run import ask
+
+    woken = woken_by(model, home)
+    if woken.refused and not satisfied(model, "train", woken.names, home):
+        return {"accepted": False, "reasons": list(woken.refused), "figures": {}, "ask": [], "mode": "scratch"}
+    trigger, reason = training_trigger(model, woken, params["reason"])
+    asked = ask(
+        model, home, Journal(home.journal_url), Registry.of(home), trigger=trigger, reason=reason, now=now(),
+        run=current_run(), mode=params["mode"], by_hand=bool(params["candidates"] or params["overrides"]),
+    )  # fmt: skip
+    return {**told(asked.decision), "mode": asked.mode}
+
+
 def train_as_decided(
     model: Model, home: Home, decision: Mapping[str, Any], searched: Iterable[Any] | None, params: Mapping[str, Any]
 ) -> str:
@@ -17,7 +46,7 @@ def train_as_decided(
     Args:
         model: what to train.
         home: where everything is.
-        decision: what `decide` returned.
+        decision: what `decide` returned. Whether it grants the training is read from the journal.
         searched: what the batches of trials found; None: there were none.
         params: the form of the run.
 
@@ -32,16 +61,19 @@ def train_as_decided(
     from almanac.installation import backup_key
     from almanac.runs import current_run, now
     from include.backup.run_backup import back_up_checkpoints
+    from include.journal.journal import Journal
+    from include.journal.records import DecisionKind
     from include.registry.store import Registry
     from include.training.search_run import searched_in
     from include.training.telling import tell_warnings
     from include.training.training_run import train
 
-    if not decision["accepted"]:
-        raise AirflowSkipException("; ".join(decision["reasons"]))
     registry, run = Registry.of(home), current_run()
+    granted = Journal(home.journal_url).decisions(model.name, DecisionKind.TRAINING, run=run)
+    if not granted or not granted[0].accepted:
+        raise AirflowSkipException("; ".join(decision["reasons"]))
     logged = train(
-        model, home, registry, reason=decision["reasons"][0], run=run, now=now(), mode=decision["mode"],
+        model, home, registry, reason=granted[0].reasons[0], run=run, now=now(), mode=decision["mode"],
         candidates=params["candidates"], overrides=params["overrides"], searched=searched_in(list(searched or [])),
         on_progress=print, back_up=lambda: back_up_checkpoints(home, model.name, run=run, given_key=backup_key()),
     )  # fmt: skip

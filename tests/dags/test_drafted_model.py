@@ -32,6 +32,7 @@ def home(tmp_path: Path) -> Home:
     make_load(KNOWN).with_columns(pl.col("Hour").dt.strftime("%Y-%m-%d %H:%M")).write_csv(csv)
     values = yaml.safe_load(draft("load", csv, Wish("Load", horizon=timedelta(hours=4))))
     values |= {"source": {"settle": "0s"}, "shadow": {"rows": 300, "then": "promote"}}
+    values["approval"] = {"users": ["grace"]}
     (models / "load.yaml").write_text(yaml.safe_dump(values, sort_keys=False), "utf-8")
     return Home(home=tmp_path / "home", models=models)
 
@@ -57,6 +58,14 @@ def test_drafted_model_of_a_number_is_trained_scored_and_shadowed_by_its_dags(ho
 
     airflow.run("train_load", reason="a challenger")
     assert registry.aliases("load")["shadow"] == "2"
+
+    # Whoever starts this run may not decide alone, so somebody is asked; the question is marked as answered.
+    said = airflow.run("promote_load", red=True, marked="approve", version="2", reason="I want it")
+    assert "load@2: not promoted: " in said
+    assert registry.aliases("load")["champion"] == "1"
+    refused = Journal(home.journal_url).decisions("load", DecisionKind.PROMOTION)[0]
+    assert not refused.accepted
+    assert "but no question of this run is in the journal" in refused.reasons[0]
 
     land(home, rows[KNOWN:], "second.csv")
     airflow.run("ingest_load")

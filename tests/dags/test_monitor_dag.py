@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac.runs import reasons_to
 
 from include.config.home import REPOSITORY, Home
 from include.journal.journal import Journal
@@ -44,15 +43,6 @@ def test_monitor_rings_only_what_it_does(dag: Any) -> None:
         "a_person_decides.request_retrain_as_answered": {"retrain_request_weather"},
         "a_person_decides.put_previous_back_as_answered": {"champion_weather"},
     }
-
-
-def test_reasons_to_do_what_nobody_wants_skips_with_the_reason() -> None:
-    with pytest.raises(AirflowSkipException, match="nothing asks for it: quiet: no column has drifted"):
-        reasons_to("previous", {"acts": {"notify": ["x"]}, "reason": "quiet: no column has drifted"})
-
-
-def test_reasons_to_do_what_is_wanted_are_given() -> None:
-    assert reasons_to("retrain", {"acts": {"retrain": ["F1 fell"]}, "reason": ""}) == ["F1 fell"]
 
 
 def test_score_skips_while_scoring_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,6 +180,73 @@ def test_drift_that_is_over_is_told_once_to_those_who_were_told(office: Office, 
     assert sum(one.startswith("over: weather: drift of") for one in office.mailbox.subjects) == 1
 
 
+@pytest.fixture
+def four_eyes(office: Office) -> Iterator[None]:
+    """Whoever starts a promotion by hand must not approve it alone; the next task that starts reads so."""
+    path = office.world.home.models / "_installation.yaml"
+    declared = path.read_text("utf-8")
+    path.write_text(declared.replace("four_eyes: false", "four_eyes: true"), "utf-8")
+    yield
+    path.write_text(declared, "utf-8")
+
+
+def refused(office: Office, run: DagRun) -> str:
+    """That a run has promoted nothing and is red; gives what the journal says about it."""
+    assert office.airflow.wait(run.dag_id, run.run_id, timeout_s=180).state == "failed", office.states(run)
+    newest = office.world.journal.decisions("weather", DecisionKind.PROMOTION)[0]
+    assert (newest.accepted, newest.run.run_id) == (False, run.run_id)
+    return newest.reasons[0]
+
+
+@pytest.mark.usefixtures("four_eyes")
+@pytest.mark.parametrize("state", ["success", "skipped"])
+def test_promotion_whose_question_is_marked_as_answered_by_rest_is_refused(
+    office: Office, first: DagRun, state: str
+) -> None:
+    champion = office.world.champion()
+    other = {"1": "2", "2": "1"}[champion]
+    run = office.airflow.trigger("promote_weather", {"version": other, "reason": "I want it"})
+    wait(lambda: office.states(run).get("approve") == "awaiting_input", f"the question; {office.states(run)}")
+    time.sleep(READS_S)
+    place = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/approve"
+    office.airflow.call("PATCH", place, body={"new_state": state})
+    assert "but the question of this run has no answer in the journal" in refused(office, run)
+    assert office.world.champion() == champion
+    tried = len(office.world.journal.decisions("weather", DecisionKind.PROMOTION))
+    body: Any = {"dry_run": False, "dag_run_id": run.run_id, "task_ids": ["promote"], "only_failed": False}
+    office.airflow.call("POST", "/dags/promote_weather/clearTaskInstances", body=body)
+    again = office.world.journal
+    wait(lambda: len(again.decisions("weather", DecisionKind.PROMOTION)) > tried, "the cleared task to be refused")
+    assert "no answer in the journal" in refused(office, run)
+    assert office.world.champion() == champion
+    question = again.decisions("weather", DecisionKind.QUESTION)[0]
+    assert (question.subject, question.run.run_id) == (f"weather@{other}", run.run_id)
+    assert question.reasons[0] == "admin started it by hand: I want it"
+
+
+def test_monitor_whose_watch_is_marked_as_done_leads_to_nothing(office: Office, first: DagRun) -> None:
+    """XCom says what the attacker likes; the journal has no finding of this run."""
+    office.airflow.set_paused("monitor_weather", True)
+    run = office.watch()
+    place = f"/dags/{run.dag_id}/dagRuns/{run.run_id}"
+    office.airflow.call("PATCH", f"{place}/taskInstances/watch", body={"new_state": "success"})
+    xcom: Any = {"key": "return_value", "value": {"acts": {"stop_scoring": ["I say so"]}}, "map_index": -1}
+    office.airflow.call("POST", f"{place}/taskInstances/watch/xcomEntries", body=xcom)
+    office.airflow.set_paused("monitor_weather", False)
+    states = office.ended(run)
+    assert {states[act] for act in ("request_retrain", "put_previous_back", "stop_scoring")} == {"skipped"}
+
+
+def test_retrain_request_that_somebody_posts_is_refused_in_writing(office: Office, first: DagRun) -> None:
+    before = {run.run_id for run in office.airflow.runs("train_weather")}
+    office.airflow.emit("almanac://weather/retrain_request", {"reason": "I say so"})
+    new = wait(lambda: [one for one in office.airflow.runs("train_weather") if one.run_id not in before], "a run")
+    assert office.ended(new[0])["train"] == "skipped"
+    (said,) = [one for one in office.world.journal.decisions("weather", DecisionKind.EVENT) if not one.accepted]
+    assert said.subject == "retrain_request_weather"
+    assert "no record of monitor_weather asks for a retrain" in said.reasons[0]
+
+
 def test_run_that_missed_its_deadline_is_told_by_airflow_s_own_deadline_alert(office: Office) -> None:
     late = "train_weather is late"
     wait(lambda: late in office.mailbox.subjects, f"the mail; there is {office.mailbox.subjects}")

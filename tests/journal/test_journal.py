@@ -82,6 +82,13 @@ def test_journal_decisions_newest_first_by_kind_and_time(journal: Journal) -> No
     assert journal.decisions("weather", DecisionKind.GATES)[0].figures == {"rows": 7}
 
 
+def test_journal_decisions_of_one_run_whichever_try(journal: Journal) -> None:
+    others = [replace(DECISION.run, run_id="other"), replace(DECISION.run, dag_id="other")]
+    for run in (DECISION.run, replace(DECISION.run, try_number=7), *others):
+        journal.record_decision(replace(DECISION, run=run))
+    assert len(journal.decisions("weather", run=DECISION.run)) == 2
+
+
 def test_journal_decision_keeps_why_a_person_is_asked(journal: Journal) -> None:
     journal.record_decision(replace(DECISION, accepted=True, ask=("variation: 30 % change",)))
     assert journal.decisions("weather")[0].ask == ("variation: 30 % change",)
@@ -90,10 +97,12 @@ def test_journal_decision_keeps_why_a_person_is_asked(journal: Journal) -> None:
 def test_journal_of_an_older_form_gets_the_new_column_and_keeps_its_rows(journal: Journal, tmp_path: Path) -> None:
     journal.record_decision(DECISION)
     with sqlite3.connect(tmp_path / "deep" / "journal.db") as older:
-        older.execute("ALTER TABLE decisions DROP COLUMN ask")
+        for column in ("ask", "people", "expires_at"):
+            older.execute(f"ALTER TABLE decisions DROP COLUMN {column}")
     again = Journal(f"sqlite:///{tmp_path}/deep/journal.db")
-    again.record_decision(replace(DECISION, ask=("look",)))
-    assert [decision.ask for decision in again.decisions("weather")] == [("look",), ()]
+    again.record_decision(replace(DECISION, ask=("look",), people=("7",), expires_at=NOW))
+    known = [(one.ask, one.people, one.expires_at) for one in again.decisions("weather")]
+    assert known == [(("look",), ("7",), NOW), ((), (), None)]
 
 
 def test_journal_time_in_another_zone_comes_back_in_utc(journal: Journal) -> None:

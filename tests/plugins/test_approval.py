@@ -55,7 +55,9 @@ def test_approval_answer_only_a_person_can_say_yes(
     chosen: str, person: dict[str, str] | None, approved: bool, by: str
 ) -> None:
     event = {"chosen_options": [chosen], "params_input": {"why": "I looked"}, "responded_at": AT}
-    assert approval._answer({**event, "responded_by_user": person}, "Approve") == Answer(approved, by, "I looked", AT)
+    assert approval._answer({**event, "responded_by_user": person}, "Approve") == Answer(
+        approved, by, "I looked", AT, id="7" if by else ""
+    )
 
 
 def test_approval_tried_again_after_an_answer_does_not_ask_again(
@@ -64,7 +66,8 @@ def test_approval_tried_again_after_an_answer_does_not_ask_again(
     went_on: list[dict[str, Any]] = []
     monkeypatch.setattr("include.registry.approval.answer_of", lambda *_: Answer(True, "grace", "I looked", AT))
     monkeypatch.setattr(PromotionApproval, "execute_complete", lambda _self, _context, event: went_on.append(event))
-    operator.execute({"ti": SimpleNamespace(dag_id="train_weather", run_id="r", try_number=2)})
+    task = SimpleNamespace(dag_id="train_weather", run_id="r", try_number=2)
+    operator.execute({"ti": task, "dag_run": SimpleNamespace(triggering_user_name=None)})
     assert went_on[0]["responded_by_user"] == {"id": "grace", "name": "grace"}
     assert went_on[0]["chosen_options"] == ["Approve"]
     assert went_on[0]["params_input"] == {"why": "I looked"}

@@ -1,16 +1,23 @@
 """What is skipped without being started, and what is left in XCom for those who go on."""
 
+from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import DownstreamTasksSkipped
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from almanac import branching, runs
 from almanac.branching import ask_nobody, go_on
 
 from include.errors import ConfigError
-from include.registry.approval import Route, Way
+from include.journal.journal import Journal
+from include.journal.records import Decision, DecisionKind, RunRef
+from include.registry.approval import Desk
+from include.registry.route import Route, Way
+from tests.monitoring.world import WEATHER
 
+AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
 ROUTES = {
     Way.PROMOTE: ["approve"],
     Way.STAY: ["approve", "promote"],
@@ -27,11 +34,13 @@ def left(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return pushed
 
 
-def take(monkeypatch: pytest.MonkeyPatch, way: Way) -> str:
-    monkeypatch.setattr("include.registry.approval.route", lambda *_, **__: Route(way, ("because",)))
+def take(monkeypatch: pytest.MonkeyPatch, way: Way, *, by_hand: str = "") -> str:
+    monkeypatch.setattr("include.registry.route.route", lambda *_, **__: Route(way, ("because",)))
+    monkeypatch.setattr("include.registry.route.find_route", lambda *_, **__: Route(way, ("because",)))
     monkeypatch.setattr("include.registry.comparison.compare", lambda *_, **__: "the comparison")
-    model, nothing = SimpleNamespace(name="weather"), SimpleNamespace()
-    return go_on(model, nothing, nothing, nothing, "5", run=nothing, now=nothing)  # type: ignore[arg-type]
+    nothing = SimpleNamespace()
+    at = Desk(SimpleNamespace(name="weather"), "5", nothing, nothing, nothing, nothing, nothing)  # type: ignore[arg-type]
+    return go_on(at, by_hand=by_hand)
 
 
 @pytest.mark.parametrize("way", ROUTES)
@@ -49,6 +58,20 @@ def test_go_on_to_a_person_leaves_the_comparison(monkeypatch: pytest.MonkeyPatch
     assert left == {"comparison": "the comparison"}
 
 
+@pytest.mark.parametrize("way", [Way.STAY, Way.SHADOW, Way.ASK])
+def test_go_on_by_hand_of_who_may_not_decide_alone_asks_whatever_the_rule_says(
+    monkeypatch: pytest.MonkeyPatch, left: dict[str, Any], way: Way
+) -> None:
+    assert take(monkeypatch, way, by_hand="the port asks for it") == "5"
+
+
+def test_go_on_by_hand_asks_nobody_where_the_rule_promotes(
+    monkeypatch: pytest.MonkeyPatch, left: dict[str, Any]
+) -> None:
+    with pytest.raises(DownstreamTasksSkipped):
+        take(monkeypatch, Way.PROMOTE, by_hand="the port asks for it")
+
+
 def test_ask_nobody_skips_the_question_alone(left: dict[str, Any]) -> None:
     with pytest.raises(DownstreamTasksSkipped) as skipped:
         ask_nobody("5")
@@ -56,25 +79,62 @@ def test_ask_nobody_skips_the_question_alone(left: dict[str, Any]) -> None:
     assert left == {"return_value": "5"}
 
 
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(f"sqlite:///{tmp_path}/journal.db")
+
+
 def events(monkeypatch: pytest.MonkeyPatch, *versions: str) -> None:
-    rung = {"shadow_weather": [SimpleNamespace(extra={"version": version}) for version in versions]}
-    monkeypatch.setattr(runs, "get_current_context", lambda: {"triggering_asset_events": rung})
+    rung = [SimpleNamespace(asset=SimpleNamespace(name="shadow_weather"), extra={"version": one}) for one in versions]
+    run = SimpleNamespace(
+        dag_id="promote_weather", run_id="r", run_type=SimpleNamespace(value="asset_triggered"),
+        triggering_user_name=None,
+    )  # fmt: skip
+    context = {"triggering_asset_events": {"s": rung}, "dag_run": run, "ti": SimpleNamespace(try_number=1)}
+    monkeypatch.setattr(runs, "get_current_context", lambda: context)
 
 
-def test_version_param_of_a_person_is_the_version_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def verdict(journal: Journal, version: str, *, accepted: bool = True, at: datetime = AT) -> None:
+    run, subject = RunRef("score_weather", "s"), f"weather@{version}"
+    journal.record_decision(Decision("weather", DecisionKind.SHADOW, accepted, ("as good",), at, run, subject))
+
+
+def test_version_param_of_a_person_is_the_version_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, journal: Journal
+) -> None:
     events(monkeypatch)
-    assert runs.version_param("5", "the port asks for it") == ("5", "the port asks for it")
+    assert runs.version_param(WEATHER, journal, "5", "the port asks for it") == ("5", "the port asks for it")
 
 
-def test_version_param_of_the_shadows_bell_is_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
-    events(monkeypatch, "4", "5")
-    assert runs.version_param(None, None) == ("5", "")
+def test_version_param_of_the_shadows_bell_is_the_journals_newest_whatever_the_event_says(
+    monkeypatch: pytest.MonkeyPatch, journal: Journal
+) -> None:
+    events(monkeypatch, "7")
+    verdict(journal, "4")
+    verdict(journal, "5")
+    verdict(journal, "6", accepted=False)
+    assert runs.version_param(WEATHER, journal, None, None) == ("5", "")
+
+
+@pytest.mark.parametrize("kind", [DecisionKind.QUESTION, DecisionKind.APPROVAL, DecisionKind.PROMOTION])
+def test_version_param_of_a_bell_without_a_verdict_that_waits_is_refused_in_writing(
+    monkeypatch: pytest.MonkeyPatch, journal: Journal, kind: DecisionKind
+) -> None:
+    events(monkeypatch, "5")
+    with pytest.raises(AirflowSkipException, match="an event of shadow_weather is refused: the journal has no version"):
+        runs.version_param(WEATHER, journal, None, None)
+    verdict(journal, "5")
+    journal.record_decision(Decision("weather", kind, True, ("said",), AT, RunRef("promote_weather", "q"), "weather@5"))
+    with pytest.raises(AirflowSkipException):
+        runs.version_param(WEATHER, journal, None, None)
+    (refused,) = journal.decisions("weather", DecisionKind.EVENT)
+    assert (refused.accepted, refused.subject) == (False, "shadow_weather")
 
 
 @pytest.mark.parametrize(("version", "reason"), [("5", None), (None, "because"), (None, None)])
 def test_version_param_of_a_person_who_gives_half_of_it_is_refused(
-    monkeypatch: pytest.MonkeyPatch, version: str | None, reason: str | None
+    monkeypatch: pytest.MonkeyPatch, journal: Journal, version: str | None, reason: str | None
 ) -> None:
     events(monkeypatch)
     with pytest.raises(ConfigError, match="version and reason: give both; got version"):
-        runs.version_param(version, reason)
+        runs.version_param(WEATHER, journal, version, reason)

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
-from almanac.runs import chosen_files, range_param, training_trigger
+from almanac.events import Woken
+from almanac.runs import chosen_files, range_param, started_by_hand, training_trigger
 
 from include.config.home import MODELS_FOLDER
 from include.config.loader import find_model
@@ -31,29 +32,46 @@ def woken_by(monkeypatch: pytest.MonkeyPatch, run_type: str, *names: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("run_type", "names", "expected"),
+    ("run_type", "woken", "expected"),
     [
-        ("asset_triggered", ["retrain_request_weather", "dataset_weather"], ("retrain_request", "drift")),
-        ("asset_triggered", ["dataset_weather"], ("new_data", "woken by dataset_weather")),
-        ("asset_triggered", ["nightly.weather"], ("schedule", "woken by nightly.weather")),
         (
             "asset_triggered",
-            ["nightly.weather", "champion_ships"],
+            Woken(frozenset({"retrain_request_weather", "dataset_weather"}), {"retrain_request_weather": "drift"}),
+            ("retrain_request", "drift"),
+        ),
+        ("asset_triggered", Woken(frozenset({"dataset_weather"})), ("new_data", "woken by dataset_weather")),
+        ("asset_triggered", Woken(frozenset({"nightly.weather"})), ("schedule", "woken by nightly.weather")),
+        (
+            "asset_triggered",
+            Woken(frozenset({"nightly.weather", "champion_ships"})),
             ("new_data", "woken by champion_ships, nightly.weather"),
         ),
-        ("scheduled", [], ("schedule", "the schedule")),
-        ("manual", [], ("manual", "started by hand, without a reason")),
+        ("scheduled", Woken(), ("schedule", "the schedule")),
+        ("manual", Woken(), ("manual", "started by hand, without a reason")),
     ],
 )
 def test_training_trigger_says_what_woke_it(
-    monkeypatch: pytest.MonkeyPatch, run_type: str, names: list[str], expected: tuple[str, str]
+    monkeypatch: pytest.MonkeyPatch, run_type: str, woken: Woken, expected: tuple[str, str]
 ) -> None:
     weather = find_model(MODELS_FOLDER, "weather")
     nightly = ScheduleTrigger(kind="schedule", cron=("0 2 * * *",))
     pipelines = {"train": Pipeline(when="retrain_request or (champion and nightly)")}
     model = weather.model_copy(update={"triggers": {"nightly": nightly}, "pipelines": pipelines})
-    woken_by(monkeypatch, run_type, *names)
-    assert training_trigger(model, "") == expected
+    woken_by(monkeypatch, run_type)
+    assert training_trigger(model, woken, "") == expected
+
+
+@pytest.mark.parametrize(
+    ("run_type", "name", "expected"),
+    [("manual", "grace", "grace"), ("manual", None, ""), ("backfill", "grace", ""), ("asset_triggered", "grace", ""),
+     ("scheduled", None, ""), ("asset_materialization", "grace", "")],
+)  # fmt: skip
+def test_started_by_hand_names_only_who_looked_at_this_run(
+    monkeypatch: pytest.MonkeyPatch, run_type: str, name: str | None, expected: str
+) -> None:
+    run = SimpleNamespace(run_type=SimpleNamespace(value=run_type), triggering_user_name=name)
+    monkeypatch.setattr("almanac.runs.get_current_context", lambda: {"dag_run": run})
+    assert started_by_hand() == expected
 
 
 def test_range_param_a_person_s_range_wins_and_a_time_without_offset_is_refused(

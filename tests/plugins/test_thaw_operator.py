@@ -26,7 +26,7 @@ class Context(dict[str, Any]):
 
     def __init__(self) -> None:
         self.pushed: dict[str, Any] = {}
-        form = {"snapshot": SUBJECT, "second": False}
+        form = {"snapshot": SUBJECT, "where": "folder", "second": False}
         ti = SimpleNamespace(xcom_push=lambda key, value: self.pushed.update({key: value}))
         super().__init__(params=form, ti=ti)
 

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 import pytest
 
 from include.errors import RegistryError
-from include.journal.records import DecisionKind
-from include.registry.approval import Answer, Way, answer_of, promote_as_answered, record_answer, route
+from include.journal.records import Decision, DecisionKind
+from include.registry.approval import Answer, Desk, answer_of, ask_person, promote_as_answered, record_answer
 from include.registry.comparison import compare
 from include.registry.judgement import judge_run
 from include.registry.promotion import promote, register
 from include.registry.records import Tag
+from include.registry.route import Way, route
 from include.training.train import train_candidate
 from tests.training.conftest import NOW
 
@@ -31,6 +32,15 @@ def challenger(registry, model, journal, run, stock, kept):
     promote(registry, model, "1", reason="passed", run=run, journal=journal, now=NOW)
     registry.client.set_registered_model_alias(model.name, "challenger", "2")
     return registry.version(model.name, "2")
+
+
+@pytest.fixture
+def desk(registry, model, home, journal, second, challenger) -> Desk:
+    """Version 2, judged by the run that asks about it, where the YAML wants a person."""
+    gates = Decision(model.name, DecisionKind.GATES, True, ("passed",), NOW, second, challenger.mlflow_run_id)
+    journal.record_decision(gates)
+    asking = model.model_copy(update={"promotion": "approve"})
+    return Desk(asking, "2", home, registry, journal, second, AT)
 
 
 @pytest.fixture
@@ -104,9 +114,10 @@ def test_route_after_another_champion_came_stays(registry, model, journal, secon
     )  # fmt: skip
 
 
-def test_promote_as_answered_carries_the_persons_name(registry, model, journal, second, challenger) -> None:
-    record_answer(registry, journal, model.name, "2", YES, run=second, now=NOW)
-    done = promote_as_answered(registry, model, "2", run=second, journal=journal, now=NOW)
+def test_promote_as_answered_carries_the_persons_name(registry, model, journal, desk) -> None:
+    ask_person(desk)
+    record_answer(desk, YES)
+    done = promote_as_answered(desk)
     assert done.reasons == ("approved by grace: looks right",)
     champion = registry.champion(model.name)
     assert champion.version == "2"
@@ -117,31 +128,32 @@ def test_promote_as_answered_carries_the_persons_name(registry, model, journal, 
 
 @pytest.mark.parametrize(("answer", "who"), [(NO, "grace"), (SILENCE, "nobody")])
 def test_record_answer_no_leaves_the_challenger_with_the_reason(
-    registry, model, journal, second, challenger, answer: Answer, who: str
+    registry, model, journal, desk, answer: Answer, who: str
 ) -> None:
+    ask_person(desk)
     for _ in range(2):
-        record_answer(registry, journal, model.name, "2", answer, run=second, now=NOW)
+        record_answer(desk, answer)
     (decision,) = journal.decisions(model.name, DecisionKind.APPROVAL)
     assert (decision.accepted, decision.run.started_by, decision.subject) == (False, who, f"{model.name}@2")
     assert decision.reasons == (answer.words,)
     assert registry.version(model.name, "2").tags[Tag.APPROVAL] == "rejected"
     assert registry.aliases(model.name) == {"champion": "1", "challenger": "2"}
     with pytest.raises(RegistryError, match="so it is not promoted"):
-        promote_as_answered(registry, model, "2", run=second, journal=journal, now=NOW)
+        promote_as_answered(desk)
 
 
-def test_answer_of_gives_back_what_was_recorded(registry, model, journal, second, challenger) -> None:
+def test_answer_of_gives_back_what_was_recorded(model, journal, second, desk) -> None:
+    ask_person(desk)
     assert answer_of(journal, model.name, "2", second) is None
-    record_answer(registry, journal, model.name, "2", YES, run=second, now=AT)
-    assert answer_of(journal, model.name, "2", second) == YES
+    record_answer(desk, replace(YES, id="7"))
+    assert answer_of(journal, model.name, "2", second) == replace(YES, id="7")
 
 
-def test_promote_as_answered_after_the_champion_changed_meanwhile_refuses(
-    registry, model, journal, second, challenger
-) -> None:
-    record_answer(registry, journal, model.name, "2", YES, run=second, now=NOW)
+def test_promote_as_answered_after_the_champion_changed_meanwhile_refuses(registry, model, desk) -> None:
+    ask_person(desk)
+    record_answer(desk, YES)
     registry.client.set_model_version_tag(model.name, "2", Tag.PARENT_VERSION.value, "7")
-    done = promote_as_answered(registry, model, "2", run=second, journal=journal, now=NOW)
+    done = promote_as_answered(desk)
     assert (done.accepted, done.reasons) == (False, ("it was measured against champion 7, but by now it is 1",))
     assert registry.champion(model.name).version == "1"
 

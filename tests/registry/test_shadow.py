@@ -8,12 +8,13 @@ import pytest
 
 from include.config.promotion import Shadow
 from include.data.dataset import Dataset
-from include.journal.records import DecisionKind, RunRef
+from include.journal.records import Decision, DecisionKind, RunRef
 from include.monitoring.profiling import build_profile
-from include.registry.approval import Answer, Way, promote_as_answered, record_answer, route
+from include.registry.approval import Answer, Desk, ask_person, promote_as_answered, record_answer
 from include.registry.promotion import promote, set_shadow
 from include.registry.publication import log_candidate
 from include.registry.records import PASSED, Tag, TrainingContext
+from include.registry.route import Way, route
 from include.scoring.score import score_new_windows
 from include.scoring.shadow import judge_shadow
 from include.training.train import train_candidate
@@ -112,19 +113,24 @@ def test_shadow_as_good_as_the_champion_passes_and_is_promoted_by_rule(
     assert registry.client.get_run(version.mlflow_run_id).data.metrics["shadow.agreement"] == 1
     assert registry.aliases(shadowed.name) == {"champion": "1"}
     assert route(shadowed, registry, journal, "2", run=run, now=NOW).way is Way.PROMOTE
-    assert promote_as_answered(registry, shadowed, "2", run=run, journal=journal, now=NOW).accepted
+    assert promote_as_answered(Desk(shadowed, "2", home, registry, journal, run, NOW)).accepted
     assert registry.champion(shadowed.name).version == "2"
     assert journal.alias_moves(shadowed.name)[0].reason == result.reasons[0]
     assert registry.champion(shadowed.name).tags[Tag.PROMOTION_REASON].startswith("in shadow: f1_macro")
 
 
-def test_shadow_that_a_person_approved_is_promoted_with_both_reasons(registry, shadowed, journal, run, two) -> None:
+def test_shadow_that_a_person_approved_is_promoted_with_both_reasons(
+    registry, shadowed, home, journal, run, two
+) -> None:
     two("good")
     for tag, text in ((Tag.SHADOW, PASSED), (Tag.SHADOW_AGAINST, "1"), (Tag.SHADOW_REASON, "in shadow: as good")):
         registry.client.set_model_version_tag(shadowed.name, "2", tag.value, text)
-    yes = Answer(True, "grace", "looks right", NOW)
-    record_answer(registry, journal, shadowed.name, "2", yes, run=run, now=NOW)
-    promote_as_answered(registry, shadowed, "2", run=run, journal=journal, now=NOW)
+    verdict = Decision(shadowed.name, DecisionKind.SHADOW, True, ("as good",), NOW, run, f"{shadowed.name}@2")
+    journal.record_decision(verdict)
+    desk = Desk(shadowed, "2", home, registry, journal, run, NOW)
+    ask_person(desk)
+    record_answer(desk, Answer(True, "grace", "looks right", NOW))
+    promote_as_answered(desk)
     assert journal.alias_moves(shadowed.name)[0].reason == "approved by grace: looks right; in shadow: as good"
 
 

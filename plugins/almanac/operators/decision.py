@@ -8,21 +8,26 @@ from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from almanac.notifiers.alert import ApprovalNotifier, answered
+from almanac.operators.approval import run_of, users_of
 from almanac.params import ANSWER_REASON, answer_params
+from include.config.approvers import approval_of
 from include.config.home import Home
+from include.config.monitoring import Action
 from include.config.schema import Model
-from include.journal.records import Decision, RunRef
 
 _NOTHING = "Nothing"
-_ACTIONS = {"Ask for a retrain": "retrain", "Put the previous version back": "previous", "Stop scoring": "stop_scoring"}
+_ACTIONS: dict[str, Action] = {
+    "Ask for a retrain": "retrain",
+    "Put the previous version back": "previous",
+    "Stop scoring": "stop_scoring",
+}
 
 
 class AlarmDecision(HITLOperator):
     """Waits for a person, taking no worker's slot; no answer in time is *nothing*. Skipped when nobody is asked.
 
     The same version and window are asked about once, however often the monitor runs meanwhile, and an answer is final
-    for its run: tried again, the task goes on with it. Returns what the tasks after it read: `acts`, as the monitor
-    gives them.
+    for its run: tried again, the task goes on with it. The tasks after it read the answer from the journal.
 
     Args:
         model: whose alarm.
@@ -30,18 +35,17 @@ class AlarmDecision(HITLOperator):
     """
 
     def __init__(self, *, model: Model, after: str, task_id: str = "ask", **more: Any) -> None:
-        self.model_name = model.name
-        self.after = after
+        self.model = model
         more.pop("params", None)  # those of the DAG, which Airflow puts here; the question has one of its own
         super().__init__(
             task_id=task_id,
             subject=f"{model.title}: what should be done?",
-            body=f"{{{{ ti.xcom_pull('{after}')['markdown'] }}}}",
+            body=f"{{{{ (ti.xcom_pull('{after}') or {{}}).get('markdown', '') }}}}",
             options=[_NOTHING, *_ACTIONS],
             defaults=[_NOTHING],
             multiple=True,
             response_timeout=model.monitor.answer_within,
-            assigned_users=[{"id": user, "name": user} for user in model.approval.users],
+            assigned_users=users_of(model.approval.users),
             notifiers=[ApprovalNotifier(model.name, model.alerts, silence=_NOTHING.lower())],
             on_success_callback=answered(model),
             params=answer_params("Why. Kept with your name in the journal."),
@@ -52,45 +56,39 @@ class AlarmDecision(HITLOperator):
     def execute(self, context: Context) -> Any:
         """Ask, if anything is to be asked that nobody was asked yet."""
         from include.journal.journal import Journal
-        from include.monitoring.carry_out import answer_of, ask_once
+        from include.monitoring.carry_out import alarm_of, answer_of, ask_once
 
-        result, task = context["ti"].xcom_pull(task_ids=self.after), context["ti"]
-        if "ask" not in result["acts"]:
+        home, run = Home(), run_of(context)
+        journal = Journal(home.journal_url)
+        found = alarm_of(journal, self.model.name, "ask", run)
+        if found is None:
             raise AirflowSkipException("nothing that a person is to decide")
-        run, journal = RunRef(task.dag_id, task.run_id, task.try_number), Journal(Home().journal_url)
-        given = answer_of(self.model_name, journal, run)
+        given = answer_of(self.model.name, journal, run)
         if given is not None:
-            return _acts(result, given)
+            return list(given.reasons)
         asked = ask_once(
-            self.model_name, journal, result["subject"], result["acts"]["ask"], run=run, now=datetime.now(UTC)
-        )
+            self.model, home, journal, found.subject, found.reasons, run=run, now=datetime.now(UTC)
+        )  # fmt: skip
         if asked is not None:
             raise AirflowSkipException(f"asked already by run {asked.run.run_id}: {'; '.join(asked.reasons)}")
+        self.assigned_users = users_of(approval_of(self.model, home).users)
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Write the answer down, and give it as acts."""
+        """Write the answer down, where those who carry it out read it; gives it in words."""
         from include.journal.journal import Journal
-        from include.monitoring.carry_out import record_answer
+        from include.monitoring.carry_out import alarm_of, record_answer
 
         super().execute_complete(context, event)
-        result, task = context["ti"].xcom_pull(task_ids=self.after), context["ti"]
+        home, run = Home(), run_of(context)
+        journal = Journal(home.journal_url)
+        found = alarm_of(journal, self.model.name, "ask", run)
         chosen = [_ACTIONS[option] for option in event["chosen_options"] if option in _ACTIONS]
-        person, reason = _person(event), str((event.get("params_input") or {}).get(ANSWER_REASON) or "")
-        run = RunRef(task.dag_id, task.run_id, task.try_number, started_by=person)
+        person: dict[str, Any] = event.get("responded_by_user") or {}
+        reason = str((event.get("params_input") or {}).get(ANSWER_REASON) or "")
         answer = record_answer(
-            self.model_name, Journal(Home().journal_url), chosen, by=person, reason=reason,
-            subject=result["subject"], run=run, now=datetime.now(UTC),
+            self.model, home, journal, chosen, by=str(person.get("name") or person.get("id") or ""),
+            user_id=str(person.get("id") or ""), reason=reason, subject=found.subject if found else "",
+            at=event["responded_at"], run=run,
         )  # fmt: skip
-        return _acts(result, answer)
-
-
-def _acts(result: dict[str, Any], answer: Decision) -> dict[str, Any]:
-    """The monitor's result with what a person has decided in the place of what it would do."""
-    why = [*answer.reasons, *result["acts"]["ask"]]
-    return {**result, "reason": "; ".join(why), "acts": dict.fromkeys(answer.figures, why)}
-
-
-def _person(event: dict[str, Any]) -> str:
-    person = event.get("responded_by_user") or {}
-    return str(person.get("name") or person.get("id") or "")
+        return list(answer.reasons)

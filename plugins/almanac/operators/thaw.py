@@ -8,6 +8,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.definitions.context import Context
 
 from almanac.installation import backup_key
+from almanac.permission import approve_restore
 from almanac.runs import current_run, now
 from include.config.home import Home
 
@@ -32,6 +33,7 @@ class ThawOperator(BaseOperator):
         """Ask, or look how far it is."""
         from include.backup.run_restore import ask_by_form
 
+        approve_restore(self.home, context["params"])
         waiting = ask_by_form(
             self.home, context["params"], given_key=backup_key(), now=now(), by=current_run().started_by
         )

@@ -1,0 +1,138 @@
+"""What an asset event claims, held against what the journal and the registry know.
+
+Whoever may create asset events by REST may post to any asset, with any content and any partition. So an event only
+wakes: what it stands for is looked up in what Almanac has recorded; an event without a record is refused in writing.
+Airflow itself says which task of which run emitted an event; a posted one names none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from include.config.payload import payload_faults
+from include.config.schema import Model
+from include.config.triggers import EventTrigger
+from include.errors import ConfigError
+from include.journal.journal import Journal
+from include.journal.questions import same_run
+from include.journal.records import Decision, DecisionKind, RunRef, WindowState
+
+if TYPE_CHECKING:
+    from include.registry.store import Registry
+
+RETRAIN = "retrain"
+
+
+@dataclass(frozen=True)
+class AssetEvent:
+    """One event that has woken a run.
+
+    Attributes:
+        asset: the asset's name.
+        source: the run whose task emitted it; None: somebody posted it, or a watcher saw it.
+        extra: its content.
+    """
+
+    asset: str
+    source: RunRef | None
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+def retrain_reasons(journal: Journal, model: Model, event: AssetEvent, run: RunRef) -> tuple[str, ...]:
+    """Why the monitor, or a person whom it asked, wants a retrain: by the record of the run that emitted the event.
+
+    Empty without such a record, or when another training was decided on since: a request is answered once.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    if event.source is None or event.source.dag_id != f"monitor_{model.name}":
+        return ()
+    answers = journal.decisions(model.name, DecisionKind.ACTION, run=event.source)
+    alarms = journal.decisions(model.name, DecisionKind.ALARM, run=event.source)
+    found = [one for one in (*answers, *alarms) if one.accepted and RETRAIN in one.figures]
+    if not found:
+        return ()
+    asked_at = max(one.decided_at for one in found)
+    trained = journal.decisions(model.name, DecisionKind.TRAINING, since=asked_at)
+    if any(one.subject == "retrain_request" and not same_run(one.run, run) for one in trained):
+        return ()
+    asked = next((one.reasons for one in alarms if "ask" in one.figures), ()) if found[0] in answers else ()
+    return (*found[0].reasons, *asked)
+
+
+def why_not_accepted(journal: Journal, model: Model, trigger: str, event: AssetEvent) -> str:
+    """Why an event of a declared trigger does not count: its payload was accepted by nobody; empty when it was.
+
+    The payload is checked once more: who uses it must not rely on who let it in.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    declared = model.triggers[trigger]
+    if not isinstance(declared, EventTrigger):
+        return ""
+    if event.source is None or event.source.dag_id != f"event_{model.name}":
+        return f"it was posted past event_{model.name}; expected a post to event_{trigger}.{model.name}"
+    checked = journal.decisions(model.name, DecisionKind.EVENT, run=event.source)
+    if not any(one.accepted and one.subject == trigger for one in checked):
+        return f"the journal has no accepted event of run {event.source.run_id}"
+    payloads = event.extra.get("payloads", [])
+    if not isinstance(payloads, list):
+        return f"its payloads are no list; got {type(payloads).__name__}"
+    maps = [each if isinstance(each, dict) else {"payload": each} for each in payloads]
+    return "; ".join(fault for each in maps for fault in payload_faults(declared.payload, each))
+
+
+def why_not_closed(journal: Journal, model: Model, partition_key: str) -> str:
+    """Why a window is not one that was announced: it has not closed, by the journal; empty when it has.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    from include.windows.closing import CLOSED, window_of_run
+
+    try:
+        window = window_of_run(model, partition_key)
+    except ConfigError as error:
+        return str(error)
+    states = {one.window_start: one.state for one in journal.windows(model.name) if one.window_end == window.end}
+    # one that is counted again has been announced before, and is again in a moment
+    if states.get(window.start) in CLOSED | {WindowState.RUNNING}:
+        return ""
+    return f"the window {window} has not closed, by the journal; it is {states.get(window.start, 'unknown')}"
+
+
+def why_not_changed(model: Model, registry: "Registry") -> tuple[str, str]:
+    """What has changed since the champion was trained, looked up again; else why the event does not count."""
+    from include.training.changes import find_change
+
+    reason = find_change(model, registry)
+    return reason, "" if reason else "neither the declaration nor the code differs from the champion's"
+
+
+def shadow_verdict(journal: Journal, model: Model, run: RunRef) -> Decision | None:
+    """The newest accepted verdict of a shadow that no other run has proposed yet; its subject names the version.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    accepted = [one for one in journal.decisions(model.name, DecisionKind.SHADOW) if one.accepted]
+    if not accepted:
+        return None
+    newest = accepted[0]
+    for kind in (DecisionKind.QUESTION, DecisionKind.APPROVAL, DecisionKind.PROMOTION):
+        for one in journal.decisions(model.name, kind, since=newest.decided_at):
+            if one.subject == newest.subject and not same_run(one.run, run):
+                return None
+    return newest
+
+
+def record_refusal(journal: Journal, model: str, asset: str, reason: str, *, run: RunRef, now: datetime) -> str:
+    """Write once in a run that an event was refused; gives the words."""
+    words = f"an event of {asset} is refused: {reason}"
+    known = journal.decisions(model, DecisionKind.EVENT, run=run)
+    if not any(one.reasons == (words,) for one in known):
+        journal.record_decision(Decision(model, DecisionKind.EVENT, False, (words,), now, run, asset))
+    return words

@@ -1,0 +1,102 @@
+"""Which of the events that have woken a run count: those that the journal and the registry know of."""
+
+from dataclasses import dataclass, field
+
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from almanac import assets
+from almanac.runs import current_run, now, partition_key
+from almanac.schedules import satisfied
+from include.config.home import Home
+from include.config.pipelines import Kind
+from include.config.schema import Model
+from include.config.triggers import EventTrigger
+from include.events.claims import (
+    AssetEvent,
+    record_refusal,
+    retrain_reasons,
+    why_not_accepted,
+    why_not_changed,
+    why_not_closed,
+)
+from include.journal.journal import Journal
+from include.journal.records import RunRef
+
+
+@dataclass(frozen=True)
+class Woken:
+    """The events that count.
+
+    Attributes:
+        names: of their assets.
+        reasons: of those that give one, by asset, as the journal or the registry says it.
+        refused: why the others do not count; each is in the journal.
+    """
+
+    names: frozenset[str] = frozenset()
+    reasons: dict[str, str] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
+
+
+def require_event(model: Model, home: Home, kind: Kind) -> None:
+    """Go on if an event that counts has woken the run, or none at all; call it first in a pipeline's first task.
+
+    Raises:
+        AirflowSkipException: what woke the run is refused, and what is left does not fulfil the pipeline's rule.
+    """
+    woken = woken_by(model, home)
+    if woken.refused and not satisfied(model, kind, woken.names, home):
+        raise AirflowSkipException("; ".join(woken.refused))
+
+
+def woken_by(model: Model, home: Home) -> Woken:
+    """Hold each event of the running task's run against what is recorded; refusals go to the journal."""
+    names, reasons, refused = set[str](), dict[str, list[str]](), list[str]()
+    journal, run = Journal(home.journal_url), current_run()
+    for event in _events(model):
+        reason, fault = _examine(model, home, journal, event, run)
+        if fault:
+            refused.append(record_refusal(journal, model.name, event.asset, fault, run=run, now=now()))
+            continue
+        names.add(event.asset)
+        if reason:
+            reasons.setdefault(event.asset, []).append(reason)
+    said = {name: "; ".join(dict.fromkeys(each)) for name, each in reasons.items()}
+    return Woken(frozenset(names), said, tuple(dict.fromkeys(refused)))
+
+
+def _examine(model: Model, home: Home, journal: Journal, event: AssetEvent, run: RunRef) -> tuple[str, str]:
+    """The reason that an event stands for, or why it does not count; most are mere bells, and have neither."""
+    declared = {assets.trigger(model, name).name: name for name, of in model.triggers.items()
+                if isinstance(of, EventTrigger)}  # fmt: skip
+    if event.asset == assets.retrain_request(model).name:
+        reason = "; ".join(retrain_reasons(journal, model, event, run))
+        return (
+            reason,
+            "" if reason else f"no record of monitor_{model.name} asks for a retrain that is not answered yet",
+        )
+    if event.asset == assets.change(model).name:
+        from include.registry.store import Registry
+
+        return why_not_changed(model, Registry.of(home))
+    if event.asset in declared:
+        return "", why_not_accepted(journal, model, declared[event.asset], event)
+    if event.asset == assets.window(model).name:
+        return "", why_not_closed(journal, model, partition_key() or "")
+    return "", ""
+
+
+def _events(model: Model) -> list[AssetEvent]:
+    context = get_current_context()
+    found = [
+        AssetEvent(
+            event.asset.name,
+            RunRef(event.source_dag_id, event.source_run_id) if event.source_dag_id and event.source_run_id else None,
+            event.extra or {},
+        )
+        for group in context["triggering_asset_events"].values()
+        for event in group
+    ]
+    for_window = partition_key() and str(context["dag_run"].run_type.value) == "asset_triggered"
+    return found or ([AssetEvent(assets.window(model).name, None)] if for_window else [])
