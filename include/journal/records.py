@@ -30,6 +30,8 @@ class DecisionKind(StrEnum):
     EVENT = "event"
     SCORING = "scoring"  # accepted: it goes on; refused: it is stopped
     EXPIRY = "expiry"  # old outputs were deleted
+    LOSS = "loss"  # a person has accepted that a table has lost commits, or is another one
+    REPAIR = "repair"  # damaged files were put back from snapshots
     ACTION = "action"  # what a person decided about an alarm of the monitor
 
 

@@ -1,0 +1,106 @@
+"""A person accepts that a table has lost something: the journal follows the table, which is the truth."""
+
+from datetime import datetime
+
+from include.config.home import Home
+from include.data.delta_log import hash_commit, way_out
+from include.data.delta_table import open_table
+from include.data.table_guard import KINDS, mark_of, tables_of
+from include.errors import ConfigError
+from include.journal.journal import Journal
+from include.journal.records import BatchRecord, Decision, DecisionKind, RunRef
+from include.journal.table_marks import TableMarks
+
+_MIN_REASON = 3  # characters
+_OF_SUBJECT = {"dataset": ("dataset",), "outputs": ("predictions", "quarantine")}
+
+
+def accept(home: Home, name: str, journal: Journal, *, reason: str, run: RunRef, now: datetime) -> list[str]:
+    """Take a table as it is now for what is known of it, and say what that means.
+
+    Batches that the journal knows as published and the dataset does not hold are forgotten, with their files: what
+    still lies in the landing area is taken again. Done again it changes nothing.
+
+    Args:
+        home: where the table is.
+        name: `dataset/weather`; also `quarantine/`, `predictions/`, `shadow/`.
+        journal: of the home.
+        reason: why; kept with the decision.
+        run: who accepts it.
+        now: aware.
+
+    Raises:
+        ConfigError: there is no such table, or no reason.
+        DataLossError: the table cannot be opened; repair or restore it first.
+        TransientError: the store or the journal is away.
+    """
+    kind, _, model = name.partition("/")
+    if kind not in KINDS or not model:
+        raise ConfigError(
+            f"got {name!r}, expected KIND/MODEL with a kind of {', '.join(KINDS)}, such as dataset/weather"
+        )
+    if len(reason.strip()) < _MIN_REASON:
+        raise ConfigError("no reason given; say why the table is right as it is: it is kept in the journal")
+    uri, marks = tables_of(home, model)[name], TableMarks(journal)
+    table, before = open_table(uri), marks.find(name)
+    after = None if table is None else mark_of(name, uri, table)
+    lost = _lost_batches(journal, model, table) if kind == "dataset" else []
+    known = "nothing was known of it" if before is None else f"version {before.version} was known"
+    said = [f"{name}: {'there is no table' if after is None else f'version {after.version} is accepted'}; {known}"]
+    said += [f"batch {one.batch_id[:12]} is not in it: {one.rows_published} rows of {one.uri}" for one in lost]
+    journal.record_decision(
+        Decision(
+            model, DecisionKind.LOSS, True, (reason.strip(), *said), now, run, subject=name,
+            figures={"batches": float(len(lost)), "rows": float(sum(one.rows_published for one in lost))},
+        )
+    )  # fmt: skip
+    journal.forget_batches(model, [one.batch_id for one in lost])
+    marks.replace(name, after)
+    return said
+
+
+def losses(home: Home, model: str, journal: Journal) -> dict[str, str]:
+    """Which of a model's tables are behind what is known of them, and in what words; opens no table.
+
+    Raises:
+        TransientError: a store or the journal is away.
+    """
+    marks, found = TableMarks(journal), {}
+    for name, uri in tables_of(home, model).items():
+        mark = marks.find(name)
+        if mark is None:
+            continue
+        sha256 = hash_commit(uri, mark.version)
+        if sha256 is None:
+            found[name] = f"{uri}: version {mark.version} is gone, which {mark.source} knows. {way_out(name)}"
+        elif mark.commit_sha256 and sha256 != mark.commit_sha256:
+            found[name] = f"{uri}: version {mark.version} is not what {mark.source} knows. {way_out(name)}"
+    return found
+
+
+def accept_restored(
+    home: Home, subject: str, journal: Journal, *, reason: str, run: RunRef, now: datetime
+) -> list[str]:
+    """Take the tables of a snapshot's subject as they are after it was put back; nothing for other subjects.
+
+    Args:
+        home: where they are.
+        subject: of the snapshot: `dataset/weather` or `outputs/weather`.
+        journal: of the home, as it is after the restore.
+        reason: why it was restored.
+        run: who.
+        now: aware.
+
+    Raises:
+        TransientError: a store or the journal is away.
+    """
+    kind, _, model = subject.partition("/")
+    said: list[str] = []
+    for table in _OF_SUBJECT.get(kind, ()):
+        said += accept(home, f"{table}/{model}", journal, reason=f"restored: {reason}", run=run, now=now)
+    return said
+
+
+def _lost_batches(journal: Journal, model: str, table: object) -> list[BatchRecord]:
+    published = journal.published_after(model, -1)
+    return [one for one in published if table is None or table.transaction_version(one.batch_id) is None]  # type: ignore[attr-defined]
