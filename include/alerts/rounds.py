@@ -40,7 +40,7 @@ def attend(
     run: RunRef,
     now: datetime,
 ) -> dict[str, int]:
-    """Note what was acknowledged; look at disk, tables, backups, drills, services, tasks and questions; tell what is due.
+    """Note what was acknowledged; look at disk, tables, backups, drills, services, tasks, questions; tell what is due.
 
     Args:
         home: whose disk and journal.

@@ -14,7 +14,7 @@ from include.backup.tiers.thaw import Thaw
 from include.backup.tiers.thawed import ask, restore_thawed
 from include.config.home import Home
 from include.config.loader import load_installation
-from include.errors import ConfigError, TransientError
+from include.errors import ConfigError, DamagedDatabaseError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import RunRef
 
@@ -59,7 +59,10 @@ def run_restore(home: Home, form: Mapping[str, Any], *, given_key: str, run: Run
         done = restore_live(place, ref, home, replace=bool(form["replace"]))
         try:
             record_restore(Journal(home.journal_url), ref, done, run, str(form.get("reason") or ""), now)
-        except TransientError as error:  # what is in place must not be put there again because of that
+        except (
+            TransientError,
+            DamagedDatabaseError,
+        ) as error:  # what is in place must not be put there again because of that
             log.warning("it is in place, but the journal could not be told: %s", error)
         return done
     said = []

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 
+from include.data.data_files import decode_problem
 from include.errors import DataLossError
 from include.storage.files import exists, local_path, read_bytes
 from include.storage.listing import list_files
@@ -75,8 +76,12 @@ def log_problems(uri: str) -> list[str]:
         found += [f"and {len(gone) - 5} more commits"] if len(gone) > 5 else []
         found += list(_unreadable(uri, commits, files))
     checkpoint = _checkpoint(uri)
-    if checkpoint >= 0 and not any(name.startswith(f"{checkpoint:020}.checkpoint") for name in files):
+    hinted = [name for name in files if name.startswith(f"{checkpoint:020}.checkpoint") and files[name]]
+    if checkpoint >= 0 and not hinted:
         found.append(f"{uri}/{LOG}/{checkpoint:020}.checkpoint.parquet is gone")
+    for name in hinted:
+        problem = decode_problem(f"{uri}/{LOG}/{name}")
+        found += [f"{uri}/{LOG}/{name} {problem}"] if problem else []
     return found
 
 

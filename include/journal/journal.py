@@ -31,6 +31,7 @@ class Journal:
 
     Raises:
         TransientError: on every method, when the database is locked, full or away.
+        DamagedDatabaseError: on every method, when its file is damaged.
     """
 
     def __init__(self, url: str) -> None:

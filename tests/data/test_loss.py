@@ -30,16 +30,6 @@ NAME = "dataset/weather"
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def told(site: Site) -> Site:
-    """Three months are published, the last with a bad row."""
-    for number in range(3):
-        bad = [(750 * number + 9, 99, "a")] if number == 2 else []
-        site.land(f"{number}.csv", tiny_csv([*((750 * number + hour, 1, "a") for hour in range(3)), *bad]))
-        site.ingest()
-    return site
-
-
 def commit_of(uri: str, version: int) -> Path:
     return Path(uri) / commit_file(version)
 
@@ -180,7 +170,8 @@ def test_ingest_without_any_journal_goes_on_and_marks_anew(told: Site) -> None:
     again = Site(told.home.home, told.model)
     land_next(again)
 
-    assert again.ingest().published_batches == 1
+    again.ingest()
+
     mark = TableMarks(again.journal).find(NAME)
     assert mark is not None
     assert mark.version == 3
