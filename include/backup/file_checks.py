@@ -117,7 +117,10 @@ def _listed(subject: Subject) -> tuple[list[str], list[LiveFile]]:
     problems: list[str] = []
     files: list[LiveFile] = list(subject.other_files())
     for prefix, uri in subject.tables().items():
-        problems += log_problems(uri)
+        lost = log_problems(uri)
+        problems += lost
+        if lost:  # nobody can say which files the table has
+            continue
         files += subject.commits(prefix, uri)
         try:
             files += subject.data_files(prefix, uri)

@@ -1,6 +1,5 @@
 """A table that is behind, and files that are damaged, are told once and end when they are whole again."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -32,12 +31,12 @@ class Nobody:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
+def home(tmp_path: Path) -> Home:
     home = Home(home=tmp_path)
     write_deltalake(home.dataset_of("weather"), pl.DataFrame({"x": [1]}))
     write_deltalake(home.dataset_of("weather"), pl.DataFrame({"x": [2]}), mode="append")
     TableGuard.of(home, "dataset", "weather").check(DeltaTable(home.dataset_of("weather")))
-    yield home
+    return home
 
 
 def make_round(home: Home) -> list[str]:
