@@ -22,7 +22,7 @@ from include.backup.place import Place
 from include.backup.restore import restore_file
 from include.config.home import Home
 from include.data.data_files import decode_problem
-from include.data.delta_log import HINT, LOG, log_problems
+from include.data.delta_log import HINT, LOG, commit_file, hash_commit, log_problems
 from include.data.delta_table import open_table
 from include.errors import AlmanacError, DataError, DataLossError
 from include.journal.file_checks import FileChecks
@@ -129,6 +129,7 @@ class _Repair:
         for file in self.subject.commits(prefix, uri):
             self._mend_commit(file, mark)
         self._mend_checkpoint(uri)
+        self._look_at_mark(uri, mark)
         try:
             files = list(self.subject.data_files(prefix, uri))
         except (DataError, DataLossError) as error:
@@ -145,6 +146,18 @@ class _Repair:
         except AlmanacError as error:
             log.warning("the journal cannot say how far the tables were: %s", error)
             return None
+
+    def _look_at_mark(self, uri: str, mark: TableMark | None) -> None:
+        """A commit that is younger than the newest snapshot is known to nobody but the mark."""
+        if mark is None or any(commit_file(mark.version) in line for line in (*self.done.mended, *self.done.left)):
+            return
+        found = hash_commit(uri, mark.version)
+        if found is None or (mark.commit_sha256 and found != mark.commit_sha256):
+            what = "is gone" if found is None else "is another one"
+            self.done.left.append(
+                f"{uri}/{commit_file(mark.version)}: {what}, which {mark.source} knows; no snapshot has it. Restore the"
+                f" table as a whole, or accept the loss: almanac accept {mark.name} --reason '...'"
+            )
 
     def _mend_commit(self, file: LiveFile, mark: TableMark | None) -> None:
         """A commit that is there and whole is only replaced by what is known to be the same commit."""

@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from include.errors import DamagedDatabaseError
@@ -91,10 +91,13 @@ def make_database(path: Path) -> None:
     try:
         with closing(sqlite3.connect(spare)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
-        spare.chmod(0o600)
-        os.link(spare, path)
-    except FileExistsError:  # another process was faster
-        return
+        try:
+            os.link(spare, path)
+        except FileExistsError:  # another process was faster
+            return
+        except OSError:  # a disk without hard links
+            with suppress(FileExistsError), path.open("xb") as stream:
+                stream.write(spare.read_bytes())
     finally:
         for suffix in ("", "-wal", "-shm"):
             Path(f"{spare}{suffix}").unlink(missing_ok=True)

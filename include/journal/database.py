@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,13 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
+        self._url = url
         self._created = False
+
+    @cached_property
+    def _engine(self) -> Engine:
+        """Made on first use: whoever tells people of a journal that cannot be opened has one himself."""
+        return _engine(self._url)
 
     def begin(self) -> "Transaction":
         """A transaction: it commits at the end of a `with` block, and rolls back when the block raises."""
@@ -112,7 +118,7 @@ def _engine(url: str) -> Engine:
                 make_database(Path(parsed.database))
         except (OSError, sqlite3.OperationalError) as error:
             raise TransientError(
-                f"journal {url}: it cannot be made: {error}; make room, check the rights, then try again"
+                f"journal {url}: its folder cannot be made: {error}; make room, check the rights, then try again"
             ) from error
     engine = create_engine(url, connect_args={"timeout": _BUSY_S})
 

@@ -21,6 +21,7 @@ from include.data.delta_log import commit_file
 from include.data.delta_table import open_table
 from include.data.loss import accept
 from include.data.maintenance import compact
+from include.data.table_guard import TableGuard
 from include.errors import DataLossError
 from include.journal.file_checks import FileCheck, FileChecks
 from include.journal.records import DecisionKind
@@ -175,6 +176,19 @@ def test_repair_of_what_no_snapshot_has_says_so(told: Site, place: Place) -> Non
 
     assert done.left[0].endswith("is gone; no snapshot has it")
     assert not told.journal.decisions("weather", DecisionKind.REPAIR)[0].accepted
+
+
+def test_repair_of_a_newest_commit_that_no_snapshot_has_says_so(told: Site, place: Place) -> None:
+    open_table(told.dataset.uri).delete("x > 0 AND _month = '2021-01'")
+    TableGuard.of(told.home, "dataset", "weather").check(open_table(told.dataset.uri))
+    version = open_table(told.dataset.uri).version()
+    newest = Path(told.dataset.uri) / commit_file(version)
+    newest.unlink()
+
+    (done,) = repair_subjects(told.home, place, ["dataset/weather"])
+
+    assert version > 2
+    assert [line.partition(": ")[2][:7] for line in done.left] == ["is gone"]
 
 
 def test_repair_of_a_removed_newest_commit_lets_writers_go_on(told: Site, place: Place) -> None:
