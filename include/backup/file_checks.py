@@ -12,11 +12,12 @@ from include.backup.place import Place
 from include.backup.witnesses import raise_marks
 from include.config.home import Home
 from include.config.schema import Model
-from include.data.delta_log import log_problems
+from include.data.delta_log import LOG, log_problems
 from include.data.maintenance import VersionRegistry
 from include.errors import DataError, DataLossError
 from include.journal.file_checks import FileCheck, FileChecks
 from include.journal.journal import Journal
+from include.storage.listing import list_files
 
 log = logging.getLogger(__name__)
 KINDS = ("dataset", "outputs", "shadow", "model")
@@ -112,6 +113,12 @@ def _check_subject(
         yield check
 
 
+def _newest(uri: str) -> int:
+    """The newest commit that is there: that one is gone after it, the marks say."""
+    names = [file.name for file in list_files(f"{uri}/{LOG}", ["*.json"])]
+    return max((int(name.split(".")[0]) for name in names if name[:20].isdigit()), default=-1)
+
+
 def _listed(subject: Subject) -> tuple[list[str], list[LiveFile]]:
     """What is wrong with the logs as a whole, and the files to read."""
     problems: list[str] = []
@@ -121,7 +128,8 @@ def _listed(subject: Subject) -> tuple[list[str], list[LiveFile]]:
         problems += lost
         if lost:  # nobody can say which files the table has
             continue
-        files += subject.commits(prefix, uri)
+        newest = _newest(uri)
+        files += [file for file in subject.commits(prefix, uri) if file.commit <= newest]
         try:
             files += subject.data_files(prefix, uri)
         except (DataError, DataLossError) as error:

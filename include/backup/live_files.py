@@ -12,7 +12,7 @@ from include.backup.manifest import FileEntry, Manifest, check_path
 from include.backup.place import Place
 from include.config.home import Home
 from include.data.data_files import active_files, decode_problem
-from include.data.delta_log import LOG
+from include.data.delta_log import LOG, commit_file, hash_commit
 from include.data.delta_table import open_table
 from include.errors import DataError, IntegrityError
 from include.registry.files import CARD, DECISION
@@ -84,21 +84,37 @@ class Subject:
         }
         return dict(zip(_TABLES.get(self.kind, ()), uris.get(self.kind, ()), strict=True))
 
-    def entries(self, prefix: str) -> dict[str, FileEntry]:
-        """What snapshots know of the files below a prefix, by name; of a name the newest snapshot."""
+    def entries(self, prefix: str, first: str = "", sha256: str | None = None) -> dict[str, FileEntry]:
+        """What snapshots know of the files below a prefix, by name; of a name the newest snapshot.
+
+        Args:
+            prefix: of their paths.
+            first: a file that tells one table from another that had its place before: its first commit,
+            sha256: and its hash, as it lies there; None: as the newest snapshot has it.
+        """
         found: dict[str, FileEntry] = {}
         for manifest in self.manifests:
-            for entry in manifest.files:
-                if entry.path.startswith(prefix):
-                    found.setdefault(entry.path.removeprefix(prefix), entry)
+            own = {one.path.removeprefix(prefix): one for one in manifest.files if one.path.startswith(prefix)}
+            sha256 = sha256 or (own[first].sha256 if first in own else None)
+            if not first or (first in own and own[first].sha256 == sha256):
+                found = own | found
         return found
 
-    def commits(self, prefix: str, uri: str) -> Iterator[LiveFile]:
-        """The commits of a table that are there, and those that the newest snapshot has."""
-        known = self.entries(prefix)
+    def commits(self, prefix: str, uri: str, *, until: int | None = None) -> Iterator[LiveFile]:
+        """The commits of a table that are there, and those that snapshots of it have.
+
+        Args:
+            prefix: of its paths in snapshots.
+            uri: its place.
+            until: the version up to which the table is known to go; None: as far as the newest snapshot goes.
+        """
+        known = self.entries(prefix, commit_file(0), hash_commit(uri, 0))
         there = {f"{LOG}/{file.name}" for file in list_files(f"{uri}/{LOG}", ["*.json"])}
         newest = {entry.path.removeprefix(prefix) for one in self.manifests[:1] for entry in one.files}
-        for name in sorted(there | (newest & known.keys())):
+        wanted = known.keys() if until is not None else newest & known.keys()
+        if until is not None:
+            wanted = {name for name in wanted if name <= commit_file(until)}
+        for name in sorted(there | wanted):
             if match := _COMMIT.match(name):
                 yield LiveFile(f"{prefix}{name}", uri, name, -1, known.get(name), int(match.group(1)))
 

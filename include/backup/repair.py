@@ -126,8 +126,8 @@ class _Repair:
                 self.done.left.append(f"{uri}: there is no table at all; is its disk mounted? If it is: {what}")
             return
         mark = self._mark(prefix)
-        for file in self.subject.commits(prefix, uri):
-            self._mend_commit(file, mark)
+        for file in self.subject.commits(prefix, uri, until=None if mark is None else mark.version):
+            self._mend_commit(file)
         self._mend_checkpoint(uri)
         self._look_at_mark(uri, mark)
         try:
@@ -159,11 +159,9 @@ class _Repair:
                 f" table as a whole, or accept the loss: almanac accept {mark.name} --reason '...'"
             )
 
-    def _mend_commit(self, file: LiveFile, mark: TableMark | None) -> None:
+    def _mend_commit(self, file: LiveFile) -> None:
         """A commit that is there and whole is only replaced by what is known to be the same commit."""
         problem = problem_of(file, self.home.tracking_uri)
-        if problem == GONE and mark is not None and file.commit > mark.version:
-            return  # the table was put back to an earlier state, and that was accepted
         if problem and problem != GONE and file.entry is not None and not self._is_same_commit(file):
             self.done.files += 1
             self.done.left.append(

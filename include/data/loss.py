@@ -1,16 +1,19 @@
 """A person accepts that a table has lost something: the journal follows the table, which is the truth."""
 
+import logging
+from collections.abc import Sequence
 from datetime import datetime
 
 from include.config.home import Home
 from include.data.delta_log import hash_commit, way_out
 from include.data.delta_table import open_table
 from include.data.table_guard import KINDS, mark_of, tables_of
-from include.errors import ConfigError
+from include.errors import AlmanacError, ConfigError, DataLossError
 from include.journal.journal import Journal
 from include.journal.records import BatchRecord, Decision, DecisionKind, RunRef
 from include.journal.table_marks import TableMarks
 
+log = logging.getLogger(__name__)
 _MIN_REASON = 3  # characters
 _OF_SUBJECT = {"dataset": ("dataset",), "outputs": ("predictions", "quarantine")}
 
@@ -76,6 +79,24 @@ def losses(home: Home, model: str, journal: Journal) -> dict[str, str]:
         elif mark.commit_sha256 and sha256 != mark.commit_sha256:
             found[name] = f"{uri}: version {mark.version} is not what {mark.source} knows. {way_out(name)}"
     return found
+
+
+def refuse_losses(home: Home, model: str, kinds: Sequence[str]) -> None:
+    """Refuse what would take a table that is behind for a good one, such as a new snapshot.
+
+    Where the journal cannot be asked this goes on: a snapshot without its word is better than none.
+
+    Raises:
+        DataLossError: one of the tables is behind what is known of it.
+    """
+    try:
+        found = losses(home, model, Journal(home.journal_url))
+    except AlmanacError as error:
+        log.warning("%s: nobody can say whether its tables are behind: %s", model, error)
+        return
+    behind = [words for name, words in found.items() if name.partition("/")[0] in kinds]
+    if behind:
+        raise DataLossError("; ".join(behind))
 
 
 def accept_restored(

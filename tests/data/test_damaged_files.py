@@ -1,5 +1,6 @@
 """Stored files that are cut, flipped or gone: noticed before they are read, found by the nightly check, put back."""
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -176,6 +177,47 @@ def test_repair_of_what_no_snapshot_has_says_so(told: Site, place: Place) -> Non
 
     assert done.left[0].endswith("is gone; no snapshot has it")
     assert not told.journal.decisions("weather", DecisionKind.REPAIR)[0].accepted
+
+
+def test_backup_of_a_table_that_is_behind_is_refused(told: Site, place: Place) -> None:
+    """It would be the newest snapshot, and the first to be restored."""
+    (Path(told.dataset.uri) / commit_file(2)).unlink()
+
+    with pytest.raises(DataLossError, match="version 2 is gone, which the journal knows"):
+        dataset_draft(told.home, "weather", readable=())
+    (Path(told.home.quarantined_rows_of("weather")) / commit_file(0)).unlink()
+    with pytest.raises(DataLossError, match="version 0 is gone"):
+        outputs_draft(told.home, "weather")
+
+
+def test_repair_finds_a_commit_in_an_older_snapshot(told: Site, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backup was taken after the loss, by a release that did not notice it."""
+    newest = Path(told.dataset.uri) / commit_file(2)
+    newest.unlink()
+    monkeypatch.setattr("include.backup.subjects.dataset.refuse_losses", lambda *_: None)
+    draft = dataset_draft(told.home, "weather", readable=())
+    assert draft is not None
+    take(place, draft, maker=MAKER)
+
+    (done,) = repair_subjects(told.home, place, ["dataset/weather"])
+
+    assert (len(done.mended), done.left, newest.exists()) == (1, [], True)
+
+
+def test_repair_takes_nothing_from_snapshots_of_another_table(told: Site, place: Place) -> None:
+    """The table was begun anew, and has as many commits as the old one; none of them is in a snapshot."""
+    shutil.rmtree(told.dataset.uri)
+    accept(told.home, "dataset/weather", told.journal, reason="a test", run=RUN, now=NOW)
+    for number in range(3):
+        told.land(f"{number}.csv", tiny_csv([(800 * number + hour, 2, "b") for hour in range(3)]))
+        told.ingest()
+    lost = Path(told.dataset.uri) / commit_file(1)
+    lost.unlink()
+
+    (done,) = repair_subjects(told.home, place, ["dataset/weather"])
+
+    assert (done.mended, lost.exists()) == ([], False)
+    assert any("is gone" in line for line in done.left)
 
 
 def test_repair_of_a_newest_commit_that_no_snapshot_has_says_so(told: Site, place: Place) -> None:
