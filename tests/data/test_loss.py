@@ -14,6 +14,7 @@ from include.data.delta_log import commit_file, log_problems
 from include.data.delta_table import open_table
 from include.data.loss import accept, accept_restored, losses
 from include.data.maintenance import compact, vacuum
+from include.data.model_rows import dataset_joined
 from include.data.quarantine import Quarantine
 from include.data.readmission import Readmitter
 from include.data.table_guard import TableGuard
@@ -24,10 +25,11 @@ from include.journal.journal import Journal
 from include.journal.records import DecisionKind
 from include.journal.table_marks import TableMark, TableMarks
 from include.scoring.predictions import PredictionTable
+from include.scoring.windows import Window
+from include.windows.closing import close_window, reopen_windows
 from tests.data.installation import NOW, RUN, Site, tiny_csv
 
 NAME = "dataset/weather"
-HOUR = timedelta(hours=1)
 
 
 def commit_of(uri: str, version: int) -> Path:
@@ -307,6 +309,25 @@ def test_version_of_a_dataset_that_is_behind_is_not_pinned(told: Site) -> None:
 
     with pytest.raises(DataLossError, match="is behind"):
         Dataset.of(told.home, told.model).version()
+
+
+def test_version_of_a_joined_dataset_that_is_behind_is_not_pinned(told: Site) -> None:
+    drop_newest(told.dataset.uri)
+
+    with pytest.raises(DataLossError, match="is behind"):
+        dataset_joined(told.home, "weather").version()
+
+
+@pytest.mark.parametrize("work", ["close", "reopen"])
+def test_windows_of_a_dataset_that_is_behind_are_not_judged(told: Site, work: str) -> None:
+    drop_newest(told.dataset.uri)
+    window = Window(NOW, NOW + timedelta(hours=1))
+
+    with pytest.raises(DataLossError, match="is behind"):
+        if work == "close":
+            close_window(told.model, told.home, told.journal, window, run=RUN, now=NOW)
+        else:
+            reopen_windows(told.model, told.home, told.journal, run=RUN, now=NOW)
 
 
 def test_read_at_a_version_that_is_gone_says_so(told: Site) -> None:
