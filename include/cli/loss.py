@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
 def accept(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="dataset/weather; quarantine, predictions, shadow.")],
     reason: Annotated[str, typer.Option("--reason", help="Why. Kept in the journal with your name.")],
+    begin_anew: Annotated[bool, typer.Option("--begin-anew", help="Also when there is no table any more.")] = False,
 ) -> None:
     """Take a table as it is, though others know more of it; writers go on from there.
 
@@ -32,10 +33,9 @@ def accept(
     from include.data.loss import accept as accept_table
     from include.journal.journal import Journal
 
-    home = Home()
-    done = accept_table(
-        home, table, Journal(home.journal_url), reason=reason, run=run_of("accept"), now=datetime.now(UTC)
-    )
+    home, run = Home(), run_of("accept")
+    journal, now = Journal(home.journal_url), datetime.now(UTC)
+    done = accept_table(home, table, journal, reason=reason, run=run, now=now, begin_anew=begin_anew)
     print("\n".join(done))
 
 

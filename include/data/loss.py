@@ -18,7 +18,9 @@ _MIN_REASON = 3  # characters
 _OF_SUBJECT = {"dataset": ("dataset",), "outputs": ("predictions", "quarantine")}
 
 
-def accept(home: Home, name: str, journal: Journal, *, reason: str, run: RunRef, now: datetime) -> list[str]:
+def accept(
+    home: Home, name: str, journal: Journal, *, reason: str, run: RunRef, now: datetime, begin_anew: bool = False
+) -> list[str]:
     """Take a table as it is now for what is known of it, and say what that means.
 
     Batches that the journal knows as published and the dataset does not hold are forgotten, with their files: what
@@ -31,9 +33,10 @@ def accept(home: Home, name: str, journal: Journal, *, reason: str, run: RunRef,
         reason: why; kept with the decision.
         run: who accepts it.
         now: aware.
+        begin_anew: also that there is no table at all any more.
 
     Raises:
-        ConfigError: there is no such table, or no reason.
+        ConfigError: no such table can be, no reason is given, or the table is gone and nobody said that it may be.
         DataLossError: the table cannot be opened; repair or restore it first.
         TransientError: the store or the journal is away.
     """
@@ -46,8 +49,13 @@ def accept(home: Home, name: str, journal: Journal, *, reason: str, run: RunRef,
         raise ConfigError("no reason given; say why the table is right as it is: it is kept in the journal")
     uri, marks = tables_of(home, model)[name], TableMarks(journal)
     table, before = open_table(uri), marks.find(name)
-    after = None if table is None else mark_of(name, uri, table)
     lost = _lost_batches(journal, model, table) if kind == "dataset" else []
+    if table is None and (before is not None or lost) and not begin_anew:
+        raise ConfigError(
+            f"{uri}: got no table at this place, expected one to accept. Is the disk mounted, the share reachable? If it"
+            " shall be begun anew: --begin-anew"
+        )
+    after = None if table is None else mark_of(name, uri, table)
     known = "nothing was known of it" if before is None else f"version {before.version} was known"
     said = [f"{name}: {'there is no table' if after is None else f'version {after.version} is accepted'}; {known}"]
     said += [f"batch {one.batch_id[:12]} is not in it: {one.rows_published} rows of {one.uri}" for one in lost]

@@ -1,6 +1,7 @@
 """What is lost is noticed by the next writer, whoever it is; each test damages real files."""
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -369,6 +370,17 @@ def test_accept_lets_writers_go_on_and_takes_what_still_lies_there_again(told: S
 def test_accept_without_a_reason_is_refused(told: Site) -> None:
     with pytest.raises(ConfigError, match="no reason given"):
         accept(told.home, NAME, told.journal, reason=" ", run=RUN, now=NOW)
+
+
+def test_accept_of_a_table_that_is_gone_is_refused_unless_it_shall_be_begun_anew(told: Site) -> None:
+    """A disk that is not mounted looks like that."""
+    shutil.rmtree(told.dataset.uri)
+    with pytest.raises(ConfigError, match=r"Is the disk mounted.*--begin-anew"):
+        accept(told.home, NAME, told.journal, reason="a test", run=RUN, now=NOW)
+
+    accept(told.home, NAME, told.journal, reason="a test", run=RUN, now=NOW, begin_anew=True)
+
+    assert (told.journal.newest_version("weather"), TableMarks(told.journal).find(NAME)) == (None, None)
 
 
 @pytest.mark.parametrize("name", ["weather", "model/weather", "dataset/"])
