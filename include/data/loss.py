@@ -52,8 +52,8 @@ def accept(
     lost = _lost_batches(journal, model, table) if kind == "dataset" else []
     if table is None and (before is not None or lost) and not begin_anew:
         raise ConfigError(
-            f"{uri}: got no table at this place, expected one to accept. Is the disk mounted, the share reachable? If it"
-            " shall be begun anew: --begin-anew"
+            f"{uri}: got no table at this place, expected one to accept. Is the disk mounted, the share reachable? If"
+            " it shall be begun anew: --begin-anew"
         )
     after = None if table is None else mark_of(name, uri, table)
     known = "nothing was known of it" if before is None else f"version {before.version} was known"

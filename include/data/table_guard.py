@@ -74,8 +74,8 @@ class TableGuard:
             if known is not None:
                 raise TransientError(
                     f"{self.uri}: got no table at this place, expected the one at version {known.version} that"
-                    f" {known.source} knows. Is the disk mounted, the share reachable? If not, restore it; to begin anew on purpose, see"
-                    " docs/operations.md"
+                    f" {known.source} knows. Is the disk mounted, the share reachable? If they are, restore it; to"
+                    " begin anew on purpose, see docs/operations.md"
                 )
             return
         self._table_id = str(table.metadata().id)
