@@ -25,7 +25,7 @@ def damaged(name: str, place: object, problem: object) -> DamagedDatabaseError:
         problem: what is wrong.
     """
     return DamagedDatabaseError(
-        f"{place}: the database {name!r} is damaged: {problem}. Restore it so: ./almanac down; ./almanac restore"
+        f"{place}: the database {name!r} is damaged: {' '.join(str(problem).split())}. Restore it so: ./almanac down; ./almanac restore"
         f" database/{name} --live --replace; ./almanac up. See docs/operations.md, 'A database is damaged'"
     )
 

@@ -37,9 +37,11 @@ def database_files(home: Home) -> dict[str, Path]:
     """The SQLite files of a home, by the names of their snapshots; databases of servers are not among them."""
     urls = {"journal": home.journal_url, "mlflow": home.mlflow_database_url, "airflow": home.airflow_database_url}
     parsed = {name: make_url(url) for name, url in urls.items()}
-    return {
+    found = {
         name: Path(url.database) for name, url in parsed.items() if url.get_backend_name() == "sqlite" and url.database
     }
+    logins = home.home / "mlflow_auth.db"
+    return found | ({"mlflow_auth": logins} if logins.exists() else {})
 
 
 def migrate_airflow(home: Home, environment: Mapping[str, str], before: Callable[[], None] = lambda: None) -> None:

@@ -19,7 +19,7 @@ from include.backup.run_backup import run_backup
 from include.backup.subjects.sqlite import sqlite_draft
 from include.config.alerts import Alerts, Channel
 from include.config.home import Home
-from include.errors import AlmanacError, DamagedDatabaseError, TransientError
+from include.errors import DamagedDatabaseError, TransientError
 from include.journal.damage import make_database, whole_file_problem
 from include.journal.exclusive import exclusive
 from include.journal.file_checks import FileChecks
@@ -154,8 +154,14 @@ def test_backup_of_a_damaged_database_is_refused(home: Home, name: str, how: Cal
     """An empty file would be copied as an empty database, and be the newest snapshot."""
     damage(home, name, how)
 
-    with pytest.raises(AlmanacError, match="is damaged"):
+    with pytest.raises(DamagedDatabaseError, match=rf"{name}.db: the database {name!r} is damaged.*restore database/"):
         back_up(home, name)
+
+
+def test_doctor_looks_at_the_logins_of_mlflow_too(home: Home) -> None:
+    (home.home / "mlflow_auth.db").write_bytes(b"")
+
+    assert {row[0]: row[1] for row in database_rows(home)}["database mlflow_auth"] == "fail"
 
 
 @pytest.mark.parametrize("name", NAMES)

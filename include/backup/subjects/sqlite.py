@@ -44,9 +44,20 @@ def sqlite_draft(name: str, path: Path) -> Iterator[Draft]:
         yield Draft(
             f"database/{name}",
             [from_path(f"{name}.db", copy)],
-            {"engine": "sqlite", "tables": examine(copy), **artifact_root(copy)},
+            {"engine": "sqlite", "tables": _tables(name, path, copy), **artifact_root(copy)},
             {"sqlite": sqlite3.sqlite_version},
         )
+
+
+def _tables(name: str, path: Path, copy: Path) -> dict[str, Fact]:
+    try:
+        return examine(copy)
+    except IntegrityError as error:
+        raise damaged(name, path, _fault_alone(str(error), copy)) from error
+
+
+def _fault_alone(said: str, copy: Path) -> str:
+    return said.removeprefix(f"{copy}: is damaged: ").removesuffix("; do not use it")
 
 
 def examine(path: Path) -> dict[str, Fact]:
