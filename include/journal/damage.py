@@ -24,8 +24,9 @@ def damaged(name: str, place: object, problem: object) -> DamagedDatabaseError:
         place: its file, as far as that is known.
         problem: what is wrong.
     """
+    said = " ".join(str(problem).split())
     return DamagedDatabaseError(
-        f"{place}: the database {name!r} is damaged: {' '.join(str(problem).split())}. Restore it so: ./almanac down; ./almanac restore"
+        f"{place}: the database {name!r} is damaged: {said}. Restore it so: ./almanac down; ./almanac restore"
         f" database/{name} --live --replace; ./almanac up. See docs/operations.md, 'A database is damaged'"
     )
 
