@@ -52,7 +52,7 @@ def check_files(
         for line in raise_marks(home, place, model.name, journal, registry):
             log.warning("%s", line)
         for kind in KINDS:
-            subject = Subject(home, place, f"{kind}/{model.name}")
+            subject = Subject(home, place, f"{kind}/{model.name}", newest_only=True)
             checks += list(_check_subject(FileChecks(journal), subject, every, now, home.tracking_uri))
     return checks
 

@@ -61,6 +61,7 @@ class Subject:
         home: where.
         place: knows what its files were.
         name: `dataset/weather`, `outputs/weather`, `model/weather`; `shadow/weather`, which no snapshot has.
+        newest_only: read one manifest, not all that there are; of a model all, for each is of one version.
 
     Raises:
         DataLossError: on listing, when a table's log is damaged.
@@ -68,12 +69,13 @@ class Subject:
         TransientError: a store is away.
     """
 
-    def __init__(self, home: Home, place: Place, name: str) -> None:
+    def __init__(self, home: Home, place: Place, name: str, *, newest_only: bool = False) -> None:
         self.home, self.name = home, name
         self.kind, _, self.model = name.partition("/")
         catalogue = Catalogue(place)
-        refs = [] if self.kind == "shadow" else reversed(catalogue.refs(name))
-        self.manifests: list[Manifest] = [catalogue.read(ref) for ref in refs]
+        refs = () if self.kind == "shadow" else catalogue.refs(name)[::-1]
+        wanted = refs[:1] if newest_only and self.kind != "model" else refs
+        self.manifests: list[Manifest] = [catalogue.read(ref) for ref in wanted]
 
     def tables(self) -> dict[str, str]:
         """The places of its Delta tables, by the prefix of their paths."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from include.backup.catalogue import Catalogue
 from include.backup.functional import use
-from include.backup.journal_rows import record_restore
+from include.backup.journal_rows import accept_restored_tables, record_restore
 from include.backup.live import folder_of, members, restore_live
 from include.backup.run_backup import places_of
 from include.backup.tiers.thaw import Thaw
@@ -58,7 +58,9 @@ def run_restore(home: Home, form: Mapping[str, Any], *, given_key: str, run: Run
             )
         done = restore_live(place, ref, home, replace=bool(form["replace"]))
         try:
-            record_restore(Journal(home.journal_url), ref, done, run, str(form.get("reason") or ""), now)
+            journal, reason = Journal(home.journal_url), str(form.get("reason") or "")
+            record_restore(journal, ref, done, run, reason, now)
+            accept_restored_tables(home, members(place, ref), journal, run, reason, now)
         except (
             TransientError,
             DamagedDatabaseError,

@@ -48,7 +48,7 @@ def raise_marks(home: Home, place: Place, model: str, journal: Journal, registry
 
 def _snapshots(home: Home, place: Place, model: str) -> Iterator[TableMark]:
     for kind in ("dataset", "outputs"):
-        subject = Subject(home, place, f"{kind}/{model}")
+        subject = Subject(home, place, f"{kind}/{model}", newest_only=True)
         if not subject.manifests:
             continue
         manifest = subject.manifests[0]

@@ -149,8 +149,8 @@ def restore(
     from datetime import UTC, datetime
 
     from include.backup.catalogue import Catalogue
-    from include.backup.journal_rows import record_restore
-    from include.backup.live import restore_live
+    from include.backup.journal_rows import accept_restored_tables, record_restore
+    from include.backup.live import members, restore_live
 
     home, settings, _ = open_installation(write=False)
     place = open_reader(second, unsigned)
@@ -164,7 +164,9 @@ def restore(
         done = restore_live(place, ref, home, replace=replace)
         print("\n".join(done))
         now = datetime.now(UTC)
-        tell_journal(home, lambda journal: record_restore(journal, ref, done, run_of("restore"), reason, now))
+        run, refs = run_of("restore"), members(place, ref)
+        tell_journal(home, lambda journal: record_restore(journal, ref, done, run, reason, now))
+        tell_journal(home, lambda journal: accept_restored_tables(home, refs, journal, run, reason, now))
         return
     target = to or home.home / "restored" / f"{ref}".replace("/", "-")
     damaged = _restore_to(place, ref, target.resolve(), home, partial=partial, use=use, trust=trust)

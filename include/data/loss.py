@@ -126,7 +126,9 @@ def accept_restored(
     kind, _, model = subject.partition("/")
     said: list[str] = []
     for table in _OF_SUBJECT.get(kind, ()):
-        said += accept(home, f"{table}/{model}", journal, reason=f"restored: {reason}", run=run, now=now)
+        name = f"{table}/{model}"
+        if open_table(tables_of(home, model)[name]) is not None:  # the snapshot need not hold every table
+            said += accept(home, name, journal, reason=f"restored: {reason}", run=run, now=now)
     return said
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from include.backup.file_checks import check_files, due_slots, raise_damaged
+from include.backup.file_checks import check_files, due_slots, raise_damaged, run_check
 from include.backup.live_files import LiveFile, slot_of
 from include.backup.manifest import Maker
 from include.backup.place import Place
 from include.backup.repair import record_repair, repair_subjects
+from include.backup.run_backup import places_of
+from include.backup.run_restore import run_restore
 from include.backup.sources import SourceFile
 from include.backup.subjects.dataset import dataset_draft
 from include.backup.subjects.outputs import outputs_draft
@@ -278,6 +280,37 @@ def test_repair_of_a_missing_checkpoint_makes_it_anew(told: Site, place: Place) 
     (done,) = repair_subjects(told.home, place, ["dataset/weather"])
 
     assert (len(done.mended), done.left, told.dataset.count()) == (1, [], 9)
+
+
+def test_live_restore_of_an_older_state_lets_writers_go_on(told: Site) -> None:
+    """By the form, as by the command line: what was published since is taken again."""
+    draft = dataset_draft(told.home, "weather", readable=())
+    assert draft is not None
+    taken = take(places_of(told.home, "").first, draft, maker=MAKER)
+    told.land("later.csv", tiny_csv([(5000, 1, "a")]))
+    told.ingest()
+    form = {"snapshot": str(taken.ref), "second": False, "where": "live", "replace": True, "use": False}
+
+    run_restore(told.home, form, given_key="", run=RUN, now=datetime.now(UTC))
+
+    assert told.dataset.version() == 2
+    assert told.ingest().published_batches == 1
+    assert told.dataset.count() == 10
+
+
+def test_run_check_is_red_while_files_are_damaged(told: Site, place: Place) -> None:
+    class Nobody:
+        def versions(self, model: str) -> list[object]:
+            return []
+
+        def versions_joining(self, model: str) -> list[object]:
+            return []
+
+    assert run_check(told.home, place, [told.model], Nobody(), now=NOW)["turns"] == 9
+    (Path(told.dataset.uri) / commit_file(0)).unlink()
+
+    with pytest.raises(DataLossError, match="almanac repair dataset/weather"):
+        run_check(told.home, place, [told.model], Nobody(), now=NOW)
 
 
 def test_marks_of_a_lost_journal_are_raised_to_what_snapshots_know(told: Site, place: Place) -> None:

@@ -392,6 +392,8 @@ def test_accept_of_what_is_no_table_is_refused(told: Site, name: str) -> None:
 
 
 def test_accept_restored_takes_both_tables_of_the_outputs(told: Site) -> None:
+    predict(PredictionTable.of(told.home, told.model), 1)
+
     said = accept_restored(told.home, "outputs/weather", told.journal, reason="a test", run=RUN, now=NOW)
 
     assert [line.split(":")[0] for line in said] == ["predictions/weather", "quarantine/weather"]
