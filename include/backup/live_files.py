@@ -1,7 +1,6 @@
 """The live files that a snapshot's subject consists of, each with what is known of it: its size, and its hash."""
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from include.backup.manifest import FileEntry, Manifest, check_path
 from include.backup.place import Place
 from include.config.home import Home
 from include.data.data_files import active_files, decode_problem
-from include.data.delta_log import LOG, commit_file, hash_commit
+from include.data.delta_log import LOG, commit_file, hash_commit, is_commit
 from include.data.delta_table import open_table
 from include.errors import DataError, IntegrityError
 from include.registry.files import CARD, DECISION
@@ -182,19 +181,11 @@ def problem_of(file: LiveFile, tracking_uri: str) -> str:
 def _unreadable(file: LiveFile) -> str:
     """What can be said of a file of which no snapshot knows the hash."""
     if file.commit >= 0:
-        return "" if is_json_lines(read_bytes(file.uri)) else "is no commit: empty, or no JSON"
+        return "" if is_commit(read_bytes(file.uri)) else "is no commit: empty, or no JSON"
     size = int((identity(file.uri) or "0").rsplit(" ", 1)[-1])
     if file.size >= 0 and size != file.size:
         return f"has {size} bytes, expected {file.size}"
     return decode_problem(file.uri)
-
-
-def is_json_lines(content: bytes) -> bool:
-    """Whether these are the lines of a commit."""
-    try:
-        return bool([json.loads(line) for line in content.splitlines()])
-    except ValueError:
-        return False
 
 
 def slot_of(path: str, slots: int) -> int:

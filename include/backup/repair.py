@@ -14,7 +14,6 @@ from include.backup.live_files import (
     LiveFile,
     Subject,
     check_subject_name,
-    is_json_lines,
     problem_of,
 )
 from include.backup.manifest import FileEntry
@@ -22,7 +21,7 @@ from include.backup.place import Place
 from include.backup.restore import restore_file
 from include.config.home import Home
 from include.data.data_files import decode_problem
-from include.data.delta_log import HINT, LOG, commit_file, hash_commit, log_problems
+from include.data.delta_log import HINT, LOG, commit_file, hash_commit, is_commit, log_problems
 from include.data.delta_table import open_table
 from include.errors import AlmanacError, DataError, DataLossError
 from include.journal.file_checks import FileChecks
@@ -174,7 +173,7 @@ class _Repair:
     def _is_same_commit(self, file: LiveFile) -> bool:
         """Whether what lies there is the snapshot's commit, damaged: no JSON, or nearly the same bytes."""
         content = read_bytes(file.uri)
-        if not is_json_lines(content) or file.entry is None:
+        if not is_commit(content) or file.entry is None:
             return True
         restore_file(self.place, file.entry, self.spare)
         try:

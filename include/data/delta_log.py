@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from include.data.data_files import decode_problem
 from include.errors import DataLossError
-from include.storage.files import exists, local_path, read_bytes
+from include.storage.files import exists, local_path, read_bytes, write_bytes
 from include.storage.listing import list_files
 from include.storage.objects import is_remote
 
@@ -85,6 +85,29 @@ def log_problems(uri: str) -> list[str]:
     return found
 
 
+def fill_holes(uri: str) -> list[int]:
+    """Put a commit that changes nothing in the place of each that is gone, empty or no JSON; which versions they are.
+
+    So the log says what Delta reads anyway, or can be read at all. Damaged bytes are kept in `_damaged/`. Only for what
+    a person has accepted as lost.
+
+    Raises:
+        TransientError: the store is away.
+    """
+    names = [file.name for file in list_files(f"{uri}/{LOG}", ["*.json"]) if _COMMIT.match(file.name)]
+    filled = []
+    for version in range(int(max(names, default="-1").split(".")[0]) + 1):
+        place = f"{uri}/{commit_file(version)}"
+        content = read_bytes(place) if exists(place) else b""
+        if is_commit(content):
+            continue
+        if content:
+            write_bytes(f"{uri}/_damaged/{version:020}.json", content)
+        write_bytes(place, json.dumps({"commitInfo": {"operation": "ACCEPTED LOSS", "timestamp": 0}}).encode() + b"\n")
+        filled.append(version)
+    return filled
+
+
 def way_out(name: str = "") -> str:
     """What to do about a table that has lost something.
 
@@ -98,18 +121,21 @@ def way_out(name: str = "") -> str:
     )
 
 
+def is_commit(content: bytes) -> bool:
+    """Whether these are the lines of a commit."""
+    try:
+        return bool([json.loads(line) for line in content.splitlines()])
+    except ValueError:
+        return False
+
+
 def _unreadable(uri: str, commits: set[int], files: dict[str, int]) -> Iterator[str]:
     """The commits after the last checkpoint that are no lines of JSON."""
     first = max(_checkpoint(uri) + 1, max(commits) - _TAIL)
     for number in sorted(commit for commit in commits if commit >= first):
         if not files[f"{number:020}.json"]:
             continue
-        try:
-            for line in read_bytes(f"{uri}/{commit_file(number)}").splitlines():
-                json.loads(line)
-        except FileNotFoundError:
-            continue
-        except ValueError:
+        if not is_commit(read_bytes(f"{uri}/{commit_file(number)}")):
             yield f"{uri}/{commit_file(number)} is damaged: it is no JSON"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from include.config.home import Home
-from include.data.delta_log import hash_commit, way_out
+from include.data.delta_log import fill_holes, hash_commit, way_out
 from include.data.delta_table import open_table
 from include.data.table_guard import KINDS, mark_of, tables_of
 from include.errors import AlmanacError, ConfigError, DataLossError
@@ -15,6 +15,7 @@ from include.journal.table_marks import TableMarks
 
 log = logging.getLogger(__name__)
 _MIN_REASON = 3  # characters
+_SAID = 100  # lines that the journal keeps of a decision
 _OF_SUBJECT = {"dataset": ("dataset",), "outputs": ("predictions", "quarantine")}
 
 
@@ -24,7 +25,8 @@ def accept(
     """Take a table as it is now for what is known of it, and say what that means.
 
     Batches that the journal knows as published and the dataset does not hold are forgotten, with their files: what
-    still lies in the landing area is taken again. Done again it changes nothing.
+    still lies in the landing area is taken again. Commits that are gone, empty or damaged get one in their place that
+    changes nothing. Done again it changes nothing.
 
     Args:
         home: where the table is.
@@ -48,6 +50,7 @@ def accept(
     if len(reason.strip()) < _MIN_REASON:
         raise ConfigError("no reason given; say why the table is right as it is: it is kept in the journal")
     uri, marks = tables_of(home, model)[name], TableMarks(journal)
+    filled = fill_holes(uri)
     table, before = open_table(uri), marks.find(name)
     lost = _lost_batches(journal, model, table) if kind == "dataset" else []
     if table is None and (before is not None or lost) and not begin_anew:
@@ -58,10 +61,11 @@ def accept(
     after = None if table is None else mark_of(name, uri, table)
     known = "nothing was known of it" if before is None else f"version {before.version} was known"
     said = [f"{name}: {'there is no table' if after is None else f'version {after.version} is accepted'}; {known}"]
+    said += [f"commits {filled} were gone or damaged; they change nothing now"] if filled else []
     said += [f"batch {one.batch_id[:12]} is not in it: {one.rows_published} rows of {one.uri}" for one in lost]
     journal.record_decision(
         Decision(
-            model, DecisionKind.LOSS, True, (reason.strip(), *said), now, run, subject=name,
+            model, DecisionKind.LOSS, True, (reason.strip(), *said[:_SAID]), now, run, subject=name,
             figures={"batches": float(len(lost)), "rows": float(sum(one.rows_published for one in lost))},
         )
     )  # fmt: skip

@@ -369,6 +369,20 @@ def test_accept_lets_writers_go_on_and_takes_what_still_lies_there_again(told: S
     assert (decision.reasons[0], decision.figures["batches"]) == ("the disk is gone", 1.0)
 
 
+@pytest.mark.parametrize("damage", [Path.unlink, empty, cut])
+def test_accept_of_a_damaged_commit_in_the_middle_lets_writers_go_on(
+    told: Site, damage: Callable[[Path], None]
+) -> None:
+    damage(commit_of(told.dataset.uri, 1))
+
+    accept(told.home, NAME, told.journal, reason="no snapshot has it", run=RUN, now=NOW)
+
+    assert log_problems(told.dataset.uri) == []
+    land_next(told)
+    told.ingest()
+    assert told.dataset.count() == 7  # of two months, and the new row
+
+
 def test_accept_without_a_reason_is_refused(told: Site) -> None:
     with pytest.raises(ConfigError, match="no reason given"):
         accept(told.home, NAME, told.journal, reason=" ", run=RUN, now=NOW)
