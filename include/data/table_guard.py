@@ -6,6 +6,7 @@ mark behind, which is harmless; a table behind its mark has lost commits, and wh
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -129,7 +130,7 @@ class TableGuard:
         kind, _, model = self.name.partition("/")
         journal = self._marks.journal
         if kind == "quarantine" and table is None and journal.has_quarantined(model):
-            return _mark(self.name, "", 0, "", "the journal's batches")
+            return _mark(self.name, "", 0, "", "the journal's list of batches")
         newest = journal.newest_version(model) if kind == "dataset" else None
         if newest is None:
             return None
@@ -140,7 +141,7 @@ class TableGuard:
                 f"{self.uri}: does not hold batch {batch.batch_id[:12]}, which the journal knows as version {newest}."
                 f" Another history was put here. {way_out(self.name)}"
             )
-        return _mark(self.name, "", newest, "", "the journal's batches")
+        return replace(_mark(self.name, "", newest, "", "the journal's list of batches"), marked_at=batch.recorded_at)
 
 
 def mark_of(name: str, uri: str, table: Any) -> TableMark:
