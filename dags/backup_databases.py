@@ -1,6 +1,7 @@
 """Backs up everything as one group: MLflow's, the journal's and Airflow's databases first, then what they name.
 
-Then copies what is new to the second place, if there is one.
+Then copies what is new to the second place, if there is one. Beside it a share of all stored files is read whole and
+compared with the snapshots.
 """
 
 from typing import Any
@@ -17,7 +18,7 @@ HOME = Home()
 
 
 def build(installation: Installation) -> DAG:
-    """`backup_databases`: backup -> replicate."""
+    """`backup_databases`: backup -> replicate; check_files."""
     schedule = installation.backup.databases_schedule
     with installation_dag(
         "backup_databases", installation, purpose=__doc__, schedule=schedule, params=reason_params()
@@ -44,7 +45,21 @@ def build(installation: Installation) -> DAG:
                 raise AirflowSkipException("there is no second place; ALMANAC_SECOND_BACKUPS names one")
             return done
 
+        @task(doc_md="Reads the stored files whose turn it is; all have one within `maintenance.check_files_every`.")
+        def check_files() -> dict[str, Any]:
+            from almanac.installation import backup_key
+            from almanac.runs import now
+
+            from include.backup.file_checks import run_check
+            from include.backup.run_backup import places_of
+            from include.config.loader import check_models
+            from include.registry.store import Registry
+
+            place, models = places_of(HOME, backup_key()).first, check_models(HOME.models)
+            return run_check(HOME, place, models, Registry.of(HOME), now=now())
+
         replicate(backup())
+        check_files()
     return dag
 
 

@@ -6,6 +6,8 @@ AlmanacError
 │   ├── DataError         data are not what the model's YAML declares
 │   ├── RegistryError     the model registry does not hold what was asked for
 │   ├── IntegrityError    bytes are not what was recorded: a hash or a signature disagrees
+│   │   ├── DataLossError         a commit, a table or a file is gone or damaged that was there before
+│   │   └── DamagedDatabaseError  a database file is damaged
 │   └── ApprovalError     what was asked for needs a person's yes, and nobody has given it who may
 └── TransientError        a network, a lock, a service that is away: retried with growing pauses
 
@@ -40,6 +42,14 @@ class RegistryError(PermanentError):
 
 class IntegrityError(PermanentError):
     """Bytes are not what was recorded when they were written."""
+
+
+class DataLossError(IntegrityError):
+    """A commit, a table or a file is gone or damaged that was there before."""
+
+
+class DamagedDatabaseError(IntegrityError):
+    """A database file is damaged; waiting does not mend it."""
 
 
 class ApprovalError(PermanentError):

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from include.alerts.backups import tell_missed
 from include.alerts.condition_log import ConditionLog
+from include.alerts.damage import tell_damage
 from include.alerts.disk import disk_message
 from include.alerts.drills import overdue_messages
 from include.alerts.message import Message
@@ -39,7 +40,7 @@ def attend(
     run: RunRef,
     now: datetime,
 ) -> dict[str, int]:
-    """Note what was acknowledged, look at disk, backups, drills, services, tasks and questions, tell what is due.
+    """Note what was acknowledged; look at disk, tables, backups, drills, services, tasks, questions; tell what is due.
 
     Args:
         home: whose disk and journal.
@@ -71,6 +72,7 @@ def attend(
         for key, message in messages.items():
             teller.seen(everybody, message, kind, key, now)
         teller.ended_but(everybody, "", kind, messages, now)
+    tell_damage(teller, home, installation, models, journal, run, now)
     tell_missed(teller, installation, models, journal, run, now)
     tell_vanished(teller, everybody, places_to_look_at(home, installation.backup), journal, run, now)
     restarts = restart_messages(journal, incarnations(home, broker_url, now), machine(now), run, now)

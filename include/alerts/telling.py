@@ -1,15 +1,20 @@
 """Tells people what is due, and writes down what was told. What cannot be told now is told by the next round."""
 
+import os
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from include.alerts.condition import Condition, Due, due, worded
 from include.alerts.condition_log import ConditionLog
 from include.alerts.delivery import deliver
-from include.alerts.message import Message, event_message
+from include.alerts.last_resort import LastResort
+from include.alerts.message import Message, event_message, mask
 from include.config.alerts import AlertKind, Alerts, Channel
+from include.errors import DamagedDatabaseError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import RunRef
 
@@ -36,29 +41,47 @@ class Teller:
         sender: brings messages out.
         log: takes the text of what has no channel.
         run: who tells.
+        last_resort: remembers what was told while the journal could not be opened; none: in the temporary folder.
     """
 
-    def __init__(self, journal: Journal, sender: Sender, log: Callable[[str], object], run: RunRef) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        sender: Sender,
+        log: Callable[[str], object],
+        run: RunRef,
+        last_resort: LastResort | None = None,
+    ) -> None:
         self._journal = journal
         self._conditions = ConditionLog(journal)
         self._sender = sender
         self._log = log
         self._run = run
+        self._last_resort = last_resort or LastResort(Path(tempfile.gettempdir()) / f"almanac-{os.getuid()}-alerts")
         self._reachable: dict[str, bool] = {}
 
     def seen(self, alerts: Alerts, message: Message, kind: AlertKind, key: str, now: datetime) -> None:
         """Something lasts: told when it is new, counted when it is known.
 
         Raises:
-            TransientError: the journal is away.
+            TransientError, DamagedDatabaseError: the journal cannot be used; what is critical was told all the same.
         """
-        self._tell(alerts, self._conditions.seen(message, kind, key, now), now)
+        try:
+            condition = self._conditions.seen(message, kind, key, now)
+        except (TransientError, DamagedDatabaseError) as error:
+            self._tell_without_journal(alerts, message, kind, key, now, error)
+            raise
+        self._tell(alerts, condition, now)
 
     def happened(self, alerts: Alerts, message: Message, kind: AlertKind, key: str, now: datetime) -> None:
         """Something happened that has no end: told once."""
         if kind in alerts.silent:
             return
-        self._conditions.seen(message, kind, key, now)
+        try:
+            self._conditions.seen(message, kind, key, now)
+        except (TransientError, DamagedDatabaseError) as error:
+            self._tell_without_journal(alerts, message, kind, key, now, error)
+            raise
         condition = self._conditions.end(message.model, kind, key, now)
         if condition is not None:
             self._tell(alerts, condition, now)
@@ -84,6 +107,25 @@ class Teller:
         """
         unclosed = self._conditions.unclosed()
         return sum(self._tell(declared.get(one.model, otherwise), one, now) for one in unclosed)
+
+    def _tell_without_journal(
+        self, alerts: Alerts, message: Message, kind: AlertKind, key: str, now: datetime, error: Exception
+    ) -> None:
+        """Bring what is critical out past the journal, once in an hour; nothing of it can be remembered there."""
+        if message.severity != "critical" or kind in alerts.silent:
+            return
+        if not self._last_resort.is_due(f"{message.model} {kind} {key}", now):
+            return
+        words = f"{message.error}\n\nThe journal cannot be used, so this is told again each hour: {error}"
+        message = replace(message, error=words)
+        names = [name for name in alerts.route("critical") if self._reaches(alerts, name)]
+        for name in names:
+            try:
+                self._sender.send(alerts.channels[name], message)
+            except Exception as fault:  # noqa: BLE001 - providers' hooks raise what they like
+                self._log(f"alert not delivered by {name}: {mask(f'{type(fault).__name__}: {fault}')}\n{message.text}")
+        if not names:
+            self._log(message.text)
 
     def _tell(self, alerts: Alerts, condition: Condition, now: datetime) -> bool:
         """Tell what is due of a condition, and write what was told; gives whether anything was due."""

@@ -6,6 +6,8 @@ from datetime import datetime
 from include.backup.drills import DrillResult
 from include.backup.manifest import Ref
 from include.backup.writer import Taken
+from include.config.home import Home
+from include.data.loss import accept_restored
 from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, DrillRecord, RunRef, SnapshotRecord
 
@@ -36,6 +38,26 @@ def record_restore(journal: Journal, ref: Ref, said: Sequence[str], run: RunRef,
     model = name if kind in ("model", "dataset", "outputs") else ""
     reasons = tuple(filter(None, (reason, *said)))
     journal.record_decision(Decision(model, DecisionKind.RESTORE, True, reasons, now, run, subject=str(ref)))
+
+
+def accept_restored_tables(
+    home: Home, refs: Iterable[Ref], journal: Journal, run: RunRef, reason: str, now: datetime
+) -> None:
+    """Let writers go on from the tables that were put back; see `include.data.loss`.
+
+    Args:
+        home: where they are.
+        refs: the snapshots; of a group its members.
+        journal: of the home, as it is after the restore.
+        run: who has restored.
+        reason: why.
+        now: aware.
+
+    Raises:
+        TransientError: a store or the journal is away.
+    """
+    for ref in refs:
+        accept_restored(home, ref.subject, journal, reason=f"{ref} {reason}".strip(), run=run, now=now)
 
 
 def record_drills(journal: Journal, results: Iterable[DrillResult], run: RunRef) -> None:

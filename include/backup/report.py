@@ -15,6 +15,7 @@ from include.backup.tiers.thaw import Thaw, thaws
 from include.backup.vanished import vanished
 from include.config.backup import InstallationBackup
 from include.errors import AlmanacError, IntegrityError
+from include.journal.file_checks import CheckState, FileChecks
 from include.journal.journal import Journal
 from include.journal.records import DrillRecord
 
@@ -71,6 +72,7 @@ class BackupReport:
         lag: how far the second is behind; None without one, or when it is not known.
         drills: the newest ones, also those that were meant to fail.
         settings: what is declared.
+        checks: how well the live files are known to be whole.
     """
 
     at: datetime
@@ -78,6 +80,7 @@ class BackupReport:
     lag: timedelta | None
     drills: tuple[DrillRecord, ...]
     settings: InstallationBackup
+    checks: tuple[CheckState, ...] = ()
 
     @property
     def problems(self) -> list[str]:
@@ -91,6 +94,7 @@ class BackupReport:
         if not first.fault and not first.subjects:
             found.append("there is no snapshot yet")
         found += [f"{one.subject}: no good drill for too long" for one in first.subjects if one.is_late]
+        found += [f"{one.subject}: {line}: almanac repair {one.subject}" for one in self.checks for line in one.damaged]
         newest = {(drill.subject, drill.meant_to_fail): drill for drill in reversed(self.drills)}
         found += [f"{drill.subject}: its last drill has failed" for drill in newest.values() if not drill.passed]
         return found
@@ -112,7 +116,7 @@ def make_report(places: Places, journal: Journal, settings: InstallationBackup, 
     states = tuple(_place(place, journal, drills, settings, now) for place in places.all())
     known = places.second is not None and not any(state.fault for state in states)
     lag = worst_lag(places.first, places.second) if known and places.second is not None else None
-    return BackupReport(now, states, lag, tuple(drills[:_DRILLS]), settings)
+    return BackupReport(now, states, lag, tuple(drills[:_DRILLS]), settings, tuple(FileChecks(journal).states(now)))
 
 
 def _place(

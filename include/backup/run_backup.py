@@ -13,7 +13,7 @@ from include.backup.manifest import Maker
 from include.backup.writer import Taken
 from include.config.home import Home
 from include.config.loader import check_models, load_installation
-from include.errors import AlmanacError, TransientError
+from include.errors import AlmanacError, DamagedDatabaseError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import RunRef
 from include.registry.store import Registry
@@ -50,7 +50,10 @@ def run_backup(
     )
     try:
         record_taken(Journal(home.journal_url), place.uri, taken, run)
-    except TransientError as error:  # a snapshot that exists must not be taken again because of that
+    except (
+        TransientError,
+        DamagedDatabaseError,
+    ) as error:  # a snapshot that exists must not be taken again because of that
         log.warning("the snapshots are there, but the journal could not be told: %s", error)
     return [_summary(one) for one in taken]
 
@@ -94,7 +97,7 @@ def tell_drills(home: Home, results: Sequence[Any], run: RunRef) -> None:
     """Tell the journal of drills; the place has kept them already."""
     try:
         record_drills(Journal(home.journal_url), results, run)
-    except TransientError as error:
+    except (TransientError, DamagedDatabaseError) as error:
         log.warning("the journal could not be told of the drill: %s", error)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from include.backup.catalogue import Catalogue
 from include.backup.compare import compare_folder
-from include.backup.journal_rows import record_restore
+from include.backup.journal_rows import accept_restored_tables, record_restore
 from include.backup.live import members, restore_live
 from include.backup.run_backup import places_of
 from include.backup.tiers.thaw import Thaw
@@ -16,7 +16,7 @@ from include.backup.to_folder import Restores, restore_to
 from include.backup.whole import differences
 from include.config.home import Home
 from include.config.loader import load_installation
-from include.errors import ConfigError, TransientError
+from include.errors import ConfigError, DamagedDatabaseError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import RunRef
 from include.registry.store import Registry
@@ -62,8 +62,13 @@ def run_restore(home: Home, form: Mapping[str, Any], *, given_key: str, run: Run
         done = restore_live(place, ref, home, replace=bool(form["replace"]))
         done += [one.words for one in differences(home, Registry.of(home), place, ref)]
         try:
-            record_restore(Journal(home.journal_url), ref, done, run, str(form.get("reason") or ""), now)
-        except TransientError as error:  # what is in place must not be put there again because of that
+            journal, reason = Journal(home.journal_url), str(form.get("reason") or "")
+            record_restore(journal, ref, done, run, reason, now)
+            accept_restored_tables(home, members(place, ref), journal, run, reason, now)
+        except (
+            TransientError,
+            DamagedDatabaseError,
+        ) as error:  # what is in place must not be put there again because of that
             log.warning("it is in place, but the journal could not be told: %s", error)
         return done
     said: list[str] = []

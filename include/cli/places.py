@@ -45,12 +45,12 @@ def open_reader(second: bool, without_key: bool = False) -> "Place":
 
 def tell_journal(home: "Home", write: "Callable[[Journal], None]") -> None:
     """The journal is told after the fact; it may be the very thing that is lost."""
-    from include.errors import TransientError
+    from include.errors import DamagedDatabaseError, TransientError
     from include.journal.journal import Journal
 
     try:
         write(Journal(home.journal_url))
-    except TransientError as error:
+    except (TransientError, DamagedDatabaseError) as error:
         typer.echo(f"Done; but the journal could not be told: {error}", err=True)
 
 

@@ -180,8 +180,8 @@ def _restore_live(place: "Place", ref: "Ref", home: "Home", *, replace: bool, re
     from datetime import UTC, datetime
 
     from include.backup.installation import databases, exists
-    from include.backup.journal_rows import record_restore
-    from include.backup.live import restore_live
+    from include.backup.journal_rows import accept_restored_tables, record_restore
+    from include.backup.live import members, restore_live
     from include.backup.whole import differences
     from include.services.registry_access import open_registry_to_read
 
@@ -191,7 +191,9 @@ def _restore_live(place: "Place", ref: "Ref", home: "Home", *, replace: bool, re
     now = datetime.now(UTC)
     said = [*done, *(one.words for one in found)]
     if exists(databases(home)["journal"]):
-        tell_journal(home, lambda journal: record_restore(journal, ref, said, run_of("restore"), reason, now))
+        run, refs = run_of("restore"), members(place, ref)
+        tell_journal(home, lambda journal: record_restore(journal, ref, said, run, reason, now))
+        tell_journal(home, lambda journal: accept_restored_tables(home, refs, journal, run, reason, now))
     _tell_differences(found)
 
 

@@ -16,7 +16,7 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # the worst last
 AlertKind = Literal[
     "start", "end", "retry", "failure", "late", "approval", "training",
     "drift", "performance", "segments", "quality", "volume", "freshness", "staleness", "better", "running",
-    "backup", "drill", "disk", "service", "delivery",
+    "backup", "drill", "damage", "disk", "service", "delivery",
 ]  # fmt: skip
 
 

@@ -16,3 +16,6 @@ class Maintenance(Section):
     keep_for: Annotated[Duration, Field(ge=timedelta(days=1))] = Field(
         timedelta(days=7), description="Every version of this time stays readable, named by somebody or not."
     )
+    check_files_every: Annotated[Duration, Field(ge=timedelta(days=1), le=timedelta(days=366))] = Field(
+        timedelta(days=30), description="Each stored file is read whole once in this time, a share of them each night."
+    )

@@ -24,7 +24,9 @@ from include.data.delta_table import (
 from include.data.opened_table import OpenedTable
 from include.data.part_files import Part
 from include.data.records import ROW
+from include.data.table_guard import TableGuard
 from include.errors import ConfigError, DataError, TransientError
+from include.journal.journal import Journal
 
 if TYPE_CHECKING:
     import polars as pl
@@ -149,8 +151,17 @@ class Dataset:
         TransientError: when the store is away.
     """
 
-    def __init__(self, uri: str, *, time_column: str, columns: Mapping[str, Column], about: About = _UNTOLD) -> None:
+    def __init__(
+        self,
+        uri: str,
+        *,
+        time_column: str,
+        columns: Mapping[str, Column],
+        about: About = _UNTOLD,
+        guard: TableGuard | None = None,
+    ) -> None:
         self.uri = uri
+        self._guard = guard
         self.time_column = time_column
         self._about = about
         self._columns = columns
@@ -158,19 +169,30 @@ class Dataset:
         self._opened = OpenedTable(uri)
 
     @classmethod
-    def of(cls, home: Home, model: Model) -> "Dataset":
-        """The dataset of a model."""
-        about = About(model.name, told(model))
-        place = home.dataset_of(model.name)
-        return cls(place, time_column=model.dataset.time, columns=model.dataset.columns, about=about)
+    def of(cls, home: Home, model: Model, journal: Journal | None = None) -> "Dataset":
+        """The dataset of a model; `journal`: the home's, where it is open already."""
+        return cls(
+            home.dataset_of(model.name),
+            time_column=model.dataset.time,
+            columns=model.dataset.columns,
+            about=About(model.name, told(model)),
+            guard=TableGuard.of(home, "dataset", model.name, journal),
+        )
 
     def exists(self) -> bool:
         """Whether anything was published yet."""
         return self.snapshot().table is not None
 
     def version(self) -> int:
-        """The newest version."""
-        return int(self._table(None).version())
+        """The newest version, for whoever works on it from here on.
+
+        Raises:
+            DataLossError: the table is behind what is known of it.
+        """
+        table = self._table(None)
+        if self._guard is not None:
+            self._guard.check(table)
+        return int(table.version())
 
     def count(self, version: int | None = None) -> int:
         """The number of rows at a version (none: the newest)."""
@@ -224,6 +246,18 @@ class Dataset:
         table = self._opened.newest()
         return Snapshot(NO_VERSION if table is None else table.version(), self.time_column, table, self._sizes)
 
+    def checked_snapshot(self) -> Snapshot:
+        """The same, for whoever writes or decides by it.
+
+        Raises:
+            DataLossError: the table is behind what is known of it, or another one.
+            TransientError: there is no table where one was.
+        """
+        snapshot = self.snapshot()
+        if self._guard is not None:
+            self._guard.check(snapshot.table)
+        return snapshot
+
     def grown(self, snapshot: Snapshot) -> Snapshot:
         """The same, after the table was given the columns that have been declared since; its rows hold nothing there.
 
@@ -235,7 +269,9 @@ class Dataset:
         if not new:
             return snapshot
         add_columns(self.uri, snapshot.table, {name: self._columns[name] for name in new})
-        return self.snapshot()
+        grown = self.snapshot()
+        self._advance(grown.version)
+        return grown
 
     def publish(
         self,
@@ -261,9 +297,12 @@ class Dataset:
 
         Raises:
             ConcurrentCommitError: somebody else committed since; nothing was published.
+            DataLossError: the table is behind what is known of it; nothing was published.
             TransientError: the store failed; nothing was published.
         """
-        return commit_parts(
+        if self._guard is not None:
+            self._guard.check(after.table)
+        version = commit_parts(
             self.uri,
             after.table,
             parts,
@@ -273,6 +312,12 @@ class Dataset:
             replaced=replaced,
             about=self._about,
         )  # fmt: skip
+        self._advance(version)
+        return version
+
+    def _advance(self, version: int) -> None:
+        if self._guard is not None:
+            self._guard.advance(version)
 
     def _table(self, version: int | None) -> Any:
         table = open_table(self.uri, version)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from include.data.about import About
+from include.data.data_files import check_sizes
 from include.data.delta_table import (
     BATCH,
     CONFIGURATION,
@@ -16,6 +17,7 @@ from include.data.delta_table import (
     ConcurrentCommitError,
     NoCommitError,
     own_commit,
+    read_faults,
     settle_commit,
 )
 from include.data.part_files import Part, PartWriter
@@ -139,8 +141,11 @@ def _files(table: Any, months: list[str]) -> "Iterator[tuple[str, str, pl.DataFr
     """The table's files of some months: month, path in the table, rows."""
     import polars as pl
 
+    check_sizes(table)
     actions = pl.DataFrame(table.get_add_actions(flatten=True))
     chosen = actions.filter(pl.col(f"partition.{MONTH}").is_in(months))
     for path, month in chosen.select("path", f"partition.{MONTH}").iter_rows():
         content = read_bytes(f"{table.table_uri.rstrip('/')}/{path}")
-        yield month, path, pl.read_parquet(io.BytesIO(content)).with_columns(pl.lit(month).alias(MONTH))
+        with read_faults(table.table_uri.rstrip("/")):
+            rows = pl.read_parquet(io.BytesIO(content))
+        yield month, path, rows.with_columns(pl.lit(month).alias(MONTH))

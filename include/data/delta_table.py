@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from include.config.dataset import Column
+from include.data.data_files import check_sizes, damage_of
+from include.data.delta_log import log_problems, way_out
 from include.data.records import ROW
-from include.errors import DataError, TransientError
+from include.errors import AlmanacError, DataError, DataLossError, TransientError
 from include.storage.faults import describe
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def open_table(uri: str, version: int | None = None) -> Any:
 
     Raises:
         DataError: the table has no such version.
+        DataLossError: its log is damaged.
         TransientError: the store is away.
     """
     from deltalake import DeltaTable
@@ -48,14 +51,26 @@ def open_table(uri: str, version: int | None = None) -> Any:
         if version is None or version == table.version():
             return table
         if not 0 <= version < table.version():
-            raise DataError(f"{uri}: no version {version}; it has versions 0 to {table.version()}")
+            raise DataError(
+                f"{uri}: no version {version}; it has versions 0 to {table.version()}. If it had that version once,"
+                " commits are lost: ./almanac doctor says so; see docs/operations.md, 'A table is behind'"
+            )
         return DeltaTable(uri, version=version)
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as error:
-        raise TransientError(
-            f"{uri}: cannot be opened: {describe(error)}. Check that the store is up and readable."
-        ) from None
+        raise _opening_fault(uri, error) from None
+
+
+def _opening_fault(uri: str, error: Exception) -> AlmanacError:
+    """Tell a damaged log, which waiting does not mend, from a store that is away."""
+    try:
+        problems = log_problems(uri)
+    except AlmanacError:
+        problems = []
+    if problems:
+        return DataLossError(f"{uri}: its log is damaged: {'; '.join(problems)}. {way_out()}")
+    return TransientError(f"{uri}: cannot be opened: {describe(error)}. Check that the store is up and readable.")
 
 
 def scan_table(table: Any) -> "pl.LazyFrame":
@@ -66,10 +81,12 @@ def scan_table(table: Any) -> "pl.LazyFrame":
 
     Raises:
         DataError: another program has given the table a feature by which its files alone do not tell its rows.
+        DataLossError: one of its files is gone or has another size.
     """
     import polars as pl
 
     _check_readable(table)
+    check_sizes(table)
     schema, files = pl.Schema(table.schema()), table.file_uris()
     if not files:
         return pl.LazyFrame(schema=schema)
@@ -112,15 +129,26 @@ def read_table(uri: str, version: int | None = None) -> "pl.DataFrame":
 
 @contextmanager
 def read_faults(uri: str) -> Iterator[None]:
-    """Turn the faults of reading the table at `uri` into TransientError."""
-    from polars.exceptions import ComputeError
+    """Turn the faults of reading the table at `uri` into DataLossError, where a file is damaged, or TransientError."""
+    from polars.exceptions import ComputeError, PanicException
 
     try:
         yield
-    except (OSError, ComputeError) as error:
+    except (OSError, ComputeError, PanicException) as error:
+        if damage := _damage_at(uri):
+            raise DataLossError(damage) from None
         raise TransientError(
             f"{uri}: cannot be read: {describe(error)}. Check that the store is up and readable."
         ) from None
+
+
+def _damage_at(uri: str) -> str:
+    """Which files of the newest version are damaged; empty: none, or nobody can say."""
+    try:
+        table = open_table(uri)
+        return "" if table is None else damage_of(table)
+    except AlmanacError:
+        return ""
 
 
 def collect(frame: "pl.LazyFrame", uri: str, *, streaming: bool = False) -> "pl.DataFrame":

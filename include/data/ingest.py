@@ -130,9 +130,9 @@ def ingest_batches(
         return Suite(model.name, compile_rules(model.dataset), now=at)
 
     writer = RecordWriter(model, home, run, clock)
-    dataset = Dataset.of(home, model)
+    dataset = Dataset.of(home, model, journal)
     publication = Publication(
-        model, home, journal, dataset, Quarantine(home, model), writer, suite, at, on_step
+        model, home, journal, dataset, Quarantine(home, model, journal), writer, suite, at, on_step
     )  # fmt: skip
     outcomes: list[Outcome] = []
     passing: list[TransientError] = []

@@ -12,7 +12,9 @@ from typing import Any, Protocol
 
 from include.config.home import Home
 from include.config.schema import Model
+from include.data.data_files import check_sizes
 from include.data.delta_table import open_table
+from include.data.table_guard import TableGuard
 from include.errors import DataError, IntegrityError, TransientError
 from include.registry.records import ModelVersion
 from include.storage.faults import describe
@@ -120,7 +122,8 @@ def compact(model: Model, home: Home) -> int:
     from deltalake import CommitProperties, WriterProperties
     from deltalake.exceptions import DeltaError
 
-    table = _open(model, home)
+    table, guard = _open(model, home)
+    check_sizes(table)
     try:
         done: Mapping[str, Any] = table.optimize.compact(
             writer_properties=WriterProperties(compression="ZSTD"),
@@ -130,6 +133,7 @@ def compact(model: Model, home: Home) -> int:
         raise TransientError(
             f"{table.table_uri}: could not be compacted: {describe(error)}; it is tried again"
         ) from None
+    guard.advance(int(table.version()))
     return int(done["numFilesRemoved"]) - int(done["numFilesAdded"])
 
 
@@ -173,7 +177,7 @@ def _vacuum(
 ) -> MaintenancePlan:
     from deltalake.exceptions import DeltaError
 
-    table = _open(model, home)
+    table, guard = _open(model, home)
     version, files = int(table.version()), len(table.file_uris())
     needed = needed_versions(model, registry, newest=version, backed_up=backed_up)
     age = model.maintenance.keep_for if keep_for is None else keep_for
@@ -189,11 +193,15 @@ def _vacuum(
         raise TransientError(
             f"{table.table_uri}: could not be cleaned: {describe(error)}. Check the store's rights."
         ) from None
+    if not dry_run:
+        guard.advance(int(open_table(guard.uri).version()))
     return MaintenancePlan(version, files, needed, tuple(removable))
 
 
-def _open(model: Model, home: Home) -> Any:
-    table = open_table(home.dataset_of(model.name))
+def _open(model: Model, home: Home) -> tuple[Any, TableGuard]:
+    guard = TableGuard.of(home, "dataset", model.name)
+    table = open_table(guard.uri)
+    guard.check(table)
     if table is None:
-        raise DataError(f"{home.dataset_of(model.name)}: no dataset, so there is nothing to maintain yet")
-    return table
+        raise DataError(f"{guard.uri}: no dataset, so there is nothing to maintain yet")
+    return table, guard

@@ -9,6 +9,7 @@ from include.config.home import Home
 from include.config.joins import Join
 from include.config.schema import Model
 from include.data.dataset import Dataset
+from include.data.table_guard import TableGuard
 from include.errors import DataError
 from include.features.as_of import join_as_of
 
@@ -78,7 +79,8 @@ class ModelRows:
 
 def dataset_joined(home: Home, name: str, *, time: str = "") -> Dataset:
     """The dataset of another model, to read from: by its place alone, whatever its declaration says today."""
-    return Dataset(home.dataset_of(name), time_column=time, columns={})
+    guard = TableGuard.of(home, "dataset", name)
+    return Dataset(home.dataset_of(name), time_column=time, columns={}, guard=guard)
 
 
 def _is_of(join: str, column: str) -> bool:

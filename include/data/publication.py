@@ -1,7 +1,7 @@
 """Takes one file from the landing area to its end: published once, known already, empty, rejected, or left to wait."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -70,7 +70,7 @@ class Publication:
 
         Raises:
             ConfigError: the declared columns are not those of the dataset.
-            IntegrityError: the dataset's log was damaged.
+            IntegrityError: the dataset's log was damaged, or a table is behind what is known of it.
             TransientError: the store or the journal is away; nothing is half done, the file is taken again later.
         """
         if file.size_bytes > self.model.source.max_size_mb * 2**20:
@@ -94,11 +94,9 @@ class Publication:
     def _publish(self, file: StoredFile, content: FileContent, folder: Path) -> Outcome:
         for _ in range(_TRIES):
             try:
-                snapshot = self.dataset.grown(self.dataset.snapshot())
+                snapshot = self.dataset.grown(self.dataset.checked_snapshot())
             except ConcurrentCommitError:
                 continue
-            if snapshot.table is None:
-                self._refuse_to_begin_anew(self.dataset.uri, [one.batch_id for one in self._published()])
             known = self._known(snapshot, content.batch_id)
             if known is not None:
                 return self._settle_known(file, known)
@@ -130,11 +128,7 @@ class Publication:
 
     def _commit(self, file: StoredFile, batch_id: str, checked: CheckedBatch, snapshot: Snapshot) -> Outcome:
         record = self.writer.record(file, batch_id, BatchState.PUBLISHED, checked)
-        quarantine = self.quarantine
-        if checked.bad_files and not quarantine.has_rows():
-            lost = [one.batch_id for one in self._published() if one.rows_quarantined]
-            self._refuse_to_begin_anew(quarantine.rows_uri, lost)
-        quarantine.write_rows(
+        self.quarantine.write_rows(
             checked.bad_files, batch_id, uri=file.uri, checked_at=snapshot.version, quarantined_at=record.recorded_at
         )
         record = self.writer.report(record, checked)
@@ -163,18 +157,6 @@ class Publication:
             )
         self.journal.record_batch(record)
         return record
-
-    def _published(self) -> list[BatchRecord]:
-        return [one for one in self.journal.batches(self.model.name) if one.state is BatchState.PUBLISHED]
-
-    def _refuse_to_begin_anew(self, uri: str, known: Sequence[str]) -> None:
-        """A disk that is not mounted looks like an empty folder; what is written there is lost when it is back."""
-        if known:
-            raise TransientError(
-                f"{uri}: got no table at this place, expected the one with {len(known)} batches that the journal knows,"
-                f" the last {known[0][:12]}. Is the disk mounted, the share reachable? To begin anew on purpose, see"
-                f" docs/operations.md."
-            )
 
     def _gone(self, file: StoredFile) -> Outcome:
         """The file left the landing area: by an earlier try of this run that rejected it, or by somebody's hand."""

@@ -11,6 +11,7 @@ from include.config.home import Home
 from include.config.schema import Model
 from include.data.delta_table import collect, commit, scan_table
 from include.data.opened_table import OpenedTable
+from include.data.table_guard import TableGuard
 from include.errors import DataError
 from include.journal.journal import Journal
 from include.storage.files import copy_file
@@ -41,18 +42,11 @@ class Quarantine:
     `rules` (the names of the broken rules), `uri`, `quarantined_at`.
     """
 
-    def __init__(self, home: Home, model: Model) -> None:
+    def __init__(self, home: Home, model: Model, journal: Journal | None = None) -> None:
         self.rows_uri = home.quarantined_rows_of(model.name)
         self.files_uri = home.quarantined_files_of(model.name)
         self._opened = OpenedTable(self.rows_uri)
-
-    def has_rows(self) -> bool:
-        """Whether a row was ever quarantined here, even if none is left.
-
-        Raises:
-            TransientError: the store is away.
-        """
-        return self._opened.newest() is not None
+        self._guard = TableGuard.of(home, "quarantine", model.name, journal)
 
     def write_rows(
         self, files: Sequence[Path], batch_id: str, *, uri: str, checked_at: int, quarantined_at: datetime
@@ -72,6 +66,7 @@ class Quarantine:
 
         Raises:
             ConcurrentCommitError: another process quarantines rows of this model at this moment; try again.
+            DataLossError: the table is behind what is known of it.
             TransientError: the store is away.
         """
         table = self._opened.newest()
@@ -82,13 +77,14 @@ class Quarantine:
         stamped = _stamped(files, batch_id, uri, quarantined_at)
         replace = None if before is None else f"batch = '{batch_id}'"
         metadata = {"batch": batch_id, "uri": uri}
-        commit(self.rows_uri, table, stamped, batch_id=batch_id, sequence=sequence, metadata=metadata, replace=replace)
+        self._commit(table, stamped, batch_id, sequence, metadata, replace)
 
     def discard_rows(self, batch_id: str) -> None:
         """Forget the rows of a batch that is now rejected as a whole.
 
         Raises:
             ConcurrentCommitError: another process quarantines rows of this model at this moment; try again.
+            DataLossError: the table is behind what is known of it.
             TransientError: the store is away.
         """
         table = self._opened.newest()
@@ -101,6 +97,7 @@ class Quarantine:
 
         Raises:
             ConcurrentCommitError: another process quarantines rows of this model at this moment; try again.
+            DataLossError: the table is behind what is known of it.
             TransientError: the store is away.
         """
         import polars as pl
@@ -114,7 +111,16 @@ class Quarantine:
         if left.height < kept.height:
             metadata = {"batch": batch_id, "rows": str(left.height)}
             replace = f"batch = '{batch_id}'"
-            commit(self.rows_uri, table, left, batch_id=batch_id, sequence=sequence, metadata=metadata, replace=replace)
+            self._commit(table, left, batch_id, sequence, metadata, replace)
+
+    def _commit(
+        self, table: Any, rows: Any, batch_id: str, sequence: int, metadata: dict[str, str], replace: str | None
+    ) -> None:
+        self._guard.check(table)
+        version = commit(
+            self.rows_uri, table, rows, batch_id=batch_id, sequence=sequence, metadata=metadata, replace=replace
+        )
+        self._guard.advance(version)
 
     def read_rows(self) -> "pl.DataFrame":
         """All quarantined rows, by batch and row; no rows at all where nothing was quarantined yet."""

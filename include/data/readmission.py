@@ -127,8 +127,8 @@ class Readmitter:
         raise TransientError(f"{self.model.name}: others committed {_TRIES} times meanwhile; try again")
 
     def _readmit(self, batch_id: str, rows: Sequence[int] | None, edits: Mapping[int, Cells]) -> Readmission:
-        dataset = Dataset.of(self.home, self.model)
-        snapshot = dataset.grown(dataset.snapshot())
+        dataset = Dataset.of(self.home, self.model, self.journal)
+        snapshot = dataset.grown(dataset.checked_snapshot())
         if not snapshot.holds(batch_id):
             raise DataError(
                 f"{self.model.name}: batch {batch_id[:12]} is not published, so its rows cannot be readmitted. If its"
@@ -155,7 +155,7 @@ class Readmitter:
         """The cells of the rows to check, edited, and the numbers of those that were readmitted before."""
         import polars as pl
 
-        of_batch = Quarantine(self.home, self.model).read_rows().filter(pl.col("batch") == batch_id)
+        of_batch = Quarantine(self.home, self.model, self.journal).read_rows().filter(pl.col("batch") == batch_id)
         kept = {row: json.loads(raw) for row, raw in zip(of_batch["row"], of_batch["raw"], strict=True)}
         wanted = sorted(set(kept if rows is None else rows))
         unknown = [row for row in {*wanted, *edits} if row not in kept and row not in done]
@@ -236,7 +236,7 @@ class Readmitter:
             rows.update(readmission["rows"])
         if not commits:
             return rows
-        Quarantine(self.home, self.model).remove_rows(batch_id, rows)
+        Quarantine(self.home, self.model, self.journal).remove_rows(batch_id, rows)
         self.on_step("removed")
         for record in committed_batches(dataset):
             told = self.journal.batch(self.model.name, record.batch_id) if record.batch_id in commits else record

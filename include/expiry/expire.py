@@ -11,6 +11,7 @@ from include.config.schema import Model
 from include.data.commit_record import committed_batches
 from include.data.dataset import Dataset
 from include.data.quarantine import Quarantine
+from include.data.table_guard import TableGuard
 from include.expiry.backed_up import BackedUp, backed_up
 from include.expiry.files import landing_needs, plan_checkpoints, plan_files, report_needs
 from include.expiry.plan import ExpiryPlan, joined
@@ -21,6 +22,7 @@ from include.storage.files import local_path, remove
 from include.storage.objects import is_remote
 
 _SHORT = 12
+_GUARDED = {"quarantine_rows": "quarantine", "predictions": "predictions", "shadow": "shadow"}
 
 
 class Expiry:
@@ -64,8 +66,9 @@ class Expiry:
         if not approved:
             plan.check(self.model.name, self.model.expire.max_deleted_share)
         tables = self._tables()
-        for kind, uri in tables.items():
-            delete_rows(uri, [item for item in plan.going if item.kind == kind])
+        for kind in tables:
+            guard = TableGuard.of(self.home, _GUARDED[kind], self.model.name, self.journal)
+            delete_rows(guard, [item for item in plan.going if item.kind == kind])
         for item in plan.going:
             for uri in item.where if item.kind not in tables else ():
                 remove(uri, below=self.home.landing_of(self.model.name) if item.kind == "landing" else "")

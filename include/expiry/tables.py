@@ -6,6 +6,7 @@ from typing import Any
 
 from include.config.schema import Model
 from include.data.delta_table import collect, open_table, read_faults, scan_table
+from include.data.table_guard import TableGuard
 from include.errors import TransientError
 from include.expiry.backed_up import BackedUp
 from include.expiry.plan import ExpiryPlan, Item
@@ -81,18 +82,21 @@ def plan_quarantined_rows(uri: str, *, before: datetime, known: BackedUp) -> Exp
     return ExpiryPlan(tuple(items), {kind: total})
 
 
-def delete_rows(uri: str, items: Sequence[Item]) -> None:
+def delete_rows(guard: TableGuard, items: Sequence[Item]) -> None:
     """Delete what these items name in one commit, then the files that no version of the last days has.
 
     Raises:
+        DataLossError: the table is behind what is known of it; nothing was deleted.
         TransientError: the store is away, or somebody committed meanwhile; it is tried again.
     """
     from deltalake import CommitProperties
     from deltalake.exceptions import DeltaError
 
+    uri = guard.uri
     table = open_table(uri)
     if table is None or not items:
         return
+    guard.check(table)
     try:
         table.delete(
             " OR ".join(f"({predicate})" for item in items for predicate in item.where),
@@ -102,6 +106,7 @@ def delete_rows(uri: str, items: Sequence[Item]) -> None:
         table.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False)
     except (DeltaError, OSError) as error:
         raise TransientError(f"{uri}: old rows could not be deleted: {describe(error)}; it is tried again") from None
+    guard.advance(int(open_table(uri).version()))
 
 
 def _prediction_needs(model: Model, last: datetime, newest: datetime, now: datetime) -> Iterable[str]:

@@ -1,11 +1,13 @@
 """The database of the journal: made on first use, brought up to date, safe to use from many processes at once."""
 
+import json
 import sqlite3
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, Table, create_engine, event, inspect, text
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 from tenacity import (
     retry,
@@ -18,8 +20,12 @@ from tenacity import (
 
 from include.errors import TransientError
 from include.journal import tables
+from include.journal.damage import check_file, damaged, is_damage, make_database
 from include.journal.place import entered
 
+NAME = "journal"  # of its snapshots: database/journal
+# Of a damaged page SQLite may give a row whose JSON or text is none.
+_FAULTS = (DBAPIError, json.JSONDecodeError, UnicodeDecodeError)
 _BUSY_S = 30  # how long a writer waits for another
 
 
@@ -27,12 +33,18 @@ class Database:
     """The journal's tables at a SQLAlchemy URL.
 
     Raises:
-        TransientError: its folder cannot be made; on every transaction: it is locked, full or away.
+        TransientError: it cannot be made; on every transaction: it is locked, full or away.
+        DamagedDatabaseError: on every transaction: its file is damaged.
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
+        self._url = url
         self._created = False
+
+    @cached_property
+    def _engine(self) -> Engine:
+        """Made on first use: whoever tells people of a journal that cannot be opened has one himself."""
+        return _engine(self._url)
 
     def begin(self) -> "Transaction":
         """A transaction: it commits at the end of a `with` block, and rolls back when the block raises."""
@@ -54,7 +66,7 @@ class Database:
 
 
 class Transaction:
-    """`engine.begin()` with the database's passing faults as TransientError."""
+    """`engine.begin()` with the database's passing faults as TransientError, and damage as DamagedDatabaseError."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -63,16 +75,16 @@ class Transaction:
         try:
             self._context = self._engine.begin()
             return self._context.__enter__()
-        except OperationalError as error:
-            raise _transient(self._engine, error) from error
+        except DBAPIError as error:
+            raise _fault(self._engine, error) from error
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         try:
             self._context.__exit__(kind, error, trace)
-        except OperationalError as commit_error:
-            raise _transient(self._engine, commit_error) from commit_error
-        if isinstance(error, OperationalError):
-            raise _transient(self._engine, error) from error
+        except DBAPIError as commit_error:
+            raise _fault(self._engine, commit_error) from commit_error
+        if isinstance(error, _FAULTS) and (isinstance(error, OperationalError) or is_damage(error)):
+            raise _fault(self._engine, error) from error
 
 
 def _add_columns(connection: Any, table: Table) -> None:
@@ -84,9 +96,15 @@ def _add_columns(connection: Any, table: Table) -> None:
             connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {declared}"))
 
 
-def _transient(engine: Engine, error: OperationalError) -> TransientError:
+def _fault(engine: Engine, error: Exception) -> Exception:
+    """What a fault of the database means; one that is no fault of it, such as a broken constraint, stays itself."""
     place = engine.url.render_as_string(hide_password=True)
-    return TransientError(f"journal {place}: {error.orig}; check that the database is up and not full, then try again")
+    said = getattr(error, "orig", error)
+    if is_damage(error):
+        return damaged(NAME, place, said)
+    if isinstance(error, OperationalError):
+        return TransientError(f"journal {place}: {said}; check that the database is up and not full, then try again")
+    return error
 
 
 def _engine(url: str) -> Engine:
@@ -96,11 +114,19 @@ def _engine(url: str) -> Engine:
     if parsed.database:
         try:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+            if not Path(parsed.database).exists():
+                make_database(Path(parsed.database))
+        except (OSError, sqlite3.OperationalError) as error:
             raise TransientError(
                 f"journal {url}: its folder cannot be made: {error}; make room, check the rights, then try again"
             ) from error
     engine = create_engine(url, connect_args={"timeout": _BUSY_S})
+
+    @event.listens_for(engine, "do_connect")
+    def _look(*_call: object) -> None:
+        """SQLite takes an empty file for a new database: a journal that was cut off would begin anew in silence."""
+        if parsed.database:
+            check_file(NAME, Path(parsed.database))
 
     @event.listens_for(engine, "connect")
     def _many_processes(connection: Any, _record: object) -> None:

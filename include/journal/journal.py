@@ -1,6 +1,6 @@
 """Writes and reads the journal. Safe to use from many processes at once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -32,6 +32,7 @@ class Journal:
 
     Raises:
         TransientError: on every method, when the database is locked, full or away.
+        DamagedDatabaseError: on every method, when its file is damaged.
     """
 
     def __init__(self, url: str) -> None:
@@ -98,6 +99,20 @@ class Journal:
         query = query.where(columns.dataset_version > version).order_by(columns.dataset_version)
         with self._database.begin() as connection:
             return [batch_of(row) for row in connection.execute(query).mappings()]
+
+    def has_quarantined(self, model: str) -> bool:
+        """Whether a published batch had rows that were quarantined."""
+        columns = tables.batches.c
+        query = select(columns.batch_id).where(columns.model == model, columns.state == BatchState.PUBLISHED)
+        with self._database.begin() as connection:
+            return connection.execute(query.where(columns.rows_quarantined > 0).limit(1)).first() is not None
+
+    def forget_batches(self, model: str, batch_ids: Sequence[str]) -> None:
+        """Forget batches and the files that brought them: what still lies in the landing area is taken again."""
+        with self._database.begin() as connection:
+            for table in (tables.batches, tables.arrivals):
+                for batch_id in batch_ids:
+                    connection.execute(delete(table).where(table.c.model == model, table.c.batch_id == batch_id))
 
     def record_decision(self, decision: Decision) -> None:
         """Write a decision. Decisions are never changed."""

@@ -33,6 +33,8 @@ class DecisionKind(StrEnum):
     SCORING = "scoring"  # accepted: it goes on; refused: it is stopped
     EXPIRY = "expiry"  # old outputs were deleted
     BACKUP_KEY = "backup_key"  # a person has asked for another key of the backups
+    LOSS = "loss"  # a person has accepted that a table has lost commits, or is another one
+    REPAIR = "repair"  # damaged files were put back from snapshots
     ACTION = "action"  # what a person decided about an alarm of the monitor
     QUESTION = "question"  # a person is asked: about what, by which run, until when, and who may answer
     ALARM = "alarm"  # what one run of the monitor found must be done; the tasks that do it read it here

@@ -216,3 +216,28 @@ drills = Table(
     Column("age_s", Float, nullable=False),
     *_run_columns(),
 )
+
+# How far each Delta table has come; see `include.journal.table_marks`.
+table_marks = Table(
+    "table_marks",
+    metadata,
+    Column("name", String(150), primary_key=True),
+    Column("table_id", String(64), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("commit_sha256", String(64), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("marked_at", UtcDateTime, nullable=False),
+)
+
+# What the rolling check of stored files has found: one row per subject and slot, whatever the number of files.
+file_checks = Table(
+    "file_checks",
+    metadata,
+    Column("subject", String(150), primary_key=True),
+    Column("slot", Integer, primary_key=True),
+    Column("slots", Integer, nullable=False),
+    Column("checked_at", UtcDateTime, nullable=False),
+    Column("files", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("damaged", JSON, nullable=False),
+)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from include.errors import RegistryError, TransientError
+from include.journal.damage import damaged, is_damage
 
 # Names of MLflow's error codes. A server that is away arrives as INTERNAL_ERROR, so whatever is not known to be
 # permanent counts as passing: three retries cost little, a red task at the first lost packet costs a night.
@@ -32,14 +33,20 @@ def mlflow_faults(where: str) -> Iterator[None]:
 
     Raises:
         RegistryError: MLflow does not hold it, or refuses it.
+        DamagedDatabaseError: its database is damaged.
         TransientError: MLflow, its database or its artifact store is away.
     """
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
+        if is_damage(error):
+            raise damaged("mlflow", where, str(error).splitlines()[0][:300]) from error
+        if not isinstance(error, MlflowException):
+            raise TransientError(f"{where}: MLflow's database is away: {error}. Check it: ./almanac doctor") from error
         if error.error_code in _PERMANENT or any(f"error code {code}" in str(error) for code in _UNAUTHORISED):
             raise RegistryError(f"{where}: MLflow refuses: {error.message} ({error.error_code})") from error
         raise TransientError(f"{where}: MLflow is away: {error.message}. Check it: ./almanac doctor") from error

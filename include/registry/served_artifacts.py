@@ -1,10 +1,12 @@
 """Files of MLflow's runs where only its server can reach them: a volume or a store of its own."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from include.registry.client_settings import configure_client
 from include.registry.faults import mlflow_faults
+from include.registry.files import sha256
 
 SERVED = "mlflow-artifacts:"
 
@@ -47,6 +49,21 @@ def put_files(folder: Path, uri: str, tracking_uri: str) -> None:
     """
     with mlflow_faults(uri):
         _repository(uri, tracking_uri).log_artifacts(str(folder))
+
+
+def hash_served(uri: str, name: str, tracking_uri: str) -> str:
+    """The SHA-256 of one file below a place.
+
+    Raises:
+        FileNotFoundError: the server has no such file.
+        RegistryError: it refuses.
+        TransientError: it is away.
+    """
+    with mlflow_faults(f"{uri}/{name}"), tempfile.TemporaryDirectory(prefix="almanac-") as folder:
+        repository = _repository(uri, tracking_uri)
+        if name in {found.path for found in repository.list_artifacts(name.rpartition("/")[0] or None)}:
+            return sha256(Path(repository.download_artifacts(name, folder)).read_bytes())
+    raise FileNotFoundError(f"{uri}/{name}")
 
 
 def _repository(uri: str, tracking_uri: str) -> Any:

@@ -2,10 +2,12 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from include.config.home import Home
 from include.errors import RegistryError
+from include.journal.damage import check_file
 from include.registry import files
 from include.registry.client_settings import configure_client
 from include.registry.faults import exists_already, is_missing, mlflow_faults
@@ -47,6 +49,11 @@ class Registry:
         if self._connected is None:
             configure_client()
             from mlflow import MlflowClient
+
+            if self.tracking_uri.startswith(
+                "sqlite:///"
+            ):  # MLflow would fill an empty file, and try others for minutes
+                check_file("mlflow", Path(self.tracking_uri.removeprefix("sqlite:///")))
 
             with mlflow_faults(self.tracking_uri):
                 self._connected = MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)

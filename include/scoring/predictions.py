@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from include.config.home import Home
 from include.config.schema import Model
 from include.data.delta_table import collect, open_table, own_commit, scan_table, settle_commit
+from include.data.table_guard import TableGuard
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,16 +33,17 @@ class PredictionTable:
     """
 
     uri: str
+    guard: TableGuard | None = None
 
     @classmethod
     def of(cls, home: Home, model: Model) -> "PredictionTable":
         """The published predictions of a model: those of champions."""
-        return cls(home.predictions_of(model.name))
+        return cls(home.predictions_of(model.name), TableGuard.of(home, "predictions", model.name))
 
     @classmethod
     def shadow_of(cls, home: Home, model: Model) -> "PredictionTable":
         """What versions in shadow said; nobody acts on it."""
-        return cls(home.shadow_predictions_of(model.name))
+        return cls(home.shadow_predictions_of(model.name), TableGuard.of(home, "shadow", model.name))
 
     def version(self) -> int:
         """The newest version; `NO_VERSION` before the first prediction."""
@@ -95,11 +97,20 @@ class PredictionTable:
 
         Raises:
             ConcurrentCommitError: somebody else committed meanwhile; nothing was written.
+            DataLossError: the table is behind what is known of it; nothing was written.
         """
+        table = open_table(self.uri)
+        if self.guard is not None:
+            self.guard.check(table)
+        version = self._write(table, rows, _predicate(model_version, since, until), metadata)
+        if self.guard is not None:
+            self.guard.advance(version)
+        return version
+
+    def _write(self, table: Any, rows: "pl.DataFrame", predicate: str, metadata: Mapping[str, str]) -> int:
         from deltalake import WriterProperties, write_deltalake
         from deltalake.exceptions import DeltaError
 
-        table = open_table(self.uri)
         commit_id, properties = own_commit(metadata)
         before = NO_VERSION if table is None else int(table.version())
         mode: Any = "error" if table is None else "overwrite"
@@ -109,7 +120,7 @@ class PredictionTable:
                 rows,
                 mode=mode,
                 partition_by=[DAY, VERSION] if table is None else None,
-                predicate=None if table is None else _predicate(model_version, since, until),
+                predicate=None if table is None else predicate,
                 commit_properties=properties,
                 writer_properties=WriterProperties(compression="ZSTD"),
             )

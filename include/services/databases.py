@@ -9,19 +9,39 @@ from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
+from sqlalchemy.engine import make_url
+
 from include.config.home import Home
 from include.errors import PermanentError
+from include.journal.damage import check_file, damaged
 from include.services.environment import airflow_database, mlflow_database
 from include.services.supervision import log_file, services_folder
 
 
 def create_databases(home: Home) -> None:
-    """Make the files in WAL mode, which a file keeps: readers do not wait for the writer, nor the writer for them."""
+    """Make the files in WAL mode, which a file keeps: readers do not wait for the writer, nor the writer for them.
+
+    Raises:
+        DamagedDatabaseError: one that is there is damaged: the services would begin it anew, or die of it.
+    """
+    for name, path in database_files(home).items():
+        check_file(name, path)
     for path in (airflow_database(home), mlflow_database(home)):
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
         path.chmod(0o600)  # sqlite heeds the caller's umask; its -wal and -shm take the mode of the file
+
+
+def database_files(home: Home) -> dict[str, Path]:
+    """The SQLite files of a home, by the names of their snapshots; databases of servers are not among them."""
+    urls = {"journal": home.journal_url, "mlflow": home.mlflow_database_url, "airflow": home.airflow_database_url}
+    parsed = {name: make_url(url) for name, url in urls.items()}
+    found = {
+        name: Path(url.database) for name, url in parsed.items() if url.get_backend_name() == "sqlite" and url.database
+    }
+    logins = home.home / "mlflow_auth.db"
+    return found | ({"mlflow_auth": logins} if logins.exists() else {})
 
 
 def migrate_airflow(home: Home, environment: Mapping[str, str], before: Callable[[], None] = lambda: None) -> None:
@@ -75,4 +95,6 @@ def _revision(path: Path) -> str:
             rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
         except sqlite3.OperationalError:
             return ""
+        except sqlite3.DatabaseError as error:
+            raise damaged("airflow", path, error) from error
     return ",".join(sorted(str(row[0]) for row in rows))

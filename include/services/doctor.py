@@ -26,6 +26,7 @@ from include.services.credentials import (
 )
 from include.services.environment import environment
 from include.services.health import airflow_problem, mlflow_problem
+from include.services.loss_checks import database_rows, table_rows
 from include.services.ports import Ports, is_free, load_ports
 from include.services.services import Services
 from include.services.supervision import ServiceStatus, log_file, services_folder
@@ -57,6 +58,8 @@ def examine(home: Home) -> list[Check]:
         lambda: [lock_check(REPOSITORY / "requirements.txt", _installed)],
         lambda: [place_check(name, place) for name, place in _places(home).items()],
         lambda: [mode_check(path, mode) for path, mode in _private(home).items()],
+        lambda: [Check(*row) for row in database_rows(home)],
+        lambda: [Check(*row) for row in table_rows(home)],
         lambda: [port_check(load_ports(home.home) or Ports(), running=bool(running))],
         lambda: service_checks(home, services, running),
         lambda: [yaml_check(home.models)],

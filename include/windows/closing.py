@@ -84,7 +84,7 @@ def close_window(
     Raises:
         TransientError: the store or the journal is away.
     """
-    snapshot = Dataset.of(home, model).snapshot()
+    snapshot = Dataset.of(home, model, journal).checked_snapshot()
     (content,) = _contents(model, snapshot, [window])
     state = WindowState.DONE if content.rows else WindowState.EMPTY
     record = _record(model, window, state, snapshot.version, content, run=run, now=now)
@@ -108,7 +108,7 @@ def reopen_windows(model: Model, home: Home, journal: Journal, *, run: RunRef, n
     Raises:
         TransientError: the store or the journal is away.
     """
-    snapshot = Dataset.of(home, model).snapshot()
+    snapshot = Dataset.of(home, model, journal).checked_snapshot()
     mark = journal.watermark(model.name, _LOOKED_AT)
     changed = None if mark is None else snapshot.changed_months(int(mark.value))
     since = None if mark is None else mark.recorded_at - _CLOSING

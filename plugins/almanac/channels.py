@@ -44,12 +44,14 @@ class Connections:
 
 def teller(run: "RunRef") -> "Teller":
     """Whoever tells people, in the name of a run."""
+    from include.alerts.last_resort import LastResort
     from include.alerts.telling import Teller
     from include.config.home import Home
     from include.journal.journal import Journal
 
     try_to_enter_places()  # callbacks come without the task that would have
-    return Teller(Journal(Home().journal_url), Connections(), log.error, run)
+    home = Home()
+    return Teller(Journal(home.journal_url), Connections(), log.error, run, LastResort(home.home / "alerts"))
 
 
 def _post(connection: "Connection", message: "Message") -> None:

@@ -133,7 +133,7 @@ def test_disk_of_the_journal_full_is_told_and_made_good_by_the_next_run(site: Si
 def test_journal_whose_folder_cannot_be_made_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(TransientError, match=r"its folder cannot be made.*Not a directory.*check the rights"):
-        Journal(f"sqlite:///{tmp_path}/file/below/journal.db")
+        Journal(f"sqlite:///{tmp_path}/file/below/journal.db").alerts()
 
 
 @pytest.mark.parametrize("place", ["datasets", "quarantine"])

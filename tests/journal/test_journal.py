@@ -158,8 +158,9 @@ def test_journal_unreachable_is_transient_and_hides_the_password() -> None:
 
 
 def test_journal_opened_while_another_process_prepares_the_file_waits(tmp_path: Path) -> None:
-    """SQLite does not wait by itself here: of two ingests that open a new journal at once, one failed."""
+    """SQLite does not wait by itself here: of two that open a file without a write-ahead log at once, one failed."""
     other = sqlite3.connect(tmp_path / "journal.db", isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE something (x)")
     other.execute("BEGIN IMMEDIATE")
     done = threading.Timer(0.3, other.execute, ["COMMIT"])
     done.start()

@@ -16,7 +16,7 @@ from include.alerts.condition_log import ConditionLog
 from include.config.alerts import Alerts
 from include.config.home import MODELS_FOLDER, Home
 from include.config.loader import load_models
-from include.errors import DataError
+from include.errors import DamagedDatabaseError, DataError
 from include.journal.journal import Journal
 from tests.servers.mail import Mailbox, mail_server
 
@@ -60,6 +60,21 @@ def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
     with mail_server() as box:
         monkeypatch.setenv(f"AIRFLOW_CONN_{SMTP.upper()}", box.connection)
         yield box
+
+
+def test_notifier_failure_reaches_people_while_the_journal_is_damaged(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, sink: WebhookSink
+) -> None:
+    """Airflow calls it for every red task, the round of `alerts` among them: the second one is within the hour."""
+    monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
+    (tmp_path / "journal.db").write_bytes(b"")
+    for _ in range(2):
+        with pytest.raises(DamagedDatabaseError, match="'journal' is damaged"):
+            AlertNotifier("weather", by("webhook")).notify(context(DataError("no column x")))
+
+    (received,) = sink.received
+    assert "no column x" in received["error"]
+    assert "almanac restore database/journal --live --replace" in received["error"]
 
 
 def test_notifier_failure_reaches_webhook_and_mailbox_and_journal(

@@ -23,6 +23,7 @@ from include.config.home import MODELS_FOLDER, Home
 from include.config.installation import Installation
 from include.config.loader import find_model, load_installation
 from include.config.schema import Model
+from include.journal.file_checks import FileCheck, FileChecks
 from include.journal.journal import Journal
 from include.journal.records import RunRef, SnapshotRecord
 from include.monitoring.findings import Condition, Finding, State
@@ -134,6 +135,11 @@ def make_a_round(people: People, alerts: Alerts, *, days: int = 0, subject: str 
     attend(people.home, (), installation, people.teller, acknowledge=[], broker_url="", tasks=None, run=RUN, now=now)
 
 
+def tell_damaged_file(people: People, alerts: Alerts) -> None:
+    FileChecks(people.journal).record(FileCheck("dataset/weather", 0, 1, NOON, 1, 1, ("a: is gone",)))
+    make_a_round(people, alerts)
+
+
 def make_no_rounds_for_a_day(people: People, alerts: Alerts) -> None:
     make_a_round(people, alerts)
     make_a_round(people, alerts, days=1)
@@ -158,6 +164,7 @@ TELLS: dict[AlertKind, Callable[[People, Alerts], None]] = {
     **{condition.value: tell_finding(condition) for condition in Condition},
     "backup": lambda people, alerts: make_a_round(people, alerts, days=3, subject="model/weather"),
     "drill": lambda people, alerts: make_a_round(people, alerts, days=9, subject="group/all"),
+    "damage": tell_damaged_file,
     "disk": lambda people, alerts: make_a_round(people, alerts, full=0.0),
     "delivery": tell_dead_channel,
     "service": make_no_rounds_for_a_day,

@@ -9,8 +9,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
+from include.backup.repair import repair_subjects
+from include.backup.sources import SourceFile
+from include.backup.writer import Draft, take
+from include.config.home import Home
 from include.errors import TransientError
-from include.registry.served_artifacts import holds_files, is_served, put_files
+from include.registry.files import sha256
+from include.registry.served_artifacts import hash_served, holds_files, is_served, put_files
+from tests.backup.places import MAKER, place_at
 
 ROOT = "/api/2.0/mlflow-artifacts/artifacts"
 
@@ -41,16 +47,22 @@ class _Handler(BaseHTTPRequestHandler):
         if "server-info" in self.path:
             self._answer({"multipart_uploads_enabled": True, "multipart_downloads_enabled": True})
             return
+        name = unquote(urlsplit(self.path).path).removeprefix(f"{ROOT}/")
+        if name in self.server.files:
+            self._send(self.server.files[name], "application/octet-stream")
+            return
         (path,) = parse_qs(urlsplit(self.path).query).get("path", [""])
         below = [name.removeprefix(f"{path}/") for name in self.server.files if name.startswith(f"{path}/")]
         tops = sorted({name.split("/")[0] for name in below})
         self._answer({"files": [{"path": top, "is_dir": top not in below, "file_size": 1} for top in tops]})
 
     def _answer(self, body: dict[str, object]) -> None:
-        content = json.dumps(body).encode()
+        self._send(json.dumps(body).encode(), "application/json")
+
+    def _send(self, content: bytes, kind: str) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.end_headers()
         self.wfile.write(content)
 
@@ -87,6 +99,29 @@ def test_holds_files_is_what_the_server_says(server: Artifacts, tmp_path: Path) 
     (tmp_path / "one").write_bytes(b"1")
     put_files(tmp_path, place, server.url)
     assert holds_files(place, server.url)
+
+
+def test_hash_served_is_of_the_bytes_that_the_server_gives(server: Artifacts, tmp_path: Path) -> None:
+    place = "mlflow-artifacts:/1/run/artifacts"
+    server.files["1/run/artifacts/model/model.onnx"] = b"graph"
+
+    assert hash_served(place, "model/model.onnx", server.url) == sha256(b"graph")
+    with pytest.raises(FileNotFoundError, match="model/other"):
+        hash_served(place, "model/other", server.url)
+
+
+def test_repair_of_a_served_artifact_goes_through_the_server(server: Artifacts, tmp_path: Path) -> None:
+    place = place_at(tmp_path / "backups")
+    facts = {"version": "1", "artifact_path": "1/run/artifacts"}
+    graph = SourceFile("artifacts/model/model.onnx", lambda: iter((b"graph",)), 5)
+    take(place, Draft("model/weather", [graph], facts), maker=MAKER)
+    server.files["1/run/artifacts/model/model.onnx"] = b"grape"
+    home = Home(home=tmp_path, MLFLOW_TRACKING_URI=server.url, artifacts="mlflow-artifacts:")
+
+    (done,) = repair_subjects(home, place, ["model/weather"])
+
+    assert (len(done.mended), done.left) == (1, [])
+    assert server.files["1/run/artifacts/model/model.onnx"] == b"graph"
 
 
 def test_holds_files_of_a_server_that_is_away_is_a_passing_fault(monkeypatch: pytest.MonkeyPatch) -> None:

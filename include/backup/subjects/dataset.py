@@ -5,6 +5,7 @@ from collections.abc import Collection
 from include.backup.subjects.delta import delta_files
 from include.backup.writer import Draft
 from include.config.home import Home
+from include.data.loss import refuse_losses
 
 
 def dataset_draft(home: Home, model: str, *, readable: Collection[int], version: int | None = None) -> Draft | None:
@@ -18,7 +19,9 @@ def dataset_draft(home: Home, model: str, *, readable: Collection[int], version:
 
     Raises:
         DataError: there is no such version, or files of a wanted version are gone.
+        DataLossError: the table is behind what is known of it: older snapshots are better.
         TransientError: the store is away.
     """
+    refuse_losses(home, model, ["dataset"])
     table = delta_files(home.dataset_of(model), version=version, readable=readable)
     return None if table is None else Draft(f"dataset/{model}", table.files, table.facts)

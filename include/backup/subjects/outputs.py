@@ -5,6 +5,7 @@ from include.backup.sources import below
 from include.backup.subjects.delta import delta_files
 from include.backup.writer import Draft
 from include.config.home import Home
+from include.data.loss import refuse_losses
 
 TABLES = ("predictions", "quarantine/rows")
 
@@ -19,8 +20,10 @@ def outputs_draft(home: Home, model: str, *, landing: bool = False) -> Draft | N
 
     Raises:
         DataError: a table has lost files.
+        DataLossError: a table is behind what is known of it: older snapshots are better.
         TransientError: a store is away.
     """
+    refuse_losses(home, model, ["predictions", "quarantine"])
     places = {"predictions": home.predictions_of(model), "quarantine/rows": home.quarantined_rows_of(model)}
     files = [
         *below(home.quarantined_files_of(model), "quarantine/files/"),

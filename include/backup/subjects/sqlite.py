@@ -10,6 +10,7 @@ from include.backup.manifest import Fact
 from include.backup.sources import from_path
 from include.backup.writer import Draft
 from include.errors import DataError, IntegrityError, TransientError
+from include.journal.damage import check_file, damaged
 
 _TIMEOUT_S = 60.0
 
@@ -27,6 +28,7 @@ def sqlite_draft(name: str, path: Path) -> Iterator[Draft]:
         TransientError: it is locked, or the disk is full.
         IntegrityError: the copy is not sound, because the database is not.
     """
+    check_file(name, path)  # a copy of an empty file would become the newest snapshot
     if not path.is_file():
         raise DataError(f"{path}: no database {name}; start the services once, or mend the setting that names it")
     with tempfile.TemporaryDirectory(prefix="almanac-backup-") as folder:
@@ -38,13 +40,24 @@ def sqlite_draft(name: str, path: Path) -> Iterator[Draft]:
         except sqlite3.OperationalError as error:
             raise TransientError(f"{path}: cannot be backed up: {error}; is the disk full or locked?") from error
         except sqlite3.DatabaseError as error:
-            raise IntegrityError(f"{path}: is damaged: {error}. Restore it: almanac restore database/{name}") from error
+            raise damaged(name, path, error) from error
         yield Draft(
             f"database/{name}",
             [from_path(f"{name}.db", copy)],
-            {"engine": "sqlite", "tables": examine(copy), **artifact_root(copy)},
+            {"engine": "sqlite", "tables": _tables(name, path, copy), **artifact_root(copy)},
             {"sqlite": sqlite3.sqlite_version},
         )
+
+
+def _tables(name: str, path: Path, copy: Path) -> dict[str, Fact]:
+    try:
+        return examine(copy)
+    except IntegrityError as error:
+        raise damaged(name, path, _fault_alone(str(error), copy)) from error
+
+
+def _fault_alone(said: str, copy: Path) -> str:
+    return said.removeprefix(f"{copy}: is damaged: ").removesuffix("; do not use it")
 
 
 def examine(path: Path) -> dict[str, Fact]:

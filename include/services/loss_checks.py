@@ -1,0 +1,97 @@
+"""What `doctor` looks at for losses: the database files, the tables of each model, and the nightly check of files."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from include.config.home import Home
+from include.config.loader import load_models
+from include.errors import AlmanacError
+from include.journal.damage import damaged, whole_file_problem
+from include.services.databases import database_files
+
+if TYPE_CHECKING:
+    from include.journal.journal import Journal
+
+Row = tuple[str, Literal["ok", "warn", "fail"], str, str]
+_SEE = "see docs/operations.md, 'A table is behind' and 'A file is damaged'"
+
+
+def database_rows(home: Home) -> Iterator[Row]:
+    """Each SQLite file: whole, and writable. One that is not there yet is no fault."""
+    for name, path in database_files(home).items():
+        row = f"database {name}"
+        if not path.exists():
+            yield row, "ok", "not made yet; the first start makes it", ""
+            continue
+        try:
+            problem = whole_file_problem(path)
+        except sqlite3.OperationalError as error:
+            yield row, "warn", f"{path}: cannot be looked at: {error}", "is it locked? Try again"
+            continue
+        if problem:
+            yield row, "fail", *_parted(damaged(name, path, problem))
+        elif not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
+            yield row, "fail", f"{path}: cannot be written to", f"chmod u+w {path} {path.parent}, or mount it writable"
+        else:
+            yield row, "ok", f"{path}: whole", ""
+
+
+def table_rows(home: Home) -> Iterator[Row]:
+    """Each model's tables: not behind what is known of them, their logs without gaps, their files all there."""
+    from include.data.loss import losses
+    from include.data.table_guard import tables_of
+    from include.journal.journal import Journal
+
+    known = database_files(home).get("journal")
+    journal = Journal(home.journal_url) if known is None or known.exists() else None
+    for model in load_models(home.models).models:
+        try:
+            behind = losses(home, model.name, journal) if journal is not None else {}
+        except AlmanacError as error:
+            yield f"tables of {model.name}", "fail", f"nobody can say whether they are behind: {error}", _SEE
+            behind = {}
+        for name, uri in tables_of(home, model.name).items():
+            problem = behind.get(name) or _problem(uri)
+            if problem is not None:
+                yield f"table {name}", "fail" if problem else "ok", problem or uri, _SEE if problem else ""
+    if journal is not None:
+        yield from _file_rows(journal)
+
+
+def _file_rows(journal: "Journal") -> Iterator[Row]:
+    from include.journal.file_checks import FileChecks
+
+    for state in FileChecks(journal).states(datetime.now(UTC)):
+        seen = f"{state.share:.0%} were read whole within {state.slots} days"
+        if state.damaged:
+            seen = f"{len(state.damaged)} are damaged or gone, such as {state.damaged[0]}"
+        todo = f"./almanac repair {state.subject}" if state.damaged else ""
+        yield f"files of {state.subject}", "fail" if state.damaged else "ok", seen, todo
+
+
+def _problem(uri: str) -> str | None:
+    """What is wrong with a table; empty: nothing; None: there is none."""
+    from include.data.data_files import check_sizes
+    from include.data.delta_log import log_problems
+    from include.data.delta_table import open_table
+
+    try:
+        problems = log_problems(uri)
+        if problems:
+            return "; ".join(problems)
+        table = open_table(uri)
+        if table is None:
+            return None
+        check_sizes(table)
+    except AlmanacError as error:
+        return str(error)
+    return ""
+
+
+def _parted(error: Exception) -> tuple[str, str]:
+    """What is wrong, and what to do."""
+    seen, _, todo = str(error).partition(". Restore it so: ")
+    return seen, todo
