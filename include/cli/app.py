@@ -7,6 +7,7 @@ import typer
 from include.cli import (
     alerts,
     backup,
+    cleanup,
     config,
     dataset,
     doctor,
@@ -43,6 +44,7 @@ for commands in (
     backup,
     restore,
     expiry,
+    cleanup,
     lineage,
     promotion,
     scoring,

@@ -19,6 +19,7 @@ class Item:
         at: when it was made.
         needs: why it stays all the same; none: it goes.
         where: files to remove, or the predicate of the rows.
+        count: of how many files or rows it consists.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Item:
     at: datetime
     needs: tuple[str, ...]
     where: tuple[str, ...] = field(repr=False)
+    count: int = 1
 
 
 @dataclass(frozen=True)
