@@ -17,6 +17,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -57,12 +58,13 @@ def clean(before: datetime, *, dry_run: bool) -> dict[str, Any]:
     with create_session() as session:
         filters = _filters(needed_runs(session))
         changed_at = _changed_at(session, before)
-    for name, (columns, conditions) in filters.items():
-        config = db_cleanup.config_dict[name]
-        known = config.orm_model.c.keys()
-        for column in (one for one in columns if one.name not in known):
-            config.orm_model.append_column(column)
-        config.extra_filters = [*(config.extra_filters or []), *conditions]
+    for config in db_cleanup.config_list:
+        if config.table_name in filters:
+            conditions = [*(config.extra_filters or []), *filters[config.table_name]]
+            columns = {*(config.extra_columns or []), "id", "state"} if config.table_name == "dag_run" else ["id"]
+            db_cleanup.config_dict[config.table_name] = replace(
+                config, extra_filters=conditions, extra_columns=sorted(columns)
+            )
     tables = [name for name in _TABLES if name in db_cleanup.config_dict]
     with contextlib.redirect_stdout(io.StringIO()) as said:
         db_cleanup.run_cleanup(
@@ -93,8 +95,8 @@ def needed_runs(session: Any) -> list[int]:
     return sorted(found)
 
 
-def _filters(needed: Iterable[int]) -> dict[str, tuple[list[Any], list[Any]]]:
-    """For each table: columns that are asked for, and conditions that a row must meet to be deleted."""
+def _filters(needed: Iterable[int]) -> dict[str, list[Any]]:
+    """For each table, the conditions that a row must meet to be deleted, beside its age."""
     from airflow.models.asset import AssetEvent, PartitionedAssetKeyLog, association_table
     from airflow.models.dagrun import DagRun
     from sqlalchemy import column, exists, func, literal_column, select
@@ -120,11 +122,8 @@ def _filters(needed: Iterable[int]) -> dict[str, tuple[list[Any], list[Any]]]:
         event.not_in(waiting),
     ]
     finished = [column("state").not_in(_UNFINISHED), column("id").not_in(list(needed))]
-    return {
-        "dag_run": ([column("id"), column("state")], finished),
-        "asset_event": ([column("id")], kept_events),
-        **{name: ([], [~of_unfinished]) for name in ("task_instance", "task_instance_history", "xcom")},
-    }
+    of_runs = ("task_instance", "task_instance_history", "xcom")
+    return {"dag_run": finished, "asset_event": kept_events, **{name: [~of_unfinished] for name in of_runs}}
 
 
 def _changed_at(session: Any, before: datetime) -> str | None:

@@ -1,8 +1,8 @@
 """Deletes what the installation has written about itself and nobody reads any more, and measures everything.
 
 Rows of Airflow's database, by its own `db clean`; log files of tasks; rows of the journal that are no decision; runs of
-MLflow that no version came of. Ages: `cleanup` of `_installation.yaml`. A snapshot of a database is taken before rows of
-it go. Outputs of a model have a DAG of their own, `expire_outputs_<model>`. The page *Storage* shows the figures.
+MLflow that no version came of. Ages: `cleanup` of `_installation.yaml`. A snapshot of a database is taken before rows
+of it go. Outputs of a model have a DAG of their own, `expire_outputs_<model>`. The page *Storage* shows the figures.
 
 Runs where `backup_databases` runs: both open the databases of Airflow and MLflow.
 """

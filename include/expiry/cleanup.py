@@ -184,7 +184,8 @@ class Cleanup:
         if not plan.going:
             return plan
         if not approved:
-            plan.check(part.kind, self.installation.cleanup.max_deleted_share)
+            share = self.installation.cleanup.max_deleted_share
+            plan.check(part.kind, share, look="almanac cleanup --dry-run", do="almanac cleanup --approve")
         if part.database:
             self._secure(part.database, max(item.at for item in plan.going), run)
         part.delete(plan)

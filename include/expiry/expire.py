@@ -65,7 +65,9 @@ class Expiry:
         """
         plan = self.plan()
         if not approved:
-            plan.check(self.model.name, self.model.expire.max_deleted_share)
+            look = f"almanac expire {self.model.name}"
+            share = self.model.expire.max_deleted_share
+            plan.check(self.model.name, share, look=look, do=f"{look} --apply --approve")
         tables = self._tables()
         for kind, uri in tables.items():
             delete_rows(uri, [item for item in plan.going if item.kind == kind])

@@ -57,7 +57,8 @@ class ModelRuns:
             runs = list(self._old_runs(model))
             registered = {one.mlflow_run_id: one.version for one in self._registry.versions(model)} if runs else {}
             pinned = self._pinned(model) if runs else frozenset()
-            items += [self._item(model, run, registered, pinned) for run in runs]
+            found = [self._item(model, run, registered, pinned) for run in runs]
+            items += [item for item, run in zip(found, runs, strict=True) if not self._is_done(item, run)]
         return ExpiryPlan(tuple(items), {})
 
     def delete(self, plan: ExpiryPlan) -> None:
@@ -78,6 +79,11 @@ class ModelRuns:
                     self._registry.client.delete_run(run_id)
                 if store is not None:
                     store._hard_delete_run(run_id)  # what `mlflow gc` does, which also takes what people have deleted
+
+    def _is_done(self, item: Item, run: Any) -> bool:
+        """Whether a deleted run has no file left, and its rows are out of reach."""
+        hidden = run.info.lifecycle_stage == "deleted" and not item.size_bytes
+        return hidden and not exists(make_url(self._home.mlflow_database_url))
 
     def _old_runs(self, model: str) -> Iterator[Any]:
         from mlflow.entities import ViewType
