@@ -8,6 +8,7 @@ the dataset is maintained. Nothing is said in seconds: a machine that is busy ma
 import gc
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -124,7 +125,7 @@ def keep_house(site: Site, place: Path, now: datetime) -> None:
 def sample(site: Site, process: psutil.Process, files: int, cost: float) -> Sample:
     gc.collect()
     data, log = Path(site.dataset.uri), Path(site.dataset.uri, "_delta_log")
-    parts = [path for path in data.glob("_month=*/*.parquet")]
+    parts = list(data.glob("_month=*/*.parquet"))
     checkpoints = list(log.glob("*.checkpoint.parquet"))
     return Sample(
         files, round(cost, 3), round(process.memory_info().rss / 2**20, 1), process.num_fds(), process.num_threads(),
@@ -141,10 +142,12 @@ def megabytes(paths: list[Path]) -> float:
 
 @pytest.mark.slow
 def test_soak_nothing_grows_but_what_must(site: Site, tmp_path: Path) -> None:
-    samples, rows = [], 0
-    for one, rows in soak(site, FILES, tmp_path / "backups"):
+    samples: list[Sample] = []
+    rows = 0
+    for one, there in soak(site, FILES, tmp_path / "backups"):
         samples.append(one)
-        print(json.dumps(asdict(one)))
+        rows = there
+        sys.stdout.write(f"{json.dumps(asdict(one))}\n")
     middle, end = samples[len(samples) // 2 - 1], samples[-1]
     assert site.dataset.count() == rows
     # the process: the first half warms it up
