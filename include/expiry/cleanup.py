@@ -158,7 +158,7 @@ class Cleanup:
         names = [model.name for model in self.models]
         logs = airflow_home(home) / "logs"
         parts: dict[str, Callable[[timedelta], Part]] = {
-            "airflow_history": lambda age: AirflowRows(home, age, now),
+            "airflow_history": self._history,
             "task_logs": lambda age: TaskLogs(logs, age, now),
             "journal": lambda age: JournalRows(home, self.models, self.journal, age, now),
             "model_runs": lambda age: ModelRuns(home, names, self.registry(), self.places.first, age, now),
@@ -178,8 +178,6 @@ class Cleanup:
 
     def _carried_out(self, make: Callable[[], Part], run: RunRef, approved: bool) -> ExpiryPlan:
         part = make()
-        if part.kind == "airflow_history":
-            self._check_history_age()
         plan = part.plan()
         if not plan.going:
             return plan
@@ -196,20 +194,20 @@ class Cleanup:
         )  # fmt: skip
         return plan
 
-    def _check_history_age(self) -> None:
-        """Monitors look back at the runs of a time that each model declares.
+    def _history(self, age: timedelta) -> AirflowRows:
+        """Airflow's rows, unless a monitor looks back further than they are kept.
 
         Raises:
-            ConfigError: one looks back further than history is kept.
+            ConfigError: one does.
         """
-        age = self.installation.cleanup.airflow_history
         for model in self.models:
             window = model.monitor.running.window
-            if age is not None and window > age:
+            if window > age:
                 raise ConfigError(
                     f"_installation.yaml: cleanup.airflow_history: too short; got {format_duration(age)}, expected at"
                     f" least {format_duration(window)}: monitor.running.window of {model.name} looks back so far"
                 )
+        return AirflowRows(self.home, age, self.now)
 
     def _secure(self, database: str, changed_at: datetime, run: RunRef) -> None:
         """See to it that a snapshot holds what is about to go, as it is: it was taken after the last change of it.

@@ -53,6 +53,9 @@ class ModelRuns:
     def plan(self) -> ExpiryPlan:
         """The old runs with their sizes, and why the others stay."""
         items: list[Item] = []
+        address = self._registry.tracking_uri
+        if address.startswith("sqlite:") and not exists(make_url(address)):
+            return ExpiryPlan((), {})  # asking would make it
         for model in self._models:
             runs = list(self._old_runs(model))
             registered = {one.mlflow_run_id: one.version for one in self._registry.versions(model)} if runs else {}
