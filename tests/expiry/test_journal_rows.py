@@ -11,6 +11,7 @@ from include.alerts.message import Message
 from include.config.home import MODELS_FOLDER
 from include.config.loader import find_model
 from include.expiry.journal_rows import JournalRows
+from include.expiry.plan import ExpiryPlan
 from include.journal.records import Alert, Arrival, BatchRecord, BatchState, Decision, DecisionKind, DrillRecord
 from include.journal.tables import arrivals, batches, conditions, decisions, drills
 from tests.data.installation import NOW, RUN, Site, tiny_csv, tiny_dataset
@@ -149,7 +150,7 @@ def test_row_that_was_written_anew_meanwhile_stays(site: Site) -> None:
         return iter(seen)
 
     rows._found = found_then_written  # type: ignore[method-assign]
-    rows.delete(rows.plan())
+    rows.delete(ExpiryPlan((), {}))
     assert left(site, batches, "batch_id") == {"b"}
 
 
