@@ -7,6 +7,7 @@ import typer
 from include.cli import (
     alerts,
     backup,
+    cleanup,
     config,
     dataset,
     doctor,
@@ -47,6 +48,7 @@ for commands in (
     keys,
     loss,
     expiry,
+    cleanup,
     lineage,
     promotion,
     scoring,

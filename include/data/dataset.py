@@ -1,6 +1,6 @@
 """The validated table of a model: a Delta Lake table, one commit per batch, readable at every version."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,10 @@ from include.data.delta_table import (
     DELTA_TYPES,
     MONTH,
     NO_VERSION,
+    UNCHANGED,
     add_columns,
     collect,
+    commit_id_of,
     delta_schema,
     open_table,
     scan_table,
@@ -51,6 +53,14 @@ class Snapshot:
     def holds(self, batch_id: str) -> bool:
         """Whether the batch was published at or before this version."""
         return self.table is not None and self.table.transaction_version(batch_id) is not None
+
+    def brought_nothing(self, batch_id: str) -> bool:
+        """Whether the log knows the batch as one whose rows were all there already."""
+        return self.table is not None and self.table.transaction_version(batch_id) == UNCHANGED
+
+    def commit_id(self) -> str:
+        """Tells this version from every other, also from one of the same number in a log that went another way."""
+        return "" if self.table is None else commit_id_of(self.table)
 
     def rows_by_month(self) -> "pl.DataFrame":
         """`_month` and `rows`, from the log alone."""
@@ -258,8 +268,12 @@ class Dataset:
             self._guard.check(snapshot.table)
         return snapshot
 
-    def grown(self, snapshot: Snapshot) -> Snapshot:
+    def grown(self, snapshot: Snapshot, unchanged: Callable[[Snapshot], Collection[str]]) -> Snapshot:
         """The same, after the table was given the columns that have been declared since; its rows hold nothing there.
+
+        Args:
+            snapshot: the newest.
+            unchanged: says which batches brought nothing to it; see `include.data.unchanged`.
 
         Raises:
             ConfigError: the declared columns differ from the table's in another way.
@@ -268,7 +282,8 @@ class Dataset:
         new = snapshot.new_columns(self._columns)
         if not new:
             return snapshot
-        add_columns(self.uri, snapshot.table, {name: self._columns[name] for name in new})
+        columns = {name: self._columns[name] for name in new}
+        add_columns(self.uri, snapshot.table, columns, unchanged=unchanged(snapshot))
         grown = self.snapshot()
         self._advance(grown.version)
         return grown
@@ -281,6 +296,7 @@ class Dataset:
         after: Snapshot,
         metadata: Mapping[str, str],
         replaced: "Sequence[pl.DataFrame]" = (),
+        unchanged: Collection[str] = (),
     ) -> int:
         """Add the files of one batch as one commit and return the new version.
 
@@ -294,6 +310,7 @@ class Dataset:
             metadata: kept with the commit.
             replaced: `_month`, `_batch` and `_row` of published rows that these rows correct; they leave with the
                 same commit, and older versions still show them.
+            unchanged: ids of the batches that brought nothing to `after`; from here on the log knows them, too.
 
         Raises:
             ConcurrentCommitError: somebody else committed since; nothing was published.
@@ -310,6 +327,7 @@ class Dataset:
             batch_id=batch_id,
             metadata={**metadata, "parent_version": "" if after.table is None else str(after.version)},
             replaced=replaced,
+            unchanged=unchanged,
             about=self._about,
         )  # fmt: skip
         self._advance(version)

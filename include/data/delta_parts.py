@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -13,6 +13,7 @@ from include.data.data_files import check_sizes
 from include.data.delta_table import (
     BATCH,
     CONFIGURATION,
+    MAINTENANCE,
     MONTH,
     ConcurrentCommitError,
     NoCommitError,
@@ -41,6 +42,7 @@ def commit_parts(
     batch_id: str,
     metadata: Mapping[str, str],
     replaced: "Sequence[pl.DataFrame]" = (),
+    unchanged: Collection[str] = (),
     about: About,
 ) -> int:
     """Move files into a table partitioned by month and make them part of it with one commit; return its version.
@@ -53,17 +55,17 @@ def commit_parts(
         batch_id: the application transaction.
         metadata: kept with the commit.
         replaced: `_month`, `_batch` and `_row` of rows that leave the table.
+        unchanged: batches that brought nothing to `table`.
         about: what a new table says of itself.
 
     Raises:
         ConcurrentCommitError: somebody else committed since; nothing was added.
         TransientError: the store failed; nothing was added.
     """
-    from deltalake import Transaction
     from deltalake.exceptions import DeltaError
     from deltalake.transaction import create_table_with_add_actions
 
-    commit_id, properties = own_commit(metadata, [Transaction(batch_id, 1)])
+    commit_id, properties = own_commit(metadata, {batch_id: 1}, unchanged)
     kept, removals = ([], []) if table is None else _without(table, replaced, parts)
     added = _add_all(uri, (*parts, *kept))
     try:
@@ -76,6 +78,23 @@ def commit_parts(
         table.create_write_transaction([*added, *removals], "append", schema, [MONTH], commit_properties=properties)
     except (DeltaError, OSError) as error:
         return _settle_parts(uri, table, commit_id, error, added)
+    return int(table.version()) + 1
+
+
+def name_batches(uri: str, table: Any, unchanged: Collection[str]) -> int:
+    """Make a commit that changes no row and names batches that brought none; return its version.
+
+    Raises:
+        ConcurrentCommitError: somebody else committed since the table was opened.
+        TransientError: the store failed.
+    """
+    from deltalake.exceptions import DeltaError
+
+    commit_id, properties = own_commit({MAINTENANCE: "unchanged batches"}, unchanged=unchanged)
+    try:
+        table.create_write_transaction([], "append", table.schema(), [MONTH], commit_properties=properties)
+    except (DeltaError, OSError) as error:
+        return settle_commit(uri, table, commit_id, error)
     return int(table.version()) + 1
 
 

@@ -1,7 +1,8 @@
 """Opens Delta tables and commits to them, each commit directly after the version that its rows were checked against."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -20,6 +21,9 @@ NO_VERSION = -1
 _HIDDEN_FEATURES = frozenset({"columnMapping", "deletionVectors"})  # with them, files alone do not tell the rows
 _MAPPING_VERSION = 2  # of Delta's protocol: columns may have other names in the files
 _COMMIT = "commit_id"  # in a commit's metadata: whose it is
+MAINTENANCE = "maintenance"  # in a commit's metadata: it changed no row
+_FEW = 3  # commits: seldom are so many of maintenance next to each other
+UNCHANGED = 2  # version of an application transaction: the rows of this batch were all there already
 _ROW_GROUP = 100_000  # of quarantined texts: the writer holds one in memory
 DELTA_TYPES = {"timestamp": "timestamp", "float": "double", "integer": "long", "string": "string"}
 
@@ -193,10 +197,10 @@ def commit(
         ConcurrentCommitError: somebody else committed since; nothing was written.
         TransientError: the store failed; nothing was written.
     """
-    from deltalake import Transaction, WriterProperties, write_deltalake
+    from deltalake import WriterProperties, write_deltalake
     from deltalake.exceptions import DeltaError
 
-    commit_id, properties = own_commit(metadata, [Transaction(batch_id, sequence)])
+    commit_id, properties = own_commit(metadata, {batch_id: sequence})
     mode: Any = "error" if table is None else "append" if replace is None else "overwrite"
     try:
         write_deltalake(
@@ -214,21 +218,32 @@ def commit(
     return 0 if table is None else int(table.version())
 
 
-def own_commit(metadata: Mapping[str, str], transactions: Any = None) -> tuple[str, Any]:
+def own_commit(
+    metadata: Mapping[str, str], transactions: Mapping[str, int] = MappingProxyType({}), unchanged: Collection[str] = ()
+) -> tuple[str, Any]:
     """An id for one commit, and its properties: it follows the version that it was checked against, or fails.
 
     Args:
         metadata: kept with the commit.
-        transactions: the application transactions.
+        transactions: application transactions and their versions.
+        unchanged: batches that brought nothing to the version before, so that no commit of their own names them.
     """
-    from deltalake import CommitProperties
+    from deltalake import CommitProperties, Transaction
 
     commit_id = uuid4().hex
+    versions = {**dict.fromkeys(unchanged, UNCHANGED), **transactions}
     return commit_id, CommitProperties(
         custom_metadata={**metadata, _COMMIT: commit_id},
         max_commit_retries=0,  # a retry would commit on top of rows that these were not checked against
-        app_transactions=transactions,
+        app_transactions=[Transaction(name, version) for name, version in versions.items()] or None,
     )
+
+
+def commit_id_of(table: Any) -> str:
+    """The id of the last commit that changed what the table holds; of one that is not Almanac's: its place and time."""
+    newest = [one for one in table.history(_FEW) if MAINTENANCE not in one]
+    commit = newest[0] if newest else next(one for one in table.history() if MAINTENANCE not in one)
+    return str(commit.get(_COMMIT) or f"{commit['version']} at {commit['timestamp']}")
 
 
 def settle_commit(uri: str, table: Any, commit_id: str, error: Exception) -> int:
@@ -259,8 +274,14 @@ def settle_commit(uri: str, table: Any, commit_id: str, error: Exception) -> int
     raise ConcurrentCommitError(f"{uri}: version {now.version()} was committed meanwhile; try again") from None
 
 
-def add_columns(uri: str, table: Any, columns: Mapping[str, Column]) -> None:
+def add_columns(uri: str, table: Any, columns: Mapping[str, Column], *, unchanged: Collection[str] = ()) -> None:
     """Give the table columns in which its rows hold nothing.
+
+    Args:
+        uri: the place of the table.
+        table: the version that the commit must follow.
+        columns: the new ones.
+        unchanged: batches that brought nothing to `table`.
 
     Raises:
         ConcurrentCommitError: somebody else committed since the table was opened.
@@ -270,7 +291,7 @@ def add_columns(uri: str, table: Any, columns: Mapping[str, Column]) -> None:
     from deltalake.exceptions import DeltaError
     from deltalake.schema import PrimitiveType
 
-    commit_id, properties = own_commit({"added_columns": ", ".join(columns)})
+    commit_id, properties = own_commit({"added_columns": ", ".join(columns)}, unchanged=unchanged)
     fields = [Field(name, PrimitiveType(DELTA_TYPES[column.type])) for name, column in columns.items()]
     try:
         table.alter.add_columns(fields, commit_properties=properties)

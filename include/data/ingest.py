@@ -48,6 +48,7 @@ class IngestSummary:
     dropped_rows: int
     duplicates: int
     empty: int
+    unchanged: int
     rejected: tuple[RejectedBatch, ...]
     waiting: tuple[str, ...]  # why files were left for a later run
     dataset_version: int | None
@@ -168,6 +169,7 @@ def _summary(model: Model, home: Home, outcomes: Sequence[Outcome]) -> IngestSum
         dropped_rows=sum(record.rows_dropped for record in records),
         duplicates=sum(one.state is BatchState.DUPLICATE for one in outcomes),
         empty=sum(one.state is BatchState.EMPTY for one in outcomes),
+        unchanged=sum(one.state is BatchState.UNCHANGED for one in outcomes),
         rejected=tuple(RejectedBatch(record.uri, record.reasons, record.report_uri) for record in rejected),
         waiting=tuple(f"{one.uri}: {one.note}" for one in outcomes if one.state is None),
         dataset_version=max(versions, default=None),

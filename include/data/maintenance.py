@@ -6,18 +6,23 @@ Whatever cannot be known (a registry that is away, a version without its tag) st
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from include.config.home import Home
 from include.config.schema import Model
 from include.data.data_files import check_sizes
-from include.data.delta_table import open_table
+from include.data.dataset import Dataset
+from include.data.delta_table import MAINTENANCE, open_table
+from include.data.log_checkpoints import unneeded_checkpoints
 from include.data.table_guard import TableGuard
+from include.data.unchanged import name_unchanged
 from include.errors import DataError, IntegrityError, TransientError
+from include.journal.journal import Journal
 from include.registry.records import ModelVersion
 from include.storage.faults import describe
+from include.storage.files import remove
 
 BackedUp = Mapping[int, Sequence[str]]
 """Dataset versions that snapshots of models name, and those snapshots; see `include.backup.needs`."""
@@ -42,17 +47,20 @@ class MaintenancePlan:
         files: how many files it has.
         needed: dataset version -> who needs it.
         removable: files that nobody needs.
+        checkpoints: of the log, which nobody needs; its commits all stay.
     """
 
     version: int
     files: int
     needed: dict[int, tuple[str, ...]]
     removable: tuple[str, ...]
+    checkpoints: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain JSON, for XCom; of the files only their number."""
         needed = {str(version): list(names) for version, names in self.needed.items()}
-        return {**asdict(self), "needed": needed, "removable": len(self.removable)}
+        counts = {"removable": len(self.removable), "checkpoints": len(self.checkpoints)}
+        return {**asdict(self), "needed": needed, **counts}
 
 
 def needed_versions(
@@ -115,6 +123,8 @@ def plan_maintenance(
 def compact(model: Model, home: Home) -> int:
     """Join the small files of each month in one commit that changes no row, and return how many files it saved.
 
+    Before it, one commit names the batches that brought nothing since the last one: the journal may forget them then.
+
     Raises:
         DataError: there is no dataset.
         TransientError: the store is away, or somebody else rewrote the same files meanwhile.
@@ -124,10 +134,12 @@ def compact(model: Model, home: Home) -> int:
 
     table, guard = _open(model, home)
     check_sizes(table)
+    name_unchanged(Dataset.of(home, model), Journal(home.journal_url), model.name)
     try:
+        table.update_incremental()
         done: Mapping[str, Any] = table.optimize.compact(
             writer_properties=WriterProperties(compression="ZSTD"),
-            commit_properties=CommitProperties(custom_metadata={"maintenance": "compact"}),
+            commit_properties=CommitProperties(custom_metadata={MAINTENANCE: "compact"}),
         )
     except (DeltaError, OSError) as error:
         raise TransientError(
@@ -146,6 +158,8 @@ def vacuum(
     backed_up: BackedUp = MappingProxyType({}),
 ) -> MaintenancePlan:
     """Remove the files that no needed version has and that left the dataset longer than `keep_for` ago.
+
+    And checkpoints of the log of that age which nobody needs; see `include.data.log_checkpoints`.
 
     Files that never were in a commit, left by a killed process, go at the same age.
 
@@ -193,9 +207,12 @@ def _vacuum(
         raise TransientError(
             f"{table.table_uri}: could not be cleaned: {describe(error)}. Check the store's rights."
         ) from None
+    checkpoints = unneeded_checkpoints(home.dataset_of(model.name), needed, now=datetime.now(UTC), readers=age)
     if not dry_run:
+        for file in checkpoints:
+            remove(file.uri)
         guard.advance(int(open_table(guard.uri).version()))
-    return MaintenancePlan(version, files, needed, tuple(removable))
+    return MaintenancePlan(version, files, needed, tuple(removable), tuple(file.name for file in checkpoints))
 
 
 def _open(model: Model, home: Home) -> tuple[Any, TableGuard]:

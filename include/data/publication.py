@@ -20,6 +20,7 @@ from include.data.quarantine import Quarantine
 from include.data.record_writer import RecordWriter
 from include.data.records import IncompleteFileError
 from include.data.scratch import scratch
+from include.data.unchanged import still_brings_nothing, unchanged_batches
 from include.errors import DataError, IntegrityError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import Arrival, BatchRecord, BatchState
@@ -94,10 +95,10 @@ class Publication:
     def _publish(self, file: StoredFile, content: FileContent, folder: Path) -> Outcome:
         for _ in range(_TRIES):
             try:
-                snapshot = self.dataset.grown(self.dataset.checked_snapshot())
+                snapshot = self.dataset.grown(self.dataset.checked_snapshot(), self._unchanged)
             except ConcurrentCommitError:
                 continue
-            known = self._known(snapshot, content.batch_id)
+            known = self._known(snapshot, file, content.batch_id)
             if known is not None:
                 return self._settle_known(file, known)
             with TemporaryDirectory(dir=folder) as place:
@@ -124,7 +125,29 @@ class Publication:
         self._reached("validated", batch_id)
         if checked.reasons:
             return self._reject(file, content, checked.reasons, checked)
+        if not checked.good_rows and not checked.bad_rows:
+            return self._leave_unchanged(file, batch_id, checked, snapshot)
         return self._commit(file, batch_id, checked, snapshot)
+
+    def _leave_unchanged(self, file: StoredFile, batch_id: str, checked: CheckedBatch, snapshot: Snapshot) -> Outcome:
+        """Note that the dataset, as it is, holds every row already; see `include.data.unchanged`.
+
+        Raises:
+            ConcurrentCommitError: somebody has committed meanwhile, perhaps without naming this batch.
+        """
+        record = replace(
+            self.writer.record(file, batch_id, BatchState.UNCHANGED, checked), base=snapshot.commit_id()
+        )  # fmt: skip
+        self.quarantine.write_rows(  # none, in place of those of a try that was cut off
+            (), batch_id, uri=file.uri, checked_at=snapshot.version, quarantined_at=record.recorded_at
+        )  # fmt: skip
+        self.journal.record_batch(record)
+        if self.dataset.snapshot().version != snapshot.version:
+            raise ConcurrentCommitError(f"{self.dataset.uri}: somebody committed meanwhile; try again")
+        return self._finish(file, record)
+
+    def _unchanged(self, snapshot: Snapshot) -> tuple[str, ...]:
+        return unchanged_batches(self.journal, self.model.name, snapshot)
 
     def _commit(self, file: StoredFile, batch_id: str, checked: CheckedBatch, snapshot: Snapshot) -> Outcome:
         record = self.writer.record(file, batch_id, BatchState.PUBLISHED, checked)
@@ -134,22 +157,27 @@ class Publication:
         record = self.writer.report(record, checked)
         self._reached("quarantined", batch_id)
         version = self.dataset.publish(
-            checked.parts, batch_id, after=snapshot, metadata=to_metadata(record), replaced=checked.replaced
-        )
+            checked.parts, batch_id, after=snapshot, metadata=to_metadata(record), replaced=checked.replaced,
+            unchanged=self._unchanged(snapshot),
+        )  # fmt: skip
         self._reached("committed", batch_id)
         return self._finish(file, replace(record, dataset_version=version))
 
-    def _known(self, snapshot: Snapshot, batch_id: str) -> BatchRecord | None:
+    def _known(self, snapshot: Snapshot, file: StoredFile, batch_id: str) -> BatchRecord | None:
         """What became of these bytes before. Of publications the commit is the only truth, not the journal.
 
         A rejected batch is not known: it is checked again, for the model's limits may have changed.
         """
         row = self.journal.batch(self.model.name, batch_id)
         if not snapshot.holds(batch_id):
-            return row if row is not None and row.state is BatchState.EMPTY else None
-        if row is not None and row.state is BatchState.PUBLISHED:
+            known = row is not None and (row.state is BatchState.EMPTY or still_brings_nothing(row, snapshot))
+            return row if known else None
+        if row is not None and row.state in (BatchState.PUBLISHED, BatchState.UNCHANGED):
             return row
-        record = next((record for record in committed_batches(self.dataset) if record.batch_id == batch_id), None)
+        if snapshot.brought_nothing(batch_id):
+            record: BatchRecord | None = self.writer.record(file, batch_id, BatchState.UNCHANGED, None)
+        else:
+            record = next((record for record in committed_batches(self.dataset) if record.batch_id == batch_id), None)
         if record is None:
             raise IntegrityError(
                 f"{self.dataset.uri}: batch {batch_id} is in the log as a transaction but its commit is gone; got no"

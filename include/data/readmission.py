@@ -27,6 +27,7 @@ from include.data.repair import Cells
 from include.data.repaired_rows import FORM, RepairedRecords, decimal_of, edit
 from include.data.scratch import scratch
 from include.data.sources.csv_text import to_csv
+from include.data.unchanged import unchanged_batches
 from include.errors import ConfigError, DataError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import BatchState, Decision, DecisionKind, RunRef
@@ -128,7 +129,7 @@ class Readmitter:
 
     def _readmit(self, batch_id: str, rows: Sequence[int] | None, edits: Mapping[int, Cells]) -> Readmission:
         dataset = Dataset.of(self.home, self.model, self.journal)
-        snapshot = dataset.grown(dataset.checked_snapshot())
+        snapshot = dataset.grown(dataset.checked_snapshot(), self._unchanged)
         if not snapshot.holds(batch_id):
             raise DataError(
                 f"{self.model.name}: batch {batch_id[:12]} is not published, so its rows cannot be readmitted. If its"
@@ -225,8 +226,12 @@ class Readmitter:
         }
         metadata = {**to_metadata(record), _KEY: json.dumps(readmits, ensure_ascii=False)}
         return dataset.publish(
-            checked.parts, candidate.readmission_id, after=snapshot, metadata=metadata, replaced=checked.replaced
-        )
+            checked.parts, candidate.readmission_id, after=snapshot, metadata=metadata, replaced=checked.replaced,
+            unchanged=self._unchanged(snapshot),
+        )  # fmt: skip
+
+    def _unchanged(self, snapshot: Snapshot) -> tuple[str, ...]:
+        return unchanged_batches(self.journal, self.model.name, snapshot)
 
     def _settle(self, dataset: Dataset, batch_id: str) -> set[int]:
         """Do what follows each commit that readmitted rows of this batch, where it was not done; return these rows."""

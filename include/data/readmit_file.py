@@ -70,8 +70,8 @@ def readmit_file(
     landed = _land(model, home, journal, kept, batch_id, content)
     summary = ingest_batches(model, home, journal, [landed], run, clock=clock)
     record = journal.batch(model.name, batch_id)
-    empty = record is not None and record.state is BatchState.EMPTY
-    accepted = empty or Dataset.of(home, model).snapshot().holds(batch_id)
+    brought_nothing = record is not None and record.state in (BatchState.EMPTY, BatchState.UNCHANGED)
+    accepted = brought_nothing or Dataset.of(home, model).snapshot().holds(batch_id)
     if accepted:
         remove(kept.uri)
     said = [said for one in summary.rejected for said in one.reasons]

@@ -52,6 +52,8 @@ class RecordWriter:
         if checked is None:
             return row
         row = replace(row, rows_read=checked.rows_read, warnings=checked.warnings, broken_rules=checked.broken_rules)
+        if state is BatchState.UNCHANGED:
+            return replace(row, rows_dropped=checked.rows_dropped)
         return self._published(row, checked) if state is BatchState.PUBLISHED else row
 
     def report(self, record: BatchRecord, checked: CheckedBatch | None) -> BatchRecord:

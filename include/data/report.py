@@ -19,6 +19,7 @@ _HEADLINES = {
     BatchState.REJECTED: "Rejected: nothing of this file was published",
     BatchState.EMPTY: "Empty: a header and no rows",
     BatchState.DUPLICATE: "Duplicate: the same bytes had been dealt with before",
+    BatchState.UNCHANGED: "Unchanged: the dataset holds every row of this file already",
 }
 
 

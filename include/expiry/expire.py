@@ -6,6 +6,7 @@ from pathlib import Path
 
 from include.alerts.condition_log import ConditionLog
 from include.backup.place import Place
+from include.config.expiry import EXPIRING
 from include.config.home import Home
 from include.config.schema import Model
 from include.data.commit_record import committed_batches
@@ -15,7 +16,7 @@ from include.data.table_guard import TableGuard
 from include.expiry.backed_up import BackedUp, backed_up
 from include.expiry.files import landing_needs, plan_checkpoints, plan_files, report_needs
 from include.expiry.plan import ExpiryPlan, joined
-from include.expiry.tables import delete_rows, plan_predictions, plan_quarantined_rows
+from include.expiry.tables import KEEP_FILES, delete_rows, plan_predictions, plan_quarantined_rows, plan_upkeep
 from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
 from include.storage.files import local_path, remove
@@ -47,7 +48,9 @@ class Expiry:
         """What would be deleted; nothing is changed."""
         declared, plans = self.model.expire, self._plans()
         known = backed_up(self.place, self.model.name, asked=declared.unless_backed_up) if declared.ages else None
-        return joined([plans[kind](self.now - age, known) for kind, age in declared.ages.items() if known is not None])
+        aged = [plans[kind](self.now - age, known) for kind, age in declared.ages.items() if known is not None]
+        upkeep = [plan_upkeep(kind, uri, now=self.now, keep=KEEP_FILES) for kind, uri in self._tables().items()]
+        return joined([*aged, *upkeep])
 
     def carry_out(self, *, run: RunRef, approved: bool = False) -> ExpiryPlan:
         """Delete what `plan` says, as it is now; whoever is killed is gone on with by the next run.
@@ -64,7 +67,9 @@ class Expiry:
         """
         plan = self.plan()
         if not approved:
-            plan.check(self.model.name, self.model.expire.max_deleted_share)
+            look = f"almanac expire {self.model.name}"
+            share = self.model.expire.max_deleted_share
+            plan.check(self.model.name, share, look=look, do=f"{look} --apply --approve")
         tables = self._tables()
         for kind in tables:
             guard = TableGuard.of(self.home, _GUARDED[kind], self.model.name, self.journal)
@@ -127,8 +132,11 @@ class Expiry:
 
     def _tell(self, plan: ExpiryPlan, run: RunRef) -> None:
         kinds = sorted({item.kind for item in plan.going})
-        counts = {kind: float(sum(item.kind == kind for item in plan.going)) for kind in kinds}
-        reasons = tuple(f"{count:.0f} {kind} older than declared" for kind, count in counts.items())
+        counts = {kind: float(sum(item.count for item in plan.going if item.kind == kind)) for kind in kinds}
+        reasons = tuple(
+            f"{count:.0f} {kind} {'older than declared' if kind in EXPIRING else 'no longer in use'}"
+            for kind, count in counts.items()
+        )
         self.journal.record_decision(
             Decision(self.model.name, DecisionKind.EXPIRY, True, reasons, self.now, run, figures=counts)
         )

@@ -19,6 +19,7 @@ class Item:
         at: when it was made.
         needs: why it stays all the same; none: it goes.
         where: files to remove, or the predicate of the rows.
+        count: of how many files or rows it consists.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Item:
     at: datetime
     needs: tuple[str, ...]
     where: tuple[str, ...] = field(repr=False)
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,14 @@ class ExpiryPlan:
         total = self.totals.get(kind, 0)
         return sum(item.size_bytes for item in self.going if item.kind == kind) / total if total else 0.0
 
-    def check(self, model: str, max_share: float) -> None:
+    def check(self, name: str, max_share: float, *, look: str, do: str) -> None:
         """Refuse to delete too much at once.
+
+        Args:
+            name: the model, or the kind.
+            max_share: of a kind's bytes.
+            look: the command that shows the plan.
+            do: the command that carries it out all the same.
 
         Raises:
             ApprovalError: it would.
@@ -56,9 +64,8 @@ class ExpiryPlan:
         over = [f"{kind} {share:.0%}" for kind, share in shares.items() if share > max_share]
         if over:
             raise ApprovalError(
-                f"{model}: too much would expire at once: {', '.join(over)}; expected at most {max_share:.0%} of a"
-                f" kind. Nothing was deleted. Look at `almanac expire {model}`; if it is meant: almanac expire {model}"
-                " --apply --approve"
+                f"{name}: too much would expire at once: {', '.join(over)}; expected at most {max_share:.0%} of a"
+                f" kind. Nothing was deleted. Look at `{look}`; if it is meant: {do}"
             )
 
     def to_json(self, limit: int = 100) -> dict[str, Any]:

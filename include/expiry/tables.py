@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
+from include.backup.sources import below
 from include.config.schema import Model
 from include.data.delta_table import collect, open_table, read_faults, scan_table
+from include.data.log_checkpoints import unneeded_checkpoints
 from include.data.table_guard import TableGuard
 from include.errors import TransientError
 from include.expiry.backed_up import BackedUp
@@ -13,7 +16,7 @@ from include.expiry.plan import ExpiryPlan, Item
 from include.scoring.predictions import DAY, TIME, VERSION
 from include.storage.faults import describe
 
-_KEEP_FILES = timedelta(days=7)  # who reads an older version of the table has so long to finish
+KEEP_FILES = timedelta(days=7)  # who reads an older version of the table has so long to finish
 _WINDOWS = 3  # of the monitor: those that it compares, and one to spare
 
 
@@ -82,8 +85,44 @@ def plan_quarantined_rows(uri: str, *, before: datetime, known: BackedUp) -> Exp
     return ExpiryPlan(tuple(items), {kind: total})
 
 
+def plan_upkeep(name: str, uri: str, *, now: datetime, keep: timedelta) -> ExpiryPlan:
+    """What a table of outputs no longer uses: replaced files, and checkpoints of its log; they go whatever is declared.
+
+    No version of such a table but the newest is asked for, by anybody; readers of the one before have `keep`.
+
+    Args:
+        name: of the table, for people.
+        uri: the table.
+        now: the time.
+        keep: how long files stay that the newest version does not have.
+
+    Raises:
+        TransientError: the store is away.
+    """
+    from deltalake.exceptions import DeltaError
+
+    table = open_table(uri)
+    if table is None:
+        return ExpiryPlan((), {})
+    try:
+        hours = int(keep / timedelta(hours=1))
+        paths = table.vacuum(retention_hours=hours, dry_run=True, enforce_retention_duration=False, full=True)
+    except (DeltaError, OSError) as error:
+        raise TransientError(f"{uri}: cannot be looked at: {describe(error)}; it is tried again") from None
+    sizes = {file.path: file.size for file in below(uri)} if paths else {}
+    replaced = {unquote(path): sizes.get(unquote(path), 0) for path in sorted(paths)}
+    checkpoints = unneeded_checkpoints(uri, (), now=now, readers=keep)
+    items = [
+        Item("replaced_files", f"{len(replaced)} files that {name} no longer has", sum(replaced.values()), now - keep,
+             (), tuple(f"{uri}/{path}" for path in replaced), len(replaced)),
+        Item("log_checkpoints", f"{len(checkpoints)} checkpoints of {name}", sum(one.size_bytes for one in checkpoints),
+             now - keep, (), tuple(one.uri for one in checkpoints), len(checkpoints)),
+    ]  # fmt: skip
+    return ExpiryPlan(tuple(item for item in items if item.where), {})
+
+
 def delete_rows(guard: TableGuard, items: Sequence[Item]) -> None:
-    """Delete what these items name in one commit, then the files that no version of the last days has.
+    """Delete what these items name in one commit; the files go when `plan_upkeep` finds that nobody reads them.
 
     Raises:
         DataLossError: the table is behind what is known of it; nothing was deleted.
@@ -102,8 +141,6 @@ def delete_rows(guard: TableGuard, items: Sequence[Item]) -> None:
             " OR ".join(f"({predicate})" for item in items for predicate in item.where),
             commit_properties=CommitProperties(custom_metadata={"expired": str(len(items))}),
         )
-        hours = int(_KEEP_FILES / timedelta(hours=1))
-        table.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False)
     except (DeltaError, OSError) as error:
         raise TransientError(f"{uri}: old rows could not be deleted: {describe(error)}; it is tried again") from None
     guard.advance(int(open_table(uri).version()))

@@ -60,9 +60,9 @@ class Database:
         with Transaction(self._engine) as connection:
             for table in tables.metadata.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))
+                _add_columns(connection, table)  # an index may be on one of them
                 for index in table.indexes:
                     connection.execute(CreateIndex(index, if_not_exists=True))
-                _add_columns(connection, table)
 
 
 class Transaction:

@@ -114,6 +114,14 @@ class Journal:
                 for batch_id in batch_ids:
                     connection.execute(delete(table).where(table.c.model == model, table.c.batch_id == batch_id))
 
+    def unchanged_since(self, model: str, base: str) -> list[str]:
+        """The ids of the batches that brought nothing new to the dataset as this commit had left it."""
+        columns = tables.batches.c
+        query = select(columns.batch_id).where(columns.model == model, columns.base == base)
+        query = query.where(columns.state == BatchState.UNCHANGED).order_by(columns.batch_id)
+        with self._database.begin() as connection:
+            return list(connection.execute(query).scalars())
+
     def record_decision(self, decision: Decision) -> None:
         """Write a decision. Decisions are never changed."""
         self._insert(tables.decisions, row_of(decision))

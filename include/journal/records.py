@@ -13,6 +13,7 @@ class BatchState(StrEnum):
     PUBLISHED = "published"
     DUPLICATE = "duplicate"  # the same bytes had been dealt with before, under this or another name
     EMPTY = "empty"  # a valid header and no rows
+    UNCHANGED = "unchanged"  # other bytes, but the dataset holds every row already, so nothing was committed
     REJECTED = "rejected"
 
 
@@ -98,6 +99,7 @@ class BatchRecord:
     window_start: datetime | None = None
     window_end: datetime | None = None  # exclusive
     report_uri: str = ""
+    base: str = ""  # of an unchanged batch: the dataset's commit against which it brought nothing
 
     def __post_init__(self) -> None:
         _shorten(self, "reasons", "warnings")

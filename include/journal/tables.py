@@ -89,7 +89,10 @@ batches = Table(
     Column("window_start", UtcDateTime),
     Column("window_end", UtcDateTime),
     Column("report_uri", Text, nullable=False),
+    Column("base", String(100), nullable=False, server_default=""),
     *_run_columns(),
+    Index("batches_by_version", "model", "state", "dataset_version"),
+    Index("batches_by_base", "model", "base"),
 )
 
 decisions = Table(

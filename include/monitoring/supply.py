@@ -10,6 +10,7 @@ from include.journal.records import BatchRecord, BatchState
 from include.monitoring.findings import Condition, Finding, State
 
 _USUAL_WINDOWS = 3
+_READ = (BatchState.PUBLISHED, BatchState.UNCHANGED, BatchState.REJECTED)  # whose rows were looked at
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def judge_batches(model: Model, batches: Sequence[BatchRecord], *, since: dateti
         until: its end.
     """
     arrived = [batch for batch in batches if since <= batch.recorded_at < until]
-    read = [batch for batch in arrived if batch.state in (BatchState.PUBLISHED, BatchState.REJECTED)]
+    read = [batch for batch in arrived if batch.state in _READ]
     if not read:
         text = f"no batch arrived from {since:%Y-%m-%d} to {until:%Y-%m-%d}"
         return Finding(Condition.QUALITY, State.INSUFFICIENT, "batches", text)

@@ -143,6 +143,18 @@ class Pages:
         report = make_report(places, self.journal, settings, now=self.now)
         return self._with_navigation(render("pages/backups.html.j2", report=report), "", "backups")
 
+    def storage(self) -> str:
+        """How large everything is, how it has grown since the last cleanup, and after how long it goes."""
+        from include.expiry.sizes import load_sizes
+
+        newest, cleaned = load_sizes(self.journal)
+        cleanups = self.journal.decisions("", DecisionKind.EXPIRY, limit=_NEWS)
+        page = render(
+            "pages/storage.html.j2", newest=newest, cleaned=cleaned, cleanups=cleanups,
+            growth=newest.growth(cleaned) if newest else {},
+        )  # fmt: skip
+        return self._with_navigation(page, "", "storage")
+
     def run(self, dag_id: str, run_id: str, model: Model | None) -> str:
         """What one Airflow run did, by what it wrote into the journal."""
         found = news.of_run(self.journal.of_run(dag_id, run_id), self.urls)

@@ -59,6 +59,11 @@ class Urls:
         """What is backed up, and how well proven it is."""
         return f"{self.root}/backups"
 
+    @property
+    def storage(self) -> str:
+        """How large everything is, and after how long it goes."""
+        return f"{self.root}/storage"
+
     def run(self, dag_id: str, run_id: str) -> str:
         """What one run did."""
         return _with(f"{self.root}/run", {"dag_id": dag_id, "run_id": run_id})

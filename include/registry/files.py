@@ -97,6 +97,11 @@ class Artifacts:
                 sizes[found.path] = -1 if found.file_size is None else found.file_size
         return sizes
 
+    def remove(self) -> None:
+        """Remove all of them; those that are gone already are no fault."""
+        if self.sizes():
+            self._place.delete_artifacts()
+
     def fetch(self, path: str, folder: Path) -> Path:
         """One file, below a folder of this machine.
 

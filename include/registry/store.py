@@ -89,19 +89,25 @@ class Registry:
     def versions(self, model: str) -> list[ModelVersion]:
         """All versions, newest first. Their aliases are empty: MLflow does not list them here."""
         with mlflow_faults(f"{model}: versions"):
-            found = self.client.search_model_versions(f"name = '{model}'", max_results=1000)
-            return sorted((_model_version(one) for one in found), key=lambda one: -int(one.version))
+            found = self._search(f"name = '{model}'")
+            return sorted(found, key=lambda one: -int(one.version))
 
     def versions_joining(self, model: str) -> list[ModelVersion]:
         """All versions, of any model, that were trained on this model's dataset as one that they join."""
         wanted = f"tag.`{Tag.JOINED_VERSIONS.value}` LIKE '%\"{model}\"%'"
         with mlflow_faults(f"versions that join the dataset of {model}"):
-            found, token = [], None
-            while token is None or token:
-                page = self.client.search_model_versions(wanted, max_results=1000, page_token=token)
-                found += [_model_version(one) for one in page]
-                token = page.token or ""
+            found = self._search(wanted)
         return [one for one in found if model in one.joined]
+
+    def _search(self, wanted: str) -> list[ModelVersion]:
+        """All versions, however many: MLflow gives at most a thousand at a time."""
+        found: list[ModelVersion] = []
+        token: str | None = None
+        while token is None or token:
+            page = self.client.search_model_versions(wanted, max_results=1000, page_token=token)
+            found += [_model_version(one) for one in page]
+            token = page.token or ""
+        return found
 
     def logged(self, mlflow_run_id: str) -> Logged:
         """A candidate's MLflow run.

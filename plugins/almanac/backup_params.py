@@ -97,6 +97,14 @@ def expiry_params() -> dict[str, Param]:
     }
 
 
+def cleanup_params() -> dict[str, Param]:
+    """Whether to look only, and whether a person has looked."""
+    return {
+        "dry_run": dry_run("Only say what would be deleted, and why the rest stays; measure everything."),
+        "approve": _approve("Approve much at once", "max_deleted_share of a kind"),
+    }
+
+
 def _approve(title: str, share: str) -> Param:
     """A person has looked, and wants it."""
     said = f"Delete more than {share}. Look at a dry run first."

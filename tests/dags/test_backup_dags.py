@@ -11,7 +11,7 @@ from include.config.home import MODELS_FOLDER, REPOSITORY
 from tests.dags.test_dags import parse
 
 OF_A_MODEL = ("backup_model", "backup_data", "expire_outputs")
-OF_ALL = ("backup_databases", "retention", "restore_drill", "restore")
+OF_ALL = ("backup_databases", "retention", "restore_drill", "restore", "cleanup")
 
 
 @pytest.fixture(scope="module")

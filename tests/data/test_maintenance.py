@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 
 from include.config.maintenance import Maintenance
 from include.data.commit_record import committed_batches
@@ -150,3 +151,26 @@ def test_vacuum_keeps_what_a_version_of_another_model_joined(site: Site) -> None
     plan = vacuum(site.model, site.home, Registered((), joined=2), keep_for=AT_ONCE)  # type: ignore[arg-type]
     assert plan.needed[2] == ("other@9",)
     assert len(rows(site, version=2)) == 30
+
+
+def checkpoints(site: Site) -> list[int]:
+    return sorted(int(path.name[:20]) for path in Path(site.dataset.uri, "_delta_log").glob("*.checkpoint.parquet"))
+
+
+def test_vacuum_removes_checkpoints_but_the_one_before_a_needed_version(site: Site) -> None:
+    for version in (1, 2, 4):
+        DeltaTable(site.dataset.uri, version=version).create_checkpoint()
+    DeltaTable(site.dataset.uri).create_checkpoint()
+    registry = Registered((3,))
+    plan = plan_maintenance(site.model, site.home, registry, keep_for=AT_ONCE)
+    assert (len(plan.checkpoints), checkpoints(site)) == (2, [1, 2, 4, 5])
+    vacuum(site.model, site.home, registry, keep_for=AT_ONCE)
+    assert checkpoints(site) == [2, 5]
+    assert [len(rows(site, version)) for version in range(6)] == [10, 20, 30, 40, 50, 60]
+
+
+def test_vacuum_leaves_young_checkpoints(site: Site) -> None:
+    DeltaTable(site.dataset.uri, version=1).create_checkpoint()
+    DeltaTable(site.dataset.uri).create_checkpoint()
+    assert vacuum(site.model, site.home, Registered()).checkpoints == ()
+    assert checkpoints(site) == [1, 5]

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from deltalake import DeltaTable
 
 from include.alerts.condition_log import ConditionLog
 from include.alerts.message import Message
@@ -285,3 +286,32 @@ def test_expire_what_went_comes_back_from_the_snapshot(site: Site, place: Place,
     back = restore(place, Catalogue(place).find("outputs/weather"), tmp_path / "back")
     names = {path.name for path in back.folder.rglob("*")}
     assert names.issuperset(going(done, "reports") + going(done, "quarantine_files"))
+
+
+def test_replaced_files_of_predictions_go_although_no_age_is_declared(
+    site: Site, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_predictions(site)
+    write_predictions(site)  # scored again: each day's file is replaced
+    table = Path(site.home.predictions_of("weather"))
+    undeclared = dict.fromkeys(EXPIRING)
+    assert expiry(site, place, **undeclared).plan().items == ()  # readers have a week
+    monkeypatch.setattr("include.expiry.expire.KEEP_FILES", timedelta())
+    done = expiry(site, place, **undeclared).carry_out(run=RUN)
+    assert [(item.kind, item.count) for item in done.going] == [("replaced_files", 4)]
+    assert len(list(table.rglob("*.parquet"))) == 4
+    assert PredictionTable.of(site.home, site.model).read("1", since=NOW - 800 * DAY, until=YEARS).height == 4
+
+
+def test_checkpoints_of_a_table_of_outputs_go_but_the_newest(
+    site: Site, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_predictions(site)
+    uri = site.home.predictions_of("weather")
+    for version in (0, 1, 3):
+        DeltaTable(uri, version=version).create_checkpoint()
+    monkeypatch.setattr("include.expiry.expire.KEEP_FILES", timedelta())
+    expiry(site, place, **dict.fromkeys(EXPIRING)).carry_out(run=RUN)
+    left = sorted(path.name[18:20] for path in Path(uri, "_delta_log").glob("*.checkpoint.parquet"))
+    assert left == ["03"]
+    assert DeltaTable(uri, version=1).version() == 1

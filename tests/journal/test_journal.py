@@ -4,6 +4,7 @@ import multiprocessing
 import sqlite3
 import threading
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -186,3 +187,17 @@ def test_journal_created_by_many_processes_at_once_fails_for_none(tmp_path: Path
         writer.join(60)
     assert [writer.exitcode for writer in writers] == [0] * 6
     assert len(Journal(url).decisions("weather")) == 6
+
+
+def test_journal_of_an_older_release_gets_columns_and_their_indexes(tmp_path: Path) -> None:
+    """Made before batches had a `base`, which an index is on: rows are kept, and it can be asked for."""
+    url = f"sqlite:///{tmp_path}/journal.db"
+    Journal(url).record_batch(BATCH)
+    with closing(sqlite3.connect(tmp_path / "journal.db")) as connection:
+        for index in ("batches_by_base", "batches_by_version"):
+            connection.execute(f"DROP INDEX {index}")
+        connection.execute("ALTER TABLE batches DROP COLUMN base")
+        connection.commit()
+    journal = Journal(url)
+    assert journal.batches(BATCH.model) == [BATCH]
+    assert journal.unchanged_since(BATCH.model, "x") == []

@@ -45,6 +45,7 @@ PAGES = (
     f"/almanac/models/weather/reports/{REPORT}",
     "/almanac/models/weather/windows",
     "/almanac/backups",
+    "/almanac/storage",
 )
 
 

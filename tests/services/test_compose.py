@@ -178,3 +178,10 @@ def test_dockerfile_does_not_run_as_root():
     lines = (REPOSITORY / "Dockerfile").read_text("utf-8").splitlines()
 
     assert [line for line in lines if line.startswith("USER ")][-1] == "USER 50000"
+
+
+def test_logs_of_every_container_are_bounded() -> None:
+    services = yaml.safe_load((REPOSITORY / "docker-compose.yaml").read_text("utf-8"))["services"]
+    for name, service in services.items():
+        options = service.get("logging", {}).get("options", {})
+        assert {"max-size", "max-file"} <= options.keys(), name

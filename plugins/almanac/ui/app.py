@@ -86,6 +86,11 @@ def _backups(user: GetUserDep, pages: PagesDep) -> Response:
     return _page(pages.backups())
 
 
+def _storage(user: GetUserDep, pages: PagesDep) -> Response:
+    access.require_dag(user, "cleanup")
+    return _page(pages.storage())
+
+
 def _batches(user: GetUserDep, pages: PagesDep, model: str, state: str = "") -> Response:
     return _page(pages.batches(access.require_model(user, pages.home, model), state))
 
@@ -115,6 +120,7 @@ _ROUTES = {
     "/journal": _journal_page,
     "/run": _run,
     "/backups": _backups,
+    "/storage": _storage,
     "/models/{model}/batches": _batches,
     "/models/{model}/batches/{batch_id}": _batch,
     "/models/{model}/batches/{batch_id}/data-docs": _data_docs,

@@ -1,0 +1,29 @@
+"""The cleanup as a schedule does it, summed up as plain JSON."""
+
+from datetime import datetime
+from typing import Any
+
+from include.backup.run_backup import places_of
+from include.config.home import Home
+from include.config.loader import load_installation, load_models
+from include.expiry.cleanup import Cleanup
+from include.journal.journal import Journal
+from include.journal.records import RunRef
+from include.registry.store import Registry
+
+
+def run_plan(home: Home, *, given_key: str, now: datetime) -> dict[str, Any]:
+    """What would be deleted, and how large everything is; see `Cleanup`."""
+    return _cleanup(home, given_key, now).plan().to_json()
+
+
+def run_cleanup(home: Home, *, given_key: str, now: datetime, run: RunRef, approved: bool) -> dict[str, Any]:
+    """Delete it; see `Cleanup`."""
+    return _cleanup(home, given_key, now).carry_out(run=run, approved=approved).to_json()
+
+
+def _cleanup(home: Home, given_key: str, now: datetime) -> Cleanup:
+    return Cleanup(
+        home, load_installation(home.models), load_models(home.models).models, Journal(home.journal_url),
+        lambda: Registry.of(home), places_of(home, given_key), given_key=given_key, outputs=False, now=now,
+    )  # fmt: skip
