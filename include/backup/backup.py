@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy.engine import URL
 
 from include.backup.catalogue import Catalogue
-from include.backup.installation import databases
+from include.backup.facts import model_facts
+from include.backup.installation import database, databases, exists
 from include.backup.manifest import Maker, Manifest, Member, Ref
 from include.backup.place import Place
 from include.backup.sources import below
@@ -88,10 +89,7 @@ class Backup:
         Raises:
             ConfigError: there is no such database, or its kind cannot be backed up.
         """
-        known = databases(self.home)
-        if name not in known:
-            raise ConfigError(f"no database {name!r}; there are {sorted(known)}")
-        with _database_draft(name, known[name]) as draft:
+        with _database_draft(name, database(self.home, name)) as draft:
             return self._take(draft)
 
     def subject(self, text: str, *, version: str = "") -> list[Taken]:
@@ -137,7 +135,7 @@ class Backup:
         Raises:
             TransientError: somebody moved one each time.
         """
-        there = exists(databases(self.home)[MLFLOW])  # else it is another machine's, which backs it up itself
+        there = exists(database(self.home, MLFLOW))  # else it is another machine's, which backs it up itself
         for _ in range(3):
             before = {name: self.registry.aliases(name) for name in models}
             taken = [self.database(MLFLOW)] if there else []
@@ -163,21 +161,18 @@ class Backup:
 
     def _known_versions(self, name: str) -> Mapping[str, tuple[Ref, Manifest]]:
         """The newest snapshot of each version; damaged ones do not count, so that they are taken anew."""
-        return {str(manifest.facts["version"]): (ref, manifest) for ref, manifest in _readable(self.place, name)}
+        return {model_facts(manifest).version: (ref, manifest) for ref, manifest in _readable(self.place, name)}
 
 
 def _readable(place: Place, name: str) -> Iterator[tuple[Ref, Manifest]]:
     catalogue = Catalogue(place)
     for ref in catalogue.refs(f"model/{name}"):
         try:
-            yield ref, catalogue.read(ref)
+            manifest = catalogue.read(ref)
+            model_facts(manifest)
         except IntegrityError:
             continue
-
-
-def exists(url: URL) -> bool:
-    """Whether there is a database; a server's counts as there."""
-    return url.get_backend_name() != "sqlite" or Path(str(url.database)).is_file()
+        yield ref, manifest
 
 
 def _database_draft(name: str, url: URL) -> AbstractContextManager[Draft]:

@@ -1,11 +1,18 @@
 """Which snapshots a place holds. Manifests are listed, never remembered: the pointer only saves looking."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from include.backup.manifest import MAX_MANIFEST_BYTES, Manifest, Ref, canonical, read_manifest, write_manifest
+from include.backup.manifest import (
+    MAX_MANIFEST_BYTES,
+    Manifest,
+    Ref,
+    canonical,
+    parse_json,
+    read_manifest,
+    write_manifest,
+)
 from include.backup.place import Place
 from include.backup.port import ConflictError
 from include.errors import DataError, IntegrityError
@@ -155,8 +162,10 @@ class Catalogue:
     def _tombstone(self, ref: Ref) -> Tombstone:
         name = _beside("forgotten", ref)
         try:
-            content = json.loads(self.place.store.read(name, limit=_SMALL).data)
+            content = parse_json(self.place.store.read(name, limit=_SMALL).data)
             at = datetime.fromisoformat(content["forgotten_at"])
+            if at.tzinfo is None:
+                raise ValueError("a time without a zone")
             return Tombstone(ref, at, str(content["forgotten_by"]), str(content["reason"]))
         except (ValueError, KeyError, TypeError) as error:
             raise IntegrityError(
@@ -170,6 +179,6 @@ def _beside(folder: str, ref: Ref) -> str:
 
 def _pointed(data: bytes) -> str:
     try:
-        return str(json.loads(data)["manifest"])
+        return str(parse_json(data)["manifest"])
     except (ValueError, KeyError, TypeError):
         return ""  # a damaged pointer is behind everything: the next snapshot mends it

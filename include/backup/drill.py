@@ -18,11 +18,13 @@ from sqlalchemy.engine import URL
 from include.backup.catalogue import Catalogue
 from include.backup.codec import HEAD
 from include.backup.drills import DrillResult, record
+from include.backup.facts import folder_of, inside
 from include.backup.functional import use
 from include.backup.installation import Places
-from include.backup.live import as_one_home, folder_of, members, scratch
+from include.backup.live import members, scratch
 from include.backup.local_store import LocalStore
 from include.backup.manifest import Manifest, Ref
+from include.backup.one_home import as_one_home
 from include.backup.place import Place
 from include.backup.registered import check_registry
 from include.backup.replicate import replicate
@@ -119,13 +121,11 @@ class Drill:
         folders: dict[str, Path] = {}
         manifests: dict[str, Manifest] = {}
         for member in members(self.place, ref):
-            restored = restore(self.place, member, folder / folder_of(Catalogue(self.place).read(member)))
+            where = folder_of(Catalogue(self.place).read(member))
+            restored = restore(self.place, member, inside(folder, where))
             name = member.subject.split("/")[1]
             said += use(restored.folder, restored.manifest, server=self.servers.get(name), trust=self.trust)
-            folders[folder_of(restored.manifest)], manifests[folder_of(restored.manifest)] = (
-                restored.folder,
-                (restored.manifest),
-            )
+            folders[where], manifests[where] = restored.folder, restored.manifest
         if ref.subject.startswith("group/"):
             database = as_one_home(folders, manifests, folder)
             said += [check_registry(database, manifests)] if database else []

@@ -1,12 +1,11 @@
 """What drills have proven, kept beside the snapshots: the backup place alone says how good it is."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from secrets import token_hex
 
-from include.backup.manifest import Ref, canonical, format_time
+from include.backup.manifest import Ref, canonical, check_subject, format_time, parse_json
 from include.backup.place import Place
 
 _FOLDER = "drills"
@@ -72,8 +71,10 @@ def last_good(place: Place) -> tuple[DrillResult, ...]:
 def _results(place: Place, names: Iterable[str]) -> Iterable[DrillResult]:
     for name in names:
         try:
-            found = json.loads(place.store.read(name, limit=_MAX_BYTES).data)
-            said = tuple(map(str, found["said"]))
-            yield DrillResult(**found | {"at": datetime.fromisoformat(found["at"]), "said": said})
+            found = parse_json(place.store.read(name, limit=_MAX_BYTES).data)
+            said, at = tuple(map(str, found["said"])), datetime.fromisoformat(found["at"])
+            if at.tzinfo is None:
+                continue
+            yield DrillResult(**found | {"at": at, "said": said, "subject": check_subject(found["subject"])})
         except (ValueError, KeyError, TypeError, FileNotFoundError):
             continue

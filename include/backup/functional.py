@@ -8,13 +8,14 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
+from include.backup.facts import ModelFacts, database_facts, model_facts
 from include.backup.manifest import Manifest
 from include.backup.subjects.delta import check_table
 from include.backup.subjects.model import ARTIFACTS, CHECK, RUN, onnx_path
 from include.backup.subjects.outputs import TABLES
 from include.backup.subjects.postgres import check_rows, load, scratch_database
 from include.backup.subjects.sqlite import examine
-from include.errors import IntegrityError
+from include.errors import AlmanacError, IntegrityError
 from include.registry import files
 
 _PICKLES = (".pkl", ".pickle", ".joblib")
@@ -35,6 +36,18 @@ def use(folder: Path, manifest: Manifest, *, server: URL | None = None, trust: b
         IntegrityError: it does not do what it did when it was backed up.
         TransientError: the server is away.
     """
+    try:
+        return _use(folder, manifest, server, trust)
+    except AlmanacError:
+        raise
+    except Exception as error:  # whatever a library says of files that are not what they should be
+        raise IntegrityError(
+            f"{manifest.subject}: cannot be used: {type(error).__name__}: {str(error)[:300]}. It holds something else"
+            " than a snapshot of its kind; do not trust it"
+        ) from error
+
+
+def _use(folder: Path, manifest: Manifest, server: URL | None, trust: bool) -> list[str]:
     kind, name = manifest.subject.split("/")
     match kind:
         case "dataset":
@@ -61,24 +74,24 @@ def _use_outputs(folder: Path, manifest: Manifest) -> list[str]:
 
 
 def _use_database(folder: Path, name: str, manifest: Manifest, server: URL | None) -> list[str]:
-    expected = manifest.facts.get("tables")
-    if manifest.facts.get("engine") == "postgresql":
+    facts = database_facts(manifest)
+    if facts.engine == "postgresql":
         if server is None:
             return ["not loaded: no PostgreSQL server was given to load it into"]
         with scratch_database(server) as database:
             load(folder / f"{name}.dump", database)
-            return [check_rows(database, expected if isinstance(expected, dict) else {})]
+            return [check_rows(database, facts.tables, session=facts.session)]
     got = examine(folder / f"{name}.db")
-    if got != expected:
+    if got != facts.tables:
         raise IntegrityError(f"{manifest.subject}: its tables have other rows than were recorded; do not use it")
     return [f"{len(got)} tables with {sum(int(str(rows)) for rows in got.values())} rows, as recorded; sound"]
 
 
 def _use_model(folder: Path, manifest: Manifest, trust: bool) -> list[str]:
-    record = json.loads((folder / RUN).read_bytes())
-    if sorted(record["version"]["aliases"]) != manifest.facts["aliases"]:
+    record, facts = json.loads((folder / RUN).read_bytes()), model_facts(manifest)
+    if sorted(record["version"]["aliases"]) != facts.aliases:
         raise IntegrityError(f"{manifest.subject}: aliases and facts disagree; do not use it")
-    said = [_use_graph(folder, manifest), f"{len(record['version']['tags'])} tags, aliases {manifest.facts['aliases']}"]
+    said = [_use_graph(folder, manifest, facts), f"{len(record['version']['tags'])} tags, aliases {facts.aliases}"]
     pipeline = folder / ARTIFACTS / files.PIPELINE
     if pipeline.is_file():
         from include.registry.pipeline_file import load_pipeline
@@ -95,13 +108,13 @@ def _use_checkpoints(folder: Path) -> list[str]:
     return [f"{len(loaded)} checkpoints load, of trusted types only: {', '.join(sorted(set(loaded))) or 'none'}"]
 
 
-def _use_graph(folder: Path, manifest: Manifest) -> str:
+def _use_graph(folder: Path, manifest: Manifest, facts: ModelFacts) -> str:
     import numpy as np
 
     from include.registry.onnx_model import OnnxModel
 
     onnx = (folder / onnx_path()).read_bytes()
-    files.verified(onnx, str(manifest.facts["onnx_sha256"]), f"{manifest.subject}: {onnx_path()}")
+    files.verified(onnx, facts.onnx_sha256, f"{manifest.subject}: {onnx_path()}")
     check = json.loads((folder / CHECK).read_bytes())
     got = OnnxModel(onnx).answers(np.array(check["inputs"], dtype=np.float32))
     expected = np.array(check["probabilities"])
@@ -111,7 +124,7 @@ def _use_graph(folder: Path, manifest: Manifest) -> str:
             f"{manifest.subject}: the graph foretells otherwise than when it was backed up; got a difference of"
             f" {worst:.3g}, expected none. Was onnxruntime changed?"
         )
-    return f"version {manifest.facts['version']}: {len(got)} stored inputs foretold again, difference {worst:.1g}"
+    return f"version {facts.version}: {len(got)} stored inputs foretold again, difference {worst:.1g}"
 
 
 def _use_code(path: Path, trust: bool) -> str:

@@ -1,6 +1,7 @@
 """The backup places of an installation, and its databases."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 
@@ -62,11 +63,30 @@ def unsigned(place: Place) -> Place:
 
 
 def databases(home: Home) -> dict[str, URL]:
-    """The databases of an installation by name: MLflow first, because its registry names artifacts."""
-    found = {
+    """The databases of an installation by name, whether they exist or not; see `exists`.
+
+    MLflow comes first, because its registry names artifacts.
+    """
+    return {
         "mlflow": make_url(home.mlflow_database_url),
         "journal": entered(home.journal_url),
         "airflow": make_url(home.airflow_database_url),
+        "mlflow_auth": make_url(f"sqlite:///{home.home}/mlflow_auth.db"),
     }
-    logins = home.home / "mlflow_auth.db"
-    return found | ({"mlflow_auth": make_url(f"sqlite:///{logins}")} if logins.exists() else {})
+
+
+def database(home: Home, name: str) -> URL:
+    """One of them.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    found = databases(home).get(name)
+    if found is None:
+        raise ConfigError(f"no database {name!r}; there are {sorted(databases(home))}")
+    return found
+
+
+def exists(url: URL) -> bool:
+    """Whether there is a database; a server's counts as there."""
+    return url.get_backend_name() != "sqlite" or Path(str(url.database)).is_file()

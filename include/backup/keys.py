@@ -14,6 +14,7 @@ from include.errors import ConfigError
 from include.services.credentials import private_folder, write_private
 
 VARIABLE = "ALMANAC_BACKUP_KEY"
+CONNECTION = "almanac_backup"  # of Airflow, whose password is the key
 _SIGNING = b"almanac backup signing 1"
 _OBJECT = b"almanac backup object 1 "
 _SIZE = 32

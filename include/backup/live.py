@@ -1,55 +1,50 @@
-"""Puts a snapshot back where it came from. Only when somebody asks for it, and never over what is there by accident."""
+"""Puts snapshots back where they came from. Only when somebody asks for it, and never over what is there by accident.
+
+Each member of a group is restored, put in its place and looked at, one after the other; what is done is kept on disk
+(`include.backup.progress`). One that cannot be restored does not keep the others from it.
+"""
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
-from sqlalchemy.engine import URL
-
 from include.backup.catalogue import Catalogue
-from include.backup.installation import databases
+from include.backup.facts import database_facts, inside
+from include.backup.keys import CONNECTION, key_file
 from include.backup.manifest import Manifest, Ref
 from include.backup.place import Place
-from include.backup.sources import below
-from include.backup.subjects.postgres import load
+from include.backup.placement import check, clear, put, send, stage, staged_name
+from include.backup.progress import Member, Progress, Step
+from include.backup.restore import Restored
+from include.backup.subjects.postgres import check_rows, is_empty, load
 from include.backup.subjects.sqlite import move_artifacts
+from include.backup.targets import NoPlaceError, check_free, server_of, targets_of
 from include.backup.tiers.thawed import restore_thawed
+from include.config.connection import find_connection
 from include.config.home import Home
-from include.errors import ConfigError
-from include.registry.served_artifacts import SERVED, holds_files, is_served, put_files
-from include.storage.files import copy_file, local_path
-from include.storage.objects import is_remote
+from include.errors import AlmanacError, ConfigError, IntegrityError, TransientError
+from include.faults import reached
+from include.services.credentials import private_folder, write_private
+from include.services.locks import locked
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Put:
-    """One file or folder of a snapshot, and where it belongs."""
-
-    path: str
-    target: str
 
 
 def members(place: Place, ref: Ref) -> list[Ref]:
     """The snapshots of a group, databases first; of anything else the snapshot itself."""
     manifest = Catalogue(place).read(ref)
-    return [Ref(one.subject, one.name) for one in manifest.members] or [ref]
-
-
-def folder_of(manifest: Manifest) -> str:
-    """Where a member of a group goes below the restore's folder."""
-    version = f"/v{manifest.facts['version']}" if manifest.subject.startswith("model/") else ""
-    return f"{manifest.subject}{version}"
+    return list(dict.fromkeys(one.ref for one in manifest.members)) or [ref]
 
 
 def restore_live(place: Place, ref: Ref, home: Home, *, replace: bool = False) -> list[str]:
     """Restore a snapshot, or each of a group, to the installation's own places; say where.
+
+    Tried again after whatever ended it, it goes on where it stopped.
 
     Args:
         place: where the snapshot is.
@@ -58,118 +53,197 @@ def restore_live(place: Place, ref: Ref, home: Home, *, replace: bool = False) -
         replace: move what is there aside, to `<name>.before-<time>`; False: refuse.
 
     Raises:
-        ConfigError: something is there already, or the snapshot does not say where it belongs.
-        IntegrityError: the snapshot is damaged; nothing was put in place.
-        TransientError: a store is away or a disk is full.
+        ConfigError: something is there already, or the snapshot does not say where it belongs; nothing was touched.
+        IntegrityError, TransientError: some could not be restored; says which, and that the others are in place.
     """
-    catalogue, done = Catalogue(place), []
-    refs = members(place, ref)
-    for one in refs:  # all are looked at before the first is touched
-        for put in _puts(home, catalogue.read(one)):
-            _check_free(put.target, replace, home.tracking_uri)
-    for one in refs:
-        done += _restore_one(place, one, home, replace)
-    return done
+    private_folder(home.home / "restores")
+    with locked(home.home / "restores" / "lock", lambda: None, timeout_s=0.0):
+        return _Restore(place, ref, home, replace).run()
 
 
-def _restore_one(place: Place, ref: Ref, home: Home, replace: bool) -> list[str]:
-    with scratch(home.scratch) as folder:
-        restored = restore_thawed(place, ref, folder / "files", clock=lambda: datetime.now(UTC))
-        kind, name = ref.subject.split("/")
-        puts = _puts(home, restored.manifest)
-        if kind == "database":
-            url = databases(home)[name]
-            if url.get_backend_name() == "postgresql":
-                load(restored.folder / f"{name}.dump", url)
-                return [f"{ref} loaded into {url.host}/{url.database}"]
-            root = restored.manifest.facts.get("artifact_root")
-            if root and root != home.artifacts:
-                moved = move_artifacts(restored.folder / f"{name}.db", str(root), home.artifacts)
-                log.info("%s rows of MLflow now name %s", moved, home.artifacts)
-        there = [put for put in puts if (restored.folder / put.path).exists()]
-        for put in there:
-            _put(restored.folder / put.path, put.target, replace, home.tracking_uri)
-        return [f"{ref} is in {put.target}" for put in there]
+@dataclass
+class _Restore:
+    """One restore of a snapshot or of a group."""
+
+    place: Place
+    ref: Ref
+    home: Home
+    replace: bool
+    failed: dict[Ref, AlmanacError] = field(default_factory=dict)
+
+    def run(self) -> list[str]:
+        """All members; each failure is kept, and the others go on."""
+        self.progress = Progress.of(self.home, self.ref, now=datetime.now(UTC))
+        refs = members(self.place, self.ref)
+        manifests = self._readable(refs)
+        self._check_free(manifests)  # all are looked at before the first is touched
+        said: dict[Ref, tuple[str, ...]] = {}
+        for ref, manifest in manifests.items():
+            try:
+                said[ref] = self._member(ref, manifest)
+            except AlmanacError as error:
+                log.error("%s: %s", ref, error)
+                self.failed[ref] = error
+        if self.failed:
+            raise self._failure(refs, said)
+        self.progress.end()
+        return [*(line for ref in refs for line in said[ref]), *self._keep_key()]
+
+    def _readable(self, refs: list[Ref]) -> dict[Ref, Manifest]:
+        """The manifests of those members that can be restored here."""
+        found: dict[Ref, Manifest] = {}
+        for ref in refs:
+            try:
+                manifest = Catalogue(self.place).read(ref)
+                targets_of(self.home, manifest)
+                found[ref] = manifest
+            except (IntegrityError, NoPlaceError) as error:
+                self.failed[ref] = error
+        return found
+
+    def _check_free(self, manifests: dict[Ref, Manifest]) -> None:
+        for ref, manifest in manifests.items():
+            known = self.progress.member(ref)
+            if known is not None and (known.step is Step.DONE or self._is_remote(manifest)):
+                continue
+            try:
+                url = server_of(self.home, manifest)
+                if known is not None:
+                    continue
+                if url is not None and not is_empty(url):
+                    raise ConfigError(
+                        f"{url.host}:{url.port}/{url.database}: is not empty, and a database of a server is not moved"
+                        " aside. Rename it (ALTER DATABASE ... RENAME TO ...), create an empty one, then restore again"
+                    )
+                check_free(targets_of(self.home, manifest), self.replace, self.home.tracking_uri)
+            except TransientError as error:  # said again when its turn comes, and not before the others had theirs
+                log.warning("%s: %s", ref, error)
+
+    def _is_remote(self, manifest: Manifest) -> bool:
+        return any(target.local is None for target in targets_of(self.home, manifest))
+
+    def _member(self, ref: Ref, manifest: Manifest) -> tuple[str, ...]:
+        known = self.progress.member(ref)
+        if known is not None and known.step is Step.DONE:
+            return known.said
+        if known is None or known.step is Step.BEGUN:
+            known = self._bring(ref, manifest)
+        targets = targets_of(self.home, manifest)
+        for target in targets:
+            if target.local is not None:
+                staged = Path(known.staged[target.uri])
+                put(staged, target.local, replace=self.replace, begun=self.progress.begun)
+        reached("restore_put", ref.subject)
+        for target in targets:
+            check(manifest, target, self.home.tracking_uri)
+        url = server_of(self.home, manifest)
+        said = [f"{ref} is in {target.uri}" for target in targets]
+        if url is not None:
+            said = [f"{ref} is loaded into {url.host}/{url.database}"]
+        done = Member(Step.DONE, said=tuple(said))
+        self.progress.set(ref, done)
+        reached("restore_done", ref.subject)
+        return done.said
+
+    def _bring(self, ref: Ref, manifest: Manifest) -> Member:
+        """Restore files beside their places, to their store, or into their database."""
+        targets = targets_of(self.home, manifest)
+        local = ((target.uri, target.local) for target in targets)
+        staged = {uri: str(staged_name(path, ref.sha256[:12])) for uri, path in local if path is not None}
+        self.progress.set(ref, Member(Step.BEGUN, staged))
+        with self._files(ref) as restored:
+            reached("restore_files", ref.subject)
+            self._load(restored)
+            self._move_artifacts(restored)
+            for target in targets:
+                source = inside(restored.folder, target.path) if target.path else restored.folder
+                if not source.exists():
+                    raise IntegrityError(f"{ref}: holds no {target.path}; do not trust it, take another snapshot")
+                if target.local is None:
+                    send(source, target, self.home.tracking_uri)
+                else:
+                    stage(source, target.local, Path(staged[target.uri]))
+        member = Member(Step.STAGED, staged)
+        self.progress.set(ref, member)
+        reached("restore_staged", ref.subject)
+        return member
+
+    @contextmanager
+    def _files(self, ref: Ref) -> Iterator[Restored]:
+        """The files of a snapshot, each checked; what an earlier try left goes, and nothing stays."""
+        folder = self.home.scratch / "restore-live"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            yield restore_thawed(self.place, ref, folder, clock=lambda: datetime.now(UTC))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _load(self, restored: Restored) -> None:
+        url = server_of(self.home, restored.manifest)
+        if url is None:
+            return
+        dump = restored.folder / f"{restored.ref.subject.split('/')[1]}.dump"
+        if not dump.is_file():
+            raise IntegrityError(f"{restored.ref}: holds no {dump.name}; do not trust it, take another snapshot")
+        if is_empty(url):
+            load(dump, url)
+        facts = database_facts(restored.manifest)
+        check_rows(url, facts.tables, session=facts.session)  # also of one that was loaded before we were killed
+
+    def _move_artifacts(self, restored: Restored) -> None:
+        if restored.ref.subject != "database/mlflow":
+            return
+        root = database_facts(restored.manifest).artifact_root
+        path = restored.folder / "mlflow.db"
+        if root and root != self.home.artifacts and path.is_file():
+            moved = move_artifacts(path, root, self.home.artifacts)
+            log.info("%s rows of MLflow now name %s", moved, self.home.artifacts)
+
+    def _keep_key(self) -> list[str]:
+        """A whole installation goes on with the key of its snapshots: it would make another one, and sign with that."""
+        path = key_file(self.home)
+        if not self.ref.subject.startswith("group/") or self.place.key is None:
+            return []
+        if path.exists() or find_connection(CONNECTION) is not None:
+            return []
+        private_folder(path.parent)
+        write_private(path, self.place.key.text + "\n")
+        return [f"the key of the backups is kept in {path}"]
+
+    def _failure(self, refs: list[Ref], said: dict[Ref, tuple[str, ...]]) -> AlmanacError:
+        if len(refs) == 1:
+            return self.failed[refs[0]]
+        errors = self.failed.values()
+        kind: type[AlmanacError] = ConfigError
+        if any(isinstance(error, IntegrityError) for error in errors):
+            kind = IntegrityError
+        elif all(isinstance(error, TransientError) for error in errors):
+            kind = TransientError
+        lines = [f"{self.ref}: {len(self.failed)} of {len(refs)} snapshots could not be restored:"]
+        lines += [f"  NOT BACK  {ref}: {error}" for ref, error in self.failed.items()]
+        lines += [f"  is back   {line}" for ref in refs for line in said.get(ref, ())]
+        lines.append(
+            "Mend what is named, then run the same command again: it goes on with what is not back. What is damaged may"
+            " be whole in the second place (--second), or in an older snapshot; to leave it at what is back:"
+            f" ./almanac restore {self.ref} --live --give-up"
+        )
+        return kind("\n".join(lines))
 
 
-def _puts(home: Home, manifest: Manifest) -> list[_Put]:
-    kind, name = manifest.subject.split("/")
-    match kind:
-        case "dataset":
-            return [_Put("", home.dataset_of(name))]
-        case "outputs":
-            landing = any(entry.path.startswith("landing/") for entry in manifest.files)
-            return [
-                _Put("predictions", home.predictions_of(name)),
-                _Put("quarantine/rows", home.quarantined_rows_of(name)),
-                _Put("quarantine/files", home.quarantined_files_of(name)),
-                _Put("reports", home.reports_of(name)),
-                *([_Put("landing", home.landing_of(name))] if landing else []),
-            ]
-        case "checkpoints":
-            return [_Put("", home.checkpoints_of(name))]
-        case "model" if path := manifest.facts.get("artifact_path"):
-            return [_Put("artifacts", f"{home.artifacts}/{_plain(str(path))}")]
-        case "database":
-            return [] if manifest.facts.get("engine") == "postgresql" else [_Put(f"{name}.db", _file(home, name))]
-        case _:
-            raise ConfigError(
-                f"{manifest.subject}: does not belong to one place; restore it with --to, then see docs/operations.md"
-            )
+def give_up(home: Home, ref: Ref) -> list[str]:
+    """Leave a restore at what is back: its record goes, and what was only beside its place.
 
-
-def _plain(path: str) -> str:
-    parts = [part for part in path.split("/") if part]
-    if ".." in parts or "\\" in path:
-        raise ConfigError(f"not a place of artifacts; got {path!r}, expected <experiment>/<run>/artifacts")
-    return "/".join(parts)
-
-
-def _file(home: Home, name: str) -> str:
-    url: URL | None = databases(home).get(name)
-    if url is None:
-        return f"{home.home}/{name}.db"
-    if url.get_backend_name() != "sqlite":
-        raise ConfigError(f"database/{name}: was SQLite and is {url.get_backend_name()} now; restore it with --to")
-    return str(url.database)
-
-
-def _check_free(target: str, replace: bool, tracking_uri: str) -> None:
-    if is_served(target) or is_remote(target):
-        if holds_files(target, tracking_uri) if is_served(target) else below(target):
-            raise ConfigError(f"{target}: something is there. Remove it, or restore with --to and look at both")
-        return
-    there = local_path(target)
-    used = there.exists() and (not there.is_dir() or any(there.iterdir()))
-    if used and not replace:
-        raise ConfigError(f"{target}: something is there. Give --replace to move it aside, or --to another folder")
-
-
-def _put(source: Path, target: str, replace: bool, tracking_uri: str) -> None:
-    if is_served(target):
-        put_files(source, target, tracking_uri)
-        return
-    if is_remote(target):
-        _upload(source, target)
-        return
-    final = local_path(target)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    _check_free(target, replace, tracking_uri)
-    beside = [Path(f"{final}{suffix}") for suffix in ("-wal", "-shm")] if source.is_file() else []
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    for old in (final, *beside):
-        if old.is_dir() and not any(old.iterdir()):
-            old.rmdir()
-        elif old.exists():
-            old.rename(f"{old}.before-{stamp}")
-    shutil.move(source, final)
-
-
-def _upload(source: Path, target: str) -> None:
-    """The log of a table goes last: before it, there is no table."""
-    found = sorted((path for path in source.rglob("*") if path.is_file()), key=lambda path: "_delta_log" in path.parts)
-    for path in found:
-        copy_file(path, f"{target}/{path.relative_to(source).as_posix()}")
+    Returns:
+        In words, what is back and what is not; none when nothing was begun.
+    """
+    progress = Progress.of(home, ref, now=datetime.now(UTC))
+    said: list[str] = []
+    for name, member in progress.members.items():
+        for staged in member.staged.values():
+            clear(Path(staged))
+        said += member.said or [f"{name} is not back"]
+    progress.end()
+    return said
 
 
 @contextmanager
@@ -181,28 +255,3 @@ def scratch(parent: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def as_one_home(folders: Mapping[str, Path], manifests: Mapping[str, Manifest], root: Path) -> Path | None:
-    """Lay MLflow's restored database and artifacts out below one root, and let the database name it.
-
-    Args:
-        folders: where each member of a group was restored, by `folder_of`.
-        manifests: theirs.
-        root: the new root; must be on the same disk.
-
-    Returns:
-        The database; None when the group has none that can be opened as a file.
-    """
-    database = folders.get("database/mlflow")
-    if database is None or not (database / "mlflow.db").is_file():
-        return None
-    path, artifacts = database / "mlflow.db", root / "mlartifacts"
-    for name, manifest in manifests.items():
-        if name.startswith("model/") and (place := manifest.facts.get("artifact_path")):
-            target = artifacts / _plain(str(place))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (folders[name] / "artifacts").rename(target)
-    old = manifests["database/mlflow"].facts.get("artifact_root") or SERVED
-    move_artifacts(path, str(old), str(artifacts))
-    return path

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from include.backup.port import CHUNK, ConflictError, Content, Entry
 from include.backup.tiers.folders import TierFolders
@@ -17,9 +18,10 @@ from include.backup.tiers.port import OBJECTS, TierStore
 from include.errors import IntegrityError
 from include.storage import disk
 from include.storage.faults import store_faults
-from include.storage.local_files import files_below
+from include.storage.local_files import files_below, find_regular, open_regular
 
 _STAGING = "tmp"
+_SWAPPED_BYTES = 1 << 20
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
 
 
@@ -51,7 +53,7 @@ class LocalStore:
         path = self._path(name)
         with store_faults(str(path), "written"), self._exclusive(), self.staging() as folder:
             try:
-                found = _version(path.read_bytes())
+                found = self.read(name, limit=_SWAPPED_BYTES).version
             except FileNotFoundError:
                 found = "none"
             if found != version:
@@ -66,8 +68,8 @@ class LocalStore:
     def read(self, name: str, *, limit: int) -> Content:
         """Read a small file."""
         path = self._path(name)
-        with store_faults(str(path), "read"), path.open("rb") as stream:
-            data = stream.read(limit + 1)
+        with store_faults(str(path), "read"), open_regular(path) as stream:
+            data = _read(stream, limit + 1)
         if len(data) > limit:
             raise IntegrityError(f"{path}: more than {limit} bytes, which no file of this kind has; do not trust it")
         return Content(data, _version(data))
@@ -75,25 +77,22 @@ class LocalStore:
     def stream(self, name: str) -> Iterator[bytes]:
         """The content, piece by piece."""
         path = self._path(name)
-        with store_faults(str(path), "read"), path.open("rb", buffering=0) as stream:
+        with store_faults(str(path), "read"), open_regular(path) as stream:
             while piece := stream.read(CHUNK):
                 yield piece
 
     def head(self, name: str, count: int) -> bytes:
         """The first bytes."""
         path = self._path(name)
-        with store_faults(str(path), "read"), path.open("rb") as stream:
-            return stream.read(count)
+        with store_faults(str(path), "read"), open_regular(path) as stream:
+            return _read(stream, count)
 
     def find(self, name: str) -> Entry | None:
         """Size and age."""
         path = self._path(name)
         with store_faults(str(path), "looked at"):
-            try:
-                found = path.stat()
-            except FileNotFoundError:
-                return None
-        return _entry(name, found)
+            found = find_regular(path)
+        return None if found is None else _entry(name, found)
 
     def list(self, folder: str) -> Iterator[Entry]:
         """All files below a folder; objects of all tiers."""
@@ -206,6 +205,15 @@ def _is_object(name: str) -> bool:
 
 def _entry(name: str, found: os.stat_result) -> Entry:
     return Entry(name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+
+def _read(stream: BinaryIO, count: int) -> bytes:
+    """At most so many bytes; fewer only at the end."""
+    parts: list[bytes] = []
+    while count > 0 and (part := stream.read(count)):
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
 
 
 def _version(data: bytes) -> str:

@@ -1,6 +1,5 @@
 """Locks of a backup place: those who add go together, who sweeps is alone. See docs/backup-format.md."""
 
-import json
 import os
 import platform
 import random
@@ -14,7 +13,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Literal
 
-from include.backup.manifest import canonical, format_time
+from include.backup.manifest import canonical, format_time, parse_json
 from include.backup.port import ConflictError, Store
 from include.errors import TransientError
 
@@ -38,7 +37,7 @@ class Lock:
     def held(self) -> bool:
         """Whether it is still ours: it was not taken away, and its time is not over."""
         try:
-            found = json.loads(self.store.read(self.name, limit=_MAX_BYTES).data)
+            found = parse_json(self.store.read(self.name, limit=_MAX_BYTES).data)
         except (FileNotFoundError, ValueError):
             return False
         return datetime.fromisoformat(found["until"]) > datetime.now(UTC)
@@ -119,12 +118,12 @@ def _excluding(store: Store, own: Lock) -> str:
         if entry.name == own.name:
             continue
         try:
-            found = json.loads(store.read(entry.name, limit=_MAX_BYTES).data)
+            found = parse_json(store.read(entry.name, limit=_MAX_BYTES).data)
             abandoned, other = _abandoned(found), f"{found['what']} ({found['host']}, process {found['pid']})"
             excludes = "exclusive" in (own.kind, found["kind"])
         except FileNotFoundError:
             continue
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             return f"a damaged lock {entry.name}; remove it when nobody works here"
         if abandoned:
             store.remove(entry.name)

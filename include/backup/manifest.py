@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
@@ -19,8 +19,8 @@ FORMAT = 1
 MAX_MANIFEST_BYTES = 1 << 28
 KINDS = ("model", "dataset", "outputs", "database", "checkpoints", "group")
 _TIME = "%Y%m%dT%H%M%S.%fZ"
-_NAME = re.compile(r"^(\d{8}T\d{6}\.\d{6}Z)-([0-9a-f]{64})$")
-_SUBJECT = re.compile(rf"^({'|'.join(KINDS)})/[a-z][a-z0-9_]*$")
+_NAME = re.compile(r"^([0-9]{8}T[0-9]{6}\.[0-9]{6}Z)-([0-9a-f]{64})$")
+_SUBJECT = re.compile(rf"({'|'.join(KINDS)})/[a-z][a-z0-9_]{{0,99}}")
 _MAX_PART_BYTES, _MAX_PATH_BYTES = 255, 1024
 
 Fact = JsonValue
@@ -28,6 +28,9 @@ Fact = JsonValue
 
 def check_path(path: str) -> str:
     """Refuse a path that could lead out of the folder of a restore, or that a terminal or a disk could misread.
+
+    The one check of texts that become paths: those of files are checked when a manifest is read, those in facts by
+    `include.backup.facts`.
 
     Raises:
         ValueError: it is not plain, relative and of ordinary parts.
@@ -51,12 +54,26 @@ def check_subject(subject: str) -> str:
     Raises:
         ValueError: it is not `kind/name`.
     """
-    if not _SUBJECT.match(subject):
+    if not _SUBJECT.fullmatch(subject):
         raise ValueError(f"not a subject; got {subject!r}, expected kind/name with a kind of {', '.join(KINDS)}")
     return subject
 
 
+def check_name(name: str) -> str:
+    """Refuse what is no name of a manifest.
+
+    Raises:
+        ValueError: it is not a time that there is, and a hash.
+    """
+    match = _NAME.fullmatch(name)
+    if not match:
+        raise ValueError(f"not the name of a snapshot; got {name!r}, expected <time>-<sha256>")
+    parse_time(match.group(1))
+    return name
+
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Bytes = Annotated[int, Field(strict=True, ge=0, lt=1 << 63)]
 Subject = Annotated[str, AfterValidator(check_subject)]
 
 
@@ -68,9 +85,9 @@ class FileEntry(_Closed):
     """One file of a snapshot, and the object that holds it."""
 
     path: Annotated[str, AfterValidator(check_path)]
-    size: Annotated[int, Field(ge=0)]
+    size: Bytes
     sha256: Sha256
-    stored_size: Annotated[int, Field(ge=0)]
+    stored_size: Bytes
     codec: Codec
     stamp: str = ""
 
@@ -98,7 +115,12 @@ class Member(_Closed):
     """A snapshot that belongs to a group."""
 
     subject: Subject
-    name: Annotated[str, Field(pattern=_NAME.pattern)]
+    name: Annotated[str, AfterValidator(check_name)]
+
+    @property
+    def ref(self) -> "Ref":
+        """The snapshot."""
+        return Ref(self.subject, self.name)
 
 
 class Manifest(_Closed):
@@ -171,8 +193,10 @@ class Ref:
         parts = path.removesuffix(".json").split("/")
         if len(parts) != 4 or not path.endswith(".json"):
             return None
-        subject, name = f"{parts[1]}/{parts[2]}", parts[3]
-        return cls(subject, name) if _SUBJECT.match(subject) and _NAME.match(name) else None
+        try:
+            return cls(check_subject(f"{parts[1]}/{parts[2]}"), check_name(parts[3]))
+        except ValueError:
+            return None
 
 
 def object_name(sha256: str) -> str:
@@ -205,6 +229,18 @@ def canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
+def parse_json(data: bytes) -> Any:
+    """What a file of a place says, whoever wrote it.
+
+    Raises:
+        ValueError: it is no JSON, or nested so deeply that nobody meant it.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 def write_manifest(manifest: Manifest, key: Key) -> tuple[Ref, bytes]:
     """Sign a manifest: its name and its bytes."""
     body = manifest.model_dump(mode="json") | {"created": format_time(manifest.created)}
@@ -230,7 +266,9 @@ def read_manifest(ref: Ref, data: bytes, key: Key | None, *, where: str) -> Mani
     if hashlib.sha256(data).hexdigest() != ref.sha256:
         raise IntegrityError(f"{place}: damaged: its bytes are not those of its name. Take it from the second place")
     try:
-        document = json.loads(data)
+        document = parse_json(data)
+        if canonical(document) != data:  # a key that is there twice, NaN, spaces: another reader might read otherwise
+            raise ValueError("its JSON is not in the one form that is written")
         body, signature = document["body"], document["signature"]
         found = body["format"]
         _check_format(found, place)
@@ -248,9 +286,10 @@ def read_manifest(ref: Ref, data: bytes, key: Key | None, *, where: str) -> Mani
 
 
 def _check_format(found: object, place: str) -> None:
-    if found != FORMAT:
+    if type(found) is not int or found != FORMAT:  # True equals 1
         raise IntegrityError(
-            f"{place}: unknown format; got {found!r}, expected {FORMAT}. It was written by a later Almanac: use that"
+            f"{place}: unknown format; got {repr(found)[:100]}, expected {FORMAT}. It was written by a later Almanac:"
+            " use that"
         )
 
 
@@ -265,5 +304,7 @@ def _check_signature(key: Key, body: object, signature: Mapping[str, str], place
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    else:
+        said = f"{type(error).__name__}: {error}"
+    return "".join(letter if letter.isprintable() else "?" for letter in said[:300])

@@ -1,6 +1,5 @@
 """A backup place: a store of the known format, the key, and how new objects are written."""
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from include.backup.keys import Key
 from include.backup.local_store import LocalStore
-from include.backup.manifest import FORMAT, canonical
+from include.backup.manifest import FORMAT, canonical, parse_json
 from include.backup.object_store import ObjectStore
 from include.backup.port import Store
 from include.errors import ConfigError, IntegrityError
@@ -98,11 +97,11 @@ def check_format(store: Store) -> None:
     """
     content = store.read(FORMAT_FILE, limit=_MAX_BYTES).data
     try:
-        found = json.loads(content)["format"]
+        found = parse_json(content)["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{store.uri}/{FORMAT_FILE}: damaged; expected the format of the place") from error
-    if found != FORMAT:
+    if type(found) is not int or found != FORMAT:  # True equals 1
         raise IntegrityError(
-            f"{store.uri}: unknown format of a backup place; got {found!r}, expected {FORMAT}. Use the Almanac that"
-            " wrote it; nothing was changed"
+            f"{store.uri}: unknown format of a backup place; got {repr(found)[:100]}, expected {FORMAT}. Use the"
+            " Almanac that wrote it; nothing was changed"
         )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from include.backup.facts import is_model, model_facts
 from include.backup.manifest import Manifest
 from include.errors import IntegrityError
 
@@ -22,16 +23,17 @@ def check_registry(database: Path, manifests: Mapping[str, Manifest]) -> str:
     registry = Registry(f"sqlite:///{database}")
     checked = 0
     for manifest in manifests.values():
-        if not manifest.subject.startswith("model/"):
+        if not is_model(manifest):
             continue
-        model, number = manifest.subject.split("/")[1], str(manifest.facts["version"])
+        facts = model_facts(manifest)
+        model, number = manifest.subject.split("/")[1], facts.version
         version = registry.version(model, number)
         aliases = sorted(alias for alias, of in registry.aliases(model).items() if of == number)
-        if version.mlflow_run_id != manifest.facts["mlflow_run_id"] or aliases != manifest.facts["aliases"]:
+        if version.mlflow_run_id != facts.mlflow_run_id or aliases != facts.aliases:
             raise IntegrityError(
                 f"{model}@{number}: MLflow's database and the model's snapshot disagree; got run"
-                f" {version.mlflow_run_id} with aliases {aliases}, expected {manifest.facts['mlflow_run_id']} with"
-                f" {manifest.facts['aliases']}"
+                f" {version.mlflow_run_id} with aliases {aliases}, expected {facts.mlflow_run_id} with"
+                f" {facts.aliases}"
             )
         registry.load_onnx(version)
         checked += 1

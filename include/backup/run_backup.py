@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from include.backup.backup import Backup, exists
+from include.backup.backup import Backup
 from include.backup.catalogue import Catalogue
-from include.backup.installation import Places, databases, open_places
+from include.backup.installation import Places, databases, exists, open_places
 from include.backup.journal_rows import record_drills, record_taken
 from include.backup.manifest import Maker
 from include.backup.writer import Taken

@@ -2,21 +2,24 @@
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from include.backup.catalogue import Catalogue
-from include.backup.functional import use
+from include.backup.compare import compare_folder
 from include.backup.journal_rows import record_restore
-from include.backup.live import folder_of, members, restore_live
+from include.backup.live import members, restore_live
 from include.backup.run_backup import places_of
 from include.backup.tiers.thaw import Thaw
-from include.backup.tiers.thawed import ask, restore_thawed
+from include.backup.tiers.thawed import ask
+from include.backup.to_folder import Restores, restore_to
+from include.backup.whole import differences
 from include.config.home import Home
 from include.config.loader import load_installation
 from include.errors import ConfigError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import RunRef
+from include.registry.store import Registry
 
 log = logging.getLogger(__name__)
 
@@ -57,15 +60,13 @@ def run_restore(home: Home, form: Mapping[str, Any], *, given_key: str, run: Run
                 f" almanac restore {ref} --live"
             )
         done = restore_live(place, ref, home, replace=bool(form["replace"]))
+        done += [one.words for one in differences(home, Registry.of(home), place, ref)]
         try:
             record_restore(Journal(home.journal_url), ref, done, run, str(form.get("reason") or ""), now)
         except TransientError as error:  # what is in place must not be put there again because of that
             log.warning("it is in place, but the journal could not be told: %s", error)
         return done
-    said = []
-    for one in members(place, ref):
-        name = folder_of(Catalogue(place).read(one)) if one != ref else ""
-        target = home.home / "restored" / f"{ref}".replace("/", "-") / name
-        restored = restore_thawed(place, one, target, clock=lambda: datetime.now(UTC))
-        said += [f"{one} is in {restored.folder}", *(use(target, restored.manifest) if form["use"] else ())]
-    return said
+    said: list[str] = []
+    target = home.home / "restored" / f"{ref}".replace("/", "-")
+    restored = restore_to(Restores(place, ref, target, use=bool(form["use"])), said.append)
+    return said + [one.words for one in compare_folder(restored.folders, restored.manifests, home)]

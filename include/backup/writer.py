@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import ValidationError
+
 from include.backup.catalogue import Catalogue
 from include.backup.codec import HEAD, Encoded, codec_of, decode, encode
 from include.backup.locks import Lock, locked
@@ -15,7 +17,7 @@ from include.backup.manifest import Fact, FileEntry, Maker, Manifest, Member, Re
 from include.backup.place import Place, prepare
 from include.backup.sources import SourceFile
 from include.backup.tiers.port import FrozenError
-from include.errors import IntegrityError, TransientError
+from include.errors import DataError, IntegrityError, TransientError
 from include.faults import reached
 
 log = logging.getLogger(__name__)
@@ -158,7 +160,13 @@ class _Taking:
         if file.size not in (-1, encoded.size):
             raise TransientError(f"{file.path}: changed while it was read; try again when its writer is done")
         encoded = self._put(staged, encoded)
-        return FileEntry(path=file.path, stamp=file.stamp, **_fields(encoded))
+        try:
+            return FileEntry(path=file.path, stamp=file.stamp, **_fields(encoded))
+        except ValidationError as error:
+            raise DataError(
+                f"{self.draft.subject}: {file.path!r}: a file of this name cannot be restored, so it is not backed up:"
+                f" {error.errors()[0]['msg']}. Give it another name, or remove it; then try again"
+            ) from error
 
     def _put(self, staged: Path, encoded: Encoded) -> Encoded:
         """Put the object in its place unless it is there, and read it back; a damaged one is replaced."""

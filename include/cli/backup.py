@@ -40,10 +40,10 @@ def backup(
     from include.backup.backup import Backup
     from include.backup.journal_rows import record_taken
     from include.config.loader import check_models
-    from include.registry.store import Registry
+    from include.services.registry_access import open_registry_to_read
 
     home, _, places = open_installation()
-    run = Backup(home, places.first, _maker(reason), Registry.of(home), reread=reread)
+    run = Backup(home, places.first, _maker(reason), open_registry_to_read(home), reread=reread)
     if not subjects:
         taken = [run.everything(check_models(home.models))]
     else:

@@ -10,14 +10,18 @@ from include.cli.places import open_installation, open_reader, run_of, tell_jour
 from include.pages.templates import size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
+    from include.backup.compare import Difference
     from include.backup.manifest import Fact, Ref
     from include.backup.place import Place
+    from include.backup.to_folder import Restores
     from include.config.home import Home
     from include.config.tiers import Tiers
 
 COME_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: not now, and it is nobody's fault
+DIFFERS = 3  # all of it is back, and journal, registry and data do not know the same
 _Unsigned = Annotated[
     bool, typer.Option("--unsigned", help="The key is lost: check hashes, but not who wrote the manifests.")
 ]
@@ -133,6 +137,9 @@ def restore(
     replace: Annotated[
         bool, typer.Option("--replace", help="With --live: move what is there aside, to <name>.before-<time>.")
     ] = False,
+    stop: Annotated[
+        bool, typer.Option("--give-up", help="With --live: leave an unfinished restore at what is back.")
+    ] = False,
     partial: Annotated[bool, typer.Option("--partial", help="Restore what is whole, and name the rest.")] = False,
     use: Annotated[bool, typer.Option("--use", help="Try it: open tables, ask databases, predict again.")] = False,
     trust: Annotated[bool, typer.Option("--trust", help="With --use: load formats that can run code, too.")] = False,
@@ -142,35 +149,65 @@ def restore(
 ) -> None:
     """Restore a snapshot, or a whole group, from the backup place alone.
 
-    What lies in the archive is asked for, and the command ends with 75: run it again when it says.
+    What lies in the archive is asked for, and the command ends with 75: run it again when it says. Interrupted, or when
+    something could not be restored (1), the same command goes on. All of it is back, but journal, registry and data do
+    not know the same: 3.
     Never over what is there: into a new folder, or with --live where it belongs, if nothing is there.
     Examples: `almanac restore dataset/weather`, `almanac restore group/all --live`.
     """
-    from datetime import UTC, datetime
-
     from include.backup.catalogue import Catalogue
-    from include.backup.journal_rows import record_restore
-    from include.backup.live import restore_live
+    from include.backup.to_folder import Restores
 
     home, settings, _ = open_installation(write=False)
     place = open_reader(second, unsigned)
     ref = Catalogue(place).find(what)
-    if live:
-        if to or partial or use:
-            raise typer.BadParameter("--live goes with --replace only")
-        _refuse_running(home, ref)
-    _wait_for_archive(place, ref, settings.tiers)
-    if live:
-        done = restore_live(place, ref, home, replace=replace)
-        print("\n".join(done))
-        now = datetime.now(UTC)
-        tell_journal(home, lambda journal: record_restore(journal, ref, done, run_of("restore"), reason, now))
+    if (live and (to or partial or use)) or (not live and (replace or stop)):
+        raise typer.BadParameter("--replace and --give-up go with --live only, and nothing else goes with it")
+    if live and stop:
+        _give_up(home, ref)
         return
+    if live:
+        with _services_down(home, ref):
+            _wait_for_archive(place, ref, settings.tiers)
+            _restore_live(place, ref, home, replace=replace, reason=reason)
+        return
+    _wait_for_archive(place, ref, settings.tiers)
     target = to or home.home / "restored" / f"{ref}".replace("/", "-")
-    damaged = _restore_to(place, ref, target.resolve(), home, partial=partial, use=use, trust=trust)
-    if damaged:
-        print("".join(f"DAMAGED  {line}\n" for line in damaged), end="")
-        raise typer.Exit(1)
+    _restore_to(Restores(place, ref, target.resolve(), partial, use, trust), home)
+
+
+def _restore_live(place: "Place", ref: "Ref", home: "Home", *, replace: bool, reason: str) -> None:
+    from datetime import UTC, datetime
+
+    from include.backup.installation import databases, exists
+    from include.backup.journal_rows import record_restore
+    from include.backup.live import restore_live
+    from include.backup.whole import differences
+    from include.services.registry_access import open_registry_to_read
+
+    done = restore_live(place, ref, home, replace=replace)
+    print("\n".join(done))
+    found = differences(home, open_registry_to_read(home), place, ref)
+    now = datetime.now(UTC)
+    said = [*done, *(one.words for one in found)]
+    if exists(databases(home)["journal"]):
+        tell_journal(home, lambda journal: record_restore(journal, ref, said, run_of("restore"), reason, now))
+    _tell_differences(found)
+
+
+def _tell_differences(found: "Sequence[Difference]") -> None:
+    for one in found:
+        print(one.words)
+    if any(one.lost for one in found):
+        print("It is all back, and its parts do not know the same: see what differs before you go on.")
+        raise typer.Exit(DIFFERS)
+
+
+def _give_up(home: "Home", ref: "Ref") -> None:
+    from include.backup.live import give_up
+
+    said = give_up(home, ref)
+    print("\n".join(said) if said else f"{ref}: no restore to the live places is under way")
 
 
 def _wait_for_archive(place: "Place", ref: "Ref", settings: "Tiers") -> None:
@@ -186,38 +223,27 @@ def _wait_for_archive(place: "Place", ref: "Ref", settings: "Tiers") -> None:
         raise typer.Exit(COME_AGAIN)
 
 
-def _restore_to(
-    place: "Place", ref: "Ref", target: Path, home: "Home", *, partial: bool, use: bool, trust: bool
-) -> list[str]:
-    from datetime import UTC, datetime
+def _restore_to(job: "Restores", home: "Home") -> None:
+    from dataclasses import replace
 
-    from include.backup.catalogue import Catalogue
-    from include.backup.functional import use as use_restored
+    from include.backup.compare import compare_folder
     from include.backup.installation import databases
-    from include.backup.live import folder_of, members
-    from include.backup.tiers.thawed import restore_thawed
+    from include.backup.to_folder import restore_to
 
-    refs = members(place, ref)
-    damaged: list[str] = []
-    for one in refs:
-        folder = target / folder_of(Catalogue(place).read(one)) if len(refs) > 1 else target
-        restored = restore_thawed(place, one, folder, clock=lambda: datetime.now(UTC), partial=partial)
-        damaged += restored.damaged
-        print(f"{one} is in {restored.folder}")
-        if use:
-            server = databases(home).get(one.subject.split("/")[1])
-            print(
-                "".join(f"    {line}\n" for line in use_restored(folder, restored.manifest, server=server, trust=trust))
-            )
-    return damaged
+    done = restore_to(replace(job, servers=databases(home)), tell=print)
+    if done.damaged:
+        print("".join(f"DAMAGED  {line}\n" for line in done.damaged), end="")
+        raise typer.Exit(1)
+    _tell_differences(compare_folder(done.folders, done.manifests, home))
 
 
-def _refuse_running(home: "Home", ref: "Ref") -> None:
-    """A database is not exchanged under a running service."""
+def _services_down(home: "Home", ref: "Ref") -> "AbstractContextManager[None]":
+    """A database is not exchanged under a running service, and none starts meanwhile."""
+    from contextlib import nullcontext
+
     from include.services.services import Services
 
-    if ref.subject.startswith(("database/", "group/")) and any(one.running for one in Services(home).status()):
-        raise typer.BadParameter("the services are running and use the databases; stop them first: almanac down")
+    return Services(home).held_down() if ref.subject.startswith(("database/", "group/")) else nullcontext()
 
 
 def _facts(facts: "Mapping[str, Fact]") -> str:

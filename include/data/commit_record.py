@@ -38,7 +38,11 @@ def committed_batches(dataset: Dataset) -> list[BatchRecord]:
     Raises:
         TransientError: the store is away.
     """
-    table = dataset.snapshot().table
+    return batches_in(dataset.snapshot().table)
+
+
+def batches_in(table: Any) -> list[BatchRecord]:
+    """The same of a Delta table that was opened; none where there is no table."""
     commits = [] if table is None else table.history()
     return [_record(commit) for commit in reversed(commits) if _KEY in commit]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from include.errors import IntegrityError, RegistryError
+from include.registry.served_artifacts import SERVED, is_served
 
 ONNX = "model/model.onnx"
 MLMODEL = "model/MLmodel"
@@ -73,11 +74,18 @@ class Artifacts:
     _place: Any
 
     @classmethod
-    def of(cls, client: Any, run: Any) -> "Artifacts":
-        """Those of a run as MLflow gives it; `client` is an `MlflowClient`."""
+    def of(cls, client: Any, run: Any, *, root: str = "") -> "Artifacts":
+        """Those of a run as MLflow gives it.
+
+        Args:
+            client: an `MlflowClient`.
+            run: of MLflow.
+            root: where MLflow's server keeps what it serves; read there when no server is asked, but its database.
+        """
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        return cls(run.info.run_id, get_artifact_repository(run.info.artifact_uri, tracking_uri=client.tracking_uri))
+        place = uri_of(run, client.tracking_uri, root)
+        return cls(run.info.run_id, get_artifact_repository(place, tracking_uri=client.tracking_uri))
 
     def sizes(self, folder: str = "") -> dict[str, int]:
         """Bytes of every file below a folder, by its path; -1 where the store does not tell."""
@@ -109,10 +117,22 @@ class Artifacts:
             ) from error
 
 
-def download(client: Any, mlflow_run_id: str, path: str) -> bytes:
-    """The bytes of one file of a run; see `Artifacts.fetch`. `client` is an `MlflowClient`."""
+def uri_of(run: Any, tracking_uri: str, root: str) -> str:
+    """Where the files of a run lie, as this process reaches them; see `Artifacts.of`."""
+    uri = str(run.info.artifact_uri)
+    asked = tracking_uri.startswith(("http://", "https://"))
+    if asked or not root or is_served(root) or not is_served(uri):
+        return uri
+    path = uri.removeprefix(SERVED).lstrip("/")
+    if ".." in path.split("/"):
+        raise IntegrityError(f"MLflow run {run.info.run_id}: its files are not below {root}; got {uri!r}")
+    return f"{root}/{path}"
+
+
+def download(client: Any, mlflow_run_id: str, path: str, *, root: str = "") -> bytes:
+    """The bytes of one file of a run; see `Artifacts.of` and `fetch`. `client` is an `MlflowClient`."""
     with tempfile.TemporaryDirectory(prefix="almanac-") as folder:
-        return Artifacts.of(client, client.get_run(mlflow_run_id)).fetch(path, Path(folder)).read_bytes()
+        return Artifacts.of(client, client.get_run(mlflow_run_id), root=root).fetch(path, Path(folder)).read_bytes()
 
 
 def upload(client: Any, mlflow_run_id: str, path: str, content: bytes) -> None:

@@ -25,6 +25,19 @@ def holds_files(uri: str, tracking_uri: str) -> bool:
         return bool(_repository(uri, tracking_uri).list_artifacts())
 
 
+def sizes_of(uri: str, tracking_uri: str) -> dict[str, int]:
+    """Bytes of every file below a place, by its path; -1 where the server does not tell.
+
+    Raises:
+        RegistryError: the server refuses.
+        TransientError: it is away.
+    """
+    from include.registry.files import Artifacts
+
+    with mlflow_faults(uri):
+        return Artifacts(uri, _repository(uri, tracking_uri)).sizes()
+
+
 def put_files(folder: Path, uri: str, tracking_uri: str) -> None:
     """Hand everything below a folder to the server.
 

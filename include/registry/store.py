@@ -20,7 +20,8 @@ class Registry:
 
     Args:
         tracking_uri: of the server, or of its database when there is no server.
-        artifact_root: where a new experiment keeps its files; empty: the server decides.
+        artifact_root: without a server: where a new experiment keeps its files, and where those lie that a server has
+            written; empty: the server decides.
 
     Raises:
         RegistryError: on every method, when MLflow does not hold what was asked for.
@@ -156,7 +157,11 @@ class Registry:
 
     def _read(self, version: Logged, path: str) -> bytes:
         with mlflow_faults(f"{_name(version)}: {path}"):
-            return files.download(self.client, version.mlflow_run_id, path)
+            return files.download(self.client, version.mlflow_run_id, path, root=self._artifact_root)
+
+    def artifacts(self, run: Any) -> files.Artifacts:
+        """The files of a run as MLflow gives it."""
+        return files.Artifacts.of(self.client, run, root=self._artifact_root)
 
 
 def _name(version: Logged) -> str:

@@ -9,6 +9,16 @@ from include.services.credentials import ADMIN, credentials_file, load
 from include.services.ports import is_free, load_ports
 
 
+def open_registry_to_read(home: Home) -> Registry:
+    """The same for who only reads; with the services down MLflow's database and files are read where they lie.
+
+    Raises:
+        ConfigError: the home's credentials cannot be read.
+    """
+    ports = None if os.environ.get("MLFLOW_TRACKING_URI") else load_ports(home.home)
+    return Registry.of(home) if ports is None or is_free(ports.mlflow) else open_registry(home)
+
+
 def open_registry(home: Home) -> Registry:
     """The registry of a home, with its login.
 

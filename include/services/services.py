@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from include.config.home import Home
-from include.errors import PermanentError
+from include.errors import ConfigError, PermanentError
 from include.services.airflow_api import AirflowClient
 from include.services.credentials import (
     ADMIN,
@@ -175,6 +175,19 @@ class Services:
                 if started:
                     with uninterrupted():
                         self.down()
+
+    @contextmanager
+    def held_down(self) -> Iterator[None]:
+        """Keep the services from starting inside a `with` block, for who exchanges what they use.
+
+        Raises:
+            ConfigError: they are running.
+            TransientError: somebody starts or stops them.
+        """
+        with self._alone():
+            if any(one.running for one in self.status()):
+                raise ConfigError("the services are running and use the databases; stop them first: ./almanac down")
+            yield
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

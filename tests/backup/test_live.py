@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 from include.backup.catalogue import Catalogue
-from include.backup.live import as_one_home, folder_of, members, restore_live
+from include.backup.facts import folder_of
+from include.backup.live import members, restore_live
 from include.backup.manifest import Ref
+from include.backup.one_home import as_one_home
 from include.backup.place import Place
 from include.backup.registered import check_registry
 from include.backup.restore import restore
 from include.config.home import Home
 from include.data.delta_table import read_table
-from include.errors import ConfigError
+from include.errors import ConfigError, IntegrityError
 from include.registry.store import Registry
 from tests.backup.places import contents
 from tests.backup.world import MODEL, ROWS, World
@@ -97,6 +99,6 @@ def test_live_hostile_place_of_artifacts_is_refused(world: World, place: Place, 
     (taken,) = world.backup(place).model(MODEL, only="2")
     facts = {**taken.manifest.facts, "artifact_path": "../../../etc"}
     ref: Ref = Catalogue(place).add(taken.manifest.model_copy(update={"facts": facts}))
-    with pytest.raises(ConfigError, match="not a place of artifacts"):
+    with pytest.raises(IntegrityError, match=r"artifact_path.*not a plain relative path"):
         restore_live(place, ref, other_home(tmp_path / "other"))
     shutil.rmtree(tmp_path / "other", ignore_errors=True)

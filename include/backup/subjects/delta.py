@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from include.backup.facts import table_facts
 from include.backup.manifest import Fact
 from include.backup.sources import SourceFile, below
 from include.data.delta_table import collect, open_table, scan_table
@@ -79,10 +80,8 @@ def check_table(folder: "Path", facts: dict[str, Fact]) -> str:
     """
     import polars as pl
 
-    rows = facts.get("rows")
-    if not isinstance(rows, dict):
-        raise IntegrityError(f"{folder}: the snapshot does not say how many rows it has; got {rows!r}")
-    for number, expected in sorted(rows.items(), key=lambda item: int(item[0])):
+    known = table_facts(facts, str(folder))
+    for number, expected in sorted(known.rows.items(), key=lambda item: int(item[0])):
         table = open_table(str(folder), int(number))
         if table is None:
             raise IntegrityError(f"{folder}: restored, but it is no Delta table; do not use it")
@@ -90,10 +89,11 @@ def check_table(folder: "Path", facts: dict[str, Fact]) -> str:
         if got != expected:
             raise IntegrityError(f"{folder}: version {number} has {got} rows, expected {expected}; do not use it")
     table = open_table(str(folder))
-    if int(table.version()) != facts["delta_version"] or schema_hash(table) != facts["schema_sha256"]:
-        raise IntegrityError(f"{folder}: opens at version {table.version()}, expected {facts['delta_version']}")
-    newest = rows[str(facts["delta_version"])]
-    return f"opens at version {facts['delta_version']} with {newest} rows; readable versions {sorted(rows, key=int)}"
+    if table is None or int(table.version()) != known.delta_version or schema_hash(table) != known.schema_sha256:
+        got = "no table" if table is None else f"version {table.version()}"
+        raise IntegrityError(f"{folder}: opens as {got}, expected version {known.delta_version} with its columns")
+    rows = known.rows.get(str(known.delta_version), 0)
+    return f"opens at version {known.delta_version} with {rows} rows; readable versions {sorted(known.rows, key=int)}"
 
 
 def schema_hash(table: Any) -> str:

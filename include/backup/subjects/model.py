@@ -51,7 +51,7 @@ def model_draft(home: Home, registry: "Registry", version: ModelVersion) -> Iter
     with tempfile.TemporaryDirectory(prefix="almanac-backup-") as folder, mlflow_faults(where):
         run = registry.client.get_run(version.mlflow_run_id)
         seen = _seen(registry.client, version, run)
-        artifacts = _artifacts(registry.client, run, Path(folder))
+        artifacts = _artifacts(registry, run, Path(folder))
         there = [[file.path, file.size, file.stamp] for file in artifacts]
         made = [
             from_maker(RUN, partial(_record, registry.client, seen), _stamp(seen)),
@@ -84,12 +84,12 @@ def _stamp(seen: object) -> str:
     return hashlib.sha256(_json(seen)).hexdigest()
 
 
-def _artifacts(client: Any, run: Any, folder: Path) -> list[SourceFile]:
-    """The files of the run; those that only MLflow's server can reach come by way of a folder, when they are read."""
+def _artifacts(registry: "Registry", run: Any, folder: Path) -> list[SourceFile]:
+    """The files of the run; those that MLflow's server has written come by way of a folder, when they are read."""
     local = _local_artifacts(run.info.artifact_uri)
     if local is not None:
         return below(str(local), ARTIFACTS)
-    kept = Artifacts.of(client, run)
+    kept = registry.artifacts(run)
     return [
         SourceFile(f"{ARTIFACTS}{path}", partial(_fetched, kept, path, folder), size, kept.run_id)
         for path, size in kept.sizes().items()

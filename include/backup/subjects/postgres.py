@@ -24,6 +24,14 @@ from include.backup.sources import SourceFile
 from include.backup.writer import Draft
 from include.errors import ConfigError, IntegrityError, TransientError
 
+# What decides how a row is written as text.
+_SESSION = ("TIME ZONE 'UTC'", "datestyle = 'ISO, YMD'", "intervalstyle = 'postgres'", "bytea_output = 'hex'",
+            "extra_float_digits = 1")  # fmt: skip
+_TABLES = (
+    "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
+    " WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"
+)
+
 
 @contextmanager
 def postgres_draft(name: str, url: URL) -> Iterator[Draft]:
@@ -51,7 +59,7 @@ def postgres_draft(name: str, url: URL) -> Iterator[Draft]:
             yield Draft(
                 f"database/{name}",
                 [SourceFile(f"{name}.dump", lambda: _dump(url, str(snapshot)))],
-                {"engine": "postgresql", "tables": checksums(connection)},
+                {"engine": "postgresql", "tables": checksums(connection, session="utc"), "session": "utc"},
                 {"pg_dump": str(client), "postgresql": str(server)},
             )
     except SQLAlchemyError as error:
@@ -60,14 +68,17 @@ def postgres_draft(name: str, url: URL) -> Iterator[Draft]:
         engine.dispose()
 
 
-def checksums(connection: Connection) -> dict[str, Fact]:
-    """Rows and a checksum over all of them, whatever their order, by table."""
-    listed = connection.execute(
-        text(
-            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
-            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"
-        )
-    )
+def checksums(connection: Connection, *, session: str) -> dict[str, Fact]:
+    """Rows and a checksum over all of them, whatever their order, by table.
+
+    Args:
+        connection: within a transaction.
+        session: how times, intervals and bytes are written: `utc`, the same on every server; empty: as the server is
+            set, which is how snapshots were taken before.
+    """
+    for setting in _SESSION if session else ():
+        connection.execute(text(f"SET LOCAL {setting}"))
+    listed = connection.execute(text(_TABLES))
     found: dict[str, Fact] = {}
     for (table,) in listed.fetchall():
         query = f"SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)), 0)::text FROM {table} t"  # noqa: S608
@@ -76,14 +87,25 @@ def checksums(connection: Connection) -> dict[str, Fact]:
     return found
 
 
+def is_empty(url: URL) -> bool:
+    """Whether a database has no table yet.
+
+    Raises:
+        TransientError: the server is away.
+    """
+    with _connected(url) as connection:
+        return not connection.execute(text(_TABLES)).first()
+
+
 def load(dump: Path, url: URL) -> None:
-    """Load a dump into an empty database.
+    """Load a dump into an empty database, all of it or nothing.
 
     Raises:
         TransientError: the server is away.
         IntegrityError: pg_restore cannot read the dump.
     """
-    command = ["pg_restore", "--exit-on-error", "--no-owner", "--no-privileges", *_target(url), str(dump)]
+    options = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")
+    command = ["pg_restore", *options, *_target(url), str(dump)]
     done = subprocess.run(command, env=_environment(url), capture_output=True, text=True, check=False)
     if done.returncode:
         away = "connection to server" in done.stderr
@@ -91,25 +113,36 @@ def load(dump: Path, url: URL) -> None:
         raise kind(f"{dump.name}: pg_restore ended with {done.returncode}: {done.stderr.strip()[:500]}")
 
 
-def check_rows(url: URL, expected: Mapping[str, Any]) -> str:
+def check_rows(url: URL, expected: Mapping[str, Any], *, session: str = "") -> str:
     """Compare the rows of a loaded database with what the snapshot recorded; says so in words.
+
+    Args:
+        url: the database.
+        expected: rows and checksums by table.
+        session: see `checksums`.
 
     Raises:
         IntegrityError: they differ.
         TransientError: the server is away.
     """
-    engine = create_engine(url)
-    try:
-        with engine.connect() as connection:
-            got = checksums(connection)
-    except SQLAlchemyError as error:
-        raise TransientError(f"{url.host}:{url.port}: {error}; check that it is up") from error
-    finally:
-        engine.dispose()
+    with _connected(url) as connection:
+        got = checksums(connection, session=session)
     differ = sorted(table for table in {*got, *expected} if got.get(table) != expected.get(table))
     if differ:
         raise IntegrityError(f"{url.database}: the rows of {differ} are not what was backed up; do not use it")
     return f"{len(got)} tables with the rows that were recorded"
+
+
+@contextmanager
+def _connected(url: URL) -> Iterator[Connection]:
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise TransientError(f"{url.host}:{url.port}: {error}; check that it is up") from error
+    finally:
+        engine.dispose()
 
 
 @contextmanager

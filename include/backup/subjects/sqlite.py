@@ -85,6 +85,16 @@ def artifact_root(path: Path) -> dict[str, Fact]:
     return {"artifact_root": f"{roots.pop()}/mlartifacts"} if len(roots) == 1 else {}
 
 
+def registered_versions(path: Path) -> set[tuple[str, str]]:
+    """Name and number of each version that an MLflow database names; none of a database that is none of MLflow's."""
+    query = "SELECT name, version FROM model_versions WHERE current_stage <> 'Deleted_Internal'"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        try:
+            return {(str(name), str(version)) for name, version in connection.execute(query)}
+        except sqlite3.OperationalError:
+            return set()
+
+
 def move_artifacts(path: Path, old: str, new: str) -> int:
     """Rewrite the four columns of an MLflow database whose places begin with `old`; give the number of rows."""
     old, new, moved = old.rstrip("/"), new.rstrip("/"), 0

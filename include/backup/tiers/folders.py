@@ -14,7 +14,7 @@ from include.faults import reached
 from include.storage.disk import sync_path
 from include.storage.faults import store_faults
 from include.storage.files import hash_file
-from include.storage.local_files import files_below
+from include.storage.local_files import files_below, find_regular
 
 FOLDERS: dict[Tier, str] = {"hot": OBJECTS, "cool": "cool", "archive": "archive"}
 _COPY = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
@@ -40,10 +40,8 @@ class TierFolders:
         """One object."""
         with store_faults(f"{self.root}/{name}", "looked at"):
             for tier in TIERS:
-                try:
-                    return _stored(name, tier, self.path(name, tier).stat())
-                except FileNotFoundError:
-                    continue
+                if found := find_regular(self.path(name, tier)):
+                    return _stored(name, tier, found)
         return None
 
     def move(self, name: str, tier: Tier) -> None:
@@ -77,7 +75,7 @@ class TierFolders:
         """Where an object lies; where it would lie when there is none."""
         # hot again at the end: it may be moved up while we look
         hot, *others = self.everywhere(name)
-        return next((path for path in (hot, *others) if path.exists()), hot)
+        return next((path for path in (hot, *others) if os.path.lexists(path)), hot)
 
 
 def _put(source: Path, target: Path) -> None:

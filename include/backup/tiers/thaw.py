@@ -4,14 +4,13 @@ Each state is kept in the place before anything else happens, so that whoever is
 everybody can see when a restore expects to be done.
 """
 
-import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from include.backup.catalogue import Catalogue
-from include.backup.manifest import Ref, canonical
+from include.backup.manifest import Ref, canonical, parse_json
 from include.backup.place import Place
 from include.backup.port import ConflictError
 from include.backup.tiers.port import Stored, TierStore
@@ -182,7 +181,7 @@ def _document(thaw: Thaw) -> dict[str, object]:
 def _parse(ref: Ref, data: bytes, where: str) -> Thaw:
     at: Callable[[str], datetime] = datetime.fromisoformat
     try:
-        said = json.loads(data)
+        said = parse_json(data)
         history = tuple((str(state), at(time)) for state, time in said["history"])
         return Thaw(
             ref, ThawState(said["state"]), at(said["requested_at"]), at(said["expected_at"]), str(said["by"]),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from include.backup.manifest import Ref, content_checksum
+from include.backup.manifest import FileEntry, Ref
 from include.backup.place import Place
 from include.backup.restore import Restored, restore
 from include.backup.tiers.thaw import OPEN, Thaw, ThawState, advance, archived, find, mark
@@ -50,8 +50,18 @@ def check_on_disk(restored: Restored) -> None:
     Raises:
         IntegrityError: a file reads otherwise.
     """
-    files = restored.manifest.files
-    read = [entry.model_copy(update={"sha256": hash_file(str(restored.folder / entry.path))}) for entry in files]
-    if content_checksum(read) != restored.manifest.content:
-        wrong = [entry.path for entry, again in zip(files, read, strict=True) if entry.sha256 != again.sha256]
+    if wrong := differs_on_disk(restored):
         raise IntegrityError(f"{restored.folder}: reads back otherwise: {', '.join(wrong)}; is this disk damaged?")
+
+
+def differs_on_disk(restored: Restored) -> list[str]:
+    """The files that are not on disk as they were backed up."""
+    return [entry.path for entry in restored.manifest.files if not reads_as(restored.folder / entry.path, entry)]
+
+
+def reads_as(path: Path, entry: FileEntry) -> bool:
+    """Whether a file is there, and reads as it was backed up."""
+    try:
+        return path.stat().st_size == entry.size and hash_file(str(path)) == entry.sha256
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,39 @@
+"""Whether an installation is whole after a restore to its live places."""
+
+from typing import TYPE_CHECKING
+
+from include.backup.airflow_secrets import unreadable_secrets
+from include.backup.compare import Difference, compare
+from include.backup.live import members
+from include.backup.manifest import Ref
+from include.backup.place import Place
+from include.config.home import Home
+from include.config.loader import load_models
+from include.errors import AlmanacError
+
+if TYPE_CHECKING:
+    from include.registry.store import Registry
+
+_OF_MODELS = ("model", "dataset", "outputs", "checkpoints")
+
+
+def differences(home: Home, registry: "Registry", place: Place, ref: Ref) -> list[Difference]:
+    """What journal, registry and data do not know alike after a restore of a snapshot or group.
+
+    Args:
+        home: where it was restored.
+        registry: of that home.
+        place: where the snapshot is.
+        ref: which.
+    """
+    subjects = {one.subject for one in members(place, ref)}
+    models = {name for kind, _, name in (subject.partition("/") for subject in subjects) if kind in _OF_MODELS}
+    if not models and subjects & {"database/mlflow", "database/journal"}:
+        models = {model.name for model in load_models(home.models).models}
+    found = compare(home, registry, models) if models else []
+    if "database/airflow" in subjects:
+        try:
+            found += [Difference(text) for text in unreadable_secrets(home)]
+        except AlmanacError as error:
+            found.append(Difference(f"Airflow's connections could not be looked at: {error}"))
+    return found
