@@ -8,6 +8,7 @@ from secrets import token_hex
 from include.backup.manifest import Ref, canonical, check_subject, format_time, parse_json
 from include.backup.place import Place
 
+DISASTER = "disaster/all"  # the subject of the drill in which the whole machine is lost
 _FOLDER = "drills"
 _MAX_BYTES = 1 << 20
 _LOOK_BACK = 500
@@ -20,7 +21,7 @@ class DrillResult:
     Attributes:
         subject: whose.
         snapshot: the manifest's name.
-        level: how far it came, of the levels of `include.backup.verify`.
+        level: how far it came, of the levels of `include.backup.verify`; 6: an installation worked with it.
         passed: whether it came to the end.
         said: what was seen, or what was wrong.
         at: when it began.

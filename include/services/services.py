@@ -19,9 +19,11 @@ from include.services.credentials import (
 from include.services.databases import create_databases, migrate_airflow
 from include.services.environment import airflow_home, environment, mlflow_auth_file
 from include.services.health import wait_until_healthy
+from include.services.landing import make_landing_folders
 from include.services.leftovers import end_processes
 from include.services.lifetime import start_supervisor, stop_supervisor, terminable, uninterrupted
 from include.services.locks import locked
+from include.services.mlflow_logins import renew_admin
 from include.services.pools import ensure_pools
 from include.services.ports import Ports, choose_ports, load_ports
 from include.services.supervision import (
@@ -210,7 +212,7 @@ class Services:
         credentials = load_or_create(self.home.home)
         ports = choose_ports(self.home.home)
         variables = environment(self.home, ports, credentials, extra=self._extra)
-        self._prepare(ports)
+        self._prepare(ports, credentials)
         self._tell("starting MLflow; preparing Airflow's database")
         start_supervisor(self.home, variables, with_parent=with_parent)
         migrate_airflow(self.home, variables, before=self._back_up_databases)
@@ -229,10 +231,13 @@ class Services:
         with self.airflow() as airflow:
             ensure_pools(self.home, airflow, self._tell)
 
-    def _prepare(self, ports: Ports) -> None:
+    def _prepare(self, ports: Ports, credentials: Credentials) -> None:
         private_folder(airflow_home(self.home))
         private_folder(log_file(self.home, "any").parent)
+        make_landing_folders(self.home)
         database = self.home.home / "mlflow_auth.db"
+        if renew_admin(database, ADMIN, credentials.mlflow_password):
+            self._tell("the user database of MLflow was restored: its administrator gets the password of this home")
         mlflow_auth_file(self.home).write_text(_MLFLOW_AUTH.format(database=database, admin=ADMIN), "utf-8")
         config_file(self.home).write_text(render_config(self.home, programs(self.home, ports)), "utf-8")
         create_databases(self.home)

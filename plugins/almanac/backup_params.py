@@ -51,6 +51,12 @@ def drill_params() -> dict[str, Param]:
             title="Place",
             description="From which place. In turn: the first in one week, the second in the next.",
         ),
+        "disaster": Param(
+            False,
+            type="boolean",
+            title="Play the loss of the machine",
+            description="Also when the last good one is younger than drills.disaster_every. It takes minutes.",
+        ),
     }
 
 

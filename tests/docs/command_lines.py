@@ -23,10 +23,10 @@ _SHELLS = ("sh", "bash")
 # What begins a line that somebody is to run. In a block of shell every line is one.
 _PROGRAMS = (
     "almanac", "./almanac", "make", "cp", "mkdir", "chmod", "rm", "export", "curl", "docker", "diff", "python",
-    ".venv/bin/python", "du", "dmesg", "timedatectl", "airflow", "aws", "kubectl", "helm", "GET", "POST", "PATCH", "PUT",
-    "DELETE",
+    ".venv/bin/python", "du", "dmesg", "timedatectl", "airflow", "aws", "kubectl", "helm", "GET", "POST", "PATCH",
+    "PUT", "DELETE",
 )  # fmt: skip
-_REST = ("GET", "POST", "PATCH", "PUT", "DELETE")
+REST = ("GET", "POST", "PATCH", "PUT", "DELETE")
 _SETTING = re.compile(r"[A-Z_]+=\S*\Z")
 
 
@@ -58,7 +58,9 @@ def is_mention(text: str) -> bool:
     if isinstance(at, TyperGroup) or words[:1] == ["..."]:
         return True
     given, _, _ = at.make_parser(at.context_class(at)).parse_args(words)
-    return any(param.required and not getattr(param, "prompt", None) and not given.get(param.name) for param in at.params)
+    return any(
+        param.required and not getattr(param, "prompt", None) and not given.get(param.name) for param in at.params
+    )
 
 
 def almanac_words(text: str) -> list[str] | None:
@@ -106,7 +108,7 @@ def _spans(children: Sequence[Any]) -> Iterator[str]:
     """The commands among the spans of one paragraph; a request's body is the span behind `with`."""
     for at, child in enumerate(children):
         text = _command(child.content) if child.type == "code_inline" else ""
-        if text and text.split()[0] in _REST and "{" not in text:
+        if text and text.split()[0] in REST and "{" not in text:
             behind = [one for one in children[at + 1 : at + 5] if one.content.strip()]
             if len(behind) > 1 and behind[0].content.strip() == "with" and behind[1].content.startswith("{"):
                 text += " " + " ".join(behind[1].content.split())

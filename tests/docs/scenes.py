@@ -48,7 +48,7 @@ class Scene:
         steps: in the order in which a reader runs them.
         before: what has happened that made somebody open the page.
         binds: for all steps.
-        needs: "" or "services": a running Airflow and MLflow.
+        needs: "" or "services": a running Airflow and MLflow; these scenes share one home, in their order.
         way: tells scenes of one section apart.
     """
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -9,13 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from include.config.home import REPOSITORY
-from tests.docs.command_lines import almanac_words
+import httpx
+
+from include.config.home import REPOSITORY, Home
+from include.errors import AlmanacError
+from include.services.ports import load_ports
+from include.services.services import Services
+from tests.docs.command_lines import REST, almanac_words
 from tests.docs.states import FACTS, STATES
 from tests.docs.warm import Warm
 
 # What a command finds beside it in a checkout.
 _LINKED = ("almanac", "include", "demo", "docs", "config", "kubernetes", ".venv", "Makefile", "docker-compose.yaml")
+_ASSIGNMENT = re.compile(r"([a-z_]+)=")
 _INHERITED = ("PATH", "HOME", "USER", "LANG", "TMPDIR")
 
 
@@ -67,6 +74,7 @@ class Stage:
     warm: Warm
     real: bool = False
     exported: dict[str, str] = field(default_factory=dict)
+    assigned: list[str] = field(default_factory=list)
 
     @property
     def home(self) -> Path:
@@ -77,7 +85,9 @@ class Stage:
     def facts(self) -> Mapping[str, str]:
         """See `tests.docs.states.facts`."""
         path = self.folder / FACTS
-        return json.loads(path.read_text("utf-8")) if path.exists() else {}
+        known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        ports = load_ports(self.home)
+        return known | ({"airflow_port": str(ports.airflow), "mlflow_port": str(ports.mlflow)} if ports else {})
 
     @property
     def variables(self) -> dict[str, str]:
@@ -103,10 +113,32 @@ class Stage:
             settings = [word for word in shlex.split(line) if "=" in word.split("almanac")[0]]
             more = dict(word.split("=", 1) for word in settings if not word.startswith("-") and word not in words)
             return self.warm.run(words, {**self.variables, **more}, self.folder)
+        if line.split()[0] in REST:
+            return self._ask(line)
         if words is not None and line.startswith("almanac "):
             line = f"./{line}"
+        if line.startswith("make "):  # what is installed stays as it is
+            line = line.replace("make ", "make -o .venv/.installed -o .venv/bin/uv ", 1)
+        if name := _ASSIGNMENT.match(line):
+            self.assigned.append(line)
+            line = f'printf %s "${name[1]}"'
+        line = "\n".join([*self.assigned, line])
         done = subprocess.run(
             ["bash", "-c", line], cwd=self.folder, env=self.variables, capture_output=True, text=True, check=False,
             stdin=subprocess.DEVNULL, timeout=600,
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr
+
+    def _ask(self, line: str) -> tuple[int, str]:
+        """Send a line of REST as the administrator; what needs no login is sent without one."""
+        method, path, *body = line.split(" ", 2)
+        services = Services(Home(home=self.home, models=self.folder / "models"))
+        if method == "GET":
+            answer = httpx.get(services.airflow_url + path, timeout=30)
+            return int(answer.is_error), answer.text
+        try:
+            with services.airflow() as airflow:
+                said = airflow.call(method, path.removeprefix("/api/v2"), body=json.loads(body[0]) if body else None)
+                return 0, json.dumps(said)
+        except AlmanacError as error:
+            return 1, str(error)

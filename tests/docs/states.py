@@ -155,7 +155,8 @@ def registered() -> None:
         register(registry, MODEL, logged, run=run, journal=journal, now=now)
         if number in (PREVIOUS, CHAMPION):
             promote(registry, model, number, reason="a state", run=run, journal=journal, now=now)
-    score_new_windows(model, home, registry, run=_run("score"), now=now)
+    since = datetime(2024, 2, 1, tzinfo=UTC)
+    score_new_windows(model, home, registry, run=_run("score"), now=now, since=since, until=since + timedelta(days=29))
 
 
 def handed() -> None:

@@ -25,7 +25,13 @@ _MODULES = (
     "include.backup.live", "include.data.readmission", "include.data.ingest", "include.training.rebuild",
     "include.registry.lineage", "include.expiry.expire", "include.windows.overview", "include.data.card",
 )  # fmt: skip
-_QUIET = {"ORT_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "_RJEM_MALLOC_CONF": "background_thread:false", "JE_ARROW_MALLOC_CONF": "background_thread:false"}  # fmt: skip
+_QUIET = {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "_RJEM_MALLOC_CONF": "background_thread:false",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
 
 
 class Warm:
