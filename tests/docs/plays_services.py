@@ -1,4 +1,4 @@
-"""Lines that need running services, played one after the other on one home; `make up` and `make down` are among them."""
+"""Lines that need running services, played in this order on one home; `make up` and `make down` are among them."""
 
 from tests.docs.scenes import Scene, Step
 

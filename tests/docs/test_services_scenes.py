@@ -36,6 +36,6 @@ def test_disaster_drill_makes_an_installation_of_place_and_key_and_it_works(stag
     assert code == 0, said
     code, said = stage.run("./almanac drill --disaster")
     assert code == 0, said
-    for words in ("old (RPO)", "after the beginning (RTO)", "48 rows published", "trained and judged", "scored: weather/", "traced: weather/"):  # fmt: skip
-        assert words in said
+    steps = ("(RPO)", "(RTO)", "48 rows published", "trained and judged", "scored: weather/", "traced: weather/")
+    assert [words for words in steps if words not in said] == []
     assert list((stage.home / "scratch" / "drills").iterdir()) == []
