@@ -82,7 +82,6 @@ class _Restore:
             try:
                 said[ref] = self._member(ref, manifest)
             except AlmanacError as error:
-                log.error("%s: %s", ref, error)
                 self.failed[ref] = error
         if self.failed:
             raise self._failure(refs, said)

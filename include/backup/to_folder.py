@@ -1,6 +1,5 @@
 """Restores a snapshot, or each of a group, to a folder of its own, to look at it. Tried again, it goes on."""
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,7 +19,6 @@ from include.backup.tiers.thawed import differs_on_disk, restore_thawed
 from include.errors import AlmanacError, IntegrityError, TransientError
 from include.faults import reached
 
-log = logging.getLogger(__name__)
 _RECORD = "almanac-restore.json"
 
 
@@ -97,7 +95,6 @@ def restore_to(job: Restores, tell: Callable[[str], None]) -> ToFolder:
             _use(job, restored, tell)
             reached("restore_member", ref.subject)
         except AlmanacError as error:
-            log.error("%s: %s", ref, error)
             failed[ref] = error
         else:
             folders[name], manifests[name] = folder, manifest

@@ -23,7 +23,7 @@ from include.services.landing import make_landing_folders
 from include.services.leftovers import end_processes
 from include.services.lifetime import start_supervisor, stop_supervisor, terminable, uninterrupted
 from include.services.locks import locked
-from include.services.mlflow_logins import renew_admin
+from include.services.mlflow_login import fit_login
 from include.services.pools import ensure_pools
 from include.services.ports import Ports, choose_ports, load_ports
 from include.services.supervision import (
@@ -208,11 +208,22 @@ class Services:
     def _tell_waiting(self, what: str) -> Callable[[], None]:
         return lambda: self._tell(f"another process starts or stops services of {what}; waiting for it")
 
+    def _refuse_half(self) -> None:
+        """Airflow would begin anew what a restore has not brought yet, and then that cannot come back."""
+        from include.backup.progress import unfinished
+
+        if left := unfinished(self.home):
+            raise ConfigError(
+                f"{self.home.home}: a restore has not come to its end: {'; '.join(left)}. Run it again: it goes on"
+                " where it stopped (./almanac restore SNAPSHOT --live); to leave it at what is back, add --give-up"
+            )
+
     def _start(self, with_parent: bool) -> None:
+        self._refuse_half()
         credentials = load_or_create(self.home.home)
         ports = choose_ports(self.home.home)
         variables = environment(self.home, ports, credentials, extra=self._extra)
-        self._prepare(ports, credentials)
+        self._prepare(ports)
         self._tell("starting MLflow; preparing Airflow's database")
         start_supervisor(self.home, variables, with_parent=with_parent)
         migrate_airflow(self.home, variables, before=self._back_up_databases)
@@ -224,20 +235,20 @@ class Services:
     def _back_up_databases(self) -> None:
         from include.backup.run_backup import back_up_before_upgrade
 
-        self._tell("another version of Airflow is installed; backing up the databases before they are changed")
+        self._tell("Airflow's database is of another version, or of another home; backing up before it is changed")
         back_up_before_upgrade(self.home)
 
     def _ensure_pools(self) -> None:
         with self.airflow() as airflow:
             ensure_pools(self.home, airflow, self._tell)
 
-    def _prepare(self, ports: Ports, credentials: Credentials) -> None:
+    def _prepare(self, ports: Ports) -> None:
         private_folder(airflow_home(self.home))
         private_folder(log_file(self.home, "any").parent)
         make_landing_folders(self.home)
         database = self.home.home / "mlflow_auth.db"
-        if renew_admin(database, ADMIN, credentials.mlflow_password):
-            self._tell("the user database of MLflow was restored: its administrator gets the password of this home")
+        if fit_login(database, self.credentials.mlflow_password):
+            self._tell("MLflow's users come from another home: its administrator has this home's password now")
         mlflow_auth_file(self.home).write_text(_MLFLOW_AUTH.format(database=database, admin=ADMIN), "utf-8")
         config_file(self.home).write_text(render_config(self.home, programs(self.home, ports)), "utf-8")
         create_databases(self.home)

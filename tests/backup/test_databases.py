@@ -71,9 +71,7 @@ def test_sqlite_restored_with_other_rows_is_refused(world: World, place: Place, 
 
 
 def test_database_unknown_says_which_there_are(world: World, place: Place) -> None:
-    with pytest.raises(
-        ConfigError, match=r"no database 'x'; there are \['airflow', 'journal', 'mlflow', 'mlflow_auth'\]"
-    ):
+    with pytest.raises(ConfigError, match=r"no database 'x'; there are \['airflow', .*'mlflow_auth'\]"):
         world.backup(place).database("x")
 
 

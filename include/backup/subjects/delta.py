@@ -90,8 +90,8 @@ def check_table(folder: "Path", facts: dict[str, Fact]) -> str:
             raise IntegrityError(f"{folder}: version {number} has {got} rows, expected {expected}; do not use it")
     table = open_table(str(folder))
     if table is None or int(table.version()) != known.delta_version or schema_hash(table) != known.schema_sha256:
-        got = "no table" if table is None else f"version {table.version()}"
-        raise IntegrityError(f"{folder}: opens as {got}, expected version {known.delta_version} with its columns")
+        got = "no" if table is None else table.version()
+        raise IntegrityError(f"{folder}: opens at version {got}, expected {known.delta_version} with its columns")
     rows = known.rows.get(str(known.delta_version), 0)
     return f"opens at version {known.delta_version} with {rows} rows; readable versions {sorted(known.rows, key=int)}"
 

@@ -93,17 +93,26 @@ def registered_versions(path: Path) -> set[tuple[str, str]]:
             return {(str(name), str(version)) for name, version in connection.execute(query)}
         except sqlite3.OperationalError:
             return set()
+        except sqlite3.DatabaseError as error:
+            raise IntegrityError(f"{path}: is damaged: {error}; do not use it") from error
 
 
 def move_artifacts(path: Path, old: str, new: str) -> int:
-    """Rewrite the four columns of an MLflow database whose places begin with `old`; give the number of rows."""
+    """Rewrite the four columns of an MLflow database whose places begin with `old`; give the number of rows.
+
+    Raises:
+        IntegrityError: it is no such database.
+    """
     old, new, moved = old.rstrip("/"), new.rstrip("/"), 0
-    with closing(sqlite3.connect(path)) as connection, connection:
-        for table, column in LOCATIONS:
-            done = connection.execute(
-                f"UPDATE {table} SET {column} = ? || substr({column}, ?)"  # noqa: S608 - both are named above
-                f" WHERE {column} = ? OR substr({column}, 1, ?) = ?",
-                (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
-            )
-            moved += done.rowcount
+    try:
+        with closing(sqlite3.connect(path)) as connection, connection:
+            for table, column in LOCATIONS:
+                done = connection.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?)"  # noqa: S608 - both are named above
+                    f" WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                    (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
+                )
+                moved += done.rowcount
+    except sqlite3.DatabaseError as error:
+        raise IntegrityError(f"{path.name}: no database of MLflow: {error}; do not use it") from error
     return moved
