@@ -93,7 +93,8 @@ class Disaster:
 
     def _play(self, machine: ScratchMachine, ref: Ref, started: float) -> None:
         self._say(f"the newest {GROUP} was {_span((self.clock() - ref.created).total_seconds())} old (RPO)")
-        restored = machine.almanac("restore", str(ref), "--live", timeout_s=_COMMAND_S, reads_backups=True)
+        machine.almanac("list", GROUP, "--second", timeout_s=_COMMAND_S, reads_backups=True)
+        restored = machine.almanac("restore", str(ref), "--live", "--second", timeout_s=_COMMAND_S, reads_backups=True)
         for line in restored.splitlines():
             self.tell(f"    {line}")
         _keep_quiet(machine.home)

@@ -96,8 +96,8 @@ class ScratchMachine:
         kept = {name: text for name, text in os.environ.items() if name in _OF_THE_MACHINE}
         if reads_backups:
             kept |= {name: text for name, text in os.environ.items() if name.startswith(_OF_THE_STORE)}
-        places = {f"ALMANAC_{name.upper()}": str(getattr(mine, name)) for name in (*_PLACES, "journal_url")}
-        backups = self.place.uri if reads_backups else mine.backups
+        places = {f"ALMANAC_{name.upper()}": str(getattr(mine, name)) for name in (*_PLACES, "journal_url", "backups")}
+        second = self.place.uri if reads_backups else mine.second_backups
         key = self.place.key.text if self.place.key else ""
         return {
             **kept,
@@ -108,7 +108,7 @@ class ScratchMachine:
             "ALMANAC_MODELS": str(mine.models),
             "ALMANAC_MLFLOW_DATABASE_URL": mine.mlflow_database_url,
             "ALMANAC_AIRFLOW_DATABASE_URL": mine.airflow_database_url,
-            "ALMANAC_BACKUPS": backups,
+            "ALMANAC_SECOND_BACKUPS": second,
             VARIABLE: key,
             "COLUMNS": "200",
         }

@@ -77,8 +77,8 @@ def command_of(text: str) -> str:
     if words is not None:
         _, rest = _walk(words)
         return "almanac " + " ".join(words[: len(words) - len(rest)])
-    first, second, *_ = text.split()
-    return f"{first} {second}" if first == "make" else first
+    words = text.split()
+    return " ".join(words[: 2 if words[0] == "make" else 1])
 
 
 def _walk(words: Sequence[str]) -> tuple[Any, list[str]]:

@@ -28,7 +28,9 @@ ELSEWHERE = (
     *_lines("README.md", "Then stay a while", _WHOLE, "Makefile", "make demo-celery"),
     *_lines("docs/add-a-model.md", "In a quarter of an hour, from a CSV", _INSTALLS, "Makefile", "make setup"),
     *_lines("docs/add-a-model.md", "Scoring", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.score"),
-    *_lines("docs/backup-format.md", "Speed", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.backup --gib 2"),
+    *_lines(
+        "docs/backup-format.md", "Speed", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.backup --gib 2"
+    ),
     *_lines(
         "docs/data-checks.md", "Speed and memory", _BENCH, "tests/docs/test_benchmarks.py",
         "python bench/ingest.py <folder> 5 20",
@@ -101,8 +103,8 @@ ELSEWHERE = (
     ),
     *_lines("docs/operations.md", "The machine is lost", _INSTALLS, "Makefile", "make setup"),
     *_lines(
-        "docs/production.md", "Production", "writes .env beside docker-compose.yaml, once and for all; the same function into"
-        " another file is played in", "tests/services/test_env_file.py", "make env",
+        "docs/production.md", "Production", "writes .env beside docker-compose.yaml, once and for all; the same into"
+        " another file is asked in", "tests/services/test_env_file.py", "make env",
     ),
     *_lines(
         "docs/production.md", "Production", _ENGINE, "tests/services/test_compose.py",
@@ -113,7 +115,7 @@ ELSEWHERE = (
     *_lines("docs/production.md", "What each service is for", _WHOLE, "Makefile", "make demo-celery"),
     *_lines(
         "docs/production.md", "Profiles: dev, staging, production",
-        "`up` is played in tests/docs/plays_services.py; that services are told the folder wherever they run is asked in",
+        "`up` is played in plays_services.py; that services are told the folder wherever they run is asked in",
         "tests/config/test_home.py", "ALMANAC_MODELS=include/profiles/dev ./almanac up",
     ),
     *_lines(

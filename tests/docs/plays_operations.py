@@ -8,6 +8,9 @@ _WAITS = "A promotion waits for an answer (train_<model> or promote_<model> / ap
 _REJECTED = "A batch was rejected (ingest_<model> / report_rejections is red)"
 _SWEEP = "Retention wants to delete too much (retention / sweep is red)"
 _TOLD = "The monitor tells or asks (monitor_<model>; docs/monitoring.md)"
+LOST = "The machine is lost"
+NEW = {"/new/home": "{root}/stage/new", "/other/disk/backups": "{root}/stage/second", "KEY=...": "KEY={key}"}
+EXPORT = "export ALMANAC_HOME=/new/home ALMANAC_SECOND_BACKUPS=/other/disk/backups ALMANAC_BACKUP_KEY=..."
 _CAME_BACK = (r"is in \S+/dataset", r"opens at version 5 with 4365 rows")
 
 SCENES = (
@@ -327,5 +330,26 @@ SCENES = (
         ),
         before="most_snapshots_are_forgotten",
         way="not meant",
+    ),
+    Scene(
+        PAGE,
+        LOST,
+        "served, backed up",
+        (
+            Step(EXPORT),
+            Step("chmod 700 /new/home/secrets", before="the_secrets_are_put_back"),
+            Step("./almanac verify --second", (r"11 snapshots, .* 0 damaged",)),
+            Step("./almanac list group/all --second", (r"{group}",)),
+            Step(
+                "./almanac restore group/all --live --second",
+                (r"dataset/weather@\S+ is in \S+/new/datasets/weather",),
+                after="data_versions_and_databases_are_back",
+            ),
+            Step("./almanac replicate --back", (r"11 snapshots",)),
+            Step("./almanac backup", (r"group/all@\S+ .* 10 snapshots",), after="everything_can_be_restored"),
+        ),
+        before="the_machine_burns",
+        binds=NEW,
+        way="with its secrets kept",
     ),
 )

@@ -1,10 +1,12 @@
 """Lines that need running services, played in this order on one home; `make up` and `make down` are among them."""
 
+from tests.docs.plays_operations import EXPORT, LOST, NEW
 from tests.docs.scenes import Scene, Step
 
 _UP = (r"already running", r"Airflow   http://127\.0\.0\.1:\d+   user admin", r"passwords .*credentials\.json")
 _RUNS = (r"scheduler +RUNNING", r"mlflow +RUNNING", r"triggerer +RUNNING")
 _DOCTOR = (r"services", r"DAG files +│ ok")
+_WORKED = (r"trained and judged", r"scored: weather/", r"traced: weather/")
 _WHERE = {"127.0.0.1:5000": "127.0.0.1:{mlflow_port}", "http://127.0.0.1:8080": "http://127.0.0.1:{airflow_port}"}
 
 
@@ -90,5 +92,36 @@ SCENES = (
             (r'"name":"event_tides\.weather"',),
             after="the_event_was_let_in",
         ),
+    ),
+    _scene(
+        "docs/operations.md",
+        LOST,
+        Step("./almanac drill --disaster", (r"\(RPO\)", r"\(RTO\)", r"48 rows published", *_WORKED)),
+        before="everything_is_backed_up_twice",
+        way="the drill",
+    ),
+    Scene(
+        "docs/operations.md",
+        LOST,
+        "handed",
+        (
+            Step(EXPORT),
+            Step("./almanac verify --second", (r"0 damaged",)),
+            Step("./almanac list group/all --second", (r"group/all@",)),
+            Step(
+                "./almanac restore group/all --live --second",
+                (r"dataset/weather@\S+ is in \S+/new/datasets/weather",),
+                after="data_versions_and_databases_are_back",
+            ),
+            Step("./almanac up", (r"The services are up after", r"this home's password")),
+            Step("./almanac doctor", _DOCTOR),
+            Step("./almanac trace <model>@champion", (r"weather@\d+ \(champion\)",)),
+            Step("./almanac replicate --back", (r"snapshots",)),
+            Step("./almanac backup", (r"group/all@",), after="everything_can_be_restored"),
+        ),
+        before="the_machine_burns_with_its_safe",
+        binds=NEW,
+        needs="services",
+        way="nothing but place and key",
     ),
 )

@@ -178,10 +178,22 @@ def served() -> None:
     load_or_create(home.home)
     choose_ports(home.home)
     create_databases(home)
-    for name in ("mlflow_auth.db", "airflow/airflow.db"):
-        with closing(sqlite3.connect(home.home / name)) as connection, connection:
-            connection.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)")
-            connection.execute("INSERT INTO users (name) VALUES ('admin')")
+    for name, script in (("mlflow_auth.db", _USERS), ("airflow/airflow.db", _AIRFLOW)):
+        with closing(sqlite3.connect(home.home / name)) as connection:
+            connection.executescript(script)
+
+
+# As much of them as backups and restores look at.
+_USERS = """
+CREATE TABLE users (id INTEGER PRIMARY KEY, username, password_hash, is_admin);
+INSERT INTO users VALUES (1, 'admin', 'x', 1);
+"""
+_AIRFLOW = """
+CREATE TABLE dag (dag_id PRIMARY KEY, is_paused);
+INSERT INTO dag VALUES ('ingest_weather', 0);
+CREATE TABLE connection (conn_id, password, extra, is_encrypted, is_extra_encrypted);
+CREATE TABLE variable (key, val, is_encrypted);
+"""
 
 
 def backed_up() -> None:
