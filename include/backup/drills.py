@@ -76,6 +76,7 @@ def _results(place: Place, names: Iterable[str]) -> Iterable[DrillResult]:
             said, at = tuple(map(str, found["said"])), datetime.fromisoformat(found["at"])
             if at.tzinfo is None:
                 continue
-            yield DrillResult(**found | {"at": at, "said": said, "subject": check_subject(found["subject"])})
+            subject = found["subject"] if found["subject"] == DISASTER else check_subject(found["subject"])
+            yield DrillResult(**found | {"at": at, "said": said, "subject": subject})
         except (ValueError, KeyError, TypeError, FileNotFoundError):
             continue

@@ -19,6 +19,7 @@ _PLACES = ("landing", "datasets", "quarantine", "predictions", "reports", "artif
 # What a process needs of the machine itself, and the way into a store that is not a folder.
 _OF_THE_MACHINE = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _OF_THE_STORE = ("AWS_", "AZURE_", "AIRFLOW_CONN_ALMANAC_STORAGE")
+_SHOWN = 6000  # characters of what a command printed last
 _PAUSED = {"AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True"}
 
 
@@ -67,7 +68,7 @@ class ScratchMachine:
             raise IntegrityError(f"`{line}` did not end within {timeout_s:.0f} s") from error
         said = (done.stdout + done.stderr).strip()
         if done.returncode != 0:
-            raise IntegrityError(f"`{line}` ended with {done.returncode}: {said[-1500:]}")
+            raise IntegrityError(f"`{line}` ended with {done.returncode}: {said[-_SHOWN:]}")
         return said
 
     @contextmanager

@@ -198,3 +198,7 @@ def test_expire_shows_then_deletes_as_declared(run, world: World, tmp_path: Path
     assert page.exists()
     assert "1 (6 B) are deleted" in run("expire", MODEL, "--apply")
     assert not page.exists()
+
+
+def test_drill_of_the_lost_machine_is_about_everything(run) -> None:
+    assert "--disaster is about everything" in run("drill", f"dataset/{MODEL}", "--disaster", exit_code=2)

@@ -79,6 +79,9 @@ ELSEWHERE = (
         "docker compose ps", "docker compose logs --tail 100 SERVICE", "docker compose up --detach scheduler",
         "docker compose ps worker",
     ),
+    *_lines("docs/operations.md", "A drill has failed (restore_drill is red)",
+            "the same line is played in 'The machine is lost'", "tests/docs/plays_services.py",
+            "./almanac drill --disaster"),
     *_lines("docs/operations.md", "What the stack has survived", _WHOLE, "Makefile", "make test-faults"),
     *_lines(
         "docs/operations.md", "How it grows", _BENCH, "tests/docs/test_benchmarks.py",

@@ -4,6 +4,7 @@ Each function runs in a process of its own, in the stage's folder and with its v
 not as the page promises.
 """
 
+import html
 import os
 import shutil
 import subprocess
@@ -326,6 +327,13 @@ def some_csv_is_published() -> None:
     _wait("some.csv in the dataset", lambda: _rows() == 4365 + 744)
 
 
+def the_services_are_stopped() -> None:
+    """The page begins with nothing running."""
+    from include.services.services import Services
+
+    assert Services(Home()).down()
+
+
 def the_services_are_killed() -> None:
     """As a power cut does it; here they are down already."""
     from include.services.services import Services
@@ -383,3 +391,53 @@ def everything_is_backed_up_twice() -> None:
     for words in (["backup"], ["replicate"]):
         done = subprocess.run(["./almanac", *words], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _page_says(batch: str, command: str) -> None:
+    (page,) = Path(Home().reports_of(MODEL)).glob(f"{batch}*.html")
+    text = html.unescape(page.read_text("utf-8"))
+    assert command in text, command
+
+
+def the_page_of_the_batch_names_what_was_run() -> None:
+    """Word for word."""
+    _page_says(facts()["batch"], './almanac quarantine readmit weather --file repair.csv --reason "..."')
+
+
+def the_page_of_the_file_names_what_was_run() -> None:
+    """Word for word."""
+    rejected = facts()["rejected"]
+    _page_says(rejected, f'./almanac quarantine readmit weather {rejected} --whole --reason "..."')
+
+
+def the_journal_has_three_snapshots() -> None:
+    """More than the policy of one day keeps; the newest is what somebody wants to forget."""
+    from include.backup.catalogue import Catalogue
+    from include.backup.run_backup import run_backup
+
+    for _ in range(3):
+        run_backup(Home(), ["database/journal"], run=_run("backup"))
+    know(journal=Catalogue(_places().first).refs("database/journal")[-2])
+
+
+def only_backups_and_secrets_survive() -> None:
+    """The rest of the home is lost."""
+    for path in Home().home.iterdir():
+        if path.name not in ("backups", "secrets"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def a_member_is_damaged_and_only_backups_and_secrets_survive() -> None:
+    """One bit of the dataset's snapshot flips, too."""
+    an_object_is_damaged()
+    only_backups_and_secrets_survive()
+
+
+def the_dataset_is_deleted() -> None:
+    """All of it."""
+    shutil.rmtree(Home().dataset_of(MODEL))
+
+
+def the_database_of_logins_is_damaged() -> None:
+    """Somebody has written over it."""
+    (Home().home / "mlflow_auth.db").write_bytes(b"no database" * 1000)

@@ -16,6 +16,19 @@ def _scene(page: str, section: str, *steps: Step, before: str = "", way: str = "
 
 SCENES = (
     _scene(
+        "docs/triggers.md",
+        "Triggers",
+        Step("./almanac up", (r"The services are up after \d+ s", r"Airflow   http")),
+        before="events_and_windows_are_declared",
+    ),
+    _scene(
+        "docs/operations.md",
+        LOST,
+        Step("./almanac drill --disaster", (r"\(RPO\)", r"\(RTO\)", r"48 rows published", *_WORKED)),
+        before="everything_is_backed_up_twice",
+        way="the drill",
+    ),
+    _scene(
         "README.md",
         "Then stay a while",
         Step("make up", (r"The services are up after \d+ s", r"Airflow   http")),
@@ -27,7 +40,7 @@ SCENES = (
         Step("./almanac backup-report backups.html", (r"backups\.html: written",)),
         Step("./almanac doctor", _DOCTOR),
         Step("make down", (r"The services are stopped",)),
-        before="events_and_windows_are_declared",
+        before="the_services_are_stopped",
     ),
     _scene(
         "docs/operations.md",
@@ -37,7 +50,6 @@ SCENES = (
     _scene("docs/operations.md", "The champion must go", Step("./almanac up", _UP), way="up"),
     _scene("docs/add-a-model.md", "In a quarter of an hour, from a CSV", Step("./almanac up", _UP), way="up"),
     _scene("docs/add-a-model.md", "Search", Step("./almanac up", _UP)),
-    _scene("docs/triggers.md", "Triggers", Step("./almanac up", _UP)),
     _scene(
         "docs/operations.md",
         "A service is down",
@@ -92,13 +104,6 @@ SCENES = (
             (r'"name":"event_tides\.weather"',),
             after="the_event_was_let_in",
         ),
-    ),
-    _scene(
-        "docs/operations.md",
-        LOST,
-        Step("./almanac drill --disaster", (r"\(RPO\)", r"\(RTO\)", r"48 rows published", *_WORKED)),
-        before="everything_is_backed_up_twice",
-        way="the drill",
     ),
     Scene(
         "docs/operations.md",

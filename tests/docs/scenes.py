@@ -66,6 +66,14 @@ class Scene:
         """What it plays."""
         return [CommandLine(self.page, self.section, step.text) for step in self.steps]
 
+    @property
+    def act(self) -> tuple[object, ...]:
+        """What is done; sections that print the same lines for the same state are one act."""
+        steps = tuple(
+            (step.text.removeprefix("./"), step.before, step.after, *step.binds.items()) for step in self.steps
+        )
+        return (self.state, self.before, tuple(self.binds.items()), steps)
+
     def __str__(self) -> str:
         slug = re.sub(r"[^a-z0-9]+", "-", self.section.lower()).strip("-")[:40]
         return f"{self.page.rsplit('/', 1)[-1]}:{slug}{':' + self.way if self.way else ''}"

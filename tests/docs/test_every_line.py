@@ -8,7 +8,9 @@ import pytest
 from include.config.home import REPOSITORY
 from tests.docs.command_lines import PAGES, CommandLine, command_of, is_mention, lines_of
 from tests.docs.elsewhere import ELSEWHERE
+from tests.docs.plays import PRINTED as PRINTED_SCENES
 from tests.docs.plays import SCENES
+from tests.docs.printed_lines import PrintedLine, calls_in, printed_lines, shape_of
 from tests.docs.scenes import Scene
 
 PRINTED = [line for page in PAGES for line in lines_of(page)]
@@ -47,6 +49,41 @@ def test_every_step_asks_more_than_how_it_ended() -> None:
     silent = ("export ", "airflow=", "chmod ")
     blind = [step.text for scene in SCENES for step in scene.steps if not (step.says or step.after)]
     assert [text for text in blind if not text.startswith(silent)] == []
+
+
+def _unplayed_shapes(printed: Iterable[PrintedLine]) -> list[str]:
+    lines = [line.text for scene in (*SCENES, *PRINTED_SCENES) for line in scene.lines]
+    played = {shape_of(text) for text in lines if text.split()[0].endswith("almanac")}
+    commands = {command_of(text) for text in lines}
+    missing = [line for line in printed if line.shape not in played]
+    return [str(line) for line in missing if not (is_mention(line.text) and command_of(line.text) in commands)]
+
+
+def test_every_command_that_the_product_prints_is_played() -> None:
+    printed = printed_lines()
+    assert len({line.text for line in printed}) > 30
+    assert _unplayed_shapes(printed) == []
+
+
+def test_played_printed_lines_are_printed_somewhere() -> None:
+    shapes = {line.shape for line in printed_lines()}
+    asked = ("restore ", "quarantine export", "forget VALUE", "forget", "tiers", "expire VALUE", "backup")
+    extra = [line.text for scene in PRINTED_SCENES for line in scene.lines if line.text.startswith("./almanac")]
+    assert [text for text in extra if shape_of(text) not in shapes and not shape_of(text).startswith(asked)] == []
+
+
+def test_new_command_in_an_error_is_noticed() -> None:
+    assert calls_in("Mend it: almanac verify dataset/x --level 2; then go on") == [
+        "./almanac verify dataset/x --level 2"
+    ]
+    assert calls_in("`almanac sweep --dry-run` shows it. See: almanac list") == [
+        "./almanac sweep --dry-run",
+        "./almanac list",
+    ]
+    assert _unplayed_shapes([PrintedLine("x.py", "./almanac verify dataset/x --level 2")]) != []
+    assert shape_of("./almanac quarantine readmit {} --file r.csv --reason '...'") != shape_of(
+        "./almanac quarantine readmit weather 12ab --file r.csv --reason no"
+    )
 
 
 def test_new_line_on_a_page_is_noticed(tmp_path: Path) -> None:

@@ -3,22 +3,24 @@
 import pytest
 
 from tests.docs.performance import play
-from tests.docs.plays import SCENES
+from tests.docs.plays import PRINTED, SCENES
 from tests.docs.scenes import Scene
 from tests.docs.stage import Theatre
 
-scenes = pytest.mark.parametrize("scene", [one for one in SCENES if not one.needs], ids=str)
+ALONE = [scene for scene in (*SCENES, *PRINTED) if not scene.needs]
+ACTS = {scene.act: scene for scene in reversed(ALONE)}
 
 
-@scenes
+@pytest.mark.parametrize("scene", [scene for scene in ALONE if ACTS[scene.act] is scene], ids=str)
 def test_scene_keeps_what_the_page_promises(scene: Scene, theatre: Theatre) -> None:
+    """Each act once; a section that prints the same lines for the same state is played by another's scene."""
     play(scene, theatre.stage(scene.state))
 
 
 @pytest.mark.slow
-@scenes
+@pytest.mark.parametrize("scene", ALONE, ids=str)
 def test_scene_typed_into_a_shell_keeps_it_too(scene: Scene, theatre: Theatre) -> None:
-    """The same, each line by `./almanac` in a shell: two to four seconds of imports for each."""
+    """Each scene, each line by `./almanac` in a shell: two to four seconds of imports for each."""
     stage = theatre.stage(scene.state)
     stage.real = True
     play(scene, stage)
