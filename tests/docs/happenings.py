@@ -441,3 +441,24 @@ def the_dataset_is_deleted() -> None:
 def the_database_of_logins_is_damaged() -> None:
     """Somebody has written over it."""
     (Home().home / "mlflow_auth.db").write_bytes(b"no database" * 1000)
+
+
+def the_machine_is_lost_in_one_process() -> None:
+    """The disaster drill, all but the start of services: in their place a thread ingests, trains and scores.
+
+    What it says is printed; the commands are processes of their own, as in any drill.
+    """
+    from unittest.mock import patch
+
+    from include.backup.disaster import Disaster
+    from include.backup.scratch_machine import ScratchMachine
+    from tests.docs.one_process import services
+
+    with patch.object(ScratchMachine, "services", services):
+        result = Disaster(_places().second, Home(), timedelta(minutes=20), tell=print).run()
+    assert result.passed, result.said
+    assert result.level == 6
+    steps = ("(RPO)", "(RTO)", "48 rows published", "trained and judged", "scored: weather/", "traced: weather/")
+    said = "\n".join(result.said)
+    assert [words for words in steps if words not in said] == []
+    assert list((Home().scratch / "drills").iterdir()) == []
