@@ -162,9 +162,14 @@ def _places() -> Any:
     return open_places(Home(), load_installation(Home().models).backup)
 
 
-def the_files_of_the_versions_are_lost() -> None:
-    """MLflow's artifacts are deleted; its database still names them."""
-    shutil.rmtree(Home().artifacts)
+def the_files_of_the_version_before_are_lost() -> None:
+    """Somebody deletes its MLflow run's folder; MLflow's database still names it."""
+    from include.registry.store import Registry
+
+    version = Registry.of(Home()).by_alias(MODEL, "previous")
+    assert version is not None
+    (folder,) = Path(Home().artifacts).glob(f"*/{version.mlflow_run_id}")
+    shutil.rmtree(folder)
 
 
 def version_2_is_champion() -> None:

@@ -262,7 +262,7 @@ SCENES = (
                 binds={"model/<model>@<its time>": "{champion}"},
             ),
         ),
-        before="the_files_of_the_versions_are_lost",
+        before="the_files_of_the_version_before_are_lost",
         binds={"model/<model>@<time>": "{previous}"},
     ),
     Scene(
