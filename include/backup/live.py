@@ -5,6 +5,7 @@ Each member of a group is restored, put in its place and looked at, one after th
 """
 
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,27 +123,37 @@ class _Restore:
         return any(target.local is None for target in targets_of(self.home, manifest))
 
     def _member(self, ref: Ref, manifest: Manifest) -> tuple[str, ...]:
-        known = self.progress.member(ref)
+        targets, known = targets_of(self.home, manifest), self.progress.member(ref)
         if known is not None and known.step is Step.DONE:
-            return known.said
+            if all(target.local is None or os.path.lexists(target.local) for target in targets):
+                return known.said
+            known = None  # somebody has removed it since
         if known is None or known.step is Step.BEGUN:
             known = self._bring(ref, manifest)
-        targets = targets_of(self.home, manifest)
-        for target in targets:
-            if target.local is not None:
-                staged = Path(known.staged[target.uri])
-                put(staged, target.local, replace=self.replace, begun=self.progress.begun)
-        reached("restore_put", ref.subject)
-        for target in targets:
-            check(manifest, target, self.home.tracking_uri)
+        self._place(ref, manifest, known)
         url = server_of(self.home, manifest)
         said = [f"{ref} is in {target.uri}" for target in targets]
         if url is not None:
             said = [f"{ref} is loaded into {url.host}/{url.database}"]
         done = Member(Step.DONE, said=tuple(said))
         self.progress.set(ref, done)
-        reached("restore_done", ref.subject)
+        reached("restore_done", ref.subject.replace("/", "-"))
         return done.said
+
+    def _place(self, ref: Ref, manifest: Manifest, staged: Member) -> None:
+        """Put what is staged in its places, and look at it."""
+        targets = targets_of(self.home, manifest)
+        for target in targets:
+            if target.local is not None:
+                name = Path(staged.staged[target.uri])
+                put(name, target.local, replace=self.replace, begun=self.progress.begun)
+        reached("restore_put", ref.subject.replace("/", "-"))
+        try:
+            for target in targets:
+                check(manifest, target, self.home.tracking_uri)
+        except IntegrityError:  # the next try brings it anew; what is in place is then in the way, and said so
+            self.progress.set(ref, Member(Step.BEGUN, staged.staged))
+            raise
 
     def _bring(self, ref: Ref, manifest: Manifest) -> Member:
         """Restore files beside their places, to their store, or into their database."""
@@ -151,7 +162,7 @@ class _Restore:
         staged = {uri: str(staged_name(path, ref.sha256[:12])) for uri, path in local if path is not None}
         self.progress.set(ref, Member(Step.BEGUN, staged))
         with self._files(ref) as restored:
-            reached("restore_files", ref.subject)
+            reached("restore_files", ref.subject.replace("/", "-"))
             self._load(restored)
             self._move_artifacts(restored)
             for target in targets:
@@ -164,7 +175,7 @@ class _Restore:
                     stage(source, target.local, Path(staged[target.uri]))
         member = Member(Step.STAGED, staged)
         self.progress.set(ref, member)
-        reached("restore_staged", ref.subject)
+        reached("restore_staged", ref.subject.replace("/", "-"))
         return member
 
     @contextmanager
@@ -173,7 +184,7 @@ class _Restore:
         folder = self.home.scratch / "restore-live"
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            yield restore_thawed(self.place, ref, folder, clock=lambda: datetime.now(UTC))
+            yield restore_thawed(self.place, ref, folder / "files", clock=lambda: datetime.now(UTC))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,5 +1,6 @@
 """Restores a snapshot, or each of a group, to a folder of its own, to look at it. Tried again, it goes on."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -88,12 +89,13 @@ def restore_to(job: Restores, tell: Callable[[str], None]) -> ToFolder:
             folder = inside(job.target, name)
             if progress.member(ref) is None or not folder.exists():
                 progress.set(ref, Member(Step.BEGUN))
+                _clear_half(folder)
                 restored = _restore(job, ref, folder, tell)
             else:  # an earlier try has brought it: it appears whole
                 restored = _look(job, Restored(ref, manifest, folder), tell)
             damaged += restored.damaged
             _use(job, restored, tell)
-            reached("restore_member", ref.subject)
+            reached("restore_member", ref.subject.replace("/", "-"))
         except AlmanacError as error:
             failed[ref] = error
         else:
@@ -102,6 +104,12 @@ def restore_to(job: Restores, tell: Callable[[str], None]) -> ToFolder:
         raise _failure(job, failed, len(refs))
     progress.end()
     return ToFolder(folders, manifests, tuple(damaged))
+
+
+def _clear_half(folder: Path) -> None:
+    """What an earlier try, which was killed, has left beside a folder."""
+    for left in folder.parent.glob(f".{folder.name}.*.partial"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _restore(job: Restores, ref: Ref, folder: Path, tell: Callable[[str], None]) -> Restored:

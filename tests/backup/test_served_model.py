@@ -3,17 +3,23 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from include.backup.catalogue import Catalogue
+from include.backup.live import restore_live
 from include.backup.local_store import LocalStore
 from include.backup.place import Place
 from include.backup.restore import restore
 from include.backup.writer import Taken
-from include.errors import RegistryError
+from include.config.home import Home
+from include.data.delta_table import read_table
+from include.errors import IntegrityError, RegistryError, TransientError
+from include.registry.files import uri_of
+from include.registry.store import Registry
 from tests.backup.places import contents, object_path, place_at
-from tests.backup.world import MODEL, World, make_world
+from tests.backup.world import MODEL, ROWS, World, make_world
 from tests.servers.mlflow import mlflow_server
 
 
@@ -94,3 +100,53 @@ def test_version_that_lost_its_graph_is_not_backed_up_as_if_whole(served: tuple[
     finally:
         aside.rename(graph)
     assert Catalogue(place).refs() == before
+
+
+def test_with_the_server_down_files_are_read_where_they_lie(
+    served: tuple[World, Path], place: Place, tmp_path: Path
+) -> None:
+    """As a backup by hand reads them: MLflow's database says `mlflow-artifacts:/...`, and nobody answers there."""
+    world, kept = served
+    home = world.home.model_copy(update={"artifacts": str(kept), "tracking_uri": f"sqlite:///{kept.parent}/mlflow.db"})
+    down = World(home, Registry.of(home), world.model)
+    version = down.registry.version(MODEL, "2")
+    assert down.registry.load_onnx(version) == world.registry.load_onnx(version)
+    again = down.backup(place).model(MODEL)
+    assert [(one.written, one.files_read) for one in again] == [(False, 0), (False, 0)]
+    fresh = down.backup(place_at(tmp_path / "fresh")).model(MODEL)
+    assert [one.manifest.content for one in fresh] == [one.manifest.content for one in again]
+
+
+def test_place_of_a_run_that_leads_out_of_the_files_is_refused() -> None:
+    run = SimpleNamespace(info=SimpleNamespace(run_id="ab", artifact_uri="mlflow-artifacts:/../../etc"))
+    with pytest.raises(IntegrityError, match="its files are not below /srv"):
+        uri_of(run, "sqlite:////mlflow.db", "/srv")
+    assert uri_of(run, "http://server", "/srv") == "mlflow-artifacts:/../../etc"  # the server decides
+
+
+def test_restored_through_the_server_once_it_is_up(served: tuple[World, Path], place: Place, tmp_path: Path) -> None:
+    """Of a group what lies elsewhere comes back although the server is away; the rest when it is up."""
+    world, kept = served
+    ref = world.backup(place).everything([MODEL]).ref
+    home = Home(home=tmp_path / "home", artifacts="mlflow-artifacts:", MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    number = str(world.registry.version(MODEL, "1").version)
+    folder = files_of(world, kept, number)
+    before = contents(folder)
+    aside = folder.rename(folder.with_suffix(".aside"))
+    both = files_of(world, kept, "2").rename(tmp_path / "both")
+    try:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+            with pytest.raises(TransientError, match="2 of 5 snapshots could not be restored") as caught:
+                restore_live(place, ref, home)
+        assert "NOT BACK  model/weather@" in str(caught.value)
+        assert read_table(home.dataset_of(MODEL)).height == ROWS[3]
+        up = home.model_copy(update={"tracking_uri": world.home.tracking_uri})
+        said = restore_live(place, ref, up)
+        assert sum("is in mlflow-artifacts:/" in line for line in said) == 2
+        assert contents(folder) == before
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(files_of(world, kept, "2"), ignore_errors=True)
+        aside.rename(folder)
+        both.rename(files_of(world, kept, "2"))

@@ -6,17 +6,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 from typer.testing import CliRunner, Result
 
 from include.backup.local_store import LocalStore
 from include.backup.tiers.thaw import thaws
 from include.cli.app import app
+from include.config.home import Home
 from include.data.delta_table import read_table
 from include.errors import AlmanacError
+from include.journal import tables
 from include.journal.journal import Journal
+from include.journal.records import BatchRecord, BatchState
+from include.services.ports import choose_ports, ports_file
+from include.services.services import Services
+from include.services.supervision import ServiceStatus
 from tests.backup.cold import Clock, ColdStore
 from tests.backup.places import place_at
-from tests.backup.world import MODEL, ROWS, World, shared_world
+from tests.backup.world import MODEL, ROWS, RUN, World, shared_world
 
 
 @pytest.fixture(scope="module")
@@ -202,3 +209,71 @@ def test_expire_shows_then_deletes_as_declared(run, world: World, tmp_path: Path
 
 def test_drill_of_the_lost_machine_is_about_everything(run) -> None:
     assert "--disaster is about everything" in run("drill", f"dataset/{MODEL}", "--disaster", exit_code=2)
+
+
+def test_backup_by_hand_with_the_services_down_reads_files_where_they_lie(
+    run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A home whose services were up once; its server is down, and nobody says where else MLflow is."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    choose_ports(world.home.home)
+    try:
+        assert "model/weather@" in run("backup", f"model/{MODEL}")
+    finally:
+        ports_file(world.home.home).unlink()
+
+
+def test_restore_that_lacks_published_batches_says_so_and_ends_with_3(run, world: World, tmp_path: Path) -> None:
+    run("backup", f"dataset/{MODEL}")
+    lost = BatchRecord(
+        model=MODEL, batch_id="f" * 64, uri="landing/june.csv", size_bytes=1, modified_at=datetime.now(UTC),
+        state=BatchState.PUBLISHED, rows_read=24, rows_published=24, rows_quarantined=0, rows_dropped=0,
+        recorded_at=datetime.now(UTC), run=RUN, dataset_version=4,
+    )  # fmt: skip
+    journal = Journal(world.home.journal_url)
+    journal.record_batch(lost)
+    try:
+        said = run("restore", f"dataset/{MODEL}", "--to", str(tmp_path / "back"), exit_code=3)
+    finally:
+        with journal.transaction() as connection:
+            connection.execute(delete(tables.batches).where(tables.batches.c.batch_id == lost.batch_id))
+    assert "DIFFERS" in said
+    assert "landing/june.csv" in said
+    assert read_table(str(tmp_path / "back")).height == ROWS[3]
+
+
+def test_restore_live_that_failed_is_given_up(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("backup")
+    monkeypatch.setenv("ALMANAC_BACKUP_KEY", run("backup-key").strip())
+    entry = max((tmp_path / "backups" / "objects").rglob("*"), key=lambda path: path.is_file() and path.stat().st_size)
+    entry.write_bytes(entry.read_bytes()[:-1])
+    monkeypatch.setenv("ALMANAC_HOME", str(tmp_path / "reborn"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/reborn/mlflow.db")
+    with pytest.raises(AlmanacError, match=r"(?s)NOT BACK.*is back.*--give-up"):
+        run("restore", "group/all", "--live")
+    with pytest.raises(AlmanacError, match="a restore has not come to its end: group/all@"):
+        Services(Home(home=tmp_path / "reborn")).up()
+    assert "is not back" in run("restore", "group/all", "--live", "--give-up")
+    assert "no restore to the live places is under way" in run("restore", "group/all", "--live", "--give-up")
+
+
+def test_restore_of_one_part_into_an_empty_home_leaves_room_for_the_databases(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal, which would be told, is not made: the next command is to restore it."""
+    run("backup")
+    monkeypatch.setenv("ALMANAC_BACKUP_KEY", run("backup-key").strip())
+    monkeypatch.setenv("ALMANAC_HOME", str(tmp_path / "reborn"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/reborn/mlflow.db")
+    said = run("restore", f"dataset/{MODEL}", "--live")
+    assert "there is no journal here" in said
+    assert list((tmp_path / "reborn").glob("*.db")) == []
+    run("restore", "database/journal", "--live")
+    assert (tmp_path / "reborn" / "journal.db").exists()
+
+
+def test_restore_of_databases_under_running_services_is_refused(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("backup", "database/journal")
+    monkeypatch.setattr(Services, "status", lambda _: (ServiceStatus("scheduler", "RUNNING", 1, ""),))
+    with pytest.raises(AlmanacError, match="stop them first"):
+        run("restore", "database/journal", "--live", "--replace")

@@ -1,4 +1,4 @@
-"""Stands for the services of a drill where none can be started: the same functions that their DAGs call, in a thread."""
+"""Stands for the services of a drill where none can be started: the functions that their DAGs call, in a thread."""
 
 import threading
 from collections.abc import Iterator, Mapping

@@ -352,4 +352,11 @@ SCENES = (
         binds=NEW,
         way="with its secrets kept",
     ),
+    Scene(
+        PAGE,
+        "Backups",
+        "served",
+        (Step("./almanac backup", (r"group/all@\S+ .* 10 snapshots",), after="everything_can_be_restored"),),
+        way="by hand",
+    ),
 )

@@ -206,7 +206,7 @@ def in_words(act: Callable[[], object]) -> None:
     assert len(said) > 20
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(subject=st.sampled_from(list(SNAPSHOTS)), change=changes(), signed=st.booleans())
 def test_whatever_a_manifest_holds_nothing_outside_is_written(
     shared: Sandbox, subject: str, change: Callable[[dict[str, Any]], None], signed: bool
@@ -232,6 +232,36 @@ def test_whatever_a_manifest_holds_nothing_outside_is_written(
     finally:
         shared.clear()
         (shared.repository / ref.path).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("subject", list(SNAPSHOTS))
+def test_each_text_of_a_manifest_that_leads_out_leads_nowhere(sandbox: Sandbox, subject: str) -> None:
+    """One after the other, the rest of the manifest as it was: no guard before it hides that one is missing."""
+    before = sandbox.outside()
+    body = json.loads((sandbox.repository / sandbox.refs[subject].path).read_bytes())["body"]
+    for path in _texts(body):
+        for text in ("../../../../OUTSIDE", f"{sandbox.root}/OUTSIDE"):
+            ref = sandbox.forge(subject, lambda body: _set(body, path, text), signed=True)  # noqa: B023 - called at once
+            in_words(lambda: restore_live(sandbox.place, ref, sandbox.home))  # noqa: B023
+            group = sandbox.group([{"subject": ref.subject, "name": ref.name}] * 2)
+            in_words(lambda: restore_to(Restores(sandbox.place, group, sandbox.target), lambda _: None))  # noqa: B023
+            assert sandbox.outside() == before, path
+            sandbox.clear()
+            (sandbox.repository / ref.path).unlink()
+
+
+def _texts(body: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return [path for path in _paths(body) if isinstance(_get(body, path), str) and path[0] not in ("content", "format")]
+
+
+def _get(part: Any, path: tuple[Any, ...]) -> Any:
+    for name in path:
+        part = part[name]
+    return part
+
+
+def _set(part: Any, path: tuple[Any, ...], value: Any) -> None:
+    _get(part, path[:-1])[path[-1]] = value
 
 
 @pytest.mark.parametrize("version", ["/../../OUTSIDE", "../../../../OUTSIDE", "3\n", "", 3, True, "x" * 300, "\u0663"])
