@@ -84,6 +84,12 @@ def reports_are_old() -> None:
         os.utime(path, (time.time() - 9 * DAY_S,) * 2)
 
 
+def a_few_reports_are_old() -> None:
+    """No more than may go without a person."""
+    reports_are_old()
+    declare(expire={"max_deleted_share": 0.9})
+
+
 def reports_are_gone() -> None:
     """Deleted where they lie, but those of a batch that has rows in quarantine."""
     left = sorted(path.name for path in Path(Home().reports_of(MODEL)).rglob("*.html") if path.is_file())

@@ -29,7 +29,7 @@ def bound(step: Step, scene: Scene, stage: Stage) -> str:
     line = step.text
     for name, value in {**scene.binds, **step.binds, **COMMON}.items():
         line = line.replace(name, _filled(value, stage))
-    return line
+    return _filled(line, stage)
 
 
 def _filled(text: str, stage: Stage, *, escape: bool = False) -> str:

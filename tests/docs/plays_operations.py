@@ -82,7 +82,7 @@ SCENES = (
         (
             Step(
                 "./almanac expire <model>",
-                (r"GOES +reports", r"would go\. To delete them: almanac expire weather --apply"),
+                (r"GOES +reports", r"would go\. To delete them: almanac expire weather --apply --approve"),
             ),
             Step("./almanac expire <model> --apply --approve", (r"are deleted",), after="reports_are_gone"),
         ),

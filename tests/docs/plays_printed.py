@@ -48,7 +48,7 @@ SCENES = (
             Step("./almanac expire weather", (r"almanac expire weather --apply",)),
             Step("./almanac expire weather --apply", (r"are deleted",), after="reports_are_gone"),
         ),
-        before="reports_are_old",
+        before="a_few_reports_are_old",
     ),
     Scene(
         "include/cli/retention.py", "forget and sweep", "backed up",
