@@ -11,8 +11,6 @@ from tests.docs.warm import Warm
 
 @pytest.fixture(scope="session")
 def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
-    import os
-
-    root: Path = Path(os.environ["DOCS_ROOT"]) if "DOCS_ROOT" in os.environ else tmp_path_factory.mktemp("docs")
+    root: Path = tmp_path_factory.mktemp("docs")
     with Warm() as warm:
         yield Theatre(root, warm)
