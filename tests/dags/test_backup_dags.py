@@ -116,8 +116,8 @@ def test_restore_drill_plays_the_loss_of_the_machine_when_it_is_due_or_asked_for
     from tests.backup.places import place_at
 
     task = dags["restore_drill"].task_dict["disaster"]
-    assert task.upstream_task_ids == {"drill"}
-    assert task.trigger_rule == "all_done"
+    # Each failure makes the run red: a task behind another would decide alone.
+    assert all(not one.downstream_task_ids for one in dags["restore_drill"].tasks)
     name = "20260601T000000.000000Z-" + "0" * 64
     played: list[str] = []
 
