@@ -55,7 +55,7 @@ def drill_params() -> dict[str, Param]:
             False,
             type="boolean",
             title="Play the loss of the machine",
-            description="Also when the last good one is younger than drills.disaster_every. It takes minutes.",
+            description="A run by hand plays it only when this is set. It takes minutes.",
         ),
     }
 

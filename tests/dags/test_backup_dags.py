@@ -113,6 +113,7 @@ def test_restore_drill_plays_the_loss_of_the_machine_when_it_is_due_or_asked_for
     from include.backup.drills import DISASTER, DrillResult
     from include.backup.installation import Places
     from include.errors import IntegrityError
+    from include.journal.records import RunRef
     from tests.backup.places import place_at
 
     task = dags["restore_drill"].task_dict["disaster"]
@@ -127,7 +128,8 @@ def test_restore_drill_plays_the_loss_of_the_machine_when_it_is_due_or_asked_for
 
     due = [False]
     monkeypatch.setattr("almanac.installation.backup_key", lambda: "")
-    monkeypatch.setattr("almanac.runs.current_run", lambda: None)
+    run_id = ["scheduled__2026-06-07"]
+    monkeypatch.setattr("almanac.runs.current_run", lambda: RunRef("restore_drill", run_id[0]))
     monkeypatch.setattr("include.backup.run_backup.places_of", lambda *_: Places(place_at(tmp_path / "first")))
     monkeypatch.setattr("include.backup.run_backup.tell_drills", lambda *_: None)
     monkeypatch.setattr("include.backup.run_drill.run_disaster_drill", play)
@@ -138,4 +140,9 @@ def test_restore_drill_plays_the_loss_of_the_machine_when_it_is_due_or_asked_for
     for due[0], asked in ((True, False), (False, True)):
         with pytest.raises(IntegrityError, match="step 5 failed"):
             task.python_callable(params=form | {"disaster": asked})
-    assert played == [str(tmp_path / "first")] * 2
+    run_id[0], due[0] = "manual__1", True
+    with pytest.raises(AirflowSkipException, match="by hand"):
+        task.python_callable(params=form)
+    with pytest.raises(IntegrityError, match="step 5 failed"):
+        task.python_callable(params=form | {"disaster": True})
+    assert played == [str(tmp_path / "first")] * 3
