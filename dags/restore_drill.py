@@ -2,7 +2,9 @@
 
 Into a scratch folder, never into a live place; from the first place in one week, from the second in the next. A copy
 that was damaged on purpose must be refused. Red, and so an alarm, when anything is otherwise or a last good drill is
-too old.
+too old. When the last good *disaster drill* is older than `drills.disaster_every`, the loss of the whole machine is
+played as well: an empty home becomes an installation from the place and the key alone, is started on free ports,
+ingests, trains, scores, traces, and is stopped.
 """
 
 from typing import Any
@@ -18,7 +20,7 @@ HOME = Home()
 
 
 def build(installation: Installation) -> DAG:
-    """`restore_drill`: drill, verify."""
+    """`restore_drill`: drill, verify, disaster."""
     settings = installation.backup.drills
     with installation_dag(
         "restore_drill", installation, purpose=__doc__, schedule=settings.schedule, params=drill_params()
@@ -51,8 +53,35 @@ def build(installation: Installation) -> DAG:
             places = places_of(HOME, backup_key()).all()
             return {place.uri: verify_share(place, settings, now=now()) for place in places}
 
+        @task(retries=0, doc_md="The machine is lost; skipped while the last good one is young.")
+        def disaster(*, params: dict[str, Any]) -> str:
+            from airflow.sdk.exceptions import AirflowSkipException
+            from almanac.installation import backup_key
+            from almanac.runs import current_run, now
+
+            from include.backup.disaster import unplayable
+            from include.backup.drill import in_words, place_in_turn
+            from include.backup.run_backup import places_of, tell_drills
+            from include.backup.run_drill import check_disaster, disaster_is_due, run_disaster_drill
+
+            places, chosen = places_of(HOME, backup_key()), params["place"]
+            if why := unplayable(HOME):
+                raise AirflowSkipException(why)
+            if not params["disaster"]:
+                if current_run().run_id.startswith("manual__"):
+                    raise AirflowSkipException("a run by hand plays it only when its form says so")
+                if not disaster_is_due(places, settings, now=now()):
+                    raise AirflowSkipException("the last good disaster drill is young enough")
+            place = place_in_turn(places, now()) if chosen == "in turn" else places.named(chosen == "second")
+            result = run_disaster_drill(HOME, place, settings, tell=print)
+            tell_drills(HOME, [result], current_run())
+            check_disaster(result)
+            return in_words(result)
+
+        # Side by side: the last task of a chain would decide alone whether the run is red.
         drill()
         verify()
+        disaster()
     return dag
 
 

@@ -29,7 +29,7 @@ pytest_plugins = ["tests.servers.stores"]
 
 
 # What a fixture of theirs starts or trains is shared by the whole folder: two processes would do it twice.
-_ON_ONE_CORE = ("e2e", "production", "backup", "registry", "contracts")
+_ON_ONE_CORE = ("e2e", "production", "backup", "registry", "contracts", "docs")
 
 
 def _group(file: str) -> str:

@@ -2,12 +2,16 @@
 
 from datetime import datetime, timedelta
 
+from include.alerts.backups import EVERYTHING
 from include.alerts.message import Message, event_message
+from include.backup.drills import DISASTER
 from include.journal.journal import Journal
 from include.journal.records import RunRef
 
 
-def overdue_messages(journal: Journal, max_age: timedelta, run: RunRef, now: datetime) -> dict[str, Message]:
+def overdue_messages(
+    journal: Journal, max_age: timedelta, run: RunRef, now: datetime, *, disaster_max_age: timedelta | None = None
+) -> dict[str, Message]:
     """The alerts for subjects whose last good drill is too old, by subject.
 
     From the journal alone: it must speak up just when the drill's DAG does not run. A subject that was first backed
@@ -18,6 +22,7 @@ def overdue_messages(journal: Journal, max_age: timedelta, run: RunRef, now: dat
         max_age: how old a good drill may be.
         run: who looks.
         now: aware.
+        disaster_max_age: how old the last drill of the loss of the whole machine may be; None: none is played here.
 
     Raises:
         TransientError: the journal is away.
@@ -29,14 +34,19 @@ def overdue_messages(journal: Journal, max_age: timedelta, run: RunRef, now: dat
     for drill in journal.drills():
         if drill.passed and not drill.meant_to_fail:
             proven[drill.subject] = max(drill.drilled_at, proven.get(drill.subject, drill.drilled_at))
-    late = {subject for subject, since in first.items() if proven.get(subject, since) + max_age < now}
-    return {subject: _message(subject, proven.get(subject), max_age, run, now) for subject in sorted(late)}
+    limits = dict.fromkeys(first, max_age)
+    if disaster_max_age is not None and EVERYTHING in first:
+        first[DISASTER], limits[DISASTER] = first[EVERYTHING], disaster_max_age
+    late = {subject for subject, since in first.items() if proven.get(subject, since) + limits[subject] < now}
+    return {subject: _message(subject, proven.get(subject), limits[subject], run, now) for subject in sorted(late)}
 
 
 def _message(subject: str, last: datetime | None, max_age: timedelta, run: RunRef, now: datetime) -> Message:
+    command = "almanac drill --disaster" if subject == DISASTER else "almanac drill"
     when = f"The last one was at {last:%Y-%m-%d %H:%M}Z" if last else "There has never been one"
     return event_message(
         "drill", severity="critical", model="", subject=f"{subject}: no restore drill has succeeded", run=run, now=now,
-        words=f"{when}; `backup.drills.max_age` is {max_age.days} days. What has not been restored may not come back.",
-        what_to_do="See whether the DAG restore_drill is paused or red; `almanac drill` does the same by hand.",
+        words=f"{when}; at most {max_age.days} days are allowed (`backup.drills`). What has not been restored may not"
+        " come back.",
+        what_to_do=f"See whether the DAG restore_drill is paused or red; `{command}` does the same by hand.",
     )  # fmt: skip

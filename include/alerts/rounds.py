@@ -15,6 +15,7 @@ from include.alerts.restarts import restart_messages
 from include.alerts.snapshots import places_to_look_at, tell_vanished
 from include.alerts.telling import Teller
 from include.alerts.unheard import Failures, tell_unheard
+from include.backup.run_drill import disaster_max_age
 from include.config.alerts import AlertKind
 from include.config.home import Home
 from include.config.installation import Installation
@@ -63,10 +64,11 @@ def attend(
     journal = Journal(home.journal_url)
     for number in acknowledge:
         ConditionLog(journal).acknowledge(number, run.started_by, now)
+    drills = installation.backup.drills
     everybody, disk = installation.alerts, disk_message(home, installation.max_disk_share, run, now)
     found: dict[AlertKind, dict[str, Message]] = {
         "disk": {} if disk is None else {str(home.home): disk},
-        "drill": overdue_messages(journal, installation.backup.drills.max_age, run, now),
+        "drill": overdue_messages(journal, drills.max_age, run, now, disaster_max_age=disaster_max_age(home, drills)),
     }
     for kind, messages in found.items():
         for key, message in messages.items():

@@ -8,7 +8,7 @@ from sqlalchemy.engine import URL
 
 from include.backup.catalogue import Catalogue
 from include.backup.drill import Drill, clear_scratch, in_words, overdue
-from include.backup.drills import DrillResult
+from include.backup.drills import DISASTER, DrillResult
 from include.backup.installation import Places, databases
 from include.backup.place import FORMAT_FILE, Place
 from include.backup.verify import Share, verify
@@ -32,6 +32,43 @@ def run_drill(
     }
     chance = random.Random()  # noqa: S311 - chooses snapshots, keeps no secret
     return Drill(place, folder, chance, servers, trust=trust).run(subjects, tell)
+
+
+def run_disaster_drill(home: Home, place: Place, settings: Drills, *, tell: Callable[[str], None]) -> DrillResult:
+    """Play the loss of the whole machine from a place, in the installation's scratch folder; see `Disaster`.
+
+    Raises:
+        ConfigError: this installation cannot be played on one machine.
+        DataError: there is no group.
+        TransientError: the place is away.
+    """
+    from include.backup.disaster import Disaster
+
+    clear_scratch(home.scratch / "drills", older_than=datetime.now(UTC) - timedelta(days=1))
+    return Disaster(place, home, settings.disaster_timeout, tell=tell).run()
+
+
+def disaster_is_due(places: Places, settings: Drills, *, now: datetime) -> bool:
+    """Whether the last good disaster drill, wherever it was, is older than declared."""
+    every = settings.disaster_every
+    return every is not None and bool(overdue(places, [DISASTER], max_age=every, now=now))
+
+
+def disaster_max_age(home: Home, settings: Drills) -> timedelta | None:
+    """How old the last good disaster drill may be; None: none is declared, or it cannot be played here."""
+    from include.backup.disaster import unplayable
+
+    return None if settings.disaster_every is None or unplayable(home) else settings.disaster_every + settings.max_age
+
+
+def check_disaster(result: DrillResult) -> None:
+    """Fail, and so alarm, when a disaster drill has failed.
+
+    Raises:
+        IntegrityError: with what it says.
+    """
+    if not result.passed:
+        raise IntegrityError(f"the disaster drill:\n{in_words(result)}\nSee docs/operations.md, 'A drill has failed'")
 
 
 def check_drills(places: Places, results: Sequence[DrillResult], settings: Drills, *, now: datetime) -> None:

@@ -33,7 +33,8 @@ def differences(home: Home, registry: "Registry", place: Place, ref: Ref) -> lis
     found = compare(home, registry, models) if models else []
     if "database/airflow" in subjects:
         try:
-            found += [Difference(text) for text in unreadable_secrets(home)]
+            # what the backup holds is back; the key to it was never in a backup
+            found += [Difference(text, lost=False) for text in unreadable_secrets(home)]
         except AlmanacError as error:
             found.append(Difference(f"Airflow's connections could not be looked at: {error}"))
     return found

@@ -59,16 +59,29 @@ def drill(
     subjects: Annotated[list[str] | None, typer.Argument(help="For example dataset/weather. None: all.")] = None,
     second: Second = False,
     trust: Annotated[bool, typer.Option("--trust", help="Load formats that can run code, too.")] = False,
+    disaster: Annotated[
+        bool, typer.Option("--disaster", help="The whole machine is lost: restore everything, start it, let it work.")
+    ] = False,
 ) -> None:
     """Restore the newest and one random older snapshot of each subject into scratch, and use them.
 
     A damaged copy must be refused, too. Exit code 1 when anything is otherwise. The results are kept in the place.
+    With --disaster an empty home becomes an installation from the place and the key alone: its services start on free
+    ports, ingest a file, train, score and trace, and are stopped. It takes minutes.
     """
+    from include.backup.drill import in_words
     from include.backup.journal_rows import record_drills
-    from include.backup.run_drill import run_drill
+    from include.backup.run_drill import run_disaster_drill, run_drill
 
-    home, _, places = open_installation()
-    results = run_drill(home, places.named(second), subjects or (), tell=print, trust=trust)
+    if disaster and (subjects or trust):
+        raise typer.BadParameter("--disaster is about everything; it goes with --second only")
+    home, settings, places = open_installation()
+    place = places.named(second)
+    if disaster:
+        results = [run_disaster_drill(home, place, settings.drills, tell=print)]
+        print(in_words(results[0]))
+    else:
+        results = run_drill(home, place, subjects or (), tell=print, trust=trust)
     tell_journal(home, lambda journal: record_drills(journal, results, run_of("drill")))
     if not results or not all(result.passed for result in results):
         print("The drill has failed." if results else "There is no snapshot to drill.")

@@ -51,5 +51,5 @@ def draft(
         f"  1. Read it: owner, title, origin, licence; limits are first guesses.\n"
         f"  2. ./almanac up                      # if it is not up; DAGs follow the file within half a minute\n"
         f"  3. cp {file} {home.landing_of(model)}/     # mkdir it first; ingest_{model} wakes by itself\n"
-        f"  4. Watch ingest_{model} and train_{model} in Airflow; ./almanac trace {model}@1 tells the rest."
+        f"  4. Watch ingest_{model} and train_{model} in Airflow; `./almanac trace {model}@1` tells the rest."
     )

@@ -37,5 +37,7 @@ def expire(
         print(f"{word}  {item.kind:16}  {item.at:%Y-%m-%d}  {size(item.size_bytes):>10}  {item.name}", end="")
         print(f"  {'; '.join(item.needs)}" if item.needs else "")
     freed = size(sum(item.size_bytes for item in plan.going))
-    verb = "are deleted" if apply else f"would go. To delete them: almanac expire {model} --apply"
+    asks = any(plan.share(kind) > declared.expire.max_deleted_share for kind in plan.totals)
+    command = f"almanac expire {model} --apply --approve" if asks else f"almanac expire {model} --apply"
+    verb = "are deleted" if apply else f"would go. To delete them: {command}"
     print(f"{len(plan.items) - len(plan.going)} old ones stay, {len(plan.going)} ({freed}) {verb}")

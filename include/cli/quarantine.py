@@ -97,7 +97,8 @@ def export(
             file.write(export_rows(rows))
     except FileExistsError as error:
         raise typer.BadParameter(f"{to} is there already; give another name") from error
-    print(f"{rows.height} rows written to {to}. Repair them, then: almanac quarantine readmit {model} --file {to}")
+    print(f"{rows.height} rows written to {to}. Repair them, then:")
+    print(f'  ./almanac quarantine readmit {model} --file {to} --reason "..."')
 
 
 def readmit(

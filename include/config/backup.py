@@ -83,6 +83,11 @@ class Drills(Section):
     schedule: Cron = "0 5 * * 0"
     max_age: Duration = Field(timedelta(days=8), description="An older last good drill is an alarm.")
     verify_days: Count = Field(7, description="Each object is read again once in so many days.")
+    disaster_every: Duration | None = Field(
+        timedelta(days=27),
+        description="A drill that finds the last good disaster drill older than this plays it, too; null: none does.",
+    )
+    disaster_timeout: Duration = Field(timedelta(hours=1), description="Of its ingest, training and scoring, each.")
 
 
 class InstallationBackup(Section):

@@ -60,6 +60,7 @@ class Home(BaseSettings):
             "tracking_uri": f"sqlite:///{root}/mlflow.db",
         }
         object.__setattr__(self, "home", root)
+        object.__setattr__(self, "models", self.models.absolute())  # services run in another folder than the caller
         for name, place in unset.items():
             object.__setattr__(self, name, getattr(self, name).rstrip("/") or elsewhere.get(name) or place)
 

@@ -111,19 +111,19 @@ def _columns(examples: Sequence[Example]) -> list[str]:
 
 def _advice(record: BatchRecord) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What to do in words, and as commands."""
-    readmit = f"{record.model} {record.batch_id[:12]}"
+    model, batch = record.model, record.batch_id[:12]
     if record.state is BatchState.REJECTED:
         return (
             "Nothing of this file was published. Its bytes are kept in quarantine.",
             "Repair it at its source and let it land again, under any name.",
             "If the declaration was wrong, mend it and readmit the file as it is:",
-        ), (f"./almanac quarantine readmit {readmit} --whole",)
+        ), (f'./almanac quarantine readmit {model} {batch} --whole --reason "..."',)
     if record.rows_quarantined:
         return (
             "The good rows are published. The bad rows are kept in quarantine, each with the rules it broke.",
             f"Repair them by the form of readmit_{record.model} in Airflow, or in a spreadsheet:",
         ), (
-            f"./almanac quarantine export {readmit} --to repair.csv",
-            f"./almanac quarantine readmit {readmit} --file repair.csv",
+            f"./almanac quarantine export {model} {batch} --to repair.csv",
+            f'./almanac quarantine readmit {model} --file repair.csv --reason "..."',
         )
     return ("Nothing.",), ()

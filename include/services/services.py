@@ -19,6 +19,7 @@ from include.services.credentials import (
 from include.services.databases import create_databases, migrate_airflow
 from include.services.environment import airflow_home, environment, mlflow_auth_file
 from include.services.health import wait_until_healthy
+from include.services.landing import make_landing_folders
 from include.services.leftovers import end_processes
 from include.services.lifetime import start_supervisor, stop_supervisor, terminable, uninterrupted
 from include.services.locks import locked
@@ -244,6 +245,7 @@ class Services:
     def _prepare(self, ports: Ports) -> None:
         private_folder(airflow_home(self.home))
         private_folder(log_file(self.home, "any").parent)
+        make_landing_folders(self.home)
         database = self.home.home / "mlflow_auth.db"
         if fit_login(database, self.credentials.mlflow_password):
             self._tell("MLflow's users come from another home: its administrator has this home's password now")

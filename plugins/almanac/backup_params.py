@@ -51,6 +51,12 @@ def drill_params() -> dict[str, Param]:
             title="Place",
             description="From which place. In turn: the first in one week, the second in the next.",
         ),
+        "disaster": Param(
+            False,
+            type="boolean",
+            title="Play the loss of the machine",
+            description="A run by hand plays it only when this is set. It takes minutes.",
+        ),
     }
 
 

@@ -293,6 +293,23 @@ def test_overdue_messages_a_drill_that_failed_or_was_meant_to_proves_nothing(jou
     assert "never" in late["dataset/weather"].error
 
 
+def test_overdue_messages_the_loss_of_the_machine_has_an_age_of_its_own(journal):
+    journal.record_snapshot(SnapshotRecord("file:///backups", "group/all", "a", NOON, 1, 1, 1, RUN))
+    for days, subject in ((1, "disaster/all"), (39, "group/all")):
+        at = NOON + timedelta(days=days)
+        journal.record_drill(DrillRecord("file:///backups", subject, "a", 6, True, False, (), at, 1.0, 1.0, RUN))
+
+    def late(days: int, age: timedelta | None = timedelta(days=35)) -> dict[str, str]:
+        now = NOON + timedelta(days=days)
+        found = overdue_messages(journal, timedelta(days=8), RUN, now, disaster_max_age=age)
+        return {subject: message.what_to_do for subject, message in found.items()}
+
+    assert late(35) == {}
+    assert list(late(40)) == ["disaster/all"]
+    assert "`almanac drill --disaster`" in late(40)["disaster/all"]
+    assert late(40, None) == {}
+
+
 def test_channel_whose_connection_is_missing_hides_neither_reminder_nor_end(teller, outbox, journal, logged):
     outbox.missing.add("almanac_chat")
     see(teller)

@@ -209,6 +209,10 @@ def test_expire_shows_then_deletes_as_declared(run, world: World, tmp_path: Path
     assert not page.exists()
 
 
+def test_drill_of_the_lost_machine_is_about_everything(run) -> None:
+    assert "--disaster is about everything" in run("drill", f"dataset/{MODEL}", "--disaster", exit_code=2)
+
+
 def test_backup_by_hand_with_the_services_down_reads_files_where_they_lie(
     run, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

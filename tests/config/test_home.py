@@ -23,3 +23,17 @@ def test_home_one_place_moved_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert home.landing_of("weather") == "s3://bucket/landing/weather"
     assert home.dataset_of("weather") == f"{tmp_path}/datasets/weather"
     assert home.tracking_uri == "http://127.0.0.1:5000"
+
+
+def test_home_names_declarations_so_that_services_find_them_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from include.services.credentials import load_or_create
+    from include.services.environment import environment
+    from include.services.ports import Ports
+
+    monkeypatch.setenv("ALMANAC_MODELS", "include/profiles/dev")
+    home = Home(home=tmp_path)
+    assert home.models == Path.cwd() / "include" / "profiles" / "dev"
+    told = environment(home, Ports(), load_or_create(tmp_path))
+    assert told["ALMANAC_MODELS"] == str(home.models)

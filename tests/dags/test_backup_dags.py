@@ -1,6 +1,7 @@
 """The DAGs of backups: light to parse, filled in, woken as declared."""
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,46 @@ def test_installation_broken_warns_and_uses_what_is_built_in(tmp_path: Path) -> 
     (tmp_path / "_installation.yaml").write_text("backup: {workers: none}\n", "utf-8")
     with pytest.warns(UserWarning, match=r"_installation\.yaml: backup\.workers"):
         assert declared_installation(Home(home=tmp_path, models=tmp_path)).backup.workers == 2
+
+
+def test_restore_drill_plays_the_loss_of_the_machine_when_it_is_due_or_asked_for(
+    dags: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from include.backup.drills import DISASTER, DrillResult
+    from include.backup.installation import Places
+    from include.errors import IntegrityError
+    from include.journal.records import RunRef
+    from tests.backup.places import place_at
+
+    task = dags["restore_drill"].task_dict["disaster"]
+    # Each failure makes the run red: a task behind another would decide alone.
+    assert all(not one.downstream_task_ids for one in dags["restore_drill"].tasks)
+    name = "20260601T000000.000000Z-" + "0" * 64
+    played: list[str] = []
+
+    def play(_home: Any, place: Any, _settings: Any, *, tell: Any) -> DrillResult:
+        played.append(place.uri)
+        return DrillResult(DISASTER, name, 1, False, ("step 5 failed",), datetime.now(UTC), 1.0, 1.0, place.uri)
+
+    due = [False]
+    monkeypatch.setattr("almanac.installation.backup_key", lambda: "")
+    run_id = ["scheduled__2026-06-07"]
+    monkeypatch.setattr("almanac.runs.current_run", lambda: RunRef("restore_drill", run_id[0]))
+    monkeypatch.setattr("include.backup.run_backup.places_of", lambda *_: Places(place_at(tmp_path / "first")))
+    monkeypatch.setattr("include.backup.run_backup.tell_drills", lambda *_: None)
+    monkeypatch.setattr("include.backup.run_drill.run_disaster_drill", play)
+    monkeypatch.setattr("include.backup.run_drill.disaster_is_due", lambda *_, **__: due[0])
+    form = {"place": "in turn", "disaster": False}
+    with pytest.raises(AirflowSkipException, match="young enough"):
+        task.python_callable(params=form)
+    for due[0], asked in ((True, False), (False, True)):
+        with pytest.raises(IntegrityError, match="step 5 failed"):
+            task.python_callable(params=form | {"disaster": asked})
+    run_id[0], due[0] = "manual__1", True
+    with pytest.raises(AirflowSkipException, match="by hand"):
+        task.python_callable(params=form)
+    with pytest.raises(IntegrityError, match="step 5 failed"):
+        task.python_callable(params=form | {"disaster": True})
+    assert played == [str(tmp_path / "first")] * 3

@@ -1,0 +1,148 @@
+"""Command lines that no scene plays: another test does, because it has what the line needs; or nothing here can."""
+
+from collections.abc import Iterator
+
+from tests.docs.command_lines import CommandLine
+from tests.docs.scenes import Elsewhere
+
+_WHOLE = "the whole story, or the whole suite: it is no part of itself"
+_INSTALLS = "installs into .venv; every `make` of the suite begins with it"
+_ENGINE = "needs a container engine or a cluster; the file that it reads is held to its schema and to the settings here"
+_STORE = "needs an object store; a real server of that interface takes its place in"
+_BENCH = "a benchmark of minutes or hours; its figures are dated. That its options exist is checked in"
+_FOREIGN = "no program of ours: it asks the machine"
+_ASKED = "needs a run that waits for a person; such a run is answered by this request in"
+
+
+def _lines(page: str, section: str, why: str, test: str, *texts: str) -> Iterator[Elsewhere]:
+    yield from (Elsewhere(CommandLine(page, section, text), why, test) for text in texts)
+
+
+ELSEWHERE = (
+    *_lines(
+        "README.md", "Two commands", _WHOLE, "Makefile",
+        "make demo", "make test", "make test-all", "make test-faults",
+    ),
+    *_lines("README.md", "Two commands", "the same line is played in 'Then stay a while'",
+            "tests/docs/plays_services.py", "make up"),
+    *_lines("README.md", "Then stay a while", _WHOLE, "Makefile", "make demo-celery"),
+    *_lines("docs/add-a-model.md", "In a quarter of an hour, from a CSV", _INSTALLS, "Makefile", "make setup"),
+    *_lines("docs/add-a-model.md", "Scoring", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.score"),
+    *_lines(
+        "docs/backup-format.md", "Speed", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.backup --gib 2"
+    ),
+    *_lines(
+        "docs/data-checks.md", "Speed and memory", _BENCH, "tests/docs/test_benchmarks.py",
+        "python bench/ingest.py <folder> 5 20",
+    ),
+    *_lines(
+        "docs/monitoring.md", "Measured", _BENCH, "tests/docs/test_benchmarks.py",
+        "python -m bench.drift_policy --repetitions 200",
+        "python -m bench.drift --rows 100000 --evidently <python>",
+        "python -m bench.drift_policy --repetitions 200 --rows 1000 --rows 10000 --evidently <python>",
+        "python -m bench.drift --rows 100000 --rows 1000000 --evidently <python>",
+        "python -m bench.quiet_year --seeds 10",
+    ),
+    *_lines(
+        "docs/object-storage.md", "Object storage: S3 and Azure Blob", _STORE, "tests/dags/test_object_storage.py",
+        "export ALMANAC_LANDING=s3://port-data/landing",
+        "export ALMANAC_DATASETS=s3://port-data/datasets",
+        "export ALMANAC_QUARANTINE=s3://port-data/quarantine",
+        "export ALMANAC_PREDICTIONS=s3://port-data/predictions",
+        "export ALMANAC_REPORTS=s3://port-data/reports",
+    ),
+    *_lines(
+        "docs/object-storage.md", "The connection almanac_storage", _STORE, "tests/dags/test_object_storage.py",
+        """export AIRFLOW_CONN_ALMANAC_STORAGE='{"conn_type": "generic", "login": "...", "password": "...", "extra": {"region_name": "eu-north-1", "endpoint_url": "https://s3.port.example"}}'""",  # noqa: E501
+        "./almanac up --pass AIRFLOW_CONN_ALMANAC_STORAGE",
+    ),
+    *_lines(
+        "docs/object-storage.md", "When something is wrong", _FOREIGN, "tests/contracts/test_files.py",
+        "aws s3api delete-object --bucket ... --key 'landing/weather//b.csv'",
+    ),
+    *_lines(
+        "docs/operations.md", "The monitor asks a person (monitor_<model> / a_person_decides.ask)", _ASKED,
+        "tests/e2e/test_monitor.py",
+        """PATCH /api/v2/dags/monitor_<model>/dagRuns/<run>/taskInstances/a_person_decides.ask/-1/hitlDetails {"chosen_options": ["Ask for a retrain"], "params_input": {"why": "..."}}""",  # noqa: E501
+    ),
+    *_lines(
+        "docs/operations.md", "A promotion waits for an answer (train_<model> or promote_<model> / approve)", _ASKED,
+        "demo/promotion_steps.py",
+        """PATCH /api/v2/dags/train_<model>/dagRuns/<run>/taskInstances/approve/-1/hitlDetails {"chosen_options": ["Approve"], "params_input": {"why": "..."}}""",  # noqa: E501
+    ),
+    *_lines(
+        "docs/operations.md", "A process was killed, or the machine went down", _FOREIGN, "tests/e2e/test_services.py",
+        "dmesg | grep -i killed",
+    ),
+    *_lines(
+        "docs/operations.md", "A service is down", _ENGINE, "tests/services/test_compose.py",
+        "docker compose ps", "docker compose logs --tail 100 SERVICE", "docker compose up --detach scheduler",
+        "docker compose ps worker",
+    ),
+    *_lines("docs/operations.md", "A drill has failed (restore_drill is red)",
+            "the same line is played in 'The machine is lost'", "tests/docs/plays_services.py",
+            "./almanac drill --disaster"),
+    *_lines("docs/operations.md", "What the stack has survived", _WHOLE, "Makefile", "make test-faults"),
+    *_lines(
+        "docs/operations.md", "How it grows", _BENCH, "tests/docs/test_benchmarks.py",
+        "python -m bench.scale parse --models 1 10 100 300 --dag-factory ...",
+    ),
+    *_lines(
+        "docs/operations.md", "What Airflow adds to a training", _BENCH, "tests/docs/test_benchmarks.py",
+        "python -m bench.train [--celery]",
+    ),
+    *_lines(
+        "docs/operations.md", "What more workers give", _BENCH, "tests/docs/test_benchmarks.py",
+        "python -m bench.workers",
+    ),
+    *_lines(
+        "docs/operations.md", "From a file's landing to its rows in the journal", _BENCH,
+        "tests/docs/test_benchmarks.py",
+        "python -m bench.scale latency --files-per-minute 1 10 100 --minutes 1", "python -m bench.scale api",
+        "python -m bench.scale scheduler --models 1 10 100",
+    ),
+    *_lines(
+        "docs/operations.md", "From a file's landing to its rows in the journal", _WHOLE, "Makefile", "make demo"
+    ),
+    *_lines("docs/operations.md", "The machine is lost", _INSTALLS, "Makefile", "make setup"),
+    *_lines(
+        "docs/production.md", "Production", "writes .env beside docker-compose.yaml, once and for all; the same into"
+        " another file is asked in", "tests/services/test_env_file.py", "make env",
+    ),
+    *_lines(
+        "docs/production.md", "Production", _ENGINE, "tests/services/test_compose.py",
+        "docker compose build", "docker compose up --detach", "docker compose up --detach --scale worker=4",
+        "docker compose --profile heavy up --detach",
+    ),
+    *_lines("docs/production.md", "Production", _WHOLE, "Makefile", "make demo-celery", "make test-all"),
+    *_lines("docs/production.md", "What each service is for", _WHOLE, "Makefile", "make demo-celery"),
+    *_lines(
+        "docs/production.md", "Profiles: dev, staging, production",
+        "`up` is played in plays_services.py; that services are told the folder wherever they run is asked in",
+        "tests/config/test_home.py", "ALMANAC_MODELS=include/profiles/dev ./almanac up",
+    ),
+    *_lines(
+        "docs/production.md", "What it survives, and by which settings", _WHOLE, "Makefile", "make test-faults"
+    ),
+    *_lines(
+        "docs/production.md", "Object storage", _ENGINE, "tests/services/test_compose.py",
+        "docker compose -f docker-compose.yaml -f docker-compose.objects.yaml up",
+    ),
+    *_lines(
+        "docs/production.md", "Kubernetes", _ENGINE, "tests/services/test_kubernetes.py",
+        "docker build --build-arg MORE=requirements-kubernetes.txt .", "helm lint",
+        "kubectl create secret generic almanac-metadata --from-literal=connection='postgresql://...'",
+        "kubectl create secret generic almanac-fernet --from-literal=fernet-key=...",
+        "kubectl create secret generic almanac-secrets --from-env-file=.env.kubernetes",
+        "kubectl create configmap almanac-environment --from-env-file=environment.env",
+        "helm upgrade --install almanac apache-airflow/airflow --values kubernetes/values.yaml --set-file podTemplate=kubernetes/pod-template.yaml",  # noqa: E501
+    ),
+    *_lines(
+        "docs/production.md", "Who may do what", "needs FAB's user manager, which only the stack of containers has",
+        "tests/production/conftest.py", "POST /auth/fab/v1/users",
+    ),
+    *_lines(
+        "docs/triggers.md", "Triggers", "is for an Airflow that was started otherwise; `up` makes the pools in",
+        "tests/services/test_pools.py", 'airflow pools set heavy 1 "training"',
+    ),
+)  # fmt: skip

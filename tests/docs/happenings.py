@@ -1,0 +1,475 @@
+"""What happens before somebody opens a runbook, and what must be true when it has been followed.
+
+Each function runs in a process of its own, in the stage's folder and with its variables; it raises when something is
+not as the page promises.
+"""
+
+import html
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from include.config.home import Home
+from tests.docs.states import MODEL, _journal, _run, declare, facts, know
+
+DAY_S = 86_400.0
+
+
+def _model() -> Any:
+    from include.config.loader import find_model
+
+    return find_model(Home().models, MODEL)
+
+
+def _rows() -> int:
+    from deltalake import DeltaTable
+
+    return int(DeltaTable(Home().dataset_of(MODEL)).count())
+
+
+def humidity_is_declared_in_percent() -> None:
+    """The file was right and the declaration wrong."""
+    import yaml
+
+    columns = yaml.safe_load(Path("models/weather.yaml").read_text("utf-8"))["dataset"]["columns"]
+    columns["Humidity"]["max"] = 100
+    declare(dataset={"columns": columns})
+
+
+def the_rejected_file_is_published() -> None:
+    """48 rows of it, and it has left quarantine."""
+    from include.data.quarantine import Quarantine
+
+    assert _rows() == 4365 + 48, _rows()
+    assert list(Quarantine(Home(), _model()).kept_files()) == []
+
+
+def one_row_is_repaired() -> None:
+    """Row 7 is published, two rows stay."""
+    from include.data.quarantine import Quarantine
+
+    assert _rows() == 4365 + 1
+    assert sorted(Quarantine(Home(), _model()).read_rows()["row"]) == [9, 11]
+
+
+def the_export_is_edited() -> None:
+    """Somebody corrects all three rows in a spreadsheet."""
+    path = Path("repair.csv")
+    text = path.read_text("utf-8-sig")
+    assert text.count(",80,") == 2
+    assert "hail" in text
+    path.write_text(text.replace(",80,", ",0.8,").replace("hail", "rain"), "utf-8")
+
+
+def nothing_is_left_in_quarantine() -> None:
+    """All three rows are published."""
+    from include.data.quarantine import Quarantine
+
+    assert _rows() == 4365 + 3
+    assert Quarantine(Home(), _model()).read_rows().is_empty()
+
+
+def reports_are_old() -> None:
+    """Reports go after a day, and those that there are are older; all of them at once, which asks a person."""
+    declare(expire={"reports": "1d", "max_deleted_share": 0.5})
+    found = [path for path in Path(Home().reports_of(MODEL)).rglob("*") if path.is_file()]
+    assert found
+    for path in found:
+        os.utime(path, (time.time() - 9 * DAY_S,) * 2)
+
+
+def a_few_reports_are_old() -> None:
+    """No more than may go without a person."""
+    reports_are_old()
+    declare(expire={"max_deleted_share": 0.9})
+
+
+def reports_are_gone() -> None:
+    """Deleted where they lie, but those of a batch that has rows in quarantine."""
+    left = sorted(path.name for path in Path(Home().reports_of(MODEL)).rglob("*.html") if path.is_file())
+    assert left, "the report of the quarantined rows is gone, too"
+    assert all(name.startswith(facts()["batch"]) for name in left), left
+
+
+def windows_are_declared() -> None:
+    """A window a day; nobody has closed any."""
+    declare(triggers={"daily": {"kind": "window", "size": "1d", "start": "2024-02-01T00:00:00Z"}})
+    declare(pipelines={"score": {"when": "daily"}})
+
+
+def scoring_is_stopped() -> None:
+    """The monitor has stopped it."""
+    from include.scoring.pause import stop_scoring
+
+    stop_scoring(_journal(), MODEL, reason="F1 fell to 0.31", run=_run("monitor"), now=datetime.now(UTC))
+
+
+def scoring_goes_on() -> None:
+    """Nobody stops it any more."""
+    from include.scoring.pause import stopped
+
+    assert stopped(_journal(), MODEL) is None
+
+
+def an_alert_lasts() -> None:
+    """An ingest has failed, its channel took no message."""
+    from include.alerts.condition_log import ConditionLog
+    from include.alerts.delivery import deliver
+    from include.alerts.message import event_message
+
+    journal, now = _journal(), datetime.now(UTC)
+    message = event_message(
+        "failure", severity="critical", model=MODEL, subject="ingest_weather / ingest failed", run=_run("ingest"),
+        now=now, words="No space left on device", what_to_do="Make room.",
+    )  # fmt: skip
+    condition = ConditionLog(journal).seen(message, "failure", "ingest", now)
+
+    def refuse() -> None:
+        raise ConnectionError("the pager does not answer")
+
+    deliver(message, "pager", refuse, journal=journal, run=_run("ingest"), now=now)
+    know(number=condition.id)
+
+
+def the_alert_is_taken_on() -> None:
+    """By whoever typed the command."""
+    from include.alerts.condition_log import ConditionLog
+
+    assert ConditionLog(_journal()).condition(int(facts()["number"])).acknowledged_by
+
+
+def a_snapshot_vanishes() -> None:
+    """After the last look somebody deletes the manifest of the dataset's newest snapshot in the first place."""
+    from include.backup.catalogue import Catalogue
+    from include.backup.vanished import look
+
+    place = _places().first
+    look(place, _journal(), _run("alerts"))
+    (Path(Home().backups) / Catalogue(place).find(facts()["dataset"]).path).unlink()
+
+
+def the_alarm_about_it_is_over() -> None:
+    """A tombstone says why it is gone."""
+    from include.backup.vanished import vanished
+
+    assert vanished(_places().first, _journal()) == []
+
+
+def _places() -> Any:
+    from include.backup.installation import open_places
+    from include.config.loader import load_installation
+
+    return open_places(Home(), load_installation(Home().models).backup)
+
+
+def the_files_of_the_version_before_are_lost() -> None:
+    """Somebody deletes its MLflow run's folder; MLflow's database still names it."""
+    from include.registry.store import Registry
+
+    version = Registry.of(Home()).by_alias(MODEL, "previous")
+    assert version is not None
+    (folder,) = Path(Home().artifacts).glob(f"*/{version.mlflow_run_id}")
+    shutil.rmtree(folder)
+
+
+def version_2_is_champion() -> None:
+    """And its graph can be loaded."""
+    from include.registry.store import Registry
+
+    registry = Registry.of(Home())
+    champion = registry.champion(MODEL)
+    assert champion is not None
+    assert champion.version == "2"
+    assert registry.load_onnx(champion)
+
+
+def a_month_is_deleted_by_a_commit() -> None:
+    """January is gone by somebody's DELETE."""
+    from deltalake import DeltaTable
+
+    table = DeltaTable(Home().dataset_of(MODEL))
+    know(rows=table.count(), before=table.version())
+    table.delete("_month = '2024-01'")
+
+
+def a_month_s_files_are_removed() -> None:
+    """January's folder is gone."""
+    shutil.rmtree(Path(Home().dataset_of(MODEL)) / "_month=2024-01")
+
+
+def every_row_is_back() -> None:
+    """As many as were published."""
+    from include.data.dataset import Dataset
+
+    assert Dataset.of(Home(), _model()).read(columns=["Humidity"]).height == 4365
+
+
+def an_object_is_damaged() -> None:
+    """One bit of the dataset's snapshot flips where it lies."""
+    from include.backup.catalogue import Catalogue
+
+    catalogue = Catalogue(_places().first)
+    entry = next(one for one in catalogue.read(catalogue.find(facts()["dataset"])).files if one.size > 1000)
+    path = Path(Home().backups) / entry.object_name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def everything_can_be_restored() -> None:
+    """No snapshot of the first place is damaged."""
+    from include.backup.catalogue import Catalogue
+    from include.backup.verify import verify
+
+    place = _places().first
+    found = verify(place, Catalogue(place).refs(), level=3, now=datetime.now(UTC))
+    assert [finding.text for finding in found.findings if finding.fatal] == []
+
+
+def most_snapshots_are_forgotten() -> None:
+    """Somebody forgot nearly everything ten days ago; the grace period is over."""
+    from include.backup.catalogue import Catalogue
+
+    catalogue = Catalogue(_places().first)
+    for ref in catalogue.refs():
+        catalogue.bury(ref, at=datetime.now(UTC) - timedelta(days=10), by="ada", reason="a mistake")
+
+
+def nothing_forgotten_is_left() -> None:
+    """The sweep has deleted it."""
+    from include.backup.catalogue import Catalogue
+
+    assert list(Catalogue(_places().first).refs(forgotten=True)) == []
+
+
+def the_group_is_there_again() -> None:
+    """No tombstone hides it."""
+    from include.backup.catalogue import Catalogue
+
+    assert str(Catalogue(_places().first).newest("group/all")) == facts()["group"]
+
+
+def bikes_are_drafted_with_quick_candidates() -> None:
+    """As its author would for a try: one candidate, short folds."""
+    folds = {"folds": 2, "fold": "20d", "min_train_rows": 200}
+    candidate = {"estimator": "sklearn.linear_model.Ridge", "scale": True}
+    declare("bikes", train={"candidates": {"ridge": candidate}, "backtest": folds})
+
+
+def bikes_are_taken_and_trained() -> None:
+    """What `ingest_bikes` and `train_bikes` do."""
+    from include.config.loader import find_model
+    from include.data.ingest import ingest_batches
+    from include.registry.promotion import register
+    from include.registry.store import Registry
+    from include.storage.listing import list_files
+    from include.training.training_run import train
+
+    home, journal, now = Home(), _journal(), datetime.now(UTC)
+    model, registry = find_model(home.models, "bikes"), Registry.of(home)
+    files = list_files(home.landing_of("bikes"), model.source.patterns)
+    ingest_batches(model, home, journal, files, _run("ingest"), clock=lambda: now)
+    logged = train(
+        model, home, registry, reason="first", run=_run("train"), now=now, candidates=None, overrides=None,
+        on_progress=print,
+    )  # fmt: skip
+    from include.registry.records import PASSED, Tag
+
+    registry.client.set_tag(logged, Tag.GATES.value, PASSED)
+    register(registry, "bikes", logged, run=_run("train"), journal=journal, now=now)
+
+
+def the_machine_burns() -> None:
+    """The home and the first backup place are gone; the key and the secrets were put into a safe before."""
+    from include.backup.keys import find_or_make_key
+
+    know(key=find_or_make_key(Home()).text)
+    shutil.copytree(Home().home / "secrets", "safe")
+    shutil.rmtree(Home().home)
+
+
+def the_secrets_are_put_back() -> None:
+    """From the safe; not the key, which the variable gives."""
+    shutil.copytree("safe", Home().home / "secrets", ignore=shutil.ignore_patterns("backup.key"))
+
+
+def the_machine_burns_with_its_safe() -> None:
+    """Nothing but the key and the second place is left."""
+    from include.services.services import Services
+
+    Services(Home()).down()
+    the_machine_burns()
+    shutil.rmtree("safe")
+
+
+def data_versions_and_databases_are_back() -> None:
+    """In the new home; MLflow's database is sound."""
+    import sqlite3
+
+    from include.data.dataset import Dataset
+
+    home = Home()
+    assert Dataset.of(home, _model()).read(columns=["Humidity"]).height >= 4365
+    with closing(sqlite3.connect(home.home / "mlflow.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM model_versions").fetchone()[0] >= 4
+    assert {record.uri.rsplit("/", 1)[1] for record in _journal().batches(MODEL)} >= {
+        "weather_2024-02.csv",
+        "percent.csv",
+    }
+    assert list(Path(home.artifacts).rglob("model.onnx"))
+
+
+def events_and_windows_are_declared() -> None:
+    """What docs/triggers.md declares; one quick task pool."""
+    tides = {"station": {"type": "string", "values": ["hamina", "turku"]}, "height_m": {"type": "number", "max": 3}}
+    daily = {"kind": "window", "size": "1d", "start": "2024-02-10T00:00:00Z", "catch_up": False}
+    declare(triggers={"tides": {"kind": "event", "payload": tides}, "daily": daily})
+    declare(pipelines={"score": {"when": "daily"}, "ingest": {"when": "arrival or schedule or tides"}})
+
+
+def some_csv_is_published() -> None:
+    """The watcher finds it by itself; March has 744 hours."""
+    _wait("some.csv in the dataset", lambda: _rows() == 4365 + 744)
+
+
+def the_services_are_stopped() -> None:
+    """The page begins with nothing running."""
+    from include.services.services import Services
+
+    assert Services(Home()).down()
+
+
+def the_services_are_killed() -> None:
+    """As a power cut does it; here they are down already."""
+    from include.services.services import Services
+
+    assert not Services(Home()).status()
+
+
+def a_training_has_judged() -> None:
+    """`train_weather` has run to `judge`, which may say no."""
+
+    def judged() -> bool:
+        with _airflow() as airflow:
+            runs = [run for run in airflow.runs(f"train_{MODEL}") if run.run_type == "manual"]
+            states = [
+                task.state for run in runs for task in airflow.tasks(run.dag_id, run.run_id) if task.task_id == "judge"
+            ]
+        return "success" in states
+
+    _wait("a judged training", judged)
+
+
+def two_windows_are_closed() -> None:
+    """The backfill has closed both days."""
+
+    def closed() -> bool:
+        return {f"{one.start:%d}" for one in _journal().windows(MODEL)} >= {"10", "11"}
+
+    _wait("the windows of the backfill", closed)
+
+
+def the_event_was_let_in() -> None:
+    """The journal says so."""
+    from include.journal.records import DecisionKind
+
+    _wait(
+        "the event in the journal", lambda: any(one.accepted for one in _journal().decisions(MODEL, DecisionKind.EVENT))
+    )
+
+
+def _airflow() -> Any:
+    from include.services.services import Services
+
+    return Services(Home()).airflow()
+
+
+def _wait(what: str, until: Callable[[], bool], timeout_s: float = 600.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not until():
+        assert time.monotonic() < deadline, f"waited {timeout_s:.0f} s for {what}"
+        time.sleep(1)
+
+
+def everything_is_backed_up_twice() -> None:
+    """The nightly run, while the services are up."""
+    for words in (["backup"], ["replicate"]):
+        done = subprocess.run(["./almanac", *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _page_says(batch: str, command: str) -> None:
+    (page,) = Path(Home().reports_of(MODEL)).glob(f"{batch}*.html")
+    text = html.unescape(page.read_text("utf-8"))
+    assert command in text, command
+
+
+def the_page_of_the_batch_names_what_was_run() -> None:
+    """Word for word."""
+    _page_says(facts()["batch"], './almanac quarantine readmit weather --file repair.csv --reason "..."')
+
+
+def the_page_of_the_file_names_what_was_run() -> None:
+    """Word for word."""
+    rejected = facts()["rejected"]
+    _page_says(rejected, f'./almanac quarantine readmit weather {rejected} --whole --reason "..."')
+
+
+def the_journal_has_three_snapshots() -> None:
+    """More than the policy of one day keeps; the newest is what somebody wants to forget."""
+    from include.backup.catalogue import Catalogue
+    from include.backup.run_backup import run_backup
+
+    for _ in range(3):
+        run_backup(Home(), ["database/journal"], run=_run("backup"))
+    know(journal=Catalogue(_places().first).refs("database/journal")[-2])
+
+
+def only_backups_and_secrets_survive() -> None:
+    """The rest of the home is lost."""
+    for path in Home().home.iterdir():
+        if path.name not in ("backups", "secrets"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def a_member_is_damaged_and_only_backups_and_secrets_survive() -> None:
+    """One bit of the dataset's snapshot flips, too."""
+    an_object_is_damaged()
+    only_backups_and_secrets_survive()
+
+
+def the_dataset_is_deleted() -> None:
+    """All of it."""
+    shutil.rmtree(Home().dataset_of(MODEL))
+
+
+def the_database_of_logins_is_damaged() -> None:
+    """Somebody has written over it."""
+    (Home().home / "mlflow_auth.db").write_bytes(b"no database" * 1000)
+
+
+def the_machine_is_lost_in_one_process() -> None:
+    """The disaster drill, all but the start of services: in their place a thread ingests, trains and scores.
+
+    What it says is printed; the commands are processes of their own, as in any drill.
+    """
+    from unittest.mock import patch
+
+    from include.backup.disaster import Disaster
+    from include.backup.scratch_machine import ScratchMachine
+    from tests.docs.one_process import services
+
+    with patch.object(ScratchMachine, "services", services):
+        result = Disaster(_places().second, Home(), timedelta(minutes=20), tell=print).run()
+    assert result.passed, result.said
+    assert result.level == 6
+    steps = ("(RPO)", "(RTO)", "48 rows published", "trained and judged", "scored: weather/", "traced: weather/")
+    said = "\n".join(result.said)
+    assert [words for words in steps if words not in said] == []
+    assert list((Home().scratch / "drills").iterdir()) == []

@@ -1,0 +1,92 @@
+"""The command lines of README.md and of the pages beside the runbooks."""
+
+from tests.docs.scenes import Scene, Step
+
+_TUTORIAL = "In a quarter of an hour, from a CSV"
+_PROFILES = "Profiles: dev, staging, production"
+
+SCENES = (
+    Scene(
+        "docs/add-a-model.md",
+        _TUTORIAL,
+        "new",
+        (
+            Step(
+                "./almanac draft bikes bikes.csv --label rentals --horizon 1d",
+                (r"models/bikes\.yaml is written and valid",),
+                after="bikes_are_drafted_with_quick_candidates",
+            ),
+            Step("mkdir -p var/landing/bikes && cp bikes.csv var/landing/bikes/", after="bikes_are_taken_and_trained"),
+            Step("./almanac trace bikes@1", (r"bikes@1", r"bikes\.csv")),
+            Step("./almanac quarantine list bikes", (r"Quarantine is empty",)),
+        ),
+        way="a number",
+    ),
+    Scene(
+        "docs/add-a-model.md",
+        _TUTORIAL,
+        "new",
+        (
+            Step(
+                "./almanac draft rain weather.csv --label weather --equals rain --horizon 4h",
+                (r"models/rain\.yaml is written and valid",),
+                binds={"--label weather": "--label Weather_conditions"},  # the column's name in the CSV that we have
+            ),
+        ),
+        way="a value",
+    ),
+    Scene(
+        "docs/alerts.md",
+        "Alerts",
+        "published",
+        (
+            Step("almanac alerts list", (r"critical", r"ingest failed"), exit_code=1),
+            Step("almanac alerts show 12", (r"No space left on device",)),
+            Step("almanac alerts ack 12", (r"acknowledged by",), after="the_alert_is_taken_on"),
+            Step("almanac alerts list --undelivered", (r"the pager does not answer",)),
+        ),
+        before="an_alert_lasts",
+        binds={" 12": " {number}"},
+    ),
+    Scene(
+        "docs/backup-format.md",
+        "Manifests",
+        "backed up",
+        (Step("almanac backup --reread", (r"group/all@\S+ .* files read",)),),
+    ),
+    Scene(
+        "docs/backup-format.md",
+        "Threats",
+        "backed up",
+        (Step("almanac list --all", (r"{dataset} .* forgotten .*: a mistake",)),),
+        before="most_snapshots_are_forgotten",
+    ),
+    Scene(
+        "docs/monitoring.md",
+        "What follows",
+        "published",
+        (Step("./almanac scoring resume <model> --reason '...'", (r"scoring resumed",), after="scoring_goes_on"),),
+        before="scoring_is_stopped",
+    ),
+    Scene(
+        "docs/production.md",
+        _PROFILES,
+        "new",
+        (
+            Step("diff -r include/profiles/staging include/profiles/production", (r"_profile\.yaml",), exit_code=1),
+            Step(
+                "./almanac config diff include/profiles/staging include/profiles/production",
+                (r"--- include/profiles/staging: weather",),
+                exit_code=1,
+            ),
+            Step("./almanac config show weather --in include/profiles/production", (r"name: weather",)),
+        ),
+    ),
+    Scene(
+        "docs/triggers.md",
+        "Tumbling window",
+        "published",
+        (Step("./almanac windows <model>", (r"from_date",), exit_code=1),),
+        before="windows_are_declared",
+    ),
+)

@@ -1,0 +1,111 @@
+"""The command lines that the product itself prints, beside those that a page prints as well.
+
+A scene takes a line out of what another command, a page or an error has said, and runs it.
+"""
+
+from tests.docs.scenes import Scene, Step
+
+_READMIT = r"\./almanac quarantine readmit weather --file repair\.csv --reason \"\.\.\.\""
+_SUBJECTS = './almanac backup dataset/weather database/mlflow --reason "before the upgrade"'
+
+SCENES = (
+    Scene(
+        "include/data/report.py", "the page of a batch with quarantined rows", "published",
+        (
+            Step("grep -o 'quarantine export [^<]*' var/reports/weather/*2024-02*.html", (r"weather {batch} --to",)),
+            Step("./almanac quarantine export weather {batch} --to repair.csv", (_READMIT,)),
+            Step(
+                './almanac quarantine readmit weather --file repair.csv --reason "..."', (r"3 rows published",),
+                before="the_export_is_edited", after="the_page_of_the_batch_names_what_was_run",
+            ),
+        ),
+        binds={"{batch}": "{batch}"},
+    ),
+    Scene(
+        "include/data/report.py", "the page of a rejected batch", "published",
+        (
+            Step(
+                './almanac quarantine readmit weather {rejected} --whole --reason "..."', (r"48 rows published",),
+                after="the_page_of_the_file_names_what_was_run",
+            ),
+        ),
+        before="humidity_is_declared_in_percent", binds={"{rejected}": "{rejected}"},
+    ),
+    Scene(
+        "include/cli/backup.py", "the help of backup", "registered",
+        (Step(_SUBJECTS, (r"dataset/weather@", r"database/mlflow@")),),
+    ),
+    Scene(
+        "include/cli/backup.py", "tiers", "backed up",
+        (
+            Step("./almanac tiers", (r"To move them: almanac tiers --apply",)),
+            Step("./almanac tiers --apply", (r"0 objects .* are moved",)),
+        ),
+    ),
+    Scene(
+        "include/cli/expiry.py", "what expire would delete", "backed up",
+        (
+            Step("./almanac expire weather", (r"almanac expire weather --apply",)),
+            Step("./almanac expire weather --apply", (r"are deleted",), after="reports_are_gone"),
+        ),
+        before="a_few_reports_are_old",
+    ),
+    Scene(
+        "include/cli/retention.py", "forget and sweep", "backed up",
+        (
+            Step("./almanac forget", (r"To forget them: almanac forget --apply",)),
+            Step("./almanac forget --apply", (r"almanac sweep deletes them",)),
+            Step("./almanac forget {journal}", (r"almanac forget \S+ --apply --reason",)),
+            Step("./almanac forget {journal} --apply --reason '...'", (r"is forgotten\. To have it back",)),
+            Step("./almanac sweep --dry-run", (r"waiting until .* {journal}",)),
+            Step("./almanac sweep", (r"0 objects",)),
+        ),
+        before="the_journal_has_three_snapshots",
+    ),
+    Scene(
+        "include/cli/restore.py", "the help of restore", "backed up",
+        (Step("./almanac restore dataset/weather", (r"is in \S+/restored/dataset-weather",)),),
+    ),
+    Scene(
+        "include/cli/restore.py", "the help of restore, everything", "served, backed up",
+        (
+            Step(
+                "./almanac restore group/all --live", (r"dataset/weather@\S+ is in",),
+                after="data_versions_and_databases_are_back",
+            ),
+        ),
+        before="only_backups_and_secrets_survive",
+    ),
+    Scene(
+        "include/backup/live.py", "a restore that stopped half way", "served, backed up",
+        (
+            Step("./almanac restore group/all --live", (r"--give-up", r"dataset/weather"), exit_code=1),
+            Step("./almanac restore {group} --live --give-up", (r"\S",)),
+        ),
+        before="a_member_is_damaged_and_only_backups_and_secrets_survive",
+    ),
+    Scene(
+        "include/backup/run_restore.py", "a snapshot that goes back by the command line", "backed up",
+        (Step("./almanac restore {dataset} --live", (r"is in \S+/datasets/weather",), after="every_row_is_back"),),
+        before="the_dataset_is_deleted",
+    ),
+    Scene(
+        "include/backup/subjects/sqlite.py", "a damaged database", "served, backed up",
+        (
+            Step("./almanac backup database/mlflow_auth", (r"is damaged: ", r"database/mlflow_auth"), exit_code=1),
+            Step("./almanac restore database/mlflow_auth", (r"is in \S+/restored/database-mlflow_auth",)),
+            Step("./almanac restore database/mlflow_auth --live --replace", (r"is in \S+/mlflow_auth\.db",)),
+            Step("./almanac backup database/mlflow_auth", (r"database/mlflow_auth@",)),
+        ),
+        before="the_database_of_logins_is_damaged",
+    ),
+    Scene(
+        "include/pages/windows.html.j2", "older windows", "published",
+        (Step("./almanac windows weather --all", (r"2024-02-01", r"from_date"), exit_code=1),),
+        before="windows_are_declared",
+    ),
+    Scene(
+        "include/services/services.py", "services that must be down", "served",
+        (Step("./almanac down", (r"The services were not running",)),),
+    ),
+)  # fmt: skip
