@@ -208,7 +208,9 @@ class ContainerStack:
         """
         files = [word for path in (*self._files, self.root / "override.yaml") for word in ("--file", str(path))]
         return self.engine.call(
-            str(podman_compose(self.engine)), "--in-pod=false", "--project-name", self.project,
+            # Podman would make /run and /var/tmp writable in a container that is read-only; Docker does not.
+            str(podman_compose(self.engine)), "--in-pod=false", "--podman-run-args=--read-only-tmpfs=false",
+            "--project-name", self.project,
             "--env-file", str(self.root / "all.env"), *files, *arguments, cwd=REPOSITORY, check=check,
         )  # fmt: skip
 
