@@ -63,7 +63,8 @@ def check_encoding(url: str) -> None:
     from include.journal.place import entered
 
     found = entered(url)
-    if found.get_backend_name() != "postgresql":
+    # Without a name its login stands in a secrets back end, for Airflow's processes alone.
+    if found.get_backend_name() != "postgresql" or found.username is None:
         return
     with create_engine(found, poolclass=NullPool).connect() as connection:
         encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
@@ -72,12 +73,15 @@ def check_encoding(url: str) -> None:
 
 
 def create_journal() -> None:
-    """Make the journal's tables now, as their owner: users who may only write them come later."""
+    """Make the journal's tables now, as their owner: `maintenance`, who may write them, must not be the first."""
     from include.config.home import Home
     from include.journal.database import Database
+    from include.journal.place import entered
 
-    with Database(Home().journal_url).begin():
-        pass
+    url = Home().journal_url
+    if entered(url).username is not None:
+        with Database(url).begin():
+            pass
 
 
 def ensure_roles(security: Any) -> None:

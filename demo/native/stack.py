@@ -23,7 +23,7 @@ from demo.native import data_stores
 from demo.native.compose_file import Service, read_compose
 from demo.native.debian import missing
 from demo.native.machine import LOG_PORTS, SERVED_PORTS, Machine, Process
-from include.config.connection import parse_connection
+from include.config.connection import Connection, parse_connection
 from include.config.home import REPOSITORY, Home
 from include.errors import ConfigError, PermanentError, TransientError
 from include.journal.place import CONNECTION, completed
@@ -90,7 +90,8 @@ class NativeStack:
         self._services = {name: service for name, service in found.items() if not service.profiles}
         self._processes = {name: self._translate(service) for name, service in self._services.items()}
         # Who may look into every database, as the backups do.
-        self.home = _home(self._processes["maintenance"][0].environment)
+        login = self._services["maintenance"].environment[f"AIRFLOW_CONN_{CONNECTION.upper()}"]
+        self.home = _home(self._processes["maintenance"][0].environment, parse_connection(CONNECTION, login))
 
     @property
     def mlflow_url(self) -> str:
@@ -262,12 +263,11 @@ class NativeStack:
         return (sys.executable, "-m", "demo.native.launch", str(self._file(process)))
 
 
-def _home(environment: Mapping[str, str]) -> Home:
+def _home(environment: Mapping[str, str], login: Connection) -> Home:
     """The places of the installation, as a process with this environment sees them when it has entered the journal."""
     prefix = Home.model_config["env_prefix"]
     named = {name: environment.get(f"{prefix}{name.upper()}", "") for name in Home.model_fields}
     places: dict[str, Any] = {name: value for name, value in named.items() if value}
-    login = parse_connection(CONNECTION, environment[f"AIRFLOW_CONN_{CONNECTION.upper()}"])
     places["journal_url"] = completed(make_url(places["journal_url"]), login).render_as_string(hide_password=False)
     return Home(**places, MLFLOW_TRACKING_URI=environment["MLFLOW_TRACKING_URI"])
 

@@ -75,9 +75,9 @@ def test_every_service_is_well(stack: ContainerStack) -> None:
     assert found == dict.fromkeys(LASTING, True)
 
 
-def test_every_service_has_room_below_its_limit(stack: ContainerStack) -> None:
+def test_every_service_has_room_below_its_limit(stack: ContainerStack, record_property: Callable[..., None]) -> None:
     used = stack.memory_bytes()
-    print({name: f"{size / 1e6:.0f} MB" for name, size in used.items()})
+    record_property("memory_mb", {name: round(size / 1e6) for name, size in used.items()})
 
     assert set(used) == set(stack.containers())
     for container, size in used.items():
