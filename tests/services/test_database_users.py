@@ -145,11 +145,11 @@ def test_ensure_databases_again_changes_passwords_and_nothing_else(server: URL, 
 @pytest.fixture
 def in_ascii(server: URL) -> Iterator[str]:
     """The results' database, made anew in an encoding that holds no `·`."""
-    run(server, "DROP DATABASE celery", autocommit=True)
+    run(server, "DROP DATABASE IF EXISTS celery", autocommit=True)
     ascii = "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
     run(server, f"CREATE DATABASE celery {ascii}", autocommit=True)
     yield "celery"
-    run(server, "DROP DATABASE celery", autocommit=True)
+    run(server, "DROP DATABASE IF EXISTS celery", autocommit=True)
 
 
 def test_ensure_databases_in_another_encoding_is_refused_with_the_way_out(
