@@ -15,10 +15,10 @@ RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help servers demo demo-celery env test test-all test-faults up down status lint audit lock setup
+.PHONY: help servers demo demo-celery demo-containers env test test-all test-containers test-faults up down status lint audit lock setup
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME)  ## Play the whole story on this machine, from a landed file to a guarded champion
 	@./almanac demo
@@ -26,6 +26,9 @@ demo: $(RUNTIME)  ## Play the whole story on this machine, from a landed file to
 demo-celery: $(RUNTIME)  ## Play it on PostgreSQL, Redis and two Celery workers, as docker-compose.yaml declares them
 	@$(PYTHON) demo/native/debian.py postgresql redis-server
 	@./almanac demo --celery
+
+demo-containers: $(RUNTIME)  ## Play it in containers: images from Debian, docker-compose.yaml by podman (root, Debian)
+	@./almanac demo --containers
 
 env: $(RUNTIME)  ## Write .env, the random secrets of docker-compose.yaml
 	@./almanac env
@@ -41,9 +44,13 @@ test: $(DEVELOPMENT) servers  ## Run all the tests
 test-faults: $(DEVELOPMENT) servers  ## Kill real processes, fill and take away disks: nothing may be lost or doubled
 	@$(BIN)/pytest $(PATIENTLY) -m "" tests/faults
 
+test-containers: $(DEVELOPMENT)  ## Start docker-compose.yaml in containers and break them (root and Debian, else skipped)
+	@$(BIN)/pytest $(PATIENTLY) -m "" -rs tests/containers
+
 test-all: $(DEVELOPMENT) servers  ## Run all the tests, the slow ones too (a known answer that takes a minute alone)
-	@$(BIN)/pytest $(ON_ALL_CORES) $(PATIENTLY) -m '' --ignore tests/faults
+	@$(BIN)/pytest $(ON_ALL_CORES) $(PATIENTLY) -m '' --ignore tests/faults --ignore tests/containers
 	@$(MAKE) --no-print-directory test-faults
+	@$(MAKE) --no-print-directory test-containers
 
 up: $(RUNTIME)  ## Start Airflow and MLflow on this machine; harmless when they are up
 	@./almanac up

@@ -1,11 +1,12 @@
-"""Run once by `airflow-init` of docker-compose.yaml, after the migration: roles, the first administrator, pools.
+"""Run once by `airflow-init` of docker-compose.yaml: tables, roles, the first administrator, pools.
 
 Harmless when it has run before: roles get their permissions again, a user and a pool that exist stay as somebody has
-set them. Passwords come by the environment (`AIRFLOW_ADMIN_PASSWORD`, `AIRFLOW_MONITOR_PASSWORD`), so that no list of
-processes shows them.
+set them. A database that is not in UTF-8 is refused before anything is written into it. Passwords come by the
+environment (`AIRFLOW_ADMIN_PASSWORD`, `AIRFLOW_MONITOR_PASSWORD`), so that no list of processes shows them.
 """
 
 import os
+import subprocess
 import sys
 from typing import Any
 
@@ -33,7 +34,11 @@ MONITOR_MAY = [("can_read", "DAGs"), ("can_read", "DAG Runs"), ("can_read", "Tas
 
 
 def main() -> None:
-    """Bring roles, the first administrator, the monitor's user and the pools into being."""
+    """Bring tables, roles, the first administrator, the monitor's user and the pools into being."""
+    for url in (os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"], os.environ["ALMANAC_JOURNAL_URL"]):
+        check_encoding(url)
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True)
+    create_journal()
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 
     with get_application_builder() as builder:
@@ -43,6 +48,40 @@ def main() -> None:
         ensure_user(security, ADMIN, "Admin", os.environ["AIRFLOW_ADMIN_PASSWORD"])
         ensure_user(security, MONITOR, MONITOR_ROLE, os.environ["AIRFLOW_MONITOR_PASSWORD"])
     ensure_pools()
+
+
+def check_encoding(url: str) -> None:
+    """Refuse a PostgreSQL database in another encoding than UTF-8: its first title with a `·` ends the dag-processor.
+
+    Raises:
+        SystemExit: it is in another one; says what to do.
+    """
+    from database_users import WAY_OUT
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.pool import NullPool
+
+    from include.journal.place import entered
+
+    found = entered(url)
+    # Without a name its login stands in a secrets back end, for Airflow's processes alone.
+    if found.get_backend_name() != "postgresql" or found.username is None:
+        return
+    with create_engine(found, poolclass=NullPool).connect() as connection:
+        encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+    if encoding != "UTF8":
+        sys.exit(f"airflow-init: the database {found.database} is in {encoding}; expected UTF8. {WAY_OUT}")
+
+
+def create_journal() -> None:
+    """Make the journal's tables now, as their owner: `maintenance`, who may write them, must not be the first."""
+    from include.config.home import Home
+    from include.journal.database import Database
+    from include.journal.place import entered
+
+    url = Home().journal_url
+    if entered(url).username is not None:
+        with Database(url).begin():
+            pass
 
 
 def ensure_roles(security: Any) -> None:

@@ -16,6 +16,7 @@ from almanac.installation import declared_installation
 from almanac.notifiers.alert import callbacks
 
 from include.config.home import Home
+from include.config.pipelines import MAINTENANCE_QUEUE
 
 HOME = Home()
 ACKNOWLEDGE = Param(
@@ -35,7 +36,12 @@ def build() -> DAG:
         max_active_runs=1,
         tags=["almanac", "alerts"],
         params={"acknowledge": ACKNOWLEDGE},
-        default_args={"owner": "almanac", "retries": 0, **callbacks(None, declared_installation(HOME).alerts)},
+        default_args={
+            "owner": "almanac",
+            "retries": 0,
+            "queue": MAINTENANCE_QUEUE,
+            **callbacks(None, declared_installation(HOME).alerts),
+        },
     ) as dag:
 
         @task(doc_md="Notes who has taken what on, looks at the disk and at backups, tells what is due.")

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.stage import MODEL, PATIENCE, StoryError
-from include.config.home import REPOSITORY
+from demo.stage import MODEL, StoryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,17 +123,7 @@ BACKUP_STORY: tuple[tuple[str, Callable[[Stage], None]], ...] = (
 
 def _almanac(stage: Stage, *arguments: str, exit_code: int = 0) -> str:
     """What the command line says, in the story's home."""
-    home = stage.home
-    places = {f"ALMANAC_{name.upper()}": str(getattr(home, name)) for name in type(home).model_fields}
-    tracking = {"MLFLOW_TRACKING_URI": str(stage.mlflow.tracking_uri)}
-    done = subprocess.run(
-        [str(REPOSITORY / "almanac"), *arguments],
-        env={**os.environ, **places, **tracking, "COLUMNS": "250"},
-        capture_output=True,
-        text=True,
-        timeout=240 * PATIENCE,
-        check=False,
-    )
+    done = stage.almanac(*arguments)
     said = done.stdout + done.stderr
     if done.returncode != exit_code:
         raise StoryError(f"almanac {' '.join(arguments)} ended with {done.returncode}: {said[-500:]}")

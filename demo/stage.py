@@ -6,13 +6,16 @@ tables are read as any Delta reader reads them. Nothing reaches behind these.
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from demo.weather_generator import TODAY, generate_month
+from include.config.home import REPOSITORY
 from include.data.delta_table import read_table
 
 if TYPE_CHECKING:
@@ -68,6 +71,8 @@ class Stage:
     secrets: Mapping[str, str] = field(repr=False)
     tell: Callable[[str], None]
     cooldown_s: float
+    # Where `./almanac` does not run on this machine: runs it, and is given its arguments and a timeout.
+    command_line: Callable[..., subprocess.CompletedProcess[str]] | None = None
     figures: dict[str, object] = field(default_factory=dict)
     _training_ended: float = 0.0
 
@@ -75,6 +80,19 @@ class Stage:
     def landing(self) -> Path:
         """The folder in which the port drops its files."""
         return Path(self.home.landing_of(MODEL))
+
+    def almanac(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line in the story's home."""
+        timeout_s = 240 * PATIENCE
+        if self.command_line is not None:
+            return self.command_line(*arguments, timeout_s=timeout_s)
+        home = self.home
+        places = {f"ALMANAC_{name.upper()}": str(getattr(home, name)) for name in type(home).model_fields}
+        tracking = {"MLFLOW_TRACKING_URI": str(self.mlflow.tracking_uri)}
+        return subprocess.run(
+            [str(REPOSITORY / "almanac"), *arguments], env={**os.environ, **places, **tracking, "COLUMNS": "250"},
+            capture_output=True, text=True, timeout=timeout_s, check=False,
+        )  # fmt: skip
 
     def month(self, year: int, month: int, climate: Climate = TODAY) -> pl.DataFrame:
         """The synthetic hours of one month."""

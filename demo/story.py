@@ -1,7 +1,7 @@
 """Plays Almanac's story against real services, through their public interfaces only, and says what it saw.
 
-Run it with `make demo`, or on PostgreSQL and Celery with `make demo-celery`. It has a folder of its own (`var/demo`,
-`var/demo-celery`), which each run makes anew.
+Run it with `make demo`, on PostgreSQL and Celery with `make demo-celery`, in containers with `make demo-containers`. It
+has a folder of its own (`var/demo`, `var/demo-celery`, `var/demo-containers`), which each run makes anew.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import yaml
 
@@ -20,12 +20,12 @@ from demo.ledger import Ledger
 from demo.pipeline_steps import PIPELINE_STORY
 from demo.promotion_steps import PROMOTION_STORY
 from demo.secrecy_steps import SECRECY_STORY
-from demo.sink import WebhookSink
+from demo.sink import REACHED_FROM_CONTAINERS, WebhookSink
 from demo.stage import Stage, StoryError
 from demo.steps import STORY
 from include.config.home import MODELS_FOLDER, REPOSITORY, Home
 from include.config.types import format_duration
-from include.errors import AlmanacError
+from include.errors import AlmanacError, ConfigError
 from include.faults import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
@@ -57,19 +57,23 @@ PIPELINES_OVERLAY = {"ingest": {"when": "arrival or schedule or tides"}}
 VARIATION_OVERLAY = {"ask_above": 0.02}
 
 
-def main(*, celery: bool = False) -> int:
+# Where it can be played: the services of one machine, those of docker-compose.yaml as processes, and in containers.
+Where = Literal["", "celery", "containers"]
+
+
+def main(where: Where = "") -> int:
     """Play the story; 0 only if every row passed.
 
     Args:
-        celery: on the stack of docker-compose.yaml instead of the services of one machine.
+        where: on what.
     """
     started = time.monotonic()
     ledger = Ledger(tell=_tell)
-    root = _fresh_folder("demo-celery" if celery else "demo")
+    root = _fresh_folder(f"demo-{where}" if where else "demo")
     figures: dict[str, object] = {}
     try:
-        with WebhookSink() as sink:
-            figures = _play(_platform(root, sink, celery=celery), root, sink, ledger)
+        with WebhookSink(**(REACHED_FROM_CONTAINERS if where == "containers" else {})) as sink:
+            figures = _play(_platform(root, sink, where), root, sink, ledger)
     except KeyboardInterrupt:
         _tell("\nInterrupted; everything that was started has been stopped.")
         return 130
@@ -84,8 +88,6 @@ def main(*, celery: bool = False) -> int:
 class Platform(Protocol):
     """What the story is played on."""
 
-    home: Home
-
     @property
     def artifacts(self) -> Path: ...  # noqa: D102 - see Services
     @property
@@ -94,21 +96,42 @@ class Platform(Protocol):
     def mlflow_password(self) -> str: ...  # noqa: D102
     @property
     def secrets(self) -> Mapping[str, str]: ...  # noqa: D102
+    @property
+    def home(self) -> Home: ...  # noqa: D102
     def airflow(self) -> AirflowClient: ...  # noqa: D102
     def running(self) -> AbstractContextManager[Any]: ...  # noqa: D102
 
 
-def _platform(root: Path, sink: WebhookSink, *, celery: bool) -> Platform:
-    from demo.native.stack import NativeStack
+def _platform(root: Path, sink: WebhookSink, where: Where) -> Platform:
     from include.services.services import Services
 
+    models = root / "models"
+    webhook = {"AIRFLOW_CONN_ALMANAC_WEBHOOK": sink.connection}
+    if where == "containers":
+        return _containers(root, models, webhook)
     faults = root / "faults"
     faults.mkdir()
-    extra = {"AIRFLOW_CONN_ALMANAC_WEBHOOK": sink.connection, FOLDER_VARIABLE: str(faults)}
-    models = root / "models"
-    if celery:
+    extra = {**webhook, FOLDER_VARIABLE: str(faults)}
+    if where == "celery":
+        from demo.native.stack import NativeStack
+
         return NativeStack(root, workers=WORKERS, extra=extra, models=models, tell=_tell)
     return Services(Home(home=root, models=models), extra=extra, tell=_tell)
+
+
+def _containers(root: Path, models: Path, webhook: Mapping[str, str]) -> Platform:
+    from demo.containers.images import make_images
+    from demo.containers.machine import prepare
+    from demo.containers.stack import HOME_INSIDE, ContainerStack
+
+    stack = ContainerStack(
+        root, project="almanac-demo", tell=_tell, workers=WORKERS, models=models,
+        extra={**webhook, FOLDER_VARIABLE: f"{HOME_INSIDE}/faults"},
+    )  # fmt: skip
+    if problem := prepare(stack.engine):
+        raise ConfigError(problem)
+    make_images(stack.engine, _tell)
+    return stack
 
 
 def _play(platform: Platform, root: Path, sink: WebhookSink, ledger: Ledger) -> dict[str, object]:
@@ -128,8 +151,9 @@ def _play(platform: Platform, root: Path, sink: WebhookSink, ledger: Ledger) -> 
             mlflow=MlflowClient(tracking_uri=platform.mlflow_url),
             sink=sink,
             ledger=ledger,
-            faults=root / "faults",
-            root=root,
+            faults=getattr(platform, "faults", root / "faults"),
+            root=getattr(platform, "written", root),
+            command_line=getattr(platform, "almanac", None),
             secrets={**platform.secrets, "the webhook's token": sink.token},
             tell=_tell,
             cooldown_s=COOLDOWN.total_seconds(),

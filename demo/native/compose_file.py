@@ -32,7 +32,7 @@ class Service:
         command: as a list of words; empty where the image's own command is meant.
         environment: with all secrets filled in.
         volumes: name of the volume by the path where it is mounted.
-        configs: text of a file by the path where it is put.
+        files: file of this repository by the path where it is mounted.
         depends_on: name of a service -> the condition that it must meet.
         health: the command that ends with 0 when it is well; empty when there is none.
         once: whether it runs to its end instead of for ever.
@@ -44,7 +44,7 @@ class Service:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     volumes: Mapping[str, str]
-    configs: Mapping[str, str]
+    files: Mapping[str, Path]
     depends_on: Mapping[str, str]
     health: tuple[str, ...]
     once: bool
@@ -66,8 +66,8 @@ def read_compose(paths: Sequence[Path], values: Mapping[str, str]) -> dict[str, 
     for path in paths:
         # Mappings merge, all else replaces: what compose does with the keys that our files use.
         found = lay_over(found, yaml.safe_load(path.read_text("utf-8")))
-    texts = {name: str(each["content"]) for name, each in found.get("configs", {}).items()}
-    return {name: _service(name, _fill(each, values), texts) for name, each in found["services"].items()}
+    folder = paths[0].parent
+    return {name: _service(name, _fill(each, values), folder) for name, each in found["services"].items()}
 
 
 def _fill(value: Any, values: Mapping[str, str]) -> Any:
@@ -87,15 +87,16 @@ def _substitute(match: re.Match[str], values: Mapping[str, str]) -> str:
     return value
 
 
-def _service(name: str, found: Mapping[str, Any], texts: Mapping[str, str]) -> Service:
+def _service(name: str, found: Mapping[str, Any], folder: Path) -> Service:
     test = found.get("healthcheck", {}).get("test", [])
+    mounted = [str(each).split(":") for each in found.get("volumes", [])]
     return Service(
         name=name,
         image=found["image"],
         command=_words(found.get("command", [])),
         environment={key: str(value) for key, value in found.get("environment", {}).items()},
-        volumes={target: source for source, target in (each.split(":", 1) for each in found.get("volumes", []))},
-        configs={each["target"]: texts[each["source"]] for each in found.get("configs", [])},
+        volumes={target: source for source, target, *_ in mounted if not source.startswith(".")},
+        files={target: folder / source for source, target, *_ in mounted if source.startswith(".")},
         depends_on={each: str(how["condition"]) for each, how in found.get("depends_on", {}).items()},
         health=tuple(test[1:]),
         once=found.get("restart") == "no",

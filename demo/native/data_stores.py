@@ -52,7 +52,7 @@ def stop_signal(service: Service) -> str:
 
 
 def initialise_postgres(service: Service, machine: Machine, environment: Mapping[str, str]) -> None:
-    """Make a cluster as the image does at its first start: user, database, and the files of its init folder.
+    """Make a cluster as the image does at its first start: its superuser and its database.
 
     Raises:
         CalledProcessError: one of PostgreSQL's programs fails.
@@ -67,7 +67,6 @@ def initialise_postgres(service: Service, machine: Machine, environment: Mapping
     _hand_over(data)
     _hand_over(password_file)
     user = service.environment["POSTGRES_USER"]
-    scripts = [text for target, text in service.configs.items() if target.startswith("/docker-entrypoint-initdb.d/")]
 
     def run(*command: str, text: str = "") -> None:
         subprocess.run(
@@ -79,12 +78,9 @@ def initialise_postgres(service: Service, machine: Machine, environment: Mapping
         run("initdb", "-D", str(data), "-U", user, "-A", "scram-sha-256", "-E", "UTF8", f"--pwfile={password_file}")
     finally:
         password_file.unlink()
-    # Single-user mode reads one statement per line and needs no password.
-    statements = [
-        f"CREATE DATABASE {service.environment['POSTGRES_DB']};",
-        *(s for t in scripts for s in t.splitlines()),
-    ]
-    run("postgres", "--single", "-D", str(data), "postgres", text="\n".join(statements) + "\n")
+    # Single-user mode needs no password.
+    created = f"CREATE DATABASE {service.environment['POSTGRES_DB']};\n"
+    run("postgres", "--single", "-D", str(data), "postgres", text=created)
 
 
 def data_folder(service: Service, machine: Machine) -> Path:

@@ -14,6 +14,10 @@ from pathlib import Path
 
 _CLUSTERS = Path("/etc/postgresql-common/createcluster.conf")
 _TIMEOUT_S = 600
+# Where a package's program has another name than the package.
+_PROGRAMS = {"nodejs": "node", "uidmap": "newuidmap"}
+# Programs that podman alone starts are on nobody's PATH.
+_PODMAN_S_OWN = Path("/usr/lib/podman")
 
 
 def postgres_programs() -> Path | None:
@@ -33,7 +37,8 @@ def missing(packages: tuple[str, ...]) -> tuple[str, ...]:
 def _is_there(package: str) -> bool:
     if package == "postgresql":
         return postgres_programs() is not None
-    return shutil.which({"nodejs": "node"}.get(package, package)) is not None
+    program = _PROGRAMS.get(package, package)
+    return shutil.which(program) is not None or (_PODMAN_S_OWN / program).exists()
 
 
 def install(packages: tuple[str, ...]) -> str:

@@ -52,7 +52,7 @@ class Machine:
         return self.root / "volumes" / name
 
     def config(self, service: Service, target: str) -> Path:
-        """The file that stands for one that a container finds at `target`."""
+        """The file that stands for one of the repository's that a container finds at `target`."""
         return self.root / "configs" / service.name / Path(target).name
 
     def process(self, service: Service, name: str, own_ports: Mapping[int, int]) -> Process:
@@ -64,7 +64,7 @@ class Machine:
             own_ports: ports of this machine for those that every container has for itself (`LOG_PORTS`).
         """
         places = {"/opt/almanac": str(REPOSITORY), "/tmp/": f"{self.root / 'tmp' / name}/"}  # noqa: S108 - a container's
-        places |= {target: str(self.config(service, target)) for target in service.configs}
+        places |= {target: str(self.config(service, target)) for target in service.files}
         places |= {target: str(self.volume(volume)) for target, volume in service.volumes.items()}
         # At once, not one after the other: a place of this machine may look like one of a container.
         anywhere = re.compile("|".join(re.escape(there) for there in sorted(places, key=len, reverse=True)))

@@ -23,10 +23,10 @@ from demo.native import data_stores
 from demo.native.compose_file import Service, read_compose
 from demo.native.debian import missing
 from demo.native.machine import LOG_PORTS, SERVED_PORTS, Machine, Process
-from include.config.connection import Connection
+from include.config.connection import Connection, parse_connection
 from include.config.home import REPOSITORY, Home
 from include.errors import ConfigError, PermanentError, TransientError
-from include.journal.place import completed
+from include.journal.place import CONNECTION, completed
 from include.services.airflow_api import AirflowClient
 from include.services.credentials import ADMIN, private_folder, write_private
 from include.services.env_file import read_env_file, write_env_file
@@ -89,7 +89,9 @@ class NativeStack:
         found = read_compose([COMPOSE, *overrides], {**self.secrets, **(values or {})})
         self._services = {name: service for name, service in found.items() if not service.profiles}
         self._processes = {name: self._translate(service) for name, service in self._services.items()}
-        self.home = _home(self._processes["worker"][0].environment, self._services["postgres"].environment)
+        # Who may look into every database, as the backups do.
+        login = self._services["maintenance"].environment[f"AIRFLOW_CONN_{CONNECTION.upper()}"]
+        self.home = _home(self._processes["maintenance"][0].environment, parse_connection(CONNECTION, login))
 
     @property
     def mlflow_url(self) -> str:
@@ -232,12 +234,12 @@ class NativeStack:
         private_folder(self._machine.root / "processes")
         lasting = []
         for name, service in self._services.items():
-            for target, text in service.configs.items():
+            for target, file in service.files.items():
                 path = self._machine.config(service, target)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 # A path within a config file is a container's, too.
                 volumes = {place: str(self._machine.volume(volume)) for place, volume in service.volumes.items()}
-                path.write_text(_replace(text, volumes), "utf-8")
+                path.write_text(_replace(file.read_text("utf-8"), volumes), "utf-8")
             for volume in service.volumes.values():
                 self._machine.volume(volume).mkdir(parents=True, exist_ok=True)
             for process in self._processes[name]:
@@ -261,12 +263,11 @@ class NativeStack:
         return (sys.executable, "-m", "demo.native.launch", str(self._file(process)))
 
 
-def _home(environment: Mapping[str, str], postgres: Mapping[str, str]) -> Home:
-    """The places of the installation, as its processes see them when they have entered the journal."""
+def _home(environment: Mapping[str, str], login: Connection) -> Home:
+    """The places of the installation, as a process with this environment sees them when it has entered the journal."""
     prefix = Home.model_config["env_prefix"]
     named = {name: environment.get(f"{prefix}{name.upper()}", "") for name in Home.model_fields}
     places: dict[str, Any] = {name: value for name, value in named.items() if value}
-    login = Connection(login=postgres["POSTGRES_USER"], password=postgres["POSTGRES_PASSWORD"])
     places["journal_url"] = completed(make_url(places["journal_url"]), login).render_as_string(hide_password=False)
     return Home(**places, MLFLOW_TRACKING_URI=environment["MLFLOW_TRACKING_URI"])
 

@@ -74,11 +74,14 @@ def demo(
     celery: Annotated[
         bool, typer.Option("--celery", help="On the stack of docker-compose.yaml: PostgreSQL, Redis, Celery workers.")
     ] = False,
+    containers: Annotated[
+        bool, typer.Option("--containers", help="On the same, in containers by podman; needs root and Debian.")
+    ] = False,
 ) -> None:
     """Play the whole story, from a landed file to a guarded champion, in a home of its own."""
     from demo.story import main
 
-    raise typer.Exit(main(celery=celery))
+    raise typer.Exit(main("containers" if containers else "celery" if celery else ""))
 
 
 def env(
@@ -86,13 +89,16 @@ def env(
         Path | None, typer.Option("--file", help="Where to write, instead of .env beside docker-compose.yaml.")
     ] = None,
 ) -> None:
-    """Write the random secrets that docker-compose.yaml reads, into a file that only you can read; never replaced."""
+    """Write the random secrets that docker-compose.yaml reads and the file lacks; only you can read it.
+
+    A secret that stands in it is never replaced.
+    """
     from include.config.home import REPOSITORY
     from include.services.env_file import write_env_file
 
     path = path or REPOSITORY / ".env"
     names = write_env_file(path, (REPOSITORY / "docker-compose.yaml").read_text("utf-8"))
-    print(f"{path}: {len(names)} secrets. Keep a copy apart: the databases depend on it.")
+    print(f"{path}: {len(names)} new secrets. Keep a copy apart: the databases depend on it.")
 
 
 def _tell(message: str) -> None:

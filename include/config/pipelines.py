@@ -38,6 +38,9 @@ _OWN_DOING: dict[Kind, str] = {
 
 # Training takes cores and memory for minutes: workers for it can be apart from those that must answer soon.
 HEAVY_QUEUE, DEFAULT_QUEUE = "heavy", "default"
+# Backups, drills, restores and the round of alerts read the databases themselves. Workers that do not take this queue
+# need no password of theirs.
+MAINTENANCE_QUEUE = "maintenance"
 
 
 class Pipeline(Section):

@@ -1,4 +1,4 @@
-"""The file `.env` that docker-compose.yaml reads its secrets from: written once, readable by its owner alone."""
+"""The file `.env` that docker-compose.yaml reads its secrets from: each written once, readable by its owner alone."""
 
 import re
 import secrets
@@ -16,27 +16,30 @@ def secret_names(compose: str) -> tuple[str, ...]:
 
 
 def write_env_file(path: Path, compose: str) -> tuple[str, ...]:
-    """Write a secret of its own for every variable that `compose` demands.
+    """Write a secret of its own for every variable that `compose` demands and the file does not have yet.
 
     Args:
-        path: the file; its folder exists.
+        path: the file; its folder exists. What stands in it stays as it is.
         compose: the text of docker-compose.yaml.
 
     Returns:
-        The names of the variables.
+        The names of the variables that were added.
 
     Raises:
-        ConfigError: the file exists. The databases were made with its passwords: it is never replaced.
+        ConfigError: nothing is missing in it (the databases were made with its passwords: none is ever replaced), or
+            others can read it.
     """
-    if path.exists():
+    there = read_env_file(path) if path.exists() else {}
+    names = tuple(name for name in secret_names(compose) if not there.get(name))
+    if not names:
         raise ConfigError(
             f"{path}: it exists, and the databases were made with its passwords; to begin anew, remove the volumes"
             " (docker compose down --volumes) and this file first"
         )
-    names = secret_names(compose)
     # Passwords become part of URLs: letters and digits only. Fernet alone wants a form of its own.
     values = {name: generate().airflow_fernet_key if name.endswith("FERNET_KEY") else _secret() for name in names}
-    write_private(path, "".join(f"{name}={value}\n" for name, value in values.items()))
+    before = path.read_text("utf-8").rstrip("\n") + "\n" if there else ""
+    write_private(path, before + "".join(f"{name}={value}\n" for name, value in values.items()))
     return names
 
 

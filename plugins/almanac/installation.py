@@ -15,6 +15,7 @@ from almanac.reserved import BACKUP, find_reserved
 from include.config.home import Home
 from include.config.installation import Installation
 from include.config.loader import load_installation
+from include.config.pipelines import MAINTENANCE_QUEUE
 from include.errors import ConfigError
 
 
@@ -59,7 +60,12 @@ def installation_dag(
             tags=["backup"],
             params=dict(params or {}),
             access_control=access_control(dag_id),
-            default_args={**DEFAULT_ARGS, "owner": installation.owner, **callbacks(None, installation.alerts)},
+            default_args={
+                **DEFAULT_ARGS,
+                "owner": installation.owner,
+                "queue": MAINTENANCE_QUEUE,
+                **callbacks(None, installation.alerts),
+            },
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from include.config.home import MODELS_FOLDER, REPOSITORY
+from include.config.pipelines import MAINTENANCE_QUEUE
 
 FILES = ("ingest", "readmit", "maintain_data", "train", "score", "monitor", "promote", "rollback")
 SINGLE_FILES = ("check_config", "alerts")
@@ -176,3 +177,13 @@ def test_questions_can_be_answered_as_their_form_opens(dags: dict[str, Any]) -> 
     assert {task.task_id for task in questions} == {"approve", "a_person_decides.ask"}
     for question in questions:
         assert [name for name in question.params if wants_an_entry(question.params.get_param(name))] == []
+
+
+def test_tasks_that_read_the_databases_themselves_wait_for_the_worker_that_may(dags: dict[str, Any]) -> None:
+    queues = {dag_id: {task.queue for task in dag.tasks} for dag_id, dag in dags.items()}
+
+    may = {"alerts", "backup_databases", "restore", "restore_drill", "retention"}
+    assert may <= set(queues)
+    for dag_id, found in queues.items():
+        assert (found == {MAINTENANCE_QUEUE}) == (dag_id in may), dag_id
+        assert MAINTENANCE_QUEUE not in found or dag_id in may, dag_id

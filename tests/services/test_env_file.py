@@ -45,6 +45,20 @@ def test_write_env_file_that_exists_is_never_replaced(tmp_path: Path) -> None:
     assert (tmp_path / ".env").read_bytes() == before
 
 
+def test_write_env_file_of_older_days_gets_what_is_missing_and_keeps_the_rest(tmp_path: Path) -> None:
+    kept = {"POSTGRES_PASSWORD": "kept", "ALMANAC_STORE": "s3://x"}
+    (tmp_path / ".env").write_text("# ours\n" + "\n".join(f"{name}={value}" for name, value in kept.items()), "utf-8")
+    (tmp_path / ".env").chmod(0o600)
+
+    added = write_env_file(tmp_path / ".env", COMPOSE)
+
+    values = read_env_file(tmp_path / ".env")
+    assert set(added) == set(secret_names(COMPOSE)) - set(kept)
+    assert {name: values[name] for name in kept} == kept
+    assert set(values) == {*added, *kept}
+    assert (tmp_path / ".env").read_text("utf-8").startswith("# ours\n")
+
+
 def test_read_env_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     write_env_file(tmp_path / ".env", COMPOSE)
     (tmp_path / ".env").chmod(0o644)

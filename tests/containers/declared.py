@@ -1,0 +1,20 @@
+"""The shipped declarations, a little changed."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from include.config.home import MODELS_FOLDER
+from include.config.yaml_file import lay_over
+
+
+def declared_models(root: Path, over: dict[str, Any]) -> Path:
+    """A folder with the shipped models, with `over` laid over the model weather."""
+    models = root / "models"
+    shutil.copytree(MODELS_FOLDER, models)
+    path = models / "weather.yaml"
+    declared = lay_over(yaml.safe_load(path.read_text("utf-8")), over)
+    path.write_text(yaml.safe_dump(declared, sort_keys=False, allow_unicode=True), "utf-8")
+    return models
