@@ -214,9 +214,10 @@ def _restore_to(
 
 def _refuse_running(home: "Home", ref: "Ref") -> None:
     """A database is not exchanged under a running service."""
-    from include.services.services import Services
+    from include.services.leftovers import processes_of
 
-    if ref.subject.startswith(("database/", "group/")) and any(one.running for one in Services(home).status()):
+    # Not asked of their supervisor, which may be gone while they run on.
+    if ref.subject.startswith(("database/", "group/")) and processes_of(home.home):
         raise typer.BadParameter("the services are running and use the databases; stop them first: almanac down")
 
 

@@ -24,6 +24,8 @@ from include.backup.sources import SourceFile
 from include.backup.writer import Draft
 from include.errors import ConfigError, IntegrityError, TransientError
 
+_CONNECT = {"connect_timeout": 10}
+
 
 @contextmanager
 def postgres_draft(name: str, url: URL) -> Iterator[Draft]:
@@ -38,7 +40,7 @@ def postgres_draft(name: str, url: URL) -> Iterator[Draft]:
         TransientError: the server is away.
     """
     client = _client_version()
-    engine = create_engine(url)
+    engine = create_engine(url, connect_args=_CONNECT)
     try:
         with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
             server = _server_version(connection)
@@ -98,7 +100,7 @@ def check_rows(url: URL, expected: Mapping[str, Any]) -> str:
         IntegrityError: they differ.
         TransientError: the server is away.
     """
-    engine = create_engine(url)
+    engine = create_engine(url, connect_args=_CONNECT)
     try:
         with engine.connect() as connection:
             got = checksums(connection)
@@ -116,7 +118,7 @@ def check_rows(url: URL, expected: Mapping[str, Any]) -> str:
 def scratch_database(url: URL) -> Iterator[URL]:
     """A database of its own on the server, dropped afterwards."""
     name = f"almanac_drill_{os.getpid()}"
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", connect_args=_CONNECT)
     try:
         with engine.connect() as connection:
             connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
