@@ -20,7 +20,7 @@ class Limits:
     Attributes:
         idle_s: when its process does nothing, or is stopped by the kernel. Heartbeats come every five seconds.
         busy_s: when it computes, or when others are silent too: then the machine or the database is slow.
-        start_s: before its first sign.
+        start_s: before its first sign, when its process does nothing; three times as long while it computes.
         well_s: after so long with signs of life its restarts are forgotten.
     """
 
@@ -131,7 +131,7 @@ def _patience_s(pulse: Pulse, limits: Limits, *, alone: bool) -> float:
     if pulse.stopped:
         base_s = limits.idle_s
     elif not pulse.heard:
-        base_s = limits.start_s
+        base_s = limits.start_s if pulse.idle else 3 * limits.start_s
     else:
         base_s = limits.idle_s if pulse.idle and alone else limits.busy_s
     return float(base_s * 2**pulse.restarts)

@@ -17,12 +17,21 @@ import psutil
 from include.config.home import Home
 from include.errors import TransientError
 from include.services import signs
+from include.services.credentials import FILE_MODE
 from include.services.leftovers import end_tree
 from include.services.looks import ask, look_at
 from include.services.outbox import Outbox, ServiceAlert
 from include.services.ports import Ports, load_ports
 from include.services.pulse import POLL_S, Limits, Pulse, felt, hung, restarted
-from include.services.supervision import ServiceStatus, full_name, services_folder, statuses, supervisor_of
+from include.services.supervision import (
+    WATCHER,
+    ServiceStatus,
+    full_name,
+    log_file,
+    services_folder,
+    statuses,
+    supervisor_of,
+)
 
 log = logging.getLogger(__name__)
 # What people read that watch a log and an alert: the log of the service itself says more.
@@ -132,6 +141,13 @@ def _alert(service: ServiceStatus, pulse: Pulse) -> ServiceAlert:
     )  # fmt: skip
 
 
+def _write_log_alone(home: Home) -> None:
+    """Supervisord wrote what came by a pipe; without a reader every word would fail, those of a child too."""
+    descriptor = os.open(log_file(home, WATCHER), os.O_WRONLY | os.O_APPEND | os.O_CREAT, FILE_MODE)
+    for standard in (1, 2):
+        os.dup2(descriptor, standard)
+
+
 def main() -> None:
     """Watch until the supervisor ends."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -145,6 +161,7 @@ def main() -> None:
         except (TransientError, psutil.Error, OSError):
             log.exception("could not look; tries again")
         time.sleep(max(0.5, POLL_S - (time.monotonic() - began)))
+    _write_log_alone(home)
     outbox.put(
         ServiceAlert(
             "supervisor", "the supervisor of the services is gone",

@@ -1,11 +1,12 @@
 """A real supervisord with small programs in the place of Airflow and MLflow, which give the same signs of life."""
 
+import json
 import os
 import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
@@ -13,8 +14,9 @@ import psutil
 from include.config.home import REPOSITORY, Home
 from include.services import signs
 from include.services.environment import MARKER
+from include.services.leftovers import is_stopped
 from include.services.lifetime import start_supervisor, stop_supervisor
-from include.services.ports import Ports, choose_ports
+from include.services.ports import Ports, any_free_port, ports_file
 from include.services.supervision import (
     WAITING,
     WATCHER,
@@ -43,7 +45,9 @@ while True:
 _SERVER = """
 import sys
 from http.server import SimpleHTTPRequestHandler, test
-test(SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind="127.0.0.1")
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_): pass  # into a pipe that ends with the supervisor
+test(Quiet, port=int(sys.argv[1]), bind="127.0.0.1")
 """
 _LOOKS = """
 import json, sys, time
@@ -67,6 +71,16 @@ class FakeServices:
         process = psutil.Process(self.pid(name))
         return [process, *process.children(recursive=True)]
 
+    def suspend(self, name: str) -> psutil.Process:
+        """Stop a service by a signal, while it does not hold the database's lock, for which all others would wait."""
+        process = psutil.Process(self.pid(name))
+        path = self.home.home / "airflow" / "airflow.db"
+        with closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            process.suspend()
+            wait(lambda: is_stopped(process), f"{name} to be stopped")
+        return process
+
     def beat(self, name: str) -> str:
         found = signs.heartbeats(self.home.airflow_database_url, signs.this_host())
         assert not isinstance(found, signs.Unanswered), found.why
@@ -85,7 +99,9 @@ def fake_home(root: Path) -> FakeServices:
     with closing(sqlite3.connect(root / "airflow" / "airflow.db")) as database:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("CREATE TABLE IF NOT EXISTS job (job_type TEXT, hostname TEXT, latest_heartbeat TEXT)")
-    return FakeServices(home, choose_ports(root))
+    ports = Ports(airflow=any_free_port(), mlflow=any_free_port(), logs=any_free_port())
+    ports_file(root).write_text(json.dumps(asdict(ports)), "utf-8")
+    return FakeServices(home, ports)
 
 
 def start(fake: FakeServices, *, without: str = "") -> None:

@@ -53,6 +53,13 @@ def test_hung_stopped_one_makes_nobody_else_wait_longer():
     assert hung({"x": after(silent(6)), "y": after(silent(6, stopped=True))}, LIMITS) == ("x", "y")
 
 
+def test_hung_busy_start_is_waited_for_three_times_as_long():
+    fresh = replace(ALIVE, heard=False)
+
+    assert hung({"x": after(silent(179, cpu_s=1), pulse=fresh)}, LIMITS) == ()
+    assert hung({"x": after(silent(180, cpu_s=1), pulse=fresh)}, LIMITS) == ("x",)
+
+
 def test_felt_sign_that_nobody_can_be_asked_for_is_no_silence():
     assert after([Look(7, None)] * 100).silent_s == 0
 

@@ -84,7 +84,7 @@ def test_look_stopped_service_is_killed_with_its_tasks_started_again_and_told(na
     wait(fake.all_run, "the programs to run")
     watch, before, tree = Watch(fake), {each.name: each.pid for each in statuses(fake.home)}, fake.tree(name)
     watch.look()
-    tree[0].suspend()
+    fake.suspend(name)
 
     ill = watch.look_until_one_hangs(name)
 
@@ -109,7 +109,7 @@ def test_look_all_alive_restarts_nobody(fake):
 def test_look_api_server_stopped_restarts_no_other(fake):
     wait(fake.all_run, "the programs to run")
     watch, before = Watch(fake), {each.name: each.pid for each in statuses(fake.home)}
-    fake.tree("api-server")[0].suspend()
+    fake.suspend("api-server")
 
     assert watch.look_until_one_hangs() == ("api-server",)
     wait(lambda: fake.pid("api-server") not in (0, before["api-server"]), "another api-server")
@@ -153,10 +153,8 @@ def test_status_all_alive_ends_with_0(fake, run):
 
 @pytest.mark.parametrize("name", ["scheduler", "mlflow", "watcher"])
 def test_status_stopped_service_is_said_to_hang(name, fake, run):
-    process = fake.tree(name)[0]
-    process.suspend()
+    process = fake.suspend(name)
     try:
-        wait(lambda: is_stopped(process), "it to be stopped")
         done, rows = run("status"), run("doctor").output
     finally:
         process.resume()
@@ -181,7 +179,7 @@ def test_status_killed_supervisor_is_said_and_down_ends_what_it_left(tmp_path, m
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
     with fake_services(tmp_path, without="watcher") as fake:
         assert "MISSING" in CliRunner().invoke(app, ["status"]).output
-        fake.tree("triggerer")[0].suspend()
+        fake.suspend("triggerer")
         process = supervisor_process(fake.home)
         process.kill()
         process.wait(60)
