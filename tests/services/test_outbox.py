@@ -78,7 +78,8 @@ def test_attend_what_can_never_be_told_is_given_up_and_logged(outbox, tmp_path, 
     outbox.put(ALERT)
 
     def given_up() -> bool:
-        clock.now += 20.0
+        if outbox._process is None:  # whoever tells has all the time that it needs
+            clock.now += 20.0
         return outbox.attend()
 
     wait(given_up, "it to be given up")

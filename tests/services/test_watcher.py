@@ -179,10 +179,10 @@ def test_status_killed_supervisor_is_said_and_down_ends_what_it_left(tmp_path, m
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
     with fake_services(tmp_path, without="watcher") as fake:
         assert "MISSING" in CliRunner().invoke(app, ["status"]).output
-        fake.suspend("triggerer")
-        process = supervisor_process(fake.home)
+        process, triggerer = supervisor_process(fake.home), psutil.Process(fake.pid("triggerer"))
         process.kill()
         process.wait(60)
+        triggerer.suspend()  # now: what is stopped when its parent dies, the kernel ends
 
         said = CliRunner().invoke(app, ["status"])
         ended = CliRunner().invoke(app, ["down"])
