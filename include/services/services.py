@@ -217,7 +217,7 @@ class Services:
         found = overview(self.home).services
         with supervisor_of(self.home) as supervisor:
             for each in found:
-                if each.state in ("EXITED", "FATAL", "STOPPED"):
+                if each.state in ("FATAL", "STOPPED"):
                     self._tell(f"{each.name} does not run ({each.state}); starting it")
                     supervisor.startProcess(full_name(each.name), False)
                 elif each.stopped:

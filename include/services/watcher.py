@@ -47,14 +47,15 @@ class Watcher:
         outbox: brings to people what happened.
         limits: how long a service may be silent.
         clock: monotonic seconds, which pass only while the machine is awake.
+        answer_s: how long a server may take to answer.
     """
 
     def __init__(
         self, home: Home, ports: Ports, outbox: Outbox, *,
-        limits: Limits | None = None, clock: Callable[[], float] = time.monotonic,
+        limits: Limits | None = None, clock: Callable[[], float] = time.monotonic, answer_s: float = signs.ANSWER_S,
     ) -> None:  # fmt: skip
         self._home, self._ports, self._outbox = home, ports, outbox
-        self._limits, self._clock = limits or Limits(), clock
+        self._limits, self._clock, self._answer_s = limits or Limits(), clock, answer_s
         self._pulses: dict[str, Pulse] = {}
         self._looked = clock()
         self._unanswered_s = 0.0
@@ -66,7 +67,7 @@ class Watcher:
         passed_s, self._looked = min(now - self._looked, 2 * POLL_S), now
         running = statuses(self._home)
         self._note_supervisor(bool(running), passed_s)
-        found = ask(self._home, self._ports)
+        found = ask(self._home, self._ports, self._answer_s)
         if found.beats is None:
             log.warning("%s", found.unknown)
         watched = [each for each in running if each.name in {*signs.JOBS, *signs.PATHS}]

@@ -12,7 +12,6 @@ from include.errors import TransientError
 from include.services.leftovers import is_stopped, processes_of
 from include.services.outbox import ServiceAlert
 from include.services.overview import overview
-from include.services.pulse import Limits
 from include.services.supervision import statuses, supervisor_of, supervisor_process
 from include.services.watcher import Watcher, last_look_s
 from tests.services.fake_services import FakeServices, fake_services
@@ -37,7 +36,7 @@ class Watch:
 
     def __init__(self, fake: FakeServices) -> None:
         self.fake, self.now, self.told = fake, 1000.0, Told()
-        self.watcher = Watcher(fake.home, fake.ports, self.told, limits=Limits(), clock=lambda: self.now)
+        self.watcher = Watcher(fake.home, fake.ports, self.told, clock=lambda: self.now, answer_s=1.0)
         self.watcher.look()
 
     def look(self, *silent: str) -> tuple[str, ...]:
