@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from include.cli.app import app, main
 from include.config.home import REPOSITORY
 from include.errors import PermanentError
-from include.services import doctor
+from include.services import doctor, services
 from include.services.doctor import Check
 from include.services.overview import Overview, ServiceHealth
 

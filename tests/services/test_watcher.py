@@ -12,6 +12,7 @@ from include.errors import TransientError
 from include.services.leftovers import is_stopped, processes_of
 from include.services.outbox import ServiceAlert
 from include.services.overview import overview
+from include.services.services import Services
 from include.services.supervision import statuses, supervisor_of, supervisor_process
 from include.services.watcher import Watcher, last_look_s
 from tests.services.fake_services import FakeServices, fake_services
@@ -209,3 +210,29 @@ def test_status_stopped_supervisor_is_said_and_down_ends_everything(tmp_path, mo
     assert said.exit_code == 1
     assert f"the supervisor (pid {process.pid}) does not answer; ending it" in ended.output
     assert left == 0
+
+
+def test_up_starts_at_once_what_was_stopped_and_what_does_not_run(fake):
+    wait(fake.all_run, "the programs to run")
+    before, said = {each.name: each.pid for each in statuses(fake.home)}, []
+    fake.suspend("watcher")
+    with supervisor_of(fake.home, timeout_s=60) as supervisor:
+        supervisor.stopProcess("airflow:triggerer", True)
+
+    Services(fake.home, tell=said.append)._start_what_stands()
+
+    wait(fake.all_run, "the programs to run")
+    assert {name for name, pid in before.items() if fake.pid(name) != pid} == {"watcher", "triggerer"}
+    assert any("watcher was stopped by a signal" in line for line in said)
+    assert "triggerer does not run (STOPPED); starting it" in said
+
+
+def test_up_supervisor_that_is_stopped_does_not_count_as_one(fake):
+    assert Services(fake.home)._supervised()
+    process = supervisor_process(fake.home)
+    process.suspend()
+    try:
+        wait(lambda: is_stopped(process), "it to be stopped")
+        assert not Services(fake.home)._supervised()
+    finally:
+        process.resume()
