@@ -21,7 +21,7 @@ from include.journal.journal import Journal
 from include.services.credentials import load_or_create
 from include.services.ports import Ports, ports_file
 from include.services.supervision import services_folder, socket_file
-from tests.servers.silent import silent_server, silent_socket
+from tests.servers.silent import port_of, silent_listener, silent_server, silent_socket, times_asked
 
 REASON = ("--reason", "a test of patience")
 # Far more than a second of patience, and far less than a task's minutes.
@@ -70,9 +70,10 @@ def test_mlflow_that_hangs_is_said(words, home, monkeypatch):
     load_or_create(home.home)
     for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
         monkeypatch.setenv(name, "x")
-    with silent_server() as port:
-        ports_file(home.home).write_text(json.dumps(asdict(Ports(mlflow=port))))
+    with silent_listener() as listening:
+        ports_file(home.home).write_text(json.dumps(asdict(Ports(mlflow=port_of(listening)))))
         output = said(*words)
+        assert times_asked(listening) == 1
 
     assert "MLflow is away" in output
     assert "read timeout=1" in output
@@ -107,13 +108,14 @@ def test_journal_that_another_process_keeps_locked_is_said(home):
 
 @pytest.mark.parametrize("words", [("list",), ("show", "group/all")], ids=" ".join)
 def test_object_store_that_hangs_is_said(words, home, monkeypatch):
-    with silent_server() as port:
+    with silent_listener() as listening:
         for name, value in {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ALLOW_HTTP": "true", "AWS_REGION": "r",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port_of(listening)}", "AWS_ALLOW_HTTP": "true", "AWS_REGION": "r",
             "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "ALMANAC_BACKUPS": "s3://bucket/backups",
         }.items():  # fmt: skip
             monkeypatch.setenv(name, value)
         output = said(*words)
+        assert times_asked(listening) == 1
 
     assert "s3://bucket/backups" in output
 
