@@ -4,6 +4,7 @@ That a process is there means nothing: it may hang. That its supervisor does not
 services may run on.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -98,18 +99,20 @@ class Overview:
 
 def overview(home: Home) -> Overview:
     """Ask supervisor, services and kernel; takes some seconds at most, whatever hangs."""
-    process = supervisor_process(home)
-    running = () if process is not None and is_stopped(process) else statuses(home)
+    with ThreadPoolExecutor(1) as pool:  # at once: what hangs costs its own wait, and not the sum
+        asked = pool.submit(ask, home, load_ports(home.home) or Ports(), _ASK_S)
+        process = supervisor_process(home)
+        running = () if process is not None and is_stopped(process) else statuses(home)
+        said = asked.result()
     if running:
-        return Overview("up", process.pid if process else 0, _supervised(home, running))
+        return Overview("up", process.pid if process else 0, _supervised(home, running, said))
     if process is not None:
-        return Overview("hung", process.pid, _unsupervised(home), _left(home, process.pid))
+        return Overview("hung", process.pid, _unsupervised(said), _left(home, process.pid))
     left = _left(home, 0)
-    return Overview("gone", 0, _unsupervised(home), left) if left else Overview("down", 0, ())
+    return Overview("gone", 0, _unsupervised(said), left) if left else Overview("down", 0, ())
 
 
-def _supervised(home: Home, running: tuple[ServiceStatus, ...]) -> tuple[ServiceHealth, ...]:
-    said = _ask(home)
+def _supervised(home: Home, running: tuple[ServiceStatus, ...], said: Signs) -> tuple[ServiceHealth, ...]:
     found = [_watcher(home, each) if each.name == WATCHER else _service(home, each, said) for each in running]
     if WATCHER not in {each.name for each in running}:
         words = "nobody restarts what hangs: these services were started by an older version; ./almanac down, then up"
@@ -161,18 +164,14 @@ def _watcher(home: Home, service: ServiceStatus) -> ServiceHealth:
     return ServiceHealth(WATCHER, "RUNNING", f"{service.description}; looked {age_s:.0f} s ago", service.pid)
 
 
-def _unsupervised(home: Home) -> tuple[ServiceHealth, ...]:
+def _unsupervised(said: Signs) -> tuple[ServiceHealth, ...]:
     """Those that can be asked, without a supervisor that knows their processes."""
-    said, found = _ask(home), []
+    found = []
     for name in ("mlflow", *signs.JOBS, "api-server"):
         state, words = _alive(name, said, float("inf"))
         seen = words.removeprefix("; ") or ("answers" if name in signs.PATHS else _last_words(name, said)[2:])
         found.append(ServiceHealth(name, "NOT SUPERVISED" if state == "RUNNING" else state, seen))
     return tuple(found)
-
-
-def _ask(home: Home) -> Signs:
-    return ask(home, load_ports(home.home) or Ports(), _ASK_S)
 
 
 def _last_words(name: str, said: Signs) -> str:

@@ -18,6 +18,7 @@ from typing import Protocol, cast
 import psutil
 
 from include.config.home import Home
+from include.config.patience import patience
 from include.errors import ConfigError, TransientError
 from include.services.credentials import FOLDER_MODE
 from include.services.environment import airflow_database, mlflow_database
@@ -255,7 +256,7 @@ def supervisor_of(home: Home, *, timeout_s: float = _ANSWER_S) -> Iterator[Super
 def statuses(home: Home) -> tuple[ServiceStatus, ...]:
     """Ask supervisord for its processes; empty when it does not answer."""
     try:
-        with supervisor_of(home) as supervisor:
+        with supervisor_of(home, timeout_s=min(_ANSWER_S, patience().answer_s)) as supervisor:
             found = supervisor.getAllProcessInfo()
     except TransientError:
         return ()
