@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
@@ -51,7 +50,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, sink: WebhookSink) -> Iter
 def command(services: Services, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "ALMANAC_HOME": str(services.home.home), "ALMANAC_MODELS": str(services.home.models)}
     return subprocess.run(
-        [sys.executable, REPOSITORY / "almanac", *words], env=environment, capture_output=True, text=True, check=False
+        [REPOSITORY / "almanac", *words], env=environment, capture_output=True, text=True, check=False
     )
 
 
