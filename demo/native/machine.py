@@ -80,7 +80,7 @@ class Machine:
 
         command, health = tuple(map(here, service.command)), tuple(map(here, service.health))
         command, health = data_stores.adapt(service, command, health, self)
-        if command[:3] == ("airflow", "celery", "worker"):  # every container has a host name of its own
+        if "celery" in command:  # every container has a host name of its own
             command = (*command, "--celery-hostname", f"{name}@{LOOPBACK}")
         return Process(
             name=name,

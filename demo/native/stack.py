@@ -139,12 +139,12 @@ class NativeStack:
 
     def stop(self, process: str) -> None:
         """Stop one process and leave it stopped."""
-        with supervisor_of(self._supervised) as supervisor:
+        with supervisor_of(self._supervised, timeout_s=_HEALTHY_S) as supervisor:
             supervisor.stopProcess(f"airflow:{process}", True)
 
     def start(self, process: str) -> None:
         """Start one process that was stopped."""
-        with supervisor_of(self._supervised) as supervisor:
+        with supervisor_of(self._supervised, timeout_s=_HEALTHY_S) as supervisor:
             supervisor.startProcess(f"airflow:{process}", True)
 
     @contextmanager

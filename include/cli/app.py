@@ -23,7 +23,8 @@ from include.cli import (
     services,
     windows,
 )
-from include.errors import AlmanacError
+from include.config.patience import VARIABLE, short_patience
+from include.errors import AlmanacError, TransientError
 
 app = typer.Typer(
     name="almanac",
@@ -32,6 +33,17 @@ app = typer.Typer(
     # A traceback with the values of all variables would print passwords.
     pretty_exceptions_show_locals=False,
 )
+
+# Somebody waits for these while something is broken: they answer within ten seconds, and say what does not.
+EMERGENCY = ("status", "doctor", "alerts", "rollback", "promote", "scoring", "down", "list", "show")
+
+
+@app.callback()
+def wait(context: typer.Context) -> None:
+    """Almanac schedules everything around a machine-learning model: data, training, runs, backups."""
+    if context.invoked_subcommand in EMERGENCY:
+        context.with_resource(short_patience())
+
 
 # A new file of commands is a module with `register(app)`: import it above and name it here.
 for commands in (
@@ -68,4 +80,8 @@ def main() -> None:
         app(prog_name="almanac")
     except AlmanacError as error:
         print(f"almanac: {error}", file=sys.stderr)
+        if isinstance(error, TransientError) and set(EMERGENCY).intersection(sys.argv[1:2]):
+            print(
+                f"This command waits for seconds only; {VARIABLE}=60 in its environment waits longer.", file=sys.stderr
+            )
         raise SystemExit(1) from error

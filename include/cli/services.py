@@ -56,17 +56,21 @@ def down() -> None:
 
 
 def status() -> None:
-    """Say which processes run; exit code 1 when they do not all run."""
-    from include.config.home import Home
-    from include.services.services import Services
+    """Say which services run and live; exit code 0 when all do, otherwise 1.
 
-    found = Services(Home()).status()
-    if not found:
-        print("The services are down. `make up` starts them.")
-        raise typer.Exit(1)
-    for each in found:
-        print(f"{each.name:15} {each.state:10} {each.description}")
-    if not all(each.running for each in found):
+    Each is asked for a sign of life: a process that is there may hang.
+    """
+    from include.config.home import Home
+    from include.services.overview import overview
+
+    found = overview(Home())
+    if found.problem:
+        print(found.problem)
+    for each in found.services:
+        print(f"{each.name:15} {each.state:10} {each.words}")
+    if any(each.state == "HUNG" for each in found.services) and found.supervisor == "up":
+        print("What hangs is restarted by the watcher within minutes; `./almanac up` does it now where it can.")
+    if not found.healthy:
         raise typer.Exit(1)
 
 

@@ -1,12 +1,14 @@
 """The database of the journal: made on first use, brought up to date, safe to use from many processes at once."""
 
 import json
+import select
 import sqlite3
+import time
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Table, create_engine, event, inspect, text
+from sqlalchemy import URL, Engine, Table, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 from tenacity import (
@@ -18,6 +20,7 @@ from tenacity import (
     wait_random,
 )
 
+from include.config.patience import patience
 from include.errors import TransientError
 from include.journal import tables
 from include.journal.damage import check_file, damaged, is_damage, make_database
@@ -26,7 +29,13 @@ from include.journal.place import entered
 NAME = "journal"  # of its snapshots: database/journal
 # Of a damaged page SQLite may give a row whose JSON or text is none.
 _FAULTS = (DBAPIError, json.JSONDecodeError, UnicodeDecodeError)
-_BUSY_S = 30  # how long a writer waits for another
+_BUSY_S = 30.0  # how long a writer waits for another
+# Of a connection whose other side is gone nothing comes any more; the kernel notices, if it is asked to.
+_POSTGRES = {
+    "connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}  # fmt: skip
+_STATEMENT_S = 60  # a journal's statements take milliseconds
 
 
 class Database:
@@ -110,7 +119,7 @@ def _fault(engine: Engine, error: Exception) -> Exception:
 def _engine(url: str) -> Engine:
     parsed = entered(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
+        return _postgres(parsed)
     if parsed.database:
         try:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +129,7 @@ def _engine(url: str) -> Engine:
             raise TransientError(
                 f"journal {url}: its folder cannot be made: {error}; make room, check the rights, then try again"
             ) from error
-    engine = create_engine(url, connect_args={"timeout": _BUSY_S})
+    engine = create_engine(url, connect_args={"timeout": _busy_s()})
 
     @event.listens_for(engine, "do_connect")
     def _look(*_call: object) -> None:
@@ -136,6 +145,41 @@ def _engine(url: str) -> Engine:
     return engine
 
 
+def _postgres(url: URL) -> Engine:
+    engine = create_engine(url, pool_pre_ping=True, connect_args=_POSTGRES)
+
+    @event.listens_for(engine, "connect")
+    def _limit(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout = '{_STATEMENT_S}s'")
+        connection.commit()
+
+    if patience().short:
+        from psycopg2.extensions import set_wait_callback
+
+        set_wait_callback(_wait_briefly)
+    return engine
+
+
+def _wait_briefly(connection: Any) -> None:
+    """Wait for PostgreSQL's next answer; a server that hangs keeps its connections, and its own limits do not count."""
+    from psycopg2 import OperationalError as NoAnswer
+    from psycopg2.extensions import POLL_OK, POLL_READ
+
+    limit_s = patience().answer_s if patience().short else None
+    deadline = None if limit_s is None else time.monotonic() + limit_s
+    while (state := connection.poll()) != POLL_OK:
+        left_s = None if deadline is None else deadline - time.monotonic()
+        if left_s is not None and left_s <= 0:
+            raise NoAnswer(f"no answer within {limit_s:g} s")
+        wanted = [connection.fileno()]
+        select.select(wanted if state == POLL_READ else [], [] if state == POLL_READ else wanted, [], left_s)
+
+
+def _busy_s() -> float:
+    return min(_BUSY_S, patience().answer_s)
+
+
 def _is_busy(error: BaseException) -> bool:
     # the lower byte is the error, the upper one its details
     return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
@@ -143,6 +187,11 @@ def _is_busy(error: BaseException) -> bool:
 
 # SQLite does not wait for the lock by which a new file becomes one with a write-ahead log: of two processes that open
 # it first at the same moment, one would fail at once.
-@retry(retry=retry_if_exception(_is_busy), wait=wait_random(0.01, 0.1), stop=stop_after_delay(_BUSY_S), reraise=True)
+@retry(
+    retry=retry_if_exception(_is_busy),
+    wait=wait_random(0.01, 0.1),
+    stop=lambda state: stop_after_delay(_busy_s())(state),
+    reraise=True,
+)
 def _switch_to_wal(connection: Any) -> None:
     connection.execute("PRAGMA journal_mode=WAL")

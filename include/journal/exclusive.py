@@ -11,6 +11,8 @@ from include.errors import TransientError
 from include.journal.place import entered
 from include.services.locks import locked
 
+_CONNECT_S = 10
+
 
 @contextmanager
 def exclusive(journal_url: str, name: str) -> Iterator[None]:
@@ -33,7 +35,7 @@ def exclusive(journal_url: str, name: str) -> Iterator[None]:
         with locked(place / f"{name}.lock", lambda: None, timeout_s=0.0):
             yield
         return
-    engine = create_engine(url, poolclass=NullPool)
+    engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": _CONNECT_S})
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             held = connection.execute(text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))"), {"name": name})

@@ -3,12 +3,11 @@
 import os
 
 from include.config.connection import Connection, find_connection
+from include.config.patience import mlflow_settings
 
 CONNECTION = "almanac_mlflow"
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # seven, MLflow's own number, wait four minutes for a server that is away; our tasks are tried again anyway
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # Where its files are on S3 the server would send its clients there: they need neither a route nor a right.
     "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
@@ -25,7 +24,8 @@ def configure_client() -> None:
     Raises:
         ConfigError: the connection cannot be read.
     """
-    for name, value in _DEFAULTS.items():
+    # Its own, seven tries of two minutes each, wait a quarter of an hour for a server that hangs.
+    for name, value in {**_DEFAULTS, **mlflow_settings()}.items():
         os.environ.setdefault(name, value)
     if found := find_connection(CONNECTION):
         os.environ.update(_login(found))

@@ -6,7 +6,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
@@ -15,6 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from include.config.home import REPOSITORY, Home
 from include.config.loader import load_models
+from include.config.patience import patience
 from include.errors import AlmanacError, ConfigError, TransientError
 from include.services import preflight
 from include.services.credentials import (
@@ -27,9 +30,10 @@ from include.services.credentials import (
 from include.services.environment import environment
 from include.services.health import airflow_problem, mlflow_problem
 from include.services.loss_checks import database_rows, table_rows
+from include.services.overview import Overview, ServiceHealth, overview
 from include.services.ports import Ports, is_free, load_ports
 from include.services.services import Services
-from include.services.supervision import ServiceStatus, log_file, services_folder
+from include.services.supervision import services_folder
 from include.storage.files import local_path
 from include.storage.objects import is_remote
 from include.storage.probe import probe
@@ -37,6 +41,7 @@ from include.storage.probe import probe
 State = Literal["ok", "warn", "fail"]
 
 _PARSE_TIMEOUT_S = 120.0
+_LOGINS = {"Airflow": airflow_problem, "MLflow": mlflow_problem}
 
 
 @dataclass(frozen=True)
@@ -52,26 +57,35 @@ class Check:
 def examine(home: Home) -> list[Check]:
     """Check everything; a check that breaks is a row, too."""
     services = Services(home)
-    running = services.status()
+    seen = overview(home)
+    running = seen.supervisor != "down"
     checks: tuple[Callable[[], Iterable[Check]], ...] = (
         lambda: machine_checks(REPOSITORY),
         lambda: [lock_check(REPOSITORY / "requirements.txt", _installed)],
-        lambda: [place_check(name, place) for name, place in _places(home).items()],
+        *(partial(_place_checks, name, place) for name, place in _places(home).items()),
         lambda: [mode_check(path, mode) for path, mode in _private(home).items()],
         lambda: [Check(*row) for row in database_rows(home)],
         lambda: [Check(*row) for row in table_rows(home)],
-        lambda: [port_check(load_ports(home.home) or Ports(), running=bool(running))],
-        lambda: service_checks(home, services, running),
+        lambda: [port_check(load_ports(home.home) or Ports(), running=running)],
+        lambda: service_checks(seen),
+        *(partial(login_checks, services, name) for name in _LOGINS if running),
         lambda: [yaml_check(home.models)],
         lambda: [dag_check(services) if running else parsed_dag_check(home)],
     )
-    rows: list[Check] = []
-    for check in checks:
-        try:
-            rows.extend(check())
-        except (AlmanacError, OSError, subprocess.SubprocessError) as error:
-            rows.append(Check("doctor", "fail", str(error), "a check could not be made; see what it says"))
-    return rows
+    # At once: what hangs costs its own wait, and not the sum of all.
+    with ThreadPoolExecutor(len(checks)) as pool:
+        return [row for rows in pool.map(_made, checks) for row in rows]
+
+
+def _made(check: Callable[[], Iterable[Check]]) -> list[Check]:
+    try:
+        return list(check())
+    except (AlmanacError, OSError, subprocess.SubprocessError) as error:
+        return [Check("doctor", "fail", str(error), "a check could not be made; see what it says")]
+
+
+def _place_checks(name: str, place: str) -> list[Check]:
+    return [place_check(name, place)]
 
 
 def machine_checks(root: Path) -> list[Check]:
@@ -142,26 +156,32 @@ def port_check(ports: Ports, *, running: bool) -> Check:
     return Check("ports", "warn", f"taken by others: {', '.join(taken)}", "nothing: the next start takes free ones")
 
 
-def service_checks(home: Home, services: Services, running: tuple[ServiceStatus, ...]) -> list[Check]:
-    """Check that every process runs and answers; down is not wrong."""
-    if not running:
+def service_checks(seen: Overview) -> list[Check]:
+    """Check that every service runs and lives; down is not wrong."""
+    if seen.supervisor == "down":
         return [Check("services", "ok", "down; `make up` starts them")]
-    rows = [
-        Check(each.name, "ok", each.description)
-        if each.running
-        else Check(each.name, "fail", each.state, f"read {log_file(home, each.name)}")
-        for each in running
+    rows = [Check("supervisor", "fail", seen.problem, "./almanac up")] if seen.problem else []
+    return rows + [
+        Check(each.name, "ok" if each.healthy else "fail", f"{each.state} {each.words}", _todo(each))
+        for each in seen.services
     ]
-    for name, problem in (
-        ("Airflow answers", airflow_problem(services.ports, services.credentials)),
-        ("MLflow answers", mlflow_problem(services.ports, services.credentials)),
-    ):
-        rows.append(
-            Check(name, "fail", problem, f"wait a minute; then make down; make up; logs: {services_folder(home)}/logs")
-            if problem
-            else Check(name, "ok", "healthy, and knows our password")
-        )
-    return rows
+
+
+def _todo(service: ServiceHealth) -> str:
+    if service.healthy:
+        return ""
+    if service.state == "HUNG":
+        return "wait three minutes: the watcher restarts it; then docs/operations.md, A service hangs"
+    return "wait a minute; then ./almanac down; ./almanac up"
+
+
+def login_checks(services: Services, name: str) -> list[Check]:
+    """Check that a server knows our password: another one may have taken its port."""
+    problem = _LOGINS[name](services.ports, services.credentials)
+    if not problem:
+        return [Check(f"{name} answers", "ok", "healthy, and knows our password")]
+    todo = f"wait a minute; then make down; make up; logs: {services_folder(services.home)}/logs"
+    return [Check(f"{name} answers", "fail", problem, todo)]
 
 
 def yaml_check(models: Path) -> Check:
@@ -174,7 +194,7 @@ def yaml_check(models: Path) -> Check:
 
 def dag_check(services: Services) -> Check:
     """Ask the running Airflow for DAG files that it cannot read."""
-    with services.airflow() as airflow:
+    with services.airflow(patience().answer_s) as airflow:
         broken = [f"{each.file}: {_last_line(each.traceback)}" for each in airflow.import_problems()]
         return _dag_row(broken, f"{len(airflow.dag_ids())} DAGs in Airflow")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 
 from include.config.home import Home
+from include.config.patience import patience
 from include.display import shorten
 from include.errors import PermanentError, TransientError
 from include.services.airflow_api import AirflowClient
@@ -16,6 +17,7 @@ from include.services.supervision import log_file, statuses
 
 _POLL_S = 0.3
 _UNAUTHORIZED = 401
+_ANSWER_S = 10.0
 
 
 def airflow_problem(ports: Ports, credentials: Credentials) -> str:
@@ -23,7 +25,7 @@ def airflow_problem(ports: Ports, credentials: Credentials) -> str:
 
     The login matters: another Airflow that took the port meanwhile would be healthy, too.
     """
-    with AirflowClient(ports.airflow_url, ADMIN, credentials.airflow_password, timeout_s=10) as client:
+    with AirflowClient(ports.airflow_url, ADMIN, credentials.airflow_password, timeout_s=_answer_s()) as client:
         try:
             sick = client.health().sick
             if sick:
@@ -37,7 +39,7 @@ def airflow_problem(ports: Ports, credentials: Credentials) -> str:
 def mlflow_problem(ports: Ports, credentials: Credentials) -> str:
     """Say what keeps MLflow from being healthy; empty when nothing does."""
     try:
-        with httpx.Client(base_url=ports.mlflow_url, timeout=10, trust_env=False) as client:
+        with httpx.Client(base_url=ports.mlflow_url, timeout=_answer_s(), trust_env=False) as client:
             if not client.get("/health").is_success:
                 return "does not answer /health"
             found = client.get(
@@ -50,6 +52,10 @@ def mlflow_problem(ports: Ports, credentials: Credentials) -> str:
     if found.status_code == _UNAUTHORIZED:
         return "does not know this home's password: another MLflow listens there, or its user database was replaced"
     return "" if found.is_success else f"answers {found.status_code}: {shorten(found.text, 200)}"
+
+
+def _answer_s() -> float:
+    return min(_ANSWER_S, patience().answer_s)
 
 
 def wait_until_healthy(

@@ -15,8 +15,8 @@ import psutil
 from include.config.home import Home
 from include.errors import PermanentError, TransientError
 from include.services import supervise
-from include.services.leftovers import end_processes
-from include.services.supervision import config_file, log_file, statuses, supervisor_of
+from include.services.leftovers import end_processes, is_stopped, processes_of
+from include.services.supervision import config_file, log_file, statuses, supervisor_of, supervisor_process
 
 # Longer than supervisord gives each of its processes (`stopwaitsecs`), all at once.
 _STOP_TIMEOUT_S = 40.0
@@ -55,17 +55,29 @@ def start_supervisor(home: Home, variables: Mapping[str, str], *, with_parent: b
 
 
 def stop_supervisor(home: Home, tell: Callable[[str], None]) -> bool:
-    """Stop supervisord and everything it has started; returns False when nothing ran."""
+    """Stop supervisord and everything it has started; returns False when nothing ran.
+
+    One that hangs is killed, and what it has started is ended without it: stopped processes too.
+    """
+    process = supervisor_process(home)
     with suppress(TransientError, psutil.Error):
-        with supervisor_of(home) as supervisor:
-            process = psutil.Process(supervisor.getPID())
-            tell("stopping the services")
-            supervisor.shutdown()
-        with suppress(psutil.TimeoutExpired):
+        if process is None or not is_stopped(process):
+            with supervisor_of(home) as supervisor:
+                process = psutil.Process(supervisor.getPID())
+                tell("stopping the services")
+                supervisor.shutdown()
+            with suppress(psutil.TimeoutExpired):
+                process.wait(_STOP_TIMEOUT_S)
+            end_processes(home.home)
+            return True
+    if process is not None:
+        tell(f"the supervisor (pid {process.pid}) does not answer; ending it and all that it has started")
+        with suppress(psutil.Error):
+            process.kill()  # first: it must not start again what is ended below
             process.wait(_STOP_TIMEOUT_S)
-        end_processes(home.home)
-        return True
-    return end_processes(home.home) > 0
+    elif left := processes_of(home.home):
+        tell(f"the supervisor is gone; ending the {len(left)} processes that it has left behind")
+    return end_processes(home.home) > 0 or process is not None
 
 
 @contextmanager

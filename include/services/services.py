@@ -1,9 +1,12 @@
 """Airflow and MLflow of one home, as one thing that is up or down."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+
+import psutil
 
 from include.config.home import Home
 from include.errors import ConfigError, PermanentError
@@ -20,16 +23,18 @@ from include.services.databases import create_databases, migrate_airflow
 from include.services.environment import airflow_home, environment, mlflow_auth_file
 from include.services.health import wait_until_healthy
 from include.services.landing import make_landing_folders
-from include.services.leftovers import end_processes
+from include.services.leftovers import end_tree, is_stopped, processes_of
 from include.services.lifetime import start_supervisor, stop_supervisor, terminable, uninterrupted
 from include.services.locks import locked
 from include.services.mlflow_login import fit_login
+from include.services.overview import overview
 from include.services.pools import ensure_pools
 from include.services.ports import Ports, choose_ports, load_ports
 from include.services.supervision import (
     WAITING,
     ServiceStatus,
     config_file,
+    full_name,
     log_file,
     private_temporary_folder,
     programs,
@@ -37,6 +42,7 @@ from include.services.supervision import (
     services_folder,
     statuses,
     supervisor_of,
+    supervisor_process,
 )
 
 Tell = Callable[[str], None]
@@ -44,6 +50,8 @@ Tell = Callable[[str], None]
 _LOCK_TIMEOUT_S = 300.0
 # 180 s were not enough on two cores with a load of 16.
 _HEALTH_TIMEOUT_S = 300.0
+# Before a supervisor that is there and does not answer is ended with all its services.
+_SUPERVISOR_TIMEOUT_S = 30.0
 
 # MLflow's own users: nobody may see anything unless the admin says so; and a password is hashed once a minute, not for
 # every request (PBKDF2 makes each of them 0.1 s).
@@ -121,9 +129,9 @@ class Services:
         """The environment that the services run in."""
         return environment(self.home, self.ports, self.credentials, extra=self._extra)
 
-    def airflow(self) -> AirflowClient:
+    def airflow(self, timeout_s: float = 30.0) -> AirflowClient:
         """Make a client of this home's Airflow; the caller closes it."""
-        return AirflowClient(self.ports.airflow_url, ADMIN, self.credentials.airflow_password)
+        return AirflowClient(self.ports.airflow_url, ADMIN, self.credentials.airflow_password, timeout_s=timeout_s)
 
     def status(self) -> tuple[ServiceStatus, ...]:
         """Say what runs; empty when the services are down."""
@@ -144,12 +152,13 @@ class Services:
             TransientError: one of them is not healthy in time.
         """
         with self._alone():
-            if self.status():
+            if self._supervised():
+                self._start_what_stands()
                 wait_until_healthy(self.home, self.ports, self.credentials, self._tell, timeout_s=_HEALTH_TIMEOUT_S)
                 self._ensure_pools()
                 return False
-            # Of a supervisord that was killed: they would hold the ports and the databases.
-            end_processes(self.home.home)
+            # Of a supervisord that was killed, or hangs: they would hold the ports and the databases.
+            self._stop()
             try:
                 with self._alone_on_machine():
                     self._start(with_parent)
@@ -187,7 +196,7 @@ class Services:
             TransientError: somebody starts or stops them.
         """
         with self._alone():
-            if any(one.running for one in self.status()):
+            if processes_of(self.home.home):  # not asked of their supervisor, which may be gone while they run on
                 raise ConfigError("the services are running and use the databases; stop them first: ./almanac down")
             yield
 
@@ -217,6 +226,30 @@ class Services:
                 f"{self.home.home}: a restore has not come to its end: {'; '.join(left)}. Run it again: it goes on"
                 " where it stopped (./almanac restore SNAPSHOT --live); to leave it at what is back, add --give-up"
             )
+
+    def _supervised(self) -> bool:
+        """Whether there is a supervisor that answers; on a machine that is busy it is asked for a while."""
+        deadline = time.monotonic() + _SUPERVISOR_TIMEOUT_S
+        while not self.status():
+            process = supervisor_process(self.home)
+            if process is None or is_stopped(process) or time.monotonic() > deadline:
+                return False
+            time.sleep(1.0)
+        return True
+
+    def _start_what_stands(self) -> None:
+        """Start again what has ended or was stopped; whoever is merely silent is left to the watcher's patience."""
+        found = overview(self.home).services
+        with supervisor_of(self.home) as supervisor:
+            for each in found:
+                if each.state in ("FATAL", "STOPPED"):
+                    self._tell(f"{each.name} does not run ({each.state}); starting it")
+                    supervisor.startProcess(full_name(each.name), False)
+                elif each.stopped:
+                    self._tell(f"{each.name} {each.words}; it is killed and started again")
+                    end_tree(psutil.Process(each.pid))
+                elif each.state == "MISSING":
+                    self._tell(f"{each.name}: {each.words}")
 
     def _start(self, with_parent: bool) -> None:
         self._refuse_half()

@@ -1,8 +1,10 @@
 """The processes of one home as supervisord runs them: its configuration, and how to talk to it."""
 
 import hashlib
+import http.client
 import os
 import shlex
+import socket
 import stat
 import sys
 import tempfile
@@ -13,14 +15,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
+import psutil
+
 from include.config.home import Home
+from include.config.patience import patience
 from include.errors import ConfigError, TransientError
 from include.services.credentials import FOLDER_MODE
 from include.services.environment import airflow_database, mlflow_database
+from include.services.leftovers import processes_of
 from include.services.ports import LOOPBACK, Ports
 
 # The group of the programs that do not start by themselves.
 WAITING = "airflow"
+# Looks whether the others live; see `include.services.watcher`.
+WATCHER = "watcher"
+# The module that runs it, by which its process is known.
+_SUPERVISE = "/services/supervise.py"
+# Supervisord answers within milliseconds, on a busy machine within a second.
+_ANSWER_S = 5.0
 # A path of a unix socket ends at 108 bytes, and supervisord appends its pid while it opens it.
 _SOCKET_PATH_LIMIT = 90
 
@@ -94,6 +106,7 @@ def programs(home: Home, ports: Ports) -> tuple[Program, ...]:
         Program("dag-processor", (*airflow, "dag-processor")),
         # It sometimes waits ten seconds for nothing; a kill costs no event, because triggers keep their state outside.
         Program("triggerer", (*airflow, "triggerer", "--skip-serve-logs"), stop_s=5),
+        Program(WATCHER, (sys.executable, "-m", "include.services.watcher"), stop_s=5),
     )
 
 
@@ -104,6 +117,11 @@ def _database(home: Home, *, wait_s: int) -> tuple[str, str]:
     go on, both would wait for each other as long as this: everything stood still for a minute. Now the POST fails.
     """
     return "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{airflow_database(home)}?timeout={wait_s}"
+
+
+def full_name(name: str) -> str:
+    """A process as supervisord's interface calls it: with its group."""
+    return name if name == "mlflow" else f"{WAITING}:{name}"
 
 
 def services_folder(home: Home) -> Path:
@@ -211,8 +229,12 @@ def _section(name: str, **options: object) -> str:
 
 
 @contextmanager
-def supervisor_of(home: Home) -> Iterator[Supervisor]:
+def supervisor_of(home: Home, *, timeout_s: float = _ANSWER_S) -> Iterator[Supervisor]:
     """Connect to the supervisord of a home.
+
+    Args:
+        home: whose.
+        timeout_s: how long each answer may take; more than a call with `wait` takes.
 
     Raises:
         TransientError: none answers.
@@ -220,19 +242,21 @@ def supervisor_of(home: Home) -> Iterator[Supervisor]:
     from supervisor.xmlrpc import SupervisorTransport
 
     transport = SupervisorTransport(None, None, serverurl=f"unix://{socket_file(home)}")
+    # Its own connection waits for ever, and one that is stopped lets everybody in.
+    transport._get_connection = lambda: _Connection(socket_file(home), timeout_s)
     proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
     try:
         yield cast(Supervisor, proxy.supervisor)
-    except (OSError, xmlrpc.client.Error) as error:
+    except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
         raise TransientError(f"{socket_file(home)}: the services' supervisor does not answer: {error}") from error
     finally:
         transport.close()
 
 
 def statuses(home: Home) -> tuple[ServiceStatus, ...]:
-    """Ask supervisord for its processes; empty when the services are down."""
+    """Ask supervisord for its processes; empty when it does not answer."""
     try:
-        with supervisor_of(home) as supervisor:
+        with supervisor_of(home, timeout_s=min(_ANSWER_S, patience().answer_s)) as supervisor:
             found = supervisor.getAllProcessInfo()
     except TransientError:
         return ()
@@ -240,3 +264,26 @@ def statuses(home: Home) -> tuple[ServiceStatus, ...]:
         ServiceStatus(str(each["name"]), str(each["statename"]), int(each["pid"]), str(each["description"]))
         for each in found
     )
+
+
+def supervisor_process(home: Home) -> psutil.Process | None:
+    """The process of the supervisord of a home, whether it answers or not."""
+    for process in processes_of(home.home):
+        try:
+            if any(word.endswith(_SUPERVISE) for word in process.cmdline()):
+                return process
+        except psutil.Error:
+            continue
+    return None
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(os.fspath(self._path))

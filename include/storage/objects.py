@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
+from include.config.patience import Patience, patience
 from include.errors import ConfigError
 
 SCHEMES = ("s3", "abfs", "abfss", "az")
@@ -39,7 +40,7 @@ def open_store(uri: str) -> tuple[Any, str]:
             f" See docs/object-storage.md."
         )
     entry = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(_CLOUDS)))
-    return _open(f"{scheme}://{bucket}", entry), path
+    return _open(f"{scheme}://{bucket}", entry, patience()), path
 
 
 def open_place(uri: str, *, give_up_after: timedelta | None = None) -> Any:
@@ -51,19 +52,29 @@ def open_place(uri: str, *, give_up_after: timedelta | None = None) -> Any:
     """
     from obstore.store import from_url
 
-    retry: Any = None if give_up_after is None else {"max_retries": 2, "retry_timeout": give_up_after}
-    return from_url(uri, client_options=_options(uri, os.environ), retry_config=retry)
+    waits = patience()
+    retry = _retry(waits)
+    if give_up_after is not None and not waits.short:
+        retry = {"max_retries": 2, "retry_timeout": give_up_after}
+    return from_url(uri, client_options=_options(uri, os.environ, waits), retry_config=retry)
 
 
 @lru_cache(maxsize=16)
-def _open(root: str, entry: tuple[tuple[str, str], ...]) -> Any:
+def _open(root: str, entry: tuple[tuple[str, str], ...], waits: Patience) -> Any:
     """Open a store; again where the environment says something else."""
     from obstore.store import from_url
 
-    return from_url(root, client_options=_options(root, dict(entry)))
+    return from_url(root, client_options=_options(root, dict(entry), waits), retry_config=_retry(waits))
 
 
-def _options(uri: str, environment: Mapping[str, str]) -> Any:
+def _options(uri: str, environment: Mapping[str, str], waits: Patience) -> Any:
     cloud = "AWS" if uri.startswith("s3:") else "AZURE"
     said = {name: value for name in _OPTIONS if (value := environment.get(f"{cloud}_{name.upper()}"))}
+    if waits.short:
+        return {**said, **dict.fromkeys(("connect_timeout", "read_timeout"), f"{waits.answer_s:g}s")}
     return {**_PATIENCE, **said}
+
+
+def _retry(waits: Patience) -> Any:
+    """How often a request is repeated; None: for some minutes."""
+    return {"max_retries": 0, "retry_timeout": timedelta(seconds=waits.answer_s)} if waits.short else None

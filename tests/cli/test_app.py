@@ -11,7 +11,7 @@ from include.config.home import REPOSITORY
 from include.errors import PermanentError
 from include.services import doctor, services
 from include.services.doctor import Check
-from include.services.supervision import ServiceStatus
+from include.services.overview import Overview, ServiceHealth
 
 LAUNCHER = REPOSITORY / "almanac"
 
@@ -78,7 +78,8 @@ def test_status_services_down_exits_1(home):
 
 @pytest.mark.parametrize(("state", "code"), [("RUNNING", 0), ("FATAL", 1)])
 def test_status_exit_code_says_whether_all_run(home, monkeypatch, state, code):
-    monkeypatch.setattr(services.Services, "status", lambda _self: (ServiceStatus("scheduler", state, 1, "pid 1"),))
+    seen = Overview("up", 1, (ServiceHealth("scheduler", state, "pid 1"),))
+    monkeypatch.setattr("include.services.overview.overview", lambda _home: seen)
 
     result = run("status")
 

@@ -6,6 +6,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import delete
 from typer.testing import CliRunner, Result
@@ -22,7 +23,6 @@ from include.journal.journal import Journal
 from include.journal.records import BatchRecord, BatchState, DecisionKind
 from include.services.ports import choose_ports, ports_file
 from include.services.services import Services
-from include.services.supervision import ServiceStatus
 from tests.backup.cold import Clock, ColdStore
 from tests.backup.places import place_at
 from tests.backup.world import MODEL, ROWS, RUN, World, shared_world
@@ -276,7 +276,7 @@ def test_restore_of_one_part_into_an_empty_home_leaves_room_for_the_databases(
 
 def test_restore_of_databases_under_running_services_is_refused(run, monkeypatch: pytest.MonkeyPatch) -> None:
     run("backup", "database/journal")
-    monkeypatch.setattr(Services, "status", lambda _: (ServiceStatus("scheduler", "RUNNING", 1, ""),))
+    monkeypatch.setattr("include.services.services.processes_of", lambda _: [psutil.Process()])
     with pytest.raises(AlmanacError, match="stop them first"):
         run("restore", "database/journal", "--live", "--replace")
 

@@ -15,17 +15,23 @@ from include.errors import PermanentError
 from include.services import doctor
 from include.services.airflow_api import AirflowClient
 from include.services.leftovers import processes_of
+from include.services.overview import overview
 from include.services.services import Services
+from tests.waiting import wait
 
 pytestmark = pytest.mark.e2e
 
 
 def test_services_all_processes_are_healthy(services):
     assert {each.name for each in services.status() if each.running} == {
-        "mlflow", "scheduler", "api-server", "dag-processor", "triggerer",
+        "mlflow", "scheduler", "api-server", "dag-processor", "triggerer", "watcher",
     }  # fmt: skip
     with services.airflow() as airflow:
         assert airflow.health().sick == ()
+
+
+def test_services_all_give_a_sign_of_life(services):
+    wait(lambda: overview(services.home).healthy, "the watcher's first look")
 
 
 def test_services_the_project_s_dags_are_read(services):

@@ -16,6 +16,7 @@ from include.services.credentials import ADMIN, generate
 from include.services.env_file import secret_names
 from include.services.environment import INHERITED, environment
 from include.services.ports import Ports
+from include.services.signs import JOBS, PATHS
 from include.storage.access import CONNECTION, VARIABLE, variables
 
 IN_IMAGE = "/opt/almanac"
@@ -105,6 +106,20 @@ def test_compose_base_profile_has_at_most_seven_services_beyond_the_data_stores(
         assert service["healthcheck"]["test"], name
         assert service["deploy"]["resources"]["limits"]["memory"], name
         assert service["restart"] == "unless-stopped", name
+
+
+@pytest.mark.parametrize(
+    "service", ["mlflow", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "worker-heavy"]
+)
+def test_compose_service_that_hangs_ends_so_that_its_restart_policy_acts(service, compose):
+    declared = compose["services"][service]
+    *guard, name, _program = declared["command"].split()[:5]
+
+    assert guard == ["python", "-m", "include.services.guard"]
+    assert name == service.removesuffix("-heavy")
+    assert name in {*JOBS, *PATHS, "worker"}
+    assert declared["init"] is True  # the first process of a container cannot be killed from within
+    assert declared["restart"] == "unless-stopped"
 
 
 def test_compose_queues_of_workers_are_those_of_the_pipelines(compose):

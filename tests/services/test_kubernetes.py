@@ -10,6 +10,7 @@ import yaml
 
 from include.config.home import REPOSITORY
 from include.config.yaml_file import lay_over
+from include.services.signs import JOBS
 
 OLDEST, NEWEST = "1.30", "1.34"
 FOLDER = REPOSITORY / "kubernetes"
@@ -62,6 +63,21 @@ def test_values_resources_are_what_the_schema_of_a_container_allows(values: dict
         container = {"name": service.lower(), "resources": values[service]["resources"]}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": {"containers": [container]}}
         assert complaint(pod) == "", service
+
+
+@pytest.mark.parametrize("service", ["scheduler", "dagProcessor", "triggerer"])
+def test_values_service_that_hangs_is_ended_after_a_minute_by_its_own_heartbeat(
+    service, values: dict[str, Any]
+) -> None:
+    probe = dict(values[service]["livenessProbe"])
+    program, script, name = probe.pop("command")
+    container = {"name": "x", "livenessProbe": {**probe, "exec": {"command": [program, script, name]}}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": {"containers": [container]}}
+
+    assert complaint(pod) == ""
+    assert (REPOSITORY / Path(script).relative_to("/opt/almanac")).is_file()
+    assert name in JOBS
+    assert probe["periodSeconds"] * probe["failureThreshold"] <= 60
 
 
 def test_values_config_is_that_of_docker_compose(values: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ def test_render_config_is_one_that_supervisord_reads(home):
 
     groups = {group.name: [each.name for each in group.process_configs] for group in options.process_group_configs}
     assert groups["mlflow"] == ["mlflow"]
-    assert sorted(groups["airflow"]) == ["api-server", "dag-processor", "scheduler", "triggerer"]
+    assert sorted(groups["airflow"]) == ["api-server", "dag-processor", "scheduler", "triggerer", "watcher"]
 
 
 def test_render_config_holds_no_secret(home):

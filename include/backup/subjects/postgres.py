@@ -31,6 +31,7 @@ _TABLES = (
     "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
     " WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"
 )
+_CONNECT = {"connect_timeout": 10}
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def postgres_draft(name: str, url: URL) -> Iterator[Draft]:
         TransientError: the server is away.
     """
     client = _client_version()
-    engine = create_engine(url)
+    engine = create_engine(url, connect_args=_CONNECT)
     try:
         with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
             server = _server_version(connection)
@@ -135,7 +136,7 @@ def check_rows(url: URL, expected: Mapping[str, Any], *, session: str = "") -> s
 
 @contextmanager
 def _connected(url: URL) -> Iterator[Connection]:
-    engine = create_engine(url)
+    engine = create_engine(url, connect_args=_CONNECT)
     try:
         with engine.connect() as connection:
             yield connection
@@ -149,7 +150,7 @@ def _connected(url: URL) -> Iterator[Connection]:
 def scratch_database(url: URL) -> Iterator[URL]:
     """A database of its own on the server, dropped afterwards."""
     name = f"almanac_drill_{os.getpid()}"
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", connect_args=_CONNECT)
     try:
         with engine.connect() as connection:
             connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
