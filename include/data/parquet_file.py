@@ -24,6 +24,7 @@ class ParquetRecords:
     columns: tuple[str, ...]
     warnings: tuple[str, ...]
     decimal: str = "."
+    may_be_cut: bool = False
 
     def chunks(self) -> Iterator[Chunk]:
         """Read the file from its beginning."""

@@ -100,7 +100,7 @@ class Publication:
                 try:
                     return self._check_and_commit(file, content, snapshot, Path(place))
                 except IncompleteFileError as error:
-                    if abs(self.now - file.modified_at) <= self.model.source.patience:
+                    if self._may_grow(file):
                         return Outcome(file.uri, None, note=str(error))
                     return self._reject(file, content, (str(error),), None)
                 except DataError as error:
@@ -112,6 +112,8 @@ class Publication:
     def _check_and_commit(self, file: StoredFile, content: FileContent, snapshot: Snapshot, place: Path) -> Outcome:
         batch_id = content.batch_id
         records = open_records(content, self.model.source.format, self.model.dataset)
+        if records.may_be_cut and self._may_grow(file):
+            return Outcome(file.uri, None, note=f"{file.name}: its last record has no line end, so it may go on")
         checked = check_batch(
             records, file.name, batch_id, self.model, snapshot, self.suite(), now=self.now, folder=place
         )
@@ -121,6 +123,9 @@ class Publication:
         if checked.reasons:
             return self._reject(file, content, checked.reasons, checked)
         return self._commit(file, batch_id, checked, snapshot)
+
+    def _may_grow(self, file: StoredFile) -> bool:
+        return abs(self.now - file.modified_at) <= self.model.source.patience
 
     def _commit(self, file: StoredFile, batch_id: str, checked: CheckedBatch, snapshot: Snapshot) -> Outcome:
         record = self.writer.record(file, batch_id, BatchState.PUBLISHED, checked)

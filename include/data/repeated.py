@@ -13,7 +13,7 @@ from include.validation.rules import Rule, mark
 if TYPE_CHECKING:
     import polars as pl
 
-SAME = "_same"  # equal in rows whose unreadable cells are equal
+SAME = "_same"  # null in good rows
 _HASH = "_hash"
 _HASHES_AT_ONCE = 8_000_000  # 64 MB, and as much again to sort them
 _ROWS_AT_ONCE = 500_000
@@ -157,7 +157,9 @@ def _compare(batch: "pl.DataFrame", held: "pl.DataFrame | None", dataset: Datase
     """Compare rows of some keys, all of the batch's with these keys, with each other and with the published ones."""
     import polars as pl
 
-    distinct = batch.unique([*dataset.columns, SAME], keep="first", maintain_order=True)
+    good = batch.filter(pl.col(SAME).is_null()).unique([*dataset.columns], keep="first", maintain_order=True)
+    # a row that breaks a rule is never a repetition: what it was meant to say is not known
+    distinct = pl.concat([good, batch.filter(pl.col(SAME).is_not_null())]).sort(ROW)
     older, newest = _older_revisions(distinct, dataset)
     marked = _with_published(newest, held, dataset)
     stale = marked.filter("stale")[ROW]
