@@ -123,12 +123,10 @@ class CsvRecords:
         name, header, delimiter = self.content.name, self.columns(), self.dialect.delimiter
         check_headers(frame, header, self.dataset.time, name)
         if self.has_quotes:  # no other cell holds a line end
-            of_lines = frame.filter(pl.any_horizontal(pl.exclude(ROW).str.contains(r"[\r\n]")))
-            texts = [
-                (row, delimiter.join(cell or "" for cell in cells))
-                for row, *cells in of_lines.select(ROW, *header).iter_rows()
-            ]
-            check_swallowed([*texts, *malformed], header, delimiter, self.dataset, name)
+            long = frame.filter(pl.any_horizontal(pl.exclude(ROW).str.contains(r"[\r\n]")))
+            texts = (delimiter.join(cell or "" for cell in cells) for cells in long.drop(ROW).iter_rows())
+            found = [*zip(long[ROW].to_list(), texts, strict=True), *malformed]
+            check_swallowed(found, header, delimiter, self.dataset, name)
 
 
 @dataclass

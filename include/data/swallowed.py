@@ -72,7 +72,8 @@ def check_headers(frame: "pl.DataFrame", header: Sequence[str], time: str, name:
     """
     import polars as pl
 
-    for row, *cells in frame.filter(~pl.col(time).str.contains(r"\d")).select(ROW, *header).iter_rows():
+    suspect = frame.filter(~pl.col(time).str.contains(r"\d"))
+    for row, cells in zip(suspect[ROW], suspect.drop(ROW).iter_rows(), strict=True):
         names = [(cell or "").strip() for cell in cells]
         if names != list(header) and sum(cell in header for cell in names) >= _ENOUGH:
             raise DataError(

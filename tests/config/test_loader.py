@@ -16,6 +16,21 @@ INVALID = {
     "unknown key": ("title: Rain", "colour: blue\ntitle: Rain", r"models/broken\.yaml: colour: unknown key"),
     "key twice": ("owner: port-forecast", "owner: a\nowner: b", "key given twice: 'owner'"),
     "cron": ('schedule: "0 3 * * 1"', "schedule: dayly", "train.triggers.schedule: not a cron expression; got 'dayly'"),
+    "column of ours": (
+        "    Humidity:",
+        "    _row: {type: float}\n    Humidity:",
+        "'_row' is the name of a column that",
+    ),
+    "columns that differ in case": (
+        "    Humidity:",
+        "    humidity: {type: float}\n    Humidity:",
+        "'humidity' and 'Humidity' differ only in case",
+    ),
+    "column that polars expands": (
+        "    Humidity:",
+        "    ^x$: {type: float}\n    Humidity:",
+        r"stands for several columns",
+    ),
     "cron with seconds": (
         'schedule: "0 3 * * 1"',
         'schedule: "* * * * * *"',

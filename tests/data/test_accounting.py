@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from include.config.dataset import Column
 from include.config.formats import CsvFormat
 from include.data.csv_file import open_csv
 from include.data.file_content import FileContent
@@ -110,6 +111,45 @@ def test_text_of_several_lines_is_no_swallowed_record(site: Site) -> None:
     records[3][2] = '"one\ntwo, with a comma\n\n2021-01-01 00:00:00,1,x, of four cells"'
     site.land("a.csv", lines(records))
     assert site.ingest().published_rows == len(RECORDS)
+
+
+def test_cell_with_a_line_end_is_one_bad_row_of_a_regular_expression(site: Site) -> None:
+    texts = tiny_dataset().columns | {"kind": Column(type="string", regex="[a-z]+")}
+    site.model = site.model.model_copy(update={"dataset": tiny_dataset(columns=texts)})
+    records = [list(record) for record in RECORDS]
+    records[3][2] = '"ab\n"'
+    site.land("a.csv", lines(records))
+    found = site.ingest()
+    assert (found.published_rows, found.quarantined_rows, found.rejected) == (11, 1, ())
+
+
+@pytest.mark.parametrize("name", ["", "_row", "^x$", "*", "column 4", "x.unparsed", "X", "_batch", "time", "\u202e"])
+def test_undeclared_column_may_have_any_name(site: Site, name: str) -> None:
+    header = f"Time,x,kind,,{name}\n"
+    body = "".join(",".join([*record, "9", "8"]) + "\n" for record in RECORDS)
+    site.land("a.csv", header + body + "no,1,a,9,8\n")
+    found = site.ingest()
+    assert (found.published_rows, found.quarantined_rows, found.rejected) == (12, 1, ())
+
+
+@pytest.mark.parametrize("name", ["_row", "^x$", "*", "X", "_batch", "x.unparsed", "time"])
+def test_undeclared_json_name_may_be_any(site: Site, name: str) -> None:
+    source = {**site.model.source.model_dump(), "format": {"kind": "json_lines"}, "patterns": ["*"]}
+    site.model = site.model.model_copy(update={"source": type(site.model.source).model_validate(source)})
+    records = [dict(zip(("Time", "x", "kind", name), [*record, "7"], strict=True)) for record in RECORDS]
+    site.land("a.jsonl", "".join(json.dumps(one) + "\n" for one in [*records, {"Time": "no", name: 1}]))
+    found = site.ingest()
+    assert (found.published_rows, found.quarantined_rows, found.rejected) == (12, 1, ())
+
+
+def test_json_records_of_other_names_are_bad_not_blank(site: Site) -> None:
+    source = {**site.model.source.model_dump(), "format": {"kind": "json_lines"}, "patterns": ["*"]}
+    site.model = site.model.model_copy(update={"source": type(site.model.source).model_validate(source)})
+    good = [json.dumps(dict(zip(("Time", "x", "kind"), record, strict=True))) for record in RECORDS]
+    odd = [json.dumps({"t": record[0], "y": record[1]}) for record in RECORDS[:4]]
+    site.land("a.jsonl", "\n".join([*good, *odd, "{}", "", '{"Time": "2021-01-01", "kind": "\\ud83d"}', ""]))
+    found = site.ingest()
+    assert (found.published_rows, found.quarantined_rows, found.dropped_rows) == (12, 5, 2)
 
 
 def test_second_header_in_another_order_rejects_the_file(site: Site) -> None:
