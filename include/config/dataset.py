@@ -6,7 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
+from include.config.column_names import PREDICTION_NAMES, fault_of_name
 from include.config.expression import check_expression
+from include.config.regular_expression import check_regex
 from include.config.section import Section, Share
 from include.config.types import Duration, Slug, check_timezone
 
@@ -59,15 +61,8 @@ class Column(Section):
 
     @field_validator("regex")
     @classmethod
-    def _regex_compiles(cls, pattern: str | None) -> str | None:
-        if pattern is not None:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"not a regular expression: {error}; got {pattern!r}") from error
-            if re.search(r"\(\?[=!<]|\\[1-9]", pattern):
-                raise ValueError(f"look-around and back-references are not supported; got {pattern!r}")
-        return pattern
+    def _regex_can_be_run(cls, pattern: str | None) -> str | None:
+        return pattern if pattern is None else check_regex(pattern)
 
     @model_validator(mode="after")
     def _rules_fit_type(self) -> Self:
@@ -144,6 +139,20 @@ class Dataset(Section):
     @classmethod
     def _day_is_utc(cls, value: object) -> object:
         return f"{value}T00:00:00Z" if re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(value)) else value
+
+    @model_validator(mode="after")
+    def _names_can_be_used(self) -> Self:
+        folded: dict[str, str] = {}
+        for name in self.columns:
+            if fault := fault_of_name(name):
+                raise ValueError(f"columns: {name[:40]!r} {fault}. Rename the column in the source")
+            if other := folded.get(name.casefold()):
+                raise ValueError(f"columns: {other!r} and {name!r} differ only in case, which a Delta table does not")
+            folded[name.casefold()] = name
+        taken = sorted(PREDICTION_NAMES.intersection(self.key) - {self.time})
+        if taken:
+            raise ValueError(f"key: {taken} are columns of the predictions, which hold the key too; rename them")
+        return self
 
     @model_validator(mode="after")
     def _columns_exist(self) -> Self:

@@ -18,6 +18,7 @@ _EVERY = re.compile(r"^(\d+)\s*(mo|[mhdw])$")
 _MONDAY = datetime(1970, 1, 5)  # noqa: DTZ001 - wall clock, whatever the zone
 _SEARCH = timedelta(days=366 * 5)  # 29 February comes within it, but for 2100
 _MONTHS = 12
+_DAYS = {"m": 1 / 1440, "h": 1 / 24, "d": 1, "w": 7, "mo": 28}
 
 Unit = Literal["m", "h", "d", "w", "mo"]
 
@@ -66,7 +67,10 @@ def parse_every(text: str) -> Every:
     if match is None or not int(match.group(1)):
         raise ValueError(f"not a pace; got {text!r}, expected a number and a unit: 15m, 2h, 1d, 2w or 3mo (months)")
     unit: Unit = match.group(2)  # type: ignore[assignment] # the pattern knows no others
-    return Every(int(match.group(1)), unit)
+    every = Every(int(match.group(1)), unit)
+    if every.number * _DAYS[unit] > _SEARCH.days:
+        raise ValueError(f"not a pace; got {text!r}, expected one of at most five years")
+    return every
 
 
 def parse_day_time(text: str) -> DayTime:

@@ -1,7 +1,7 @@
 """Types of single values in a model's YAML: durations, cron expressions, slugs."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -9,7 +9,12 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"^(\d+)\s*([smhdw])$")
-_SLUG = re.compile(r"^[a-z][a-z0-9_]*$")
+_LONGEST = timedelta(days=36_525)  # a hundred years: before and after it there are dates
+_SLUG = re.compile(r"[a-z][a-z0-9_]*")
+_SLUG_LENGTH = 150  # Airflow's ids of DAGs, which hold it, have at most 250
+_CRON_FIELDS = 5
+_CRON_YEARS = 8  # between two days of 29 February there may be as many
+_LEAP_YEAR = datetime(2000, 1, 1)  # noqa: DTZ001 - only whether there is a tick
 
 
 def parse_duration(value: object) -> timedelta:
@@ -23,7 +28,13 @@ def parse_duration(value: object) -> timedelta:
     match = _DURATION.match(str(value).strip())
     if match is None:
         raise ValueError(f"not a duration; got {value!r}, expected a number and a unit: 90s, 15m, 4h, 30d or 2w")
-    return timedelta(**{_UNITS[match.group(2)]: int(match.group(1))})
+    try:
+        duration = timedelta(**{_UNITS[match.group(2)]: int(match.group(1))})
+    except (OverflowError, ValueError):  # more digits than a timedelta, or an int of Python, may have
+        duration = timedelta.max
+    if duration > _LONGEST:
+        raise ValueError(f"not a duration; got {str(value)[:40]!r}, expected at most {_LONGEST.days} days")
+    return duration
 
 
 def format_duration(value: timedelta) -> str:
@@ -39,12 +50,21 @@ def check_cron(value: str) -> str:
     """Refuse what is not a cron expression.
 
     Raises:
-        ValueError: croniter, which Airflow's timetables use, cannot read it.
+        ValueError: croniter, which Airflow's timetables use, cannot read it; it has seconds, of which a scheduler
+            knows nothing; or no day of any year fits.
     """
-    from croniter import croniter
+    from croniter import CroniterBadDateError, croniter
 
-    if not croniter.is_valid(value):
-        raise ValueError(f"not a cron expression; got {value!r}, expected five fields or '@daily'")
+    fields = value.split()
+    if not croniter.is_valid(value) or not (len(fields) == _CRON_FIELDS or value.startswith("@")):
+        more = f"{len(fields)} fields, " if len(fields) > _CRON_FIELDS else ""  # croniter's sixth field is seconds
+        raise ValueError(f"not a cron expression; got {more}{value!r}, expected five fields or '@daily'")
+    try:
+        croniter(value, _LEAP_YEAR, max_years_between_matches=_CRON_YEARS).get_next(datetime)
+    except CroniterBadDateError as error:
+        raise ValueError(
+            f"never ticks; got {value!r}, expected a day that exists, such as '0 3 28 2 *' for 28 February"
+        ) from error
     return value
 
 
@@ -54,8 +74,11 @@ def check_slug(value: str) -> str:
     Raises:
         ValueError: it is not a lower-case slug.
     """
-    if not _SLUG.match(value):
-        raise ValueError(f"not a slug; got {value!r}, expected lower-case letters, digits and _, a letter first")
+    if not _SLUG.fullmatch(value) or len(value) > _SLUG_LENGTH:
+        raise ValueError(
+            f"not a slug; got {value!r}, expected lower-case letters, digits and _, a letter first, at most"
+            f" {_SLUG_LENGTH}"
+        )
     return value
 
 

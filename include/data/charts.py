@@ -20,6 +20,7 @@ _CATEGORIES = 8
 _GOOD_ROWS = 100_000
 _BAD_ROWS = 10_000
 _LEFT, _WIDTH, _HEIGHT = 8.0, 384.0, 122.0  # of the drawing, as the template's viewBox has it
+_LARGEST = 1e150  # of an axis: differences of larger numbers overflow; what lies beyond stands in the outermost bar
 _VISIBLE = 3.0  # one bad row among a million must be seen
 
 
@@ -116,10 +117,9 @@ def _seconds(text: str | None) -> float | None:
 
 def _histogram(values: _Values, good: "pl.Series", bad: "pl.Series", say: Callable[[float], str]) -> Chart:
     """Bars of equal width. What lies far outside stands in the outermost bars, so that the rest can be told apart."""
-    good, finite = good.filter(good.is_finite()), bad.filter(bad.is_finite())
-    limits = [
-        float(limit) for rule in values.rules for limit in (rule.minimum, rule.maximum) if limit is not None
-    ]  # fmt: skip
+    good, finite = (each.filter(each.is_finite()).clip(-_LARGEST, _LARGEST) for each in (good, bad))
+    declared = (limit for rule in values.rules for limit in (rule.minimum, rule.maximum) if limit is not None)
+    limits = [float(limit) for limit in declared if abs(limit) <= _LARGEST]
     low, high = _reach(good, finite, limits)
     bins = [_counts(numbers, low, high) for numbers in (good, finite)]
     step = (high - low) / _BINS

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from include.config.dataset import Dataset
@@ -10,7 +11,9 @@ from include.config.formats import CsvFormat
 from include.data.dialect import Dialect, find_dialect, split_fields
 from include.data.file_content import FileContent, TextFacts, inspect_text
 from include.data.header import check_header
+from include.data.quotes import QuoteScan
 from include.data.records import ROW, Chunk, IncompleteFileError, make_chunk
+from include.data.swallowed import check_headers, check_swallowed
 from include.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,9 +30,12 @@ class CsvRecords:
 
     content: FileContent
     dialect: Dialect
+    dataset: Dataset
     warnings: tuple[str, ...]
     nulls: tuple[str, ...] = ()
     header_only: bool = False
+    has_quotes: bool = True
+    may_be_cut: bool = False
 
     @property
     def decimal(self) -> str:
@@ -44,12 +50,12 @@ class CsvRecords:
         if self.header_only:
             return
         faults = _Malformed()
-        done = 0
+        done, columns = 0, self.columns()
         try:
             for batch in self._open(faults):
                 frame = pl.DataFrame(pl.from_arrow(batch))
                 rows, done = faults.number(frame.height, done)
-                frame.columns = list(self.columns())
+                frame.columns = list(columns)
                 yield self._chunk(frame.with_columns(rows), faults.take(done))
         except pa.ArrowInvalid as error:
             said = str(error).splitlines()[0]
@@ -63,9 +69,14 @@ class CsvRecords:
     def columns(self) -> tuple[str, ...]:
         """The file's columns; those without a usable name of their own are called by their place."""
         header = self.dialect.header
-        return tuple(
-            name if name and header.index(name) == place else f"column {place + 1}" for place, name in enumerate(header)
-        )
+        usable = [name not in ("", ROW) and header.index(name) == place for place, name in enumerate(header)]
+        taken = {name for name, own in zip(header, usable, strict=True) if own}
+        named: list[str] = []
+        for place, (name, own) in enumerate(zip(header, usable, strict=True), 1):
+            candidates = chain([f"column {place}"], (f"column {place} ({n})" for n in count(2)))
+            named.append(name if own else next(one for one in candidates if one not in taken))
+            taken.add(named[-1])
+        return tuple(named)
 
     def _open(self, faults: "_Malformed") -> Any:
         import pyarrow as pa
@@ -97,12 +108,25 @@ class CsvRecords:
     def _chunk(self, frame: "pl.DataFrame", malformed: list[tuple[int, str]]) -> Chunk:
         import polars as pl
 
+        self._check_records(frame, malformed)
         too_long = frame.filter(pl.any_horizontal(pl.exclude(ROW).str.len_bytes() > _MAX_CELL))
         if too_long.height:
             texts = [self.dialect.delimiter.join(cell or "" for cell in row) for row in too_long.drop(ROW).iter_rows()]
             malformed += list(zip(too_long[ROW], (text[:_MAX_CELL] for text in texts), strict=True))
             frame = frame.filter(~pl.col(ROW).is_in(too_long[ROW].implode()))
         return make_chunk(frame, malformed)
+
+    def _check_records(self, frame: "pl.DataFrame", malformed: list[tuple[int, str]]) -> None:
+        """Refuse a file in which records stand in the wrong place."""
+        import polars as pl
+
+        name, header, delimiter = self.content.name, self.columns(), self.dialect.delimiter
+        check_headers(frame, header, self.dataset.time, name)
+        if self.has_quotes:  # no other cell holds a line end
+            long = frame.filter(pl.any_horizontal(pl.exclude(ROW).str.contains(r"[\r\n]")))
+            texts = (delimiter.join(cell or "" for cell in cells) for cells in long.drop(ROW).iter_rows())
+            found = [*zip(long[ROW].to_list(), texts, strict=True), *malformed]
+            check_swallowed(found, header, delimiter, self.dataset, name)
 
 
 @dataclass
@@ -143,7 +167,8 @@ def open_csv(content: FileContent, declared: CsvFormat, dataset: Dataset) -> Csv
     """
     content.check_kind("CSV", utf_16=declared.detect or declared.encoding == "utf-16")
     dialect = find_dialect(content, declared, dataset)
-    facts = inspect_text(content, dialect.encoding, dialect.quote)
+    quotes = QuoteScan(dialect.delimiter, dialect.quote, _BLOCK)
+    facts = inspect_text(content, dialect.encoding, quotes.feed)
     if facts.blank:
         raise DataError(
             f"{content.name}: empty file; got {facts.size_bytes} bytes, expected a header and records. Deliver it"
@@ -153,14 +178,14 @@ def open_csv(content: FileContent, declared: CsvFormat, dataset: Dataset) -> Csv
     if not dialect.hint:  # else it is no CSV file, whole or not
         _check_end(content, dialect, facts, dataset)
     warnings += check_header(dialect.header, content.name, dataset, dialect.delimiter, dialect.hint)
-    if facts.quotes % 2:
-        raise DataError(
-            f"{content.name}: quotes do not match; got {facts.quotes} of them, expected an even number. Double the"
-            f" quotes inside quoted fields."
-        )
+    if fault := quotes.finish():
+        raise DataError(f"{content.name}: {fault}. Quote cells that hold quotes, and double the quotes inside them.")
     if not facts.ends_line:
         warnings.append("the last record has no line end")
-    return CsvRecords(content, dialect, tuple(warnings), declared.nulls, header_only=facts.lines == 0)
+    return CsvRecords(
+        content, dialect, dataset, tuple(warnings), declared.nulls, header_only=facts.lines == 0,
+        has_quotes=quotes.found, may_be_cut=not facts.ends_line,
+    )  # fmt: skip
 
 
 def _check_end(content: FileContent, dialect: Dialect, facts: TextFacts, dataset: Dataset) -> None:

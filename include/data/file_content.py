@@ -4,7 +4,7 @@ import codecs
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -130,15 +130,23 @@ class TextFacts:
 
     size_bytes: int = 0
     ends_line: bool = True
-    quotes: int = 0
     lines: int = 0
     blank: bool = True
     has_mark: bool = False
     tail: bytes = b""  # the end of the text as UTF-8
 
 
-def inspect_text(content: FileContent, encoding: str, quote: str) -> TextFacts:
+def _ignore(_block: bytes) -> None:
+    """Nobody looks at the text beside."""
+
+
+def inspect_text(content: FileContent, encoding: str, look: Callable[[bytes], None] = _ignore) -> TextFacts:
     """Look at every byte of a text file once.
+
+    Args:
+        content: the file.
+        encoding: as Python calls it.
+        look: is given the text, block by block, as UTF-8 without a byte-order mark.
 
     Raises:
         IncompleteFileError: a compressed stream ends too early.
@@ -159,7 +167,7 @@ def inspect_text(content: FileContent, encoding: str, quote: str) -> TextFacts:
         if encoding == "utf-8" and not (block.isascii() and not decoder.getstate()[0]):
             _decoded(content, decoder, block, encoding, facts.lines)
         facts.size_bytes += len(block)
-        facts.quotes += plain.count(quote.encode())
+        look(plain)
         facts.blank = facts.blank and not plain.strip()
         facts.ends_line = plain.endswith((b"\n", b"\r")) if plain else facts.ends_line
         facts.lines += plain.count(b"\n") or plain.count(b"\r")

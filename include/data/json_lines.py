@@ -22,18 +22,19 @@ class JsonRecords:
     columns: tuple[str, ...]
     warnings: tuple[str, ...]
     decimal: str = "."
+    may_be_cut: bool = False  # a record that was cut is no object
 
     def chunks(self) -> Iterator[Chunk]:
         """Read the file from its beginning."""
         import polars as pl
 
-        done = 0
+        done, known = 0, set(self.columns)
         for lines in _lines(self.content):
             rows: list[tuple[int, dict[str, str | None]]] = []
             malformed: list[tuple[int, str]] = []
             for number, line in enumerate(lines, done + 1):
                 record = _record(line)
-                if record is None:
+                if record is None or (record and not record.keys() & known):  # of other names: nothing of it was read
                     malformed.append((number, line.decode("utf-8", errors="replace")[:_MAX_LINE]))
                 else:
                     rows.append((number, record))
@@ -52,7 +53,7 @@ def open_json_lines(content: FileContent, dataset: Dataset) -> JsonRecords:
         DataError: it is not what was declared.
     """
     content.check_kind("JSON lines")
-    facts = inspect_text(content, "utf-8", '"')
+    facts = inspect_text(content, "utf-8")
     if facts.blank:
         raise DataError(
             f"{content.name}: empty file; got {facts.size_bytes} bytes, expected records. Deliver it again."
@@ -105,7 +106,19 @@ def _record(line: bytes) -> dict[str, str | None] | None:
         value = json.loads(line, object_pairs_hook=_object, parse_float=str, parse_int=str, parse_constant=str)
     except (ValueError, RecursionError):
         return None
-    return {name: _text(one) for name, one in value.items()} if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    record = {name: _text(one) for name, one in value.items()}
+    return record if b"\\u" not in line or all(map(_is_text, (*record, *record.values()))) else None
+
+
+def _is_text(text: str | None) -> bool:
+    """Whether it can be written as UTF-8: half of a surrogate pair is no sign."""
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _object(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:

@@ -105,7 +105,7 @@ class Publication:
                 try:
                     return self._check_and_commit(file, content, snapshot, Path(place))
                 except IncompleteFileError as error:
-                    if abs(self.now - file.modified_at) <= self.model.source.patience:
+                    if self._may_grow(file):
                         return Outcome(file.uri, None, note=str(error))
                     return self._reject(file, content, (str(error),), None)
                 except DataError as error:
@@ -117,6 +117,8 @@ class Publication:
     def _check_and_commit(self, file: StoredFile, content: FileContent, snapshot: Snapshot, place: Path) -> Outcome:
         batch_id = content.batch_id
         records = open_records(content, self.model.source.format, self.model.dataset)
+        if records.may_be_cut and self._may_grow(file):
+            return Outcome(file.uri, None, note=f"{file.name}: its last record has no line end, so it may go on")
         checked = check_batch(
             records, file.name, batch_id, self.model, snapshot, self.suite(), now=self.now, folder=place
         )
@@ -148,6 +150,9 @@ class Publication:
 
     def _unchanged(self, snapshot: Snapshot) -> tuple[str, ...]:
         return unchanged_batches(self.journal, self.model.name, snapshot)
+
+    def _may_grow(self, file: StoredFile) -> bool:
+        return abs(self.now - file.modified_at) <= self.model.source.patience
 
     def _commit(self, file: StoredFile, batch_id: str, checked: CheckedBatch, snapshot: Snapshot) -> Outcome:
         record = self.writer.record(file, batch_id, BatchState.PUBLISHED, checked)

@@ -42,6 +42,10 @@ class Records(Protocol):
     def decimal(self) -> str:
         """The decimal sign of its numbers."""
 
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether the last record may go on: nothing ends it, and its last cell may be the beginning of another."""
+
     def chunks(self) -> Iterator[Chunk]:
         """Read the file from its beginning; can be called again, and gives the same again.
 

@@ -26,6 +26,7 @@ class RepairedRecords:
     records: Records
     numbers: tuple[int, ...]
     decimal: str
+    may_be_cut: bool = False
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from include.validation.rules import Rule, mark
 if TYPE_CHECKING:
     import polars as pl
 
-SAME = "_same"  # equal in rows whose unreadable cells are equal
+SAME = "_same"  # null in good rows
 _HASH = "_hash"
 _HASHES_AT_ONCE = 8_000_000  # 64 MB, and as much again to sort them
 _ROWS_AT_ONCE = 500_000
@@ -157,22 +157,24 @@ def _compare(batch: "pl.DataFrame", held: "pl.DataFrame | None", dataset: Datase
     """Compare rows of some keys, all of the batch's with these keys, with each other and with the published ones."""
     import polars as pl
 
-    distinct = batch.unique([*dataset.columns, SAME], keep="first", maintain_order=True)
+    good = batch.filter(pl.col(SAME).is_null()).unique([*dataset.columns], keep="first", maintain_order=True)
+    # a row that breaks a rule is never a repetition: what it was meant to say is not known
+    distinct = pl.concat([good, batch.filter(pl.col(SAME).is_not_null())]).sort(ROW)
     older, newest = _older_revisions(distinct, dataset)
     marked = _with_published(newest, held, dataset)
-    stale = marked.filter("stale")[ROW]
-    frame = marked.filter(~pl.col("equal") & ~pl.col("stale"))
+    stale = marked.filter("_stale")[ROW]
+    frame = marked.filter(~pl.col("_equal") & ~pl.col("_stale"))
     whole = pl.all_horizontal(pl.col(name).is_not_null() for name in dataset.key)
     clash = whole & (pl.len().over(dataset.key) > 1)
-    frame = frame.with_columns(clash=clash, good=pl.col(SAME).is_null())
-    corrects = pl.lit(dataset.corrections == "replace") & pl.col("good") & ~pl.col("clash") & pl.col("newer")
-    other = frame.filter(pl.col("held") & ~corrects)
-    replaced = frame.filter(pl.col("held") & corrects).select(MONTH, pl.col(BATCH), pl.col("held_row").alias(ROW))
+    frame = frame.with_columns(_clash=clash, _good=pl.col(SAME).is_null())
+    corrects = pl.lit(dataset.corrections == "replace") & pl.col("_good") & ~pl.col("_clash") & pl.col("_newer")
+    other = frame.filter(pl.col("_held") & ~corrects)
+    replaced = frame.filter(pl.col("_held") & corrects).select(MONTH, pl.col(BATCH), pl.col("_held_row").alias(ROW))
     return Repeated(
         in_batch=(batch.filter(~pl.col(ROW).is_in(distinct[ROW].implode()))[ROW],),
-        in_dataset=(marked.filter("equal")[ROW],),
+        in_dataset=(marked.filter("_equal")[ROW],),
         superseded=(older, stale),
-        marks={"key.conflict": [frame.filter("clash")[ROW]], "key.conflict_with_dataset": [other[ROW]]},
+        marks={"key.conflict": [frame.filter("_clash")[ROW]], "key.conflict_with_dataset": [other[ROW]]},
         replaced=(replaced,),
     )
 
@@ -197,15 +199,15 @@ def _with_published(distinct: "pl.DataFrame", held: "pl.DataFrame | None", datas
     if held is None:
         nothing = pl.lit(None, pl.String)
         return distinct.with_columns(
-            pl.lit(False).alias("held"), pl.lit(False).alias("equal"), pl.lit(False).alias("stale"),
-            pl.lit(True).alias("newer"), nothing.alias(MONTH), nothing.alias(BATCH),
-            pl.lit(None, pl.Int64).alias("held_row"),
+            pl.lit(False).alias("_held"), pl.lit(False).alias("_equal"), pl.lit(False).alias("_stale"),
+            pl.lit(True).alias("_newer"), nothing.alias(MONTH), nothing.alias(BATCH),
+            pl.lit(None, pl.Int64).alias("_held_row"),
         )  # fmt: skip
     values = [name for name in dataset.columns if name not in dataset.key]
-    known = held.rename({ROW: "held_row", **{name: f"{name}.published" for name in values}})
-    joined = distinct.join(known.with_columns(found=True), on=list(dataset.key), how="left", maintain_order="left")
+    known = held.rename({ROW: "_held_row", **{name: f"{name}.published" for name in values}})
+    joined = distinct.join(known.with_columns(_found=True), on=list(dataset.key), how="left", maintain_order="left")
     equal = pl.all_horizontal(pl.lit(True), *(pl.col(name).eq_missing(pl.col(f"{name}.published")) for name in values))
-    found = pl.col("found").fill_null(False)
+    found = pl.col("_found").fill_null(False)
     # a cell that could not be read is no empty cell: only good rows are equal to published ones
     good = pl.col(SAME).is_null()
     revision = dataset.revision
@@ -213,7 +215,7 @@ def _with_published(distinct: "pl.DataFrame", held: "pl.DataFrame | None", datas
     older = pl.lit(False) if before is None else pl.col(str(revision)) < before
     newer = pl.lit(True) if before is None else (pl.col(str(revision)) > before) | before.is_null()
     return joined.with_columns(
-        held=found, equal=found & equal & good, stale=(found & older & good).fill_null(False), newer=newer
+        _held=found, _equal=found & equal & good, _stale=(found & older & good).fill_null(False), _newer=newer
     )
 
 

@@ -1,7 +1,8 @@
 """Figures of the values in a window of time that ends at the row."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from include.config.features import RollingFeature
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 
 _MICROSECOND = timedelta(microseconds=1)
+_VALUES_AT_ONCE = 1 << 20
+_CANCELLED = 1e-6  # a variance below this share of the mean square has lost half of its digits
+_UNDERFLOWN = 1e-280  # squares this small may stand for larger ones that have lost digits
 
 
 def rolling(model: Model, frame: "pl.DataFrame", feature: RollingFeature) -> "pl.Series":
@@ -67,15 +71,61 @@ def _figures(times: "NDArray[np.int64]", values: "Values", over: int, take: str)
     if take == "count":
         return count
     empty = count == 0
+    low, high = each(np.minimum, values, np.inf), each(np.maximum, values, -np.inf)
     if take in ("min", "max"):
-        reduce, nothing = (np.minimum, np.inf) if take == "min" else (np.maximum, -np.inf)
-        return np.where(empty, np.nan, each(reduce, values, nothing))
-    total = np.where(empty, np.nan, each(np.add, values, 0.0))
-    if take == "sum":
-        return total
-    mean = total / np.where(empty, 1.0, count)
-    if take == "mean":
-        return mean
-    squares = each(np.add, np.square(np.where(known, values, 0.0)), 0.0) / np.where(empty, 1.0, count)
-    spread: Values = np.sqrt(np.maximum(squares - mean**2, 0.0))
-    return spread
+        return np.where(empty, np.nan, low if take == "min" else high)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # what is lost here is summed with care below
+        total = np.where(empty, np.nan, each(np.add, values, 0.0))
+        if take == "sum":
+            return total
+        figures = mean = total / np.where(empty, 1.0, count)
+        doubtful = ~np.isfinite(mean)
+        if take == "std":
+            squares = each(np.add, np.square(values), 0.0) / np.where(empty, 1.0, count)
+            variance = squares - mean**2
+            safe = (variance > _CANCELLED * squares) & (squares > _UNDERFLOWN) & np.isfinite(squares)
+            figures, doubtful = np.sqrt(np.where(safe, variance, 0.0)), ~safe & (low < high)
+    doubtful &= ~empty
+    figures[empty] = np.nan
+    if doubtful.any():
+        figures[doubtful] = _moments(values, known, start[doubtful], end[doubtful])[take == "std"]
+    return figures
+
+
+def _moments(
+    values: "Values", known: "NDArray[np.bool_]", start: "NDArray[np.intp]", end: "NDArray[np.intp]"
+) -> "tuple[Values, Values]":
+    """Mean and standard deviation (divided by n) of the known values in each `[start, end)` that has any.
+
+    In two passes with the correction of Chan, Golub and LeVeque (1983, equation 1.7): the mean of squares less the
+    square of the mean has no right digit left where values of one level lie close together. Each window is scaled by a
+    power of two, which changes no digit, so that no finite number overflows.
+    """
+    import numpy as np
+
+    means, deviations = np.empty(len(start)), np.empty(len(start))
+    for rows in _stretches(end - start):
+        first, length = start[rows], (end - start)[rows]
+        ends = np.cumsum(length)
+        window = np.repeat(np.arange(len(length)), length)
+        inside = np.arange(ends[-1]) - np.repeat(ends - length, length) + np.repeat(first, length)
+        inside, window = inside[known[inside]], window[known[inside]]
+        count = np.bincount(window, minlength=len(length)).astype(float)
+        largest = np.zeros(len(length))
+        np.maximum.at(largest, window, np.abs(values[inside]))
+        exponent = np.frexp(largest)[1]
+        scaled = np.ldexp(values[inside], -exponent[window])
+        mean = np.bincount(window, scaled, len(length)) / count
+        off = scaled - mean[window]
+        spread = np.bincount(window, off * off, len(length)) - np.bincount(window, off, len(length)) ** 2 / count
+        means[rows] = np.ldexp(mean, exponent)
+        deviations[rows] = np.ldexp(np.sqrt(np.maximum(spread / count, 0.0)), exponent)
+    return means, deviations
+
+
+def _stretches(lengths: "NDArray[np.intp]") -> Iterator[slice]:
+    """Slices of windows that hold about a million values together, or one window that holds more."""
+    import numpy as np
+
+    borders = np.flatnonzero(np.diff(np.cumsum(lengths) // _VALUES_AT_ONCE)) + 1
+    return (slice(first, last) for first, last in pairwise([0, *borders.tolist(), len(lengths)]) if last > first)

@@ -52,7 +52,7 @@ def compare_numbers(reference: "Distribution", window: "Distribution", *, effect
     outside = 1.0 - _inside(reference, window)
     chi_squared, chi_squared_p = measures.homogeneity(p, q, n=n, m=m)
     # a constant reference has no deviation to measure in: any move from it is as far as can be
-    scaled = moved / reference.spread if reference.spread > 0 else (measures.FAR if moved > 0 else 0.0)
+    scaled = min(moved / reference.spread, measures.FAR) if reference.spread > 0 else measures.FAR * (moved > 0)
     figures = {
         "ks": distance,
         "ks_displaced": measures.displaced(reference, window, _TOLERANCE * reference.spread),

@@ -4,6 +4,7 @@ Keeping P(X < x) beside P(X <= x) makes ties, zero inflation and constants exact
 as a straight line.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,6 +98,25 @@ class NumberSample:
         return np.asarray(self.x), np.asarray(self.left), np.asarray(self.right)
 
 
+def moments(values: "Floats") -> tuple[float, float]:
+    """Mean and standard deviation, divided by n, of finite numbers, [n]; neither overflows."""
+    import numpy as np
+
+    scaled, exponent = scale_down(values)
+    return float(np.ldexp(scaled.mean(), exponent)), float(np.ldexp(scaled.std(), exponent))
+
+
+def scale_down(values: "Floats") -> "tuple[Floats, int]":
+    """Finite numbers, [n], divided by the power of two that brings them into [-1, 1], and its exponent.
+
+    Their squares and differences do not overflow; no digit changes, but of numbers that are nothing beside the largest.
+    """
+    import numpy as np
+
+    exponent = int(np.frexp(np.abs(values).max())[1])
+    return np.ldexp(values, -exponent), exponent
+
+
 def summarise(values: "Floats", *, nulls: int, knots: int | None = None) -> NumberSample:
     """Summarise finite numbers, [n].
 
@@ -112,7 +132,9 @@ def summarise(values: "Floats", *, nulls: int, knots: int | None = None) -> Numb
     x, counts = np.unique(values, return_counts=True)
     right = np.cumsum(counts) / len(values)
     left = np.concatenate([[0.0], right[:-1]])
-    low, high = np.quantile(values, WINSOR)
+    scaled, exponent = scale_down(values)
+    low, high = np.ldexp(np.quantile(scaled, WINSOR), exponent)
+    mean, sd = moments(values)
     if knots is not None and len(x) > knots:
         keep = _knots(right, knots)
         lone = counts[keep] <= 2  # nine digits place a lone value well; a tie must be met exactly
@@ -120,8 +142,8 @@ def summarise(values: "Floats", *, nulls: int, knots: int | None = None) -> Numb
     return NumberSample(
         n=len(values),
         nulls=nulls,
-        mean=float(values.mean()),
-        sd=float(values.std()),
+        mean=mean,
+        sd=sd,
         minimum=float(x[0]),
         maximum=float(x[-1]),
         x=tuple(x.tolist()),
@@ -169,7 +191,8 @@ class Mixture:
     def sd(self) -> float:
         """The standard deviation of the mixture: within and between its parts."""
         pairs, mean = zip(self.samples, self.weights, strict=True), self.mean
-        return float(sum(w * (s.sd**2 + (s.mean - mean) ** 2) for s, w in pairs) ** 0.5)
+        parts = ((w**0.5 * s.sd, w**0.5 * s.mean - w**0.5 * mean) for s, w in pairs)
+        return math.hypot(*(part for pair in parts for part in pair))  # squares of huge numbers overflow
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -192,11 +215,12 @@ class Mixture:
         left, right = self.cdf(at)
         left[0], right[-1] = 0.0, 1.0  # what is clipped lies on the limits
         on, between = right - left, left[1:] - right[:-1]
+        at, exponent = scale_down(at)
         a, b = at[:-1], at[1:]
         mean = float(on @ at + between @ (a + b) / 2)
         a, b = a - mean, b - mean
         variance = on @ (at - mean) ** 2 + between @ (a * a + a * b + b * b) / 3
-        return float(variance**0.5)
+        return float(np.ldexp(variance**0.5, exponent))
 
     def support(self) -> "Floats":
         """All knots, ascending and distinct."""
@@ -257,15 +281,19 @@ class Observed:
         """The number of values."""
         return float(len(self.values))
 
-    @cached_property
+    @property
     def mean(self) -> float:
         """The mean."""
-        return float(self.values.mean())
+        return self._moments[0]
 
-    @cached_property
+    @property
     def sd(self) -> float:
         """The standard deviation."""
-        return float(self.values.std())
+        return self._moments[1]
+
+    @cached_property
+    def _moments(self) -> tuple[float, float]:
+        return moments(self.values)
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -280,7 +308,8 @@ class Observed:
         place = np.asarray(WINSOR) * (len(self.values) - 1)
         below = np.floor(place).astype(int)
         above = np.minimum(below + 1, len(self.values) - 1)
-        low, high = self.values[below] + (place - below) * (self.values[above] - self.values[below])
+        part = place - below
+        low, high = self.values[below] * (1 - part) + part * self.values[above]  # their difference may overflow
         return float(low), float(high)
 
     @cached_property
@@ -288,7 +317,7 @@ class Observed:
         """The standard deviation after clipping."""
         import numpy as np
 
-        return float(np.clip(self.values, *self.winsor).std())
+        return moments(np.clip(self.values, *self.winsor))[1]
 
     def support(self) -> "Floats":
         """All distinct values, or 2,048 of them spread evenly in probability, both ends among them."""
@@ -336,8 +365,9 @@ def _cdf(sample: NumberSample, at: "Floats") -> "tuple[Floats, Floats]":
     below = np.maximum(place, 0)
     above = np.minimum(below + 1, len(x) - 1)
     start, height = x[below], right[below]
-    width = x[above] - start
-    share = np.minimum((at - start) / np.where(width > 0, width, 1.0), 1.0)
+    width = x[above] / 2 - start / 2  # halved: the whole of it may overflow
+    with np.errstate(over="ignore"):
+        share = np.clip((at / 2 - start / 2) / np.where(width > 0, width, 1.0), 0.0, 1.0)
     between = height + share * np.where(width > 0, left[above] - height, 0.0)
     on_knot, before = start == at, place < 0
     from_left, from_right = np.where(on_knot, left[below], between), np.where(on_knot, height, between)

@@ -3,27 +3,25 @@
 from include.config.schema import Model
 from include.monitoring.findings import WORST_FIRST, State
 from include.monitoring.result import MonitorResult
+from include.pages.markdown import inline, table
 from include.pages.urls import report_page
 
 _MAX_LINES = 12
-_MAX_TEXT = 300
 
 
 def render_markdown(model: Model, result: MonitorResult) -> str:
     """Verdict first, then what follows, then what was found, alarms before warnings; what is fine is only counted."""
     newest = f", window to {result.windows[-1].end:%Y-%m-%d}" if result.windows else ""
     lines = [
-        f"**{model.title}: {result.verdict}** (version {result.model_version or 'none'}{newest})",
+        f"**{inline(model.title)}: {result.verdict}** (version {result.model_version or 'none'}{newest})",
         "",
         "What follows: " + (", ".join(act.action.replace("_", " ") for act in result.acts) or "nothing") + ".",
     ]
     known = (one for one in result.findings if one.state is not State.FINE)
     told = sorted(known, key=lambda one: WORST_FIRST.index(one.state))
     if told:
-        lines += ["", "| | what | found |", "|---|---|---|"]
-        lines += [
-            f"| {one.state} | {one.condition} {_cell(one.subject)} | {_cell(one.text)} |" for one in told[:_MAX_LINES]
-        ]
+        body = [[str(one.state), f"{one.condition} {one.subject}", one.text] for one in told[:_MAX_LINES]]
+        lines += ["", table(["", "what", "found"], body)]
     hidden = len(told) - _MAX_LINES
     fine = sum(one.state is State.FINE for one in result.findings)
     rest = [f"{hidden} more"] if hidden > 0 else []
@@ -32,9 +30,3 @@ def render_markdown(model: Model, result: MonitorResult) -> str:
         page = report_page(model.name, result.report_uri, result.run_url)
         lines.append(f"[Report]({page})" if page != result.report_uri else f"Report: `{page}`")
     return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    """One cell of a table: no line breaks, no pipes, no endless texts, no markup of somebody's data."""
-    plain = " ".join(text.replace("|", "/").replace("<", "‹").replace("`", "'").split())
-    return plain if len(plain) <= _MAX_TEXT else plain[: _MAX_TEXT - 1] + "…"

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from include.monitoring.distribution import scale_down
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -65,9 +67,12 @@ def displaced(reference: "Distribution", window: "Distribution", by: float) -> f
 
 def _ahead(first: "Distribution", second: "Distribution", by: float) -> float:
     """The supremum of F(x - by) - G(x): reached where F has just jumped, or where G is about to."""
+    import numpy as np
+
     jumps, falls = first.support(), second.support()
-    after = first.at_support[1] - second.cdf(jumps + by)[1]
-    before = first.cdf(falls - by)[0] - second.at_support[0]
+    with np.errstate(over="ignore"):  # what lies beyond the largest number lies beyond every value
+        after = first.at_support[1] - second.cdf(jumps + by)[1]
+        before = first.cdf(falls - by)[0] - second.at_support[0]
     return float(max(after.max(), before.max()))
 
 
@@ -89,7 +94,8 @@ def wasserstein(curves: Curves) -> float:
     first, last = np.searchsorted(curves.at, curves.winsor)
     inside = slice(first, last + 1)
     start, end = curves.right[inside][:-1], curves.left[inside][1:]
-    return float(np.sum(np.diff(curves.at[inside]) * _mean_absolute(start, end)))
+    at, exponent = scale_down(curves.at[inside])
+    return float(np.ldexp(np.sum(np.diff(at) * _mean_absolute(start, end)), exponent))
 
 
 def _mean_absolute(start: "Floats", end: "Floats") -> "Floats":
@@ -217,11 +223,11 @@ def mean_z(reference: "Distribution", window: "Distribution", *, n: float, m: fl
 
     0 when both sides are constant and equal, `FAR` when both are constant and differ.
     """
-    moved = window.mean - reference.mean
-    variance = reference.sd**2 / n + window.sd**2 / m
-    if variance > 0:
-        return moved / float(variance**0.5)
-    return 0.0 if moved == 0 else math.copysign(FAR, moved)
+    moved = window.mean / 2 - reference.mean / 2  # halved, and no squares: those of huge numbers overflow
+    error = math.hypot(reference.sd / 2 / n**0.5, window.sd / 2 / m**0.5)
+    if moved == 0:
+        return 0.0
+    return math.copysign(min(abs(moved) / error, FAR) if error > 0 else FAR, moved)
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from include.config.schema import Model
-from include.monitoring.distribution import Mixture
+from include.monitoring.distribution import Mixture, Observed
 from include.monitoring.drift import reference_of
 from include.monitoring.figures import CONFIDENCE, lower_is_better
 from include.monitoring.profile import NumberProfile, TextProfile
@@ -20,6 +20,7 @@ _LINES = ("#0b6bcb", "#d97706", "#15803d", "#9333ea")
 _WIDTH_IN = 4.6  # narrow: on a phone the letters must stay readable
 _BINS = 36
 _MAX_BARS = 8
+_LARGEST = 1e150  # of an axis: differences of larger numbers overflow
 
 
 def distributions(column: NumberProfile | TextProfile, series: "pl.Series", window: WindowResult, unit: str) -> str:
@@ -85,7 +86,9 @@ def _histogram(axes: Any, reference: Mixture, series: "pl.Series", unit: str) ->
     values = values[np.isfinite(values)]
     low, high = reference.winsor
     if len(values):
-        low, high = min(low, float(np.quantile(values, 0.005))), max(high, float(np.quantile(values, 0.995)))
+        now_low, now_high = Observed.of(values).winsor
+        low, high = min(low, now_low), max(high, now_high)
+    low, high = max(low, -_LARGEST), min(high, _LARGEST)
     borders = np.linspace(low, high if high > low else low + 1, _BINS + 1)
     then = np.diff(reference.cdf(borders)[1])
     now = np.histogram(values, borders)[0] / max(len(values), 1)

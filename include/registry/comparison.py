@@ -8,6 +8,7 @@ from include.config.home import Home
 from include.config.schema import Model
 from include.config.types import format_duration
 from include.data.model_rows import ModelRows
+from include.pages.markdown import inline, table
 from include.registry.judgement import evaluate
 from include.registry.records import ModelVersion, Tag
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from include.training.gates import Evaluation
 
 CANDIDATE, CHAMPION = "candidate", "champion"
+_MAX_REASON = 1_000
 
 
 def compare(
@@ -59,10 +61,10 @@ def compare(
 
 def _head(model: Model, version: ModelVersion, evaluation: "Evaluation", reasons: Sequence[str]) -> str:
     place = f"champion {evaluation.champion}" if evaluation.champion else "nothing: there is no champion yet"
-    why = "\n".join(f"- {reason}" for reason in reasons)
-    cause = version.tags.get(Tag.REASON) or "no reason was given"
+    why = "\n".join(f"- {inline(reason, limit=_MAX_REASON)}" for reason in reasons)
+    cause = inline(version.tags.get(Tag.REASON) or "no reason was given", limit=_MAX_REASON)
     return (
-        f"### {model.title}: version {version.version} in the place of {place}\n\n"
+        f"### {inline(model.title)}: version {version.version} in the place of {place}\n\n"
         f"**{version.tags.get(Tag.CANDIDATE)}**, trained on dataset version {version.dataset_version} "
         f"({version.labelled_rows} labelled rows), because: {cause}.\n\n"
         f"**Why you are asked**\n\n{why}\n\n"
@@ -86,7 +88,7 @@ def _figures(model: Model, evaluation: "Evaluation") -> str:
     body = [[metric, *(_number(figures[name].get(metric)) for name in columns)] for metric in metrics]
     first, last = rows["time"].dt.strftime("%Y-%m-%d").sort()[[0, -1]]
     title = f"**On the same {rows.height} rows** ({first} to {last}), unseen by the candidate"
-    return f"{title}\n\n{_table(['', *columns], body)}"
+    return f"{title}\n\n{table(['', *columns], body)}"
 
 
 def _segments(model: Model, evaluation: "Evaluation") -> str:
@@ -111,7 +113,7 @@ def _segments(model: Model, evaluation: "Evaluation") -> str:
             if name in sides
         ]
         body.append([str(segment), str(part.height), *(_number(figure) for figure in said)])
-    return f"**{gate.metric} by {gate.by}**\n\n{_table([gate.by, 'rows', *sides], body)}"
+    return f"**{gate.metric} by {inline(gate.by)}**\n\n{table([gate.by, 'rows', *sides], body)}"
 
 
 def _changes(model: Model, evaluation: "Evaluation") -> str:
@@ -146,7 +148,9 @@ def _changed_numbers(rows: "pl.DataFrame", theirs: "NDArray[np.float64]") -> str
 
 
 def _gates(version: ModelVersion) -> str:
-    told = "\n".join(f"- {reason}" for reason in version.tags.get(Tag.GATE_REASONS, "").splitlines())
+    told = "\n".join(
+        f"- {inline(reason, limit=_MAX_REASON)}" for reason in version.tags.get(Tag.GATE_REASONS, "").splitlines()
+    )
     return f"**Gates: all passed**\n\n{told}" if told else ""
 
 
@@ -184,8 +188,3 @@ def _all_columns(
 
 def _number(figure: float | None) -> str:
     return "–" if figure is None else f"{figure:.4f}"
-
-
-def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -9,6 +9,7 @@ from include.config.schema import Model
 from include.errors import ConfigError, RegistryError
 from include.journal.journal import Journal
 from include.journal.records import AliasMove, Decision, DecisionKind, RunRef
+from include.pages.markdown import inline, table
 from include.registry.faults import exists_already, mlflow_faults
 from include.registry.records import CHALLENGER, CHAMPION, PASSED, PREVIOUS, SHADOW, Logged, ModelVersion, Tag
 
@@ -291,10 +292,10 @@ def _audit(registry: "Registry", model: str, reason: str, run: RunRef, journal: 
 
 def _describe(logged: Logged) -> str:
     """What a person sees first of a version in MLflow's pages, as Markdown."""
-    figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(logged.holdout_metrics.items()))
+    figures = table(["on the hold-out", ""], [[name, f"{x:.4f}"] for name, x in sorted(logged.holdout_metrics.items())])
     return (
         f"**{logged.tags.get(Tag.CANDIDATE)}**, trained on dataset version {logged.dataset_version} "
-        f"({logged.tags.get(Tag.DATASET_ROWS)} labelled rows). Why: {logged.tags.get(Tag.REASON)}\n\n"
-        f"| on the hold-out | |\n|---|---|\n{figures}\n\nDecision and reasons: `decision.json` of the source run; "
+        f"({logged.tags.get(Tag.DATASET_ROWS)} labelled rows). Why: {inline(str(logged.tags.get(Tag.REASON)))}\n\n"
+        f"{figures}\n\nDecision and reasons: `decision.json` of the source run; "
         "data, code, environment: `passport.json`."
     )

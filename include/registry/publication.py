@@ -10,6 +10,7 @@ from include.journal.records import RunRef
 from include.registry import files
 from include.registry.code_version import code_version
 from include.registry.faults import mlflow_faults
+from include.registry.metric_name import metric_name
 from include.registry.onnx_model import LABELS, NUMBERS, PROBABILITIES
 from include.registry.passport import build_passport, package_versions
 from include.registry.pipeline_file import dump_pipeline
@@ -186,7 +187,7 @@ def _metrics(candidate: "TrainedCandidate") -> list[Any]:
         if value is not None
     ]
     return curve + [
-        Metric(f"{group}.{name}", value, now_ms, 0)
+        Metric(metric_name(f"{group}.{name}"), value, now_ms, 0)
         for group, values in groups.items()
         for name, value in values.items()
     ]

@@ -123,8 +123,6 @@ def _expectation(rule: Rule, columns: Sequence[str], now: datetime) -> Any:
             return gxe.ExpectColumnValuesToBeBetween(column=rule.column, min_value=low, max_value=high, **say)
         case "values":
             return gxe.ExpectColumnValuesToBeInSet(column=rule.column, value_set=list(rule.values), **say)
-        case "regex":
-            return gxe.ExpectColumnValuesToMatchRegex(column=rule.column, regex=rule.regex, **say)
         case "future":
             return gxe.ExpectColumnValuesToBeBetween(column=rule.column, max_value=now + rule.tolerance, **say)
         case "past":

@@ -54,6 +54,8 @@ def mark_rows(
                 broken = time < above
             case "that":
                 broken = ~compile_expression(rule.condition)
+            case "regex":
+                broken = ~pl.col(rule.column).str.contains(rule.regex)
             case _ if rule.is_marked and name not in frame.columns:
                 broken = pl.lit(False)
             case _:
@@ -81,8 +83,6 @@ def _broken(rule: Rule, frame: "pl.DataFrame", now: datetime) -> "pl.Expr":
             return low | high
         case "values":
             return ~column.is_in(rule.values)
-        case "regex":
-            return ~column.str.contains(rule.regex)
         case "future":
             return column > now + rule.tolerance
         case "past":

@@ -12,7 +12,7 @@ RuleKind = Literal[
 ]  # fmt: skip
 
 FILE_RECORD = "file.record"  # the rule of records that are no records: no column can say anything about them
-_MARKED = ("late", "order", "that", "unique", "conflict", "conflict_with_dataset")
+_MARKED = ("late", "order", "that", "regex", "unique", "conflict", "conflict_with_dataset")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,10 @@ class Rule:
 
     @property
     def is_marked(self) -> bool:
-        """Whether rows that break it are marked in a helper column, because one row alone cannot tell."""
+        """Whether rows that break it are marked in a helper column.
+
+        One row alone cannot tell, or two engines would: those of regular expressions read a line end differently.
+        """
         return self.kind in _MARKED
 
 

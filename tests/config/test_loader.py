@@ -16,6 +16,32 @@ INVALID = {
     "unknown key": ("title: Rain", "colour: blue\ntitle: Rain", r"models/broken\.yaml: colour: unknown key"),
     "key twice": ("owner: port-forecast", "owner: a\nowner: b", "key given twice: 'owner'"),
     "cron": ('schedule: "0 3 * * 1"', "schedule: dayly", "train.triggers.schedule: not a cron expression; got 'dayly'"),
+    "column of ours": (
+        "    Humidity:",
+        "    _row: {type: float}\n    Humidity:",
+        "'_row' is the name of a column that",
+    ),
+    "columns that differ in case": (
+        "    Humidity:",
+        "    humidity: {type: float}\n    Humidity:",
+        "'humidity' and 'Humidity' differ only in case",
+    ),
+    "column that polars expands": (
+        "    Humidity:",
+        "    ^x$: {type: float}\n    Humidity:",
+        r"stands for several columns",
+    ),
+    "cron with seconds": (
+        'schedule: "0 3 * * 1"',
+        'schedule: "* * * * * *"',
+        r"train.triggers.schedule: not a cron expression; got 6 fields, '\* \* \* \* \* \*', expected five",
+    ),
+    "cron that never ticks": (
+        'schedule: "0 3 * * 1"',
+        'schedule: "0 3 30 2 *"',
+        "schedule: never ticks; got '0 3 30 2",
+    ),
+    "endless duration": ("horizon: 4h", "horizon: 99999999999999d", "label.horizon: not a duration; got '99999"),
     "duration": ("horizon: 4h", "horizon: four hours", "label.horizon: not a duration; got 'four hours'"),
     "horizon off step": ("horizon: 4h", "horizon: 90m", "must be a multiple of dataset.step"),
     "missing": ("owner: port-forecast\n", "", "owner: missing"),

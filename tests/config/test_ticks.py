@@ -139,3 +139,9 @@ def test_parse_every_nonsense_is_refused(text: str) -> None:
 def test_parse_day_time_nonsense_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="span of the day"):
         parse_day_time(text)
+
+
+@pytest.mark.parametrize("text", ["99999999999d", "70mo", "3000d", "99999999999999999999m"])
+def test_parse_every_longer_than_a_search_for_ticks_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected one of at most five years"):
+        parse_every(text)

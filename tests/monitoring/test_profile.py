@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from include.errors import DataError, IntegrityError
+from include.monitoring.drift import assess
 from include.monitoring.profile import MAX_SIZE_BYTES, Profile
 from include.monitoring.profiling import build_profile
 from tests.monitoring.world import START, TRAINED_UNTIL, WEATHER, champion_files, changed, reference
@@ -164,3 +165,14 @@ def test_from_json_of_a_later_format_is_refused(profile: Profile) -> None:
 
 def test_profile_times_keep_their_zone(profile: Profile) -> None:
     assert Profile.from_json(profile.to_json()).until == datetime(2024, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("wild", [[1.7e308], [1.7e308, -1.7e308] * 40, [1e-300]])
+def test_profile_of_huge_finite_numbers_is_written_and_compared(wild: list[float]) -> None:
+    frame = reference().head(2000)
+    humidity = frame["Humidity"].to_list()
+    frame = frame.with_columns(pl.Series("Humidity", [*wild, *humidity[len(wild) :]]))
+    profile = build_profile(WEATHER, frame, **unlabelled(frame))
+    assert Profile.from_json(profile.to_json()) == profile
+    found = {column.name: column for column in assess(WEATHER, profile, frame.tail(500))}
+    json.dumps([dict(column.figures) for column in found.values()], allow_nan=False)

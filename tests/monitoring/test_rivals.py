@@ -156,3 +156,13 @@ def test_moved_predictions_column_that_no_feature_reads_is_left_out() -> None:
     frame = hours(WINDOW_START, datetime(2024, 1, 10, tzinfo=UTC))
     references = {"Apparent_Temperature_C": Observed.of(np.arange(10.0))}
     assert moved_predictions(WEATHER, OnnxModel(champion_files()[0]), frame, references) == ()
+
+
+def test_judge_rivals_interval_of_each_is_wider_the_more_are_compared(window: LabelledWindow) -> None:
+    def half(findings: dict[str, Finding]) -> float:
+        return findings["version 3"].figures["high"] - findings["version 3"].figures["gain"]
+
+    alone = half(judged(window, version("3")))
+    of_three = half(judged(window, version("3"), version("4"), version("5")))
+    # Bonferroni: the two-sided 95 % quantile of one of three is the 98.33 % quantile of one
+    assert of_three / alone == pytest.approx(2.39398 / 1.95996, rel=1e-4)

@@ -26,7 +26,8 @@ from tests.data.parts import publish_rows
 from tests.training.gates.evaluations import refused
 from tests.training.number_labels.load import HOURS, LOAD, START, load_yaml, make_load
 
-PLACES = {"north": 500.0, "south": 900.0}
+NORTH, SOUTH = "Turku, Finland (north)", "a|b <i>50 %</i> [x](http://c)"  # any text may name a group
+PLACES = {NORTH: 500.0, SOUTH: 900.0}
 LATER = 24 * 40
 COLUMNS = {
     "Hour": {"type": "timestamp"},
@@ -76,11 +77,11 @@ def test_backtest_tells_rows_of_one_time_apart(candidate) -> None:
 def test_candidate_that_is_bad_in_one_place_is_refused_there_alone(model, candidate) -> None:
     draw = np.random.default_rng(1)
     noise = pl.Series(draw.normal(0, 90, candidate.rows.height))
-    bad = pl.when(pl.col("segment") == "south").then(pl.col("answer") + noise).otherwise("answer").alias("answer")
+    bad = pl.when(pl.col("segment") == SOUTH).then(pl.col("answer") + noise).otherwise("answer").alias("answer")
     rows = candidate.rows.with_columns(bad)
     found = refused(judge(model, Evaluation(rows, candidate.parity, train_metrics=candidate.metrics.train)))
-    assert "segments[south]" in found
-    assert "segments[north]" not in found
+    assert f"segments[{SOUTH}]" in found
+    assert f"segments[{NORTH}]" not in found
 
 
 def test_segments_by_what_is_no_text_are_refused() -> None:
@@ -113,7 +114,8 @@ def test_rows_of_several_places_are_judged_and_compared(registry, model, world) 
     assert registry.version(model.name, "1").tags[Tag.GATES] == PASSED
     words = compare(model, home, registry, "1", reasons=["a test"], now=now)
     assert "**rmse by Place**" in words
-    assert "| north | 720 |" in words
+    assert f"| {NORTH} | 720 |" in words
+    assert r"| a\|b \<i>50 %\</i> \[x](http://c) | 720 |" in words
 
 
 def test_rows_of_several_places_are_scored_and_watched(registry, model, world) -> None:

@@ -1,5 +1,6 @@
 """A version that scores in shadow: judged when labels arrive, on rows that neither it nor the champion has seen."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from include.config.promotion import Shadow
 from include.data.dataset import Dataset
 from include.journal.records import Decision, DecisionKind, RunRef
+from include.monitoring.profile import Profile
 from include.monitoring.profiling import build_profile
 from include.registry.approval import Answer, Desk, ask_person, promote_as_answered, record_answer
 from include.registry.promotion import promote, set_shadow
@@ -95,6 +97,30 @@ def test_shadow_waits_until_enough_labels_have_arrived(registry, shadowed, home,
     assert result.reasons == ("1436 labelled rows that both have scored, 5000 are needed",)
     assert registry.aliases(shadowed.name)["shadow"] == "2"
     assert journal.decisions(shadowed.name, DecisionKind.SHADOW) == []
+
+
+class Retrained:
+    """The registry, but that one of the versions knows the rows of thirty days more."""
+
+    def __init__(self, registry, number: str) -> None:
+        self._registry, self._number = registry, number
+
+    def __getattr__(self, name: str):
+        return getattr(self._registry, name)
+
+    def load_profile(self, version) -> str:
+        profile = Profile.from_json(self._registry.load_profile(version))
+        later = profile.until + timedelta(days=30) if version.version == self._number else profile.until
+        return replace(profile, until=later).to_json()
+
+
+@pytest.mark.parametrize("number", ["1", "2"], ids=["champion", "shadow"])
+def test_shadow_is_judged_on_no_row_that_either_was_trained_on(
+    registry, shadowed, home, journal, run, versions, number: str
+) -> None:
+    versions("good")
+    result = judged(shadowed, home, Retrained(registry, number), journal, run)
+    assert result.figures["rows"] == 1436 - 30 * 24
 
 
 def test_shadow_as_good_as_the_champion_passes_and_is_promoted_by_rule(

@@ -3,9 +3,11 @@
 import io
 import math
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -38,7 +40,72 @@ def _damaged_parquet() -> bytes:
     return bytes(content)
 
 
+def _arrow(name: str, values: pa.Array) -> bytes:
+    """With one column as Arrow makes it."""
+    table = JUNE.with_columns(UTC_TIME).to_arrow(compat_level=pl.CompatLevel.oldest())
+    stream = io.BytesIO()
+    place = table.schema.get_field_index(name)
+    pq.write_table(table.append_column(name, values) if place < 0 else table.set_column(place, name, values), stream)
+    return stream.getvalue()
+
+
+def _latin_1(large: bool) -> pa.Array:
+    """One text of many whose bytes are not UTF-8, as a writer that trusts its source makes it."""
+    texts = [b"T\xe4mpere" if row == 400 else b"Turku" for row in range(JUNE.height)]
+    kind = pa.large_binary() if large else pa.binary()
+    return pa.array(texts, kind).view(pa.large_string() if large else pa.string())
+
+
+def _instants(unit: str, zone: str, **odd: int) -> pa.Array:
+    values = JUNE.select(UTC_TIME.dt.epoch(unit))["Timestamp"].to_list()
+    values[5] = odd.get("at_5", values[5])
+    return pa.array(values, pa.int64()).view(pa.timestamp(unit, zone))
+
+
+def _doubled(name: str) -> bytes:
+    table = JUNE.with_columns(UTC_TIME).to_arrow(compat_level=pl.CompatLevel.oldest())
+    stream = io.BytesIO()
+    pq.write_table(table.append_column(name, table.column(0)).append_column(name, table.column(0)), stream)
+    return stream.getvalue()
+
+
+_DECIMALS = pa.array([Decimal("1013.25")] * JUNE.height, pa.decimal256(50, 2))
+
 CASES = {
+    "parquet with a text that is not utf-8": _Parquet(
+        lambda: _arrow("Location", _latin_1(False)), "rejected", "Location: not string, as the file says.*UTF8"
+    ),
+    "parquet with a large text that is not utf-8": _Parquet(
+        lambda: _arrow("Weather_conditions", _latin_1(True)), "rejected", "Weather_conditions: not large_string"
+    ),
+    "parquet with a category that is not utf-8": _Parquet(
+        lambda: _arrow("Location", _latin_1(False).dictionary_encode()), "rejected", "Location: not "
+    ),
+    "parquet with a time in the year 294000": _Parquet(
+        lambda: _arrow("Timestamp", _instants("us", "UTC", at_5=9_214_646_400_000_000_000)),
+        (719, 1),
+        "Timestamp.type: 1",
+    ),
+    "parquet with a time before the year 1": _Parquet(
+        lambda: _arrow("Timestamp", _instants("ms", "UTC", at_5=-(1 << 62))), (719, 1), "Timestamp.type: 1"
+    ),
+    "parquet with the first nanosecond": _Parquet(
+        lambda: _arrow("Timestamp", _instants("ns", "UTC", at_5=-(1 << 63) + 1)), (719, 1), "Timestamp.past: 1"
+    ),
+    "parquet with 256 bits": _Parquet(
+        lambda: _arrow("Pressure_millibars", _DECIMALS), "rejected", r"too many digits; got decimal256\(50, 2\)"
+    ),
+    "parquet with an unknown zone": _Parquet(
+        lambda: _arrow("Timestamp", _instants("us", "Mars/Olympus")),
+        "rejected",
+        "unknown time zone; got 'Mars/Olympus'",
+    ),
+    "parquet with an offset as zone": _Parquet(lambda: _arrow("Timestamp", _instants("us", "+02:00")), ALL),
+    "parquet with text views": _Parquet(
+        lambda: _arrow("Location", pa.array(JUNE["Location"].to_list(), pa.string_view())), ALL
+    ),
+    "parquet with a declared column twice": _Parquet(lambda: _doubled("Humidity"), "rejected", "given twice"),
+    "parquet with an undeclared column twice": _Parquet(lambda: _doubled("Gust"), ALL, "unknown column dropped: Gust"),
     "parquet": _Parquet(lambda: _parquet(JUNE.with_columns(UTC_TIME)), ALL),
     "parquet of texts": _Parquet(lambda: _parquet(JUNE.cast(pl.String)), ALL),
     "parquet of categories": _Parquet(
@@ -64,7 +131,7 @@ CASES = {
     "parquet of seconds since 1970": _Parquet(
         lambda: _parquet(JUNE.with_columns(UTC_TIME.dt.epoch("s"))),
         "rejected",
-        "Timestamp: other type; got Int64",
+        "Timestamp: other type; got int64",
     ),
     "parquet whose page is damaged": _Parquet(
         _damaged_parquet,

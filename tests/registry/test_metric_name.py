@@ -1,0 +1,46 @@
+"""Any text may be the name of a group of rows: MLflow takes its figures."""
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from mlflow.utils.validation import _validate_metric
+
+from include.registry.metric_name import metric_name
+
+ANY = st.text(max_size=400)
+
+
+@settings(deadline=None)
+@given(ANY)
+@example("rain (light)")
+@example("Turku, Finland")
+@example("50 %")
+@example("a//b")
+@example("../up")
+@example("x" * 1000)
+@example("\ud800")
+@example("line\nend")
+def test_metric_name_of_any_text_is_taken_by_mlflow(text: str) -> None:
+    _validate_metric(metric_name(f"segment.{text}.rmse"), 1.0, 0, 0)
+
+
+@settings(deadline=None)
+@given(ANY)
+@example("")
+@example(".")
+@example("/")
+def test_metric_name_of_a_bare_text_is_taken_by_mlflow(text: str) -> None:
+    _validate_metric(metric_name(text), 1.0, 0, 0)
+
+
+@settings(deadline=None)
+@given(ANY, ANY)
+@example("rain (light)", "rain [light]")
+@example("rain (light)", "rain _light_")
+@example("x" * 300, "x" * 301)
+def test_metric_names_of_two_texts_are_two(one: str, other: str) -> None:
+    assert (metric_name(one) == metric_name(other)) == (one == other)
+
+
+def test_metric_name_of_what_mlflow_takes_is_the_text_itself() -> None:
+    assert metric_name("segment.winter.roc_auc") == "segment.winter.roc_auc"
+    assert metric_name("segment.Tampere: öinen/1.rmse") == "segment.Tampere: öinen/1.rmse"
