@@ -26,11 +26,11 @@ def check_header(header: Sequence[str], name: str, dataset: Dataset, delimiter: 
         raise DataError(f"{name}: {_why_missing(list(header), missing, delimiter, dataset, hint)}")
     doubled = sorted({column for column in header if column in dataset.columns and header.count(column) > 1})
     if doubled:
-        raise DataError(f"{name}: header: columns given twice; got {join_names(doubled)}. Name each column once.")
+        raise DataError(f"{name}: header: columns given twice; got [{join_names(doubled)}]. Name each column once.")
     unexpected = [column for column in header if column not in {*dataset.columns, *dataset.ignored_columns}]
     if unexpected and dataset.on_unexpected_column == "reject":
         raise DataError(
-            f"{name}: schema: unexpected columns; got {join_names(unexpected)}, declared {list(dataset.columns)}."
+            f"{name}: schema: unexpected columns; got [{join_names(unexpected)}], declared {list(dataset.columns)}."
             f" Declare them, ignore them (dataset.ignored_columns), or deliver without them."
         )
     shown = [f"unknown column dropped: {shorten(column, MAX_NAME) or '(without a name)'}" for column in unexpected]
@@ -38,7 +38,7 @@ def check_header(header: Sequence[str], name: str, dataset: Dataset, delimiter: 
 
 
 def _why_missing(header: list[str], missing: list[str], delimiter: str, dataset: Dataset, hint: str) -> str:
-    first = join_names(header, 4)
+    first = f"[{join_names(header, 4)}]"
     if hint:
         return f"schema: {hint}; got {first}, expected the names {list(dataset.columns)} on the first line."
     for other in DELIMITERS if delimiter else ():
@@ -57,7 +57,7 @@ def _why_missing(header: list[str], missing: list[str], delimiter: str, dataset:
     alike = [folded[column.casefold()] for column in missing if column.casefold() in folded]
     hint = f" (they differ only in case: {alike})" if alike else ""
     return (
-        f"schema: required column missing: {', '.join(missing)}{hint}; got {join_names(header)}, expected"
+        f"schema: required column missing: {', '.join(missing)}{hint}; got [{join_names(header)}], expected"
         f" {list(dataset.columns)}."
         f" Deliver the file with all declared columns."
     )

@@ -99,7 +99,7 @@ def test_header_of_200_000_columns_gives_short_reasons(reject: bool) -> None:
 
 
 def test_header_without_the_declared_columns_gives_a_short_reason() -> None:
-    with pytest.raises(DataError, match=r"required column missing.* and 199,990 more") as raised:
+    with pytest.raises(DataError, match=r"required column missing.* and 199,990 more\]") as raised:
         check_header([f"c{number}" for number in range(200_000)], "a.csv", tiny_dataset())
     assert len(str(raised.value)) < 1_000
 

@@ -10,6 +10,7 @@ import pytest
 from include.backup.sources import below
 from include.config.home import MODELS_FOLDER
 from include.config.loader import find_model
+from include.data import readmit_file as readmit_module
 from include.data.ingest import ingest_batches
 from include.data.readmit_file import readmit_file
 from include.errors import DataError
@@ -161,7 +162,7 @@ def test_ingest_of_a_swapped_file_that_was_too_large_is_not_hashed(site: Site) -
     assert (summary.rejected, len(summary.waiting)) == ((), 1)
 
 
-def test_readmit_file_never_lands_behind_a_link(site: Site, tmp_path: Path) -> None:
+def test_readmit_file_never_lands_behind_a_link(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (site.landing / "day").mkdir()
     source = site.model.source.model_copy(update={"patterns": ("*/*.csv",)})
     site.model = site.model.model_copy(update={"source": source})
@@ -171,6 +172,7 @@ def test_readmit_file_never_lands_behind_a_link(site: Site, tmp_path: Path) -> N
     outside = tmp_path / "outside"
     bad.parent.rename(outside)
     bad.parent.symlink_to(outside)
+    monkeypatch.setattr(readmit_module, "write_bytes", lambda *_: pytest.fail("written behind a link"))
     with pytest.raises(DataError, match="cannot land again"):
         readmit_file(site.model, site.home, site.journal, batch, run=RUN, reason="x", clock=lambda: NOW)
     assert list(outside.iterdir()) == []
