@@ -22,7 +22,7 @@ _HIDDEN_FEATURES = frozenset({"columnMapping", "deletionVectors"})  # with them,
 _MAPPING_VERSION = 2  # of Delta's protocol: columns may have other names in the files
 _COMMIT = "commit_id"  # in a commit's metadata: whose it is
 MAINTENANCE = "maintenance"  # in a commit's metadata: it changed no row
-_FEW = 3  # commits: seldom are so many of maintenance next to each other
+_FEW = 6  # commits: seldom are so many of maintenance next to each other
 UNCHANGED = 2  # version of an application transaction: the rows of this batch were all there already
 _ROW_GROUP = 100_000  # of quarantined texts: the writer holds one in memory
 DELTA_TYPES = {"timestamp": "timestamp", "float": "double", "integer": "long", "string": "string"}
@@ -241,8 +241,8 @@ def own_commit(
 
 def commit_id_of(table: Any) -> str:
     """The id of the last commit that changed what the table holds; of one that is not Almanac's: its place and time."""
-    newest = [one for one in table.history(_FEW) if MAINTENANCE not in one]
-    commit = newest[0] if newest else next(one for one in table.history() if MAINTENANCE not in one)
+    newest = [one for one in table.history(_FEW) if not _is_maintenance(one)]
+    commit = newest[0] if newest else next(one for one in table.history() if not _is_maintenance(one))
     return str(commit.get(_COMMIT) or f"{commit['version']} at {commit['timestamp']}")
 
 
@@ -272,6 +272,11 @@ def settle_commit(uri: str, table: Any, commit_id: str, error: Exception) -> int
     if made.history(1)[0].get(_COMMIT) == commit_id:
         return before + 1
     raise ConcurrentCommitError(f"{uri}: version {now.version()} was committed meanwhile; try again") from None
+
+
+def _is_maintenance(commit: Mapping[str, Any]) -> bool:
+    """Whether a commit changed no row; a vacuum makes two commits of its own."""
+    return MAINTENANCE in commit or commit.get("operation") in ("VACUUM START", "VACUUM END", "OPTIMIZE")
 
 
 def add_columns(uri: str, table: Any, columns: Mapping[str, Column], *, unchanged: Collection[str] = ()) -> None:

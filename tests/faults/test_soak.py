@@ -90,7 +90,8 @@ def content(number: int) -> tuple[str, int]:
         return f"no,such,columns\n{number},2,3\n", 0
     if number % 5 == 4:  # the rows of the file before, as another program has written them
         rows = [(hour - 2, 1, "a"), (hour - 1, 2, "b")]
-        return tiny_csv(reversed(rows)), 0
+        before = 0 if number < 1 else content(number - 1)[1]  # a row that was bad, or in a rejected file, is new here
+        return tiny_csv(reversed(rows)), 2 - before
     if number % 31 == 30:
         return tiny_csv([(hour, 1, "a"), (hour + 1, 99, "b")]), 1
     return tiny_csv([(hour, 1, "a"), (hour + 1, 2, "b")]), 2
@@ -169,7 +170,7 @@ def test_soak_nothing_grows_but_what_must(site: Site, tmp_path: Path) -> None:
     records = site.journal.batches("weather", 10**6)
     published = sum(one.state is BatchState.PUBLISHED for one in records)
     days = FILES // PER_DAY
-    assert end.commits <= published + 2 * days
+    assert end.commits <= published + 4 * days  # names unchanged batches, joins files; a vacuum makes two
     assert sum(one.state is BatchState.UNCHANGED for one in records) <= 3 * PER_DAY // 5 + 1
     if FILES >= 1000:
         assert end.log_mb / end.commits < 1.5 * middle.log_mb / middle.commits
