@@ -21,6 +21,7 @@ from include.data.record_writer import RecordWriter
 from include.data.records import IncompleteFileError
 from include.data.scratch import scratch
 from include.data.unchanged import still_brings_nothing, unchanged_batches
+from include.data.unreadable import unreadable_faults
 from include.errors import DataError, IntegrityError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import Arrival, BatchRecord, BatchState
@@ -103,7 +104,8 @@ class Publication:
                 return self._settle_known(file, known)
             with TemporaryDirectory(dir=folder) as place:
                 try:
-                    return self._check_and_commit(file, content, snapshot, Path(place))
+                    with unreadable_faults(file.name, lambda: self.dataset.snapshot().holds(content.batch_id)):
+                        return self._check_and_commit(file, content, snapshot, Path(place))
                 except IncompleteFileError as error:
                     if self._may_grow(file):
                         return Outcome(file.uri, None, note=str(error))
