@@ -1,4 +1,4 @@
-"""What a library raises on the bytes of one file, beside what it says it raises: the file's own fault, and no other's."""
+"""What a library raises on the bytes of one file, beside what it says that it raises: it rejects this file only."""
 
 import logging
 from collections.abc import Callable, Iterator
