@@ -8,7 +8,7 @@ a changed one in `.env` is the one that counts.
 |---|---|---|
 | airflow, mlflow, celery | the database of its name | nothing |
 | journal | the database `almanac` | nothing |
-| maintenance | nothing | read every database, write the journal, make scratch databases for restore drills |
+| maintenance | nothing | read every database, write the journal, make scratch databases for drills, delete Airflow's old rows |
 """
 
 import os
@@ -29,6 +29,13 @@ OWNED = {"airflow": "airflow", "mlflow": "mlflow", "journal": "almanac", "celery
 MAINTENANCE = "maintenance"
 # It reads them with `pg_read_all_data`; who uses Celery's results is the scheduler and the workers.
 READ_BY_MAINTENANCE = ("airflow", "mlflow", "almanac")
+
+# What `airflow db clean` needs (the DAG `cleanup`): it copies what it deletes into a table of its own, which it drops.
+_CLEANUP = (
+    "GRANT CREATE ON SCHEMA public TO maintenance",
+    "GRANT DELETE ON ALL TABLES IN SCHEMA public TO maintenance",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE airflow IN SCHEMA public GRANT DELETE ON TABLES TO maintenance",
+)
 
 WAY_OUT = (
     "Names and titles hold characters that another encoding refuses, and the dag-processor dies of the first. Make the"
@@ -81,6 +88,9 @@ def ensure_databases(server: URL, passwords: Mapping[str, str]) -> None:
         _execute(cursor, "REVOKE CONNECT ON DATABASE {} FROM PUBLIC", "postgres")
         for name in READ_BY_MAINTENANCE:
             _execute(cursor, "GRANT CONNECT ON DATABASE {} TO {}", name, MAINTENANCE)
+    with _entered(server.set(database="airflow")) as cursor:
+        for statement in _CLEANUP:
+            cursor.execute(statement)
     for owner, name in OWNED.items():
         with _entered(server.set(database=name)) as cursor:
             cursor.execute(_STRANGERS, {"owner": owner})

@@ -20,7 +20,7 @@ from include.data.delta_table import ConcurrentCommitError, open_table
 from include.data.ingest import InterruptedIngestError
 from include.data.maintenance import compact, vacuum
 from include.data.readmit_file import readmit_file
-from include.errors import TransientError
+from include.errors import DataLossError, TransientError
 from include.journal.records import BatchState
 from include.scoring.predictions import PredictionTable, with_windows
 from include.storage.files import read_bytes, remove, write_bytes
@@ -333,5 +333,5 @@ def test_table_whose_file_is_gone_says_which_table(site: Site) -> None:
     snapshot = site.dataset.snapshot()
     (place,) = snapshot.table.file_uris()
     remove(place)
-    with pytest.raises(TransientError, match=r"datasets/weather/?: cannot be read: .*Check that the store"):
+    with pytest.raises(DataLossError, match=r"datasets/weather: 1 files are damaged or gone: .* is gone"):
         snapshot.newest()

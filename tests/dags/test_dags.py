@@ -182,7 +182,7 @@ def test_questions_can_be_answered_as_their_form_opens(dags: dict[str, Any]) -> 
 def test_tasks_that_read_the_databases_themselves_wait_for_the_worker_that_may(dags: dict[str, Any]) -> None:
     queues = {dag_id: {task.queue for task in dag.tasks} for dag_id, dag in dags.items()}
 
-    may = {"alerts", "backup_databases", "restore", "restore_drill", "retention"}
+    may = {"alerts", "backup_databases", "cleanup", "restore", "restore_drill", "retention"}
     assert may <= set(queues)
     for dag_id, found in queues.items():
         assert (found == {MAINTENANCE_QUEUE}) == (dag_id in may), dag_id
