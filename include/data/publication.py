@@ -82,7 +82,7 @@ class Publication:
             try:
                 content = FileContent.copy(self._read(file), file.name, folder, limit)
             except OtherFileError as error:
-                return Outcome(file.uri, None, note=str(error))
+                return Outcome(file.uri, None, note=str(error).removeprefix(f"{file.uri}: "))
             except FileNotFoundError:
                 return self._gone(file)
             if content.size_bytes != file.size_bytes:

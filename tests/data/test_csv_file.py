@@ -65,7 +65,7 @@ FAULTS = {
         "x", "y", 1
     ).encode(),
     "header: columns given twice; got ['x']": GOOD.replace("kind", "kind,x", 1).encode(),
-    "quotes do not match; got 1 of them": GOOD.replace("2.5,b", '2.5,"b').encode(),
+    "line 3: quotes do not match; got '\"b": GOOD.replace("2.5,b", '2.5,"b').encode(),
 }
 
 

@@ -1,7 +1,5 @@
 """A file that grew while it was copied, and rows of a try that was cut off before its file was rejected."""
 
-from dataclasses import replace
-
 import pytest
 
 from include.data.ingest import ingest_batches
@@ -12,22 +10,28 @@ GOOD = [(hour, 1.0, "a") for hour in range(6)]
 BAD = [(hour, 99.0, "a") for hour in range(6, 9)]  # above the declared maximum
 
 
-def test_file_that_is_longer_than_it_was_listed_is_left_for_a_later_run(site: Site) -> None:
+def test_file_that_has_changed_since_it_was_listed_is_left_for_a_later_run(site: Site) -> None:
     path = site.land("a.csv", tiny_csv(GOOD))
     (listed,) = site.new()
     path.write_text(path.read_text("utf-8") + tiny_csv(BAD).split("\n", 1)[1], "utf-8")
-    found = site.ingest(files=[listed])
-    assert found.waiting == (f"{listed.uri}: still growing",)
+    (waiting,) = site.ingest(files=[listed]).waiting
+    assert waiting == f"{listed.uri}: changed since it was listed; it is taken when it rests"
     assert not site.dataset.exists()
     assert site.journal.batches(site.model.name) == []
     assert site.ingest().published_rows == len(GOOD)
 
 
-def test_file_that_is_shorter_than_it_was_listed_is_left_for_a_later_run(site: Site) -> None:
+@pytest.mark.parametrize("read", [b"Time,x,kind\n", tiny_csv([*GOOD, *BAD]).encode()], ids=["less", "more"])
+def test_file_of_which_less_or_more_was_read_than_listed_is_left_for_a_later_run(
+    site: Site, monkeypatch: pytest.MonkeyPatch, read: bytes
+) -> None:
     site.land("a.csv", tiny_csv(GOOD))
     (listed,) = site.new()
-    assert site.ingest(files=[replace(listed, size_bytes=listed.size_bytes + 1)]).waiting
+    with monkeypatch.context() as patched:
+        patched.setattr("include.data.publication.read_listed", lambda *_: iter([read]))
+        assert site.ingest(files=[listed]).waiting == (f"{listed.uri}: still growing",)
     assert not site.dataset.exists()
+    assert site.ingest().published_rows == len(GOOD)
 
 
 def test_rows_of_a_try_that_was_cut_off_do_not_stay_beside_the_rejected_file(site: Site) -> None:

@@ -70,7 +70,9 @@ CASES = {
     "delimiter in quotes": Case(
         lambda: CSV.replace('"Port of', '"Port; of').encode(), ALL, "categories: other shares: Port; of Turku"
     ),
-    "one quote too many": Case(lambda: CSV.replace("rain", '"rain', 1).encode(), "rejected", "line 5: text stands behind a quoted cell"),
+    "one quote too many": Case(
+        lambda: CSV.replace("rain", '"rain', 1).encode(), "rejected", "line 5: text stands behind a quoted cell"
+    ),
     "semicolons and commas": Case(lambda: _COMMA, "rejected", "wrong delimiter; got ';'"),
     "semicolons and commas detected": Case(lambda: _COMMA, ALL, "detected: delimiter ';', decimal ','", format=_DETECT),
     "tabs detected": Case(lambda: csv(separator="\t"), ALL, "detected", format=_DETECT),
