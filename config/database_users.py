@@ -8,7 +8,7 @@ a changed one in `.env` is the one that counts.
 |---|---|---|
 | airflow, mlflow, celery | the database of its name | nothing |
 | journal | the database `almanac` | nothing |
-| maintenance | nothing | read every database, write the journal, make scratch databases for drills, delete Airflow's old rows |
+| maintenance | nothing | read every database, write the journal, make scratch ones for drills, delete Airflow's rows |
 """
 
 import os
