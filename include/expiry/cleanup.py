@@ -225,7 +225,7 @@ class Cleanup:
             raise IntegrityError(
                 f"{subject}: no snapshot holds what would be deleted; got {newest or 'none'}, expected one of"
                 f" after {changed_at.isoformat(timespec='seconds')}. Nothing of it was deleted. Take one:"
-                f" almanac backup {subject}"
+                f" almanac backup database/{database}"
             )
         catalogue.read(newest)  # a manifest that is damaged proves nothing
 

@@ -1,12 +1,12 @@
 """Files of MLflow's runs where only its server can reach them: a volume or a store of its own."""
 
+import hashlib
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from include.registry.client_settings import configure_client
 from include.registry.faults import mlflow_faults
-from include.storage.files import hash_file
 
 SERVED = "mlflow-artifacts:"
 
@@ -62,7 +62,7 @@ def hash_served(uri: str, name: str, tracking_uri: str) -> str:
     with mlflow_faults(f"{uri}/{name}"), tempfile.TemporaryDirectory(prefix="almanac-") as folder:
         repository = _repository(uri, tracking_uri)
         if name in {found.path for found in repository.list_artifacts(name.rpartition("/")[0] or None)}:
-            return hash_file(repository.download_artifacts(name, folder))
+            return hashlib.sha256(Path(repository.download_artifacts(name, folder)).read_bytes()).hexdigest()
     raise FileNotFoundError(f"{uri}/{name}")
 
 

@@ -50,12 +50,14 @@ def lines_of(page: Path) -> list[CommandLine]:
 
 
 def is_mention(text: str) -> bool:
-    """Whether a line only names a command of Almanac: it leaves out what the command cannot do without."""
+    """Whether a line only names a command of Almanac: it leaves out what the command or its last option needs."""
     words = almanac_words(text)
     if words is None:
         return False
     at, words = _walk(words)
     if isinstance(at, TyperGroup) or words[:1] == ["..."]:
+        return True
+    if words and words[-1] in options_with_value(at):  # nothing stands behind it: `--reason`
         return True
     given, _, _ = at.make_parser(at.context_class(at)).parse_args(words)
     return any(
@@ -69,6 +71,11 @@ def almanac_words(text: str) -> list[str] | None:
     while words and _SETTING.match(words[0]):
         words.pop(0)
     return words[1:] if words and words[0].removeprefix("./") == "almanac" else None
+
+
+def options_with_value(command: Any) -> set[str]:
+    """The options of a command that want an argument: `--reason`."""
+    return {name for one in command.params if not getattr(one, "is_flag", True) for name in one.opts}
 
 
 def command_of(text: str) -> str:

@@ -39,5 +39,6 @@ def _filled(text: str, stage: Stage, *, escape: bool = False) -> str:
 
 
 def _happen(stage: Stage, name: str) -> None:
-    code, said = stage.warm.call(f"tests.docs.happenings:{name}", stage.variables, stage.folder)
+    module, _, function = name.rpartition(":")
+    code, said = stage.warm.call(f"tests.docs.{module or 'happenings'}:{function}", stage.variables, stage.folder)
     assert code == 0, f"{name}: {said[-3000:]}"

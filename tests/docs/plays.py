@@ -1,7 +1,12 @@
 """All scenes, and the lines that are played elsewhere."""
 
-from tests.docs import plays_operations, plays_pages, plays_printed, plays_services
+from tests.docs import plays_losses, plays_operations, plays_pages, plays_printed, plays_services
 from tests.docs.scenes import Scene
 
-SCENES: tuple[Scene, ...] = (*plays_operations.SCENES, *plays_pages.SCENES, *plays_services.SCENES)
+SCENES: tuple[Scene, ...] = (
+    *plays_operations.SCENES,
+    *plays_losses.SCENES,
+    *plays_pages.SCENES,
+    *plays_services.SCENES,
+)
 PRINTED: tuple[Scene, ...] = plays_printed.SCENES

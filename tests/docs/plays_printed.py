@@ -90,6 +90,28 @@ SCENES = (
         before="the_dataset_is_deleted",
     ),
     Scene(
+        "include/backup/repair.py", "a commit that no snapshot has, given up", "backed up",
+        (
+            Step("./almanac repair dataset/weather", (r"almanac accept dataset/weather --reason",), exit_code=1),
+            Step("./almanac accept {table} --reason '...'", (r"is accepted",),
+                 after="losses:the_lost_month_is_taken_again"),
+        ),
+        before="losses:a_month_is_published_and_its_commit_removed", binds={"{table}": "dataset/weather"},
+    ),
+    Scene(
+        "include/backup/repair.py", "another history", "backed up",
+        (
+            Step(
+                "./almanac repair dataset/weather",
+                (r"another commit than the snapshot's, and whole", r"almanac restore dataset/weather --live --replace"),
+                exit_code=1,
+            ),
+            Step("./almanac restore {subject} --live --replace", (r"is in \S+/datasets/weather",),
+                 after="losses:every_row_is_back_and_writers_go_on"),
+        ),
+        before="losses:another_history_is_written", binds={"{subject}": "dataset/weather"},
+    ),
+    Scene(
         "include/backup/subjects/sqlite.py", "a damaged database", "served, backed up",
         (
             Step("./almanac backup database/mlflow_auth", (r"is damaged: ", r"database/mlflow_auth"), exit_code=1),

@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from include.cli.app import app
 from include.config.home import REPOSITORY
-from tests.docs.command_lines import almanac_words, command_of
+from tests.docs.command_lines import almanac_words, command_of, options_with_value
 
 FOLDERS = ("include", "plugins", "dags")
 _TEMPLATES = ("*.j2", "*.html")
@@ -74,7 +74,7 @@ def shape_of(text: str) -> str:
     while isinstance(at, TyperGroup) and words and words[0] in at.commands:
         path.append(words[0])
         at = at.commands[words.pop(0)]
-    takes_value = {name for one in at.params if not getattr(one, "is_flag", True) for name in one.opts}
+    takes_value = options_with_value(at)
     options, arguments = [], []
     while words:
         word = words.pop(0)

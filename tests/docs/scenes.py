@@ -25,7 +25,8 @@ class Step:
         text: as the page prints it.
         says: patterns that must be found in what it prints.
         exit_code: what it ends with.
-        before: what happens before it, a function of `tests.docs.happenings`; `after`: what must be true behind it.
+        before: what happens before it, a function of `tests.docs.happenings`, or of another module there, named in
+            front of it: `losses:`; `after`: what must be true behind it.
         binds: what a reader puts in the place of what; values may name facts of the state, `{batch}`.
     """
 
@@ -48,7 +49,8 @@ class Scene:
         steps: in the order in which a reader runs them.
         before: what has happened that made somebody open the page.
         binds: for all steps.
-        needs: "" or "services": a running Airflow and MLflow; these scenes share one home, in their order.
+        needs: "time": more than the quick tests have; "services": a running Airflow and MLflow; these scenes share one
+            home, in their order.
         way: tells scenes of one section apart.
     """
 
@@ -58,7 +60,7 @@ class Scene:
     steps: tuple[Step, ...]
     before: str = ""
     binds: Mapping[str, str] = field(default_factory=dict)
-    needs: Literal["", "services"] = ""
+    needs: Literal["", "time", "services"] = ""
     way: str = ""
 
     @property
