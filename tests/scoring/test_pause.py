@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from include.errors import TransientError
+from include.errors import DamagedDatabaseError
 from include.journal.journal import Journal
 from include.journal.records import DecisionKind, RunRef
 from include.scoring.pause import resume_scoring, stop_scoring, stopped, why_stopped
@@ -49,7 +49,7 @@ def test_why_stopped_says_how_to_go_on(journal: Journal) -> None:
     )
 
 
-def test_stopped_journal_away_raises_and_does_not_score(tmp_path: Path) -> None:
+def test_stopped_journal_that_cannot_be_read_raises_and_does_not_score(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    with pytest.raises(TransientError, match="check that the database is up"):
+    with pytest.raises(DamagedDatabaseError, match="it is a folder, expected a file"):
         stopped(Journal(f"sqlite:///{tmp_path}/folder"), "weather")

@@ -81,7 +81,10 @@ def complaints(name: str, service: dict[str, Any], networks: dict[str, Any] = CO
         "no other right": not LOOSENING & set(service) and len(service.get("security_opt", [])) == 1,
         "not root": not foreign or root or service.get("user", "root").split(":")[0] not in {"root", "0"},
         "the image's own user": foreign or "user" not in service,
-        "no socket or folder of the host": not re.search(r"- (/|~|\.\.|\./(?!config/))[^\n]*:", text),
+        "no socket or folder of the host": not any(
+            re.match(r"(/|~|\.\.|\./(?!config/))", str(each["source"] if isinstance(each, dict) else each))
+            for each in service.get("volumes", [])
+        ),
         "a file of the host is read-only": all(
             str(each).endswith(":ro") for each in service.get("volumes", []) if str(each).startswith(".")
         ),
