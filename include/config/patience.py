@@ -5,6 +5,7 @@ emergency must hear within seconds what cannot be reached. What talks to a servi
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ def short_patience() -> Iterator[None]:
         yield
     finally:
         _current = before
+        if psycopg2 := sys.modules.get("psycopg2.extensions"):  # the journal has set it for as long as this lasts
+            psycopg2.set_wait_callback(None)
         for name in ours & os.environ.keys():  # what was set for this block is not for what comes after
             del os.environ[name]
 

@@ -162,15 +162,18 @@ def _postgres(url: URL) -> Engine:
 
 
 def _wait_briefly(connection: Any) -> None:
-    """Wait for PostgreSQL's next answer; a server that hangs keeps its connections, and its own limits do not count."""
+    """Wait for PostgreSQL's next answer; a server that hangs keeps its connections, and its own limits do not count.
+
+    It waits so for every connection of the process, and as long as patience is short; see `short_patience`.
+    """
     from psycopg2 import OperationalError as NoAnswer
     from psycopg2.extensions import POLL_OK, POLL_READ
 
-    limit_s = patience().answer_s if patience().short else None
-    deadline = None if limit_s is None else time.monotonic() + limit_s
+    limit_s = patience().answer_s
+    deadline = time.monotonic() + limit_s
     while (state := connection.poll()) != POLL_OK:
-        left_s = None if deadline is None else deadline - time.monotonic()
-        if left_s is not None and left_s <= 0:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
             raise NoAnswer(f"no answer within {limit_s:g} s")
         wanted = [connection.fileno()]
         select.select(wanted if state == POLL_READ else [], [] if state == POLL_READ else wanted, [], left_s)
