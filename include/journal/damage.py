@@ -3,13 +3,13 @@
 import json
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 from include.errors import DamagedDatabaseError
 
-_HEADER = b"SQLite format 3\x00"
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # What SQLite says of a damaged file; through MLflow's server only these words arrive.
 _SAID = ("database disk image is malformed", "file is not a database", "malformed database schema")
@@ -32,10 +32,10 @@ def damaged(name: str, place: object, problem: object) -> DamagedDatabaseError:
 
 
 def check_file(name: str, path: Path) -> None:
-    """Refuse a file that is no SQLite database; one look and 16 bytes. A file that is not there is no fault.
+    """Refuse what is no file, or an empty one, which SQLite takes for a new database; that nothing is there is none.
 
     Raises:
-        DamagedDatabaseError: it is a folder, empty, or begins otherwise.
+        DamagedDatabaseError: it is a folder, or empty.
     """
     problem = file_problem(path)
     if problem:
@@ -43,19 +43,31 @@ def check_file(name: str, path: Path) -> None:
 
 
 def file_problem(path: Path) -> str:
-    """What is wrong with a database by its first bytes; empty: nothing, or it is not there."""
+    """What is wrong with a database as the disk lists it; empty: nothing, or it is not there.
+
+    The file is not opened: closing it would take away the locks that SQLite holds on it in this process (POSIX locks
+    belong to process and file), another process would take the log of writes away, and what is read would be old for
+    ever. What its bytes say SQLite itself tells when it opens it.
+    """
     try:
-        with path.open("rb") as stream:
-            head = stream.read(len(_HEADER))
-    except FileNotFoundError:
-        return ""
-    except IsADirectoryError:
-        return "it is a folder, expected a file"
+        found = path.stat()
     except OSError:
-        return ""  # of rights or disks, which whoever opens it says
-    if not head:
-        return "it is empty, expected a database: it was cut off"
-    return "" if head == _HEADER else f"it begins with {head[:8]!r}, expected 'SQLite format 3'"
+        return ""  # nothing there; or rights or disks, of which whoever opens it tells
+    if stat.S_ISDIR(found.st_mode):
+        return "it is a folder, expected a file"
+    return "" if found.st_size else "it is empty, expected a database: it was cut off"
+
+
+def first_page_problem(path: Path) -> str:
+    """The same, and what SQLite says of the file's first page."""
+    if (problem := file_problem(path)) or not path.exists():
+        return problem
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=_TIMEOUT_S)) as connection:
+            connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        return str(error) if is_damage(error) else ""  # whoever opens it tells the rest
+    return ""
 
 
 def whole_file_problem(path: Path) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from include.config.home import Home
 from include.errors import PermanentError
-from include.journal.damage import check_file, damaged
+from include.journal.damage import damaged, first_page_problem
 from include.services.environment import airflow_database, mlflow_database
 from include.services.supervision import log_file, services_folder
 
@@ -25,7 +25,8 @@ def create_databases(home: Home) -> None:
         DamagedDatabaseError: one that is there is damaged: the services would begin it anew, or die of it.
     """
     for name, path in database_files(home).items():
-        check_file(name, path)
+        if problem := first_page_problem(path):
+            raise damaged(name, path, problem)
     for path in (airflow_database(home), mlflow_database(home)):
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path)) as connection:
