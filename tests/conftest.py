@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _HOME = tempfile.mkdtemp(prefix="almanac-tests-")
@@ -23,6 +24,10 @@ os.environ.update(
         "MPLBACKEND": "Agg",
     }
 )
+
+# No test depends on the machine's pace; the time of a whole test is limited by pytest's faulthandler.
+settings.register_profile("almanac", deadline=None)
+settings.load_profile("almanac")
 
 # Places on real S3 and Azure Blob servers, for every directory.
 pytest_plugins = ["tests.servers.stores"]
