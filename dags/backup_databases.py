@@ -52,10 +52,10 @@ def build(installation: Installation) -> DAG:
 
             from include.backup.file_checks import run_check
             from include.backup.run_backup import places_of
-            from include.config.loader import check_models
+            from include.config.loader import load_models
             from include.registry.store import Registry
 
-            place, models = places_of(HOME, backup_key()).first, check_models(HOME.models)
+            place, models = places_of(HOME, backup_key()).first, load_models(HOME.models).models
             return run_check(HOME, place, models, Registry.of(HOME), now=now())
 
         replicate(backup())
