@@ -93,7 +93,7 @@ def _guard(name: str, command: Sequence[str], service_pid: int) -> None:
     try:
         pulse = watch(name, sign_of(name, command, os.environ), service_pid, limits)
         _end(name, service_pid, pulse)
-    except Exception:
+    except Exception:  # logged whole: a guard that fails must not take the service that it guards with it
         log.exception("%s goes on unguarded", name)
     os._exit(1)
 
