@@ -167,7 +167,7 @@ def test_compare_shows_both_on_the_same_rows(registry, model, world, judged) -> 
     assert f"| f1_macro | {figure:.4f} | " in text
     assert "f1_macro by hour_of_day" in text
     assert "get another label" in text.split("What would change")[1]
-    assert "champion[f1_macro]" in text
+    assert r"champion\[f1_macro]" in text
     assert f"promote {model.name}@2 --reason" in text
 
 

@@ -104,7 +104,9 @@ def test_load_parent_of_a_tampered_pipeline_loads_nothing(story, tmp_path, monke
     _, first = story.run()
     download = files.download
     monkeypatch.setattr(
-        files, "download", lambda client, run, path: download(client, run, path) + b"x" * (path == files.PIPELINE)
+        files,
+        "download",
+        lambda client, run, path, **root: download(client, run, path, **root) + b"x" * (path == files.PIPELINE),
     )
     with pytest.raises(IntegrityError, match=r"pipeline\.skops: the bytes are not what was recorded"):
         load_parent(story.registry, first)
