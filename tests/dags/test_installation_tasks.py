@@ -1,0 +1,68 @@
+"""What the tasks of the installation's own DAGs do: each body is called, as Airflow calls it, on a home with data."""
+
+from collections.abc import Callable
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.backup.keys import Key
+from include.config.home import REPOSITORY, Home
+from include.config.loader import load_models
+from include.journal.records import RunRef
+from tests.backup.world import write_dataset
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """Of the shipped models, each with a dataset."""
+    monkeypatch.setenv("ALMANAC_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("os.fsync", lambda _: None)
+    key = Key.new().text
+    monkeypatch.setattr("almanac.installation.backup_key", lambda: key)
+    monkeypatch.setattr("almanac.runs.current_run", lambda: RunRef("dag", "manual__1"))
+    home = Home()
+    home.home.mkdir()
+    for model in load_models(home.models).models:
+        write_dataset(home.dataset_of(model.name))
+    return home
+
+
+@pytest.fixture
+def call(home: Home) -> Callable[..., Any]:
+    """Calls the body of a task with what the tasks before it returned; the form is as its DAG fills it in."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    def called(task: str, *results: Any) -> Any:
+        dag_id, _, task_id = task.partition(".")
+        bag = DagBag(str(REPOSITORY / "dags" / f"{dag_id}.py"))  # reads the home from the environment
+        assert bag.import_errors == {}
+        dag = bag.dags[dag_id]
+        body = dag.task_dict[task_id].python_callable
+        form = {"params": dag.params.dump()} if "params" in signature(body).parameters else {}
+        return body(*results, **form)
+
+    return called
+
+
+def test_night_of_an_installation_does_what_its_tasks_promise(home: Home, call: Callable[..., Any]) -> None:
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    (taken, *_) = backups = call("backup_databases.backup")
+    assert taken["snapshot"].startswith("group/all@")
+    with pytest.raises(AirflowSkipException, match="there is no second place"):
+        call("backup_databases.replicate", backups)
+    checked = call("backup_databases.check_files")
+    assert checked["files"] > 0
+    assert call("restore_drill.drill") != []
+    assert call("restore_drill.verify")
+    forgotten = call("retention.forget")
+    (kept,) = forgotten.values()
+    assert kept["goes"] == []
+    assert {line.partition("@")[0] for line in kept["stays"]} == {"group/all", "dataset/weather"}
+    assert list(call("retention.sweep", forgotten)) == list(call("retention.tiers", forgotten)) == list(forgotten)
+    done = call("cleanup.clean", call("cleanup.plan"))
+    assert {part["fault"] for part in done["parts"]} == {""}
+    call("cleanup.report_faults", done)
+    assert call("check_config.check_every_yaml") == [model.name for model in load_models(home.models).models]
