@@ -6,10 +6,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from include.config.home import Home
-from include.config.schema import Model
 from include.data.dataset import Dataset
-from include.journal.journal import Journal
 from include.journal.records import BatchRecord, BatchState, RunRef
 
 _KEY = "almanac"
@@ -45,18 +42,6 @@ def batches_in(table: Any) -> list[BatchRecord]:
     """The same of a Delta table that was opened; none where there is no table."""
     commits = [] if table is None else table.history()
     return [_record(commit) for commit in reversed(commits) if _KEY in commit]
-
-
-def rebuild_journal(model: Model, home: Home, journal: Journal) -> int:
-    """Write the journal's rows of all published batches again, from the commits alone, and return their number.
-
-    Raises:
-        TransientError: the store or the journal is away.
-    """
-    records = committed_batches(Dataset.of(home, model))
-    for record in records:
-        journal.record_batch(record)
-    return len(records)
 
 
 def _record(commit: Mapping[str, Any]) -> BatchRecord:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from include.data.commit_record import rebuild_journal
+from include.data.commit_record import committed_batches
 from include.data.ingest import InterruptedIngestError, raise_rejections
 from include.errors import ConfigError, DataError, TransientError
-from include.journal.journal import Journal
 from include.journal.records import BatchState
 from include.storage.listing import StoredFile
 from tests.data.installation import NOW, START, Site, tiny_csv, tiny_dataset
@@ -254,14 +253,14 @@ def test_raise_rejections_names_files_reasons_and_reports(site: Site) -> None:
     raise_rejections(site.model, [])
 
 
-def test_rebuild_journal_from_commits_alone(site: Site, tmp_path: Path) -> None:
+def test_commits_hold_the_journal_s_rows_of_batches(site: Site) -> None:
     site.land("a.csv", tiny_csv([*_rows(3), (3, 99, "a")]))
     site.ingest()
     site.land("b.csv", tiny_csv(_rows(3, first=4)))
     site.ingest()
-    fresh = Journal(f"sqlite:///{tmp_path}/rebuilt.db")
-    assert rebuild_journal(site.model, site.home, fresh) == 2
-    assert {b.batch_id: b for b in fresh.batches("weather")} == {b.batch_id: b for b in site.journal.batches("weather")}
+    assert {one.batch_id: one for one in committed_batches(site.dataset)} == {
+        one.batch_id: one for one in site.journal.batches("weather")
+    }
 
 
 def test_ingest_scratch_folder_that_another_ingest_removes_meanwhile_is_no_fault(site: Site) -> None:

@@ -98,6 +98,21 @@ def the_month_is_recognised() -> None:
     assert [path.name for path in Home().home.glob("journal.db.before-*")] != []
 
 
+def a_month_is_published_and_the_journal_moved_aside() -> None:
+    """After the snapshot; it begins empty."""
+    _publish_march()
+    for path in Home().home.glob("journal.db*"):
+        path.rename(path.with_name(f"lost-{path.name}"))
+    assert _journal().batches(MODEL) == []
+
+
+def the_journal_knows_what_the_commits_know() -> None:
+    """All batches, and no file is published twice."""
+    assert "some.csv" in {record.uri.rsplit("/", 1)[1] for record in _journal().batches(MODEL)}
+    _ingest()
+    assert _rows() == _ROWS + _ROWS_OF_MARCH
+
+
 def a_task_log_is_old() -> None:
     """Of two one, which may go without a person."""
     _log("old.log", 100)

@@ -124,6 +124,16 @@ SCENES = (
         before="losses:a_month_is_published_and_the_journal_damaged", way="restored",
     ),
     Scene(
+        PAGE, _DATABASE, "backed up",
+        (
+            Step("./almanac journal rebuild",
+                 (r"batches of weather: [1-9]\d* added, 0 were", r"promotions of weather: [1-9]\d* added",
+                  r"snapshots of \S+: [1-9]\d* added", r"Not rebuilt"),
+                 after="losses:the_journal_knows_what_the_commits_know"),
+        ),
+        before="losses:a_month_is_published_and_the_journal_moved_aside", way="rebuilt",
+    ),
+    Scene(
         PAGE, _KEY, "backed up",
         (
             Step("./almanac key show", (r"\w{16}  the installation's", r"\w{16}  \S+/second, since")),
