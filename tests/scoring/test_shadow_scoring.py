@@ -1,0 +1,193 @@
+"""Whatever is wrong with a version in shadow, the champion's predictions are what they are without one."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from include.config.promotion import Shadow
+from include.errors import AlmanacError, IntegrityError, RegistryError
+from include.journal.records import RunRef
+from include.registry.onnx_model import FEATURES_KEY, INPUT, LABELS, PROBABILITIES, OnnxModel
+from include.registry.records import ModelVersion
+from include.scoring.predictions import PredictionTable
+from include.scoring.score import ScoreSummary, score_new_windows, score_shadow
+from tests.monitoring.world import NOW, TRAINED_UNTIL, WEATHER, MemoryRegistry, World, champion_files, hours
+
+RUN = RunRef("score_weather", "manual__1")
+DAY = timedelta(days=1)
+SHADOWED = WEATHER.model_copy(update={"shadow": Shadow()})
+
+
+class Shadows(MemoryRegistry):
+    """A registry whose version 2 is in shadow; what is asked of version 2 is answered by `fault`, if it names it."""
+
+    def __init__(self, **fault: Callable[[], object]) -> None:
+        super().__init__(aliases={"shadow": "2"})
+        self._fault = fault
+
+    def by_alias(self, model: str, alias: str) -> ModelVersion | None:
+        return self._fault["by_alias"]() if "by_alias" in self._fault else super().by_alias(model, alias)
+
+    def load_onnx(self, version: ModelVersion) -> bytes:
+        return self._asked("load_onnx", version)
+
+    def load_profile(self, version: ModelVersion) -> str:
+        return self._asked("load_profile", version)
+
+    def _asked(self, name: str, version: ModelVersion):
+        if version.version == "2" and name in self._fault:
+            return self._fault[name]()
+        return getattr(super(), name)(version)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    world = World.at(tmp_path)
+    world.publish(hours(TRAINED_UNTIL - 2 * DAY, TRAINED_UNTIL + 5 * DAY))
+    return world
+
+
+def raises(error: BaseException) -> Callable[[], object]:
+    def fail() -> object:
+        raise error
+
+    return fail
+
+
+def graph(probabilities: Callable[[int], tuple[list, list, list]]) -> bytes:
+    """A graph that takes the champion's features and answers something of its own."""
+    names = OnnxModel(champion_files()[0]).features
+    nodes, outputs, constants = probabilities(len(names))
+    inputs = [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [None, len(names)])]
+    made = helper.make_graph(nodes, "strange", inputs, outputs, constants)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {FEATURES_KEY: str(list(names)).replace("'", '"')})
+    return model.SerializeToString()
+
+
+def _outputs(width: int | None) -> list:
+    shape = [None] if width is None else [None, width]
+    return [
+        helper.make_tensor_value_info(LABELS, TensorProto.INT64, [None]),
+        helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, shape),
+    ]
+
+
+def _constants(**values: np.ndarray) -> list:
+    return [numpy_helper.from_array(value, name) for name, value in values.items()]
+
+
+def fails(width: int) -> tuple[list, list, list]:
+    """Reshapes n rows into seven of five: it fails when it runs, not when it is loaded."""
+    nodes = [
+        helper.make_node("Reshape", [INPUT, "shape"], [PROBABILITIES]),
+        helper.make_node("Identity", ["labels"], [LABELS]),
+    ]
+    constants = _constants(shape=np.array([7, 5], np.int64), labels=np.zeros(1, np.int64))
+    return nodes, _outputs(5), constants
+
+
+def flat(width: int) -> tuple[list, list, list]:
+    """One probability for each row, without the second axis."""
+    nodes = [
+        helper.make_node("ReduceMean", [INPUT], [PROBABILITIES], axes=[1], keepdims=0),
+        helper.make_node("Identity", ["labels"], [LABELS]),
+    ]
+    return nodes, _outputs(None), _constants(labels=np.zeros(1, np.int64))
+
+
+def wide(width: int) -> tuple[list, list, list]:
+    """As many probabilities for each row as there are features."""
+    nodes = [
+        helper.make_node("Identity", [INPUT], [PROBABILITIES]),
+        helper.make_node("Identity", ["labels"], [LABELS]),
+    ]
+    return nodes, _outputs(width), _constants(labels=np.zeros(1, np.int64))
+
+
+def no_number(width: int) -> tuple[list, list, list]:
+    """NaN for both labels of each row."""
+    nodes = [
+        helper.make_node("MatMul", [INPUT, "nothing"], [PROBABILITIES]),
+        helper.make_node("Identity", ["labels"], [LABELS]),
+    ]
+    nothing = np.full((width, 2), np.nan, np.float32)
+    return nodes, _outputs(2), _constants(nothing=nothing, labels=np.zeros(1, np.int64))
+
+
+FAULTS = {
+    "graph file gone": ({"load_onnx": raises(RegistryError("has no file 'model/model.onnx'"))}, "has no file"),
+    "graph tampered with": ({"load_onnx": raises(IntegrityError("not what was recorded"))}, "not what was recorded"),
+    "no graph at all": ({"load_onnx": lambda: b"nonsense"}, "not a graph of an Almanac model"),
+    "manifest tampered with": ({"load_profile": raises(IntegrityError("manifest.json"))}, "manifest.json"),
+    "alias to a version that is gone": ({"by_alias": raises(RegistryError("weather@2: MLflow refuses"))}, "refuses"),
+    "graph raises": ({"load_onnx": lambda: graph(fails)}, "the graph fails on"),
+    "graph of one axis": ({"load_onnx": lambda: graph(flat)}, r"answers float32 \(\d+,\), expected floats"),
+    "graph of other width": ({"load_onnx": lambda: graph(wide)}, r"expected floats \(\d+, 2\)"),
+    "graph gives no number": ({"load_onnx": lambda: graph(no_number)}, "gives no finite number for 120 of 120 rows"),
+}
+ENDINGS = {  # what no `except` holds: only that nobody asks helps
+    "process ends": {"load_onnx": raises(SystemExit(9))},
+    "hangs until it is killed": {"load_profile": raises(KeyboardInterrupt())},
+    "asked at all": {"by_alias": raises(SystemExit(9))},
+}
+
+
+def scored(world: World, registry: MemoryRegistry) -> tuple[ScoreSummary, pl.DataFrame]:
+    summary = score_new_windows(SHADOWED, world.home, registry, run=RUN, now=NOW)
+    return summary, world.predictions().sort("time").drop("latency_us")
+
+
+def shadow_rows(world: World) -> pl.DataFrame:
+    table = PredictionTable.shadow_of(world.home, WEATHER)
+    return table.read("2", since=TRAINED_UNTIL, until=TRAINED_UNTIL + 9 * DAY)
+
+
+@pytest.mark.parametrize("fault", [*(one for one, _ in FAULTS.values()), *ENDINGS.values()], ids=[*FAULTS, *ENDINGS])
+def test_champion_with_a_broken_shadow_scores_what_it_scores_without(world: World, tmp_path: Path, fault) -> None:
+    alone = World.at(tmp_path / "alone")
+    alone.publish(hours(TRAINED_UNTIL - 2 * DAY, TRAINED_UNTIL + 5 * DAY))
+    expected, rows = scored(alone, MemoryRegistry())
+    got, beside = scored(world, Shadows(**fault))
+    assert got == expected
+    assert got.rows == 120
+    assert beside.equals(rows)
+
+
+@pytest.mark.parametrize(("fault", "words"), FAULTS.values(), ids=FAULTS)
+def test_shadow_that_is_broken_fails_with_words_and_writes_nothing(world: World, fault, words: str) -> None:
+    _, before = scored(world, Shadows(**fault))
+    with pytest.raises(AlmanacError, match=words):
+        score_shadow(SHADOWED, world.home, Shadows(**fault), run=RUN, now=NOW)
+    assert shadow_rows(world).is_empty()
+    assert world.predictions().sort("time").drop("latency_us").equals(before)
+
+
+def test_shadow_scores_the_same_rows_in_a_table_of_its_own(world: World) -> None:
+    _, before = scored(world, Shadows())
+    summary = score_shadow(SHADOWED, world.home, Shadows(), run=RUN, now=NOW)
+    assert (summary.model_version, summary.rows) == ("2", 120)
+    assert summary.message == "in shadow: scored 120 rows in 5 windows with version 2"
+    assert world.predictions().sort("time").drop("latency_us").equals(before)
+    assert shadow_rows(world)["features_hash"].to_list() == before["features_hash"].to_list()
+    assert shadow_rows(world)["id"][0] == "weather/2024-01-01T00:00:00Z/2"
+    again = score_shadow(SHADOWED, world.home, Shadows(), run=RUN, now=NOW)
+    assert (again.message, again.rows) == ("in shadow: nothing new to score", 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "change"),
+    [(WEATHER, {}), (SHADOWED, {"aliases": {}}), (SHADOWED, {"number": "2"}), (SHADOWED, {"number": None})],
+    ids=["not declared", "nobody", "became champion", "no champion"],
+)
+def test_shadow_that_is_none_is_left_alone(world: World, model, change) -> None:
+    registry = Shadows()
+    for name, value in change.items():
+        setattr(registry, name, value)
+    assert score_shadow(model, world.home, registry, run=RUN, now=NOW).message == "no version is in shadow"
+    assert PredictionTable.shadow_of(world.home, WEATHER).version() == -1
