@@ -19,6 +19,7 @@ from include.cli import (
     promotion,
     quarantine,
     restore,
+    retirement,
     scoring,
     services,
     windows,
@@ -63,6 +64,7 @@ for commands in (
     cleanup,
     lineage,
     promotion,
+    retirement,
     scoring,
 ):
     commands.register(app)

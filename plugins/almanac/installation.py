@@ -14,18 +14,17 @@ from almanac.policies import DEFAULT_ARGS
 from almanac.reserved import BACKUP, find_reserved
 from include.config.home import Home
 from include.config.installation import Installation
-from include.config.loader import load_installation
 from include.config.pipelines import MAINTENANCE_QUEUE
-from include.errors import ConfigError
 
 
 def declared_installation(home: Home) -> Installation:
-    """What `_installation.yaml` says; what is built in, with a warning that Airflow shows, when it is broken."""
-    try:
-        return load_installation(home.models)
-    except ConfigError as error:
-        warnings.warn(str(error), UserWarning, stacklevel=2)
-        return Installation()
+    """What `_installation.yaml` says, or said when it could be read last; then with a warning that Airflow shows."""
+    from include.backup.protected import last_installation
+
+    installation, problem = last_installation(home)
+    if problem:
+        warnings.warn(problem, UserWarning, stacklevel=2)
+    return installation
 
 
 def installation_dag(
