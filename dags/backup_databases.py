@@ -57,12 +57,14 @@ def build(installation: Installation) -> DAG:
             from almanac.installation import backup_key
             from almanac.runs import now
 
+            from include.backup.catalogue import Catalogue
             from include.backup.file_checks import run_check
+            from include.backup.protected import last_declarations
             from include.backup.run_backup import places_of
-            from include.config.loader import load_models
             from include.registry.store import Registry
 
-            place, models = places_of(HOME, backup_key()).first, load_models(HOME.models).models
+            place = places_of(HOME, backup_key()).first
+            models = last_declarations(HOME, Catalogue(place).subjects())
             return run_check(HOME, place, models, Registry.of(HOME), now=now())
 
         taken = backup()

@@ -25,7 +25,7 @@ from include.backup.subjects.postgres import postgres_draft
 from include.backup.subjects.sqlite import sqlite_draft
 from include.backup.writer import Draft, Taken, take
 from include.config.home import Home
-from include.errors import AlmanacError, ConfigError, IntegrityError, RegistryError, TransientError
+from include.errors import ConfigError, IntegrityError, RegistryError, TransientError, raise_faults
 from include.registry.records import ModelVersion, foreign_words
 
 if TYPE_CHECKING:
@@ -74,15 +74,7 @@ class Backup:
             AlmanacError: there is one thing: what was wrong with it.
             IntegrityError: there are more.
         """
-        if not self.faults:
-            return
-        first = self.faults[0][1]
-        if len(self.faults) == 1 and isinstance(first, AlmanacError):
-            raise first
-        words = "not everything was backed up; the rest was:\n" + "\n".join(self.fault_words())
-        if any(isinstance(error, TransientError) for _, error in self.faults):
-            raise TransientError(words)
-        raise IntegrityError(words)
+        raise_faults("not everything was backed up; the rest was", self.faults)
 
     def fault_words(self) -> list[str]:
         """What could not be taken, and why, a line each."""

@@ -114,6 +114,17 @@ def last_declared(home: Home, name: str) -> Model | None:
         return None
 
 
+def last_declarations(home: Home, subjects: Iterable[str] = ()) -> tuple[Model, ...]:
+    """The protected models as they are declared, or were last; without those of which nobody knows what was.
+
+    Args:
+        home: its declarations, and its journal.
+        subjects: of snapshots that there are.
+    """
+    found = (last_declared(home, name) for name in protected_models(home, subjects).models)
+    return tuple(model for model in found if model is not None)
+
+
 def last_installation(home: Home) -> tuple[Installation, str]:
     """What `_installation.yaml` says, or said when it could be read last, else what is built in; and what is wrong."""
     try:

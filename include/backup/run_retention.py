@@ -6,7 +6,7 @@ from typing import Any
 from include.backup.catalogue import Catalogue
 from include.backup.forget import ForgetPlan, forget, keep_of, plan_forget
 from include.backup.place import FORMAT_FILE, Place
-from include.backup.protected import last_declared, protected_models
+from include.backup.protected import last_declarations, protected_models
 from include.backup.replicate import replicate
 from include.backup.run_backup import places_of
 from include.backup.sweep import SweepPlan, plan_sweep, sweep
@@ -24,11 +24,11 @@ def make_plan(home: Home, place: Place, *, now: datetime) -> ForgetPlan:
         RegistryError, TransientError: what is in use cannot be known.
     """
     refuse_to_delete(home.models, "forgotten")
-    found = protected_models(home, Catalogue(place).subjects())
-    models = [model for model in (last_declared(home, name) for name in found.models) if model is not None]
+    subjects = Catalogue(place).subjects()
+    names, models = protected_models(home, subjects).models, last_declarations(home, subjects)
     retention = load_installation(home.models).backup.retention
     keep = keep_of(models, retention, second=place.uri == home.second_backups)
-    return plan_forget(place, keep, Registry.of(home), models=found.models, now=now)
+    return plan_forget(place, keep, Registry.of(home), models=names, now=now)
 
 
 def run_forget(home: Home, *, given_key: str, now: datetime, by: str, dry_run: bool) -> dict[str, dict[str, list[str]]]:

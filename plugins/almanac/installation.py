@@ -14,17 +14,20 @@ from almanac.policies import DEFAULT_ARGS
 from almanac.reserved import BACKUP, find_reserved
 from include.config.home import Home
 from include.config.installation import Installation
+from include.config.loader import load_installation
 from include.config.pipelines import MAINTENANCE_QUEUE
+from include.errors import ConfigError
 
 
 def declared_installation(home: Home) -> Installation:
     """What `_installation.yaml` says, or said when it could be read last; then with a warning that Airflow shows."""
-    from include.backup.protected import last_installation
+    try:
+        return load_installation(home.models)
+    except ConfigError as error:
+        warnings.warn(str(error), UserWarning, stacklevel=2)
+        from include.backup.protected import last_installation  # it opens the journal: not each time a file is parsed
 
-    installation, problem = last_installation(home)
-    if problem:
-        warnings.warn(problem, UserWarning, stacklevel=2)
-    return installation
+        return last_installation(home)[0]
 
 
 def installation_dag(

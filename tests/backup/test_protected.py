@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.backup import backup as backup_module
+from include.backup import file_checks
 from include.backup.catalogue import Catalogue
 from include.backup.compare import compare
 from include.backup.manifest import Manifest
@@ -19,9 +20,11 @@ from include.backup.protected import (
     retire,
     take_back,
 )
+from include.backup.report import make_report
 from include.backup.run_backup import places_of, report_faults, run_backup
 from include.backup.run_retention import make_plan, run_forget, run_sweep
 from include.backup.run_tiers import make_tier_plan
+from include.backup.vanished import look
 from include.config.home import MODELS_FOLDER, Home
 from include.config.loader import load_installation
 from include.data.maintenance import needed_versions, vacuum
@@ -29,9 +32,12 @@ from include.errors import ConfigError, DataError, IntegrityError, RegistryError
 from include.expiry.cleanup import Cleanup
 from include.expiry.expire import Expiry
 from include.journal.declarations import Declarations
+from include.journal.file_checks import FileChecks
 from include.journal.journal import Journal
 from include.journal.records import DecisionKind
+from include.pages.templates import render
 from include.registry.store import Registry
+from include.services.protection_checks import foreign_rows, undeclared_rows
 from tests.backup.world import MODEL, RUN, World
 
 NOW = datetime.now(UTC)
@@ -112,7 +118,7 @@ def test_pins_vacuum_and_compare_with_a_foreign_version_go_on(home: Home, world:
     run_backup(home, (), run=RUN)
     plan = make_plan(home, places_of(home, "").first, now=NOW)
     needs = [need for one in plan.choices for need in one.needs]
-    assert any(need.startswith(f"what {MODEL}@1 was trained on") for need in needs)
+    assert any(need.startswith(f"what {MODEL}@1 (previous) was trained on") for need in needs)
     assert set(needed_versions(world.model, world.registry, newest=3)) == {1, 2, 3}
     (said,) = [one for one in compare(world.home, world.registry, [MODEL]) if "foreign" in one.text]
     assert not said.lost
@@ -128,13 +134,13 @@ def test_version_of_ours_that_does_not_say_what_it_needs_stops_deleting_and_no_b
     client = world.registry.client
     number = str(client.create_model_version(MODEL, "file:///elsewhere/model", tags=tags).version)
     try:
+        rows = run_backup(home, (), run=RUN)
+        assert members(home) == PARTS
+        assert f"model/{MODEL}@{number}" in faults(rows)
         with pytest.raises(RegistryError, match=r"tag almanac\.dataset\.version"):
             make_plan(home, places_of(home, "").first, now=NOW)
         with pytest.raises(RegistryError, match=r"tag almanac\.dataset\.version"):
             needed_versions(world.model, world.registry, newest=3)
-        rows = run_backup(home, (), run=RUN)
-        assert members(home) == PARTS
-        assert f"model/{MODEL}@{number}" in faults(rows)
     finally:
         client.delete_model_version(MODEL, number)
 
@@ -191,22 +197,24 @@ def test_backup_of_several_subjects_takes_those_behind_a_bad_one(home: Home, mon
 # --- a typo in any YAML
 
 TYPOS = {
-    "the model's": (f"{MODEL}.yaml", "titel: a typo\n"),
-    "no YAML at all": (f"{MODEL}.yaml", "{ : ["),
-    "another model's": ("tides.yaml", "title: only\n"),
-    "the defaults": ("_defaults.yaml", "onwer: a typo\n"),
-    "the installation's": ("_installation.yaml", "onwer: a typo\n"),
+    "the model's": (f"{MODEL}.yaml", "titel: a typo\n", f"{MODEL}.yaml"),
+    "no YAML at all": (f"{MODEL}.yaml", "{ : [", f"{MODEL}.yaml"),
+    "another model's": ("tides.yaml", "title: only\n", "tides.yaml"),
+    "the defaults": ("_defaults.yaml", "onwer: a typo\n", f"{MODEL}.yaml"),  # told of each model that it breaks
+    "the installation's": ("_installation.yaml", "onwer: a typo\n", "_installation.yaml"),
 }
+OF_EACH_KIND = ("the model's", "another model's", "the installation's")
 
 
-@pytest.fixture(params=TYPOS.values(), ids=TYPOS)
+@pytest.fixture
 def typo(request: pytest.FixtureRequest, home: Home) -> str:
-    """A typo in one of the files; gives the file's name."""
-    name, text = request.param
+    """A typo in one of the files; gives the name of the file that is told."""
+    name, text, told = TYPOS[request.param]
     (home.models / name).write_text(text)
-    return name
+    return told
 
 
+@pytest.mark.parametrize("typo", TYPOS, indirect=True)
 def test_typo_the_nightly_backup_takes_everything_and_tells_it(home: Home, typo: str) -> None:
     rows = run_backup(home, (), run=RUN)
     assert members(home) == PARTS
@@ -240,6 +248,7 @@ DELETING = {
 }
 
 
+@pytest.mark.parametrize("typo", OF_EACH_KIND, indirect=True)
 @pytest.mark.parametrize("delete", DELETING.values(), ids=DELETING)
 def test_typo_nothing_is_deleted(home: Home, world: World, typo: str, delete) -> None:
     with pytest.raises(ConfigError, match=f"nothing is .* while a model's YAML is broken: (.|\n)*{typo}"):
@@ -290,6 +299,7 @@ def test_note_declared_writes_only_what_has_changed(home: Home, journal: Journal
 def gone(home: Home) -> Home:
     """The model was backed up, and then its YAML went."""
     run_backup(home, (), run=RUN)
+    look(places_of(home, "").first, Journal(home.journal_url), RUN)  # as the round of alerts does
     (home.models / f"{MODEL}.yaml").unlink()
     return home
 
@@ -316,7 +326,8 @@ def test_model_without_a_declaration_keeps_the_policy_that_was_declared(home: Ho
     run_backup(home, [f"outputs/{MODEL}"], run=RUN)
     path.unlink()
     plan = make_plan(home, places_of(home, "").first, now=NOW)
-    assert [one.rules for one in plan.choices] == [("last 9",)]
+    (choice,) = plan.choices
+    assert "last 9" in choice.rules
 
 
 def test_retired_model_leaves_group_and_pins_and_says_by_whom(gone: Home, journal: Journal) -> None:
@@ -386,3 +397,56 @@ def test_model_that_was_declared_and_has_no_data_is_nothing_to_protect(home: Hom
     note_declared(home, journal, run=RUN, now=NOW)
     (home.models / "tides.yaml").unlink()
     assert protected_models(home).undeclared == ()
+
+
+# --- where people are told
+
+
+def test_doctor_names_undeclared_models_and_foreign_versions(gone: Home, world: World, foreign: str) -> None:
+    assert [row[:3] for row in undeclared_rows(gone)] == [(f"model {MODEL}", "warn", "no declaration, still protected")]
+    ((name, state, seen, todo),) = foreign_rows(gone)
+    assert (name, state) == (f"version {MODEL}@{foreign}", "warn")
+    assert "somebody else than Almanac" in seen
+    assert todo.startswith("Delete it in MLflow")
+
+
+def test_doctor_says_when_foreign_versions_cannot_be_asked_for(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"no database" * 100)
+    broken = home.model_copy(update={"mlflow_database_url": f"sqlite:///{tmp_path}/mlflow.db"})
+    ((name, state, seen, _),) = foreign_rows(broken)
+    assert (name, state) == ("foreign versions", "warn")
+    assert "cannot be asked" in seen
+
+
+def test_page_of_backups_says_that_an_undeclared_model_is_still_protected(gone: Home, journal: Journal) -> None:
+    report = make_report(
+        places_of(gone, ""), journal, last_installation(gone)[0].backup, protected_models(gone), now=NOW
+    )
+    page = render("pages/backups.html.j2", report=report)
+    assert f"<strong>{MODEL}</strong>: no declaration, still protected" in page
+    assert f"./almanac retire {MODEL} --reason" in page
+
+
+def test_page_of_backups_names_a_typo(home: Home, journal: Journal) -> None:
+    (home.models / f"{MODEL}.yaml").write_text("titel: a typo\n")
+    settings, found = last_installation(home)[0].backup, protected_models(home)
+    report = make_report(places_of(home, ""), journal, settings, found, now=NOW)
+    assert any(f"{MODEL}.yaml" in problem and "Nothing is deleted" in problem for problem in report.problems)
+
+
+def test_nightly_check_of_files_goes_on_behind_a_model_that_cannot_be_checked(
+    home: Home, world: World, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_backup(home, (), run=RUN)
+    tides = world.model.model_copy(update={"name": "tides"})
+    marks = file_checks.raise_marks
+
+    def damaged(home: Home, place, model: str, *rest: object):
+        if model == "tides":
+            raise IntegrityError("the manifest of tides is damaged")
+        return marks(home, place, model, *rest)
+
+    monkeypatch.setattr(file_checks, "raise_marks", damaged)
+    with pytest.raises(IntegrityError, match="the manifest of tides is damaged"):
+        file_checks.run_check(home, places_of(home, "").first, [tides, world.model], world.registry, now=NOW)
+    assert FileChecks(journal).all(f"dataset/{MODEL}")

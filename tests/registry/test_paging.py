@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from include.backup.catalogue import Catalogue
 from include.backup.compare import compare
@@ -140,6 +141,8 @@ def test_vacuum_with_small_pages_keeps_what_each_version_was_trained_on(small, m
 
 def test_every_question_to_mlflow_goes_through_the_one_that_reads_all_pages() -> None:
     """A new caller that calls a `search_...` itself reads one page; it hands the method to `every` instead."""
+    searches = {name for name in dir(MlflowClient) if name.startswith("search_")}
+    assert {"search_runs", "search_model_versions", "search_registered_models"} <= searches
     own = []
     for folder in ("include", "plugins", "dags"):
         for file in sorted((REPOSITORY / folder).rglob("*.py")):
