@@ -1,6 +1,7 @@
 """Every question for all of something reads every page: each caller is asked through pages of two."""
 
 import ast
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -140,14 +141,31 @@ def test_vacuum_with_small_pages_keeps_what_each_version_was_trained_on(small, m
 
 
 def test_every_question_to_mlflow_goes_through_the_one_that_reads_all_pages() -> None:
-    """A new caller that calls a `search_...` itself reads one page; it hands the method to `every` instead."""
+    """A new caller that asks by itself reads one page; it hands the method to `every` instead."""
     searches = {name for name in dir(MlflowClient) if name.startswith("search_")}
     assert {"search_runs", "search_model_versions", "search_registered_models"} <= searches
-    own = []
-    for folder in ("include", "plugins", "dags"):
-        for file in sorted((REPOSITORY / folder).rglob("*.py")):
-            calls = (node for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Call))
-            own += [
-                f"{file.name}:{node.lineno}" for node in calls if getattr(node.func, "attr", "").startswith("search_")
-            ]
-    assert own == []
+    files = [file for folder in ("include", "plugins", "dags") for file in (REPOSITORY / folder).rglob("*.py")]
+    assert [f"{file.name}:{line}" for file in files for line in asked_alone(file.read_text("utf-8"), searches)] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ("every(client.search_runs, [1])", []),
+        ("client.search_runs([1])", [1]),
+        ("ask = client.search_runs\nask([1])", [1]),
+        ("other(client.search_runs)", [1]),
+    ],
+)
+def test_the_look_for_single_pages_finds_them(code: str, lines: list[int]) -> None:
+    assert list(asked_alone(code, {"search_runs"})) == lines
+
+
+def asked_alone(code: str, searches: set[str]) -> Iterator[int]:
+    """Lines in which a search is named otherwise than as what `every` asks."""
+    tree = ast.parse(code)
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    handed = {id(node.args[0]) for node in calls if isinstance(node.func, ast.Name) and node.func.id == "every"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in searches and id(node) not in handed:
+            yield node.lineno
