@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import DAG, Param, task
-from almanac.dags import cron, declared_models
+from almanac.dags import cron
 from almanac.installation import declared_installation
 from almanac.notifiers.alert import callbacks
 
@@ -52,11 +52,12 @@ def build() -> DAG:
             from almanac.runs import current_run
 
             from include.alerts.rounds import attend
+            from include.backup.protected import last_declarations
 
             broker = conf.get("celery", "BROKER_URL") if "Celery" in conf.get("core", "EXECUTOR") else ""
             run, now = current_run(), datetime.now(UTC)
             return attend(
-                HOME, declared_models(HOME), declared_installation(HOME), teller(run),
+                HOME, last_declarations(HOME), declared_installation(HOME), teller(run),
                 acknowledge=params["acknowledge"], broker_url=broker, tasks=task_history(HOME), run=run, now=now,
             )  # fmt: skip
 

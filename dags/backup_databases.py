@@ -1,5 +1,6 @@
 """Backs up everything as one group: MLflow's, the journal's and Airflow's databases first, then what they name.
 
+What cannot be backed up, and a YAML that cannot be read, never stops the rest: `report_faults` fails then and names it.
 Then copies what is new to the second place, if there is one. Beside it a share of all stored files is read whole and
 compared with the snapshots.
 """
@@ -18,7 +19,7 @@ HOME = Home()
 
 
 def build(installation: Installation) -> DAG:
-    """`backup_databases`: backup -> replicate; check_files."""
+    """`backup_databases`: backup -> (replicate, report_faults); check_files."""
     schedule = installation.backup.databases_schedule
     with installation_dag(
         "backup_databases", installation, purpose=__doc__, schedule=schedule, params=reason_params()
@@ -45,20 +46,30 @@ def build(installation: Installation) -> DAG:
                 raise AirflowSkipException("there is no second place; ALMANAC_SECOND_BACKUPS names one")
             return done
 
+        @task(doc_md="Fails, and so alerts, when something could not be backed up or declared; says what and why.")
+        def report_faults(taken: list[dict[str, Any]]) -> None:
+            from include.backup.run_backup import report_faults
+
+            report_faults(taken)
+
         @task(doc_md="Reads the stored files whose turn it is; all have one within `maintenance.check_files_every`.")
         def check_files() -> dict[str, Any]:
             from almanac.installation import backup_key
             from almanac.runs import now
 
+            from include.backup.catalogue import Catalogue
             from include.backup.file_checks import run_check
+            from include.backup.protected import last_declarations
             from include.backup.run_backup import places_of
-            from include.config.loader import load_models
             from include.registry.store import Registry
 
-            place, models = places_of(HOME, backup_key()).first, load_models(HOME.models).models
+            place = places_of(HOME, backup_key()).first
+            models = last_declarations(HOME, Catalogue(place).subjects())
             return run_check(HOME, place, models, Registry.of(HOME), now=now())
 
-        replicate(backup())
+        taken = backup()
+        replicate(taken)
+        report_faults(taken)
         check_files()
     return dag
 

@@ -1,7 +1,9 @@
-"""Scores new hours with the champion's ONNX model, and in shadow with a challenger's where the YAML says so.
+"""Scores new hours with the champion's ONNX model.
 
 A window that is scored again replaces its predictions: one row per hour and model version, however often it runs. A
 person may give a range; a run that a closed window woke scores that window. Skipped while scoring is stopped.
+
+A version in shadow scores in a DAG of its own, `shadow_<model>`: nothing of it can stop the champion.
 """
 
 from typing import Any
@@ -20,8 +22,8 @@ HOME = Home()
 
 
 def build(model: Model) -> DAG:
-    """`score_<model>`: one task, because reading, scoring and writing share the rows; `shadow` adds its judgement."""
-    predictions, shadow = assets.predictions(model), assets.shadow(model)
+    """`score_<model>`: one task, because reading, scoring and writing share the rows."""
+    predictions = assets.predictions(model)
     schedule = schedule_of(model, "score", HOME)
     with model_dag("score", model, purpose=__doc__, schedule=schedule, params=range_params()) as dag:
 
@@ -49,26 +51,7 @@ def build(model: Model) -> DAG:
             outlet_events[predictions].extra = asdict(summary)
             return asdict(summary)
 
-        @task(outlets=[shadow], doc_md="When enough labels have arrived: shadow against champion; skipped until then.")
-        def judge_shadow(*, outlet_events: Any) -> dict[str, Any]:
-            from dataclasses import asdict
-
-            from almanac.runs import current_run, now
-
-            from include.journal.journal import Journal
-            from include.registry.store import Registry
-            from include.scoring.shadow import judge_shadow
-
-            journal = Journal(HOME.journal_url)
-            result = judge_shadow(model, HOME, Registry.of(HOME), journal, run=current_run(), now=now())
-            if not result.accepted:
-                raise AirflowSkipException("; ".join(result.reasons))
-            outlet_events[shadow].extra = {"version": result.version, "reason": "; ".join(result.reasons)}
-            return asdict(result)
-
-        scored = score()
-        if model.shadow is not None:
-            scored >> judge_shadow()
+        score()
     return dag
 
 

@@ -14,6 +14,8 @@ AlmanacError
 A message says where, what is wrong, what was got, what was expected and what to do next.
 """
 
+from collections.abc import Sequence
+
 from include.display import MAX_ERROR, shorten
 
 
@@ -58,3 +60,25 @@ class ApprovalError(PermanentError):
 
 class TransientError(AlmanacError):
     """A passing fault: the task is tried again with growing pauses."""
+
+
+def raise_faults(words: str, faults: Sequence[tuple[str, Exception]]) -> None:
+    """Say what went wrong with some of many things, after all were tried.
+
+    Args:
+        words: what has become of the rest.
+        faults: what could not be done, by its name, and why.
+
+    Raises:
+        TransientError: there is something, and some of it may be done by another try.
+        AlmanacError: there is one thing: what was wrong with it.
+        IntegrityError: there are more.
+    """
+    if not faults:
+        return
+    first = faults[0][1]
+    if len(faults) == 1 and isinstance(first, AlmanacError):
+        raise first
+    said = "\n".join([f"{words}:", *(f"{what}: {error}" for what, error in faults)])
+    passing = any(isinstance(error, TransientError) for _, error in faults)
+    raise (TransientError if passing else IntegrityError)(said) from first

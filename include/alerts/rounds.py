@@ -15,6 +15,7 @@ from include.alerts.restarts import restart_messages
 from include.alerts.snapshots import places_to_look_at, tell_vanished
 from include.alerts.telling import Teller
 from include.alerts.unheard import Failures, tell_unheard
+from include.backup.protected import note_declared
 from include.backup.run_drill import disaster_max_age
 from include.config.alerts import AlertKind
 from include.config.home import Home
@@ -41,7 +42,7 @@ def attend(
     run: RunRef,
     now: datetime,
 ) -> dict[str, int]:
-    """Note what was acknowledged; look at disk, tables, backups, drills, services, tasks, questions; tell what is due.
+    """Note what was acknowledged and declared; look at all that can go wrong by the clock alone; tell what is due.
 
     Args:
         home: whose disk and journal.
@@ -64,6 +65,7 @@ def attend(
     journal = Journal(home.journal_url)
     for number in acknowledge:
         ConditionLog(journal).acknowledge(number, run.started_by, now)
+    note_declared(home, journal, run=run, now=now)
     drills = installation.backup.drills
     everybody, disk = installation.alerts, disk_message(home, installation.max_disk_share, run, now)
     found: dict[AlertKind, dict[str, Message]] = {

@@ -1,9 +1,11 @@
 """Takes the snapshots of an installation: model versions, datasets, outputs, databases, and all of these as a group."""
 
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +14,9 @@ from sqlalchemy.engine import URL
 from include.backup.catalogue import Catalogue
 from include.backup.facts import model_facts
 from include.backup.installation import database, databases, exists
-from include.backup.manifest import Maker, Manifest, Member, Ref
+from include.backup.manifest import Fact, Maker, Manifest, Member, Ref
 from include.backup.place import Place
+from include.backup.protected import last_declared
 from include.backup.sources import below
 from include.backup.subjects.dataset import dataset_draft
 from include.backup.subjects.model import model_draft
@@ -22,19 +25,20 @@ from include.backup.subjects.postgres import postgres_draft
 from include.backup.subjects.sqlite import sqlite_draft
 from include.backup.writer import Draft, Taken, take
 from include.config.home import Home
-from include.config.loader import find_model
-from include.errors import ConfigError, IntegrityError, TransientError
-from include.registry.records import ModelVersion
+from include.errors import ConfigError, IntegrityError, RegistryError, TransientError, raise_faults
+from include.registry.records import ModelVersion, foreign_words
 
 if TYPE_CHECKING:
     from include.registry.store import Registry
+
+log = logging.getLogger(__name__)
 
 MLFLOW = "mlflow"
 
 
 @dataclass(frozen=True)
 class Backup:
-    """One backup run of an installation.
+    """One backup run of an installation. What cannot be taken never stops the rest; see `faults` and `check`.
 
     Args:
         home: what is backed up.
@@ -44,8 +48,12 @@ class Backup:
         clock: gives the snapshots' time.
         reread: read every file, also those that look unchanged.
 
+    Attributes:
+        faults: what could not be taken, by its name, and why.
+        notes: what was left out on purpose, in words.
+
     Raises:
-        IntegrityError: on every method, when something is damaged already.
+        IntegrityError: on taking one thing, when it is damaged already.
         TransientError: when a store, MLflow or a database is away.
     """
 
@@ -55,21 +63,48 @@ class Backup:
     registry: "Registry"
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     reread: bool = False
+    faults: list[tuple[str, Exception]] = field(default_factory=list, compare=False)
+    notes: list[str] = field(default_factory=list, compare=False)
+
+    def check(self) -> None:
+        """Say what could not be taken.
+
+        Raises:
+            TransientError: there is something, and some of it may be taken by another try.
+            AlmanacError: there is one thing: what was wrong with it.
+            IntegrityError: there are more.
+        """
+        raise_faults("not everything was backed up; the rest was", self.faults)
+
+    def fault_words(self) -> list[str]:
+        """What could not be taken, and why, a line each."""
+        return [f"{what}: {error}" for what, error in self.faults]
 
     def model(self, name: str, *, only: str = "") -> list[Taken]:
         """Every version of a model that is not in a snapshot as it is now, the oldest first; the newest is the last.
+
+        Versions that somebody else has registered are named in `notes`; what is wrong with one stands in `faults`.
 
         Args:
             name: the model.
             only: one version's number.
         """
         known = self._known_versions(name)
-        found = [one for one in self.registry.versions(name) if only in ("", one.version)]
-        return [self._version(version, known.get(version.version)) for version in reversed(found)]
+        found = [one for one in reversed(self.registry.registered(name)) if only in ("", one.version)]
+        self.notes.extend(foreign_words(one) for one in found if one.is_foreign)
+        taken: list[Taken] = []
+        for version in (one for one in found if not one.is_foreign):
+            taken += self._tried(f"model/{name}@{version.version}", self._version, version, known)
+        return taken
 
     def dataset(self, name: str) -> Taken | None:
         """The dataset at its newest version; None before the first batch."""
-        readable = {version.dataset_version for version in self.registry.versions(name)}
+        readable: set[int] = set()
+        for version in self.registry.versions(name):
+            try:
+                readable.add(version.dataset_version)
+            except RegistryError as error:  # nobody can say which rows it needs: those of the others are kept
+                self.faults.append((f"dataset/{name}", error))
         draft = dataset_draft(self.home, name, readable=readable)
         return None if draft is None else self._take(draft)
 
@@ -91,6 +126,10 @@ class Backup:
         """
         with _database_draft(name, database(self.home, name)) as draft:
             return self._take(draft)
+
+    def subjects(self, texts: Sequence[str], *, version: str = "") -> list[Taken]:
+        """Those of several; see `subject`. What cannot be taken stands in `faults`."""
+        return [one for text in texts for one in self._tried(text, partial(self.subject, text, version=version))]
 
     def subject(self, text: str, *, version: str = "") -> list[Taken]:
         """Snapshots of a subject that a person names; none when there is nothing yet.
@@ -118,46 +157,75 @@ class Backup:
                     " checkpoints/NAME or database/NAME; without any: everything"
                 )
 
-    def everything(self, models: list[str]) -> Taken:
-        """Databases first, then the artifacts that they name, tied by one group."""
-        taken = self._registered(models)
-        taken += [self.database(name) for name, url in databases(self.home).items() if name != MLFLOW and exists(url)]
-        for name in models:
-            of_model = (self.dataset(name), self.outputs(name), self.checkpoints(name))
-            taken += [one for one in of_model if one is not None]
-        members = tuple(Member(subject=one.ref.subject, name=one.ref.name) for one in taken)
-        draft = Draft("group/all", (), {"home": str(self.home.home), "snapshots": len(members)}, members=members)
-        return self._take(draft)
+    def everything(self, models: Sequence[str]) -> Taken:
+        """Databases first, then the artifacts that they name, tied by one group; it says what could not be taken.
 
-    def _registered(self, models: list[str]) -> list[Taken]:
+        Raises:
+            IntegrityError, TransientError: nothing at all could be taken; no group was written.
+        """
+        taken = self._registered(models)
+        for name, url in databases(self.home).items():
+            if name != MLFLOW and exists(url):
+                taken += self._tried(f"database/{name}", self.database, name)
+        for name in models:
+            for kind, of in (("dataset", self.dataset), ("outputs", self.outputs), ("checkpoints", self.checkpoints)):
+                taken += self._tried(f"{kind}/{name}", of, name)
+        if not taken:
+            self.check()
+        members = tuple(Member(subject=one.ref.subject, name=one.ref.name) for one in taken)
+        facts: dict[str, Fact] = {"home": str(self.home.home), "snapshots": len(members)}
+        if self.faults:
+            facts["missing"] = [what for what, _ in self.faults]
+        return self._take(Draft("group/all", (), facts, members=members))
+
+    def _registered(self, models: Sequence[str]) -> list[Taken]:
         """MLflow's database, then every version in it; again, when somebody moved an alias meanwhile.
 
         Raises:
-            TransientError: somebody moved one each time.
+            TransientError: somebody moved one each time, or MLflow is away; its database is taken all the same.
         """
         there = exists(database(self.home, MLFLOW))  # else it is another machine's, which backs it up itself
+        faults, notes = list(self.faults), list(self.notes)
+        taken: list[Taken] = []
         for _ in range(3):
-            before = {name: self.registry.aliases(name) for name in models}
-            taken = [self.database(MLFLOW)] if there else []
-            taken += [one for name in models for one in self.model(name)]
-            if before == {name: self.registry.aliases(name) for name in models}:
+            self.faults[:], self.notes[:] = faults, notes
+            taken = self._tried(f"database/{MLFLOW}", self.database, MLFLOW) if there else []
+            try:
+                before = {name: self.registry.aliases(name) for name in models}
+                taken += [one for name in models for one in self._tried(f"model/{name}", self.model, name)]
+                if before == {name: self.registry.aliases(name) for name in models}:
+                    return taken
+            except (RegistryError, TransientError) as error:
+                self.faults.append(("model versions", error))
                 return taken
-        raise TransientError("aliases of model versions moved during three backups in a row; try again later")
+        moved = TransientError("aliases of model versions moved during three backups in a row; try again later")
+        self.faults.append(("model versions", moved))
+        return taken
+
+    def _tried(self, what: str, take: Callable[..., Taken | list[Taken] | None], *asked: object) -> list[Taken]:
+        """What was taken; nothing, and a fault, when it cannot be, whatever went wrong."""
+        try:
+            taken = take(*asked)
+        except Exception as error:  # noqa: BLE001 - one bad thing never stops the others
+            log.warning("%s could not be backed up: %s", what, error)
+            self.faults.append((what, error))
+            return []
+        if taken is None:
+            return []
+        return taken if isinstance(taken, list) else [taken]
 
     def _with_landing(self, name: str) -> bool:
-        try:
-            return find_model(self.home.models, name).backup.landing
-        except ConfigError:  # no longer declared; its outputs are backed up all the same
-            return False
+        declared = last_declared(self.home, name)
+        return declared is not None and declared.backup.landing
 
     def _take(self, draft: Draft, same_as: tuple[Ref, Manifest] | None = None) -> Taken:
         return take(
             self.place, draft, maker=self.maker, clock=self.clock, reread=self.reread, same_as=same_as
         )  # fmt: skip
 
-    def _version(self, version: ModelVersion, known: tuple[Ref, Manifest] | None) -> Taken:
+    def _version(self, version: ModelVersion, known: Mapping[str, tuple[Ref, Manifest]]) -> Taken:
         with model_draft(self.home, self.registry, version) as draft:
-            return self._take(draft, known)
+            return self._take(draft, known.get(version.version))
 
     def _known_versions(self, name: str) -> Mapping[str, tuple[Ref, Manifest]]:
         """The newest snapshot of each version; damaged ones do not count, so that they are taken anew."""

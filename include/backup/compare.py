@@ -22,7 +22,7 @@ from include.data.delta_table import open_table
 from include.errors import AlmanacError, DataError
 from include.journal.journal import Journal
 from include.journal.records import BatchRecord, BatchState
-from include.registry.records import CHAMPION, ModelVersion
+from include.registry.records import CHAMPION, ModelVersion, foreign_words
 
 if TYPE_CHECKING:
     from include.registry.store import Registry
@@ -69,6 +69,7 @@ def compare(home: Home, registry: "Registry", models: Collection[str]) -> list[D
             versions = registry.versions(model) if known else []
             found += _of_dataset(home.dataset_of(model), model, journal, versions)
             found += _of_versions(registry, model, versions)
+            found += [Difference(foreign_words(one), lost=False) for one in (registry.foreign(model) if known else [])]
             if journal is not None and known:
                 found += _of_aliases(registry, model, journal)
     return found

@@ -14,7 +14,7 @@ from include.config.home import Home
 from include.config.schema import Model
 from include.data.delta_log import LOG, log_problems
 from include.data.maintenance import VersionRegistry
-from include.errors import DataError, DataLossError
+from include.errors import AlmanacError, DataError, DataLossError, raise_faults
 from include.journal.file_checks import FileCheck, FileChecks
 from include.journal.journal import Journal
 from include.storage.listing import list_files
@@ -42,18 +42,25 @@ def check_files(
         now: aware.
 
     Raises:
-        IntegrityError: a manifest is damaged.
+        IntegrityError: a manifest is damaged; everything else was checked.
         TransientError: a store or the journal is away.
     """
-    journal = Journal(home.journal_url)
-    checks = []
+    journal, faults = Journal(home.journal_url), list[tuple[str, Exception]]()
+    checks: list[FileCheck] = []
     for model in models:
         every = model.maintenance.check_files_every
-        for line in raise_marks(home, place, model.name, journal, registry):
-            log.warning("%s", line)
-        for kind in KINDS:
-            subject = Subject(home, place, f"{kind}/{model.name}", newest_only=True)
-            checks += list(_check_subject(FileChecks(journal), subject, every, now, home.tracking_uri))
+        try:
+            for line in raise_marks(home, place, model.name, journal, registry):
+                log.warning("%s", line)
+        except AlmanacError as error:
+            faults.append((f"marks of {model.name}", error))
+        for name in (f"{kind}/{model.name}" for kind in KINDS):
+            try:
+                subject = Subject(home, place, name, newest_only=True)
+                checks += _check_subject(FileChecks(journal), subject, every, now, home.tracking_uri)
+            except AlmanacError as error:
+                faults.append((name, error))
+    raise_faults("not everything could be checked; the rest was", faults)
     return checks
 
 

@@ -8,6 +8,7 @@ from include.backup.catalogue import Catalogue
 from include.backup.installation import Places
 from include.backup.manifest import Ref
 from include.backup.place import Place
+from include.backup.protected import NOBODY, Protected
 from include.backup.replicate import worst_lag
 from include.backup.tiers.plan import Holding, holdings
 from include.backup.tiers.port import Tier
@@ -73,6 +74,7 @@ class BackupReport:
         drills: the newest ones, also those that were meant to fail.
         settings: what is declared.
         checks: how well the live files are known to be whole.
+        protected: the models whose data is kept, and why declarations cannot be read.
     """
 
     at: datetime
@@ -81,11 +83,12 @@ class BackupReport:
     drills: tuple[DrillRecord, ...]
     settings: InstallationBackup
     checks: tuple[CheckState, ...] = ()
+    protected: Protected = NOBODY
 
     @property
     def problems(self) -> list[str]:
         """What a person should see to, in words; none: all is well."""
-        found: list[str] = []
+        found = [f"{problem} Nothing is deleted until it is corrected." for problem in self.protected.problems]
         for place in self.places:
             found += [f"{place.uri}: {place.fault}"] if place.fault else []
             found += [f"{ref} has vanished from {place.uri}" for ref in place.vanished]
@@ -100,13 +103,16 @@ class BackupReport:
         return found
 
 
-def make_report(places: Places, journal: Journal, settings: InstallationBackup, *, now: datetime) -> BackupReport:
+def make_report(
+    places: Places, journal: Journal, settings: InstallationBackup, protected: Protected = NOBODY, *, now: datetime
+) -> BackupReport:
     """Look at the places; one that is away is named, the rest is shown.
 
     Args:
         places: of the installation.
         journal: knows drills, and what was there.
         settings: what is declared.
+        protected: whose data is kept.
         now: the time.
 
     Raises:
@@ -116,7 +122,8 @@ def make_report(places: Places, journal: Journal, settings: InstallationBackup, 
     states = tuple(_place(place, journal, drills, settings, now) for place in places.all())
     known = places.second is not None and not any(state.fault for state in states)
     lag = worst_lag(places.first, places.second) if known and places.second is not None else None
-    return BackupReport(now, states, lag, tuple(drills[:_DRILLS]), settings, tuple(FileChecks(journal).states(now)))
+    checks = tuple(FileChecks(journal).states(now))
+    return BackupReport(now, states, lag, tuple(drills[:_DRILLS]), settings, checks, protected)
 
 
 def _place(

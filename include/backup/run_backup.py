@@ -1,7 +1,7 @@
 """Backups as a schedule takes them: opened from the settings, told to the journal, summed up as plain JSON."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,15 +10,18 @@ from include.backup.catalogue import Catalogue
 from include.backup.installation import Places, databases, exists, open_places
 from include.backup.journal_rows import record_drills, record_taken
 from include.backup.manifest import Maker
+from include.backup.protected import last_installation, note_declared, protected_models
 from include.backup.writer import Taken
 from include.config.home import Home
-from include.config.loader import check_models, load_installation
-from include.errors import AlmanacError, DamagedDatabaseError, TransientError
+from include.errors import AlmanacError, DamagedDatabaseError, IntegrityError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import RunRef
 from include.registry.store import Registry
 
 log = logging.getLogger(__name__)
+
+_NOTHING = {"snapshot": "", "new": False, "files": 0, "members": 0, "size_bytes": 0, "new_bytes": 0}
+_BROKEN = "What is there was backed up, as it was declared last. Nothing is deleted until this is corrected."
 
 
 def run_backup(
@@ -35,27 +38,50 @@ def run_backup(
         reason: why; none: what woke the run.
 
     Returns:
-        For each snapshot: its name, files, bytes, and whether it is new.
+        For each snapshot: its name, files, bytes, and whether it is new. Of everything also a row for each thing that
+        could not be taken, with `fault`, and for each that was left out, with `note`; see `report_faults`.
 
     Raises:
-        ConfigError, IntegrityError, TransientError: see `Backup`.
+        ConfigError, IntegrityError, TransientError: see `Backup.check`; everything else was taken. Of everything only
+            what another try may mend.
     """
     place = places_of(home, given_key).first
     maker = Maker(dag_id=run.dag_id, run_id=run.run_id, started_by=run.started_by, reason=reason or run.trigger)
     backup = Backup(home, place, maker, Registry.of(home))
-    taken = (
-        [one for subject in subjects for one in backup.subject(subject, version=version)]
-        if subjects
-        else [backup.everything(check_models(home.models))]
-    )
+    problems: tuple[str, ...] = ()
+    if subjects:
+        taken = backup.subjects(subjects, version=version)
+    else:
+        found = protected_models(home, Catalogue(place).subjects())
+        taken, problems = [backup.everything(found.models)], found.problems
     try:
-        record_taken(Journal(home.journal_url), place.uri, taken, run)
+        journal = Journal(home.journal_url)
+        record_taken(journal, place.uri, taken, run)
+        note_declared(home, journal, run=run, now=datetime.now(UTC))
     except (
         TransientError,
         DamagedDatabaseError,
     ) as error:  # a snapshot that exists must not be taken again because of that
         log.warning("the snapshots are there, but the journal could not be told: %s", error)
-    return [_summary(one) for one in taken]
+    if subjects or any(isinstance(error, TransientError) for _, error in backup.faults):
+        backup.check()
+    faults = [f"{problem}\n{_BROKEN}" for problem in problems] + backup.fault_words()
+    rows = [_summary(one) for one in taken]
+    rows += [{**_NOTHING, "fault": words} for words in faults]
+    return rows + [{**_NOTHING, "note": words} for words in backup.notes]
+
+
+def report_faults(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Fail, and so alert, when something could not be backed up, or a declaration cannot be read; the rest was taken.
+
+    Args:
+        rows: as `run_backup` gives them.
+
+    Raises:
+        IntegrityError: there is something.
+    """
+    if faults := [str(row["fault"]) for row in rows if row.get("fault")]:
+        raise IntegrityError("everything else was backed up, but:\n" + "\n".join(faults))
 
 
 def back_up_checkpoints(home: Home, model: str, *, run: RunRef, given_key: str) -> None:
@@ -89,8 +115,8 @@ def is_due(home: Home, subject: str, *, at_most_every: timedelta, now: datetime)
 
 
 def places_of(home: Home, given_key: str) -> Places:
-    """The places of the installation, by its settings."""
-    return open_places(home, load_installation(home.models).backup, given_key=given_key)
+    """The places of the installation, by its settings; by those that could be read last, if there is a typo in them."""
+    return open_places(home, last_installation(home)[0].backup, given_key=given_key)
 
 
 def tell_drills(home: Home, results: Sequence[Any], run: RunRef) -> None:

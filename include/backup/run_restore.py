@@ -9,13 +9,13 @@ from include.backup.catalogue import Catalogue
 from include.backup.compare import compare_folder
 from include.backup.journal_rows import accept_restored_tables, record_restore
 from include.backup.live import members, restore_live
+from include.backup.protected import last_installation
 from include.backup.run_backup import places_of
 from include.backup.tiers.thaw import Thaw
 from include.backup.tiers.thawed import ask
 from include.backup.to_folder import Restores, restore_to
 from include.backup.whole import differences
 from include.config.home import Home
-from include.config.loader import load_installation
 from include.errors import ConfigError, DamagedDatabaseError, TransientError
 from include.journal.journal import Journal
 from include.journal.records import RunRef
@@ -33,7 +33,7 @@ def ask_by_form(home: Home, form: Mapping[str, Any], *, given_key: str, now: dat
     """
     place = places_of(home, given_key).named(bool(form["second"]))
     ref = Catalogue(place).find(str(form["snapshot"]))
-    return ask(place, members(place, ref), load_installation(home.models).backup.tiers, now=now, by=by)
+    return ask(place, members(place, ref), last_installation(home)[0].backup.tiers, now=now, by=by)
 
 
 def run_restore(home: Home, form: Mapping[str, Any], *, given_key: str, run: RunRef, now: datetime) -> list[str]:

@@ -3,30 +3,31 @@
 from datetime import datetime
 from typing import Any
 
+from include.backup.catalogue import Catalogue
 from include.backup.forget import ForgetPlan, forget, keep_of, plan_forget
 from include.backup.place import FORMAT_FILE, Place
+from include.backup.protected import last_declarations, protected_models
 from include.backup.replicate import replicate
 from include.backup.run_backup import places_of
 from include.backup.sweep import SweepPlan, plan_sweep, sweep
 from include.config.home import Home
-from include.config.loader import load_installation, load_models
-from include.errors import ConfigError, IntegrityError
+from include.config.loader import load_installation, refuse_to_delete
+from include.errors import IntegrityError
 from include.registry.store import Registry
 
 
 def make_plan(home: Home, place: Place, *, now: datetime) -> ForgetPlan:
-    """What the declared policies would forget of a place.
+    """What the declared policies would forget of a place; a model without a declaration keeps its pins and its policy.
 
     Raises:
         ConfigError: a YAML is broken; its model would lose its pins and its policy.
         RegistryError, TransientError: what is in use cannot be known.
     """
-    loaded = load_models(home.models)
-    if loaded.problems:
-        raise ConfigError("nothing is forgotten while a model's YAML is broken: " + "\n".join(loaded.problems))
+    refuse_to_delete(home.models, "forgotten")
+    subjects = Catalogue(place).subjects()
+    names, models = protected_models(home, subjects).models, last_declarations(home, subjects)
     retention = load_installation(home.models).backup.retention
-    keep = keep_of(loaded.models, retention, second=place.uri == home.second_backups)
-    names = [model.name for model in loaded.models]
+    keep = keep_of(models, retention, second=place.uri == home.second_backups)
     return plan_forget(place, keep, Registry.of(home), models=names, now=now)
 
 
@@ -54,9 +55,12 @@ def run_sweep(home: Home, *, given_key: str, now: datetime, dry_run: bool, appro
 
     Raises:
         ApprovalError: it would be more than declared of a place.
+        ConfigError: a YAML is broken.
         IntegrityError: a manifest is damaged.
         TransientError: others work in a place all the time.
     """
+    if not dry_run:
+        refuse_to_delete(home.models)
     backup = load_installation(home.models).backup
     settings, tiers = backup.retention, backup.tiers
 

@@ -6,11 +6,12 @@ from typing import Any
 from include.backup.catalogue import Catalogue
 from include.backup.forget import read_all
 from include.backup.place import FORMAT_FILE, Place
+from include.backup.protected import protected_models
 from include.backup.run_backup import places_of
 from include.backup.tiers.hottest import hot_refs
 from include.backup.tiers.plan import TierPlan, in_words, move, plan_tiers, wanted_tiers
 from include.config.home import Home
-from include.config.loader import check_models, load_installation
+from include.config.loader import load_installation, refuse_to_delete
 from include.config.tiers import Tiers
 from include.registry.store import Registry
 
@@ -22,9 +23,11 @@ def make_tier_plan(home: Home, place: Place, settings: Tiers, *, now: datetime) 
         ConfigError: a model's YAML is broken; its champion would lose its place.
         TransientError: the registry or the store is away.
     """
+    refuse_to_delete(home.models, "moved to another tier")
     catalogue = Catalogue(place)
     manifests, _ = read_all(catalogue)
-    hot = hot_refs(catalogue, manifests, Registry.of(home), models=check_models(home.models), now=now)
+    models = protected_models(home, catalogue.subjects()).models
+    hot = hot_refs(catalogue, manifests, Registry.of(home), models=models, now=now)
     wanted = wanted_tiers(manifests, hot, settings, now=now)
     return plan_tiers(place.store.tiers().stored(), wanted, settings, now=now)
 

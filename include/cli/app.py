@@ -20,6 +20,7 @@ from include.cli import (
     promotion,
     quarantine,
     restore,
+    retirement,
     scoring,
     services,
     windows,
@@ -65,6 +66,7 @@ for commands in (
     cleanup,
     lineage,
     promotion,
+    retirement,
     scoring,
 ):
     commands.register(app)

@@ -37,22 +37,34 @@ def backup(
 
     Examples: `almanac backup`, `almanac backup dataset/weather database/mlflow --reason "before the upgrade"`.
     """
+    from datetime import UTC, datetime
+
     from include.backup.backup import Backup
+    from include.backup.catalogue import Catalogue
     from include.backup.journal_rows import record_taken
-    from include.config.loader import check_models
+    from include.backup.protected import note_declared, protected_models
     from include.services.registry_access import open_registry_to_read
 
     home, _, places = open_installation()
     run = Backup(home, places.first, _maker(reason), open_registry_to_read(home), reread=reread)
-    if not subjects:
-        taken = [run.everything(check_models(home.models))]
+    by, problems = run_of("backup"), tuple[str, ...]()
+    if subjects:
+        taken = run.subjects(subjects, version=version)
     else:
-        taken = [one for subject in subjects for one in run.subject(subject, version=version)]
+        found = protected_models(home, Catalogue(places.first).subjects())
+        taken, problems = [run.everything(found.models)], found.problems
     for one in taken:
         cost = f"{one.files_read} files read, {size(one.bytes_read)}; {size(one.bytes_stored)} new"
         members = f"; {len(one.manifest.members)} snapshots" if one.manifest.members else ""
         print(f"{one.ref}  {cost}{members}" if one.written else f"{one.ref}  unchanged, is there already")
-    tell_journal(home, lambda journal: record_taken(journal, places.first.uri, taken, run_of("backup")))
+    tell_journal(home, lambda journal: record_taken(journal, places.first.uri, taken, by))
+    tell_journal(home, lambda journal: note_declared(home, journal, run=by, now=datetime.now(UTC)))
+    print("".join(f"left out  {note}\n" for note in run.notes), end="")
+    if problems:
+        print("\n".join(["A declaration cannot be read. What is there was backed up, as declared last:", *problems]))
+    run.check()
+    if problems:
+        raise typer.Exit(1)
 
 
 def drill(
@@ -124,8 +136,8 @@ def sweep(
     """Delete what was forgotten before the grace period, and what killed backups left."""
     from include.cli.retention import sweep_place
 
-    _, settings, places = open_installation()
-    sweep_place(places.named(second), settings, dry_run=dry_run, approve=approve)
+    home, settings, places = open_installation()
+    sweep_place(home, places.named(second), settings, dry_run=dry_run, approve=approve)
 
 
 def tiers(

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 
 def open_installation(*, write: bool = True) -> "tuple[Home, InstallationBackup, Places]":
-    """The home, its settings and its backup places."""
+    """The home, its settings and its backup places; with a typo in the settings those that could be read last."""
     from include.backup.installation import open_places
+    from include.backup.protected import last_installation
     from include.config.home import Home
-    from include.config.loader import load_installation
 
     home = Home()
-    settings = load_installation(home.models).backup
+    installation, problem = last_installation(home)
+    if problem:
+        typer.echo(f"{problem}\nGoing on with the settings that could be read last.", err=True)
+    settings = installation.backup
     return home, settings, open_places(home, settings, write=write)
 
 

@@ -73,14 +73,16 @@ def keep_named(place: "Place", what: str, *, undo: bool, hold: bool, reason: str
         print(f"{ref} is no longer on hold")
 
 
-def sweep_place(place: "Place", settings: "InstallationBackup", *, dry_run: bool, approve: bool) -> None:
+def sweep_place(home: "Home", place: "Place", settings: "InstallationBackup", *, dry_run: bool, approve: bool) -> None:
     """Sweep, or say what a sweep would do."""
     from include.backup.sweep import plan_sweep, sweep
+    from include.config.loader import refuse_to_delete
 
     now, retention, tiers = datetime.now(UTC), settings.retention, settings.tiers
     if dry_run:
         plan = plan_sweep(place, grace=retention.grace, now=now, tiers=tiers)
     else:
+        refuse_to_delete(home.models)
         plan = sweep(
             place, grace=retention.grace, now=now, max_share=retention.max_deleted_share, approved=approve, tiers=tiers
         )

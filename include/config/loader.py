@@ -64,10 +64,44 @@ def check_models(folder: Path) -> list[str]:
         ConfigError: a file has problems; the message names them all.
     """
     loaded = load_models(folder)
-    if loaded.problems:
-        raise ConfigError("\n".join(loaded.problems))
-    load_installation(folder)
+    if problems := dict.fromkeys([*loaded.problems, *_installation_problems(folder)]):
+        raise ConfigError("\n".join(problems))
     return [model.name for model in loaded.models]
+
+
+def refuse_to_delete(folder: Path, done: str = "deleted") -> None:
+    """Refuse while any declaration cannot be read: nobody knows then what it keeps, or how long.
+
+    Whatever deletes by age or by policy calls this first.
+
+    Args:
+        folder: of the declarations.
+        done: what does not happen, in a word.
+
+    Raises:
+        ConfigError: a file has problems; the message names them all.
+    """
+    try:
+        check_models(folder)
+    except ConfigError as error:
+        raise ConfigError(f"nothing is {done} while a model's YAML is broken: {error}") from error
+
+
+def declared_names(folder: Path) -> tuple[str, ...]:
+    """The names of the files that declare models, whether they can be read or not, sorted.
+
+    Raises:
+        ConfigError: nobody knows which: the profile cannot be read.
+    """
+    return tuple(_declared(folder))
+
+
+def _installation_problems(folder: Path) -> list[str]:
+    try:
+        load_installation(folder)
+    except ConfigError as error:
+        return [str(error)]
+    return []
 
 
 def load_model(path: Path) -> Model:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from include.config.home import Home
+from include.config.loader import refuse_to_delete
 from include.config.schema import Model
 from include.data.data_files import check_sizes
 from include.data.dataset import Dataset
@@ -174,9 +175,11 @@ def vacuum(
         What was removed.
 
     Raises:
+        ConfigError: a YAML is broken, of whatever model; nothing was removed.
         DataError: there is no dataset.
         RegistryError, IntegrityError, TransientError: see `needed_versions`; nothing was removed.
     """
+    refuse_to_delete(home.models, "removed from a dataset")
     return _vacuum(model, home, registry, keep_for, backed_up, dry_run=False)
 
 

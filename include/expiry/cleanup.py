@@ -16,6 +16,7 @@ from include.backup.installation import Places
 from include.backup.run_backup import run_backup
 from include.config.home import Home
 from include.config.installation import Installation
+from include.config.loader import refuse_to_delete
 from include.config.schema import Model
 from include.config.types import format_duration
 from include.errors import AlmanacError, ConfigError, IntegrityError
@@ -177,6 +178,7 @@ class Cleanup:
             return PartDone(kind, fault=str(error))
 
     def _carried_out(self, make: Callable[[], Part], run: RunRef, approved: bool) -> ExpiryPlan:
+        refuse_to_delete(self.home.models)
         part = make()
         plan = part.plan()
         if not plan.going:

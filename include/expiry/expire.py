@@ -8,6 +8,7 @@ from include.alerts.condition_log import ConditionLog
 from include.backup.place import Place
 from include.config.expiry import EXPIRING
 from include.config.home import Home
+from include.config.loader import refuse_to_delete
 from include.config.schema import Model
 from include.data.commit_record import committed_batches
 from include.data.dataset import Dataset
@@ -64,7 +65,9 @@ class Expiry:
 
         Raises:
             ApprovalError: it would be more than `max_deleted_share` of a kind; nothing was deleted.
+            ConfigError: a YAML is broken, of whatever model; nothing was deleted.
         """
+        refuse_to_delete(self.home.models)
         plan = self.plan()
         if not approved:
             look = f"almanac expire {self.model.name}"

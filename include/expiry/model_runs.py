@@ -13,6 +13,7 @@ from include.config.home import Home
 from include.expiry.plan import ExpiryPlan, Item
 from include.registry.faults import mlflow_faults
 from include.registry.files import Artifacts
+from include.registry.paging import every
 from include.registry.records import Tag
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class ModelRuns:
             return ExpiryPlan((), {})  # asking would make it
         for model in self._models:
             runs = list(self._old_runs(model))
-            registered = {one.mlflow_run_id: one.version for one in self._registry.versions(model)} if runs else {}
+            # whoever has registered it: a run that a foreign version was made of is in use, too
+            registered = {one.mlflow_run_id: one.version for one in self._registry.registered(model)} if runs else {}
             pinned = self._pinned(model) if runs else frozenset()
             found = [self._item(model, run, registered, pinned) for run in runs]
             items += [item for item, run in zip(found, runs, strict=True) if not self._is_done(item, run)]
@@ -74,7 +76,7 @@ class ModelRuns:
         for item in plan.going:
             (run_id,) = item.where
             with mlflow_faults(f"MLflow run {run_id}: delete"):
-                if self._is_registered(run_id):  # since the plan was made
+                if self._registry.is_registered(run_id):  # since the plan was made
                     continue
                 run = self._registry.client.get_run(run_id)
                 Artifacts.of(self._registry.client, run).remove()
@@ -91,17 +93,15 @@ class ModelRuns:
     def _old_runs(self, model: str) -> Iterator[Any]:
         from mlflow.entities import ViewType
 
-        client, token = self._registry.client, None
+        client = self._registry.client
         with mlflow_faults(f"{model}: runs"):
             found = client.get_experiment_by_name(model)
-            while found is not None:
-                page = client.search_runs(
-                    [found.experiment_id], run_view_type=ViewType.ALL, max_results=_PAGE, page_token=token
-                )
-                yield from (run for run in page if _ended_at(run) < self._before)
-                token = page.token
-                if not token:
-                    return
+            if found is None:
+                return
+            asked = {"run_view_type": ViewType.ALL, "max_results": _PAGE}
+            for run in every(client.search_runs, [found.experiment_id], **asked):
+                if (ended_at := _ended_at(run)) is not None and ended_at < self._before:
+                    yield run
 
     def _item(self, model: str, run: Any, registered: dict[str, str], pinned: Collection[str]) -> Item:
         run_id, tags = str(run.info.run_id), run.data.tags
@@ -113,7 +113,8 @@ class ModelRuns:
         if Tag.MODEL not in tags and _PARENT not in tags:
             needs.append("it was not made by Almanac")
         size = 0 if needs else self._size(run)
-        return Item(self.kind, f"{run.info.run_name} ({run_id})", size, _ended_at(run), tuple(needs), (run_id,))
+        at = _ended_at(run) or self._before
+        return Item(self.kind, f"{run.info.run_name} ({run_id})", size, at, tuple(needs), (run_id,))
 
     def _size(self, run: Any) -> int:
         with mlflow_faults(f"MLflow run {run.info.run_id}: files"):
@@ -125,9 +126,6 @@ class ModelRuns:
         manifests = (catalogue.read(ref) for ref in catalogue.refs(f"model/{model}", forgotten=True))
         return frozenset(str(manifest.facts.get("mlflow_run_id")) for manifest in manifests)
 
-    def _is_registered(self, run_id: str) -> bool:
-        return bool(self._registry.client.search_model_versions(f"run_id = '{run_id}'", max_results=1))
-
     def _store(self) -> Any:
         url = make_url(self._home.mlflow_database_url)
         if not exists(url):
@@ -138,6 +136,7 @@ class ModelRuns:
             return SqlAlchemyStore(url.render_as_string(hide_password=False), self._home.artifacts)
 
 
-def _ended_at(run: Any) -> datetime:
-    """When it ended; of one that died when it began."""
-    return datetime.fromtimestamp((run.info.end_time or run.info.start_time) / 1000, UTC)
+def _ended_at(run: Any) -> datetime | None:
+    """When it ended; of one that died when it began; None: whoever made it did not say, so it is never old."""
+    at = run.info.end_time or run.info.start_time
+    return None if at is None else datetime.fromtimestamp(at / 1000, UTC)

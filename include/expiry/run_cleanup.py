@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Any
 
+from include.backup.protected import last_installation
 from include.backup.run_backup import places_of
 from include.config.home import Home
-from include.config.loader import load_installation, load_models
+from include.config.loader import load_models
 from include.expiry.cleanup import Cleanup
 from include.journal.journal import Journal
 from include.journal.records import RunRef
@@ -24,6 +25,6 @@ def run_cleanup(home: Home, *, given_key: str, now: datetime, run: RunRef, appro
 
 def _cleanup(home: Home, given_key: str, now: datetime) -> Cleanup:
     return Cleanup(
-        home, load_installation(home.models), load_models(home.models).models, Journal(home.journal_url),
+        home, last_installation(home)[0], load_models(home.models).models, Journal(home.journal_url),
         lambda: Registry.of(home), places_of(home, given_key), given_key=given_key, outputs=False, now=now,
     )  # fmt: skip

@@ -38,6 +38,7 @@ class DecisionKind(StrEnum):
     REPAIR = "repair"  # damaged files were put back from snapshots
     ACTION = "action"  # what a person decided about an alarm of the monitor
     QUESTION = "question"  # a person is asked: about what, by which run, until when, and who may answer
+    RETIREMENT = "retirement"  # a model without a declaration is no longer protected; refused: it is again
     ALARM = "alarm"  # what one run of the monitor found must be done; the tasks that do it read it here
 
 

@@ -244,3 +244,12 @@ file_checks = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("damaged", JSON, nullable=False),
 )
+
+# What each YAML said when it could be read last; see `include.journal.declarations`.
+declarations = Table(
+    "declarations",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("content", JSON, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+)

@@ -112,9 +112,9 @@ def _compare_versions(
 
 
 def _previous(model: Model, registry: VersionRegistry) -> tuple[str, bytes] | None:
-    """The version before the champion, to see what they look at; an older one whose files are gone is no matter."""
-    version = registry.by_alias(model.name, PREVIOUS)
+    """The version before the champion, to see what they look at; one that is gone, or its files, is no matter."""
     try:
+        version = registry.by_alias(model.name, PREVIOUS)
         return None if version is None else (version.version, registry.load_onnx(version))
     except PermanentError:
         return None

@@ -77,7 +77,7 @@ def _compare(
 ) -> Finding:
     subject = f"version {version.version}"
     learnt = version.tags.get(Tag.DATASET_END, "")
-    if not learnt or datetime.fromisoformat(learnt) >= window.start:
+    if _is_unknown_or_since(learnt, window.start):
         text = f"{subject} learnt from rows to {learnt or 'an unknown time'}, the window starts {window.start:%Y-%m-%d}"
         return Finding(Condition.BETTER, State.INSUFFICIENT, subject, text)
     try:
@@ -92,6 +92,13 @@ def _compare(
         return Finding(Condition.BETTER, State.INSUFFICIENT, subject, f"{metric} is not defined on the newest window")
     value = measured(metric, window.observed, theirs, threshold=graph.threshold)
     return _say(model, subject, found, value, count)
+
+
+def _is_unknown_or_since(learnt: str, start: datetime) -> bool:
+    try:
+        return datetime.fromisoformat(learnt) >= start
+    except (ValueError, TypeError):  # no time, or one without a zone: somebody has changed the tag
+        return True
 
 
 def _say(model: Model, subject: str, found: tuple[float, float], value: float, count: int) -> Finding:

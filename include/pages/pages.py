@@ -135,12 +135,12 @@ class Pages:
     def backups(self) -> str:
         """What is backed up, how old it is, how well proven, where it lies and what that costs."""
         from include.backup.installation import open_places
+        from include.backup.protected import last_installation, protected_models
         from include.backup.report import make_report
-        from include.config.loader import load_installation
 
-        settings = load_installation(self.home.models).backup
+        settings, found = last_installation(self.home)[0].backup, protected_models(self.home)
         places = open_places(self.home, settings, write=False)
-        report = make_report(places, self.journal, settings, now=self.now)
+        report = make_report(places, self.journal, settings, found, now=self.now)
         return self._with_navigation(render("pages/backups.html.j2", report=report), "", "backups")
 
     def storage(self) -> str:

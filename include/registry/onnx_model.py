@@ -58,22 +58,40 @@ class OnnxModel:
 
         Raises:
             DataError: the width is not the graph's.
+            IntegrityError: the graph fails, or its output has another shape.
         """
         import numpy as np
 
         if values.ndim != 2 or values.shape[1] != len(self.features):
             raise DataError(f"got {values.shape}, expected [n, {len(self.features)}]: {list(self.features)}")
-        said: NDArray[np.float64] = self.run(values)[-1][:, -1].astype(np.float64)
+        last = np.asarray(self.run(values)[-1])
+        expected = (len(values), 1 if self.is_number else 2)
+        if last.shape != expected or last.dtype.kind != "f":
+            raise IntegrityError(
+                f"the graph answers {last.dtype} {last.shape}, expected floats {expected}. Do not serve it: restore the"
+                " version from its backup, or train again"
+            )
+        said: NDArray[np.float64] = last[:, -1].astype(np.float64)
         # float32 sums of votes can pass 1 by a rounding error
         return said if self.is_number else np.clip(said, 0.0, 1.0)
 
     def run(self, values: "NDArray[np.float32]") -> tuple["NDArray[np.float32]", ...]:
-        """What the graph itself answers, untouched: labels [n] and probabilities [n, 2]; or numbers [n, 1]."""
+        """What the graph itself answers, untouched: labels [n] and probabilities [n, 2]; or numbers [n, 1].
+
+        Raises:
+            IntegrityError: the graph fails.
+        """
         import numpy as np
 
         batch = np.ascontiguousarray(values, dtype=np.float32)
         outputs = [NUMBERS] if self.is_number else [LABELS, PROBABILITIES]
-        return tuple(self._session.run(outputs, {INPUT: batch}))
+        try:
+            return tuple(self._session.run(outputs, {INPUT: batch}))
+        except Exception as error:  # onnxruntime has a dozen kinds, all of which mean the same here
+            raise IntegrityError(
+                f"the graph fails on {len(batch)} rows: {error}. Do not serve it: restore the version from its backup,"
+                " or train again"
+            ) from error
 
     def score(self, features: "FeatureMatrix") -> "NDArray[np.float64]":
         """The probability of the label 1, or the number, for each row, [n]; columns are found by name.

@@ -12,6 +12,7 @@ from include.registry.code_version import code_version
 from include.registry.faults import mlflow_faults
 from include.registry.metric_name import metric_name
 from include.registry.onnx_model import LABELS, NUMBERS, PROBABILITIES
+from include.registry.paging import every
 from include.registry.passport import build_passport, package_versions
 from include.registry.pipeline_file import dump_pipeline
 from include.registry.records import Tag, TrainingContext
@@ -82,10 +83,9 @@ def _runs_of(registry: "Registry", model: str, run: RunRef) -> list[Any]:
     experiment = registry.experiment(model)
     # Airflow run ids hold colons, plus signs and, for a manual run, whatever a person typed: compared here, not in SQL
     with mlflow_faults(f"{model}: runs"):
-        found = registry.client.search_runs(
-            [experiment], f"tags.`{Tag.DAG_ID.value}` = '{run.dag_id}'", max_results=1000
-        )
-    return [one for one in found if one.data.tags.get(Tag.RUN_ID) == run.run_id]
+        of_dag = f"tags.`{Tag.DAG_ID.value}` = '{run.dag_id}'"
+        found = every(registry.client.search_runs, [experiment], of_dag, max_results=1000)
+        return [one for one in found if one.data.tags.get(Tag.RUN_ID) == run.run_id]
 
 
 def _tags(candidate: "TrainedCandidate", context: TrainingContext, *, parent: str) -> dict[str, str]:

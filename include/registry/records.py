@@ -64,6 +64,8 @@ class Tag(StrEnum):
     ROLLBACK_REASON = "almanac.rollback_reason"
 
 
+PREFIX = "almanac."  # of every tag of ours
+
 PASSED, REFUSED = "passed", "refused"
 APPROVED, REJECTED = "approved", "rejected"
 
@@ -99,7 +101,8 @@ class Logged:
     """One finished MLflow run of a candidate, with its tags.
 
     Raises:
-        RegistryError: on every property whose tag is missing: the run or version was not made by Almanac.
+        RegistryError: on every property whose tag is missing or says nothing that can be read: somebody else has made
+            the run or version, or changed it.
     """
 
     model: str
@@ -116,19 +119,31 @@ class Logged:
         return self.tags[name]
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether somebody else has made it: it carries no tag of ours at all.
+
+        One that carries some of them, but not the one that is asked for, is damaged, and whoever asks is told.
+        """
+        return not any(name.startswith(PREFIX) for name in self.tags)
+
+    @property
     def labelled_rows(self) -> int:
         """How many rows of the dataset had a label when it was trained."""
-        return int(self.tag(Tag.DATASET_ROWS))
+        return self._number(Tag.DATASET_ROWS)
 
     @property
     def dataset_version(self) -> int:
         """The Delta version that the candidate was trained on."""
-        return int(self.tag(Tag.DATASET_VERSION))
+        return self._number(Tag.DATASET_VERSION)
 
     @property
     def joined(self) -> dict[str, int]:
         """The versions of the datasets that were joined at training, by their models."""
-        return {str(name): int(number) for name, number in json.loads(self.tags.get(Tag.JOINED_VERSIONS, "{}")).items()}
+        text = self.tags.get(Tag.JOINED_VERSIONS, "{}")
+        try:
+            return {str(name): int(number) for name, number in json.loads(text).items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise self._unreadable(Tag.JOINED_VERSIONS, text, "numbers by model, as JSON") from error
 
     @property
     def dataset_sha256(self) -> str:
@@ -155,6 +170,18 @@ class Logged:
         """What the candidate measured on its hold-out, by metric."""
         return {name: float(value) for name, value in json.loads(self.tags.get(Tag.METRICS, "{}")).items()}
 
+    def _number(self, name: Tag) -> int:
+        text = self.tag(name)
+        if not text.isdecimal():
+            raise self._unreadable(name, text, "a whole number")
+        return int(text)
+
+    def _unreadable(self, name: Tag, got: str, expected: str) -> RegistryError:
+        return RegistryError(
+            f"{self.model}, MLflow run {self.mlflow_run_id}: tag {name}: got {got[:200]!r}, expected {expected}. Put"
+            " the tag back as its passport says, or train again"
+        )
+
 
 @dataclass(frozen=True)
 class ModelVersion(Logged):
@@ -163,3 +190,11 @@ class ModelVersion(Logged):
     version: str = ""
     aliases: tuple[str, ...] = ()
     created_at: datetime | None = None
+
+
+def foreign_words(version: ModelVersion) -> str:
+    """What people are told of a version that somebody else has registered."""
+    return (
+        f"{version.model}@{version.version}: foreign: somebody else than Almanac has registered it in MLflow, so it is"
+        " in no backup and nothing is kept for it. Delete it in MLflow, or register it under another name"
+    )

@@ -11,6 +11,7 @@ from include.journal.damage import check_file
 from include.registry import files
 from include.registry.client_settings import configure_client
 from include.registry.faults import exists_already, is_missing, mlflow_faults
+from include.registry.paging import every
 from include.registry.records import CHAMPION, SINCE_TRAINING, Logged, ModelVersion, Tag
 
 if TYPE_CHECKING:
@@ -87,7 +88,18 @@ class Registry:
             return _model_version(self.client.get_model_version(model, str(number)))
 
     def versions(self, model: str) -> list[ModelVersion]:
-        """All versions, newest first. Their aliases are empty: MLflow does not list them here."""
+        """All versions that Almanac has made, newest first. Their aliases are empty: MLflow does not list them here."""
+        return [one for one in self.registered(model) if not one.is_foreign]
+
+    def foreign(self, model: str) -> list[ModelVersion]:
+        """The versions of the model that somebody else has registered, newest first; nobody can serve or rebuild them.
+
+        They are listed where people look, and are no reason to stop anything.
+        """
+        return [one for one in self.registered(model) if one.is_foreign]
+
+    def registered(self, model: str) -> list[ModelVersion]:
+        """All versions, whoever has made them, newest first; without their aliases."""
         with mlflow_faults(f"{model}: versions"):
             found = self._search(f"name = '{model}'")
             return sorted(found, key=lambda one: -int(one.version))
@@ -99,15 +111,13 @@ class Registry:
             found = self._search(wanted)
         return [one for one in found if model in one.joined]
 
+    def is_registered(self, mlflow_run_id: str) -> bool:
+        """Whether any version, of whatever model, was made of this MLflow run."""
+        with mlflow_faults(f"MLflow run {mlflow_run_id}: versions"):
+            return bool(self._search(f"run_id = '{mlflow_run_id}'"))
+
     def _search(self, wanted: str) -> list[ModelVersion]:
-        """All versions, however many: MLflow gives at most a thousand at a time."""
-        found: list[ModelVersion] = []
-        token: str | None = None
-        while token is None or token:
-            page = self.client.search_model_versions(wanted, max_results=1000, page_token=token)
-            found += [_model_version(one) for one in page]
-            token = page.token or ""
-        return found
+        return [_model_version(one) for one in every(self.client.search_model_versions, wanted, max_results=1000)]
 
     def logged(self, mlflow_run_id: str) -> Logged:
         """A candidate's MLflow run.
@@ -186,7 +196,7 @@ def _name(version: Logged) -> str:
 def _model_version(found: Any) -> ModelVersion:
     return ModelVersion(
         model=str(found.name),
-        mlflow_run_id=str(found.run_id),
+        mlflow_run_id=str(found.run_id or ""),
         tags=dict(found.tags),
         version=str(found.version),
         aliases=tuple(found.aliases),

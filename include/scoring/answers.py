@@ -29,12 +29,14 @@ class Answers:
         rejected: rows without a prediction.
         imputed: rows whose missing inputs the graph filled with what it learnt in training.
         missing: feature -> rows without a value of it.
+        unanswered: of the rejected rows those with all inputs, for which the graph gave no finite number.
     """
 
     rows: "pl.DataFrame"
     rejected: int
     imputed: int
     missing: Mapping[str, int]
+    unanswered: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +114,7 @@ def answer(
         rejected=int(rejected.sum()),
         imputed=int((absent.any(axis=1) & ~rejected).sum()),
         missing={name: int(count) for name, count in zip(matrix.names, counts, strict=True) if count},
+        unanswered=int((~np.isfinite(said) & ~absent.any(axis=1)).sum()),
     )
 
 

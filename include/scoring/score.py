@@ -1,8 +1,11 @@
-"""Batch scoring with the champion's ONNX graph, and with that of a version in shadow, chunk by chunk."""
+"""Batch scoring with one version's ONNX graph, chunk by chunk: the champion's, and by itself one in shadow.
+
+The two share no step: whatever is wrong with the version in shadow, the champion's predictions are published.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
@@ -12,7 +15,7 @@ from include.config.schema import Model
 from include.data.dataset import Dataset
 from include.data.delta_table import ConcurrentCommitError
 from include.data.model_rows import ModelRows
-from include.errors import ConfigError
+from include.errors import ConfigError, IntegrityError
 from include.features.features import feature_columns, history_needed
 from include.journal.records import RunRef
 from include.monitoring.profile import Profile
@@ -46,7 +49,6 @@ class ScoreSummary:
     windows: int = 0
     since: str = ""
     until: str = ""
-    shadow_version: str = ""
     rejected: int = 0
     imputed: int = 0
     missing: dict[str, int] = field(default_factory=dict)
@@ -62,7 +64,7 @@ def score_new_windows(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> ScoreSummary:
-    """Score what the champion has not scored yet, or a range that a person gives; a version in shadow scores the same.
+    """Score what the champion has not scored yet, or a range that a person gives.
 
     Windows of `score.window` are scored whole and replaced whole. New are the windows since the end of the champion's
     training, at most `CATCH_UP` back, whose rows came from other batches than when they were scored: more rows,
@@ -88,23 +90,49 @@ def score_new_windows(
     champion = registry.champion(model.name)
     if champion is None:
         return ScoreSummary(model.name, "no champion yet: nothing to score with")
-    scorers = [_scorer(model, registry, champion, PredictionTable.of(home, model))]
-    shadow = registry.by_alias(model.name, SHADOW) if model.shadow is not None else None
-    if shadow is not None and shadow.version != champion.version:
-        scorers.append(_scorer(model, registry, shadow, PredictionTable.shadow_of(home, model)))
-    job = _Job(model, home, tuple(scorers), run, now)
+    job = _Job(model, home, _scorer(model, registry, champion, PredictionTable.of(home, model)), run, now)
     job.score(since, until)
     return job.summary()
 
 
+def score_shadow(model: Model, home: Home, registry: ChampionRegistry, *, run: RunRef, now: datetime) -> ScoreSummary:
+    """Score what the version in shadow has not scored yet, into a table of its own.
+
+    A task of its own calls it, never the champion's: this graph may be lost, raise, hang or end the process.
+
+    Args:
+        model: declares features, window and whether there is a shadow.
+        home: where dataset and predictions are.
+        registry: gives the versions.
+        run: kept with the commits.
+        now: aware; becomes `scored_at`.
+
+    Raises:
+        RegistryError: the version is gone.
+        DataError, IntegrityError, TransientError: see `score_new_windows`.
+    """
+    shadow, champion = registry.by_alias(model.name, SHADOW), registry.champion(model.name)
+    if model.shadow is None or shadow is None or champion is None or shadow.version == champion.version:
+        return ScoreSummary(model.name, "no version is in shadow")
+    scorer = replace(_scorer(model, registry, shadow, PredictionTable.shadow_of(home, model)), in_shadow=True)
+    job = _Job(model, home, scorer, run, now)
+    job.score(None, None)
+    done = job.summary()
+    return replace(done, message=f"in shadow: {done.message}")
+
+
 @dataclass(frozen=True, eq=False)
 class _Scorer:
-    """One version and where its answers go; `since` is the first window that it was not trained on."""
+    """One version and where its answers go; `since` is the first window that it was not trained on.
+
+    Of a version in shadow nothing is written while its graph gives no number: it would wait for its judgement for ever.
+    """
 
     version: ModelVersion
     graph: OnnxModel
     table: PredictionTable
     since: datetime
+    in_shadow: bool = False
 
 
 def _scorer(model: Model, registry: ChampionRegistry, version: ModelVersion, table: PredictionTable) -> _Scorer:
@@ -138,7 +166,7 @@ class _Done:
 class _Job:
     model: Model
     home: Home
-    scorers: tuple[_Scorer, ...]
+    scorer: _Scorer
     run: RunRef
     now: datetime
     done: _Done = field(default_factory=_Done)
@@ -167,20 +195,20 @@ class _Job:
             self._score(rows, chunk)
 
     def _start(self, dataset: Dataset, version: int, since: datetime | None, *, given: bool) -> datetime:
-        size, champion = self.model.score.window, self.scorers[0]
+        size, start = self.model.score.window, self.scorer.since
         if given:
-            return champion.since if since is None else window_of(since, size).start
+            return start if since is None else window_of(since, size).start
         newest = dataset.time_range(version)
-        start = min(scorer.since for scorer in self.scorers)
         return start if newest is None else max(start, window_of(newest[1] - CATCH_UP, size).start)
 
     def _changed(self, windows: list[WindowContent]) -> list[WindowContent]:
-        """The windows that one of the versions has not scored, or of other rows."""
-        known = [(scorer.since, scorer.table.contents(scorer.version.version)) for scorer in self.scorers]
+        """The windows that the version has not scored, or of other rows."""
+        known = self.scorer.table.contents(self.scorer.version.version)
+        since = self.scorer.since
         return [
             window
             for window in windows
-            if any(window.start >= since and of.get(window_key(window.start)) != window.digest for since, of in known)
+            if window.start >= since and known.get(window_key(window.start)) != window.digest
         ]
 
     def _score(self, rows: ModelRows, chunk: Chunk) -> None:
@@ -190,45 +218,44 @@ class _Job:
             until=chunk.end,
         )
         questions = ask(self.model, frame, chunk.start)
-        for scorer in reversed(self.scorers):  # the champion's last: when they are there, the others' are too
-            number = scorer.version.version
-            answers = answer(
-                self.model, scorer.graph, questions, chunk,
-                model_version=number, dataset_version=rows.version, now=self.now,
-            )  # fmt: skip
-            written = scorer.table.replace(
-                answers.rows, number, chunk.start, chunk.end, metadata=self._metadata(scorer, rows)
+        number = self.scorer.version.version
+        answers = answer(
+            self.model, self.scorer.graph, questions, chunk,
+            model_version=number, dataset_version=rows.version, now=self.now,
+        )  # fmt: skip
+        if answers.unanswered and self.scorer.in_shadow:
+            raise IntegrityError(
+                f"{self.model.name}@{number} in shadow: its graph gives no finite number for {answers.unanswered} of"
+                f" {answers.rows.height} rows of {window_key(chunk.start)} to {window_key(chunk.end)}, whose inputs are"
+                " all there. Train again; to end its shadow, delete the alias `shadow` in MLflow"
             )
-            if scorer is self.scorers[0]:
-                self.done.add(chunk, answers, written)
+        written = self.scorer.table.replace(answers.rows, number, chunk.start, chunk.end, metadata=self._metadata(rows))
+        self.done.add(chunk, answers, written)
 
-    def _metadata(self, scorer: _Scorer, rows: ModelRows) -> Mapping[str, str]:
+    def _metadata(self, rows: ModelRows) -> Mapping[str, str]:
         return {
             **{f"almanac.joined.{name}": str(version) for name, version in rows.joined.items()},
             "almanac.dag_id": self.run.dag_id,
             "almanac.run_id": self.run.run_id,
-            "almanac.model_version": scorer.version.version,
+            "almanac.model_version": self.scorer.version.version,
         }
 
     def summary(self) -> ScoreSummary:
         """What was done."""
-        champion, done = self.scorers[0].version.version, self.done
+        number, done = self.scorer.version.version, self.done
         if not done.windows:
-            return ScoreSummary(self.model.name, "nothing new to score", champion, done.dataset_version)
-        shadow = self.scorers[1].version.version if len(self.scorers) > 1 else ""
+            return ScoreSummary(self.model.name, "nothing new to score", number, done.dataset_version)
         return ScoreSummary(
             model=self.model.name,
-            message=f"scored {done.rows} rows in {len(done.windows)} windows with version {champion}"
-            + (f", in shadow with version {shadow}" if shadow else "")
+            message=f"scored {done.rows} rows in {len(done.windows)} windows with version {number}"
             + (f"; {done.rejected} without a prediction: an input is missing" if done.rejected else ""),
-            model_version=champion,
+            model_version=number,
             dataset_version=done.dataset_version,
             predictions_version=done.predictions_version,
             rows=done.rows,
             windows=len(done.windows),
             since=window_key(min(done.windows)),
             until=window_key(max(done.windows) + self.model.score.window),
-            shadow_version=shadow,
             rejected=done.rejected,
             imputed=done.imputed,
             missing=dict(done.missing),

@@ -233,7 +233,8 @@ class AirflowClient:
             if not isinstance(rows, list) or not rows:
                 return found
             found.extend(_object(row) for row in rows)
-            if len(found) >= int(str(page.get("total_entries", 0))):
+            total = page.get("total_entries")  # a server that does not tell has more until a page is empty
+            if isinstance(total, int) and len(found) >= total:
                 return found
 
     def _send(self, method: str, path: str, query: Mapping[str, str], body: Json) -> httpx.Response:

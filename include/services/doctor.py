@@ -32,6 +32,7 @@ from include.services.health import airflow_problem, mlflow_problem
 from include.services.loss_checks import database_rows, table_rows
 from include.services.overview import Overview, ServiceHealth, overview
 from include.services.ports import Ports, is_free, load_ports
+from include.services.protection_checks import foreign_rows, undeclared_rows
 from include.services.services import Services
 from include.services.supervision import services_folder
 from include.storage.files import local_path
@@ -70,6 +71,8 @@ def examine(home: Home) -> list[Check]:
         lambda: service_checks(seen),
         *(partial(login_checks, services, name) for name in _LOGINS if running),
         lambda: [yaml_check(home.models)],
+        lambda: [Check(*row) for row in undeclared_rows(home)],
+        lambda: [Check(*row) for row in foreign_rows(home)],
         lambda: [dag_check(services) if running else parsed_dag_check(home)],
     )
     # At once: what hangs costs its own wait, and not the sum of all.

@@ -4,7 +4,9 @@
 """
 
 # What a data engineer may start and clear. Not among them: what moves an alias or restores.
-_PIPELINES = frozenset({"ingest", "train", "score", "monitor", "event", "window", "reopen", "readmit", "maintain_data"})
+_PIPELINES = frozenset(
+    {"ingest", "train", "score", "shadow", "monitor", "event", "window", "reopen", "readmit", "maintain_data"}
+)
 # Where a person is asked. Airflow lets only those answer who may edit the DAG.
 _ASKED = frozenset({"train", "promote", "monitor"})
 

@@ -20,12 +20,14 @@ from include.errors import ConfigError
 
 
 def declared_installation(home: Home) -> Installation:
-    """What `_installation.yaml` says; what is built in, with a warning that Airflow shows, when it is broken."""
+    """What `_installation.yaml` says, or said when it could be read last; then with a warning that Airflow shows."""
     try:
         return load_installation(home.models)
     except ConfigError as error:
         warnings.warn(str(error), UserWarning, stacklevel=2)
-        return Installation()
+        from include.backup.protected import last_installation  # it opens the journal: not each time a file is parsed
+
+        return last_installation(home)[0]
 
 
 def installation_dag(

@@ -15,7 +15,7 @@ from include.backup.keys import Key
 from include.backup.local_store import LocalStore
 from include.backup.tiers.thaw import thaws
 from include.cli.app import app
-from include.config.home import Home
+from include.config.home import MODELS_FOLDER, Home
 from include.data.delta_table import read_table
 from include.errors import AlmanacError, ConfigError, TransientError
 from include.journal import tables
@@ -69,6 +69,27 @@ def test_backup_of_everything_then_list_show_verify_and_drill(run, world: World)
     journal = Journal(world.home.journal_url)
     assert journal.snapshots("group/all")[0].run.started_by
     assert [row.meant_to_fail for row in journal.drills(f"dataset/{MODEL}")] == [True, False]
+
+
+def test_backup_with_a_typo_takes_everything_says_it_and_sweeps_nothing(run, tmp_path: Path, monkeypatch) -> None:
+    shutil.copytree(MODELS_FOLDER, tmp_path / "models")
+    (tmp_path / "models" / "tides.yaml").write_text("title: only\n")
+    monkeypatch.setenv("ALMANAC_MODELS", str(tmp_path / "models"))
+    said = run("backup", exit_code=1)
+    assert "group/all@" in said
+    assert "A declaration cannot be read" in said
+    assert "tides.yaml" in said
+    with pytest.raises(ConfigError, match="nothing is deleted while a model's YAML is broken"):
+        run("sweep")
+
+
+def test_backup_with_a_foreign_version_lists_it(run, world: World) -> None:
+    client = world.registry.client
+    number = str(client.create_model_version(MODEL, "file:///elsewhere/model").version)
+    try:
+        assert f"left out  {MODEL}@{number}: foreign" in run("backup", f"model/{MODEL}")
+    finally:
+        client.delete_model_version(MODEL, number)
 
 
 def test_restore_needs_the_backup_place_alone(run, world: World, tmp_path: Path, monkeypatch) -> None:

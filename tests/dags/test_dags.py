@@ -151,9 +151,19 @@ def test_shadow_adds_its_judgement_and_what_wakes_the_promotion(
     path = tmp_path / "models" / "weather.yaml"
     path.write_text(f"{path.read_text('utf-8')}\nshadow: {str(shadow).lower()}\n", "utf-8")
     monkeypatch.setenv("ALMANAC_MODELS", str(tmp_path / "models"))
-    scoring, promotion = (DagBag(str(REPOSITORY / "dags" / f"{name}.py")).dags for name in ("score", "promote"))
-    assert ("judge_shadow" in scoring["score_weather"].task_ids) is shadow
+    scoring, shadows, promotion = (
+        DagBag(str(REPOSITORY / "dags" / f"{name}.py")).dags for name in ("score", "shadow", "promote")
+    )
+    assert scoring["score_weather"].task_ids == ["score"]  # no task of the champion's waits for one of a challenger's
+    assert ("shadow_weather" in shadows) is shadow
     assert promotion["promote_weather"].timetable.can_be_scheduled is shadow
+    if shadow:
+        dag = shadows["shadow_weather"]
+        assert dag.get_task("judge_shadow").upstream_task_ids == {"score_shadow"}
+        assert dag.get_task("judge_shadow").trigger_rule == "none_failed"
+        assert all(each.on_failure_callback for each in dag.tasks)
+        assert dag.get_task("score_shadow").execution_timeout
+        assert dag.deadline
 
 
 def test_promotion_asks_before_it_promotes(dags: dict[str, Any]) -> None:

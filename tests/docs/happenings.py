@@ -75,6 +75,28 @@ def nothing_is_left_in_quarantine() -> None:
     assert Quarantine(Home(), _model()).read_rows().is_empty()
 
 
+def the_yaml_is_removed() -> None:
+    """The model's file is gone; the page of backups names it, with the line that ends its protection."""
+    from include.backup.protected import protected_models
+
+    Path("models/weather.yaml").unlink()
+    assert protected_models(Home()).undeclared == (MODEL,)
+
+
+def nobody_is_protected() -> None:
+    """No backup takes it any more."""
+    from include.backup.protected import protected_models
+
+    assert protected_models(Home()).models == ()
+
+
+def the_model_is_protected() -> None:
+    """Backups take it as before."""
+    from include.backup.protected import protected_models
+
+    assert protected_models(Home()).models == (MODEL,)
+
+
 def reports_are_old() -> None:
     """Reports go after a day, and those that there are are older; all of them at once, which asks a person."""
     declare(expire={"reports": "1d", "max_deleted_share": 0.5})

@@ -16,6 +16,24 @@ _CAME_BACK = (r"is in \S+/dataset", r"opens at version 5 with 4365 rows")
 SCENES = (
     Scene(
         PAGE,
+        "A model is to be retired",
+        "backed up",
+        (
+            Step(
+                './almanac retire <model> --reason "..."',
+                (r"weather: is retired",),
+                before="the_yaml_is_removed",
+                after="nobody_is_protected",
+            ),
+            Step(
+                './almanac retire <model> --undo --reason "..."',
+                (r"weather: is protected again",),
+                after="the_model_is_protected",
+            ),
+        ),
+    ),
+    Scene(
+        PAGE,
         "Which page answers which question",
         "backed up",
         (Step("almanac backup-report FILE", (r"report\.html: written",), binds={"FILE": "report.html"}),),

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from demo.weather_generator import CHANGED_CLIMATE
-from include.errors import IntegrityError
+from include.errors import IntegrityError, RegistryError
 from include.journal.journal import Journal
 from include.journal.records import DecisionKind, RunRef
 from include.monitoring.findings import Condition, State
@@ -245,7 +245,7 @@ def test_monitor_explains_what_the_version_before_looks_at_on_the_same_window(wo
     assert looks.table[0].since_before == looks.table[0].now.loss - looks.before[0].loss
 
 
-def test_monitor_version_before_whose_files_are_gone_is_no_matter(
+def test_monitor_version_before_that_is_gone_or_lost_its_files_is_no_matter(
     world: World, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     time_passes(world, 60)
@@ -257,7 +257,12 @@ def test_monitor_version_before_whose_files_are_gone_is_no_matter(
             raise IntegrityError("model.onnx: gone")
         return load(version)
 
+    def gone(_model: str, _alias: str) -> ModelVersion:
+        raise RegistryError("weather@2: MLflow refuses")
+
     monkeypatch.setattr(world.registry, "load_onnx", lost)
+    assert watch(world, journal).explanation.previous_version == ""
+    monkeypatch.setattr(world.registry, "by_alias", gone)
     looks = watch(world, journal).explanation
     assert looks is not None
     assert looks.previous_version == ""

@@ -15,6 +15,7 @@ from include.monitoring.importance import importances, moved_predictions
 from include.monitoring.rivals import LabelledWindow, judge_naive, judge_rivals
 from include.registry.onnx_model import OnnxModel
 from include.registry.records import ModelVersion, Tag
+from tests.monitoring.strange_graphs import fails, flat, graph, wide
 from tests.monitoring.world import NOW, TRAINED_UNTIL, WEATHER, champion_files, changed, hours
 
 WINDOW_START = TRAINED_UNTIL
@@ -71,6 +72,24 @@ def test_judge_rivals_significantly_better_version_is_told(window: LabelledWindo
     assert one.state is State.ALARM
     assert one.figures["low"] > 0
     assert "better than the champion by +0." in one.text
+
+
+@pytest.mark.parametrize("strange", [fails, flat, wide])
+def test_judge_rivals_graph_that_cannot_answer_stops_no_other(window: LabelledWindow, strange, monkeypatch) -> None:
+    load = Versions.load_onnx
+    broken = graph(strange)
+    monkeypatch.setattr(Versions, "load_onnx", lambda self, one: broken if one.version == "4" else load(self, one))
+    found = judged(window, version("4"), version("3"))
+    assert found["version 4"].state is State.INSUFFICIENT
+    assert "cannot be compared: the graph" in found["version 4"].text
+    assert found["version 3"].state is State.ALARM
+
+
+@pytest.mark.parametrize("learnt", ["", "yesterday", "2024-01-01T00:00:00"], ids=["none", "no time", "no zone"])
+def test_judge_rivals_version_that_does_not_say_what_it_learnt_stops_no_other(window, learnt: str) -> None:
+    found = judged(window, version("4", learnt), version("3"))
+    assert found["version 4"].state is State.INSUFFICIENT
+    assert found["version 3"].state is State.ALARM
 
 
 def test_judge_rivals_equal_version_is_fine(window: LabelledWindow) -> None:

@@ -137,20 +137,6 @@ def test_deletion_that_was_cut_off_is_gone_on_with(registry, model, runs) -> Non
     assert left(registry, model.name) == set()
 
 
-def test_versions_beyond_the_first_thousand_are_seen(registry, model, monkeypatch) -> None:
-    """MLflow gives at most a thousand at a time: the run of an older version would else look refused."""
-    run_id = add(registry, model.name)
-    register(registry, model.name, run_id)
-    registry.client.create_model_version(model.name, f"runs:/{run_id}/model", run_id)
-    search = registry.client.search_model_versions
-
-    def few_at_a_time(wanted, max_results, page_token=None):
-        return search(wanted, max_results=1, page_token=page_token)
-
-    monkeypatch.setattr(registry.client, "search_model_versions", few_at_a_time)
-    assert [one.version for one in registry.versions(model.name)] == ["2", "1"]
-
-
 @pytest.mark.slow
 def test_files_behind_the_server_go_too(tmp_path: Path, model, place) -> None:
     """As in production: only MLflow's server reaches its files, and its database is elsewhere."""

@@ -15,7 +15,7 @@ from include.registry.lineage import trace_prediction
 from include.registry.promotion import promote, register, set_shadow
 from include.scoring.prediction_id import PredictionId
 from include.scoring.predictions import PredictionTable
-from include.scoring.score import score_new_windows
+from include.scoring.score import score_new_windows, score_shadow
 from include.scoring.shadow import judge_shadow
 from include.training.rebuild import rebuild
 from include.training.training_run import ask, judge, train
@@ -65,7 +65,9 @@ class Grid:
         )  # fmt: skip
 
     def score(self):
-        return score_new_windows(self.model, self.home, self.registry, run=RunRef("score_load", "1"), now=self.now)
+        run = RunRef("score_load", "1")
+        score_shadow(self.model, self.home, self.registry, run=run, now=self.now)
+        return score_new_windows(self.model, self.home, self.registry, run=run, now=self.now)
 
 
 @pytest.fixture(scope="module")

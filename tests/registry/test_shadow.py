@@ -17,7 +17,7 @@ from include.registry.promotion import promote, set_shadow
 from include.registry.publication import log_candidate
 from include.registry.records import PASSED, Tag, TrainingContext
 from include.registry.route import Way, route
-from include.scoring.score import score_new_windows
+from include.scoring.score import score_new_windows, score_shadow
 from include.scoring.shadow import judge_shadow
 from include.training.train import train_candidate
 from tests.data.parts import publish_rows
@@ -74,7 +74,8 @@ def versions(registry, shadowed, home, hours, journal, run, two):
         assert route(shadowed, registry, journal, "2", run=run, now=NOW).way is Way.SHADOW
         rows = hours.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
         publish_rows(Dataset.of(home, shadowed), rows, "batch")
-        assert score_new_windows(shadowed, home, registry, run=run, now=NOW).shadow_version == "2"
+        assert score_new_windows(shadowed, home, registry, run=run, now=NOW).model_version == "1"
+        assert score_shadow(shadowed, home, registry, run=run, now=NOW).model_version == "2"
 
     return made
 

@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from include.config.promotion import Shadow
 from include.data.dataset import Dataset
 from include.data.delta_table import ConcurrentCommitError
 from include.errors import ConfigError, IntegrityError, TransientError
@@ -216,35 +215,6 @@ def test_score_graph_of_other_bytes_is_refused_and_nothing_written(world: World,
     with pytest.raises(IntegrityError, match="weather@1: the bytes are not what was recorded"):
         score(world)
     assert PredictionTable.of(world.home, WEATHER).version() == -1
-
-
-def test_score_shadow_scores_the_same_rows_in_a_table_of_its_own(world: World) -> None:
-    world.registry.aliases["shadow"] = "2"
-    declared = WEATHER.model_copy(update={"shadow": Shadow()})
-    summary = score_new_windows(declared, world.home, world.registry, run=RUN, now=NOW)
-    assert (summary.model_version, summary.shadow_version) == ("1", "2")
-    assert world.predictions()["model_version"].unique().to_list() == ["1"]
-    table = PredictionTable.shadow_of(world.home, WEATHER)
-    said = table.read("2", since=TRAINED_UNTIL, until=TRAINED_UNTIL + 9 * DAY)
-    assert said["features_hash"].to_list() == world.predictions().sort("time")["features_hash"].to_list()
-    assert said["id"][0] == "weather/2024-01-01T00:00:00Z/2"
-    again = score_new_windows(declared, world.home, world.registry, run=RUN, now=NOW)
-    assert again.message == "nothing new to score"
-
-
-def test_score_shadow_that_came_later_makes_the_champions_rows_no_other(world: World) -> None:
-    score(world)
-    before = world.predictions().sort("time").drop("latency_us")
-    world.registry.aliases["shadow"] = "2"
-    declared = WEATHER.model_copy(update={"shadow": Shadow()})
-    assert score_new_windows(declared, world.home, world.registry, run=RUN, now=NOW).shadow_version == "2"
-    assert world.predictions().sort("time").drop("latency_us").equals(before)
-
-
-def test_score_shadow_that_is_not_declared_is_left_alone(world: World) -> None:
-    world.registry.aliases["shadow"] = "2"
-    assert score(world).shadow_version == ""
-    assert PredictionTable.shadow_of(world.home, WEATHER).version() == -1
 
 
 def test_score_missing_hours_are_no_fault(world: World) -> None:

@@ -193,3 +193,44 @@ def test_trigger_airflow_fails_once_makes_one_run(server, made):
 
     assert [run["dag_run_id"] for run in runs] == [started.run_id]
     assert started.run_id.startswith("manual__")
+
+
+def in_pages(rows: list[dict[str, object]], key: str, *, told: bool) -> Callable[[httpx.Request], httpx.Response]:
+    """A server that gives two rows at a time, whatever is asked for; it may not tell how many there are."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        offset = int(request.url.params["offset"])
+        total = {"total_entries": len(rows)} if told else {}
+        return httpx.Response(200, json={key: rows[offset : offset + 2], **total})
+
+    return answer
+
+
+PROBLEM = {"filename": "f", "stack_trace": ""}
+TASK = {"task_id": "t", "map_index": -1, "state": "success", "try_number": 1}
+LISTS = {
+    "import problems": ("/importErrors", "import_errors", PROBLEM, AirflowClient.import_problems),
+    "dags": ("/dags", "dags", {"dag_id": "d"}, AirflowClient.dag_ids),
+    "pools": ("/pools", "pools", {"name": "p"}, AirflowClient.pools),
+    "runs": ("/dags/d/dagRuns", "dag_runs", RUN, lambda airflow: airflow.runs("d")),
+    "tasks": (
+        "/dags/d/dagRuns/r/taskInstances", "task_instances", TASK, lambda airflow: airflow.tasks("d", "r"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["with a total", "without"])
+@pytest.mark.parametrize(("path", "key", "row", "ask"), LISTS.values(), ids=LISTS)
+def test_every_list_with_small_pages_is_read_whole(server, path, key, row, ask, told: bool):
+    server.answers[f"GET /api/v2{path}"] = in_pages([row] * 5, key, told=told)
+
+    assert len(ask(client(server))) == 5
+
+
+def test_emit_finds_an_asset_of_a_later_page(server):
+    rows = [{"id": number, "uri": f"almanac://{number}"} for number in range(5)]
+    server.answers["GET /api/v2/assets"] = in_pages(rows, "assets", told=True)
+    server.answers["POST /api/v2/assets/events"] = lambda _: httpx.Response(200, json={})
+    client(server).emit("almanac://4")
+
+    assert json.loads(server.requests[-1].content)["asset_id"] == 4

@@ -11,6 +11,7 @@ from include.backup.sources import from_path
 from include.backup.writer import Draft
 from include.errors import DataError, IntegrityError, TransientError
 from include.journal.damage import check_file, damaged
+from include.registry.records import PREFIX
 
 _TIMEOUT_S = 60.0
 
@@ -99,11 +100,14 @@ def artifact_root(path: Path) -> dict[str, Fact]:
 
 
 def registered_versions(path: Path) -> set[tuple[str, str]]:
-    """Name and number of each version that an MLflow database names; none of a database that is none of MLflow's."""
-    query = "SELECT name, version FROM model_versions WHERE current_stage <> 'Deleted_Internal'"
+    """Name and number of each version of ours that an MLflow database names; none if it is no database of MLflow's."""
+    query = (
+        "SELECT DISTINCT name, version FROM model_versions JOIN model_version_tags USING (name, version)"
+        " WHERE current_stage <> 'Deleted_Internal' AND key LIKE ?"
+    )
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         try:
-            return {(str(name), str(version)) for name, version in connection.execute(query)}
+            return {(str(name), str(version)) for name, version in connection.execute(query, (f"{PREFIX}%",))}
         except sqlite3.OperationalError:
             return set()
         except sqlite3.DatabaseError as error:
