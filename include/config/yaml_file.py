@@ -10,13 +10,6 @@ from include.config.repository import ROOT
 from include.display import show
 from include.errors import ConfigError
 
-_KINDS = {
-    "source": ("files", "http", "sql"),
-    "format": ("csv", "json_lines", "parquet"),
-    "paging": ("link", "page", "cursor"),
-}
-
-
 MAX_BYTES = 1 << 20
 MAX_NODES = 50_000  # keys, values and sections, each alias counted with all that it stands for
 MAX_DEPTH = 32
@@ -86,6 +79,15 @@ def parse_yaml(raw: bytes, place: str, see: str = "") -> object:
     except (yaml.YAMLError, ValueError) as error:
         # a ValueError: a date that there is not, a number of more digits than Python reads, bytes that are no UTF-8
         raise ConfigError(f"{place}: not YAML: {error}. {see}") from error
+
+
+def compose_yaml(path: Path) -> yaml.Node | None:
+    """A file that was read already as nodes, which know their lines; None: it has changed, and is no YAML now."""
+    try:
+        node: yaml.Node | None = yaml.compose(path.read_text("utf-8"), Loader=_StrictLoader)
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    return node
 
 
 class _BoundsError(Exception):
@@ -161,26 +163,6 @@ def lay_over(below: Mapping[str, object], above: Mapping[str, object]) -> dict[s
         under = merged.get(key)
         merged[key] = lay_over(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
     return merged
-
-
-def describe_fault(fault: Mapping[str, object]) -> str:
-    """One fault that pydantic found, by the keys as they stand in the file."""
-    location = fault["loc"]
-    steps = ".".join(_written(location)) if isinstance(location, tuple) else str(location)
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        message = "unknown key"
-    elif fault["type"] == "missing":
-        message = "missing"
-    elif "got" not in message:
-        message = f"{message}; got {show(fault['input'])}"
-    return f"{steps}: {message}." if steps else f"{message}."
-
-
-def _written(location: tuple[object, ...]) -> list[str]:
-    """The keys as they stand in the file: pydantic names a section's kind too, as if it were a key (`source.http`)."""
-    steps = [str(step) for step in location]
-    return [step for above, step in zip(["", *steps], steps, strict=False) if step not in _KINDS.get(above, ())]
 
 
 def where(path: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from include.config.home import Home
 from include.config.schema import Model
-from include.data.data_files import check_sizes
+from include.data.data_files import check_sizes, table_location
 from include.data.dataset import Dataset
 from include.data.delta_table import MAINTENANCE, open_table
 from include.data.log_checkpoints import unneeded_checkpoints
@@ -143,7 +143,7 @@ def compact(model: Model, home: Home) -> int:
         )
     except (DeltaError, OSError) as error:
         raise TransientError(
-            f"{table.table_uri}: could not be compacted: {describe(error)}; it is tried again"
+            f"{table_location(table)}: could not be compacted: {describe(error)}; it is tried again"
         ) from None
     guard.advance(int(table.version()))
     return int(done["numFilesRemoved"]) - int(done["numFilesAdded"])
@@ -205,7 +205,7 @@ def _vacuum(
         )
     except (DeltaError, OSError) as error:
         raise TransientError(
-            f"{table.table_uri}: could not be cleaned: {describe(error)}. Check the store's rights."
+            f"{table_location(table)}: could not be cleaned: {describe(error)}. Check the store's rights."
         ) from None
     checkpoints = unneeded_checkpoints(home.dataset_of(model.name), needed, now=datetime.now(UTC), readers=age)
     if not dry_run:
