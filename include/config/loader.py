@@ -161,7 +161,8 @@ def _files(path: Path) -> list[Path]:
 
 
 def _model(name: str, tree: dict[str, object], said: str, files: Sequence[Path]) -> Model:
+    tree = {**tree, "name": name}
     try:
-        return Model.model_validate({**tree, "name": name})
+        return Model.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(f"{describe_errors(error, Model, tree, said, files)} {_HELP}") from error

@@ -109,8 +109,8 @@ def check_database(url: str, setting: str) -> str:
         ConfigError: the file's path holds a character that a client takes for syntax.
     """
     check_encoding(url, setting)
-    if url.startswith("sqlite") and (path := sqlite_path(url)) is not None:
-        check_path(path.absolute(), setting)
+    if url.startswith("sqlite") and (path := _written_path(url)):
+        check_path(Path(path).absolute(), setting)  # as it is written: MLflow takes an escape for the name of a folder
     return url
 
 
@@ -148,9 +148,13 @@ def sqlite_url(path: str | os.PathLike[str], *, timeout_s: int | None = None) ->
 
 
 def sqlite_path(url: str) -> Path | None:
-    """The file of a SQLite URL as `sqlite_url` writes it; None: it has no file."""
-    path = url.partition("://")[2].partition("?")[0]
-    return Path(path[1:]) if path[1:] not in ("", ":memory:") else None
+    """The file that SQLAlchemy opens by a SQLite URL; None: it has no file."""
+    path = _written_path(url)
+    return Path(unquote(path)) if path not in ("", ":memory:") else None
+
+
+def _written_path(url: str) -> str:
+    return url.partition("://")[2].partition("?")[0][1:]
 
 
 def read_only(path: Path) -> str:

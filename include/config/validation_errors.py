@@ -78,27 +78,27 @@ def suggest_line(text: str, files: Sequence[Path]) -> str:
     return sources.line_of(steps) if steps and sources.has(steps) else ""
 
 
-def known_keys(schema: Any, steps: Steps) -> frozenset[str]:
-    """The keys that a section may have, whatever its kind; empty: any, or it is no section.
+def known_keys(schema: Any, steps: Steps, section: object = None) -> frozenset[str]:
+    """The keys that a section may have; empty: any, or it is no section.
 
     Args:
         schema: a class of pydantic, or a type that is made of some.
         steps: keys and positions, from the schema to the section.
+        section: what was given there; of several kinds of sections only the one that it says it is counts.
     """
-    sections = list(_sections(schema))
+    kinds = list(_sections(schema))
     if not steps:
-        return frozenset(name for section in sections for name in section.model_fields)
+        said = [kind for kind in kinds if _says_to_be(section, kind)]
+        return frozenset(name for kind in said or kinds for name in kind.model_fields)
     step, rest = steps[0], steps[1:]
-    inside = [section.model_fields[str(step)].annotation for section in sections if step in section.model_fields]
+    inside = [kind.model_fields[str(step)].annotation for kind in kinds if step in kind.model_fields]
     inside += _values(schema, of_mapping=isinstance(step, str))
-    return frozenset(name for each in inside for name in known_keys(each, rest))
+    return frozenset(name for each in inside for name in known_keys(each, rest, section))
 
 
 def _describe(fault: Any, schema: type[BaseModel], tree: Mapping[str, object], sources: Sources) -> str:
     steps = _written(fault, tree)
-    section = _at(tree, steps[:-1])
-    given = frozenset(map(str, section)) if isinstance(section, dict) else frozenset[str]()
-    message = _message(fault, schema, steps, given).rstrip(". ")
+    message = _message(fault, schema, steps, _at(tree, steps[:-1])).rstrip(". ")
     inner = () if fault["type"] != "value_error" else _leading(message)
     line = next(
         (sources.line_of(each) for each in (*_inside(steps, inner), inner) if each and sources.has(each)),
@@ -109,14 +109,14 @@ def _describe(fault: Any, schema: type[BaseModel], tree: Mapping[str, object], s
     return f"{dotted}: {shorten(message, room)}{line}." if steps else f"{shorten(message, room)}{line}."
 
 
-def _message(fault: Any, schema: type[BaseModel], steps: Steps, given: frozenset[str]) -> str:
-    """What is wrong; `given` are the other keys of the section."""
+def _message(fault: Any, schema: type[BaseModel], steps: Steps, section: object) -> str:
+    """What is wrong with a key of a section."""
     kind, got, context = fault["type"], fault["input"], fault.get("ctx", {})
     text = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     match kind:
         case "extra_forbidden":
-            known = known_keys(schema, steps[:-1])
-            near = did_you_mean(str(steps[-1]), known - given) or did_you_mean(str(steps[-1]), known)
+            known = known_keys(schema, steps[:-1], section)
+            near = did_you_mean(str(steps[-1]), known)
             return f"unknown key{near}" if near or not known else f"unknown key; expected some of {_named(known)}"
         case "missing":
             return "missing; expected a value for this key"
@@ -204,6 +204,17 @@ def _walk(node: yaml.Node, steps: Steps) -> tuple[int, int]:
             break
         depth += 1
     return depth, line
+
+
+def _says_to_be(section: object, kind: type[BaseModel]) -> bool:
+    """Whether a section gives a key that stands for one kind alone, such as `kind: http`."""
+    given = section if isinstance(section, dict) else {}
+    marks = {name: get_args(field.annotation) for name, field in kind.model_fields.items() if name in given}
+    return any(given[name] in values for name, values in marks.items() if len(values) == 1 and _is_plain(given[name]))
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, str | int | bool)
 
 
 def _sections(schema: Any) -> Iterator[type[BaseModel]]:
