@@ -7,6 +7,7 @@ becomes part of an error, a reason, a report, an alert or a page.
 
 import re
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from itertools import islice
 
 MAX_ERROR = 10_000
@@ -54,6 +55,13 @@ def join_names(names: Sequence[str], limit: int = MAX_NAMES) -> str:
     """Names in a row: `'a', 'b' and 199,998 more`."""
     said = ", ".join(show(name) for name in islice(names, limit))
     return said if len(names) <= limit else f"{said} and {len(names) - limit:,} more"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint at the known name nearest to a mistyped one: ` (did you mean 'schedule'?)`; empty: none is near."""
+    by_small = {each.lower(): each for each in known}
+    near = get_close_matches(name[:MAX_NAME].lower(), by_small, n=1, cutoff=0.6)
+    return f" (did you mean {show(by_small[near[0]])}?)" if near else ""
 
 
 def shorten_lines(lines: Iterable[str], *, limit: int = MAX_LINES, each: int = MAX_REASON) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from include.backup.installation import databases, exists
 from include.backup.manifest import Manifest
 from include.backup.subjects.sqlite import registered_versions
 from include.config.home import Home
+from include.config.location import sqlite_url
 from include.data.commit_record import batches_in
 from include.data.delta_table import open_table
 from include.errors import AlmanacError, DataError
@@ -101,7 +102,7 @@ def _journal(folder: Path | None, home: Home, scratch: Path) -> Journal | None:
     """A copy of the restored one, because opening a journal brings it up to date; else that of the home."""
     if folder is not None and (folder / "journal.db").is_file():
         copy = shutil.copyfile(folder / "journal.db", scratch / "journal.db")
-        return Journal(f"sqlite:///{copy}")
+        return Journal(sqlite_url(copy))
     return Journal(home.journal_url) if exists(databases(home)["journal"]) else None
 
 

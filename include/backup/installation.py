@@ -9,6 +9,7 @@ from include.backup.keys import find_keys, find_or_make_keys
 from include.backup.place import Place, open_store
 from include.config.backup import InstallationBackup
 from include.config.home import Home
+from include.config.location import sqlite_url
 from include.errors import ConfigError
 from include.journal.place import entered
 
@@ -72,7 +73,7 @@ def databases(home: Home) -> dict[str, URL]:
         "mlflow": make_url(home.mlflow_database_url),
         "journal": entered(home.journal_url),
         "airflow": make_url(home.airflow_database_url),
-        "mlflow_auth": make_url(f"sqlite:///{home.home}/mlflow_auth.db"),
+        "mlflow_auth": make_url(sqlite_url(home.home / "mlflow_auth.db")),
     }
 
 

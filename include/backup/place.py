@@ -3,9 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from secrets import token_hex
-from urllib.parse import unquote, urlsplit
 
 from include.backup.key_records import ring_of
 from include.backup.keys import Key, KeyRing
@@ -13,8 +11,11 @@ from include.backup.local_store import LocalStore
 from include.backup.manifest import FORMAT, canonical
 from include.backup.object_store import ObjectStore
 from include.backup.port import Store
+from include.config.location import BACKUP_SCHEMES, check_location
 from include.errors import ConfigError, IntegrityError
 from include.json_text import parse_json
+from include.storage.files import local_path
+from include.storage.objects import is_remote
 
 FORMAT_FILE = "almanac-backup.json"
 _MAX_BYTES = 1 << 16
@@ -72,15 +73,8 @@ def open_store(uri: str) -> Store:
     Raises:
         ConfigError: it is none of these.
     """
-    scheme = urlsplit(uri).scheme
-    if scheme in ("", "file"):
-        path = Path(unquote(urlsplit(uri).path)) if scheme else Path(uri)
-        if not path.is_absolute():
-            raise ConfigError(f"{uri}: not a place for backups; got a relative path, expected an absolute one")
-        return LocalStore(path)
-    if scheme in ("s3", "s3a", "az", "abfs", "abfss", "gs"):
-        return ObjectStore(uri)
-    raise ConfigError(f"{uri}: not a place for backups; got {scheme!r}, expected a folder, s3://, abfs:// or gs://")
+    place = check_location(uri, "a place for backups", schemes=BACKUP_SCHEMES)
+    return ObjectStore(place) if is_remote(place) else LocalStore(local_path(place))
 
 
 def prepare(store: Store) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from include.backup.facts import is_model, model_facts
 from include.backup.manifest import Manifest
+from include.config.location import sqlite_url
 from include.errors import IntegrityError
 
 
@@ -20,7 +21,7 @@ def check_registry(database: Path, manifests: Mapping[str, Manifest]) -> str:
     """
     from include.registry.store import Registry
 
-    registry = Registry(f"sqlite:///{database}")
+    registry = Registry(sqlite_url(database))
     checked = 0
     for manifest in manifests.values():
         if not is_model(manifest):

@@ -12,6 +12,7 @@ from pathlib import Path
 from include.backup.keys import VARIABLE
 from include.backup.place import Place
 from include.config.home import REPOSITORY, Home
+from include.config.location import sqlite_url
 from include.errors import AlmanacError, IntegrityError
 from include.services.services import Services
 
@@ -43,10 +44,10 @@ class ScratchMachine:
         root = self.root / "home"
         places = {name: f"{root}/{name}" for name in _PLACES} | {"artifacts": f"{root}/mlartifacts"}
         databases = {
-            "journal_url": f"sqlite:///{root}/journal.db",
-            "mlflow_database_url": f"sqlite:///{root}/mlflow.db",
-            "airflow_database_url": f"sqlite:///{root}/airflow/airflow.db",
-            "MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db",
+            "journal_url": sqlite_url(root / "journal.db"),
+            "mlflow_database_url": sqlite_url(root / "mlflow.db"),
+            "airflow_database_url": sqlite_url(root / "airflow" / "airflow.db"),
+            "MLFLOW_TRACKING_URI": sqlite_url(root / "mlflow.db"),
         }
         own = {"backups": f"{root}/backups", "second_backups": f"{root}/second_backups"}
         return Home(home=root, models=self.models.resolve(), **places, **databases, **own)  # type: ignore[arg-type]

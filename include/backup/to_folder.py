@@ -17,6 +17,7 @@ from include.backup.place import Place
 from include.backup.progress import Member, Progress, Step
 from include.backup.restore import Restored
 from include.backup.tiers.thawed import differs_on_disk, restore_thawed
+from include.config.location import check_path
 from include.errors import AlmanacError, IntegrityError, TransientError
 from include.faults import reached
 
@@ -69,9 +70,10 @@ def restore_to(job: Restores, tell: Callable[[str], None]) -> ToFolder:
         tell: hears where each is, and what it did when it was tried.
 
     Raises:
-        ConfigError: the folder is in use.
+        ConfigError: the folder is in use, or its path is none that every client reads as it stands.
         IntegrityError, TransientError: some could not be restored; says which, and that the others are there.
     """
+    check_path(job.target, "the folder to restore to")
     refs = members(job.place, job.ref)
     if refs == [job.ref]:
         restored = _restore(job, job.ref, job.target, tell)

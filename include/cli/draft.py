@@ -1,6 +1,7 @@
 """`draft`: a model's YAML from a CSV."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -46,10 +47,11 @@ def draft(
     if faults := [problem for problem in load_models(path.parent).problems if path.name in problem]:
         path.unlink()
         raise ConfigError("draft: what the file shows makes no model:\n" + "\n".join(faults))
+    copy = f"cp {quote(str(file))} {quote(home.landing_of(model))}/"
     print(
         f"{path} is written and valid. Now:\n"
         f"  1. Read it: owner, title, origin, licence; limits are first guesses.\n"
         f"  2. ./almanac up                      # if it is not up; DAGs follow the file within half a minute\n"
-        f"  3. cp {file} {home.landing_of(model)}/     # mkdir it first; ingest_{model} wakes by itself\n"
+        f"  3. {copy}     # mkdir it first; ingest_{model} wakes by itself\n"
         f"  4. Watch ingest_{model} and train_{model} in Airflow; `./almanac trace {model}@1` tells the rest."
     )

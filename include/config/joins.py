@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from include.config.dataset import Column
 from include.config.section import Section
 from include.config.types import Duration, Slug
+from include.display import did_you_mean
 
 if TYPE_CHECKING:
     from include.config.schema import Model
@@ -76,7 +77,10 @@ def join_faults(model: "Model", models: Mapping[str, "Model"], declared: Collect
     for name, join in model.joins.items():
         where = f"joins.{name}"
         if join.model not in declared:
-            yield f"{where}.model: no model {join.model!r}; declared are {sorted(declared)}."
+            yield (
+                f"{where}.model: no model {join.model!r}; declared are {sorted(declared)}"
+                f"{did_you_mean(join.model, declared)}."
+            )
         elif join.model in models:
             yield from (f"{where}{fault}" for fault in _faults(model, join, models[join.model]))
 

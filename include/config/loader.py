@@ -1,6 +1,6 @@
 """Reads the models' YAML files, strictly. One broken file never takes the others down."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,9 @@ from include.config.installation import Installation
 from include.config.neighbours import neighbour_faults
 from include.config.profile import DEFAULTS, INSTALLATION, below, check_overlay, find_profile, unknown_files
 from include.config.schema import Model
-from include.config.yaml_file import describe_fault, lay_over, read_yaml, where
+from include.config.validation_errors import describe_errors, suggest_line
+from include.config.yaml_file import lay_over, read_yaml, where
+from include.display import did_you_mean
 from include.errors import ConfigError
 
 NUMBERS = "numbers"
@@ -52,7 +54,8 @@ def load_models(folder: Path, *, of_dag: str = "") -> Loaded:
     if its:
         return Loaded(tuple(models.values()), tuple(problems))
     for name, fault in neighbour_faults(models, declared=paths.keys()):
-        problems.append(f"{where(paths[name])}: {fault} {_HELP}")
+        line = suggest_line(fault, _files(paths[name]))
+        problems.append(f"{where(paths[name])}: {fault.rstrip('.')}{line}. {_HELP}")
         models.pop(name, None)
     return Loaded(tuple(models.values()), tuple(problems))
 
@@ -110,7 +113,7 @@ def load_model(path: Path) -> Model:
     Raises:
         ConfigError: the file cannot be read, is no YAML, or does not keep the schema; all faults in one message.
     """
-    return _model(path.stem, _own(path), where(path))
+    return _model(path.stem, _own(path), where(path), _files(path))
 
 
 def find_model(folder: Path, name: str) -> Model:
@@ -121,17 +124,19 @@ def find_model(folder: Path, name: str) -> Model:
     """
     paths = _declared(folder)
     if name not in paths:
-        raise ConfigError(f"{where(folder)}: no model {name!r}; declared are {sorted(paths)}. {_HELP}")
+        raise ConfigError(
+            f"{where(folder)}: no model {name!r}; declared are {sorted(paths)}{did_you_mean(name, paths)}. {_HELP}"
+        )
     model, profile = load_model(paths[name]), find_profile(folder)
     if profile is None:
         return model
-    tree, said = _own(paths[name]), list[str]()
+    tree, said, files = _own(paths[name]), list[str](), _files(paths[name])
     for path in (folder / DEFAULTS, folder / f"{name}.yaml"):
         if path.exists():
             overlay = read_yaml(path, _HELP)
             check_overlay(path, overlay)
-            tree, said = lay_over(tree, overlay), [*said, where(path)]
-    return _model(name, tree, " and ".join(said)) if said else model
+            tree, said, files = lay_over(tree, overlay), [*said, where(path)], [*files, path]
+    return _model(name, tree, " and ".join(said), files) if said else model
 
 
 def load_installation(folder: Path) -> Installation:
@@ -149,7 +154,7 @@ def load_installation(folder: Path) -> Installation:
     try:
         return Installation.model_validate(tree)
     except ValidationError as error:
-        faults = "\n".join(f"{where(paths[-1])}: {describe_fault(fault)}" for fault in error.errors())
+        faults = describe_errors(error, Installation, tree, where(paths[-1]), paths)
         raise ConfigError(f"{faults} See docs/operations.md.") from error
 
 
@@ -184,9 +189,14 @@ def _defaults_for(declared: Mapping[str, object], defaults: Mapping[str, object]
     return lay_over(common, numbers) if is_number and isinstance(numbers, dict) else common
 
 
-def _model(name: str, tree: dict[str, object], said: str) -> Model:
+def _files(path: Path) -> list[Path]:
+    """The files that say what a model of this file is, the strongest last."""
+    return [each for each in (path.with_name(DEFAULTS), path) if each.exists()]
+
+
+def _model(name: str, tree: dict[str, object], said: str, files: Sequence[Path]) -> Model:
+    tree = {**tree, "name": name}
     try:
-        return Model.model_validate({**tree, "name": name})
+        return Model.model_validate(tree)
     except ValidationError as error:
-        faults = "\n".join(f"{said}: {describe_fault(fault)}" for fault in error.errors())
-        raise ConfigError(f"{faults} {_HELP}") from error
+        raise ConfigError(f"{describe_errors(error, Model, tree, said, files)} {_HELP}") from error

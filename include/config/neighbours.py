@@ -6,6 +6,7 @@ from include.config.joins import join_faults
 from include.config.pipelines import window_of_model
 from include.config.schema import Model
 from include.config.triggers import DependencyTrigger
+from include.display import did_you_mean
 
 
 def neighbour_faults(models: Mapping[str, Model], *, declared: Collection[str]) -> list[tuple[str, str]]:
@@ -21,16 +22,20 @@ def neighbour_faults(models: Mapping[str, Model], *, declared: Collection[str]) 
 def _faults(model: Model, models: Mapping[str, Model], declared: Collection[str]) -> Iterator[str]:
     for name, trigger in model.triggers.items():
         if isinstance(trigger, DependencyTrigger) and trigger.model not in declared:
-            yield f"triggers.{name}.model: no model {trigger.model!r}; declared are {sorted(declared)}."
+            yield f"triggers.{name}.model: no model {trigger.model!r}; {_declared(trigger.model, declared)}."
     for upstream in window_upstreams(model):
         where = "the window's depends_on"
         if upstream not in declared:
-            yield f"{where}: no model {upstream!r}; declared are {sorted(declared)}."
+            yield f"{where}: no model {upstream!r}; {_declared(upstream, declared)}."
         elif upstream in models and window_of_model(models[upstream]) is None:
             yield f"{where}: {upstream} declares no window trigger; got {upstream!r}, expected a model that has one."
     yield from join_faults(model, models, declared)
     if _waits_for_itself(model.name, models):
         yield f"the window's depends_on: {model.name} would wait for itself; remove the circle."
+
+
+def _declared(name: str, declared: Collection[str]) -> str:
+    return f"declared are {sorted(declared)}{did_you_mean(name, declared)}"
 
 
 def window_upstreams(model: Model) -> tuple[str, ...]:

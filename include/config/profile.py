@@ -4,32 +4,39 @@ It says when, where, who is told and who is asked. What a model *is* stands in t
 everywhere: otherwise what was tried in staging would be another model than what runs in production.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from include.config.location import BACKUP_SCHEMES, SCHEMES, check_location
 from include.config.section import Section
-from include.config.yaml_file import describe_fault, read_yaml, where
+from include.config.validation_errors import describe_errors
+from include.config.yaml_file import read_yaml, where
+from include.display import did_you_mean
 from include.errors import ConfigError
 
 PROFILE, DEFAULTS, INSTALLATION = "_profile.yaml", "_defaults.yaml", "_installation.yaml"
 SEE = "See docs/production.md, Profiles."
-_STORES = ("s3://", "s3a://", "abfs://", "abfss://", "az://", "file:///", "/")
 _MAY_SAY = (
     *("enabled", "owner", "source", "triggers", "pipelines", "maintenance", "backup", "train.triggers"),
     *("train.policy", "promotion", "approval", "shadow", "rollback", "monitor.schedule", "monitor.actions", "alerts"),
 )
 
 
-def _place(value: str) -> str:
-    if not value.startswith(_STORES):
-        raise ValueError(f"not a place; got {value!r}, expected an absolute path, s3://... or abfs://...")
-    return value.rstrip("/")
+def _place(schemes: Collection[str]) -> AfterValidator:
+    def check(value: str) -> str:
+        try:
+            return check_location(value, "not a place", schemes=schemes)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+
+    return AfterValidator(check)
 
 
-Place = Annotated[str, AfterValidator(_place)]
+Place = Annotated[str, _place(SCHEMES)]
+BackupPlace = Annotated[str, _place(BACKUP_SCHEMES)]
 
 
 class Places(Section):
@@ -40,8 +47,8 @@ class Places(Section):
     quarantine: Place = ""
     predictions: Place = ""
     reports: Place = ""
-    backups: Place = ""
-    second_backups: Place = ""
+    backups: BackupPlace = ""
+    second_backups: BackupPlace = ""
 
 
 class Profile(Section):
@@ -60,11 +67,11 @@ def find_profile(folder: Path) -> Profile | None:
     path = folder / PROFILE
     if not path.is_file():
         return None
+    content = read_yaml(path, SEE)
     try:
-        return Profile.model_validate(read_yaml(path, SEE))
+        return Profile.model_validate(content)
     except ValidationError as error:
-        faults = "\n".join(f"{where(path)}: {describe_fault(fault)}" for fault in error.errors())
-        raise ConfigError(f"{faults} {SEE}") from error
+        raise ConfigError(f"{describe_errors(error, Profile, content, where(path), [path])} {SEE}") from error
 
 
 def below(folder: Path, profile: Profile) -> Path:
@@ -93,7 +100,8 @@ def check_overlay(path: Path, content: Mapping[str, object]) -> None:
     if wrong:
         raise ConfigError(
             f"{where(path)}: {', '.join(wrong)}: not a profile's to say, it changes what the model is; expected some of"
-            f" {', '.join(_MAY_SAY)}. Say it in the declarations below, for all environments. {SEE}"
+            f" {', '.join(_MAY_SAY)}{did_you_mean(wrong[0], _MAY_SAY)}. Say it in the declarations below, for all"
+            f" environments. {SEE}"
         )
 
 

@@ -7,15 +7,9 @@ from pathlib import Path
 import yaml
 
 from include.config.repository import ROOT
+from include.config.yaml_syntax import TAGS, describe_syntax
 from include.display import show
 from include.errors import ConfigError
-
-_KINDS = {
-    "source": ("files", "http", "sql"),
-    "format": ("csv", "json_lines", "parquet"),
-    "paging": ("link", "page", "cursor"),
-}
-
 
 MAX_BYTES = 1 << 20
 MAX_NODES = 50_000  # keys, values and sections, each alias counted with all that it stands for
@@ -25,6 +19,14 @@ MAX_SCALAR = 20_000  # characters; what YAML takes for a number may cost the squ
 
 class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # ten times faster in C
     """SafeLoader that refuses a key given twice, of which plain YAML keeps the last without a word."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
+        """Make a value; whatever its text makes Python raise is a fault of that place in the file."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
+            said = f"{show(node.value)} is no {node.tag.rpartition(':')[2]}: {error}"
+            raise yaml.constructor.ConstructorError(problem=said, problem_mark=node.start_mark) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         seen: set[object] = set()
@@ -83,9 +85,17 @@ def parse_yaml(raw: bytes, place: str, see: str = "") -> object:
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
     except _BoundsError as error:
         raise ConfigError(f"{place}: {error}. {see}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        # a ValueError: a date that there is not, a number of more digits than Python reads, bytes that are no UTF-8
-        raise ConfigError(f"{place}: not YAML: {error}. {see}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{place}: not YAML: {describe_syntax(error, raw)}. {see}") from error
+
+
+def compose_yaml(path: Path) -> yaml.Node | None:
+    """A file that was read already as nodes, which know their lines; None: it has changed, and is no YAML now."""
+    try:
+        node: yaml.Node | None = yaml.compose(path.read_text("utf-8"), Loader=_StrictLoader)
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    return node
 
 
 class _BoundsError(Exception):
@@ -113,7 +123,11 @@ class _Bounds:
         Raises:
             _BoundsError: it is one too many.
         """
-        line = event.start_mark.line + 1 if event.start_mark else 0
+        mark = event.start_mark
+        line = f"{mark.line + 1}, column {mark.column + 1}" if mark else "0"
+        tag = getattr(event, "tag", None)
+        if tag is not None and tag not in TAGS:
+            raise _BoundsError(f"line {line}: not YAML: a tag, {show(tag)}; expected a value without one")
         match event:
             case yaml.CollectionStartEvent():
                 self.open.append(_Open(event.anchor))
@@ -137,7 +151,7 @@ class _Bounds:
         closed = self.open.pop()
         return closed.nodes, closed.anchor
 
-    def _count(self, nodes: int, anchor: str | None, line: int) -> None:
+    def _count(self, nodes: int, anchor: str | None, line: str) -> None:
         self.open[-1].nodes += nodes
         if anchor is not None:
             self.anchored[anchor] = nodes
@@ -161,26 +175,6 @@ def lay_over(below: Mapping[str, object], above: Mapping[str, object]) -> dict[s
         under = merged.get(key)
         merged[key] = lay_over(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
     return merged
-
-
-def describe_fault(fault: Mapping[str, object]) -> str:
-    """One fault that pydantic found, by the keys as they stand in the file."""
-    location = fault["loc"]
-    steps = ".".join(_written(location)) if isinstance(location, tuple) else str(location)
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        message = "unknown key"
-    elif fault["type"] == "missing":
-        message = "missing"
-    elif "got" not in message:
-        message = f"{message}; got {show(fault['input'])}"
-    return f"{steps}: {message}." if steps else f"{message}."
-
-
-def _written(location: tuple[object, ...]) -> list[str]:
-    """The keys as they stand in the file: pydantic names a section's kind too, as if it were a key (`source.http`)."""
-    steps = [str(step) for step in location]
-    return [step for above, step in zip(["", *steps], steps, strict=False) if step not in _KINDS.get(above, ())]
 
 
 def where(path: Path) -> str:

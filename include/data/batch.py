@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.config.dataset import Dataset
 from include.config.schema import Model
+from include.data.data_files import table_location
 from include.data.dataset import Snapshot
 from include.data.delta_table import read_faults
 from include.data.part_files import Part, iterate
@@ -95,7 +96,7 @@ def check_batch(
         TransientError: the dataset's store is away.
     """
     dataset = model.dataset
-    published = "no dataset" if snapshot.table is None else snapshot.table.table_uri
+    published = "no dataset" if snapshot.table is None else table_location(snapshot.table)
     order = StagingOrder(name, batch_id, dataset, compile_rules(dataset), _newest(snapshot, dataset), now)
     staged = stage(records, folder, order)
     if staged.rows_read == staged.blank:

@@ -1,10 +1,13 @@
 """The Parquet files of a Delta table: whether they are there, as long as the log says, and can be decoded."""
 
 import io
+from collections.abc import Collection
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
-from include.errors import DataLossError
+from include.config.location import path_of
+from include.display import join_names
+from include.errors import ConfigError, DataLossError
 from include.storage.faults import store_faults
 from include.storage.files import local_path, read_bytes
 from include.storage.objects import is_remote, open_store
@@ -21,6 +24,34 @@ def active_files(table: Any) -> dict[str, int]:
     return dict(actions.select("path", "size_bytes").iter_rows()) if actions.height else {}
 
 
+def table_location(table: Any) -> str:
+    """Where a table is, as everybody but deltalake writes it: that makes a URI with escapes of a path."""
+    return path_of(str(table.table_uri)).rstrip("/")
+
+
+def file_locations(table: Any) -> list[str]:
+    """Where the files of a table's version are; deltalake writes the table's folder with escapes, and not its files."""
+    files, written = [str(uri) for uri in table.file_uris()], urlsplit(str(table.table_uri))
+    if written.scheme != "file":
+        return files
+    return [f"{table_location(table)}/{uri.removeprefix(written.path)}" for uri in files]
+
+
+def columns_above(uri: str, columns: Collection[str]) -> list[str]:
+    """What polars takes for columns in the path to a table: `env` of `/data/env=test/weather`.
+
+    Raises:
+        ConfigError: the table has a column of this name, whose values they would replace.
+    """
+    above = [part.partition("=")[0] for part in uri.split("/") if "=" in part]
+    if taken := sorted(set(above).intersection(columns)):
+        raise ConfigError(
+            f"{uri}: a folder in this path is written NAME=value with the name of a column, {join_names(taken)}, and"
+            " would be read as its value; expected other names of folders. Move the table to another place"
+        )
+    return list(dict.fromkeys(above))
+
+
 def check_sizes(table: Any) -> None:
     """Refuse a table of which a file is gone or has another size, before any of it is read.
 
@@ -30,7 +61,7 @@ def check_sizes(table: Any) -> None:
         DataLossError: one is gone or has another size; all are counted, the first named.
         TransientError: the store is away.
     """
-    uri = str(table.table_uri).rstrip("/")
+    uri = table_location(table)
     problems = list(_remote_problems(uri, table) if is_remote(uri) else _local_problems(uri, table))
     if problems:
         raise DataLossError(_words(uri, problems))
@@ -42,7 +73,7 @@ def damage_of(table: Any) -> str:
     Raises:
         TransientError: the store is away.
     """
-    uri = str(table.table_uri).rstrip("/")
+    uri = table_location(table)
     problems = []
     for name in active_files(table):
         try:

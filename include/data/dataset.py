@@ -9,6 +9,7 @@ from include.config.dataset import Column
 from include.config.home import Home
 from include.config.schema import Model
 from include.data.about import About, told
+from include.data.data_files import table_location
 from include.data.delta_parts import commit_parts
 from include.data.delta_table import (
     BATCH,
@@ -85,7 +86,7 @@ class Snapshot:
         if self.table is None or not 0 <= since <= self.version:
             return None
         try:
-            before = _files(open_table(self.table.table_uri, since))
+            before = _files(open_table(table_location(self.table), since))
         except TransientError:  # its log is gone
             return None
         return frozenset(place.partition("/")[0].removeprefix(f"{MONTH}=") for place in before ^ _files(self.table))
@@ -97,7 +98,7 @@ class Snapshot:
         if self.table is None:
             return None
         rows = scan_table(self.table).select(pl.col(self.time_column).max())
-        newest = collect(rows, self.table.table_uri).item()
+        newest = collect(rows, table_location(self.table)).item()
         return newest if isinstance(newest, datetime) else None
 
     def new_columns(self, declared: Mapping[str, Column]) -> tuple[str, ...]:
@@ -115,7 +116,7 @@ class Snapshot:
         differ = sorted(name for name in {*found, *wanted} - {*new} if found.get(name) != wanted.get(name))
         if differ:
             raise ConfigError(
-                f"{self.table.table_uri}: dataset.columns do not fit the table; got {differ} declared as"
+                f"{table_location(self.table)}: dataset.columns do not fit the table; got {differ} declared as"
                 f" {[wanted.get(name) for name in differ]}, expected {[found.get(name) for name in differ]}. Undo the"
                 f" change of the model's YAML, or rebuild the dataset. A new column needs `nullable: true`, for the"
                 f" rows that are there."
@@ -140,7 +141,9 @@ class Snapshot:
         frame = scan_table(self.table)
         unknown = [name for name in columns if name not in frame.collect_schema().names()]
         if unknown:
-            raise DataError(f"{self.table.table_uri}: no columns {unknown}; it has {frame.collect_schema().names()}")
+            raise DataError(
+                f"{table_location(self.table)}: no columns {unknown}; it has {frame.collect_schema().names()}"
+            )
         if since is not None:
             frame = frame.filter(pl.col(MONTH) >= _month(since), pl.col(self.time_column) >= since)
         if until is not None:
@@ -148,7 +151,7 @@ class Snapshot:
         if months is not None:
             frame = frame.filter(pl.col(MONTH).is_in(months))
         # batch and row break ties of time, so that every reader sees one and the same order
-        return collect(frame.sort(self.time_column, BATCH, ROW).select(columns), self.table.table_uri)
+        return collect(frame.sort(self.time_column, BATCH, ROW).select(columns), table_location(self.table))
 
 
 class Dataset:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from include.data.about import About
-from include.data.data_files import check_sizes
+from include.data.data_files import check_sizes, table_location
 from include.data.delta_table import (
     BATCH,
     CONFIGURATION,
@@ -164,7 +164,7 @@ def _files(table: Any, months: list[str]) -> "Iterator[tuple[str, str, pl.DataFr
     actions = pl.DataFrame(table.get_add_actions(flatten=True))
     chosen = actions.filter(pl.col(f"partition.{MONTH}").is_in(months))
     for path, month in chosen.select("path", f"partition.{MONTH}").iter_rows():
-        content = read_bytes(f"{table.table_uri.rstrip('/')}/{path}")
-        with read_faults(table.table_uri.rstrip("/")):
+        content = read_bytes(f"{table_location(table)}/{path}")
+        with read_faults(table_location(table)):
             rows = pl.read_parquet(io.BytesIO(content))
         yield month, path, rows.with_columns(pl.lit(month).alias(MONTH))

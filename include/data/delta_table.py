@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from include.config.dataset import Column
-from include.data.data_files import check_sizes, damage_of
+from include.config.location import check_location
+from include.data.data_files import check_sizes, columns_above, damage_of, file_locations, table_location
 from include.data.delta_log import log_problems, way_out
 from include.data.records import ROW
 from include.errors import AlmanacError, DataError, DataLossError, TransientError
@@ -50,6 +51,7 @@ def open_table(uri: str, version: int | None = None) -> Any:
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError, TableNotFoundError
 
+    check_location(uri, "Delta table")  # deltalake would read another folder, or end the process
     try:
         table = DeltaTable(uri)
         if version is None or version == table.version():
@@ -91,19 +93,21 @@ def scan_table(table: Any) -> "pl.LazyFrame":
 
     _check_readable(table)
     check_sizes(table)
-    schema, files = pl.Schema(table.schema()), table.file_uris()
+    schema, files = pl.Schema(table.schema()), file_locations(table)
     if not files:
         return pl.LazyFrame(schema=schema)
     in_places = table.metadata().partition_columns  # such columns are in the files' places alone
-    return pl.scan_parquet(
+    above = columns_above(table_location(table), schema) if in_places else []
+    rows = pl.scan_parquet(
         files,
         schema={name: dtype for name, dtype in schema.items() if name not in in_places},
-        hive_schema={name: schema[name] for name in in_places} or None,
+        hive_schema={name: schema.get(name, pl.String) for name in (*above, *in_places)} or None,
         hive_partitioning=bool(in_places),
         missing_columns="insert",  # one that was added after a file was written
         glob=False,
         credential_provider=None,  # the environment, or the machine's role, says who we are, as to all others here
     )
+    return rows.drop(above) if above else rows
 
 
 def _check_readable(table: Any) -> None:
@@ -112,9 +116,9 @@ def _check_readable(table: Any) -> None:
     found = _HIDDEN_FEATURES.intersection(protocol.reader_features or ())
     if found or protocol.min_reader_version == _MAPPING_VERSION:
         raise DataError(
-            f"{table.table_uri}: cannot be read; got reader version {protocol.min_reader_version} with {sorted(found)},"
-            f" expected a table without {sorted(_HIDDEN_FEATURES)}. Which program has changed it? Restore an"
-            " earlier state, or write its rows anew without the feature."
+            f"{table_location(table)}: cannot be read; got reader version {protocol.min_reader_version} with"
+            f" {sorted(found)}, expected a table without {sorted(_HIDDEN_FEATURES)}. Which program has changed it?"
+            " Restore an earlier state, or write its rows anew without the feature."
         )
 
 

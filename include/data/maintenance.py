@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from include.config.home import Home
 from include.config.loader import refuse_to_delete
 from include.config.schema import Model
-from include.data.data_files import check_sizes
+from include.data.data_files import check_sizes, table_location
 from include.data.dataset import Dataset
 from include.data.delta_table import MAINTENANCE, open_table
 from include.data.log_checkpoints import unneeded_checkpoints
@@ -144,7 +144,7 @@ def compact(model: Model, home: Home) -> int:
         )
     except (DeltaError, OSError) as error:
         raise TransientError(
-            f"{table.table_uri}: could not be compacted: {describe(error)}; it is tried again"
+            f"{table_location(table)}: could not be compacted: {describe(error)}; it is tried again"
         ) from None
     guard.advance(int(table.version()))
     return int(done["numFilesRemoved"]) - int(done["numFilesAdded"])
@@ -208,7 +208,7 @@ def _vacuum(
         )
     except (DeltaError, OSError) as error:
         raise TransientError(
-            f"{table.table_uri}: could not be cleaned: {describe(error)}. Check the store's rights."
+            f"{table_location(table)}: could not be cleaned: {describe(error)}. Check the store's rights."
         ) from None
     checkpoints = unneeded_checkpoints(home.dataset_of(model.name), needed, now=datetime.now(UTC), readers=age)
     if not dry_run:

@@ -75,7 +75,7 @@ def look_at(path: Path, *, time: str | None = None, texts: tuple[str, ...] = ())
         with path.open(encoding="utf-8-sig") as file:
             delimiter = _delimiter(file.readline())
         frame = pl.read_csv(
-            path, separator=delimiter, infer_schema_length=None, n_rows=_MOST_ROWS,
+            path, separator=delimiter, infer_schema_length=None, n_rows=_MOST_ROWS, glob=False,
             schema_overrides=dict.fromkeys(texts, pl.String),
         )  # fmt: skip
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 
 from include.backup.installation import exists
 from include.config.home import REPOSITORY, Home
+from include.config.location import sqlite_path, sqlite_url
 from include.errors import TransientError
 from include.expiry.plan import ExpiryPlan, Item
 from include.services.environment import airflow_home
@@ -75,14 +76,14 @@ class AirflowRows:
 
     @cached_property
     def _environment(self) -> dict[str, str]:
-        url = make_url(self._home.airflow_database_url)
-        if url.get_backend_name() == "sqlite":
-            url = url.update_query_dict({"timeout": "60"})  # who writes just now is waited for
+        url = self._home.airflow_database_url
+        if url.startswith("sqlite") and (path := sqlite_path(url)):
+            url = sqlite_url(path, timeout_s=60)  # who writes just now is waited for
         here = {name: value for name, value in os.environ.items() if name not in _OF_TASKS}
         return {
             **here,
             "AIRFLOW_HOME": os.environ.get("AIRFLOW_HOME", str(airflow_home(self._home))),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url.render_as_string(hide_password=False),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url,
             "PYTHONPATH": str(REPOSITORY),
         }

@@ -133,7 +133,7 @@ class ModelRuns:
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
         with mlflow_faults("MLflow's database"):
-            return SqlAlchemyStore(url.render_as_string(hide_password=False), self._home.artifacts)
+            return SqlAlchemyStore(self._home.mlflow_database_url, self._home.artifacts)
 
 
 def _ended_at(run: Any) -> datetime | None:

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from include.backup.sources import below
 from include.config.schema import Model
+from include.data.data_files import table_location
 from include.data.delta_table import collect, open_table, read_faults, scan_table
 from include.data.log_checkpoints import unneeded_checkpoints
 from include.data.table_guard import TableGuard
@@ -158,7 +159,7 @@ def _files(table: Any, by: Sequence[str]) -> dict[tuple[str, ...], list[tuple[st
     """Path and size of the active files, by the values of their partition."""
     import polars as pl
 
-    with read_faults(table.table_uri):
+    with read_faults(table_location(table)):
         actions = pl.DataFrame(table.get_add_actions(flatten=True))
     found: dict[tuple[str, ...], list[tuple[str, int]]] = {}
     for row in actions.iter_rows(named=True):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
+from include.config.location import read_only
 from include.errors import DamagedDatabaseError
 
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -63,7 +64,7 @@ def first_page_problem(path: Path) -> str:
     if (problem := file_problem(path)) or not path.exists():
         return problem
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=_TIMEOUT_S)) as connection:
+        with closing(sqlite3.connect(read_only(path), uri=True, timeout=_TIMEOUT_S)) as connection:
             connection.execute("PRAGMA schema_version").fetchone()
     except sqlite3.DatabaseError as error:
         return str(error) if is_damage(error) else ""  # whoever opens it tells the rest
@@ -79,7 +80,7 @@ def whole_file_problem(path: Path) -> str:
     if problem := file_problem(path):
         return problem
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=_TIMEOUT_S)) as connection:
+        with closing(sqlite3.connect(read_only(path), uri=True, timeout=_TIMEOUT_S)) as connection:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError) and not is_damage(error):

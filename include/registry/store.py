@@ -2,10 +2,10 @@
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from include.config.home import Home
+from include.config.location import sqlite_path
 from include.errors import RegistryError
 from include.journal.damage import check_file
 from include.registry import files
@@ -51,11 +51,8 @@ class Registry:
             configure_client()
             from mlflow import MlflowClient
 
-            if self.tracking_uri.startswith(
-                "sqlite:///"
-            ):  # MLflow would fill an empty file, and try others for minutes
-                check_file("mlflow", Path(self.tracking_uri.removeprefix("sqlite:///")))
-
+            if self.tracking_uri.startswith("sqlite:") and (path := sqlite_path(self.tracking_uri)):
+                check_file("mlflow", path)  # MLflow would fill an empty file, and try others for minutes
             with mlflow_faults(self.tracking_uri):
                 self._connected = MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
         return self._connected

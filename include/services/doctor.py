@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from include.config.home import REPOSITORY, Home
 from include.config.loader import load_models
+from include.config.location import check_path, sqlite_url
 from include.config.patience import patience
 from include.errors import AlmanacError, ConfigError, TransientError
 from include.services import preflight
@@ -119,11 +121,13 @@ def place_check(name: str, place: str) -> Check:
     """Check that a place can be written to, and that a store keeps what commits rely on."""
     if is_remote(place):
         return _store_check(name, place)
-    path = local_path(place)
+    path = check_path(local_path(place), name)
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         return Check(name, "ok", str(path))
-    return Check(name, "fail", f"{existing} cannot be written to", f"chown or chmod {existing}, or set ALMANAC_HOME")
+    return Check(
+        name, "fail", f"{existing} cannot be written to", f"chown or chmod {quote(str(existing))}, or set ALMANAC_HOME"
+    )
 
 
 def _store_check(name: str, place: str) -> Check:
@@ -144,7 +148,7 @@ def mode_check(path: Path, mode: int) -> Check:
         return Check(name, "ok", "not made yet; the first start makes it")
     got = path.stat().st_mode & 0o777
     if got & ~mode:
-        return Check(name, "fail", f"mode {got:o}, expected {mode:o}", f"chmod {mode:o} {path}")
+        return Check(name, "fail", f"mode {got:o}, expected {mode:o}", f"chmod {mode:o} {quote(str(path))}")
     return Check(name, "ok", f"mode {got:o}")
 
 
@@ -211,7 +215,7 @@ def parsed_dag_check(home: Home) -> Check:
             generate(),
             extra={
                 "AIRFLOW_HOME": scratch,
-                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{scratch}/airflow.db",
+                "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": sqlite_url(Path(scratch) / "airflow.db"),
                 "AIRFLOW__DATABASE__CHECK_MIGRATIONS": "False",
                 "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": f"{scratch}/passwords.json",
             },

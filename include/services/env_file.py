@@ -3,6 +3,7 @@
 import re
 import secrets
 from pathlib import Path
+from shlex import quote
 
 from include.errors import ConfigError
 from include.services.credentials import generate, write_private
@@ -54,7 +55,9 @@ def read_env_file(path: Path) -> dict[str, str]:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error}; `make env` writes it") from error
     if mode & 0o077:
-        raise ConfigError(f"{path}: others can read it, got mode {mode & 0o777:o}, expected 600; chmod 600 {path}")
+        raise ConfigError(
+            f"{path}: others can read it, got mode {mode & 0o777:o}, expected 600; chmod 600 {quote(str(path))}"
+        )
     lines = (line.strip() for line in text.splitlines())
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from include.config.home import REPOSITORY, Home
+from include.config.location import sqlite_url
 from include.services.credentials import ADMIN, Credentials, airflow_passwords_file
 from include.services.ports import LOOPBACK, Ports
 
@@ -132,7 +133,7 @@ def _airflow(home: Home) -> dict[str, str]:
         # The default asks the DNS for its own name, which takes seconds where there is none.
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",
         # Readers never wait for the writer (WAL is set when the file is made); writers wait instead of failing.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{airflow_database(home)}?timeout=60",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": sqlite_url(airflow_database(home), timeout_s=60),
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
         "AIRFLOW__API__WORKERS": "1",
         # The api-server answers tasks and people from one process; under load five seconds are not enough.

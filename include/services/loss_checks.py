@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 from include.config.home import Home
@@ -34,7 +35,12 @@ def database_rows(home: Home) -> Iterator[Row]:
         if problem:
             yield row, "fail", *_parted(damaged(name, path, problem))
         elif not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
-            yield row, "fail", f"{path}: cannot be written to", f"chmod u+w {path} {path.parent}, or mount it writable"
+            yield (
+                row,
+                "fail",
+                f"{path}: cannot be written to",
+                f"chmod u+w {quote(str(path))} {quote(str(path.parent))}, or mount it writable",
+            )
         else:
             yield row, "ok", f"{path}: whole", ""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from include.config.home import Home
+from include.config.location import sqlite_url
 from include.errors import ConfigError, PermanentError
 from include.services.airflow_api import AirflowClient
 from include.services.credentials import (
@@ -58,7 +59,7 @@ _SUPERVISOR_TIMEOUT_S = 30.0
 _MLFLOW_AUTH = """\
 [mlflow]
 default_permission = NO_PERMISSIONS
-database_uri = sqlite:///{database}
+database_uri = {database_url}
 admin_username = {admin}
 authorization_function = mlflow_login:authenticate
 auth_cache_ttl_seconds = 60
@@ -282,7 +283,9 @@ class Services:
         database = self.home.home / "mlflow_auth.db"
         if fit_login(database, self.credentials.mlflow_password):
             self._tell("MLflow's users come from another home: its administrator has this home's password now")
-        mlflow_auth_file(self.home).write_text(_MLFLOW_AUTH.format(database=database, admin=ADMIN), "utf-8")
+        mlflow_auth_file(self.home).write_text(
+            _MLFLOW_AUTH.format(database_url=sqlite_url(database), admin=ADMIN), "utf-8"
+        )
         config_file(self.home).write_text(render_config(self.home, programs(self.home, ports)), "utf-8")
         create_databases(self.home)
 

@@ -13,7 +13,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+
+from include.config.location import read_only, sqlite_path
+from include.errors import ConfigError
 
 JOBS = {"scheduler": "SchedulerJob", "triggerer": "TriggererJob", "dag-processor": "DagProcessorJob"}
 PATHS = {"api-server": "/api/v2/monitor/health", "mlflow": "/health"}
@@ -79,8 +82,10 @@ def worker_answers(broker_url: str, name: str) -> bool | Unanswered:
 
 
 def _sqlite(url: str, host: str, timeout_s: float) -> list[Any]:
-    path = unquote(urlsplit(url.partition("?")[0]).path)[1:]
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=timeout_s)) as connection:
+    path = sqlite_path(url)
+    if path is None:
+        raise ConfigError("got a SQLite database without a file; expected sqlite:////path")
+    with closing(sqlite3.connect(read_only(path), uri=True, timeout=timeout_s)) as connection:
         return connection.execute(_QUERY.format(own=_own("?")), (host, f"{host}.%")).fetchall()
 
 

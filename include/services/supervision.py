@@ -18,6 +18,7 @@ from typing import Protocol, cast
 import psutil
 
 from include.config.home import Home
+from include.config.location import sqlite_url
 from include.config.patience import patience
 from include.errors import ConfigError, TransientError
 from include.services.credentials import FOLDER_MODE
@@ -95,7 +96,7 @@ def programs(home: Home, ports: Ports) -> tuple[Program, ...]:
     mlflow = (
         sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth",
         "--host", LOOPBACK, "--port", str(ports.mlflow), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{mlflow_database(home)}?timeout=60",
+        "--backend-store-uri", sqlite_url(mlflow_database(home), timeout_s=60),
         "--artifacts-destination", home.artifacts,
     )  # fmt: skip
     return (
@@ -116,7 +117,7 @@ def _database(home: Home, *, wait_s: int) -> tuple[str, str]:
     Its event loop itself writes the audit log of every POST. When a request that holds SQLite's lock needs the loop to
     go on, both would wait for each other as long as this: everything stood still for a minute. Now the POST fails.
     """
-    return "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{airflow_database(home)}?timeout={wait_s}"
+    return "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", sqlite_url(airflow_database(home), timeout_s=wait_s)
 
 
 def full_name(name: str) -> str:

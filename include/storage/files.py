@@ -7,6 +7,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from include.config.location import path_of
 from include.storage.disk import sync_path
 from include.storage.faults import store_faults
 from include.storage.local_files import open_regular, unlink_below
@@ -17,7 +18,7 @@ BLOCK = 4 << 20
 
 def local_path(uri: str) -> Path:
     """The path of a file of this machine."""
-    return Path(uri.removeprefix("file://"))
+    return Path(path_of(uri))
 
 
 def read_bytes(uri: str) -> bytes:

@@ -10,10 +10,10 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
+from include.config.location import SCHEMES
 from include.config.patience import Patience, patience
 from include.errors import ConfigError
 
-SCHEMES = ("s3", "abfs", "abfss", "az")
 _CLOUDS = ("AWS_", "AZURE_")
 # The whole of a large file may take long; that nothing comes for half a minute may not.
 _PATIENCE = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "1h"}

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from include.config.home import Home
 from include.config.schema import Model
+from include.config.validation_errors import describe_errors
 from include.data.model_rows import ModelRows
 from include.errors import ConfigError
 from include.features.features import build_features
@@ -97,13 +98,14 @@ def rebuild(home: Home, registry: Registry, version: ModelVersion, *, on_progres
 
 
 def _declared(registry: Registry, version: ModelVersion) -> Model:
+    tree = yaml.safe_load(registry.load_file(version, files.CONFIG))
     try:
-        return Model.model_validate(yaml.safe_load(registry.load_file(version, files.CONFIG)))
+        return Model.model_validate(tree)
     except ValidationError as error:
+        said = f"{version.model}@{version.version}: {files.CONFIG} of MLflow run {version.mlflow_run_id}"
         raise ConfigError(
-            f"{version.model}@{version.version}: its declaration ({files.CONFIG} of MLflow run "
-            f"{version.mlflow_run_id}) does not fit today's schema: {error}. Check out the passport's commit and "
-            "rebuild there"
+            f"{describe_errors(error, Model, tree, said, [])} It does not fit today's schema: check out the passport's"
+            " commit and rebuild there"
         ) from error
 
 

@@ -28,6 +28,7 @@ from tests.training.conftest import NOW, make_hours
 MODEL = "weather"
 RUN = RunRef("train_weather", "manual__1", 1, "ada", "manual")
 MAKER = Maker(dag_id="test", started_by="ada", reason="a test")
+ODD = "-Jörg's world (1) & co, a+b~c@d!e:f=g 日本."
 ROWS = {0: 24, 1: 48, 2: 72, 3: 60}
 
 
@@ -45,10 +46,13 @@ class World:
 
 @cache
 def shared_world() -> World:
-    """One for all tests of the session, which leave it as it is; it goes with the session's home."""
+    """One for all tests of the session, which leave it as it is; it goes with the session's home.
+
+    Its path holds every character that is allowed, so that every test which uses it is one of such paths.
+    """
     home = Path(os.environ["ALMANAC_HOME"])
     home.mkdir(parents=True, exist_ok=True)
-    return make_world(Path(tempfile.mkdtemp(dir=home)))
+    return make_world(Path(tempfile.mkdtemp(prefix=ODD, dir=home)))
 
 
 def make_world(root: Path, tracking_uri: str = "") -> World:

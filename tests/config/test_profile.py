@@ -96,7 +96,7 @@ def test_profile_file_of_no_model_is_a_problem_and_takes_nobody_down(profile: Pa
         ("over: .\n", "over: got '.', where there is another profile"),
         ("{}\n", "over: missing"),
         ("over: x\ncolour: blue\n", "colour: unknown key"),
-        ("over: x\nplaces: {landing: data}\n", "places.landing: not a place; got 'data', expected an absolute path"),
+        ("over: x\nplaces: {landing: data}\n", "places.landing: not a place: got 'data', expected an absolute path"),
     ],
 )
 def test_profile_that_is_wrong_is_told(profile: Path, text: str, message: str) -> None:

@@ -12,6 +12,7 @@ from include.errors import ConfigError
 from include.services.credentials import load_or_create
 from include.services.ports import Ports
 from include.services.supervision import (
+    Program,
     config_file,
     private_temporary_folder,
     programs,
@@ -24,7 +25,7 @@ from include.services.supervision import (
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return Home(home=tmp_path)
+    return Home(home=tmp_path / "-Jörg's home (1) & co, a+b~c@d!e:f=g 日本.")
 
 
 @pytest.fixture
@@ -71,10 +72,8 @@ def test_render_config_ends_whole_groups_and_starts_again(home):
         assert (section["stopasgroup"], section["killasgroup"], section["autorestart"]) == ("true",) * 3
 
 
-def test_render_config_percent_in_the_path_is_escaped(tmp_path):
-    home = Home(home=tmp_path / "100% of it")
-
-    assert read(home)["supervisord"]["directory"].endswith("100%% of it")
+def test_render_config_percent_in_a_command_is_escaped(home):
+    assert "\ncommand = echo '100%% of it'\n" in render_config(home, [Program("one", ("echo", "100% of it"))])
 
 
 @pytest.mark.parametrize("name", ["scheduler", "triggerer"])

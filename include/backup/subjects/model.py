@@ -25,6 +25,7 @@ from include.registry.faults import mlflow_faults
 from include.registry.files import ONNX, Artifacts
 from include.registry.passport import package_versions
 from include.registry.records import ModelVersion
+from include.storage.files import local_path
 
 if TYPE_CHECKING:
     from include.registry.store import Registry
@@ -156,7 +157,7 @@ def _check(registry: "Registry", version: ModelVersion) -> bytes:
 
 
 def _local_artifacts(uri: str) -> Path | None:
-    path = Path(uri.removeprefix("file://"))
+    path = local_path(uri)
     return path if path.is_absolute() and path.is_dir() else None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from include.backup.manifest import Fact
 from include.backup.sources import from_path
 from include.backup.writer import Draft
+from include.config.location import read_only
 from include.errors import DataError, IntegrityError, TransientError
 from include.journal.damage import check_file, damaged
 from include.registry.records import PREFIX
@@ -68,7 +69,7 @@ def examine(path: Path) -> dict[str, Fact]:
         IntegrityError: it is not sound.
     """
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(read_only(path), uri=True)) as connection:
             (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict != "ok":
                 raise IntegrityError(f"{path}: is damaged: {verdict}; do not use it")
@@ -90,7 +91,7 @@ LOCATIONS = (
 
 def artifact_root(path: Path) -> dict[str, Fact]:
     """The root of artifacts that an MLflow database names by path; nothing for other databases or servers."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(read_only(path), uri=True)) as connection:
         tables = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if "model_versions" not in tables:
             return {}
@@ -105,7 +106,7 @@ def registered_versions(path: Path) -> set[tuple[str, str]]:
         "SELECT DISTINCT name, version FROM model_versions JOIN model_version_tags USING (name, version)"
         " WHERE current_stage <> 'Deleted_Internal' AND key LIKE ?"
     )
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(read_only(path), uri=True)) as connection:
         try:
             return {(str(name), str(version)) for name, version in connection.execute(query, (f"{PREFIX}%",))}
         except sqlite3.OperationalError:
