@@ -121,7 +121,9 @@ def version_param(model: Model, journal: "Journal", version: str | None, reason:
 
     if version and reason:
         return version, reason
-    if version or reason or not _names(get_current_context()["triggering_asset_events"]):
+    from almanac.handled import is_swept
+
+    if version or reason or not (is_swept() or _names(get_current_context()["triggering_asset_events"])):
         raise ConfigError(f"version and reason: give both; got version {version!r} and reason {reason!r}")
     run = current_run()
     verdict = shadow_verdict(journal, model, run)
