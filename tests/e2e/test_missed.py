@@ -86,7 +86,9 @@ def test_model_whose_first_data_land_with_its_yaml_ends_trained_and_backed_up(po
 
 
 def test_dataset_version_that_comes_while_all_listeners_are_paused_is_handled_once(port: Port) -> None:
-    wait(lambda: port.scored() >= 0 or port.journal.decisions("weather", DecisionKind.SWEEP), "what went before", LONG_S)
+    wait(
+        lambda: port.scored() >= 0 or port.journal.decisions("weather", DecisionKind.SWEEP), "what went before", LONG_S
+    )
     for kind in LISTENERS:
         port.airflow.set_paused(f"{kind}_weather", paused=True)
     before, decided, snapshots = port.rows(), port.decided(), len(port.journal.snapshots("dataset/weather"))
