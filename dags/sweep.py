@@ -29,7 +29,7 @@ def build(installation: Installation) -> DAG:
         for name, each in sorted(model.triggers.items())
         if isinstance(each, EventTrigger)
     ]
-    with installation_dag("sweep", installation, purpose=__doc__, schedule=installation.sweep) as dag:
+    with installation_dag("sweep", installation, purpose=__doc__, schedule=installation.sweep, tag="almanac") as dag:
 
         @task(
             inlets=posted,
