@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NOTHING = ""  # the value of a state in which there is nothing to handle
 _TICKED_WITHIN = timedelta(days=400)
+_COMMITS = 20  # that are looked through for the last one that wrote predictions
 
 
 class States:
@@ -90,10 +91,13 @@ class States:
         return NOTHING if newest is None else f"version {newest.dataset_version}, batch {newest.batch_id[:12]}"
 
     def _predictions(self, model: str) -> str:
-        from include.data.delta_table import commit_id_of, open_table
+        from include.data.delta_table import MAINTENANCE, open_table
 
         table = open_table(self._home.predictions_of(model))
-        return NOTHING if table is None else f"commit {commit_id_of(table)}"
+        commits = [] if table is None else table.history(_COMMITS)
+        # not what maintenance and expiry leave behind: nothing new was scored
+        written = (one for one in commits if one.get("operation") == "WRITE" and MAINTENANCE not in one)
+        return next((f"version {one['version']} of {one['timestamp']}" for one in written), NOTHING)
 
     def _training(self, model: str) -> str:
         newest = self._journal.decisions(model, DecisionKind.GATES, limit=1)

@@ -212,6 +212,20 @@ def test_sweep_predictions_missed_are_monitored_and_backed_up(world: World) -> N
     assert find_missed(MODEL, waiting_dag(MODEL, "monitor"), world.states(), world.journal) == {}  # type: ignore[arg-type]
 
 
+def test_states_predictions_do_not_change_when_old_ones_go_or_files_are_compacted(world: World) -> None:
+    from deltalake import DeltaTable
+
+    world.predict()
+    world.predict()
+    before = world.states().of(MODEL, "predictions")
+    table = DeltaTable(world.home.predictions_of("weather"))
+    table.optimize.compact()
+    table.delete("x > 0")
+    assert world.states().of(MODEL, "predictions") == before
+    world.predict()
+    assert world.states().of(MODEL, "predictions") != before
+
+
 def test_waiting_dags_every_name_of_the_table_is_one_that_something_makes_true() -> None:
     """A new kind of DAG, or a new name in a rule, needs a row in the table above."""
     made = {kind for _, kinds in HAPPENS.values() for kind in kinds} | {"monitor"}
