@@ -31,9 +31,9 @@ def build(model: Model) -> DAG:
 
         @task
         def backup(kind: str, *, params: dict[str, Any]) -> list[dict[str, Any]]:
-            from almanac.handled import handled_before, handling, is_swept
+            from almanac.handled import handled_before, handling
             from almanac.installation import backup_key
-            from almanac.runs import current_run, now
+            from almanac.runs import current_run, is_swept, now
 
             from include.backup.run_backup import is_due, run_backup
 

@@ -80,8 +80,8 @@ def build_reopen(model: Model) -> DAG:
 
         @task(outlets=[announced], doc_md=f"{_REOPEN} Also those that were missed. Skipped when there is none.")
         def reopen(*, outlet_events: Any) -> list[str]:
-            from almanac.handled import handling, is_swept
-            from almanac.runs import current_run, now
+            from almanac.handled import handling
+            from almanac.runs import current_run, is_swept, now
 
             from include.events.handled import windows_missed
             from include.journal.journal import Journal

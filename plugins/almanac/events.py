@@ -6,8 +6,8 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from almanac import assets
-from almanac.handled import handled_before, is_swept, missed_now
-from almanac.runs import current_run, now, partition_key
+from almanac.handled import handled_before, missed_now
+from almanac.runs import current_run, is_swept, now, partition_key
 from almanac.schedules import assets_of, satisfied
 from include.config.home import Home
 from include.config.pipelines import Kind

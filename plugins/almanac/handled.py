@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from almanac.runs import current_run, now, partition_key
@@ -51,12 +50,6 @@ def handling(model: Model, home: Home, kind: str, *names: str, whole: bool = Tru
     record_handled(journal, model, kind, found, run=current_run(), now=now())
     if skipped is not None:
         raise skipped
-
-
-def is_swept() -> bool:
-    """Whether the running task's run was started by the sweep; it looks again whether anything is left to do."""
-    dag_run = get_current_context()["dag_run"]
-    return str(dag_run.run_type.value) == "operator_triggered" and dag_run.run_id.startswith("sweep__")
 
 
 def missed_now(model: Model, home: Home, kind: str) -> frozenset[str]:

@@ -22,13 +22,6 @@ class OneProcess:
         create_databases(home)
         migrate_airflow(home, self._environment)
 
-    def parse(self) -> None:
-        """Let Airflow know all DAGs, as its dag-processor does."""
-        subprocess.run(
-            [sys.executable, "-m", "airflow", "dags", "reserialize"],
-            env=self._environment, cwd=REPOSITORY, check=True, capture_output=True, timeout=600,
-        )  # fmt: skip
-
     def run(self, dag_id: str, *, red: bool = False, marked: str = "", **conf: object) -> str:
         """Run a DAG, which must end as foretold; what it said is returned. A `marked` task is a success unrun."""
         words = ["dags", "test", dag_id, *(("-c", json.dumps(conf)) if conf else ())]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import events, handled, runs
+from almanac import events, runs
 from almanac.events import require_event, woken_by
 
 from include.config.home import Home
@@ -63,7 +63,6 @@ def rings(monkeypatch: pytest.MonkeyPatch, *rung: Any, key: str | None = None, r
     context = {"triggering_asset_events": groups, "dag_run": run, "ti": SimpleNamespace(try_number=1)}
     monkeypatch.setattr(runs, "get_current_context", lambda: context)
     monkeypatch.setattr(events, "get_current_context", lambda: context)
-    monkeypatch.setattr(handled, "get_current_context", lambda: context)
 
 
 def write(

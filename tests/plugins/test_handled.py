@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import events, handled, runs
+from almanac import events, runs
 from almanac.events import require_event, woken_by
 from almanac.handled import handled_before, handling
 
@@ -63,7 +63,7 @@ def runs_now(
         for name in assets
     }  # fmt: skip
     context = {"triggering_asset_events": groups, "dag_run": run, "ti": SimpleNamespace(try_number=1)}
-    for module in (runs, events, handled):
+    for module in (runs, events):
         monkeypatch.setattr(module, "get_current_context", lambda: context)
 
 
@@ -222,6 +222,6 @@ def test_run_that_a_person_gave_a_name_of_the_sweep_is_a_person_s(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal
 ) -> None:
     runs_now(monkeypatch, "sweep__2026-11-21__abc", kind="manual")
-    assert not handled.is_swept()
+    assert not runs.is_swept()
     runs_now(monkeypatch, "manual__2026-11-21", kind="operator_triggered")
-    assert not handled.is_swept()
+    assert not runs.is_swept()
