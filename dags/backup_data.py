@@ -40,7 +40,7 @@ def build(model: Model) -> DAG:
             subject, run, reason = f"{kind}/{model.name}", current_run(), params["reason"] or ""
             of = {"dataset": "dataset", "outputs": "predictions"}[kind]
             if run.trigger.startswith("asset") or is_swept():
-                if words := handled_before(model, HOME, "backup_data").get(of):
+                if words := handled_before(model, HOME, "backup_data", of).get(of):
                     raise AirflowSkipException(words)
                 if not is_due(HOME, subject, at_most_every=declared.at_most_every, now=now()):
                     raise AirflowSkipException("a snapshot was taken a short time ago; the sweep takes the next one")

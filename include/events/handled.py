@@ -5,7 +5,7 @@ missed something when states have changed since, so that its rule is fulfilled: 
 the last run", asked of what is there and not of the events that said so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,9 +54,10 @@ def waiting_dag(model: Model, kind: str) -> Waiting | None:
     return next((one for one in waiting_dags(model) if one.kind == kind), None)
 
 
-def read_states(model: Model, waiting: Waiting, states: States) -> dict[str, str]:
-    """The states that a DAG's rule is about, as they are now; those behind which there is nothing are left out."""
-    return {name: value for name in waiting.names if (value := states.of(model, name)) != NOTHING}
+def read_states(model: Model, waiting: Waiting, states: States, chosen: Collection[str] = ()) -> dict[str, str]:
+    """The states that a DAG's rule is about, or the chosen of them, as they are now; empty ones are left out."""
+    asked = [name for name in waiting.names if not chosen or name in chosen]
+    return {name: value for name in asked if (value := states.of(model, name)) != NOTHING}
 
 
 def record_handled(

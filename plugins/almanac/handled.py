@@ -1,6 +1,6 @@
 """What a pipeline's run has handled: remembered when its work has ended well, so that a sweep can find what was not."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -38,8 +38,7 @@ def handling(model: Model, home: Home, kind: str, *names: str, whole: bool = Tru
         return
     journal, key = Journal(home.journal_url), partition_key()
     window = _window(model, journal, key) if key else None
-    found = {} if key else _states(model, home, kind)
-    found = {name: value for name, value in found.items() if not names or name in names}
+    found = {} if key else _states(model, home, kind, names)
     skipped: AirflowSkipException | None = None
     try:
         yield
@@ -65,17 +64,23 @@ def missed_now(model: Model, home: Home, kind: str) -> frozenset[str]:
     return frozenset(find_missed(model, waiting, States(home, journal, Registry.of(home), now()), journal))
 
 
-def handled_before(model: Model, home: Home, kind: str) -> dict[str, str]:
+def handled_before(model: Model, home: Home, kind: str, *names: str) -> dict[str, str]:
     """The names of a DAG's rule whose states another run has handled as they are now, and which run that was.
 
     Not clocks and posted events: of these each time counts, and the event comes a little later than the state.
+
+    Args:
+        model: whose pipeline.
+        home: where everything is.
+        kind: of the DAG.
+        names: those that are asked about; none: all.
     """
     from include.events.handled import handled
     from include.journal.journal import Journal
     from include.journal.questions import same_run
 
     marks, run = handled(Journal(home.journal_url), model, kind), current_run()
-    found = _states(model, home, kind) if marks else {}
+    found = _states(model, home, kind, names) if marks else {}
     found = {name: value for name, value in found.items()
              if not isinstance(model.triggers.get(name), ScheduleTrigger | EventTrigger)}  # fmt: skip
     same = {name: marks[name] for name, value in found.items() if name in marks and marks[name].value == value}
@@ -83,7 +88,8 @@ def handled_before(model: Model, home: Home, kind: str) -> dict[str, str]:
             if not same_run(mark.run, run)}  # fmt: skip
 
 
-def _states(model: Model, home: Home, kind: str) -> dict[str, str]:
+def _states(model: Model, home: Home, kind: str, names: Collection[str]) -> dict[str, str]:
+    """Only those that are asked about are read: that one is damaged does not stop what is not about it."""
     from include.events.handled import read_states, waiting_dag
     from include.events.states import States
     from include.journal.journal import Journal
@@ -92,7 +98,7 @@ def _states(model: Model, home: Home, kind: str) -> dict[str, str]:
     waiting = waiting_dag(model, kind)
     if waiting is None:
         return {}
-    return read_states(model, waiting, States(home, Journal(home.journal_url), Registry.of(home), now()))
+    return read_states(model, waiting, States(home, Journal(home.journal_url), Registry.of(home), now()), names)
 
 
 def _window(model: Model, journal: "Journal", key: str) -> "WindowRecord | None":

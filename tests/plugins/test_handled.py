@@ -13,6 +13,7 @@ from almanac.handled import handled_before, handling
 from include.config.home import Home
 from include.config.pipelines import Pipeline
 from include.config.triggers import ScheduleTrigger, WindowTrigger
+from include.errors import AlmanacError
 from include.events.handled import handled as marks_of
 from include.events.handled import windows_missed
 from include.journal.journal import Journal
@@ -169,6 +170,21 @@ def test_handling_a_part_that_a_person_chose_is_not_remembered(
     with handling(MODEL, home, "train", whole=False):
         pass
     assert marks_of(journal, MODEL, "train") == {}
+
+
+def test_handling_reads_no_state_that_the_task_is_not_about(
+    monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal
+) -> None:
+    publish(journal)
+    log = home.home / "predictions" / "weather" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / f"{0:020}.json").write_text("damaged", "utf-8")
+    runs_now(monkeypatch, "by event", "dataset_weather")
+    with handling(MODEL, home, "backup_data", "dataset"):
+        pass
+    assert marks_of(journal, MODEL, "backup_data").keys() == {"dataset"}
+    with pytest.raises(AlmanacError), handling(MODEL, home, "backup_data", "predictions"):
+        pass
 
 
 def test_handling_for_a_window_remembers_that_window_alone(
