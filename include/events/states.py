@@ -15,6 +15,7 @@ from include.config.rules import names
 from include.config.schema import Model
 from include.config.ticks import latest_of
 from include.config.triggers import DependencyTrigger, EventTrigger, ScheduleTrigger
+from include.errors import TransientError
 from include.journal.journal import Journal
 from include.journal.records import DecisionKind
 
@@ -91,10 +92,16 @@ class States:
         return NOTHING if newest is None else f"version {newest.dataset_version}, batch {newest.batch_id[:12]}"
 
     def _predictions(self, model: str) -> str:
+        from deltalake.exceptions import DeltaError
+
         from include.data.delta_table import MAINTENANCE, open_table
 
-        table = open_table(self._home.predictions_of(model))
-        commits = [] if table is None else table.history(_COMMITS)
+        uri = self._home.predictions_of(model)
+        table = open_table(uri)
+        try:
+            commits = [] if table is None else table.history(_COMMITS)
+        except (DeltaError, OSError) as error:
+            raise TransientError(f"{uri}: its log cannot be read: {error}; check that the store is up") from error
         # not what maintenance and expiry leave behind: nothing new was scored
         written = (one for one in commits if one.get("operation") == "WRITE" and MAINTENANCE not in one)
         return next((f"version {one['version']} of {one['timestamp']}" for one in written), NOTHING)

@@ -153,7 +153,7 @@ class Sweep:
             if standing is None or standing.paused:
                 return []
             return list(ask(model, *more, standing))
-        except AlmanacError as error:
+        except Exception as error:  # noqa: BLE001 - whatever one question raises stops no other
             log.warning("%s: nobody knows whether it has missed something: %s", dag_id, error)
             self.unanswered.append(f"{dag_id}: {error}")
             return []

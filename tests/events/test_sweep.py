@@ -278,6 +278,16 @@ def test_sweep_question_without_an_answer_stops_no_other(world: World) -> None:
     assert [one.partition(":")[0] for one in found.unanswered] == ["score_weather", "backup_model_weather"]
 
 
+def test_sweep_question_that_fails_in_a_way_that_nobody_foresaw_stops_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish()
+    monkeypatch.setattr(world.registry, "aliases", lambda _model: {}["a bug"])
+    found = Sweep((MODEL,), world.journal, world.states, world.dags, RUN, NOW)
+    assert "train_weather" in {one.dag_id for one in found.find()}
+    assert found.unanswered == ["score_weather: 'a bug'", "backup_model_weather: 'a bug'"]
+
+
 def test_sweep_finds_what_is_missed_of_each_model(world: World) -> None:
     world.publish()
     world.publish("boats")
