@@ -31,18 +31,21 @@ def build(model: Model) -> DAG:
 
         @task
         def backup(kind: str, *, params: dict[str, Any]) -> list[dict[str, Any]]:
+            from almanac.handled import handled_before, handling
             from almanac.installation import backup_key
-            from almanac.runs import current_run, now
+            from almanac.runs import current_run, is_swept, now
 
             from include.backup.run_backup import is_due, run_backup
 
-            subject, run = f"{kind}/{model.name}", current_run()
-            if run.trigger.startswith("asset") and not is_due(
-                HOME, subject, at_most_every=declared.at_most_every, now=now()
-            ):
-                raise AirflowSkipException("a snapshot was taken a short time ago; the schedule takes the next one")
-            reason = params["reason"] or ""
-            taken = run_backup(HOME, [subject], run=run, given_key=backup_key(), reason=reason)
+            subject, run, reason = f"{kind}/{model.name}", current_run(), params["reason"] or ""
+            of = {"dataset": "dataset", "outputs": "predictions"}[kind]
+            if run.trigger.startswith("asset") or is_swept():
+                if words := handled_before(model, HOME, "backup_data", of).get(of):
+                    raise AirflowSkipException(words)
+                if not is_due(HOME, subject, at_most_every=declared.at_most_every, now=now()):
+                    raise AirflowSkipException("a snapshot was taken a short time ago; the sweep takes the next one")
+            with handling(model, HOME, "backup_data", of):
+                taken = run_backup(HOME, [subject], run=run, given_key=backup_key(), reason=reason)
             if not taken:
                 raise AirflowSkipException("nothing is there yet")
             return taken

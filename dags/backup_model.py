@@ -28,15 +28,17 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="Snapshots each version that has none as it is now; skipped when nothing is new.")
         def backup(*, params: dict[str, Any]) -> list[dict[str, Any]]:
+            from almanac.handled import handling
             from almanac.installation import backup_key
             from almanac.runs import current_run
 
             from include.backup.run_backup import run_backup
 
-            taken = run_backup(
-                HOME, [f"model/{model.name}"], run=current_run(), given_key=backup_key(),
-                version=params["version"] or "", reason=params["reason"] or "",
-            )  # fmt: skip
+            with handling(model, HOME, "backup_model", whole=not params["version"]):
+                taken = run_backup(
+                    HOME, [f"model/{model.name}"], run=current_run(), given_key=backup_key(),
+                    version=params["version"] or "", reason=params["reason"] or "",
+                )  # fmt: skip
             if not any(one["new"] for one in taken):
                 raise AirflowSkipException("every version is in a snapshot as it is now")
             return taken

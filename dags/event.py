@@ -22,25 +22,30 @@ HOME = Home()
 
 def build(model: Model, names: list[str]) -> DAG:
     """`event_<model>`: check -> one accept_<name> for each declared event, report_refusals."""
-    posted = {assets.event(model, name).name: name for name in names}
     schedule = reduce(or_, [assets.event(model, name) for name in names])
     with model_dag("event", model, purpose=__doc__, schedule=schedule, wakes="when an event was posted") as dag:
 
-        @task(doc_md="Checks each payload against its declaration; the journal keeps every decision.")
-        def check(*, triggering_asset_events: Any) -> dict[str, list[dict[str, Any]]]:
+        @task(
+            inlets=[assets.event(model, name) for name in names],
+            doc_md="Checks the payload of each event that has no decision yet; the journal keeps every decision.",
+        )
+        def check(*, inlet_events: Any) -> dict[str, list[dict[str, Any]]]:
+            from almanac.postings import read_postings
             from almanac.runs import current_run, now
 
-            from include.events.checking import PostedEvent, check_event
+            from include.events.posted import decide_postings
             from include.journal.journal import Journal
 
-            journal = Journal(HOME.journal_url)
+            journal, run = Journal(HOME.journal_url), current_run()
             checked: dict[str, list[dict[str, Any]]] = {"accepted": [], "refused": []}
-            for each in (event for events in triggering_asset_events.values() for event in events):
-                event = PostedEvent(posted[each.asset.name], _payload(each.extra))
-                decision = check_event(model, journal, event, run=current_run(), now=now())
-                checked["accepted" if decision.accepted else "refused"].append(
-                    {"trigger": event.trigger, "payload": event.payload, "reasons": "; ".join(decision.reasons)}
-                )
+            for name in names:
+                postings = read_postings(model, name, journal, inlet_events)
+                for event, decision in decide_postings(model, journal, postings, run=run, now=now()):
+                    checked["accepted" if decision.accepted else "refused"].append(
+                        {"trigger": name, "payload": event.payload, "reasons": "; ".join(decision.reasons)}
+                    )
+            if not any(checked.values()):
+                raise AirflowSkipException("every posted event has its decision")
             return checked
 
         @task(doc_md="Fails, and so alerts, when an event was refused; says why.")
@@ -71,11 +76,6 @@ def _accept(model: Model, name: str, rings: Asset) -> Any:
         outlet_events[rings].extra = {"payloads": accepted}
 
     return accept
-
-
-def _payload(extra: dict[str, Any] | None) -> dict[str, Any]:
-    """What the caller sent: Airflow itself adds where it came from."""
-    return {key: value for key, value in (extra or {}).items() if key != "from_rest_api"}
 
 
 for declared in declared_models(HOME):

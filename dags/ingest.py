@@ -31,17 +31,18 @@ def build(model: Model) -> DAG:
         )
         def find_batches(*, params: dict[str, Any], inlet_events: Any) -> list[dict[str, Any]]:
             import time
-            from datetime import UTC, datetime
 
             from almanac.bells import unrung
             from almanac.events import require_event
-            from almanac.runs import chosen_files
+            from almanac.handled import handling
+            from almanac.runs import chosen_files, now
 
             from include.data.arrivals import find_batches
             from include.journal.journal import Journal
 
             require_event(model, HOME, "ingest")
-            found = find_batches(model, HOME, Journal(HOME.journal_url), now=datetime.now(UTC), wait=time.sleep)
+            with handling(model, HOME, "ingest", whole=not (params["files"] or params["dry_run"])):
+                found = find_batches(model, HOME, Journal(HOME.journal_url), now=now(), wait=time.sleep)
             chosen = chosen_files(found.to_json(), params["files"])
             if not chosen and unrung(model, HOME, inlet_events[dataset]) is None:
                 raise AirflowSkipException(f"skipped: no new data; {found.unsettled} files are still arriving")

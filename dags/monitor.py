@@ -37,6 +37,7 @@ def build(model: Model) -> DAG:
             from almanac.channels import teller
             from almanac.connections import task_history
             from almanac.events import require_event
+            from almanac.handled import handling
             from almanac.runs import current_run, link, now
 
             from include.journal.journal import Journal
@@ -47,7 +48,8 @@ def build(model: Model) -> DAG:
             require_event(model, HOME, "monitor")
             journal, history = Journal(HOME.journal_url), task_history(HOME)
             registry, run = Registry.of(HOME), current_run()
-            result = monitor(model, HOME, journal, registry, run=run, now=now(), history=history, link=link())
+            with handling(model, HOME, "monitor"):
+                result = monitor(model, HOME, journal, registry, run=run, now=now(), history=history, link=link())
             tell_findings(model, result, teller(run), run=run, link=link(), now=now())
             return result.summary()
 

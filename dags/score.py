@@ -32,6 +32,7 @@ def build(model: Model) -> DAG:
             from dataclasses import asdict
 
             from almanac.events import require_event
+            from almanac.handled import handling
             from almanac.runs import current_run, now, range_param
 
             from include.journal.journal import Journal
@@ -43,9 +44,10 @@ def build(model: Model) -> DAG:
                 raise AirflowSkipException(why_stopped(stop))
             require_event(model, HOME, "score")
             since, until = range_param(model, params["since"], params["until"])
-            summary = score_new_windows(
-                model, HOME, Registry.of(HOME), run=current_run(), now=now(), since=since, until=until
-            )
+            with handling(model, HOME, "score", whole=not (params["since"] or params["until"])):
+                summary = score_new_windows(
+                    model, HOME, Registry.of(HOME), run=current_run(), now=now(), since=since, until=until
+                )
             if not summary.rows:
                 raise AirflowSkipException(summary.message)
             outlet_events[predictions].extra = asdict(summary)

@@ -78,19 +78,24 @@ def build_reopen(model: Model) -> DAG:
         "reopen", model, purpose=_REOPEN, schedule=assets.dataset(model), wakes="when the dataset has a new version"
     ) as dag:
 
-        @task(outlets=[announced], doc_md=f"{_REOPEN} Skipped when there is none.")
+        @task(outlets=[announced], doc_md=f"{_REOPEN} Also those that were missed. Skipped when there is none.")
         def reopen(*, outlet_events: Any) -> list[str]:
-            from almanac.runs import current_run, now
+            from almanac.handled import handling
+            from almanac.runs import current_run, is_swept, now
 
+            from include.events.handled import windows_missed
             from include.journal.journal import Journal
             from include.scoring.windows import Window
             from include.windows.closing import reopen_windows
             from include.windows.tumbling import key_of
 
-            late = reopen_windows(model, HOME, Journal(HOME.journal_url), run=current_run(), now=now())
-            if not late:
+            journal = Journal(HOME.journal_url)
+            with handling(model, HOME, "reopen"):
+                found = reopen_windows(model, HOME, journal, run=current_run(), now=now())
+            found += windows_missed(journal, model) if is_swept() else []
+            if not found:
                 raise AirflowSkipException("skipped: no new data; no closed window has changed")
-            keys = [key_of(Window(each.window_start, each.window_end)) for each in late]
+            keys = sorted({key_of(Window(each.window_start, each.window_end)) for each in found})
             outlet_events[announced].add_partitions(keys)
             return keys
 

@@ -7,6 +7,7 @@ from include.config.backup import InstallationBackup
 from include.config.cleanup import Cleanup
 from include.config.promotion import Approval
 from include.config.section import Section, Share
+from include.config.types import Cron
 
 
 class Installation(Section):
@@ -20,5 +21,8 @@ class Installation(Section):
         " so long such an approval holds.",
     )
     max_disk_share: Share = Field(0.9, description="A disk of the home that is fuller is an alarm.")
+    sweep: Cron = Field(
+        "*/10 * * * *", description="When the DAG `sweep` looks for pipelines that should have run and did not."
+    )
     backup: InstallationBackup = InstallationBackup()
     cleanup: Cleanup = Cleanup()

@@ -1,7 +1,7 @@
 """Rules that combine triggers: `arrival or (tides and nightly)`."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,6 +45,14 @@ def names(rule: Rule) -> Iterator[str]:
     else:
         for part in rule.parts:
             yield from names(part)
+
+
+def holds(rule: Rule, met: Collection[str]) -> bool:
+    """Whether a rule is fulfilled by the names that have come true."""
+    if isinstance(rule, Named):
+        return rule.name in met
+    parts = [holds(part, met) for part in rule.parts]
+    return all(parts) if rule.operator == "and" else any(parts)
 
 
 def conjoined(rule: Rule, *, inside: bool = False) -> frozenset[str]:

@@ -60,6 +60,16 @@ def find_batches(
     return FoundBatches(settled, len(new) - len(settled))
 
 
+def files_left(model: Model, home: Home, journal: Journal, now: datetime) -> list[str]:
+    """The URIs of the files that nobody dealt with although they have long settled, sorted.
+
+    Raises:
+        TransientError: the store or the journal is away.
+    """
+    settled = now - model.source.settle - _CONFIRM
+    return sorted(file.uri for file in _new_files(model, home, journal) if file.modified_at <= settled)
+
+
 def _rest(file: StoredFile, now: datetime, watched: timedelta, settle: timedelta) -> timedelta:
     """How long the file must still stay unchanged."""
     return settle - max(now - file.modified_at, watched)

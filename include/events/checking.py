@@ -24,8 +24,10 @@ class PostedEvent:
     payload: Mapping[str, object]
 
 
-def check_event(model: Model, journal: Journal, event: PostedEvent, *, run: RunRef, now: datetime) -> Decision:
-    """Check a payload against its declaration and write the decision into the journal."""
+def check_event(
+    model: Model, journal: Journal, event: PostedEvent, *, run: RunRef, now: datetime, cause: str
+) -> Decision:
+    """Check a payload against its declaration and write the decision into the journal, once for a cause."""
     declared = model.triggers.get(event.trigger)
     if isinstance(declared, EventTrigger):
         faults = payload_faults(declared.payload, event.payload)
@@ -39,8 +41,9 @@ def check_event(model: Model, journal: Journal, event: PostedEvent, *, run: RunR
         decided_at=now,
         run=run,
         subject=event.trigger,
+        cause=cause,
     )
-    journal.record_decision(decision)
+    journal.record_once(decision)
     return decision
 
 

@@ -14,14 +14,13 @@ from include.config.payload import payload_faults
 from include.config.schema import Model
 from include.config.triggers import EventTrigger
 from include.errors import ConfigError
+from include.events.requests import pending_requests
 from include.journal.journal import Journal
 from include.journal.questions import same_run
 from include.journal.records import Decision, DecisionKind, RunRef, WindowState
 
 if TYPE_CHECKING:
     from include.registry.store import Registry
-
-RETRAIN = "retrain"
 
 
 @dataclass(frozen=True)
@@ -42,24 +41,15 @@ class AssetEvent:
 def retrain_reasons(journal: Journal, model: Model, event: AssetEvent, run: RunRef) -> tuple[str, ...]:
     """Why the monitor, or a person whom it asked, wants a retrain: by the record of the run that emitted the event.
 
-    Empty without such a record, or when another training was decided on since: a request is answered once.
+    Empty without such a record, or when another run has answered it: a request is answered once.
 
     Raises:
         TransientError: the journal is away.
     """
-    if event.source is None or event.source.dag_id != f"monitor_{model.name}":
+    if event.source is None:
         return ()
-    answers = journal.decisions(model.name, DecisionKind.ACTION, run=event.source)
-    alarms = journal.decisions(model.name, DecisionKind.ALARM, run=event.source)
-    found = [one for one in (*answers, *alarms) if one.accepted and RETRAIN in one.figures]
-    if not found:
-        return ()
-    asked_at = max(one.decided_at for one in found)
-    trained = journal.decisions(model.name, DecisionKind.TRAINING, since=asked_at)
-    if any(one.subject == "retrain_request" and not same_run(one.run, run) for one in trained):
-        return ()
-    asked = next((one.reasons for one in alarms if "ask" in one.figures), ()) if found[0] in answers else ()
-    return (*found[0].reasons, *asked)
+    pending = pending_requests(journal, model, run)
+    return next((one.reasons for one in pending if same_run(one.decision.run, event.source)), ())
 
 
 def why_not_accepted(journal: Journal, model: Model, trigger: str, event: AssetEvent) -> str:
@@ -112,19 +102,19 @@ def why_not_changed(model: Model, registry: "Registry") -> tuple[str, str]:
     return reason, "" if reason else "neither the declaration nor the code differs from the champion's"
 
 
-def shadow_verdict(journal: Journal, model: Model, run: RunRef) -> Decision | None:
+def shadow_verdict(journal: Journal, model: Model, run: RunRef | None) -> Decision | None:
     """The newest accepted verdict of a shadow that no other run has proposed yet; its subject names the version.
 
     Raises:
         TransientError: the journal is away.
     """
-    accepted = [one for one in journal.decisions(model.name, DecisionKind.SHADOW) if one.accepted]
+    accepted = journal.decisions(model.name, DecisionKind.SHADOW, limit=1, accepted=True)
     if not accepted:
         return None
     newest = accepted[0]
     for kind in (DecisionKind.QUESTION, DecisionKind.APPROVAL, DecisionKind.PROMOTION):
         for one in journal.decisions(model.name, kind, since=newest.decided_at):
-            if one.subject == newest.subject and not same_run(one.run, run):
+            if one.subject == newest.subject and (run is None or not same_run(one.run, run)):
                 return None
     return newest
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Table, delete, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from include.journal import tables
 from include.journal.database import Database, Transaction
@@ -25,6 +26,8 @@ from include.journal.records import (
     WindowRecord,
 )
 from include.journal.rows import alert_of, batch_of, decision_of, drill_of, known, move_of, row_of, run_of, window_of
+
+_AT_ONCE = 300  # values of one statement: SQLite takes 999
 
 
 class Journal:
@@ -92,6 +95,15 @@ class Journal:
             version = connection.execute(query.where(columns.state == BatchState.PUBLISHED)).scalar_one()
         return None if version is None else int(version)
 
+    def newest_published(self, model: str) -> BatchRecord | None:
+        """The batch that was published as the newest dataset version."""
+        columns = tables.batches.c
+        query = select(tables.batches).where(columns.model == model, columns.state == BatchState.PUBLISHED)
+        query = query.order_by(columns.dataset_version.desc(), columns.recorded_at.desc()).limit(1)
+        with self._database.begin() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else batch_of(row)
+
     def published_after(self, model: str, version: int) -> list[BatchRecord]:
         """The batches that were published after a dataset version, all of them, the oldest first."""
         columns = tables.batches.c
@@ -126,6 +138,32 @@ class Journal:
         """Write a decision. Decisions are never changed."""
         self._insert(tables.decisions, row_of(decision))
 
+    def record_once(self, decision: Decision) -> bool:
+        """Write a decision unless one of the same model, kind and cause is there; gives whether it was written.
+
+        Of two processes that decide about the same cause at once, one writes.
+
+        Raises:
+            ValueError: it has no cause.
+        """
+        if decision.cause is None:
+            raise ValueError(f"a decision that is written once has a cause; got none of {decision.kind}")
+        try:
+            self._insert(tables.decisions, row_of(decision))
+        except IntegrityError:
+            return False
+        return True
+
+    def caused(self, model: str, kind: DecisionKind, causes: Sequence[str]) -> dict[str, Decision]:
+        """The decisions that have one of these causes, by cause."""
+        columns, found = tables.decisions.c, {}
+        for start in range(0, len(causes), _AT_ONCE):
+            chosen = columns.cause.in_(causes[start : start + _AT_ONCE])
+            query = select(tables.decisions).where(columns.model == model, columns.kind == kind, chosen)
+            with self._database.begin() as connection:
+                found.update({row["cause"]: decision_of(row) for row in connection.execute(query).mappings()})
+        return found
+
     def decisions(
         self,
         model: str,
@@ -133,6 +171,8 @@ class Journal:
         since: datetime | None = None,
         limit: int | None = None,
         run: RunRef | None = None,
+        subject: str | None = None,
+        accepted: bool | None = None,
     ) -> list[Decision]:
         """Decisions about a model, newest first; of one run, whichever try, when it is given."""
         table = tables.decisions
@@ -143,6 +183,10 @@ class Journal:
             query = query.where(table.c.decided_at >= since)
         if run is not None:
             query = query.where((table.c.dag_id == run.dag_id) & (table.c.run_id == run.run_id))
+        if subject is not None:
+            query = query.where(table.c.subject == subject)
+        if accepted is not None:
+            query = query.where(table.c.accepted.is_(accepted))
         with self._database.begin() as connection:
             return [decision_of(row) for row in connection.execute(query).mappings()]
 
@@ -184,6 +228,14 @@ class Journal:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else Watermark(**known(row, Watermark), run=run_of(row))
 
+    def watermarks(self, model: str, beginning: str) -> dict[str, Watermark]:
+        """The watermarks whose names begin so, by the rest of their names."""
+        table = tables.watermarks
+        query = select(table).where(table.c.model == model, table.c.name.startswith(beginning, autoescape=True))
+        with self._database.begin() as connection:
+            rows = connection.execute(query).mappings().all()
+        return {row["name"][len(beginning) :]: Watermark(**known(row, Watermark), run=run_of(row)) for row in rows}
+
     def record_window(self, window: WindowRecord) -> None:
         """Write where a window stands; it replaces what was known of the same window."""
         columns = tables.windows.c
@@ -223,10 +275,10 @@ class Journal:
             connection.execute(delete(tables.snapshots).where(key & (columns.name == snapshot.name)))
             connection.execute(insert(tables.snapshots).values(row_of(snapshot)))
 
-    def snapshots(self, subject: str = "") -> list[SnapshotRecord]:
+    def snapshots(self, subject: str = "", limit: int | None = None) -> list[SnapshotRecord]:
         """The snapshots that were taken, of a subject or of all, the newest first."""
         table = tables.snapshots
-        query = select(table).order_by(table.c.taken_at.desc())
+        query = select(table).order_by(table.c.taken_at.desc()).limit(limit)
         query = query.where(table.c.subject == subject) if subject else query
         with self._database.begin() as connection:
             rows = connection.execute(query).mappings()

@@ -40,6 +40,8 @@ class DecisionKind(StrEnum):
     QUESTION = "question"  # a person is asked: about what, by which run, until when, and who may answer
     RETIREMENT = "retirement"  # a model without a declaration is no longer protected; refused: it is again
     ALARM = "alarm"  # what one run of the monitor found must be done; the tasks that do it read it here
+    RETRAIN_ANSWER = "retrain_answer"  # what a training run decided about one request of the monitor or a person
+    SWEEP = "sweep"  # a pipeline that should have run and did not was found, and started
 
 
 class WindowState(StrEnum):
@@ -111,7 +113,8 @@ class Decision:
     """A yes or a no, with its reasons and figures. Refusals are decisions, never exceptions.
 
     A question names in `people` who may answer (ids of Airflow users; empty: whoever may act on the DAG) and in
-    `expires_at` until when; an answer names in `people` the id of who gave it.
+    `expires_at` until when; an answer names in `people` the id of who gave it. At most one decision of a model and kind
+    has a given `cause` (see `Journal.record_once`); None: it has none.
     """
 
     model: str
@@ -125,6 +128,7 @@ class Decision:
     ask: tuple[str, ...] = ()  # accepted, but for these reasons a person must decide on what follows from it
     people: tuple[str, ...] = ()
     expires_at: datetime | None = None
+    cause: str | None = None
 
     def __post_init__(self) -> None:
         _shorten(self, "reasons", "ask")

@@ -109,8 +109,10 @@ decisions = Table(
     Column("ask", JSON, nullable=False, server_default="[]"),
     Column("people", JSON, nullable=False, server_default="[]"),
     Column("expires_at", UtcDateTime),
+    Column("cause", String(100)),
     *_run_columns(),
     Index("decisions_by_model", "model", "kind", "decided_at"),
+    Index("decisions_by_cause", "model", "kind", "cause", unique=True),  # rows without a cause are never equal
 )
 
 alerts = Table(

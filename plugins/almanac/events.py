@@ -6,8 +6,9 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from almanac import assets
-from almanac.runs import current_run, now, partition_key
-from almanac.schedules import satisfied
+from almanac.handled import handled_before, missed_now
+from almanac.runs import current_run, is_swept, now, partition_key
+from almanac.schedules import assets_of, satisfied
 from include.config.home import Home
 from include.config.pipelines import Kind
 from include.config.schema import Model
@@ -20,6 +21,7 @@ from include.events.claims import (
     why_not_changed,
     why_not_closed,
 )
+from include.events.requests import pending_requests
 from include.journal.journal import Journal
 from include.journal.records import RunRef
 
@@ -31,7 +33,8 @@ class Woken:
     Attributes:
         names: of their assets.
         reasons: of those that give one, by asset, as the journal or the registry says it.
-        refused: why the others do not count; each is in the journal.
+        refused: why the others do not count: claims that nobody has recorded, which are in the journal, and what was
+            handled before.
     """
 
     names: frozenset[str] = frozenset()
@@ -45,13 +48,17 @@ def require_event(model: Model, home: Home, kind: Kind) -> None:
     Raises:
         AirflowSkipException: what woke the run is refused, and what is left does not fulfil the pipeline's rule.
     """
-    woken = woken_by(model, home)
+    woken = woken_by(model, home, kind)
     if woken.refused and not satisfied(model, kind, woken.names, home):
         raise AirflowSkipException("; ".join(woken.refused))
 
 
-def woken_by(model: Model, home: Home) -> Woken:
-    """Hold each event of the running task's run against what is recorded; refusals go to the journal."""
+def woken_by(model: Model, home: Home, kind: Kind) -> Woken:
+    """Hold each event of the running task's run against what is recorded; refusals go to the journal.
+
+    A run of the sweep was woken by the states that are still not handled. What another run has handled counts for
+    nobody: an event and the sweep may wake two runs for the same.
+    """
     names, reasons, refused = set[str](), dict[str, list[str]](), list[str]()
     journal, run = Journal(home.journal_url), current_run()
     for event in _events(model):
@@ -62,8 +69,28 @@ def woken_by(model: Model, home: Home) -> Woken:
         names.add(event.asset)
         if reason:
             reasons.setdefault(event.asset, []).append(reason)
+    by_name = assets_of(model, kind, home)
+    if is_swept() and not partition_key():
+        names |= {by_name[name] for name in missed_now(model, home, kind)}
+        refused += [] if names else ["what the sweep has found was handled meanwhile"]
+    elif names:
+        for name, words in handled_before(model, home, kind).items():
+            if by_name[name] in names:
+                names.discard(by_name[name])
+                refused.append(words)
+    _add_requests(model, journal, names, reasons, by_name.get("retrain_request", ""), run)
     said = {name: "; ".join(dict.fromkeys(each)) for name, each in reasons.items()}
     return Woken(frozenset(names), said, tuple(dict.fromkeys(refused)))
+
+
+def _add_requests(
+    model: Model, journal: Journal, names: set[str], reasons: dict[str, list[str]], asset: str, run: RunRef
+) -> None:
+    """Whatever has woken a training: it answers all requests that wait for an answer, each with its reasons."""
+    by_the_clock = str(get_current_context()["dag_run"].run_type.value) == "scheduled"
+    if asset and (names or by_the_clock) and (pending := pending_requests(journal, model, run)):
+        names.add(asset)
+        reasons[asset] = [reason for one in pending for reason in one.reasons]
 
 
 def _examine(model: Model, home: Home, journal: Journal, event: AssetEvent, run: RunRef) -> tuple[str, str]:
@@ -98,5 +125,5 @@ def _events(model: Model) -> list[AssetEvent]:
         for group in context["triggering_asset_events"].values()
         for event in group
     ]
-    for_window = partition_key() and str(context["dag_run"].run_type.value) == "asset_triggered"
+    for_window = partition_key() and (str(context["dag_run"].run_type.value) == "asset_triggered" or is_swept())
     return found or ([AssetEvent(assets.window(model).name, None)] if for_window else [])

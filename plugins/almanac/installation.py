@@ -37,6 +37,7 @@ def installation_dag(
     purpose: str,
     schedule: str | None,
     params: Mapping[str, Param] | None = None,
+    tag: str = "backup",
 ) -> DAG:
     """A DAG of the whole installation, one run at a time, filled in as every DAG of Almanac is.
 
@@ -46,6 +47,7 @@ def installation_dag(
         purpose: the DAG file's own description.
         schedule: five fields of cron; None: only a person.
         params: the form of a run by hand.
+        tag: what people find it by.
     """
     config = yaml.safe_dump(installation.model_dump(mode="json", exclude_none=True), sort_keys=False)
     with warnings.catch_warnings():
@@ -59,7 +61,7 @@ def installation_dag(
             schedule=cron(schedule) if schedule else None,
             catchup=False,
             max_active_runs=1,
-            tags=["backup"],
+            tags=[tag],
             params=dict(params or {}),
             access_control=access_control(dag_id),
             default_args={

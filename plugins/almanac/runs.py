@@ -56,6 +56,12 @@ def started_by_hand() -> str:
     return str(dag_run.triggering_user_name or "") if str(dag_run.run_type.value) == "manual" else ""
 
 
+def is_swept() -> bool:
+    """Whether the running task's run was started by the sweep; it looks again whether anything is left to do."""
+    dag_run = get_current_context()["dag_run"]
+    return str(dag_run.run_type.value) == "operator_triggered" and dag_run.run_id.startswith("sweep__")
+
+
 def training_trigger(model: Model, woken: "Woken", reason: str | None) -> tuple[Trigger, str]:
     """What woke a training, and why: a request or a change before new data, when both did.
 
@@ -121,7 +127,7 @@ def version_param(model: Model, journal: "Journal", version: str | None, reason:
 
     if version and reason:
         return version, reason
-    if version or reason or not _names(get_current_context()["triggering_asset_events"]):
+    if version or reason or not (is_swept() or _names(get_current_context()["triggering_asset_events"])):
         raise ConfigError(f"version and reason: give both; got version {version!r} and reason {reason!r}")
     run = current_run()
     verdict = shadow_verdict(journal, model, run)

@@ -10,8 +10,8 @@ from airflow.sdk import Asset, AssetOrTimeSchedule, PartitionedAssetTimetable
 from almanac import assets
 from almanac.timetables import DeclaredSchedule
 from include.config.home import Home
-from include.config.pipelines import Kind, rule_of, schedule_named
-from include.config.rules import Named, Rule, alternatives
+from include.config.pipelines import OWN_SCHEDULE, Kind, rule_of, schedule_named
+from include.config.rules import Named, Rule, alternatives, holds, names
 from include.config.schema import Model
 from include.config.triggers import ArrivalTrigger, DependencyTrigger, ScheduleTrigger, WindowTrigger
 
@@ -59,17 +59,19 @@ def _condition(model: Model, rule: Rule, home: Home) -> Any:
     return reduce(combine, [_condition(model, part, home) for part in rule.parts])
 
 
-def satisfied(model: Model, kind: Kind, names: Collection[str], home: Home) -> bool:
+def satisfied(model: Model, kind: Kind, found: Collection[str], home: Home) -> bool:
     """Whether the events of these assets are enough to wake a pipeline, by its rule."""
     rule = rule_of(model, kind)
-    return rule is not None and _holds(model, rule, names, home)
+    return rule is not None and holds(
+        rule, {name for name, asset in assets_of(model, kind, home).items() if asset in found}
+    )
 
 
-def _holds(model: Model, rule: Rule, names: Collection[str], home: Home) -> bool:
-    if isinstance(rule, Named):
-        return rule.name != "schedule" and _asset_of(model, rule.name, home) in names
-    parts = [_holds(model, part, names, home) for part in rule.parts]
-    return all(parts) if rule.operator == "and" else any(parts)
+def assets_of(model: Model, kind: Kind, home: Home) -> dict[str, str]:
+    """The assets that a pipeline's rule waits for: the name of each, by the name in the rule."""
+    rule = rule_of(model, kind)
+    known = () if rule is None else dict.fromkeys(names(rule))
+    return {name: _asset_of(model, name, home) for name in known if name != OWN_SCHEDULE}
 
 
 def _asset_of(model: Model, name: str, home: Home) -> str:

@@ -21,20 +21,26 @@ def decide(model: Model, home: Home, params: Mapping[str, Any]) -> dict[str, Any
         The decision as the next task reads it, and the mode.
     """
     from almanac.events import woken_by
+    from almanac.handled import handling
     from almanac.runs import current_run, now, told, training_trigger
     from almanac.schedules import satisfied
+    from include.events.requests import answer_requests, pending_requests
     from include.journal.journal import Journal
     from include.registry.store import Registry
     from include.training.training_run import ask
 
-    woken = woken_by(model, home)
+    woken = woken_by(model, home, "train")
     if woken.refused and not satisfied(model, "train", woken.names, home):
         return {"accepted": False, "reasons": list(woken.refused), "figures": {}, "ask": [], "mode": "scratch"}
     trigger, reason = training_trigger(model, woken, params["reason"])
-    asked = ask(
-        model, home, Journal(home.journal_url), Registry.of(home), trigger=trigger, reason=reason, now=now(),
-        run=current_run(), mode=params["mode"], by_hand=bool(params["candidates"] or params["overrides"]),
-    )  # fmt: skip
+    journal, run = Journal(home.journal_url), current_run()
+    requests = pending_requests(journal, model, run) if trigger == "retrain_request" else []
+    with handling(model, home, "train"):
+        asked = ask(
+            model, home, journal, Registry.of(home), trigger=trigger, reason=reason, now=now(), run=run,
+            mode=params["mode"], by_hand=bool(params["candidates"] or params["overrides"]),
+        )  # fmt: skip
+        answer_requests(journal, model, requests, asked.decision, run=run, now=now())
     return {**told(asked.decision), "mode": asked.mode}
 
 

@@ -15,7 +15,7 @@ from include.config.home import MODELS_FOLDER, REPOSITORY
 from include.config.pipelines import MAINTENANCE_QUEUE
 
 FILES = ("ingest", "readmit", "maintain_data", "train", "score", "monitor", "promote", "rollback")
-SINGLE_FILES = ("check_config", "alerts")
+SINGLE_FILES = ("check_config", "alerts", "sweep")
 TRIGGER_FILES = ("window", "event", "clock")
 HEAVY = [
     *("pandas", "numpy", "polars", "sklearn", "mlflow", "onnx", "onnxruntime", "skl2onnx"),

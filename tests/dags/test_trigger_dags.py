@@ -25,20 +25,25 @@ PIPELINES = {
 
 
 @pytest.fixture(scope="module")
-def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The project's DAGs for two models; `weather` has one trigger of each kind."""
-    from airflow.dag_processing.dagbag import DagBag
-
-    home = tmp_path_factory.mktemp("home")
-    models = home / "models"
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models; `weather` has one trigger of each kind."""
+    models = tmp_path_factory.mktemp("home") / "models"
     models.mkdir()
     weather = yaml.safe_load((MODELS_FOLDER / "weather.yaml").read_text("utf-8"))
     declared = {"weather": {**weather, "triggers": TRIGGERS, "pipelines": PIPELINES}, "ships": weather}
     (models / "_defaults.yaml").write_text((MODELS_FOLDER / "_defaults.yaml").read_text("utf-8"), "utf-8")
     for name, content in declared.items():
         (models / f"{name}.yaml").write_text(yaml.safe_dump(content, allow_unicode=True), "utf-8")
+    return models
+
+
+@pytest.fixture(scope="module")
+def dags(models: Path) -> dict[str, Any]:
+    """The project's DAGs for them."""
+    from airflow.dag_processing.dagbag import DagBag
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ALMANAC_HOME", str(home))
+        patch.setenv("ALMANAC_HOME", str(models.parent))
         patch.setenv("ALMANAC_MODELS", str(models))
         bag = DagBag(str(REPOSITORY / "dags"))
     assert bag.import_errors == {}
@@ -92,6 +97,26 @@ def test_dependency_and_event_and_window_assets(dags: dict[str, Any]) -> None:
     assert names(expression(dags["event_weather"])) == "event_tides.weather"
     assert names(expression(dags["score_weather"])) == "window_weather"
     assert [asset.name for asset in dags["event_weather"].get_task("accept_tides").outlets] == ["tides.weather"]
+
+
+def waits_for_events(dag: Any) -> bool:
+    return bool(getattr(dag.timetable, "asset_condition", None))
+
+
+@pytest.mark.parametrize("name", ["weather", "ships"])
+def test_every_dag_that_waits_for_an_event_has_a_state_that_the_sweep_looks_at(
+    dags: dict[str, Any], models: Path, name: str
+) -> None:
+    from include.config.loader import load_model
+    from include.events.handled import waiting_dags
+
+    waiting = {dag_id for dag_id, dag in dags.items() if dag_id.endswith(f"_{name}") and waits_for_events(dag)}
+    looked_at = {f"{one.kind}_{name}" for one in waiting_dags(load_model(models / f"{name}.yaml"))}
+    assert waiting == looked_at | ({f"event_{name}"} & set(dags))  # which reads posted events itself
+
+
+def test_sweep_reads_the_events_of_every_door(dags: dict[str, Any]) -> None:
+    assert [asset.name for asset in dags["sweep"].get_task("start_missed").inlets] == ["event_tides.weather"]
 
 
 def test_window_dag_is_partitioned_catches_up_and_limits_itself(dags: dict[str, Any]) -> None:

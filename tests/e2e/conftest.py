@@ -23,7 +23,8 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """Airflow and MLflow with the project's DAGs and some small models, in a home of their own."""
     root = tmp_path_factory.mktemp("home")
     shutil.copytree(MODELS_FOLDER, root / "models")
-    _sweep_yearly(root / "models" / "_defaults.yaml")
+    sweep_yearly(root / "models" / "_defaults.yaml")
+    sweep_yearly(root / "models" / "_installation.yaml")
     declare(root / "models", QUAYS)
     (root / "faults").mkdir()
     home = Home(home=root, models=root / "models")
@@ -32,11 +33,11 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         yield running
 
 
-def _sweep_yearly(defaults: Path) -> None:
-    """Bells alone wake these models: every ten minutes a sweep would now and then be faster."""
-    text = defaults.read_text("utf-8")
+def sweep_yearly(declarations: Path) -> None:
+    """Events alone wake these models: every ten minutes a sweep would now and then be faster."""
+    text = declarations.read_text("utf-8")
     assert SWEEP in text
-    defaults.write_text(text.replace(SWEEP, 'sweep: "0 0 1 1 *"'), "utf-8")
+    declarations.write_text(text.replace(SWEEP, 'sweep: "0 0 1 1 *"'), "utf-8")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from include.journal.journal import Journal
 from include.journal.records import DecisionKind, WindowState
 from include.services.airflow_api import AirflowClient, DagRun
 from include.services.services import Services
-from tests.e2e.conftest import PARSED_ONCE
+from tests.e2e.conftest import PARSED_ONCE, sweep_yearly
 from tests.waiting import wait
 
 pytestmark = pytest.mark.e2e
@@ -85,6 +85,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
     root = tmp_path_factory.mktemp("port")
     models = root / "models"
     shutil.copytree(MODELS_FOLDER, models)
+    sweep_yearly(models / "_installation.yaml")
     weather = yaml.safe_load((models / "weather.yaml").read_text("utf-8"))
     weather["source"] = {**weather.get("source", {}), "settle": "1s", "poll": "1s"}
     ships = {**weather, "triggers": SHIPS_TRIGGERS, "pipelines": {"score": {"when": "theirs"}}}

@@ -25,6 +25,7 @@ from include.scoring.score import score_new_windows
 from include.services.credentials import ADMIN
 from include.training.training_run import train
 from tests.data.parts import publish_rows
+from tests.e2e.conftest import sweep_yearly
 from tests.monitoring.world import hours
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def declare(root: Path) -> Home:
     """The weather, watched by the window of a month, with mail; a person is asked about what lasts."""
     models = root / "models"
     shutil.copytree(MODELS_FOLDER, models)
+    sweep_yearly(models / "_installation.yaml")
     declared = yaml.safe_load((models / "weather.yaml").read_text("utf-8"))
     declared["train"] = {**declared["train"], **TRAIN}
     declared["monitor"] = {**declared["monitor"], "actions": ACTIONS, "rivals": {"versions": 0}}

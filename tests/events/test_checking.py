@@ -41,7 +41,7 @@ def test_check_event_decides_and_records(
     model: Model, tmp_path: Path, trigger: str, payload: dict[str, object], accepted: bool, reason: str
 ) -> None:
     journal = Journal(f"sqlite:///{tmp_path}/journal.db")
-    decision = check_event(model, journal, PostedEvent(trigger, payload), run=RUN, now=NOW)
+    decision = check_event(model, journal, PostedEvent(trigger, payload), run=RUN, now=NOW, cause="event 1")
     assert (decision.accepted, decision.reasons) == (accepted, (reason,))
     assert journal.decisions("weather", DecisionKind.EVENT) == [decision]
 

@@ -76,8 +76,8 @@ def refusals(journal: Journal) -> list[str]:
     return [one.reasons[0] for one in journal.decisions("weather", DecisionKind.EVENT) if not one.accepted]
 
 
-def woken(home: Home, model: Model = MODEL) -> events.Woken:
-    return woken_by(model, home)
+def woken(home: Home, model: Model = MODEL, kind: Kind = "train") -> events.Woken:
+    return woken_by(model, home, kind)
 
 
 def test_retrain_request_has_the_reasons_of_the_monitors_record_not_of_the_event(
@@ -156,7 +156,7 @@ def test_event_that_was_accepted_counts(monkeypatch: pytest.MonkeyPatch, home: H
     write(journal, DecisionKind.EVENT, DOOR, "as declared", subject="tides")
     rings(monkeypatch, event("tides.weather", DOOR, payloads=[{"height_m": 1.5}]), event("nightly.weather"))
     require_event(MODEL, home, "ingest")
-    assert woken(home).names == {"tides.weather", "nightly.weather"}
+    assert woken(home, kind="ingest").names == {"tides.weather", "nightly.weather"}
 
 
 PAST_THE_CHECK: dict[str, tuple[RunRef | None, Any, str, bool, str]] = {
