@@ -11,6 +11,7 @@ from include.alerts.disk import disk_message
 from include.alerts.drills import overdue_messages
 from include.alerts.message import Message
 from include.alerts.questions import Waiting, end_unasked
+from include.alerts.rejections import end_resolved
 from include.alerts.restarts import restart_messages
 from include.alerts.snapshots import places_to_look_at, tell_vanished
 from include.alerts.telling import Teller
@@ -36,6 +37,8 @@ def attend(
     teller: Teller,
     *,
     acknowledge: Sequence[int],
+    dismiss: Sequence[int] = (),
+    reason: str = "",
     broker_url: str,
     tasks: Tasks | None,
     run: RunRef,
@@ -49,13 +52,16 @@ def attend(
         installation: whose people are told what is no model's.
         teller: tells.
         acknowledge: numbers of conditions that the person who started the run takes on.
+        dismiss: numbers of those that this person ends, for a reason.
+        reason: why.
         broker_url: of Celery, if there is one.
         tasks: knows which tasks wait for an answer and which have failed; None: nobody can be asked.
         run: who asks.
         now: aware.
 
     Returns:
-        How many messages were due, how many services were started again, how many conditions were acknowledged.
+        How many messages were due, how many services were started again, how many conditions were acknowledged and
+        dismissed.
 
     Raises:
         PermanentError: there is no such condition, or it is over.
@@ -64,6 +70,8 @@ def attend(
     journal = Journal(home.journal_url)
     for number in acknowledge:
         ConditionLog(journal).acknowledge(number, run.started_by, now)
+    for number in dismiss:
+        ConditionLog(journal).dismiss(number, run.started_by, reason, now)
     drills = installation.backup.drills
     everybody, disk = installation.alerts, disk_message(home, installation.max_disk_share, run, now)
     found: dict[AlertKind, dict[str, Message]] = {
@@ -82,6 +90,7 @@ def attend(
         teller.happened(everybody, message, "service", what, now)
     declared = {model.name: model.alerts for model in models}
     end_unasked(teller, declared, journal, tasks, now)
+    end_resolved(teller, declared, everybody, journal, now)
     tell_unheard(teller, declared, everybody, journal, tasks, now)
     told = teller.attend(declared, everybody, now)
-    return {"told": told, "restarted": len(restarts), "acknowledged": len(acknowledge)}
+    return {"told": told, "restarted": len(restarts), "acknowledged": len(acknowledge), "dismissed": len(dismiss)}
