@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from include.alerts.backups import tell_missed
+from include.alerts.backups import missed_backup
 from include.alerts.condition_log import ConditionLog
 from include.alerts.damage import tell_damage
 from include.alerts.disk import disk_message
@@ -16,7 +16,9 @@ from include.alerts.restarts import restart_messages
 from include.alerts.snapshots import places_to_look_at, tell_vanished
 from include.alerts.telling import Teller
 from include.alerts.unheard import Failures, tell_unheard
+from include.backup.coverage import EVERYTHING
 from include.backup.run_drill import disaster_max_age
+from include.backup.survey import survey
 from include.config.alerts import AlertKind
 from include.config.home import Home
 from include.config.installation import Installation
@@ -72,19 +74,16 @@ def attend(
         ConditionLog(journal).acknowledge(number, run.started_by, now)
     for number in dismiss:
         ConditionLog(journal).dismiss(number, run.started_by, reason, now)
-    drills = installation.backup.drills
     everybody, disk = installation.alerts, disk_message(home, installation.max_disk_share, run, now)
     found: dict[AlertKind, dict[str, Message]] = {
         "disk": {} if disk is None else {str(home.home): disk},
-        "drill": overdue_messages(journal, drills.max_age, run, now, disaster_max_age=disaster_max_age(home, drills)),
+        **_of_backups(teller, home, models, installation, journal, run, now),
     }
     for kind, messages in found.items():
         for key, message in messages.items():
             teller.seen(everybody, message, kind, key, now)
         teller.ended_but(everybody, "", kind, messages, now)
     tell_damage(teller, home, installation, models, journal, run, now)
-    tell_missed(teller, installation, models, journal, run, now)
-    tell_vanished(teller, everybody, places_to_look_at(home, installation.backup), journal, run, now)
     restarts = restart_messages(journal, incarnations(home, broker_url, now), machine(now), run, now)
     for what, message in restarts.items():
         teller.happened(everybody, message, "service", what, now)
@@ -94,3 +93,20 @@ def attend(
     tell_unheard(teller, declared, everybody, journal, tasks, now)
     told = teller.attend(declared, everybody, now)
     return {"told": told, "restarted": len(restarts), "acknowledged": len(acknowledge), "dismissed": len(dismiss)}
+
+
+def _of_backups(
+    teller: Teller, home: Home, models: Sequence[Model], installation: Installation, journal: Journal, run: RunRef,
+    now: datetime,
+) -> dict[AlertKind, dict[str, Message]]:  # fmt: skip
+    """What is missing of backups and drills; tells of snapshots that have vanished."""
+    settings, everybody = installation.backup, installation.alerts
+    places, disaster = places_to_look_at(home, settings), disaster_max_age(home, settings.drills)
+    tell_vanished(teller, everybody, places, journal, run, now)
+    gaps = survey(home, [model.name for model in models], journal, places, settings, now=now)
+    missed = missed_backup(gaps, settings.max_age, run, now)
+    if missed is None:
+        teller.ended(everybody, "", "backup", EVERYTHING, now)
+    else:
+        teller.seen(everybody, missed, "backup", EVERYTHING, now)
+    return {"drill": overdue_messages(gaps, settings.drills.max_age, run, now, disaster_max_age=disaster)}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from include.backup.catalogue import Catalogue
+from include.backup.coverage import Gap, lines_of
 from include.backup.installation import Places
 from include.backup.manifest import Ref
 from include.backup.place import Place
@@ -73,6 +74,7 @@ class BackupReport:
         drills: the newest ones, also those that were meant to fail.
         settings: what is declared.
         checks: how well the live files are known to be whole.
+        gaps: what is not backed up or not proven.
     """
 
     at: datetime
@@ -81,6 +83,7 @@ class BackupReport:
     drills: tuple[DrillRecord, ...]
     settings: InstallationBackup
     checks: tuple[CheckState, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def problems(self) -> list[str]:
@@ -90,17 +93,21 @@ class BackupReport:
             found += [f"{place.uri}: {place.fault}"] if place.fault else []
             found += [f"{ref} has vanished from {place.uri}" for ref in place.vanished]
             found += [f"{one.subject}: {one.damage}" for one in place.subjects if one.damage]
-        first = self.places[0]
-        if not first.fault and not first.subjects:
-            found.append("there is no snapshot yet")
-        found += [f"{one.subject}: no good drill for too long" for one in first.subjects if one.is_late]
+        found += lines_of([gap for gap in self.gaps if gap.overdue])
         found += [f"{one.subject}: {line}: almanac repair {one.subject}" for one in self.checks for line in one.damaged]
         newest = {(drill.subject, drill.meant_to_fail): drill for drill in reversed(self.drills)}
         found += [f"{drill.subject}: its last drill has failed" for drill in newest.values() if not drill.passed]
         return found
 
+    @property
+    def pending(self) -> list[str]:
+        """What is missing, and not yet for longer than declared."""
+        return lines_of([gap for gap in self.gaps if not gap.overdue])
 
-def make_report(places: Places, journal: Journal, settings: InstallationBackup, *, now: datetime) -> BackupReport:
+
+def make_report(
+    places: Places, journal: Journal, settings: InstallationBackup, *, now: datetime, gaps: Sequence[Gap] = ()
+) -> BackupReport:
     """Look at the places; one that is away is named, the rest is shown.
 
     Args:
@@ -108,6 +115,7 @@ def make_report(places: Places, journal: Journal, settings: InstallationBackup, 
         journal: knows drills, and what was there.
         settings: what is declared.
         now: the time.
+        gaps: what is not backed up or not proven; see `include.backup.survey`.
 
     Raises:
         TransientError: the journal is away.
@@ -116,7 +124,8 @@ def make_report(places: Places, journal: Journal, settings: InstallationBackup, 
     states = tuple(_place(place, journal, drills, settings, now) for place in places.all())
     known = places.second is not None and not any(state.fault for state in states)
     lag = worst_lag(places.first, places.second) if known and places.second is not None else None
-    return BackupReport(now, states, lag, tuple(drills[:_DRILLS]), settings, tuple(FileChecks(journal).states(now)))
+    return BackupReport(now, states, lag, tuple(drills[:_DRILLS]), settings, tuple(FileChecks(journal).states(now)),
+                        tuple(gaps))  # fmt: skip
 
 
 def _place(

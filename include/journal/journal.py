@@ -105,6 +105,14 @@ class Journal:
             version = connection.execute(query.where(columns.state == BatchState.PUBLISHED)).scalar_one()
         return None if version is None else int(version)
 
+    def first_published(self, model: str) -> datetime | None:
+        """When the first batch that is known was published; None: none was."""
+        columns = tables.batches.c
+        query = select(columns.recorded_at).where(columns.model == model, columns.state == BatchState.PUBLISHED)
+        with self._database.begin() as connection:
+            found: datetime | None = connection.execute(query.order_by(columns.recorded_at).limit(1)).scalar()
+            return found
+
     def published_after(self, model: str, version: int) -> list[BatchRecord]:
         """The batches that were published after a dataset version, all of them, the oldest first."""
         columns = tables.batches.c

@@ -136,11 +136,14 @@ class Pages:
         """What is backed up, how old it is, how well proven, where it lies and what that costs."""
         from include.backup.installation import open_places
         from include.backup.report import make_report
-        from include.config.loader import load_installation
+        from include.backup.survey import survey
+        from include.config.loader import load_installation, load_models
 
         settings = load_installation(self.home.models).backup
         places = open_places(self.home, settings, write=False)
-        report = make_report(places, self.journal, settings, now=self.now)
+        models = [model.name for model in load_models(self.home.models).models]
+        gaps = survey(self.home, models, self.journal, places.all(), settings, now=self.now)
+        report = make_report(places, self.journal, settings, now=self.now, gaps=gaps)
         return self._with_navigation(render("pages/backups.html.j2", report=report), "", "backups")
 
     def storage(self) -> str:
