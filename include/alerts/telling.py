@@ -100,6 +100,10 @@ class Teller:
         if condition is not None:
             self._tell(alerts, condition, now)
 
+    def lasts(self, model: str, kind: AlertKind) -> bool:
+        """Whether anything of a kind lasts."""
+        return bool(self._conditions.open_keys(model, kind))
+
     def ended_but(self, alerts: Alerts, model: str, kind: AlertKind, lasting: Iterable[str], now: datetime) -> None:
         """All open conditions of a kind are over, but those whose keys are given."""
         for key in sorted(self._conditions.open_keys(model, kind) - set(lasting)):

@@ -17,6 +17,8 @@ from include.errors import AlmanacError
 from include.monitoring.findings import Condition, Finding, State
 
 _MIN_ENDED = 5
+# They fail on purpose, to say that files or events were refused: that has alerts of its own.
+_VERDICTS = frozenset({"report_rejections", "report_refusals"})
 _SLOWEST_MATTER_S = 10.0  # a task of seconds that took some seconds more is nobody's concern
 _SLOWEST_ROW_MATTERS_US = 1000.0
 
@@ -116,7 +118,7 @@ def _judge_timing(model: Model, dag_id: str, timing: Timing, now: datetime) -> F
 def _judge(model: Model, dag_id: str, runs: Sequence[TaskRun], now: datetime) -> Finding | None:
     limits = model.monitor.running
     recent = [run for run in runs if run.started_at is not None and run.started_at >= now - limits.window]
-    ended = [run for run in recent if run.state in ("success", "failed")]
+    ended = [run for run in recent if run.state in ("success", "failed") and run.task_id not in _VERDICTS]
     if len(ended) < _MIN_ENDED:
         return None
     failed = [run for run in ended if run.state == "failed"]

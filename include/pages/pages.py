@@ -12,6 +12,7 @@ from include.config.types import format_duration
 from include.journal.journal import Journal
 from include.journal.records import BatchRecord, BatchState, DecisionKind
 from include.pages import news, report_files
+from include.pages.attention import cards_of
 from include.pages.news import News
 from include.pages.report_files import UnknownPageError
 from include.pages.templates import NAVIGATION, render
@@ -181,15 +182,11 @@ class Pages:
 
     def _state(self, model: Model) -> ModelState:
         batches = self.journal.batches(model.name, _BATCHES)
-        bad = [news.of_batch(record, self.urls) for record in batches if _state_of(record) in ("rejected", "bad rows")]
-        bad += news.merged(map(news.of_alert, self.journal.alerts(model.name, _NEWS)))
-        recent = [each for each in bad if each.at >= self.now - _RECENT]
         windows = None if window_of_model(model) is None else [row for row in self._windows(model) if row.is_to_do]
-        recent += [
-            news.of_window(record, self.urls)
-            for record in self.journal.windows(model.name)
-            if windows and record.state.value == "failed"
-        ]
+        failed = [one for one in self.journal.windows(model.name) if windows and one.state.value == "failed"]
+        recent = cards_of(
+            model.name, self.journal, self.urls, self.now - _RECENT, batches=batches, failed=failed
+        )  # fmt: skip
         return ModelState(
             model, batches[0] if batches else None, None if windows is None else len(windows), recent
         )  # fmt: skip

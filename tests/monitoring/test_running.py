@@ -66,6 +66,14 @@ def test_judge_running_newest_run_slower_than_usual_warns() -> None:
     assert one.text.endswith("train took 100 s, 20 s are usual")
 
 
+def test_judge_running_a_task_that_says_what_was_refused_is_no_failure() -> None:
+    """One bad file has its own alert; that its run is red on purpose is not one more."""
+    refused = [replace(run(number, state="failed"), task_id="report_rejections") for number in range(1, 9)]
+    one = found(*refused, *(run(number) for number in range(1, 9)))["train_weather"]
+    assert one.state is State.FINE
+    assert one.text.startswith("train_weather: 0 of 8 tasks failed")
+
+
 def hourly(number: int, **seconds: float) -> list[TaskRun]:
     """One run: tasks that worked so long; those of 0 s were skipped."""
     at = NOW - timedelta(hours=number)
