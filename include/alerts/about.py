@@ -10,9 +10,9 @@ from typing import Any
 
 WHOLE = "everything"
 # What a form narrows a run to; a run about everything does these, too.
-_PARTS_OF_THE_WHOLE = ("dry_run", "files", "subjects")
+_PARTS_OF_THE_WHOLE = ("dry_run", "files", "since", "subjects", "until")
 # What only a run about the same can make good.
-_THINGS = ("batch", "snapshot", "since", "to", "until", "version")
+_THINGS = ("batch", "snapshot", "to", "version")
 _PART = "part: "
 
 

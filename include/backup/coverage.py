@@ -76,7 +76,7 @@ def find_gaps(
         second: the snapshots of the second place; None: there is none, or it cannot be asked.
     """
     gaps = [
-        Gap(subject, "snapshot", "has no snapshot", now - since > settings.max_age)
+        Gap(subject, "snapshot", "no snapshot", now - since > settings.max_age)
         for subject, since in sorted(live.items())
         if subject not in taken.newest
     ]
@@ -84,7 +84,7 @@ def find_gaps(
     if second is not None:
         missing = (subject for subject in sorted(taken.first) if subject not in second.newest)
         gaps += [
-            Gap(one, "snapshot", "has no snapshot in the second place", now - taken.first[one] > settings.max_age)
+            Gap(one, "snapshot", "no snapshot in the second place", now - taken.first[one] > settings.max_age)
             for one in missing
         ]
     limits = dict.fromkeys(taken.first, settings.drills.max_age)
@@ -100,14 +100,14 @@ def _of_everything(live: Mapping[str, datetime], taken: Taken, max_age: timedelt
     if newest is None:
         since = min([*live.values(), *taken.first.values()], default=None)
         if since is not None:
-            yield Gap(EVERYTHING, "snapshot", "has no snapshot", now - since > max_age)
+            yield Gap(EVERYTHING, "snapshot", "no snapshot", now - since > max_age)
         return
     if now - newest > max_age:
-        yield Gap(EVERYTHING, "snapshot", "has no snapshot that is young enough", True, newest)
+        yield Gap(EVERYTHING, "snapshot", "no snapshot that is young enough", True, newest)
     for subject in sorted(live) if taken.members is not None else ():
         if taken.first.get(subject, now) < newest and subject not in (taken.members or ()):
             late = now - taken.newest[subject] > max_age
-            yield Gap(subject, "snapshot", "is not in the newest snapshot of everything", late, taken.newest[subject])
+            yield Gap(subject, "snapshot", "not in the newest snapshot of everything", late, taken.newest[subject])
 
 
 def _unproven(
@@ -116,9 +116,9 @@ def _unproven(
     for subject, since in sorted(first.items()):
         last = proven.get(subject)
         if last is None:
-            yield Gap(subject, "drill", "no drill has ever restored it", now - since > limits[subject])
+            yield Gap(subject, "drill", "never restored by a drill", now - since > limits[subject])
         elif now - last > limits[subject]:
-            yield Gap(subject, "drill", "no drill has restored it for too long", True, last)
+            yield Gap(subject, "drill", "not restored by a drill for too long", True, last)
 
 
 def lines_of(gaps: Sequence[Gap]) -> list[str]:
@@ -126,7 +126,7 @@ def lines_of(gaps: Sequence[Gap]) -> list[str]:
     by_words: dict[str, list[str]] = {}
     for gap in gaps:
         by_words.setdefault(gap.words, []).append(gap.subject)
-    return [f"{', '.join(subjects)}: {words}" for words, subjects in by_words.items()]
+    return [f"{words}: {', '.join(subjects)}" for words, subjects in by_words.items()]
 
 
 def live_subjects(home: Home, models: Sequence[str], journal: Journal, now: datetime) -> dict[str, datetime]:

@@ -35,6 +35,7 @@ IS, OVER = "weather: a.csv was rejected", "over: weather: a.csv was rejected"
         ((None, {"files": ["b.csv"]}), (None, {}), False),
         ((None, {"files": ["b.csv"]}), (None, {"files": ["a.csv"]}), False),
         ((None, {}), (None, {"files": ["a.csv"]}), True),
+        ((None, {}), (None, {"since": "2026-01-01T00:00:00"}), True),
         ((None, {"subjects": ["dataset/x"]}), (None, {}), False),
         ((None, {"version": "4"}), (None, {"version": "3"}), False),
         ((None, {}), (None, {"version": "3"}), False),

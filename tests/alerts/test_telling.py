@@ -293,7 +293,7 @@ def test_missed_backup_of_a_model_in_production_that_was_never_backed_up_says_so
     message = missed_backup(gaps(tmp_path, journal, now), timedelta(days=2), RUN, now)
     assert message is not None
     assert message.error.startswith("There has never been one; `backup.max_age` is 2 days.")
-    assert "database/journal, model/weather, group/all: has no snapshot" in message.error
+    assert "no snapshot: database/journal, model/weather, group/all" in message.error
 
 
 @pytest.mark.parametrize("drill", [{"passed": False}, {"meant_to_fail": True}])

@@ -52,24 +52,22 @@ def test_gaps_nothing_is_missing_when_everything_is_there_and_drilled() -> None:
 
 @pytest.mark.parametrize("subject", [*LIVE, "group/all"])
 def test_gaps_names_what_has_no_snapshot(subject: str) -> None:
-    assert gaps(taken={name: age for name, age in ALL.items() if name != subject}) == {
-        subject: ("has no snapshot", True)
-    }
+    assert gaps(taken={name: age for name, age in ALL.items() if name != subject}) == {subject: ("no snapshot", True)}
 
 
 def test_gaps_what_is_new_is_named_and_not_overdue() -> None:
     there = {**dict.fromkeys(LIVE, 30.0), "dataset/new": 1.0}
-    assert gaps(taken=ALL, live=there) == {"dataset/new": ("has no snapshot", False)}
+    assert gaps(taken=ALL, live=there) == {"dataset/new": ("no snapshot", False)}
 
 
 def test_gaps_group_that_is_old_is_overdue() -> None:
-    assert gaps(taken={**ALL, "group/all": 3.0}) == {"group/all": ("has no snapshot that is young enough", True)}
+    assert gaps(taken={**ALL, "group/all": 3.0}) == {"group/all": ("no snapshot that is young enough", True)}
 
 
 def test_gaps_names_whom_the_newest_group_leaves_out() -> None:
     taken = {**dict.fromkeys(LIVE, 5.0), "group/all": 1.0}
     left_out = gaps(taken=taken, members=frozenset({"database/mlflow", "dataset/inland"}))
-    assert left_out == {"dataset/weather": ("is not in the newest snapshot of everything", True)}
+    assert left_out == {"dataset/weather": ("not in the newest snapshot of everything", True)}
 
 
 def test_gaps_what_came_after_the_group_is_not_left_out() -> None:
@@ -77,20 +75,20 @@ def test_gaps_what_came_after_the_group_is_not_left_out() -> None:
 
 
 def test_gaps_names_what_no_drill_has_restored() -> None:
-    assert gaps(taken=ALL, drilled={}) == dict.fromkeys(ALL, ("no drill has ever restored it", False))
+    assert gaps(taken=ALL, drilled={}) == dict.fromkeys(ALL, ("never restored by a drill", False))
     assert gaps(taken=ALL | {"dataset/weather": 9.0}, drilled=dict.fromkeys(set(ALL) - {"dataset/weather"}, 1.0)) == {
-        "dataset/weather": ("no drill has ever restored it", True)
+        "dataset/weather": ("never restored by a drill", True)
     }
 
 
 def test_gaps_names_whose_drill_is_too_old() -> None:
     found = gaps(taken=ALL, drilled={**ALL, "group/all": 9.0})
-    assert found == {"group/all": ("no drill has restored it for too long", True)}
+    assert found == {"group/all": ("not restored by a drill for too long", True)}
 
 
 def test_gaps_names_what_the_second_place_has_not() -> None:
     second = {name: 1.0 for name in ALL if name != "dataset/inland"}
-    assert gaps(taken=ALL, second=second) == {"dataset/inland": ("has no snapshot in the second place", False)}
+    assert gaps(taken=ALL, second=second) == {"dataset/inland": ("no snapshot in the second place", False)}
 
 
 def test_gaps_nothing_exists_and_nothing_is_missing() -> None:
@@ -98,16 +96,16 @@ def test_gaps_nothing_exists_and_nothing_is_missing() -> None:
 
 
 def test_lines_of_one_cause_is_one_line_with_all_names() -> None:
-    found = [Gap(name, "drill", "no drill has ever restored it", False) for name in ("a/x", "b/x")]
-    assert lines_of(found) == ["a/x, b/x: no drill has ever restored it"]
+    found = [Gap(name, "drill", "never restored by a drill", False) for name in ("a/x", "b/x")]
+    assert lines_of(found) == ["never restored by a drill: a/x, b/x"]
 
 
 def test_missed_backup_is_one_alert_for_all_that_are_missing() -> None:
-    late = [Gap(name, "snapshot", "has no snapshot", True) for name in ("dataset/a", "database/b")]
-    told = missed_backup([*late, Gap("dataset/new", "snapshot", "has no snapshot", False)], days(2), RUN, NOW)
+    late = [Gap(name, "snapshot", "no snapshot", True) for name in ("dataset/a", "database/b")]
+    told = missed_backup([*late, Gap("dataset/new", "snapshot", "no snapshot", False)], days(2), RUN, NOW)
     assert told is not None
     assert told.subject == "dataset/a, database/b: backups are missing"
-    assert told.error == "dataset/a, database/b: has no snapshot"
+    assert told.error == "no snapshot: dataset/a, database/b"
     assert told.parts == ("dataset/a", "database/b")
 
 
@@ -143,8 +141,8 @@ def test_survey_says_by_name_what_a_place_has_not(used: tuple[Home, Journal], tm
     _group(place, ("dataset/weather",), at=NOW - timedelta(hours=3))
     settings = SETTINGS.model_copy(update={"drills": SETTINGS.drills.model_copy(update={"disaster_every": None})})
     assert lines_of(survey(home, ["weather"], journal, [place], settings, now=NOW)) == [
-        "database/journal, model/weather, outputs/weather: has no snapshot",
-        "dataset/weather, group/all: no drill has ever restored it",
+        "no snapshot: database/journal, model/weather, outputs/weather",
+        "never restored by a drill: dataset/weather, group/all",
     ]
 
 

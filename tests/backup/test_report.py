@@ -73,7 +73,7 @@ def test_report_names_everything_to_see_to(place: Place, journal: Journal, taken
     (Path(second.uri)).mkdir()
     Path(second.uri, "manifests").write_text("a file where a folder should be")
     problems = "\n".join(report(place, journal, second).problems)
-    assert "outputs/weather: no drill has restored it for too long" in problems
+    assert "not restored by a drill for too long: outputs/weather" in problems
     assert "damaged" in problems
     assert "dataset/weather: its last drill has failed" in problems
 
@@ -81,7 +81,7 @@ def test_report_names_everything_to_see_to(place: Place, journal: Journal, taken
 def test_report_names_what_was_never_drilled_as_not_proven_yet(place: Place, journal: Journal, taken) -> None:
     drilled(journal, "dataset/weather", age=days(2))
     made = report(place, journal)
-    assert (made.problems, made.pending) == ([], ["group/all: no drill has ever restored it"])
+    assert (made.problems, made.pending) == ([], ["never restored by a drill: group/all"])
     page = render("pages/backups.html.j2", report=made)
     assert "Not everything is backed up and proven yet" in page
     assert "Everything is backed up and proven" not in page

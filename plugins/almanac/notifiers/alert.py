@@ -42,11 +42,7 @@ class AlertNotifier(BaseNotifier):
 
     def notify(self, context: Context) -> None:
         """Tell it, unless the model is silent about this kind."""
-        from include.data.ingest import RejectedFilesError
-
-        error = context.get("exception")
-        if self.kind == "failure" and isinstance(error, RejectedFilesError):
-            self._tell_rejections(error, context)
+        if self.kind == "failure" and self._tells_rejections(context):
             return
         if self.kind in self.alerts.silent:
             return
@@ -57,10 +53,14 @@ class AlertNotifier(BaseNotifier):
         else:
             teller(run).happened(self.alerts, message, self.kind, key, now)
 
-    def _tell_rejections(self, error: Any, context: Context) -> None:
-        """The task has done its work and failed on purpose: what lasts are the files, not the task's failure."""
+    def _tells_rejections(self, context: Context) -> bool:
+        """Whether the task has done its work and failed on purpose; then the files last, not the task's failure."""
         from include.alerts.rejections import rejection_message
+        from include.data.ingest import RejectedFilesError
 
+        error = context.get("exception")
+        if not isinstance(error, RejectedFilesError):
+            return False
         run, task, now = _run(context), context["ti"], datetime.now(UTC)
         message = rejection_message(
             self.model or "", error.rejected, words=str(error), run=run, task_id=task.task_id,
@@ -68,6 +68,7 @@ class AlertNotifier(BaseNotifier):
         )  # fmt: skip
         # Of a kind that is silent it is written down all the same: who looks for failures without a word must find it.
         teller(run).seen(self.alerts, message, "rejection", _key(context, "failure"), now)
+        return True
 
 
 class ApprovalNotifier(BaseNotifier):
