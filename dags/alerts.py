@@ -4,7 +4,7 @@ Looks at the disk, at backups, drills and vanished snapshots, at services that h
 whether the runs that ask people are still there.
 
 Everything else is told by the task that sees it. Started by hand with numbers in `acknowledge`, it notes that you have
-taken these alerts on: no reminder and no escalation follows.
+taken these alerts on: no reminder and no escalation follows. With numbers in `dismiss`, and a reason, it ends them.
 """
 
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from airflow.sdk import DAG, Param, task
 from almanac.dags import cron
 from almanac.installation import declared_installation
 from almanac.notifiers.alert import callbacks
+from almanac.params import optional_reason
 
 from include.config.home import Home
 from include.config.pipelines import MAINTENANCE_QUEUE
@@ -22,6 +23,12 @@ HOME = Home()
 ACKNOWLEDGE = Param(
     [], type="array", items={"type": "integer"}, title="Acknowledge",
     description="Numbers of alerts that you take on; `almanac alerts list` and the Almanac page show them.",
+)  # fmt: skip
+
+
+DISMISS = Param(
+    [], type="array", items={"type": "integer"}, title="Dismiss",
+    description="Numbers of alerts that end although their cause stays, such as a file that nobody delivers again.",
 )  # fmt: skip
 
 
@@ -35,7 +42,11 @@ def build() -> DAG:
         catchup=False,
         max_active_runs=1,
         tags=["almanac", "alerts"],
-        params={"acknowledge": ACKNOWLEDGE},
+        params={
+            "acknowledge": ACKNOWLEDGE,
+            "dismiss": DISMISS,
+            "reason": optional_reason("Why you dismiss them. Needed for that; kept with your name."),
+        },
         default_args={
             "owner": "almanac",
             "retries": 0,
@@ -58,7 +69,8 @@ def build() -> DAG:
             run, now = current_run(), datetime.now(UTC)
             return attend(
                 HOME, last_declarations(HOME), declared_installation(HOME), teller(run),
-                acknowledge=params["acknowledge"], broker_url=broker, tasks=task_history(HOME), run=run, now=now,
+                acknowledge=params["acknowledge"], dismiss=params["dismiss"], reason=params["reason"] or "",
+                broker_url=broker, tasks=task_history(HOME), run=run, now=now,
             )  # fmt: skip
 
         attend()

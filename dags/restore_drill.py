@@ -45,13 +45,15 @@ def build(installation: Installation) -> DAG:
         @task(doc_md="Reads today's share of all objects again; each has its turn within `drills.verify_days` days.")
         def verify() -> dict[str, Any]:
             from almanac.installation import backup_key
-            from almanac.runs import now
+            from almanac.runs import current_run, now
 
             from include.backup.run_backup import places_of
             from include.backup.run_drill import verify_share
+            from include.journal.journal import Journal
 
             places = places_of(HOME, backup_key()).all()
-            return {place.uri: verify_share(place, settings, now=now()) for place in places}
+            journal, run = Journal(HOME.journal_url), current_run()
+            return {place.uri: verify_share(place, settings, journal, run, now=now()) for place in places}
 
         @task(retries=0, doc_md="The machine is lost; skipped while the last good one is young.")
         def disaster(*, params: dict[str, Any]) -> str:

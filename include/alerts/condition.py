@@ -31,6 +31,7 @@ class Condition:
         escalated_at: when others were told.
         ended_at: when it was over.
         closed_at: when nothing was left to say.
+        dismissed_by, dismiss_reason: the person who ended it, and why; empty: it ended when its cause did.
     """
 
     id: int
@@ -49,6 +50,8 @@ class Condition:
     escalated_at: datetime | None = None
     ended_at: datetime | None = None
     closed_at: datetime | None = None
+    dismissed_by: str = ""
+    dismiss_reason: str = ""
 
     @property
     def instant(self) -> bool:
@@ -120,11 +123,14 @@ def worded(condition: Condition, what: str, now: datetime) -> Message:
     if what != "end":
         return replace(message, subject=subject)
     ended = iso(condition.ended_at or now)
+    how = "it has ended by itself or was mended."
+    if condition.dismissed_by:
+        how = f"{condition.dismissed_by} has dismissed it: {condition.dismiss_reason}"
     return replace(
         message,
         subject=subject,
         severity="info",
         error=f"It lasted from {since} to {ended}. It was: {message.error}",
-        what_to_do="Nothing; it has ended by itself or was mended.",
+        what_to_do=f"Nothing; {how}",
         raised_at=ended,
     )

@@ -1,6 +1,6 @@
 """Remembers in the journal what lasts: open conditions, who has acknowledged them, what was told of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,11 @@ from include.config.alerts import SEVERITIES, AlertKind
 from include.errors import PermanentError
 from include.journal.journal import Journal
 from include.journal.tables import conditions
+
+# Each round looks at these causes and opens what still lasts: whoever ends one by hand is told of it again.
+LOOKED_AT: frozenset[AlertKind] = frozenset({"disk", "backup", "drill", "damage"})
+# One cause makes a task fail for window after window: they are counted, and not told one by one.
+_COUNTED: frozenset[str] = frozenset({"failure"})
 
 
 class ConditionLog:
@@ -60,6 +65,27 @@ class ConditionLog:
             connection.execute(update(conditions).where(conditions.c.id == number).values(over))
         return self.condition(number)
 
+    def resolve(
+        self, model: str, kind: AlertKind, key: str, is_well: Callable[[str], bool], now: datetime
+    ) -> Condition | None:
+        """Write that some of the things that a condition is about are well again; it is over with the last of them.
+
+        Returns:
+            The condition when it is over now; None when it lasts, or was not open.
+        """
+        mine = conditions.c.open_key == _open_key(model, kind, key)
+        with self._journal.transaction() as connection:
+            row = connection.execute(select(conditions).where(mine)).mappings().first()
+            if row is None:
+                return None
+            before = row["message"].get("parts", [])
+            left = [part for part in before if not is_well(part)]
+            if left:  # a condition of an older version names no parts: it ends as a whole
+                narrowed = {"message": {**row["message"], "parts": left}}
+                connection.execute(update(conditions).where(conditions.c.id == row["id"]).values(narrowed))
+                return None
+        return self.end(model, kind, key, now)
+
     def save(self, condition: Condition) -> None:
         """Write what was told of it and to whom, and that nothing is left to say."""
         told = ("told_at", "told_to", "attempts", "escalated_at", "closed_at")
@@ -82,6 +108,27 @@ class ConditionLog:
             connection.execute(mine.values(acknowledged_at=now, acknowledged_by=by))
         return self.condition(number)
 
+    def dismiss(self, number: int, by: str, reason: str, now: datetime) -> Condition:
+        """End a condition whose cause nobody will remove: a rejected file that is not delivered again.
+
+        Raises:
+            PermanentError: there is no such condition, it is over, no reason is given, or it would be told again.
+        """
+        condition = self.condition(number)
+        if not reason.strip():
+            raise PermanentError(f"alert {number}: no reason given; say why nobody has to do anything: it is kept")
+        if condition.ended_at is not None:
+            raise PermanentError(f"alert {number}: it is over since {condition.ended_at.isoformat()}; nothing to do")
+        if condition.kind in LOOKED_AT:
+            raise PermanentError(
+                f"alert {number}: cannot be dismissed. Its cause is looked at every few minutes, so it would be told"
+                f" again; `almanac alerts ack {number}` takes it on: it is not repeated until it is over"
+            )
+        over = {"ended_at": now, "open_key": None, "dismissed_by": by, "dismiss_reason": reason.strip()}
+        with self._journal.transaction() as connection:
+            connection.execute(update(conditions).where(conditions.c.id == number).values(over))
+        return self.condition(number)
+
     def condition(self, number: int) -> Condition:
         """Look at one.
 
@@ -102,9 +149,10 @@ class ConditionLog:
         with self._journal.transaction() as connection:
             return set(connection.execute(query).scalars())
 
-    def last_seen(self, kind: AlertKind) -> dict[str, datetime]:
-        """When each condition of a kind was last seen, by key, whether it lasts or is over."""
-        query = select(conditions.c.key, func.max(conditions.c.seen_at).label("last")).where(conditions.c.kind == kind)
+    def last_seen(self, *kinds: AlertKind) -> dict[str, datetime]:
+        """When each condition of some kinds was last seen, by key, whether it lasts or is over."""
+        last = func.max(conditions.c.seen_at).label("last")
+        query = select(conditions.c.key, last).where(conditions.c.kind.in_(kinds))
         with self._journal.transaction() as connection:
             found = connection.execute(query.group_by(conditions.c.key)).mappings().all()
         return {row["key"]: row["last"] for row in found}
@@ -144,7 +192,7 @@ def _again(row: RowMapping, message: Message, now: datetime) -> dict[str, Any]:
     }
     return {
         "seen_at": now, "times": row["times"] + 1, "message": asdict(replace(message, parts=(*parts, *new))),
-        **(anew if worse or new else {}),
+        **(anew if worse or (new and row["kind"] not in _COUNTED) else {}),
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
+from include.alerts.about import WHOLE
 from include.config.alerts import AlertKind, Severity
 from include.display import MAX_ERROR, shorten
 from include.errors import PermanentError, TransientError
@@ -136,8 +137,9 @@ def failure_key(dag_id: str, task_id: str) -> str:
 
 
 def failure_message(
-    *, model: str | None, run: RunRef, task_id: str, error: BaseException | str, link: str, now: datetime
-) -> Message:
+    *, model: str | None, run: RunRef, task_id: str, error: BaseException | str, link: str, now: datetime,
+    about: str = WHOLE,
+) -> Message:  # fmt: skip
     """Tell that a task has failed for good.
 
     Args:
@@ -147,12 +149,15 @@ def failure_message(
         error: what it raised, or words for it.
         link: to the run.
         now: aware.
+        about: what the run is about; see `include.alerts.about`.
     """
     words = str(error) or type(error).__name__
     kind = "" if isinstance(error, str) else f"{type(error).__name__}: "
+    of = "" if about == WHOLE else f"{about}: "
     return event_message(
         "failure", severity="critical", model=model or "", subject=f"{run.dag_id}: {task_id} failed",
-        words=f"{kind}{words}", what_to_do=_what_to_do(error), run=run, now=now, task_id=task_id, link=link,
+        words=f"{of}{kind}{words}", what_to_do=_what_to_do(error), run=run, now=now, task_id=task_id, link=link,
+        parts=(about,),
     )  # fmt: skip
 
 

@@ -4,19 +4,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from include.alerts.backups import tell_missed
+from include.alerts.backups import missed_backup
 from include.alerts.condition_log import ConditionLog
 from include.alerts.damage import tell_damage
 from include.alerts.disk import disk_message
 from include.alerts.drills import overdue_messages
 from include.alerts.message import Message
 from include.alerts.questions import Waiting, end_unasked
+from include.alerts.rejections import end_resolved
 from include.alerts.restarts import restart_messages
 from include.alerts.snapshots import places_to_look_at, tell_vanished
 from include.alerts.telling import Teller
 from include.alerts.unheard import Failures, tell_unheard
-from include.backup.protected import note_declared
+from include.backup.coverage import EVERYTHING
+from include.backup.protected import note_declared, protected_models
 from include.backup.run_drill import disaster_max_age
+from include.backup.survey import survey
 from include.config.alerts import AlertKind
 from include.config.home import Home
 from include.config.installation import Installation
@@ -37,6 +40,8 @@ def attend(
     teller: Teller,
     *,
     acknowledge: Sequence[int],
+    dismiss: Sequence[int] = (),
+    reason: str = "",
     broker_url: str,
     tasks: Tasks | None,
     run: RunRef,
@@ -50,13 +55,16 @@ def attend(
         installation: whose people are told what is no model's.
         teller: tells.
         acknowledge: numbers of conditions that the person who started the run takes on.
+        dismiss: numbers of those that this person ends, for a reason.
+        reason: why.
         broker_url: of Celery, if there is one.
         tasks: knows which tasks wait for an answer and which have failed; None: nobody can be asked.
         run: who asks.
         now: aware.
 
     Returns:
-        How many messages were due, how many services were started again, how many conditions were acknowledged.
+        How many messages were due, how many services were started again, how many conditions were acknowledged and
+        dismissed.
 
     Raises:
         PermanentError: there is no such condition, or it is over.
@@ -66,24 +74,40 @@ def attend(
     for number in acknowledge:
         ConditionLog(journal).acknowledge(number, run.started_by, now)
     note_declared(home, journal, run=run, now=now)
-    drills = installation.backup.drills
+    for number in dismiss:
+        ConditionLog(journal).dismiss(number, run.started_by, reason, now)
     everybody, disk = installation.alerts, disk_message(home, installation.max_disk_share, run, now)
     found: dict[AlertKind, dict[str, Message]] = {
         "disk": {} if disk is None else {str(home.home): disk},
-        "drill": overdue_messages(journal, drills.max_age, run, now, disaster_max_age=disaster_max_age(home, drills)),
+        **_of_backups(teller, home, installation, journal, run, now),
     }
     for kind, messages in found.items():
         for key, message in messages.items():
             teller.seen(everybody, message, kind, key, now)
         teller.ended_but(everybody, "", kind, messages, now)
     tell_damage(teller, home, installation, models, journal, run, now)
-    tell_missed(teller, installation, models, journal, run, now)
-    tell_vanished(teller, everybody, places_to_look_at(home, installation.backup), journal, run, now)
     restarts = restart_messages(journal, incarnations(home, broker_url, now), machine(now), run, now)
     for what, message in restarts.items():
         teller.happened(everybody, message, "service", what, now)
     declared = {model.name: model.alerts for model in models}
     end_unasked(teller, declared, journal, tasks, now)
+    end_resolved(teller, declared, everybody, journal, now)
     tell_unheard(teller, declared, everybody, journal, tasks, now)
     told = teller.attend(declared, everybody, now)
-    return {"told": told, "restarted": len(restarts), "acknowledged": len(acknowledge)}
+    return {"told": told, "restarted": len(restarts), "acknowledged": len(acknowledge), "dismissed": len(dismiss)}
+
+
+def _of_backups(
+    teller: Teller, home: Home, installation: Installation, journal: Journal, run: RunRef, now: datetime
+) -> dict[AlertKind, dict[str, Message]]:
+    """What is missing of backups and drills; tells of snapshots that have vanished."""
+    settings, everybody = installation.backup, installation.alerts
+    places, disaster = places_to_look_at(home, settings), disaster_max_age(home, settings.drills)
+    tell_vanished(teller, everybody, places, journal, run, now)
+    gaps = survey(home, protected_models(home).models, journal, places, settings, now=now)
+    missed = missed_backup(gaps, settings.max_age, run, now)
+    if missed is None:
+        teller.ended(everybody, "", "backup", EVERYTHING, now)
+    else:
+        teller.seen(everybody, missed, "backup", EVERYTHING, now)
+    return {"drill": overdue_messages(gaps, settings.drills.max_age, run, now, disaster_max_age=disaster)}

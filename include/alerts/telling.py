@@ -92,6 +92,18 @@ class Teller:
         if condition is not None:
             self._tell(alerts, condition, now)
 
+    def resolved(
+        self, alerts: Alerts, model: str, kind: AlertKind, key: str, is_well: Callable[[str], bool], now: datetime
+    ) -> None:
+        """Things that a condition is about are well again: its end is told with the last of them."""
+        condition = self._conditions.resolve(model, kind, key, is_well, now)
+        if condition is not None:
+            self._tell(alerts, condition, now)
+
+    def lasts(self, model: str, kind: AlertKind) -> bool:
+        """Whether anything of a kind lasts."""
+        return bool(self._conditions.open_keys(model, kind))
+
     def ended_but(self, alerts: Alerts, model: str, kind: AlertKind, lasting: Iterable[str], now: datetime) -> None:
         """All open conditions of a kind are over, but those whose keys are given."""
         for key in sorted(self._conditions.open_keys(model, kind) - set(lasting)):

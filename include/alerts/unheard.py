@@ -42,7 +42,11 @@ class Failures(Protocol):
         ...
 
     def made_good(self, failed: FailedTask) -> bool:
-        """Whether the same task has ended well since, in a later run."""
+        """Whether the same task has ended well since, in a later run about the same thing."""
+        ...
+
+    def about(self, run: RunRef) -> str:
+        """What a run is about; see `include.alerts.about`."""
         ...
 
     def tags(self, dag_id: str) -> Collection[str]:
@@ -73,7 +77,7 @@ def tell_unheard(
     """
     if failures is None:
         return
-    heard = ConditionLog(journal).last_seen("failure")
+    heard = ConditionLog(journal).last_seen("failure", "rejection")
     try:
         red = failures.failed_tasks(now - LOOK_BACK)
     except AlmanacError as error:
@@ -84,14 +88,14 @@ def tell_unheard(
         try:
             if failures.made_good(failed):
                 continue
-            model = _model(failures, run.dag_id, declared)
+            model, subject = _model(failures, run.dag_id, declared), failures.about(run)
         except AlmanacError as error:
             log.warning("nobody knows whose %s of %s is, or how it went on: %s", key, run.run_id, error)
             continue
         alerts = declared.get(model, everybody)
         if "failure" not in alerts.silent:
             message = failure_message(
-                model=model, run=run, task_id=failed.task_id, error=KILLED, link=failed.link, now=now
+                model=model, run=run, task_id=failed.task_id, error=KILLED, link=failed.link, now=now, about=subject
             )
             teller.seen(alerts, message, "failure", key, now)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from include.backup.catalogue import Catalogue
+from include.backup.coverage import Gap, lines_of
 from include.backup.installation import Places
 from include.backup.manifest import Ref
 from include.backup.place import Place
@@ -75,6 +76,7 @@ class BackupReport:
         settings: what is declared.
         checks: how well the live files are known to be whole.
         protected: the models whose data is kept, and why declarations cannot be read.
+        gaps: what is not backed up or not proven.
     """
 
     at: datetime
@@ -84,6 +86,7 @@ class BackupReport:
     settings: InstallationBackup
     checks: tuple[CheckState, ...] = ()
     protected: Protected = NOBODY
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def problems(self) -> list[str]:
@@ -93,19 +96,22 @@ class BackupReport:
             found += [f"{place.uri}: {place.fault}"] if place.fault else []
             found += [f"{ref} has vanished from {place.uri}" for ref in place.vanished]
             found += [f"{one.subject}: {one.damage}" for one in place.subjects if one.damage]
-        first = self.places[0]
-        if not first.fault and not first.subjects:
-            found.append("there is no snapshot yet")
-        found += [f"{one.subject}: no good drill for too long" for one in first.subjects if one.is_late]
+        found += lines_of([gap for gap in self.gaps if gap.overdue])
         found += [f"{one.subject}: {line}: almanac repair {one.subject}" for one in self.checks for line in one.damaged]
         newest = {(drill.subject, drill.meant_to_fail): drill for drill in reversed(self.drills)}
         found += [f"{drill.subject}: its last drill has failed" for drill in newest.values() if not drill.passed]
         return found
 
+    @property
+    def pending(self) -> list[str]:
+        """What is missing, and not yet for longer than declared."""
+        return lines_of([gap for gap in self.gaps if not gap.overdue])
+
 
 def make_report(
-    places: Places, journal: Journal, settings: InstallationBackup, protected: Protected = NOBODY, *, now: datetime
-) -> BackupReport:
+    places: Places, journal: Journal, settings: InstallationBackup, protected: Protected = NOBODY, *, now: datetime,
+    gaps: Sequence[Gap] = (),
+) -> BackupReport:  # fmt: skip
     """Look at the places; one that is away is named, the rest is shown.
 
     Args:
@@ -114,6 +120,7 @@ def make_report(
         settings: what is declared.
         protected: whose data is kept.
         now: the time.
+        gaps: what is not backed up or not proven; see `include.backup.survey`.
 
     Raises:
         TransientError: the journal is away.
@@ -123,7 +130,8 @@ def make_report(
     known = places.second is not None and not any(state.fault for state in states)
     lag = worst_lag(places.first, places.second) if known and places.second is not None else None
     checks = tuple(FileChecks(journal).states(now))
-    return BackupReport(now, states, lag, tuple(drills[:_DRILLS]), settings, checks, protected)
+    newest = tuple(drills[:_DRILLS])
+    return BackupReport(now, states, lag, newest, settings, checks, protected, tuple(gaps))
 
 
 def _place(

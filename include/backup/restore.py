@@ -3,7 +3,6 @@
 Nothing is opened, loaded or unpickled here; files are written, each checked against its hash.
 """
 
-import logging
 import os
 import shutil
 from collections.abc import Collection, Iterator
@@ -21,7 +20,6 @@ from include.backup.place import Place
 from include.errors import ConfigError, IntegrityError, TransientError
 from include.storage import disk
 
-log = logging.getLogger(__name__)
 _RESERVE_BYTES = 64 << 20
 
 
@@ -113,7 +111,6 @@ def _write_all(place: Place, files: Collection[FileEntry], folder: Path) -> list
         try:
             restore_file(place, entry, folder / entry.path)
         except IntegrityError as error:
-            log.error("%s: %s", entry.path, error)
             return f"{entry.path}: {error}"
         return ""
 

@@ -1,7 +1,10 @@
 """A drill of an installation: its own scratch folder, its own database servers."""
 
+import hashlib
+import json
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.engine import URL
@@ -9,12 +12,15 @@ from sqlalchemy.engine import URL
 from include.backup.catalogue import Catalogue
 from include.backup.drill import Drill, clear_scratch, in_words, overdue
 from include.backup.drills import DISASTER, DrillResult
+from include.backup.drills import results as kept_results
 from include.backup.installation import Places, databases
 from include.backup.place import FORMAT_FILE, Place
 from include.backup.verify import Share, verify
 from include.config.backup import Drills
 from include.config.home import Home
 from include.errors import IntegrityError
+from include.journal.journal import Journal
+from include.journal.records import RunRef, Watermark
 
 
 def run_drill(
@@ -72,13 +78,15 @@ def check_disaster(result: DrillResult) -> None:
 
 
 def check_drills(places: Places, results: Sequence[DrillResult], settings: Drills, *, now: datetime) -> None:
-    """Fail, and so alarm, when a drill has failed, or when a subject's last good one is too old.
+    """Fail, and so alarm, when the newest drill of a subject has failed, or when its last good one is too old.
+
+    Also of the subjects that this drill was not about: that another one came back ends no alarm.
 
     Raises:
         IntegrityError: with everything that is wrong.
     """
-    wrong = [in_words(result) for result in results if not result.passed]
     subjects = sorted({subject for place in places.all() for subject in Catalogue(place).subjects()})
+    wrong = [in_words(result) for result in _failed(places, subjects, results)]
     late = overdue(places, subjects, max_age=settings.max_age, now=now)
     if not results:
         wrong.append("there was nothing to drill")
@@ -90,16 +98,34 @@ def check_drills(places: Places, results: Sequence[DrillResult], settings: Drill
         )
 
 
-def verify_share(place: Place, settings: Drills, *, now: datetime) -> dict[str, int]:
-    """Read today's share of all objects of a place again.
+def _failed(places: Places, subjects: Sequence[str], done: Sequence[DrillResult]) -> list[DrillResult]:
+    """The newest drill of each subject that has snapshots, where it failed; of damaged copies the newest of all."""
+    newest: dict[tuple[str, bool], DrillResult] = {}
+    known = [result for place in places.all() for result in kept_results(place)]
+    for result in sorted([*known, *done], key=lambda one: one.at):
+        if result.subject in subjects or result in done:
+            newest["" if result.meant_to_fail else result.subject, result.meant_to_fail] = result
+    failed = [result for result in newest.values() if not result.passed]
+    return [*failed, *(result for result in done if not result.passed and result not in failed)]
+
+
+def verify_share(place: Place, settings: Drills, journal: Journal, run: RunRef, *, now: datetime) -> dict[str, int]:
+    """Read today's share of all objects of a place again, and what was damaged at the last look: that lasts until then.
 
     Raises:
         IntegrityError: something is damaged; every file is named.
+        TransientError: the place or the journal is away.
     """
     if place.store.find(FORMAT_FILE) is None:
         return {"snapshots": 0, "objects": 0, "bytes_read": 0}
-    share = Share.today(settings.verify_days, now)
+    name = f"damaged {hashlib.sha256(place.uri.encode()).hexdigest()[:16]}"
+    mark = journal.watermark("", name)
+    before = frozenset(json.loads(mark.value)) if mark else frozenset()
+    share = replace(Share.today(settings.verify_days, now), also=before)
     found = verify(place, Catalogue(place).refs(), level=3, now=now, share=share)
+    damaged = {finding.sha256 for finding in found.findings if finding.fatal and finding.sha256}
+    if damaged != before:
+        journal.record_watermark(Watermark("", name, json.dumps(sorted(damaged)), now, run))
     fatal = [finding.text for finding in found.findings if finding.fatal]
     if fatal:
         raise IntegrityError(f"{place.uri}: {len(fatal)} files of snapshots are damaged:\n" + "\n".join(fatal))

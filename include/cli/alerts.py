@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from include.journal.records import Alert
 
-commands = typer.Typer(help="What people were told: list, show, ack.", no_args_is_help=True)
+commands = typer.Typer(help="What people were told: list, show, ack, dismiss.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -64,6 +64,8 @@ def show(number: Annotated[int, typer.Argument(help="Of `almanac alerts list`.")
     print(f"Told to: {', '.join(condition.told_to) or 'log and journal'}; last at {_minute(condition.told_at) or '-'}")
     if condition.acknowledged_by:
         print(f"Acknowledged by {condition.acknowledged_by} at {_minute(condition.acknowledged_at)}")
+    if condition.dismissed_by:
+        print(f"Dismissed by {condition.dismissed_by} at {_minute(condition.ended_at)}: {condition.dismiss_reason}")
 
 
 @commands.command()
@@ -83,6 +85,26 @@ def ack(
         number, by or getpass.getuser(), datetime.now(UTC)
     )
     print(f"{condition.message.subject}: acknowledged by {condition.acknowledged_by}")
+
+
+@commands.command()
+def dismiss(
+    number: Annotated[int, typer.Argument(help="Of `almanac alerts list`.")],
+    reason: Annotated[str, typer.Option(help="Why nobody has to do anything. Kept with it.", prompt=True)],
+    by: Annotated[str, typer.Option(help="Who dismisses it; you, by default.")] = "",
+) -> None:
+    """End an alert whose cause stays: a rejected file that nobody will deliver again, a run that nobody repeats."""
+    import getpass
+    from datetime import UTC
+
+    from include.alerts.condition_log import ConditionLog
+    from include.config.home import Home
+    from include.journal.journal import Journal
+
+    condition = ConditionLog(Journal(Home().journal_url)).dismiss(
+        number, by or getpass.getuser(), reason, datetime.now(UTC)
+    )
+    print(f"{condition.message.subject}: dismissed by {condition.dismissed_by}; told within five minutes")
 
 
 def _print_undelivered(alerts: "list[Alert]") -> None:

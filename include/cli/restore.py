@@ -90,14 +90,19 @@ def backup_report(to: Annotated[Path, typer.Argument(help="The HTML file to writ
     """Write the page *Backups* as one file: what is backed up, how old, how well proven, where, what it costs."""
     from datetime import UTC, datetime
 
+    from include.backup.protected import protected_models
     from include.backup.report import make_report
+    from include.backup.survey import survey
     from include.journal.journal import Journal
     from include.pages.templates import NAVIGATION, render
 
     home, settings, places = open_installation(write=False)
-    report = make_report(places, Journal(home.journal_url), settings, now=datetime.now(UTC))
+    journal, now = Journal(home.journal_url), datetime.now(UTC)
+    found = protected_models(home)
+    gaps = survey(home, found.models, journal, places.all(), settings, now=now)
+    report = make_report(places, journal, settings, found, now=now, gaps=gaps)
     to.write_text(render("pages/backups.html.j2", report=report).replace(NAVIGATION, "", 1), "utf-8")
-    print("\n".join([*report.problems, f"{to}: written"]))
+    print("\n".join([*report.problems, *(f"not yet: {line}" for line in report.pending), f"{to}: written"]))
 
 
 def verify(

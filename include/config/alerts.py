@@ -14,7 +14,7 @@ from include.config.types import Duration, Slug
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # the worst last
 AlertKind = Literal[
-    "start", "end", "retry", "failure", "late", "approval", "training",
+    "start", "end", "retry", "failure", "rejection", "late", "approval", "training",
     "drift", "performance", "segments", "quality", "volume", "freshness", "staleness", "better", "running",
     "backup", "drill", "damage", "disk", "service", "delivery",
 ]  # fmt: skip

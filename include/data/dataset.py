@@ -34,6 +34,8 @@ from include.journal.journal import Journal
 if TYPE_CHECKING:
     import polars as pl
 
+READMITS = "readmits"  # what a commit says that brings rows of an earlier file after all
+
 _UNTOLD = About("", "")
 INTERNAL_COLUMNS = (BATCH, ROW, MONTH)
 
@@ -71,14 +73,18 @@ class Snapshot:
         return files.group_by(pl.col(f"partition.{MONTH}").alias(MONTH)).agg(pl.col("num_records").sum().alias("rows"))
 
     def batch_sizes(self, versions: int) -> list[int]:
-        """The rows of the batches that the last versions added. The log's entry of each version is read once."""
+        """The rows of the files that the last versions added. The log's entry of each version is read once.
+
+        Readmitted rows are a few of a file, and a file without a good row adds none: they are left out.
+        """
         if self.table is None:
             return []
         wanted = range(max(self.version - versions + 1, 0), self.version + 1)
         unread = [version for version in wanted if version not in self.sizes]
         if unread:
             for commit in self.table.history(self.version - unread[0] + 1):
-                self.sizes[int(commit["version"])] = int(commit["rows"]) if "rows" in commit else None
+                rows = 0 if READMITS in commit else int(commit.get("rows", 0))
+                self.sizes[int(commit["version"])] = rows or None
         return [size for version in wanted if (size := self.sizes.get(version)) is not None]
 
     def changed_months(self, since: int) -> frozenset[str] | None:

@@ -69,6 +69,14 @@ class InterruptedIngestError(TransientError):
         self.summary = summary
 
 
+class RejectedFilesError(DataError):
+    """Files were rejected. The alert about them lasts until each of `rejected` is resolved, not until the next run."""
+
+    def __init__(self, message: str, rejected: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(message)
+        self.rejected = tuple(rejected)
+
+
 def raise_rejections(model: Model, rejected: Sequence[Mapping[str, Any]]) -> None:
     """Fail when batches were rejected, saying which, why, and where their reports are.
 
@@ -77,14 +85,15 @@ def raise_rejections(model: Model, rejected: Sequence[Mapping[str, Any]]) -> Non
         rejected: the `rejected` of a summary as JSON.
 
     Raises:
-        DataError: there is at least one.
+        RejectedFilesError: there is at least one.
     """
     if not rejected:
         return
     said = "\n".join(
         f"{one['uri']}: {' '.join(one['reasons'])} Report: {one['report_uri'] or 'none'}" for one in rejected
     )
-    raise DataError(f"{model.name}: {len(rejected)} batches rejected, nothing of them was published:\n{said}")
+    words = f"{model.name}: {len(rejected)} batches rejected, nothing of them was published:\n{said}"
+    raise RejectedFilesError(words, rejected)
 
 
 def _utc_now() -> datetime:

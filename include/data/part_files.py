@@ -34,7 +34,7 @@ class Part:
                 "numRecords": self.rows,
                 "minValues": {name: _plain(value) for name, value in self.smallest.items()},
                 "maxValues": {
-                    name: _plain(value + _MILLISECOND if isinstance(value, datetime) else value)
+                    name: _plain(_rounded_up(value) if isinstance(value, datetime) else value)
                     for name, value in self.largest.items()
                 },
                 "nullCount": self.nulls,
@@ -143,6 +143,11 @@ def _texts(frame: "pl.DataFrame") -> list[str]:
     import polars as pl
 
     return [name for name, dtype in frame.schema.items() if dtype.is_(pl.String)]
+
+
+def _rounded_up(time: datetime) -> datetime:
+    """A time that is still right when what is below a millisecond is cut off; whole ones stay what they are."""
+    return time if time.microsecond % 1000 == 0 else time + _MILLISECOND
 
 
 def _plain(value: object) -> object:

@@ -17,7 +17,7 @@ from include.config.schema import Model
 from include.data.batch import CheckedBatch, check_batch
 from include.data.commit_record import committed_batches, to_metadata
 from include.data.csv_file import open_csv
-from include.data.dataset import Dataset, Snapshot
+from include.data.dataset import READMITS, Dataset, Snapshot
 from include.data.delta_table import ConcurrentCommitError
 from include.data.file_content import FileContent
 from include.data.quarantine import Quarantine
@@ -36,7 +36,6 @@ from include.validation.expectations import Suite
 from include.validation.rules import compile_rules
 
 _TRIES = 20
-_KEY = "readmits"
 
 
 @dataclass(frozen=True)
@@ -224,7 +223,7 @@ class Readmitter:
             "rows": [*result.published, *result.dropped],
             "reasons": [self.reason, *result.refusals()],
         }
-        metadata = {**to_metadata(record), _KEY: json.dumps(readmits, ensure_ascii=False)}
+        metadata = {**to_metadata(record), READMITS: json.dumps(readmits, ensure_ascii=False)}
         return dataset.publish(
             checked.parts, candidate.readmission_id, after=snapshot, metadata=metadata, replaced=checked.replaced,
             unchanged=self._unchanged(snapshot),
@@ -268,7 +267,7 @@ def _readmissions(dataset: Dataset, batch_id: str) -> dict[str, dict[str, Any]]:
     """Readmission id -> what its commit says, for the commits that readmitted rows of this batch."""
     table = dataset.snapshot().table
     commits = [] if table is None else table.history()
-    said = {str(commit["batch"]): json.loads(commit[_KEY]) for commit in commits if _KEY in commit}
+    said = {str(commit["batch"]): json.loads(commit[READMITS]) for commit in commits if READMITS in commit}
     return {name: readmits for name, readmits in said.items() if readmits["batch"] == batch_id}
 
 

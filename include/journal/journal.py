@@ -87,6 +87,19 @@ class Journal:
         with self._database.begin() as connection:
             return [batch_of(row) for row in connection.execute(query).mappings()]
 
+    def is_rejected(self, model: str, uri: str) -> bool:
+        """Whether what landed last at a place was rejected, and has neither landed again nor been readmitted since."""
+        batch, arrival = tables.batches.c, tables.arrivals.c
+        newest = select(batch.state, batch.modified_at).where(batch.model == model, batch.uri == uri)
+        known = select(arrival.state, arrival.modified_at).where(arrival.model == model, arrival.uri == uri)
+        with self._database.begin() as connection:
+            last = connection.execute(newest.order_by(batch.recorded_at.desc()).limit(1)).first()
+            seen = connection.execute(known).first()
+        if last is None or last.state != BatchState.REJECTED:
+            return False
+        # Bytes that were known already make no new batch; only their arrival says that they landed.
+        return seen is None or seen.state == BatchState.REJECTED or seen.modified_at <= last.modified_at
+
     def newest_version(self, model: str) -> int | None:
         """The newest dataset version that a batch was published as."""
         columns = tables.batches.c
@@ -103,6 +116,14 @@ class Journal:
         with self._database.begin() as connection:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else batch_of(row)
+
+    def first_published(self, model: str) -> datetime | None:
+        """When the first batch that is known was published; None: none was."""
+        columns = tables.batches.c
+        query = select(columns.recorded_at).where(columns.model == model, columns.state == BatchState.PUBLISHED)
+        with self._database.begin() as connection:
+            found: datetime | None = connection.execute(query.order_by(columns.recorded_at).limit(1)).scalar()
+            return found
 
     def published_after(self, model: str, version: int) -> list[BatchRecord]:
         """The batches that were published after a dataset version, all of them, the oldest first."""

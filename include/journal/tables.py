@@ -151,6 +151,8 @@ conditions = Table(
     Column("escalated_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     Column("closed_at", UtcDateTime),
+    Column("dismissed_by", String(250), nullable=False, server_default=""),
+    Column("dismiss_reason", Text, nullable=False, server_default=""),
 )
 
 alias_moves = Table(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import quote
 
+from include.alerts.about import about, covers
 from include.alerts.unheard import FailedTask
 from include.config.home import Home
 from include.journal.records import RunRef
@@ -95,19 +96,34 @@ class AirflowHistory:
         return [failed for row in rows if (failed := self._failed_task(row)) is not None]
 
     def made_good(self, failed: FailedTask) -> bool:
-        """Whether one of the DAG's newest task runs is a later one of the same task that ended well.
+        """Whether one of the DAG's newest task runs is a later one of the same task, about the same, that ended well.
 
         Raises:
             TransientError: Airflow does not answer.
             PermanentError: it refuses.
         """
-        return any(
-            run.task_id == failed.task_id
+        later = [
+            run.run_id
+            for run in self.task_runs(failed.run.dag_id, limit=100)
+            if run.task_id == failed.task_id
             and run.state in _ENDED_WELL
             and run.started_at is not None
             and run.started_at > failed.started_at
-            for run in self.task_runs(failed.run.dag_id, limit=100)
-        )
+        ]
+        subject = self.about(failed.run) if later else ""
+        return any(covers(self.about(RunRef(failed.run.dag_id, run_id)), subject) for run_id in dict.fromkeys(later))
+
+    def about(self, run: RunRef) -> str:
+        """What a run is about: its window, or what a person's form named.
+
+        Raises:
+            TransientError: Airflow does not answer.
+            PermanentError: it knows no such run, or refuses.
+        """
+        found = self._client.call("GET", f"/dags/{run.dag_id}/dagRuns/{quote(run.run_id, safe='')}")
+        values = found if isinstance(found, dict) else {}
+        key, conf = values.get("partition_key"), values.get("conf")
+        return about(key if isinstance(key, str) else None, conf if isinstance(conf, dict) else None)
 
     def tags(self, dag_id: str) -> frozenset[str]:
         """The tags of a DAG.
@@ -141,6 +157,7 @@ def _task_run(row: dict[str, Json]) -> TaskRun:
         started_at=started,
         duration_s=float(duration) if isinstance(duration, int | float) else None,
         queued_s=(started - queued).total_seconds() if started and queued else None,
+        run_id=str(row.get("dag_run_id") or ""),
     )
 
 

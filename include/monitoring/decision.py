@@ -12,6 +12,7 @@ from include.monitoring.drift import ColumnDrift, Status
 from include.monitoring.findings import Condition, Finding, State
 from include.monitoring.performance import Standing
 from include.monitoring.result import WindowResult
+from include.pages.templates import last_day
 
 _STATES = {
     Standing.HOLDING: State.FINE,
@@ -75,7 +76,7 @@ def _stuck(windows: Sequence[WindowResult], column: ColumnDrift) -> Finding:
 
 def _performance(model: Model, windows: Sequence[WindowResult]) -> Finding:
     found = windows[-1].performance
-    state, since, when = _STATES[found.standing], None, f"in the window to {windows[-1].end:%Y-%m-%d}"
+    state, since, when = _STATES[found.standing], None, f"in the window to {last_day(windows[-1].end)}"
     if found.standing is Standing.DEGRADED:
         count, since = _running(windows, lambda window: window.performance.standing is Standing.DEGRADED)
         state = State.ALARM if count >= model.monitor.drift.windows else State.WARNING
@@ -103,5 +104,5 @@ def _running(windows: Sequence[WindowResult], bad: Callable[[WindowResult], bool
 
 
 def _when(windows: Sequence[WindowResult], count: int) -> str:
-    end = f"{windows[-1].end:%Y-%m-%d}"
+    end = last_day(windows[-1].end)
     return f"in the window to {end}" if count == 1 else f"in {count} windows running to {end}"

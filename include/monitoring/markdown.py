@@ -4,6 +4,7 @@ from include.config.schema import Model
 from include.monitoring.findings import WORST_FIRST, State
 from include.monitoring.result import MonitorResult
 from include.pages.markdown import inline, table
+from include.pages.templates import last_day
 from include.pages.urls import report_page
 
 _MAX_LINES = 12
@@ -11,7 +12,7 @@ _MAX_LINES = 12
 
 def render_markdown(model: Model, result: MonitorResult) -> str:
     """Verdict first, then what follows, then what was found, alarms before warnings; what is fine is only counted."""
-    newest = f", window to {result.windows[-1].end:%Y-%m-%d}" if result.windows else ""
+    newest = f", window to {last_day(result.windows[-1].end)}" if result.windows else ""
     lines = [
         f"**{inline(model.title)}: {result.verdict}** (version {result.model_version or 'none'}{newest})",
         "",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.monitoring.figures import NORMAL
 from include.monitoring.plots import NOW, THEN, draw
+from include.pages.templates import last_day
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,9 +98,9 @@ def importances(explanation: "Explanation") -> str:
     def paint(axes: Any) -> None:
         places = list(range(len(shown)))
         axes.barh([p + 0.2 for p in places], [before.get(one.feature, 0.0) for one in shown], 0.4, color=THEN,
-                  label=f"window to {explanation.before_end:%Y-%m-%d}")  # fmt: skip
+                  label=f"window to {last_day(explanation.before_end)}")  # fmt: skip
         axes.barh([p - 0.2 for p in places], [one.loss for one in shown], 0.4, xerr=[one.sd for one in shown],
-                  color=NOW, label=f"window to {explanation.window_end:%Y-%m-%d}")  # fmt: skip
+                  color=NOW, label=f"window to {last_day(explanation.window_end)}")  # fmt: skip
         axes.set_yticks(places, [one.feature for one in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlabel("loss when the feature is shuffled")

@@ -22,6 +22,7 @@ from include.monitoring.running import TaskHistory, judge_latency, judge_running
 from include.monitoring.segments import judge_groups
 from include.monitoring.supply import judge_ages, judge_batches, judge_volume
 from include.monitoring.watch import Watch
+from include.pages.templates import last_day
 from include.registry.records import PREVIOUS
 
 _OF_WINDOWS = (Condition.DRIFT, Condition.PERFORMANCE)
@@ -153,7 +154,7 @@ def _why_not(model: Model, windows: tuple[WindowResult, ...], findings: tuple[Fi
         size = format_duration(model.monitor.window)
         return f"insufficient: no complete window of {size} after the rows that version {version} was made on"
     last = windows[-1]
-    when = f"window to {last.end:%Y-%m-%d}"
+    when = f"window to {last_day(last.end)}"
     if last.verdict is Verdict.QUIET:
         return f"quiet: no column has drifted in the {when}; performance {last.performance.standing}"
     if last.verdict is Verdict.INSUFFICIENT:

@@ -17,13 +17,15 @@ from include.errors import AlmanacError
 from include.monitoring.findings import Condition, Finding, State
 
 _MIN_ENDED = 5
+# They fail on purpose, to say that files or events were refused: that has alerts of its own.
+_VERDICTS = frozenset({"report_rejections", "report_refusals"})
 _SLOWEST_MATTER_S = 10.0  # a task of seconds that took some seconds more is nobody's concern
 _SLOWEST_ROW_MATTERS_US = 1000.0
 
 
 @dataclass(frozen=True)
 class TaskRun:
-    """One task of one run, its last try. Times are None where they are not known."""
+    """One task of one run, its last try. Times are None where they are not known; `run_id` tells runs apart."""
 
     task_id: str
     state: str
@@ -31,6 +33,7 @@ class TaskRun:
     started_at: datetime | None
     duration_s: float | None
     queued_s: float | None
+    run_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def _judge_timing(model: Model, dag_id: str, timing: Timing, now: datetime) -> F
 def _judge(model: Model, dag_id: str, runs: Sequence[TaskRun], now: datetime) -> Finding | None:
     limits = model.monitor.running
     recent = [run for run in runs if run.started_at is not None and run.started_at >= now - limits.window]
-    ended = [run for run in recent if run.state in ("success", "failed")]
+    ended = [run for run in recent if run.state in ("success", "failed") and run.task_id not in _VERDICTS]
     if len(ended) < _MIN_ENDED:
         return None
     failed = [run for run in ended if run.state == "failed"]
@@ -140,11 +143,26 @@ def _judge(model: Model, dag_id: str, runs: Sequence[TaskRun], now: datetime) ->
 
 
 def _slow(ended: Sequence[TaskRun], runs: Sequence[TaskRun], factor: float) -> list[str]:
-    """The newest run of each task against the median of all its runs."""
+    """The newest run of each task against the median of those of its runs that had as much to do.
+
+    A task that skips itself takes no time, and one that fetches or looks takes little in a run that then finds nothing
+    to do: neither says how long the work takes. So a run counts when at least the tasks ended well in it that did in
+    the newest one.
+    """
+    worked: dict[str, set[str]] = {}
+    for run in runs:
+        if run.state == "success":
+            worked.setdefault(run.run_id, set()).add(run.task_id)
     found = []
     for task_id in sorted({run.task_id for run in ended}):
-        usual = [run.duration_s for run in runs if run.task_id == task_id and run.duration_s is not None]
         newest = max((run for run in ended if run.task_id == task_id), key=lambda run: str(run.started_at))
+        did = worked.get(newest.run_id, set())
+        usual = [
+            run.duration_s
+            for run in runs
+            if (run.task_id, run.state) == (task_id, "success") and run.duration_s is not None
+            if worked[run.run_id] >= did
+        ]
         if len(usual) < _MIN_ENDED or newest.duration_s is None or newest.duration_s < _SLOWEST_MATTER_S:
             continue
         if newest.duration_s > factor * median(usual):

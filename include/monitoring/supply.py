@@ -66,16 +66,18 @@ def judge_batches(model: Model, batches: Sequence[BatchRecord], *, since: dateti
 
 
 def judge_volume(model: Model, rows: Sequence[int]) -> Finding:
-    """The newest window's rows against the median of the windows before.
+    """The newest window's rows against the median of the windows before that had any.
+
+    Windows without rows, from before the source began or while it was away, do not say how many rows are usual.
 
     Args:
         model: declares the factor.
         rows: of each window, the oldest first.
     """
-    if len(rows) <= _USUAL_WINDOWS:
-        text = f"{len(rows)} windows; at least {_USUAL_WINDOWS + 1} are needed to know what is usual"
+    before = sorted(count for count in rows[:-1] if count)
+    if len(before) < _USUAL_WINDOWS:
+        text = f"{len(before) + 1} windows with rows; at least {_USUAL_WINDOWS + 1} are needed to know what is usual"
         return Finding(Condition.VOLUME, State.INSUFFICIENT, "rows", text)
-    before = sorted(rows[:-1])
     usual = (before[(len(before) - 1) // 2] + before[len(before) // 2]) / 2
     factor = model.monitor.supply.volume_factor
     odd = not usual / factor <= rows[-1] <= usual * factor

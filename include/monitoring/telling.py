@@ -58,7 +58,7 @@ def tell_findings(
     for condition in Condition:
         found = [finding for finding in result.findings if finding.condition is condition]
         notify = "notify" in model.monitor.actions.of(condition.value)
-        bad = (one for one in found if notify and one.state in _TOLD)
+        bad = (one for one in found if notify and one.state in _TOLD and not _is_known(model, one, teller))
         told = sorted(bad, key=lambda one: WORST_FIRST.index(one.state))
         kind = _kind(condition)
         if told:
@@ -71,6 +71,14 @@ def tell_findings(
             teller.seen(model.alerts, message, kind, condition.value, now)
         lasts = told or (notify and any(finding.state is State.INSUFFICIENT for finding in found))
         teller.ended_but(model.alerts, model.name, kind, [condition.value] if lasts else [], now)
+
+
+def _is_known(model: Model, finding: Finding, teller: "Teller") -> bool:
+    """Whether people know the cause already: files that were rejected have an alert of their own while they last."""
+    if (finding.condition, finding.subject) != (Condition.QUALITY, "batches"):
+        return False
+    aside = finding.figures.get("quarantined", 0.0) > model.monitor.supply.max_quarantined
+    return not aside and teller.lasts(model.name, "rejection")
 
 
 def _follows(model: Model, told: Sequence[Finding]) -> list[str]:

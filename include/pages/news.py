@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from include.alerts.condition import Condition
 from include.journal.records import (
     Alert,
     AliasMove,
@@ -100,6 +101,27 @@ def of_alert(alert: Alert) -> News:
     return News(
         alert.raised_at, tone, ALERT, alert.model, f"Alert, {alert.severity}: {alert.title}", alert.run, (*said, sent),
         alert.text,
+    )  # fmt: skip
+
+
+def of_condition(condition: Condition, *, follows: Sequence[Condition] = (), undelivered: Sequence[Alert] = ()) -> News:
+    """What people were told and what lasts, with what follows from the same cause."""
+    said, run = condition.message, RunRef(condition.message.dag_id, condition.message.run_id)
+    seen = (
+        f"Seen {condition.times} times since {condition.opened_at:%Y-%m-%d %H:%M} UTC. " if condition.times > 1 else ""
+    )
+    told = f"Sent by {', '.join(condition.told_to)}." if condition.told_to else "In the log only: no channel took it."
+    if condition.acknowledged_by:
+        told += f" {condition.acknowledged_by} has taken it on."
+    lines = [*said.error.splitlines()[: _MAX_LINES - 1], f"What to do: {said.what_to_do}"]
+    lines += [f"Therefore also: {other.message.subject}" for other in follows]
+    lines += [f"NOT delivered by {alert.channel}: {alert.error}" for alert in undelivered[:1]]
+    tone = {"critical": "bad", "warning": "warn"}.get(said.severity, "calm")
+    page = said.report if said.report.startswith(("http://", "https://")) else ""
+    headline = f"Alert {condition.id}, {said.severity}: {said.subject}"
+    return News(
+        condition.opened_at, tone, ALERT, condition.model, headline, run,
+        (*lines, f"{seen}{told}"), said.text, link=page, label="Report",
     )  # fmt: skip
 
 

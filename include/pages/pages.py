@@ -12,6 +12,7 @@ from include.config.types import format_duration
 from include.journal.journal import Journal
 from include.journal.records import BatchRecord, BatchState, DecisionKind
 from include.pages import news, report_files
+from include.pages.attention import cards_of
 from include.pages.news import News
 from include.pages.report_files import UnknownPageError
 from include.pages.templates import NAVIGATION, render
@@ -137,10 +138,12 @@ class Pages:
         from include.backup.installation import open_places
         from include.backup.protected import last_installation, protected_models
         from include.backup.report import make_report
+        from include.backup.survey import survey
 
         settings, found = last_installation(self.home)[0].backup, protected_models(self.home)
         places = open_places(self.home, settings, write=False)
-        report = make_report(places, self.journal, settings, found, now=self.now)
+        gaps = survey(self.home, found.models, self.journal, places.all(), settings, now=self.now)
+        report = make_report(places, self.journal, settings, found, now=self.now, gaps=gaps)
         return self._with_navigation(render("pages/backups.html.j2", report=report), "", "backups")
 
     def storage(self) -> str:
@@ -178,15 +181,11 @@ class Pages:
 
     def _state(self, model: Model) -> ModelState:
         batches = self.journal.batches(model.name, _BATCHES)
-        bad = [news.of_batch(record, self.urls) for record in batches if _state_of(record) in ("rejected", "bad rows")]
-        bad += news.merged(map(news.of_alert, self.journal.alerts(model.name, _NEWS)))
-        recent = [each for each in bad if each.at >= self.now - _RECENT]
         windows = None if window_of_model(model) is None else [row for row in self._windows(model) if row.is_to_do]
-        recent += [
-            news.of_window(record, self.urls)
-            for record in self.journal.windows(model.name)
-            if windows and record.state.value == "failed"
-        ]
+        failed = [one for one in self.journal.windows(model.name) if windows and one.state.value == "failed"]
+        recent = cards_of(
+            model.name, self.journal, self.urls, self.now - _RECENT, batches=batches, failed=failed
+        )  # fmt: skip
         return ModelState(
             model, batches[0] if batches else None, None if windows is None else len(windows), recent
         )  # fmt: skip

@@ -24,7 +24,15 @@ def environment() -> "Environment":
         loader=FileSystemLoader(_INCLUDE), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         finalize=_shown,
     )  # fmt: skip
-    environment.filters |= {"when": when, "minute": minute, "day": day, "count": count, "size": size, "span": span}
+    environment.filters |= {
+        "when": when,
+        "minute": minute,
+        "day": day,
+        "last_day": last_day,
+        "count": count,
+        "size": size,
+        "span": span,
+    }
     return environment
 
 
@@ -51,6 +59,11 @@ def minute(time: datetime) -> str:
 def day(time: datetime) -> str:
     """A day in UTC."""
     return f"{time.astimezone(UTC):%Y-%m-%d}"
+
+
+def last_day(end: datetime) -> str:
+    """The last day in UTC of a window whose end is exclusive."""
+    return day(end - timedelta(microseconds=1))
 
 
 def count(number: int) -> str:

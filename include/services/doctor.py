@@ -31,7 +31,7 @@ from include.services.credentials import (
 )
 from include.services.environment import environment
 from include.services.health import airflow_problem, mlflow_problem
-from include.services.loss_checks import database_rows, table_rows
+from include.services.loss_checks import backup_rows, database_rows, table_rows
 from include.services.overview import Overview, ServiceHealth, overview
 from include.services.ports import Ports, is_free, load_ports
 from include.services.protection_checks import foreign_rows, undeclared_rows
@@ -69,6 +69,7 @@ def examine(home: Home) -> list[Check]:
         lambda: [mode_check(path, mode) for path, mode in _private(home).items()],
         lambda: [Check(*row) for row in database_rows(home)],
         lambda: [Check(*row) for row in table_rows(home)],
+        lambda: [Check(*row) for row in backup_rows(home)],
         lambda: [port_check(load_ports(home.home) or Ports(), running=running)],
         lambda: service_checks(seen),
         *(partial(login_checks, services, name) for name in _LOGINS if running),

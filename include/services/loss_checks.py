@@ -67,6 +67,38 @@ def table_rows(home: Home) -> Iterator[Row]:
         yield from _file_rows(journal)
 
 
+def backup_rows(home: Home) -> Iterator[Row]:
+    """What is not backed up or not proven, by name: the same as the page of backups and the alerts say."""
+    from include.backup.coverage import lines_of
+    from include.backup.installation import open_places
+    from include.backup.protected import protected_models
+    from include.backup.survey import survey
+    from include.config.loader import load_installation
+    from include.journal.journal import Journal
+
+    known = database_files(home).get("journal")
+    if known is not None and not known.exists():
+        yield "backups", "ok", "nothing is there yet that could be lost", ""
+        return
+    try:
+        names, settings = protected_models(home).models, load_installation(home.models).backup
+        places = open_places(home, settings, write=False).all()
+        gaps = survey(home, names, Journal(home.journal_url), places, settings, now=datetime.now(UTC))
+    except AlmanacError as error:
+        yield "backups", "warn", f"nobody can say what is missing: {error}", "mend that first"
+        return
+    late = any(gap.overdue for gap in gaps)
+    todo = (
+        "see docs/operations.md, Alert: backup and Alert: drill"
+        if late
+        else "nothing, if it is new: the next runs do it"
+    )
+    yield (
+        "backups", "fail" if late else "warn" if gaps else "ok",
+        "\n".join(lines_of(gaps)) or "everything is backed up and proven", todo if gaps else "",
+    )  # fmt: skip
+
+
 def _file_rows(journal: "Journal") -> Iterator[Row]:
     from include.journal.file_checks import FileChecks
 

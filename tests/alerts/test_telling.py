@@ -14,7 +14,9 @@ from include.alerts.drills import overdue_messages
 from include.alerts.message import Message, event_message
 from include.alerts.rounds import attend
 from include.alerts.telling import Teller
+from include.backup.coverage import Gap, find_gaps, live_subjects, proven_by, taken_by_journal
 from include.config.alerts import Alerts, Channel
+from include.config.backup import InstallationBackup
 from include.config.home import MODELS_FOLDER, Home
 from include.config.installation import Installation
 from include.config.loader import load_installation, load_models
@@ -217,7 +219,8 @@ def test_rounds_attend_tells_of_a_drill_that_is_too_old_and_of_its_end(tmp_path,
     home, installation = Home(home=tmp_path), load_installation(MODELS_FOLDER)
     journal = Journal(home.journal_url)
     teller = Teller(journal, outbox, logged.append, RUN)
-    journal.record_snapshot(SnapshotRecord("file:///backups", "dataset/weather", "a", NOON, 1, 1, 1, RUN))
+    for subject in ("dataset/weather", "database/journal"):
+        journal.record_snapshot(SnapshotRecord("file:///backups", subject, "a", NOON, 1, 1, 1, RUN))
 
     def make_a_round(day: int) -> None:
         now = NOON + timedelta(days=day)
@@ -227,13 +230,16 @@ def test_rounds_attend_tells_of_a_drill_that_is_too_old_and_of_its_end(tmp_path,
     make_a_round(7)
     assert outbox.subjects() == []
     make_a_round(9)
-    assert "dataset/weather: no restore drill has succeeded" in outbox.subjects()
-    drilled = NOON + timedelta(days=9)
-    journal.record_drill(
-        DrillRecord("file:///backups", "dataset/weather", "a", 4, True, False, (), drilled, 1.0, 1.0, RUN)
-    )
-    make_a_round(10)
-    assert "over: dataset/weather: no restore drill has succeeded" in outbox.subjects()
+    assert "2 subjects: no restore drill has succeeded" in outbox.subjects()
+    for day, subject in ((9, "dataset/weather"), (10, "database/journal")):
+        drilled = NOON + timedelta(days=day)
+        journal.record_drill(DrillRecord("file:///backups", subject, "a", 4, True, False, (), drilled, 1.0, 1.0, RUN))
+        make_a_round(10)
+    told = [subject for subject in outbox.subjects() if "drill" in subject and not subject.startswith("still")]
+    assert told == [
+        "2 subjects: no restore drill has succeeded",
+        "over: database/journal: no restore drill has succeeded",
+    ]
 
 
 def quiet_about_services() -> Installation:
@@ -269,31 +275,41 @@ def test_rounds_attend_tells_of_a_backup_that_was_missed_and_of_its_end(tmp_path
     make_a_round(50)
     assert outbox.subjects() == ["a backup of everything was missed"]
     taken = NOON + timedelta(hours=50)
-    journal.record_snapshot(SnapshotRecord("file:///backups", "group/all", "a", taken, 1, 1, 1, RUN))
+    for subject in ("database/journal", "group/all"):
+        journal.record_snapshot(SnapshotRecord("file:///backups", subject, "a", taken, 1, 1, 1, RUN))
     make_a_round(51)
     assert outbox.subjects()[-1] == "over: a backup of everything was missed"
 
 
-def test_missed_backup_of_a_model_in_production_that_was_never_backed_up_says_so(journal):
+def gaps(home: Path, journal: Journal, now: datetime, **more: Any) -> tuple[Gap, ...]:
+    """By the journal alone, as when no place can be opened."""
+    settings, found = InstallationBackup(), live_subjects(Home(home=home), ["weather"], journal, now)
+    return find_gaps(found, taken_by_journal(journal), proven_by(journal), settings, now=now, **more)
+
+
+def test_missed_backup_of_a_model_in_production_that_was_never_backed_up_says_so(tmp_path, journal):
     journal.record_alias_move(AliasMove("weather", "champion", "", "1", "passed", NOON, RUN))
-    message = missed_backup(journal, ["weather"], timedelta(days=2), RUN, NOON + timedelta(days=3))
+    now = NOON + timedelta(days=3)
+    message = missed_backup(gaps(tmp_path, journal, now), timedelta(days=2), RUN, now)
     assert message is not None
     assert message.error.startswith("There has never been one; `backup.max_age` is 2 days.")
+    assert "no snapshot: database/journal, model/weather, group/all" in message.error
 
 
 @pytest.mark.parametrize("drill", [{"passed": False}, {"meant_to_fail": True}])
-def test_overdue_messages_a_drill_that_failed_or_was_meant_to_proves_nothing(journal, drill):
+def test_overdue_messages_a_drill_that_failed_or_was_meant_to_proves_nothing(tmp_path, journal, drill):
     journal.record_snapshot(SnapshotRecord("file:///backups", "dataset/weather", "a", NOON, 1, 1, 1, RUN))
     good = DrillRecord("file:///backups", "dataset/weather", "a", 4, True, False, (), NOON, 1.0, 1.0, RUN)
     journal.record_drill(replace(good, **drill))
 
-    late = overdue_messages(journal, timedelta(days=8), RUN, NOON + timedelta(days=9))
+    now = NOON + timedelta(days=9)
+    late = overdue_messages(gaps(tmp_path, journal, now), timedelta(days=8), RUN, now)
 
-    assert list(late) == ["dataset/weather"]
-    assert "never" in late["dataset/weather"].error
+    assert late["subjects"].subject == "dataset/weather: no restore drill has succeeded"
+    assert "never" in late["subjects"].error
 
 
-def test_overdue_messages_the_loss_of_the_machine_has_an_age_of_its_own(journal):
+def test_overdue_messages_the_loss_of_the_machine_has_an_age_of_its_own(tmp_path, journal):
     journal.record_snapshot(SnapshotRecord("file:///backups", "group/all", "a", NOON, 1, 1, 1, RUN))
     for days, subject in ((1, "disaster/all"), (39, "group/all")):
         at = NOON + timedelta(days=days)
@@ -301,7 +317,8 @@ def test_overdue_messages_the_loss_of_the_machine_has_an_age_of_its_own(journal)
 
     def late(days: int, age: timedelta | None = timedelta(days=35)) -> dict[str, str]:
         now = NOON + timedelta(days=days)
-        found = overdue_messages(journal, timedelta(days=8), RUN, now, disaster_max_age=age)
+        missing = gaps(tmp_path, journal, now, disaster_max_age=age)
+        found = overdue_messages(missing, timedelta(days=8), RUN, now, disaster_max_age=age)
         return {subject: message.what_to_do for subject, message in found.items()}
 
     assert late(35) == {}

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from include.alerts.about import WHOLE
 from include.alerts.condition_log import ConditionLog
 from include.alerts.message import failure_key, failure_message
+from include.alerts.rejections import rejection_message
 from include.alerts.telling import Teller
 from include.alerts.unheard import LOOK_BACK, FailedTask, tell_unheard
 from include.config.alerts import Alerts
@@ -40,6 +42,9 @@ class Airflow:
 
     def made_good(self, failed: FailedTask) -> bool:
         return self.good
+
+    def about(self, run: RunRef) -> str:
+        return "window 2026-01-01" if run.dag_id.startswith("window") else WHOLE
 
     def tags(self, dag_id: str) -> frozenset[str]:
         if dag_id == "train_removed":
@@ -116,3 +121,25 @@ def test_model_that_is_silent_about_failures_is_not_told(teller: Teller, journal
     silent = Alerts.model_validate({**ALERTS.model_dump(), "silent": ["failure"]})
     tell_unheard(teller, {"weather": silent}, ALERTS, journal, Airflow(KILLED), NOON)
     assert ConditionLog(journal).recent() == []
+
+
+def test_killed_task_of_a_window_is_told_about_that_window(teller: Teller, journal: Journal, outbox: Outbox) -> None:
+    killed = replace(KILLED, run=RunRef("window_weather", "scheduled__1"), task_id="close")
+    tell_unheard(teller, DECLARED, ALERTS, journal, Airflow(killed), NOON)
+
+    assert ConditionLog(journal).recent()[0].message.parts == ("window 2026-01-01",)
+
+
+def test_red_task_whose_rejections_were_told_is_no_failure_without_a_word(
+    teller: Teller, journal: Journal, outbox: Outbox
+) -> None:
+    run = RunRef("ingest_weather", "manual__1")
+    told = rejection_message(
+        "weather", [{"uri": "file:///a.csv"}], words="no column", run=run, task_id="report_rejections", link="",
+        now=NOON,
+    )  # fmt: skip
+    teller.seen(ALERTS, told, "rejection", failure_key(run.dag_id, "report_rejections"), NOON)
+    red = FailedTask(run, "report_rejections", NOON - timedelta(minutes=1), "http://airflow/r")
+    tell_unheard(teller, DECLARED, ALERTS, journal, Airflow(red), NOON + timedelta(minutes=5))
+
+    assert outbox.subjects() == ["weather: a.csv was rejected"]

@@ -26,7 +26,9 @@ def drill(place: Place, folder: Path, seed: int = 1) -> Drill:
     return Drill(place, folder, random.Random(seed), {})
 
 
-def test_drill_of_everything_passes_and_a_damaged_copy_is_refused(world: World, place: Place, tmp_path: Path) -> None:
+def test_drill_of_everything_passes_and_a_damaged_copy_is_refused(
+    world: World, place: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     backup = world.backup(place)
     backup.everything([MODEL])
     backup.dataset(MODEL)
@@ -43,6 +45,7 @@ def test_drill_of_everything_passes_and_a_damaged_copy_is_refused(world: World, 
     assert 0 < group.age_s < 600
     assert len(results(place)) == len(done)
     assert list((tmp_path / "scratch").iterdir()) == []
+    assert [one.message for one in caplog.records if one.name.startswith("include.")] == []  # it was planned
 
 
 def test_drill_of_a_damaged_snapshot_fails_and_names_the_file(world: World, place: Place, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from include.backup.catalogue import Catalogue
+from include.backup.coverage import find_gaps, proven_by, taken_of
 from include.backup.installation import Places
 from include.backup.place import Place
 from include.backup.report import BackupReport, make_report
@@ -28,6 +29,7 @@ def journal(tmp_path: Path) -> Journal:
 @pytest.fixture
 def taken(place: Place, tmp_path: Path):
     write_files(tmp_path / "source")
+    snapshot(place, tmp_path / "source", subject="group/all", at=NOW - days(1))
     return snapshot(place, tmp_path / "source", at=NOW - days(1))
 
 
@@ -40,16 +42,21 @@ def drilled(
 
 
 def report(place: Place, journal: Journal, second: Place | None = None) -> BackupReport:
-    return make_report(Places(place, second), journal, InstallationBackup(), now=NOW)
+    """Of an installation that has nothing but what is in the place."""
+    places, taken = Places(place, second), taken_of(place)
+    assert taken is not None
+    gaps = find_gaps({}, taken, proven_by(journal), InstallationBackup(), now=NOW)
+    return make_report(places, journal, InstallationBackup(), now=NOW, gaps=gaps)
 
 
 def test_report_all_is_well(place: Place, journal: Journal, taken) -> None:
-    drilled(journal, "dataset/weather", age=days(2))
+    for subject in ("dataset/weather", "group/all"):
+        drilled(journal, subject, age=days(2))
     made = report(place, journal)
-    (one,) = made.places[0].subjects
+    one = made.places[0].subjects[0]
     assert (one.snapshots, one.files, one.age, one.is_late) == (1, len(taken.manifest.files), days(1), False)
     assert one.proven is not None
-    assert made.problems == []
+    assert (made.problems, made.pending) == ([], [])
     assert made.places[0].tiers is not None
     assert made.places[0].tiers["hot"].objects == len({entry.sha256 for entry in taken.manifest.files})
 
@@ -66,13 +73,18 @@ def test_report_names_everything_to_see_to(place: Place, journal: Journal, taken
     (Path(second.uri)).mkdir()
     Path(second.uri, "manifests").write_text("a file where a folder should be")
     problems = "\n".join(report(place, journal, second).problems)
-    assert "outputs/weather: no good drill for too long" in problems
+    assert "not restored by a drill for too long: outputs/weather" in problems
     assert "damaged" in problems
     assert "dataset/weather: its last drill has failed" in problems
 
 
-def test_report_of_nothing_says_so(place: Place, journal: Journal) -> None:
-    assert report(place, journal).problems == ["there is no snapshot yet"]
+def test_report_names_what_was_never_drilled_as_not_proven_yet(place: Place, journal: Journal, taken) -> None:
+    drilled(journal, "dataset/weather", age=days(2))
+    made = report(place, journal)
+    assert (made.problems, made.pending) == ([], ["never restored by a drill: group/all"])
+    page = render("pages/backups.html.j2", report=made)
+    assert "Not everything is backed up and proven yet" in page
+    assert "Everything is backed up and proven" not in page
 
 
 def test_report_place_that_is_away_is_named_and_the_rest_is_shown(
@@ -93,7 +105,8 @@ def test_report_place_that_is_away_is_named_and_the_rest_is_shown(
 
 
 def test_page_is_one_file_and_escapes_what_it_shows(place: Place, journal: Journal, taken, tmp_path: Path) -> None:
-    drilled(journal, "dataset/weather", age=days(2))
+    for subject in ("dataset/weather", "group/all"):
+        drilled(journal, subject, age=days(2))
     Catalogue(place).bury(taken.ref, at=NOW, by="ada", reason="<script>alert(1)</script>")
     snapshot(place, tmp_path / "source", at=NOW)
     page = render("pages/backups.html.j2", report=report(place, journal))

@@ -1,17 +1,20 @@
 """Backups, retention, drills and restores as schedules and forms start them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from include.backup.catalogue import Catalogue
+from include.backup.drills import record
 from include.backup.keys import Key
 from include.backup.needs import backed_up_versions
 from include.backup.run_backup import is_due, places_of, run_backup, tell_drills
 from include.backup.run_drill import check_drills, run_drill, verify_share
 from include.backup.run_restore import run_restore
 from include.backup.run_retention import run_forget, run_replicate, run_sweep
+from include.backup.verify import Share
 from include.config.backup import Drills
 from include.config.home import Home
 from include.data.delta_table import read_table
@@ -107,14 +110,49 @@ def test_check_drills_passes_then_alarms_when_overdue(home: Home) -> None:
         check_drills(places, [], Drills(), now=NOW)
 
 
+def test_check_drills_another_subject_that_came_back_ends_no_alarm(home: Home) -> None:
+    run_backup(home, [f"outputs/{MODEL}", "database/journal"], run=RUN)
+    places = places_of(home, "")
+    (outputs, *_), (database, *_) = (
+        run_drill(home, places.first, [subject], tell=lambda _: None)
+        for subject in (f"outputs/{MODEL}", "database/journal")
+    )
+    failed = replace(outputs, passed=False, said=("one.txt: damaged",), at=outputs.at + timedelta(seconds=1))
+    record(places.first, failed)
+    with pytest.raises(IntegrityError, match=r"FAILED +outputs/weather\S+ .*one.txt: damaged"):
+        check_drills(places, [database], Drills(), now=NOW)
+    good = replace(outputs, at=outputs.at + timedelta(seconds=2))
+    record(places.first, good)
+    check_drills(places, [database], Drills(), now=NOW)
+
+
+def test_verify_share_reads_what_was_damaged_until_it_is_whole(home: Home) -> None:
+    run_backup(home, [f"outputs/{MODEL}"], run=RUN)
+    place, journal = places_of(home, "").first, Journal(home.journal_url)
+    settings = Drills(verify_days=7)
+    entry = next(iter(place.store.list("objects")))
+    sha256, path = entry.name.rsplit("/", 1)[-1], Path(place.uri, entry.name)
+    whole = path.read_bytes()
+    path.write_bytes(b"x" * len(whole))
+    week = [NOW + timedelta(days=day) for day in range(7)]
+    turn = next(at for at in week if Share.today(7, at).takes(sha256))
+    for at in (turn, turn + timedelta(days=1)):  # on the second day it has no turn
+        with pytest.raises(IntegrityError, match="files of snapshots are damaged"):
+            verify_share(place, settings, journal, RUN, now=at)
+    path.write_bytes(whole)
+    verify_share(place, settings, journal, RUN, now=turn + timedelta(days=2))
+    path.write_bytes(b"y" * len(whole))
+    verify_share(place, settings, journal, RUN, now=turn + timedelta(days=3))  # it is known as whole until its turn
+
+
 def test_verify_share_names_what_is_damaged(home: Home) -> None:
     run_backup(home, [f"outputs/{MODEL}"], run=RUN)
-    place = places_of(home, "").first
-    assert verify_share(place, Drills(verify_days=1), now=NOW)["objects"] > 0
+    place, journal = places_of(home, "").first, Journal(home.journal_url)
+    assert verify_share(place, Drills(verify_days=1), journal, RUN, now=NOW)["objects"] > 0
     for entry in list(place.store.list("objects")):
         Path(place.uri, entry.name).write_bytes(b"x" * entry.size_bytes)
     with pytest.raises(IntegrityError, match=r"files of snapshots are damaged(.|\n)*quarantine/files/one.txt"):
-        verify_share(place, Drills(verify_days=1), now=NOW)
+        verify_share(place, Drills(verify_days=1), journal, RUN, now=NOW)
 
 
 def test_run_restore_to_a_folder_and_try_it(home: Home) -> None:

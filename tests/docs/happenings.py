@@ -166,6 +166,29 @@ def the_alert_is_taken_on() -> None:
     assert ConditionLog(_journal()).condition(int(facts()["number"])).acknowledged_by
 
 
+def the_alert_is_dismissed() -> None:
+    """By whoever typed the command, who said why."""
+    from include.alerts.condition_log import ConditionLog
+
+    condition = ConditionLog(_journal()).condition(int(facts()["number"]))
+    assert condition.ended_at
+    assert (condition.dismissed_by, condition.dismiss_reason) != ("", "")
+
+
+def a_file_is_rejected_and_told() -> None:
+    """As the last task of the ingest tells it."""
+    from include.alerts.condition_log import ConditionLog
+    from include.alerts.rejections import rejection_message
+
+    journal, now = _journal(), datetime.now(UTC)
+    record = next(one for one in journal.batches(MODEL) if one.batch_id.startswith(facts()["rejected"]))
+    message = rejection_message(
+        MODEL, [{"uri": record.uri, "report_uri": record.report_uri}], words=" ".join(record.reasons),
+        run=record.run, task_id="report_rejections", link="", now=now,
+    )  # fmt: skip
+    know(number=ConditionLog(journal).seen(message, "rejection", "ingest_weather.report_rejections", now).id)
+
+
 def a_snapshot_vanishes() -> None:
     """After the last look somebody deletes the manifest of the dataset's newest snapshot in the first place."""
     from include.backup.catalogue import Catalogue

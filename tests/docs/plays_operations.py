@@ -178,6 +178,35 @@ SCENES = (
     ),
     Scene(
         PAGE,
+        "Alert: failure",
+        "published",
+        (
+            Step(
+                'almanac alerts dismiss <number> --reason "..."',
+                (r"ingest failed: dismissed by",),
+                after="the_alert_is_dismissed",
+            ),
+        ),
+        before="an_alert_lasts",
+        binds={"<number>": "{number}"},
+        way="dismissed",
+    ),
+    Scene(
+        PAGE,
+        "Alert: rejection",
+        "published",
+        (
+            Step(
+                'almanac alerts dismiss <number> --reason "..."',
+                (r"percent\.csv was rejected: dismissed by",),
+                after="the_alert_is_dismissed",
+            ),
+        ),
+        before="a_file_is_rejected_and_told",
+        binds={"<number>": "{number}"},
+    ),
+    Scene(
+        PAGE,
         "Alert: approval",
         "registered",
         (Step("almanac promote <model>@<version> --reason ...", (r"version 4 is champion",)),),

@@ -44,6 +44,11 @@ SCENES = (
             Step("almanac alerts show 12", (r"No space left on device",)),
             Step("almanac alerts ack 12", (r"acknowledged by",), after="the_alert_is_taken_on"),
             Step("almanac alerts list --undelivered", (r"the pager does not answer",)),
+            Step(
+                'almanac alerts dismiss 12 --reason "the sender has stopped"',
+                (r"dismissed by",),
+                after="the_alert_is_dismissed",
+            ),
         ),
         before="an_alert_lasts",
         binds={" 12": " {number}"},

@@ -71,7 +71,7 @@ def test_monitor_quiet_months_request_nothing(world: World, journal: Journal) ->
     assert result.windows[-1].performance.coverage == 1.0
     (decision,) = journal.decisions("weather", DecisionKind.RETRAIN_REQUEST)
     assert not decision.accepted
-    assert decision.reasons[0].startswith("quiet: no column has drifted in the window to 2024-04-17")
+    assert decision.reasons[0].startswith("quiet: no column has drifted in the window to 2024-04-16")
 
 
 def test_monitor_changed_climate_requests_a_retrain_after_two_windows(world: World, journal: Journal) -> None:
@@ -83,7 +83,7 @@ def test_monitor_changed_climate_requests_a_retrain_after_two_windows(world: Wor
     ]
     assert result.retrain_requested
     assert result.verdict is Verdict.DEGRADED
-    assert any("performance is degraded in 2 windows running to 2024-03-18: f1_macro" in r for r in result.reasons)
+    assert any("performance is degraded in 2 windows running to 2024-03-17: f1_macro" in r for r in result.reasons)
     (decision,) = journal.decisions("weather", DecisionKind.RETRAIN_REQUEST)
     assert decision.accepted
     assert decision.subject == "version 1, window to 2024-03-18T00:00:00+00:00"
@@ -177,7 +177,7 @@ def test_monitor_report_is_one_small_page_with_the_verdict_first(world: World, j
     assert len(content) < 1_000_000
     assert content.count("<svg") >= 5
     assert text.index("Degraded") < text.index("A retrain is requested.") < text.index("What was compared")
-    assert "2024-02-17 00:00 UTC to 2024-03-18 00:00 UTC, 720 rows" in text
+    assert "2024-02-17 00:00 UTC up to, not including, 2024-03-18 00:00 UTC, 720 rows" in text
     assert "weather version 1 (champion)" in text
     for part in ("What follows", "Everything that was watched", "Calibration", "Segments: Weather_conditions"):
         assert part in text, part
@@ -185,7 +185,7 @@ def test_monitor_report_is_one_small_page_with_the_verdict_first(world: World, j
     assert "Of the mean prediction, drifted columns moved:" in text
     assert "monitor_weather, run scheduled__1" in text
     short = path.with_suffix(".md").read_text("utf-8")
-    assert short.startswith("**Rain at the port: degraded** (version 1, window to 2024-03-18)")
+    assert short.startswith("**Rain at the port: degraded** (version 1, window to 2024-03-17)")
 
 
 def test_monitor_result_carries_what_follows_into_the_xcom(world: World, journal: Journal) -> None:

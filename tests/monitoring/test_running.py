@@ -66,6 +66,45 @@ def test_judge_running_newest_run_slower_than_usual_warns() -> None:
     assert one.text.endswith("train took 100 s, 20 s are usual")
 
 
+def test_judge_running_a_task_that_says_what_was_refused_is_no_failure() -> None:
+    """One bad file has its own alert; that its run is red on purpose is not one more."""
+    refused = [replace(run(number, state="failed"), task_id="report_rejections") for number in range(1, 9)]
+    one = found(*refused, *(run(number) for number in range(1, 9)))["train_weather"]
+    assert one.state is State.FINE
+    assert one.text.startswith("train_weather: 0 of 8 tasks failed")
+
+
+def hourly(number: int, **seconds: float) -> list[TaskRun]:
+    """One run: tasks that worked so long; those of 0 s were skipped."""
+    at = NOW - timedelta(hours=number)
+    return [
+        TaskRun(name, "success" if spent else "skipped", 1, at, spent, 1.0, f"run {number}")
+        for name, spent in seconds.items()
+    ]
+
+
+def test_judge_running_skipped_runs_are_not_what_is_usual() -> None:
+    idle = [run for number in range(8, 60) for run in hourly(number, find=1, train=0)]
+    busy = [run for number in range(1, 8) for run in hourly(number, find=1, train=59)]
+    one = found(*busy, *idle)["train_weather"]
+    assert one.state is State.FINE, one.text
+
+
+def test_judge_running_slow_among_skipped_runs_warns() -> None:
+    idle = [run for number in range(8, 60) for run in hourly(number, find=1, train=0)]
+    busy = [run for number in range(2, 8) for run in hourly(number, find=1, train=59)]
+    one = found(*hourly(1, find=1, train=500), *busy, *idle)["train_weather"]
+    assert one.text.endswith("train took 500 s, 59 s are usual")
+
+
+def test_judge_running_task_that_worked_in_a_run_without_work_is_not_what_is_usual() -> None:
+    """A fetch of nothing is quick: only runs in which something came of it say how long a fetch takes."""
+    idle = [run for number in range(8, 60) for run in hourly(number, fetch=1, find=0, train=0)]
+    busy = [run for number in range(1, 8) for run in hourly(number, fetch=40, find=1, train=59)]
+    one = found(*busy, *idle)["train_weather"]
+    assert one.state is State.FINE, one.text
+
+
 def test_judge_running_slow_task_of_seconds_is_nobodys_concern() -> None:
     one = found(run(1, duration_s=8), *(run(number, duration_s=1) for number in range(2, 9)))["train_weather"]
     assert one.state is State.FINE
@@ -178,9 +217,12 @@ def red_tasks(request: httpx.Request) -> httpx.Response:
     row = {"task_id": "train", "dag_id": "train_weather", "dag_run_id": "manual__2024-05-31T00:00:00+00:00",
            "state": "failed", "try_number": 4, "start_date": "2024-05-31T00:00:02Z", "queued_when": None}  # fmt: skip
     if request.url.path == "/api/v2/dags/train_weather/dagRuns/~/taskInstances":
-        later = {**row, "state": "skipped", "start_date": "2024-05-31T01:00:00Z"}
+        later = {**row, "dag_run_id": "later", "state": "skipped", "start_date": "2024-05-31T01:00:00Z"}
         rows = [later, row] if int(request.url.params["offset"]) == 0 else []
         return httpx.Response(200, json={"task_instances": rows, "total_entries": 2})
+    if request.url.path.startswith("/api/v2/dags/train_weather/dagRuns/"):
+        conf = {"version": "3"} if request.url.path.endswith("/later") else {}
+        return httpx.Response(200, json={"partition_key": None, "conf": conf})
     assert request.url.path == "/api/v2/dags/~/dagRuns/~/taskInstances"
     assert request.url.params["state"] == "failed"
     assert request.url.params["end_date_gte"] == "2024-05-30T00:00:00+00:00"
@@ -197,8 +239,11 @@ def test_airflow_history_knows_what_failed_where_to_look_and_what_was_made_good(
     page = "https://airflow.port.example/dags/train_weather/runs/manual__2024-05-31T00%3A00%3A00%2B00%3A00/tasks/train"
     assert failed == FailedTask(run, "train", started, page)
     assert history.tags("train_weather") == {"train", "weather"}
-    assert history.made_good(failed)
-    assert not history.made_good(replace(failed, started_at=started + timedelta(hours=2)))
+    assert not history.made_good(failed)  # what ended well later was about another thing
+    of_version = replace(failed, run=RunRef("train_weather", "later"))
+    assert history.about(of_version.run) == "version 3"
+    assert history.made_good(of_version)
+    assert not history.made_good(replace(of_version, started_at=started + timedelta(hours=2)))
 
 
 def test_airflow_history_of_a_home_without_services_is_none(tmp_path: Path) -> None:

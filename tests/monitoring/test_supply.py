@@ -55,6 +55,16 @@ def test_judge_volume_against_the_usual(rows: list[int], state: State) -> None:
     assert judge_volume(WEATHER, rows).state is state
 
 
+def test_judge_volume_windows_without_rows_are_not_what_is_usual() -> None:
+    assert judge_volume(WEATHER, [0, 0, 0, 0, 0, 720, 719, 720, 720]).state is State.FINE
+    assert judge_volume(WEATHER, [720, 0, 719, 0, 720, 0]).state is State.ALARM
+
+
+def test_judge_volume_few_windows_with_rows_are_insufficient() -> None:
+    found = judge_volume(WEATHER, [0, 0, 0, 720, 720])
+    assert (found.state, found.text[:19]) == (State.INSUFFICIENT, "2 windows with rows")
+
+
 def test_judge_volume_few_windows_are_insufficient() -> None:
     assert judge_volume(WEATHER, [720, 720, 100]).state is State.INSUFFICIENT
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from include.alerts.condition_log import ConditionLog
-from include.alerts.message import Message
+from include.alerts.message import Message, event_message
 from include.alerts.telling import Teller
 from include.config.alerts import Channel
 from include.config.home import MODELS_FOLDER
@@ -169,3 +169,28 @@ def test_tell_findings_every_condition_says_what_to_do(condition, model, teller,
     tell(model, teller, Finding(condition, State.ALARM, "x", "x: .9, limit .1"))
 
     assert len(outbox.sent[0].what_to_do) > 40
+
+
+def batches(rejected: float, aside: float) -> Finding:
+    figures = {"rejected": rejected, "quarantined": aside}
+    return Finding(Condition.QUALITY, State.ALARM, "batches", "1 of 3 batches were rejected", figures)
+
+
+@pytest.mark.parametrize(("aside", "told"), [(0.0, False), (0.5, True)])
+def test_tell_findings_rejected_files_that_people_know_of_are_not_told_once_more(
+    aside: float, told: bool, model: Model, teller: Teller, outbox: Outbox
+) -> None:
+    known = event_message(
+        "rejection", severity="critical", model="weather", subject="a.csv was rejected", words="x", what_to_do="x",
+        run=RUN, now=NOON,
+    )  # fmt: skip
+    teller.seen(model.alerts, known, "rejection", "ingest_weather.report_rejections", NOON)
+    tell(model, teller, batches(0.33, aside))
+    assert any("quality" in message.subject for message in outbox.sent) is told
+
+
+def test_tell_findings_rejected_files_of_which_nothing_lasts_are_told(
+    model: Model, teller: Teller, outbox: Outbox
+) -> None:
+    tell(model, teller, batches(0.33, 0.0))
+    assert any("quality" in message.subject for message in outbox.sent)

@@ -16,6 +16,7 @@ from include.alerts.condition_log import ConditionLog
 from include.config.alerts import Alerts
 from include.config.home import MODELS_FOLDER, Home
 from include.config.loader import load_models
+from include.data.ingest import RejectedFilesError, raise_rejections
 from include.errors import DamagedDatabaseError, DataError
 from include.journal.journal import Journal
 from tests.servers.mail import Mailbox, mail_server
@@ -35,11 +36,13 @@ def by(*names: str, **more: Any) -> Alerts:
     return Alerts.model_validate({"channels": {name: CHANNELS[name] for name in names}, **more})
 
 
-def context(error: BaseException | None) -> dict[str, Any]:
+def context(error: BaseException | None, **run: Any) -> dict[str, Any]:
+    """Of a task; `run` is what its run is about: a partition key, a form."""
     task = SimpleNamespace(
         dag_id="ingest_weather", run_id="manual__1", task_id="report_rejections", try_number=2, log_url="http://x/log"
     )
-    return {"ti": task, **({"exception": error} if error else {})}
+    dag_run = SimpleNamespace(**{"partition_key": None, "conf": {}, **run})
+    return {"ti": task, "dag_run": dag_run, **({"exception": error} if error else {})}
 
 
 @pytest.fixture
@@ -140,6 +143,51 @@ def test_notifier_same_task_fails_again_is_counted_and_its_success_ends_it(journ
     (condition,) = ConditionLog(journal).recent()
     assert condition.times == 2
     assert "second" in condition.message.error
+
+
+def test_notifier_rejected_files_are_told_as_such_and_no_later_success_ends_them(
+    journal: Journal, sink: WebhookSink
+) -> None:
+    rejected = [{"uri": "file:///landing/weather/a.csv", "reasons": ["no column x"], "report_uri": "file:///a.html"}]
+    with pytest.raises(RejectedFilesError) as raised:
+        raise_rejections(load_models(MODELS_FOLDER).models[0], rejected)
+    AlertNotifier("weather", by("webhook"))(context(raised.value))
+    EndNotifier("weather", by("webhook"))(context(None))
+
+    assert [(each["subject"], each["runbook"]) for each in sink.received] == [
+        ("weather: a.csv was rejected", "docs/operations.md#alert-rejection")
+    ]
+    assert "no column x" in sink.received[0]["error"]
+    (condition,) = ConditionLog(journal).recent()
+    assert (condition.kind, condition.ended_at) == ("rejection", None)
+
+
+def test_notifier_rejections_that_nobody_is_told_of_are_written_down(journal: Journal, sink: WebhookSink) -> None:
+    """Else who looks for failures without a word would tell them as a process that died."""
+    error = RejectedFilesError("bad", [{"uri": "file:///a.csv"}])
+    AlertNotifier("weather", by("webhook", silent=["rejection"]))(context(error))
+
+    assert sink.received == []
+    assert len(ConditionLog(journal).recent()) == 1
+
+
+@pytest.mark.parametrize(
+    ("failed", "done"),
+    [
+        ({"partition_key": "2026-01-01"}, {"partition_key": "2026-01-02"}),
+        ({}, {"conf": {"dry_run": True}}),
+        ({"conf": {"version": "3"}}, {"conf": {"version": "4"}}),
+    ],
+)
+def test_notifier_success_about_another_thing_ends_no_failure(
+    failed: dict[str, Any], done: dict[str, Any], journal: Journal, sink: WebhookSink
+) -> None:
+    AlertNotifier("weather", by("webhook"))(context(DataError("bad"), **failed))
+    EndNotifier("weather", by("webhook"))(context(None, **done))
+    assert len(sink.received) == 1
+
+    EndNotifier("weather", by("webhook"))(context(None, **failed))
+    assert sink.received[-1]["subject"] == "over: ingest_weather: report_rejections failed"
 
 
 @pytest.mark.parametrize("well", ["on_success_callback", "on_skipped_callback"])

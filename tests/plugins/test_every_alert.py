@@ -23,6 +23,7 @@ from include.config.home import MODELS_FOLDER, Home
 from include.config.installation import Installation
 from include.config.loader import find_model, load_installation
 from include.config.schema import Model
+from include.data.ingest import RejectedFilesError
 from include.journal.file_checks import FileCheck, FileChecks
 from include.journal.journal import Journal
 from include.journal.records import RunRef, SnapshotRecord
@@ -87,6 +88,12 @@ def by_callback(name: str) -> Callable[[People, Alerts], None]:
             notifier({"ti": task(), "exception": ValueError("unit is feet")})
 
     return tell
+
+
+def tell_rejection(people: People, alerts: Alerts) -> None:
+    """As Airflow calls what `callbacks` gives every task, when the last task of an ingest says what was rejected."""
+    error = RejectedFilesError("a.csv: no column x", [{"uri": "file:///landing/a.csv"}])
+    callbacks("weather", alerts)["on_failure_callback"]({"ti": task(), "exception": error})
 
 
 def tell_deadline(people: People, alerts: Alerts) -> None:
@@ -160,6 +167,7 @@ TELLS: dict[AlertKind, Callable[[People, Alerts], None]] = {
     "failure": by_callback("on_failure_callback"),
     "late": tell_deadline,
     "approval": tell_question,
+    "rejection": tell_rejection,
     "training": tell_training,
     **{condition.value: tell_finding(condition) for condition in Condition},
     "backup": lambda people, alerts: make_a_round(people, alerts, days=3, subject="model/weather"),

@@ -42,6 +42,8 @@ class AlertNotifier(BaseNotifier):
 
     def notify(self, context: Context) -> None:
         """Tell it, unless the model is silent about this kind."""
+        if self.kind == "failure" and self._tells_rejections(context):
+            return
         if self.kind in self.alerts.silent:
             return
         message, run, key = _message(self.model, self.kind, context), _run(context), _key(context, self.kind)
@@ -50,6 +52,23 @@ class AlertNotifier(BaseNotifier):
             teller(run).seen(self.alerts, message, self.kind, key, now)
         else:
             teller(run).happened(self.alerts, message, self.kind, key, now)
+
+    def _tells_rejections(self, context: Context) -> bool:
+        """Whether the task has done its work and failed on purpose; then the files last, not the task's failure."""
+        from include.alerts.rejections import rejection_message
+        from include.data.ingest import RejectedFilesError
+
+        error = context.get("exception")
+        if not isinstance(error, RejectedFilesError):
+            return False
+        run, task, now = _run(context), context["ti"], datetime.now(UTC)
+        message = rejection_message(
+            self.model or "", error.rejected, words=str(error), run=run, task_id=task.task_id,
+            link=getattr(task, "log_url", ""), now=now,
+        )  # fmt: skip
+        # Of a kind that is silent it is written down all the same: who looks for failures without a word must find it.
+        teller(run).seen(self.alerts, message, "rejection", _key(context, "failure"), now)
+        return True
 
 
 class ApprovalNotifier(BaseNotifier):
@@ -90,6 +109,8 @@ class ApprovalNotifier(BaseNotifier):
 class EndNotifier(BaseNotifier):
     """Ends what lasted until a task ended well, its failure or its waiting, and tells those who were told of it.
 
+    A failure ends with a run about the same thing: the next window says nothing of the one that failed.
+
     Args:
         model: whose; None: nobody's.
         alerts: who was told.
@@ -104,8 +125,14 @@ class EndNotifier(BaseNotifier):
 
     def notify(self, context: Context) -> None:
         """End it, if it was open."""
-        key, now = _key(context, self.kind), datetime.now(UTC)
-        teller(_run(context)).ended(self.alerts, self.model or "", self.kind, key, now)
+        from include.alerts.about import covers
+
+        key, now, tells, model = _key(context, self.kind), datetime.now(UTC), teller(_run(context)), self.model or ""
+        if self.kind == "failure":
+            done = _about(context)
+            tells.resolved(self.alerts, model, self.kind, key, lambda failed: covers(done, failed), now)
+        else:
+            tells.ended(self.alerts, model, self.kind, key, now)
 
 
 def callbacks(model: str | None, alerts: Alerts) -> dict[str, Any]:
@@ -151,6 +178,13 @@ def _key(context: Context, kind: AlertKind) -> str:
     return key if kind == "failure" else f"{key} {task.run_id}"
 
 
+def _about(context: Context) -> str:
+    from include.alerts.about import about
+
+    dag_run: Any = context.get("dag_run")
+    return about(getattr(dag_run, "partition_key", None), getattr(dag_run, "conf", None))
+
+
 def _message(model: str | None, kind: AlertKind, context: Context) -> "Message":
     from include.alerts.message import KILLED, event_message, failure_message
 
@@ -158,7 +192,8 @@ def _message(model: str | None, kind: AlertKind, context: Context) -> "Message":
     error: Any = context.get("exception") or context.get("reason") or KILLED
     run, link, now = _run(context), getattr(task, "log_url", ""), datetime.now(UTC)
     if kind == "failure":
-        return failure_message(model=model, run=run, task_id=task.task_id, error=error, link=link, now=now)
+        return failure_message(model=model, run=run, task_id=task.task_id, error=error, link=link, now=now,
+                               about=_about(context))  # fmt: skip
     words = str(error) if kind == "retry" else f"Try {task.try_number}."
     return event_message(
         kind, severity="info", model=model or "", subject=f"{run.dag_id}: {task.task_id} {_SUBJECTS[kind]}",

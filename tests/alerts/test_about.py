@@ -1,0 +1,217 @@
+"""An alert about a thing ends with that thing: another window, another file or a dry run says nothing of it."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from include.alerts.about import WHOLE, about, covers
+from include.alerts.condition_log import ConditionLog
+from include.alerts.message import event_message, failure_message
+from include.alerts.rejections import end_resolved, rejection_message
+from include.alerts.telling import Teller
+from include.config.alerts import AlertKind
+from include.errors import PermanentError
+from include.journal.journal import Journal
+from include.journal.records import Arrival, BatchRecord, BatchState, RunRef
+from tests.alerts.test_telling import ALERTS, NOON, RUN, Outbox, journal, logged, outbox, teller
+
+__all__ = ["journal", "logged", "outbox", "teller"]  # fixtures
+
+KEY = "ingest_weather.report_rejections"
+A, B = "file:///landing/weather/a.csv", "file:///landing/weather/b.csv"
+IS, OVER = "weather: a.csv was rejected", "over: weather: a.csv was rejected"
+
+
+@pytest.mark.parametrize(
+    ("done", "failed", "covered"),
+    [
+        ((None, {}), (None, {}), True),
+        (("2026-01-01", {}), ("2026-01-01", {"since": "x"}), True),
+        (("2026-01-02", {}), ("2026-01-01", {}), False),
+        ((None, {}), ("2026-01-01", {}), False),
+        ((None, {"dry_run": True}), (None, {}), False),
+        ((None, {"files": ["b.csv"]}), (None, {}), False),
+        ((None, {"files": ["b.csv"]}), (None, {"files": ["a.csv"]}), False),
+        ((None, {}), (None, {"files": ["a.csv"]}), True),
+        ((None, {}), (None, {"since": "2026-01-01T00:00:00"}), True),
+        ((None, {"subjects": ["dataset/x"]}), (None, {}), False),
+        ((None, {"version": "4"}), (None, {"version": "3"}), False),
+        ((None, {}), (None, {"version": "3"}), False),
+        ((None, {"snapshot": "a", "replace": True, "reason": "again"}), (None, {"snapshot": "a"}), True),
+        ((None, {"snapshot": "b"}), (None, {"snapshot": "a"}), False),
+    ],
+)
+def test_covers_only_a_run_about_the_same_makes_a_failure_good(done: Any, failed: Any, covered: bool) -> None:
+    assert covers(about(*done), about(*failed)) is covered
+
+
+def batch(uri: str, state: BatchState, *, name: str = "1", at: datetime = NOON) -> BatchRecord:
+    return BatchRecord(
+        model="weather", batch_id=name * 64, uri=uri, size_bytes=1, modified_at=at, state=state, rows_read=1,
+        rows_published=0, rows_quarantined=0, rows_dropped=0, recorded_at=at, run=RUN,
+    )  # fmt: skip
+
+
+def reject(teller: Teller, journal: Journal, *uris: str, at: datetime = NOON) -> None:
+    """As the ingest writes it down and its last task tells it."""
+    for number, uri in enumerate(uris, start=1):
+        journal.record_batch(batch(uri, BatchState.REJECTED, name=f"{number}", at=at))
+    message = rejection_message(
+        "weather", [{"uri": uri} for uri in uris], words="no column x", run=RUN, task_id="report_rejections", link="",
+        now=at,
+    )  # fmt: skip
+    teller.seen(ALERTS, message, "rejection", KEY, at)
+
+
+def look(teller: Teller, journal: Journal, *, minutes: int = 10) -> None:
+    end_resolved(teller, {"weather": ALERTS}, ALERTS, journal, NOON + timedelta(minutes=minutes))
+
+
+LATER = NOON + timedelta(minutes=3)
+
+
+def test_rejection_lasts_while_other_files_are_published(teller: Teller, journal: Journal, outbox: Outbox) -> None:
+    reject(teller, journal, A)
+    journal.record_batch(batch(B, BatchState.PUBLISHED, name="2", at=LATER))
+    look(teller, journal)
+
+    assert outbox.subjects() == [IS]
+
+
+@pytest.mark.parametrize("state", [BatchState.PUBLISHED, BatchState.UNCHANGED, BatchState.EMPTY])
+def test_rejection_ends_when_the_file_is_delivered_again(
+    state: BatchState, teller: Teller, journal: Journal, outbox: Outbox
+) -> None:
+    reject(teller, journal, A)
+    journal.record_batch(batch(A, state, name="2", at=LATER))
+    look(teller, journal)
+
+    assert outbox.subjects() == [IS, OVER]
+
+
+def test_rejection_lasts_when_the_file_delivered_again_is_rejected_again(
+    teller: Teller, journal: Journal, outbox: Outbox
+) -> None:
+    reject(teller, journal, A)
+    journal.record_batch(batch(A, BatchState.REJECTED, name="2", at=LATER))
+    look(teller, journal)
+
+    assert outbox.subjects() == [IS]
+
+
+def test_rejection_ends_when_known_good_bytes_land_in_its_place(
+    teller: Teller, journal: Journal, outbox: Outbox
+) -> None:
+    reject(teller, journal, A)
+    journal.record_arrival(Arrival("weather", A, 1, NOON - timedelta(days=1), "3" * 64, BatchState.DUPLICATE))
+    look(teller, journal)
+    assert outbox.subjects() == [IS]
+
+    journal.record_arrival(Arrival("weather", A, 1, LATER, "3" * 64, BatchState.DUPLICATE))
+    look(teller, journal)
+    assert outbox.subjects() == [IS, OVER]
+
+
+def test_rejection_ends_when_the_file_is_readmitted_beside_its_place(
+    teller: Teller, journal: Journal, outbox: Outbox
+) -> None:
+    reject(teller, journal, A)
+    journal.record_batch(batch(A.replace("a.csv", "1_a.csv"), BatchState.PUBLISHED, name="1", at=LATER))
+    look(teller, journal)
+
+    assert outbox.subjects() == [IS, OVER]
+
+
+def test_rejection_of_two_files_is_one_message_and_ends_with_the_last(
+    teller: Teller, journal: Journal, outbox: Outbox
+) -> None:
+    reject(teller, journal, A, B)
+    journal.record_batch(batch(A, BatchState.PUBLISHED, name="8", at=LATER))
+    look(teller, journal)
+    (condition,) = ConditionLog(journal).recent()
+    assert (condition.ended_at, condition.message.parts) == (None, (B,))
+
+    journal.record_batch(batch(B, BatchState.PUBLISHED, name="9", at=LATER))
+    look(teller, journal)
+    assert [subject.split(":")[0] for subject in outbox.subjects()] == ["weather", "over"]
+
+
+def test_rejection_of_one_more_file_is_told_anew(teller: Teller, journal: Journal, outbox: Outbox) -> None:
+    reject(teller, journal, A)
+    reject(teller, journal, B)
+
+    assert outbox.subjects() == [IS, "weather: b.csv was rejected"]
+    assert ConditionLog(journal).recent()[0].message.parts == (A, B)
+
+
+def fail(teller: Teller, subject: str, at: datetime = NOON) -> None:
+    run = RunRef("window_weather", f"scheduled__{subject}")
+    told = failure_message(
+        model="weather", run=run, task_id="close", error="store away", link="", now=at, about=subject
+    )
+    teller.seen(ALERTS, told, "failure", "window_weather.close", at)
+
+
+def well(teller: Teller, done: str) -> None:
+    teller.resolved(ALERTS, "weather", "failure", "window_weather.close", lambda part: covers(done, part), LATER)
+
+
+def test_failures_of_windows_are_one_message_and_end_with_the_last(teller: Teller, outbox: Outbox) -> None:
+    for subject in ("window 1", "window 2", "window 1"):
+        fail(teller, subject)
+    well(teller, "window 3")
+    well(teller, "window 1")
+    assert outbox.subjects() == ["window_weather: close failed"]
+
+    well(teller, "window 2")
+    assert outbox.subjects() == ["window_weather: close failed", "over: window_weather: close failed"]
+
+
+def test_failure_says_which_window_it_is_about() -> None:
+    told = failure_message(
+        model="weather", run=RUN, task_id="close", error="away", link="", now=NOON, about="window 2026-01-01"
+    )
+    assert told.error == "window 2026-01-01: away"
+
+
+def test_failure_of_an_older_version_without_parts_ends_with_the_next_success(teller: Teller, outbox: Outbox) -> None:
+    told = failure_message(model="weather", run=RUN, task_id="close", error="away", link="", now=NOON)
+    teller.seen(ALERTS, replace(told, parts=()), "failure", "window_weather.close", NOON)
+    well(teller, "window 1")
+
+    assert outbox.subjects()[-1] == "over: monitor_weather: close failed"
+    assert about(None, None) == WHOLE
+
+
+def test_dismiss_ends_with_who_and_why(teller: Teller, journal: Journal, outbox: Outbox) -> None:
+    reject(teller, journal, A)
+    ConditionLog(journal).dismiss(1, "ann", "the sender has gone", NOON + timedelta(hours=1))
+    teller.attend({"weather": ALERTS}, ALERTS, NOON + timedelta(hours=2))
+
+    assert outbox.subjects() == [IS, OVER]
+    assert outbox.sent[-1][1].what_to_do == "Nothing; ann has dismissed it: the sender has gone"
+    look(teller, journal)
+    assert len(ConditionLog(journal).recent()) == 1
+
+
+def test_dismiss_without_a_reason_is_refused(teller: Teller, journal: Journal) -> None:
+    reject(teller, journal, A)
+    with pytest.raises(PermanentError, match="alert 1: no reason given"):
+        ConditionLog(journal).dismiss(1, "ann", "  ", NOON)
+
+
+def test_dismiss_what_is_over_is_refused(teller: Teller, journal: Journal) -> None:
+    reject(teller, journal, A)
+    ConditionLog(journal).dismiss(1, "ann", "gone", NOON)
+    with pytest.raises(PermanentError, match="alert 1: it is over since"):
+        ConditionLog(journal).dismiss(1, "ann", "gone", NOON)
+
+
+@pytest.mark.parametrize("kind", ["disk", "backup", "drill", "damage"])
+def test_dismiss_what_would_be_told_again_is_refused(kind: AlertKind, teller: Teller, journal: Journal) -> None:
+    told = event_message(kind, severity="critical", model="", subject="x", words="x", what_to_do="x", run=RUN, now=NOON)
+    teller.seen(ALERTS, told, kind, "x", NOON)
+    with pytest.raises(PermanentError, match="almanac alerts ack 1"):
+        ConditionLog(journal).dismiss(1, "ann", "it is fine", NOON)
