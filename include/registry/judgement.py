@@ -21,6 +21,7 @@ from include.registry.records import PASSED, REFUSED, Logged, Tag
 from include.registry.store import Registry
 from include.training.backtest import row_keys
 from include.training.gates import Evaluation, GateResult, Served, asked, judge, passed
+from include.training.leaks import LeakReport
 from include.training.parity import ParityReport
 from include.training.policy import LABELLED_ROWS
 from include.training.speed import Speed, measure_speed
@@ -93,11 +94,13 @@ def judge_run(
 
 def evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.DataFrame", now: datetime) -> Evaluation:
     """What is known of a candidate beside the champion; arguments and errors as for `judge_run`."""
+    passport = registry.load_passport(candidate)
     known = Evaluation(
         registry.load_backtest(candidate),
         ParityReport.from_dict(json.loads(registry.load_file(candidate, files.PARITY))),
-        train_metrics=registry.load_passport(candidate)["metrics"]["train"],
+        train_metrics=passport["metrics"]["train"],
         threshold=candidate.threshold,
+        leaks=LeakReport.from_dict(passport["leaks"]) if "leaks" in passport else None,
     )
     frame = _with_history(model, frame, known.holdout)
     rows = _find(model, frame, known.holdout, now)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 SEGMENT = "segment"
-_KEY = "key."
+KEY = "key."
 _NOT_RULES = ("time", "fold", "label", "answer", SEGMENT)
 
 
@@ -106,7 +106,7 @@ def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Labe
 
 def other_columns(model: Model) -> dict[str, str]:
     """Column of a backtest -> of the dataset: the keys beside the time, and the declared segment if it is a column."""
-    keys = {f"{_KEY}{name}": name for name in model.dataset.key if name != model.dataset.time}
+    keys = {f"{KEY}{name}": name for name in model.dataset.key if name != model.dataset.time}
     by = model.gates.segments.by
     return {**keys, SEGMENT: by} if by in model.dataset.columns else keys
 
@@ -214,11 +214,11 @@ def backtest_frame(
 
 def naive_rules(backtest: "pl.DataFrame") -> tuple[str, ...]:
     """The columns of a backtest that hold what naive rules said."""
-    return tuple(name for name in backtest.columns if name not in _NOT_RULES and not name.startswith(_KEY))
+    return tuple(name for name in backtest.columns if name not in _NOT_RULES and not name.startswith(KEY))
 
 
 def row_keys(backtest: "pl.DataFrame", model: Model) -> dict[str, str]:
     """What identifies a row of a backtest: its column -> the column of the dataset."""
     return {"time": model.dataset.time} | {
-        name: name.removeprefix(_KEY) for name in backtest.columns if name.startswith(_KEY)
+        name: name.removeprefix(KEY) for name in backtest.columns if name.startswith(KEY)
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from include.config.metric import Metric
 from include.config.schema import Model
 from include.training import metrics
+from include.training.leaks import LeakReport
 from include.training.parity import ParityReport
 from include.training.speed import Speed
 
@@ -68,6 +69,7 @@ class Evaluation:
         train_metrics: what the candidate measures on its own training rows, by metric.
         served: its graph; None when there is none to ask.
         speed: of the graph; None when it was not measured.
+        leaks: what its features know of the label; None when that was not measured.
         threshold: from which probability on the candidate says yes, and
         champion_threshold: the champion.
     """
@@ -80,6 +82,7 @@ class Evaluation:
     train_metrics: Mapping[str, float] = field(default_factory=dict)
     served: Served | None = None
     speed: Speed | None = None
+    leaks: LeakReport | None = None
     threshold: float = metrics.THRESHOLD
     champion_threshold: float = metrics.THRESHOLD
 

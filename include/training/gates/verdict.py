@@ -9,9 +9,11 @@ from include.training.gates.champion import champion, variation
 from include.training.gates.contract import contract
 from include.training.gates.evaluation import Evaluation, Gate, GateResult, closed
 from include.training.gates.fit import calibration, gap
+from include.training.gates.leak import leak
 from include.training.gates.parity import parity
 
 GATES: dict[str, Gate] = {
+    "leak": leak,
     "absolute": absolute,
     "baselines": baselines,
     "champion": champion,

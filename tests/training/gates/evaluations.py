@@ -9,11 +9,13 @@ import polars as pl
 import yaml
 
 from include.training.gates import GateResult
+from include.training.leaks import LeakReport
 from include.training.parity import ParityPart, ParityReport
 from include.training.speed import Speed, Timing
 
 DAYS = 360
 START = datetime(2023, 1, 1, tzinfo=UTC)
+HONEST = LeakReport({"Humidity": 0.4}, 0.5, {"Humidity": 0.1}, 3, 2160)
 GOOD = ParityReport(0.999, ParityPart(100, 1.0, 1e-7, 1e-6), ParityPart(50, 1.0, 1e-7, 1e-6))
 QUICK = Speed(2_000_000, 1_000_000, (Timing(1, 10.0, 0.1), Timing(64, 11.0, 0.2), Timing(10_000, 30.0, 30.0)))
 

@@ -8,7 +8,7 @@ import pytest
 from include.config.schema import Model
 from include.training.gates import GATES, Evaluation, asked, judge, passed
 from include.training.parity import ParityPart
-from tests.training.gates.evaluations import GOOD, QUICK, champion, mlmodel, rows
+from tests.training.gates.evaluations import GOOD, HONEST, QUICK, champion, mlmodel, rows
 
 IN_HOLDOUT = pl.col("fold") == 3
 IN_SPRING = pl.col("time").dt.month().is_between(3, 5)
@@ -32,6 +32,7 @@ def stopped(weather, change, evaluate):
     cautious = (0.5 + (pl.col("answer") - 0.5) / 4).alias("answer")
     upside_down = {"column": "Humidity", "by": 0.2, "probability": "not_higher", "share": 0.9}
     return {
+        "leak": Stopped(weather, evaluate(leaks=replace(HONEST, explained={"Humidity": 0.99})), "leak[Humidity]"),
         "absolute": Stopped(change(weather, "gates", absolute={"f1_macro": 0.95}), evaluate(), "absolute[f1_macro]"),
         "baselines": Stopped(weather, evaluate(frame.with_columns(naive_is_as_good)), "baselines[f1_macro]"),
         "champion": Stopped(weather, evaluate(frame, **champion(frame, 0.05)), "champion[f1_macro]"),

@@ -30,6 +30,7 @@ def test_judge_good_candidate_passes_every_gate(weather, evaluate) -> None:
     results = judge(weather, evaluate(frame, GOOD, **champion(frame, 0.2)))
     assert passed(results)
     assert {result.name.partition("[")[0] for result in results} == {
+        "leak",
         "absolute",
         "baselines",
         "champion",
