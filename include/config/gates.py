@@ -69,10 +69,18 @@ class BaselineGate(Section):
 
 
 class ChampionGate(Section):
-    """Not worse than the champion on the same hold-out, by a paired bootstrap interval."""
+    """Held against the champion, and the best version of the last year, on the same hold-out: a paired interval."""
 
     metric: Metric
-    max_loss: Annotated[float, Field(ge=0)]
+    must: Literal["not_worse", "beat"] = Field(
+        "not_worse",
+        description="not_worse: not below the champion beyond chance, and where it is as good, made of newer data, "
+        "another declaration or other code. beat: above it beyond chance.",
+    )
+    max_loss: Annotated[float, Field(ge=0)] = Field(
+        description="So far below the champion, and below the best version of the last year, the lower end of the "
+        "interval may lie."
+    )
     resamples: Annotated[int, Field(ge=100)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
 

@@ -13,11 +13,12 @@ from include.features.labels import labels
 from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
 from include.registry import files
+from include.registry.best_version import find_best
 from include.registry.faults import mlflow_faults
 from include.registry.model_card import render_card
 from include.registry.onnx_model import OnnxModel
 from include.registry.pipeline_file import load_pipeline
-from include.registry.records import PASSED, REFUSED, Logged, Tag
+from include.registry.records import PASSED, REFUSED, Logged, ModelVersion, Tag
 from include.registry.store import Registry
 from include.training.backtest import row_keys
 from include.training.gates import Evaluation, GateResult, Served, asked, judge, passed
@@ -77,10 +78,12 @@ def judge_run(
             return decision
     candidate = registry.logged(mlflow_run_id)
     evaluation = evaluate(model, registry, candidate, frame, now)
+    evaluation = replace(evaluation, best=find_best(model, registry, journal, evaluation, now))
     results = judge(model, evaluation)
     accepted = passed(results)
     told = [f"{result.name}: {result.reason}" for result in results if accepted or not result.passed]
     figures = {result.name: result.measured for result in results if result.measured is not None}
+    figures |= {f"{one.name}.difference": one.difference for one in results if one.difference is not None}
     figures[LABELLED_ROWS] = float(candidate.labelled_rows)
     ask = asked(results) if accepted else ()
     decision = Decision(model.name, DecisionKind.GATES, accepted, tuple(told), now, run, mlflow_run_id, figures, ask)
@@ -110,12 +113,28 @@ def evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.Dat
     champion = registry.champion(model.name)
     if champion is None:
         return known
-    known = replace(known, champion_threshold=champion.threshold)
+    known = replace(known, champion_threshold=champion.threshold, news=_news(candidate, champion))
     try:
         probabilities = OnnxModel(registry.load_onnx(champion)).score(build_features(model, frame))[rows]
     except PermanentError as error:  # a passing fault is raised instead: the task is tried again
         return replace(known, champion=champion.version, champion_fault=str(error))
     return replace(known, champion=champion.version, champion_answers=probabilities)
+
+
+def _news(candidate: Logged, champion: ModelVersion) -> str:
+    """What speaks for a candidate that is as good as the champion: what it is made of that the champion is not."""
+    ours, theirs = (datetime.fromisoformat(one.tag(Tag.DATASET_END)) for one in (candidate, champion))
+    if ours > theirs:
+        return f"it knows rows until {ours:%Y-%m-%d %H:%M}, the champion until {theirs:%Y-%m-%d %H:%M}"
+    names = {
+        Tag.DECLARATION_SHA256: "another declaration",
+        Tag.CODE_SHA256: "other code",
+        Tag.PARAMS: "other parameters",
+    }
+    if ours == theirs:
+        names[Tag.DATASET_SHA256] = "corrected rows"
+    other = [words for tag, words in names.items() if candidate.tags.get(tag) != champion.tags.get(tag)]
+    return f"it is made of {' and '.join(other)}" if other else ""
 
 
 def _with_history(model: Model, frame: "pl.DataFrame", holdout: "pl.DataFrame") -> "pl.DataFrame":

@@ -154,6 +154,38 @@ def split(model: Model, times: "NDArray[np.datetime64]") -> tuple[Fold, ...]:
     return folds
 
 
+def fold_faults(model: Model, times: "NDArray[np.datetime64]", labels: "Labels") -> tuple[str, ...]:
+    """Why nothing can be trained or measured on the folds, whatever the features are; empty when it can be.
+
+    Args:
+        model: declares the backtest.
+        times: datetime64[us] [n], sorted.
+        labels: of these rows, [n].
+    """
+    import numpy as np
+
+    folds, least = _cut(model, times), model.train.backtest.min_train_rows
+    found = []
+    for fold in folds:
+        where = f"fold {fold.number} of the backtest, {fold.start} to {fold.end}, "
+        if not len(fold.test):
+            found.append(f"{where}has no labelled row; land the missing rows, or change train.backtest")
+        if len(fold.train) < least:
+            found.append(f"{where}has {len(fold.train)} training rows, wanted {least} (train.backtest.min_train_rows)")
+        elif _is_constant(labels[fold.train]):
+            found.append(f"{where}trains on {len(fold.train)} rows that all have the label {labels[fold.train][0]:g}")
+    before = np.concatenate([fold.test for fold in folds[:-1]])
+    for name, rows in (("folds before the hold-out", before), ("hold-out", folds[-1].test)):
+        if len(rows) and _is_constant(labels[rows]):
+            words = f"{len(rows)} rows of the {name} have the label {labels[rows][0]:g}"
+            found.append(f"all {words}: nothing can be measured there; lengthen train.backtest.fold")
+    return tuple(found)
+
+
+def _is_constant(labels: "Labels") -> bool:
+    return not (labels != labels[:1]).any()
+
+
 def rows_before_backtest(model: Model, times: "NDArray[np.datetime64]") -> int:
     """How many rows the first fold could train on; 0 without any row."""
     return len(_cut(model, times)[0].train) if len(times) else 0
