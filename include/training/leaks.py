@@ -32,7 +32,8 @@ class LeakReport:
 
     Attributes:
         explained: the share of the variance of the hold-out's labels that each feature alone explains: R² of a
-            regression tree on this one feature, fitted on the rows before. None where the labels do not differ.
+            regression tree on this one feature, fitted on the rows before, or of a straight line where that is more: a
+            tree knows nothing beyond what it has seen. None where the labels do not differ.
         persistence: the same of the label's column at the row itself; None where that is not known, or is the label.
         copies: the share of the hold-out's rows on which a feature equals the label at or after its row, or at a time
             between the two; of all rows and of those where the label has changed since, the smaller.
@@ -89,18 +90,33 @@ def _suspects(model: Model) -> Iterator[str]:
 def _explained(
     values: "Values", labels: "NDArray[Any]", train: "NDArray[np.intp]", test: "NDArray[np.intp]"
 ) -> float | None:
-    """R² of a tree on one feature; an unknown value is a value. None where the labels do not differ."""
+    """R² of a tree on one feature (an unknown value is a value) or of a line. None where labels do not differ."""
     import numpy as np
     from sklearn.tree import DecisionTreeRegressor
 
     truth = labels[test].astype(np.float64)
     if not len(train) or not len(test) or np.ptp(truth) == 0:
         return None
+    taught = labels[train].astype(np.float64)
     tree = DecisionTreeRegressor(
         max_leaf_nodes=_MAX_LEAVES, min_samples_leaf=max(5, len(train) // 2000), random_state=0
-    ).fit(values[train, None], labels[train].astype(np.float64))
-    missed = truth - tree.predict(values[test, None])
-    return float(1 - np.mean(missed**2) / np.var(truth))
+    ).fit(values[train, None], taught)
+    told = tree.predict(values[test, None]), _line(values[train], taught, values[test])
+    return max(float(1 - np.mean((truth - each) ** 2) / np.var(truth)) for each in told)
+
+
+def _line(values: "Values", labels: "Floats", asked: "Values") -> "Floats":
+    """The straight line of least squares through the known values, [len(asked)]; the mean where a value is unknown."""
+    import numpy as np
+
+    known, mean = np.isfinite(values), labels.mean()
+    x, y = values[known].astype(np.float64), labels[known]
+    spread = x.var() if len(x) else 0.0
+    if not spread > 0:
+        return np.full(len(asked), mean)
+    slope = np.mean((x - x.mean()) * (y - y.mean())) / spread
+    line: Floats = np.where(np.isfinite(asked), y.mean() + slope * (asked - x.mean()), mean)
+    return line
 
 
 def _copies(
