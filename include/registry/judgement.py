@@ -113,8 +113,9 @@ def evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.Dat
     champion = registry.champion(model.name)
     if champion is None:
         return known
-    known = replace(known, champion_threshold=champion.threshold, news=_news(candidate, champion))
+    known = replace(known, champion_threshold=champion.threshold)
     try:
+        known = replace(known, news=_news(candidate, champion))
         probabilities = OnnxModel(registry.load_onnx(champion)).score(build_features(model, frame))[rows]
     except PermanentError as error:  # a passing fault is raised instead: the task is tried again
         return replace(known, champion=champion.version, champion_fault=str(error))
