@@ -1,4 +1,4 @@
-"""Trains candidates, lets them pass the gates, and promotes the one that has beaten what is in production.
+"""Trains candidates, lets them pass the gates, promotes what beats the champion, or is as good and newer.
 
 The first task decides by the durable policy whether to train, and writes down why. A refusal, there or at the gates, is
 a green run: the decision and its reasons stand in the task's XCom, in MLflow and in the journal.

@@ -1,6 +1,6 @@
 """What a model's YAML says about gates; `docs/gates.md` explains each of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, Self, get_args
 
@@ -69,10 +69,18 @@ class BaselineGate(Section):
 
 
 class ChampionGate(Section):
-    """Not worse than the champion on the same hold-out, by a paired bootstrap interval."""
+    """Held against the champion, and the best version of the last year, on the same hold-out: a paired interval."""
 
     metric: Metric
-    max_loss: Annotated[float, Field(ge=0)]
+    must: Literal["not_worse", "beat"] = Field(
+        "not_worse",
+        description="not_worse: not below the champion beyond chance, and where it is as good, made of newer data, "
+        "another declaration or other code. beat: above it beyond chance.",
+    )
+    max_loss: Annotated[float, Field(ge=0)] = Field(
+        description="So far below the champion, and below the best version of the last year, the lower end of the "
+        "interval may lie."
+    )
     resamples: Annotated[int, Field(ge=100)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
 
@@ -145,6 +153,27 @@ class GapGate(Section):
 
     metric: Metric
     max_gap: Annotated[float, Field(ge=0)]
+
+
+class LeakGate(Section):
+    """No feature that reaches the label almost alone or repeats it, and no hold-out that stands in training."""
+
+    max_explained: Share = Field(
+        0.9, description="So much of the variance of the hold-out's labels one feature may explain alone."
+    )
+    expected_strong: tuple[str, ...] = Field((), description="Names of features of which it is known why they may.")
+    max_duplicates: Share = Field(
+        0.05, description="So much of the hold-out may stand in training: the same features and label, beyond chance."
+    )
+
+    def check_names(self, features: Iterable[str]) -> None:
+        """Refuse the name of a feature that there is not.
+
+        Raises:
+            ValueError: there is one.
+        """
+        if unknown := sorted(set(self.expected_strong) - set(features)):
+            raise ValueError(f"gates.leak.expected_strong: no feature {unknown}; there are {sorted(features)}")
 
 
 class Invariance(Section):
@@ -264,6 +293,7 @@ class BudgetGate(Section):
 class Gates(Section):
     """What a candidate must pass. All of them, in this order, always."""
 
+    leak: LeakGate = LeakGate()
     absolute: dict[Metric, float] = Field(
         min_length=1, description="Lower limits; upper ones of errors, and of bias without its sign."
     )

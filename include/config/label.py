@@ -1,14 +1,16 @@
 """The section `label` of a model's YAML: what is to be foretold, and when it becomes known."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
 from include.config.dataset import Column
+from include.config.features import ColumnFeature, Feature
 from include.config.metric import CLASS_METRICS, NUMBER_METRICS, Metric
 from include.config.section import Section, Share
-from include.config.types import Duration, Slug
+from include.config.types import Duration, Slug, format_duration
 
 if TYPE_CHECKING:
     from include.config.schema import Model
@@ -63,6 +65,23 @@ class Label(Section):
             )
         if column.values is not None and self.equals not in column.values:
             raise ValueError(f"label.equals is not among the column's values; got {self.equals!r}, {column.values}")
+
+    def check_features(self, features: "Iterable[Feature]") -> None:
+        """Refuse a feature that sees the label of its own row. Only without a horizon can one: none sees the future.
+
+        Raises:
+            ValueError: there is one.
+        """
+        if self.horizon:
+            return
+        for feature in features:
+            lag = feature.lag if isinstance(feature, ColumnFeature) else None
+            if self.column in feature.columns and not (lag and lag >= self.known_after):
+                least = f"a lag of at least {format_duration(self.delay)}" if self.delay else "a lag"
+                raise ValueError(
+                    f"features: {feature.names[0]} sees the label itself, {self.column} of its own row, when "
+                    f"label.horizon is 0s; remove it, take {least}, or give a horizon"
+                )
 
     @property
     def known_after(self) -> timedelta:

@@ -12,7 +12,7 @@ from include.config.backup import Backup
 from include.config.dataset import Column, Dataset
 from include.config.estimators import check_kind
 from include.config.expiry import Expire
-from include.config.features import Feature, check_features
+from include.config.features import Feature, check_features, names_of
 from include.config.gates import Gates, check_answers, check_behaviour, check_segments
 from include.config.joins import Join, check_joins, joined_columns
 from include.config.label import Label, check_rare
@@ -75,6 +75,8 @@ class Model(Section):
         check_joins(self.joins, columns, self.name)
         check_features(self.features, known)
         self.label.check_column(columns[self.label.column])
+        self.label.check_features(self.features)
+        self.gates.leak.check_names(names_of(self.features))
         self.monitor.check_segments(columns)
         if self.label.horizon % self.dataset.step:
             raise ValueError("label.horizon must be a multiple of dataset.step")

@@ -133,8 +133,8 @@ class _Guess:
     def features(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         for column in self.table.columns:
-            if column.name in self.table.key:
-                continue
+            if column.name in self.table.key or (column is self.label and not self.horizon):
+                continue  # without a horizon its own row's value is the label itself
             if column.type != "string":
                 found.append({"column": column.name})
             elif 1 < len(column.values) <= _FEW_CATEGORIES:

@@ -103,6 +103,19 @@ def reference_of(column: NumberProfile, weights: Mapping[str, float]) -> Mixture
     return Mixture(known, tuple(weights.values())) if len(known) == len(samples) else None
 
 
+def shares_of(column: TextProfile, weights: Mapping[str, float]) -> dict[str, float] | None:
+    """The share of each category in the mixture of the parts; what is missing to 1 are other texts. None likewise."""
+    samples = [column.parts.get(part) for part in weights]
+    known = [sample for sample in samples if sample is not None and sample.n > 0]
+    if len(known) < len(samples):
+        return None
+    pairs = list(zip(known, weights.values(), strict=True))
+    return {
+        category: sum(weight * sample.counts[place] / sample.n for sample, weight in pairs)
+        for place, category in enumerate(column.categories)
+    }
+
+
 def part_weights(model: Model, profile: Profile, frame: "pl.DataFrame") -> dict[str, float]:
     """Part of the year -> its share of the window's rows; empty when the window is."""
     if not frame.height:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from include.config.features import ColumnFeature
 from include.config.schema import Model
 from include.monitoring.distribution import Distribution, Observed
 from include.monitoring.figures import measured, worse_by
@@ -131,30 +130,39 @@ def importances(
 
 
 def moved_predictions(
-    model: Model, graph: "OnnxModel", frame: "pl.DataFrame", references: Mapping[str, Distribution]
+    model: Model,
+    graph: "OnnxModel",
+    frame: "pl.DataFrame",
+    references: Mapping[str, Distribution | Mapping[str, float]],
 ) -> tuple[Moved, ...]:
     """How much each column's new distribution moved the mean prediction, the largest part first.
 
     Each column in turn gets its old distribution back, rank by rank (the optimal transport of its values onto the
-    reference's), all features are built anew, and the graph foretells again. Ranks keep how columns hang together.
+    reference's; of texts, as few rows as possible get another category), all features are built anew, and the graph
+    foretells again. Ranks keep how columns hang together.
 
     Args:
         model: declares the features.
         graph: the champion.
         frame: the window's rows, with the history that features need.
-        references: column -> its reference; only columns that a feature reads.
+        references: column -> its reference, of texts the share of each category. Columns that no feature reads are left
+            out; all others count, whatever form their features have.
     """
     import polars as pl
 
     from include.features.features import build_features
 
-    used = {feature.column for feature in model.features if isinstance(feature, ColumnFeature)}
+    used = {column for feature in model.features for column in feature.columns}
     now = float(graph.score(build_features(model, frame)).mean())
     changes = {}
     for name, reference in references.items():
-        if name not in used or not frame.schema[name].is_numeric():
+        if name not in used:
             continue
-        back = pl.Series(name, _put_back(finite_numbers(frame[name]), reference)).cast(frame.schema[name], strict=False)
+        back = (
+            _put_back_texts(frame[name], reference)
+            if isinstance(reference, Mapping)
+            else pl.Series(name, _put_back(finite_numbers(frame[name]), reference))
+        ).cast(frame.schema[name], strict=False)
         changes[name] = now - float(graph.score(build_features(model, frame.with_columns(back))).mean())
     total = sum(abs(change) for change in changes.values())
     found = (Moved(name, change, abs(change) / total if total else 0.0) for name, change in changes.items())
@@ -174,3 +182,25 @@ def _put_back(values: "Floats", reference: Distribution) -> "Floats":
     back = values.copy()
     back[there] = np.interp((left + right) / 2, cumulative, support)
     return back
+
+
+def _put_back_texts(texts: "pl.Series", shares: Mapping[str, float]) -> "pl.Series":
+    """The categories at their shares of the reference: rows of those that are too frequent get those that are too rare.
+
+    Which rows is drawn by lot, always the same; null stays, and so does what the reference knows by no name.
+    """
+    import numpy as np
+    import polars as pl
+
+    draw, values = np.random.default_rng(0), texts.to_numpy().copy()
+    there = texts.is_not_null().to_numpy()
+    wanted = {name: round(share * int(there.sum())) for name, share in shares.items()}
+    rows = {name: draw.permutation(np.flatnonzero(there & (values == name))) for name in wanted}
+    others = np.flatnonzero(there & ~np.isin(values.astype(str), list(wanted)))
+    keep = max(int(there.sum()) - sum(wanted.values()), 0)
+    free = [draw.permutation(others)[keep:], *(rows[name][count:] for name, count in wanted.items())]
+    spare = draw.permutation(np.concatenate(free))
+    for name, count in wanted.items():
+        missing = max(count - len(rows[name]), 0)
+        values[spare[:missing]], spare = name, spare[missing:]
+    return pl.Series(texts.name, values, dtype=pl.String)

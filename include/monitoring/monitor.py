@@ -74,7 +74,7 @@ def monitor(
         profile = Profile.from_json(registry.load_profile(champion))
         watch = Watch(model, home, profile, champion, now, Dataset.of(home, model).version())
         windows = watch.windows()
-        findings = (*_compare(watch, registry, windows), *findings)
+        findings = (*_compare(watch, registry, journal, windows), *findings)
     result = _decide(model, windows, findings, watch, now)
     result = replace(result, run=f"{run.dag_id}, run {run.run_id}", run_url=link)
     if watch is not None and windows:
@@ -88,13 +88,15 @@ def monitor(
     return result
 
 
-def _compare(watch: Watch, registry: VersionRegistry, windows: tuple[WindowResult, ...]) -> tuple[Finding, ...]:
+def _compare(
+    watch: Watch, registry: VersionRegistry, journal: Journal, windows: tuple[WindowResult, ...]
+) -> tuple[Finding, ...]:
     """The champion's windows against its profile, the naive rules and the other versions, and how old all is."""
     model = watch.model
     return (
         *judge_windows(model, windows),
         *judge_groups(model, [window.groups for window in windows]),
-        *_compare_versions(watch, registry, windows),
+        *_compare_versions(watch, registry, journal, windows),
         judge_volume(model, [window.rows for window in windows]),
         *judge_ages(model, watch.ages(), watch.now),
         *judge_latency(model, [window.latency_us for window in windows]),
@@ -102,14 +104,14 @@ def _compare(watch: Watch, registry: VersionRegistry, windows: tuple[WindowResul
 
 
 def _compare_versions(
-    watch: Watch, registry: VersionRegistry, windows: tuple[WindowResult, ...]
+    watch: Watch, registry: VersionRegistry, journal: Journal, windows: tuple[WindowResult, ...]
 ) -> tuple[Finding, ...]:
     """The champion against naive rules and other versions, on the newest window with labels."""
     labelled = watch.labelled_window(windows)
     if labelled is None:
         return ()
     naive = judge_naive(watch.model, labelled)
-    return (*naive, *judge_rivals(watch.model, registry, watch.champion, labelled))
+    return (*naive, *judge_rivals(watch.model, registry, journal, watch.champion, labelled))
 
 
 def _previous(model: Model, registry: VersionRegistry) -> tuple[str, bytes] | None:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from include.config.schema import Model
 from include.errors import AlmanacError
+from include.journal.journal import Journal
 from include.monitoring.figures import NORMAL, advantage, enough_of_both, measured
 from include.monitoring.findings import Condition, Finding, State
 from include.registry.onnx_model import OnnxModel
 from include.registry.records import PASSED, ModelVersion, Tag
+from include.registry.withdrawn import rolled_back_at
 from include.scoring.port import ChampionRegistry
 
 if TYPE_CHECKING:
@@ -50,18 +52,20 @@ class LabelledWindow:
 
 
 def judge_rivals(
-    model: Model, registry: VersionRegistry, champion: ModelVersion, window: LabelledWindow
+    model: Model, registry: VersionRegistry, journal: Journal, champion: ModelVersion, window: LabelledWindow
 ) -> tuple[Finding, ...]:
     """One finding for each other version that passed its gates, the newest `rivals.versions` of them.
 
-    Better is: by at least `min_gain`, and by more than chance explains at 95 %, corrected for as many versions.
+    One that a rollback took out of production is no rival: it was good by its figures then too. Better is: by at least
+    `min_gain`, and by more than chance explains at 95 %, corrected for as many versions.
 
     Raises:
         TransientError: the registry is away.
     """
     settings = model.monitor.performance
     others = [one for one in registry.versions(model.name) if one.version != champion.version]
-    others = [one for one in others if one.tags.get(Tag.GATES) == PASSED][: model.monitor.rivals.versions]
+    others = [one for one in others if one.tags.get(Tag.GATES) == PASSED and not rolled_back_at(journal, one)]
+    others = others[: model.monitor.rivals.versions]
     if not others:
         return ()
     if len(window.observed) < settings.min_rows or not enough_of_both(

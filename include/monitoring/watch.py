@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 from include.config.home import Home
 from include.config.schema import Model
 from include.data.dataset import Dataset
 from include.data.model_rows import ModelRows
-from include.monitoring.drift import assess, part_weights, reference_of
+from include.monitoring.drift import assess, part_weights, reference_of, shares_of
 from include.monitoring.importance import Explanation, importances, moved_predictions
 from include.monitoring.performance import Standing, evaluate
-from include.monitoring.profile import PREDICTION, NumberProfile, Profile
+from include.monitoring.profile import PREDICTED_CLASS, PREDICTION, NumberProfile, Profile
 from include.monitoring.result import WindowResult
 from include.monitoring.rivals import LabelledWindow
 from include.monitoring.segments import measure_groups
@@ -22,7 +22,11 @@ from include.scoring.predictions import TIME, PredictionTable
 from include.scoring.windows import Window, complete_windows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
+
+    from include.monitoring.distribution import Distribution
 
 LABEL, LATENCY = "_label", "_latency_us"
 _SHOWN_BEFORE = 6  # windows on the report beside those that decide
@@ -108,9 +112,7 @@ class Watch:
             return None
         served = OnnxModel(graph)
         now, before = self._labelled(known[-1]), self._labelled(known[0])
-        columns = (self.profile.column(name) for name in windows[-1].drifted)
-        mixtures = {column.name: reference_of(column, windows[-1].weights) for column in columns if _is_input(column)}
-        references = {name: mixture for name, mixture in mixtures.items() if mixture is not None}
+        references = self._references(windows[-1])
         number, theirs = ("", None) if previous is None else (previous[0], OnnxModel(previous[1]))
         comparable = theirs is not None and set(theirs.features) <= set(now.features.names)
         return Explanation(
@@ -122,6 +124,18 @@ class Watch:
             previous_version=number if comparable else "",
             previous=importances(self.model, theirs, now.features, now.observed) if theirs and comparable else (),
         )
+
+    def _references(self, window: WindowResult) -> "dict[str, Distribution | Mapping[str, float]]":
+        """What the drifted columns were: distributions of numbers, shares of texts."""
+        columns = (self.profile.column(name) for name in window.drifted)
+        known = {
+            column.name: reference_of(column, window.weights)
+            if isinstance(column, NumberProfile)
+            else shares_of(column, window.weights)
+            for column in columns
+            if column is not None and column.name not in (PREDICTION, PREDICTED_CLASS)
+        }
+        return {name: reference for name, reference in known.items() if reference is not None}
 
     def ages(self) -> Ages:
         """The newest of everything."""
@@ -193,7 +207,3 @@ def _median(frame: "pl.DataFrame", column: str) -> float | None:
 
     value = frame[column].cast(pl.Float64).median() if column in frame.columns else None
     return value if isinstance(value, float) else None
-
-
-def _is_input(column: object) -> TypeGuard[NumberProfile]:
-    return isinstance(column, NumberProfile) and column.name != PREDICTION

@@ -13,14 +13,16 @@ from include.features.labels import labels
 from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
 from include.registry import files
+from include.registry.best_version import find_best
 from include.registry.faults import mlflow_faults
 from include.registry.model_card import render_card
 from include.registry.onnx_model import OnnxModel
 from include.registry.pipeline_file import load_pipeline
-from include.registry.records import PASSED, REFUSED, Logged, Tag
+from include.registry.records import PASSED, REFUSED, Logged, ModelVersion, Tag
 from include.registry.store import Registry
 from include.training.backtest import row_keys
 from include.training.gates import Evaluation, GateResult, Served, asked, judge, passed
+from include.training.leaks import LeakReport
 from include.training.parity import ParityReport
 from include.training.policy import LABELLED_ROWS
 from include.training.speed import Speed, measure_speed
@@ -76,10 +78,12 @@ def judge_run(
             return decision
     candidate = registry.logged(mlflow_run_id)
     evaluation = evaluate(model, registry, candidate, frame, now)
+    evaluation = replace(evaluation, best=find_best(model, registry, journal, evaluation, now))
     results = judge(model, evaluation)
     accepted = passed(results)
     told = [f"{result.name}: {result.reason}" for result in results if accepted or not result.passed]
     figures = {result.name: result.measured for result in results if result.measured is not None}
+    figures |= {f"{one.name}.difference": one.difference for one in results if one.difference is not None}
     figures[LABELLED_ROWS] = float(candidate.labelled_rows)
     ask = asked(results) if accepted else ()
     decision = Decision(model.name, DecisionKind.GATES, accepted, tuple(told), now, run, mlflow_run_id, figures, ask)
@@ -93,11 +97,13 @@ def judge_run(
 
 def evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.DataFrame", now: datetime) -> Evaluation:
     """What is known of a candidate beside the champion; arguments and errors as for `judge_run`."""
+    passport = registry.load_passport(candidate)
     known = Evaluation(
         registry.load_backtest(candidate),
         ParityReport.from_dict(json.loads(registry.load_file(candidate, files.PARITY))),
-        train_metrics=registry.load_passport(candidate)["metrics"]["train"],
+        train_metrics=passport["metrics"]["train"],
         threshold=candidate.threshold,
+        leaks=LeakReport.from_dict(passport["leaks"]) if "leaks" in passport else None,
     )
     frame = _with_history(model, frame, known.holdout)
     rows = _find(model, frame, known.holdout, now)
@@ -109,10 +115,27 @@ def evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.Dat
         return known
     known = replace(known, champion_threshold=champion.threshold)
     try:
+        known = replace(known, news=_news(candidate, champion))
         probabilities = OnnxModel(registry.load_onnx(champion)).score(build_features(model, frame))[rows]
     except PermanentError as error:  # a passing fault is raised instead: the task is tried again
         return replace(known, champion=champion.version, champion_fault=str(error))
     return replace(known, champion=champion.version, champion_answers=probabilities)
+
+
+def _news(candidate: Logged, champion: ModelVersion) -> str:
+    """What speaks for a candidate that is as good as the champion: what it is made of that the champion is not."""
+    ours, theirs = (datetime.fromisoformat(one.tag(Tag.DATASET_END)) for one in (candidate, champion))
+    if ours > theirs:
+        return f"it knows rows until {ours:%Y-%m-%d %H:%M}, the champion until {theirs:%Y-%m-%d %H:%M}"
+    names = {
+        Tag.DECLARATION_SHA256: "another declaration",
+        Tag.CODE_SHA256: "other code",
+        Tag.PARAMS: "other parameters",
+    }
+    if ours == theirs:
+        names[Tag.DATASET_SHA256] = "corrected rows"
+    other = [words for tag, words in names.items() if candidate.tags.get(tag) != champion.tags.get(tag)]
+    return f"it is made of {' and '.join(other)}" if other else ""
 
 
 def _with_history(model: Model, frame: "pl.DataFrame", holdout: "pl.DataFrame") -> "pl.DataFrame":

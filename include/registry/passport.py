@@ -58,6 +58,7 @@ def build_passport(
         "metrics": {**asdict(candidate.metrics), "validation": _validation(candidate)},
         "best_stump": candidate.stump,
         "parity": candidate.parity.to_dict(),
+        "leaks": candidate.leaks.to_dict(),
         "parent_version": parent,
         "onnx_sha256": onnx_sha256,
         "seconds": dict(candidate.seconds),

@@ -12,6 +12,7 @@ from include.journal.records import AliasMove, Decision, DecisionKind, RunRef
 from include.pages.markdown import inline, table
 from include.registry.faults import exists_already, mlflow_faults
 from include.registry.records import CHALLENGER, CHAMPION, PASSED, PREVIOUS, SHADOW, Logged, ModelVersion, Tag
+from include.registry.withdrawn import rolled_back_at
 
 if TYPE_CHECKING:
     from include.registry.store import Registry
@@ -103,8 +104,7 @@ def promote(
             if old:
                 client.set_registered_model_alias(name, PREVIOUS, old)
             _tag(registry, chosen, _promotion_tags(reason, run, now))
-            if Tag.ROLLED_BACK_AT in chosen.tags:  # a person has taken it back: it may be previous again
-                client.delete_model_version_tag(name, version, Tag.ROLLED_BACK_AT.value)
+            _unmark(registry, chosen)
             client.set_registered_model_alias(name, CHAMPION, version)
         for alias in (CHALLENGER, SHADOW):
             if before.get(alias) == version:
@@ -168,6 +168,7 @@ def roll_back(
     with mlflow_faults(f"{model}: roll back to version {plan.to_version}"):
         client = registry.client
         client.set_registered_model_alias(model, CHAMPION, plan.to_version)  # first: production is on fire
+        _unmark(registry, registry.version(model, plan.to_version))
         _tag(registry, left, _rollback_tags(reason, run, now))
         earlier = _earlier_champion(registry, journal, model, plan)
         if earlier:
@@ -237,7 +238,7 @@ def _earlier_champion(registry: "Registry", journal: Journal, model: str, plan: 
     there = {one.version: one for one in registry.versions(model)}
     for move in journal.alias_moves(model):
         number = move.to_version
-        fits = number in there and Tag.ROLLED_BACK_AT not in there[number].tags
+        fits = number in there and not rolled_back_at(journal, there[number])
         if move.alias == CHAMPION and fits and number not in (plan.from_version, plan.to_version):
             return number
     return ""
@@ -255,6 +256,12 @@ def _check_gates(version: Logged, where: str) -> None:
 def _tag(registry: "Registry", version: ModelVersion, tags: dict[Tag, str]) -> None:
     for name, value in tags.items():
         registry.client.set_model_version_tag(version.model, version.version, name.value, value)
+
+
+def _unmark(registry: "Registry", version: ModelVersion) -> None:
+    """A person has taken it back: it may be proposed, and be previous, again."""
+    if Tag.ROLLED_BACK_AT in version.tags:
+        registry.client.delete_model_version_tag(version.model, version.version, Tag.ROLLED_BACK_AT.value)
 
 
 def _promotion_tags(reason: str, run: RunRef, now: datetime) -> dict[Tag, str]:

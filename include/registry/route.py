@@ -11,6 +11,7 @@ from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
 from include.registry.promotion import set_shadow
 from include.registry.records import PASSED, REFUSED, ModelVersion, Tag
+from include.registry.withdrawn import rolled_back_at
 
 if TYPE_CHECKING:
     from include.registry.store import Registry
@@ -72,7 +73,7 @@ def find_route(model: Model, registry: "Registry", journal: Journal, number: str
         return Route(Way.PROMOTE, ("it is champion already",))
     if faults := obstacles(model):
         return Route(Way.STAY, tuple(f"cannot be promoted: {fault}" for fault in faults))
-    if left := version.tags.get(Tag.ROLLED_BACK_AT):
+    if left := rolled_back_at(journal, version):
         return Route(Way.STAY, (f"it was rolled back at {left}; only a person takes it back, by hand",))
     if stale := _stale(version, there):
         return Route(Way.STAY, (stale,))

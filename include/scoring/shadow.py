@@ -47,9 +47,9 @@ def judge_shadow(
 ) -> ShadowResult:
     """Compare the version in shadow with the champion on rows that both have scored and whose label is known.
 
-    With `shadow.rows` of them the version is judged by the champion gate's own measure: the lower end of the paired
-    bootstrap interval of the difference may not be below `-max_loss`. The verdict goes to the journal, to the version's
-    MLflow run and tags, and ends the shadow; what follows from it is decided by `route`.
+    With `shadow.rows` of them the version is judged by the champion gate's own measure: see `hold_against`. That it is
+    as good is enough: why it is wanted although it is no better, the gate has asked. The verdict goes to the journal,
+    to the version's MLflow run and tags, and ends the shadow; what follows from it is decided by `route`.
 
     Args:
         model: declares shadow and champion gate.
@@ -107,6 +107,7 @@ def _judge(
 ) -> ShadowResult:
     from include.training import metrics
     from include.training.bootstrap import paired_interval
+    from include.training.gates.champion import hold_against
 
     gate, label = model.gates.champion, rows["label"].to_numpy()
     said, reference = rows["answer"].to_numpy(), rows["reference"].to_numpy()
@@ -129,14 +130,15 @@ def _judge(
     except metrics.UndefinedMetricError as error:  # it cannot be measured: refused, as a gate would
         return ShadowResult(shadow.version, True, False, (f"in shadow: cannot be measured: {error}",), figures)
     figures |= {"difference": interval.observed, "difference.low": interval.low, "difference.high": interval.high}
+    verdict = hold_against(gate, interval, "it has passed its gates")
     words = (
         f"in shadow: {gate.metric} {figures[gate.metric]:.4f} against {figures[f'champion.{gate.metric}']:.4f} of "
         f"champion {champion.version} on {rows.height} labelled rows, difference {interval.observed:+.4f}, "
-        f"{gate.confidence:.0%} interval {interval.low:+.4f} to {interval.high:+.4f}, wanted at least "
-        f"{-gate.max_loss:+.4f}; answers agree on {figures['agreement']:.1%}; {figures['latency_us']:.1f} µs a row "
+        f"{gate.confidence:.0%} interval {interval.low:+.4f} to {interval.high:+.4f}: {verdict.words}; "
+        f"answers agree on {figures['agreement']:.1%}; {figures['latency_us']:.1f} µs a row "
         f"against {figures['champion.latency_us']:.1f}"
     )
-    return ShadowResult(shadow.version, True, interval.low >= -gate.max_loss, (words,), figures)
+    return ShadowResult(shadow.version, True, verdict.passed, (words,), figures)
 
 
 def _agreement(model: Model, rows: "pl.DataFrame", shadow: ModelVersion, champion: ModelVersion) -> float:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 SEGMENT = "segment"
-_KEY = "key."
+KEY = "key."
 _NOT_RULES = ("time", "fold", "label", "answer", SEGMENT)
 
 
@@ -106,7 +106,7 @@ def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Labe
 
 def other_columns(model: Model) -> dict[str, str]:
     """Column of a backtest -> of the dataset: the keys beside the time, and the declared segment if it is a column."""
-    keys = {f"{_KEY}{name}": name for name in model.dataset.key if name != model.dataset.time}
+    keys = {f"{KEY}{name}": name for name in model.dataset.key if name != model.dataset.time}
     by = model.gates.segments.by
     return {**keys, SEGMENT: by} if by in model.dataset.columns else keys
 
@@ -152,6 +152,38 @@ def split(model: Model, times: "NDArray[np.datetime64]") -> tuple[Fold, ...]:
                 "land the missing hours, or change train.backtest"
             )
     return folds
+
+
+def fold_faults(model: Model, times: "NDArray[np.datetime64]", labels: "Labels") -> tuple[str, ...]:
+    """Why nothing can be trained or measured on the folds, whatever the features are; empty when it can be.
+
+    Args:
+        model: declares the backtest.
+        times: datetime64[us] [n], sorted.
+        labels: of these rows, [n].
+    """
+    import numpy as np
+
+    folds, least = _cut(model, times), model.train.backtest.min_train_rows
+    found = []
+    for fold in folds:
+        where = f"fold {fold.number} of the backtest, {fold.start} to {fold.end}, "
+        if not len(fold.test):
+            found.append(f"{where}has no labelled row; land the missing rows, or change train.backtest")
+        if len(fold.train) < least:
+            found.append(f"{where}has {len(fold.train)} training rows, wanted {least} (train.backtest.min_train_rows)")
+        elif _is_constant(labels[fold.train]):
+            found.append(f"{where}trains on {len(fold.train)} rows that all have the label {labels[fold.train][0]:g}")
+    before = np.concatenate([fold.test for fold in folds[:-1]])
+    for name, rows in (("folds before the hold-out", before), ("hold-out", folds[-1].test)):
+        if len(rows) and _is_constant(labels[rows]):
+            words = f"{len(rows)} rows of the {name} have the label {labels[rows][0]:g}"
+            found.append(f"all {words}: nothing can be measured there; lengthen train.backtest.fold")
+    return tuple(found)
+
+
+def _is_constant(labels: "Labels") -> bool:
+    return not (labels != labels[:1]).any()
 
 
 def rows_before_backtest(model: Model, times: "NDArray[np.datetime64]") -> int:
@@ -214,11 +246,11 @@ def backtest_frame(
 
 def naive_rules(backtest: "pl.DataFrame") -> tuple[str, ...]:
     """The columns of a backtest that hold what naive rules said."""
-    return tuple(name for name in backtest.columns if name not in _NOT_RULES and not name.startswith(_KEY))
+    return tuple(name for name in backtest.columns if name not in _NOT_RULES and not name.startswith(KEY))
 
 
 def row_keys(backtest: "pl.DataFrame", model: Model) -> dict[str, str]:
     """What identifies a row of a backtest: its column -> the column of the dataset."""
     return {"time": model.dataset.time} | {
-        name: name.removeprefix(_KEY) for name in backtest.columns if name.startswith(_KEY)
+        name: name.removeprefix(KEY) for name in backtest.columns if name.startswith(KEY)
     }

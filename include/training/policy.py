@@ -8,7 +8,8 @@ whichever way that went: then its rows are spent, and training on them again wou
 - New rows count from the last training that finished.
 - The weekly budget counts every grant, so that a run which dies again and again cannot train for ever.
 - A change of the declaration or the code needs no new rows.
-- A person by hand overrules all three, and that is written down. Nobody overrules a history too short to backtest.
+- A person by hand overrules all three, and that is written down. Nobody overrules a history too short to backtest, or
+  folds on which nothing can be trained or measured.
 - What a person tried by hand and the gates refused starts no cooldown and spends no rows: an experiment must not keep
   the monitor's requests waiting.
 - Without a champion the cooldown is waived: there is nothing in production whose rest it would protect.
@@ -23,7 +24,7 @@ from include.config.schema import Model
 from include.config.types import format_duration
 from include.journal.journal import Journal
 from include.journal.records import Decision, DecisionKind, RunRef
-from include.training.backtest import known_labels, rows_before_backtest
+from include.training.backtest import fold_faults, known_labels, rows_before_backtest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,10 +44,12 @@ class LabelledCount:
     Attributes:
         rows: rows whose label is known.
         before_backtest: those that the first fold of the backtest could train on.
+        faults: why nothing could be trained or measured on the folds; see `fold_faults`.
     """
 
     rows: int
     before_backtest: int
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,12 @@ class _Check:
 
 def count_labelled(model: Model, frame: "pl.DataFrame", *, now: datetime) -> LabelledCount:
     """Count the rows that training could use, reading no more than `label_columns`."""
+    frame = frame.sort(model.dataset.time)
+    labels = known_labels(model, frame, now=now).drop_nulls().to_numpy()
     times = label_times(model, frame, now=now)
-    return LabelledCount(len(times), rows_before_backtest(model, times))
+    before = rows_before_backtest(model, times)
+    is_enough = before >= model.train.backtest.min_train_rows
+    return LabelledCount(len(times), before, fold_faults(model, times, labels) if is_enough else ())
 
 
 def label_times(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "NDArray[np.datetime64]":
@@ -116,7 +123,7 @@ def decide_training(
         _Check(None) if champion is None else _cooldown(model, granted, finished, now),
         _fresh_rows(model, trigger, fresh),
         _budget(model, granted, now),
-        *(_Check(reason, overruled_by_hand=False) for reason in impossible),
+        *(_Check(reason, overruled_by_hand=False) for reason in (*labelled.faults, *impossible)),
     )
     refusals = [check.refusal for check in checks if check.refusal and not _overruled(check, trigger)]
     overruled = [

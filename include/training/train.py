@@ -31,6 +31,7 @@ from include.training.compete import Arena
 from include.training.continuation import Parent, continuation_faults, continue_champion, new_rows
 from include.training.export import export_onnx
 from include.training.fitting import fit_watched, foretell
+from include.training.leaks import measure_leaks
 from include.training.learning import Curve
 from include.training.number_baselines import predict_naive_numbers
 from include.training.parity import ParityReport, check_parity
@@ -227,6 +228,8 @@ def _finish(model: Model, rows: LabelledRows, made: _Made, watch: _Watch) -> Tra
     backtest = _collect(rows, made.folds, made.foretold, naive)
     measured = _measure(model, rows, holdout, made, backtest)
     watch.done("measure", f"{model.train.metric} on the hold-out: {measured.holdout.get(model.train.metric)}")
+    leaks = measure_leaks(model, rows, holdout)
+    watch.done("leaks", f"{leaks.duplicates} of {leaks.rows} rows of the hold-out stand in training")
     onnx, parity = _export(model, rows, holdout, made, watch)
     return TrainedCandidate(
         model=model,
@@ -241,6 +244,7 @@ def _finish(model: Model, rows: LabelledRows, made: _Made, watch: _Watch) -> Tra
         threshold=made.threshold,
         scores=made.scores,
         metrics=measured,
+        leaks=leaks,
         train_start=made.train_start,
         train_end=_datetime(rows.times[made.learnt][-1]),
         train_rows=len(made.learnt),

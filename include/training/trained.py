@@ -11,6 +11,7 @@ from include.config.expression import compile_expression
 from include.config.schema import Model
 from include.config.search import Scalar
 from include.training.backtest import LabelledRows
+from include.training.leaks import LeakReport
 from include.training.learning import Curve
 from include.training.parity import ParityReport
 from include.training.search import Trial
@@ -57,6 +58,7 @@ class TrainedCandidate:
         threshold: from which probability on it says yes, chosen before the hold-out.
         scores: `train.metric` of each candidate on the folds before the hold-out.
         metrics: its figures.
+        leaks: what its features know of the label that they should not.
         train_start: the first and
         train_end: the last event time that it has learnt, its parent's included.
         train_rows: how many rows it learnt in this training.
@@ -84,6 +86,7 @@ class TrainedCandidate:
     threshold: float
     scores: Mapping[str, float]
     metrics: Measured
+    leaks: LeakReport
     train_start: datetime
     train_end: datetime
     train_rows: int

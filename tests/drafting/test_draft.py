@@ -140,3 +140,15 @@ def test_draft_command_with_what_cannot_be_says_what_can(run, load: Path, words:
     done = run(words[0], str(load), *words[1:])
     assert isinstance(done.exception, ConfigError)
     assert "expected" in str(done.exception)
+
+
+@pytest.mark.parametrize("equals", [None, "1"])
+def test_draft_without_a_horizon_keeps_the_label_out_of_its_own_features(folder: Path, tmp_path: Path, equals) -> None:
+    frame = make_load(24 * 100)
+    if equals:
+        frame = frame.with_columns((pl.int_range(pl.len()) % 2).alias("Load"))
+    text = draft("now", write(tmp_path / "n.csv", frame), Wish("Load", equals=equals, horizon=timedelta(0)))
+    (folder / "now.yaml").write_text(text, "utf-8")
+    forms = {name for feature in find_model(folder, "now").features for name in feature.names}
+    assert "Temperature" in forms
+    assert not any(name == "Load" or name.startswith("Load_is") for name in forms)

@@ -7,11 +7,12 @@ import pytest
 
 from include.config.features import names_of
 from include.errors import TransientError
-from include.features.features import build_features
+from include.features.features import FeatureMatrix, build_features
 from include.features.labels import labels, state_now
+from include.journal.journal import Journal
 from include.monitoring.distribution import Observed
 from include.monitoring.findings import Finding, State
-from include.monitoring.importance import importances, moved_predictions
+from include.monitoring.importance import _put_back_texts, importances, moved_predictions
 from include.monitoring.rivals import LabelledWindow, judge_naive, judge_rivals
 from include.registry.onnx_model import OnnxModel
 from include.registry.records import ModelVersion, Tag
@@ -62,8 +63,18 @@ def _window() -> LabelledWindow:
     return LabelledWindow(WINDOW_START, features, truth.to_numpy()[rows], guess, 0.5, state)
 
 
+@pytest.fixture(scope="module", name="empty", autouse=True)
+def _empty(tmp_path_factory) -> Journal:
+    """A journal of which nothing is to be learnt."""
+    JOURNAL.append(Journal(f"sqlite:///{tmp_path_factory.mktemp('journal')}/journal.db"))
+    return JOURNAL[-1]
+
+
+JOURNAL: list[Journal] = []
+
+
 def judged(window: LabelledWindow, *others: ModelVersion, away: bool = False) -> dict[str, Finding]:
-    found = judge_rivals(WEATHER, Versions(list(others), away), version("9"), window)
+    found = judge_rivals(WEATHER, Versions(list(others), away), JOURNAL[-1], version("9"), window)
     return {one.subject: one for one in found}
 
 
@@ -108,6 +119,13 @@ def test_judge_rivals_refused_versions_and_the_champion_itself_are_left_out(wind
     assert judged(window, version("3", gates="refused"), version("9")) == {}
 
 
+def test_judge_rivals_version_that_a_person_rolled_back_is_not_proposed(window: LabelledWindow) -> None:
+    back = version("3")
+    marked = replace(back, tags={**back.tags, Tag.ROLLED_BACK_AT: NOW.isoformat()})
+    assert judged(window, marked) == {}
+    assert judged(window, back)["version 3"].state is State.ALARM
+
+
 def test_judge_rivals_few_labels_are_insufficient(window: LabelledWindow) -> None:
     few = replace(window, observed=window.observed[:100], champion=window.champion[:100])
     assert judged(few, version("3"))["versions"].state is State.INSUFFICIENT
@@ -121,7 +139,7 @@ def test_judge_rivals_version_that_cannot_be_loaded_is_insufficient(window: Labe
 
 def test_judge_rivals_only_so_many_versions_are_compared(window: LabelledWindow) -> None:
     model = changed(WEATHER, "monitor.rivals", versions=1)
-    found = judge_rivals(model, Versions([version("5"), version("4")]), version("9"), window)
+    found = judge_rivals(model, Versions([version("5"), version("4")]), JOURNAL[-1], version("9"), window)
     assert [one.subject for one in found] == ["version 5"]
 
 
@@ -162,6 +180,54 @@ def test_moved_predictions_names_the_column_that_moved_them() -> None:
     assert found[0].column == "Humidity"
     assert found[0].share > 0.95
     assert abs(found[0].change) > 0.02
+
+
+def test_moved_predictions_every_column_that_is_used_has_its_share(window: LabelledWindow) -> None:
+    """In whatever form: as it stands, in a window of time, as one of its texts."""
+    graph = OnnxModel(champion_files()[0])
+    frame = hours(WINDOW_START, WINDOW_START + timedelta(days=30))
+    features = [feature.model_dump(exclude_unset=True) for feature in WEATHER.features]
+    in_windows = [one for one in features if one.get("column") != "Visibility_km"]
+    in_windows.append({"column": "Visibility_km", "over": "3h", "take": "mean"})
+    model = type(WEATHER).model_validate({**WEATHER.model_dump(), "features": in_windows})
+    names = names_of(model.features)
+    renamed = {"Visibility_km_mean_3h": "Visibility_km"}  # the graph takes the mean for the reading itself
+
+    class Windows:
+        """The small world's graph, which is given the windows in place of the readings."""
+
+        def score(self, matrix: FeatureMatrix) -> np.ndarray:
+            return graph.score(replace(matrix, names=tuple(renamed.get(name, name) for name in matrix.names)))
+
+    assert "Visibility_km" not in names
+    moved = frame.with_columns(pl.col("Visibility_km") * 0.5, Weather_conditions=pl.lit("rain"))
+    references = {
+        "Visibility_km": Observed.of(frame["Visibility_km"].to_numpy()),
+        "Weather_conditions": {"clear": 0.7, "rain": 0.2, "snow": 0.1},
+    }
+    found = {one.column: one for one in moved_predictions(model, Windows(), moved, references)}
+    assert set(found) == {"Visibility_km", "Weather_conditions"}
+    assert all(abs(one.change) > 0.001 for one in found.values())
+    assert sum(one.share for one in found.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("texts", "shares", "expected"),
+    [
+        (["a"] * 8 + ["b"] * 2, {"a": 0.5, "b": 0.5}, {"a": 5, "b": 5}),
+        (["a"] * 10, {"a": 0.3, "b": 0.4, "c": 0.3}, {"a": 3, "b": 4, "c": 3}),
+        (["a"] * 5 + ["new"] * 5, {"a": 0.6, "b": 0.4}, {"a": 6, "b": 4}),
+        (["a"] * 5 + ["new"] * 5, {"a": 0.5, "b": 0.3}, {"a": 5, "b": 3, "new": 2}),  # 0.2 were other texts then too
+        (["a"] * 4 + [None] * 6, {"a": 0.5, "b": 0.5}, {"a": 2, "b": 2, None: 6}),
+        ([None] * 3, {"a": 1.0}, {None: 3}),
+        (["a"] * 3, {"a": 0.5, "b": 0.5}, {"a": 2, "b": 1}),
+    ],
+)
+def test_put_back_texts_gives_each_category_its_share(texts, shares, expected) -> None:
+    back = _put_back_texts(pl.Series("sky", texts, dtype=pl.String), shares)
+    assert dict(back.value_counts().iter_rows()) == expected
+    kept = sum(before == after for before, after in zip(texts, back, strict=True))
+    assert kept == sum(min(texts.count(name), count) for name, count in expected.items())  # no more than need be
 
 
 def test_moved_predictions_nothing_moved_is_zero() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
@@ -10,7 +11,7 @@ from include.config.gates import VariationGate
 from include.errors import DataError, RegistryError
 from include.journal.records import DecisionKind
 from include.registry import files
-from include.registry.judgement import judge_run
+from include.registry.judgement import _news, judge_run
 from include.registry.promotion import register
 from include.registry.records import Tag
 from include.training.train import train_candidate
@@ -62,14 +63,49 @@ def test_judge_run_crippled_candidate_is_refused_and_the_champion_stays(
     assert registry.logged(run_id).tags[Tag.PARENT_VERSION] == champion.version
 
 
-def test_judge_run_same_candidate_against_itself_passes(
+def test_judge_run_as_good_with_newer_rows_passes_and_says_so(
     registry, model, frame, journal, run, log, crown, trained
 ) -> None:
     crown()
     second = replace(run, run_id="second")
-    decision = judge_run(model, registry, log(trained, second), frame, journal=journal, run=second, now=NOW)
+    fresher = replace(trained, labelled_until=trained.labelled_until + timedelta(days=900))
+    decision = judge_run(model, registry, log(fresher, second), frame, journal=journal, run=second, now=NOW)
     assert decision.accepted, decision.reasons
-    assert decision.figures["champion[f1_macro]"] == 0
+    assert decision.figures["champion[f1_macro]"] == decision.figures["champion[f1_macro].difference"] == 0
+    assert any("accepted because it knows rows until" in reason for reason in decision.reasons)
+    assert any("best_of_year[f1_macro]: champion 1 is the best" in reason for reason in decision.reasons)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, None),
+        ({"labelled_until": timedelta(days=-9)}, None),
+        ({"data_sha256": "other"}, "it is made of corrected rows"),
+        ({"labelled_until": timedelta(days=-9), "data_sha256": "other"}, None),  # older rows are other rows
+        ({"labelled_until": timedelta(hours=1)}, "it knows rows until"),
+        ({"params": {"max_depth": 7}}, "it is made of other parameters"),
+        ({"tag": Tag.CODE_SHA256}, "it is made of other code"),
+        ({"tag": Tag.DECLARATION_SHA256}, "it is made of another declaration"),
+    ],
+)
+def test_news_is_what_the_champion_is_not_made_of(kept, registry, changes, words) -> None:
+    champion = registry.logged(kept)
+    end = datetime.fromisoformat(champion.tag(Tag.DATASET_END)) + changes.get("labelled_until", timedelta(0))
+    told = {Tag.DATASET_END: end.isoformat()}
+    told |= {Tag.DATASET_SHA256: changes["data_sha256"]} if "data_sha256" in changes else {}
+    told |= {Tag.PARAMS: "{}"} if "params" in changes else {}
+    told |= {changes["tag"]: "other"} if "tag" in changes else {}
+    news = _news(replace(champion, tags={**champion.tags, **told}), champion)
+    assert news == "" if words is None else words in news
+
+
+def test_judge_run_the_same_once_more_is_refused(registry, model, frame, journal, run, log, crown, trained) -> None:
+    crown()
+    second = replace(run, run_id="second")
+    decision = judge_run(model, registry, log(trained, second), frame, journal=journal, run=second, now=NOW)
+    (reason,) = decision.reasons
+    assert "there is no reason to replace what is in production" in reason
 
 
 def test_judge_run_candidate_that_decides_otherwise_passes_and_asks(

@@ -1,9 +1,11 @@
-"""What is in production: the candidate must not be worse, and where it is very different, a person is asked."""
+"""What is or was in production: the candidate must not be worse, and where it is very different, a person is asked."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from include.config.gates import ChampionGate
 from include.config.schema import Model
-from include.training.bootstrap import paired_interval
+from include.training.bootstrap import Interval, paired_interval
 from include.training.gates.evaluation import Evaluation, GateResult, refuse
 
 if TYPE_CHECKING:
@@ -14,28 +16,91 @@ _NO_CHAMPION = "no champion yet: nothing in production to be"
 
 
 def champion(model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """Not worse than the champion: the lower end of the interval of the difference is not below `-max_loss`."""
+    """Not worse than the champion beyond chance, or better beyond it; see `hold_against`."""
     gate = model.gates.champion
     name = f"champion[{gate.metric}]"
     if not evaluation.champion:
         return [GateResult(name, True, None, None, f"{_NO_CHAMPION} worse than")]
     if evaluation.champion_answers is None:
         return [refuse(name, _unmeasured(evaluation))]
-    interval = paired_interval(
+    interval = _interval(model, evaluation, evaluation.champion_answers, evaluation.champion_threshold)
+    verdict = hold_against(gate, interval, evaluation.news)
+    reason = f"{_differs(gate, interval, f'champion {evaluation.champion}')}; {verdict.words}"
+    return [GateResult(name, verdict.passed, verdict.measured, verdict.limit, reason, difference=interval.observed)]
+
+
+def best_of_year(model: Model, evaluation: Evaluation) -> list[GateResult]:
+    """Not far below the best version of the last year: many small losses must not add up."""
+    gate, best = model.gates.champion, evaluation.best
+    name = f"best_of_year[{gate.metric}]"
+    if not evaluation.champion:
+        return [GateResult(name, True, None, None, f"{_NO_CHAMPION} worse than")]
+    if best is None:
+        return [refuse(name, "the best version of the last year was not looked for")]
+    if best.version == evaluation.champion:
+        return [GateResult(name, True, None, None, f"champion {best.version} is {best.why}; the gate champion decides")]
+    if best.answers is None:
+        return [refuse(name, f"version {best.version}, {best.why}, cannot be measured: {best.fault or 'no reason'}")]
+    interval = _interval(model, evaluation, best.answers, best.threshold)
+    reason = (
+        f"{_differs(gate, interval, f'version {best.version}')}; it is {best.why}; wanted at least "
+        f"{-gate.max_loss:+.4f} at the lower end"
+    )
+    passed = interval.low >= -gate.max_loss
+    return [GateResult(name, passed, interval.low, -gate.max_loss, reason, difference=interval.observed)]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a comparison came to: the end of the interval that decided, what it was held against, and the words."""
+
+    passed: bool
+    measured: float
+    limit: float
+    words: str
+
+
+def hold_against(gate: ChampionGate, interval: Interval, news: str) -> Verdict:
+    """Decide by the interval of the difference; above 0 the candidate is better.
+
+    Args:
+        gate: says what it must be.
+        interval: of the candidate's gain.
+        news: why a candidate that is as good is wanted; empty: for no reason.
+    """
+    low, high = interval.low, interval.high
+    if gate.must == "beat":
+        return Verdict(low > 0, low, 0.0, "wanted all of it above 0 (gates.champion.must: beat)")
+    if not high >= 0:
+        return Verdict(False, high, 0.0, "worse beyond chance; wanted at least 0 at its upper end")
+    if not low >= -gate.max_loss:
+        return Verdict(False, low, -gate.max_loss, f"wanted at least {-gate.max_loss:+.4f} at its lower end")
+    if low > 0:
+        return Verdict(True, low, -gate.max_loss, "better beyond chance")
+    if news:
+        return Verdict(True, low, -gate.max_loss, f"as good within chance, and accepted because {news}")
+    why = "as good within chance, and made of the same rows, declaration, parameters and code, or of older rows"
+    return Verdict(False, low, 0.0, f"{why}: there is no reason to replace what is in production")
+
+
+def _interval(model: Model, evaluation: Evaluation, answers: "NDArray[np.float64]", threshold: float) -> Interval:
+    gate = model.gates.champion
+    return paired_interval(
         gate.metric,
         evaluation.holdout,
-        evaluation.champion_answers,
+        answers,
         resamples=gate.resamples,
         confidence=gate.confidence,
         seed=model.train.seed,
-        thresholds=(evaluation.threshold, evaluation.champion_threshold),
+        thresholds=(evaluation.threshold, threshold),
     )
-    reason = (
-        f"{gate.metric} on the hold-out differs from champion {evaluation.champion} by {interval.observed:+.4f}, "
-        f"{gate.confidence:.0%} interval {interval.low:+.4f} to {interval.high:+.4f} (better is above 0); "
-        f"wanted at least {-gate.max_loss:+.4f} at its lower end"
+
+
+def _differs(gate: ChampionGate, interval: Interval, other: str) -> str:
+    return (
+        f"{gate.metric} on the hold-out differs from {other} by {interval.observed:+.4f}, {gate.confidence:.0%} "
+        f"interval {interval.low:+.4f} to {interval.high:+.4f} (better is above 0)"
     )
-    return [GateResult(name, interval.low >= -gate.max_loss, interval.low, -gate.max_loss, reason)]
 
 
 def variation(model: Model, evaluation: Evaluation) -> list[GateResult]:

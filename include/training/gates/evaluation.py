@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from include.config.metric import Metric
 from include.config.schema import Model
 from include.training import metrics
+from include.training.leaks import LeakReport
 from include.training.parity import ParityReport
 from include.training.speed import Speed
 
@@ -27,6 +28,7 @@ class GateResult:
         measured: the figure; None when there is none.
         limit: what the figure was held against; None when there was nothing to hold it against.
         reason: the verdict in words, with the figures.
+        difference: from another version, as it was observed; `measured` is an end of its interval.
         ask: it passed, but a person must look before it goes into production.
     """
 
@@ -36,6 +38,7 @@ class GateResult:
     limit: float | None
     reason: str
     ask: bool = False
+    difference: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +59,25 @@ class Served:
 
 
 @dataclass(frozen=True, eq=False)
+class Reference:
+    """The best version of the last year, on the candidate's hold-out.
+
+    Attributes:
+        version: its number; the champion's when that is the best.
+        why: how it was chosen, in words.
+        answers: what it foretells for the hold-out's rows, [n]; None when it cannot, or is the champion.
+        fault: why it cannot, in words.
+        threshold: from which probability on it says yes.
+    """
+
+    version: str
+    why: str
+    answers: "NDArray[np.float64] | None" = None
+    fault: str = ""
+    threshold: float = metrics.THRESHOLD
+
+
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """What is known about a candidate when it is judged.
 
@@ -65,9 +87,12 @@ class Evaluation:
         champion: number of the version in production; empty when there is none.
         champion_answers: what the champion foretells for the hold-out's rows, [n]; None when it cannot.
         champion_fault: why it cannot, in words.
+        news: what the candidate is made of that the champion is not, in words; empty: nothing.
+        best: the best version of the last year; None when nobody looked for it.
         train_metrics: what the candidate measures on its own training rows, by metric.
         served: its graph; None when there is none to ask.
         speed: of the graph; None when it was not measured.
+        leaks: what its features know of the label; None when that was not measured.
         threshold: from which probability on the candidate says yes, and
         champion_threshold: the champion.
     """
@@ -77,9 +102,12 @@ class Evaluation:
     champion: str = ""
     champion_answers: "NDArray[np.float64] | None" = None
     champion_fault: str = ""
+    news: str = ""
+    best: Reference | None = None
     train_metrics: Mapping[str, float] = field(default_factory=dict)
     served: Served | None = None
     speed: Speed | None = None
+    leaks: LeakReport | None = None
     threshold: float = metrics.THRESHOLD
     champion_threshold: float = metrics.THRESHOLD
 

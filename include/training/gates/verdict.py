@@ -5,16 +5,19 @@ from include.training.gates.absolute import absolute
 from include.training.gates.baselines import baselines, segments
 from include.training.gates.behaviour import behaviour
 from include.training.gates.budget import budget
-from include.training.gates.champion import champion, variation
+from include.training.gates.champion import best_of_year, champion, variation
 from include.training.gates.contract import contract
 from include.training.gates.evaluation import Evaluation, Gate, GateResult, closed
 from include.training.gates.fit import calibration, gap
+from include.training.gates.leak import leak
 from include.training.gates.parity import parity
 
 GATES: dict[str, Gate] = {
+    "leak": leak,
     "absolute": absolute,
     "baselines": baselines,
     "champion": champion,
+    "best_of_year": best_of_year,
     "segments": segments,
     "calibration": calibration,
     "gap": gap,

@@ -14,7 +14,7 @@ from include.training.export import export_onnx
 from include.training.gates import Evaluation, Served
 from include.training.parity import ParityReport
 from tests.training.conftest import make_hours
-from tests.training.gates.evaluations import DAYS, GOOD, QUICK, START, mlmodel, rows
+from tests.training.gates.evaluations import DAYS, GOOD, HONEST, QUICK, START, mlmodel, rows
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +48,7 @@ def evaluate(served: Served) -> Callable[..., Evaluation]:
             train_metrics={"f1_macro": 0.9},
             served=served,
             speed=QUICK,
+            leaks=HONEST,
         )
         return replace(good, **changes)
 

@@ -8,7 +8,7 @@ import pytest
 from include.config.schema import Model
 from include.training.gates import GATES, Evaluation, asked, judge, passed
 from include.training.parity import ParityPart
-from tests.training.gates.evaluations import GOOD, QUICK, champion, mlmodel, rows
+from tests.training.gates.evaluations import GOOD, HONEST, QUICK, best, champion, mlmodel, rows
 
 IN_HOLDOUT = pl.col("fold") == 3
 IN_SPRING = pl.col("time").dt.month().is_between(3, 5)
@@ -32,9 +32,15 @@ def stopped(weather, change, evaluate):
     cautious = (0.5 + (pl.col("answer") - 0.5) / 4).alias("answer")
     upside_down = {"column": "Humidity", "by": 0.2, "probability": "not_higher", "share": 0.9}
     return {
+        "leak": Stopped(weather, evaluate(leaks=replace(HONEST, explained={"Humidity": 0.99})), "leak[Humidity]"),
         "absolute": Stopped(change(weather, "gates", absolute={"f1_macro": 0.95}), evaluate(), "absolute[f1_macro]"),
         "baselines": Stopped(weather, evaluate(frame.with_columns(naive_is_as_good)), "baselines[f1_macro]"),
         "champion": Stopped(weather, evaluate(frame, **champion(frame, 0.05)), "champion[f1_macro]"),
+        "best_of_year": Stopped(
+            change(weather, "gates.variation", ask_above=0.5),
+            evaluate(frame, **best(frame, 0.05)),
+            "best_of_year[f1_macro]",
+        ),
         "segments": Stopped(weather, evaluate(frame.with_columns(naive_knows_spring)), "segments[spring]"),
         "calibration": Stopped(weather, evaluate(frame.with_columns(cautious)), "calibration[ece]"),
         "gap": Stopped(

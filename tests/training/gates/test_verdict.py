@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.training.gates import asked, judge, passed
+from include.training.gates import Reference, asked, judge, passed
 from tests.training.gates.evaluations import GOOD, champion, only, refused, rows
 
 
@@ -30,9 +30,11 @@ def test_judge_good_candidate_passes_every_gate(weather, evaluate) -> None:
     results = judge(weather, evaluate(frame, GOOD, **champion(frame, 0.2)))
     assert passed(results)
     assert {result.name.partition("[")[0] for result in results} == {
+        "leak",
         "absolute",
         "baselines",
         "champion",
+        "best_of_year",
         "segments",
         "calibration",
         "gap",
@@ -48,7 +50,7 @@ def test_judge_good_candidate_passes_every_gate(weather, evaluate) -> None:
 def test_judge_first_training_passes_the_champion_gate_and_says_so(weather, evaluate) -> None:
     results = judge(weather, evaluate(rows(), GOOD))
     assert passed(results)
-    for gate in ("champion[f1_macro]", "variation"):
+    for gate in ("champion[f1_macro]", "best_of_year[f1_macro]", "variation"):
         assert "no champion yet" in next(result.reason for result in results if result.name == gate)
 
 
@@ -85,7 +87,8 @@ def test_champion_alone_refuses_when_the_evidence_is_thin(weather, change, evalu
 
 
 def test_champion_that_cannot_be_scored_refuses(weather, evaluate) -> None:
-    evaluation = evaluate(rows(), GOOD, champion="7", champion_fault="features ['x'] are missing")
+    known = {"champion": "7", "best": Reference("7", "the best")}
+    evaluation = evaluate(rows(), GOOD, **known, champion_fault="features ['x'] are missing")
     assert refused(judge(weather, evaluation)) == {
         "champion[f1_macro]": "champion 7 cannot be measured: features ['x'] are missing",
         "variation": "champion 7 cannot be measured: features ['x'] are missing",

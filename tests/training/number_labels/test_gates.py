@@ -16,7 +16,8 @@ SEGMENTS = {"by": "hour_of_day", "metric": "rmse", "min_rows": 20}
 
 
 def evaluation(candidate, **changes) -> Evaluation:
-    return replace(Evaluation(candidate.rows, candidate.parity, train_metrics=candidate.metrics.train), **changes)
+    known = Evaluation(candidate.rows, candidate.parity, train_metrics=candidate.metrics.train, leaks=candidate.leaks)
+    return replace(known, **changes)
 
 
 def stops(model, given: Evaluation) -> set[str]:
