@@ -3,7 +3,7 @@
 Each month of the raw weather file is judged against the months before it, as an ingest does, once as it is and once for
 each fault: a unit that changes in the middle of the month or on another day, all times moved by some hours.
 
-    python -m bench.batch_faults <weather_dataset_raw.csv.gz> [--step 1]
+    python -m bench.batch_faults <weather_dataset_raw.csv.gz> [--step 1] [--only '+5 h']
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", type=Path)
     parser.add_argument("--step", type=int, default=1, help="Judge every so many months.")
+    parser.add_argument("--only", default="", help="Faults whose name holds this.")
     given = parser.parse_args()
     model = find_model(MODELS_FOLDER, "weather")
     rows = read(given.source)
     print("| fault | months | stopped | only warned | nothing said | by |")
     print("|---|---:|---:|---:|---:|---|")
-    for name, change in faults().items():
+    for name, change in ((name, change) for name, change in faults().items() if given.only in name):
         said = judge(model, rows, change, given.step)
         stopped = sum(any(action == "reject" for _, action in month) for month in said)
         silent = sum(not month for month in said)

@@ -20,9 +20,9 @@ _MIN_DISTANCE, _MIN_DISTANCE_NEAR, _MAX_REST, _MAX_REST_SHARE = 1.0, 2.0, 0.6, 0
 _FAR, _MAX_REST_FAR = 3.0, 1.5  # no calendar month of the world lies so far off: a warm month in °F is still in °F
 
 
-def conversions(unit: str) -> Mapping[str, tuple[float, float]]:
-    """Other unit -> factor and what is then added, for every unit that a column may have been written in instead."""
-    return {**_CONVERSIONS.get(unit, {}), **_TENS}
+def conversions(unit: str) -> tuple[Mapping[str, tuple[float, float]], Mapping[str, tuple[float, float]]]:
+    """Other unit -> factor and what is then added: the units that are known for this one, and powers of ten."""
+    return _CONVERSIONS.get(unit, {}), _TENS
 
 
 def is_near(factor: float, added: float) -> bool:
@@ -41,7 +41,7 @@ def other_unit(seen: Sequence[float], usual: Sequence[float], scale: float, unit
     """
     distance = _distance(seen, usual, scale)
     best, name = distance, None
-    for other, (factor, added) in conversions(unit).items():
+    for other, (factor, added) in {**_CONVERSIONS.get(unit, {}), **_TENS}.items():
         near = is_near(factor, added)
         back = [(value - added) / factor for value in seen]
         rest = _distance(back, usual, scale)

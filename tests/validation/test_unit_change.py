@@ -17,7 +17,7 @@ def weather(days: int, seed: int, *, mean: float = 2.0, start: datetime = START)
     from scipy.signal import lfilter
 
     rng, hours = np.random.default_rng(seed), np.arange(24 * days)
-    fronts = lfilter([1.0], [1.0, -0.98], rng.normal(size=len(hours))) * 0.8
+    fronts = lfilter([1.0], [1.0, -0.98], rng.normal(size=len(hours))) * 0.6
     times = pl.datetime_range(start, start + (24 * days - 1) * HOUR, "1h", time_unit="us", eager=True)
     return pl.DataFrame({"time": times, "value": mean + fronts + 3 * np.sin(2 * np.pi * (hours - 9) / 24)})
 
@@ -91,3 +91,14 @@ def test_unit_change_does_not_read_a_gap_as_a_jump() -> None:
     """Winter, a gap of half a year, summer: the level has moved, and nobody saw it jump."""
     summer = weather(15, 14, mean=38.0, start=MONTH + timedelta(days=180))
     assert seen(pl.concat([weather(15, 13, start=MONTH), summer])) is None
+
+
+def test_unit_change_among_many_rows_of_each_day_is_found() -> None:
+    def dense(rows: pl.DataFrame) -> pl.DataFrame:
+        copies = [rows.with_columns(pl.col("time") + timedelta(seconds=second)) for second in range(0, 3600, 60)]
+        return pl.concat(copies).sort("time")
+
+    batch = converted(weather(30, 15, start=MONTH), MONTH + timedelta(days=15), MONTH + timedelta(days=31), 1.8, 32.0)
+    change = unit_change(dense(batch), dense(USUAL.head(24 * 60)), "°C", timedelta(minutes=1))
+    assert change is not None
+    assert change.unit == "°F"
