@@ -149,6 +149,13 @@ class ConditionLog:
         with self._journal.transaction() as connection:
             return set(connection.execute(query).scalars())
 
+    def parts(self, model: str, kind: AlertKind, key: str) -> tuple[str, ...]:
+        """The parts of the open condition of this key; empty when there is none."""
+        query = select(conditions.c.message).where(conditions.c.open_key == _open_key(model, kind, key))
+        with self._journal.transaction() as connection:
+            said = connection.execute(query).scalar()
+        return tuple(said.get("parts", ())) if said else ()
+
     def last_seen(self, *kinds: AlertKind) -> dict[str, datetime]:
         """When each condition of some kinds was last seen, by key, whether it lasts or is over."""
         last = func.max(conditions.c.seen_at).label("last")

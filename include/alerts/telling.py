@@ -109,6 +109,14 @@ class Teller:
         for key in sorted(self._conditions.open_keys(model, kind) - set(lasting)):
             self.ended(alerts, model, kind, key, now)
 
+    def parts(self, model: str, kind: AlertKind, key: str) -> tuple[str, ...]:
+        """What an open condition was told of; empty when none of the key is open.
+
+        Raises:
+            TransientError: the journal is away.
+        """
+        return self._conditions.parts(model, kind, key)
+
     def attend(self, declared: Mapping[str, Alerts], otherwise: Alerts, now: datetime) -> int:
         """Tell whatever has become due: held back, undelivered, unacknowledged, lasting; give the number of messages.
 

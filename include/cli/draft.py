@@ -44,12 +44,13 @@ def draft(
     if path.exists():
         raise ConfigError(f"{path}: there is such a model already; choose another name, or remove the file first")
     path.write_text(text, "utf-8")
+    notes = [line.removeprefix("# ") for line in text.splitlines()[1:] if line.startswith("# ")]
     if faults := [problem for problem in load_models(path.parent).problems if path.name in problem]:
         path.unlink()
         raise ConfigError("draft: what the file shows makes no model:\n" + "\n".join(faults))
     copy = f"cp {quote(str(file))} {quote(home.landing_of(model))}/"
     print(
-        f"{path} is written and valid. Now:\n"
+        f"{path} is written and valid.{''.join(f'{chr(10)}{note}' for note in notes)} Now:\n"
         f"  1. Read it: owner, title, origin, licence; limits are first guesses.\n"
         f"  2. ./almanac up                      # if it is not up; DAGs follow the file within half a minute\n"
         f"  3. {copy}     # mkdir it first; ingest_{model} wakes by itself\n"

@@ -20,14 +20,15 @@ ROW_RULES = (
 )  # fmt: skip
 BATCH_RULES = (
     "null_share", "unit", "shift", "stuck", "flat", "rhythm", "change_point", "categories", "volume", "gaps", "dense",
-    "stale",
+    "stale", "offset", "constant",
 )  # fmt: skip
 DEFAULT_ACTIONS: dict[str, Action] = {
     **dict.fromkeys(ROW_RULES, "quarantine"),
     # what no change of the world explains stops a batch; what one may explain is reported
-    **dict.fromkeys(("null_share", "unit", "stuck"), "reject"),
+    **dict.fromkeys(("null_share", "unit", "stuck", "offset"), "reject"),
     **dict.fromkeys(
-        ("shift", "flat", "rhythm", "change_point", "categories", "volume", "gaps", "dense", "stale"), "warn"
+        ("shift", "flat", "rhythm", "change_point", "categories", "volume", "gaps", "dense", "stale", "constant"),
+        "warn",
     ),
 }
 

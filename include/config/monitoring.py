@@ -31,6 +31,10 @@ class Drift(Section):
     min_null_change: Share
     season: Literal["none", "month", "season"] = Field(description="Compare with the same part of the year.")
     windows: Annotated[int, Field(ge=1)] = Field(description="Drifted in this many windows running: retrain.")
+    min_effective_rows: Annotated[float, Field(ge=1)] = Field(
+        10.0,
+        description="Independent rows that those of either side are worth; fewer cannot be called quiet.",
+    )
 
 
 class PerformanceMonitor(Section):

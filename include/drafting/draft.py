@@ -50,8 +50,15 @@ def draft(name: str, path: Path, wish: Wish) -> str:
         raise ConfigError(f"--equals: {label.name} is a text: which value is to be foretold? Expected {known}")
     if wish.equals is not None and label.values and wish.equals not in label.values:
         raise ConfigError(f"--equals: {label.name} never is {wish.equals!r}; its values are {list(label.values)}")
+    if label.constant:
+        raise ConfigError(
+            f"--label: {label.name} is the same in all {table.frame.height} rows, so there is nothing to foretell;"
+            " choose another column, or a file in which it changes"
+        )
     guess = _Guess(table, label, wish)
     head = f"# Drafted from {path.name}, {table.frame.height} rows. Every limit is a first guess. {_SEE}\n"
+    if still := constant_columns(table):
+        head += f"# The same in all rows, and therefore no feature: {', '.join(still)}. Are they measured at all?\n"
     sections: list[dict[str, Any]] = [
         {"title": name.replace("_", " ").capitalize(), "description": guess.description, "owner": "nobody-yet"},
         *([{"source": guess.source}] if guess.source else []),
@@ -64,6 +71,11 @@ def draft(name: str, path: Path, wish: Wish) -> str:
         {"monitor": guess.monitor},
     ]
     return head + "\n".join(_text(section) for section in sections)
+
+
+def constant_columns(table: Table) -> list[str]:
+    """The columns that say the same in every row."""
+    return [column.name for column in table.columns if column.constant]
 
 
 def _text(section: dict[str, Any]) -> str:
@@ -133,7 +145,7 @@ class _Guess:
     def features(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         for column in self.table.columns:
-            if column.name in self.table.key or (column is self.label and not self.horizon):
+            if column.name in self.table.key or column.constant or (column is self.label and not self.horizon):
                 continue  # without a horizon its own row's value is the label itself
             if column.type != "string":
                 found.append({"column": column.name})

@@ -23,7 +23,14 @@ _LOCAL_TIMES = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M"
 
 @dataclass(frozen=True)
 class Seen:
-    """One column: its type, whether cells are empty, its only values if they are few, its ends if it is a number."""
+    """One column.
+
+    Attributes:
+        nullable: whether cells are empty.
+        values: its only values, if it is a text and they are few.
+        low: the smallest number, `high` the largest.
+        constant: no cell says anything else than another, empty ones apart.
+    """
 
     name: str
     type: Literal["float", "integer", "string"]
@@ -31,6 +38,7 @@ class Seen:
     values: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
+    constant: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +156,9 @@ def _seen(cells: "pl.Series") -> Seen:
     nullable = cells.null_count() > 0
     if cells.dtype.is_integer() or cells.dtype.is_float():
         low, high = (None if end is None else float(str(end)) for end in (cells.min(), cells.max()))
-        return Seen(cells.name, "integer" if cells.dtype.is_integer() else "float", nullable, low=low, high=high)
+        kind: Literal["integer", "float"] = "integer" if cells.dtype.is_integer() else "float"
+        return Seen(cells.name, kind, nullable, low=low, high=high, constant=low == high)
     texts = cells.cast(pl.String).str.strip_chars().drop_nulls().unique().sort().to_list()
-    return Seen(cells.name, "string", nullable, values=tuple(texts) if len(texts) <= _FEW else ())
+    return Seen(
+        cells.name, "string", nullable, values=tuple(texts) if len(texts) <= _FEW else (), constant=len(texts) <= 1
+    )

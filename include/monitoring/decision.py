@@ -57,15 +57,37 @@ def _drift(model: Model, windows: Sequence[WindowResult], column: ColumnDrift) -
 
 
 def _undrifted(columns: Sequence[ColumnDrift]) -> tuple[Finding, ...]:
-    """That nothing has drifted, or that it cannot be said of some columns: not compared is not quiet."""
-    unknown = [column for column in columns if column.status is Status.INSUFFICIENT]
-    if unknown:
+    """That nothing has drifted, or that it cannot be said of some columns: not compared is not quiet.
+
+    A column that stands far off and cannot be tested is named for itself.
+    """
+    unknown = [column for column in columns if column.status is Status.INSUFFICIENT and not column.large]
+    found = [_large(column) for column in columns if column.large]
+    if unknown or not columns:
         names = ", ".join(column.name for column in unknown)
-        text = f"{len(unknown)} of {len(columns)} columns were not compared ({names}): {'; '.join(unknown[0].reasons)}"
-        return (Finding(Condition.DRIFT, State.INSUFFICIENT, "columns", text),)
-    if any(column.status is Status.DRIFTED for column in columns):
-        return ()
-    return (Finding(Condition.DRIFT, State.FINE, "columns", f"none of {len(columns)} columns has drifted"),)
+        why = "; ".join(unknown[0].reasons) if unknown else "the reference profile watches none"
+        text = f"{len(unknown)} of {len(columns)} columns were not compared ({names}): {why}"
+        about = tuple(column.name for column in unknown)
+        found.append(Finding(Condition.DRIFT, State.INSUFFICIENT, "columns", text, about=about))
+    if found or any(column.status is Status.DRIFTED for column in columns):
+        return tuple(found)
+    text = f"none of {len(columns)} columns has drifted{_blind_spot(columns)}"
+    return (Finding(Condition.DRIFT, State.FINE, "columns", text),)
+
+
+def _large(column: ColumnDrift) -> Finding:
+    text = f"{column.name}: {'; '.join((*column.reasons, *column.notes))}"
+    figures, about = dict(column.figures), (column.name,)
+    return Finding(Condition.DRIFT, State.INSUFFICIENT, column.name, text, figures, about=about)
+
+
+def _blind_spot(columns: Sequence[ColumnDrift]) -> str:
+    """How large a shift had to be to be seen, in the column where that is most."""
+    known = {column.name: column.figures["smallest_seen"] for column in columns if "smallest_seen" in column.figures}
+    if not known:
+        return ""
+    name = max(known, key=lambda one: known[one])
+    return f"; shifts below a distance of {known[name]:.2f} ({name}) could not be seen"
 
 
 def _stuck(windows: Sequence[WindowResult], column: ColumnDrift) -> Finding:

@@ -5,6 +5,7 @@ Neighbouring hours are alike: 720 of them in a month of weather say about as muc
 """
 
 from datetime import timedelta
+from math import log2
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ _LEVELS = tuple(level / 10 for level in range(1, 10))
 _MIN_BLOCKS = 8
 _MAX_SHARE = 0.5  # a block that is most of its part of the year cannot be compared with the rest of it
 _SHORTEST = 1 / 30  # of the window
+_MAX_GROWTH = 2.0  # twice the rows say no more than before: the most that a block of twice the length can lose
 
 
 def number_indicators(values: "Floats", part: "Ints") -> "NDArray[np.bool_]":
@@ -37,7 +39,9 @@ def design_effect(
     The ratio of the observed to the binomial variance of block means (batch means; Kish 1965 calls it the design
     effect), each block against the rest of its own part of the year, summed over all indicators. Blocks are as long
     as the monitor's window, so everything that makes one quiet window differ from another is in it: memory, its
-    place in the season, good and bad years. Where the reference is too short for such blocks they are halved.
+    place in the season, good and bad years. Where the reference is too short for such blocks they are halved, and the
+    factor is carried on to the window's length as it grew between blocks of half the length and these: rows with a long
+    memory look more independent, the shorter the blocks are.
 
     Args:
         indicators: [n, q].
@@ -51,11 +55,19 @@ def design_effect(
     """
     length = window
     while length >= window * _SHORTEST:
-        factor = _factor(indicators.astype(float), part, times_us // (length // timedelta(microseconds=1)))
+        factor = _of_blocks(indicators, part, times_us, length)
         if factor is not None:
-            return max(factor, 1.0), length
+            halvings = log2(window / length)
+            shorter = _of_blocks(indicators, part, times_us, length / 2) if halvings else None
+            growth = 1.0 if shorter is None else min(max(factor / shorter, 1.0), _MAX_GROWTH)
+            return factor * growth**halvings, length
         length /= 2
     return None
+
+
+def _of_blocks(indicators: "NDArray[np.bool_]", part: "Ints", times_us: "Ints", length: timedelta) -> float | None:
+    factor = _factor(indicators.astype(float), part, times_us // (length // timedelta(microseconds=1)))
+    return None if factor is None else max(factor, 1.0)
 
 
 def _factor(indicators: "Floats", part: "Ints", block: "Ints") -> float | None:

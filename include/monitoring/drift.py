@@ -17,6 +17,7 @@ from include.monitoring.comparison import (
     count_texts,
 )
 from include.monitoring.distribution import Mixture, NumberSample, Observed
+from include.monitoring.evidence import UNKNOWN_DEPENDENCE, smallest_seen, weigh
 from include.monitoring.measures import benjamini_hochberg
 from include.monitoring.profile import PREDICTED_CLASS, PREDICTION, NumberProfile, Profile, TextProfile, TextSample
 from include.monitoring.profiling import finite_numbers, longest_run, predicted_classes
@@ -58,6 +59,8 @@ class ColumnDrift:
         reasons: in words, with figures and limits.
         p_values: name of the test -> its p-value before correction.
         notes: what a person wants to know beside the figures: new and vanished categories, a constant.
+        large: could not be tested for want of effective rows, and stands so far off that it would be significant in
+            the fewest that are enough.
     """
 
     name: str
@@ -69,6 +72,7 @@ class ColumnDrift:
     reasons: tuple[str, ...] = ()
     p_values: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    large: bool = False
 
 
 def assess(model: Model, profile: Profile, frame: "pl.DataFrame") -> tuple[ColumnDrift, ...]:
@@ -127,13 +131,13 @@ def part_weights(model: Model, profile: Profile, frame: "pl.DataFrame") -> dict[
     return {names[number]: count / frame.height for number, count in counted.iter_rows()}
 
 
-def _usual_design_effect(profile: Profile) -> float:
+def _usual_design_effect(profile: Profile) -> float | None:
     """Stands in where a column's own could not be measured: the largest of the others, which is cautious."""
-    return max((c.design_effect for c in profile.columns if c.design_effect is not None), default=1.0)
+    return max((c.design_effect for c in profile.columns if c.design_effect is not None), default=None)
 
 
 def _number(
-    column: NumberProfile, series: "pl.Series", weights: Mapping[str, float], limits: Drift, fallback: float
+    column: NumberProfile, series: "pl.Series", weights: Mapping[str, float], limits: Drift, fallback: float | None
 ) -> ColumnDrift:
     import numpy as np
 
@@ -142,18 +146,21 @@ def _number(
     sample = Observed.of(values if there.all() else values[there])
     reference = reference_of(column, weights)
     known = 0.0 if reference is None else reference.n
-    effect = column.design_effect or fallback
+    effect = column.design_effect if column.design_effect is not None else fallback
     drift = ColumnDrift(column.name, column.kind, Status.QUIET, int(sample.n), round(known))
     nulls = Comparison()
-    if column.name not in _SAID:
+    if column.name not in _SAID and effect is not None:
         nulls = _null_test(column.parts, weights, series.len() - int(sample.n), series.len(), limits, effect)
     if reference is None or min(sample.n, known) < limits.min_rows:
         return _insufficient(drift, nulls, limits)
+    if effect is None:
+        return replace(drift, status=Status.INSUFFICIENT, reasons=(UNKNOWN_DEPENDENCE,))
     found = compare_numbers(reference, sample, effect=effect)
     run = longest_run(values)
     figures = {**found.figures, **nulls.figures, "longest_run": float(run)}
     p_values = {**nulls.p_values, **found.p_values}
-    return replace(drift, figures=figures, p_values=p_values, notes=found.notes, status=_stuck(column, run))
+    drift = replace(drift, figures=figures, p_values=p_values, notes=found.notes, status=_stuck(column, run))
+    return _weighed(drift, known / effect, sample.n / effect, limits)
 
 
 def _stuck(column: NumberProfile, run: int) -> Status:
@@ -164,7 +171,7 @@ def _stuck(column: NumberProfile, run: int) -> Status:
 
 
 def _text(
-    column: TextProfile, series: "pl.Series", weights: Mapping[str, float], limits: Drift, fallback: float
+    column: TextProfile, series: "pl.Series", weights: Mapping[str, float], limits: Drift, fallback: float | None
 ) -> ColumnDrift:
     import numpy as np
 
@@ -175,17 +182,20 @@ def _text(
     samples = [part for part in parts if part is not None and part.n > 0]
     complete = len(samples) == len(parts)
     known = 1.0 / sum(w * w / s.n for s, w in zip(samples, weights.values(), strict=True)) if complete else 0.0
-    effect = column.design_effect or fallback
+    effect = column.design_effect if column.design_effect is not None else fallback
     drift = ColumnDrift(column.name, column.kind, Status.QUIET, n, round(known))
     nulls = Comparison()
-    if column.name not in _SAID:
+    if column.name not in _SAID and effect is not None:
         nulls = _null_test(column.parts, weights, nulls_now, series.len(), limits, effect)
     if min(n, known) < limits.min_rows:
         return _insufficient(drift, nulls, limits)
+    if effect is None:
+        return replace(drift, status=Status.INSUFFICIENT, reasons=(UNKNOWN_DEPENDENCE,))
     shares = np.sum([np.asarray(_shares(s)) * w for s, w in zip(samples, weights.values(), strict=True)], axis=0)
     found = compare_shares(column.categories, shares, counted, n=known, effect=effect)
     p_values = {**nulls.p_values, **found.p_values}
-    return replace(drift, figures={**found.figures, **nulls.figures}, p_values=p_values, notes=found.notes)
+    drift = replace(drift, figures={**found.figures, **nulls.figures}, p_values=p_values, notes=found.notes)
+    return _weighed(drift, known / effect, n / effect, limits)
 
 
 def _shares(sample: TextSample) -> tuple[float, ...]:
@@ -209,6 +219,21 @@ def _null_test(
     return compare_nulls(before, nulls / rows, n=known, m=rows, effect=effect)
 
 
+def _weighed(drift: ColumnDrift, n: float, m: float, limits: Drift) -> ColumnDrift:
+    """What effective rows, n of the reference and m of the window, allow to be said of a comparison."""
+    distance = drift.figures.get("ks", drift.figures["total_variation"])
+    if DISTRIBUTION not in drift.p_values:
+        return drift  # one category then and now: nothing that more rows could say
+    weight = weigh(distance, n, m, rows=drift.rows, limits=limits)
+    figures = {**drift.figures, "effective_rows": m, "effective_reference_rows": n}
+    tests = drift.p_values if weight.testable else {k: p for k, p in drift.p_values.items() if k != DISTRIBUTION}
+    drift = replace(drift, figures=figures, p_values=tests)
+    if weight.enough or drift.status is Status.STUCK:
+        return drift
+    why = f"{weight.text} (distance {distance:.2g}, PSI {drift.figures['psi']:.2g})"
+    return replace(drift, status=Status.INSUFFICIENT, reasons=(why,), large=weight.large)
+
+
 def _insufficient(drift: ColumnDrift, nulls: Comparison, limits: Drift) -> ColumnDrift:
     """Too few values to compare; nulls may still be many enough to say that they grew."""
     why = f"{drift.rows} values against {drift.reference_rows} of the reference, at least {limits.min_rows} are needed"
@@ -225,11 +250,15 @@ def _decide(columns: Sequence[ColumnDrift], limits: Drift) -> tuple[ColumnDrift,
         q_values = {test: rates[place, test] for test in column.p_values}
         significant = {test for test, q in q_values.items() if q <= limits.false_discovery_rate}
         figures = {**column.figures, **{f"q_{test}": q for test, q in q_values.items()}}
+        if DISTRIBUTION in q_values and "effective_rows" in figures:
+            sizes = figures["effective_reference_rows"], figures["effective_rows"]
+            figures["smallest_seen"] = smallest_seen(*sizes, limits=limits, tests=len(tests))
         reasons = _reasons(column, limits, q_values, significant)
         status = Status.DRIFTED if reasons and column.status is not Status.STUCK else column.status
         if status is Status.STUCK:
             reasons = (f"{figures['longest_run']:.0f} rows in a row with one value", *reasons)
-        decided.append(replace(column, figures=figures, status=status, reasons=reasons or column.reasons))
+        large = column.large and status is Status.INSUFFICIENT
+        decided.append(replace(column, figures=figures, status=status, reasons=reasons or column.reasons, large=large))
     return tuple(decided)
 
 

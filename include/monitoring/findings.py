@@ -44,6 +44,8 @@ class Finding:
         text: what was found, in words with figures and limits.
         figures: the figures by name.
         since: since when it has not been fine; None when it is, or when that is not known.
+        about: the subjects that an insufficient finding says nothing of, where it speaks of some among several; an
+            alert about others does not wait for them.
     """
 
     condition: Condition
@@ -52,3 +54,4 @@ class Finding:
     text: str
     figures: Mapping[str, float] = field(default_factory=dict)
     since: datetime | None = None
+    about: tuple[str, ...] = ()

@@ -80,8 +80,25 @@ def kolmogorov_smirnov_p(distance: float, n: float, m: float) -> float:
     """Two-sample asymptotic p-value with Stephens' correction (Stephens 1970; Press et al., Numerical Recipes 14.3)."""
     from scipy.special import kolmogorov
 
-    root = (n * m / (n + m)) ** 0.5
+    root = harmonic_size(n, m) ** 0.5
     return float(kolmogorov((root + 0.12 + 0.11 / root) * distance))
+
+
+MIN_TESTED = 4.0
+"""Effective rows, n m / (n + m), from which on the p-value of `kolmogorov_smirnov_p` holds (Numerical Recipes 14.3)."""
+
+
+def harmonic_size(n: float, m: float) -> float:
+    """What two sizes count for in a test of both: n m / (n + m)."""
+    return n * m / (n + m)
+
+
+def smallest_significant(level: float, n: float, m: float) -> float:
+    """The smallest KS distance whose p-value is at most `level`, in [0, 1]; 1 where even the largest is not."""
+    from scipy.special import kolmogi
+
+    root = harmonic_size(n, m) ** 0.5
+    return float(min(kolmogi(level) / (root + 0.12 + 0.11 / root), 1.0))
 
 
 def wasserstein(curves: Curves) -> float:

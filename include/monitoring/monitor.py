@@ -13,6 +13,7 @@ from include.journal.records import Decision, DecisionKind, RunRef
 from include.monitoring.actions import choose_acts, reasons_for
 from include.monitoring.carry_out import record_acts
 from include.monitoring.decision import judge_windows, performance_holds
+from include.monitoring.drift import Status
 from include.monitoring.findings import Condition, Finding, State
 from include.monitoring.markdown import render_markdown
 from include.monitoring.profile import Profile
@@ -108,9 +109,7 @@ def _compare_versions(
 ) -> tuple[Finding, ...]:
     """The champion against naive rules and other versions, on the newest window with labels."""
     labelled = watch.labelled_window(windows)
-    if labelled is None:
-        return ()
-    naive = judge_naive(watch.model, labelled)
+    naive = () if labelled is None else judge_naive(watch.model, labelled)
     return (*naive, *judge_rivals(watch.model, registry, journal, watch.champion, labelled))
 
 
@@ -158,14 +157,24 @@ def _why_not(model: Model, windows: tuple[WindowResult, ...], findings: tuple[Fi
     last = windows[-1]
     when = f"window to {last_day(last.end)}"
     if last.verdict is Verdict.QUIET:
-        return f"quiet: no column has drifted in the {when}; performance {last.performance.standing}"
+        drifted = f"; {_untested(last)}" if last.untested else ""
+        return f"quiet: no column has drifted in the {when}{drifted}; performance {last.performance.standing}"
     if last.verdict is Verdict.INSUFFICIENT:
-        return f"insufficient: {when} has {last.rows} rows, at least {model.monitor.drift.min_rows} are needed"
+        return f"insufficient: {_untested(last)} in the {when}; performance {last.performance.standing}"
     if any(found.state is State.ALARM and found.condition in _OF_WINDOWS for found in findings):
         return f"{last.verdict} in the {when}; monitor.actions asks for no retrain then"
     if last.verdict is Verdict.DRIFTED and performance_holds(model, windows):
         return f"drifted in the {when}, but performance holds: nothing to replace"
     return f"{last.verdict} in the {when}, but not the same in {needed} windows running"
+
+
+def _untested(window: WindowResult) -> str:
+    """How many columns could not be compared, and why; those that stand far off first."""
+    unknown = sorted(
+        (one for one in window.columns if one.status is Status.INSUFFICIENT), key=lambda one: not one.large
+    )
+    why = f" ({unknown[0].name}: {'; '.join(unknown[0].reasons)})" if unknown else ""
+    return f"{len(unknown)} of {len(window.columns)} columns could not be compared{why}"
 
 
 def _record(journal: Journal, result: MonitorResult, run: RunRef) -> None:
@@ -176,7 +185,12 @@ def _record(journal: Journal, result: MonitorResult, run: RunRef) -> None:
     figures = {}
     if result.windows:
         last = result.windows[-1]
-        figures = {f"{c.name}.ks": c.figures["ks"] for c in last.columns if "ks" in c.figures}
+        figures = {
+            f"{column.name}.{name}": column.figures[name]
+            for column in last.columns
+            for name in ("ks", "effective_rows")
+            if name in column.figures
+        }
         if last.performance.value is not None:
             figures[f"performance.{last.performance.metric}"] = last.performance.value
     journal.record_decision(

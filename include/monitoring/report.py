@@ -29,7 +29,7 @@ _HEADLINES = {
     Verdict.QUIET: "Quiet: the newest window looks like the reference",
     Verdict.DRIFTED: "Drifted: the newest window differs from the reference",
     Verdict.DEGRADED: "Degraded: predictions have become worse than when the model was judged",
-    Verdict.INSUFFICIENT: "Insufficient: too few rows to say anything",
+    Verdict.INSUFFICIENT: "Insufficient: it cannot be said whether the newest window differs from the reference",
 }
 
 
@@ -87,7 +87,7 @@ def render_report(
         profile=profile,
         result=result,
         newest=newest,
-        headline=_HEADLINES[result.verdict],
+        headline=_headline(result.verdict, newest),
         size=format_duration(model.monitor.window),
         columns=[(column, _cells(column, model.monitor.drift)) for column in ranked],
         pictures=_pictures(model, profile, ranked, newest, rows),
@@ -102,6 +102,12 @@ def render_report(
         windows=list(reversed(result.windows)),
         limits=model.monitor.drift,
     )
+
+
+def _headline(verdict: Verdict, newest: WindowResult) -> str:
+    """The verdict in words, with what it leaves out."""
+    untested = f"; {len(newest.untested)} of {len(newest.columns)} columns could not be compared"
+    return _HEADLINES[verdict] + (untested if newest.untested else "")
 
 
 def _rank(found: Finding) -> tuple[int, int]:
@@ -143,7 +149,7 @@ def _version_url(tracking_uri: str, name: str, version: str) -> str:
 
 
 def _severity(column: ColumnDrift, limits: Drift) -> tuple[bool, float]:
-    """How far a column is beyond its limits; drifted and stuck ones first."""
+    """How far a column is beyond its limits; drifted and stuck ones first, and large ones that cannot be tested."""
     pairs = [
         ("ks_displaced", limits.min_ks),
         ("wasserstein_sd", limits.min_wasserstein),
@@ -152,7 +158,7 @@ def _severity(column: ColumnDrift, limits: Drift) -> tuple[bool, float]:
     if column.kind == "text":
         pairs = [("total_variation", limits.min_total_variation), ("null_change", limits.min_null_change)]
     share = max((column.figures[name] / max(limit, 1e-9) for name, limit in pairs if name in column.figures), default=0)
-    return column.status in (Status.DRIFTED, Status.STUCK), float(share)
+    return column.status in (Status.DRIFTED, Status.STUCK) or column.large, float(share)
 
 
 def _cells(column: ColumnDrift, limits: Drift) -> tuple[Cell, ...]:
@@ -169,6 +175,7 @@ def _cells(column: ColumnDrift, limits: Drift) -> tuple[Cell, ...]:
         Cell("–" if corrected is None else f"{corrected:.2g}", (corrected or 1.0) <= limits.false_discovery_rate),
         Cell("–" if nulls is None else f"{figures['nulls']:.1%}", (nulls or 0.0) >= limits.min_null_change),
         Cell(f"{column.rows:,}"),
+        Cell(f"{figures['effective_rows']:,.0f}" if "effective_rows" in figures else "–"),
     )
 
 
@@ -184,7 +191,7 @@ def _pictures(
     pictures = []
     for column in ranked:
         reference = profile.column(column.name)
-        if reference is None or column.name not in rows.columns or column.status is Status.INSUFFICIENT:
+        if reference is None or column.name not in rows.columns or not _compared(column):
             continue
         declared = model.dataset.columns.get(column.name)
         foretold = model.label.name if model.label.is_number else f"probability of {model.label.name}"
@@ -195,6 +202,11 @@ def _pictures(
         if len(pictures) == _WORST:
             break
     return pictures
+
+
+def _compared(column: ColumnDrift) -> bool:
+    """Whether there are distances to show, be they tested or not."""
+    return column.status is not Status.INSUFFICIENT or "psi" in column.figures
 
 
 def _caption(column: ColumnDrift, limits: Drift) -> str:
@@ -210,7 +222,7 @@ def _caption(column: ColumnDrift, limits: Drift) -> str:
 def _history(model: Model, result: MonitorResult, ranked: list[ColumnDrift]) -> list[Picture]:
     from include.monitoring.plots import drift_over_windows, performance_over_windows
 
-    names = [column.name for column in ranked if column.status is not Status.INSUFFICIENT][:_WORST]
+    names = [column.name for column in ranked if _compared(column)][:_WORST]
     drift = drift_over_windows(model, result.windows, names) if names else ""
     performance = result.windows[-1].performance
     text = "; ".join(performance.reasons) or f"{performance.metric}: holding"

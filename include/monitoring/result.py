@@ -60,14 +60,23 @@ class WindowResult:
         return tuple(column.name for column in self.columns if column.status is Status.STUCK)
 
     @property
+    def untested(self) -> tuple[str, ...]:
+        """The names of the columns of which nothing can be said."""
+        return tuple(column.name for column in self.columns if column.status is Status.INSUFFICIENT)
+
+    @property
     def verdict(self) -> Verdict:
-        """Degraded before drifted before quiet; insufficient when nothing could be compared."""
+        """Degraded before drifted before quiet.
+
+        Insufficient when no column could be compared, or one stands far off that could not be tested. What else could
+        not be compared is in `untested`, beside the verdict on the others.
+        """
         if self.performance.standing is Standing.DEGRADED:
             return Verdict.DEGRADED
         if self.drifted:
             return Verdict.DRIFTED
-        unknown = all(column.status is Status.INSUFFICIENT for column in self.columns)
-        return Verdict.INSUFFICIENT if unknown else Verdict.QUIET
+        blind = len(self.untested) == len(self.columns) or any(column.large for column in self.columns)
+        return Verdict.INSUFFICIENT if blind else Verdict.QUIET
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,7 @@ class MonitorResult:
         """The whole result as JSON; times in ISO 8601."""
         content = asdict(self)
         for window, known in zip(content["windows"], self.windows, strict=True):
-            window |= {"verdict": known.verdict, "drifted": list(known.drifted)}
+            window |= {"verdict": known.verdict, "drifted": list(known.drifted), "untested": list(known.untested)}
         return json.dumps(content, default=_plain, sort_keys=True)
 
     def summary(self) -> dict[str, Any]:

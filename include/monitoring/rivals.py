@@ -52,9 +52,15 @@ class LabelledWindow:
 
 
 def judge_rivals(
-    model: Model, registry: VersionRegistry, journal: Journal, champion: ModelVersion, window: LabelledWindow
+    model: Model,
+    registry: VersionRegistry,
+    journal: Journal,
+    champion: ModelVersion,
+    window: LabelledWindow | None,
 ) -> tuple[Finding, ...]:
     """One finding for each other version that passed its gates, the newest `rivals.versions` of them.
+
+    Without a window whose labels are known, one finding says that nothing can be said.
 
     One that a rollback took out of production is no rival: it was good by its figures then too. Better is: by at least
     `min_gain`, and by more than chance explains at 95 %, corrected for as many versions.
@@ -68,6 +74,9 @@ def judge_rivals(
     others = others[: model.monitor.rivals.versions]
     if not others:
         return ()
+    if window is None:
+        text = f"no window has labels enough to compare the champion with {len(others)} other versions"
+        return (Finding(Condition.BETTER, State.INSUFFICIENT, "versions", text),)
     if len(window.observed) < settings.min_rows or not enough_of_both(
         settings.metric, window.observed, settings.min_class_rows
     ):

@@ -4,7 +4,7 @@ Asked of Airflow's public REST API, because tasks must not touch its database. W
 *insufficient* and says so. A run that lasts too long is told by Airflow's deadline alerts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
@@ -69,6 +69,7 @@ def judge_running(model: Model, history: TaskHistory | None, now: datetime) -> t
         text = "Airflow's REST API is not reachable from here with this home's credentials"
         return (Finding(Condition.RUNNING, State.INSUFFICIENT, "airflow", text),)
     findings = []
+    few: dict[str, str] = {}
     for kind in KINDS:
         dag_id = f"{kind}_{model.name}"
         try:
@@ -77,13 +78,25 @@ def judge_running(model: Model, history: TaskHistory | None, now: datetime) -> t
             findings.append(Finding(Condition.RUNNING, State.INSUFFICIENT, dag_id, f"{dag_id}: {error}"))
             continue
         off = kind in model.pipelines and model.pipelines[kind].enabled is False
-        found = (None if off else _judge_timing(model, dag_id, timing, now), _judge(model, dag_id, runs, now))
+        judged = _judge(model, dag_id, runs, now)
+        found = (None if off else _judge_timing(model, dag_id, timing, now), judged)
         findings += [finding for finding in found if finding is not None]
-    return tuple(findings)
+        if judged is None and not off:
+            few[dag_id] = f"{dag_id} {len(_ended(model, runs, now))}"
+    return (*findings, *_too_few(model, few))
+
+
+def _too_few(model: Model, few: Mapping[str, str]) -> tuple[Finding, ...]:
+    """That nothing can be said of DAGs that hardly ran: neither that they are fine, nor that a fault is over."""
+    if not few:
+        return ()
+    within = format_duration(model.monitor.running.window)
+    text = f"fewer than {_MIN_ENDED} tasks ended within {within}, which say nothing: {', '.join(few.values())}"
+    return (Finding(Condition.RUNNING, State.INSUFFICIENT, "DAGs", text, about=tuple(few)),)
 
 
 def judge_latency(model: Model, medians_us: Sequence[float | None]) -> tuple[Finding, ...]:
-    """The time to score a row in the newest window against that of the windows before; nothing when it is not known.
+    """The time to score a row in the newest window against that of the windows before; insufficient when not known.
 
     Args:
         model: declares the factor.
@@ -91,8 +104,12 @@ def judge_latency(model: Model, medians_us: Sequence[float | None]) -> tuple[Fin
     """
     known = [value for value in medians_us[:-1] if value is not None]
     newest = medians_us[-1] if medians_us else None
-    if not model.monitor.running.enabled or newest is None or not known:
+    if not model.monitor.running.enabled or not medians_us:
         return ()
+    if newest is None or not known:
+        text = "nothing was scored in the newest window" if newest is None else "no window before was scored"
+        text = f"the time to score a row cannot be compared: {text}"
+        return (Finding(Condition.RUNNING, State.INSUFFICIENT, "latency", text, about=("latency",)),)
     usual, factor = median(known), model.monitor.running.slow_factor
     slow = newest > factor * usual and newest > _SLOWEST_ROW_MATTERS_US
     text = f"scoring a row takes {newest:.0f} µs, {usual:.0f} are usual, limit {factor:g} times as long"
@@ -117,8 +134,7 @@ def _judge_timing(model: Model, dag_id: str, timing: Timing, now: datetime) -> F
 
 def _judge(model: Model, dag_id: str, runs: Sequence[TaskRun], now: datetime) -> Finding | None:
     limits = model.monitor.running
-    recent = [run for run in runs if run.started_at is not None and run.started_at >= now - limits.window]
-    ended = [run for run in recent if run.state in ("success", "failed") and run.task_id not in _VERDICTS]
+    recent, ended = _recent(model, runs, now), _ended(model, runs, now)
     if len(ended) < _MIN_ENDED:
         return None
     failed = [run for run in ended if run.state == "failed"]
@@ -140,6 +156,16 @@ def _judge(model: Model, dag_id: str, runs: Sequence[TaskRun], now: datetime) ->
         state = State.ALARM
     figures = {"failed": share, "retried": share_retried, "longest_wait_s": longest.total_seconds()}
     return Finding(Condition.RUNNING, state, dag_id, f"{dag_id}: {'; '.join(reasons)}", figures)
+
+
+def _recent(model: Model, runs: Sequence[TaskRun], now: datetime) -> list[TaskRun]:
+    since = now - model.monitor.running.window
+    return [run for run in runs if run.started_at is not None and run.started_at >= since]
+
+
+def _ended(model: Model, runs: Sequence[TaskRun], now: datetime) -> list[TaskRun]:
+    recent = _recent(model, runs, now)
+    return [run for run in recent if run.state in ("success", "failed") and run.task_id not in _VERDICTS]
 
 
 def _slow(ended: Sequence[TaskRun], runs: Sequence[TaskRun], factor: float) -> list[str]:

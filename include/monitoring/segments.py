@@ -201,6 +201,9 @@ def _judge_gap(model: Model, segment: SegmentMonitor, newest: Sequence[Sequence[
         f"{model.monitor.performance.metric} differs by {gap.value:.3f} [{gap.low:.3f}, {gap.high:.3f}] between"
         f" {segment.by} {gap.better} and {gap.worse}; {limit}"
     )
+    unknown = [f"{group.name} ({group.rows})" for group in newest[-1] if group.by == segment.by and not group.figure]
+    if unknown:
+        text += f"; too few labelled rows to be compared: {', '.join(unknown)}"
     figures = {"gap": gap.value, "low": gap.low, "high": gap.high}
     return Finding(Condition.SEGMENTS, state, segment.by, text, figures)
 

@@ -48,6 +48,9 @@ def judge_batches(model: Model, batches: Sequence[BatchRecord], *, since: dateti
     rejected = [batch for batch in read if batch.state is BatchState.REJECTED]
     rows = sum(batch.rows_read for batch in read)
     aside = sum(batch.rows_quarantined for batch in read)
+    if not rows and not rejected:
+        text = f"{len(read)} batches arrived from {since:%Y-%m-%d} to {until:%Y-%m-%d}, without a row among them"
+        return Finding(Condition.QUALITY, State.INSUFFICIENT, "batches", text)
     share_rejected, share_aside = len(rejected) / len(read), aside / max(rows, 1)
     bad = share_rejected > limits.max_rejected or share_aside > limits.max_quarantined
     text = (
@@ -79,6 +82,9 @@ def judge_volume(model: Model, rows: Sequence[int]) -> Finding:
         text = f"{len(before) + 1} windows with rows; at least {_USUAL_WINDOWS + 1} are needed to know what is usual"
         return Finding(Condition.VOLUME, State.INSUFFICIENT, "rows", text)
     usual = (before[(len(before) - 1) // 2] + before[len(before) // 2]) / 2
+    if not usual and not rows[-1]:
+        text = f"no rows in the newest window, nor in most of the {len(before)} before: nothing to compare"
+        return Finding(Condition.VOLUME, State.INSUFFICIENT, "rows", text)
     factor = model.monitor.supply.volume_factor
     odd = not usual / factor <= rows[-1] <= usual * factor
     text = f"{rows[-1]:,} rows in the newest window, {usual:,.0f} are usual, limit {factor:g} times more or fewer"

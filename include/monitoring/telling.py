@@ -1,6 +1,6 @@
 """Tells people what a monitor found, once while it lasts, and when it is over."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, get_args
 
@@ -42,7 +42,8 @@ def tell_findings(
     """Tell what is not fine where `monitor.actions` says `notify`, and end what is fine again.
 
     One message for each condition, whatever number of columns or segments it is about; told anew when one more joins
-    them, or a warning becomes an alarm. What cannot be judged now (too few rows) neither begins nor ends.
+    them, or a warning becomes an alarm. What cannot be judged now (too few rows) neither begins nor ends an alert about
+    itself; it is named in one that is told.
 
     Args:
         model: whose monitor.
@@ -64,12 +65,13 @@ def tell_findings(
         if told:
             message = event_message(
                 kind, severity=_severity(told[0]), model=model.name, subject=_subject(model, told), run=run, now=now,
-                words="\n".join([*(finding.text for finding in told), *_follows(model, told)]),
+                words="\n".join([*(finding.text for finding in told), *_unknown(found), *_follows(model, told)]),
                 what_to_do=_WHAT_TO_DO[condition], link=link, report=report_page(model.name, result.report_uri, link),
                 parts=tuple(f"{finding.subject}: {finding.state}" for finding in told),
             )  # fmt: skip
             teller.seen(model.alerts, message, kind, condition.value, now)
-        lasts = told or (notify and any(finding.state is State.INSUFFICIENT for finding in found))
+        unknown = [finding for finding in found if finding.state is State.INSUFFICIENT]
+        lasts = told or (notify and _may_last(unknown, teller.parts(model.name, kind, condition.value)))
         teller.ended_but(model.alerts, model.name, kind, [condition.value] if lasts else [], now)
 
 
@@ -79,6 +81,22 @@ def _is_known(model: Model, finding: Finding, teller: "Teller") -> bool:
         return False
     aside = finding.figures.get("quarantined", 0.0) > model.monitor.supply.max_quarantined
     return not aside and teller.lasts(model.name, "rejection")
+
+
+def _may_last(unknown: Sequence[Finding], parts: Collection[str]) -> bool:
+    """Whether what was told may last although it cannot be judged now.
+
+    Args:
+        unknown: what cannot be judged.
+        parts: what was told of, as `subject: state`.
+    """
+    told = {part.rsplit(": ", 1)[0] for part in parts}
+    return any(not finding.about or told.intersection(finding.about) for finding in unknown)
+
+
+def _unknown(found: Sequence[Finding]) -> list[str]:
+    """What could not be judged beside what is told, in words."""
+    return [f"Not judged: {finding.text}" for finding in found if finding.state is State.INSUFFICIENT]
 
 
 def _follows(model: Model, told: Sequence[Finding]) -> list[str]:

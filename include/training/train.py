@@ -37,7 +37,7 @@ from include.training.number_baselines import predict_naive_numbers
 from include.training.parity import ParityReport, check_parity
 from include.training.search import Trial
 from include.training.segments import with_segment
-from include.training.trained import Measured, TrainedCandidate, hash_rows
+from include.training.trained import Measured, TrainedCandidate, constant_features, hash_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -258,6 +258,7 @@ def _finish(model: Model, rows: LabelledRows, made: _Made, watch: _Watch) -> Tra
         parent=made.parent,
         trials=made.trials,
         curve=made.curve,
+        constant=() if made.parent else constant_features(rows, made.learnt),
     )
 
 

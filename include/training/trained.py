@@ -70,6 +70,7 @@ class TrainedCandidate:
         seconds: how long each part took.
         example: a few rows of features, float32 [m, k].
         curve: how its estimator learnt, where that was watched.
+        constant: features that hold one value only, or none, in every row that it has learnt.
         trials: what was tried on the folds before the hold-out.
         parent: the version whose pipeline it continues; empty: it was trained from scratch.
     """
@@ -100,10 +101,11 @@ class TrainedCandidate:
     parent: str = ""
     trials: tuple[Trial, ...] = ()
     curve: Curve | None = None
+    constant: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What people are told of: learning that a rule ended, and conditions of `train.warn` that came true."""
+        """What people are told of: how learning ended, features that never change, `train.warn` that came true."""
         import polars as pl
 
         figures = {name: value for name, value in self.params.items() if isinstance(value, int | float)}
@@ -111,6 +113,11 @@ class TrainedCandidate:
             figures |= {f"{part}_{metric}": value for metric, value in values.items()}
         row = pl.DataFrame({name: [figures.get(name)] for name in self.model.train.figures}).cast(pl.Float64)
         said = [self.curve.words] if self.curve is not None and self.curve.words else []
+        if self.constant:
+            said.append(
+                f"{', '.join(self.constant)}: constant in all {self.train_rows} training rows: nothing is learnt from"
+                " it; mend the source, or leave it out of `features`"
+            )
         for name, condition in self.model.train.warn.items():
             if row.select(compile_expression(condition)).item():
                 said.append(f"{name}: {condition}")
@@ -131,3 +138,16 @@ def hash_rows(rows: LabelledRows) -> str:
     for part in (rows.times.astype("<i8"), rows.values.astype("<f4"), labels):
         digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()
+
+
+def constant_features(rows: LabelledRows, learnt: "NDArray[np.intp]") -> tuple[str, ...]:
+    """The features with no more than one value, nulls apart, in the rows of these numbers; none of no rows."""
+    import numpy as np
+
+    values = rows.values[learnt]
+    if not len(values):
+        return ()
+    with np.errstate(invalid="ignore"):
+        lowest, highest = np.fmin.reduce(values), np.fmax.reduce(values)  # of NaN alone: NaN
+    still = ~(lowest < highest)
+    return tuple(name for name, one in zip(rows.names, still, strict=True) if one)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from include.config.dataset import Column, Dataset, Skew
 from include.validation.findings import Finding
+from include.validation.rhythm import MIN_ALONE, Offset, common_offset, offset
 from include.validation.rules import unparsed
+from include.validation.unit_change import unit_change
 from include.validation.units import other_unit
 
 if TYPE_CHECKING:
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
 
 _QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _NORMAL_SPREAD = 2.563  # of a normal distribution, between the outer quantiles, in deviations
-_MIN_RHYTHM = 0.9  # amplitude of the day in deviations, 1.4 for a pure rhythm: far below, its phase is noise
-_MIN_DAYS = 10
 _MANY_CATEGORIES = 100
 _DAYS_BESIDE = 3
 _MIN_RUN = 24  # steps
@@ -58,6 +58,8 @@ def find_skew(
     if reference is not None and min(sample.height, reference.height) >= skew.min_rows:
         for name, column in dataset.columns.items():
             found += _column(name, column, sample, reference, dataset, skew)
+        found += _rhythm(sample, reference, dataset, skew)
+    found += _constant(sample, reference, dataset, skew)
     return tuple(Finding(rule, dataset.action(rule), text) for rule, text in found)
 
 
@@ -89,9 +91,8 @@ def _column(
         batch = sample.select(time=dataset.time, value=name).drop_nulls().sort("time")
         usual = reference.select(time=dataset.time, value=name).drop_nulls()
         if min(batch.height, usual.height) >= skew.min_rows:
-            yield from _level(name, column, batch, usual, skew)
+            yield from _level(name, column, batch, usual, dataset.step, skew)
             yield from _flat(name, batch, usual, dataset.step, skew)
-            yield from _rhythm(name, batch, usual, skew)
 
 
 def _null_share(name: str, sample: "pl.DataFrame", reference: "pl.DataFrame", skew: Skew) -> Iterator[tuple[str, str]]:
@@ -115,7 +116,7 @@ def _categories(name: str, sample: "pl.DataFrame", reference: "pl.DataFrame", sk
 
 
 def _level(
-    name: str, column: Column, batch: "pl.DataFrame", usual: "pl.DataFrame", skew: Skew
+    name: str, column: Column, batch: "pl.DataFrame", usual: "pl.DataFrame", step: timedelta, skew: Skew
 ) -> Iterator[tuple[str, str]]:
     """Whether the values are where they usually are, and move at all."""
     seen, before = _quantiles(batch["value"]), _quantiles(usual["value"])
@@ -131,27 +132,14 @@ def _level(
     medians = f"median {seen[2]:.4g}, usually {before[2]:.4g}"
     if jump / scale > skew.change_point:
         yield f"{name}.change_point", f"the level jumps by {jump:.4g} on {day}, {jump / scale:.1f} usual deviations"
-        if unit is None:
-            yield from _unit_of_a_part(name, column, batch, before, scale, day)
-    if unit is not None:
+    if (part := unit_change(batch, usual, column.unit, step)) is not None:
+        when = f"{part.where} {part.at:%Y-%m-%d %H:%M} UTC"
+        levels = f"a day's median there goes from {part.before:.4g} to {part.after:.4g} {column.unit}".rstrip()
+        yield f"{name}.unit", f"seems to be in another unit ({part.unit}) {when}: {levels}, as it never does"
+    elif unit is not None:
         yield f"{name}.unit", f"seems to be in another unit ({unit}): {medians} {column.unit}".rstrip()
     elif shift > skew.shift:
         yield f"{name}.shift", f"{medians}: {shift:.1f} usual deviations"
-
-
-def _unit_of_a_part(
-    name: str, column: Column, batch: "pl.DataFrame", before: list[float], scale: float, day: date | None
-) -> Iterator[tuple[str, str]]:
-    """Whether the level jumps on that day because the unit changes."""
-    import polars as pl
-
-    date = pl.col("time").dt.date()  # the day itself may hold some of both
-    for part, where in ((batch.filter(date > day), "from"), (batch.filter(date < day), "before")):
-        seen = _quantiles(part["value"])
-        unit = other_unit(seen, before, scale, column.unit)
-        if unit is not None:
-            medians = f"median {seen[2]:.4g}, usually {before[2]:.4g} {column.unit}".rstrip()
-            yield f"{name}.unit", f"seems to be in another unit ({unit}) {where} {day}: {medians}"
 
 
 def _flat(
@@ -208,32 +196,45 @@ def _middle(values: list[float]) -> float:
     return sorted(values)[len(values) // 2]
 
 
-def _rhythm(name: str, batch: "pl.DataFrame", usual: "pl.DataFrame", skew: Skew) -> Iterator[tuple[str, str]]:
-    """Whether the day's high and low come when they usually do."""
-    now, before = _day_phase(batch), _day_phase(usual)
-    if now is None or before is None:
-        return
-    hours = (now - before + 12) % 24 - 12
-    if abs(hours) > skew.rhythm / timedelta(hours=1):
-        yield f"{name}.rhythm", f"the daily rhythm is {hours:+.1f} hours from where it usually is"
+def _rhythm(
+    sample: "pl.DataFrame", reference: "pl.DataFrame", dataset: Dataset, skew: Skew
+) -> Iterator[tuple[str, str]]:
+    """Whether the day's high and low come when they usually do, in each column and in several that agree."""
+    offsets: dict[str, Offset] = {}
+    for name, column in dataset.columns.items():
+        if column.type in ("float", "integer"):
+            batch, usual = (frame.select(time=dataset.time, value=name).drop_nulls() for frame in (sample, reference))
+            enough = min(batch.height, usual.height) >= skew.min_rows
+            found = offset(batch, usual) if enough else None
+            offsets |= {} if found is None else {name: found}
+    limit_h = skew.rhythm / timedelta(hours=1)
+    for name, one in offsets.items():
+        if one.amplitude >= MIN_ALONE and abs(one.hours) > limit_h:
+            yield f"{name}.rhythm", f"the daily rhythm is {one.hours:+.1f} hours from where it usually is"
+    common = common_offset(offsets, skew.rhythm)
+    if common is not None:
+        hours, names = common
+        text = f"the days of {', '.join(names)} are all {hours:+.1f} hours from where they usually are"
+        yield (
+            f"{dataset.time}.offset",
+            f"{text}: an offset was lost or counted twice. Deliver the file with right times",
+        )
 
 
-def _day_phase(rows: "pl.DataFrame") -> float | None:
-    """The hour (UTC) of the peak of the day's first harmonic; None where the day has none to speak of."""
-    import numpy as np
-    import polars as pl
+def _constant(
+    sample: "pl.DataFrame", reference: "pl.DataFrame | None", dataset: Dataset, skew: Skew
+) -> Iterator[tuple[str, str]]:
+    """Numbers that never were another one: nothing can be learnt from them.
 
-    # each day about its own mean: a front that passes in three days is no rhythm
-    value = pl.col("value") - pl.col("value").mean().over(pl.col("time").dt.date())
-    hour = pl.col("time").dt.hour() + pl.col("time").dt.minute() / 60
-    days = rows["time"].dt.date().n_unique()
-    points = rows.select(value=value, hour=hour)
-    deviation = float(np.std(points["value"].to_numpy()))
-    if days < _MIN_DAYS or deviation == 0.0 or points["hour"].n_unique() < 8:
-        return None
-    by_hour = points.group_by("hour").agg(pl.col("value").mean())
-    turn = np.exp(2j * np.pi * by_hour["hour"].to_numpy() / 24)
-    harmonic = 2 * np.mean(by_hour["value"].to_numpy() * turn)
-    if abs(harmonic) < _MIN_RHYTHM * deviation:
-        return None
-    return float(np.angle(harmonic) / (2 * np.pi) * 24 % 24)
+    A text may well be one and the same, as the name of a place is; so may a number that is declared so.
+    """
+    for name, column in dataset.columns.items():
+        number = column.type in ("float", "integer") and name not in dataset.key
+        if not number or (column.min is not None and column.min == column.max):
+            continue
+        values = sample[name].drop_nulls()
+        if len(values) < skew.min_rows or values.n_unique() > 1:
+            continue
+        if reference is None or (reference[name] == values[0]).all():
+            published = "" if reference is None else ", and neither have the published ones"
+            yield f"{name}.constant", f"{len(values)} rows have no value but {values[0]:g}{published}: is it measured?"

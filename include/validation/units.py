@@ -17,6 +17,17 @@ _CONVERSIONS: Mapping[str, Mapping[str, tuple[float, float]]] = {
 _TENS = {f"{factor:g} times its unit": (factor, 0.0) for factor in (0.001, 0.01, 0.1, 10.0, 100.0, 1000.0)}
 _NEAR = (0.4, 2.5)  # a factor within is what nature does too: then the distance must be larger
 _MIN_DISTANCE, _MIN_DISTANCE_NEAR, _MAX_REST, _MAX_REST_SHARE = 1.0, 2.0, 0.6, 0.35
+_FAR, _MAX_REST_FAR = 3.0, 1.5  # no calendar month of the world lies so far off: a warm month in °F is still in °F
+
+
+def conversions(unit: str) -> tuple[Mapping[str, tuple[float, float]], Mapping[str, tuple[float, float]]]:
+    """Other unit -> factor and what is then added: the units that are known for this one, and powers of ten."""
+    return _CONVERSIONS.get(unit, {}), _TENS
+
+
+def is_near(factor: float, added: float) -> bool:
+    """Whether nature changes values as much as this conversion does."""
+    return added == 0.0 and _NEAR[0] <= factor <= _NEAR[1]
 
 
 def other_unit(seen: Sequence[float], usual: Sequence[float], scale: float, unit: str) -> str | None:
@@ -31,12 +42,13 @@ def other_unit(seen: Sequence[float], usual: Sequence[float], scale: float, unit
     distance = _distance(seen, usual, scale)
     best, name = distance, None
     for other, (factor, added) in {**_CONVERSIONS.get(unit, {}), **_TENS}.items():
-        near = added == 0.0 and _NEAR[0] <= factor <= _NEAR[1]
+        near = is_near(factor, added)
         back = [(value - added) / factor for value in seen]
         rest = _distance(back, usual, scale)
         if distance >= (_MIN_DISTANCE_NEAR if near else _MIN_DISTANCE) and rest < best:
             best, name = rest, other
-    return name if best <= min(_MAX_REST, _MAX_REST_SHARE * distance) else None
+    allowed = _MAX_REST_FAR if distance >= _FAR else _MAX_REST
+    return name if best <= min(allowed, _MAX_REST_SHARE * distance) else None
 
 
 def _distance(seen: Sequence[float], usual: Sequence[float], scale: float) -> float:

@@ -152,3 +152,18 @@ def test_draft_without_a_horizon_keeps_the_label_out_of_its_own_features(folder:
     forms = {name for feature in find_model(folder, "now").features for name in feature.names}
     assert "Temperature" in forms
     assert not any(name == "Load" or name.startswith("Load_is") for name in forms)
+
+
+def test_draft_says_what_is_constant_and_makes_no_feature_of_it(tmp_path: Path) -> None:
+    frame = weekly().with_columns(Fixed=pl.lit(7), Place=pl.lit("port"))
+    text = draft("shops", write(tmp_path / "shops.csv", frame), Wish("Sold"))
+    assert "\n# The same in all rows, and therefore no feature: Fixed, Place. Are they measured at all?\n" in text
+    used = [feature.get("column") for feature in yaml.safe_load(text)["features"]]
+    assert "Mood" in used
+    assert not {"Fixed", "Place"} & set(used)
+
+
+def test_draft_of_a_label_that_never_changes_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path / "shops.csv", weekly().with_columns(Fixed=pl.lit(7)))
+    with pytest.raises(ConfigError, match="--label: Fixed is the same in all 400 rows"):
+        draft("shops", file, Wish("Fixed"))

@@ -10,7 +10,7 @@ from include.monitoring.decision import judge_windows
 from include.monitoring.drift import ColumnDrift, Status
 from include.monitoring.findings import Condition, Finding, State
 from include.monitoring.performance import Performance, Standing
-from include.monitoring.result import WindowResult
+from include.monitoring.result import Verdict, WindowResult
 from tests.monitoring.world import WEATHER, changed
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -158,3 +158,45 @@ def test_choose_acts_defaults_ask_for_a_retrain_on_drift_and_performance_alone()
 def test_actions_unknown_action_is_refused() -> None:
     with pytest.raises(ValueError, match="'notify', 'retrain', 'previous', 'stop_scoring' or 'ask'"):
         changed(WEATHER, "monitor.actions", drift="panic")
+
+
+def few(name: str, *, large: bool) -> ColumnDrift:
+    why = ("large, cannot be tested: 3.6 effective rows",) if large else ("3.6 effective rows",)
+    return ColumnDrift(name, "number", Status.INSUFFICIENT, 1440, 9000, {"ks": 0.95}, why, large=large)
+
+
+def with_columns(*columns: ColumnDrift) -> WindowResult:
+    made = window(0, HOLDS)
+    return replace(made, columns=(*made.columns, *columns))
+
+
+def test_judge_windows_large_shift_that_cannot_be_tested_is_named_and_never_fine() -> None:
+    one = found(with_columns(few("Pressure", large=True)))
+    assert (Condition.DRIFT, "columns") not in one
+    assert one[Condition.DRIFT, "Pressure"].state is State.INSUFFICIENT
+    assert one[Condition.DRIFT, "Pressure"].text == "Pressure: large, cannot be tested: 3.6 effective rows"
+
+
+def test_judge_windows_without_columns_is_never_fine() -> None:
+    one = found(replace(window(0, HOLDS), columns=()))[Condition.DRIFT, "columns"]
+    assert one.state is State.INSUFFICIENT
+
+
+def test_judge_windows_fine_says_what_could_not_be_seen() -> None:
+    seen = [ColumnDrift(name, "number", Status.QUIET, 720, 2160, {"smallest_seen": limit}) for name, limit in
+            (("Temperature_C", 0.3), ("Pressure", 0.48))]  # fmt: skip
+    one = found(with_columns(*seen))[Condition.DRIFT, "columns"]
+    assert one.text == "none of 3 columns has drifted; shifts below a distance of 0.48 (Pressure) could not be seen"
+
+
+def test_judge_windows_window_that_could_not_be_tested_begins_the_count_anew() -> None:
+    bad, untested = window(0, UNKNOWN, "Temperature_C"), with_columns(few("Temperature_C", large=True))
+    last = window(2, UNKNOWN, "Temperature_C")
+    assert found(bad, untested, last)[DRIFT].state is State.WARNING
+
+
+def test_verdict_is_never_quiet_where_a_column_stands_far_off_or_none_was_compared() -> None:
+    blind, far = few("Pressure", large=False), few("Pressure", large=True)
+    assert (with_columns(blind).verdict, with_columns(blind).untested) == (Verdict.QUIET, ("Pressure",))
+    assert with_columns(far).verdict is Verdict.INSUFFICIENT
+    assert replace(window(0, HOLDS), columns=(blind, blind)).verdict is Verdict.INSUFFICIENT

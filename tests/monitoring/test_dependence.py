@@ -53,3 +53,17 @@ def test_design_effect_too_few_rows_is_unknown() -> None:
     values = np.random.default_rng(2).normal(size=5)
     part = np.zeros(5, dtype=np.int64)
     assert design_effect(number_indicators(values, part), part, np.arange(5) * HOUR_US, MONTH) is None
+
+
+def test_design_effect_of_a_long_memory_is_carried_on_from_short_blocks() -> None:
+    """Two months of a memory of 42 days: blocks of days alone would call its rows far more independent."""
+    found = []
+    for seed in range(6):
+        values = chain(0.999, 24 * 60, seed)
+        found.append(measured(values))
+    assert np.median(found) > 150
+
+
+def test_design_effect_of_independent_rows_does_not_grow_from_short_blocks() -> None:
+    found = [measured(np.random.default_rng(seed).normal(size=24 * 60)) for seed in range(6)]
+    assert np.median(found) < 1.5

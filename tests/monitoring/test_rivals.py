@@ -251,3 +251,9 @@ def test_judge_rivals_interval_of_each_is_wider_the_more_are_compared(window: La
     of_three = half(judged(window, version("3"), version("4"), version("5")))
     # Bonferroni: the two-sided 95 % quantile of one of three is the 98.33 % quantile of one
     assert of_three / alone == pytest.approx(2.39398 / 1.95996, rel=1e-4)
+
+
+def test_judge_rivals_without_a_labelled_window_is_insufficient_never_silent() -> None:
+    (one,) = judge_rivals(WEATHER, Versions([version("3")]), version("9"), None)
+    assert (one.state, one.subject) == (State.INSUFFICIENT, "versions")
+    assert judge_rivals(WEATHER, Versions([]), version("9"), None) == ()

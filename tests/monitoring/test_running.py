@@ -153,9 +153,22 @@ def test_judge_latency_of_microseconds_or_as_usual_is_fine(medians: tuple[float,
     assert one.state is State.FINE
 
 
-@pytest.mark.parametrize("medians", [(), (2000.0,), (2000.0, None), (None, 2000.0)])
-def test_judge_latency_that_is_not_known_is_not_judged(medians: tuple[float | None, ...]) -> None:
-    assert judge_latency(WEATHER, medians) == ()
+@pytest.mark.parametrize("medians", [(2000.0,), (2000.0, None), (None, 2000.0)])
+def test_judge_latency_that_is_not_known_is_insufficient(medians: tuple[float | None, ...]) -> None:
+    (one,) = judge_latency(WEATHER, medians)
+    assert (one.state, one.about) == (State.INSUFFICIENT, ("latency",))
+
+
+def test_judge_latency_without_windows_is_not_judged() -> None:
+    assert judge_latency(WEATHER, ()) == ()
+
+
+def test_judge_running_dags_that_hardly_ran_are_insufficient_never_over() -> None:
+    one = found(*(run(number, state="failed") for number in range(1, 4)))["DAGs"]
+    assert one.state is State.INSUFFICIENT
+    assert "train_weather 3" in one.text
+    assert "train_weather" in one.about
+    assert "train_weather" not in found(*(run(number) for number in range(1, 9)))["DAGs"].about
 
 
 def test_judge_running_few_or_old_runs_are_not_judged() -> None:

@@ -181,3 +181,10 @@ def test_segments_of_an_unknown_column_are_refused() -> None:
         ValueError, match=r"monitor.segments: unknown \['Harbour'\], expected one of \['season', 'month'"
     ):
         changed(WEATHER, "monitor", segments=[{"by": "Harbour"}])
+
+
+def test_judge_groups_group_with_too_few_rows_is_named_beside_the_gap() -> None:
+    model = declared()
+    groups = measured(model, judged(model, EQUAL), EQUAL)
+    one = named(judge_groups(model, [(*groups, Group("Location", "harbour", 5))]))["Location"]
+    assert one.text.endswith("; too few labelled rows to be compared: harbour (5)")

@@ -95,3 +95,18 @@ def test_judge_ages_nothing_scored_yet_is_insufficient() -> None:
 def test_judge_ages_without_limits_are_not_watched() -> None:
     model = changed(WEATHER, "monitor.staleness", champion=None, labels=None, predictions=None)
     assert judge_ages(changed(model, "monitor.supply", max_age=None), AGES, NOW) == ()
+
+
+def test_judge_batches_without_a_row_are_insufficient_never_fine() -> None:
+    empty = replace(batch(1), rows_read=0, rows_published=0)
+    assert judge_batches(WEATHER, [empty], since=SINCE, until=NOW).state is State.INSUFFICIENT
+
+
+def test_judge_batches_rejected_before_a_row_was_read_are_an_alarm() -> None:
+    empty = replace(batch(1, state=BatchState.REJECTED), rows_read=0, rows_published=0)
+    assert judge_batches(WEATHER, [empty], since=SINCE, until=NOW).state is State.ALARM
+
+
+def test_judge_volume_of_windows_without_rows_is_insufficient_never_fine() -> None:
+    assert judge_volume(WEATHER, [0, 0, 0, 0]).state is State.INSUFFICIENT
+    assert judge_volume(WEATHER, [720, 720, 720, 0]).state is State.ALARM

@@ -194,3 +194,34 @@ def test_tell_findings_rejected_files_of_which_nothing_lasts_are_told(
 ) -> None:
     tell(model, teller, batches(0.33, 0.0))
     assert any("quality" in message.subject for message in outbox.sent)
+
+
+def unknown(*columns: str) -> Finding:
+    text = f"{len(columns)} columns were not compared"
+    return Finding(Condition.DRIFT, State.INSUFFICIENT, "columns", text, about=columns)
+
+
+def test_tell_findings_alert_does_not_wait_for_columns_that_it_is_not_about(model, teller, outbox):
+    tell(model, teller, *drift("Humidity"))
+    tell(model, teller, unknown("Pressure_millibars"), day=1)
+
+    assert outbox.sent[-1].subject == "over: weather: drift of Humidity: warning"
+
+
+def test_tell_findings_alert_lasts_while_its_column_cannot_be_judged(model, teller, outbox):
+    tell(model, teller, *drift("Humidity"))
+    tell(model, teller, unknown("Pressure_millibars", "Humidity"), day=1)
+
+    assert len([message for message in outbox.sent if message.subject.startswith("over")]) == 0
+
+
+def test_tell_findings_names_what_could_not_be_judged_beside_what_is_told(model, teller, outbox):
+    tell(model, teller, *drift("Humidity"), unknown("Pressure_millibars"))
+
+    assert "Not judged: 1 columns were not compared" in outbox.sent[0].error
+
+
+def test_tell_findings_insufficient_alone_tells_nobody(model, teller, outbox):
+    tell(model, teller, unknown("Pressure_millibars"))
+
+    assert outbox.sent == []

@@ -2,12 +2,16 @@
 
 import math
 
+import numpy as np
+import polars as pl
 import pytest
 from pydantic import ValidationError
 
 from include.config.learning import Learning
+from include.training.backtest import LabelledRows
 from include.training.learning import Epoch, broken_rule
 from include.training.train import train_candidate
+from include.training.trained import constant_features
 from tests.training.conftest import NOW
 
 NET = {
@@ -108,6 +112,31 @@ def test_train_with_patience_ends_when_later_rows_gain_no_more(watched, frame) -
     net = train_candidate(watched(learning=learning), frame, now=NOW)
     assert len(net.curve.epochs) == net.curve.kept + 1 + 3
     assert net.curve.rule == ""
+
+
+@pytest.mark.parametrize(
+    ("column", "constant"),
+    [
+        ([1.0, 1.0, 1.0], True),
+        ([1.0, np.nan, 1.0], True),
+        ([np.nan, np.nan, np.nan], True),
+        ([1.0, 2.0, 1.0], False),
+        ([1.0, np.nan, 2.0], False),
+    ],
+)
+def test_constant_features_have_one_value_at_most(column: list[float], constant: bool) -> None:
+    values = np.array([column, [1.0, 2.0, 3.0]], dtype=np.float32).T
+    times = np.arange(3).astype("datetime64[us]")
+    rows = LabelledRows(("still", "moving"), values, times, np.zeros(3, dtype=np.int8), np.zeros(3))
+    assert constant_features(rows, np.arange(3)) == (("still",) if constant else ())
+    assert constant_features(rows, np.arange(0)) == ()
+
+
+def test_train_on_a_feature_that_never_changes_tells_people(small, frame) -> None:
+    still = frame.with_columns(Humidity=pl.lit(0.5))
+    (said,) = train_candidate(small, still, now=NOW, candidates=["logistic"]).warnings
+    assert "Humidity" in said
+    assert "training rows: nothing is learnt from it; mend the source" in said
 
 
 def test_warn_of_a_parameter_beside_a_figure_says_so_when_it_is_true(small, change, frame) -> None:
