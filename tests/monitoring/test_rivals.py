@@ -254,6 +254,6 @@ def test_judge_rivals_interval_of_each_is_wider_the_more_are_compared(window: La
 
 
 def test_judge_rivals_without_a_labelled_window_is_insufficient_never_silent() -> None:
-    (one,) = judge_rivals(WEATHER, Versions([version("3")]), version("9"), None)
+    (one,) = judge_rivals(WEATHER, Versions([version("3")]), JOURNAL[-1], version("9"), None)
     assert (one.state, one.subject) == (State.INSUFFICIENT, "versions")
-    assert judge_rivals(WEATHER, Versions([]), version("9"), None) == ()
+    assert judge_rivals(WEATHER, Versions([]), JOURNAL[-1], version("9"), None) == ()
