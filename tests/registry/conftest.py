@@ -32,7 +32,7 @@ _numbers = count()
 
 @pytest.fixture(scope="session")
 def registry() -> Iterator[Registry]:
-    with tempfile.TemporaryDirectory(prefix="-Jörg's test (1) & co=1 ") as folder:
+    with tempfile.TemporaryDirectory(prefix="almanac-test-") as folder:
         yield Registry(f"sqlite:///{folder}/mlflow.db", artifact_root=f"{folder}/artifacts")
 
 
