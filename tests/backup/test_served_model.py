@@ -94,11 +94,14 @@ def test_version_that_lost_its_graph_is_not_backed_up_as_if_whole(served: tuple[
     before = Catalogue(place).refs()
     graph = files_of(world, kept, "1") / "model" / "model.onnx"
     aside = graph.rename(graph.with_suffix(".aside"))
+    backup = world.backup(place)
     try:
-        with pytest.raises(RegistryError, match=r"has no file .model/model\.onnx. in .* It is lost"):
-            world.backup(place).model(MODEL)
+        taken = backup.model(MODEL)
     finally:
         aside.rename(graph)
+    with pytest.raises(RegistryError, match=r"has no file .model/model\.onnx. in .* It is lost"):
+        backup.check()
+    assert [(one.written, one.manifest.facts["version"]) for one in taken] == [(False, "2")]
     assert Catalogue(place).refs() == before
 
 
