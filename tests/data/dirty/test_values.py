@@ -37,7 +37,7 @@ CASES = {
             .alias("Apparent_Temperature_C")
         ),
         "rejected",
-        r"Apparent_Temperature_C.unit: seems to be in another unit \(°F\) from 2023-06-19",
+        r"Apparent_Temperature_C.unit: seems to be in another unit \(°F\) from 2023-06-18",
     ),
     "percent up to the middle": Case(
         lambda: half("Humidity", pl.col("Humidity"), pl.col("Humidity") * 100),
