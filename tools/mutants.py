@@ -207,7 +207,7 @@ def main() -> int:
     """Try the sample and print what survived; the exit code is of the survivors without explanation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", help="only these modules; none: all of tests/mutants.yaml")
-    parser.add_argument("--per-module", type=int, default=10, help="mutants of each module (default: %(default)s)")
+    parser.add_argument("--per-module", type=int, default=6, help="mutants of each module (default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=120, help="begin none after that (default: %(default)s)")
     chosen = parser.parse_args()
     declared = yaml.safe_load(DECLARED.read_text())
