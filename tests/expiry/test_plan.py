@@ -28,6 +28,10 @@ def test_plan_lets_go_what_nothing_needs() -> None:
     assert [one.name for one in PLAN.going] == ["reports 20", "landing 40"]
 
 
+def test_item_is_one_file_unless_it_says_more() -> None:
+    assert item("reports", 20).count == 1
+
+
 def test_plan_share_is_of_the_bytes_of_its_kind() -> None:
     assert [PLAN.share(kind) for kind in ("reports", "landing", "shadow", "unknown")] == [0.2, 0.8, 0.0, 0.0]
 
