@@ -15,7 +15,7 @@ RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help servers demo demo-celery demo-containers env test test-all test-containers test-faults up down status lint audit lock setup
+.PHONY: help servers demo demo-celery demo-containers env test test-all test-containers test-faults test-mutants up down status lint audit lock setup
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ test-all: $(DEVELOPMENT) servers  ## Run all the tests, the slow ones too (a kno
 	@$(BIN)/pytest $(ON_ALL_CORES) $(PATIENTLY) -m '' --ignore tests/faults --ignore tests/containers
 	@$(MAKE) --no-print-directory test-faults
 	@$(MAKE) --no-print-directory test-containers
+	@$(MAKE) --no-print-directory test-mutants
+
+test-mutants: $(DEVELOPMENT) servers  ## Break guards one line at a time: a test must fail (two hours at most)
+	@nice -n 15 $(BIN)/python tools/mutants.py --minutes 120
 
 up: $(RUNTIME)  ## Start Airflow and MLflow on this machine; harmless when they are up
 	@./almanac up

@@ -32,7 +32,7 @@ def join_as_of(frame: "pl.DataFrame", time: str, name: str, join: Join, other: "
         *(pl.col(column).alias(key) for column, key in keys.items()),
         *(pl.col(column).alias(f"{name}.{column}") for column in join.columns),
     ).sort(_KNOWN, maintain_order=True)
-    numbered = frame.with_row_index("_order").sort(time, maintain_order=True)
+    numbered = frame.with_row_index("_order").sort(time)
     joined = numbered.join_asof(
         known,
         left_on=time,
@@ -42,6 +42,5 @@ def join_as_of(frame: "pl.DataFrame", time: str, name: str, join: Join, other: "
         strategy="backward",
         tolerance=join.tolerance - join.known_after,
         check_sortedness=False,  # both are, and with keys polars cannot see it
-        coalesce=True,
     )
     return joined.sort("_order").select(*frame.columns, *(f"{name}.{column}" for column in join.columns))

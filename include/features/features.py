@@ -107,10 +107,9 @@ def _number(values: "pl.Series") -> "pl.Series":
 
 def _of_time(feature: TimeFeature, times: "pl.Series") -> tuple["pl.Series", ...]:
     """The share of the day, the week or the year that has passed, on a circle; or whether it is weekend."""
-    import polars as pl
-
     local = times.dt.convert_time_zone(feature.timezone)
-    day = (local.dt.hour().cast(pl.Float64) * 3600 + local.dt.minute() * 60 + local.dt.second()) / _DAY_S
+    hours, minutes, seconds = (_number(part) for part in (local.dt.hour(), local.dt.minute(), local.dt.second()))
+    day = (hours * 3600 + minutes * 60 + seconds) / _DAY_S  # as floats: a minute of Int8 times 60 overflows
     match feature.time:
         case "hour_of_day":
             return _circle(day)

@@ -126,9 +126,8 @@ def decide_training(
         *(_Check(reason, overruled_by_hand=False) for reason in (*labelled.faults, *impossible)),
     )
     refusals = [check.refusal for check in checks if check.refusal and not _overruled(check, trigger)]
-    overruled = [
-        f"overruled by hand: {check.refusal}" for check in checks if check.refusal and _overruled(check, trigger)
-    ]
+    # told only where nothing is left that refuses, so that each of them was overruled
+    overruled = [f"overruled by hand: {check.refusal}" for check in checks if check.refusal]
     figures = {
         LABELLED_ROWS: float(labelled.rows),
         "fresh_labelled_rows": float(fresh),

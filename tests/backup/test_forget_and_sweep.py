@@ -10,9 +10,9 @@ from include.backup.drills import DrillResult, record
 from include.backup.forget import ForgetPlan, forget, forget_one, keep_of, plan_forget
 from include.backup.locks import locked
 from include.backup.manifest import Member, Ref
-from include.backup.place import Place
+from include.backup.place import FORMAT_FILE, Place
 from include.backup.restore import restore
-from include.backup.sweep import plan_sweep, sweep
+from include.backup.sweep import _UNFINISHED, plan_sweep, sweep
 from include.backup.tiers.thaw import Thaw, ThawState, mark
 from include.backup.verify import verify
 from include.backup.writer import Draft, take
@@ -230,6 +230,48 @@ def test_sweep_more_than_its_share_asks_a_person(place: Place) -> None:
         sweep(place, grace=GRACE, now=LATER, max_share=0.3)
     assert len(Catalogue(place).refs(forgotten=True)) == 4
     assert len(sweep(place, grace=GRACE, now=LATER, max_share=0.3, approved=True).manifests) == 3
+
+
+def test_sweep_of_exactly_its_share_asks_nobody(place: Place) -> None:
+    refs = [add(place, "dataset/weather", START + days(day)) for day in range(4)]
+    Catalogue(place).bury(refs[0], at=NOW, by="ada", reason="old")
+    share = plan_sweep(place, grace=GRACE, now=LATER).share
+    assert sweep(place, grace=GRACE, now=LATER, max_share=share).manifests == (refs[0],)
+
+
+def test_sweep_again_finds_nothing_more(place: Place) -> None:
+    ref, _ = add(place, "dataset/weather", START), add(place, "dataset/weather", START + days(1))
+    Catalogue(place).bury(ref, at=NOW, by="ada", reason="old")
+    sweep(place, grace=GRACE, now=LATER, max_share=1.0)
+    again = sweep(place, grace=GRACE, now=LATER, max_share=1.0)
+    assert (again.manifests, again.objects, again.waiting) == ((), {}, ())
+
+
+def test_sweep_at_the_end_of_the_grace_deletes(place: Place) -> None:
+    ref, _ = add(place, "dataset/weather", START), add(place, "dataset/weather", START + days(1))
+    Catalogue(place).bury(ref, at=NOW, by="ada", reason="old")
+    assert plan_sweep(place, grace=GRACE, now=NOW + GRACE).manifests == (ref,)
+    assert plan_sweep(place, grace=GRACE, now=NOW + GRACE - timedelta(microseconds=1)).manifests == ()
+
+
+def test_sweep_of_a_place_in_an_unknown_format_deletes_nothing(place: Place) -> None:
+    """A newer Almanac wrote it, whose manifests may need objects in a way that nobody knows here."""
+    ref, _ = add(place, "dataset/weather", START), add(place, "dataset/weather", START + days(1))
+    Catalogue(place).bury(ref, at=NOW, by="ada", reason="old")
+    place.store.remove(FORMAT_FILE)
+    place.store.create(FORMAT_FILE, b'{"format": 99}')
+    with pytest.raises(IntegrityError, match="unknown format of a backup place; got 99"):
+        sweep(place, grace=GRACE, now=LATER, max_share=1.0)
+    assert manifest_path(place, ref).exists()
+
+
+def test_sweep_removes_what_a_killed_write_left(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(place, "dataset/weather", START)
+    seen: list[datetime] = []
+    monkeypatch.setattr(type(place.store), "clear_leftovers", lambda _, older_than: seen.append(older_than))
+    sweep(place, grace=timedelta(0), now=LATER, max_share=1.0)
+    sweep(place, grace=GRACE, now=LATER, max_share=1.0)
+    assert seen == [LATER - _UNFINISHED, LATER - max(GRACE, _UNFINISHED)]
 
 
 def test_sweep_damaged_manifest_stops_it(place: Place) -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -79,6 +80,46 @@ def test_locked_of_another_machine_holds_until_its_time_is_over(store: LocalStor
     store.create("locks/b.json", canonical(other | {"until": past.isoformat()}))
     with locked(store, "shared", "backup", wait_s=0):
         pass
+
+
+def test_locked_where_machines_cannot_be_told_apart_holds_until_its_time_is_over(
+    store: LocalStore, monkeypatch
+) -> None:
+    """No process of that number runs here; it may well run there."""
+    monkeypatch.setattr("include.backup.locks._machine", lambda: "")
+    other = {"kind": "exclusive", "what": "sweep", "host": "other", "machine": "", "pid": 2**22 + 1, "started": "1"}
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    store.create("locks/a.json", canonical(other | {"until": soon.isoformat()}))
+    with pytest.raises(TransientError, match="locked by sweep"), locked(store, "shared", "b", wait_s=0):
+        pass
+
+
+def test_locked_of_a_process_on_another_machine_with_our_number_is_not_ours(store: LocalStore) -> None:
+    other = {"kind": "exclusive", "what": "sweep", "host": "x", "machine": "m", "pid": os.getpid(), "started": "1"}
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    store.create("locks/a.json", canonical(other | {"until": soon.isoformat()}))
+    with pytest.raises(TransientError, match="locked by sweep"), locked(store, "shared", "b", wait_s=0):
+        pass
+
+
+def test_lock_is_prolonged_for_as_long_as_it_is_held(store: LocalStore, monkeypatch) -> None:
+    monkeypatch.setattr("include.backup.locks.HOLDS_FOR", timedelta(seconds=6))
+    with locked(store, "shared", "backup", wait_s=0) as lock:
+        first = store.read(lock.name, limit=10_000).data
+        deadline = time.monotonic() + 60
+        while store.read(lock.name, limit=10_000).data == first:
+            assert time.monotonic() < deadline, "nobody prolongs it"
+            time.sleep(0.05)
+    keepers = {thread.name for thread in threading.enumerate() if thread.is_alive()}
+    assert "lock backup" not in keepers or _ends("lock backup")
+
+
+def _ends(name: str) -> bool:
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(30)
+            return not thread.is_alive()
+    return True
 
 
 def test_locked_damaged_lock_is_named_not_ignored(store: LocalStore) -> None:

@@ -64,6 +64,21 @@ def test_choose_pinned_stays_with_its_reason() -> None:
     assert choices[-1].reasons == ("x",)
 
 
+def test_choose_pinned_counts_for_the_floor_and_is_not_kept_by_it_too() -> None:
+    refs = [ago(days=day) for day in range(5)]
+    choices = choose(refs, Keep(yearly=1, min_keep=3), now=NOW, pins={refs[1]: ["x"]})
+    assert [choice.reasons for choice in choices] == [("yearly 1",), ("x",), ("min_keep 3",), (), ()]
+
+
+@pytest.mark.parametrize(
+    ("seconds_ahead", "expected"), [(3600, "last 1"), (3601, "from the future: a clock was wrong")]
+)
+def test_choose_is_of_the_future_from_more_than_one_hour_ahead_on(seconds_ahead: int, expected: str) -> None:
+    """Clocks of machines differ by less; such a one counts like any other."""
+    (choice,) = choose([ago(seconds=-seconds_ahead)], Keep(last=1, min_keep=1), now=NOW)
+    assert choice.reasons == (expected,)
+
+
 def test_choose_future_neither_expires_nor_protects() -> None:
     future = ago(days=-400)
     refs = [ago(days=day) for day in range(10)]

@@ -89,6 +89,17 @@ def test_day_of_year_starts_at_the_new_year_of_utc(weather: Model) -> None:
     np.testing.assert_allclose(build_features(model, frame).values[0], [0, 1], atol=1e-6)
 
 
+def test_time_of_day_counts_minutes_and_seconds_and_the_week_begins_on_monday(weather: Model) -> None:
+    """What has passed, as turns of the circle; 45 minutes in seconds are more than polars' own type for them holds."""
+    model = with_features(weather, TimeFeature(time="hour_of_day"), TimeFeature(time="day_of_week"))
+    moment = datetime(2024, 1, 3, 18, 45, 36, tzinfo=UTC)  # a Wednesday
+    frame = hours(1).with_columns(pl.lit(moment).dt.cast_time_unit("us").alias("Timestamp"))
+    day = (18 * 3600 + 45 * 60 + 36) / 86_400
+    turns = np.array([day, (2 + day) / 7]) * 2 * np.pi
+    expected = np.column_stack([np.sin(turns), np.cos(turns)]).ravel()
+    np.testing.assert_allclose(build_features(model, frame).values[0], expected, atol=1e-6)
+
+
 def test_equals_is_one_zero_or_unknown(weather: Model) -> None:
     model = with_features(weather, ColumnFeature(column="Weather_conditions", equals="rain"))
     frame = hours(3).with_columns(Weather_conditions=pl.Series(["rain", "clear", None]))

@@ -10,7 +10,8 @@ from include.config.home import MODELS_FOLDER
 from include.config.loader import load_model
 from include.config.schema import Model
 from include.errors import DataError
-from include.features.labels import label_columns, labels, state_now
+from include.features.labels import label_columns, labels, state_before, state_now
+from tests.training.number_labels.load import LOAD, load_yaml
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 LATE = datetime(2030, 1, 1, tzinfo=UTC)
@@ -52,6 +53,20 @@ def test_label_does_not_depend_on_the_order_of_rows(weather: Model, frame: pl.Da
 
 def test_state_now_is_the_column_at_the_row_itself(weather: Model, frame: pl.DataFrame) -> None:
     assert state_now(weather, frame).to_list() == [0, 1, 1, 0, 1, None, 0, 1]
+
+
+def test_state_before_is_the_column_one_season_before_the_foretold_time(weather: Model, frame: pl.DataFrame) -> None:
+    got = state_before(weather, frame, timedelta(hours=6))  # 4 ahead, 6 back: two hours before the row
+    assert got.name == "state_before"
+    assert got.to_list() == [None, None, 0, 1, 1, 0, 1, None]
+
+
+def test_label_of_a_number_is_the_number_and_an_infinite_one_is_unknown() -> None:
+    model = load_yaml(LOAD)
+    values = [1.5, float("inf"), float("nan"), None, -2.0]
+    times = pl.datetime_range(START, START + timedelta(hours=4), "1h", time_unit="us", eager=True)
+    frame = pl.DataFrame({model.dataset.time: times, model.label.column: values})
+    assert state_now(model, frame).to_list() == [1.5, None, None, None, -2.0]
 
 
 def test_label_columns_are_time_key_and_label(weather: Model) -> None:

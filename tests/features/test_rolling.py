@@ -72,6 +72,14 @@ def test_rolling_std_of_a_constant_is_zero() -> None:
     assert figures([0.1] * 5, "std", 3).tolist() == [0.0] * 5
 
 
+def test_rolling_std_is_the_same_in_whatever_portions_the_windows_are_summed(monkeypatch) -> None:
+    values = (1e9 + np.random.default_rng(4).normal(0, 0.95, 60)).tolist()
+    whole = figures(values, "std", 7)
+    for at_once in (1, 10, 50):
+        monkeypatch.setattr("include.features.rolling._VALUES_AT_ONCE", at_once)
+        assert figures(values, "std", 7).tolist() == whole.tolist()
+
+
 def test_rolling_std_of_a_window_is_the_same_wherever_the_frame_begins() -> None:
     values = (1e9 + np.random.default_rng(3).normal(0, 0.95, 500)).tolist()
     whole, alone = figures(values, "std", 100), figures(values[300:], "std", 100)

@@ -87,6 +87,17 @@ def test_judge_windows_features_moved_and_performance_had_fallen_is_an_alarm() -
     assert found(window(0, FELL, "Temperature_C"), window(1, HOLDS, "Temperature_C"))[DRIFT].state is State.ALARM
 
 
+def test_judge_windows_performance_that_had_fallen_before_those_windows_does_not_count() -> None:
+    one = found(window(0, FELL), window(1, HOLDS, "Temperature_C"), window(2, HOLDS, "Temperature_C"))[DRIFT]
+    assert one.state is State.WARNING
+
+
+def test_judge_windows_figures_of_performance_are_those_that_are_known() -> None:
+    known = {"coverage", "labelled", "value", "low", "high", "reference"}
+    assert set(found(window(0, HOLDS))[PERFORMANCE].figures) == known
+    assert set(found(window(0, UNKNOWN))[PERFORMANCE].figures) == {"coverage", "labelled"}
+
+
 def test_judge_windows_features_moved_and_labels_are_late_is_an_alarm() -> None:
     assert found(window(0, HOLDS, "Temperature_C"), window(1, UNKNOWN, "Temperature_C"))[DRIFT].state is State.ALARM
 

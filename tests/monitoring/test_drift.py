@@ -77,6 +77,37 @@ def test_assess_large_but_not_significant_is_quiet(profile: Profile, window: pl.
     assert column.status is Status.QUIET
 
 
+def test_assess_a_design_effect_that_is_unknown_is_the_largest_of_the_others(
+    profile: Profile, window: pl.DataFrame
+) -> None:
+    """The cautious one, for numbers and for texts."""
+    wet = pl.when(pl.int_range(pl.len()) % 5 == 0).then(pl.lit("rain")).otherwise("Weather_conditions")
+    moved = window.with_columns(pl.col("Temperature_C") + 2.0, Weather_conditions=wet)
+    names = ("Temperature_C", "Weather_conditions")
+
+    def statuses(other_effect: float) -> set[Status]:
+        effects = {column.name: None if column.name in names else other_effect for column in profile.columns}
+        columns = tuple(replace(column, design_effect=effects[column.name]) for column in profile.columns)
+        return {
+            column.status for name, column in found(replace(profile, columns=columns), moved).items() if name in names
+        }
+
+    assert statuses(1.0) == {Status.DRIFTED}
+    assert statuses(60.0) == {Status.QUIET}
+
+
+def test_assess_distance_of_exactly_the_limit_is_far_enough(profile: Profile, window: pl.DataFrame) -> None:
+    moved = window.with_columns(pl.col("Temperature_C") + 2.5)
+    distance = found(profile, moved)["Temperature_C"].figures["ks_displaced"]
+
+    def status(limit: float) -> Status:
+        model = changed(MODEL, "monitor.drift", min_ks=limit, min_wasserstein=9.0)
+        return {column.name: column for column in assess(model, profile, moved)}["Temperature_C"].status
+
+    assert status(distance) is Status.DRIFTED
+    assert status(float(np.nextafter(distance, 1))) is Status.QUIET
+
+
 def test_assess_categories_move_is_drifted(profile: Profile, window: pl.DataFrame) -> None:
     wet = pl.when(pl.int_range(pl.len()) % 4 == 0).then(pl.lit("rain")).otherwise("Weather_conditions")
     column = found(profile, window.with_columns(Weather_conditions=wet))["Weather_conditions"]

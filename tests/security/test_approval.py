@@ -23,6 +23,7 @@ from include.journal.records import AliasMove, Decision, DecisionKind, RunRef
 from include.registry.approval import (
     Answer,
     Desk,
+    answer_of,
     ask_person,
     decide_by_hand,
     promote_as_answered,
@@ -282,6 +283,32 @@ def test_rule_that_asks_nobody_promotes_as_before(desk: Desk) -> None:
     assert promote_as_answered(auto).reasons == ("passed all gates",)
 
 
+def test_rule_that_asks_nobody_promotes_in_its_own_name_whatever_answer_no_longer_counts(desk: Desk) -> None:
+    ask_person(desk)
+    record_answer(desk, GRACE)
+    changed = declare(users=("8",)).model_copy(update={"promotion": "auto"})
+    done = promote_as_answered(replace(desk, model=changed))
+    assert (done.reasons, done.run.started_by) == (("passed all gates",), "airflow")
+
+
+def test_answer_of_a_run_is_read_back_as_it_was_given(desk: Desk) -> None:
+    assert answer_of(desk.journal, "weather", "2", RUN) is None
+    ask_person(desk)
+    record_answer(desk, GRACE)
+    assert answer_of(desk.journal, "weather", "2", RUN) == GRACE
+
+
+def test_answer_that_does_not_count_is_read_back_as_a_no_with_its_reason(desk: Desk) -> None:
+    """Also by the same step tried again, whose tags say the same."""
+    ask_person(desk)
+    eve = Answer(True, "eve", "I want it", AT, "9")
+    refused = replace(eve, approved=False)
+    assert [record_answer(desk, eve) for _ in range(2)] == [refused] * 2
+    assert answer_of(desk.journal, "weather", "2", RUN) == refused
+    tags = desk.registry.version("weather", "2").tags
+    assert (tags[Tag.APPROVAL], tags[Tag.APPROVAL_BY], tags[Tag.APPROVAL_REASON]) == ("rejected", "eve", "I want it")
+
+
 # By hand: `promote_weather` with a version and a reason.
 HAND = RunRef("promote_weather", "h", 1, "grace", "manual")
 
@@ -321,6 +348,11 @@ def test_by_hand_where_nobody_is_declared_the_known_starter_decides(by_hand: Des
     alone = replace(by_hand, model=declare())
     assert decide_by_hand(alone, "admin", "the port asks") == ""
     assert promote_as_answered(alone, by_hand="the port asks").accepted
+
+
+def test_by_hand_what_the_rule_promotes_itself_needs_no_answer(desk: Desk) -> None:
+    auto = replace(desk, run=HAND, model=desk.model.model_copy(update={"promotion": "auto"}))
+    assert promote_as_answered(auto, by_hand="now, please").reasons == ("now, please",)
 
 
 @pytest.mark.parametrize("promotion", ["manual", "approve"])

@@ -127,7 +127,7 @@ def test_decide_weekly_budget_counts_every_grant(ask) -> None:
     eighth = ask(8, NOW + timedelta(hours=162))
     assert "7 trainings were granted within 7 days, the limit is 7" in eighth.reasons[1]
     assert "until 2026-11-28 12:00:00 UTC" in eighth.reasons[1]
-    assert ask(9, NOW + timedelta(days=7, seconds=1)).accepted
+    assert ask(9, NOW + timedelta(days=7)).accepted
 
 
 def test_decide_by_hand_overrules_and_is_recorded_so(ask, finish) -> None:
@@ -144,6 +144,52 @@ def test_decide_too_little_history_nobody_overrules(ask, trigger, champion) -> N
     decision = ask(1, trigger=trigger, champion=champion, labelled=LabelledCount(9_639, 999))
     assert not decision.accepted
     assert "999 labelled rows lie before the backtest of 4 x 90d (9639 in all), wanted 1000" in decision.reasons[1]
+
+
+def test_decide_just_enough_history_is_enough(ask) -> None:
+    assert ask(1, labelled=LabelledCount(9_640, 1_000)).accepted
+
+
+def test_decide_without_a_reason_says_what_woke_it(model, tmp_path) -> None:
+    decision = decide_training(
+        model, trigger="schedule", reason="", labelled=PLENTY, champion=None, now=NOW,
+        journal=Journal(f"sqlite:///{tmp_path}/journal.db"), run=RunRef("train_weather", "run-1"),
+        remarks=["the code is another"],
+    )  # fmt: skip
+    assert decision.reasons == ("woken by schedule", "the code is another")
+
+
+@pytest.mark.parametrize("trigger", ["manual", "change"])
+def test_decide_what_is_impossible_nobody_overrules(model, tmp_path, trigger) -> None:
+    decision = decide_training(
+        model, trigger=trigger, reason="now", labelled=PLENTY, champion=None, now=NOW,
+        journal=Journal(f"sqlite:///{tmp_path}/journal.db"), run=RunRef("train_weather", "run-1"),
+        impossible=["there is no such estimator"],
+    )  # fmt: skip
+    assert (decision.accepted, decision.reasons) == (False, ("now", "there is no such estimator"))
+
+
+def test_decide_a_run_of_another_dag_with_the_same_id_is_another_run(model, tmp_path) -> None:
+    journal = Journal(f"sqlite:///{tmp_path}/journal.db")
+
+    def asked(dag: str) -> Decision:
+        return decide_training(
+            model, trigger="new_data", reason="", labelled=PLENTY, champion="1", journal=journal, now=NOW,
+            run=RunRef(dag, "run-1"),
+        )  # fmt: skip
+
+    assert asked("train_weather").accepted
+    assert not asked("retrain_weather").accepted
+
+
+def test_decide_figures_say_what_was_counted(ask, finish) -> None:
+    ask(1)
+    finish(1, rows=29_000)
+    figures = ask(2, NOW + timedelta(days=2)).figures
+    assert figures == {
+        LABELLED_ROWS: 30_000.0, "fresh_labelled_rows": 1000.0, "rows_before_backtest": 20_000.0,
+        "granted_last_week": 1.0,
+    }  # fmt: skip
 
 
 def test_decide_without_a_champion_waives_the_cooldown_only(ask, finish) -> None:
