@@ -62,3 +62,11 @@ def test_commands_are_found_and_judged() -> None:
     found = _COMMAND.findall(page)
     assert len(found) == 3
     assert [len(_faults_of(command)) for command in found] == [0, 1, 1]
+
+
+def test_index_of_decisions_names_each_with_its_title() -> None:
+    folder = REPOSITORY / "docs/adr"
+    headings = [path.read_text("utf-8").splitlines()[0] for path in sorted(folder.glob("[0-9]*.md"))]
+    numbered = [heading.removeprefix("# ").split(". ", 1) for heading in headings]
+    rows = re.findall(r"^\| (\d+) \| \[(.+)\]\(", (folder / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert rows == [tuple(pair) for pair in numbered]
