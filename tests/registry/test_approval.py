@@ -47,7 +47,7 @@ def desk(registry, model, home, journal, second, challenger) -> Desk:
 def judged(registry, model, frame, journal, log, crown, second, declared):
     """The same, and version 2 is another forest that was really judged."""
     crown(version=0)
-    run_id = log(train_candidate(declared, frame, now=NOW, overrides={"max_depth": 7}), second, 0)
+    run_id = log(train_candidate(declared, frame, now=NOW, overrides={"n_estimators": 12}), second, 0)
     lenient = model.gates.champion.model_copy(update={"max_loss": 0.9})
     easy = model.model_copy(update={"gates": model.gates.model_copy(update={"champion": lenient})})
     assert judge_run(easy, registry, run_id, frame, journal=journal, run=second, now=NOW).accepted

@@ -113,7 +113,7 @@ def test_judge_run_candidate_that_decides_otherwise_passes_and_asks(
 ) -> None:
     crown()
     second = replace(run, run_id="second")
-    run_id = log(train_candidate(declared, frame, now=NOW, overrides={"max_depth": 7}), second)
+    run_id = log(train_candidate(declared, frame, now=NOW, overrides={"n_estimators": 12}), second)
     champion = model.gates.champion.model_copy(update={"max_loss": 0.3})
     gates = model.gates.model_copy(update={"champion": champion, "variation": VariationGate(ask_above=0)})
     strict = model.model_copy(update={"gates": gates})

@@ -85,12 +85,13 @@ def grid(registry, tmp_path_factory):
     grid.publish(world[:HOURS])
     grid.first, grid.verdict = grid.train("first")
     grid.crown(grid.register(grid.first, "first"))
-    grid.second, _ = grid.train("second", candidates=["forest"])
+    grid.publish(world[HOURS : HOURS + 24])
+    grid.second, _ = grid.train("second", candidates=None)  # as good, on newer rows
     set_shadow(
         registry, model.name, grid.register(grid.second, "second"), reason="a test", run=RunRef("train_load", "second"),
         journal=grid.journal, now=grid.now,
     )  # fmt: skip
-    grid.publish(world[HOURS:])
+    grid.publish(world[HOURS + 24 :])
     grid.scored = grid.score()
     return grid
 

@@ -58,7 +58,7 @@ def test_promote_after_a_death_in_the_middle_completes(
 ) -> None:
     crown()
     second = replace(run, run_id="second")
-    run_id = log(trained, second)
+    run_id = log(replace(trained, labelled_until=NOW), second)  # as good, on newer rows
     judge_run(model, registry, run_id, frame, journal=journal, run=second, now=NOW)
     register(registry, model.name, run_id, run=run, journal=journal, now=NOW)
 
