@@ -21,12 +21,17 @@ from include.storage.files import write_bytes
 from tests.production import small_weather
 from tests.waiting import wait
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 LONG_S = 900
 LISTENERS = ("train", "score", "monitor", "backup_model", "backup_data")
 CHANGES = {
-    "backup": {"at_most_every": "1s", "data_schedule": "0 0 1 1 *", "model_schedule": "0 0 1 1 *"},
+    "backup": {
+        "after_publication": True,
+        "at_most_every": "1s",
+        "data_schedule": "0 0 1 1 *",
+        "model_schedule": "0 0 1 1 *",
+    },
     "train": {"triggers": {"new_data": True, "retrain_request": False}},
     "triggers": {"tides": {"kind": "event", "payload": {"height_m": {"type": "number", "max": 3}}}},
     "pipelines": {"ingest": {"when": "arrival or schedule or tides"}},

@@ -8,11 +8,14 @@ import pytest
 
 from include.errors import DataError
 from include.training.gates import GATES, Evaluation, judge
+from include.training.gates.evaluation import Reference
 from include.training.gates.numbers import half_width
 from tests.training.gates.evaluations import refused
 from tests.training.number_labels.load import LOAD, load_yaml
 
 SEGMENTS = {"by": "hour_of_day", "metric": "rmse", "min_rows": 20}
+
+BEST = Reference("4", "the best of the last year")
 
 
 def evaluation(candidate, **changes) -> Evaluation:
@@ -72,7 +75,7 @@ def test_half_width_is_the_conformal_quantile() -> None:
 def test_numbers_far_from_the_champions_ask_a_person(model, candidate) -> None:
     answers = candidate.rows.filter(pl.col("fold") == 2)["answer"].to_numpy()
     other = np.where(np.arange(len(answers)) % 3 == 0, answers + 80, answers)
-    given = evaluation(candidate, champion="4", champion_answers=other)
+    given = evaluation(candidate, champion="4", champion_answers=other, best=BEST)
     assert stops(model, given) == {"variation"}
     assert "get a number that is far from that of champion 4" in str(judge(model, given))
 
@@ -80,4 +83,4 @@ def test_numbers_far_from_the_champions_ask_a_person(model, candidate) -> None:
 def test_worse_than_the_champion_by_rmse_is_refused_alone(model, candidate) -> None:
     rows = candidate.rows.filter(pl.col("fold") == 2)
     nearer = (rows["answer"] + (rows["label"] - rows["answer"]) * 0.3).to_numpy()
-    assert stops(model, evaluation(candidate, champion="4", champion_answers=nearer)) == {"champion[rmse]"}
+    assert stops(model, evaluation(candidate, champion="4", champion_answers=nearer, best=BEST)) == {"champion[rmse]"}
