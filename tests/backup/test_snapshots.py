@@ -314,9 +314,9 @@ def test_find_by_time_by_hash_and_by_what_is_shown(place: Place, source: Path) -
 
 
 def test_place_of_unknown_scheme_is_refused() -> None:
-    with pytest.raises(ConfigError, match="got 'ftp', expected a folder"):
+    with pytest.raises(ConfigError, match="got 'ftp://host/backups'; expected an absolute path or one of"):
         open_store("ftp://host/backups")
-    with pytest.raises(ConfigError, match="got a relative path"):
+    with pytest.raises(ConfigError, match="got 'backups', expected an absolute path"):
         open_store("backups")
 
 

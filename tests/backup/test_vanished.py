@@ -8,6 +8,7 @@ import pytest
 
 from include.alerts.snapshots import places_to_look_at, tell_vanished
 from include.backup.catalogue import Catalogue
+from include.backup.keys import key_file
 from include.backup.place import Place
 from include.backup.replicate import replicate
 from include.backup.sweep import sweep
@@ -147,5 +148,8 @@ def test_give_up_does_not_take_one_that_is_there(place: Place, journal: Journal,
 
 
 def test_places_that_cannot_be_opened_do_not_end_the_round(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert places_to_look_at(Home(home=tmp_path, backups="ftp://x"), InstallationBackup()) == ()
+    home = Home(home=tmp_path)
+    key_file(home).parent.mkdir(parents=True)
+    key_file(home).write_text("no key", "utf-8")
+    assert places_to_look_at(home, InstallationBackup()) == ()
     assert "nobody knows whether snapshots have vanished" in caplog.text
