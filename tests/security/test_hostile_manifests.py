@@ -231,7 +231,8 @@ def test_whatever_a_manifest_holds_nothing_outside_is_written(
         assert shared.outside() == before
     finally:
         shared.clear()
-        (shared.repository / ref.path).unlink(missing_ok=True)
+        if ref != shared.refs[subject]:  # a change may change nothing
+            (shared.repository / ref.path).unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("subject", list(SNAPSHOTS))
