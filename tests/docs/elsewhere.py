@@ -44,6 +44,11 @@ ELSEWHERE = (
         "python -m bench.quiet_year --seeds 10",
     ),
     *_lines(
+        "docs/monitoring.md", "Dependent rows", _BENCH, "tests/docs/test_benchmarks.py",
+        "python -m bench.dependent_series --repetitions 12 --years 0.15",
+        "python -m bench.dependent_series --repetitions 12 --years 2",
+    ),
+    *_lines(
         "docs/object-storage.md", "Object storage: S3 and Azure Blob", _STORE, "tests/dags/test_object_storage.py",
         "export ALMANAC_LANDING=s3://port-data/landing",
         "export ALMANAC_DATASETS=s3://port-data/datasets",

@@ -166,6 +166,19 @@ SCENES = (
         ),
     ),
     Scene(
+        "docs/gates.md",
+        "best_of_year",
+        "registered",
+        (
+            Step(
+                './almanac rollback <model> --to <version> --reason "..."',
+                (r"version 2 is champion again, version 3 has left",),
+                after="version_2_is_champion",
+            ),
+        ),
+        binds={"<version>": "2"},
+    ),
+    Scene(
         PAGE,
         "Alerts",
         "published",
