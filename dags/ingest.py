@@ -32,7 +32,7 @@ def build(model: Model) -> DAG:
         def find_batches(*, params: dict[str, Any], inlet_events: Any) -> list[dict[str, Any]]:
             import time
 
-            from almanac.bells import unrung
+            from almanac.bells import unannounced
             from almanac.events import require_event
             from almanac.handled import handling
             from almanac.runs import chosen_files, now
@@ -44,7 +44,7 @@ def build(model: Model) -> DAG:
             with handling(model, HOME, "ingest", whole=not (params["files"] or params["dry_run"])):
                 found = find_batches(model, HOME, Journal(HOME.journal_url), now=now(), wait=time.sleep)
             chosen = chosen_files(found.to_json(), params["files"])
-            if not chosen and unrung(model, HOME, inlet_events[dataset]) is None:
+            if not chosen and unannounced(model, HOME, inlet_events[dataset]) is None:
                 raise AirflowSkipException(f"skipped: no new data; {found.unsettled} files are still arriving")
             if params["dry_run"]:
                 raise AirflowSkipException(f"dry run: would take {[file['uri'] for file in chosen]}")
@@ -70,9 +70,9 @@ def build(model: Model) -> DAG:
             " published; skipped when there is nothing.",
         )  # fmt: skip
         def announce(*, inlet_events: Any, outlet_events: Any) -> None:
-            from almanac.bells import unrung
+            from almanac.bells import unannounced
 
-            news = unrung(model, HOME, inlet_events[dataset])
+            news = unannounced(model, HOME, inlet_events[dataset])
             if news is None:
                 raise AirflowSkipException("nothing was published")
             outlet_events[dataset].extra = news

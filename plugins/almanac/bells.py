@@ -1,4 +1,4 @@
-"""What the events of an asset have said so far: Airflow's own table is the memory of what was rung."""
+"""What the events of an asset have named so far: Airflow's own table remembers which were emitted."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ from include.config.schema import Model
 _LOOK_BACK = 100  # events that people post by hand name no version
 
 
-def unrung(model: Model, home: Home, events: Any) -> dict[str, Any] | None:
+def unannounced(model: Model, home: Home, events: Any) -> dict[str, Any] | None:
     """What was published and no event of the dataset has named yet, as the next one will say it; None: nothing."""
     from include.data.announcement import find_unannounced
     from include.journal.journal import Journal
 
-    news = find_unannounced(model, home, Journal(home.journal_url), rung_version(events))
+    news = find_unannounced(model, home, Journal(home.journal_url), announced_version(events))
     return None if news is None else news.to_json()
 
 
-def rung_version(events: Any) -> int | None:
+def announced_version(events: Any) -> int | None:
     """The dataset version that the last event named; None: none of them did.
 
     Args:

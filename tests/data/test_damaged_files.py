@@ -71,7 +71,7 @@ def flip(path: Path) -> None:
 
 def break_footer(path: Path) -> None:
     content = path.read_bytes()
-    path.write_bytes(content[:-4] + b"XXXX")
+    path.write_bytes(content[:-4] + b"\xff" * 4)
 
 
 @pytest.mark.parametrize(("damage", "words"), [(Path.unlink, "is gone"), (cut, r"bytes, expected \d+")])

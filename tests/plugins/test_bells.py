@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from almanac.bells import rung_version
+from almanac.bells import announced_version
 
 
 class Events:
@@ -31,4 +31,4 @@ class Events:
     ],
 )
 def test_rung_version_is_that_of_the_last_event_with_one(extras: list[Any], version: int | None) -> None:
-    assert rung_version(Events(extras)) == version
+    assert announced_version(Events(extras)) == version
