@@ -82,12 +82,12 @@ lock: $(UV)  ## Write down the versions that requirements*.in ask for, with thei
 setup: $(RUNTIME)  ## Install what the product needs into .venv
 
 $(UV):
-	@$(PYTHON) include/services/preflight.py
+	@$(PYTHON) include/almanac/services/preflight.py
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 $(RUNTIME): requirements.txt | $(UV)
-	@$(PYTHON) include/services/preflight.py
+	@$(PYTHON) include/almanac/services/preflight.py
 	@$(UV) pip install --python $(BIN)/python --require-hashes -r requirements.txt
 	@touch $@
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from include.config.home import REPOSITORY
+from almanac.config.home import REPOSITORY
 
 _FILE = 32 << 20
 
@@ -123,15 +123,15 @@ def _ours(what: str, form: str, place: str, source: str) -> None:
     if what in ("large", "small"):
         _write_large(Path(place), float(form)) if what == "large" else _write_small(Path(place), int(form))
         return
-    from include.backup.catalogue import Catalogue
-    from include.backup.keys import Key
-    from include.backup.local_store import LocalStore
-    from include.backup.manifest import Maker
-    from include.backup.place import Place
-    from include.backup.restore import restore
-    from include.backup.sources import below
-    from include.backup.verify import verify
-    from include.backup.writer import Draft, take
+    from almanac.backup.restore.restore import restore
+    from almanac.backup.snapshot.sources import below
+    from almanac.backup.snapshot.verify import verify
+    from almanac.backup.snapshot.writer import Draft, take
+    from almanac.backup.store.catalogue import Catalogue
+    from almanac.backup.store.keys import Key
+    from almanac.backup.store.local_store import LocalStore
+    from almanac.backup.store.manifest import Maker
+    from almanac.backup.store.place import Place
 
     opened = Place(LocalStore(Path(place)), Key(bytes(32)), encrypt=form == "aes", compress=form != "raw")
     actions: dict[str, Callable[[], object]] = {

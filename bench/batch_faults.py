@@ -16,10 +16,10 @@ from pathlib import Path
 
 import polars as pl
 
-from include.config.home import MODELS_FOLDER
-from include.config.loader import find_model
-from include.config.schema import Model
-from include.validation.skew import BatchFacts, find_skew
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.config.schema import Model
+from almanac.validation.skew import BatchFacts, find_skew
 
 TIME, FIRST_JUDGED = "Timestamp", datetime(2009, 1, 1, tzinfo=UTC)
 CELSIUS = ("Temperature_C", "Apparent_Temperature_C")

@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from include.config.features import ColumnFeature
-from include.config.home import MODELS_FOLDER
-from include.config.loader import load_model
-from include.config.schema import Model
-from include.training import gates
-from include.training.backtest import Fold, LabelledRows, backtest_frame, labelled_rows, subset
-from include.training.baselines import predict_naive
+from almanac.config.files.loader import load_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.config.schema import Model
+from almanac.config.sections.features import ColumnFeature
+from almanac.release import gates
+from almanac.training.backtest.backtest import Fold, LabelledRows, backtest_frame, labelled_rows, subset
+from almanac.training.backtest.baselines import predict_naive
 from tests.data.real_data import REAL_DATA
 
 WEATHER = REAL_DATA / "weather" / "weather_dataset_raw.csv.gz"

@@ -18,10 +18,10 @@ import numpy as np
 import polars as pl
 from scipy.signal import lfilter
 
+from almanac.config.schema import Model
+from almanac.monitoring.checks.drift import Status, assess
+from almanac.statistics.profiling import build_profile
 from bench.drift_worlds import NUMBERS, START, TIME, declared
-from include.config.schema import Model
-from include.monitoring.drift import Status, assess
-from include.monitoring.profiling import build_profile
 
 COLUMNS = NUMBERS[:8]
 HOURS_OF_WINDOW, WINDOWS = 30 * 24, 4

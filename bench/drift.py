@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from almanac.monitoring.checks.drift import assess
+from almanac.statistics.comparison import compare_numbers, compare_shares, count_texts
+from almanac.statistics.distribution import Observed
+from almanac.statistics.profile import Profile
+from almanac.statistics.profiling import build_profile, finite_numbers
 from bench.drift_worlds import NUMBERS, TEXTS, TIME, declared, table
-from include.monitoring.comparison import compare_numbers, compare_shares, count_texts
-from include.monitoring.distribution import Observed
-from include.monitoring.drift import assess
-from include.monitoring.profile import Profile
-from include.monitoring.profiling import build_profile, finite_numbers
 
 MODEL = declared()
 WAYS = ("rows", "profile", "build profile", "scipy", "polars")

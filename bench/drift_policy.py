@@ -24,11 +24,11 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
+from almanac.monitoring.checks.drift import Status, assess
+from almanac.statistics.comparison import DISTRIBUTION, Comparison, compare_numbers, compare_shares, count_texts
+from almanac.statistics.distribution import Observed
+from almanac.statistics.profiling import build_profile
 from bench.drift_worlds import NUMBERS, SCENARIOS, START, TEXTS, TIME, declared, table
-from include.monitoring.comparison import DISTRIBUTION, Comparison, compare_numbers, compare_shares, count_texts
-from include.monitoring.distribution import Observed
-from include.monitoring.drift import Status, assess
-from include.monitoring.profiling import build_profile
 
 MODEL = declared()
 QUIET_WINDOWS, REAL_WINDOWS = 4, 2

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from include.config.home import MODELS_FOLDER
-from include.config.loader import find_model
-from include.config.schema import Model
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.config.schema import Model
 
 TIME = "Timestamp"
 START = datetime(2022, 1, 1, tzinfo=UTC)

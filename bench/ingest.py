@@ -22,11 +22,11 @@ import numpy as np
 import polars as pl
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT / "include"), str(ROOT)]
 
-from include.config.home import MODELS_FOLDER, Home  # noqa: E402
-from include.config.loader import find_model  # noqa: E402
-from include.config.schema import Model  # noqa: E402
+from almanac.config.files.loader import find_model  # noqa: E402
+from almanac.config.home import MODELS_FOLDER, Home  # noqa: E402
+from almanac.config.schema import Model  # noqa: E402
 
 CHUNK = 500_000
 _CHECKED = 1_000_000
@@ -74,10 +74,10 @@ def _model() -> Model:
 
 def _ingest(files: list[Path], folder: Path) -> int:
     """Land the files in a new installation and ingest them."""
-    from include.data.ingest import ingest_batches
-    from include.journal.journal import Journal
-    from include.journal.records import RunRef
-    from include.storage.listing import list_files
+    from almanac.data.ingest.ingest import ingest_batches
+    from almanac.journal.journal import Journal
+    from almanac.journal.records import RunRef
+    from almanac.storage.listing import list_files
 
     home, model = Home(home=folder), _model()
     landing = Path(home.landing_of(model.name))
@@ -206,10 +206,10 @@ def _million(file: Path) -> pl.DataFrame:
 
 def checks_almanac(file: Path, folder: Path) -> Callable[[], int]:
     """Masks over all rows, and Great Expectations over the sample that it sees of a batch of this size."""
-    from include.data.parsing import parse_cells
-    from include.validation.expectations import Suite
-    from include.validation.masks import broken_rules, mark_rows
-    from include.validation.rules import compile_rules
+    from almanac.data.ingest.parsing import parse_cells
+    from almanac.validation.expectations import Suite
+    from almanac.validation.masks import broken_rules, mark_rows
+    from almanac.validation.rules import compile_rules
 
     dataset, now = _model().dataset, datetime.now(UTC)
     rules = compile_rules(dataset)

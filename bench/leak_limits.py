@@ -18,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from include.training.backtest import labelled_rows, split
-from include.training.leaks import LeakReport, measure_leaks
+from almanac.training.backtest.backtest import labelled_rows, split
+from almanac.training.leaks import LeakReport, measure_leaks
 from tests.data.real_data import REAL_DATA
 from tests.training.number_labels.load import LOAD, load_yaml
 

@@ -20,18 +20,18 @@ from typing import Any
 import polars as pl
 import yaml
 
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.config.schema import Model
+from almanac.data.table.delta_table import read_table
+from almanac.features.features import build_features
+from almanac.features.labels import labels, state_now
+from almanac.registry.onnx_model import OnnxModel
+from almanac.services.airflow_api import DagRun
+from almanac.services.registry_access import open_registry
+from almanac.services.services import Services
 from bench.noaa_retraining import DECLARED, FEATURES, FIRST, START, read
 from bench.real_airflow import check, run_to_its_end, wait_for_dags
-from include.config.home import MODELS_FOLDER, Home
-from include.config.loader import find_model
-from include.config.schema import Model
-from include.data.delta_table import read_table
-from include.features.features import build_features
-from include.features.labels import labels, state_now
-from include.registry.onnx_model import OnnxModel
-from include.services.airflow_api import DagRun
-from include.services.registry_access import open_registry
-from include.services.services import Services
 
 MODEL = "noaa"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -78,7 +78,7 @@ class Years:
 
     def land(self, since: datetime, until: datetime) -> None:
         """Write the days as a file and wait until they are published."""
-        from include.data.dataset import Dataset
+        from almanac.data.table.dataset import Dataset
 
         part = self.days.filter(pl.col("Day") >= since, pl.col("Day") < until)
         folder = Path(self.services.home.landing_of(MODEL))

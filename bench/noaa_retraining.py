@@ -27,14 +27,14 @@ import numpy as np
 import polars as pl
 import yaml
 
-from include.config.home import MODELS_FOLDER
-from include.config.loader import load_model
-from include.config.profile import DEFAULTS
-from include.config.schema import Model
-from include.training.backtest import labelled_rows, split
-from include.training.bootstrap import Interval, paired_interval
-from include.training.fitting import fit, foretell
-from include.training.train import train_candidate
+from almanac.config.files.loader import load_model
+from almanac.config.files.profile import DEFAULTS
+from almanac.config.home import MODELS_FOLDER
+from almanac.config.schema import Model
+from almanac.statistics.bootstrap import Interval, paired_interval
+from almanac.training.backtest.backtest import labelled_rows, split
+from almanac.training.fit.fitting import fit, foretell
+from almanac.training.train import train_candidate
 from tests.data.real_data import REAL_DATA
 
 NOAA = REAL_DATA / "noaa_weather" / "weather.csv"

@@ -18,18 +18,18 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.config.schema import Model
+from almanac.features.features import build_features
+from almanac.features.labels import labels
+from almanac.monitoring.checks.drift import Status, assess, part_weights
+from almanac.monitoring.checks.performance import Standing, evaluate
+from almanac.statistics.profile import PREDICTION, Profile
+from almanac.statistics.profiling import build_profile
+from almanac.windows.window import complete_windows
 from demo.climate import Climate
 from demo.weather_generator import CHANGED_CLIMATE, TODAY, generate_hours
-from include.config.home import MODELS_FOLDER
-from include.config.loader import find_model
-from include.config.schema import Model
-from include.features.features import build_features
-from include.features.labels import labels
-from include.monitoring.drift import Status, assess, part_weights
-from include.monitoring.performance import Standing, evaluate
-from include.monitoring.profile import PREDICTION, Profile
-from include.monitoring.profiling import build_profile
-from include.scoring.windows import complete_windows
 
 WEATHER = find_model(MODELS_FOLDER, "weather")
 START, CUT, END = (datetime(year, 1, 1, tzinfo=UTC) for year in (2021, 2024, 2025))

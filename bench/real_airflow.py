@@ -3,9 +3,9 @@
 import time
 from collections.abc import Mapping
 
+from almanac.services.airflow_api import AirflowClient, DagRun, Json
+from almanac.services.services import Services
 from demo.native.stack import NativeStack
-from include.services.airflow_api import AirflowClient, DagRun, Json
-from include.services.services import Services
 
 Platform = Services | NativeStack
 _DAGS_S, _RUN_S = 240.0, 900.0

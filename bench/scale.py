@@ -32,12 +32,12 @@ from statistics import median, quantiles
 
 import yaml
 
-from include.config.home import MODELS_FOLDER, REPOSITORY, Home
-from include.services.credentials import generate
-from include.services.databases import create_databases, migrate_airflow
-from include.services.environment import environment
-from include.services.ports import Ports
-from include.services.supervision import log_file
+from almanac.config.credentials import generate
+from almanac.config.home import MODELS_FOLDER, REPOSITORY, Home
+from almanac.services.databases import create_databases, migrate_airflow
+from almanac.services.environment import environment
+from almanac.services.ports import Ports
+from almanac.services.supervision.supervision import log_file
 
 _LOOPS = (10, 60)
 
@@ -70,7 +70,12 @@ def parse(counts: list[int], dag_factory: str) -> None:
 
 def _child(module: str, arguments: list[str], variables: dict[str, str], python: str) -> dict[str, float]:
     done = subprocess.run(
-        [python, "-m", module, *arguments], env=variables, cwd=REPOSITORY, capture_output=True, text=True, check=False
+        [python, "-m", module, *arguments],
+        cwd=REPOSITORY,
+        env={**variables, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), variables["PYTHONPATH"]])},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
@@ -178,7 +183,7 @@ def _airflow(variables: dict[str, str], *arguments: str) -> tuple[float, float]:
 
 def latency(rates: list[int], minutes: float) -> None:
     """Seconds from landing to the journal."""
-    from include.journal.journal import Journal
+    from almanac.journal.journal import Journal
     from tests.faults.quays import Quay, declare
 
     with tempfile.TemporaryDirectory() as folder:
@@ -240,7 +245,7 @@ def api(users: int, seconds: float) -> None:
 
 @contextmanager
 def _services(home: Home) -> Iterator["Services"]:  # noqa: F821
-    from include.services.services import Services
+    from almanac.services.services import Services
 
     with Services(home, tell=lambda text: sys.stderr.write(f"{text}\n")).running() as services:
         with services.airflow() as airflow:

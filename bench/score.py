@@ -58,14 +58,14 @@ def prepare(folder: Path, most: int, candidate: str) -> None:
     import mlflow.onnx
     import onnx
 
-    from include.config.home import MODELS_FOLDER, Home
-    from include.config.loader import find_model
-    from include.data.dataset import Dataset
-    from include.features.features import build_features
-    from include.monitoring.profiling import build_profile
-    from include.registry.pipeline_file import dump_pipeline
-    from include.training.candidates import build_pipeline
-    from include.training.export import export_onnx
+    from almanac.config.files.loader import find_model
+    from almanac.config.home import MODELS_FOLDER, Home
+    from almanac.data.table.dataset import Dataset
+    from almanac.features.features import build_features
+    from almanac.registry.pipeline_file import dump_pipeline
+    from almanac.statistics.profiling import build_profile
+    from almanac.training.export.export import export_onnx
+    from almanac.training.fit.candidates import build_pipeline
     from tests.data.parts import publish_rows
 
     model = find_model(MODELS_FOLDER, "weather")
@@ -89,11 +89,11 @@ def prepare(folder: Path, most: int, candidate: str) -> None:
 
 
 def score_almanac(folder: Path, until: datetime) -> int:
-    from include.config.home import MODELS_FOLDER, Home
-    from include.config.loader import find_model
-    from include.journal.records import RunRef
-    from include.registry.records import ModelVersion
-    from include.scoring.score import score_new_windows
+    from almanac.config.files.loader import find_model
+    from almanac.config.home import MODELS_FOLDER, Home
+    from almanac.journal.records import RunRef
+    from almanac.registry.records import ModelVersion
+    from almanac.scoring.score import score_new_windows
 
     class Files:
         def champion(self, model: str) -> ModelVersion:
@@ -115,16 +115,16 @@ def score_almanac(folder: Path, until: datetime) -> int:
 
 
 def score_at_once(folder: Path, until: datetime, method: str) -> int:
-    from include.config.home import MODELS_FOLDER, Home
-    from include.config.loader import find_model
-    from include.data.dataset import Dataset
-    from include.features.features import build_features, feature_columns
+    from almanac.config.files.loader import find_model
+    from almanac.config.home import MODELS_FOLDER, Home
+    from almanac.data.table.dataset import Dataset
+    from almanac.features.features import build_features, feature_columns
 
     model = find_model(MODELS_FOLDER, "weather")
     frame = Dataset.of(Home(home=folder), model).read(columns=list(feature_columns(model)), since=START, until=until)
     values = build_features(model, frame).values
     if method == "scikit-learn":
-        from include.registry.pipeline_file import load_pipeline
+        from almanac.registry.pipeline_file import load_pipeline
 
         said = load_pipeline((folder / "pipeline.skops").read_bytes()).predict_proba(values)[:, 1]
     else:

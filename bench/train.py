@@ -24,14 +24,14 @@ from pathlib import Path
 import polars as pl
 import yaml
 
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER, REPOSITORY, Home
+from almanac.config.schema import Model
+from almanac.data.table.dataset import Dataset
+from almanac.services.services import Services
 from bench.real_airflow import Platform, check, run_to_its_end, wait_for_dags
 from demo.native.stack import NativeStack
 from demo.weather_generator import generate_hours
-from include.config.home import MODELS_FOLDER, REPOSITORY, Home
-from include.config.loader import find_model
-from include.config.schema import Model
-from include.data.dataset import Dataset
-from include.services.services import Services
 
 MODEL = "weather"
 DAG_ID = f"train_{MODEL}"
@@ -105,11 +105,12 @@ def plain() -> None:
         import sklearn.metrics  # noqa: F401
         import skops.io  # noqa: F401
 
-        from include.journal.journal import Journal
-        from include.journal.records import RunRef
-        from include.registry.promotion import promote, register
-        from include.registry.store import Registry
-        from include.training.training_run import ask, judge, train
+        from almanac.journal.journal import Journal
+        from almanac.journal.records import RunRef
+        from almanac.registry.store import Registry
+        from almanac.release.promotion import promote, register
+        from almanac.release.run_judgement import judge
+        from almanac.training.training_run import ask, train
     home = Home()
     model = find_model(home.models, MODEL)
     journal, registry = Journal(home.journal_url), Registry.of(home)

@@ -22,9 +22,9 @@ from typing import Any
 
 import yaml
 
+from almanac.config.home import MODELS_FOLDER, REPOSITORY
 from bench.real_airflow import check, run_to_its_end, wait_for_dags
 from demo.native.stack import NativeStack
-from include.config.home import MODELS_FOLDER, REPOSITORY
 from tests.faults.quays import Quay, declare
 
 _SLOTS = 4

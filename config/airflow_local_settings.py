@@ -13,8 +13,12 @@ import time
 import warnings
 from collections.abc import Sequence
 
+from former_names import accept_former_names
+
 # Airflow takes the names of this module for settings of its own unless it is told which are meant.
 __all__: list[str] = []
+
+accept_former_names()
 
 # What tasks import, and the submodules that they would otherwise import one by one.
 STACK = (

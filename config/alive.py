@@ -9,9 +9,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # a probe is started without the environment of a shell
+sys.path.insert(0, str(Path(__file__).parents[1] / "include"))  # a probe is started without the environment of a shell
 
-from include.services.signs import Unanswered, heartbeats, this_host
+from almanac.services.watch.signs import Unanswered, heartbeats, this_host
 
 # Heartbeats come every five seconds; the probe must fail several times in a row before the pod is ended.
 SILENT_S = 30.0

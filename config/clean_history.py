@@ -2,7 +2,7 @@
 
 `python config/clean_history.py --before 2026-01-01T00:00:00+00:00 [--dry-run]` prints JSON: rows by table, and when the
 newest of them last changed. A program of its own, because a task of Airflow 3 has no way to its database: it is started
-with that database's address, by `include.expiry.airflow_rows`.
+with that database's address, by `almanac.cleanup.airflow_rows`.
 
 `airflow db clean` keeps the newest run of each DAG by the time of its start. The scheduler goes on from others: from
 the run of the newest window, although a backfill of older windows started later; and from the newest run that an event
@@ -22,7 +22,7 @@ from datetime import datetime
 from typing import Any
 
 EVENTS_OF_AN_ASSET = 100
-"""So many of the newest stay of each asset; `almanac.bells` looks back as far."""
+"""So many of the newest stay of each asset; `almanac_airflow.bells` looks back as far."""
 
 _BATCH_ROWS = 2_000  # of one transaction: the scheduler does not wait long for the lock of SQLite
 _UNFINISHED = ("queued", "running")

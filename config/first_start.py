@@ -60,7 +60,7 @@ def check_encoding(url: str) -> None:
     from sqlalchemy import create_engine, text
     from sqlalchemy.pool import NullPool
 
-    from include.journal.place import entered
+    from almanac.journal.place import entered
 
     found = entered(url)
     # Without a name its login stands in a secrets back end, for Airflow's processes alone.
@@ -74,9 +74,9 @@ def check_encoding(url: str) -> None:
 
 def create_journal() -> None:
     """Make the journal's tables now, as their owner: `maintenance`, who may write them, must not be the first."""
-    from include.config.home import Home
-    from include.journal.database import Database
-    from include.journal.place import entered
+    from almanac.config.home import Home
+    from almanac.journal.database import Database
+    from almanac.journal.place import entered
 
     url = Home().journal_url
     if entered(url).username is not None:
@@ -104,9 +104,9 @@ def ensure_pools() -> None:
     """Create the pools that the models' YAML files name; tasks of a pool that does not exist wait for ever."""
     from airflow.models.pool import Pool
 
-    from include.config.home import Home
-    from include.config.loader import load_models
-    from include.services.pools import DESCRIPTION, named_pools
+    from almanac.config.files.loader import load_models
+    from almanac.config.home import Home
+    from almanac.services.pools import DESCRIPTION, named_pools
 
     for name, slots in named_pools(load_models(Home().models).models).items():
         if Pool.get_pool(name) is None:

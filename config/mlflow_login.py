@@ -8,7 +8,7 @@ from math import ceil
 from flask import Response, after_this_request, request
 from werkzeug.datastructures import Authorization
 
-from include.services.login_delays import LoginDelays
+from almanac.services.login_delays import LoginDelays
 
 # MLflow itself sends X-Frame-Options and nosniff.
 HEADERS = {

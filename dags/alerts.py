@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import DAG, Param, task
-from almanac.dags import cron
-from almanac.installation import declared_installation
-from almanac.notifiers.alert import callbacks
-from almanac.params import optional_reason
 
-from include.config.home import Home
-from include.config.pipelines import MAINTENANCE_QUEUE
+from almanac.config.home import Home
+from almanac.config.sections.pipelines import MAINTENANCE_QUEUE
+from almanac_airflow.dags import cron
+from almanac_airflow.installation import declared_installation
+from almanac_airflow.notifiers.alert import callbacks
+from almanac_airflow.params import optional_reason
 
 HOME = Home()
 ACKNOWLEDGE = Param(
@@ -58,12 +58,12 @@ def build() -> DAG:
         @task(doc_md="Notes who has taken what on, looks at the disk and at backups, tells what is due.")
         def attend(*, params: dict[str, Any]) -> dict[str, Any]:
             from airflow.sdk.configuration import conf
-            from almanac.channels import teller
-            from almanac.connections import task_history
-            from almanac.runs import current_run
 
-            from include.alerts.rounds import attend
-            from include.backup.protected import last_declarations
+            from almanac.backup.retention.protected import last_declarations
+            from almanac.health.rounds import attend
+            from almanac_airflow.access.connections import task_history
+            from almanac_airflow.notifiers.channels import teller
+            from almanac_airflow.runs import current_run
 
             broker = conf.get("celery", "BROKER_URL") if "Celery" in conf.get("core", "EXECUTOR") else ""
             run, now = current_run(), datetime.now(UTC)

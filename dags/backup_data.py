@@ -7,12 +7,12 @@ from typing import Any
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import assets
-from almanac.backup_params import reason_params
-from almanac.dags import cron, declared_models, model_dag
 
-from include.config.home import Home
-from include.config.schema import Model
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac_airflow import assets
+from almanac_airflow.backup_params import reason_params
+from almanac_airflow.dags import cron, declared_models, model_dag
 
 HOME = Home()
 
@@ -31,11 +31,10 @@ def build(model: Model) -> DAG:
 
         @task
         def backup(kind: str, *, params: dict[str, Any]) -> list[dict[str, Any]]:
-            from almanac.handled import handled_before, handling
-            from almanac.installation import backup_key
-            from almanac.runs import current_run, is_swept, now
-
-            from include.backup.run_backup import is_due, run_backup
+            from almanac.backup.tasks.run_backup import is_due, run_backup
+            from almanac_airflow.handled import handled_before, handling
+            from almanac_airflow.installation import backup_key
+            from almanac_airflow.runs import current_run, is_swept, now
 
             subject, run, reason = f"{kind}/{model.name}", current_run(), params["reason"] or ""
             of = {"dataset": "dataset", "outputs": "predictions"}[kind]

@@ -9,11 +9,11 @@ from typing import Any
 
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac.backup_params import reason_params
-from almanac.installation import declared_installation, installation_dag
 
-from include.config.home import Home
-from include.config.installation import Installation
+from almanac.config.home import Home
+from almanac.config.installation import Installation
+from almanac_airflow.backup_params import reason_params
+from almanac_airflow.installation import declared_installation, installation_dag
 
 HOME = Home()
 
@@ -27,19 +27,17 @@ def build(installation: Installation) -> DAG:
 
         @task(doc_md="Databases, model versions, datasets and outputs, tied by one group manifest.")
         def backup(*, params: dict[str, Any]) -> list[dict[str, Any]]:
-            from almanac.installation import backup_key
-            from almanac.runs import current_run
-
-            from include.backup.run_backup import run_backup
+            from almanac.backup.tasks.run_backup import run_backup
+            from almanac_airflow.installation import backup_key
+            from almanac_airflow.runs import current_run
 
             reason = params["reason"] or ""
             return run_backup(HOME, (), run=current_run(), given_key=backup_key(), reason=reason)
 
         @task(doc_md="Copies new snapshots to the second place; skipped where there is none. Deletions do not travel.")
         def replicate(_taken: list[dict[str, Any]]) -> dict[str, Any]:
-            from almanac.installation import backup_key
-
-            from include.backup.run_retention import run_replicate
+            from almanac.backup.tasks.run_retention import run_replicate
+            from almanac_airflow.installation import backup_key
 
             done = run_replicate(HOME, given_key=backup_key())
             if done is None:
@@ -48,20 +46,19 @@ def build(installation: Installation) -> DAG:
 
         @task(doc_md="Fails, and so alerts, when something could not be backed up or declared; says what and why.")
         def report_faults(taken: list[dict[str, Any]]) -> None:
-            from include.backup.run_backup import report_faults
+            from almanac.backup.tasks.run_backup import report_faults
 
             report_faults(taken)
 
         @task(doc_md="Reads the stored files whose turn it is; all have one within `maintenance.check_files_every`.")
         def check_files() -> dict[str, Any]:
-            from almanac.installation import backup_key
-            from almanac.runs import now
-
-            from include.backup.catalogue import Catalogue
-            from include.backup.file_checks import run_check
-            from include.backup.protected import last_declarations
-            from include.backup.run_backup import places_of
-            from include.registry.store import Registry
+            from almanac.backup.retention.protected import last_declarations
+            from almanac.backup.snapshot.file_checks import run_check
+            from almanac.backup.store.catalogue import Catalogue
+            from almanac.backup.tasks.run_backup import places_of
+            from almanac.registry.store import Registry
+            from almanac_airflow.installation import backup_key
+            from almanac_airflow.runs import now
 
             place = places_of(HOME, backup_key()).first
             models = last_declarations(HOME, Catalogue(place).subjects())

@@ -7,12 +7,12 @@ from typing import Any
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import assets
-from almanac.backup_params import model_backup_params
-from almanac.dags import cron, declared_models, model_dag
 
-from include.config.home import Home
-from include.config.schema import Model
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac_airflow import assets
+from almanac_airflow.backup_params import model_backup_params
+from almanac_airflow.dags import cron, declared_models, model_dag
 
 HOME = Home()
 
@@ -28,11 +28,10 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="Snapshots each version that has none as it is now; skipped when nothing is new.")
         def backup(*, params: dict[str, Any]) -> list[dict[str, Any]]:
-            from almanac.handled import handling
-            from almanac.installation import backup_key
-            from almanac.runs import current_run
-
-            from include.backup.run_backup import run_backup
+            from almanac.backup.tasks.run_backup import run_backup
+            from almanac_airflow.handled import handling
+            from almanac_airflow.installation import backup_key
+            from almanac_airflow.runs import current_run
 
             with handling(model, HOME, "backup_model", whole=not params["version"]):
                 taken = run_backup(

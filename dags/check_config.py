@@ -8,13 +8,13 @@ from typing import Any
 
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import assets
-from almanac.dags import cron, declared_models
-from almanac.installation import declared_installation
-from almanac.notifiers.alert import callbacks
 
-from include.config.home import Home
-from include.config.schema import Model
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac_airflow import assets
+from almanac_airflow.dags import cron, declared_models
+from almanac_airflow.installation import declared_installation
+from almanac_airflow.notifiers.alert import callbacks
 
 HOME = Home()
 
@@ -30,8 +30,8 @@ def look_for_change(model: Model) -> Any:
         doc_md="Wakes the training when the declaration or the code differs from the champion's; else skipped.",
     )
     def look(*, outlet_events: Any) -> None:
-        from include.registry.store import Registry
-        from include.training.changes import find_change
+        from almanac.registry.store import Registry
+        from almanac.training.changes import find_change
 
         reason = find_change(model, Registry.of(HOME))
         if not reason:
@@ -56,7 +56,7 @@ def build() -> DAG:
         @task(doc_md="Fails with every problem of every file.")
         def check_every_yaml() -> list[str]:
             """The names of the models; fails with every problem of every file."""
-            from include.config.loader import check_models
+            from almanac.config.files.loader import check_models
 
             return check_models(HOME.models)
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac.backup_params import cleanup_params
-from almanac.installation import declared_installation, installation_dag
 
-from include.config.home import Home
-from include.config.installation import Installation
+from almanac.config.home import Home
+from almanac.config.installation import Installation
+from almanac_airflow.backup_params import cleanup_params
+from almanac_airflow.installation import declared_installation, installation_dag
 
 HOME = Home()
 
@@ -27,19 +27,17 @@ def build(installation: Installation) -> DAG:
 
         @task(doc_md="A dry run: what is old, what of it would go, why the rest stays; and the sizes of everything.")
         def plan() -> dict[str, Any]:
-            from almanac.installation import backup_key
-            from almanac.runs import now
-
-            from include.expiry.run_cleanup import run_plan
+            from almanac.cleanup.run_cleanup import run_plan
+            from almanac_airflow.installation import backup_key
+            from almanac_airflow.runs import now
 
             return run_plan(HOME, given_key=backup_key(), now=now())
 
         @task(doc_md="Deletes it, as it is then; one part that fails never stops the others. Skipped in a dry run.")
         def clean(_planned: dict[str, Any], *, params: dict[str, Any]) -> dict[str, Any]:
-            from almanac.installation import backup_key
-            from almanac.runs import current_run, now
-
-            from include.expiry.run_cleanup import run_cleanup
+            from almanac.cleanup.run_cleanup import run_cleanup
+            from almanac_airflow.installation import backup_key
+            from almanac_airflow.runs import current_run, now
 
             if params["dry_run"]:
                 raise AirflowSkipException("a dry run: the task before says what would be deleted")
@@ -48,7 +46,7 @@ def build(installation: Installation) -> DAG:
 
         @task(doc_md="Fails, and so alerts, when a part could not be cleaned; says which and why.")
         def report_faults(done: dict[str, Any]) -> None:
-            from include.expiry.cleanup import report_faults
+            from almanac.cleanup.cleanup import report_faults
 
             report_faults(done)
 

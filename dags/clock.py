@@ -5,14 +5,14 @@ stands alone in its rule needs no clock: it is part of the pipeline's own schedu
 """
 
 from airflow.sdk import DAG, task
-from almanac import assets
-from almanac.dags import declared_models, model_dag
-from almanac.timetables import DeclaredSchedule
 
-from include.config.home import Home
-from include.config.pipelines import clocked
-from include.config.schema import Model
-from include.config.triggers import ScheduleTrigger
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.config.sections.pipelines import clocked
+from almanac.config.sections.triggers import ScheduleTrigger
+from almanac_airflow import assets
+from almanac_airflow.dags import declared_models, model_dag
+from almanac_airflow.timetables import DeclaredSchedule
 
 HOME = Home()
 

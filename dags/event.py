@@ -10,12 +10,12 @@ from typing import Any
 
 from airflow.sdk import DAG, Asset, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import assets
-from almanac.dags import declared_models, model_dag
 
-from include.config.home import Home
-from include.config.schema import Model
-from include.config.triggers import EventTrigger
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.config.sections.triggers import EventTrigger
+from almanac_airflow import assets
+from almanac_airflow.dags import declared_models, model_dag
 
 HOME = Home()
 
@@ -30,11 +30,10 @@ def build(model: Model, names: list[str]) -> DAG:
             doc_md="Checks the payload of each event that has no decision yet; the journal keeps every decision.",
         )
         def check(*, inlet_events: Any) -> dict[str, list[dict[str, Any]]]:
-            from almanac.postings import read_postings
-            from almanac.runs import current_run, now
-
-            from include.events.posted import decide_postings
-            from include.journal.journal import Journal
+            from almanac.events.posted import decide_postings
+            from almanac.journal.journal import Journal
+            from almanac_airflow.postings import read_postings
+            from almanac_airflow.runs import current_run, now
 
             journal, run = Journal(HOME.journal_url), current_run()
             checked: dict[str, list[dict[str, Any]]] = {"accepted": [], "refused": []}
@@ -50,7 +49,7 @@ def build(model: Model, names: list[str]) -> DAG:
 
         @task(doc_md="Fails, and so alerts, when an event was refused; says why.")
         def report_refusals(checked: dict[str, list[dict[str, Any]]]) -> None:
-            from include.events.checking import raise_refusals
+            from almanac.events.checking import raise_refusals
 
             raise_refusals(model.name, checked["refused"])
 
@@ -64,10 +63,9 @@ def build(model: Model, names: list[str]) -> DAG:
 def _accept(model: Model, name: str, rings: Asset) -> Any:
     @task(task_id=f"accept_{name}", outlets=[rings], doc_md="Rings with the payloads; skipped when none was accepted.")
     def accept(checked: dict[str, list[dict[str, Any]]], *, outlet_events: Any) -> None:
-        from almanac.runs import current_run
-
-        from include.events.checking import accepted_payloads
-        from include.journal.journal import Journal
+        from almanac.events.checking import accepted_payloads
+        from almanac.journal.journal import Journal
+        from almanac_airflow.runs import current_run
 
         payloads = [each["payload"] for each in checked["accepted"] if each["trigger"] == name]
         accepted = accepted_payloads(model, Journal(HOME.journal_url), name, payloads, run=current_run())

@@ -9,11 +9,11 @@ from typing import Any
 
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac.backup_params import expiry_params
-from almanac.dags import cron, declared_models, model_dag
 
-from include.config.home import Home
-from include.config.schema import Model
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac_airflow.backup_params import expiry_params
+from almanac_airflow.dags import cron, declared_models, model_dag
 
 HOME = Home()
 
@@ -25,20 +25,18 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="A dry run: what is old, what of it would go, and why the rest stays.")
         def plan() -> dict[str, Any]:
-            from almanac.installation import backup_key
-            from almanac.runs import now
-
-            from include.expiry.run_expiry import run_plan
+            from almanac.cleanup.run_expiry import run_plan
+            from almanac_airflow.installation import backup_key
+            from almanac_airflow.runs import now
 
             return run_plan(model, HOME, given_key=backup_key(), now=now())
 
         @task(doc_md="Deletes it, as it is then. Skipped in a dry run; red when a person must approve.")
         def expire(planned: dict[str, Any], *, params: dict[str, Any]) -> dict[str, Any]:
-            from almanac.installation import backup_key
-            from almanac.permission import approve_by_form
-            from almanac.runs import current_run, now
-
-            from include.expiry.run_expiry import run_expiry
+            from almanac.cleanup.run_expiry import run_expiry
+            from almanac_airflow.access.permission import approve_by_form
+            from almanac_airflow.installation import backup_key
+            from almanac_airflow.runs import current_run, now
 
             if params["dry_run"] or not planned["count"]:
                 raise AirflowSkipException("a dry run" if params["dry_run"] else "nothing is old enough")

@@ -8,13 +8,13 @@ from typing import Any
 
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import assets
-from almanac.dags import declared_models, model_dag
-from almanac.params import ingest_params
-from almanac.schedules import schedule_of
 
-from include.config.home import Home
-from include.config.schema import Model
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac_airflow import assets
+from almanac_airflow.dags import declared_models, model_dag
+from almanac_airflow.params import ingest_params
+from almanac_airflow.schedules import schedule_of
 
 HOME = Home()
 
@@ -32,13 +32,12 @@ def build(model: Model) -> DAG:
         def find_batches(*, params: dict[str, Any], inlet_events: Any) -> list[dict[str, Any]]:
             import time
 
-            from almanac.bells import unannounced
-            from almanac.events import require_event
-            from almanac.handled import handling
-            from almanac.runs import chosen_files, now
-
-            from include.data.arrivals import find_batches
-            from include.journal.journal import Journal
+            from almanac.data.ingest.arrivals import find_batches
+            from almanac.journal.journal import Journal
+            from almanac_airflow.bells import unannounced
+            from almanac_airflow.events import require_event
+            from almanac_airflow.handled import handling
+            from almanac_airflow.runs import chosen_files, now
 
             require_event(model, HOME, "ingest")
             with handling(model, HOME, "ingest", whole=not (params["files"] or params["dry_run"])):
@@ -52,16 +51,15 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="Checks, validates, quarantines and publishes, one Delta commit a batch.")
         def ingest_batches(files: list[dict[str, Any]]) -> dict[str, Any]:
-            from almanac.runs import current_run
-
-            from include import faults
-            from include.data.ingest import ingest_batches
-            from include.journal.journal import Journal
-            from include.storage.listing import StoredFile
+            from almanac import failpoints
+            from almanac.data.ingest.ingest import ingest_batches
+            from almanac.journal.journal import Journal
+            from almanac.storage.listing import StoredFile
+            from almanac_airflow.runs import current_run
 
             batches = [StoredFile.from_json(file) for file in files]
             journal = Journal(HOME.journal_url)
-            summary = ingest_batches(model, HOME, journal, batches, current_run(), on_step=faults.reached)
+            summary = ingest_batches(model, HOME, journal, batches, current_run(), on_step=failpoints.reached)
             return summary.to_json()
 
         @task(
@@ -70,7 +68,7 @@ def build(model: Model) -> DAG:
             " published; skipped when there is nothing.",
         )  # fmt: skip
         def announce(*, inlet_events: Any, outlet_events: Any) -> None:
-            from almanac.bells import unannounced
+            from almanac_airflow.bells import unannounced
 
             news = unannounced(model, HOME, inlet_events[dataset])
             if news is None:
@@ -79,7 +77,7 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="Fails, and so alerts, when a batch was rejected; says why and what to do.")
         def report_rejections(summary: dict[str, Any]) -> None:
-            from include.data.ingest import raise_rejections
+            from almanac.data.ingest.ingest import raise_rejections
 
             raise_rejections(model, summary["rejected"])
 
@@ -97,20 +95,19 @@ def _fetch(model: Model) -> Any:
 
     @task(doc_md="Lets what is new at the endpoint or in the database land as files, and remembers how far it read.")
     def fetch(*, params: dict[str, Any]) -> dict[str, Any]:
-        from almanac.connections import open_reader
-        from almanac.events import require_event
-        from almanac.runs import current_run
-
-        from include import faults
-        from include.data.sources.fetch import fetch
-        from include.journal.journal import Journal
+        from almanac import failpoints
+        from almanac.data.sources.fetch import fetch
+        from almanac.journal.journal import Journal
+        from almanac_airflow.access.connections import open_reader
+        from almanac_airflow.events import require_event
+        from almanac_airflow.runs import current_run
 
         if params["dry_run"]:
             return {}  # nothing is fetched; the next task still says what lies there
         require_event(model, HOME, "ingest")
         journal = Journal(HOME.journal_url)
         reader = open_reader(model.source)
-        return fetch(model, reader, HOME, journal, current_run(), on_step=faults.reached).to_json()
+        return fetch(model, reader, HOME, journal, current_run(), on_step=failpoints.reached).to_json()
 
     return fetch()
 

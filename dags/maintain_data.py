@@ -8,11 +8,11 @@ from typing import Any
 
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac.dags import cron, declared_models, model_dag
-from almanac.params import maintenance_params
 
-from include.config.home import Home
-from include.config.schema import Model
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac_airflow.dags import cron, declared_models, model_dag
+from almanac_airflow.params import maintenance_params
 
 HOME = Home()
 
@@ -24,10 +24,10 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="A dry run: which versions are needed and by whom, and how many files could go.")
         def plan() -> dict[str, Any]:
-            from include.backup.needs import backed_up_versions
-            from include.data.dataset import Dataset
-            from include.data.maintenance import plan_maintenance
-            from include.registry.store import Registry
+            from almanac.backup.retention.needs import backed_up_versions
+            from almanac.data.table.dataset import Dataset
+            from almanac.data.table.maintenance import plan_maintenance
+            from almanac.registry.store import Registry
 
             if not Dataset.of(HOME, model).exists():
                 raise AirflowSkipException("no dataset yet")
@@ -36,7 +36,7 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="Joins small files in one commit that changes no row; skipped in a dry run.")
         def compact(_planned: dict[str, Any], *, params: dict[str, Any]) -> int:
-            from include.data.maintenance import compact
+            from almanac.data.table.maintenance import compact
 
             if params["dry_run"]:
                 raise AirflowSkipException("dry run: the task before says what would be done")
@@ -44,9 +44,9 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="Removes what nobody needs, as the plan says; who needs what is asked again.")
         def vacuum(_saved: int) -> dict[str, Any]:
-            from include.backup.needs import backed_up_versions
-            from include.data.maintenance import vacuum
-            from include.registry.store import Registry
+            from almanac.backup.retention.needs import backed_up_versions
+            from almanac.data.table.maintenance import vacuum
+            from almanac.registry.store import Registry
 
             return vacuum(model, HOME, Registry.of(HOME), backed_up=backed_up_versions(HOME, model.name)).to_json()
 

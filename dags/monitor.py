@@ -10,13 +10,13 @@ from typing import Any
 
 from airflow.sdk import DAG, TaskGroup, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import assets
-from almanac.dags import declared_models, model_dag
-from almanac.operators.decision import AlarmDecision
-from almanac.schedules import schedule_of
 
-from include.config.home import Home
-from include.config.schema import Model
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac_airflow import assets
+from almanac_airflow.dags import declared_models, model_dag
+from almanac_airflow.operators.decision import AlarmDecision
+from almanac_airflow.schedules import schedule_of
 
 HOME = Home()
 _MAX_RUNS = 16
@@ -34,16 +34,15 @@ def build(model: Model) -> DAG:
             doc_md="Evaluates the newest windows and all that belongs to them; writes the report, tells people.",
         )
         def watch() -> dict[str, Any]:
-            from almanac.channels import teller
-            from almanac.connections import task_history
-            from almanac.events import require_event
-            from almanac.handled import handling
-            from almanac.runs import current_run, link, now
-
-            from include.journal.journal import Journal
-            from include.monitoring.monitor import monitor
-            from include.monitoring.telling import tell_findings
-            from include.registry.store import Registry
+            from almanac.journal.journal import Journal
+            from almanac.monitoring.monitor import monitor
+            from almanac.monitoring.telling import tell_findings
+            from almanac.registry.store import Registry
+            from almanac_airflow.access.connections import task_history
+            from almanac_airflow.events import require_event
+            from almanac_airflow.handled import handling
+            from almanac_airflow.notifiers.channels import teller
+            from almanac_airflow.runs import current_run, link, now
 
             require_event(model, HOME, "monitor")
             journal, history = Journal(HOME.journal_url), task_history(HOME)
@@ -55,18 +54,17 @@ def build(model: Model) -> DAG:
 
         @task(outlets=[retrain_request], doc_md="Rings the retrain request with its reasons; skipped without one.")
         def request_retrain(as_answered: bool, *, outlet_events: Any) -> None:
-            from almanac.runs import wanted
+            from almanac_airflow.runs import wanted
 
             found = wanted(model, HOME, "retrain", as_answered=as_answered)
             outlet_events[retrain_request].extra = {"reason": "; ".join(found.reasons), "subject": found.subject}
 
         @task(outlets=[champion], doc_md="Puts the version before back into production, audited; skipped unless asked.")
         def put_previous_back(as_answered: bool, *, outlet_events: Any) -> None:
-            from almanac.runs import current_run, now, wanted
-
-            from include.journal.journal import Journal
-            from include.monitoring.carry_out import put_previous_back
-            from include.registry.store import Registry
+            from almanac.journal.journal import Journal
+            from almanac.monitoring.carry_out import put_previous_back
+            from almanac.registry.store import Registry
+            from almanac_airflow.runs import current_run, now, wanted
 
             journal, found = Journal(HOME.journal_url), wanted(model, HOME, "previous", as_answered=as_answered)
             version = put_previous_back(
@@ -78,10 +76,9 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="Stops scoring until a person resumes it; skipped unless asked.")
         def stop_scoring(as_answered: bool) -> None:
-            from almanac.runs import current_run, now, wanted
-
-            from include.journal.journal import Journal
-            from include.scoring.pause import stop_scoring
+            from almanac.journal.journal import Journal
+            from almanac.scoring.pause import stop_scoring
+            from almanac_airflow.runs import current_run, now, wanted
 
             reason = "; ".join(wanted(model, HOME, "stop_scoring", as_answered=as_answered).reasons)
             stop_scoring(Journal(HOME.journal_url), model.name, reason=reason, run=current_run(), now=now())

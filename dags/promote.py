@@ -9,13 +9,13 @@ from typing import Any
 
 from airflow.sdk import DAG, TriggerRule, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import assets
-from almanac.dags import declared_models, model_dag
-from almanac.operators.approval import APPROVAL_DOC, PromotionApproval
-from almanac.params import promotion_params
 
-from include.config.home import Home
-from include.config.schema import Model
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac_airflow import assets
+from almanac_airflow.dags import declared_models, model_dag
+from almanac_airflow.operators.approval import APPROVAL_DOC, PromotionApproval
+from almanac_airflow.params import promotion_params
 
 HOME = Home()
 
@@ -27,11 +27,10 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="Which version, and whether a person is asked about it.")
         def propose(*, params: dict[str, Any]) -> str:
-            from almanac.branching import ask_nobody, desk, go_on
-            from almanac.runs import started_by_hand, version_param
-
-            from include.journal.journal import Journal
-            from include.registry.approval import decide_by_hand
+            from almanac.journal.journal import Journal
+            from almanac.release.approval import decide_by_hand
+            from almanac_airflow.branching import ask_nobody, desk, go_on
+            from almanac_airflow.runs import started_by_hand, version_param
 
             version, reason = version_param(model, Journal(HOME.journal_url), params["version"], params["reason"])
             at = desk(model, HOME, version)
@@ -46,9 +45,8 @@ def build(model: Model) -> DAG:
             doc_md="The version becomes champion, the old champion previous; red without a yes in the journal.",
         )
         def promote(version: str, *, params: dict[str, Any], outlet_events: Any) -> None:
-            from almanac.branching import desk
-
-            from include.registry.approval import promote_as_answered
+            from almanac.release.approval import promote_as_answered
+            from almanac_airflow.branching import desk
 
             by_hand = params["reason"] or ""
             version = params["version"] if by_hand else version  # the form cannot be changed after the start, XCom can

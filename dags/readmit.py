@@ -8,12 +8,12 @@ from typing import Any
 
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import assets
-from almanac.dags import declared_models, model_dag
-from almanac.params import readmission_params
 
-from include.config.home import Home
-from include.config.schema import Model
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac_airflow import assets
+from almanac_airflow.dags import declared_models, model_dag
+from almanac_airflow.params import readmission_params
 
 HOME = Home()
 
@@ -25,10 +25,9 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="Checks the rows, or the file, again; what is good is one commit; who and why go to the journal.")
         def readmit(*, params: dict[str, Any]) -> dict[str, Any]:
-            from almanac.runs import current_run, now
-
-            from include.data.readmit_by_form import readmit_by_form
-            from include.journal.journal import Journal
+            from almanac.data.quarantine.readmit_by_form import readmit_by_form
+            from almanac.journal.journal import Journal
+            from almanac_airflow.runs import current_run, now
 
             return readmit_by_form(model, HOME, Journal(HOME.journal_url), params, current_run(), now)
 
@@ -40,7 +39,7 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="Fails, and so alerts, when anything was refused; says which rules are still broken.")
         def report_refusals(summary: dict[str, Any]) -> None:
-            from include.data.readmit_by_form import raise_refusals
+            from almanac.data.quarantine.readmit_by_form import raise_refusals
 
             raise_refusals(model, summary["refusals"])
 

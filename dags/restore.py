@@ -9,12 +9,12 @@ with the services stopped: `almanac restore group/all --live`.
 from typing import Any
 
 from airflow.sdk import DAG, task
-from almanac.backup_params import restore_params
-from almanac.installation import declared_installation, installation_dag
-from almanac.operators.thaw import ThawOperator
 
-from include.config.home import Home
-from include.config.installation import Installation
+from almanac.config.home import Home
+from almanac.config.installation import Installation
+from almanac_airflow.backup_params import restore_params
+from almanac_airflow.installation import declared_installation, installation_dag
+from almanac_airflow.operators.thaw import ThawOperator
 
 HOME = Home()
 
@@ -28,11 +28,10 @@ def build(installation: Installation) -> DAG:
 
         @task(retries=0, doc_md="Restores what the form names, each file checked against its hash; says where it is.")
         def restore(*, params: dict[str, Any]) -> list[str]:
-            from almanac.installation import backup_key
-            from almanac.permission import approve_restore
-            from almanac.runs import current_run, now
-
-            from include.backup.run_restore import run_restore
+            from almanac.backup.tasks.run_restore import run_restore
+            from almanac_airflow.access.permission import approve_restore
+            from almanac_airflow.installation import backup_key
+            from almanac_airflow.runs import current_run, now
 
             approve_restore(HOME, params)
             return run_restore(HOME, params, given_key=backup_key(), run=current_run(), now=now())

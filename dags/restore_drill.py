@@ -10,11 +10,11 @@ ingests, trains, scores, traces, and is stopped.
 from typing import Any
 
 from airflow.sdk import DAG, task
-from almanac.backup_params import drill_params
-from almanac.installation import declared_installation, installation_dag
 
-from include.config.home import Home
-from include.config.installation import Installation
+from almanac.config.home import Home
+from almanac.config.installation import Installation
+from almanac_airflow.backup_params import drill_params
+from almanac_airflow.installation import declared_installation, installation_dag
 
 HOME = Home()
 
@@ -28,12 +28,11 @@ def build(installation: Installation) -> DAG:
 
         @task(retries=0, doc_md="Restores, uses, times; then a damaged copy. Each result is kept in the place.")
         def drill(*, params: dict[str, Any]) -> list[str]:
-            from almanac.installation import backup_key
-            from almanac.runs import current_run, now
-
-            from include.backup.drill import in_words, place_in_turn
-            from include.backup.run_backup import places_of, tell_drills
-            from include.backup.run_drill import check_drills, run_drill
+            from almanac.backup.drill.drill import in_words, place_in_turn
+            from almanac.backup.tasks.run_backup import places_of, tell_drills
+            from almanac.drills.run_drill import check_drills, run_drill
+            from almanac_airflow.installation import backup_key
+            from almanac_airflow.runs import current_run, now
 
             places, chosen = places_of(HOME, backup_key()), params["place"]
             place = place_in_turn(places, now()) if chosen == "in turn" else places.named(chosen == "second")
@@ -44,12 +43,11 @@ def build(installation: Installation) -> DAG:
 
         @task(doc_md="Reads today's share of all objects again; each has its turn within `drills.verify_days` days.")
         def verify() -> dict[str, Any]:
-            from almanac.installation import backup_key
-            from almanac.runs import current_run, now
-
-            from include.backup.run_backup import places_of
-            from include.backup.run_drill import verify_share
-            from include.journal.journal import Journal
+            from almanac.backup.tasks.run_backup import places_of
+            from almanac.drills.run_drill import verify_share
+            from almanac.journal.journal import Journal
+            from almanac_airflow.installation import backup_key
+            from almanac_airflow.runs import current_run, now
 
             places = places_of(HOME, backup_key()).all()
             journal, run = Journal(HOME.journal_url), current_run()
@@ -58,13 +56,13 @@ def build(installation: Installation) -> DAG:
         @task(retries=0, doc_md="The machine is lost; skipped while the last good one is young.")
         def disaster(*, params: dict[str, Any]) -> str:
             from airflow.sdk.exceptions import AirflowSkipException
-            from almanac.installation import backup_key
-            from almanac.runs import current_run, now
 
-            from include.backup.disaster import unplayable
-            from include.backup.drill import in_words, place_in_turn
-            from include.backup.run_backup import places_of, tell_drills
-            from include.backup.run_drill import check_disaster, disaster_is_due, run_disaster_drill
+            from almanac.backup.drill.disaster_due import disaster_is_due, unplayable
+            from almanac.backup.drill.drill import in_words, place_in_turn
+            from almanac.backup.tasks.run_backup import places_of, tell_drills
+            from almanac.drills.run_drill import check_disaster, run_disaster_drill
+            from almanac_airflow.installation import backup_key
+            from almanac_airflow.runs import current_run, now
 
             places, chosen = places_of(HOME, backup_key()), params["place"]
             if why := unplayable(HOME):

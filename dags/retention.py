@@ -8,11 +8,11 @@ tiers where that pays; the newest, the champion and the last proven one stay hot
 from typing import Any
 
 from airflow.sdk import DAG, task
-from almanac.backup_params import retention_params
-from almanac.installation import declared_installation, installation_dag
 
-from include.config.home import Home
-from include.config.installation import Installation
+from almanac.config.home import Home
+from almanac.config.installation import Installation
+from almanac_airflow.backup_params import retention_params
+from almanac_airflow.installation import declared_installation, installation_dag
 
 HOME = Home()
 
@@ -26,21 +26,19 @@ def build(installation: Installation) -> DAG:
 
         @task(doc_md="A tombstone for each snapshot that no rule and no pin keeps; says why the others stay.")
         def forget(*, params: dict[str, Any]) -> dict[str, Any]:
-            from almanac.installation import backup_key
-            from almanac.runs import current_run, now
-
-            from include.backup.run_retention import run_forget
+            from almanac.backup.tasks.run_retention import run_forget
+            from almanac_airflow.installation import backup_key
+            from almanac_airflow.runs import current_run, now
 
             by, dry_run = current_run().started_by, params["dry_run"]
             return run_forget(HOME, given_key=backup_key(), now=now(), by=by, dry_run=dry_run)
 
         @task(doc_md="Deletes what was forgotten before the grace period, and orphans. Red when a person must approve.")
         def sweep(_forgotten: dict[str, Any], *, params: dict[str, Any]) -> dict[str, Any]:
-            from almanac.installation import backup_key
-            from almanac.permission import approve_by_form
-            from almanac.runs import now
-
-            from include.backup.run_retention import run_sweep
+            from almanac.backup.tasks.run_retention import run_sweep
+            from almanac_airflow.access.permission import approve_by_form
+            from almanac_airflow.installation import backup_key
+            from almanac_airflow.runs import now
 
             dry_run, approved = params["dry_run"], params["approve"]
             if approved and not dry_run:
@@ -49,10 +47,9 @@ def build(installation: Installation) -> DAG:
 
         @task(doc_md="What each tier holds, costs and would hold; then moves what is declared. Manifests stay hot.")
         def tiers(_forgotten: dict[str, Any], *, params: dict[str, Any]) -> dict[str, Any]:
-            from almanac.installation import backup_key
-            from almanac.runs import now
-
-            from include.backup.run_tiers import run_tiers
+            from almanac.backup.tasks.run_tiers import run_tiers
+            from almanac_airflow.installation import backup_key
+            from almanac_airflow.runs import now
 
             return run_tiers(HOME, given_key=backup_key(), now=now(), dry_run=params["dry_run"])
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import assets
-from almanac.dags import cron, declared_models, model_dag
-from almanac.params import rollback_params
 
-from include.config.home import Home
-from include.config.schema import Model
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac_airflow import assets
+from almanac_airflow.dags import cron, declared_models, model_dag
+from almanac_airflow.params import rollback_params
 
 HOME = Home()
 
@@ -28,11 +28,10 @@ def build(model: Model) -> DAG:
         def roll_back(*, params: dict[str, Any], outlet_events: Any) -> dict[str, Any]:
             from dataclasses import asdict
 
-            from almanac.runs import current_run, now
-
-            from include.journal.journal import Journal
-            from include.registry.promotion import roll_back
-            from include.registry.store import Registry
+            from almanac.journal.journal import Journal
+            from almanac.registry.store import Registry
+            from almanac.release.promotion import roll_back
+            from almanac_airflow.runs import current_run, now
 
             done = roll_back(
                 Registry.of(HOME), model.name, to=params["to"], reason=params["reason"],
@@ -51,12 +50,11 @@ def build_drill(model: Model) -> DAG:
 
         @task(doc_md="Loads previous, checks its hash, scores the newest rows; red, and told, when it cannot.")
         def prove_previous() -> dict[str, Any]:
-            from almanac.runs import current_run, now
-
-            from include.errors import RegistryError
-            from include.journal.journal import Journal
-            from include.registry.drill import drill
-            from include.registry.store import Registry
+            from almanac.errors import RegistryError
+            from almanac.journal.journal import Journal
+            from almanac.registry.store import Registry
+            from almanac.release.drill import drill
+            from almanac_airflow.runs import current_run, now
 
             proof = drill(
                 model, HOME, Registry.of(HOME), Journal(HOME.journal_url), run=current_run(), now=now()

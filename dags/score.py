@@ -10,13 +10,13 @@ from typing import Any
 
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import assets
-from almanac.dags import declared_models, model_dag
-from almanac.params import range_params
-from almanac.schedules import schedule_of
 
-from include.config.home import Home
-from include.config.schema import Model
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac_airflow import assets
+from almanac_airflow.dags import declared_models, model_dag
+from almanac_airflow.params import range_params
+from almanac_airflow.schedules import schedule_of
 
 HOME = Home()
 
@@ -31,14 +31,13 @@ def build(model: Model) -> DAG:
         def score(*, params: dict[str, Any], outlet_events: Any) -> dict[str, Any]:
             from dataclasses import asdict
 
-            from almanac.events import require_event
-            from almanac.handled import handling
-            from almanac.runs import current_run, now, range_param
-
-            from include.journal.journal import Journal
-            from include.registry.store import Registry
-            from include.scoring.pause import stopped, why_stopped
-            from include.scoring.score import score_new_windows
+            from almanac.journal.journal import Journal
+            from almanac.registry.store import Registry
+            from almanac.scoring.pause import stopped, why_stopped
+            from almanac.scoring.score import score_new_windows
+            from almanac_airflow.events import require_event
+            from almanac_airflow.handled import handling
+            from almanac_airflow.runs import current_run, now, range_param
 
             if stop := stopped(Journal(HOME.journal_url), model.name):
                 raise AirflowSkipException(why_stopped(stop))

@@ -11,12 +11,12 @@ from typing import Any
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, TriggerRule, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import assets
-from almanac.dags import cron, declared_models, model_dag
-from almanac.notifiers.late import deadline_of
 
-from include.config.home import Home
-from include.config.schema import Model
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac_airflow import assets
+from almanac_airflow.dags import cron, declared_models, model_dag
+from almanac_airflow.notifiers.late import deadline_of
 
 HOME = Home()
 HOURLY = "50 * * * *"
@@ -38,12 +38,11 @@ def build(model: Model) -> DAG:
         def score_shadow() -> dict[str, Any]:
             from dataclasses import asdict
 
-            from almanac.runs import current_run, now
-
-            from include.journal.journal import Journal
-            from include.registry.store import Registry
-            from include.scoring.pause import stopped, why_stopped
-            from include.scoring.score import score_shadow
+            from almanac.journal.journal import Journal
+            from almanac.registry.store import Registry
+            from almanac.scoring.pause import stopped, why_stopped
+            from almanac.scoring.score import score_shadow
+            from almanac_airflow.runs import current_run, now
 
             if stop := stopped(Journal(HOME.journal_url), model.name):
                 raise AirflowSkipException(why_stopped(stop))
@@ -61,11 +60,10 @@ def build(model: Model) -> DAG:
         def judge_shadow(*, outlet_events: Any) -> dict[str, Any]:
             from dataclasses import asdict
 
-            from almanac.runs import current_run, now
-
-            from include.journal.journal import Journal
-            from include.registry.store import Registry
-            from include.scoring.shadow import judge_shadow
+            from almanac.journal.journal import Journal
+            from almanac.registry.store import Registry
+            from almanac.release.shadow import judge_shadow
+            from almanac_airflow.runs import current_run, now
 
             journal = Journal(HOME.journal_url)
             result = judge_shadow(model, HOME, Registry.of(HOME), journal, run=current_run(), now=now())

@@ -9,14 +9,14 @@ from typing import Any
 
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import assets
-from almanac.dags import declared_models
-from almanac.installation import declared_installation, installation_dag
 
-from include.config.home import Home
-from include.config.installation import Installation
-from include.config.pipelines import DEFAULT_QUEUE
-from include.config.triggers import EventTrigger
+from almanac.config.home import Home
+from almanac.config.installation import Installation
+from almanac.config.sections.pipelines import DEFAULT_QUEUE
+from almanac.config.sections.triggers import EventTrigger
+from almanac_airflow import assets
+from almanac_airflow.dags import declared_models
+from almanac_airflow.installation import declared_installation, installation_dag
 
 HOME = Home()
 
@@ -37,7 +37,7 @@ def build(installation: Installation) -> DAG:
             doc_md="Compares states with what was handled; starts what was missed. Nothing: skipped, and green.",
         )
         def start_missed(*, inlet_events: Any) -> list[str]:
-            from almanac.sweeping import start_missed
+            from almanac_airflow.sweeping import start_missed
 
             started = start_missed(declared_models(HOME), HOME, inlet_events)
             if not started:

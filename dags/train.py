@@ -8,15 +8,15 @@ from typing import Any
 
 from airflow.sdk import DAG, TriggerRule, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import assets
-from almanac.dags import declared_models, model_dag
-from almanac.operators.approval import APPROVAL_DOC, PromotionApproval
-from almanac.params import training_params
-from almanac.schedules import schedule_of
-from almanac.trials import search
 
-from include.config.home import Home
-from include.config.schema import Model
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac_airflow import assets
+from almanac_airflow.dags import declared_models, model_dag
+from almanac_airflow.operators.approval import APPROVAL_DOC, PromotionApproval
+from almanac_airflow.params import training_params
+from almanac_airflow.schedules import schedule_of
+from almanac_airflow.trials import search
 
 HOME = Home()
 
@@ -28,7 +28,7 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="Whether to train: cooldown, fresh labelled rows, runs per week. By hand overrules, in writing.")
         def decide(*, params: dict[str, Any]) -> dict[str, Any]:
-            from almanac.training import decide
+            from almanac_airflow.training import decide
 
             return decide(model, HOME, params)
 
@@ -37,7 +37,7 @@ def build(model: Model) -> DAG:
             trigger_rule="none_failed",  # no batch of trials is no reason not to train
         )
         def train(decision: dict[str, Any], searched: Any = None, *, params: dict[str, Any]) -> str:
-            from almanac.training import train_as_decided
+            from almanac_airflow.training import train_as_decided
 
             return train_as_decided(model, HOME, decision, searched, params)
 
@@ -46,11 +46,10 @@ def build(model: Model) -> DAG:
             doc_md="Candidate against naive rules and the champion on the same hold-out; every gate fails closed.",
         )
         def judge(mlflow_run_id: str, *, outlet_events: Any) -> dict[str, Any]:
-            from almanac.runs import current_run, now, told
-
-            from include.journal.journal import Journal
-            from include.registry.store import Registry
-            from include.training.training_run import judge
+            from almanac.journal.journal import Journal
+            from almanac.registry.store import Registry
+            from almanac.release.run_judgement import judge
+            from almanac_airflow.runs import current_run, now, told
 
             journal, registry = Journal(HOME.journal_url), Registry.of(HOME)
             decision = judge(model, HOME, journal, registry, mlflow_run_id, run=current_run(), now=now())
@@ -62,12 +61,11 @@ def build(model: Model) -> DAG:
             doc_md="Registers the candidate as challenger, and decides: promote, ask a person, or neither.",
         )
         def register(verdict: dict[str, Any]) -> str:
-            from almanac.branching import desk, go_on
-            from almanac.runs import current_run, now
-
-            from include.journal.journal import Journal
-            from include.registry.promotion import register
-            from include.registry.store import Registry
+            from almanac.journal.journal import Journal
+            from almanac.registry.store import Registry
+            from almanac.release.promotion import register
+            from almanac_airflow.branching import desk, go_on
+            from almanac_airflow.runs import current_run, now
 
             if not verdict["accepted"]:
                 raise AirflowSkipException("; ".join(verdict["reasons"]))
@@ -81,9 +79,8 @@ def build(model: Model) -> DAG:
             doc_md="Challenger becomes champion, the old champion previous; red without a yes in the journal.",
         )
         def promote(version: str, *, outlet_events: Any) -> None:
-            from almanac.branching import desk
-
-            from include.registry.approval import promote_as_answered
+            from almanac.release.approval import promote_as_answered
+            from almanac_airflow.branching import desk
 
             done = promote_as_answered(desk(model, HOME, version))
             if not done.accepted:

@@ -8,16 +8,16 @@ from typing import Any
 
 from airflow.sdk import DAG, PokeReturnValue, task
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import assets
-from almanac.dags import declared_models, model_dag
-from almanac.notifiers.alert import AlertNotifier
-from almanac.notifiers.window_failure import WindowFailureNotifier
-from almanac.timetables import TumblingWindows
 
-from include.config.home import Home
-from include.config.pipelines import window_of_model
-from include.config.schema import Model
-from include.config.triggers import WindowTrigger
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.config.sections.pipelines import window_of_model
+from almanac.config.sections.triggers import WindowTrigger
+from almanac_airflow import assets
+from almanac_airflow.dags import declared_models, model_dag
+from almanac_airflow.notifiers.alert import AlertNotifier
+from almanac_airflow.notifiers.window_failure import WindowFailureNotifier
+from almanac_airflow.timetables import TumblingWindows
 
 HOME = Home()
 _REOPEN = "Writes windows down as late whose rows have changed since they closed, and announces them once more."
@@ -37,10 +37,9 @@ def build(model: Model, trigger: WindowTrigger) -> DAG:
             doc_md="Waits for the windows of the same time of the models that this one depends on.",
         )  # fmt: skip
         def start() -> PokeReturnValue:
-            from almanac.runs import current_run, now, partition_key
-
-            from include.journal.journal import Journal
-            from include.windows.closing import start_window, window_of_run
+            from almanac.journal.journal import Journal
+            from almanac.windows.closing import start_window, window_of_run
+            from almanac_airflow.runs import current_run, now, partition_key
 
             window = window_of_run(model, partition_key())
             waits_for = start_window(
@@ -50,10 +49,9 @@ def build(model: Model, trigger: WindowTrigger) -> DAG:
 
         @task(on_failure_callback=failed, doc_md="Counts rows and missing steps; the window is done, or empty.")
         def close() -> dict[str, Any]:
-            from almanac.runs import current_run, now, partition_key
-
-            from include.journal.journal import Journal
-            from include.windows.closing import close_window, window_of_run
+            from almanac.journal.journal import Journal
+            from almanac.windows.closing import close_window, window_of_run
+            from almanac_airflow.runs import current_run, now, partition_key
 
             window = window_of_run(model, partition_key())
             closed = close_window(model, HOME, Journal(HOME.journal_url), window, run=current_run(), now=now())
@@ -80,14 +78,13 @@ def build_reopen(model: Model) -> DAG:
 
         @task(outlets=[announced], doc_md=f"{_REOPEN} Also those that were missed. Skipped when there is none.")
         def reopen(*, outlet_events: Any) -> list[str]:
-            from almanac.handled import handling
-            from almanac.runs import current_run, is_swept, now
-
-            from include.events.handled import windows_missed
-            from include.journal.journal import Journal
-            from include.scoring.windows import Window
-            from include.windows.closing import reopen_windows
-            from include.windows.tumbling import key_of
+            from almanac.events.handled import windows_missed
+            from almanac.journal.journal import Journal
+            from almanac.windows.closing import reopen_windows
+            from almanac.windows.tumbling import key_of
+            from almanac.windows.window import Window
+            from almanac_airflow.handled import handling
+            from almanac_airflow.runs import current_run, is_swept, now
 
             journal = Journal(HOME.journal_url)
             with handling(model, HOME, "reopen"):

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from almanac.services.airflow_api import Json
     from demo.stage import Stage
-    from include.services.airflow_api import Json
 
 EVENT = f"almanac://{MODEL}/events/tides"
 DAYS = 12

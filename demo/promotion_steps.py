@@ -10,8 +10,8 @@ from demo.stage import MODEL
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from almanac.services.airflow_api import DagRun
     from demo.stage import Stage
-    from include.services.airflow_api import DagRun
 
 READS_S = 3.0
 ASKED = "An answer is waited for"

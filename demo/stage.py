@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from almanac.config.home import REPOSITORY
+from almanac.data.table.delta_table import read_table
 from demo.weather_generator import TODAY, generate_month
-from include.config.home import REPOSITORY
-from include.data.delta_table import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     import polars as pl
     from mlflow import MlflowClient
 
+    from almanac.config.home import Home
+    from almanac.services.airflow_api import AirflowClient, DagRun
     from demo.climate import Climate
     from demo.ledger import Ledger
     from demo.sink import WebhookSink
-    from include.config.home import Home
-    from include.services.airflow_api import AirflowClient, DagRun
 
 MODEL = "weather"
 # A run is woken within seconds of what woke it; when nothing has run for this long, nothing more will come.

@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import yaml
 
+from almanac.config.grammar.types import format_duration
+from almanac.config.home import MODELS_FOLDER, REPOSITORY, Home
+from almanac.errors import AlmanacError, ConfigError
+from almanac.failpoints import FOLDER_VARIABLE
 from demo.backup_steps import BACKUP_STORY
 from demo.ledger import Ledger
 from demo.pipeline_steps import PIPELINE_STORY
@@ -23,17 +27,13 @@ from demo.secrecy_steps import SECRECY_STORY
 from demo.sink import REACHED_FROM_CONTAINERS, WebhookSink
 from demo.stage import Stage, StoryError
 from demo.steps import STORY
-from include.config.home import MODELS_FOLDER, REPOSITORY, Home
-from include.config.types import format_duration
-from include.errors import AlmanacError, ConfigError
-from include.faults import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from include.services.airflow_api import AirflowClient
+    from almanac.services.airflow_api import AirflowClient
 
 # What would make the story wait for hours is shorter here than in the shipped configuration.
 COOLDOWN = timedelta(minutes=2)
@@ -103,7 +103,7 @@ class Platform(Protocol):
 
 
 def _platform(root: Path, sink: WebhookSink, where: Where) -> Platform:
-    from include.services.services import Services
+    from almanac.services.services import Services
 
     models = root / "models"
     webhook = {"AIRFLOW_CONN_ALMANAC_WEBHOOK": sink.connection}
@@ -137,7 +137,7 @@ def _containers(root: Path, models: Path, webhook: Mapping[str, str]) -> Platfor
 def _play(platform: Platform, root: Path, sink: WebhookSink, ledger: Ledger) -> dict[str, object]:
     from mlflow import MlflowClient
 
-    from include.services.credentials import ADMIN
+    from almanac.config.credentials import ADMIN
 
     with platform.running(), platform.airflow() as airflow:
         # MLflow's client takes its login from the environment only.

@@ -1,16 +1,25 @@
 """The one Airflow plugin of Almanac."""
 
 from airflow.plugins_manager import AirflowPlugin
-from almanac.timetables import DeclaredSchedule, TumblingWindows
-from almanac.ui import guard, mount
-from almanac.ui.links import ReportLink, RunLink, WindowsLink
+
+from almanac_airflow.timetables import DeclaredSchedule, TumblingWindows
+from almanac_airflow.ui import guard, mount
+from almanac_airflow.ui.links import ReportLink, RunLink, WindowsLink
+
+
+def _former(timetable: type) -> type:
+    """The same under the name that the database of Almanac 0.1 holds, when this package was `almanac`."""
+    return type(timetable.__name__, (timetable,), {"__module__": "almanac.timetables"})
 
 
 class AlmanacPlugin(AirflowPlugin):
     """Adds Almanac's pages to the UI, stands guard at its logins, and makes its timetables known to the scheduler."""
 
     name = "almanac"
-    timetables = [DeclaredSchedule, TumblingWindows]  # noqa: RUF012 - Airflow's own way to declare them
+    timetables = [  # noqa: RUF012 - Airflow's own way to declare them
+        *(DeclaredSchedule, TumblingWindows),
+        *(_former(DeclaredSchedule), _former(TumblingWindows)),
+    ]
     fastapi_apps = mount.fastapi_apps()
     fastapi_root_middlewares = guard.middlewares()
     external_views = mount.external_views()

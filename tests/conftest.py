@@ -15,6 +15,8 @@ _HOME = tempfile.mkdtemp(prefix="almanac-tests-")
 os.environ.update(
     {
         "ALMANAC_HOME": f"{_HOME}/almanac",
+        # what tests start as a process of its own finds the packages as this one does
+        "PYTHONPATH": os.pathsep.join([f"{_REPOSITORY}/include", f"{_REPOSITORY}/plugins", str(_REPOSITORY)]),
         "AIRFLOW_HOME": f"{_HOME}/airflow",
         "AIRFLOW__CORE__DAGS_FOLDER": str(_REPOSITORY / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(_REPOSITORY / "plugins"),
@@ -34,7 +36,7 @@ pytest_plugins = ["tests.servers.stores"]
 
 
 # What a fixture of theirs starts or trains is shared by the whole folder: two processes would do it twice.
-_ON_ONE_CORE = ("e2e", "production", "backup", "registry", "contracts", "docs")
+_ON_ONE_CORE = ("e2e", "production", "backup", "release", "contracts", "docs")
 
 
 def _group(file: str) -> str:

@@ -8,8 +8,8 @@ import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from include.cli.app import app
-from include.config.home import REPOSITORY
+from almanac.cli.app import app
+from almanac.config.home import REPOSITORY
 
 _PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 # In `a span` or on a line of a fenced block, perhaps behind the setting of a variable.

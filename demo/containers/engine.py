@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from include.errors import PermanentError
+from almanac.errors import PermanentError
 
 # Kept between runs: base images and the layers of ours take minutes to make.
 STATE = Path("/var/lib/almanac-containers")

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from include.config.home import REPOSITORY
+from almanac.config.home import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from sqlalchemy.engine import make_url
 
+from almanac.config.connection import parse_connection
+from almanac.config.credentials import ADMIN, private_folder, write_private
+from almanac.config.home import REPOSITORY, Home
+from almanac.errors import PermanentError, TransientError
+from almanac.journal.place import CONNECTION, completed
+from almanac.services.airflow_api import AirflowClient
+from almanac.services.env_file import read_env_file, write_env_file
+from almanac.services.ports import LOOPBACK, any_free_port
+from almanac.services.supervision.lifetime import terminable, uninterrupted
 from demo.containers.engine import Engine
 from demo.containers.machine import podman_compose
 from demo.native.compose_file import Service, read_compose
-from include.config.connection import parse_connection
-from include.config.home import REPOSITORY, Home
-from include.errors import PermanentError, TransientError
-from include.journal.place import CONNECTION, completed
-from include.services.airflow_api import AirflowClient
-from include.services.credentials import ADMIN, private_folder, write_private
-from include.services.env_file import read_env_file, write_env_file
-from include.services.lifetime import terminable, uninterrupted
-from include.services.ports import LOOPBACK, any_free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 COMPOSE = REPOSITORY / "docker-compose.yaml"
 HOME_INSIDE = "/var/lib/almanac"
 # What the image's ALMANAC_MODELS says, here.
-PROFILE = REPOSITORY / "include" / "profiles" / "production"
+PROFILE = REPOSITORY / "include" / "environments" / "production"
 # Of the user inside; what the host puts into a volume must be theirs.
 UID = 50000
 _PUBLISHED = {"mlflow": 5000, "api-server": 8080}

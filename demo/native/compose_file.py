@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from include.config.types import parse_duration
-from include.config.yaml_file import lay_over
-from include.errors import ConfigError
+from almanac.config.files.yaml_file import lay_over
+from almanac.config.grammar.types import parse_duration
+from almanac.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

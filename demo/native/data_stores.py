@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from almanac.services.ports import LOOPBACK
 from demo.native.debian import postgres_programs
-from include.services.ports import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

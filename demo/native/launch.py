@@ -1,4 +1,4 @@
-"""Becomes the process that a private file describes: `python -m demo.native.launch FILE`.
+"""Becomes the process that a private file describes: `python demo/native/launch.py FILE`.
 
 Supervisord starts this instead of the command itself, so that its configuration and the list of processes hold no
 secret.

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from almanac.config.home import REPOSITORY
+from almanac.services.environment import MARKER
+from almanac.services.ports import LOOPBACK
 from demo.native import data_stores
-from include.config.home import REPOSITORY
-from include.services.environment import MARKER
-from include.services.ports import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,21 +19,28 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import make_url
 
-from demo.native import data_stores
+from almanac.config.connection import Connection, parse_connection
+from almanac.config.credentials import ADMIN, private_folder, write_private
+from almanac.config.home import REPOSITORY, Home
+from almanac.errors import ConfigError, PermanentError, TransientError
+from almanac.journal.place import CONNECTION, completed
+from almanac.services.airflow_api import AirflowClient
+from almanac.services.env_file import read_env_file, write_env_file
+from almanac.services.environment import MARKER
+from almanac.services.ports import LOOPBACK, any_free_port
+from almanac.services.supervision.lifetime import start_supervisor, stop_supervisor, terminable, uninterrupted
+from almanac.services.supervision.supervision import (
+    Program,
+    config_file,
+    log_file,
+    render_config,
+    statuses,
+    supervisor_of,
+)
+from demo.native import data_stores, launch
 from demo.native.compose_file import Service, read_compose
 from demo.native.debian import missing
 from demo.native.machine import LOG_PORTS, SERVED_PORTS, Machine, Process
-from include.config.connection import Connection, parse_connection
-from include.config.home import REPOSITORY, Home
-from include.errors import ConfigError, PermanentError, TransientError
-from include.journal.place import CONNECTION, completed
-from include.services.airflow_api import AirflowClient
-from include.services.credentials import ADMIN, private_folder, write_private
-from include.services.env_file import read_env_file, write_env_file
-from include.services.environment import MARKER
-from include.services.lifetime import start_supervisor, stop_supervisor, terminable, uninterrupted
-from include.services.ports import LOOPBACK, any_free_port
-from include.services.supervision import Program, config_file, log_file, render_config, statuses, supervisor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -260,7 +267,7 @@ class NativeStack:
         return self._machine.root / "processes" / f"{process.name}.json"
 
     def _launch(self, process: Process) -> tuple[str, ...]:
-        return (sys.executable, "-m", "demo.native.launch", str(self._file(process)))
+        return (sys.executable, launch.__file__, str(self._file(process)))
 
 
 def _home(environment: Mapping[str, str], login: Connection) -> Home:

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from include.alerts.about import WHOLE, about, covers
-from include.alerts.condition_log import ConditionLog
-from include.alerts.message import event_message, failure_message
-from include.alerts.rejections import end_resolved, rejection_message
-from include.alerts.telling import Teller
-from include.config.alerts import AlertKind
-from include.errors import PermanentError
-from include.journal.journal import Journal
-from include.journal.records import Arrival, BatchRecord, BatchState, RunRef
+from almanac.alerts.about import WHOLE, about, covers
+from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.message import event_message, failure_message
+from almanac.alerts.telling import Teller
+from almanac.config.sections.alerts import AlertKind
+from almanac.errors import PermanentError
+from almanac.health.rejections import end_resolved, rejection_message
+from almanac.journal.journal import Journal
+from almanac.journal.records import Arrival, BatchRecord, BatchState, RunRef
 from tests.alerts.test_telling import ALERTS, NOON, RUN, Outbox, journal, logged, outbox, teller
 
 __all__ = ["journal", "logged", "outbox", "teller"]  # fixtures

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from include.alerts.condition import Condition, Due, due, worded
-from include.alerts.message import event_message
-from include.config.alerts import Alerts
-from include.journal.records import RunRef
+from almanac.alerts.condition import Condition, Due, due, worded
+from almanac.alerts.message import event_message
+from almanac.config.sections.alerts import Alerts
+from almanac.journal.records import RunRef
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MIDNIGHT = NOON + timedelta(hours=12)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from include.alerts import delivery
-from include.alerts.delivery import deliver, send_webhook
-from include.alerts.message import Message, failure_message
-from include.errors import ConfigError, PermanentError, TransientError
-from include.journal.journal import Journal
-from include.journal.records import RunRef
+from almanac.alerts import delivery
+from almanac.alerts.delivery import deliver, send_webhook
+from almanac.alerts.message import Message, failure_message
+from almanac.errors import ConfigError, PermanentError, TransientError
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 RUN = RunRef("score_weather", "manual__1")

@@ -2,9 +2,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from include.alerts.message import Message, failure_message, mask
-from include.errors import DataError, TransientError
-from include.journal.records import RunRef
+from almanac.alerts.message import Message, failure_message, mask
+from almanac.errors import DataError, TransientError
+from almanac.journal.records import RunRef
 
 NOW = datetime(2024, 5, 1, 6, 30, tzinfo=UTC)
 RUN = RunRef("ingest_weather", "asset__2024-05-01", try_number=2)

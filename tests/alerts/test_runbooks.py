@@ -4,9 +4,9 @@ from typing import get_args
 
 import pytest
 
-from include.alerts.message import runbook
-from include.config.alerts import AlertKind
-from include.config.home import REPOSITORY
+from almanac.alerts.message import runbook
+from almanac.config.home import REPOSITORY
+from almanac.config.sections.alerts import AlertKind
 
 
 @pytest.mark.parametrize("kind", get_args(AlertKind))

@@ -7,22 +7,22 @@ from typing import Any
 
 import pytest
 
-from include.alerts.backups import missed_backup
-from include.alerts.condition_log import ConditionLog
-from include.alerts.disk import disk_message
-from include.alerts.drills import overdue_messages
-from include.alerts.message import Message, event_message
-from include.alerts.rounds import attend
-from include.alerts.telling import Teller
-from include.backup.coverage import Gap, find_gaps, live_subjects, proven_by, taken_by_journal
-from include.config.alerts import Alerts, Channel
-from include.config.backup import InstallationBackup
-from include.config.home import MODELS_FOLDER, Home
-from include.config.installation import Installation
-from include.config.loader import load_installation, load_models
-from include.errors import PermanentError, TransientError
-from include.journal.journal import Journal
-from include.journal.records import AliasMove, DrillRecord, RunRef, SnapshotRecord
+from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.message import Message, event_message
+from almanac.alerts.telling import Teller
+from almanac.backup.coverage import Gap, find_gaps, live_subjects, proven_by, taken_by_journal
+from almanac.config.files.loader import load_installation, load_models
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.config.installation import Installation
+from almanac.config.sections.alerts import Alerts, Channel
+from almanac.config.sections.backup import InstallationBackup
+from almanac.errors import PermanentError, TransientError
+from almanac.health.backups import missed_backup
+from almanac.health.disk import disk_message
+from almanac.health.drills import overdue_messages
+from almanac.health.rounds import attend
+from almanac.journal.journal import Journal
+from almanac.journal.records import AliasMove, DrillRecord, RunRef, SnapshotRecord
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 RUN = RunRef("monitor_weather", "manual__1", 1, started_by="ann")

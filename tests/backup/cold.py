@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from include.backup.local_store import LocalStore
-from include.backup.tiers.folders import TierFolders
-from include.backup.tiers.port import FrozenError, Readiness, Stored, Tier
+from almanac.backup.store.local_store import LocalStore
+from almanac.backup.tiers.folders import TierFolders
+from almanac.backup.tiers.port import FrozenError, Readiness, Stored, Tier
 
 
 class Clock:

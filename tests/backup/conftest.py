@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from include.backup.place import Place
+from almanac.backup.store.place import Place
 from tests.backup.places import place_at
 from tests.backup.world import World, shared_world
 
@@ -12,7 +12,7 @@ from tests.backup.world import World, shared_world
 @pytest.fixture(autouse=True)
 def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.fsync", lambda _: None)
-    monkeypatch.setattr("include.storage.disk.sync_disk", lambda _: None)
+    monkeypatch.setattr("almanac.storage.disk.sync_disk", lambda _: None)
 
 
 @pytest.fixture(scope="session")

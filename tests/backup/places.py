@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from include.backup.catalogue import Catalogue
-from include.backup.keys import Key
-from include.backup.local_store import LocalStore
-from include.backup.manifest import Maker, Ref
-from include.backup.place import Place
-from include.backup.restore import Restored, restore
-from include.backup.sources import SourceFile, below
-from include.backup.writer import Draft, Taken, take
+from almanac.backup.restore.restore import Restored, restore
+from almanac.backup.snapshot.sources import SourceFile, below
+from almanac.backup.snapshot.writer import Draft, Taken, take
+from almanac.backup.store.catalogue import Catalogue
+from almanac.backup.store.keys import Key
+from almanac.backup.store.local_store import LocalStore
+from almanac.backup.store.manifest import Maker, Ref
+from almanac.backup.store.place import Place
 
 SUBJECT = "dataset/weather"
 START = datetime(2026, 1, 1, tzinfo=UTC)

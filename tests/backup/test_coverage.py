@@ -7,17 +7,17 @@ import polars as pl
 import pytest
 from deltalake import write_deltalake
 
-from include.alerts.backups import missed_backup
-from include.backup.catalogue import Catalogue
-from include.backup.coverage import Gap, Taken, find_gaps, lines_of, live_subjects, taken_of
-from include.backup.manifest import Maker, Member
-from include.backup.place import Place
-from include.backup.survey import survey
-from include.backup.writer import Draft, take
-from include.config.backup import InstallationBackup
-from include.config.home import Home
-from include.journal.journal import Journal
-from include.journal.records import AliasMove, BatchRecord, BatchState, RunRef
+from almanac.backup.coverage import Gap, Taken, find_gaps, lines_of, live_subjects, taken_of
+from almanac.backup.snapshot.writer import Draft, take
+from almanac.backup.store.catalogue import Catalogue
+from almanac.backup.store.manifest import Maker, Member
+from almanac.backup.store.place import Place
+from almanac.backup.survey import survey
+from almanac.config.home import Home
+from almanac.config.sections.backup import InstallationBackup
+from almanac.health.backups import missed_backup
+from almanac.journal.journal import Journal
+from almanac.journal.records import AliasMove, BatchRecord, BatchState, RunRef
 from tests.backup.places import days, place_at, snapshot, write_files
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

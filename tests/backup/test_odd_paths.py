@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from include.backup.live import restore_live
-from include.backup.place import Place, open_store
-from include.backup.to_folder import Restores, restore_to
-from include.config.home import MODELS_FOLDER, Home
-from include.config.loader import find_model
-from include.data.delta_table import read_table
-from include.expiry.model_runs import ModelRuns
-from include.registry.store import Registry
-from include.services.doctor import place_check
-from include.services.loss_checks import database_rows, table_rows
+from almanac.backup.restore.live import restore_live
+from almanac.backup.restore.to_folder import Restores, restore_to
+from almanac.backup.store.place import Place, open_store
+from almanac.cleanup.model_runs import ModelRuns
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.data.table.delta_table import read_table
+from almanac.registry.store import Registry
+from almanac.services.doctor import place_check
+from almanac.services.loss_checks import database_rows, table_rows
 from tests.backup.world import MODEL, ODD, ROWS, World
 from tests.data.installation import Site, tiny_csv, tiny_dataset
 

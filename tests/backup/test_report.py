@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from include.backup.catalogue import Catalogue
-from include.backup.coverage import find_gaps, proven_by, taken_of
-from include.backup.installation import Places
-from include.backup.place import Place
-from include.backup.report import BackupReport, make_report
-from include.config.backup import InstallationBackup
-from include.journal.journal import Journal
-from include.journal.records import DrillRecord, RunRef
-from include.pages.templates import render, size, span
+from almanac.backup.coverage import find_gaps, proven_by, taken_of
+from almanac.backup.installation import Places
+from almanac.backup.report import BackupReport, make_report
+from almanac.backup.store.catalogue import Catalogue
+from almanac.backup.store.place import Place
+from almanac.config.sections.backup import InstallationBackup
+from almanac.journal.journal import Journal
+from almanac.journal.records import DrillRecord, RunRef
+from almanac.reporting.templates import render, size, span
 from tests.backup.places import days, manifest_path, place_at, snapshot, write_files
 
 NOW = datetime.now(UTC)
@@ -90,7 +90,7 @@ def test_report_names_what_was_never_drilled_as_not_proven_yet(place: Place, jou
 def test_report_place_that_is_away_is_named_and_the_rest_is_shown(
     place: Place, journal: Journal, taken, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from include.errors import TransientError
+    from almanac.errors import TransientError
 
     second = place_at(tmp_path / "second")
 

@@ -10,19 +10,19 @@ from pathlib import Path
 import polars as pl
 from deltalake import write_deltalake
 
-from include.backup.backup import Backup
-from include.backup.manifest import Maker
-from include.backup.place import Place
-from include.config.home import MODELS_FOLDER, Home
-from include.config.loader import load_model
-from include.config.schema import Model
-from include.journal.journal import Journal
-from include.journal.records import Decision, DecisionKind, RunRef
-from include.registry.promotion import promote, register
-from include.registry.publication import log_candidate
-from include.registry.records import PASSED, Tag, TrainingContext
-from include.registry.store import Registry
-from include.training.train import train_candidate
+from almanac.backup.snapshot.backup import Backup
+from almanac.backup.store.manifest import Maker
+from almanac.backup.store.place import Place
+from almanac.config.files.loader import load_model
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.config.schema import Model
+from almanac.journal.journal import Journal
+from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac.registry.records import PASSED, Tag, TrainingContext
+from almanac.registry.store import Registry
+from almanac.release.promotion import promote, register
+from almanac.training.publication import log_candidate
+from almanac.training.train import train_candidate
 from tests.training.conftest import NOW, make_hours
 
 MODEL = "weather"

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from include.cli.app import app, main
-from include.config.home import REPOSITORY
-from include.errors import PermanentError
-from include.services import doctor, services
-from include.services.doctor import Check
-from include.services.overview import Overview, ServiceHealth
+from almanac.cli.app import app, main
+from almanac.config.home import REPOSITORY
+from almanac.errors import PermanentError
+from almanac.services import doctor, services
+from almanac.services.doctor import Check
+from almanac.services.overview import Overview, ServiceHealth
 
 LAUNCHER = REPOSITORY / "almanac"
 
@@ -35,7 +35,7 @@ def test_help_lists_the_commands():
 
 def test_help_imports_nothing_heavy():
     code = (
-        "import sys; from include.cli.app import app;"
+        "import sys; from almanac.cli.app import app;"
         "print(sorted({'pandas', 'mlflow', 'airflow', 'httpx', 'pydantic', 'sqlalchemy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True)
@@ -45,8 +45,8 @@ def test_help_imports_nothing_heavy():
 
 def test_launcher_works_from_any_folder_and_through_a_link(tmp_path):
     # A folder of this name here must not be taken for the project's.
-    (tmp_path / "include").mkdir()
-    (tmp_path / "include" / "__init__.py").write_text("raise SystemExit('the wrong include')")
+    (tmp_path / "almanac").mkdir()
+    (tmp_path / "almanac" / "__init__.py").write_text("raise SystemExit('the wrong package')")
     (tmp_path / "link").symlink_to(LAUNCHER)
     if not (REPOSITORY / ".venv").exists():
         pytest.skip("the packages of this session are not in .venv")
@@ -79,7 +79,7 @@ def test_status_services_down_exits_1(home):
 @pytest.mark.parametrize(("state", "code"), [("RUNNING", 0), ("FATAL", 1)])
 def test_status_exit_code_says_whether_all_run(home, monkeypatch, state, code):
     seen = Overview("up", 1, (ServiceHealth("scheduler", state, "pid 1"),))
-    monkeypatch.setattr("include.services.overview.overview", lambda _home: seen)
+    monkeypatch.setattr("almanac.services.overview.overview", lambda _home: seen)
 
     result = run("status")
 
@@ -128,7 +128,7 @@ def test_main_error_of_ours_is_a_message_and_no_traceback(monkeypatch, capsys):
     def fail(**_options):
         raise PermanentError("the place, what is wrong")
 
-    monkeypatch.setattr("include.cli.app.app", fail)
+    monkeypatch.setattr("almanac.cli.app.app", fail)
 
     with pytest.raises(SystemExit) as ended:
         main()

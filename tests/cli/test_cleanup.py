@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from include.cli.app import app
-from include.config.home import MODELS_FOLDER
+from almanac.cli.app import app
+from almanac.config.home import MODELS_FOLDER
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from include.cli.app import EMERGENCY, app, main
-from include.config.home import Home
-from include.config.patience import VARIABLE, mlflow_settings, patience, short_patience
-from include.errors import TransientError
-from include.journal.journal import Journal
-from include.services.credentials import load_or_create
-from include.services.ports import Ports, ports_file
-from include.services.supervision import services_folder, socket_file
+from almanac.cli.app import EMERGENCY, app, main
+from almanac.config.credentials import load_or_create
+from almanac.config.home import Home
+from almanac.config.patience import VARIABLE, mlflow_settings, patience, short_patience
+from almanac.errors import TransientError
+from almanac.journal.journal import Journal
+from almanac.services.ports import Ports, ports_file
+from almanac.services.supervision.supervision import services_folder, socket_file
 from tests.servers.silent import port_of, silent_listener, silent_server, silent_socket, times_asked
 
 REASON = ("--reason", "a test of patience")

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from include.cli.app import app
-from include.config.home import Home
-from include.errors import ConfigError, RegistryError, TransientError
-from include.journal.journal import Journal
-from include.registry import files
-from include.registry.records import Tag
-from include.registry.store import Registry
-from include.services.ports import choose_ports
-from include.services.registry_access import open_registry
+from almanac.cli.app import app
+from almanac.config.home import Home
+from almanac.errors import ConfigError, RegistryError, TransientError
+from almanac.journal.journal import Journal
+from almanac.registry import files
+from almanac.registry.records import Tag
+from almanac.registry.store import Registry
+from almanac.services.ports import choose_ports
+from almanac.services.registry_access import open_registry
 
 
 @pytest.fixture(scope="module")

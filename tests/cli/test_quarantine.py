@@ -7,10 +7,10 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from include.cli.app import app
-from include.config.home import MODELS_FOLDER
-from include.config.loader import find_model
-from include.errors import DataError
+from almanac.cli.app import app
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.errors import DataError
 from tests.data.installation import Site
 
 HEAD = "Timestamp,Location,Temperature_C,Apparent_Temperature_C,Humidity,Wind_speed_kmph,Wind_bearing_degrees"

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from include.cli.app import app
+from almanac.cli.app import app
 
 
 @pytest.fixture

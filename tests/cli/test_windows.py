@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from include.cli.app import app
-from include.config.home import Home
-from include.errors import ConfigError
-from include.journal.journal import Journal
-from include.journal.records import RunRef, WindowRecord, WindowState
+from almanac.cli.app import app
+from almanac.config.home import Home
+from almanac.errors import ConfigError
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef, WindowRecord, WindowState
 from tests.windows.conftest import declare
 
 START = datetime(2021, 1, 1, tzinfo=UTC)

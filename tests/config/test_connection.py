@@ -2,9 +2,9 @@
 
 import pytest
 
-from include.config import connection
-from include.config.connection import Connection, find_connection, hand_over, variable_of
-from include.errors import ConfigError
+from almanac.config import connection
+from almanac.config.connection import Connection, find_connection, hand_over, variable_of
+from almanac.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)

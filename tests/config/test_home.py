@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from include.config.home import Home
+from almanac.config.home import Home
 
 
 def test_home_moved_moves_every_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,12 +28,12 @@ def test_home_one_place_moved_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_home_names_declarations_so_that_services_find_them_from_any_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from include.services.credentials import load_or_create
-    from include.services.environment import environment
-    from include.services.ports import Ports
+    from almanac.config.credentials import load_or_create
+    from almanac.services.environment import environment
+    from almanac.services.ports import Ports
 
-    monkeypatch.setenv("ALMANAC_MODELS", "include/profiles/dev")
+    monkeypatch.setenv("ALMANAC_MODELS", "include/environments/dev")
     home = Home(home=tmp_path)
-    assert home.models == Path.cwd() / "include" / "profiles" / "dev"
+    assert home.models == Path.cwd() / "include" / "environments" / "dev"
     told = environment(home, Ports(), load_or_create(tmp_path))
     assert told["ALMANAC_MODELS"] == str(home.models)

@@ -8,12 +8,12 @@ from deltalake import write_deltalake
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from include.backup.place import open_store
-from include.backup.to_folder import Restores, restore_to
-from include.config.home import Home
-from include.config.location import check_location, path_of, read_only, sqlite_path, sqlite_url
-from include.data.delta_table import open_table, read_table
-from include.errors import ConfigError
+from almanac.backup.restore.to_folder import Restores, restore_to
+from almanac.backup.store.place import open_store
+from almanac.config.home import Home
+from almanac.config.location import check_location, path_of, read_only, sqlite_path, sqlite_url
+from almanac.data.table.delta_table import open_table, read_table
+from almanac.errors import ConfigError
 
 CARRIED = [
     "a b", "Jörg", "日本", "é", "🚀", "-x", "a.", "..a", "a,b", "a+b", "a~b", "a@b", "a!b", "a(b)", "a&b=c", "k=v",

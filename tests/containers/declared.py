@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from include.config.home import MODELS_FOLDER
-from include.config.yaml_file import lay_over
+from almanac.config.files.yaml_file import lay_over
+from almanac.config.home import MODELS_FOLDER
 
 
 def declared_models(root: Path, over: dict[str, Any]) -> Path:

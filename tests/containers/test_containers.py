@@ -16,12 +16,12 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
+from almanac.config.home import REPOSITORY
+from almanac.journal.journal import Journal
 from demo.containers.images import OWN
 from demo.containers.stack import UID, ContainerStack
 from demo.weather_files import write_month
 from demo.weather_generator import generate_month
-from include.config.home import REPOSITORY
-from include.journal.journal import Journal
 from tests.services.test_hardening import SECRETS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

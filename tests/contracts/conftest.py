@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from include.backup.local_store import LocalStore
-from include.backup.object_store import ObjectStore
+from almanac.backup.store.local_store import LocalStore
+from almanac.backup.store.object_store import ObjectStore
 from tests.servers.stores import Store
 
 

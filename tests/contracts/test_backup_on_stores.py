@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from include.backup.catalogue import Catalogue
-from include.backup.keys import Key
-from include.backup.object_store import ObjectStore
-from include.backup.place import Place
-from include.backup.replicate import replicate
-from include.backup.restore import restore
-from include.backup.subjects.delta import check_table, delta_files
-from include.backup.sweep import sweep
-from include.backup.verify import verify
-from include.backup.writer import Draft, take
-from include.data.delta_table import read_table
-from include.errors import IntegrityError
+from almanac.backup.restore.restore import restore
+from almanac.backup.retention.sweep import sweep
+from almanac.backup.snapshot.replicate import replicate
+from almanac.backup.snapshot.verify import verify
+from almanac.backup.snapshot.writer import Draft, take
+from almanac.backup.store.catalogue import Catalogue
+from almanac.backup.store.keys import Key
+from almanac.backup.store.object_store import ObjectStore
+from almanac.backup.store.place import Place
+from almanac.backup.subjects.delta import check_table, delta_files
+from almanac.data.table.delta_table import read_table
+from almanac.errors import IntegrityError
 from tests.backup.places import MAKER, SUBJECT, contents, place_at, snapshot, write_files
 from tests.backup.world import write_dataset
 from tests.servers.stores import Store

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from include.backup.port import ConflictError, Store
-from include.errors import IntegrityError
+from almanac.backup.store.port import ConflictError, Store
+from almanac.errors import IntegrityError
 
 
 @pytest.fixture(params=["folder", "s3", "azure"])

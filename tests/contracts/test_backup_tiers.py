@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from include.backup.object_store import ObjectStore
-from include.backup.port import Store
-from include.backup.tiers.port import FrozenError, Tier
+from almanac.backup.store.object_store import ObjectStore
+from almanac.backup.store.port import Store
+from almanac.backup.tiers.port import FrozenError, Tier
 from tests.servers.s3 import S3Server
 
 NAME = "objects/ab/abc"
@@ -149,7 +149,7 @@ def test_folder_tier_on_another_disk_is_copied(folder_backup_store: Store, monke
         raise OSError(18, "Invalid cross-device link")
 
     folder_backup_store.create(NAME, b"content")
-    monkeypatch.setattr("include.backup.tiers.folders.os.link", other_disk)
+    monkeypatch.setattr("almanac.backup.tiers.folders.os.link", other_disk)
     folder_backup_store.tiers().move(NAME, "archive")
     root = Path(folder_backup_store.uri)
     assert (root / "archive/ab/abc").read_bytes() == b"content"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from include.errors import ConfigError, DataError, TransientError
-from include.storage.files import copy_file, exists, hash_file, move_file, read_blocks, read_bytes, remove, write_bytes
-from include.storage.listing import StoredFile, list_files, remove_unchanged
+from almanac.errors import ConfigError, DataError, TransientError
+from almanac.storage.files import copy_file, exists, hash_file, move_file, read_blocks, read_bytes, remove, write_bytes
+from almanac.storage.listing import StoredFile, list_files, remove_unchanged
 from tests.servers.azure import AzureServer
 from tests.servers.s3 import S3Server
 from tests.servers.stores import BUCKET, WRONG_SECRET, Store
@@ -152,7 +152,7 @@ def test_remove_unchanged_spares_a_newer_file_of_the_same_name_and_size(place: s
 UPLOAD = """
 import sys
 from pathlib import Path
-from include.storage.files import copy_file
+from almanac.storage.files import copy_file
 print("up", flush=True)
 copy_file(Path(sys.argv[1]), sys.argv[2])
 print("done", flush=True)

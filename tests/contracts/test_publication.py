@@ -11,20 +11,20 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from include.backup.sources import below
-from include.config.home import MODELS_FOLDER
-from include.config.loader import find_model
-from include.config.schema import Model
-from include.data.arrivals import find_batches
-from include.data.delta_table import ConcurrentCommitError, open_table
-from include.data.ingest import InterruptedIngestError
-from include.data.maintenance import compact, vacuum
-from include.data.readmit_file import readmit_file
-from include.errors import DataLossError, TransientError
-from include.journal.records import BatchState
-from include.scoring.predictions import PredictionTable, with_windows
-from include.storage.files import read_bytes, remove, write_bytes
-from include.storage.listing import list_files
+from almanac.backup.snapshot.sources import below
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.config.schema import Model
+from almanac.data.ingest.arrivals import find_batches
+from almanac.data.ingest.ingest import InterruptedIngestError
+from almanac.data.quarantine.readmit_file import readmit_file
+from almanac.data.table.delta_table import ConcurrentCommitError, open_table
+from almanac.data.table.maintenance import compact, vacuum
+from almanac.errors import DataLossError, TransientError
+from almanac.journal.records import BatchState
+from almanac.scoring.predictions import PredictionTable, with_windows
+from almanac.storage.files import read_bytes, remove, write_bytes
+from almanac.storage.listing import list_files
 from tests.data.installation import NOW, RUN, START, KilledError, Site, tiny_csv, tiny_dataset
 from tests.servers.cut import CuttingProxy, cutting_proxy
 from tests.servers.stores import WRONG_SECRET, Store
@@ -214,7 +214,7 @@ def test_store_that_goes_away_while_it_commits_loses_nothing(
     site: Site, lossy: Callable[[], Proxied], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody can say whether the commit was made: its files stay, and the next try finds out."""
-    import include.data.delta_table as room
+    import almanac.data.table.delta_table as room
 
     land(site, "a.csv", tiny_csv(GOOD_AND_BAD))
 

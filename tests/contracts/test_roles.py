@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from include.config.home import REPOSITORY
+from almanac.config.home import REPOSITORY
 from tests.servers.http import Answer, HttpServer
 from tests.servers.s3 import S3Server
 from tests.servers.stores import Store
@@ -14,9 +14,9 @@ from tests.servers.stores import Store
 EVERY_CLIENT = """
 import sys
 import polars as pl
-from include.data.delta_table import collect, commit, open_table, scan_table
-from include.storage.files import read_bytes, write_bytes
-from include.storage.listing import list_files
+from almanac.data.table.delta_table import collect, commit, open_table, scan_table
+from almanac.storage.files import read_bytes, write_bytes
+from almanac.storage.listing import list_files
 root = sys.argv[1]
 write_bytes(f"{root}/landing/a", b"x")
 assert read_bytes(f"{root}/landing/a") == b"x"

@@ -4,12 +4,12 @@ import json
 import subprocess
 import sys
 
-from include.config.home import REPOSITORY, Home
-from include.services.credentials import generate
-from include.services.databases import create_databases, migrate_airflow
-from include.services.environment import environment
-from include.services.ports import Ports
-from include.services.supervision import log_file
+from almanac.config.credentials import generate
+from almanac.config.home import REPOSITORY, Home
+from almanac.services.databases import create_databases, migrate_airflow
+from almanac.services.environment import environment
+from almanac.services.ports import Ports
+from almanac.services.supervision.supervision import log_file
 
 
 class OneProcess:

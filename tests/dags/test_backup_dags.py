@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from include.config.home import MODELS_FOLDER, REPOSITORY
+from almanac.config.home import MODELS_FOLDER, REPOSITORY
 from tests.dags.test_dags import parse
 
 OF_A_MODEL = ("backup_model", "backup_data", "expire_outputs")
@@ -63,7 +63,8 @@ def test_tasks_that_are_no_models_tell_what_the_installation_declares(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.dag_processing.dagbag import DagBag
-    from almanac.notifiers.alert import EndNotifier
+
+    from almanac_airflow.notifiers.alert import EndNotifier
 
     shutil.copytree(MODELS_FOLDER, tmp_path / "models")
     declared = tmp_path / "models" / "_installation.yaml"
@@ -96,9 +97,8 @@ def test_backup_data_without_publications_keeps_the_clock_alone(
 
 
 def test_installation_broken_warns_and_uses_what_is_built_in(tmp_path: Path) -> None:
-    from almanac.installation import declared_installation
-
-    from include.config.home import Home
+    from almanac.config.home import Home
+    from almanac_airflow.installation import declared_installation
 
     (tmp_path / "_installation.yaml").write_text("backup: {workers: none}\n", "utf-8")
     with pytest.warns(UserWarning, match=r"_installation\.yaml: backup\.workers"):
@@ -110,10 +110,10 @@ def test_restore_drill_plays_the_loss_of_the_machine_when_it_is_due_or_asked_for
 ) -> None:
     from airflow.sdk.exceptions import AirflowSkipException
 
-    from include.backup.drills import DISASTER, DrillResult
-    from include.backup.installation import Places
-    from include.errors import IntegrityError
-    from include.journal.records import RunRef
+    from almanac.backup.drill.drills import DISASTER, DrillResult
+    from almanac.backup.installation import Places
+    from almanac.errors import IntegrityError
+    from almanac.journal.records import RunRef
     from tests.backup.places import place_at
 
     task = dags["restore_drill"].task_dict["disaster"]
@@ -127,13 +127,13 @@ def test_restore_drill_plays_the_loss_of_the_machine_when_it_is_due_or_asked_for
         return DrillResult(DISASTER, name, 1, False, ("step 5 failed",), datetime.now(UTC), 1.0, 1.0, place.uri)
 
     due = [False]
-    monkeypatch.setattr("almanac.installation.backup_key", lambda: "")
+    monkeypatch.setattr("almanac_airflow.installation.backup_key", lambda: "")
     run_id = ["scheduled__2026-06-07"]
-    monkeypatch.setattr("almanac.runs.current_run", lambda: RunRef("restore_drill", run_id[0]))
-    monkeypatch.setattr("include.backup.run_backup.places_of", lambda *_: Places(place_at(tmp_path / "first")))
-    monkeypatch.setattr("include.backup.run_backup.tell_drills", lambda *_: None)
-    monkeypatch.setattr("include.backup.run_drill.run_disaster_drill", play)
-    monkeypatch.setattr("include.backup.run_drill.disaster_is_due", lambda *_, **__: due[0])
+    monkeypatch.setattr("almanac_airflow.runs.current_run", lambda: RunRef("restore_drill", run_id[0]))
+    monkeypatch.setattr("almanac.backup.tasks.run_backup.places_of", lambda *_: Places(place_at(tmp_path / "first")))
+    monkeypatch.setattr("almanac.backup.tasks.run_backup.tell_drills", lambda *_: None)
+    monkeypatch.setattr("almanac.drills.run_drill.run_disaster_drill", play)
+    monkeypatch.setattr("almanac.backup.drill.disaster_due.disaster_is_due", lambda *_, **__: due[0])
     form = {"place": "in turn", "disaster": False}
     with pytest.raises(AirflowSkipException, match="young enough"):
         task.python_callable(params=form)

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from include.config.home import MODELS_FOLDER, REPOSITORY
-from include.config.pipelines import MAINTENANCE_QUEUE
+from almanac.config.home import MODELS_FOLDER, REPOSITORY
+from almanac.config.sections.pipelines import MAINTENANCE_QUEUE
 
 FILES = ("ingest", "readmit", "maintain_data", "train", "score", "monitor", "promote", "rollback")
 SINGLE_FILES = ("check_config", "alerts", "sweep")
@@ -37,7 +37,9 @@ print(json.dumps({{"seconds": time.perf_counter() - start, "heavy": heavy}}))
 
 def parse(name: str, tmp_path: Path) -> dict[str, Any]:
     code = PARSE.format(
-        path=[str(REPOSITORY), str(REPOSITORY / "plugins")], file=str(REPOSITORY / "dags" / f"{name}.py"), heavy=HEAVY
+        path=[str(REPOSITORY / "include"), str(REPOSITORY / "plugins")],
+        file=str(REPOSITORY / "dags" / f"{name}.py"),
+        heavy=HEAVY,
     )
     environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "ALMANAC_HOME": str(tmp_path)}
     done = subprocess.run(
@@ -98,7 +100,7 @@ def test_model_dags_run_one_at_a_time_and_do_not_catch_up(dags: dict[str, Any]) 
 def test_model_tasks_retry_by_policy_and_alert(dags: dict[str, Any]) -> None:
     from airflow.sdk import RetryAction
 
-    from include.errors import DataError, TransientError
+    from almanac.errors import DataError, TransientError
 
     task = dags["ingest_weather"].get_task("ingest_batches")
     assert task.retries == 3
@@ -109,9 +111,8 @@ def test_model_tasks_retry_by_policy_and_alert(dags: dict[str, Any]) -> None:
 
 
 def test_declared_models_broken_yaml_warns_and_leaves_the_others(tmp_path: Path) -> None:
-    from almanac.dags import declared_models
-
-    from include.config.home import Home
+    from almanac.config.home import Home
+    from almanac_airflow.dags import declared_models
 
     shutil.copytree(MODELS_FOLDER, tmp_path / "models")
     (tmp_path / "models" / "broken.yaml").write_text("title: only\n", "utf-8")

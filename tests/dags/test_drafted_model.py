@@ -7,14 +7,14 @@ import polars as pl
 import pytest
 import yaml
 
-from include.config.home import MODELS_FOLDER, Home
-from include.config.loader import find_model
-from include.data.dataset import Dataset
-from include.drafting.draft import Wish, draft
-from include.journal.journal import Journal
-from include.journal.records import DecisionKind
-from include.registry.store import Registry
-from include.scoring.predictions import PredictionTable
+from almanac.config.draft.draft import Wish, draft
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.data.table.dataset import Dataset
+from almanac.journal.journal import Journal
+from almanac.journal.records import DecisionKind
+from almanac.registry.store import Registry
+from almanac.scoring.predictions import PredictionTable
 from tests.dags.one_process import OneProcess
 from tests.training.number_labels.load import START, make_load
 

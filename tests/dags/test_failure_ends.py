@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from include.alerts.condition_log import ConditionLog
-from include.config.home import Home
-from include.journal.journal import Journal
+from almanac.alerts.condition_log import ConditionLog
+from almanac.config.home import Home
+from almanac.journal.journal import Journal
 from tests.dags.one_process import OneProcess
 
 pytestmark = pytest.mark.slow

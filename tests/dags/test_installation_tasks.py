@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from include.backup.keys import Key
-from include.config.home import REPOSITORY, Home
-from include.config.loader import load_models
-from include.journal.records import RunRef
+from almanac.backup.store.keys import Key
+from almanac.config.files.loader import load_models
+from almanac.config.home import REPOSITORY, Home
+from almanac.journal.records import RunRef
 from tests.backup.world import write_dataset
 
 
@@ -20,8 +20,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("os.fsync", lambda _: None)
     key = Key.new().text
-    monkeypatch.setattr("almanac.installation.backup_key", lambda: key)
-    monkeypatch.setattr("almanac.runs.current_run", lambda: RunRef("dag", "manual__1"))
+    monkeypatch.setattr("almanac_airflow.installation.backup_key", lambda: key)
+    monkeypatch.setattr("almanac_airflow.runs.current_run", lambda: RunRef("dag", "manual__1"))
     home = Home()
     home.home.mkdir()
     for model in load_models(home.models).models:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.config.home import REPOSITORY, Home
-from include.journal.journal import Journal
-from include.journal.records import RunRef
-from include.scoring.pause import stop_scoring
+from almanac.config.home import REPOSITORY, Home
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef
+from almanac.scoring.pause import stop_scoring
 
 ACTS = ("request_retrain", "put_previous_back", "stop_scoring")
 

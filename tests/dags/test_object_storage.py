@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from almanac.backup.snapshot.sources import below
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.data.table.dataset import Dataset
+from almanac.journal.journal import Journal
+from almanac.journal.records import BatchState
+from almanac.storage.access import VARIABLE
+from almanac.storage.files import copy_file, read_bytes, write_bytes
 from demo.weather_files import monthly_files
-from include.backup.sources import below
-from include.config.home import MODELS_FOLDER, Home
-from include.config.loader import find_model
-from include.data.dataset import Dataset
-from include.journal.journal import Journal
-from include.journal.records import BatchState
-from include.storage.access import VARIABLE
-from include.storage.files import copy_file, read_bytes, write_bytes
 from tests.dags.one_process import OneProcess
 from tests.servers.stores import Store
 from tests.storage.test_access import as_connection

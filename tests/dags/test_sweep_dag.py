@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 
-from include.config.home import MODELS_FOLDER, Home
-from include.journal.journal import Journal
-from include.journal.records import BatchRecord, BatchState, DecisionKind, RunRef
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.journal.journal import Journal
+from almanac.journal.records import BatchRecord, BatchState, DecisionKind, RunRef
 from tests.dags.one_process import OneProcess
 
 pytestmark = pytest.mark.slow

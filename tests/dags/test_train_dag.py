@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from include.config.home import MODELS_FOLDER, REPOSITORY
+from almanac.config.home import MODELS_FOLDER, REPOSITORY
 
 LONG = {"kind": "random", "space": {"max_depth": [4, 6, 8]}, "trials": 3}
 SHORT = {**LONG, "trial_cost": "1s"}

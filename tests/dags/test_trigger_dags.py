@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from include.config.home import MODELS_FOLDER, REPOSITORY
+from almanac.config.home import MODELS_FOLDER, REPOSITORY
 
 TRIGGERS = {
     "nightly": {"kind": "schedule", "cron": "0 2 * * *", "timezone": "Europe/Helsinki", "not_between": "07:00-19:00"},
@@ -107,8 +107,8 @@ def waits_for_events(dag: Any) -> bool:
 def test_every_dag_that_waits_for_an_event_has_a_state_that_the_sweep_looks_at(
     dags: dict[str, Any], models: Path, name: str
 ) -> None:
-    from include.config.loader import load_model
-    from include.events.handled import waiting_dags
+    from almanac.config.files.loader import load_model
+    from almanac.events.handled import waiting_dags
 
     waiting = {dag_id for dag_id, dag in dags.items() if dag_id.endswith(f"_{name}") and waits_for_events(dag)}
     looked_at = {f"{one.kind}_{name}" for one in waiting_dags(load_model(models / f"{name}.yaml"))}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from include.config.home import MODELS_FOLDER
-from include.config.loader import find_model
-from include.config.schema import Model
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.config.schema import Model
 from tests.data.installation import Site, tiny_csv, tiny_dataset
 
 

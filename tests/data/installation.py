@@ -6,16 +6,16 @@ from pathlib import Path
 
 import polars as pl
 
-from include.config.dataset import Column
-from include.config.dataset import Dataset as DatasetSection
-from include.config.home import Home
-from include.config.schema import Model
-from include.data.dataset import Dataset
-from include.data.ingest import IngestSummary, ignore_step, ingest_batches
-from include.data.quarantine import Quarantine
-from include.journal.journal import Journal
-from include.journal.records import RunRef
-from include.storage.listing import StoredFile, list_files
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.config.sections.dataset import Column
+from almanac.config.sections.dataset import Dataset as DatasetSection
+from almanac.data.ingest.ingest import IngestSummary, ignore_step, ingest_batches
+from almanac.data.quarantine.quarantine import Quarantine
+from almanac.data.table.dataset import Dataset
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef
+from almanac.storage.listing import StoredFile, list_files
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 START = datetime(2021, 1, 1, tzinfo=UTC)

@@ -6,9 +6,9 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
-from include.data.dataset import Dataset, Snapshot
-from include.data.delta_table import BATCH, MONTH
-from include.data.part_files import PartWriter
+from almanac.data.table.dataset import Dataset, Snapshot
+from almanac.data.table.delta_table import BATCH, MONTH
+from almanac.data.table.part_files import PartWriter
 
 
 def publish_rows(

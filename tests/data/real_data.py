@@ -3,6 +3,6 @@
 import os
 from pathlib import Path
 
-from include.config.home import REPOSITORY
+from almanac.config.home import REPOSITORY
 
 REAL_DATA = Path(os.environ.get("ALMANAC_REAL_DATA", REPOSITORY.parent / "shared" / "data"))

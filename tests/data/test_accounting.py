@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from include.config.dataset import Column
-from include.config.formats import CsvFormat
-from include.data.csv_file import open_csv
-from include.data.file_content import FileContent
-from include.data.quotes import QuoteScan
-from include.errors import DataError
+from almanac.config.sections.dataset import Column
+from almanac.config.sections.formats import CsvFormat
+from almanac.data.formats.csv_file import open_csv
+from almanac.data.formats.file_content import FileContent
+from almanac.data.formats.quotes import QuoteScan
+from almanac.errors import DataError
 from tests.data.installation import START, Site, tiny_csv, tiny_dataset
 
 HEADER = "Time,x,kind\n"

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from include.config.dataset import Column
-from include.config.schema import Model
+from almanac.config.schema import Model
+from almanac.config.sections.dataset import Column
 from tests.data.installation import START, Site, tiny_dataset
 from tests.data.test_rules import SKEW
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from include.data.ingest import ingest_batches
-from include.journal.records import BatchState, RunRef
+from almanac.data.ingest.ingest import ingest_batches
+from almanac.journal.records import BatchState, RunRef
 from tests.data.installation import NOW, KilledError, Site, tiny_csv, tiny_dataset
 
 GOOD = [(hour, 1.0, "a") for hour in range(6)]
@@ -28,7 +28,7 @@ def test_file_of_which_less_or_more_was_read_than_listed_is_left_for_a_later_run
     site.land("a.csv", tiny_csv(GOOD))
     (listed,) = site.new()
     with monkeypatch.context() as patched:
-        patched.setattr("include.data.publication.read_listed", lambda *_: iter([read]))
+        patched.setattr("almanac.data.ingest.publication.read_listed", lambda *_: iter([read]))
         assert site.ingest(files=[listed]).waiting == (f"{listed.uri}: still growing",)
     assert not site.dataset.exists()
     assert site.ingest().published_rows == len(GOOD)

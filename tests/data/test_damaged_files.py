@@ -7,28 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from include.backup.file_checks import check_files, due_slots, raise_damaged, run_check
-from include.backup.live_files import LiveFile, slot_of
-from include.backup.manifest import Maker
-from include.backup.place import Place
-from include.backup.repair import record_repair, repair_subjects
-from include.backup.run_backup import places_of
-from include.backup.run_restore import run_restore
-from include.backup.sources import SourceFile
-from include.backup.subjects.dataset import dataset_draft
-from include.backup.subjects.outputs import outputs_draft
-from include.backup.witnesses import raise_marks
-from include.backup.writer import Draft, take
-from include.data.data_files import active_files
-from include.data.delta_log import commit_file
-from include.data.delta_table import open_table
-from include.data.loss import accept
-from include.data.maintenance import compact
-from include.data.table_guard import TableGuard
-from include.errors import DataLossError
-from include.journal.file_checks import FileCheck, FileChecks
-from include.journal.records import DecisionKind
-from include.journal.table_marks import TableMarks
+from almanac.backup.restore.repair import record_repair, repair_subjects
+from almanac.backup.snapshot.file_checks import check_files, due_slots, raise_damaged, run_check
+from almanac.backup.snapshot.live_files import LiveFile, slot_of
+from almanac.backup.snapshot.sources import SourceFile
+from almanac.backup.snapshot.witnesses import raise_marks
+from almanac.backup.snapshot.writer import Draft, take
+from almanac.backup.store.manifest import Maker
+from almanac.backup.store.place import Place
+from almanac.backup.subjects.dataset import dataset_draft
+from almanac.backup.subjects.outputs import outputs_draft
+from almanac.backup.tasks.run_backup import places_of
+from almanac.backup.tasks.run_restore import run_restore
+from almanac.data.table.data_files import active_files
+from almanac.data.table.delta_log import commit_file
+from almanac.data.table.delta_table import open_table
+from almanac.data.table.loss import accept
+from almanac.data.table.maintenance import compact
+from almanac.data.table.table_guard import TableGuard
+from almanac.errors import DataLossError
+from almanac.journal.file_checks import FileCheck, FileChecks
+from almanac.journal.records import DecisionKind
+from almanac.journal.table_marks import TableMarks
 from tests.backup.places import place_at
 from tests.data.installation import NOW, RUN, Site, tiny_csv
 
@@ -196,7 +196,7 @@ def test_repair_finds_a_commit_in_an_older_snapshot(told: Site, place: Place, mo
     """A backup was taken after the loss, by a release that did not notice it."""
     newest = Path(told.dataset.uri) / commit_file(2)
     newest.unlink()
-    monkeypatch.setattr("include.backup.subjects.dataset.refuse_losses", lambda *_: None)
+    monkeypatch.setattr("almanac.backup.subjects.dataset.refuse_losses", lambda *_: None)
     draft = dataset_draft(told.home, "weather", readable=())
     assert draft is not None
     take(place, draft, maker=MAKER)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from include.config.dataset import Column
-from include.config.schema import Model
-from include.data.card import describe_dataset
-from include.data.maintenance import compact
-from include.errors import ConfigError, DataError
+from almanac.config.schema import Model
+from almanac.config.sections.dataset import Column
+from almanac.data.table.card import describe_dataset
+from almanac.data.table.maintenance import compact
+from almanac.errors import ConfigError, DataError
 from tests.data.installation import START, Site, tiny_csv, tiny_dataset
 
 LATER = "Time,x,n,kind\n2021-02-01 00:00:00+00:00,3,7,a\n2021-02-01 01:00:00+00:00,3,,a\n"

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.config.home import MODELS_FOLDER
-from include.config.loader import find_model
-from include.config.schema import Model
-from include.journal.journal import Journal
-from include.journal.records import Arrival, BatchRecord, BatchState
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.config.schema import Model
+from almanac.journal.journal import Journal
+from almanac.journal.records import Arrival, BatchRecord, BatchState
 from tests.data.installation import START, KilledError, Site, tiny_csv, tiny_dataset
 
 STEPS = ("claimed", "validated", "quarantined", "committed", "journaled")
@@ -80,8 +80,8 @@ def test_ingest_retried_by_the_same_run_tells_again_what_was_published(site: Sit
 
 
 def test_ingest_retried_by_the_same_run_tells_again_what_was_rejected(site: Site) -> None:
-    from include.data.ingest import ingest_batches
-    from include.storage.listing import list_files
+    from almanac.data.ingest.ingest import ingest_batches
+    from almanac.storage.listing import list_files
     from tests.data.installation import NOW, RUN
 
     site.land("a.csv", "")

@@ -7,14 +7,14 @@ import obstore
 import polars as pl
 import pytest
 
-from include.config.home import MODELS_FOLDER, Home
-from include.config.loader import find_model
-from include.data.data_files import active_files
-from include.data.delta_log import commit_file, log_problems
-from include.data.delta_table import open_table
-from include.errors import DataLossError
-from include.scoring.predictions import PredictionTable
-from include.storage.objects import open_store
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.data.table.data_files import active_files
+from almanac.data.table.delta_log import commit_file, log_problems
+from almanac.data.table.delta_table import open_table
+from almanac.errors import DataLossError
+from almanac.scoring.predictions import PredictionTable
+from almanac.storage.objects import open_store
 from tests.servers.stores import Store
 
 

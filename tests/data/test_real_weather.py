@@ -5,8 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from almanac.config.schema import Model
 from bench.real_weather import cut_months
-from include.config.schema import Model
 from tests.data.installation import Site
 from tests.data.real_data import REAL_DATA
 

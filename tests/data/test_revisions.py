@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from include.config.dataset import Column
-from include.config.schema import Model
-from include.journal.records import BatchState
+from almanac.config.schema import Model
+from almanac.config.sections.dataset import Column
+from almanac.journal.records import BatchState
 from tests.data.installation import START, Site, tiny_dataset
 
 COLUMNS = {"Time": Column(type="timestamp"), "x": Column(type="float", min=0, max=10), "rev": Column(type="integer")}

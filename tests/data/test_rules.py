@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from include.config.dataset import Column, Normalise
-from include.config.schema import Model
+from almanac.config.schema import Model
+from almanac.config.sections.dataset import Column, Normalise
 from tests.data.installation import NOW, START, Site, tiny_csv, tiny_dataset
 
 
@@ -137,10 +137,10 @@ def test_first_batch_without_any_good_row_can_be_allowed(tmp_path: Path, weather
 def test_conflicting_keys_in_different_chunks_are_found(
     tmp_path: Path, weather: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("include.data.csv_file._BLOCK", 2_000)
-    monkeypatch.setattr("include.data.repeated._HASHES_AT_ONCE", 50)
-    monkeypatch.setattr("include.data.repeated._ROWS_AT_ONCE", 2)
-    monkeypatch.setattr("include.data.staging._SAMPLE", 100)
+    monkeypatch.setattr("almanac.data.formats.csv_file._BLOCK", 2_000)
+    monkeypatch.setattr("almanac.data.ingest.repeated._HASHES_AT_ONCE", 50)
+    monkeypatch.setattr("almanac.data.ingest.repeated._ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("almanac.data.ingest.staging._SAMPLE", 100)
     site = _site(tmp_path, weather)
     rows = [(hour, 1.5, "a") for hour in range(400)]
     site.land("a.csv", tiny_csv([*rows, (7, 1.5, "a"), (9, 2.5, "a"), (400, 99, "a"), (11, 3.5, "b"), (8, 1.5, "a")]))

@@ -1,7 +1,7 @@
 """How many rows a file usually has is what files say that brought rows, not what was put right afterwards."""
 
-from include.data.readmission import Readmitter
-from include.data.reference import usual_rows
+from almanac.data.ingest.reference import usual_rows
+from almanac.data.quarantine.readmission import Readmitter
 from tests.data.installation import NOW, RUN, Site, tiny_csv
 
 

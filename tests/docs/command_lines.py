@@ -14,8 +14,8 @@ from markdown_it import MarkdownIt
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from include.cli.app import app
-from include.config.home import REPOSITORY
+from almanac.cli.app import app
+from almanac.config.home import REPOSITORY
 
 PAGES = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
 

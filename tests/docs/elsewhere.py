@@ -130,7 +130,7 @@ ELSEWHERE = (
     *_lines("docs/production.md", "Production", _WHOLE, "Makefile", "make demo-celery", "make test-all"),
     *_lines(
         "docs/production.md", "What each service is for", "becomes a service of a container; it is started in",
-        "tests/services/test_guard.py", "python -m include.services.guard NAME",
+        "tests/services/watch/test_guard.py", "python -m almanac.services.watch.guard NAME",
     ),
     *_lines(
         "docs/production.md", "What a container may do, and what it holds", _ENGINE,
@@ -172,7 +172,7 @@ ELSEWHERE = (
     *_lines(
         "docs/production.md", "Profiles: dev, staging, production",
         "`up` is played in plays_services.py; that services are told the folder wherever they run is asked in",
-        "tests/config/test_home.py", "ALMANAC_MODELS=include/profiles/dev ./almanac up",
+        "tests/config/test_home.py", "ALMANAC_MODELS=include/environments/dev ./almanac up",
     ),
     *_lines(
         "docs/production.md", "What it survives, and by which settings", _WHOLE, "Makefile", "make test-faults"

@@ -15,14 +15,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from include.config.home import Home
+from almanac.config.home import Home
 from tests.docs.states import MODEL, _journal, _run, declare, facts, know
 
 DAY_S = 86_400.0
 
 
 def _model() -> Any:
-    from include.config.loader import find_model
+    from almanac.config.files.loader import find_model
 
     return find_model(Home().models, MODEL)
 
@@ -44,7 +44,7 @@ def humidity_is_declared_in_percent() -> None:
 
 def the_rejected_file_is_published() -> None:
     """48 rows of it, and it has left quarantine."""
-    from include.data.quarantine import Quarantine
+    from almanac.data.quarantine.quarantine import Quarantine
 
     assert _rows() == 4365 + 48, _rows()
     assert list(Quarantine(Home(), _model()).kept_files()) == []
@@ -52,7 +52,7 @@ def the_rejected_file_is_published() -> None:
 
 def one_row_is_repaired() -> None:
     """Row 7 is published, two rows stay."""
-    from include.data.quarantine import Quarantine
+    from almanac.data.quarantine.quarantine import Quarantine
 
     assert _rows() == 4365 + 1
     assert sorted(Quarantine(Home(), _model()).read_rows()["row"]) == [9, 11]
@@ -69,7 +69,7 @@ def the_export_is_edited() -> None:
 
 def nothing_is_left_in_quarantine() -> None:
     """All three rows are published."""
-    from include.data.quarantine import Quarantine
+    from almanac.data.quarantine.quarantine import Quarantine
 
     assert _rows() == 4365 + 3
     assert Quarantine(Home(), _model()).read_rows().is_empty()
@@ -77,7 +77,7 @@ def nothing_is_left_in_quarantine() -> None:
 
 def the_yaml_is_removed() -> None:
     """The model's file is gone; the page of backups names it, with the line that ends its protection."""
-    from include.backup.protected import protected_models
+    from almanac.backup.retention.protected import protected_models
 
     Path("models/weather.yaml").unlink()
     assert protected_models(Home()).undeclared == (MODEL,)
@@ -85,14 +85,14 @@ def the_yaml_is_removed() -> None:
 
 def nobody_is_protected() -> None:
     """No backup takes it any more."""
-    from include.backup.protected import protected_models
+    from almanac.backup.retention.protected import protected_models
 
     assert protected_models(Home()).models == ()
 
 
 def the_model_is_protected() -> None:
     """Backups take it as before."""
-    from include.backup.protected import protected_models
+    from almanac.backup.retention.protected import protected_models
 
     assert protected_models(Home()).models == (MODEL,)
 
@@ -127,23 +127,23 @@ def windows_are_declared() -> None:
 
 def scoring_is_stopped() -> None:
     """The monitor has stopped it."""
-    from include.scoring.pause import stop_scoring
+    from almanac.scoring.pause import stop_scoring
 
     stop_scoring(_journal(), MODEL, reason="F1 fell to 0.31", run=_run("monitor"), now=datetime.now(UTC))
 
 
 def scoring_goes_on() -> None:
     """Nobody stops it any more."""
-    from include.scoring.pause import stopped
+    from almanac.scoring.pause import stopped
 
     assert stopped(_journal(), MODEL) is None
 
 
 def an_alert_lasts() -> None:
     """An ingest has failed, its channel took no message."""
-    from include.alerts.condition_log import ConditionLog
-    from include.alerts.delivery import deliver
-    from include.alerts.message import event_message
+    from almanac.alerts.condition_log import ConditionLog
+    from almanac.alerts.delivery import deliver
+    from almanac.alerts.message import event_message
 
     journal, now = _journal(), datetime.now(UTC)
     message = event_message(
@@ -161,14 +161,14 @@ def an_alert_lasts() -> None:
 
 def the_alert_is_taken_on() -> None:
     """By whoever typed the command."""
-    from include.alerts.condition_log import ConditionLog
+    from almanac.alerts.condition_log import ConditionLog
 
     assert ConditionLog(_journal()).condition(int(facts()["number"])).acknowledged_by
 
 
 def the_alert_is_dismissed() -> None:
     """By whoever typed the command, who said why."""
-    from include.alerts.condition_log import ConditionLog
+    from almanac.alerts.condition_log import ConditionLog
 
     condition = ConditionLog(_journal()).condition(int(facts()["number"]))
     assert condition.ended_at
@@ -177,8 +177,8 @@ def the_alert_is_dismissed() -> None:
 
 def a_file_is_rejected_and_told() -> None:
     """As the last task of the ingest tells it."""
-    from include.alerts.condition_log import ConditionLog
-    from include.alerts.rejections import rejection_message
+    from almanac.alerts.condition_log import ConditionLog
+    from almanac.health.rejections import rejection_message
 
     journal, now = _journal(), datetime.now(UTC)
     record = next(one for one in journal.batches(MODEL) if one.batch_id.startswith(facts()["rejected"]))
@@ -191,8 +191,8 @@ def a_file_is_rejected_and_told() -> None:
 
 def a_snapshot_vanishes() -> None:
     """After the last look somebody deletes the manifest of the dataset's newest snapshot in the first place."""
-    from include.backup.catalogue import Catalogue
-    from include.backup.vanished import look
+    from almanac.backup.snapshot.vanished import look
+    from almanac.backup.store.catalogue import Catalogue
 
     place = _places().first
     look(place, _journal(), _run("alerts"))
@@ -201,21 +201,21 @@ def a_snapshot_vanishes() -> None:
 
 def the_alarm_about_it_is_over() -> None:
     """A tombstone says why it is gone."""
-    from include.backup.vanished import vanished
+    from almanac.backup.snapshot.vanished import vanished
 
     assert vanished(_places().first, _journal()) == []
 
 
 def _places() -> Any:
-    from include.backup.installation import open_places
-    from include.config.loader import load_installation
+    from almanac.backup.installation import open_places
+    from almanac.config.files.loader import load_installation
 
     return open_places(Home(), load_installation(Home().models).backup)
 
 
 def the_files_of_the_version_before_are_lost() -> None:
     """Somebody deletes its MLflow run's folder; MLflow's database still names it."""
-    from include.registry.store import Registry
+    from almanac.registry.store import Registry
 
     version = Registry.of(Home()).by_alias(MODEL, "previous")
     assert version is not None
@@ -225,7 +225,7 @@ def the_files_of_the_version_before_are_lost() -> None:
 
 def version_2_is_champion() -> None:
     """And its graph can be loaded."""
-    from include.registry.store import Registry
+    from almanac.registry.store import Registry
 
     registry = Registry.of(Home())
     champion = registry.champion(MODEL)
@@ -250,14 +250,14 @@ def a_month_s_files_are_removed() -> None:
 
 def every_row_is_back() -> None:
     """As many as were published."""
-    from include.data.dataset import Dataset
+    from almanac.data.table.dataset import Dataset
 
     assert Dataset.of(Home(), _model()).read(columns=["Humidity"]).height == 4365
 
 
 def an_object_is_damaged() -> None:
     """One bit of the dataset's snapshot flips where it lies."""
-    from include.backup.catalogue import Catalogue
+    from almanac.backup.store.catalogue import Catalogue
 
     catalogue = Catalogue(_places().first)
     entry = next(one for one in catalogue.read(catalogue.find(facts()["dataset"])).files if one.size > 1000)
@@ -269,8 +269,8 @@ def an_object_is_damaged() -> None:
 
 def everything_can_be_restored() -> None:
     """No snapshot of the first place is damaged."""
-    from include.backup.catalogue import Catalogue
-    from include.backup.verify import verify
+    from almanac.backup.snapshot.verify import verify
+    from almanac.backup.store.catalogue import Catalogue
 
     place = _places().first
     found = verify(place, Catalogue(place).refs(), level=3, now=datetime.now(UTC))
@@ -279,7 +279,7 @@ def everything_can_be_restored() -> None:
 
 def most_snapshots_are_forgotten() -> None:
     """Somebody forgot nearly everything ten days ago; the grace period is over."""
-    from include.backup.catalogue import Catalogue
+    from almanac.backup.store.catalogue import Catalogue
 
     catalogue = Catalogue(_places().first)
     for ref in catalogue.refs():
@@ -288,14 +288,14 @@ def most_snapshots_are_forgotten() -> None:
 
 def nothing_forgotten_is_left() -> None:
     """The sweep has deleted it."""
-    from include.backup.catalogue import Catalogue
+    from almanac.backup.store.catalogue import Catalogue
 
     assert list(Catalogue(_places().first).refs(forgotten=True)) == []
 
 
 def the_group_is_there_again() -> None:
     """No tombstone hides it."""
-    from include.backup.catalogue import Catalogue
+    from almanac.backup.store.catalogue import Catalogue
 
     assert str(Catalogue(_places().first).newest("group/all")) == facts()["group"]
 
@@ -309,12 +309,12 @@ def bikes_are_drafted_with_quick_candidates() -> None:
 
 def bikes_are_taken_and_trained() -> None:
     """What `ingest_bikes` and `train_bikes` do."""
-    from include.config.loader import find_model
-    from include.data.ingest import ingest_batches
-    from include.registry.promotion import register
-    from include.registry.store import Registry
-    from include.storage.listing import list_files
-    from include.training.training_run import train
+    from almanac.config.files.loader import find_model
+    from almanac.data.ingest.ingest import ingest_batches
+    from almanac.registry.store import Registry
+    from almanac.release.promotion import register
+    from almanac.storage.listing import list_files
+    from almanac.training.training_run import train
 
     home, journal, now = Home(), _journal(), datetime.now(UTC)
     model, registry = find_model(home.models, "bikes"), Registry.of(home)
@@ -324,7 +324,7 @@ def bikes_are_taken_and_trained() -> None:
         model, home, registry, reason="first", run=_run("train"), now=now, candidates=None, overrides=None,
         on_progress=print,
     )  # fmt: skip
-    from include.registry.records import PASSED, Tag
+    from almanac.registry.records import PASSED, Tag
 
     registry.client.set_tag(logged, Tag.GATES.value, PASSED)
     register(registry, "bikes", logged, run=_run("train"), journal=journal, now=now)
@@ -332,7 +332,7 @@ def bikes_are_taken_and_trained() -> None:
 
 def the_machine_burns() -> None:
     """The home and the first backup place are gone; the key and the secrets were put into a safe before."""
-    from include.backup.keys import find_or_make_keys
+    from almanac.backup.store.keys import find_or_make_keys
 
     know(key=find_or_make_keys(Home())[0].text)
     shutil.copytree(Home().home / "secrets", "safe")
@@ -346,7 +346,7 @@ def the_secrets_are_put_back() -> None:
 
 def the_machine_burns_with_its_safe() -> None:
     """Nothing but the key and the second place is left."""
-    from include.services.services import Services
+    from almanac.services.services import Services
 
     Services(Home()).down()
     the_machine_burns()
@@ -357,7 +357,7 @@ def data_versions_and_databases_are_back() -> None:
     """In the new home; MLflow's database is sound."""
     import sqlite3
 
-    from include.data.dataset import Dataset
+    from almanac.data.table.dataset import Dataset
 
     home = Home()
     assert Dataset.of(home, _model()).read(columns=["Humidity"]).height >= 4365
@@ -385,14 +385,14 @@ def some_csv_is_published() -> None:
 
 def the_services_are_stopped() -> None:
     """The page begins with nothing running."""
-    from include.services.services import Services
+    from almanac.services.services import Services
 
     assert Services(Home()).down()
 
 
 def the_services_are_killed() -> None:
     """As a power cut does it; here they are down already."""
-    from include.services.services import Services
+    from almanac.services.services import Services
 
     assert not Services(Home()).status()
 
@@ -422,7 +422,7 @@ def two_windows_are_closed() -> None:
 
 def the_event_was_let_in() -> None:
     """The journal says so."""
-    from include.journal.records import DecisionKind
+    from almanac.journal.records import DecisionKind
 
     _wait(
         "the event in the journal", lambda: any(one.accepted for one in _journal().decisions(MODEL, DecisionKind.EVENT))
@@ -430,7 +430,7 @@ def the_event_was_let_in() -> None:
 
 
 def _airflow() -> Any:
-    from include.services.services import Services
+    from almanac.services.services import Services
 
     return Services(Home()).airflow()
 
@@ -468,8 +468,8 @@ def the_page_of_the_file_names_what_was_run() -> None:
 
 def the_journal_has_three_snapshots() -> None:
     """More than the policy of one day keeps; the newest is what somebody wants to forget."""
-    from include.backup.catalogue import Catalogue
-    from include.backup.run_backup import run_backup
+    from almanac.backup.store.catalogue import Catalogue
+    from almanac.backup.tasks.run_backup import run_backup
 
     for _ in range(3):
         run_backup(Home(), ["database/journal"], run=_run("backup"))
@@ -506,8 +506,8 @@ def the_machine_is_lost_in_one_process() -> None:
     """
     from unittest.mock import patch
 
-    from include.backup.disaster import Disaster
-    from include.backup.scratch_machine import ScratchMachine
+    from almanac.drills.disaster import Disaster
+    from almanac.drills.scratch_machine import ScratchMachine
     from tests.docs.one_process import services
 
     with patch.object(ScratchMachine, "services", services):

@@ -6,7 +6,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from include.config.home import Home
+from almanac.config.home import Home
 from tests.docs.happenings import DAY_S, _model, _places, _rows, everything_can_be_restored
 from tests.docs.states import MODEL, _ingest, _journal, _run, know
 
@@ -34,7 +34,7 @@ def another_history_is_written() -> None:
 
 def every_row_is_back_and_writers_go_on() -> None:
     """The next file is published."""
-    from include.data.dataset import Dataset
+    from almanac.data.table.dataset import Dataset
 
     assert Dataset.of(Home(), _model()).read(columns=["Humidity"]).height == _ROWS
     _publish_march()
@@ -42,7 +42,7 @@ def every_row_is_back_and_writers_go_on() -> None:
 
 def the_lost_month_is_taken_again() -> None:
     """By the next ingest, and the journal says what was lost and why."""
-    from include.journal.records import DecisionKind
+    from almanac.journal.records import DecisionKind
 
     (loss,) = _journal().decisions(MODEL, DecisionKind.LOSS)
     assert loss.figures == {"batches": 1.0, "rows": float(_ROWS_OF_MARCH)}
@@ -61,7 +61,7 @@ def dataset_and_quarantined_rows_are_removed() -> None:
 
 def what_lies_in_the_landing_area_is_taken_again() -> None:
     """The month with the three rows that break a rule."""
-    from include.data.quarantine import Quarantine
+    from almanac.data.quarantine.quarantine import Quarantine
 
     _ingest()
     assert _rows() == 29 * 24 - 3, _rows()
@@ -127,7 +127,7 @@ def the_other_task_log_is_old() -> None:
 
 def no_task_log_is_left() -> None:
     """And what was deleted stands in the journal."""
-    from include.journal.records import DecisionKind
+    from almanac.journal.records import DecisionKind
 
     assert list(_logs().glob("*.log")) == []
     gone = [one for one in _journal().decisions("", DecisionKind.EXPIRY) if one.subject == "cleanup"]
@@ -136,15 +136,15 @@ def no_task_log_is_left() -> None:
 
 def the_key_is_replaced() -> None:
     """The old one is nowhere; the home has another."""
-    from include.backup.keys import Key, write_keys
+    from almanac.backup.store.keys import Key, write_keys
 
     write_keys(Home(), (Key.new(),))
 
 
 def the_rotation_is_in_the_journal() -> None:
     """And the new key alone opens every snapshot of both places."""
-    from include.backup.keys import find_keys, write_keys
-    from include.journal.records import DecisionKind
+    from almanac.backup.store.keys import find_keys, write_keys
+    from almanac.journal.records import DecisionKind
 
     keys, _ = find_keys(Home())
     (said,) = _journal().decisions("", DecisionKind.BACKUP_KEY)
@@ -158,9 +158,9 @@ def a_backup_is_taken_with_the_new_key() -> None:
     """And it can be restored; those before it are signed by a key that nobody has."""
     from datetime import UTC, datetime
 
-    from include.backup.catalogue import Catalogue
-    from include.backup.run_backup import run_backup
-    from include.backup.verify import verify
+    from almanac.backup.snapshot.verify import verify
+    from almanac.backup.store.catalogue import Catalogue
+    from almanac.backup.tasks.run_backup import run_backup
 
     run_backup(Home(), ["database/journal"], run=_run("backup"))
     place = _places().first
@@ -173,8 +173,8 @@ def the_snapshot_of_airflow_s_database_is_whole() -> None:
     """Its table of DAGs can be read out of it."""
     import sqlite3
 
-    from include.backup.catalogue import Catalogue
-    from include.backup.restore import restore_file
+    from almanac.backup.restore.restore import restore_file
+    from almanac.backup.store.catalogue import Catalogue
 
     place = _places().first
     catalogue = Catalogue(place)

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from include.backup.scratch_machine import ScratchMachine
-from include.config.home import Home
-from include.services.airflow_api import DagRun, TaskRun
+from almanac.config.home import Home
+from almanac.drills.scratch_machine import ScratchMachine
+from almanac.services.airflow_api import DagRun, TaskRun
 from tests.docs.states import MODEL
 
 RUN_ID = "manual__drill"
@@ -56,11 +56,11 @@ class OneProcess:
 
     def ingest(self) -> None:
         """What the watcher and `ingest_weather` do."""
-        from include.config.loader import find_model
-        from include.data.ingest import ingest_batches
-        from include.journal.journal import Journal
-        from include.journal.records import RunRef
-        from include.storage.listing import list_files
+        from almanac.config.files.loader import find_model
+        from almanac.data.ingest.ingest import ingest_batches
+        from almanac.journal.journal import Journal
+        from almanac.journal.records import RunRef
+        from almanac.storage.listing import list_files
 
         model, journal = find_model(self.home.models, MODEL), Journal(self.home.journal_url)
         if files := list_files(self.home.landing_of(MODEL), model.source.patterns):
@@ -68,10 +68,10 @@ class OneProcess:
             ingest_batches(model, self.home, journal, files, run, clock=lambda: datetime.now(UTC))
 
     def _score(self, since: datetime, until: datetime) -> None:
-        from include.config.loader import find_model
-        from include.journal.records import RunRef
-        from include.registry.store import Registry
-        from include.scoring.score import score_new_windows
+        from almanac.config.files.loader import find_model
+        from almanac.journal.records import RunRef
+        from almanac.registry.store import Registry
+        from almanac.scoring.score import score_new_windows
 
         run, registry = RunRef("score_weather", "drill"), Registry.of(self.home)
         model, now = find_model(self.home.models, MODEL), datetime.now(UTC)

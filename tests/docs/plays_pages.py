@@ -78,13 +78,17 @@ SCENES = (
         _PROFILES,
         "new",
         (
-            Step("diff -r include/profiles/staging include/profiles/production", (r"_profile\.yaml",), exit_code=1),
             Step(
-                "./almanac config diff include/profiles/staging include/profiles/production",
-                (r"--- include/profiles/staging: weather",),
+                "diff -r include/environments/staging include/environments/production",
+                (r"_profile\.yaml",),
                 exit_code=1,
             ),
-            Step("./almanac config show weather --in include/profiles/production", (r"name: weather",)),
+            Step(
+                "./almanac config diff include/environments/staging include/environments/production",
+                (r"--- include/environments/staging: weather",),
+                exit_code=1,
+            ),
+            Step("./almanac config show weather --in include/environments/production", (r"name: weather",)),
         ),
     ),
     Scene(

@@ -12,8 +12,8 @@ from pathlib import Path
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from include.cli.app import app
-from include.config.home import REPOSITORY
+from almanac.cli.app import app
+from almanac.config.home import REPOSITORY
 from tests.docs.command_lines import almanac_words, command_of, options_with_value
 
 FOLDERS = ("include", "plugins", "dags")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import httpx
 
-from include.config.home import REPOSITORY, Home
-from include.errors import AlmanacError
-from include.services.ports import load_ports
-from include.services.services import Services
+from almanac.config.home import REPOSITORY, Home
+from almanac.errors import AlmanacError
+from almanac.services.ports import load_ports
+from almanac.services.services import Services
 from tests.docs.command_lines import REST, almanac_words
 from tests.docs.states import FACTS, STATES
 from tests.docs.warm import Warm

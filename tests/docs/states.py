@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from include.config.home import MODELS_FOLDER, Home
+from almanac.config.home import MODELS_FOLDER, Home
 
 MODEL = "weather"
 CHAMPION, PREVIOUS, CHALLENGER = "3", "2", "4"
@@ -118,9 +118,9 @@ def _changed(head: str, row: str, **changes: Callable[[str], str]) -> str:
 
 
 def _ingest() -> None:
-    from include.config.loader import find_model
-    from include.data.ingest import ingest_batches
-    from include.storage.listing import list_files
+    from almanac.config.files.loader import find_model
+    from almanac.data.ingest.ingest import ingest_batches
+    from almanac.storage.listing import list_files
 
     home, journal = Home(), _journal()
     model = find_model(home.models, MODEL)
@@ -131,15 +131,15 @@ def _ingest() -> None:
 
 def registered() -> None:
     """Four versions: 2 was champion, 3 is, 4 has passed the gates; the champion has scored."""
-    from include.config.loader import find_model
-    from include.data.dataset import Dataset
-    from include.registry.promotion import promote, register
-    from include.registry.publication import log_candidate
-    from include.registry.records import PASSED, Tag, TrainingContext
-    from include.registry.store import Registry
-    from include.scoring.score import score_new_windows
-    from include.training.train import train_candidate
-    from include.training.training_run import _profile
+    from almanac.config.files.loader import find_model
+    from almanac.data.table.dataset import Dataset
+    from almanac.registry.records import PASSED, Tag, TrainingContext
+    from almanac.registry.store import Registry
+    from almanac.release.promotion import promote, register
+    from almanac.scoring.score import score_new_windows
+    from almanac.training.publication import log_candidate
+    from almanac.training.train import train_candidate
+    from almanac.training.training_run import _profile
 
     home, journal, now = Home(), _journal(), datetime.now(UTC)
     model, registry = find_model(home.models, MODEL), Registry.of(home)
@@ -161,8 +161,8 @@ def registered() -> None:
 
 def handed() -> None:
     """The same home with artifacts that MLflow's server hands out, as those of every home on which `up` was run."""
-    from include.backup.subjects.sqlite import move_artifacts
-    from include.registry.served_artifacts import SERVED
+    from almanac.backup.subjects.sqlite import move_artifacts
+    from almanac.registry.served_artifacts import SERVED
 
     home = Home()
     assert move_artifacts(home.home / "mlflow.db", home.artifacts, SERVED) > 0
@@ -170,9 +170,9 @@ def handed() -> None:
 
 def served() -> None:
     """The same home as `up` and `down` leave it: databases and secrets of all services are there."""
-    from include.services.credentials import load_or_create
-    from include.services.databases import create_databases
-    from include.services.ports import choose_ports
+    from almanac.config.credentials import load_or_create
+    from almanac.services.databases import create_databases
+    from almanac.services.ports import choose_ports
 
     home = Home()
     load_or_create(home.home)
@@ -198,11 +198,11 @@ CREATE TABLE variable (key, val, is_encrypted);
 
 def backed_up() -> None:
     """A group of everything in the first place and in the second, as the nightly run leaves them."""
-    from include.backup.catalogue import Catalogue
-    from include.backup.installation import open_places
-    from include.backup.replicate import replicate
-    from include.backup.run_backup import run_backup
-    from include.config.loader import load_installation
+    from almanac.backup.installation import open_places
+    from almanac.backup.snapshot.replicate import replicate
+    from almanac.backup.store.catalogue import Catalogue
+    from almanac.backup.tasks.run_backup import run_backup
+    from almanac.config.files.loader import load_installation
 
     home = Home()
     run_backup(home, [], run=_run("backup"), reason="the nightly run")
@@ -218,13 +218,13 @@ def backed_up() -> None:
 
 
 def _journal() -> Any:
-    from include.journal.journal import Journal
+    from almanac.journal.journal import Journal
 
     return Journal(Home().journal_url)
 
 
 def _run(kind: str, number: str = "") -> Any:
-    from include.journal.records import RunRef
+    from almanac.journal.records import RunRef
 
     return RunRef(f"{kind}_{MODEL}", f"manual__state{number}", 1, "ada", "manual")
 

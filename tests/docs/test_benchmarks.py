@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from include.config.home import REPOSITORY
+from almanac.config.home import REPOSITORY
 from tests.docs.elsewhere import ELSEWHERE
 
 COMMANDS = sorted({one.line.text for one in ELSEWHERE if one.test.endswith("test_benchmarks.py")})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from include.config.home import REPOSITORY
+from almanac.config.home import REPOSITORY
 from tests.docs.command_lines import PAGES, CommandLine, command_of, is_mention, lines_of
 from tests.docs.elsewhere import ELSEWHERE
 from tests.docs.plays import PRINTED as PRINTED_SCENES

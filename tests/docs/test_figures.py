@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from include.config.home import REPOSITORY
+from almanac.config.home import REPOSITORY
 from tests.docs.command_lines import PAGES
 
 _NUMBER = re.compile(r"[\d.,]+( ?(ms|µs|s|MB|MiB|GB|%|min|h))?( \([\d.,]+\))?( to [\d.,]+.*)?")

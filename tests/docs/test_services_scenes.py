@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from include.config.home import Home
-from include.services.services import Services
+from almanac.config.home import Home
+from almanac.services.services import Services
 from tests.docs.performance import play
 from tests.docs.plays import SCENES
 from tests.docs.scenes import Scene

@@ -15,15 +15,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from include.config.home import REPOSITORY
+from almanac.config.home import REPOSITORY
 
 # No module may start a thread: it would not exist in the forked process.
 _MODULES = (
-    "include.cli.app", "polars", "deltalake", "mlflow.tracking", "sqlalchemy.dialects.sqlite", "rich.table", "yaml",
+    "almanac.cli.app", "polars", "deltalake", "mlflow.tracking", "sqlalchemy.dialects.sqlite", "rich.table", "yaml",
     "jinja2", "cryptography.hazmat.primitives.ciphers.aead", "onnxruntime", "sklearn.linear_model", "sklearn.ensemble",
-    "skops.io", "skl2onnx", "great_expectations", "include.backup.backup", "include.backup.run_drill",
-    "include.backup.live", "include.data.readmission", "include.data.ingest", "include.training.rebuild",
-    "include.registry.lineage", "include.expiry.expire", "include.windows.overview", "include.data.card",
+    "skops.io", "skl2onnx", "great_expectations", "almanac.backup.snapshot.backup", "almanac.drills.run_drill",
+    "almanac.backup.restore.live", "almanac.data.quarantine.readmission", "almanac.data.ingest.ingest",
+    "almanac.release.rebuild",
+    "almanac.release.lineage", "almanac.cleanup.expire", "almanac.windows.overview", "almanac.data.table.card",
 )  # fmt: skip
 _QUIET = {
     "ORT_DISABLE_TELEMETRY": "1",
@@ -42,7 +43,7 @@ class Warm:
             [sys.executable, "-P", "-m", "tests.docs.warm"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **_QUIET, "PYTHONPATH": f"{REPOSITORY}"},
+            env={**os.environ, **_QUIET, "PYTHONPATH": f"{REPOSITORY}/include:{REPOSITORY}"},
             text=True,
         )
 
@@ -113,7 +114,7 @@ def _do(request: dict[str, Any]) -> int:
         module, _, function = name.partition(":")
         getattr(importlib.import_module(module), function)(**request["arguments"])
         return 0
-    from include.cli.app import main
+    from almanac.cli.app import main
 
     sys.argv = ["almanac", *request["words"]]
     main()

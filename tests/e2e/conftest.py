@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from include.config.home import MODELS_FOLDER, Home
-from include.faults import FOLDER_VARIABLE
-from include.services.services import Services
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.failpoints import FOLDER_VARIABLE
+from almanac.services.services import Services
 from tests.faults.quays import POINTS, Quay, declare
 
 # The models stay as they are: parsing them every half minute would keep a quarter of a core from the tests.

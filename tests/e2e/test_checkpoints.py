@@ -8,10 +8,10 @@ import psutil
 import pytest
 import yaml
 
-from include.config.home import MODELS_FOLDER, Home
-from include.services.leftovers import processes_of
-from include.services.services import Services
-from include.training.checkpoints import read_all
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.services.services import Services
+from almanac.services.supervision.leftovers import processes_of
+from almanac.training.fit.checkpoints import read_all
 from tests.e2e.watched import BEGIN, TRAINED_UNTIL, publish_hours
 from tests.waiting import wait
 

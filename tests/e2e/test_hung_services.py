@@ -12,12 +12,12 @@ import psutil
 import pytest
 import yaml
 
+from almanac.config.home import MODELS_FOLDER, REPOSITORY, Home
+from almanac.services.overview import overview
+from almanac.services.services import Services
+from almanac.services.supervision.leftovers import processes_of
+from almanac.services.supervision.supervision import supervisor_process
 from demo.sink import WebhookSink
-from include.config.home import MODELS_FOLDER, REPOSITORY, Home
-from include.services.leftovers import processes_of
-from include.services.overview import overview
-from include.services.services import Services
-from include.services.supervision import supervisor_process
 from tests.waiting import wait
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, sink: WebhookSink) -> Iter
     home = Home(home=root, models=root / "models")
     services = Services(home, extra={"AIRFLOW_CONN_ALMANAC_WEBHOOK": sink.connection}, tell=print)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("include.services.services._HEALTH_TIMEOUT_S", 900.0)  # on a machine that does much else
+        patch.setattr("almanac.services.services._HEALTH_TIMEOUT_S", 900.0)  # on a machine that does much else
         with services.running():
             yield services
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from almanac.config.files.loader import find_model
+from almanac.data.table.dataset import Dataset
+from almanac.journal.journal import Journal
+from almanac.journal.records import BatchState
+from almanac.services.services import Services
 from demo.weather_files import monthly_files
-from include.config.loader import find_model
-from include.data.dataset import Dataset
-from include.journal.journal import Journal
-from include.journal.records import BatchState
-from include.services.services import Services
 
 pytestmark = pytest.mark.e2e
 

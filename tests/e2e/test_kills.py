@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from include.services.services import Services
+from almanac.services.services import Services
 from tests.faults.quays import POINTS, Quay, check_heard, wait_until_ended
 from tests.waiting import wait
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from include.config.home import Home
-from include.config.loader import find_model
-from include.data.dataset import Dataset
-from include.errors import TransientError
-from include.journal.journal import Journal
-from include.journal.records import DecisionKind
-from include.registry.store import Registry
-from include.scoring.predictions import PredictionTable
-from include.services.airflow_api import AirflowClient
-from include.services.credentials import ADMIN
-from include.services.services import Services
-from include.storage.files import write_bytes
+from almanac.config.credentials import ADMIN
+from almanac.config.files.loader import find_model
+from almanac.config.home import Home
+from almanac.data.table.dataset import Dataset
+from almanac.errors import TransientError
+from almanac.journal.journal import Journal
+from almanac.journal.records import DecisionKind
+from almanac.registry.store import Registry
+from almanac.scoring.predictions import PredictionTable
+from almanac.services.airflow_api import AirflowClient
+from almanac.services.services import Services
+from almanac.storage.files import write_bytes
 from tests.production import small_weather
 from tests.waiting import wait
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from include.cli.app import app
-from include.journal.records import DecisionKind
-from include.services.airflow_api import AirflowClient, DagRun
-from include.services.services import Services
+from almanac.cli.app import app
+from almanac.journal.records import DecisionKind
+from almanac.services.airflow_api import AirflowClient, DagRun
+from almanac.services.services import Services
 from tests.e2e.watched import Watched, declare
 from tests.servers.mail import Mailbox, mail_server
 from tests.waiting import wait

@@ -10,13 +10,13 @@ import httpx
 import psutil
 import pytest
 
-from include.config.home import REPOSITORY, Home
-from include.errors import PermanentError
-from include.services import doctor
-from include.services.airflow_api import AirflowClient
-from include.services.leftovers import processes_of
-from include.services.overview import overview
-from include.services.services import Services
+from almanac.config.home import REPOSITORY, Home
+from almanac.errors import PermanentError
+from almanac.services import doctor
+from almanac.services.airflow_api import AirflowClient
+from almanac.services.overview import overview
+from almanac.services.services import Services
+from almanac.services.supervision.leftovers import processes_of
 from tests.waiting import wait
 
 pytestmark = pytest.mark.e2e
@@ -113,8 +113,8 @@ def test_doctor_running_services_have_no_failure(services):
 HOLD = """
 import sys, time
 from pathlib import Path
-from include.config.home import Home
-from include.services.services import Services
+from almanac.config.home import Home
+from almanac.services.services import Services
 with Services(Home(home=Path(sys.argv[1])), tell=lambda text: print(text, flush=True)).running():
     print("up", flush=True)
     time.sleep(600)

@@ -11,17 +11,17 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from almanac.cli.app import app
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.data.table.dataset import Dataset
+from almanac.errors import PermanentError
+from almanac.journal.journal import Journal
+from almanac.journal.records import DecisionKind, WindowState
+from almanac.services.airflow_api import AirflowClient, DagRun
+from almanac.services.services import Services
 from demo.weather_files import TIMESTAMP_FORMAT, write_csv
 from demo.weather_generator import generate_month
-from include.cli.app import app
-from include.config.home import MODELS_FOLDER, Home
-from include.config.loader import find_model
-from include.data.dataset import Dataset
-from include.errors import PermanentError
-from include.journal.journal import Journal
-from include.journal.records import DecisionKind, WindowState
-from include.services.airflow_api import AirflowClient, DagRun
-from include.services.services import Services
 from tests.e2e.conftest import PARSED_ONCE, sweep_yearly
 from tests.waiting import wait
 

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 import polars as pl
 import yaml
 
+from almanac.config.credentials import ADMIN
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.data.table.dataset import Dataset
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef
+from almanac.registry.records import PASSED, Tag
+from almanac.registry.store import Registry
+from almanac.release.promotion import promote
+from almanac.scoring.predictions import PredictionTable
+from almanac.scoring.score import score_new_windows
+from almanac.training.training_run import train
 from demo.weather_generator import CHANGED_CLIMATE, TODAY
-from include.config.home import MODELS_FOLDER, Home
-from include.config.loader import find_model
-from include.data.dataset import Dataset
-from include.journal.journal import Journal
-from include.journal.records import RunRef
-from include.registry.promotion import promote
-from include.registry.records import PASSED, Tag
-from include.registry.store import Registry
-from include.scoring.predictions import PredictionTable
-from include.scoring.score import score_new_windows
-from include.services.credentials import ADMIN
-from include.training.training_run import train
 from tests.data.parts import publish_rows
 from tests.e2e.conftest import sweep_yearly
 from tests.monitoring.world import hours
@@ -31,8 +31,8 @@ from tests.monitoring.world import hours
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from include.config.schema import Model
-    from include.services.services import Services
+    from almanac.config.schema import Model
+    from almanac.services.services import Services
 
 BEGIN, TRAINED_UNTIL = datetime(2022, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)
 MAIL = {"channels": {"mail": {"kind": "smtp", "connection": "almanac_smtp", "recipients": ["port@example.org"]}}}

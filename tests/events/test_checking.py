@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from include.config.home import MODELS_FOLDER
-from include.config.loader import load_model
-from include.config.schema import Model
-from include.errors import DataError
-from include.events.checking import PostedEvent, check_event, raise_refusals
-from include.journal.journal import Journal
-from include.journal.records import DecisionKind, RunRef
+from almanac.config.files.loader import load_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.config.schema import Model
+from almanac.errors import DataError
+from almanac.events.checking import PostedEvent, check_event, raise_refusals
+from almanac.journal.journal import Journal
+from almanac.journal.records import DecisionKind, RunRef
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = RunRef("event_weather", "asset_triggered__1")

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.config.payload import PayloadField
-from include.config.triggers import EventTrigger
-from include.errors import TransientError
-from include.events import posted
-from include.events.checking import PostedEvent, check_event
-from include.events.posted import Posting, decide_postings, look_from, undecided
-from include.journal.journal import Journal
-from include.journal.records import Decision, DecisionKind, RunRef
+from almanac.config.grammar.payload import PayloadField
+from almanac.config.sections.triggers import EventTrigger
+from almanac.errors import TransientError
+from almanac.events import posted
+from almanac.events.checking import PostedEvent, check_event
+from almanac.events.posted import Posting, decide_postings, look_from, undecided
+from almanac.journal.journal import Journal
+from almanac.journal.records import Decision, DecisionKind, RunRef
 from tests.monitoring.world import WEATHER
 
 BEGIN = datetime(2026, 11, 30, tzinfo=UTC)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from include.events.requests import answer_requests, pending_requests
-from include.journal.journal import Journal
-from include.journal.records import Decision, DecisionKind, RunRef
+from almanac.events.requests import answer_requests, pending_requests
+from almanac.journal.journal import Journal
+from almanac.journal.records import Decision, DecisionKind, RunRef
 from tests.monitoring.world import WEATHER
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)

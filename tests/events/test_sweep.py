@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from include.alerts.telling import Teller
-from include.config.home import Home
-from include.config.payload import PayloadField
-from include.config.pipelines import Pipeline
-from include.config.schema import Model
-from include.config.triggers import DependencyTrigger, EventTrigger, ScheduleTrigger, WindowTrigger
-from include.errors import TransientError
-from include.events.checking import PostedEvent
-from include.events.handled import (
+from almanac.alerts.telling import Teller
+from almanac.config.grammar.payload import PayloadField
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.config.sections.pipelines import Pipeline
+from almanac.config.sections.triggers import DependencyTrigger, EventTrigger, ScheduleTrigger, WindowTrigger
+from almanac.errors import TransientError
+from almanac.events.checking import PostedEvent
+from almanac.events.handled import (
     find_missed,
     handled,
     read_states,
@@ -25,11 +25,11 @@ from include.events.handled import (
     waiting_dags,
     windows_missed,
 )
-from include.events.posted import Posting, decide_postings
-from include.events.states import States
-from include.events.sweep import Standing, Sweep, sweep
-from include.journal.journal import Journal
-from include.journal.records import (
+from almanac.events.posted import Posting, decide_postings
+from almanac.events.states import States
+from almanac.events.sweep import Standing, Sweep, sweep
+from almanac.journal.journal import Journal
+from almanac.journal.records import (
     BatchRecord,
     BatchState,
     Decision,
@@ -39,7 +39,7 @@ from include.journal.records import (
     WindowRecord,
     WindowState,
 )
-from include.scoring.pause import stop_scoring
+from almanac.scoring.pause import stop_scoring
 from tests.monitoring.world import WEATHER
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)

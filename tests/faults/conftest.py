@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from include.config.home import MODELS_FOLDER, Home
-from include.faults import FOLDER_VARIABLE
-from include.services.services import Services
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.failpoints import FOLDER_VARIABLE
+from almanac.services.services import Services
 from tests.faults.quays import Quay, declare
 from tests.waiting import wait
 

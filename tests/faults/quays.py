@@ -12,17 +12,17 @@ from typing import Any
 import psutil
 import yaml
 
-from include.config.home import MODELS_FOLDER, Home
-from include.config.loader import find_model
-from include.data.dataset import Dataset
-from include.data.quarantine import Quarantine
-from include.errors import TransientError
-from include.journal.journal import Journal
-from include.journal.records import BatchState
-from include.services.airflow_api import AirflowClient, DagRun
-from include.services.environment import MARKER
-from include.storage.files import write_bytes
-from include.storage.objects import is_remote
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.data.quarantine.quarantine import Quarantine
+from almanac.data.table.dataset import Dataset
+from almanac.errors import TransientError
+from almanac.journal.journal import Journal
+from almanac.journal.records import BatchState
+from almanac.services.airflow_api import AirflowClient, DagRun
+from almanac.services.environment import MARKER
+from almanac.storage.files import write_bytes
+from almanac.storage.objects import is_remote
 from tests.data.installation import START, tiny_csv
 from tests.waiting import wait
 

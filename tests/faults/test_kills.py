@@ -7,8 +7,8 @@ from itertools import product
 import psutil
 import pytest
 
-from include.services.leftovers import processes_of
-from include.services.services import Services
+from almanac.services.services import Services
+from almanac.services.supervision.leftovers import processes_of
 from tests.faults.quays import POINTS, Quay, check_heard, events_of, wait_until_ended
 from tests.waiting import wait
 

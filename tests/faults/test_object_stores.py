@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from include.config.home import MODELS_FOLDER, Home
-from include.config.loader import find_model
-from include.data.dataset import Dataset
-from include.data.ingest import InterruptedIngestError
-from include.journal.records import BatchState
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.data.ingest.ingest import InterruptedIngestError
+from almanac.data.table.dataset import Dataset
+from almanac.journal.records import BatchState
 from tests.data.installation import Site, tiny_csv, tiny_dataset
 from tests.servers.door import Door
 from tests.servers.stores import Store

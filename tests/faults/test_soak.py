@@ -18,18 +18,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from include.config.expiry import Expire
-from include.config.home import MODELS_FOLDER
-from include.config.loader import find_model
-from include.data.arrivals import find_batches
-from include.data.ingest import ingest_batches
-from include.data.log_checkpoints import SPACING
-from include.data.maintenance import compact, vacuum
-from include.data.quarantine import Quarantine
-from include.expiry.expire import Expiry
-from include.expiry.journal_rows import JournalRows
-from include.journal.records import BatchState, RunRef
-from include.registry.records import ModelVersion
+from almanac.cleanup.expire import Expiry
+from almanac.cleanup.journal_rows import JournalRows
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.config.sections.expiry import Expire
+from almanac.data.ingest.arrivals import find_batches
+from almanac.data.ingest.ingest import ingest_batches
+from almanac.data.quarantine.quarantine import Quarantine
+from almanac.data.table.log_checkpoints import SPACING
+from almanac.data.table.maintenance import compact, vacuum
+from almanac.journal.records import BatchState, RunRef
+from almanac.registry.records import ModelVersion
 from tests.backup.places import place_at
 from tests.data.installation import NOW, Site, tiny_csv, tiny_dataset
 
@@ -77,7 +77,7 @@ class Sample:
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setattr("os.fsync", lambda _: None)
-    monkeypatch.setattr("include.storage.disk.sync_disk", lambda _: None)
+    monkeypatch.setattr("almanac.storage.disk.sync_disk", lambda _: None)
     expire = Expire.model_validate({**AGES, "unless_backed_up": False, "max_deleted_share": 1.0})
     declared = find_model(MODELS_FOLDER, "weather")
     return Site(tmp_path / "home", declared.model_copy(update={"dataset": tiny_dataset(), "expire": expire}))

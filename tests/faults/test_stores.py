@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from include.config.home import MODELS_FOLDER
-from include.config.loader import find_model
-from include.data.ingest import IngestSummary, InterruptedIngestError
-from include.errors import TransientError
-from include.journal.journal import Journal
-from include.journal.records import BatchState
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.data.ingest.ingest import IngestSummary, InterruptedIngestError
+from almanac.errors import TransientError
+from almanac.journal.journal import Journal
+from almanac.journal.records import BatchState
 from tests.data.installation import Site, tiny_csv, tiny_dataset
 from tests.faults.disks import small_disk
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from include.config.home import MODELS_FOLDER, Home
-from include.services.services import Services
-from include.storage.access import VARIABLE
-from include.storage.files import read_bytes
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.services.services import Services
+from almanac.storage.access import VARIABLE
+from almanac.storage.files import read_bytes
 from tests.faults.quays import Quay, declare, wait_until_ended
 from tests.servers.stores import Store
 from tests.storage.test_access import as_connection

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.config.joins import Join
-from include.features.as_of import join_as_of
-from include.features.features import build_features
+from almanac.config.sections.joins import Join
+from almanac.features.as_of import join_as_of
+from almanac.features.features import build_features
 from tests.training.number_labels.load import LOAD, load_yaml
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

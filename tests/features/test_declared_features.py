@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from include.config.features import names_of
-from include.config.home import MODELS_FOLDER
-from include.config.loader import load_model
-from include.config.schema import Model
-from include.features.features import build_features, feature_columns, history_needed
+from almanac.config.files.loader import load_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.config.schema import Model
+from almanac.config.sections.features import names_of
+from almanac.features.features import build_features, feature_columns, history_needed
 
 START = datetime(2024, 3, 29, tzinfo=UTC)
 TAKES = ("mean", "min", "max", "sum", "std", "count")
@@ -216,9 +216,9 @@ def test_feature_declared_wrongly_is_refused(declare, features, message: str) ->
 
 
 def test_every_form_travels_through_training_onnx_and_back(every, declare) -> None:
-    from include.registry.onnx_model import OnnxModel
-    from include.training.candidates import build_pipeline
-    from include.training.export import export_onnx
+    from almanac.registry.onnx_model import OnnxModel
+    from almanac.training.export.export import export_onnx
+    from almanac.training.fit.candidates import build_pipeline
 
     frame = hours(400)
     matrix = build_features(every, frame)

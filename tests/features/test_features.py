@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.config.features import ColumnFeature, TimeFeature, names_of
-from include.config.home import MODELS_FOLDER
-from include.config.loader import load_model
-from include.config.schema import Model
-from include.errors import DataError
-from include.features.features import build_features, feature_columns, history_needed
+from almanac.config.files.loader import load_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.config.schema import Model
+from almanac.config.sections.features import ColumnFeature, TimeFeature, names_of
+from almanac.errors import DataError
+from almanac.features.features import build_features, feature_columns, history_needed
 
 START = datetime(2024, 2, 29, tzinfo=UTC)
 

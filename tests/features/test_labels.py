@@ -6,11 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from include.config.home import MODELS_FOLDER
-from include.config.loader import load_model
-from include.config.schema import Model
-from include.errors import DataError
-from include.features.labels import label_columns, labels, state_before, state_now
+from almanac.config.files.loader import load_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.config.schema import Model
+from almanac.errors import DataError
+from almanac.features.labels import label_columns, labels, state_before, state_now
 from tests.training.number_labels.load import LOAD, load_yaml
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

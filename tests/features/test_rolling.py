@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from include.features.rolling import _figures
+from almanac.features.rolling import _figures
 
 HOUR = 3_600_000_000
 ANY = st.floats(allow_nan=False, allow_infinity=False)
@@ -76,7 +76,7 @@ def test_rolling_std_is_the_same_in_whatever_portions_the_windows_are_summed(mon
     values = (1e9 + np.random.default_rng(4).normal(0, 0.95, 60)).tolist()
     whole = figures(values, "std", 7)
     for at_once in (1, 10, 50):
-        monkeypatch.setattr("include.features.rolling._VALUES_AT_ONCE", at_once)
+        monkeypatch.setattr("almanac.features.rolling._VALUES_AT_ONCE", at_once)
         assert figures(values, "std", 7).tolist() == whole.tolist()
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from include.errors import TransientError
-from include.journal.exclusive import exclusive
+from almanac.errors import TransientError
+from almanac.journal.exclusive import exclusive
 from tests.servers.postgres import REASON, binaries, postgres
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from include.errors import TransientError
-from include.journal.journal import Journal
-from include.journal.records import (
+from almanac.errors import TransientError
+from almanac.journal.journal import Journal
+from almanac.journal.records import (
     Alert,
     AliasMove,
     Arrival,

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from include.config.home import Home
-from include.journal.damage import file_problem, whole_file_problem
-from include.journal.journal import Journal
-from include.journal.records import Decision, DecisionKind, RunRef
+from almanac.config.home import Home
+from almanac.journal.damage import file_problem, whole_file_problem
+from almanac.journal.journal import Journal
+from almanac.journal.records import Decision, DecisionKind, RunRef
 from tests.data.installation import NOW
 
 _WRITE = """
 import sys
-from include.journal.journal import Journal
-from include.journal.records import Decision, DecisionKind, RunRef
+from almanac.journal.journal import Journal
+from almanac.journal.records import Decision, DecisionKind, RunRef
 from tests.data.installation import NOW
 Journal(sys.argv[1]).record_decision(Decision("weather", DecisionKind.EVENT, True, (), NOW, RunRef("d", sys.argv[2])))
 """
@@ -54,7 +54,7 @@ def test_journal_that_stays_open_reads_what_others_write_whatever_opens_it_besid
         run = subprocess.run(
             [sys.executable, "-c", _WRITE, home.journal_url, str(number)],
             check=True,
-            env={**os.environ, "PYTHONPATH": "."},
+            env={**os.environ, "PYTHONPATH": "include"},
         )
         assert run.returncode == 0
         assert written(journal) == {str(each) for each in range(number + 1)}

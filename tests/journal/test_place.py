@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy.engine import make_url
 
-from include.config.connection import Connection, variable_of
-from include.journal.place import CONNECTION, completed, entered
+from almanac.config.connection import Connection, variable_of
+from almanac.journal.place import CONNECTION, completed, entered
 
 LOGIN = Connection(login="me", password="hush", host="elsewhere", port=6543, schema="other")
 

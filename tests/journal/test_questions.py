@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from include.config.promotion import Approval
-from include.journal.journal import Journal
-from include.journal.questions import NOBODY, exchange_of, record_question, same_run, why_not_valid
-from include.journal.records import Decision, DecisionKind, RunRef
+from almanac.config.sections.promotion import Approval
+from almanac.journal.journal import Journal
+from almanac.journal.questions import NOBODY, exchange_of, record_question, same_run, why_not_valid
+from almanac.journal.records import Decision, DecisionKind, RunRef
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
 RUN = RunRef("train_weather", "r", 1, "airflow", "scheduled")

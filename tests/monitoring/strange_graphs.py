@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from include.registry.onnx_model import FEATURES_KEY, INPUT, LABELS, PROBABILITIES, OnnxModel
+from almanac.registry.onnx_model import FEATURES_KEY, INPUT, LABELS, PROBABILITIES, OnnxModel
 from tests.monitoring.world import champion_files
 
 

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.monitoring.actions import choose_acts
-from include.monitoring.decision import judge_windows
-from include.monitoring.drift import ColumnDrift, Status
-from include.monitoring.findings import Condition, Finding, State
-from include.monitoring.performance import Performance, Standing
-from include.monitoring.result import Verdict, WindowResult
+from almanac.monitoring.actions import choose_acts
+from almanac.monitoring.checks.drift import ColumnDrift, Status
+from almanac.monitoring.checks.performance import Performance, Standing
+from almanac.monitoring.decision import judge_windows
+from almanac.monitoring.findings import Condition, Finding, State
+from almanac.monitoring.result import Verdict, WindowResult
 from tests.monitoring.world import WEATHER, changed
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -1,9 +1,14 @@
 import subprocess
 import sys
 
-from include.config.home import REPOSITORY
+from almanac.config.home import REPOSITORY
 
-ROOMS = ("include.monitoring.monitor", "include.monitoring.report", "include.monitoring.plots", "include.scoring.score")
+ROOMS = (
+    "almanac.monitoring.monitor",
+    "almanac.monitoring.report.report",
+    "almanac.monitoring.report.plots",
+    "almanac.scoring.score",
+)
 HEAVY = ("mlflow", "sklearn", "great_expectations", "pandas", "numpy", "polars", "scipy", "matplotlib", "deltalake")
 
 
@@ -18,9 +23,9 @@ def test_assessing_a_window_needs_neither_mlflow_nor_scikit_learn() -> None:
 import sys
 from datetime import UTC, datetime
 import numpy as np
-from include.monitoring.drift import assess
-from include.monitoring.profiling import build_profile
-from tests.monitoring.test_drift import MODEL, rows
+from almanac.monitoring.checks.drift import assess
+from almanac.statistics.profiling import build_profile
+from tests.monitoring.checks.test_drift import MODEL, rows
 frame = rows(2000)
 profile = build_profile(MODEL, frame, probabilities=np.full(2000, np.nan), labels=np.full(2000, np.nan))
 assess(MODEL, profile, rows(720, datetime(2023, 1, 1, tzinfo=UTC)))

@@ -6,15 +6,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from almanac.errors import IntegrityError, RegistryError
+from almanac.journal.journal import Journal
+from almanac.journal.records import DecisionKind, RunRef
+from almanac.monitoring.findings import Condition, State
+from almanac.monitoring.monitor import monitor
+from almanac.monitoring.result import MonitorResult, Verdict
+from almanac.registry.records import ModelVersion
+from almanac.scoring.score import score_new_windows
 from demo.weather_generator import CHANGED_CLIMATE
-from include.errors import IntegrityError, RegistryError
-from include.journal.journal import Journal
-from include.journal.records import DecisionKind, RunRef
-from include.monitoring.findings import Condition, State
-from include.monitoring.monitor import monitor
-from include.monitoring.result import MonitorResult, Verdict
-from include.registry.records import ModelVersion
-from include.scoring.score import score_new_windows
 from tests.monitoring.world import NOW, TRAINED_UNTIL, WEATHER, World, changed, hours
 
 RUN = RunRef("monitor_weather", "scheduled__1")

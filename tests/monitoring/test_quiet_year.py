@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from almanac.monitoring.checks.drift import Status, assess
+from almanac.statistics.profile import Profile
+from almanac.statistics.profiling import build_profile
+from almanac.windows.window import complete_windows
 from demo.climate import Climate
 from demo.weather_generator import CHANGED_CLIMATE, TODAY
-from include.monitoring.drift import Status, assess
-from include.monitoring.profile import Profile
-from include.monitoring.profiling import build_profile
-from include.scoring.windows import complete_windows
 from tests.monitoring.world import WEATHER, hours
 
 START, CUT, END = (datetime(year, 1, 1, tzinfo=UTC) for year in (2021, 2024, 2025))

@@ -7,19 +7,19 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.config.schema import Model
-from include.features.features import build_features
-from include.features.labels import labels
-from include.monitoring.actions import choose_acts
-from include.monitoring.decision import judge_windows
-from include.monitoring.drift import assess, part_weights
-from include.monitoring.findings import Condition, Finding, State
-from include.monitoring.performance import Standing, evaluate
-from include.monitoring.profile import PREDICTION, Profile
-from include.monitoring.profiling import build_profile
-from include.monitoring.result import WindowResult
-from include.scoring.windows import complete_windows
-from include.training.candidates import build_pipeline
+from almanac.config.schema import Model
+from almanac.features.features import build_features
+from almanac.features.labels import labels
+from almanac.monitoring.actions import choose_acts
+from almanac.monitoring.checks.drift import assess, part_weights
+from almanac.monitoring.checks.performance import Standing, evaluate
+from almanac.monitoring.decision import judge_windows
+from almanac.monitoring.findings import Condition, Finding, State
+from almanac.monitoring.result import WindowResult
+from almanac.statistics.profile import PREDICTION, Profile
+from almanac.statistics.profiling import build_profile
+from almanac.training.fit.candidates import build_pipeline
+from almanac.windows.window import complete_windows
 from tests.data.real_data import REAL_DATA
 from tests.monitoring.world import WEATHER
 from tests.training.number_labels.load import LOAD, load_yaml

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from include.alerts.condition_log import ConditionLog
-from include.alerts.message import Message, event_message
-from include.alerts.telling import Teller
-from include.config.alerts import Channel
-from include.config.home import MODELS_FOLDER
-from include.config.loader import load_models
-from include.config.schema import Model
-from include.journal.journal import Journal
-from include.journal.records import RunRef
-from include.monitoring.findings import Condition, Finding, State
-from include.monitoring.result import MonitorResult, Verdict
-from include.monitoring.telling import tell_findings
+from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.message import Message, event_message
+from almanac.alerts.telling import Teller
+from almanac.config.files.loader import load_models
+from almanac.config.home import MODELS_FOLDER
+from almanac.config.schema import Model
+from almanac.config.sections.alerts import Channel
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef
+from almanac.monitoring.findings import Condition, Finding, State
+from almanac.monitoring.result import MonitorResult, Verdict
+from almanac.monitoring.telling import tell_findings
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 RUN = RunRef("monitor_weather", "manual__1", 1)

@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.data.table.dataset import Dataset
+from almanac.data.table.delta_table import read_table
+from almanac.features.features import build_features
+from almanac.features.labels import labels
+from almanac.registry.records import ModelVersion
+from almanac.statistics.profiling import build_profile
+from almanac.training.export.export import export_onnx
+from almanac.training.fit.candidates import build_pipeline
 from demo.weather_generator import TODAY, generate_hours
-from include.config.home import MODELS_FOLDER, Home
-from include.config.loader import find_model
-from include.data.dataset import Dataset
-from include.data.delta_table import read_table
-from include.features.features import build_features
-from include.features.labels import labels
-from include.monitoring.profiling import build_profile
-from include.registry.records import ModelVersion
-from include.training.candidates import build_pipeline
-from include.training.export import export_onnx
 from tests.data.parts import publish_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from almanac.config.schema import Model
     from demo.climate import Climate
-    from include.config.schema import Model
 
 WEATHER = find_model(MODELS_FOLDER, "weather")
 START = datetime(2022, 1, 1, tzinfo=UTC)
@@ -74,7 +74,7 @@ def champion_files() -> tuple[bytes, str]:
 
 @dataclass
 class MemoryRegistry:
-    """What `include.scoring.port.ChampionRegistry` asks for, without MLflow."""
+    """What `almanac.scoring.port.ChampionRegistry` asks for, without MLflow."""
 
     number: str | None = "1"
     aliases: dict[str, str] = field(default_factory=dict)

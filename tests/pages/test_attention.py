@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from include.alerts.about import about
-from include.alerts.condition_log import ConditionLog
-from include.alerts.message import event_message, failure_message
-from include.alerts.rejections import rejection_message
-from include.config.alerts import AlertKind
-from include.journal.journal import Journal
-from include.journal.records import Alert, BatchRecord, BatchState, RunRef, WindowRecord, WindowState
-from include.pages.attention import cards_of
-from include.pages.news import News
-from include.pages.urls import Urls
-from include.scoring.windows import Window
-from include.windows.tumbling import key_of
+from almanac.alerts.about import about
+from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.message import event_message, failure_message
+from almanac.config.sections.alerts import AlertKind
+from almanac.health.rejections import rejection_message
+from almanac.journal.journal import Journal
+from almanac.journal.records import Alert, BatchRecord, BatchState, RunRef, WindowRecord, WindowState
+from almanac.pages.attention import cards_of
+from almanac.pages.news import News
+from almanac.reporting.urls import Urls
+from almanac.windows.tumbling import key_of
+from almanac.windows.window import Window
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 RUN = RunRef("ingest_weather", "scheduled__1")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from include.config.home import Home
-from include.pages.report_files import UnknownPageError, data_docs, kind_of, list_reports, read_report
-from include.storage.files import write_bytes
+from almanac.config.home import Home
+from almanac.pages.report_files import UnknownPageError, data_docs, kind_of, list_reports, read_report
+from almanac.storage.files import write_bytes
 from tests.servers.stores import Store
 
 

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from include.config.home import MODELS_FOLDER, Home
-from include.expiry.sizes import Size, save_sizes
-from include.journal.journal import Journal
-from include.journal.records import Decision, DecisionKind, RunRef
-from include.pages.pages import Pages
-from include.pages.urls import Urls
+from almanac.cleanup.sizes import Size, save_sizes
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.journal.journal import Journal
+from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac.pages.pages import Pages
+from almanac.reporting.urls import Urls
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = RunRef("cleanup", "test")

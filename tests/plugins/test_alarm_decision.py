@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac.operators.decision import AlarmDecision
 
-from include.config.home import Home
-from include.config.schema import Model
-from include.journal.journal import Journal
-from include.journal.records import Decision, DecisionKind, RunRef
-from include.monitoring.actions import Act
-from include.monitoring.carry_out import alarm_of, find_wanted, record_acts
-from include.monitoring.result import MonitorResult, Verdict
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.journal.journal import Journal
+from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac.monitoring.actions import Act
+from almanac.monitoring.carry_out import alarm_of, find_wanted, record_acts
+from almanac.monitoring.result import MonitorResult, Verdict
+from almanac_airflow.operators.decision import AlarmDecision
 from tests.monitoring.world import WEATHER, changed
 
 MAY = datetime(2024, 5, 31, tzinfo=UTC)

@@ -8,17 +8,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from almanac.notifiers.alert import AlertNotifier, EndNotifier, callbacks
-from almanac.notifiers.late import deadline_of, tell_late
 
+from almanac.alerts.condition_log import ConditionLog
+from almanac.config.files.loader import load_models
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.config.sections.alerts import Alerts
+from almanac.data.ingest.ingest import RejectedFilesError, raise_rejections
+from almanac.errors import DamagedDatabaseError, DataError
+from almanac.journal.journal import Journal
+from almanac_airflow.notifiers.alert import AlertNotifier, EndNotifier, callbacks
+from almanac_airflow.notifiers.late import deadline_of, tell_late
 from demo.sink import WebhookSink
-from include.alerts.condition_log import ConditionLog
-from include.config.alerts import Alerts
-from include.config.home import MODELS_FOLDER, Home
-from include.config.loader import load_models
-from include.data.ingest import RejectedFilesError, raise_rejections
-from include.errors import DamagedDatabaseError, DataError
-from include.journal.journal import Journal
 from tests.servers.mail import Mailbox, mail_server
 
 WEBHOOK, SMTP, APPRISE = "almanac_webhook", "almanac_smtp", "almanac_apprise"

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from almanac.bells import announced_version
+
+from almanac_airflow.bells import announced_version
 
 
 class Events:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
-from almanac import branching, runs
-from almanac.branching import ask_nobody, go_on
 
-from include.errors import ConfigError
-from include.journal.journal import Journal
-from include.journal.records import Decision, DecisionKind, RunRef
-from include.registry.approval import Desk
-from include.registry.route import Route, Way
+from almanac.errors import ConfigError
+from almanac.journal.journal import Journal
+from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac.release.approval import Desk
+from almanac.release.route import Route, Way
+from almanac_airflow import branching, runs
+from almanac_airflow.branching import ask_nobody, go_on
 from tests.monitoring.world import WEATHER
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -35,9 +35,9 @@ def left(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def take(monkeypatch: pytest.MonkeyPatch, way: Way, *, by_hand: str = "") -> str:
-    monkeypatch.setattr("include.registry.route.route", lambda *_, **__: Route(way, ("because",)))
-    monkeypatch.setattr("include.registry.route.find_route", lambda *_, **__: Route(way, ("because",)))
-    monkeypatch.setattr("include.registry.comparison.compare", lambda *_, **__: "the comparison")
+    monkeypatch.setattr("almanac.release.route.route", lambda *_, **__: Route(way, ("because",)))
+    monkeypatch.setattr("almanac.release.route.find_route", lambda *_, **__: Route(way, ("because",)))
+    monkeypatch.setattr("almanac.release.comparison.compare", lambda *_, **__: "the comparison")
     nothing = SimpleNamespace()
     at = Desk(SimpleNamespace(name="weather"), "5", nothing, nothing, nothing, nothing, nothing)  # type: ignore[arg-type]
     return go_on(at, by_hand=by_hand)

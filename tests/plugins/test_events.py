@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import events, runs
-from almanac.events import require_event, woken_by
 
-from include.config.home import Home
-from include.config.payload import PayloadField
-from include.config.pipelines import Kind, Pipeline
-from include.config.schema import Model
-from include.config.triggers import EventTrigger, ScheduleTrigger, WindowTrigger
-from include.journal.journal import Journal
-from include.journal.records import Decision, DecisionKind, RunRef, WindowRecord, WindowState
+from almanac.config.grammar.payload import PayloadField
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.config.sections.pipelines import Kind, Pipeline
+from almanac.config.sections.triggers import EventTrigger, ScheduleTrigger, WindowTrigger
+from almanac.journal.journal import Journal
+from almanac.journal.records import Decision, DecisionKind, RunRef, WindowRecord, WindowState
+from almanac_airflow import events, runs
+from almanac_airflow.events import require_event, woken_by
 from tests.monitoring.world import WEATHER
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -145,7 +145,7 @@ def test_retrain_request_is_answered_once(
 def test_change_is_looked_for_again(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal, found: str, names: set[str]
 ) -> None:
-    monkeypatch.setattr("include.training.changes.find_change", lambda *_: found)
+    monkeypatch.setattr("almanac.training.changes.find_change", lambda *_: found)
     rings(monkeypatch, event("change_weather", reason="because I say so"))
     result = woken(home)
     assert result.names == names

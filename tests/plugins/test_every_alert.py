@@ -11,27 +11,27 @@ from typing import Any, get_args
 
 import pytest
 import yaml
-from almanac.channels import Connections
-from almanac.notifiers.alert import ApprovalNotifier, callbacks
-from almanac.notifiers.late import tell_late
 
+from almanac.alerts.telling import Teller
+from almanac.config.files.loader import find_model, load_installation
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.config.installation import Installation
+from almanac.config.schema import Model
+from almanac.config.sections.alerts import AlertKind, Alerts
+from almanac.data.ingest.ingest import RejectedFilesError
+from almanac.health.rounds import attend
+from almanac.journal.file_checks import FileCheck, FileChecks
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef, SnapshotRecord
+from almanac.monitoring.findings import Condition, Finding, State
+from almanac.monitoring.result import MonitorResult, Verdict
+from almanac.monitoring.telling import tell_findings
+from almanac.registry.records import Logged
+from almanac.training.telling import tell_warnings
+from almanac_airflow.notifiers.alert import ApprovalNotifier, callbacks
+from almanac_airflow.notifiers.channels import Connections
+from almanac_airflow.notifiers.late import tell_late
 from demo.sink import WebhookSink
-from include.alerts.rounds import attend
-from include.alerts.telling import Teller
-from include.config.alerts import AlertKind, Alerts
-from include.config.home import MODELS_FOLDER, Home
-from include.config.installation import Installation
-from include.config.loader import find_model, load_installation
-from include.config.schema import Model
-from include.data.ingest import RejectedFilesError
-from include.journal.file_checks import FileCheck, FileChecks
-from include.journal.journal import Journal
-from include.journal.records import RunRef, SnapshotRecord
-from include.monitoring.findings import Condition, Finding, State
-from include.monitoring.result import MonitorResult, Verdict
-from include.monitoring.telling import tell_findings
-from include.registry.records import Logged
-from include.training.telling import tell_warnings
 from tests.servers.mail import Mailbox, mail_server
 
 KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
@@ -64,7 +64,7 @@ def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[People]:
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
     dead = {"conn_type": "http", "host": "http://127.0.0.1:9/nobody-listens-here"}
     monkeypatch.setenv(f"AIRFLOW_CONN_{DEAD.upper()}", json.dumps(dead))
-    monkeypatch.setattr("include.alerts.delivery._post.retry.wait", lambda *_: 0)
+    monkeypatch.setattr("almanac.alerts.delivery._post.retry.wait", lambda *_: 0)
     with mail_server() as mailbox, WebhookSink() as hook:
         monkeypatch.setenv(f"AIRFLOW_CONN_{MAIL.upper()}", mailbox.connection)
         monkeypatch.setenv(f"AIRFLOW_CONN_{HOOK.upper()}", hook.connection)

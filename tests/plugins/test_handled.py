@@ -6,18 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
-from almanac import events, runs
-from almanac.events import require_event, woken_by
-from almanac.handled import handled_before, handling
 
-from include.config.home import Home
-from include.config.pipelines import Pipeline
-from include.config.triggers import ScheduleTrigger, WindowTrigger
-from include.errors import AlmanacError
-from include.events.handled import handled as marks_of
-from include.events.handled import windows_missed
-from include.journal.journal import Journal
-from include.journal.records import (
+from almanac.config.home import Home
+from almanac.config.sections.pipelines import Pipeline
+from almanac.config.sections.triggers import ScheduleTrigger, WindowTrigger
+from almanac.errors import AlmanacError
+from almanac.events.handled import handled as marks_of
+from almanac.events.handled import windows_missed
+from almanac.journal.journal import Journal
+from almanac.journal.records import (
     BatchRecord,
     BatchState,
     Decision,
@@ -26,6 +23,9 @@ from include.journal.records import (
     WindowRecord,
     WindowState,
 )
+from almanac_airflow import events, runs
+from almanac_airflow.events import require_event, woken_by
+from almanac_airflow.handled import handled_before, handling
 from tests.monitoring.world import WEATHER
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -40,7 +40,7 @@ MODEL = WEATHER.model_copy(
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    monkeypatch.setattr("include.registry.store.Registry.of", lambda _home: SimpleNamespace(aliases=lambda _model: {}))
+    monkeypatch.setattr("almanac.registry.store.Registry.of", lambda _home: SimpleNamespace(aliases=lambda _model: {}))
     return Home(home=tmp_path)
 
 

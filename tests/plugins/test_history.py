@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from almanac.connections import task_history
 
-from include.config.home import Home
-from include.monitoring.running import Timing
+from almanac.config.home import Home
+from almanac.monitoring.checks.running import Timing
+from almanac_airflow.access.connections import task_history
 from tests.servers.http import Answer, Asked, HttpServer
 
 VARIABLE = "AIRFLOW_CONN_ALMANAC_AIRFLOW"

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from almanac.triggers.landing import LandingTrigger
 
-from include.errors import TransientError
-from include.storage.files import remove, write_bytes
+from almanac.errors import TransientError
+from almanac.storage.files import remove, write_bytes
+from almanac_airflow.triggers.landing import LandingTrigger
 from tests.servers.s3 import S3Server
 from tests.servers.stores import Store
 
@@ -118,7 +118,7 @@ def test_trigger_real_folder_is_found(tmp_path: Path) -> None:
 
 def test_trigger_serialized_builds_the_same() -> None:
     path, arguments = trigger().serialize()
-    assert path == "almanac.triggers.landing.LandingTrigger"
+    assert path == "almanac_airflow.triggers.landing.LandingTrigger"
     assert LandingTrigger(**arguments).serialize() == (path, arguments)
 
 
@@ -189,7 +189,7 @@ def test_trigger_on_deleted_rings_for_an_object_that_is_gone(any_store: Store) -
 
 
 def test_trigger_store_that_is_away_for_a_while_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    import almanac.triggers.landing as room
+    import almanac_airflow.triggers.landing as room
 
     listings: list[Any] = [TransientError("the store is away"), {"weather": {"a.csv": [1, 1000.0, ""]}}]
 

@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
-from almanac.events import Woken
-from almanac.runs import chosen_files, range_param, started_by_hand, training_trigger
 
-from include.config.home import MODELS_FOLDER
-from include.config.loader import find_model
-from include.config.pipelines import Pipeline
-from include.config.triggers import ScheduleTrigger
-from include.errors import ConfigError
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.config.sections.pipelines import Pipeline
+from almanac.config.sections.triggers import ScheduleTrigger
+from almanac.errors import ConfigError
+from almanac_airflow.events import Woken
+from almanac_airflow.runs import chosen_files, range_param, started_by_hand, training_trigger
 
 FOUND = [{"uri": "s3://bucket/landing/weather/a_2024.csv"}, {"uri": "s3://bucket/landing/weather/sub/b_2024.csv"}]
 
@@ -28,7 +28,7 @@ def woken_by(monkeypatch: pytest.MonkeyPatch, run_type: str, *names: str) -> Non
     events = {name: [SimpleNamespace(asset=SimpleNamespace(name=name), extra={"reason": "drift"})] for name in names}
     run = SimpleNamespace(run_type=SimpleNamespace(value=run_type), partition_key=None)
     context = {"triggering_asset_events": events, "dag_run": run}
-    monkeypatch.setattr("almanac.runs.get_current_context", lambda: context)
+    monkeypatch.setattr("almanac_airflow.runs.get_current_context", lambda: context)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_started_by_hand_names_only_who_looked_at_this_run(
     monkeypatch: pytest.MonkeyPatch, run_type: str, name: str | None, expected: str
 ) -> None:
     run = SimpleNamespace(run_type=SimpleNamespace(value=run_type), triggering_user_name=name)
-    monkeypatch.setattr("almanac.runs.get_current_context", lambda: {"dag_run": run})
+    monkeypatch.setattr("almanac_airflow.runs.get_current_context", lambda: {"dag_run": run})
     assert started_by_hand() == expected
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
-from almanac.operators import thaw as module
-from almanac.operators.thaw import ThawOperator
 
-from include.backup.keys import Key
-from include.backup.place import Place
-from include.backup.writer import Draft, take
-from include.config.home import Home
-from include.journal.records import RunRef
+from almanac.backup.snapshot.writer import Draft, take
+from almanac.backup.store.keys import Key
+from almanac.backup.store.place import Place
+from almanac.config.home import Home
+from almanac.journal.records import RunRef
+from almanac_airflow.operators import thaw as module
+from almanac_airflow.operators.thaw import ThawOperator
 from tests.backup.cold import Clock, ColdStore
 from tests.backup.places import MAKER, START, SUBJECT, from_bytes
 
@@ -45,7 +45,7 @@ def operator(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> T
     place = Place(ColdStore(tmp_path / "backups", clock), Key.new())
     taken = take(place, Draft(SUBJECT, [from_bytes("one", b"content")], {}), maker=MAKER, clock=clock)
     place.store.tiers().move(taken.manifest.files[0].object_name, "archive")
-    monkeypatch.setattr("include.backup.run_restore.places_of", lambda *_: SimpleNamespace(named=lambda _: place))
+    monkeypatch.setattr("almanac.backup.tasks.run_restore.places_of", lambda *_: SimpleNamespace(named=lambda _: place))
     return ThawOperator(task_id="thaw", home=Home(home=tmp_path), look_again=LOOK_AGAIN)
 
 

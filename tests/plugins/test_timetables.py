@@ -9,9 +9,9 @@ import pendulum
 import pytest
 from airflow.exceptions import InvalidPartitionKeyError
 from airflow.timetables.base import DataInterval, TimeRestriction
-from almanac.timetables import DeclaredSchedule, TumblingWindows
 
-from include.config.triggers import ScheduleTrigger, WindowTrigger
+from almanac.config.sections.triggers import ScheduleTrigger, WindowTrigger
+from almanac_airflow.timetables import DeclaredSchedule, TumblingWindows
 
 FREE = TimeRestriction(earliest=None, latest=None, catchup=False)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,7 +29,7 @@ def windows(**fields: Any) -> TumblingWindows:
 def at(now: datetime) -> Iterator[None]:
     """Let the timetables' clock stand still."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("almanac.timetables._now", lambda: now)
+        patch.setattr("almanac_airflow.timetables._now", lambda: now)
         yield
 
 

@@ -10,13 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from almanac.ui.links import ReportLink, RunLink, WindowsLink
-from almanac.ui.paths import urls
 from fastapi.testclient import TestClient
 
-from include.config.home import Home
-from include.journal.journal import Journal
-from include.journal.records import (
+from almanac.config.home import Home
+from almanac.journal.journal import Journal
+from almanac.journal.records import (
     Alert,
     BatchRecord,
     BatchState,
@@ -26,7 +24,9 @@ from include.journal.records import (
     WindowRecord,
     WindowState,
 )
-from include.services.login_delays import FREE_FAILURES
+from almanac.services.login_delays import FREE_FAILURES
+from almanac_airflow.ui.links import ReportLink, RunLink, WindowsLink
+from almanac_airflow.ui.paths import urls
 from tests.windows.conftest import declare
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -270,11 +270,11 @@ def test_framed_page_has_no_links_that_the_sandbox_would_refuse(client: TestClie
 
 def test_application_imports_nothing_heavy(client: TestClient) -> None:
     code = (
-        "import sys; from almanac.ui.app import make_app; make_app();"
+        "import sys; from almanac_airflow.ui.app import make_app; make_app();"
         "print([name for name in ('polars', 'pandas', 'great_expectations', 'mlflow', 'deltalake', 'sklearn')"
         " if name in sys.modules])"
     )
-    path = ":".join([str(Path(__file__).parents[2]), str(Path(__file__).parents[2] / "plugins")])
+    path = ":".join([str(Path(__file__).parents[2] / "include"), str(Path(__file__).parents[2] / "plugins")])
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": path}
     )
@@ -304,7 +304,7 @@ def test_run_link_leads_to_the_page_of_the_run() -> None:
 def test_report_link_is_there_where_a_task_wrote_a_report(
     monkeypatch: pytest.MonkeyPatch, result: dict[str, object], expected: str
 ) -> None:
-    monkeypatch.setattr("almanac.ui.links._result", lambda ti_key: result)
+    monkeypatch.setattr("almanac_airflow.ui.links._result", lambda ti_key: result)
     assert ReportLink().get_link(None, ti_key=_key("monitor_weather")) == expected
 
 
@@ -335,7 +335,7 @@ def test_urls_follow_the_path_of_airflow(monkeypatch: pytest.MonkeyPatch) -> Non
     ],
 )
 def test_model_of_dag_is_the_longest_name_that_fits(dag_id: str, model: str | None) -> None:
-    from almanac.ui.access import model_of_dag
+    from almanac_airflow.ui.access import model_of_dag
 
     found = model_of_dag(dag_id, [SimpleNamespace(name="a"), SimpleNamespace(name="a_b")])
     assert (found.name if found else None) == model
@@ -360,7 +360,7 @@ def test_every_page_says_who_may_frame_it(client: TestClient, page: str) -> None
 
 
 def test_pages_of_ours_keep_their_stricter_policy(client: TestClient) -> None:
-    from almanac.ui.app import _HEADERS
+    from almanac_airflow.ui.app import _HEADERS
 
     found = client.get("/almanac/").headers.get_list("content-security-policy")
     assert found == [_HEADERS["Content-Security-Policy"]]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from almanac.config.home import MODELS_FOLDER
 from demo.native.debian import missing
 from demo.native.stack import DATA_STORES, NativeStack
-from include.config.home import MODELS_FOLDER
 
 WEBHOOK_SECRET = "a-webhook-token-that-no-log-may-show"
 

@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 import yaml
 
+from almanac.config.home import MODELS_FOLDER
+from almanac.services.airflow_api import AirflowClient, DagRun
 from demo.weather_generator import generate_month
-from include.config.home import MODELS_FOLDER
-from include.services.airflow_api import AirflowClient, DagRun
 
 MODEL = "weather"
 MONTHS = 30  # the gates judge the newest of them by several folds

@@ -7,13 +7,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from almanac.config.files.loader import find_model
+from almanac.data.table.dataset import Dataset
+from almanac.journal.journal import Journal
+from almanac.journal.records import BatchState
 from bench.ingest import make_file
 from demo.native.debian import missing
 from demo.native.stack import DATA_STORES, NativeStack
-from include.config.loader import find_model
-from include.data.dataset import Dataset
-from include.journal.journal import Journal
-from include.journal.records import BatchState
 from tests.production import small_weather
 from tests.production.small_weather import MODEL
 from tests.waiting import wait

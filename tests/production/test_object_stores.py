@@ -17,21 +17,21 @@ import obstore
 import polars as pl
 import pytest
 
+from almanac.backup.restore.live import restore_live
+from almanac.backup.snapshot.verify import verify
+from almanac.backup.store.catalogue import Catalogue
+from almanac.backup.tasks.run_backup import places_of
+from almanac.config.credentials import ADMIN
+from almanac.config.files.loader import find_model
+from almanac.config.home import REPOSITORY
+from almanac.data.table.dataset import Dataset
+from almanac.errors import AlmanacError
+from almanac.registry.store import Registry
+from almanac.scoring.predictions import PredictionTable
+from almanac.storage.files import write_bytes
+from almanac.storage.objects import open_store
 from demo.native.debian import missing
 from demo.native.stack import DATA_STORES, NativeStack
-from include.backup.catalogue import Catalogue
-from include.backup.live import restore_live
-from include.backup.run_backup import places_of
-from include.backup.verify import verify
-from include.config.home import REPOSITORY
-from include.config.loader import find_model
-from include.data.dataset import Dataset
-from include.errors import AlmanacError
-from include.registry.store import Registry
-from include.scoring.predictions import PredictionTable
-from include.services.credentials import ADMIN
-from include.storage.files import write_bytes
-from include.storage.objects import open_store
 from tests.production import small_weather
 from tests.production.small_weather import MODEL
 from tests.servers.azure import AzureServer

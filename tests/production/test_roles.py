@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from almanac.backup.store.key_records import newest_record
+from almanac.backup.store.keys import Key
+from almanac.backup.store.place import open_store
+from almanac.config.credentials import ADMIN
+from almanac.services.login_delays import FREE_FAILURES
 from demo.native.stack import NativeStack
-from include.backup.key_records import newest_record
-from include.backup.keys import Key
-from include.backup.place import open_store
-from include.services.credentials import ADMIN
-from include.services.login_delays import FREE_FAILURES
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

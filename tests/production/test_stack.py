@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from almanac.journal.journal import Journal
+from almanac.journal.records import BatchState
 from demo.secrecy import places_that_show
 from demo.weather_files import write_month
 from demo.weather_generator import generate_month
-from include.journal.journal import Journal
-from include.journal.records import BatchState
 from tests.production.conftest import WEBHOOK_SECRET
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

@@ -8,12 +8,12 @@ import httpx
 import psutil
 import pytest
 
+from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.message import KILLED
+from almanac.journal.journal import Journal
+from almanac.services.airflow_api import AirflowClient, DagRun
+from almanac.services.supervision.leftovers import processes_of
 from demo.native.stack import NativeStack
-from include.alerts.condition_log import ConditionLog
-from include.alerts.message import KILLED
-from include.journal.journal import Journal
-from include.services.airflow_api import AirflowClient, DagRun
-from include.services.leftovers import processes_of
 from tests.production import small_weather
 from tests.waiting import wait
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from include.registry.store import Registry
+from almanac.registry.store import Registry
 
 SIZE = 2
 

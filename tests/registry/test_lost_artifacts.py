@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from include.errors import RegistryError, TransientError
-from include.registry import files
-from include.registry.faults import mlflow_faults
-from include.registry.store import Registry
+from almanac.errors import RegistryError, TransientError
+from almanac.registry import files
+from almanac.registry.faults import mlflow_faults
+from almanac.registry.store import Registry
 from tests.servers.door import Door
 from tests.servers.mlflow import mlflow_server
 from tests.servers.s3 import S3Server

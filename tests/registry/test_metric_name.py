@@ -4,7 +4,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_metric
 
-from include.registry.metric_name import metric_name
+from almanac.registry.metric_name import metric_name
 
 ANY = st.text(max_size=400)
 

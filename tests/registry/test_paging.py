@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from include.backup.catalogue import Catalogue
-from include.backup.compare import compare
-from include.backup.pins import find_pins
-from include.backup.witnesses import raise_marks
-from include.backup.writer import Draft, take
-from include.config.home import REPOSITORY, Home
-from include.data.maintenance import needed_versions
-from include.errors import RegistryError
-from include.expiry.model_runs import ModelRuns
-from include.journal.journal import Journal
-from include.journal.records import RunRef
-from include.registry.promotion import register, rollback_target
-from include.registry.publication import find_logged
-from include.registry.records import PASSED, Tag
-from include.registry.store import Registry
+from almanac.backup.restore.compare import compare
+from almanac.backup.retention.pins import find_pins
+from almanac.backup.snapshot.witnesses import raise_marks
+from almanac.backup.snapshot.writer import Draft, take
+from almanac.backup.store.catalogue import Catalogue
+from almanac.cleanup.model_runs import ModelRuns
+from almanac.config.home import REPOSITORY, Home
+from almanac.data.table.maintenance import needed_versions
+from almanac.errors import RegistryError
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef
+from almanac.registry.records import PASSED, Tag
+from almanac.registry.store import Registry
+from almanac.release.promotion import register, rollback_target
+from almanac.training.publication import find_logged
 from tests.backup.places import MAKER, from_bytes, place_at
 from tests.backup.world import RUN
 from tests.registry.small_pages import SmallRegistry

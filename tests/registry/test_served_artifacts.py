@@ -9,13 +9,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from include.backup.repair import repair_subjects
-from include.backup.sources import SourceFile
-from include.backup.writer import Draft, take
-from include.config.home import Home
-from include.errors import TransientError
-from include.registry.files import sha256
-from include.registry.served_artifacts import hash_served, holds_files, is_served, put_files
+from almanac.backup.restore.repair import repair_subjects
+from almanac.backup.snapshot.sources import SourceFile
+from almanac.backup.snapshot.writer import Draft, take
+from almanac.config.home import Home
+from almanac.errors import TransientError
+from almanac.registry.files import sha256
+from almanac.registry.served_artifacts import hash_served, holds_files, is_served, put_files
 from tests.backup.places import MAKER, place_at
 
 ROOT = "/api/2.0/mlflow-artifacts/artifacts"

@@ -1,6 +1,6 @@
 import numpy as np
 
-from include.scoring.fingerprint import hash_features
+from almanac.scoring.fingerprint import hash_features
 
 
 def test_hash_features_known_answer() -> None:

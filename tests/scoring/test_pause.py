@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from include.errors import DamagedDatabaseError
-from include.journal.journal import Journal
-from include.journal.records import DecisionKind, RunRef
-from include.scoring.pause import resume_scoring, stop_scoring, stopped, why_stopped
+from almanac.errors import DamagedDatabaseError
+from almanac.journal.journal import Journal
+from almanac.journal.records import DecisionKind, RunRef
+from almanac.scoring.pause import resume_scoring, stop_scoring, stopped, why_stopped
 
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 AT = {"run": RunRef("monitor_weather", "r", started_by="grace"), "now": NOW}

@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import polars as pl
 import pytest
 
-from include.errors import DataError
-from include.scoring.prediction_id import PredictionId, prediction_ids
+from almanac.errors import DataError
+from almanac.scoring.prediction_id import PredictionId, prediction_ids
 
 AT = datetime(2024, 2, 10, 5, tzinfo=UTC)
 

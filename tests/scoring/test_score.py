@@ -7,19 +7,19 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from include.data.dataset import Dataset
-from include.data.delta_table import ConcurrentCommitError
-from include.errors import ConfigError, IntegrityError, TransientError
-from include.features.features import build_features, feature_columns
-from include.journal.records import RunRef
-from include.registry import files
-from include.registry.onnx_model import predict_onnx
-from include.registry.records import ModelVersion
-from include.scoring import plan, predictions
-from include.scoring.fingerprint import hash_features
-from include.scoring.prediction_id import PredictionId
-from include.scoring.predictions import PredictionTable
-from include.scoring.score import ScoreSummary, score_new_windows
+from almanac.data.table.dataset import Dataset
+from almanac.data.table.delta_table import ConcurrentCommitError
+from almanac.errors import ConfigError, IntegrityError, TransientError
+from almanac.features.features import build_features, feature_columns
+from almanac.journal.records import RunRef
+from almanac.registry import files
+from almanac.registry.onnx_model import predict_onnx
+from almanac.registry.records import ModelVersion
+from almanac.scoring import plan, predictions
+from almanac.scoring.fingerprint import hash_features
+from almanac.scoring.prediction_id import PredictionId
+from almanac.scoring.predictions import PredictionTable
+from almanac.scoring.score import ScoreSummary, score_new_windows
 from tests.monitoring.world import HOUR, NOW, TRAINED_UNTIL, WEATHER, World, champion_files, changed, hours
 
 RUN = RunRef("score_weather", "manual__1")

@@ -7,12 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from include.config.promotion import Shadow
-from include.errors import AlmanacError, IntegrityError, RegistryError
-from include.journal.records import RunRef
-from include.registry.records import ModelVersion
-from include.scoring.predictions import PredictionTable
-from include.scoring.score import ScoreSummary, score_new_windows, score_shadow
+from almanac.config.sections.promotion import Shadow
+from almanac.errors import AlmanacError, IntegrityError, RegistryError
+from almanac.journal.records import RunRef
+from almanac.registry.records import ModelVersion
+from almanac.scoring.predictions import PredictionTable
+from almanac.scoring.score import ScoreSummary, score_new_windows, score_shadow
 from tests.monitoring.strange_graphs import fails, flat, graph, no_number, wide
 from tests.monitoring.world import NOW, TRAINED_UNTIL, WEATHER, MemoryRegistry, World, hours
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from include.registry.records import CHAMPION, ModelVersion
+from almanac.registry.records import CHAMPION, ModelVersion
 
 
 @dataclass

@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from include.cli.app import app
-from include.config.home import MODELS_FOLDER, Home
-from include.config.loader import find_model
-from include.config.promotion import Approval, Shadow
-from include.config.schema import Model
-from include.errors import ApprovalError, RegistryError
-from include.journal.journal import Journal
-from include.journal.records import AliasMove, Decision, DecisionKind, RunRef
-from include.registry.approval import (
+from almanac.cli.app import app
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.config.schema import Model
+from almanac.config.sections.promotion import Approval, Shadow
+from almanac.errors import ApprovalError, RegistryError
+from almanac.journal.journal import Journal
+from almanac.journal.records import AliasMove, Decision, DecisionKind, RunRef
+from almanac.registry.records import Tag
+from almanac.release.approval import (
     Answer,
     Desk,
     answer_of,
@@ -29,9 +30,8 @@ from include.registry.approval import (
     promote_as_answered,
     record_answer,
 )
-from include.registry.promotion import roll_back
-from include.registry.records import Tag
-from include.registry.route import Way, find_route
+from almanac.release.promotion import roll_back
+from almanac.release.route import Way, find_route
 from tests.security.registry import MemoryRegistry
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -491,7 +491,7 @@ def test_command_line_refuses_to_promote_where_four_eyes_are_declared(
 def test_rollback_goes_only_to_what_was_in_production(
     desk: Desk, registry: MemoryRegistry, monkeypatch: pytest.MonkeyPatch, to: str, refused: bool
 ) -> None:
-    monkeypatch.setattr("include.registry.onnx_model.OnnxModel", lambda _: None)
+    monkeypatch.setattr("almanac.registry.onnx_model.OnnxModel", lambda _: None)
     monkeypatch.setattr(registry, "versions", lambda _: [], raising=False)
     registry.named["champion"] = "2"
     at = {"reason": "I want it", "run": HAND, "journal": desk.journal, "now": AT}

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.alerts.message import Message
-from include.cli.terminal import CleanStream
-from include.config.repository import ROOT
-from include.data.header import check_header
-from include.display import MAX_ERROR, MAX_LINES, MAX_REASON, clean, join_names, shorten, shorten_lines, show
-from include.errors import DataError, RegistryError
-from include.journal.records import BatchRecord, Decision, DecisionKind
-from include.pages.templates import environment
-from include.registry.faults import mlflow_faults
+from almanac.alerts.message import Message
+from almanac.cli.terminal import CleanStream
+from almanac.config.repository import ROOT
+from almanac.data.formats.header import check_header
+from almanac.display import MAX_ERROR, MAX_LINES, MAX_REASON, clean, join_names, shorten, shorten_lines, show
+from almanac.errors import DataError, RegistryError
+from almanac.journal.records import BatchRecord, Decision, DecisionKind
+from almanac.registry.faults import mlflow_faults
+from almanac.reporting.templates import environment
 from tests.data.installation import NOW, RUN, tiny_dataset
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 \u202egnp.exe \r\x00\x9b31m \ud800"
@@ -149,7 +149,7 @@ def test_clean_stream_makes_all_visible_but_colors(capsys: pytest.CaptureFixture
 def test_command_line_prints_an_error_clean() -> None:
     name = "no\x1b]0;owned\x07"
     done = subprocess.run(
-        [sys.executable, "-m", "include.cli", name], capture_output=True, text=True, check=False, cwd=ROOT
+        [sys.executable, "-m", "almanac.cli", name], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert done.returncode != 0
     assert is_safe(done.stdout + done.stderr)
@@ -157,6 +157,6 @@ def test_command_line_prints_an_error_clean() -> None:
 
 
 def batch(**texts: tuple[str, ...]) -> BatchRecord:
-    from include.journal.records import BatchState
+    from almanac.journal.records import BatchState
 
     return BatchRecord("m", "0" * 64, "u", 1, NOW, BatchState.REJECTED, 0, 0, 0, 0, NOW, RUN, **texts)

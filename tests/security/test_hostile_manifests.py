@@ -19,18 +19,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.backup.catalogue import Catalogue
-from include.backup.functional import use
-from include.backup.keys import Key
-from include.backup.live import restore_live
-from include.backup.local_store import LocalStore
-from include.backup.manifest import Ref, canonical
-from include.backup.place import Place, prepare
-from include.backup.to_folder import Restores, restore_to
-from include.backup.verify import verify
-from include.backup.writer import Draft, take
-from include.config.home import Home
-from include.errors import AlmanacError, IntegrityError
+from almanac.backup.drill.functional import use
+from almanac.backup.restore.live import restore_live
+from almanac.backup.restore.to_folder import Restores, restore_to
+from almanac.backup.snapshot.verify import verify
+from almanac.backup.snapshot.writer import Draft, take
+from almanac.backup.store.catalogue import Catalogue
+from almanac.backup.store.keys import Key
+from almanac.backup.store.local_store import LocalStore
+from almanac.backup.store.manifest import Ref, canonical
+from almanac.backup.store.place import Place, prepare
+from almanac.config.home import Home
+from almanac.errors import AlmanacError, IntegrityError
 from tests.backup.places import MAKER, from_bytes
 
 KEY = Key.new()
@@ -182,7 +182,7 @@ class Sandbox:
 def _no_fsync() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("os.fsync", lambda _: None)
-        patched.setattr("include.storage.disk.sync_disk", lambda _: None)
+        patched.setattr("almanac.storage.disk.sync_disk", lambda _: None)
         yield
 
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.config.home import MODELS_FOLDER
-from include.config.loader import load_models
-from include.config.yaml_file import MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_SCALAR, parse_yaml
-from include.errors import ConfigError
-from include.json_text import parse_json
+from almanac.config.files.loader import load_models
+from almanac.config.files.yaml_file import MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_SCALAR, parse_yaml
+from almanac.config.home import MODELS_FOLDER
+from almanac.errors import ConfigError
+from almanac.json_text import parse_json
 
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
 MERGES = "a0: &a0 {k: v}\n" + "".join(f"a{n}: &a{n}\n  <<: [*a{n - 1}, *a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))

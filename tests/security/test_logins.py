@@ -8,12 +8,12 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from almanac.ui.guard import HEADERS, Guard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.config.repository import ROOT
-from include.services.login_delays import FREE_FAILURES, MAX_DELAY_S, LoginDelays
+from almanac.config.repository import ROOT
+from almanac.services.login_delays import FREE_FAILURES, MAX_DELAY_S, LoginDelays
+from almanac_airflow.ui.guard import HEADERS, Guard
 
 PASSWORD = "right"
 

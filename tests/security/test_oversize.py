@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from include.config.home import MODELS_FOLDER
-from include.config.loader import find_model
-from include.pages.pages import Pages
-from include.pages.urls import Urls
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.pages.pages import Pages
+from almanac.reporting.urls import Urls
 from tests.data.installation import NOW, Site, tiny_csv, tiny_dataset
 
 MANY, LARGE = 200_000, 1 << 20

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from include.config.promotion import Approval
-from include.errors import ApprovalError
-from include.journal.journal import Journal
-from include.journal.permission import require_permission
-from include.journal.records import Decision, DecisionKind, RunRef
+from almanac.config.sections.promotion import Approval
+from almanac.errors import ApprovalError
+from almanac.journal.journal import Journal
+from almanac.journal.permission import require_permission
+from almanac.journal.records import Decision, DecisionKind, RunRef
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
 RUN = RunRef("restore", "r", 1, "grace", "manual")

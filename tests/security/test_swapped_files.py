@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from include.backup.sources import below
-from include.config.home import MODELS_FOLDER
-from include.config.loader import find_model
-from include.data import readmit_file as readmit_module
-from include.data.ingest import ingest_batches
-from include.data.readmit_file import readmit_file
-from include.errors import DataError
-from include.journal.records import RunRef
-from include.storage.files import exists, hash_file, read_blocks, read_bytes, remove, write_bytes
-from include.storage.listing import StoredFile, list_files, read_listed, remove_unchanged
-from include.storage.local_files import OtherFileError, open_regular
+from almanac.backup.snapshot.sources import below
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.data.ingest.ingest import ingest_batches
+from almanac.data.quarantine import readmit_file as readmit_module
+from almanac.data.quarantine.readmit_file import readmit_file
+from almanac.errors import DataError
+from almanac.journal.records import RunRef
+from almanac.storage.files import exists, hash_file, read_blocks, read_bytes, remove, write_bytes
+from almanac.storage.listing import StoredFile, list_files, read_listed, remove_unchanged
+from almanac.storage.local_files import OtherFileError, open_regular
 from tests.data.installation import NOW, Site, tiny_csv, tiny_dataset
 
 SECRET = "the-secret-of-somebody-else"

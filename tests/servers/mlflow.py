@@ -10,7 +10,7 @@ from pathlib import Path
 
 import requests
 
-from include.services.ports import any_free_port
+from almanac.services.ports import any_free_port
 from tests.waiting import wait
 
 

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import psutil
 
-from include.config.home import REPOSITORY, Home
-from include.services import signs
-from include.services.environment import MARKER
-from include.services.leftovers import is_stopped
-from include.services.lifetime import start_supervisor, stop_supervisor
-from include.services.ports import Ports, any_free_port, ports_file
-from include.services.supervision import (
+from almanac.config.home import REPOSITORY, Home
+from almanac.services.environment import MARKER
+from almanac.services.ports import Ports, any_free_port, ports_file
+from almanac.services.supervision.leftovers import is_stopped
+from almanac.services.supervision.lifetime import start_supervisor, stop_supervisor
+from almanac.services.supervision.supervision import (
     WAITING,
     WATCHER,
     Program,
@@ -27,6 +26,7 @@ from include.services.supervision import (
     statuses,
     supervisor_of,
 )
+from almanac.services.watch import signs
 from tests.waiting import wait
 
 # Writes its heartbeat as Airflow does, beside a task in a session of its own.
@@ -120,7 +120,7 @@ def start(fake: FakeServices, *, without: str = "") -> None:
     found.append(program(WATCHER, _LOOKS, str(root / "services" / "watcher.json")))
     kept = [each for each in found if each.name != without]
     config_file(fake.home).write_text(render_config(fake.home, kept), "utf-8")
-    environment = {**os.environ, MARKER: str(root), "PYTHONPATH": str(REPOSITORY)}
+    environment = {**os.environ, MARKER: str(root), "PYTHONPATH": str(REPOSITORY / "include")}
     start_supervisor(fake.home, environment, with_parent=True)
     with supervisor_of(fake.home) as supervisor:
         supervisor.startProcessGroup(WAITING, False)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from include.errors import PermanentError, TransientError
-from include.services.airflow_api import AirflowClient, DagRun, Health
+from almanac.errors import PermanentError, TransientError
+from almanac.services.airflow_api import AirflowClient, DagRun, Health
 
 RUN = {"dag_id": "d", "dag_run_id": "r", "state": "running", "run_type": "manual", "duration": None}
 

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from almanac.config.connection import parse_connection
+from almanac.config.credentials import ADMIN, generate
+from almanac.config.home import REPOSITORY, Home
+from almanac.config.sections.pipelines import DEFAULT_QUEUE, HEAVY_QUEUE, MAINTENANCE_QUEUE
+from almanac.errors import ConfigError
+from almanac.services.env_file import secret_names
+from almanac.services.environment import INHERITED, environment
+from almanac.services.ports import Ports
+from almanac.services.watch.signs import JOBS, PATHS
+from almanac.storage.access import CONNECTION, VARIABLE, variables
 from demo.native.compose_file import read_compose
-from include.config.connection import parse_connection
-from include.config.home import REPOSITORY, Home
-from include.config.pipelines import DEFAULT_QUEUE, HEAVY_QUEUE, MAINTENANCE_QUEUE
-from include.errors import ConfigError
-from include.services.credentials import ADMIN, generate
-from include.services.env_file import secret_names
-from include.services.environment import INHERITED, environment
-from include.services.ports import Ports
-from include.services.signs import JOBS, PATHS
-from include.storage.access import CONNECTION, VARIABLE, variables
 
 IN_IMAGE = "/opt/almanac"
 HOME_IN_IMAGE = "/var/lib/almanac"
@@ -115,7 +115,7 @@ def test_compose_service_that_hangs_ends_so_that_its_restart_policy_acts(service
     declared = compose["services"][service]
     *guard, name, _program = declared["command"].split()[:5]
 
-    assert guard == ["python", "-m", "include.services.guard"]
+    assert guard == ["python", "-m", "almanac.services.watch.guard"]
     assert name == service.removesuffix("-heavy")
     assert name in {*JOBS, *PATHS, "worker"}
     assert declared["init"] is True  # the first process of a container cannot be killed from within

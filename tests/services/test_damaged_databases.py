@@ -11,24 +11,24 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from include.alerts.condition_log import ConditionLog
-from include.alerts.last_resort import LastResort
-from include.alerts.message import Message, event_message
-from include.alerts.telling import Teller
-from include.backup.run_backup import run_backup
-from include.backup.subjects.sqlite import sqlite_draft
-from include.config.alerts import Alerts, Channel
-from include.config.home import Home
-from include.errors import DamagedDatabaseError, TransientError
-from include.journal.damage import make_database, whole_file_problem
-from include.journal.exclusive import exclusive
-from include.journal.file_checks import FileChecks
-from include.journal.journal import Journal
-from include.journal.records import Alert, RunRef
-from include.journal.table_marks import TableMarks
-from include.registry.store import Registry
-from include.services.databases import create_databases, database_files, migrate_airflow
-from include.services.loss_checks import database_rows
+from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.last_resort import LastResort
+from almanac.alerts.message import Message, event_message
+from almanac.alerts.telling import Teller
+from almanac.backup.subjects.sqlite import sqlite_draft
+from almanac.backup.tasks.run_backup import run_backup
+from almanac.config.home import Home
+from almanac.config.sections.alerts import Alerts, Channel
+from almanac.errors import DamagedDatabaseError, TransientError
+from almanac.journal.damage import make_database, whole_file_problem
+from almanac.journal.exclusive import exclusive
+from almanac.journal.file_checks import FileChecks
+from almanac.journal.journal import Journal
+from almanac.journal.records import Alert, RunRef
+from almanac.journal.table_marks import TableMarks
+from almanac.registry.store import Registry
+from almanac.services.databases import create_databases, database_files, migrate_airflow
+from almanac.services.loss_checks import database_rows
 from tests.data.installation import NOW, RUN
 
 NAMES = ("journal", "mlflow", "airflow")
@@ -193,7 +193,7 @@ def test_registry_whose_server_meets_a_damaged_page_names_it() -> None:
     """Through the server only its words arrive."""
     from mlflow.exceptions import MlflowException
 
-    from include.registry.faults import mlflow_faults
+    from almanac.registry.faults import mlflow_faults
 
     with pytest.raises(DamagedDatabaseError, match="'mlflow' is damaged"), mlflow_faults("http://mlflow"):
         raise MlflowException("(sqlite3.DatabaseError) database disk image is malformed")

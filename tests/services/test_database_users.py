@@ -12,9 +12,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
-from include.backup.subjects.postgres import check_rows, load, postgres_draft, scratch_database
-from include.config.home import REPOSITORY
-from include.journal.database import Database
+from almanac.backup.subjects.postgres import check_rows, load, postgres_draft, scratch_database
+from almanac.config.home import REPOSITORY
+from almanac.journal.database import Database
 from tests.servers.postgres import REASON, binaries, postgres
 
 pytestmark = pytest.mark.skipif(binaries() is None, reason=REASON)

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from include.config.home import Home
-from include.errors import PermanentError, TransientError
-from include.services import databases
-from include.services.environment import airflow_database, mlflow_database
-from include.services.supervision import log_file
+from almanac.config.home import Home
+from almanac.errors import PermanentError, TransientError
+from almanac.services import databases
+from almanac.services.environment import airflow_database, mlflow_database
+from almanac.services.supervision.supervision import log_file
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import socket
 import obstore
 import pytest
 
-from include.backup.sources import below
-from include.config.home import Home
-from include.services import doctor
-from include.services.credentials import credentials_file, load_or_create
-from include.services.ports import LOOPBACK, Ports
+from almanac.backup.snapshot.sources import below
+from almanac.config.credentials import credentials_file, load_or_create
+from almanac.config.home import Home
+from almanac.services import doctor
+from almanac.services.ports import LOOPBACK, Ports
 from tests.servers.stores import WRONG_SECRET
 
 LOCK = """\

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from include.config.home import REPOSITORY
-from include.errors import ConfigError
-from include.services.env_file import read_env_file, secret_names, write_env_file
+from almanac.config.home import REPOSITORY
+from almanac.errors import ConfigError
+from almanac.services.env_file import read_env_file, secret_names, write_env_file
 
 COMPOSE = (REPOSITORY / "docker-compose.yaml").read_text("utf-8")
 

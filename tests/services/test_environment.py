@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from include.config.home import REPOSITORY, Home
-from include.services.credentials import generate
-from include.services.environment import MARKER, environment
-from include.services.ports import Ports
+from almanac.config.credentials import generate
+from almanac.config.home import REPOSITORY, Home
+from almanac.services.environment import MARKER, environment
+from almanac.services.ports import Ports
 
 PORTS = Ports(airflow=18080, mlflow=15000, logs=18793)
 
@@ -71,6 +71,6 @@ def test_environment_says_every_place_of_the_home(tmp_path):
 def test_environment_finds_our_code_and_our_settings(home):
     found = environment(home, PORTS, generate(), parent={})
 
-    assert found["PYTHONPATH"].split(":") == [str(REPOSITORY), str(REPOSITORY / "config")]
+    assert found["PYTHONPATH"].split(":") == [str(REPOSITORY / "include"), str(REPOSITORY / "config")]
     assert found["AIRFLOW__CORE__DAGS_FOLDER"] == str(REPOSITORY / "dags")
     assert found["AIRFLOW__CORE__PLUGINS_FOLDER"] == str(REPOSITORY / "plugins")

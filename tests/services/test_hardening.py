@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from include.config.home import REPOSITORY
-from include.config.yaml_file import lay_over
+from almanac.config.files.yaml_file import lay_over
+from almanac.config.home import REPOSITORY
 
 FILES = [REPOSITORY / f"docker-compose{name}.yaml" for name in ("", ".objects", ".store")]
 OWN_IMAGE = "almanac:latest"

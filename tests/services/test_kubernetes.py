@@ -8,9 +8,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from include.config.home import REPOSITORY
-from include.config.yaml_file import lay_over
-from include.services.signs import JOBS
+from almanac.config.files.yaml_file import lay_over
+from almanac.config.home import REPOSITORY
+from almanac.services.watch.signs import JOBS
 
 OLDEST, NEWEST = "1.30", "1.34"
 FOLDER = REPOSITORY / "kubernetes"

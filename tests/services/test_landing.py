@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from include.config.home import Home
-from include.services.credentials import load_or_create
-from include.services.landing import make_landing_folders
-from include.services.ports import Ports
-from include.services.services import Services
+from almanac.config.credentials import load_or_create
+from almanac.config.home import Home
+from almanac.services.landing import make_landing_folders
+from almanac.services.ports import Ports
+from almanac.services.services import Services
 from tests.data.installation import tiny_csv
 
 

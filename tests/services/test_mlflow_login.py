@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from include.errors import ConfigError
-from include.services.mlflow_login import fit_login
+from almanac.errors import ConfigError
+from almanac.services.mlflow_login import fit_login
 
 
 def users(path: Path) -> dict[str, tuple[str, int]]:

@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx
 import yaml
 
-from include.config.home import MODELS_FOLDER, Home
-from include.services.airflow_api import AirflowClient
-from include.services.pools import ensure_pools
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.services.airflow_api import AirflowClient
+from almanac.services.pools import ensure_pools
 
 
 def test_ensure_pools_creates_only_what_is_missing(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from include.services.ports import LOOPBACK, Ports, choose_ports, is_free, load_ports, ports_file
+from almanac.services.ports import LOOPBACK, Ports, choose_ports, is_free, load_ports, ports_file
 
 
 @pytest.fixture

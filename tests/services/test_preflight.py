@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from include.services import preflight
-from include.services.preflight import GB
+from almanac.services import preflight
+from almanac.services.preflight import GB
 
 
 @pytest.mark.parametrize("version", [(3, 11), (3, 12), (3, 13)])

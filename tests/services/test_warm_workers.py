@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from include.config.home import Home
-from include.services.credentials import generate
-from include.services.environment import environment
-from include.services.ports import Ports
+from almanac.config.credentials import generate
+from almanac.config.home import Home
+from almanac.services.environment import environment
+from almanac.services.ports import Ports
 
 AFTER_WARMING = """
 import sys, os

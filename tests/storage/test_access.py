@@ -5,10 +5,10 @@ import os
 
 import pytest
 
-from include.config.connection import Connection
-from include.errors import ConfigError
-from include.storage.access import VARIABLE, enter_from_environment, variables
-from include.storage.files import read_bytes, write_bytes
+from almanac.config.connection import Connection
+from almanac.errors import ConfigError
+from almanac.storage.access import VARIABLE, enter_from_environment, variables
+from almanac.storage.files import read_bytes, write_bytes
 from tests.servers.stores import Store
 
 S3, AZURE = ["s3://bucket/landing"], ["abfs://container/landing"]

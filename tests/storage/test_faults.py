@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.storage.faults import describe
+from almanac.storage.faults import describe
 
 
 def test_describe_leaves_colours_and_debugging_out() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from include.errors import TransientError
-from include.storage.files import copy_file, hash_file, move_file, read_bytes, remove, write_bytes
+from almanac.errors import TransientError
+from almanac.storage.files import copy_file, hash_file, move_file, read_bytes, remove, write_bytes
 
 
 def test_read_bytes_and_hash_file_of_the_same_file(tmp_path: Path) -> None:

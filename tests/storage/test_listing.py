@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from include.errors import ConfigError
-from include.storage.listing import StoredFile, list_files, remove_unchanged
+from almanac.errors import ConfigError
+from almanac.storage.listing import StoredFile, list_files, remove_unchanged
 
 
 def _names(folder: Path, *patterns: str) -> list[str]:

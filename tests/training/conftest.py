@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.config.home import MODELS_FOLDER
-from include.config.loader import load_model
-from include.config.schema import Model
+from almanac.config.files.loader import load_model
+from almanac.config.home import MODELS_FOLDER
+from almanac.config.schema import Model
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
 HOURS = 24 * 400

@@ -4,12 +4,13 @@ from datetime import timedelta
 
 import polars as pl
 
-from include.config.home import Home
-from include.data.dataset import Dataset
-from include.journal.journal import Journal
-from include.journal.records import RunRef
-from include.registry.promotion import promote, register
-from include.training.training_run import ask, judge, train
+from almanac.config.home import Home
+from almanac.data.table.dataset import Dataset
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef
+from almanac.release.promotion import promote, register
+from almanac.release.run_judgement import judge
+from almanac.training.training_run import ask, train
 from tests.data.parts import publish_rows
 from tests.training.conftest import START, make_hours
 

@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.errors import DataError
-from include.features.features import build_features
-from include.features.labels import labels
-from include.registry.onnx_model import OnnxModel
-from include.training.backtest import labelled_rows, split
-from include.training.train import train_candidate
+from almanac.errors import DataError
+from almanac.features.features import build_features
+from almanac.features.labels import labels
+from almanac.registry.onnx_model import OnnxModel
+from almanac.training.backtest.backtest import labelled_rows, split
+from almanac.training.train import train_candidate
 from tests.training.conftest import NOW
 
 

@@ -1,15 +1,12 @@
 """A model is trained again when its declaration or the code differs from its champion's; a comment does not count."""
 
-import shutil
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from include.config.home import REPOSITORY
-from include.registry.records import ModelVersion, Tag
-from include.training.changes import find_change
-from include.training.fingerprint import code_sha256, declaration_sha256
+from almanac.registry.records import ModelVersion, Tag
+from almanac.training.changes import find_change
+from almanac.training.fingerprint import code_sha256, declaration_sha256
 
 
 class OneChampion:
@@ -73,15 +70,3 @@ def test_find_change_of_the_code_says_so(small) -> None:
     assert (
         find_change(small, OneChampion(tags)) == "the code of features or training changed since version 7 was trained"
     )
-
-
-def test_code_hash_does_not_see_comments_and_docstrings_but_sees_code(tmp_path: Path) -> None:
-    for room in ("features", "training"):
-        shutil.copytree(REPOSITORY / "include" / room, tmp_path / "include" / room)
-    path = tmp_path / "include" / "features" / "labels.py"
-    text, before = path.read_text("utf-8"), code_sha256(tmp_path)
-    assert before == code_sha256(REPOSITORY)
-    path.write_text(text.replace('"""Labels look', '"""The labels look') + "\n# a comment\n", "utf-8")
-    assert code_sha256.__wrapped__(tmp_path) == before
-    path.write_text(text.replace("known_after <= now", "known_after < now"), "utf-8")
-    assert code_sha256.__wrapped__(tmp_path) != before

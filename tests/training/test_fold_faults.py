@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.config.home import Home
-from include.journal.journal import Journal
-from include.journal.records import DecisionKind, RunRef
-from include.training.backtest import fold_faults
-from include.training.policy import count_labelled, decide_training
+from almanac.config.home import Home
+from almanac.journal.journal import Journal
+from almanac.journal.records import DecisionKind, RunRef
+from almanac.training.backtest.backtest import fold_faults
+from almanac.training.policy import count_labelled, decide_training
 from tests.training.conftest import NOW, START, make_hours
 from tests.training.number_labels.load import HOURS as LOAD_HOURS
 from tests.training.number_labels.load import LOAD, load_yaml, make_load

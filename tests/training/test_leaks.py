@@ -4,11 +4,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.errors import ConfigError
-from include.training.backtest import labelled_rows, split
-from include.training.gates import Evaluation
-from include.training.gates.leak import leak
-from include.training.leaks import LeakReport, measure_leaks
+from almanac.errors import ConfigError
+from almanac.release.gates import Evaluation
+from almanac.release.gates.leak import leak
+from almanac.training.backtest.backtest import labelled_rows, split
+from almanac.training.leaks import LeakReport, measure_leaks
 from tests.training.number_labels.load import HOURS, LOAD, NOW, load_yaml, make_load
 
 EXTRA = {"Hour": {"type": "timestamp"}, **{name: {"type": "float"} for name in ("Temperature", "Load", "Extra")}}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from almanac.training.backtest.backtest import labelled_rows
 from bench.noaa_retraining import NOAA, declared, read, replay
-from include.training.backtest import labelled_rows
 
 pytestmark = [
     pytest.mark.real_data,

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.journal.journal import Journal
-from include.journal.records import Decision, DecisionKind, RunRef
-from include.training.policy import GRACE, LABELLED_ROWS, LabelledCount, count_labelled, decide_training
+from almanac.journal.journal import Journal
+from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac.training.policy import GRACE, LABELLED_ROWS, LabelledCount, count_labelled, decide_training
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PLENTY = LabelledCount(30_000, 20_000)

@@ -5,10 +5,10 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from include.errors import ConfigError
-from include.training.gates import Evaluation, judge
-from include.training.metrics import measure
-from include.training.train import train_candidate
+from almanac.errors import ConfigError
+from almanac.release.gates import Evaluation, judge
+from almanac.statistics.metrics import measure
+from almanac.training.train import train_candidate
 from tests.data.real_data import REAL_DATA
 from tests.training.conftest import NOW
 

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from include.alerts.telling import Teller
-from include.config.alerts import Alerts
-from include.journal.journal import Journal
-from include.journal.records import RunRef
-from include.registry.records import Logged, Tag
-from include.training.telling import tell_warnings
+from almanac.alerts.telling import Teller
+from almanac.config.sections.alerts import Alerts
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef
+from almanac.registry.records import Logged, Tag
+from almanac.training.telling import tell_warnings
 from tests.alerts.test_telling import Outbox
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

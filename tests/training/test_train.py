@@ -6,14 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.errors import ConfigError, DataError
-from include.registry.onnx_model import OnnxModel, predict_onnx
-from include.training.backtest import labelled_rows, split
-from include.training.export import export_onnx
-from include.training.fitting import fit, foretell
-from include.training.metrics import measure
-from include.training.parity import boundary_rows, check_parity
-from include.training.train import train_candidate, training_columns
+from almanac.errors import ConfigError, DataError
+from almanac.registry.onnx_model import OnnxModel, predict_onnx
+from almanac.statistics.metrics import measure
+from almanac.training.backtest.backtest import labelled_rows, split
+from almanac.training.export.export import export_onnx
+from almanac.training.export.parity import boundary_rows, check_parity
+from almanac.training.fit.fitting import fit, foretell
+from almanac.training.train import train_candidate, training_columns
 from tests.training.conftest import NOW
 
 
@@ -147,7 +147,7 @@ def test_export_writes_names_label_and_horizon_into_the_graph(candidate) -> None
     ],
 )
 def test_parity_allowed_estimator_agrees_on_hard_rows(small, frame, change, estimator, scale, params) -> None:
-    from include.training.candidates import build_pipeline
+    from almanac.training.fit.candidates import build_pipeline
 
     rows = labelled_rows(small, frame[:2000], now=NOW)
     model = change(small, "train", candidates={"one": {"estimator": estimator, "scale": scale, "params": params}})

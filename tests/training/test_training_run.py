@@ -2,14 +2,14 @@
 
 import pytest
 
-from include.config.home import Home
-from include.errors import IntegrityError, TransientError
-from include.journal.exclusive import exclusive
-from include.journal.records import DecisionKind
-from include.registry import files
-from include.registry.records import Tag
-from include.training.training_run import load_parent
-from tests.registry.conftest import registry  # noqa: F401 - a fixture
+from almanac.config.home import Home
+from almanac.errors import IntegrityError, TransientError
+from almanac.journal.exclusive import exclusive
+from almanac.journal.records import DecisionKind
+from almanac.registry import files
+from almanac.registry.records import Tag
+from almanac.training.training_run import load_parent
+from tests.release.conftest import registry  # noqa: F401 - a fixture
 from tests.training.story import Story
 
 FIRST, SECOND = 24 * 160, 24 * 40

@@ -1,7 +1,7 @@
 """What the monitor finds can be declared to wake a training."""
 
-from include.monitoring.actions import choose_acts, reasons_for
-from include.monitoring.findings import Condition, Finding, State
+from almanac.monitoring.actions import choose_acts, reasons_for
+from almanac.monitoring.findings import Condition, Finding, State
 
 BETTER = Finding(Condition.BETTER, State.ALARM, "version 7", "version 7: f1_macro .9, better than the champion by +.1")
 

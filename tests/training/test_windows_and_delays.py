@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from include.training.backtest import labelled_rows, rows_before_backtest, split
-from include.training.policy import count_labelled
+from almanac.training.backtest.backtest import labelled_rows, rows_before_backtest, split
+from almanac.training.policy import count_labelled
 from tests.training.conftest import HOURS, NOW, START
 
 HOUR = np.timedelta64(1, "h")

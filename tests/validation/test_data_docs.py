@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from include.config.dataset import Column
-from include.errors import DataError
-from include.validation.data_docs import render_apart
-from include.validation.expectations import Suite
-from include.validation.rules import compile_rules
+from almanac.config.sections.dataset import Column
+from almanac.errors import DataError
+from almanac.validation.data_docs import render_apart
+from almanac.validation.expectations import Suite
+from almanac.validation.rules import compile_rules
 from tests.data.installation import tiny_dataset
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.config.dataset import Column, Dataset
-from include.data.parsing import parse_cells
-from include.errors import DataError
-from include.validation.expectations import Suite, _counted, _with_given
-from include.validation.masks import broken_rules, mark_rows
-from include.validation.rules import compile_rules, mark
+from almanac.config.sections.dataset import Column, Dataset
+from almanac.data.ingest.parsing import parse_cells
+from almanac.errors import DataError
+from almanac.validation.expectations import Suite, _counted, _with_given
+from almanac.validation.masks import broken_rules, mark_rows
+from almanac.validation.rules import compile_rules, mark
 
 NOW = datetime(2022, 1, 1, tzinfo=UTC)
 NEWEST = datetime(2021, 12, 31, tzinfo=UTC)

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.validation.rhythm import Offset, common_offset, offset
+from almanac.validation.rhythm import Offset, common_offset, offset
 
 LIMIT = timedelta(minutes=90)
 START = datetime(2021, 6, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.validation.unit_change import UnitChange, unit_change
+from almanac.validation.unit_change import UnitChange, unit_change
 
 HOUR = timedelta(hours=1)
 START = datetime(2021, 1, 1, tzinfo=UTC)

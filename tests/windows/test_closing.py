@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from include.data.dataset import Snapshot
-from include.errors import ConfigError
-from include.journal.journal import Journal
-from include.journal.records import RunRef, Watermark, WindowState
-from include.scoring.windows import Window
-from include.windows.closing import close_window, fail_window, months_of, reopen_windows, start_window, window_of_run
-from include.windows.overview import GAP, overview, to_do_ranges
+from almanac.data.table.dataset import Snapshot
+from almanac.errors import ConfigError
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef, Watermark, WindowState
+from almanac.windows.closing import close_window, fail_window, months_of, reopen_windows, start_window, window_of_run
+from almanac.windows.overview import GAP, overview, to_do_ranges
+from almanac.windows.window import Window
 from tests.data.installation import NOW, START, Site, tiny_csv
 from tests.windows.conftest import declare
 

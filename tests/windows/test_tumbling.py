@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from include.config.triggers import WindowTrigger
-from include.errors import ConfigError
-from include.scoring.windows import Window
-from include.windows.tumbling import closed_windows, first_window, key_of, next_window, window_at, window_of_key
+from almanac.config.sections.triggers import WindowTrigger
+from almanac.errors import ConfigError
+from almanac.windows.tumbling import closed_windows, first_window, key_of, next_window, window_at, window_of_key
+from almanac.windows.window import Window
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

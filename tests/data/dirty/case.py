@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from include.config.formats import CsvFormat, JsonLinesFormat, ParquetFormat
+from almanac.config.sections.formats import CsvFormat, JsonLinesFormat, ParquetFormat
 
 
 @dataclass(frozen=True)

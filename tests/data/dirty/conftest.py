@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from almanac.config.schema import Model
+from almanac.data.ingest.ingest import IngestSummary
 from demo.weather_generator import generate_month
-from include.config.schema import Model
-from include.data.ingest import IngestSummary
 from tests.data.dirty.case import Case, Judgement
 from tests.data.installation import Site
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from include.config.formats import CsvFormat
+from almanac.config.sections.formats import CsvFormat
 from tests.data.dirty.case import Case, Judgement
 from tests.data.dirty.june import ALL, CSV, JUNE, LINES, ROWS, line
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from include.config.schema import Model
+from almanac.config.schema import Model
 from tests.data.installation import Site
 from tests.data.real_data import REAL_DATA
 

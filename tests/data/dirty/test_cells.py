@@ -5,7 +5,7 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
-from include.config.formats import CsvFormat
+from almanac.config.sections.formats import CsvFormat
 from tests.data.dirty.case import Case, Judgement
 from tests.data.dirty.june import CSV, ROWS, cells, csv
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from include.config.schema import Model
+from almanac.config.schema import Model
 from tests.data.installation import Site
 from tests.data.real_data import REAL_DATA
 

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from include.config.formats import JsonLinesFormat
+from almanac.config.sections.formats import JsonLinesFormat
 from tests.data.dirty.case import Case, Judgement
 from tests.data.dirty.june import ALL, CSV, JUNE, ROWS
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.config.formats import ParquetFormat
+from almanac.config.sections.formats import ParquetFormat
 from tests.data.dirty.case import Case, Judgement
 from tests.data.dirty.june import ALL, CSV, JUNE, UTC_TIME
 

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import URL
 
-from include.config.home import MODELS_FOLDER
-from include.config.loader import find_model
+from almanac.config.files.loader import find_model
+from almanac.config.home import MODELS_FOLDER
 from tests.data.installation import Site, tiny_dataset
 from tests.servers.postgres import REASON, binaries, postgres
 

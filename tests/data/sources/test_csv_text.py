@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.config.formats import CsvFormat
-from include.data.csv_file import open_csv
-from include.data.file_content import FileContent
-from include.data.sources.csv_text import to_csv
-from include.errors import DataError
+from almanac.config.sections.formats import CsvFormat
+from almanac.data.formats.csv_file import open_csv
+from almanac.data.formats.file_content import FileContent
+from almanac.data.sources.csv_text import to_csv
+from almanac.errors import DataError
 from tests.data.installation import tiny_dataset
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from include.config.sources import HttpSource
-from include.data.sources.fetch import FetchSummary, fetch
-from include.data.sources.http import HttpReader
-from include.data.sources.http_client import TRIES, Endpoint
-from include.errors import ConfigError, DataError, PermanentError, TransientError
+from almanac.config.sections.sources import HttpSource
+from almanac.data.sources.fetch import FetchSummary, fetch
+from almanac.data.sources.http import HttpReader
+from almanac.data.sources.http_client import TRIES, Endpoint
+from almanac.errors import ConfigError, DataError, PermanentError, TransientError
 from tests.data.installation import NOW, RUN, START, Site, tiny_csv
 from tests.servers.http import Answer, Asked, HttpServer
 
@@ -178,7 +178,7 @@ def test_fetch_retry_after_beyond_the_time_limit_is_given_up_at_once(site: Site)
 
 
 def test_fetch_slower_than_allowed_is_given_up(site: Site) -> None:
-    from include.data.sources.port import Deadline
+    from almanac.data.sources.port import Deadline
 
     seconds = iter([0.0, 5.0, 11.0])
     deadline = Deadline(timedelta(seconds=10), clock=lambda: next(seconds))

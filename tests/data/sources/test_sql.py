@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL, make_url
 
-from include.config.schema import Model
-from include.config.sources import SqlSource
-from include.data.sources.fetch import FetchSummary, fetch
-from include.data.sources.sql import SqlReader
-from include.errors import ConfigError, TransientError
+from almanac.config.schema import Model
+from almanac.config.sections.sources import SqlSource
+from almanac.data.sources.fetch import FetchSummary, fetch
+from almanac.data.sources.sql import SqlReader
+from almanac.errors import ConfigError, TransientError
 from tests.data.installation import NOW, RUN, START, KilledError, Site, tiny_dataset
 
 QUERY = 'SELECT ts AS "Time", x, kind, seen FROM measured'

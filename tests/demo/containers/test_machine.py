@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from almanac.config.home import REPOSITORY
 from demo.containers import machine
 from demo.containers.engine import Engine
 from demo.containers.images import BASES
 from demo.containers.stack import ContainerStack
-from include.config.home import REPOSITORY
 
 
 def test_prepare_without_root_says_so_and_writes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

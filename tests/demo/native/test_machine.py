@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from almanac.config.home import REPOSITORY
+from almanac.errors import ConfigError
+from almanac.services.env_file import secret_names
 from demo.native.compose_file import Service, read_compose
 from demo.native.machine import LOG_PORTS, SERVED_PORTS, Machine, Process
-from include.config.home import REPOSITORY
-from include.errors import ConfigError
-from include.services.env_file import secret_names
 
 COMPOSE = REPOSITORY / "docker-compose.yaml"
 SECRETS = {name: f"secret{number}" for number, name in enumerate(secret_names(COMPOSE.read_text("utf-8")))}
@@ -51,7 +51,7 @@ def test_process_paths_of_a_volume_are_below_its_folder(services, tmp_path):
 
     assert scheduler.environment["AIRFLOW_HOME"] == f"{tmp_path}/volumes/home/airflow"
     assert mlflow.environment["MLFLOW_ARTIFACTS_DESTINATION"] == f"{tmp_path}/volumes/mlflow/mlartifacts"
-    assert scheduler.environment["PYTHONPATH"] == f"{REPOSITORY}:{REPOSITORY}/config"
+    assert scheduler.environment["PYTHONPATH"] == f"{REPOSITORY}/include:{REPOSITORY}/config"
 
 
 def test_process_nothing_of_a_container_is_left(services, tmp_path):

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from almanac.config.credentials import ADMIN
 from demo.native.debian import missing
 from demo.native.stack import DATA_STORES, NativeStack
 from demo.sink import WebhookSink
-from include.services.credentials import ADMIN
 from tests.faults.quays import declare
 from tests.faults.stack.story import StoreQuay, Story
 from tests.production import small_weather

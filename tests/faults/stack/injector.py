@@ -11,9 +11,9 @@ from typing import Any
 
 import psutil
 
+from almanac.services.environment import MARKER
+from almanac.services.supervision.leftovers import processes_of
 from demo.native.stack import NativeStack
-from include.services.environment import MARKER
-from include.services.leftovers import processes_of
 from tests.faults.disks import Disk
 from tests.faults.stack.clock import Clock
 from tests.servers.door import Door

@@ -10,20 +10,20 @@ from typing import Any
 
 from sqlalchemy import create_engine, text
 
+from almanac.backup.snapshot.verify import Level, verify
+from almanac.backup.store.catalogue import Catalogue
+from almanac.backup.tasks.run_backup import places_of
+from almanac.config.files.loader import find_model
+from almanac.data.table.dataset import Dataset
+from almanac.errors import AlmanacError
+from almanac.journal.journal import Journal
+from almanac.registry import files
+from almanac.registry.store import Registry
+from almanac.services.airflow_api import AirflowClient
+from almanac.services.incarnations import incarnations
+from almanac.storage.files import write_bytes
 from demo.native.stack import NativeStack
 from demo.sink import WebhookSink
-from include.backup.catalogue import Catalogue
-from include.backup.run_backup import places_of
-from include.backup.verify import Level, verify
-from include.config.loader import find_model
-from include.data.dataset import Dataset
-from include.errors import AlmanacError
-from include.journal.journal import Journal
-from include.registry import files
-from include.registry.store import Registry
-from include.services.airflow_api import AirflowClient
-from include.services.incarnations import incarnations
-from include.storage.files import write_bytes
 from tests.faults.quays import Quay
 from tests.production import small_weather
 from tests.production.small_weather import MODEL

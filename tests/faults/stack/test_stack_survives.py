@@ -16,8 +16,8 @@ from dataclasses import replace
 
 import pytest
 
-from include.config.home import REPOSITORY
-from include.storage.access import VARIABLE
+from almanac.config.home import REPOSITORY
+from almanac.storage.access import VARIABLE
 from tests.faults.disks import small_disk
 from tests.faults.stack.clock import clock_of_a_machine
 from tests.faults.stack.conftest import Harbours

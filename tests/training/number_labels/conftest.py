@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.training.train import train_candidate
+from almanac.training.train import train_candidate
 from tests.training.number_labels.load import HOURS, LOAD, NOW, load_yaml, make_load
 
 

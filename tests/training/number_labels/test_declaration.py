@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.errors import ConfigError
+from almanac.errors import ConfigError
 from tests.training.number_labels.load import LOAD, load_yaml
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.errors import DataError
-from include.training.gates import GATES, Evaluation, judge
-from include.training.gates.evaluation import Reference
-from include.training.gates.numbers import half_width
-from tests.training.gates.evaluations import refused
+from almanac.errors import DataError
+from almanac.release.gates import GATES, Evaluation, judge
+from almanac.release.gates.evaluation import Reference
+from almanac.release.gates.numbers import half_width
+from tests.release.gates.evaluations import refused
 from tests.training.number_labels.load import LOAD, load_yaml
 
 SEGMENTS = {"by": "hour_of_day", "metric": "rmse", "min_rows": 20}

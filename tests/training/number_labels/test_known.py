@@ -6,14 +6,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.training.backtest import LabelledRows, labelled_rows, subset
-from include.training.fitting import fit, foretell
-from include.training.gates import Evaluation, judge
-from include.training.metrics import measure, measure_all
-from include.training.number_baselines import predict_naive_numbers
-from include.training.train import train_candidate
+from almanac.release.gates import Evaluation, judge
+from almanac.statistics.metrics import measure, measure_all
+from almanac.training.backtest.backtest import LabelledRows, labelled_rows, subset
+from almanac.training.backtest.number_baselines import predict_naive_numbers
+from almanac.training.fit.fitting import fit, foretell
+from almanac.training.train import train_candidate
 from tests.data.real_data import REAL_DATA
-from tests.training.gates.evaluations import refused
+from tests.release.gates.evaluations import refused
 from tests.training.number_labels.load import LOAD, load_yaml
 
 BIKES = REAL_DATA / "bikeshare" / "hour.csv.gz"

@@ -4,13 +4,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.errors import DataError
-from include.training.backtest import labelled_rows
-from include.training.candidates import build_pipeline
-from include.training.continuation import Parent, continue_champion
-from include.training.fitting import fit_watched, foretell
-from include.training.metrics import measure
-from include.training.train import train_candidate
+from almanac.errors import DataError
+from almanac.statistics.metrics import measure
+from almanac.training.backtest.backtest import labelled_rows
+from almanac.training.fit.candidates import build_pipeline
+from almanac.training.fit.continuation import Parent, continue_champion
+from almanac.training.fit.fitting import fit_watched, foretell
+from almanac.training.train import train_candidate
 from tests.training.number_labels.load import HOURS, LOAD, NOW, START, load_yaml
 
 

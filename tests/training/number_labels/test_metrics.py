@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from include.training.metrics import UndefinedMetricError, gain, measure, measure_all
+from almanac.statistics.metrics import UndefinedMetricError, gain, measure, measure_all
 
 
 def test_metrics_of_numbers_are_as_computed_by_hand() -> None:

@@ -4,12 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.errors import ConfigError
-from include.training.backtest import labelled_rows, split, subset
-from include.training.gates import Evaluation, judge
-from include.training.number_baselines import predict_naive_numbers
-from include.training.train import train_candidate
-from tests.training.gates.evaluations import refused
+from almanac.errors import ConfigError
+from almanac.release.gates import Evaluation, judge
+from almanac.training.backtest.backtest import labelled_rows, split, subset
+from almanac.training.backtest.number_baselines import predict_naive_numbers
+from almanac.training.train import train_candidate
+from tests.release.gates.evaluations import refused
 from tests.training.number_labels.load import LOAD, NOW, START, load_yaml
 
 

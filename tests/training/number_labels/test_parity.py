@@ -4,14 +4,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.config.estimators import ALLOWED_REGRESSORS
-from include.registry.onnx_model import OnnxModel
-from include.training.backtest import labelled_rows
-from include.training.export import export_onnx
-from include.training.fitting import fit
-from include.training.gates import Evaluation, judge
-from include.training.parity import check_parity
-from tests.training.gates.evaluations import refused
+from almanac.config.grammar.estimators import ALLOWED_REGRESSORS
+from almanac.registry.onnx_model import OnnxModel
+from almanac.release.gates import Evaluation, judge
+from almanac.training.backtest.backtest import labelled_rows
+from almanac.training.export.export import export_onnx
+from almanac.training.export.parity import check_parity
+from almanac.training.fit.fitting import fit
+from tests.release.gates.evaluations import refused
 from tests.training.number_labels.load import LOAD, NOW, load_yaml
 
 

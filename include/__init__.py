@@ -1,1 +1,0 @@
-"""The domain of Almanac: everything that can run and be tested without Airflow."""

@@ -1,1 +1,0 @@
-"""Messages to people: without secrets, sent with patience, and written down even when they did not arrive."""

@@ -1,0 +1,4 @@
+"""The core of notification: a message, the condition that it is about, its delivery, and what was told.
+
+May import: config, journal.
+"""

@@ -1,0 +1,136 @@
+"""What lasts and is told once: a condition, and what is due to be said about it. Pure; no clock, no database."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from almanac.alerts.message import Message, iso
+from almanac.config.sections.alerts import AlertKind, Alerts
+
+# After so many failed attempts a channel is left alone until the condition is told anew.
+MAX_ATTEMPTS = 12
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something that is wrong, or that merely happened, from the first time it was seen to its end.
+
+    Attributes:
+        id: its number.
+        model: whose; empty when it is nobody's.
+        kind: of alert.
+        key: what is one condition: the same key while it lasts is the same condition.
+        message: as it was last seen.
+        opened_at: when it was first seen,
+        seen_at: and last,
+        times: and how often.
+        told_at: when people were last told; None: not yet.
+        told_to: the channels that have it.
+        attempts: how often a delivery has failed since it was told.
+        acknowledged_at, acknowledged_by: who has taken it on.
+        escalated_at: when others were told.
+        ended_at: when it was over.
+        closed_at: when nothing was left to say.
+        dismissed_by, dismiss_reason: the person who ended it, and why; empty: it ended when its cause did.
+    """
+
+    id: int
+    model: str
+    kind: AlertKind
+    key: str
+    message: Message
+    opened_at: datetime
+    seen_at: datetime
+    times: int = 1
+    told_at: datetime | None = None
+    told_to: tuple[str, ...] = ()
+    attempts: int = 0
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str = ""
+    escalated_at: datetime | None = None
+    ended_at: datetime | None = None
+    closed_at: datetime | None = None
+    dismissed_by: str = ""
+    dismiss_reason: str = ""
+
+    @property
+    def instant(self) -> bool:
+        """Whether it merely happened: told once, without an end."""
+        return self.ended_at == self.opened_at
+
+
+@dataclass(frozen=True)
+class Due:
+    """What is to be told now.
+
+    Attributes:
+        what: new: for the first time, or to channels that could not be reached. reminder: it still lasts. escalation:
+            nobody has acknowledged it. end: it is over.
+        channels: to whom; empty: to nobody but the log.
+    """
+
+    what: Literal["new", "reminder", "escalation", "end"]
+    channels: tuple[str, ...]
+
+
+def due(alerts: Alerts, condition: Condition, now: datetime, away: frozenset[str] = frozenset()) -> Due | None:
+    """What is to be told of a condition, if anything.
+
+    Quiet hours hold back what is not critical; it is told when they are over, its end too.
+
+    Args:
+        alerts: as the model declares them.
+        condition: as it stands.
+        now: aware.
+        away: channels that lead nowhere here: whoever has no connection is not waited for.
+    """
+    severity = condition.message.severity
+    if condition.closed_at is not None or condition.kind in alerts.silent:
+        return None
+    if severity != "critical" and alerts.quiet_hours is not None and alerts.quiet_hours.hold(now):
+        return None
+    # That a channel does not work cannot be told by that channel.
+    own = condition.key if condition.kind == "delivery" else ""
+    route = tuple(name for name in alerts.route(severity) if name != own)
+    if condition.told_at is None:
+        return Due("new", route)
+    missing = tuple(name for name in route if name not in condition.told_to and name not in away)
+    if missing and condition.told_to and condition.attempts < MAX_ATTEMPTS:
+        return Due("new", missing)
+    if condition.ended_at is not None:
+        return None if condition.instant else Due("end", condition.told_to)
+    if condition.acknowledged_at is not None:
+        return None
+    return _repetition(alerts, condition, route, now)
+
+
+def _repetition(alerts: Alerts, condition: Condition, route: tuple[str, ...], now: datetime) -> Due | None:
+    told_at = condition.told_at or now
+    escalation = alerts.escalate
+    critical = condition.message.severity == "critical"
+    if escalation and critical and condition.escalated_at is None and now - condition.opened_at >= escalation.after:
+        return Due("escalation", escalation.to)
+    return Due("reminder", route) if now - told_at >= alerts.remind_after else None
+
+
+def worded(condition: Condition, what: str, now: datetime) -> Message:
+    """The message for what is due: since when, how often, and what has changed."""
+    since = iso(condition.opened_at)
+    known = condition.times > 1 or what != "new"
+    message = replace(condition.message, since=since if known else "", times=condition.times)
+    prefix = {"reminder": "still: ", "escalation": "not acknowledged: ", "end": "over: "}.get(what, "")
+    subject = f"{prefix}{message.subject}"
+    if what != "end":
+        return replace(message, subject=subject)
+    ended = iso(condition.ended_at or now)
+    how = "it has ended by itself or was mended."
+    if condition.dismissed_by:
+        how = f"{condition.dismissed_by} has dismissed it: {condition.dismiss_reason}"
+    return replace(
+        message,
+        subject=subject,
+        severity="info",
+        error=f"It lasted from {since} to {ended}. It was: {message.error}",
+        what_to_do=f"Nothing; {how}",
+        raised_at=ended,
+    )

@@ -1,0 +1,215 @@
+"""Remembers in the journal what lasts: open conditions, who has acknowledged them, what was told of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
+
+from almanac.alerts.condition import Condition
+from almanac.alerts.message import Message
+from almanac.config.sections.alerts import SEVERITIES, AlertKind
+from almanac.errors import PermanentError
+from almanac.journal.journal import Journal
+from almanac.journal.tables import conditions
+
+# Each round looks at these causes and opens what still lasts: whoever ends one by hand is told of it again.
+LOOKED_AT: frozenset[AlertKind] = frozenset({"disk", "backup", "drill", "damage"})
+# One cause makes a task fail for window after window: they are counted, and not told one by one.
+_COUNTED: frozenset[str] = frozenset({"failure"})
+
+
+class ConditionLog:
+    """Conditions of all models. Safe to use from many processes at once.
+
+    Raises:
+        TransientError: on every method, when the database is locked or away.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    # Of two processes that see a new condition at once, the loser finds the winner's row.
+    @retry(retry=retry_if_exception_type(IntegrityError), stop=stop_after_attempt(3), reraise=True)
+    def seen(self, message: Message, kind: AlertKind, key: str, now: datetime) -> Condition:
+        """Write that a condition was seen: opened, or seen once more with its newest words.
+
+        What has become worse, in severity or by one more of its parts, is to be told anew, whoever has taken it on.
+        """
+        open_key = _open_key(message.model, kind, key)
+        with self._journal.transaction() as connection:
+            row = connection.execute(select(conditions).where(conditions.c.open_key == open_key)).mappings().first()
+            if row is None:
+                values = {
+                    "model": message.model, "kind": kind, "key": key, "open_key": open_key, "message": asdict(message),
+                    "opened_at": now, "seen_at": now, "times": 1, "told_to": [], "attempts": 0, "acknowledged_by": "",
+                }  # fmt: skip
+                number = connection.execute(insert(conditions).values(values)).inserted_primary_key[0]
+            else:
+                number = row["id"]
+                again = _again(row, message, now)
+                connection.execute(update(conditions).where(conditions.c.id == number).values(again))
+        return self.condition(number)
+
+    def end(self, model: str, kind: AlertKind, key: str, now: datetime) -> Condition | None:
+        """Write that a condition is over; None when it was not open."""
+        mine = conditions.c.open_key == _open_key(model, kind, key)
+        with self._journal.transaction() as connection:
+            number = connection.execute(select(conditions.c.id).where(mine)).scalar()
+            if number is None:
+                return None
+            over = {"ended_at": now, "open_key": None}
+            connection.execute(update(conditions).where(conditions.c.id == number).values(over))
+        return self.condition(number)
+
+    def resolve(
+        self, model: str, kind: AlertKind, key: str, is_well: Callable[[str], bool], now: datetime
+    ) -> Condition | None:
+        """Write that some of the things that a condition is about are well again; it is over with the last of them.
+
+        Returns:
+            The condition when it is over now; None when it lasts, or was not open.
+        """
+        mine = conditions.c.open_key == _open_key(model, kind, key)
+        with self._journal.transaction() as connection:
+            row = connection.execute(select(conditions).where(mine)).mappings().first()
+            if row is None:
+                return None
+            before = row["message"].get("parts", [])
+            left = [part for part in before if not is_well(part)]
+            if left:  # a condition of an older version names no parts: it ends as a whole
+                narrowed = {"message": {**row["message"], "parts": left}}
+                connection.execute(update(conditions).where(conditions.c.id == row["id"]).values(narrowed))
+                return None
+        return self.end(model, kind, key, now)
+
+    def save(self, condition: Condition) -> None:
+        """Write what was told of it and to whom, and that nothing is left to say."""
+        told = ("told_at", "told_to", "attempts", "escalated_at", "closed_at")
+        values = {name: getattr(condition, name) for name in told}
+        values["told_to"] = list(condition.told_to)
+        with self._journal.transaction() as connection:
+            connection.execute(update(conditions).where(conditions.c.id == condition.id).values(values))
+
+    def acknowledge(self, number: int, by: str, now: datetime) -> Condition:
+        """Write who has taken a condition on: no reminder, no escalation any more.
+
+        Raises:
+            PermanentError: there is no such condition, or it is over.
+        """
+        condition = self.condition(number)
+        if condition.ended_at is not None:
+            raise PermanentError(f"alert {number}: it is over since {condition.ended_at.isoformat()}; nothing to do")
+        with self._journal.transaction() as connection:
+            mine = update(conditions).where(conditions.c.id == number)
+            connection.execute(mine.values(acknowledged_at=now, acknowledged_by=by))
+        return self.condition(number)
+
+    def dismiss(self, number: int, by: str, reason: str, now: datetime) -> Condition:
+        """End a condition whose cause nobody will remove: a rejected file that is not delivered again.
+
+        Raises:
+            PermanentError: there is no such condition, it is over, no reason is given, or it would be told again.
+        """
+        condition = self.condition(number)
+        if not reason.strip():
+            raise PermanentError(f"alert {number}: no reason given; say why nobody has to do anything: it is kept")
+        if condition.ended_at is not None:
+            raise PermanentError(f"alert {number}: it is over since {condition.ended_at.isoformat()}; nothing to do")
+        if condition.kind in LOOKED_AT:
+            raise PermanentError(
+                f"alert {number}: cannot be dismissed. Its cause is looked at every few minutes, so it would be told"
+                f" again; `almanac alerts ack {number}` takes it on: it is not repeated until it is over"
+            )
+        over = {"ended_at": now, "open_key": None, "dismissed_by": by, "dismiss_reason": reason.strip()}
+        with self._journal.transaction() as connection:
+            connection.execute(update(conditions).where(conditions.c.id == number).values(over))
+        return self.condition(number)
+
+    def condition(self, number: int) -> Condition:
+        """Look at one.
+
+        Raises:
+            PermanentError: there is none of this number.
+        """
+        with self._journal.transaction() as connection:
+            row = connection.execute(select(conditions).where(conditions.c.id == number)).mappings().first()
+        if row is None:
+            raise PermanentError(f"alert {number}: there is none; `almanac alerts list` shows what is open")
+        return _condition(row)
+
+    def open_keys(self, model: str, kind: AlertKind) -> set[str]:
+        """The keys of the open conditions of a kind."""
+        query = select(conditions.c.key).where(
+            (conditions.c.model == model) & (conditions.c.kind == kind) & conditions.c.open_key.is_not(None)
+        )
+        with self._journal.transaction() as connection:
+            return set(connection.execute(query).scalars())
+
+    def parts(self, model: str, kind: AlertKind, key: str) -> tuple[str, ...]:
+        """The parts of the open condition of this key; empty when there is none."""
+        query = select(conditions.c.message).where(conditions.c.open_key == _open_key(model, kind, key))
+        with self._journal.transaction() as connection:
+            said = connection.execute(query).scalar()
+        return tuple(said.get("parts", ())) if said else ()
+
+    def last_seen(self, *kinds: AlertKind) -> dict[str, datetime]:
+        """When each condition of some kinds was last seen, by key, whether it lasts or is over."""
+        last = func.max(conditions.c.seen_at).label("last")
+        query = select(conditions.c.key, last).where(conditions.c.kind.in_(kinds))
+        with self._journal.transaction() as connection:
+            found = connection.execute(query.group_by(conditions.c.key)).mappings().all()
+        return {row["key"]: row["last"] for row in found}
+
+    def unclosed(self) -> list[Condition]:
+        """All that last, and all of which something is left to say, the oldest first."""
+        return self._list(select(conditions).where(conditions.c.closed_at.is_(None)).order_by(conditions.c.id))
+
+    def recent(self, *, model: str = "", over: bool = True, limit: int = 200) -> list[Condition]:
+        """The newest, newest first.
+
+        Args:
+            model: only this one's.
+            over: those that are over, too.
+            limit: how many at most.
+        """
+        query = select(conditions).order_by(conditions.c.id.desc()).limit(limit)
+        query = query if over else query.where(conditions.c.ended_at.is_(None))
+        return self._list(query.where(conditions.c.model == model) if model else query)
+
+    def _list(self, query: Select[Any]) -> list[Condition]:
+        with self._journal.transaction() as connection:
+            return [_condition(row) for row in connection.execute(query).mappings()]
+
+
+def _again(row: RowMapping, message: Message, now: datetime) -> dict[str, Any]:
+    """What changes when a condition is seen once more. Parts add up: what comes and goes is told once."""
+    before, parts = row["message"], row["message"].get("parts", [])
+    new = [part for part in message.parts if part not in parts]
+    worse = SEVERITIES.index(message.severity) > SEVERITIES.index(before["severity"])
+    anew: dict[str, Any] = {
+        "told_at": None,
+        "told_to": [],
+        "attempts": 0,
+        "acknowledged_at": None,
+        "acknowledged_by": "",
+    }
+    return {
+        "seen_at": now, "times": row["times"] + 1, "message": asdict(replace(message, parts=(*parts, *new))),
+        **(anew if worse or (new and row["kind"] not in _COUNTED) else {}),
+    }  # fmt: skip
+
+
+def _open_key(model: str, kind: str, key: str) -> str:
+    return f"{model}|{kind}|{key}"[:500]
+
+
+def _condition(row: RowMapping) -> Condition:
+    names = {field.name for field in fields(Condition)}
+    values: Mapping[str, Any] = {name: value for name, value in row.items() if name in names}
+    said = row["message"]
+    message = Message(**{**said, "parts": tuple(said.get("parts", ()))})
+    return Condition(**{**values, "message": message, "told_to": tuple(row["told_to"])})

@@ -1,0 +1,205 @@
+"""Tells people what is due, and writes down what was told. What cannot be told now is told by the next round."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from almanac.alerts.condition import Condition, Due, due, worded
+from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.delivery import deliver
+from almanac.alerts.last_resort import LastResort
+from almanac.alerts.message import Message, event_message, mask
+from almanac.config.sections.alerts import AlertKind, Alerts, Channel
+from almanac.errors import DamagedDatabaseError, TransientError
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef
+
+LOG = "log"
+
+
+class Sender(Protocol):
+    """How messages leave this machine."""
+
+    def reaches(self, channel: Channel) -> bool:
+        """Whether the channel's connection exists."""
+        ...
+
+    def send(self, channel: Channel, message: Message) -> object:
+        """Send, or raise what kept it from being sent."""
+        ...
+
+
+class Teller:
+    """Tells conditions to the people whom a model names.
+
+    Args:
+        journal: remembers conditions and deliveries.
+        sender: brings messages out.
+        log: takes the text of what has no channel.
+        run: who tells.
+        last_resort: remembers what was told while the journal could not be opened; none: in the temporary folder.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        sender: Sender,
+        log: Callable[[str], object],
+        run: RunRef,
+        last_resort: LastResort | None = None,
+    ) -> None:
+        self._journal = journal
+        self._conditions = ConditionLog(journal)
+        self._sender = sender
+        self._log = log
+        self._run = run
+        self._last_resort = last_resort or LastResort(Path(tempfile.gettempdir()) / f"almanac-{os.getuid()}-alerts")
+        self._reachable: dict[str, bool] = {}
+
+    def seen(self, alerts: Alerts, message: Message, kind: AlertKind, key: str, now: datetime) -> None:
+        """Something lasts: told when it is new, counted when it is known.
+
+        Raises:
+            TransientError, DamagedDatabaseError: the journal cannot be used; what is critical was told all the same.
+        """
+        try:
+            condition = self._conditions.seen(message, kind, key, now)
+        except (TransientError, DamagedDatabaseError) as error:
+            self._tell_without_journal(alerts, message, kind, key, now, error)
+            raise
+        self._tell(alerts, condition, now)
+
+    def happened(self, alerts: Alerts, message: Message, kind: AlertKind, key: str, now: datetime) -> None:
+        """Something happened that has no end: told once."""
+        if kind in alerts.silent:
+            return
+        try:
+            self._conditions.seen(message, kind, key, now)
+        except (TransientError, DamagedDatabaseError) as error:
+            self._tell_without_journal(alerts, message, kind, key, now, error)
+            raise
+        condition = self._conditions.end(message.model, kind, key, now)
+        if condition is not None:
+            self._tell(alerts, condition, now)
+
+    def ended(self, alerts: Alerts, model: str, kind: AlertKind, key: str, now: datetime) -> None:
+        """Something is over: told once to those who were told that it began. Nothing when it had not begun."""
+        condition = self._conditions.end(model, kind, key, now)
+        if condition is not None:
+            self._tell(alerts, condition, now)
+
+    def resolved(
+        self, alerts: Alerts, model: str, kind: AlertKind, key: str, is_well: Callable[[str], bool], now: datetime
+    ) -> None:
+        """Things that a condition is about are well again: its end is told with the last of them."""
+        condition = self._conditions.resolve(model, kind, key, is_well, now)
+        if condition is not None:
+            self._tell(alerts, condition, now)
+
+    def lasts(self, model: str, kind: AlertKind) -> bool:
+        """Whether anything of a kind lasts."""
+        return bool(self._conditions.open_keys(model, kind))
+
+    def ended_but(self, alerts: Alerts, model: str, kind: AlertKind, lasting: Iterable[str], now: datetime) -> None:
+        """All open conditions of a kind are over, but those whose keys are given."""
+        for key in sorted(self._conditions.open_keys(model, kind) - set(lasting)):
+            self.ended(alerts, model, kind, key, now)
+
+    def parts(self, model: str, kind: AlertKind, key: str) -> tuple[str, ...]:
+        """What an open condition was told of; empty when none of the key is open.
+
+        Raises:
+            TransientError: the journal is away.
+        """
+        return self._conditions.parts(model, kind, key)
+
+    def attend(self, declared: Mapping[str, Alerts], otherwise: Alerts, now: datetime) -> int:
+        """Tell whatever has become due: held back, undelivered, unacknowledged, lasting; give the number of messages.
+
+        Args:
+            declared: by model.
+            otherwise: for what is no model's.
+            now: aware.
+        """
+        unclosed = self._conditions.unclosed()
+        return sum(self._tell(declared.get(one.model, otherwise), one, now) for one in unclosed)
+
+    def _tell_without_journal(
+        self, alerts: Alerts, message: Message, kind: AlertKind, key: str, now: datetime, error: Exception
+    ) -> None:
+        """Bring what is critical out past the journal, once in an hour; nothing of it can be remembered there."""
+        if message.severity != "critical" or kind in alerts.silent:
+            return
+        if not self._last_resort.is_due(f"{message.model} {kind} {key}", now):
+            return
+        words = f"{message.error}\n\nThe journal cannot be used, so this is told again each hour: {error}"
+        message = replace(message, error=words)
+        names = [name for name in alerts.route("critical") if self._reaches(alerts, name)]
+        for name in names:
+            try:
+                self._sender.send(alerts.channels[name], message)
+            except Exception as fault:  # noqa: BLE001 - providers' hooks raise what they like
+                self._log(f"alert not delivered by {name}: {mask(f'{type(fault).__name__}: {fault}')}\n{message.text}")
+        if not names:
+            self._log(message.text)
+
+    def _tell(self, alerts: Alerts, condition: Condition, now: datetime) -> bool:
+        """Tell what is due of a condition, and write what was told; gives whether anything was due."""
+        away = frozenset(name for name in alerts.channels if not self._reaches(alerts, name))
+        what = due(alerts, condition, now, away)
+        if what is not None:
+            condition = self._deliver(alerts, condition, what, now)
+        over = condition.closed_at is None and condition.ended_at is not None
+        held = what is None and condition.told_at is None and condition.kind not in alerts.silent
+        if over and not held and due(alerts, condition, now, away) is None:
+            condition = replace(condition, closed_at=now)
+        self._conditions.save(condition)
+        return what is not None
+
+    def _reaches(self, alerts: Alerts, name: str) -> bool:
+        """Whether the channel's connection exists; asked once."""
+        channel = alerts.channels[name]
+        if channel.connection not in self._reachable:
+            self._reachable[channel.connection] = self._sender.reaches(channel)
+        return self._reachable[channel.connection]
+
+    def _deliver(self, alerts: Alerts, condition: Condition, what: Due, now: datetime) -> Condition:
+        message = worded(condition, what.what, now)
+        names = [name for name in what.channels if self._reaches(alerts, name)]
+        reached = [name for name in names if self._send(alerts, name, message, now)]
+        if condition.kind != "delivery":
+            for name in names:
+                self._note_delivery(alerts, message.model, name, name in reached, now)
+        if not names:
+            deliver(message, LOG, lambda: self._log(message.text), journal=self._journal, run=self._run, now=now)
+        condition = replace(condition, attempts=condition.attempts + len(names) - len(reached))
+        if what.what == "end":
+            return replace(condition, closed_at=now)
+        if reached or not names:
+            told_to = tuple(dict.fromkeys([*condition.told_to, *reached]))
+            escalated_at = now if what.what == "escalation" else condition.escalated_at
+            return replace(condition, told_at=now, told_to=told_to, escalated_at=escalated_at)
+        return condition
+
+    def _send(self, alerts: Alerts, name: str, message: Message, now: datetime) -> bool:
+        channel = alerts.channels[name]
+        return deliver(
+            message, name, lambda: self._sender.send(channel, message), journal=self._journal, run=self._run, now=now
+        )
+
+    def _note_delivery(self, alerts: Alerts, model: str, name: str, delivered: bool, now: datetime) -> None:
+        """A channel that does not work is told by the others: nobody misses what never came."""
+        if delivered:
+            self.ended(alerts, model, "delivery", name, now)
+            return
+        message = event_message(
+            "delivery", severity="critical", model=model, subject=f"alerts do not arrive by {name}",
+            words=f"The channel {name!r} did not take a message; it is tried again. The reason stands in the journal:"
+            " `almanac alerts list --undelivered`.",
+            what_to_do="Check the receiver and the channel's Airflow connection.", run=self._run, now=now,
+        )  # fmt: skip
+        self.seen(alerts, message, "delivery", name, now)

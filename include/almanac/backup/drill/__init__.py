@@ -1,0 +1,1 @@
+"""The restore drill: snapshots come back into a scratch folder and are used."""

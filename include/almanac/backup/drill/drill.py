@@ -1,0 +1,203 @@
+"""The restore drill: the newest and one random older snapshot of each subject come back and are used.
+
+It restores into a scratch folder, never into a live place; and it damages a copy and makes sure that this one is
+refused: a drill that cannot fail proves nothing.
+"""
+
+import random
+import shutil
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from almanac.backup.drill.drills import DrillResult, record
+from almanac.backup.drill.functional import use
+from almanac.backup.drill.registered import check_registry
+from almanac.backup.installation import Places
+from almanac.backup.restore.live import members, scratch
+from almanac.backup.restore.one_home import as_one_home
+from almanac.backup.restore.restore import restore
+from almanac.backup.snapshot.replicate import replicate
+from almanac.backup.store.catalogue import Catalogue
+from almanac.backup.store.codec import HEAD
+from almanac.backup.store.facts import folder_of, inside
+from almanac.backup.store.local_store import LocalStore
+from almanac.backup.store.manifest import Manifest, Ref
+from almanac.backup.store.place import Place
+from almanac.backup.tiers.thaw import archived, is_frozen
+from almanac.errors import AlmanacError, IntegrityError
+
+_FULL = 5
+_SPOILT = 16  # bytes
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One drill.
+
+    Args:
+        place: whose snapshots.
+        folder: where scratch folders are made; this machine's own.
+        random: chooses the older snapshots and the damage.
+        servers: PostgreSQL servers by name of the database, on which scratch databases may be made.
+        clock: the time.
+        trust: load formats that can run code, too.
+    """
+
+    place: Place
+    folder: Path
+    random: random.Random
+    servers: Mapping[str, URL]
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    trust: bool = False
+
+    def run(self, subjects: Sequence[str] = (), tell: Callable[[str], None] = lambda _: None) -> list[DrillResult]:
+        """Drill subjects (none: all), then a damaged copy; each result is kept in the place.
+
+        Args:
+            subjects: whose snapshots.
+            tell: hears each result in words.
+        """
+        catalogue, archive = Catalogue(self.place), archived(self.place)
+        results = []
+        for subject in subjects or catalogue.subjects():
+            for ref in self.chosen(catalogue.refs(subject), archive):
+                results.append(self.one(ref))
+                tell(in_words(results[-1]))
+        with_files = [result.ref for result in results if result.passed and not result.subject.startswith("group/")]
+        if with_files:
+            results.append(self.damaged(self.random.choice(with_files)))
+            tell(in_words(results[-1]))
+        return results
+
+    def one(self, ref: Ref) -> DrillResult:
+        """Restore and use one snapshot, or each of a group; a failure is a result, not an exception."""
+        started, at = time.monotonic(), self.clock()
+        passed, level, said = True, _FULL, []
+        try:
+            with scratch(self.folder) as folder:
+                said = self._restore_and_use(ref, folder)
+        except AlmanacError as error:
+            passed, level, said = False, 1, [str(error)]
+        result = self._result(ref, level, passed, said, at, time.monotonic() - started)
+        record(self.place, result)
+        return result
+
+    def damaged(self, ref: Ref) -> DrillResult:
+        """Copy a snapshot, damage the copy, and see that it is refused."""
+        started, at = time.monotonic(), self.clock()
+        with scratch(self.folder) as folder:
+            copy = Place(LocalStore(folder / "copy"), self.place.key, older=self.place.older)
+            replicate(self.place, copy, subjects=[ref.subject])
+            path = self._damage(copy, ref)
+            try:
+                restore(copy, ref, folder / "back")
+                passed, said = False, [f"{path}: was damaged, and nobody noticed"]
+            except IntegrityError as error:
+                passed, said = path in str(error), [f"a damaged copy of {path} was refused"]
+        spent = time.monotonic() - started
+        result = self._result(ref, _FULL, passed, said, at, spent, meant_to_fail=True)
+        record(self.place, result)
+        return result
+
+    def chosen(self, refs: Sequence[Ref], archive: Collection[str]) -> list[Ref]:
+        """The newest, and a random older one of those that do not lie in the archive."""
+        older = self.random.sample(refs[:-1], len(refs) - 1) if len(refs) > 1 else []
+        return [*refs[-1:], *islice((ref for ref in older if not self._is_frozen(ref, archive)), 1)]
+
+    def _is_frozen(self, ref: Ref, archive: Collection[str]) -> bool:
+        try:
+            return is_frozen(self.place, ref, archive)
+        except IntegrityError:
+            return False  # drilled, and found damaged
+
+    def _restore_and_use(self, ref: Ref, folder: Path) -> list[str]:
+        said: list[str] = []
+        folders: dict[str, Path] = {}
+        manifests: dict[str, Manifest] = {}
+        for member in members(self.place, ref):
+            where = folder_of(Catalogue(self.place).read(member))
+            restored = restore(self.place, member, inside(folder, where))
+            name = member.subject.split("/")[1]
+            said += use(restored.folder, restored.manifest, server=self.servers.get(name), trust=self.trust)
+            folders[where], manifests[where] = restored.folder, restored.manifest
+        if ref.subject.startswith("group/"):
+            database = as_one_home(folders, manifests, folder)
+            said += [check_registry(database, manifests)] if database else []
+        return said
+
+    def _damage(self, copy: Place, ref: Ref) -> str:
+        """Spoil a few bytes of one object; give the path of the file.
+
+        Of a compressed object not those of its head: they can change without changing what is unpacked.
+        """
+        entry = self.random.choice([entry for entry in Catalogue(copy).read(ref).files if entry.stored_size])
+        path = Path(copy.uri) / entry.object_name
+        content = bytearray(path.read_bytes())
+        first = HEAD if entry.codec == "zstd" else 0
+        start = self.random.randrange(first, len(content))
+        start = max(first, min(start, len(content) - _SPOILT))
+        for place in range(start, min(start + _SPOILT, len(content))):
+            content[place] ^= 0xFF
+        path.write_bytes(content)
+        return entry.path
+
+    def _result(
+        self, ref: Ref, level: int, passed: bool, said: Sequence[str], at: datetime, spent: float,
+        *, meant_to_fail: bool = False,
+    ) -> DrillResult:  # fmt: skip
+        newest = Catalogue(self.place).newest(ref.subject) or ref
+        return DrillResult(
+            subject=ref.subject,
+            snapshot=ref.name,
+            level=level,
+            passed=passed,
+            said=tuple(said),
+            at=at,
+            duration_s=round(spent, 3),
+            age_s=round((at - newest.created).total_seconds(), 3),
+            place=self.place.uri,
+            meant_to_fail=meant_to_fail,
+        )
+
+
+def place_in_turn(places: Places, now: datetime) -> Place:
+    """The first place in one week, the second in the next."""
+    every = places.all()
+    return every[now.isocalendar().week % len(every)]
+
+
+def overdue(places: Places, subjects: Sequence[str], *, max_age: timedelta, now: datetime) -> list[str]:
+    """Subjects whose last good drill, wherever it was, is older than declared, in words."""
+    from almanac.backup.drill.drills import last_good
+
+    newest: dict[str, datetime] = {}
+    for place in places.all():
+        for result in last_good(place):
+            newest[result.subject] = max(result.at, newest.get(result.subject, result.at))
+    late = [subject for subject in subjects if subject not in newest or newest[subject] + max_age < now]
+    return [
+        f"{subject}: last good drill {newest[subject]:%Y-%m-%d %H:%M}"
+        if subject in newest
+        else f"{subject}: never drilled"
+        for subject in late
+    ]
+
+
+def clear_scratch(folder: Path, *, older_than: datetime) -> None:
+    """Remove what killed drills and restores left."""
+    for left in folder.glob("restore-*"):
+        if datetime.fromtimestamp(left.stat().st_mtime, UTC) < older_than:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def in_words(result: DrillResult) -> str:
+    """One line for people."""
+    verdict = "passed" if result.passed else "FAILED"
+    kind = "damaged copy refused" if result.meant_to_fail and result.passed else verdict
+    return f"{kind:22} {result.ref}  {result.duration_s:.1f} s  {'; '.join(result.said)}"

@@ -1,0 +1,94 @@
+"""The backup places of an installation, and its databases."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+
+from almanac.backup.store.keys import find_keys, find_or_make_keys
+from almanac.backup.store.place import Place, open_store
+from almanac.config.home import Home
+from almanac.config.location import sqlite_url
+from almanac.config.sections.backup import InstallationBackup
+from almanac.errors import ConfigError
+from almanac.journal.place import entered
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where snapshots are: the first place, and the second one if there is one."""
+
+    first: Place
+    second: Place | None = None
+
+    def named(self, second: bool) -> Place:
+        """One of them.
+
+        Raises:
+            ConfigError: there is no second place.
+        """
+        if not second:
+            return self.first
+        if self.second is None:
+            raise ConfigError("there is no second place; name one by ALMANAC_SECOND_BACKUPS=/other/disk/backups")
+        return self.second
+
+    def all(self) -> tuple[Place, ...]:
+        """Those that there are."""
+        return (self.first,) if self.second is None else (self.first, self.second)
+
+
+def open_places(home: Home, settings: InstallationBackup, *, given_key: str = "", write: bool = True) -> Places:
+    """Open the places of an installation.
+
+    Args:
+        home: names them.
+        settings: how objects are written.
+        given_key: a key from a connection.
+        write: make a key if there is none; False: reading can do without.
+
+    Raises:
+        ConfigError: a place or a key is wrong.
+    """
+    keys = find_or_make_keys(home, given=given_key) if write else find_keys(home, given=given_key)[0]
+    key = keys[0] if keys else None
+
+    def opened(uri: str) -> Place:
+        return Place(open_store(uri), key, settings.encrypt, settings.compress, settings.workers, keys[1:])
+
+    return Places(opened(home.backups), opened(home.second_backups) if home.second_backups else None)
+
+
+def unsigned(place: Place) -> Place:
+    """The same place; signatures are not checked."""
+    return Place(place.store, None, workers=place.workers)
+
+
+def databases(home: Home) -> dict[str, URL]:
+    """The databases of an installation by name, whether they exist or not; see `exists`.
+
+    MLflow comes first, because its registry names artifacts.
+    """
+    return {
+        "mlflow": make_url(home.mlflow_database_url),
+        "journal": entered(home.journal_url),
+        "airflow": make_url(home.airflow_database_url),
+        "mlflow_auth": make_url(sqlite_url(home.home / "mlflow_auth.db")),
+    }
+
+
+def database(home: Home, name: str) -> URL:
+    """One of them.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    found = databases(home).get(name)
+    if found is None:
+        raise ConfigError(f"no database {name!r}; there are {sorted(databases(home))}")
+    return found
+
+
+def exists(url: URL) -> bool:
+    """Whether there is a database; a server's counts as there."""
+    return url.get_backend_name() != "sqlite" or Path(str(url.database)).is_file()

@@ -1,0 +1,147 @@
+"""Restores a snapshot, or each of a group, to a folder of its own, to look at it. Tried again, it goes on."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from almanac.backup.drill.functional import use
+from almanac.backup.restore.live import members
+from almanac.backup.restore.progress import Member, Progress, Step
+from almanac.backup.restore.restore import Restored
+from almanac.backup.store.catalogue import Catalogue
+from almanac.backup.store.facts import folder_of, inside
+from almanac.backup.store.manifest import Manifest, Ref
+from almanac.backup.store.place import Place
+from almanac.backup.tiers.thawed import differs_on_disk, restore_thawed
+from almanac.config.location import check_path
+from almanac.errors import AlmanacError, IntegrityError, TransientError
+from almanac.failpoints import reached
+
+_RECORD = "almanac-restore.json"
+
+
+@dataclass(frozen=True)
+class Restores:
+    """What is restored, and how.
+
+    Attributes:
+        place: where the snapshot is.
+        ref: which.
+        target: the folder; new, empty, or that of the same restore which did not come to its end.
+        partial: restore what is whole and name the rest.
+        use: try what came back.
+        trust: load formats that can run code, too.
+        servers: PostgreSQL servers by name of the database, on which scratch databases may be made.
+    """
+
+    place: Place
+    ref: Ref
+    target: Path
+    partial: bool = False
+    use: bool = False
+    trust: bool = False
+    servers: Mapping[str, URL] | None = None
+
+
+@dataclass(frozen=True)
+class ToFolder:
+    """What came of it.
+
+    Attributes:
+        folders: where each snapshot is, by `folder_of`.
+        manifests: theirs.
+        damaged: files that could not be restored; only a partial restore has any.
+    """
+
+    folders: Mapping[str, Path]
+    manifests: Mapping[str, Manifest]
+    damaged: tuple[str, ...] = ()
+
+
+def restore_to(job: Restores, tell: Callable[[str], None]) -> ToFolder:
+    """Restore to a folder; a group's members each to one below it, and one that cannot be does not stop the others.
+
+    Args:
+        job: what, and where to.
+        tell: hears where each is, and what it did when it was tried.
+
+    Raises:
+        ConfigError: the folder is in use, or its path is none that every client reads as it stands.
+        IntegrityError, TransientError: some could not be restored; says which, and that the others are there.
+    """
+    check_path(job.target, "the folder to restore to")
+    refs = members(job.place, job.ref)
+    if refs == [job.ref]:
+        restored = _restore(job, job.ref, job.target, tell)
+        _use(job, restored, tell)
+        return ToFolder({"": restored.folder}, {"": restored.manifest}, restored.damaged)
+    progress = Progress(job.target / _RECORD, job.ref, now=datetime.now(UTC))
+    folders: dict[str, Path] = {}
+    manifests: dict[str, Manifest] = {}
+    damaged: list[str] = []
+    failed: dict[Ref, AlmanacError] = {}
+    for ref in refs:
+        try:
+            manifest = Catalogue(job.place).read(ref)
+            name = folder_of(manifest)
+            folder = inside(job.target, name)
+            if progress.member(ref) is None or not folder.exists():
+                progress.set(ref, Member(Step.BEGUN))
+                _clear_half(folder)
+                restored = _restore(job, ref, folder, tell)
+            else:  # an earlier try has brought it: it appears whole
+                restored = _look(job, Restored(ref, manifest, folder), tell)
+            damaged += restored.damaged
+            _use(job, restored, tell)
+            reached("restore_member", ref.subject.replace("/", "-"))
+        except AlmanacError as error:
+            failed[ref] = error
+        else:
+            folders[name], manifests[name] = folder, manifest
+    if failed:
+        raise _failure(job, failed, len(refs))
+    progress.end()
+    return ToFolder(folders, manifests, tuple(damaged))
+
+
+def _clear_half(folder: Path) -> None:
+    """What an earlier try, which was killed, has left beside a folder."""
+    for left in folder.parent.glob(f".{folder.name}.*.partial"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _restore(job: Restores, ref: Ref, folder: Path, tell: Callable[[str], None]) -> Restored:
+    restored = restore_thawed(job.place, ref, folder, clock=lambda: datetime.now(UTC), partial=job.partial)
+    tell(f"{ref} is in {restored.folder}")
+    return restored
+
+
+def _look(job: Restores, restored: Restored, tell: Callable[[str], None]) -> Restored:
+    wrong = differs_on_disk(restored)
+    if wrong and not job.partial:
+        raise IntegrityError(
+            f"{restored.folder}: came back in an earlier try, and reads otherwise now: {', '.join(wrong[:5])}. Remove"
+            " this folder, then run the same command again"
+        )
+    tell(f"{restored.ref} is in {restored.folder} already")
+    return replace(restored, damaged=tuple(f"{path}: not there, or otherwise" for path in wrong))
+
+
+def _use(job: Restores, restored: Restored, tell: Callable[[str], None]) -> None:
+    if job.use:
+        server = (job.servers or {}).get(restored.ref.subject.split("/")[1])
+        for line in use(restored.folder, restored.manifest, server=server, trust=job.trust):
+            tell(f"    {line}")
+
+
+def _failure(job: Restores, failed: Mapping[Ref, AlmanacError], count: int) -> AlmanacError:
+    damaged = any(not isinstance(error, TransientError) for error in failed.values())
+    kind: type[AlmanacError] = IntegrityError if damaged else TransientError
+    lines = [f"{job.ref}: {len(failed)} of {count} snapshots could not be restored to {job.target}; the others are:"]
+    lines += [f"  NOT BACK  {ref}: {error}" for ref, error in failed.items()]
+    lines.append("Mend what is named, then run the same command again: it goes on with what is not back")
+    return kind("\n".join(lines))

@@ -1,0 +1,1 @@
+"""Which snapshots stay, which are forgotten, and the sweep that deletes."""

@@ -1,0 +1,21 @@
+"""What snapshots need of the rest of the installation."""
+
+from almanac.backup.store.catalogue import Catalogue
+from almanac.backup.store.place import Place, open_store
+from almanac.config.home import Home
+
+
+def backed_up_versions(home: Home, model: str) -> dict[int, list[str]]:
+    """The dataset versions that the snapshots of a model name: their model version can be rebuilt only from these.
+
+    Raises:
+        IntegrityError: a manifest is damaged, so that nobody knows what it needs.
+        TransientError: the place is away.
+    """
+    catalogue = Catalogue(Place(open_store(home.backups), None))  # whoever wrote it: keeping more harms nobody
+    needed: dict[int, list[str]] = {}
+    for ref in catalogue.refs(f"model/{model}"):
+        version = catalogue.read(ref).facts.get("dataset_version")
+        if isinstance(version, int):
+            needed.setdefault(version, []).append(str(ref))
+    return needed

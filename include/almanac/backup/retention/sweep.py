@@ -1,0 +1,133 @@
+"""Deletes what was forgotten long enough ago, and orphans: alone in the place, and only a share of it at once."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from almanac.backup.store.catalogue import Catalogue, Tombstone
+from almanac.backup.store.locks import Lock, locked
+from almanac.backup.store.manifest import Manifest, Ref, object_name
+from almanac.backup.store.place import Place, check_format
+from almanac.backup.tiers.plan import must_stay
+from almanac.config.sections.tiers import Tiers
+from almanac.errors import ApprovalError, IntegrityError
+from almanac.failpoints import reached
+
+log = logging.getLogger(__name__)
+_AT_ONCE = 100
+_UNFINISHED = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What would be deleted.
+
+    Attributes:
+        manifests: forgotten snapshots whose grace is over.
+        objects: objects that no other manifest names, with their stored sizes.
+        waiting: forgotten snapshots within their grace.
+        total_bytes: of all objects of the place.
+    """
+
+    manifests: tuple[Ref, ...]
+    objects: dict[str, int]
+    waiting: tuple[Tombstone, ...]
+    total_bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """What would be freed."""
+        return sum(self.objects.values())
+
+    @property
+    def share(self) -> float:
+        """Of the place."""
+        return self.bytes / self.total_bytes if self.total_bytes else 0.0
+
+
+def plan_sweep(place: Place, *, grace: timedelta, now: datetime, tiers: Tiers | None = None) -> SweepPlan:
+    """Say what a sweep would delete; nothing is changed.
+
+    Args:
+        place: which.
+        grace: so long after it was forgotten a snapshot stays, and so long an orphan.
+        now: the time.
+        tiers: minimum stays; an object that is billed anyway stays so long. None: nobody bills.
+
+    Raises:
+        IntegrityError: a manifest is damaged, so that nobody knows which objects it needs; nothing may go.
+    """
+    check_format(place.store)
+    catalogue = Catalogue(place)
+    there = frozenset(catalogue.refs(forgotten=True))
+    tombs = [tomb for tomb in catalogue.tombstones() if tomb.ref in there]
+    dead = {tomb.ref for tomb in tombs if tomb.forgotten_at + grace <= now}
+    living = {ref: _read(catalogue, ref) for ref in there - dead}
+    dead -= {Ref(member.subject, member.name) for manifest in living.values() for member in manifest.members}
+    living |= {ref: _read(catalogue, ref) for ref in there - dead - living.keys()}
+    needed = {object_name(entry.sha256) for manifest in living.values() for entry in manifest.files}
+    objects = list(place.store.list("objects"))
+    orphans = {o.name: o.size_bytes for o in objects if o.name not in needed and o.modified_at + grace <= now}
+    if tiers is not None and orphans:
+        billed = must_stay(place.store.tiers().stored(), tiers, now=now)
+        orphans = {name: size for name, size in orphans.items() if name not in billed}
+    total = sum(entry.size_bytes for entry in objects)
+    waiting = tuple(tomb for tomb in tombs if tomb.ref not in dead)
+    return SweepPlan(tuple(sorted(dead)), orphans, waiting, total)
+
+
+def sweep(
+    place: Place, *, grace: timedelta, now: datetime, max_share: float, approved: bool = False,
+    tiers: Tiers | None = None,
+) -> SweepPlan:  # fmt: skip
+    """Delete what `plan_sweep` says, alone in the place: manifests first, then objects.
+
+    Whatever kills it leaves at worst orphans, which the next one takes.
+
+    Args:
+        place: which.
+        grace: see `plan_sweep`.
+        now: the time.
+        max_share: more of the place than this is not deleted without a person.
+        approved: a person has looked at the plan.
+        tiers: see `plan_sweep`.
+
+    Returns:
+        What was deleted.
+
+    Raises:
+        ApprovalError: it would be more than `max_share`; nothing was deleted.
+        IntegrityError: see `plan_sweep`; nothing was deleted.
+        TransientError: others work in the place, or the store is away.
+    """
+    with locked(place.store, "exclusive", "sweep") as lock:
+        plan = plan_sweep(place, grace=grace, now=now, tiers=tiers)
+        if plan.share > max_share and not approved:
+            raise ApprovalError(
+                f"{place.uri}: a sweep would delete {plan.share:.0%} of it ({plan.bytes >> 20} MiB, of"
+                f" {len(plan.manifests)} snapshots); expected at most {max_share:.0%}. Nothing was deleted. Look at"
+                " `almanac sweep --dry-run`; if it is meant: almanac sweep --approve"
+            )
+        _delete(place, lock, [ref.path for ref in plan.manifests])
+        reached("backup_sweep")
+        _delete(place, lock, plan.objects)
+        place.store.clear_leftovers(older_than=now - max(grace, _UNFINISHED))
+    return plan
+
+
+def _delete(place: Place, lock: Lock, names: Iterable[str]) -> None:
+    for number, name in enumerate(names):
+        if number % _AT_ONCE == 0:
+            lock.require()  # a process that was stopped for too long must not delete under others
+        place.store.remove(name)
+
+
+def _read(catalogue: Catalogue, ref: Ref) -> Manifest:
+    try:
+        return catalogue.read(ref)
+    except IntegrityError as error:
+        raise IntegrityError(
+            f"nothing can be swept while a manifest is damaged, because it may need any object: {error}. Or take it out"
+            f" of the way by hand: {catalogue.place.uri}/{ref.path}"
+        ) from error

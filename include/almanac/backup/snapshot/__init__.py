@@ -1,0 +1,1 @@
+"""Taking, verifying and copying snapshots, and checking the live files against them."""

@@ -1,0 +1,1 @@
+"""A backup place: its store, keys, locks, manifests and catalogue."""

@@ -1,0 +1,1 @@
+"""What is backed up: each module says which files make a snapshot of one kind."""

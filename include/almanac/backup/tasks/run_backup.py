@@ -1,0 +1,138 @@
+"""Backups as a schedule takes them: opened from the settings, told to the journal, summed up as plain JSON."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from almanac.backup.installation import Places, databases, exists, open_places
+from almanac.backup.retention.protected import last_installation, note_declared, protected_models
+from almanac.backup.snapshot.backup import Backup
+from almanac.backup.snapshot.journal_rows import record_drills, record_taken
+from almanac.backup.snapshot.writer import Taken
+from almanac.backup.store.catalogue import Catalogue
+from almanac.backup.store.manifest import Maker
+from almanac.config.home import Home
+from almanac.errors import AlmanacError, DamagedDatabaseError, IntegrityError, TransientError
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef
+from almanac.registry.store import Registry
+
+log = logging.getLogger(__name__)
+
+_NOTHING = {"snapshot": "", "new": False, "files": 0, "members": 0, "size_bytes": 0, "new_bytes": 0}
+_BROKEN = "What is there was backed up, as it was declared last. Nothing is deleted until this is corrected."
+
+
+def run_backup(
+    home: Home, subjects: Sequence[str], *, run: RunRef, given_key: str = "", version: str = "", reason: str = ""
+) -> list[dict[str, Any]]:
+    """Take snapshots of subjects, or of everything as one group when none is named.
+
+    Args:
+        home: what of.
+        subjects: see `Backup.subject`.
+        run: who.
+        given_key: from a connection.
+        version: of a model: only this one.
+        reason: why; none: what woke the run.
+
+    Returns:
+        For each snapshot: its name, files, bytes, and whether it is new. Of everything also a row for each thing that
+        could not be taken, with `fault`, and for each that was left out, with `note`; see `report_faults`.
+
+    Raises:
+        ConfigError, IntegrityError, TransientError: see `Backup.check`; everything else was taken. Of everything only
+            what another try may mend.
+    """
+    place = places_of(home, given_key).first
+    maker = Maker(dag_id=run.dag_id, run_id=run.run_id, started_by=run.started_by, reason=reason or run.trigger)
+    backup = Backup(home, place, maker, Registry.of(home))
+    problems: tuple[str, ...] = ()
+    if subjects:
+        taken = backup.subjects(subjects, version=version)
+    else:
+        found = protected_models(home, Catalogue(place).subjects())
+        taken, problems = [backup.everything(found.models)], found.problems
+    try:
+        journal = Journal(home.journal_url)
+        record_taken(journal, place.uri, taken, run)
+        note_declared(home, journal, run=run, now=datetime.now(UTC))
+    except (
+        TransientError,
+        DamagedDatabaseError,
+    ) as error:  # a snapshot that exists must not be taken again because of that
+        log.warning("the snapshots are there, but the journal could not be told: %s", error)
+    if subjects or any(isinstance(error, TransientError) for _, error in backup.faults):
+        backup.check()
+    faults = [f"{problem}\n{_BROKEN}" for problem in problems] + backup.fault_words()
+    rows = [_summary(one) for one in taken]
+    rows += [{**_NOTHING, "fault": words} for words in faults]
+    return rows + [{**_NOTHING, "note": words} for words in backup.notes]
+
+
+def report_faults(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Fail, and so alert, when something could not be backed up, or a declaration cannot be read; the rest was taken.
+
+    Args:
+        rows: as `run_backup` gives them.
+
+    Raises:
+        IntegrityError: there is something.
+    """
+    if faults := [str(row["fault"]) for row in rows if row.get("fault")]:
+        raise IntegrityError("everything else was backed up, but:\n" + "\n".join(faults))
+
+
+def back_up_checkpoints(home: Home, model: str, *, run: RunRef, given_key: str) -> None:
+    """A snapshot of the checkpoints of a training, which does not end because there could be none."""
+    try:
+        run_backup(home, [f"checkpoints/{model}"], run=run, given_key=given_key, reason="a checkpoint")
+    except AlmanacError as error:
+        log.warning("the checkpoint is on this disk alone: %s", error)
+
+
+def back_up_before_upgrade(home: Home) -> None:
+    """A snapshot of each database that exists, before a new version changes them.
+
+    Raises:
+        IntegrityError: a database is damaged; it must not be changed before it is mended.
+        TransientError: the place or a database is away.
+    """
+    there = [name for name, url in databases(home).items() if exists(url)]
+    run = RunRef("almanac up", datetime.now(UTC).isoformat(timespec="seconds"), trigger="before an upgrade")
+    run_backup(home, [f"database/{name}" for name in there], run=run)
+
+
+def is_due(home: Home, subject: str, *, at_most_every: timedelta, now: datetime) -> bool:
+    """Whether the newest snapshot of a subject is old enough for the next one.
+
+    Raises:
+        TransientError: the place is away.
+    """
+    newest = Catalogue(places_of(home, "").first).newest(subject)
+    return newest is None or newest.created + at_most_every <= now
+
+
+def places_of(home: Home, given_key: str) -> Places:
+    """The places of the installation, by its settings; by those that could be read last, if there is a typo in them."""
+    return open_places(home, last_installation(home)[0].backup, given_key=given_key)
+
+
+def tell_drills(home: Home, results: Sequence[Any], run: RunRef) -> None:
+    """Tell the journal of drills; the place has kept them already."""
+    try:
+        record_drills(Journal(home.journal_url), results, run)
+    except (TransientError, DamagedDatabaseError) as error:
+        log.warning("the journal could not be told of the drill: %s", error)
+
+
+def _summary(one: Taken) -> dict[str, Any]:
+    return {
+        "snapshot": str(one.ref),
+        "new": one.written,
+        "files": len(one.manifest.files),
+        "members": len(one.manifest.members),
+        "size_bytes": one.manifest.size,
+        "new_bytes": one.bytes_stored,
+    }

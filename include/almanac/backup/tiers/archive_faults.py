@@ -1,0 +1,27 @@
+"""What stores say of an object that lies in their archive, as the error that says what to do."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from almanac.backup.tiers.port import FrozenError
+from almanac.storage.faults import store_faults
+
+# S3 by obstore and by boto3, Azure Blob by both.
+_FROZEN = ("InvalidObjectState", "ObjectNotInActiveTierError", "BlobArchived", "BlobBeingRehydrated")
+
+
+@contextmanager
+def archive_faults(where: str, done: str) -> Iterator[None]:
+    """Turn a store's faults into TransientError, and those that come of the archive into FrozenError.
+
+    Args:
+        where: the object.
+        done: what could not be done to it, as a past participle.
+    """
+    with store_faults(where, done):
+        try:
+            yield
+        except Exception as error:
+            if any(code in str(error) for code in _FROZEN):
+                raise FrozenError(where) from None
+            raise

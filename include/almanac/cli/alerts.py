@@ -1,0 +1,119 @@
+"""`alerts`: what lasts, who has taken it on, and what did not arrive."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from almanac.journal.records import Alert
+
+commands = typer.Typer(help="What people were told: list, show, ack, dismiss.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.add_typer(commands, name="alerts")
+
+
+@commands.command("list")
+def list_alerts(
+    model: Annotated[str, typer.Option(help="Only this model's.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+    undelivered: Annotated[bool, typer.Option("--undelivered", help="Messages that did not arrive, and why.")] = False,
+) -> None:
+    """Show the alerts that last; exit code 1 when one is critical and nobody has acknowledged it."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from almanac.alerts.condition_log import ConditionLog
+    from almanac.config.home import Home
+    from almanac.journal.journal import Journal
+
+    journal = Journal(Home().journal_url)
+    if undelivered:
+        _print_undelivered(journal.alerts(model or None))
+        return
+    found = ConditionLog(journal).recent(model=model, over=everything)
+    table = Table("number", "since", "times", "severity", "model", "what", "acknowledged by", "over", title="alerts")
+    colors = {"critical": "red", "warning": "yellow"}
+    for each in found:
+        severity = Text(each.message.severity, style=colors.get(each.message.severity, ""))
+        table.add_row(
+            str(each.id), _minute(each.opened_at), str(each.times), severity, each.model, Text(each.message.subject),
+            each.acknowledged_by, _minute(each.ended_at),
+        )  # fmt: skip
+    Console().print(table)
+    if any(
+        each.ended_at is None and not each.acknowledged_by and each.message.severity == "critical" for each in found
+    ):
+        raise typer.Exit(1)
+
+
+@commands.command()
+def show(number: Annotated[int, typer.Argument(help="Of `almanac alerts list`.")]) -> None:
+    """Show one alert: what happened, since when, how often, what to do."""
+    from almanac.alerts.condition import worded
+    from almanac.alerts.condition_log import ConditionLog
+    from almanac.config.home import Home
+    from almanac.journal.journal import Journal
+
+    condition = ConditionLog(Journal(Home().journal_url)).condition(number)
+    print(worded(condition, "new", condition.seen_at).text)
+    print(f"Told to: {', '.join(condition.told_to) or 'log and journal'}; last at {_minute(condition.told_at) or '-'}")
+    if condition.acknowledged_by:
+        print(f"Acknowledged by {condition.acknowledged_by} at {_minute(condition.acknowledged_at)}")
+    if condition.dismissed_by:
+        print(f"Dismissed by {condition.dismissed_by} at {_minute(condition.ended_at)}: {condition.dismiss_reason}")
+
+
+@commands.command()
+def ack(
+    number: Annotated[int, typer.Argument(help="Of `almanac alerts list`.")],
+    by: Annotated[str, typer.Option(help="Who takes it on; you, by default.")] = "",
+) -> None:
+    """Take an alert on: no reminder and no escalation follows; its end is still told."""
+    import getpass
+    from datetime import UTC
+
+    from almanac.alerts.condition_log import ConditionLog
+    from almanac.config.home import Home
+    from almanac.journal.journal import Journal
+
+    condition = ConditionLog(Journal(Home().journal_url)).acknowledge(
+        number, by or getpass.getuser(), datetime.now(UTC)
+    )
+    print(f"{condition.message.subject}: acknowledged by {condition.acknowledged_by}")
+
+
+@commands.command()
+def dismiss(
+    number: Annotated[int, typer.Argument(help="Of `almanac alerts list`.")],
+    reason: Annotated[str, typer.Option(help="Why nobody has to do anything. Kept with it.", prompt=True)],
+    by: Annotated[str, typer.Option(help="Who dismisses it; you, by default.")] = "",
+) -> None:
+    """End an alert whose cause stays: a rejected file that nobody will deliver again, a run that nobody repeats."""
+    import getpass
+    from datetime import UTC
+
+    from almanac.alerts.condition_log import ConditionLog
+    from almanac.config.home import Home
+    from almanac.journal.journal import Journal
+
+    condition = ConditionLog(Journal(Home().journal_url)).dismiss(
+        number, by or getpass.getuser(), reason, datetime.now(UTC)
+    )
+    print(f"{condition.message.subject}: dismissed by {condition.dismissed_by}; told within five minutes")
+
+
+def _print_undelivered(alerts: "list[Alert]") -> None:
+    lost = [alert for alert in alerts if not alert.delivered]
+    for alert in lost:
+        print(f"{_minute(alert.raised_at)}  {alert.channel:12}  {alert.title}\n    {alert.error}")
+    if not lost:
+        print("Every message arrived.")
+
+
+def _minute(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M}Z"

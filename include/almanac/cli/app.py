@@ -1,0 +1,87 @@
+"""Puts the commands together. Imports of weight belong into the commands' bodies: `--help` must be quick."""
+
+import sys
+
+import typer
+
+from almanac.cli import (
+    alerts,
+    cleanup,
+    config,
+    dataset,
+    doctor,
+    draft,
+    expiry,
+    journal,
+    lineage,
+    promotion,
+    quarantine,
+    scoring,
+    services,
+    windows,
+)
+from almanac.cli.backups import backup, keys, loss, restore, retirement
+from almanac.config.patience import VARIABLE, short_patience
+from almanac.errors import AlmanacError, TransientError
+
+app = typer.Typer(
+    name="almanac",
+    help="Almanac schedules everything around a machine-learning model: data, training, runs, backups.",
+    no_args_is_help=True,
+    # A traceback with the values of all variables would print passwords.
+    pretty_exceptions_show_locals=False,
+)
+
+# Somebody waits for these while something is broken: they answer within ten seconds, and say what does not.
+EMERGENCY = ("status", "doctor", "alerts", "rollback", "promote", "scoring", "down", "list", "show")
+
+
+@app.callback()
+def wait(context: typer.Context) -> None:
+    """Almanac schedules everything around a machine-learning model: data, training, runs, backups."""
+    if context.invoked_subcommand in EMERGENCY:
+        context.with_resource(short_patience())
+
+
+# A new file of commands is a module with `register(app)`: import it above and name it here.
+for commands in (
+    services,
+    doctor,
+    draft,
+    config,
+    alerts,
+    quarantine,
+    dataset,
+    windows,
+    backup,
+    restore,
+    journal,
+    keys,
+    loss,
+    expiry,
+    cleanup,
+    lineage,
+    promotion,
+    retirement,
+    scoring,
+):
+    commands.register(app)
+
+
+def main() -> None:
+    """Run the command line; what Almanac raises on purpose is a message, not a traceback."""
+    from almanac.cli.terminal import clean_standard_streams
+    from almanac.config.home import Home
+    from almanac.storage.access import enter_from_environment
+
+    clean_standard_streams()
+    try:
+        enter_from_environment(Home().stores)
+        app(prog_name="almanac")
+    except AlmanacError as error:
+        print(f"almanac: {error}", file=sys.stderr)
+        if isinstance(error, TransientError) and set(EMERGENCY).intersection(sys.argv[1:2]):
+            print(
+                f"This command waits for seconds only; {VARIABLE}=60 in its environment waits longer.", file=sys.stderr
+            )
+        raise SystemExit(1) from error

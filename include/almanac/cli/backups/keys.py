@@ -1,0 +1,132 @@
+"""`key show`, `key rotate`: the key that signs and encrypts backups. `backup-key` prints it."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from almanac.cli.backups.places import open_installation, run_of, tell_journal, user
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from almanac.backup.store.keys import Key
+    from almanac.backup.store.place import Place
+    from almanac.journal.journal import Journal
+
+commands = typer.Typer(
+    help="The key that signs and encrypts backups: show its name, or rotate it.", no_args_is_help=True
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.add_typer(commands, name="key", rich_help_panel="Backups")
+
+
+@commands.command()
+def show() -> None:
+    """Print the name of the installation's key and of each repository's; exit code 1 when they differ.
+
+    The name is a fingerprint: it does not give the key away. `almanac backup-key` prints the key.
+    """
+    from almanac.backup.store.keys import find_keys
+    from almanac.config.home import Home
+
+    keys, where = find_keys(Home())
+    print(f"{keys[0].name if keys else 'none':16}  the installation's, from {where}")
+    if not keys:
+        raise typer.Exit(1)
+    _, _, places = open_installation(write=False)
+    agree = [_show_place(place, keys[0].name) for place in places.all()]
+    if not all(agree):
+        raise typer.Exit(1)
+
+
+@commands.command()
+def rotate(
+    reason: Annotated[str, typer.Option(help="Why. Kept in the repositories and in the journal.")] = "by hand",
+    without_old: Annotated[
+        bool, typer.Option("--without-old", help="The repository's key is lost: go on without it.")
+    ] = False,
+) -> None:
+    """Give the repositories a new key; snapshots of the old one stay readable. Interrupted, run it again: it goes on.
+
+    A key in the home's file is drawn anew. One that comes from a variable or a connection is changed there first: put
+    the new key in front of the old one, a space between them.
+    """
+    from datetime import UTC, datetime
+
+    from almanac.backup.store.key_rotation import is_pending
+    from almanac.backup.store.key_rotation import rotate as rotate_places
+
+    _, _, places = open_installation(write=False)
+    if not (is_pending(places.all()) or without_old):
+        _draw_new_key()
+        _, _, places = open_installation(write=False)
+    key = places.first.signing_key()
+    _tell_journal_once(key, places.first.older, reason)
+    done = rotate_places(
+        places.all(), now=datetime.now(UTC), by=user(), reason=reason, without_old=without_old
+    )  # fmt: skip
+    for one in done:
+        print(f"{one.uri}: {one.before or 'no key'} -> {key.name}; {one.manifests} snapshots of older keys stay valid")
+    print("Keep a copy of the new key where the backups are not: almanac backup-key")
+
+
+def _tell_journal_once(key: "Key", older: "Sequence[Key]", reason: str) -> None:
+    """Write down that this rotation was asked for, unless it is written already."""
+    from datetime import UTC, datetime
+
+    from almanac.config.home import Home
+    from almanac.journal.records import Decision, DecisionKind
+
+    before = older[0].name if older else "none"
+    reasons = (f"the key of the backups is {key.name} from now on, it was {before}", reason)
+    decision = Decision("", DecisionKind.BACKUP_KEY, True, reasons, datetime.now(UTC), run_of("key rotate"), key.name)
+
+    def write(journal: "Journal") -> None:
+        if all(one.subject != key.name for one in journal.decisions("", DecisionKind.BACKUP_KEY)):
+            journal.record_decision(decision)
+
+    tell_journal(Home(), write)
+
+
+def _draw_new_key() -> None:
+    """Put a new key in front of those in the home's file.
+
+    Raises:
+        ConfigError: there is no key, or it is not kept in the file.
+    """
+    from almanac.backup.store.keys import Key, find_keys, key_file, write_keys
+    from almanac.config.home import Home
+    from almanac.errors import ConfigError
+
+    home = Home()
+    keys, where = find_keys(home)
+    if not keys:
+        raise ConfigError(f"{where}: there is no key to rotate; the first backup makes one. Run almanac backup")
+    new = Key.new()
+    if where != str(key_file(home)):
+        raise ConfigError(
+            f"the key comes from {where}, which only you can change. Put a new key in front of the present one, a space"
+            f" between them, and run almanac key rotate again. A new key: {new.text}"
+        )
+    write_keys(home, (new, *keys))
+
+
+def _show_place(place: "Place", ours: str) -> bool:
+    from almanac.backup.store.key_records import newest_record
+
+    found = newest_record(place.store)
+    if found is None:
+        print(f"{'none':16}  {place.uri}; the next backup records it")
+        return True
+    record = found[0]
+    print(
+        f"{record.key:16}  {place.uri}, since {record.since:%Y-%m-%d %H:%M} UTC, by {record.by or '?'}: {record.reason}"
+    )
+    for one in record.retired:
+        print(
+            f"{one.key:16}    retired; {len(one.manifests)} snapshots{'' if one.sealed else '; the key itself is lost'}"
+        )
+    return record.key == ours

@@ -1,0 +1,74 @@
+"""What the commands about backups share: the places, who runs them, and the journal."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from almanac.backup.installation import Places
+    from almanac.backup.store.place import Place
+    from almanac.config.home import Home
+    from almanac.config.sections.backup import InstallationBackup
+    from almanac.journal.journal import Journal
+    from almanac.journal.records import RunRef
+
+
+def open_installation(*, write: bool = True) -> "tuple[Home, InstallationBackup, Places]":
+    """The home, its settings and its backup places; with a typo in the settings those that could be read last."""
+    from almanac.backup.installation import open_places
+    from almanac.backup.retention.protected import last_installation
+    from almanac.config.home import Home
+
+    home = Home()
+    installation, problem = last_installation(home)
+    if problem:
+        typer.echo(f"{problem}\nGoing on with the settings that could be read last.", err=True)
+    settings = installation.backup
+    return home, settings, open_places(home, settings, write=write)
+
+
+def open_reader(second: bool, without_key: bool = False) -> "Place":
+    """A place to read from; signatures are checked unless the key is lost."""
+    from almanac.backup.installation import unsigned
+    from almanac.errors import ConfigError
+
+    _, _, places = open_installation(write=False)
+    place = places.named(second)
+    if without_key:
+        return unsigned(place)
+    if place.key is None:
+        raise ConfigError(
+            f"{place.uri}: no key, so nobody can say who wrote the manifests. Give it by ALMANAC_BACKUP_KEY; if it is"
+            " lost: --unsigned"
+        )
+    return place
+
+
+def tell_journal(home: "Home", write: "Callable[[Journal], None]") -> None:
+    """The journal is told after the fact; it may be the very thing that is lost."""
+    from almanac.errors import DamagedDatabaseError, TransientError
+    from almanac.journal.journal import Journal
+
+    try:
+        write(Journal(home.journal_url))
+    except (TransientError, DamagedDatabaseError) as error:
+        typer.echo(f"Done; but the journal could not be told: {error}", err=True)
+
+
+def run_of(command: str) -> "RunRef":
+    """Who runs which command, for the journal."""
+    from datetime import UTC, datetime
+
+    from almanac.journal.records import RunRef
+
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    return RunRef(f"almanac {command}", at, started_by=user(), trigger="command line")
+
+
+def user() -> str:
+    """Who sits here."""
+    import getpass
+
+    return getpass.getuser()

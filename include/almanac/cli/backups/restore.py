@@ -1,0 +1,261 @@
+"""`list show verify restore backup-report`: looks at snapshots and brings them back, without a running Airflow."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from almanac.cli.backups.backup import PANEL, Second
+from almanac.cli.backups.places import open_installation, open_reader, run_of, tell_journal, user
+from almanac.reporting.templates import size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from almanac.backup.restore.compare import Difference
+    from almanac.backup.restore.to_folder import Restores
+    from almanac.backup.store.manifest import Fact, Ref
+    from almanac.backup.store.place import Place
+    from almanac.config.home import Home
+    from almanac.config.sections.tiers import Tiers
+
+COME_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: not now, and it is nobody's fault
+DIFFERS = 3  # all of it is back, and journal, registry and data do not know the same
+_Unsigned = Annotated[
+    bool, typer.Option("--unsigned", help="The key is lost: check hashes, but not who wrote the manifests.")
+]
+_What = Annotated[
+    str, typer.Argument(metavar="SNAPSHOT", help="dataset/weather (its newest), dataset/weather@20260131, or a hash.")
+]
+_Subject = Annotated[str, typer.Argument(help="For example dataset/weather. None: all.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("list", rich_help_panel=PANEL)(list_snapshots)
+    app.command("backup-report", rich_help_panel=PANEL)(backup_report)
+    for command in (show, verify, restore):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def list_snapshots(
+    subject: _Subject = "",
+    second: Second = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that were forgotten.")] = False,
+) -> None:
+    """List snapshots, the oldest first, with what they hold."""
+    from almanac.backup.store.catalogue import Catalogue
+    from almanac.errors import IntegrityError
+
+    catalogue = Catalogue(open_reader(second))
+    dead = {tomb.ref: tomb for tomb in catalogue.tombstones()} if everything else {}
+    for ref in catalogue.refs(subject, forgotten=everything):
+        try:
+            manifest = catalogue.read(ref)
+        except IntegrityError as error:
+            print(f"{ref}  DAMAGED: {error}")
+            continue
+        gone = f"  forgotten {dead[ref].forgotten_at:%Y-%m-%d}: {dead[ref].reason}" if ref in dead else ""
+        print(f"{ref}  {len(manifest.files):>6} files  {size(manifest.size):>10}  {_facts(manifest.facts)}{gone}")
+
+
+def show(what: _What, second: Second = False, files: Annotated[bool, typer.Option("--files")] = False) -> None:
+    """Show what a snapshot holds, who took it and why, and what drills have proven of it."""
+    import json
+
+    from almanac.backup.drill.drill import in_words
+    from almanac.backup.drill.drills import results
+    from almanac.backup.store.catalogue import Catalogue
+
+    place = open_reader(second)
+    catalogue = Catalogue(place)
+    ref = catalogue.find(what)
+    manifest = catalogue.read(ref)
+    print(f"{ref}\n  manifest   {place.uri}/{ref.path}\n  parent     {manifest.parent or 'none'}")
+    print(f"  taken by   {manifest.made_by.started_by or manifest.made_by.dag_id}: {manifest.made_by.reason}")
+    stored = size(manifest.stored_size)
+    print(f"  size       {len(manifest.files)} files, {size(manifest.size)}, stored as {stored}")
+    print(f"  facts      {json.dumps(manifest.facts, indent=2, ensure_ascii=False)}")
+    print("".join(f"  member     {one.subject}@{one.name}\n" for one in manifest.members), end="")
+    print(
+        "".join(f"  drill      {one.at:%Y-%m-%d} {in_words(one)}\n" for one in results(place) if one.ref == ref), end=""
+    )
+    if files:
+        for entry in manifest.files:
+            print(f"  {entry.sha256[:12]}  {entry.size:>12}  {entry.codec:8}  {entry.path}")
+
+
+def backup_report(to: Annotated[Path, typer.Argument(help="The HTML file to write.")]) -> None:
+    """Write the page *Backups* as one file: what is backed up, how old, how well proven, where, what it costs."""
+    from datetime import UTC, datetime
+
+    from almanac.backup.report import make_report
+    from almanac.backup.retention.protected import protected_models
+    from almanac.backup.survey import survey
+    from almanac.journal.journal import Journal
+    from almanac.reporting.templates import NAVIGATION, render
+
+    home, settings, places = open_installation(write=False)
+    journal, now = Journal(home.journal_url), datetime.now(UTC)
+    found = protected_models(home)
+    gaps = survey(home, found.models, journal, places.all(), settings, now=now)
+    report = make_report(places, journal, settings, found, now=now, gaps=gaps)
+    to.write_text(render("pages/backups.html.j2", report=report).replace(NAVIGATION, "", 1), "utf-8")
+    print("\n".join([*report.problems, *(f"not yet: {line}" for line in report.pending), f"{to}: written"]))
+
+
+def verify(
+    subject: _Subject = "",
+    level: Annotated[int, typer.Option(min=1, max=3, help="1 manifests, 2 sizes of objects, 3 their content.")] = 3,
+    share: Annotated[bool, typer.Option("--share", help="Of level 3 only the objects whose turn is today.")] = False,
+    second: Second = False,
+    unsigned: _Unsigned = False,
+) -> None:
+    """Verify snapshots where they lie; exit code 1 when one cannot be restored whole. `drill` goes further."""
+    from datetime import UTC, datetime
+    from typing import cast
+
+    from almanac.backup.snapshot.verify import Level, Share
+    from almanac.backup.snapshot.verify import verify as verify_snapshots
+    from almanac.backup.store.catalogue import Catalogue
+
+    _, settings, _ = open_installation(write=False)
+    place, now = open_reader(second, unsigned), datetime.now(UTC)
+    of_today = Share.today(settings.drills.verify_days, now) if share else None
+    refs = Catalogue(place).refs(subject)
+    found = verify_snapshots(place, refs, level=cast("Level", level), now=now, share=of_today)
+    for finding in found.findings:
+        print(f"{'DAMAGED' if finding.fatal else 'note   '}  {finding.text}")
+    damaged = len({finding.ref for finding in found.findings if finding.fatal})
+    cold = f"; {found.frozen} not read, they lie in the archive" if found.frozen else ""
+    read = f"{found.objects} objects, {size(found.bytes_read)} read"
+    print(f"{found.snapshots} snapshots, {read}; {damaged} damaged{cold}")
+    if damaged:
+        raise typer.Exit(1)
+
+
+def restore(
+    what: _What,
+    to: Annotated[Path | None, typer.Option(help="A new folder. None: <home>/restored/<snapshot>.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Put it back where it came from.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="With --live: move what is there aside, to <name>.before-<time>.")
+    ] = False,
+    stop: Annotated[
+        bool, typer.Option("--give-up", help="With --live: leave an unfinished restore at what is back.")
+    ] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Restore what is whole, and name the rest.")] = False,
+    use: Annotated[bool, typer.Option("--use", help="Try it: open tables, ask databases, predict again.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="With --use: load formats that can run code, too.")] = False,
+    second: Second = False,
+    unsigned: _Unsigned = False,
+    reason: Annotated[str, typer.Option(help="Why. Kept in the journal with your name, of what goes live.")] = "",
+) -> None:
+    """Restore a snapshot, or a whole group, from the backup place alone.
+
+    What lies in the archive is asked for, and the command ends with 75: run it again when it says. Interrupted, or when
+    something could not be restored (1), the same command goes on. All of it is back, but journal, registry and data do
+    not know the same: 3.
+    Never over what is there: into a new folder, or with --live where it belongs, if nothing is there.
+    Examples: `almanac restore dataset/weather`, `almanac restore group/all --live`.
+    """
+    from almanac.backup.restore.to_folder import Restores
+    from almanac.backup.store.catalogue import Catalogue
+
+    home, settings, _ = open_installation(write=False)
+    place = open_reader(second, unsigned)
+    ref = Catalogue(place).find(what)
+    if (live and (to or partial or use)) or (not live and (replace or stop)):
+        raise typer.BadParameter("--replace and --give-up go with --live only, and nothing else goes with it")
+    if live and stop:
+        _give_up(home, ref)
+        return
+    if live:
+        with _services_down(home, ref):
+            _wait_for_archive(place, ref, settings.tiers)
+            _restore_live(place, ref, home, replace=replace, reason=reason)
+        return
+    _wait_for_archive(place, ref, settings.tiers)
+    target = to or home.home / "restored" / f"{ref}".replace("/", "-")
+    _restore_to(Restores(place, ref, target.resolve(), partial, use, trust), home)
+
+
+def _restore_live(place: "Place", ref: "Ref", home: "Home", *, replace: bool, reason: str) -> None:
+    from datetime import UTC, datetime
+
+    from almanac.backup.installation import databases, exists
+    from almanac.backup.restore.live import members, restore_live
+    from almanac.backup.restore.whole import differences
+    from almanac.backup.snapshot.journal_rows import accept_restored_tables, record_restore
+    from almanac.services.registry_access import open_registry_to_read
+
+    done = restore_live(place, ref, home, replace=replace)
+    print("\n".join(done))
+    found = differences(home, open_registry_to_read(home), place, ref)
+    now = datetime.now(UTC)
+    said = [*done, *(one.words for one in found)]
+    if exists(databases(home)["journal"]):
+        run, refs = run_of("restore"), members(place, ref)
+        tell_journal(home, lambda journal: record_restore(journal, ref, said, run, reason, now))
+        tell_journal(home, lambda journal: accept_restored_tables(home, refs, journal, run, reason, now))
+    _tell_differences(found)
+
+
+def _tell_differences(found: "Sequence[Difference]") -> None:
+    for one in found:
+        print(one.words)
+    if any(one.lost for one in found):
+        print("It is all back, and its parts do not know the same: see what differs before you go on.")
+        raise typer.Exit(DIFFERS)
+
+
+def _give_up(home: "Home", ref: "Ref") -> None:
+    from almanac.backup.restore.live import give_up
+
+    said = give_up(home, ref)
+    print("\n".join(said) if said else f"{ref}: no restore to the live places is under way")
+
+
+def _wait_for_archive(place: "Place", ref: "Ref", settings: "Tiers") -> None:
+    from datetime import UTC, datetime
+
+    from almanac.backup.restore.live import members
+    from almanac.backup.tiers.thawed import ask
+
+    waiting = ask(place, members(place, ref), settings, now=datetime.now(UTC), by=user())
+    if waiting:
+        print("\n".join(thaw.words for thaw in waiting))
+        print("Nothing was restored yet. Run the same command again then; asking twice costs nothing.")
+        raise typer.Exit(COME_AGAIN)
+
+
+def _restore_to(job: "Restores", home: "Home") -> None:
+    from dataclasses import replace
+
+    from almanac.backup.installation import databases
+    from almanac.backup.restore.compare import compare_folder
+    from almanac.backup.restore.to_folder import restore_to
+
+    done = restore_to(replace(job, servers=databases(home)), tell=print)
+    if done.damaged:
+        print("".join(f"DAMAGED  {line}\n" for line in done.damaged), end="")
+        raise typer.Exit(1)
+    _tell_differences(compare_folder(done.folders, done.manifests, home))
+
+
+def _services_down(home: "Home", ref: "Ref") -> "AbstractContextManager[None]":
+    """A database is not exchanged under a running service, and none starts meanwhile."""
+    from contextlib import nullcontext
+
+    from almanac.services.services import Services
+
+    return Services(home).held_down() if ref.subject.startswith(("database/", "group/")) else nullcontext()
+
+
+def _facts(facts: "Mapping[str, Fact]") -> str:
+    shown = {key: value for key, value in facts.items() if isinstance(value, str | int) and value != ""}
+    wanted = ("version", "aliases", "delta_version", "engine", "snapshots", "files")
+    aliases = facts.get("aliases")
+    words = [f"{key} {shown[key]}" for key in wanted if key in shown]
+    return "  ".join([*words, *(map(str, aliases) if isinstance(aliases, list) else [])])

@@ -1,0 +1,55 @@
+"""`config show`, `config diff`: what is in force, and what one environment has that another has not."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+commands = typer.Typer(help="What is in force, and what differs between environments.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.add_typer(commands, name="config")
+
+
+@commands.command()
+def show(
+    model: Annotated[str, typer.Argument(help="The name of a model.")],
+    folder: Annotated[Path | None, typer.Option("--in", help="Declarations or a profile; else ALMANAC_MODELS.")] = None,
+) -> None:
+    """Print a model's declaration as it is in force: defaults, its own file, and the profile over them."""
+    from almanac.config.home import Home
+
+    print(_in_force(folder or Home().models, model), end="")
+
+
+@commands.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="A profile, for example include/environments/staging.")],
+    after: Annotated[Path, typer.Argument(help="Another one, for example include/environments/production.")],
+    model: Annotated[str, typer.Option(help="Only this model.")] = "",
+) -> None:
+    """Print what differs between two environments, of each model; exit code 1 when anything does, as `diff`."""
+    from difflib import unified_diff
+
+    from almanac.config.files.loader import check_models
+
+    names = [model] if model else sorted({*check_models(before), *check_models(after)})
+    differs = False
+    for name in names:
+        old, new = (_in_force(folder, name).splitlines() for folder in (before, after))
+        for line in unified_diff(old, new, f"{before}: {name}", f"{after}: {name}", lineterm="", n=1):
+            differs = True
+            print(line)
+    if differs:
+        raise typer.Exit(1)
+
+
+def _in_force(folder: Path, model: str) -> str:
+    import yaml
+
+    from almanac.config.files.loader import find_model
+
+    declared = find_model(folder, model).model_dump(mode="json", exclude_none=True)
+    return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=120)

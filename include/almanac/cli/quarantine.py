@@ -1,0 +1,222 @@
+"""`quarantine list | show | export | readmit`: the rows and files that failed, and how they get in after all."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from almanac.config.home import Home
+    from almanac.config.schema import Model
+    from almanac.data.quarantine.readmission import Readmission, Readmitter
+    from almanac.journal.records import RunRef
+
+_Model = Annotated[str, typer.Argument(help="The model's name.")]
+_Batch = Annotated[str, typer.Argument(help="The batch, or the start of its id.")]
+_Rows = Annotated[list[int] | None, typer.Option("--row", help="Only this row. Repeat it for more.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    commands = typer.Typer(
+        name="quarantine", help="The rows and files that failed: look at them, repair, readmit.", no_args_is_help=True
+    )
+    commands.command("list")(list_batches)
+    commands.command()(show)
+    commands.command()(export)
+    commands.command()(readmit)
+    app.add_typer(commands)
+
+
+def list_batches(model: Annotated[str | None, typer.Argument(help="None: all models.")] = None) -> None:
+    """Count the quarantined rows by batch and rule, and name the rejected files."""
+    from almanac.config.files.loader import find_model, load_models
+    from almanac.config.home import Home
+    from almanac.data.quarantine.quarantine import Quarantine
+
+    home = Home()
+    models = (find_model(home.models, model),) if model else load_models(home.models).models
+    nothing = True
+    for declared in models:
+        quarantine = Quarantine(home, declared)
+        rows = quarantine.read_rows()
+        for (batch, uri), part in rows.group_by("batch", "uri", maintain_order=True):
+            nothing = False
+            rules = Counter(rule for names in part["rules"] for rule in names).most_common()
+            print(f"{declared.name}  {str(batch)[:12]}  {part.height} rows  {_plain(str(uri).rsplit('/', 1)[-1])}")
+            for rule, count in rules:
+                print(f"    {count:>8}  {rule}")
+        for file in quarantine.kept_files():
+            nothing = False
+            print(f"{declared.name}  {file.batch}  rejected file  {file.name}  {file.kept_at:%Y-%m-%d %H:%M}")
+    if nothing:
+        print("Quarantine is empty.")
+
+
+def show(
+    model: _Model,
+    batch: _Batch,
+    row: _Rows = None,
+    limit: Annotated[int, typer.Option(help="So many rows at most.")] = 20,
+) -> None:
+    """Show a batch's rows as they came, with the rules that each broke; or why a file was rejected."""
+    from almanac.data.quarantine.quarantine import Quarantine
+    from almanac.journal.journal import Journal
+
+    home, declared = _open(model)
+    rows = _rows_of(home, declared, batch, row)
+    for number, rules, raw in rows.select("row", "rules", "raw").head(limit).iter_rows():
+        print(f"row {number}  {', '.join(rules)}\n    {raw}")  # JSON: whatever would move the cursor is escaped
+    if rows.height > limit:
+        print(f"... and {rows.height - limit} more rows; --limit shows them")
+    files = [file for file in Quarantine(home, declared).kept_files() if _same(file.batch, batch)]
+    for file in files:
+        print(f"rejected file {file.uri}")
+        for record in Journal(home.journal_url).batches(declared.name):
+            if record.batch_id.startswith(file.batch):
+                print("".join(f"    {_plain(reason)}\n" for reason in record.reasons), end="")
+    if rows.is_empty() and not files:
+        raise typer.BadParameter(f"no such batch, or no such rows, in quarantine: {batch}")
+
+
+def export(
+    model: _Model, batch: _Batch, to: Annotated[Path, typer.Option(help="The file to write; it must not exist.")]
+) -> None:
+    """Write a batch's rows as CSV that a person can edit; `readmit --file` takes it back."""
+    from almanac.data.quarantine.repair import export_rows
+
+    home, declared = _open(model)
+    rows = _rows_of(home, declared, batch, None)
+    if rows.is_empty():
+        raise typer.BadParameter(f"no such batch in quarantine: {batch}")
+    try:
+        with to.open("xb") as file:
+            file.write(export_rows(rows))
+    except FileExistsError as error:
+        raise typer.BadParameter(f"{to} is there already; give another name") from error
+    print(f"{rows.height} rows written to {to}. Repair them, then:")
+    print(f'  ./almanac quarantine readmit {model} --file {to} --reason "..."')
+
+
+def readmit(
+    model: _Model,
+    reason: Annotated[str, typer.Option(help="Why they are right now. Kept with them.", prompt=True)],
+    batch: Annotated[str, typer.Argument(help="The batch, or the start of its id. Not needed with --file.")] = "",
+    row: _Rows = None,
+    edit: Annotated[
+        list[str] | None, typer.Option("--set", metavar="ROW:COLUMN=TEXT", help="Repair a cell. Repeat it for more.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="Take the rows from this repaired export.")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Take the rejected file again, as it came.")] = False,
+) -> None:
+    """Put repaired rows, or a rejected file, through the same checks and publish them once.
+
+    Exit code 1 when any of them is refused. Trainings hear of it by the dataset's next event; the DAG
+    readmit_<model> rings at once.
+    """
+    if bool(file) == bool(batch) or (file and (row or edit or whole)) or (whole and (row or edit)):
+        raise typer.BadParameter("give a batch (with --row and --set, or with --whole), or --file alone")
+    home, declared = _open(model)
+    if whole:
+        _readmit_whole(home, declared, batch, reason)
+        return
+    results = (
+        _readmit_file(home, declared, file, reason)
+        if file
+        else [_readmit_rows(home, declared, batch, row, edit or [], reason)]
+    )
+    for result in results:
+        print(
+            f"batch {result.batch_id[:12]}: {len(result.published)} rows published, {len(result.dropped)} dropped that"
+            f" the dataset holds, {len(result.already)} readmitted before, {len(result.refused)} refused"
+        )
+        print("".join(f"    {line}\n" for line in result.refusals()), end="")
+    if any(result.refused for result in results):
+        raise typer.Exit(1)
+
+
+def _readmit_rows(
+    home: "Home", model: "Model", batch: str, rows: list[int] | None, edits: list[str], reason: str
+) -> "Readmission":
+    from almanac.data.quarantine.quarantine import full_batch_id
+    from almanac.data.quarantine.repair import parse_edits
+
+    readmitter = _readmitter(home, model, reason)
+    batch_id = full_batch_id(home, model, readmitter.journal, batch)
+    return readmitter.readmit(batch_id, rows=rows, edits=parse_edits(edits))
+
+
+def _readmit_file(home: "Home", model: "Model", file: Path, reason: str) -> list["Readmission"]:
+    from almanac.data.quarantine.repair import import_rows
+
+    repaired = import_rows(file.read_bytes(), file.name)
+    readmitter = _readmitter(home, model, reason)
+    by_batch = {batch: [one for one in repaired if one.batch_id == batch] for batch in {r.batch_id for r in repaired}}
+    return [
+        readmitter.readmit(batch, rows=[one.row for one in rows], edits={one.row: one.cells for one in rows})
+        for batch, rows in sorted(by_batch.items())
+    ]
+
+
+def _readmit_whole(home: "Home", model: "Model", batch: str, reason: str) -> None:
+    from datetime import UTC, datetime
+
+    from almanac.data.quarantine.readmit_file import readmit_file
+    from almanac.journal.journal import Journal
+
+    done = readmit_file(
+        model, home, Journal(home.journal_url), batch, run=_run(), reason=reason, clock=lambda: datetime.now(UTC)
+    )
+    summary = done.summary
+    if not done.accepted:
+        print("Refused:\n" + "".join(f"    {_plain(reason)}\n" for reason in done.reasons[1:]), end="")
+        raise typer.Exit(1)
+    print(f"{summary.published_rows} rows published, {summary.quarantined_rows} in quarantine")
+
+
+def _readmitter(home: "Home", model: "Model", reason: str) -> "Readmitter":
+    from almanac.data.quarantine.readmission import Readmitter
+    from almanac.journal.journal import Journal
+
+    return Readmitter(model, home, Journal(home.journal_url), _run(), reason)
+
+
+def _run() -> "RunRef":
+    import getpass
+    from datetime import UTC, datetime
+
+    from almanac.journal.records import RunRef
+
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    return RunRef("almanac quarantine readmit", at, started_by=getpass.getuser(), trigger="command line")
+
+
+def _open(model: str) -> "tuple[Home, Model]":
+    from almanac.config.files.loader import find_model
+    from almanac.config.home import Home
+
+    home = Home()
+    return home, find_model(home.models, model)
+
+
+def _same(known: str, asked: str) -> bool:
+    return bool(asked) and (known.startswith(asked) or asked.startswith(known))
+
+
+def _rows_of(home: "Home", model: "Model", batch: str, rows: list[int] | None) -> "pl.DataFrame":
+    import polars as pl
+
+    from almanac.data.quarantine.quarantine import Quarantine
+
+    found = Quarantine(home, model).read_rows().filter(pl.col("batch").str.starts_with(batch))
+    if found["batch"].n_unique() > 1:
+        raise typer.BadParameter(f"more than one batch starts with {batch}; give more of its id")
+    return found.filter(pl.col("row").is_in(rows)) if rows else found
+
+
+def _plain(text: str) -> str:
+    """Text from a file, without what would move the terminal's cursor or colour it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -1,0 +1,109 @@
+"""`up`, `down`, `status`, `demo`, `env`: the services of this machine."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_HANDED_HELP = (
+    "Hand this variable of your environment to the services, for example the credentials of an object store. "
+    "Repeat it for more. Nothing else of your environment reaches them."
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+    app.command()(demo)
+    app.command()(env)
+
+
+def up(
+    passed: Annotated[list[str] | None, typer.Option("--pass", metavar="NAME", help=_HANDED_HELP)] = None,
+) -> None:
+    """Start Airflow and MLflow on this machine; harmless when they are up."""
+    import os
+
+    from almanac.config.credentials import ADMIN, credentials_file
+    from almanac.config.home import Home
+    from almanac.services.services import Services
+
+    wanted = passed or []
+    missing = sorted(name for name in wanted if name not in os.environ)
+    if missing:
+        raise typer.BadParameter(f"not set in your environment: {', '.join(missing)}")
+    started = time.monotonic()
+    services = Services(Home(), extra={name: os.environ[name] for name in wanted}, tell=_tell)
+    if services.up():
+        print(f"The services are up after {time.monotonic() - started:.0f} s.")
+    else:
+        print("The services are already running.")
+    print(f"  Airflow   {services.airflow_url}   user {ADMIN}")
+    print(f"  MLflow    {services.mlflow_url}   user {ADMIN}")
+    print(f"  passwords {credentials_file(services.home.home)} (only you can read it)")
+
+
+def down() -> None:
+    """Stop them, and every process that they have started."""
+    from almanac.config.home import Home
+    from almanac.services.services import Services
+
+    stopped = Services(Home(), tell=_tell).down()
+    print("The services are stopped." if stopped else "The services were not running.")
+
+
+def status() -> None:
+    """Say which services run and live; exit code 0 when all do, otherwise 1.
+
+    Each is asked for a sign of life: a process that is there may hang.
+    """
+    from almanac.config.home import Home
+    from almanac.services.overview import overview
+
+    found = overview(Home())
+    if found.problem:
+        print(found.problem)
+    for each in found.services:
+        print(f"{each.name:15} {each.state:10} {each.words}")
+    if any(each.state == "HUNG" for each in found.services) and found.supervisor == "up":
+        print("What hangs is restarted by the watcher within minutes; `./almanac up` does it now where it can.")
+    if not found.healthy:
+        raise typer.Exit(1)
+
+
+def demo(
+    celery: Annotated[
+        bool, typer.Option("--celery", help="On the stack of docker-compose.yaml: PostgreSQL, Redis, Celery workers.")
+    ] = False,
+    containers: Annotated[
+        bool, typer.Option("--containers", help="On the same, in containers by podman; needs root and Debian.")
+    ] = False,
+) -> None:
+    """Play the whole story, from a landed file to a guarded champion, in a home of its own."""
+    from demo.story import main
+
+    raise typer.Exit(main("containers" if containers else "celery" if celery else ""))
+
+
+def env(
+    path: Annotated[
+        Path | None, typer.Option("--file", help="Where to write, instead of .env beside docker-compose.yaml.")
+    ] = None,
+) -> None:
+    """Write the random secrets that docker-compose.yaml reads and the file lacks; only you can read it.
+
+    A secret that stands in it is never replaced.
+    """
+    from almanac.config.home import REPOSITORY
+    from almanac.services.env_file import write_env_file
+
+    path = path or REPOSITORY / ".env"
+    names = write_env_file(path, (REPOSITORY / "docker-compose.yaml").read_text("utf-8"))
+    print(f"{path}: {len(names)} new secrets. Keep a copy apart: the databases depend on it.")
+
+
+def _tell(message: str) -> None:
+    print(f"  {message}", flush=True)

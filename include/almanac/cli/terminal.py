@@ -1,0 +1,40 @@
+"""What the command line prints: nothing that a terminal obeys but colors, whatever names and answers hold."""
+
+import re
+import sys
+from typing import Any, TextIO
+
+from almanac.display import clean
+
+_COLOR = re.compile(r"(\x1b\[[0-9;]*m)")
+
+
+class CleanStream:
+    """A text stream that makes control characters visible.
+
+    Args:
+        stream: where the text goes; everything but `write` is its own.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text; give the number of characters that were asked for."""
+        parts = _COLOR.split(text)  # every second part is a color, which Typer's help uses
+        self._stream.write("".join(part if number % 2 else clean(part) for number, part in enumerate(parts)))
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Write texts one after another."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def clean_standard_streams() -> None:
+    """From here on this process prints cleaned texts only."""
+    sys.stdout = CleanStream(sys.stdout)
+    sys.stderr = CleanStream(sys.stderr)

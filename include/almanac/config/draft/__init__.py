@@ -1,0 +1,1 @@
+"""Drafts a model's YAML from a CSV."""

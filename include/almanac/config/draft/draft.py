@@ -1,0 +1,240 @@
+"""The YAML of a model, drafted from a CSV: every figure in it is a first guess, and says where it comes from."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from almanac.config.draft.table import Seen, Table, look_at
+from almanac.config.grammar.types import format_duration
+from almanac.errors import ConfigError
+
+_DAY = timedelta(days=1)
+_SEASONS = {"day_ago": _DAY, "week_ago": 7 * _DAY}
+_FEW_CATEGORIES = 10
+_RARE = 0.1
+_FOLDS = 4
+_SEE = "See docs/add-a-model.md."
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person says of the model: label column, its value (None: its number), horizon, column of time."""
+
+    label: str
+    equals: str | None = None
+    horizon: timedelta | None = None
+    time: str | None = None
+
+
+def draft(name: str, path: Path, wish: Wish) -> str:
+    """The YAML as text.
+
+    Args:
+        name: of the model.
+        path: of the CSV.
+        wish: what is to be foretold.
+
+    Raises:
+        ConfigError: the label is no column of the file, or a text without `equals`.
+        DataError: see `look_at`.
+    """
+    table = look_at(path, time=wish.time, texts=(wish.label,) if wish.equals is not None else ())
+    label = next((column for column in table.columns if column.name == wish.label), None)
+    if label is None:
+        raise ConfigError(f"--label: no column {wish.label!r} beside the time; got {[c.name for c in table.columns]}")
+    if label.type == "string" and wish.equals is None:
+        known = f"one of {list(label.values)}" if label.values else "one of its values"
+        raise ConfigError(f"--equals: {label.name} is a text: which value is to be foretold? Expected {known}")
+    if wish.equals is not None and label.values and wish.equals not in label.values:
+        raise ConfigError(f"--equals: {label.name} never is {wish.equals!r}; its values are {list(label.values)}")
+    if label.constant:
+        raise ConfigError(
+            f"--label: {label.name} is the same in all {table.frame.height} rows, so there is nothing to foretell;"
+            " choose another column, or a file in which it changes"
+        )
+    guess = _Guess(table, label, wish)
+    head = f"# Drafted from {path.name}, {table.frame.height} rows. Every limit is a first guess. {_SEE}\n"
+    if still := constant_columns(table):
+        head += f"# The same in all rows, and therefore no feature: {', '.join(still)}. Are they measured at all?\n"
+    sections: list[dict[str, Any]] = [
+        {"title": name.replace("_", " ").capitalize(), "description": guess.description, "owner": "nobody-yet"},
+        *([{"source": guess.source}] if guess.source else []),
+        {"dataset": guess.dataset},
+        {"label": guess.label_section},
+        {"features": guess.features},
+        {"train": guess.train},
+        {"gates": guess.gates},
+        *([{"score": {"window": "30d"}}] if table.step >= _DAY else []),
+        {"monitor": guess.monitor},
+    ]
+    return head + "\n".join(_text(section) for section in sections)
+
+
+def constant_columns(table: Table) -> list[str]:
+    """The columns that say the same in every row."""
+    return [column.name for column in table.columns if column.constant]
+
+
+def _text(section: dict[str, Any]) -> str:
+    # what is below the top and holds scalars alone stays on one line, as people write it
+    nested = any(isinstance(value, dict | list) for value in section.values())
+    style = None if nested else False
+    return yaml.safe_dump(section, sort_keys=False, allow_unicode=True, default_flow_style=style, width=118)
+
+
+class _Guess:
+    """What is guessed of one file."""
+
+    def __init__(self, table: Table, label: Seen, wish: Wish) -> None:
+        self.table, self.label, self.wish = table, label, wish
+        self.is_number = wish.equals is None
+        self.horizon = table.step if wish.horizon is None else wish.horizon
+        self.rows = table.frame.height
+        values = table.frame[label.name]
+        self.share = 0.0 if self.is_number else float((values == wish.equals).to_numpy().mean())
+        spread = values.cast(float).std() if self.is_number else None
+        self.spread = float(str(spread)) if spread is not None else 1.0
+        rare = min(self.share, 1 - self.share) < _RARE
+        self.metric = "rmse" if self.is_number else "average_precision" if rare else "f1_macro"
+        self.fold = _whole(max(table.span / 12, 10 * table.step), table.step)
+
+    @property
+    def description(self) -> str:
+        what = self.label.name if self.is_number else f"whether {self.label.name} is {self.wish.equals}"
+        return f"Foretells {what}, {format_duration(self.horizon)} ahead."
+
+    @property
+    def source(self) -> dict[str, Any]:
+        return {} if self.table.delimiter == "," else {"format": {"kind": "csv", "delimiter": self.table.delimiter}}
+
+    @property
+    def dataset(self) -> dict[str, Any]:
+        time: dict[str, Any] = {"type": "timestamp"}
+        if not self.table.has_offset:
+            time["timezone"] = "UTC"
+        columns = {self.table.time: time} | {column.name: self._column(column) for column in self.table.columns}
+        return {
+            "time": self.table.time,
+            "step": format_duration(self.table.step),
+            "key": list(self.table.key),
+            "origin": "not said yet",
+            "licence": "not said yet",
+            "columns": columns,
+        }
+
+    def _column(self, column: Seen) -> dict[str, Any]:
+        said: dict[str, Any] = {"type": column.type}
+        if column.nullable:
+            said["nullable"] = True
+        if column.values:
+            said["values"] = list(column.values)
+        if column.low is not None:
+            said["description"] = f"seen from {column.low:g} to {column.high:g}"
+        return said
+
+    @property
+    def label_section(self) -> dict[str, Any]:
+        ahead = format_duration(self.horizon)
+        said = {"name": f"{_slug(self.label.name)}_in_{ahead}", "column": self.label.name}
+        return {**said, **({} if self.is_number else {"equals": self.wish.equals}), "horizon": ahead}
+
+    @property
+    def features(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for column in self.table.columns:
+            if column.name in self.table.key or column.constant or (column is self.label and not self.horizon):
+                continue  # without a horizon its own row's value is the label itself
+            if column.type != "string":
+                found.append({"column": column.name})
+            elif 1 < len(column.values) <= _FEW_CATEGORIES:
+                found.append({"column": column.name, "one_of": list(column.values)})
+        if self.is_number:  # what the seasonal rules repeat, the model may look at too
+            backs = (_SEASONS[rule] - self.horizon for rule in self._seasonal_rules())
+            found += [{"column": self.label.name, "lag": format_duration(back)} for back in backs if back]
+        clock = ["hour_of_day"] if self.table.step < _DAY else []
+        calendar = ["day_of_week"] if self.table.step <= _DAY else []
+        season = ["day_of_year"] if self.table.span > 60 * _DAY else []
+        return [*found, *({"time": each} for each in (*clock, *calendar, *season))]
+
+    @property
+    def train(self) -> dict[str, Any]:
+        forest, linear = (
+            ("RandomForestRegressor", "Ridge") if self.is_number else ("RandomForestClassifier", "LogisticRegression")
+        )
+        limits = {"n_estimators": 100, "max_depth": 10, "min_samples_leaf": 5}
+        candidates = {
+            "linear": {"estimator": f"sklearn.linear_model.{linear}", "scale": True},
+            "forest": {"estimator": f"sklearn.ensemble.{forest}", "scale": False, "params": limits},
+        }
+        return {
+            "metric": self.metric,
+            "policy": {
+                "min_new_labelled_rows": max(self.rows // 20, 1),
+                "min_fresh_labelled_rows": max(self.rows // 50, 1),
+            },
+            "backtest": {
+                "folds": _FOLDS,
+                "fold": format_duration(self.fold),
+                "min_train_rows": max(self.rows // 3, 1),
+            },
+            "candidates": candidates,
+        }
+
+    @property
+    def gates(self) -> dict[str, Any]:
+        limit = {"rmse": self.spread, "average_precision": 1.5 * self.share, "f1_macro": 0.5}[self.metric]
+        rows, by_hour = int(self.fold / self.table.step), self.table.step < _DAY
+        gates: dict[str, Any] = {
+            "absolute": {self.metric: _figure(limit)},
+            "baselines": {"metric": self.metric, "margin": self._part(0.01), "kinds": self._naive_rules()},
+            "champion": {"metric": self.metric, "max_loss": self._part(0.02), "resamples": 500, "confidence": 0.95},
+            "segments": {
+                "by": "hour_of_day" if by_hour else "month",
+                "metric": self.metric, "max_loss": self._part(0.1),
+                "min_rows": max(min(rows // (48 if by_hour else 4), 30), 1),  # some segment must have so many
+            },
+        }  # fmt: skip
+        return {**gates, "calibration": {"min_rows": rows // 2}} if rows < 400 else gates
+
+    def _naive_rules(self) -> list[str]:
+        now = ["persistence"] if self.horizon else []
+        return ["mean" if self.is_number else "majority", *now, *self._seasonal_rules(), "stump"]
+
+    def _seasonal_rules(self) -> list[str]:
+        """Those that look further back than the label is ahead, over more than one row."""
+        return [rule for rule, ago in _SEASONS.items() if self.table.step < ago and self.horizon <= ago < self.fold]
+
+    @property
+    def monitor(self) -> dict[str, Any]:
+        window = _whole(max(30 * _DAY, 60 * self.table.step), self.table.step)
+        rows = int(window / self.table.step)
+        said: dict[str, Any] = {
+            "window": format_duration(window),
+            "performance": {
+                "metric": self.metric, "max_loss": self._part(0.1), "min_rows": max(min(rows // 2, 300), 1),
+            },
+        }  # fmt: skip
+        return {**said, "drift": {"min_rows": max(rows * 3 // 4, 2)}} if rows < 700 else said
+
+    def _part(self, share: float) -> float:
+        """A part of what is large: of the label's spread where it is a number, of 1 otherwise."""
+        return _figure(share * self.spread) if self.is_number else share
+
+
+def _whole(time: timedelta, step: timedelta) -> timedelta:
+    """Whole days, or whole steps where a day is too long."""
+    unit = max(_DAY, step) if time >= _DAY else step
+    return max(time // unit, 1) * unit
+
+
+def _figure(value: float) -> float:
+    """Three digits: more would pretend to know."""
+    return float(f"{value:.3g}")
+
+
+def _slug(name: str) -> str:
+    plain = "".join(sign if sign.isascii() and sign.isalnum() else "_" for sign in name.lower()).strip("_")
+    return plain if plain[:1].isalpha() else f"label_{plain}"

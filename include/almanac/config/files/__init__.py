@@ -1,0 +1,1 @@
+"""Reads the YAML files, their profiles and their neighbours."""

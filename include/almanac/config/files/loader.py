@@ -1,0 +1,202 @@
+"""Reads the models' YAML files, strictly. One broken file never takes the others down."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from almanac.config.files.neighbours import neighbour_faults
+from almanac.config.files.profile import DEFAULTS, INSTALLATION, below, check_overlay, find_profile, unknown_files
+from almanac.config.files.validation_errors import describe_errors, suggest_line
+from almanac.config.files.yaml_file import lay_over, read_yaml, where
+from almanac.config.installation import Installation
+from almanac.config.schema import Model
+from almanac.display import did_you_mean
+from almanac.errors import ConfigError
+
+NUMBERS = "numbers"
+_HELP = "See docs/add-a-model.md."
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Every model that could be read, sorted by name, and a message for each problem."""
+
+    models: tuple[Model, ...]
+    problems: tuple[str, ...]
+
+
+def load_models(folder: Path, *, of_dag: str = "") -> Loaded:
+    """Read every `<name>.yaml` of the folder; names that start with `_` are not models.
+
+    Of a folder that is a profile (`almanac.config.files.profile`): every model of the folder below it, with what the
+    profile lays over it.
+
+    Args:
+        folder: of the declarations.
+        of_dag: the id of a DAG; only the models that it can be of are read, if it can be of any, and what they say of
+            each other is not looked at: whoever listed the DAG has done so.
+    """
+    try:
+        paths = _declared(folder)
+        profile = find_profile(folder)
+    except ConfigError as error:
+        return Loaded((), (str(error),))
+    its = [name for name in paths if f"_{name}_" in f"{of_dag}_"]
+    problems = unknown_files(folder, frozenset(paths)) if profile and not its else []
+    models: dict[str, Model] = {}
+    for name in its or paths:
+        try:
+            models[name] = find_model(folder, name)
+        except ConfigError as error:
+            problems.append(str(error))
+    if its:
+        return Loaded(tuple(models.values()), tuple(problems))
+    for name, fault in neighbour_faults(models, declared=paths.keys()):
+        line = suggest_line(fault, _files(paths[name]))
+        problems.append(f"{where(paths[name])}: {fault.rstrip('.')}{line}. {_HELP}")
+        models.pop(name, None)
+    return Loaded(tuple(models.values()), tuple(problems))
+
+
+def check_models(folder: Path) -> list[str]:
+    """The names of all models of the folder.
+
+    Raises:
+        ConfigError: a file has problems; the message names them all.
+    """
+    loaded = load_models(folder)
+    if problems := dict.fromkeys([*loaded.problems, *_installation_problems(folder)]):
+        raise ConfigError("\n".join(problems))
+    return [model.name for model in loaded.models]
+
+
+def refuse_to_delete(folder: Path, done: str = "deleted") -> None:
+    """Refuse while any declaration cannot be read: nobody knows then what it keeps, or how long.
+
+    Whatever deletes by age or by policy calls this first.
+
+    Args:
+        folder: of the declarations.
+        done: what does not happen, in a word.
+
+    Raises:
+        ConfigError: a file has problems; the message names them all.
+    """
+    try:
+        check_models(folder)
+    except ConfigError as error:
+        raise ConfigError(f"nothing is {done} while a model's YAML is broken: {error}") from error
+
+
+def declared_names(folder: Path) -> tuple[str, ...]:
+    """The names of the files that declare models, whether they can be read or not, sorted.
+
+    Raises:
+        ConfigError: nobody knows which: the profile cannot be read.
+    """
+    return tuple(_declared(folder))
+
+
+def _installation_problems(folder: Path) -> list[str]:
+    try:
+        load_installation(folder)
+    except ConfigError as error:
+        return [str(error)]
+    return []
+
+
+def load_model(path: Path) -> Model:
+    """Read one model, on top of the folder's `_defaults.yaml`.
+
+    Raises:
+        ConfigError: the file cannot be read, is no YAML, or does not keep the schema; all faults in one message.
+    """
+    return _model(path.stem, _own(path), where(path), _files(path))
+
+
+def find_model(folder: Path, name: str) -> Model:
+    """Read the model of this name.
+
+    Raises:
+        ConfigError: there is none, or it cannot be read.
+    """
+    paths = _declared(folder)
+    if name not in paths:
+        raise ConfigError(
+            f"{where(folder)}: no model {name!r}; declared are {sorted(paths)}{did_you_mean(name, paths)}. {_HELP}"
+        )
+    model, profile = load_model(paths[name]), find_profile(folder)
+    if profile is None:
+        return model
+    tree, said, files = _own(paths[name]), list[str](), _files(paths[name])
+    for path in (folder / DEFAULTS, folder / f"{name}.yaml"):
+        if path.exists():
+            overlay = read_yaml(path, _HELP)
+            check_overlay(path, overlay)
+            tree, said, files = lay_over(tree, overlay), [*said, where(path)], [*files, path]
+    return _model(name, tree, " and ".join(said), files) if said else model
+
+
+def load_installation(folder: Path) -> Installation:
+    """Read what all models share; a folder without the file has what is built in.
+
+    Raises:
+        ConfigError: the file cannot be read, is no YAML, or does not keep the schema; all faults in one message.
+    """
+    profile = find_profile(folder)
+    folders = [folder] if profile is None else [below(folder, profile), folder]
+    paths = [path for path in (each / INSTALLATION for each in folders) if path.exists()]
+    tree: dict[str, object] = {}
+    for path in paths:
+        tree = lay_over(tree, read_yaml(path, _HELP))
+    try:
+        return Installation.model_validate(tree)
+    except ValidationError as error:
+        faults = describe_errors(error, Installation, tree, where(paths[-1]), paths)
+        raise ConfigError(f"{faults} See docs/operations.md.") from error
+
+
+def card_of(folder: Path, name: str) -> Path:
+    """The text of a model's card, which is no environment's own."""
+    profile = find_profile(folder)
+    return (folder if profile is None else below(folder, profile)) / f"{name}.md"
+
+
+def _declared(folder: Path) -> dict[str, Path]:
+    """The file that declares each model, sorted."""
+    profile = find_profile(folder)
+    under = folder if profile is None else below(folder, profile)
+    return {path.stem: path for path in sorted(under.glob("*.yaml")) if not path.name.startswith("_")}
+
+
+def _own(path: Path) -> dict[str, object]:
+    """What the declarations of one folder say of a model."""
+    defaults_path = path.with_name(DEFAULTS)
+    defaults = read_yaml(defaults_path, _HELP) if defaults_path.exists() else {}
+    declared = read_yaml(path, _HELP)
+    if "name" in declared:
+        raise ConfigError(f"{where(path)}: name: the file's own name is the model's name; remove the key. {_HELP}")
+    return lay_over(_defaults_for(declared, defaults), declared)
+
+
+def _defaults_for(declared: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
+    """The defaults, with those of its section `numbers` on top where the label is a number."""
+    common = {key: value for key, value in defaults.items() if key != NUMBERS}
+    label, numbers = declared.get("label"), defaults.get(NUMBERS)
+    is_number = isinstance(label, dict) and "equals" not in label
+    return lay_over(common, numbers) if is_number and isinstance(numbers, dict) else common
+
+
+def _files(path: Path) -> list[Path]:
+    """The files that say what a model of this file is, the strongest last."""
+    return [each for each in (path.with_name(DEFAULTS), path) if each.exists()]
+
+
+def _model(name: str, tree: dict[str, object], said: str, files: Sequence[Path]) -> Model:
+    tree = {**tree, "name": name}
+    try:
+        return Model.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(f"{describe_errors(error, Model, tree, said, files)} {_HELP}") from error

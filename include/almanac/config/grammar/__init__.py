@@ -1,0 +1,1 @@
+"""What single values of the YAML look like: types, expressions, rules, payloads."""

@@ -1,0 +1,115 @@
+"""The estimators that a YAML file may name. To allow another one, add its import path here.
+
+Only these are ever imported from a name in a file, and skl2onnx converts each of them.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+ALLOWED_CLASSIFIERS = frozenset(
+    {
+        "sklearn.ensemble.ExtraTreesClassifier",
+        "sklearn.ensemble.GradientBoostingClassifier",
+        "sklearn.ensemble.RandomForestClassifier",
+        "sklearn.linear_model.LogisticRegression",
+        "sklearn.linear_model.SGDClassifier",
+        "sklearn.naive_bayes.GaussianNB",
+        "sklearn.neighbors.KNeighborsClassifier",
+        "sklearn.neural_network.MLPClassifier",
+        "sklearn.svm.SVC",
+        "sklearn.tree.DecisionTreeClassifier",
+    }
+)
+"""Of labels that are yes or no."""
+
+ALLOWED_REGRESSORS = frozenset(
+    {
+        "sklearn.ensemble.ExtraTreesRegressor",
+        "sklearn.ensemble.GradientBoostingRegressor",
+        "sklearn.ensemble.RandomForestRegressor",
+        "sklearn.linear_model.ElasticNet",
+        "sklearn.linear_model.Lasso",
+        "sklearn.linear_model.LinearRegression",
+        "sklearn.linear_model.Ridge",
+        "sklearn.linear_model.SGDRegressor",
+        "sklearn.neighbors.KNeighborsRegressor",
+        "sklearn.neural_network.MLPRegressor",
+        "sklearn.svm.SVR",
+        "sklearn.tree.DecisionTreeRegressor",
+    }
+)
+"""Of labels that are numbers."""
+
+ALLOWED_ESTIMATORS = ALLOWED_CLASSIFIERS | ALLOWED_REGRESSORS
+
+CONTINUABLE_ESTIMATORS = frozenset(
+    {
+        "sklearn.linear_model.SGDClassifier",
+        "sklearn.naive_bayes.GaussianNB",
+        "sklearn.linear_model.SGDRegressor",
+        "sklearn.neural_network.MLPClassifier",
+        "sklearn.neural_network.MLPRegressor",
+    }
+)
+"""Those that have `partial_fit`: they can learn new rows without the old ones."""
+
+Family = Literal["trees", "linear", "svm", "neighbours", "bayes", "network"]
+_FAMILIES: dict[str, Family] = {
+    "DecisionTree": "trees",
+    "ElasticNet": "linear",
+    "ExtraTrees": "trees",
+    "GaussianNB": "bayes",
+    "GradientBoosting": "trees",
+    "KNeighbors": "neighbours",
+    "Lasso": "linear",
+    "Linear": "linear",
+    "Logistic": "linear",
+    "MLP": "network",
+    "RandomForest": "trees",
+    "Ridge": "linear",
+    "SGD": "linear",
+    "SVC": "svm",
+    "SVR": "svm",
+}
+"""Estimators of one family round alike in float32."""
+
+_NOT_CONVERTIBLE = frozenset(
+    {
+        "sklearn.dummy.DummyClassifier",
+        "sklearn.ensemble.HistGradientBoostingClassifier",
+        "sklearn.ensemble.HistGradientBoostingRegressor",
+    }
+)
+
+
+def check_estimator(path: str) -> str:
+    """Refuse an estimator that is not on the list.
+
+    Raises:
+        ValueError: it is unknown, or known not to convert to ONNX.
+    """
+    if path in _NOT_CONVERTIBLE:
+        raise ValueError(f"skl2onnx cannot convert {path}; use gradient boosting without Hist, or a forest")
+    if path not in ALLOWED_ESTIMATORS:
+        raise ValueError(
+            f"estimator not allowed; got {path!r}, expected one of {sorted(ALLOWED_ESTIMATORS)}; "
+            "to allow it, add it to include/almanac/config/grammar/estimators.py"
+        )
+    return path
+
+
+def check_kind(paths: Iterable[str], *, numbers: bool) -> None:
+    """Refuse classifiers for a label that is a number, and the reverse.
+
+    Raises:
+        ValueError: there is one.
+    """
+    fits = ALLOWED_REGRESSORS if numbers else ALLOWED_CLASSIFIERS
+    if wrong := [path for path in paths if path not in fits]:
+        kind = "a number (label.equals is not given)" if numbers else "yes or no (label.equals)"
+        raise ValueError(f"train.candidates: the label is {kind}; got {wrong}, expected some of {sorted(fits)}")
+
+
+def family_of(name: str) -> Family | Literal[""]:
+    """The family of an estimator by the name of its class; empty when it is not known."""
+    return next((family for start, family in _FAMILIES.items() if name.startswith(start)), "")

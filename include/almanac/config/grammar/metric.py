@@ -1,0 +1,52 @@
+"""The figures that a model can be chosen, gated and watched by."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from almanac.config.schema import Model
+
+ClassMetric = Literal[
+    "accuracy",
+    "balanced_accuracy",
+    "f1_macro",
+    "f1",
+    "roc_auc",
+    "average_precision",  # the area below precision over recall
+    "precision_at_1pct",  # among the hundredth of the rows with the highest probabilities
+    "log_loss",
+    "brier",
+    "calibration_error",
+]
+NumberMetric = Literal[
+    "rmse",
+    "mae",
+    "bias",  # the mean of foretold minus true; of two, the one nearer to 0 is better
+    "r2",
+    "smape",  # in percent of the mean of both, 0 to 200
+]
+Metric = Literal[ClassMetric, NumberMetric]
+CLASS_METRICS: tuple[ClassMetric, ...] = get_args(ClassMetric)
+NUMBER_METRICS: tuple[NumberMetric, ...] = get_args(NumberMetric)
+
+
+def check_metrics(model: "Model") -> None:
+    """Refuse figures of classes for a label that is a number, and the reverse.
+
+    Raises:
+        ValueError: there is one.
+    """
+    fits = model.label.metrics
+    if wrong := [f"{place}: {metric}" for place, metric in _named(model) if metric not in fits]:
+        kind = "a number (label.equals is not given)" if model.label.is_number else "yes or no (label.equals)"
+        raise ValueError(f"the label is {kind}; got {', '.join(wrong)}, expected one of {list(fits)}")
+
+
+def _named(model: "Model") -> Iterator[tuple[str, Metric]]:
+    """Each place that names a figure."""
+    gates = model.gates
+    yield "train.metric", model.train.metric
+    yield from ((f"gates.absolute.{metric}", metric) for metric in gates.absolute)
+    for name in ("baselines", "champion", "segments", "gap"):
+        yield f"gates.{name}.metric", getattr(gates, name).metric
+    yield "monitor.performance.metric", model.monitor.performance.metric

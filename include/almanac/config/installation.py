@@ -1,0 +1,28 @@
+"""`_installation.yaml`: what all models share."""
+
+from pydantic import Field
+
+from almanac.config.grammar.section import Section, Share
+from almanac.config.grammar.types import Cron
+from almanac.config.sections.alerts import Alerts
+from almanac.config.sections.backup import InstallationBackup
+from almanac.config.sections.cleanup import Cleanup
+from almanac.config.sections.promotion import Approval
+
+
+class Installation(Section):
+    """Owner, alerts, backups and cleanup of everything that is no model's own."""
+
+    owner: str = "almanac"
+    alerts: Alerts = Alerts()
+    approval: Approval = Field(
+        Approval(),
+        description="Who approves live restores and large deletions, and answers for models that name nobody. timeout:"
+        " so long such an approval holds.",
+    )
+    max_disk_share: Share = Field(0.9, description="A disk of the home that is fuller is an alarm.")
+    sweep: Cron = Field(
+        "*/10 * * * *", description="When the DAG `sweep` looks for pipelines that should have run and did not."
+    )
+    backup: InstallationBackup = InstallationBackup()
+    cleanup: Cleanup = Cleanup()

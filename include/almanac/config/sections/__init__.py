@@ -1,0 +1,1 @@
+"""The sections of a model's YAML and of `_installation.yaml`, one module each."""

@@ -1,0 +1,97 @@
+"""Who is told of what, by which channel, and when not. Addresses and secrets live in Airflow's connections."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal, Self, get_args
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator, model_validator
+
+from almanac.config.grammar.section import Section
+from almanac.config.grammar.ticks import parse_day_time
+from almanac.config.grammar.types import Duration, Slug
+from almanac.config.sections.triggers import Zone
+
+Severity = Literal["info", "warning", "critical"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # the worst last
+AlertKind = Literal[
+    "start", "end", "retry", "failure", "rejection", "late", "approval", "training",
+    "drift", "performance", "segments", "quality", "volume", "freshness", "staleness", "better", "running",
+    "backup", "drill", "damage", "disk", "service", "delivery",
+]  # fmt: skip
+
+
+class WebhookChannel(Section):
+    """JSON by POST. Slack, Mattermost and Teams show its `text`."""
+
+    kind: Literal["webhook"]
+    connection: str
+
+
+class MailChannel(Section):
+    """A mail, by an Airflow connection of type smtp."""
+
+    kind: Literal["smtp"]
+    connection: str
+    recipients: tuple[str, ...] = Field(min_length=1)
+
+
+class AppriseChannel(Section):
+    """Whatever the apprise provider reaches: Slack, Teams, Telegram, PagerDuty and a hundred more."""
+
+    kind: Literal["apprise"]
+    connection: str
+    tag: str | None = None
+
+
+Channel = Annotated[WebhookChannel | MailChannel | AppriseChannel, Field(discriminator="kind")]
+
+
+class QuietHours(Section):
+    """What is not critical waits until these hours are over."""
+
+    between: str = Field(description="'22:00-07:00'")
+    timezone: Zone = "UTC"
+
+    @field_validator("between")
+    @classmethod
+    def _span(cls, value: str) -> str:
+        parse_day_time(value)
+        return value
+
+    def hold(self, now: datetime) -> bool:
+        """Whether `now`, aware, is within them."""
+        return parse_day_time(self.between).holds(now.astimezone(ZoneInfo(self.timezone)).time())
+
+
+class Escalation(Section):
+    """Who else is told when nobody acknowledges what is critical."""
+
+    after: Duration
+    to: tuple[Slug, ...] = Field(min_length=1, description="Names of channels.")
+
+
+class Alerts(Section):
+    """How people are told. Without a channel whose connection exists, everything goes to the log and the journal."""
+
+    channels: dict[Slug, Channel] = Field(default_factory=dict)
+    routes: dict[Severity, tuple[Slug, ...]] = Field(
+        default_factory=dict, description="Channels by severity; unset: all of them, and none for info."
+    )
+    silent: tuple[AlertKind, ...] = Field(("start", "end", "retry"), description="What nobody is told of.")
+    remind_after: Duration = Field(
+        timedelta(days=1), description="What lasts and is not acknowledged is told again after this."
+    )
+    quiet_hours: QuietHours | None = None
+    escalate: Escalation | None = None
+
+    @model_validator(mode="after")
+    def _channels_are_declared(self) -> Self:
+        named = {name for names in self.routes.values() for name in names}
+        named |= set(self.escalate.to) if self.escalate else set()
+        if unknown := sorted(named - self.channels.keys()):
+            raise ValueError(f"alerts: unknown channels; got {unknown}, declared {sorted(self.channels)}")
+        return self
+
+    def route(self, severity: Severity) -> tuple[str, ...]:
+        """The channels for a severity."""
+        return self.routes.get(severity, () if severity == "info" else tuple(self.channels))

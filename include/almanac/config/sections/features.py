@@ -1,0 +1,168 @@
+"""The section `features` of a model's YAML: what a model sees of a row. No feature can see its row's future."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from almanac.config.grammar.section import Section
+from almanac.config.grammar.types import Duration, check_timezone, format_duration
+from almanac.config.sections.dataset import Column
+
+_FORMS = ("change", "lag", "cycle", "equals", "one_of", "missing", "age")
+
+
+class ColumnFeature(Section):
+    """A column as it stands, or in one other form. Where the value is unknown, so is the feature, but for `missing`."""
+
+    column: str
+    change: Duration | None = Field(None, description="Its value minus that of exactly so long ago.")
+    lag: Duration | None = Field(None, description="Its value of exactly so long ago.")
+    cycle: Annotated[float, Field(gt=0)] | None = Field(None, description="Its place on a circle of this size.")
+    equals: str | None = Field(None, description="1 where it has this value, else 0.")
+    one_of: tuple[str, ...] | None = Field(None, min_length=1, description="One 1 among 0s; another value: all 0.")
+    missing: Literal[True] | None = Field(None, description="1 where it is unknown, else 0.")
+    age: Literal[True] | None = Field(None, description="Hours from this time to the row's; negative: it lies ahead.")
+
+    @property
+    def form(self) -> str | None:
+        """Which form is declared; None: as it stands."""
+        return next((form for form in _FORMS if getattr(self, form) is not None), None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the feature's columns."""
+        match self.form:
+            case "cycle":
+                return f"{self.column}_sin", f"{self.column}_cos"
+            case "equals":
+                return (f"{self.column}_is_{self.equals}",)
+            case "one_of":
+                return tuple(f"{self.column}_is_{value}" for value in self.one_of or ())
+            case "change" | "lag":
+                return (f"{self.column}_{self.form}_{format_duration(self.history)}",)
+            case "missing" | "age":
+                return (f"{self.column}_{self.form}",)
+        return (self.column,)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the dataset that it reads."""
+        return (self.column,)
+
+    @property
+    def history(self) -> timedelta:
+        """How far back it looks."""
+        return self.change or self.lag or timedelta(0)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if len(given := [form for form in _FORMS if getattr(self, form) is not None]) > 1:
+            raise ValueError(f"{self.column}: only one of {', '.join(_FORMS)} can be given; got {given}")
+        if len(self.one_of or ()) != len(set(self.one_of or ())):
+            raise ValueError(f"{self.column}: a value of one_of is given twice; got {list(self.one_of or ())}")
+        return self
+
+
+class RollingFeature(Section):
+    """A figure of the known values in `(t - over, t]`, the row's own among them."""
+
+    column: str
+    over: Duration
+    take: Literal["mean", "min", "max", "sum", "std", "count"]
+    per: tuple[str, ...] = Field((), description="Only rows with the same values here; unset: of the same key.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name of the feature's column."""
+        per = f"_per_{'_'.join(self.per)}" if self.per else ""
+        return (f"{self.column}_{self.take}_{format_duration(self.over)}{per}",)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the dataset that it reads."""
+        return (self.column, *self.per)
+
+    @property
+    def history(self) -> timedelta:
+        """How far back it looks."""
+        return self.over
+
+
+class TimeFeature(Section):
+    """The row's place on the circle of the day, the week or the year (sine and cosine), or whether it is weekend."""
+
+    time: Literal["hour_of_day", "day_of_week", "day_of_year", "weekend"]
+    timezone: str = Field("UTC", description="Whose clock and calendar.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the feature's columns."""
+        return (self.time,) if self.time == "weekend" else (f"{self.time}_sin", f"{self.time}_cos")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """None but the row's time."""
+        return ()
+
+    @property
+    def history(self) -> timedelta:
+        """None."""
+        return timedelta(0)
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        return check_timezone(name)
+
+
+def _kind_of(declared: object) -> str:
+    """Which class a declaration is meant for, so that its errors are not those of all three."""
+    if isinstance(declared, TimeFeature | RollingFeature):
+        return "time" if isinstance(declared, TimeFeature) else "window"
+    keys = declared.keys() if isinstance(declared, dict) else ()
+    return "time" if "time" in keys else "window" if "over" in keys or "take" in keys else "column"
+
+
+Feature = Annotated[
+    Annotated[ColumnFeature, Tag("column")]
+    | Annotated[RollingFeature, Tag("window")]
+    | Annotated[TimeFeature, Tag("time")],
+    Discriminator(_kind_of),
+]
+
+
+def names_of(features: Iterable[Feature]) -> tuple[str, ...]:
+    """The names of the columns that features make, in their order."""
+    return tuple(name for feature in features for name in feature.names)
+
+
+def check_features(features: Sequence[Feature], columns: Mapping[str, Column]) -> None:
+    """Refuse a feature that its column's type cannot give, and two of one name.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if doubled := sorted(name for name, count in Counter(names_of(features)).items() if count > 1):
+        raise ValueError(f"features: two have the same name; got {doubled}")
+    for feature in features:
+        if unknown := [name for name in feature.columns if name not in columns]:
+            raise ValueError(f"features must name declared columns; got {unknown}, declared {list(columns)}")
+        if isinstance(feature, TimeFeature):
+            continue
+        kind, form = columns[feature.column].type, getattr(feature, "form", feature.columns and "over")
+        fits = {
+            "string": ("equals", "one_of", "missing"),
+            "timestamp": ("age", "missing"),
+        }.get(kind, (None, "change", "lag", "cycle", "missing", "over"))
+        if form not in fits:
+            raise ValueError(
+                f"features: {feature.column} is a {kind}; got {form or 'the column as it stands'}, expected one of "
+                f"{[each or 'as it stands' for each in fits]}"
+            )
+        known = columns[feature.column].values
+        wanted = {getattr(feature, "equals", None), *(getattr(feature, "one_of", None) or ())} - {None}
+        if known is not None and (never := sorted(wanted - set(known))):
+            raise ValueError(f"features: {feature.column} never is {never}; its values are {list(known)}")

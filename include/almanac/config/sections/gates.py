@@ -1,0 +1,308 @@
+"""What a model's YAML says about gates; `docs/gates.md` explains each of them."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import AliasChoices, Field, model_validator
+
+from almanac.config.grammar.estimators import Family
+from almanac.config.grammar.expression import check_expression
+from almanac.config.grammar.metric import Metric
+from almanac.config.grammar.section import Section, Share
+from almanac.config.grammar.types import Slug
+from almanac.config.sections.dataset import Column
+
+Season = Literal["day_ago", "week_ago", "year_ago"]
+Baseline = Literal["majority", "mean", "persistence", "stump", Season]
+SEASONS: dict[Season, timedelta] = {
+    "day_ago": timedelta(days=1),
+    "week_ago": timedelta(days=7),
+    "year_ago": timedelta(days=365),
+}
+"""How far back the seasonal rules look: to the same hour of then."""
+
+Segment = Literal["season", "month", "hour_of_day"]
+
+
+class BaselineGate(Section):
+    """Better than the best naive rule on the hold-out."""
+
+    metric: Metric
+    margin: Annotated[float, Field(ge=0)]
+    kinds: tuple[Baseline, ...] = Field(min_length=1)
+    rules: dict[Slug, str] = Field(
+        {}, description="More of them: name -> condition on a row's columns; of a number: arithmetic on them."
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All rules, those that are built in and those that are declared."""
+        return (*self.kinds, *self.rules)
+
+    def check_rules(self, columns: Mapping[str, Column], *, numbers: bool) -> None:
+        """Refuse a declared rule that cannot be read or has the name of a built-in one.
+
+        Raises:
+            ValueError: there is one.
+        """
+        types = {name: column.type for name, column in columns.items()}
+        for name, text in self.rules.items():
+            if name in get_args(Baseline):
+                raise ValueError(f"gates.baselines.rules: {name} is built in; give the rule another name")
+            check_expression(
+                text, types, where=f"gates.baselines.rules.{name}", wanted="number" if numbers else "truth"
+            )
+
+    def check_seasons(self, known_after: timedelta) -> None:
+        """Refuse a seasonal rule that would have to know what is not known yet.
+
+        Raises:
+            ValueError: a season is shorter than labels take to be known.
+        """
+        early = [kind for kind in self.kinds if kind in SEASONS and SEASONS[kind] < known_after]
+        if early:
+            raise ValueError(
+                f"gates.baselines.kinds: {', '.join(early)} would look at labels that are known only {known_after} "
+                "after their row; leave them out, or take a longer season"
+            )
+
+
+class ChampionGate(Section):
+    """Held against the champion, and the best version of the last year, on the same hold-out: a paired interval."""
+
+    metric: Metric
+    must: Literal["not_worse", "beat"] = Field(
+        "not_worse",
+        description="not_worse: not below the champion beyond chance, and where it is as good, made of newer data, "
+        "another declaration or other code. beat: above it beyond chance.",
+    )
+    max_loss: Annotated[float, Field(ge=0)] = Field(
+        description="So far below the champion, and below the best version of the last year, the lower end of the "
+        "interval may lie."
+    )
+    resamples: Annotated[int, Field(ge=100)]
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+
+
+class SegmentGate(Section):
+    """Not worse than the best naive rule in any segment.
+
+    `rows: holdout` judges the candidate itself; segments that the hold-out lacks are named as not judged. `rows:
+    backtest` judges its recipe on all folds, so that every season is there, but refuses for as long as a change of
+    the world lies within a fold that no model could have foreseen.
+    """
+
+    by: Segment | str = Field(description="season, month, hour_of_day, or a text column of the dataset.")
+    rows: Literal["holdout", "backtest"] = "holdout"
+    metric: Metric
+    max_loss: Annotated[float, Field(ge=0)]
+    min_rows: Annotated[int, Field(ge=1)]
+    required: tuple[str, ...] = Field((), description="Segments that must be there with min_rows.")
+
+
+class ParityLimits(Section):
+    """How far ONNX may be from scikit-learn."""
+
+    min_label_agreement: Share = Field(description="Numbers agree when they differ by 0.1 % of their spread or less.")
+    max_probability_difference: Annotated[float, Field(gt=0)] = Field(
+        description="Of a probability; of a number, in units of its spread on the hold-out (standard deviation)."
+    )
+
+
+class ParityGate(ParityLimits):
+    """ONNX and scikit-learn say the same on the hold-out and on boundary rows; no other label without a cause."""
+
+    quantile: Share = Field(description="The quantile of the differences that the limit is for.")
+    families: dict[Family, ParityLimits] = Field({}, description="Other limits for a family of estimators.")
+
+    def limits_of(self, family: str) -> ParityLimits:
+        """The limits for an estimator of this family."""
+        return next((limits for name, limits in self.families.items() if name == family), self)
+
+
+class VariationGate(Section):
+    """How differently from the champion a candidate may decide before a person is asked."""
+
+    ask_above: Share = Field(description="Share of the hold-out's rows that get another label than from the champion.")
+    differs_by: Annotated[float, Field(gt=0)] = Field(
+        0.5, description="A number is another one when it is so far off, in standard deviations of the labels."
+    )
+
+
+class CalibrationGate(Section):
+    """What is foretold with 30 % happens in about 30 % of the cases.
+
+    Of a number: it is not too high or too low on average, and an interval around it keeps its promise. The interval is
+    as wide as `coverage` of the misses on the folds before the hold-out were (split conformal).
+    """
+
+    max_ece: Share = Field(description="Expected calibration error: the mean distance of share from probability.")
+    max_bias: Annotated[float, Field(gt=0)] = Field(
+        0.2, description="Of a number: its mean error, without sign, in standard deviations of the labels."
+    )
+    coverage: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.9, description="What the interval promises.")
+    max_short: Share = Field(0.1, description="So much less of the hold-out may lie within the interval.")
+    max_brier: Share | None = Field(None, description="Mean squared distance of probability from label.")
+    bins: Annotated[int, Field(ge=2)] = 10
+    min_rows: Annotated[int, Field(ge=1)] = 200
+
+
+class GapGate(Section):
+    """Not much better on the rows it was trained on than on the hold-out."""
+
+    metric: Metric
+    max_gap: Annotated[float, Field(ge=0)]
+
+
+class LeakGate(Section):
+    """No feature that reaches the label almost alone or repeats it, and no hold-out that stands in training."""
+
+    max_explained: Share = Field(
+        0.9, description="So much of the variance of the hold-out's labels one feature may explain alone."
+    )
+    expected_strong: tuple[str, ...] = Field((), description="Names of features of which it is known why they may.")
+    max_duplicates: Share = Field(
+        0.05, description="So much of the hold-out may stand in training: the same features and label, beyond chance."
+    )
+
+    def check_names(self, features: Iterable[str]) -> None:
+        """Refuse the name of a feature that there is not.
+
+        Raises:
+            ValueError: there is one.
+        """
+        if unknown := sorted(set(self.expected_strong) - set(features)):
+            raise ValueError(f"gates.leak.expected_strong: no feature {unknown}; there are {sorted(features)}")
+
+
+class Invariance(Section):
+    """Changing a column (`to` a value, or `by` a number) changes no answer."""
+
+    column: str
+    to: float | str | None = None
+    by: float | None = None
+    max_difference: Annotated[float, Field(ge=0)] = 1.0e-6
+
+    @model_validator(mode="after")
+    def _one_change(self) -> Self:
+        if (self.to is None) == (self.by is None):
+            raise ValueError(f"{self.column}: exactly one of to and by must be given")
+        return self
+
+
+class Direction(Section):
+    """Changing a column `by` a number moves the answer one way, on at least `share` of the rows."""
+
+    column: str
+    by: float
+    probability: Literal["not_lower", "not_higher"] = Field(
+        validation_alias=AliasChoices("probability", "prediction"), description="Of a number: `prediction`."
+    )
+    share: Share
+
+    @model_validator(mode="after")
+    def _moves(self) -> Self:
+        if self.by == 0:
+            raise ValueError(f"{self.column}: by 0 changes nothing; give the change whose effect is known")
+        return self
+
+
+class Case(Section):
+    """Rows that must come out so. The last one is foretold, those before it are its history; unknown is left out."""
+
+    rows: tuple[dict[str, float | str | None], ...] = Field(min_length=1)
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _expects(self) -> Self:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("expects nothing; give at_least or at_most, a probability or a number")
+        return self
+
+
+class BehaviourGate(Section):
+    """What is known of the world before any data: tests of the candidate's answers, on rows of the hold-out."""
+
+    invariance: tuple[Invariance, ...] = ()
+    direction: tuple[Direction, ...] = ()
+    cases: dict[Slug, Case] = Field(default_factory=dict)
+
+    def changed_columns(self) -> tuple[str, ...]:
+        """The columns that the tests change."""
+        return (*(one.column for one in self.invariance), *(one.column for one in self.direction))
+
+
+def check_segments(gate: SegmentGate, columns: Mapping[str, Column]) -> None:
+    """Refuse segments by what is neither a part of time nor a text column.
+
+    Raises:
+        ValueError: they are.
+    """
+    if gate.by in get_args(Segment):
+        return
+    texts = [name for name, column in columns.items() if column.type == "string"]
+    if gate.by not in texts:
+        raise ValueError(
+            f"gates.segments.by: got {gate.by!r}, expected one of {list(get_args(Segment))} or of the text columns"
+            f" {texts}"
+        )
+
+
+def check_behaviour(gate: BehaviourGate, columns: Mapping[str, Column]) -> None:
+    """Refuse a test of behaviour that names what there is not, or adds to what is no number.
+
+    Raises:
+        ValueError: it does.
+    """
+    shifted = [one.column for one in gate.direction] + [one.column for one in gate.invariance if one.by is not None]
+    named = [*shifted, *(one.column for one in gate.invariance)]
+    named += [name for case in gate.cases.values() for row in case.rows for name in row]
+    unknown = sorted({name for name in named if name not in columns})
+    if unknown:
+        raise ValueError(f"gates.behaviour must name declared columns; got {unknown}, declared {list(columns)}")
+    texts = sorted({name for name in shifted if columns[name].type not in ("float", "integer")})
+    if texts:
+        raise ValueError(f"gates.behaviour: by needs a number; got {texts}, of which none is a float or an integer")
+
+
+def check_answers(gates: "Gates", *, numbers: bool) -> None:
+    """Refuse cases beyond what a probability can be, and naive rules of the other kind of label.
+
+    Raises:
+        ValueError: there is one.
+    """
+    fits, alien = ("mean", "majority") if numbers else ("majority", "mean")
+    if alien in gates.baselines.kinds:
+        raise ValueError(f"gates.baselines.kinds: got {alien}, expected {fits} for this kind of label")
+    limits = (limit for case in gates.behaviour.cases.values() for limit in (case.at_least, case.at_most))
+    if not numbers and (beyond := [limit for limit in limits if limit is not None and not 0 <= limit <= 1]):
+        raise ValueError(f"gates.behaviour.cases: a probability lies between 0 and 1; got {beyond}")
+
+
+class BudgetGate(Section):
+    """How large and how slow the served graph may be."""
+
+    max_size_mb: Annotated[float, Field(gt=0)]
+    max_latency_ms: Annotated[float, Field(gt=0)] = Field(
+        description="Of one row in onnxruntime, the fastest of several calls."
+    )
+
+
+class Gates(Section):
+    """What a candidate must pass. All of them, in this order, always."""
+
+    leak: LeakGate = LeakGate()
+    absolute: dict[Metric, float] = Field(
+        min_length=1, description="Lower limits; upper ones of errors, and of bias without its sign."
+    )
+    baselines: BaselineGate
+    champion: ChampionGate
+    segments: SegmentGate
+    calibration: CalibrationGate
+    gap: GapGate
+    behaviour: BehaviourGate = BehaviourGate()
+    budget: BudgetGate
+    variation: VariationGate
+    parity: ParityGate

@@ -1,0 +1,46 @@
+"""The section `learning` of a candidate whose estimator learns in epochs: for how long, and what ends it early."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from almanac.config.grammar.section import Section
+
+Count = Annotated[int, Field(ge=2)]
+WATCHED_ESTIMATORS = frozenset(
+    {
+        "sklearn.linear_model.SGDClassifier",
+        "sklearn.linear_model.SGDRegressor",
+        "sklearn.neural_network.MLPClassifier",
+        "sklearn.neural_network.MLPRegressor",
+    }
+)
+
+
+class Checkpoints(Section):
+    """Where a training that diverges goes back to, and from where one that was killed goes on."""
+
+    every: Annotated[int, Field(ge=1)] = Field(5, description="One after so many epochs, and at the end.")
+    keep: Annotated[int, Field(ge=1)] = Field(3, description="So many of the newest stay, and the best.")
+    on_diverging: Literal["end", "go_on"] = Field(
+        "end", description="The best one is restored; then the training ends, or goes on with a smaller learning rate."
+    )
+    learning_rate_factor: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="Of what it goes on with.")
+    max_restores: Annotated[int, Field(ge=1)] = Field(3, description="After so many it ends all the same.")
+    backup: bool = Field(True, description="A snapshot `checkpoints/<model>` after each.")
+
+
+class Learning(Section):
+    """Epochs of `partial_fit`, watched. The newest training rows measure and do not teach; the best epoch is kept.
+
+    Ended early by a rule, the training goes on with that epoch, and people are told; it has converged without a rule
+    when the loss of the rows that measure is no better for `patience` epochs.
+    """
+
+    epochs: Annotated[int, Field(ge=1, le=10_000)]
+    validation: Annotated[float, Field(gt=0, lt=0.5)] = Field(0.1, description="Share of the training rows.")
+    patience: Count = 10
+    stuck: Count | None = Field(5, description="So many epochs, and not better than always the base rate.")
+    diverging: Count | None = Field(3, description="So many epochs running the training loss rose, or it is no number.")
+    overfitting: Count | None = Field(5, description="So many epochs running only the training loss got better.")
+    checkpoints: Checkpoints | None = Field(None, description="None: the best epoch is kept in memory alone.")

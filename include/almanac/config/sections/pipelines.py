@@ -1,0 +1,184 @@
+"""Which rule of triggers wakes which pipeline of a model, and with what share of the machine."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from almanac.config.grammar.rules import Combined, Named, Rule, conjoined, names, parse_rule
+from almanac.config.grammar.section import Section
+from almanac.config.grammar.types import Duration, Slug
+from almanac.config.sections.triggers import ScheduleTrigger, Trigger, WindowTrigger
+
+if TYPE_CHECKING:
+    from almanac.config.schema import Model
+
+Kind = Literal["ingest", "train", "score", "monitor"]
+KINDS: tuple[Kind, ...] = ("ingest", "train", "score", "monitor")
+
+# Names that every model has without declaring them, and what they say.
+BUILT_IN = {
+    "arrival": "new files have settled in the landing area",
+    "dataset": "the dataset has a new version",
+    "champion": "another version has become champion",
+    "predictions": "new hours have been scored",
+    "retrain_request": "the monitor, or a person whom it asked, asks for a retrain",
+    "change": "the declaration or the code differs from the champion's",
+}
+# The pipeline's own schedule: source.sweep, train.triggers.schedule, monitor.schedule.
+OWN_SCHEDULE = "schedule"
+
+# What a pipeline itself brings about: woken by it, it would never rest.
+_OWN_DOING: dict[Kind, str] = {
+    "ingest": "dataset",
+    "train": "champion",
+    "score": "predictions",
+    "monitor": "retrain_request",
+}
+
+
+# Training takes cores and memory for minutes: workers for it can be apart from those that must answer soon.
+HEAVY_QUEUE, DEFAULT_QUEUE = "heavy", "default"
+# Backups, drills, restores and the round of alerts read the databases themselves. Workers that do not take this queue
+# need no password of theirs.
+MAINTENANCE_QUEUE = "maintenance"
+
+
+class Pipeline(Section):
+    """How one pipeline is woken and what it may take of the machine. Everything unset is as it was built."""
+
+    when: str | None = Field(None, description="A rule: names of triggers, `and`, `or`, parentheses.")
+    enabled: bool | None = Field(None, description="False: paused when created; unset: as the model.")
+    pool: str = Field("default_pool", description="The Airflow pool that its tasks share with others.")
+    priority: Annotated[int, Field(ge=1, le=100)] = Field(1, description="Who goes first when slots are short.")
+    queue: Slug | None = Field(
+        None, description="Which Celery workers take its tasks; unset: heavy for train, else default."
+    )
+    deadline: Duration | None = Field(None, description="A run that has not ended so long after it was queued is late.")
+
+    @field_validator("when")
+    @classmethod
+    def _is_rule(cls, when: str | None) -> str | None:
+        if when is not None:
+            parse_rule(when)
+        return when
+
+
+def rule_of(model: "Model", kind: Kind) -> Rule | None:
+    """The rule that wakes a pipeline: the declared one, else the one that it was built with; None: only by hand."""
+    declared = model.pipelines.get(kind)
+    if declared is not None and declared.when is not None:
+        return parse_rule(declared.when)
+    wakes = model.train.triggers
+    built = {
+        # What a run fetches it lands itself: the bell for it would wake another run, which would fetch again.
+        "ingest": [*(["arrival"] if model.source.kind == "files" else []), OWN_SCHEDULE],
+        "train": [
+            *(["dataset"] if wakes.new_data else []),
+            *(["retrain_request"] if wakes.retrain_request else []),
+            *(["change"] if wakes.change else []),
+            *([OWN_SCHEDULE] if wakes.schedule else []),
+        ],
+        "score": ["dataset", "champion"],
+        "monitor": ["predictions", OWN_SCHEDULE],
+    }[kind]
+    return parse_rule(" or ".join(built)) if built else None
+
+
+def own_schedule(model: "Model", kind: Kind) -> ScheduleTrigger | None:
+    """The schedule that stands in the pipeline's own section, in UTC."""
+    cron = {
+        "ingest": model.source.sweep,
+        "train": model.train.triggers.schedule,
+        "score": None,
+        "monitor": model.monitor.schedule,
+    }[kind]
+    return None if cron is None else ScheduleTrigger(kind="schedule", cron=(cron,))
+
+
+def schedule_named(model: "Model", kind: Kind, name: str) -> ScheduleTrigger | None:
+    """The schedule that a name in a pipeline's rule stands for; None when it stands for something else."""
+    if name == OWN_SCHEDULE:
+        return own_schedule(model, kind)
+    declared = model.triggers.get(name)
+    return declared if isinstance(declared, ScheduleTrigger) else None
+
+
+def clocked(model: "Model") -> tuple[str, ...]:
+    """The schedules that stand below an `and`: each needs a clock whose bell can be waited for, sorted."""
+    found: set[str] = set()
+    for kind in KINDS:
+        rule = rule_of(model, kind)
+        found |= {name for name in (conjoined(rule) if rule else ()) if schedule_named(model, kind, name)}
+    return tuple(sorted(found))
+
+
+def window_of_model(model: "Model") -> WindowTrigger | None:
+    """The model's tumbling windows, if it declares any."""
+    return next((each for each in model.triggers.values() if isinstance(each, WindowTrigger)), None)
+
+
+def words(model: "Model", kind: Kind) -> str:
+    """The effective rule of a pipeline, as a person would say it."""
+    rule = rule_of(model, kind)
+    return "only by hand" if rule is None else f"when {_words(model, kind, rule)}"
+
+
+def check_pipelines(model: "Model") -> None:
+    """Refuse names that mean nothing and combinations that cannot work.
+
+    Raises:
+        ValueError: there is one.
+    """
+    taken = sorted(model.triggers.keys() & {*BUILT_IN, OWN_SCHEDULE})
+    if taken:
+        raise ValueError(f"triggers: these names are built in; got {taken}, choose others")
+    windows = sorted(name for name, each in model.triggers.items() if isinstance(each, WindowTrigger))
+    if len(windows) > 1:
+        raise ValueError(f"triggers: one window trigger per model; got {windows}")
+    rules = {kind: rule for kind in KINDS if (rule := rule_of(model, kind)) is not None}
+    for kind, rule in rules.items():
+        _check_rule(model, kind, rule)
+    used = {name for rule in rules.values() for name in names(rule)} | set(windows)
+    if idle := sorted(model.triggers.keys() - used):
+        raise ValueError(f"triggers: no pipeline's `when` names {idle}; name them in one or remove them")
+
+
+def _check_rule(model: "Model", kind: Kind, rule: Rule) -> None:
+    where, known = f"pipelines.{kind}.when", {*BUILT_IN, *model.triggers}
+    if own_schedule(model, kind) is not None:
+        known.add(OWN_SCHEDULE)
+    named = list(names(rule))
+    if unknown := sorted(set(named) - known):
+        raise ValueError(f"{where}: unknown triggers; got {unknown}, expected some of {sorted(known)}")
+    if _OWN_DOING[kind] in named:
+        raise ValueError(f"{where}: {_OWN_DOING[kind]!r} is what {kind} itself brings about; it would never rest")
+    windows = [name for name in named if isinstance(model.triggers.get(name), WindowTrigger)]
+    if windows and len(named) > 1:
+        raise ValueError(
+            f"{where}: a window trigger stands alone, because a run for a window has a partition and other runs have"
+            f" none; got {named}"
+        )
+    if windows and kind == "ingest":
+        raise ValueError(f"{where}: windows close over ingested rows, so they cannot wake ingest; got {windows}")
+    if OWN_SCHEDULE in conjoined(rule):
+        raise ValueError(
+            f"{where}: 'schedule' cannot stand with 'and'; declare a trigger of kind schedule and name that"
+        )
+
+
+def _words(model: "Model", kind: Kind, rule: Rule) -> str:
+    if isinstance(rule, Combined):
+        parts = [
+            f"({_words(model, kind, part)})" if isinstance(part, Combined) else _words(model, kind, part)
+            for part in rule.parts
+        ]
+        since = ", each since the last run" if rule.operator == "and" else ""
+        return f" {rule.operator} ".join(parts) + since
+    return _named_words(model, kind, rule)
+
+
+def _named_words(model: "Model", kind: Kind, named: Named) -> str:
+    if schedule := schedule_named(model, kind, named.name):
+        return f"the clock says so, {schedule.words()}"
+    trigger: Trigger | None = model.triggers.get(named.name)
+    return BUILT_IN[named.name] if trigger is None else trigger.words()

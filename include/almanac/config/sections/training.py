@@ -1,0 +1,141 @@
+"""The section `train` of a model's YAML: how models are made, and when."""
+
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import AwareDatetime, Field, field_validator, model_validator
+
+from almanac.config.grammar.estimators import CONTINUABLE_ESTIMATORS, check_estimator
+from almanac.config.grammar.expression import check_expression
+from almanac.config.grammar.metric import Metric
+from almanac.config.grammar.section import Section
+from almanac.config.grammar.threshold import NO_THRESHOLD, parse_threshold
+from almanac.config.grammar.types import Cron, Duration, Slug
+from almanac.config.sections.learning import WATCHED_ESTIMATORS, Learning
+from almanac.config.sections.search import Scalar, Search, Trials
+
+Impute = Literal["median", "mean", "most_frequent", "zero"]
+
+
+class Candidate(Section):
+    """An estimator that competes. `scale` puts a StandardScaler in front of it."""
+
+    estimator: str
+    impute: Impute = Field("median", description="What stands for an unknown value, from the training rows.")
+    scale: bool
+    params: dict[str, Scalar] = Field(default_factory=dict)
+    search: Search | None = Field(None, description="Other parameters to try; what is found lies over `params`.")
+    learning: Learning | None = Field(None, description="Learn in epochs, watched; of SGD and MLP.")
+
+    @model_validator(mode="after")
+    def _learns_in_epochs(self) -> Self:
+        if self.learning is not None and self.estimator not in WATCHED_ESTIMATORS:
+            raise ValueError(f"learning needs one of {sorted(WATCHED_ESTIMATORS)}; got {self.estimator}")
+        return self
+
+    @field_validator("estimator")
+    @classmethod
+    def _allowed(cls, path: str) -> str:
+        return check_estimator(path)
+
+
+Mode = Literal["scratch", "incremental", "auto"]
+
+
+class Triggers(Section):
+    """What wakes training, beside a person, unless `pipelines.train.when` says otherwise."""
+
+    schedule: Cron | None = None
+    new_data: bool = True
+    retrain_request: bool = True
+    change: bool = Field(False, description="The declaration or the code differs from the champion's.")
+
+
+class RetrainPolicy(Section):
+    """Whether a wake-up may train. Kept durably, one for all triggers; a person by hand overrules it."""
+
+    cooldown: Duration = Field(description="No training sooner than this after the last one that was granted.")
+    min_new_labelled_rows: Annotated[int, Field(ge=1)] = Field(description="Wanted by new data and schedule.")
+    min_fresh_labelled_rows: Annotated[int, Field(ge=1)] = Field(description="Wanted by a retrain request.")
+    max_runs_per_week: Annotated[int, Field(ge=1)]
+
+
+class Interval(Section):
+    """Rows of a fixed time: from `since` on, until `until` if that is given. The folds are the newest of them."""
+
+    since: AwareDatetime
+    until: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.until is not None and self.since >= self.until:
+            raise ValueError(f"since is not before until; got {self.since} and {self.until}")
+        return self
+
+
+class Backtest(Section):
+    """Rolling origin: the newest `folds` x `fold` of labelled rows are foretold by models trained before them.
+
+    The last fold is the hold-out: the registered candidate has never seen it. Earlier folds choose between
+    candidates. All folds together cover the seasons.
+    """
+
+    folds: Annotated[int, Field(ge=2)]
+    fold: Duration
+    min_train_rows: Annotated[int, Field(ge=1)]
+
+
+class Training(Section):
+    """How models are made."""
+
+    mode: Mode = Field(
+        "scratch",
+        description="incremental: continue the champion on newer rows. auto: continue it where that can be done.",
+    )
+    triggers: Triggers
+    policy: RetrainPolicy
+    window: Duration | Interval | None = Field(
+        None, description="Train on this much before each fold, or on rows of a fixed time; none: on everything."
+    )
+    backtest: Backtest
+    metric: Metric = Field(description="Chooses between candidates.")
+    threshold: float | str = Field(
+        NO_THRESHOLD, description="From which probability on it is a yes: a number, 'best f1', 'recall >= 0.8'."
+    )
+    seed: int
+    candidates: dict[Slug, Candidate] = Field(min_length=1)
+    trials: Trials = Trials()
+    warn: dict[Slug, str] = Field(
+        default_factory=dict, description="Name -> condition on parameters and figures that people are told of."
+    )
+
+    @model_validator(mode="after")
+    def _warnings_read(self) -> Self:
+        for name, condition in self.warn.items():
+            check_expression(condition, dict.fromkeys(self.figures, "float"), where=f"warn.{name}")
+        return self
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """What a condition of `warn` can name: parameters of the candidates, `train_<metric>`, `holdout_<metric>`."""
+        params = {
+            name
+            for each in self.candidates.values()
+            for name in (*each.params, *(each.search.space if each.search else ()))
+        }
+        return (*sorted(params), *(f"{part}_{metric}" for part in ("train", "holdout") for metric in get_args(Metric)))
+
+    @field_validator("threshold")
+    @classmethod
+    def _threshold_reads(cls, declared: float | str) -> float | str:
+        parse_threshold(declared)
+        return declared
+
+    @model_validator(mode="after")
+    def _mode_fits(self) -> Self:
+        can = any(each.estimator in CONTINUABLE_ESTIMATORS for each in self.candidates.values())
+        if self.mode == "incremental" and not can:
+            raise ValueError(
+                f"mode incremental needs a candidate that can continue; got {sorted(self.candidates)}, expected one of "
+                f"{sorted(CONTINUABLE_ESTIMATORS)}"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""Readers of files: bytes to records of text cells."""

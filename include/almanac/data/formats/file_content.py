@@ -1,0 +1,235 @@
+"""The bytes of one file: a private copy under its hash, unpacked block by block and within limits."""
+
+import codecs
+import gzip
+import hashlib
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from almanac.data.formats.records import IncompleteFileError
+from almanac.errors import DataError
+from almanac.storage.faults import store_faults
+
+_BLOCK = 4 << 20
+_TAIL = 64 << 10
+_MAGIC = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "Zstandard",
+    b"PAR1": "Parquet",
+    b"PK\x03\x04": "ZIP or Excel",
+    b"PK\x05\x06": "ZIP or Excel",
+    b"\xd0\xcf\x11\xe0": "old Excel",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "XZ",
+    b"%PDF": "PDF",
+    b"SQLite format 3": "SQLite",
+    b"\xff\xfe\0\0": "UTF-32 text",
+    b"\0\0\xfe\xff": "UTF-32 text",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+_HEAD = 512
+_TAR = slice(257, 262)
+_PACKED = {".gz": "gzip", ".zst": "Zstandard"}
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """A file's bytes, copied to a place where nobody changes them. `batch_id` is their SHA-256."""
+
+    path: Path
+    name: str
+    batch_id: str
+    size_bytes: int
+    max_unpacked_bytes: int = 1 << 62
+
+    @classmethod
+    def copy(cls, blocks: Iterable[bytes], name: str, folder: Path, max_unpacked_bytes: int) -> "FileContent":
+        """Copy and hash a file in one pass.
+
+        Args:
+            blocks: its bytes, from a store which names its faults itself.
+            name: the file's.
+            folder: where to.
+            max_unpacked_bytes: see `open`.
+
+        Raises:
+            FileNotFoundError: there is none.
+            TransientError: the store is away, or the folder's disk is full.
+        """
+        digest, size, path = hashlib.sha256(), 0, folder / "content"
+        with store_faults(str(path), "written"), path.open("wb") as target:
+            for block in blocks:
+                digest.update(block)
+                target.write(block)
+                size += len(block)
+        return cls(path, name, digest.hexdigest(), size, max_unpacked_bytes)
+
+    def is_packed(self) -> bool:
+        """Whether the name says that the file is compressed."""
+        return Path(self.name).suffix.lower() in _PACKED
+
+    def check_kind(self, expected: str, *, utf_16: bool = False) -> None:
+        """Refuse a file whose first bytes are not of the kind that its name and its declaration say.
+
+        Args:
+            expected: `CSV`, `JSON lines` or `Parquet`.
+            utf_16: UTF-16 text is expected too.
+
+        Raises:
+            DataError: they are of another kind, or there are none.
+        """
+        with self.path.open("rb") as stream:
+            outer = _kind(stream.read(_HEAD))
+        packed = _PACKED.get(Path(self.name).suffix.lower(), "")
+        if self.size_bytes and packed and outer != packed:
+            raise DataError(
+                f"{self.name}: not {packed}, as its name says; got the first bytes of {outer or 'something else'}."
+                f" Name the file after what it holds."
+            )
+        with self.open() as stream:
+            first = stream.read(_HEAD)
+        inner = _kind(first)
+        wanted = {"Parquet"} if expected == "Parquet" else {"", *(["UTF-16 text"] if utf_16 else [])}
+        if first and inner not in wanted:
+            raise DataError(
+                f"{self.name}: not {expected}; got the first bytes of {inner or 'text'}, expected"
+                f" {'Parquet' if expected == 'Parquet' else 'UTF-8 text'}. Deliver plain {expected}."
+            )
+
+    def open(self) -> IO[bytes]:
+        """Open the unpacked bytes."""
+        match Path(self.name).suffix.lower():
+            case ".gz":
+                return cast("IO[bytes]", _Limited(gzip.open(self.path, "rb"), self.name, self.max_unpacked_bytes))
+            case ".zst":
+                import pyarrow
+
+                stream = pyarrow.CompressedInputStream(pyarrow.OSFile(str(self.path)), "zstd")
+                return cast("IO[bytes]", _Limited(stream, self.name, self.max_unpacked_bytes))
+        return self.path.open("rb")
+
+    def blocks(self) -> Iterator[bytes]:
+        """The unpacked bytes, block by block.
+
+        Raises:
+            IncompleteFileError: the compressed stream ends too early.
+            DataError: it is damaged, or holds more than the limit.
+        """
+        with self.open() as stream:
+            while block := stream.read(_BLOCK):
+                yield block
+
+
+@dataclass
+class TextFacts:
+    """What one pass over the unpacked bytes of a text file found."""
+
+    size_bytes: int = 0
+    ends_line: bool = True
+    lines: int = 0
+    blank: bool = True
+    has_mark: bool = False
+    tail: bytes = b""  # the end of the text as UTF-8
+
+
+def _ignore(_block: bytes) -> None:
+    """Nobody looks at the text beside."""
+
+
+def inspect_text(content: FileContent, encoding: str, look: Callable[[bytes], None] = _ignore) -> TextFacts:
+    """Look at every byte of a text file once.
+
+    Args:
+        content: the file.
+        encoding: as Python calls it.
+        look: is given the text, block by block, as UTF-8 without a byte-order mark.
+
+    Raises:
+        IncompleteFileError: a compressed stream ends too early.
+        DataError: NUL bytes, bytes that are not of the encoding, a damaged or too large compressed stream.
+    """
+    facts = TextFacts()
+    decoder = codecs.getincrementaldecoder(encoding)()
+    for block in content.blocks():
+        if facts.size_bytes == 0 and block.startswith(codecs.BOM_UTF8):
+            block = block.removeprefix(codecs.BOM_UTF8)
+            facts.size_bytes, facts.has_mark = 3, True
+        plain = block if encoding == "utf-8" else _decoded(content, decoder, block, encoding, facts.lines).encode()
+        if (at := plain.find(b"\0")) >= 0:
+            raise DataError(
+                f"{content.name}: line {facts.lines + plain.count(10, 0, at) + 1}: NUL byte; got {plain.count(0)} of"
+                f" them, expected text only. The file was damaged on its way or on its disk: deliver it again."
+            )
+        if encoding == "utf-8" and not (block.isascii() and not decoder.getstate()[0]):
+            _decoded(content, decoder, block, encoding, facts.lines)
+        facts.size_bytes += len(block)
+        look(plain)
+        facts.blank = facts.blank and not plain.strip()
+        facts.ends_line = plain.endswith((b"\n", b"\r")) if plain else facts.ends_line
+        facts.lines += plain.count(b"\n") or plain.count(b"\r")
+        facts.tail = (facts.tail + plain)[-_TAIL:]
+    _decoded(content, decoder, b"", encoding, facts.lines, final=True)
+    return facts
+
+
+def _decoded(content: FileContent, decoder: Any, block: bytes, encoding: str, lines: int, final: bool = False) -> str:
+    try:
+        return str(decoder.decode(block, final))
+    except UnicodeDecodeError as error:
+        line = lines + error.object.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{content.name}: line {line}: not {encoding.upper()}; got byte 0x{error.object[error.start]:02x}. Write"
+            f" the file as {encoding.upper()}, or declare its encoding in source.format."
+        ) from error
+
+
+def _kind(first: bytes) -> str:
+    if first[_TAR] == b"ustar":
+        return "a tar archive"
+    return next((kind for magic, kind in _MAGIC.items() if first.startswith(magic)), "")
+
+
+class _Limited:
+    """A stream that stops a file which unpacks to more than is allowed, and names what is wrong with its packing."""
+
+    def __init__(self, stream: Any, name: str, limit: int) -> None:
+        self._stream, self._name, self._limit, self._read = stream, name, limit, 0
+        self.closed = False
+
+    def read(self, size: int = -1) -> bytes:
+        """Read so many bytes, all of them that are left where there are fewer."""
+        try:
+            block = bytes(self._stream.read(_BLOCK if size < 0 else size))
+        except (EOFError, OSError, zlib.error) as error:
+            if isinstance(error, EOFError) or "runcated" in str(error) or "end-of-stream" in str(error):
+                raise IncompleteFileError(
+                    f"{self._name}: incomplete file: its compressed stream ends too early ({error}). Deliver the whole"
+                    f" file again."
+                ) from error
+            raise DataError(
+                f"{self._name}: damaged: cannot be unpacked: {error}. Deliver the file again, as one stream."
+            ) from error
+        self._read += len(block)
+        if self._read > self._limit:
+            raise DataError(
+                f"{self._name}: too large; got more than {self._limit} bytes after unpacking, expected at most"
+                f" source.max_unpacked_mb. Deliver it in parts, or raise the limit."
+            )
+        return block
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._stream.close()
+        self.closed = True
+
+    def __enter__(self) -> "_Limited":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

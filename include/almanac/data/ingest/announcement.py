@@ -1,0 +1,60 @@
+"""Which published batches nobody has been told of yet: the bell of the dataset rings for these."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.journal.journal import Journal
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """What the event of the dataset says; the window spans the new batches, its end exclusive."""
+
+    model: str
+    dataset_uri: str
+    dataset_version: int
+    published_batches: int
+    published_rows: int
+    quarantined_rows: int
+    window_start: str | None
+    window_end: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain JSON."""
+        return asdict(self)
+
+
+def find_unannounced(model: Model, home: Home, journal: Journal, announced: int | None) -> Announcement | None:
+    """Say what was published since the last event, whoever published it and however it ended; None: nothing.
+
+    A run that published some files and failed at another, or died before it could ring, is made up for by the next.
+
+    Args:
+        model: whose dataset.
+        home: where it is.
+        journal: knows what was published.
+        announced: the dataset version that the last event named; None: there was none.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    newest = journal.newest_version(model.name)
+    if newest is None or newest == announced:
+        return None
+    # a dataset that was begun anew counts from 0 again
+    after = announced if announced is not None and announced < newest else -1
+    new = journal.published_after(model.name, after)
+    starts = [one.window_start for one in new if one.window_start is not None]
+    ends = [one.window_end for one in new if one.window_end is not None]
+    return Announcement(
+        model=model.name,
+        dataset_uri=home.dataset_of(model.name),
+        dataset_version=newest,
+        published_batches=len(new),
+        published_rows=sum(one.rows_published for one in new),
+        quarantined_rows=sum(one.rows_quarantined for one in new),
+        window_start=min(starts).isoformat() if starts else None,
+        window_end=max(ends).isoformat() if ends else None,
+    )

@@ -1,0 +1,1 @@
+"""Rows and files that failed, and their readmission."""

@@ -1,0 +1,1 @@
+"""Sources that are fetched: an HTTP endpoint, a SQL query."""

@@ -1,0 +1,211 @@
+"""GETs one page at a time: patient with a busy server, strict about size, time and where it lets itself be sent."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Self
+
+import httpx
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity.stop import stop_base
+
+from almanac.data.sources.port import Deadline
+from almanac.errors import ConfigError, DataError, PermanentError, TransientError
+
+TRIES = 6
+_SILENCE_S = 30.0  # of a server, before a try counts as failed
+_TRY_LATER = frozenset({408, 425, 429})
+_NOT_MODIFIED = 304
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where to ask, and with which headers; both come from an Airflow connection and may hold secrets.
+
+    `connection` is its name, for messages.
+
+    Raises:
+        ConfigError: the address is none.
+    """
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    connection: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            scheme, host, _ = _origin(httpx.URL(self.url))
+        except httpx.InvalidURL as error:
+            raise ConfigError(f"connection {self.connection!r}: its address is no URL: {error}") from error
+        if scheme not in ("http", "https") or not host:
+            raise ConfigError(
+                f"connection {self.connection!r}: no address to ask; expected https://host in the connection's host"
+            )
+
+
+@dataclass(frozen=True)
+class Page:
+    """An answer: `content` is None when nothing changed since the condition that was sent."""
+
+    url: str
+    headers: Mapping[str, str]
+    content: bytes | None
+
+
+class _BusyError(TransientError):
+    """The server may answer later; `after_s` is when it said so itself."""
+
+    def __init__(self, message: str, after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.after_s = after_s
+
+
+class HttpClient:
+    """A connection to one server, kept for all pages.
+
+    Args:
+        endpoint: where.
+        max_bytes: a longer answer, unpacked, is refused while it is read.
+        deadline: for everything together, pauses and all.
+        wait: waits for so many seconds.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, *, max_bytes: int, deadline: Deadline, wait: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._origin = _origin(httpx.URL(endpoint.url))
+        self._endpoint = endpoint
+        self._max_bytes = max_bytes
+        self._deadline = deadline
+        self._wait = wait
+        self._client = httpx.Client(headers=dict(endpoint.headers), timeout=_SILENCE_S)  # follows no redirects
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def get(self, url: str, headers: Mapping[str, str] | None = None) -> Page:
+        """Ask for one page. 408, 425, 429, 5xx and broken connections are tried again, as late as the server wishes.
+
+        Raises:
+            ConfigError: address or credentials are wrong.
+            DataError: the answer is too large, or a link leads to another server.
+            PermanentError: the server refuses otherwise.
+            TransientError: it is away, or slower than allowed.
+        """
+        address = httpx.URL(url)
+        if _origin(address) != self._origin:
+            raise DataError(
+                f"{place(url)}: the next page lies on another server than {place(self._endpoint.url)}; it is not asked,"
+                f" for it would be told the credentials. Declare the address under which the pages link each other."
+            )
+        tries = Retrying(
+            retry=retry_if_exception_type(_BusyError),
+            stop=stop_after_attempt(TRIES) | _TooLate(self._deadline),
+            wait=_pause,
+            sleep=self._wait,
+            before_sleep=_say,
+            reraise=True,
+        )
+        return tries(self._get_once, address, dict(headers or {}))
+
+    def _get_once(self, url: httpx.URL, headers: dict[str, str]) -> Page:
+        where = place(str(url))
+        self._deadline.check(where)
+        try:
+            with self._client.stream("GET", url, headers=headers) as response:
+                if response.status_code == _NOT_MODIFIED and headers:
+                    return Page(str(url), response.headers, None)
+                self._check_status(response, where)
+                return Page(str(url), response.headers, self._read(response, where))
+        except httpx.TransportError as error:
+            raise _BusyError(f"{where}: {type(error).__name__}: {error}; check that the server is up") from error
+        except httpx.DecodingError as error:
+            raise DataError(f"{where}: its content-encoding is broken: {error}; look at the server") from error
+
+    def _read(self, response: httpx.Response, where: str) -> bytes:
+        content = bytearray()
+        for part in response.iter_bytes():
+            content += part
+            if len(content) > self._max_bytes:
+                raise DataError(
+                    f"{where}: answer too large; got more than {self._max_bytes} bytes, the limit is"
+                    f" source.max_size_mb. Ask for smaller pages, or raise the limit."
+                )
+            self._deadline.check(where)
+        return bytes(content)
+
+    def _check_status(self, response: httpx.Response, where: str) -> None:
+        status = response.status_code
+        if response.is_success:
+            return
+        said = f"{where}: answered {status}"
+        if status >= 500 or status in _TRY_LATER:
+            raise _BusyError(f"{said}; look at the server", _retry_after_s(response.headers.get("Retry-After", "")))
+        if status in (401, 403):
+            raise ConfigError(f"{said}; check name, password or token in connection {self._endpoint.connection!r}")
+        if response.is_redirect:
+            target = place(str(httpx.URL(where).join(response.headers.get("Location", ""))))
+            raise ConfigError(
+                f"{said} and points to {target}; put the right address into the connection or source.path"
+            )
+        if status == 404:
+            raise ConfigError(f"{said}; check the connection's address and source.path")
+        raise PermanentError(f"{said}; expected 200. Check source.params and the server's documentation")
+
+
+class _TooLate(stop_base):
+    """Stop when the next pause would end after the deadline."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        return retry_state.upcoming_sleep >= self._deadline.left_s()
+
+
+_backoff = wait_random_exponential(multiplier=1, max=60)
+
+
+def _pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome is not None else None
+    asked = error.after_s if isinstance(error, _BusyError) else None
+    return _backoff(state) if asked is None else asked
+
+
+def _say(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome is not None else None
+    log.warning("%s; try %d follows in %.1f s", error, state.attempt_number + 1, state.upcoming_sleep)
+
+
+def _retry_after_s(value: str) -> float | None:
+    """What the server asks for: seconds, or a date (RFC 9110, 10.2.3)."""
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def place(url: str) -> str:
+    """A URL without what may be secret in it: name, password, query."""
+    address = httpx.URL(url)
+    port = f":{address.port}" if address.port else ""
+    return f"{address.scheme}://{address.host}{port}{address.path}"

@@ -1,0 +1,1 @@
+"""The Delta tables: their log, commits, versions, losses and maintenance."""

@@ -1,0 +1,20 @@
+"""What a dataset's table says of itself to whoever opens it, without Almanac: name, origin, owner, licence."""
+
+from dataclasses import dataclass
+
+from almanac.config.schema import Model
+
+
+@dataclass(frozen=True)
+class About:
+    """The name and the description that Delta keeps with a table."""
+
+    name: str
+    description: str
+
+
+def told(model: Model) -> str:
+    """The description of a model's dataset."""
+    dataset = model.dataset
+    said = {"Origin": dataset.origin, "Owner": model.owner, "Licence": dataset.licence}
+    return "\n".join([f"Rows of {model.title}.", *(f"{name}: {text}" for name, text in said.items())])

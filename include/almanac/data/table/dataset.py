@@ -1,0 +1,367 @@
+"""The validated table of a model: a Delta Lake table, one commit per batch, readable at every version."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.config.sections.dataset import Column
+from almanac.data.formats.records import ROW
+from almanac.data.table.about import About, told
+from almanac.data.table.data_files import table_location
+from almanac.data.table.delta_parts import commit_parts
+from almanac.data.table.delta_table import (
+    BATCH,
+    DELTA_TYPES,
+    MONTH,
+    NO_VERSION,
+    UNCHANGED,
+    add_columns,
+    collect,
+    commit_id_of,
+    delta_schema,
+    open_table,
+    scan_table,
+)
+from almanac.data.table.opened_table import OpenedTable
+from almanac.data.table.part_files import Part
+from almanac.data.table.table_guard import TableGuard
+from almanac.errors import ConfigError, DataError, TransientError
+from almanac.journal.journal import Journal
+
+if TYPE_CHECKING:
+    import polars as pl
+
+READMITS = "readmits"  # what a commit says that brings rows of an earlier file after all
+
+_UNTOLD = About("", "")
+INTERNAL_COLUMNS = (BATCH, ROW, MONTH)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The dataset at one version. `version` is NO_VERSION, and `table` None, before the first batch.
+
+    Attributes:
+        sizes: version -> rows of the batch that it added (None: it added none), as far as somebody has looked.
+    """
+
+    version: int
+    time_column: str
+    table: Any = None
+    sizes: dict[int, int | None] = field(default_factory=dict)
+
+    def holds(self, batch_id: str) -> bool:
+        """Whether the batch was published at or before this version."""
+        return self.table is not None and self.table.transaction_version(batch_id) is not None
+
+    def brought_nothing(self, batch_id: str) -> bool:
+        """Whether the log knows the batch as one whose rows were all there already."""
+        return self.table is not None and self.table.transaction_version(batch_id) == UNCHANGED
+
+    def commit_id(self) -> str:
+        """Tells this version from every other, also from one of the same number in a log that went another way."""
+        return "" if self.table is None else commit_id_of(self.table)
+
+    def rows_by_month(self) -> "pl.DataFrame":
+        """`_month` and `rows`, from the log alone."""
+        import polars as pl
+
+        files = pl.DataFrame(self.table.get_add_actions(flatten=True))
+        return files.group_by(pl.col(f"partition.{MONTH}").alias(MONTH)).agg(pl.col("num_records").sum().alias("rows"))
+
+    def batch_sizes(self, versions: int) -> list[int]:
+        """The rows of the files that the last versions added. The log's entry of each version is read once.
+
+        Readmitted rows are a few of a file, and a file without a good row adds none: they are left out.
+        """
+        if self.table is None:
+            return []
+        wanted = range(max(self.version - versions + 1, 0), self.version + 1)
+        unread = [version for version in wanted if version not in self.sizes]
+        if unread:
+            for commit in self.table.history(self.version - unread[0] + 1):
+                rows = 0 if READMITS in commit else int(commit.get("rows", 0))
+                self.sizes[int(commit["version"])] = rows or None
+        return [size for version in wanted if (size := self.sizes.get(version)) is not None]
+
+    def changed_months(self, since: int) -> frozenset[str] | None:
+        """The months (`2021-01`) whose files are not those of an earlier version; None: nobody can say."""
+        if self.table is None or not 0 <= since <= self.version:
+            return None
+        try:
+            before = _files(open_table(table_location(self.table), since))
+        except TransientError:  # its log is gone
+            return None
+        return frozenset(place.partition("/")[0].removeprefix(f"{MONTH}=") for place in before ^ _files(self.table))
+
+    def newest(self) -> datetime | None:
+        """The newest event time; None before the first row."""
+        import polars as pl
+
+        if self.table is None:
+            return None
+        rows = scan_table(self.table).select(pl.col(self.time_column).max())
+        newest = collect(rows, table_location(self.table)).item()
+        return newest if isinstance(newest, datetime) else None
+
+    def new_columns(self, declared: Mapping[str, Column]) -> tuple[str, ...]:
+        """Declared columns that the table does not have yet and may be given: its rows hold nothing there.
+
+        Raises:
+            ConfigError: the columns differ otherwise: one is gone, of another type, or new and never empty.
+        """
+        if self.table is None:
+            return ()
+        wanted = {name: DELTA_TYPES[column.type] for name, column in declared.items()}
+        fields = {field.name: str(field.type.type) for field in self.table.schema().fields}
+        found = {name: kind for name, kind in fields.items() if name not in INTERNAL_COLUMNS}
+        new = tuple(name for name in wanted if name not in found and declared[name].nullable)
+        differ = sorted(name for name in {*found, *wanted} - {*new} if found.get(name) != wanted.get(name))
+        if differ:
+            raise ConfigError(
+                f"{table_location(self.table)}: dataset.columns do not fit the table; got {differ} declared as"
+                f" {[wanted.get(name) for name in differ]}, expected {[found.get(name) for name in differ]}. Undo the"
+                f" change of the model's YAML, or rebuild the dataset. A new column needs `nullable: true`, for the"
+                f" rows that are there."
+            )
+        return new
+
+    def rows(
+        self,
+        columns: Sequence[str],
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        months: Sequence[str] | None = None,
+    ) -> "pl.DataFrame":
+        """Rows of `[since, until)` by event time, of these months only. Files of other months are not opened.
+
+        Raises:
+            DataError: there is no such column.
+        """
+        import polars as pl
+
+        frame = scan_table(self.table)
+        unknown = [name for name in columns if name not in frame.collect_schema().names()]
+        if unknown:
+            raise DataError(
+                f"{table_location(self.table)}: no columns {unknown}; it has {frame.collect_schema().names()}"
+            )
+        if since is not None:
+            frame = frame.filter(pl.col(MONTH) >= _month(since), pl.col(self.time_column) >= since)
+        if until is not None:
+            frame = frame.filter(pl.col(MONTH) <= _month(until), pl.col(self.time_column) < until)
+        if months is not None:
+            frame = frame.filter(pl.col(MONTH).is_in(months))
+        # batch and row break ties of time, so that every reader sees one and the same order
+        return collect(frame.sort(self.time_column, BATCH, ROW).select(columns), table_location(self.table))
+
+
+class Dataset:
+    """The Delta table of a model's validated rows.
+
+    Times are `Datetime("us", "UTC")`, numbers float64 or int64, texts strings.
+
+    Raises:
+        DataError: on every reading method, when nothing was published yet or there is no such version.
+        TransientError: when the store is away.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        time_column: str,
+        columns: Mapping[str, Column],
+        about: About = _UNTOLD,
+        guard: TableGuard | None = None,
+    ) -> None:
+        self.uri = uri
+        self._guard = guard
+        self.time_column = time_column
+        self._about = about
+        self._columns = columns
+        self._sizes: dict[int, int | None] = {}
+        self._opened = OpenedTable(uri)
+
+    @classmethod
+    def of(cls, home: Home, model: Model, journal: Journal | None = None) -> "Dataset":
+        """The dataset of a model; `journal`: the home's, where it is open already."""
+        return cls(
+            home.dataset_of(model.name),
+            time_column=model.dataset.time,
+            columns=model.dataset.columns,
+            about=About(model.name, told(model)),
+            guard=TableGuard.of(home, "dataset", model.name, journal),
+        )
+
+    def exists(self) -> bool:
+        """Whether anything was published yet."""
+        return self.snapshot().table is not None
+
+    def version(self) -> int:
+        """The newest version, for whoever works on it from here on.
+
+        Raises:
+            DataLossError: the table is behind what is known of it.
+        """
+        table = self._table(None)
+        if self._guard is not None:
+            self._guard.check(table)
+        return int(table.version())
+
+    def count(self, version: int | None = None) -> int:
+        """The number of rows at a version (none: the newest)."""
+        return int(self._table(version).count())
+
+    def time_range(self, version: int | None = None) -> tuple[datetime, datetime] | None:
+        """The first and the last event time at a version; None when it holds no row."""
+        import polars as pl
+
+        time = pl.col(self.time_column)
+        bounds = collect(scan_table(self._table(version)).select(first=time.min(), last=time.max()), self.uri)
+        first, last = bounds.row(0)
+        return None if first is None else (first, last)
+
+    def batches_by_window(
+        self, size: timedelta, *, version: int | None = None, since: datetime, until: datetime | None = None
+    ) -> dict[datetime, dict[str, int]]:
+        """For each window (counted from 1970 in UTC) that has rows in `[since, until)`: batch -> rows.
+
+        Counted as the rows stream by: memory does not grow with them.
+        """
+        import polars as pl
+
+        time, months = pl.col(self.time_column), pl.col(MONTH)
+        rows = scan_table(self._table(version)).filter(months >= _month(since), time >= since)
+        if until is not None:
+            rows = rows.filter(months <= _month(until), time < until)
+        microseconds, size_us = time.dt.timestamp("us"), size // timedelta(microseconds=1)
+        start = (microseconds - microseconds % size_us).cast(pl.Datetime("us", "UTC")).alias("start")
+        counted = collect(rows.select(start, BATCH).group_by("start", BATCH).len(), self.uri, streaming=True)
+        found: dict[datetime, dict[str, int]] = {}
+        for window, batch, count in counted.iter_rows():
+            found.setdefault(window, {})[batch] = count
+        return found
+
+    def read(
+        self,
+        *,
+        version: int | None = None,
+        columns: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> "pl.DataFrame":
+        """Rows of `[since, until)`, ordered by event time, without the internal columns unless they are named."""
+        table = self._table(version)
+        wanted = columns or [f.name for f in table.schema().fields if f.name not in INTERNAL_COLUMNS]
+        return Snapshot(table.version(), self.time_column, table).rows(wanted, since=since, until=until)
+
+    def snapshot(self) -> Snapshot:
+        """The newest version, or an empty snapshot before the first batch; earlier ones are of no use after it."""
+        table = self._opened.newest()
+        return Snapshot(NO_VERSION if table is None else table.version(), self.time_column, table, self._sizes)
+
+    def checked_snapshot(self) -> Snapshot:
+        """The same, for whoever writes or decides by it.
+
+        Raises:
+            DataLossError: the table is behind what is known of it, or another one.
+            TransientError: there is no table where one was.
+        """
+        snapshot = self.snapshot()
+        if self._guard is not None:
+            self._guard.check(snapshot.table)
+        return snapshot
+
+    def grown(self, snapshot: Snapshot, unchanged: Callable[[Snapshot], Collection[str]]) -> Snapshot:
+        """The same, after the table was given the columns that have been declared since; its rows hold nothing there.
+
+        Args:
+            snapshot: the newest.
+            unchanged: says which batches brought nothing to it; see `almanac.data.table.unchanged`.
+
+        Raises:
+            ConfigError: the declared columns differ from the table's in another way.
+            TransientError: the store failed, or somebody else commits at this moment.
+        """
+        new = snapshot.new_columns(self._columns)
+        if not new:
+            return snapshot
+        columns = {name: self._columns[name] for name in new}
+        add_columns(self.uri, snapshot.table, columns, unchanged=unchanged(snapshot))
+        grown = self.snapshot()
+        self._advance(grown.version)
+        return grown
+
+    def publish(
+        self,
+        parts: Sequence[Part],
+        batch_id: str,
+        *,
+        after: Snapshot,
+        metadata: Mapping[str, str],
+        replaced: "Sequence[pl.DataFrame]" = (),
+        unchanged: Collection[str] = (),
+    ) -> int:
+        """Add the files of one batch as one commit and return the new version.
+
+        The commit carries the batch id as its application transaction, and fails unless it directly follows
+        `after`: what was checked against that snapshot (the batch is new, its keys are new) still holds then.
+
+        Args:
+            parts: files with the declared columns, `_row` and `_batch`; they move to the table.
+            batch_id: the SHA-256 of the batch.
+            after: the snapshot that the rows were checked against.
+            metadata: kept with the commit.
+            replaced: `_month`, `_batch` and `_row` of published rows that these rows correct; they leave with the
+                same commit, and older versions still show them.
+            unchanged: ids of the batches that brought nothing to `after`; from here on the log knows them, too.
+
+        Raises:
+            ConcurrentCommitError: somebody else committed since; nothing was published.
+            DataLossError: the table is behind what is known of it; nothing was published.
+            TransientError: the store failed; nothing was published.
+        """
+        if self._guard is not None:
+            self._guard.check(after.table)
+        version = commit_parts(
+            self.uri,
+            after.table,
+            parts,
+            delta_schema(self._columns),
+            batch_id=batch_id,
+            metadata={**metadata, "parent_version": "" if after.table is None else str(after.version)},
+            replaced=replaced,
+            unchanged=unchanged,
+            about=self._about,
+        )  # fmt: skip
+        self._advance(version)
+        return version
+
+    def _advance(self, version: int) -> None:
+        if self._guard is not None:
+            self._guard.advance(version)
+
+    def _table(self, version: int | None) -> Any:
+        table = open_table(self.uri, version)
+        if table is None:
+            raise DataError(
+                f"{self.uri}: no dataset; got nothing at this place, expected a table with at least one published"
+                f" batch. Let a file land in the landing area of the model: its ingest DAG publishes it."
+            )
+        return table
+
+
+def _files(table: Any) -> frozenset[str]:
+    """The files of a version, each below the folder of its month."""
+    import polars as pl
+
+    return frozenset(pl.DataFrame(table.get_add_actions(flatten=True))["path"])
+
+
+def _month(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m")

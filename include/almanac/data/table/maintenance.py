@@ -1,0 +1,227 @@
+"""Keeps a dataset fast and small, and every version readable that a model version was trained on.
+
+Retention is by reference first, by age second: what a registered model version names is never removed, however old.
+Whatever cannot be known (a registry that is away, a version without its tag) stops the removal, and removes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from almanac.config.files.loader import refuse_to_delete
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.data.table.data_files import check_sizes, table_location
+from almanac.data.table.dataset import Dataset
+from almanac.data.table.delta_table import MAINTENANCE, open_table
+from almanac.data.table.log_checkpoints import unneeded_checkpoints
+from almanac.data.table.table_guard import TableGuard
+from almanac.data.table.unchanged import name_unchanged
+from almanac.errors import DataError, IntegrityError, TransientError
+from almanac.journal.journal import Journal
+from almanac.registry.records import ModelVersion
+from almanac.storage.faults import describe
+from almanac.storage.files import remove
+
+BackedUp = Mapping[int, Sequence[str]]
+"""Dataset versions that snapshots of models name, and those snapshots; see `almanac.backup.retention.needs`."""
+
+
+class VersionRegistry(Protocol):
+    """Who knows which dataset versions are still needed; `almanac.registry.store.Registry` is one."""
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """All registered versions of a model."""
+
+    def versions_joining(self, model: str) -> list[ModelVersion]:
+        """All registered versions of other models that were trained on this one's dataset too."""
+
+
+@dataclass(frozen=True)
+class MaintenancePlan:
+    """What would be done.
+
+    Attributes:
+        version: the dataset's newest version.
+        files: how many files it has.
+        needed: dataset version -> who needs it.
+        removable: files that nobody needs.
+        checkpoints: of the log, which nobody needs; its commits all stay.
+    """
+
+    version: int
+    files: int
+    needed: dict[int, tuple[str, ...]]
+    removable: tuple[str, ...]
+    checkpoints: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain JSON, for XCom; of the files only their number."""
+        needed = {str(version): list(names) for version, names in self.needed.items()}
+        counts = {"removable": len(self.removable), "checkpoints": len(self.checkpoints)}
+        return {**asdict(self), "needed": needed, **counts}
+
+
+def needed_versions(
+    model: Model, registry: VersionRegistry, *, newest: int, backed_up: BackedUp = MappingProxyType({})
+) -> dict[int, tuple[str, ...]]:
+    """The dataset versions that must stay readable, and who needs each: model versions, snapshots, readers.
+
+    Args:
+        model: whose dataset.
+        registry: asked for all model versions, whatever became of them.
+        newest: the dataset's newest version.
+        backed_up: versions that snapshots name, also of model versions that are no longer registered.
+
+    Raises:
+        RegistryError: a model version does not say what it was trained on.
+        IntegrityError: one names a version that the dataset does not have.
+        TransientError: the registry is away.
+    """
+    needed: dict[int, list[str]] = {newest: ["the newest"]}
+    for version in registry.versions(model.name):
+        name = f"{model.name}@{version.version}"
+        if not 0 <= version.dataset_version <= newest:
+            raise IntegrityError(
+                f"{name}: was trained on dataset version {version.dataset_version}, but the dataset has 0 to {newest};"
+                f" nothing is removed. Was an older dataset restored? Restore the right one first."
+            )
+        needed.setdefault(version.dataset_version, []).append(name)
+    for version in registry.versions_joining(model.name):
+        needed.setdefault(version.joined[model.name], []).append(f"{version.model}@{version.version}")
+    for number, snapshots in backed_up.items():
+        if 0 <= number <= newest:
+            needed.setdefault(number, []).extend(snapshots)
+    return {number: tuple(needed[number]) for number in sorted(needed)}
+
+
+def plan_maintenance(
+    model: Model,
+    home: Home,
+    registry: VersionRegistry,
+    *,
+    keep_for: timedelta | None = None,
+    backed_up: BackedUp = MappingProxyType({}),
+) -> MaintenancePlan:
+    """Say what `vacuum` would remove; nothing is changed.
+
+    Args:
+        model: whose dataset.
+        home: where it is.
+        registry: who needs which version.
+        keep_for: what is younger stays in any case; none: as declared.
+        backed_up: what snapshots need.
+
+    Raises:
+        DataError: there is no dataset.
+        RegistryError, IntegrityError, TransientError: see `needed_versions`.
+    """
+    return _vacuum(model, home, registry, keep_for, backed_up, dry_run=True)
+
+
+def compact(model: Model, home: Home) -> int:
+    """Join the small files of each month in one commit that changes no row, and return how many files it saved.
+
+    Before it, one commit names the batches that brought nothing since the last one: the journal may forget them then.
+
+    Raises:
+        DataError: there is no dataset.
+        TransientError: the store is away, or somebody else rewrote the same files meanwhile.
+    """
+    from deltalake import CommitProperties, WriterProperties
+    from deltalake.exceptions import DeltaError
+
+    table, guard = _open(model, home)
+    check_sizes(table)
+    name_unchanged(Dataset.of(home, model), Journal(home.journal_url), model.name)
+    try:
+        table.update_incremental()
+        done: Mapping[str, Any] = table.optimize.compact(
+            writer_properties=WriterProperties(compression="ZSTD"),
+            commit_properties=CommitProperties(custom_metadata={MAINTENANCE: "compact"}),
+        )
+    except (DeltaError, OSError) as error:
+        raise TransientError(
+            f"{table_location(table)}: could not be compacted: {describe(error)}; it is tried again"
+        ) from None
+    guard.advance(int(table.version()))
+    return int(done["numFilesRemoved"]) - int(done["numFilesAdded"])
+
+
+def vacuum(
+    model: Model,
+    home: Home,
+    registry: VersionRegistry,
+    *,
+    keep_for: timedelta | None = None,
+    backed_up: BackedUp = MappingProxyType({}),
+) -> MaintenancePlan:
+    """Remove the files that no needed version has and that left the dataset longer than `keep_for` ago.
+
+    And checkpoints of the log of that age which nobody needs; see `almanac.data.table.log_checkpoints`.
+
+    Files that never were in a commit, left by a killed process, go at the same age.
+
+    Args:
+        model: whose dataset.
+        home: where it is.
+        registry: who needs which version; asked anew.
+        keep_for: what is younger stays in any case; none: as declared.
+        backed_up: what snapshots need.
+
+    Returns:
+        What was removed.
+
+    Raises:
+        ConfigError: a YAML is broken, of whatever model; nothing was removed.
+        DataError: there is no dataset.
+        RegistryError, IntegrityError, TransientError: see `needed_versions`; nothing was removed.
+    """
+    refuse_to_delete(home.models, "removed from a dataset")
+    return _vacuum(model, home, registry, keep_for, backed_up, dry_run=False)
+
+
+def _vacuum(
+    model: Model,
+    home: Home,
+    registry: VersionRegistry,
+    keep_for: timedelta | None,
+    backed_up: BackedUp,
+    *,
+    dry_run: bool,
+) -> MaintenancePlan:
+    from deltalake.exceptions import DeltaError
+
+    table, guard = _open(model, home)
+    version, files = int(table.version()), len(table.file_uris())
+    needed = needed_versions(model, registry, newest=version, backed_up=backed_up)
+    age = model.maintenance.keep_for if keep_for is None else keep_for
+    try:
+        removable = table.vacuum(
+            retention_hours=int(age / timedelta(hours=1)),
+            dry_run=dry_run,
+            enforce_retention_duration=False,  # ours is declared, and at least a day
+            full=True,
+            keep_versions=list(needed),
+        )
+    except (DeltaError, OSError) as error:
+        raise TransientError(
+            f"{table_location(table)}: could not be cleaned: {describe(error)}. Check the store's rights."
+        ) from None
+    checkpoints = unneeded_checkpoints(home.dataset_of(model.name), needed, now=datetime.now(UTC), readers=age)
+    if not dry_run:
+        for file in checkpoints:
+            remove(file.uri)
+        guard.advance(int(open_table(guard.uri).version()))
+    return MaintenancePlan(version, files, needed, tuple(removable), tuple(file.name for file in checkpoints))
+
+
+def _open(model: Model, home: Home) -> tuple[Any, TableGuard]:
+    guard = TableGuard.of(home, "dataset", model.name)
+    table = open_table(guard.uri)
+    guard.check(table)
+    if table is None:
+        raise DataError(f"{guard.uri}: no dataset, so there is nothing to maintain yet")
+    return table, guard

@@ -1,0 +1,41 @@
+"""Batches that brought nothing new: no commit of their own, but the next commit of the table names them.
+
+That a batch brought nothing is true of the dataset as one commit has left it. Until another one changes it, the same
+bytes bring nothing again, whoever asks. That other commit carries the ids of these batches as application transactions:
+from then on the log knows them as it knows every other batch, and no correction is undone by a file that comes twice.
+"""
+
+from almanac.data.table.dataset import Dataset, Snapshot
+from almanac.data.table.delta_parts import name_batches
+from almanac.journal.journal import Journal
+from almanac.journal.records import BatchRecord, BatchState
+
+
+def unchanged_batches(journal: Journal, model: str, snapshot: Snapshot) -> tuple[str, ...]:
+    """The ids of the batches that brought nothing to the dataset as it is, and that its log does not know yet.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    if snapshot.table is None:
+        return ()
+    return tuple(one for one in journal.unchanged_since(model, snapshot.commit_id()) if not snapshot.holds(one))
+
+
+def name_unchanged(dataset: Dataset, journal: Journal, model: str) -> int:
+    """Let the log know these batches by one commit that changes no row, and return how many they are.
+
+    Raises:
+        ConcurrentCommitError: somebody else commits at this moment.
+        TransientError: a store is away.
+    """
+    snapshot = dataset.snapshot()
+    found = unchanged_batches(journal, model, snapshot)
+    if found:
+        name_batches(dataset.uri, snapshot.table, found)
+    return len(found)
+
+
+def still_brings_nothing(record: BatchRecord, snapshot: Snapshot) -> bool:
+    """Whether nothing was committed since the batch was found to bring nothing."""
+    return record.state is BatchState.UNCHANGED and bool(record.base) and record.base == snapshot.commit_id()

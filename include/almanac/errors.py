@@ -1,0 +1,84 @@
+"""The tree of errors.
+
+AlmanacError
+├── PermanentError        trying again cannot help: a person must act; never retried
+│   ├── ConfigError       a YAML file or a setting is wrong
+│   ├── DataError         data are not what the model's YAML declares
+│   ├── RegistryError     the model registry does not hold what was asked for
+│   ├── IntegrityError    bytes are not what was recorded: a hash or a signature disagrees
+│   │   ├── DataLossError         a commit, a table or a file is gone or damaged that was there before
+│   │   └── DamagedDatabaseError  a database file is damaged
+│   └── ApprovalError     what was asked for needs a person's yes, and nobody has given it who may
+└── TransientError        a network, a lock, a service that is away: retried with growing pauses
+
+A message says where, what is wrong, what was got, what was expected and what to do next.
+"""
+
+from collections.abc import Sequence
+
+from almanac.display import MAX_ERROR, shorten
+
+
+class AlmanacError(Exception):
+    """Every error that Almanac raises on purpose. What it quotes of others is cut and cleaned when it is shown."""
+
+    def __str__(self) -> str:
+        return shorten(super().__str__(), MAX_ERROR)
+
+
+class PermanentError(AlmanacError):
+    """Trying again cannot help; the task fails at once and a person is told."""
+
+
+class ConfigError(PermanentError):
+    """A model's YAML or a setting is wrong."""
+
+
+class DataError(PermanentError):
+    """Data are not what the model's YAML declares."""
+
+
+class RegistryError(PermanentError):
+    """The model registry does not hold what was asked for."""
+
+
+class IntegrityError(PermanentError):
+    """Bytes are not what was recorded when they were written."""
+
+
+class DataLossError(IntegrityError):
+    """A commit, a table or a file is gone or damaged that was there before."""
+
+
+class DamagedDatabaseError(IntegrityError):
+    """A database file is damaged; waiting does not mend it."""
+
+
+class ApprovalError(PermanentError):
+    """What was asked for needs a person's yes, and nobody has given it who may."""
+
+
+class TransientError(AlmanacError):
+    """A passing fault: the task is tried again with growing pauses."""
+
+
+def raise_faults(words: str, faults: Sequence[tuple[str, Exception]]) -> None:
+    """Say what went wrong with some of many things, after all were tried.
+
+    Args:
+        words: what has become of the rest.
+        faults: what could not be done, by its name, and why.
+
+    Raises:
+        TransientError: there is something, and some of it may be done by another try.
+        AlmanacError: there is one thing: what was wrong with it.
+        IntegrityError: there are more.
+    """
+    if not faults:
+        return
+    first = faults[0][1]
+    if len(faults) == 1 and isinstance(first, AlmanacError):
+        raise first
+    said = "\n".join([f"{words}:", *(f"{what}: {error}" for what, error in faults)])
+    passing = any(isinstance(error, TransientError) for _, error in faults)
+    raise (TransientError if passing else IntegrityError)(said) from first

@@ -1,0 +1,127 @@
+"""Features as pure functions of the frame: one code path for training, scoring and monitoring."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from almanac.config.schema import Model
+from almanac.config.sections.features import ColumnFeature, Feature, RollingFeature, TimeFeature
+from almanac.features.rolling import rolling
+from almanac.features.time_join import check_frame, value_at
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
+
+_DAY_S = 86_400
+_YEAR_DAYS = 365.25  # the mean length, so that the circle stays closed over leap years
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMatrix:
+    """What a model sees.
+
+    Attributes:
+        names: k names, in the order of the columns of `values`.
+        values: float32 [n, k]; NaN where a value is unknown. Row i belongs to row i of the frame.
+        times: datetime64[us] [n], UTC.
+    """
+
+    names: tuple[str, ...]
+    values: "NDArray[np.float32]"
+    times: "NDArray[np.datetime64]"
+
+
+def build_features(model: Model, frame: "pl.DataFrame") -> FeatureMatrix:
+    """Build the features that the model's YAML declares, one row for each row of the frame.
+
+    A row's features depend on that row and on rows before it, at most `history_needed` back; give those rows too.
+
+    Args:
+        model: declares the features.
+        frame: the columns of `feature_columns`; times `Datetime(_, "UTC")`.
+
+    Raises:
+        DataError: a column is missing, times are not UTC, or two rows have one key.
+    """
+    import numpy as np
+
+    check_frame(model, frame, feature_columns(model))
+    columns = [column for feature in model.features for column in _columns(model, feature, frame)]
+    values = np.empty((frame.height, len(columns)), dtype=np.float32)
+    for place, (_, series) in enumerate(columns):
+        values[:, place] = series.to_numpy()
+    values[~np.isfinite(values)] = np.nan  # an infinite reading is no reading; no estimator takes it
+    times = frame[model.dataset.time].dt.cast_time_unit("us").dt.replace_time_zone(None).to_numpy()
+    return FeatureMatrix(tuple(name for name, _ in columns), values, times.astype("datetime64[us]"))
+
+
+def feature_columns(model: Model) -> tuple[str, ...]:
+    """The columns of the dataset that `build_features` reads: time, key and what features name."""
+    used = (column for feature in model.features for column in feature.columns)
+    return tuple(dict.fromkeys((model.dataset.time, *model.dataset.key, *used)))
+
+
+def history_needed(model: Model) -> timedelta:
+    """The longest look back of any feature: rows this much before a window are needed to build it."""
+    return max(feature.history for feature in model.features)
+
+
+def _columns(model: Model, feature: Feature, frame: "pl.DataFrame") -> Iterator[tuple[str, "pl.Series"]]:
+    """The columns of one feature, float64, null or NaN where unknown."""
+    if isinstance(feature, TimeFeature):
+        made = _of_time(feature, frame[model.dataset.time])
+    elif isinstance(feature, RollingFeature):
+        made = (rolling(model, frame, feature),)
+    else:
+        made = _of_column(model, feature, frame)
+    return zip(feature.names, made, strict=True)
+
+
+def _of_column(model: Model, feature: ColumnFeature, frame: "pl.DataFrame") -> tuple["pl.Series", ...]:
+    values = frame[feature.column]
+    match feature.form:
+        case "equals" | "one_of":
+            return tuple(_number(values == value) for value in feature.one_of or (feature.equals,))
+        case "cycle":
+            return _circle(_number(values) / feature.cycle)
+        case "change":
+            return (_number(values) - _number(value_at(model, frame, feature.column, -feature.history)),)
+        case "lag":
+            return (_number(value_at(model, frame, feature.column, -feature.history)),)
+        case "missing":
+            unknown = values.is_null() | (values.is_nan() if values.dtype.is_float() else False)
+            return (_number(unknown),)
+        case "age":
+            return ((frame[model.dataset.time] - values).dt.total_seconds(fractional=True) / 3600,)
+    return (_number(values),)
+
+
+def _number(values: "pl.Series") -> "pl.Series":
+    import polars as pl
+
+    return values.cast(pl.Float64)
+
+
+def _of_time(feature: TimeFeature, times: "pl.Series") -> tuple["pl.Series", ...]:
+    """The share of the day, the week or the year that has passed, on a circle; or whether it is weekend."""
+    local = times.dt.convert_time_zone(feature.timezone)
+    hours, minutes, seconds = (_number(part) for part in (local.dt.hour(), local.dt.minute(), local.dt.second()))
+    day = (hours * 3600 + minutes * 60 + seconds) / _DAY_S  # as floats: a minute of Int8 times 60 overflows
+    match feature.time:
+        case "hour_of_day":
+            return _circle(day)
+        case "day_of_week":
+            return _circle((local.dt.weekday() - 1 + day) / 7)
+        case "day_of_year":
+            return _circle((local.dt.ordinal_day() - 1 + day) / _YEAR_DAYS)
+    return (_number(local.dt.weekday() >= 6),)
+
+
+def _circle(turns: "pl.Series") -> tuple["pl.Series", "pl.Series"]:
+    import math
+
+    angle = turns * (2 * math.pi)
+    return angle.sin(), angle.cos()

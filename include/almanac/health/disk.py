@@ -1,0 +1,29 @@
+"""Looks how full the disk is on which an installation keeps things."""
+
+import shutil
+from datetime import datetime
+
+from almanac.alerts.message import Message, event_message
+from almanac.config.home import Home
+from almanac.journal.records import RunRef
+
+
+def disk_message(home: Home, max_share: float, run: RunRef, now: datetime) -> Message | None:
+    """The alert that the disk fills; None while there is room.
+
+    Args:
+        home: on whose disk.
+        max_share: how full it may be, 0 to 1.
+        run: who looks.
+        now: aware.
+    """
+    used = shutil.disk_usage(home.home)
+    share = 1 - used.free / used.total
+    if share <= max_share:
+        return None
+    return event_message(
+        "disk", severity="critical", model="", subject=f"the disk of {home.home} is {share:.0%} full", run=run, now=now,
+        words=f"{used.free / 1e9:.1f} GB of {used.total / 1e9:.1f} GB are free; the limit is {max_share:.0%}. Nothing"
+        " is published half when the disk is full, but nothing is published at all.",
+        what_to_do="Make room: `almanac doctor` shows where the space went; shorten what is kept; or move a place.",
+    )  # fmt: skip

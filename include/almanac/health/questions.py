@@ -1,0 +1,52 @@
+"""Looks whether whoever asked still waits: a run that waits can be deleted, and then no task ends its alert."""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.telling import Teller
+from almanac.config.sections.alerts import Alerts
+from almanac.errors import AlmanacError
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef
+
+log = logging.getLogger(__name__)
+
+
+class Waiting(Protocol):
+    """Who knows which tasks wait."""
+
+    def waits(self, run: RunRef, task_id: str) -> bool:
+        """Whether a task has not ended yet; False when its run was deleted."""
+        ...
+
+
+def end_unasked(
+    teller: Teller, declared: Mapping[str, Alerts], journal: Journal, waiting: Waiting | None, now: datetime
+) -> None:
+    """End the alert of each question that nobody can answer any more. What is not known ends nothing.
+
+    Args:
+        teller: tells.
+        declared: alerts by model.
+        journal: knows what was asked.
+        waiting: None: nobody can be asked.
+        now: aware.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    if waiting is None:
+        return
+    open_ones = (one for one in ConditionLog(journal).unclosed() if one.kind == "approval" and one.ended_at is None)
+    for one in open_ones:
+        asked = one.message
+        try:
+            waits = waiting.waits(RunRef(asked.dag_id, asked.run_id, asked.try_number), asked.task_id)
+        except AlmanacError as error:
+            log.warning("nobody knows whether %s of %s still waits: %s", asked.task_id, asked.run_id, error)
+            continue
+        if not waits and one.model in declared:
+            teller.ended(declared[one.model], one.model, "approval", one.key, now)

@@ -1,0 +1,69 @@
+"""Tells of rejected files until each of them is resolved: delivered again, readmitted, or dismissed by a person."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.message import Message, event_message
+from almanac.alerts.telling import Teller
+from almanac.config.sections.alerts import Alerts
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef
+from almanac.reporting.urls import report_page
+
+
+def rejection_message(
+    model: str,
+    rejected: Sequence[Mapping[str, Any]],
+    *,
+    words: str,
+    run: RunRef,
+    task_id: str,
+    link: str,
+    now: datetime,
+) -> Message:
+    """One message for all files that one run has rejected; each is a part of it.
+
+    Args:
+        model: whose files.
+        rejected: the `rejected` of a summary as JSON.
+        words: which and why.
+        run: of the ingest.
+        task_id: which task says so.
+        link: to it.
+        now: aware.
+    """
+    names = [str(one["uri"]).rsplit("/", 1)[-1] for one in rejected]
+    subject = f"{names[0]} was rejected" if len(names) == 1 else f"{len(names)} files were rejected: {names[0]}, ..."
+    return event_message(
+        "rejection", severity="critical", model=model, subject=f"{model}: {subject}", words=words, run=run, now=now,
+        what_to_do="Repair it and deliver it again under the same name, or take it as it is:"
+        f" `almanac quarantine list {model}` and the batch's page say how. The alert lasts until then; if nobody will"
+        " do either: `almanac alerts dismiss NUMBER --reason '...'`.",
+        task_id=task_id, link=link, report=report_page(model, str(rejected[0].get("report_uri") or ""), link),
+        parts=tuple(str(one["uri"]) for one in rejected),
+    )  # fmt: skip
+
+
+def end_resolved(
+    teller: Teller, declared: Mapping[str, Alerts], everybody: Alerts, journal: Journal, now: datetime
+) -> None:
+    """End what was told of each rejected file that has been delivered again or readmitted since.
+
+    Args:
+        teller: tells.
+        declared: alerts by model.
+        everybody: who is told of what is no model's any more.
+        journal: knows what became of the files.
+        now: aware.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    for one in ConditionLog(journal).unclosed():
+        if one.kind == "rejection" and one.ended_at is None:
+            alerts = declared.get(one.model, everybody)
+            well = {uri for uri in one.message.parts if not journal.is_rejected(one.model, uri)}
+            if well or not one.message.parts:
+                teller.resolved(alerts, one.model, "rejection", one.key, well.__contains__, now)

@@ -1,0 +1,69 @@
+"""Looks whether a snapshot is gone that was there at the last look."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from almanac.alerts.message import Message, event_message
+from almanac.alerts.telling import Teller
+from almanac.backup.installation import open_places
+from almanac.backup.snapshot.vanished import in_words, look
+from almanac.backup.store.manifest import Ref
+from almanac.backup.store.place import Place
+from almanac.config.home import Home
+from almanac.config.sections.alerts import Alerts
+from almanac.config.sections.backup import InstallationBackup
+from almanac.errors import AlmanacError, TransientError
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef
+
+log = logging.getLogger(__name__)
+
+
+def places_to_look_at(home: Home, settings: InstallationBackup) -> tuple[Place, ...]:
+    """The backup places; none when they cannot be opened, which whoever backs up there tells of."""
+    try:
+        return open_places(home, settings, write=False).all()
+    except AlmanacError as error:
+        log.warning("nobody knows whether snapshots have vanished: %s", error)
+        return ()
+
+
+def tell_vanished(
+    teller: Teller, alerts: Alerts, places: Sequence[Place], journal: Journal, run: RunRef, now: datetime
+) -> None:
+    """Tell once of each place in which snapshots have vanished, and once when it is over.
+
+    Of a place that is away nothing is known, so nothing begins or ends.
+
+    Args:
+        teller: tells.
+        alerts: whom.
+        places: looked at.
+        journal: remembers what was there.
+        run: who looks.
+        now: aware.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    for place in places:
+        try:
+            gone = look(place, journal, run)
+        except TransientError as error:
+            log.warning("nobody knows whether snapshots have vanished: %s", error)
+            continue
+        if gone:
+            teller.seen(alerts, _message(place.uri, gone, run, now), "backup", place.uri, now)
+        else:
+            teller.ended(alerts, "", "backup", place.uri, now)
+
+
+def _message(uri: str, gone: list[Ref], run: RunRef, now: datetime) -> Message:
+    return event_message(
+        "backup", severity="critical", model="", subject=f"{len(gone)} snapshots have vanished from {uri}",
+        run=run, now=now,
+        words=f"They were there at the last look, and nobody forgot them: {in_words(gone)}",
+        what_to_do="Find out who deleted there; take them from the second place, which deletions do not reach. What is"
+        " lost for good: almanac forget SNAPSHOT --lost --reason '...'",
+    )  # fmt: skip

@@ -1,0 +1,71 @@
+"""What a person approves by starting a run with a form: a restore that goes live, a deletion above its cap."""
+
+from datetime import datetime
+
+from almanac.config.grammar.types import format_duration
+from almanac.config.sections.promotion import Approval
+from almanac.errors import ApprovalError
+from almanac.journal.journal import Journal
+from almanac.journal.records import Decision, DecisionKind, RunRef
+
+_INSTALLATION = "docs/production.md, Who may do what"
+
+
+def require_permission(
+    journal: Journal, approval: Approval, what: str, *, model: str = "", starter: str, run: RunRef, now: datetime
+) -> None:
+    """Go on if who started a run may approve what its form asks for. The answer is written down, a yes and a no.
+
+    A yes holds for `approval.timeout`: a run that is cleared later needs another. With four eyes two people start the
+    same within that time, and the second goes on.
+
+    Args:
+        journal: takes the answer.
+        approval: who may.
+        what: is approved, in words; the same words are the same thing.
+        model: whose; empty: the installation's.
+        starter: the name of who started the run by hand; empty: nobody did, or Airflow does not say who.
+        run: which.
+        now: aware.
+
+    Raises:
+        ApprovalError: this person may not, or nobody is known.
+        TransientError: the journal is away.
+    """
+    given = [one for one in journal.decisions(model, DecisionKind.APPROVAL, run=run) if one.subject == what]
+    if given and given[0].accepted and given[0].decided_at + approval.timeout >= now:
+        return
+    fault = _why_not(approval, starter)
+    if given and given[0].accepted:
+        fault = f"it was approved at {given[0].decided_at:%Y-%m-%d %H:%M} UTC, and that has run out"
+    people = (starter,) if not fault else ()
+    if not fault and approval.four_eyes and not _has_first(journal, approval, what, model, starter, now):
+        fault = (
+            f"four eyes: {starter} is the first to ask for it; let somebody else start the same within"
+            f" {format_duration(approval.timeout)}"
+        )
+    said = f"refused to {starter or 'an unknown starter'}: {fault}" if fault else f"approved by {starter}"
+    journal.record_decision(
+        Decision(model, DecisionKind.APPROVAL, not fault, (said,), now, run, what, people=people)
+    )  # fmt: skip
+    if fault:
+        raise ApprovalError(
+            f"{what}: {fault}. Nothing was done. Expected a run started by hand by"
+            f" {'one of ' + ', '.join(approval.users) if approval.users else 'a person whom Airflow names'}"
+            f" (approval.users of _installation.yaml; {_INSTALLATION})"
+        )
+
+
+def _why_not(approval: Approval, starter: str) -> str:
+    if not starter:
+        return "nobody is known to have started this run by hand"
+    # Users are declared by id, too, and where ids are numbers a name could be another's number.
+    if approval.users and (starter not in approval.users or starter.isdecimal()):
+        return f"{starter} may start it, but not approve it"
+    return ""
+
+
+def _has_first(journal: Journal, approval: Approval, what: str, model: str, starter: str, now: datetime) -> bool:
+    """Whether somebody else who may has asked for the same lately."""
+    lately = journal.decisions(model, DecisionKind.APPROVAL, since=now - approval.timeout)
+    return any(one.subject == what and one.people and starter not in one.people for one in lately)

@@ -1,0 +1,30 @@
+"""Where the journal is, and who enters it."""
+
+from sqlalchemy.engine import URL, make_url
+
+from almanac.config.connection import Connection, find_connection
+
+CONNECTION = "almanac_journal"
+
+
+def entered(url: str) -> URL:
+    """The journal's URL, completed by the connection `almanac_journal` where there is one; a file needs none.
+
+    Raises:
+        ConfigError: the connection cannot be read.
+    """
+    named = make_url(url)
+    found = None if named.get_backend_name() == "sqlite" else find_connection(CONNECTION)
+    return named if found is None else completed(named, found)
+
+
+def completed(url: URL, connection: Connection) -> URL:
+    """The URL; what it leaves out (user and password, host, port, database) the connection says."""
+    names_nobody = url.username is None
+    return url.set(
+        username=connection.login if names_nobody else None,
+        password=connection.password if names_nobody else None,
+        host=url.host or connection.host,
+        port=url.port or connection.port,
+        database=url.database or connection.database,
+    )

@@ -1,0 +1,245 @@
+"""What the journal keeps, one frozen dataclass per table."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from almanac.display import MAX_ERROR, shorten, shorten_lines
+
+
+class BatchState(StrEnum):
+    """What became of a batch."""
+
+    PUBLISHED = "published"
+    DUPLICATE = "duplicate"  # the same bytes had been dealt with before, under this or another name
+    EMPTY = "empty"  # a valid header and no rows
+    UNCHANGED = "unchanged"  # other bytes, but the dataset holds every row already, so nothing was committed
+    REJECTED = "rejected"
+
+
+class DecisionKind(StrEnum):
+    """What was decided."""
+
+    TRAINING = "training"
+    GATES = "gates"
+    APPROVAL = "approval"
+    PROMOTION = "promotion"
+    ROLLBACK = "rollback"
+    ROLLBACK_DRILL = "rollback_drill"
+    SHADOW = "shadow"
+    RETRAIN_REQUEST = "retrain_request"
+    READMISSION = "readmission"
+    RESTORE = "restore"
+    EVENT = "event"
+    SCORING = "scoring"  # accepted: it goes on; refused: it is stopped
+    EXPIRY = "expiry"  # old outputs were deleted
+    BACKUP_KEY = "backup_key"  # a person has asked for another key of the backups
+    LOSS = "loss"  # a person has accepted that a table has lost commits, or is another one
+    REPAIR = "repair"  # damaged files were put back from snapshots
+    ACTION = "action"  # what a person decided about an alarm of the monitor
+    QUESTION = "question"  # a person is asked: about what, by which run, until when, and who may answer
+    RETIREMENT = "retirement"  # a model without a declaration is no longer protected; refused: it is again
+    ALARM = "alarm"  # what one run of the monitor found must be done; the tasks that do it read it here
+    RETRAIN_ANSWER = "retrain_answer"  # what a training run decided about one request of the monitor or a person
+    SWEEP = "sweep"  # a pipeline that should have run and did not was found, and started
+
+
+class WindowState(StrEnum):
+    """Where a tumbling window stands."""
+
+    WAITING = "waiting"  # for another model's window of the same time
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    EMPTY = "empty"  # closed, and no row lies in it
+    LATE = "late"  # its rows changed after it had closed
+
+
+@dataclass(frozen=True)
+class RunRef:
+    """The Airflow run (or the command line's) that did it: for audits and links."""
+
+    dag_id: str
+    run_id: str
+    try_number: int = 1
+    started_by: str = ""
+    trigger: str = ""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One file as it was seen in the landing area. `etag` or `modified_at` tell a changed file from the same one."""
+
+    model: str
+    uri: str
+    size_bytes: int
+    modified_at: datetime
+    batch_id: str = ""
+    state: str = ""
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """One batch and its end. `batch_id` is the SHA-256 of its bytes, in hexadecimal."""
+
+    model: str
+    batch_id: str
+    uri: str
+    size_bytes: int
+    modified_at: datetime
+    state: BatchState
+    rows_read: int
+    rows_published: int
+    rows_quarantined: int
+    rows_dropped: int
+    recorded_at: datetime
+    run: RunRef
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    broken_rules: dict[str, int] = field(default_factory=dict)  # rule name -> rows that broke it
+    dataset_version: int | None = None
+    window_start: datetime | None = None
+    window_end: datetime | None = None  # exclusive
+    report_uri: str = ""
+    base: str = ""  # of an unchanged batch: the dataset's commit against which it brought nothing
+
+    def __post_init__(self) -> None:
+        _shorten(self, "reasons", "warnings")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A yes or a no, with its reasons and figures. Refusals are decisions, never exceptions.
+
+    A question names in `people` who may answer (ids of Airflow users; empty: whoever may act on the DAG) and in
+    `expires_at` until when; an answer names in `people` the id of who gave it. At most one decision of a model and kind
+    has a given `cause` (see `Journal.record_once`); None: it has none.
+    """
+
+    model: str
+    kind: DecisionKind
+    accepted: bool
+    reasons: tuple[str, ...]
+    decided_at: datetime
+    run: RunRef
+    subject: str = ""  # what it is about, e.g. an MLflow run id or model version
+    figures: dict[str, float] = field(default_factory=dict)
+    ask: tuple[str, ...] = ()  # accepted, but for these reasons a person must decide on what follows from it
+    people: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+    cause: str | None = None
+
+    def __post_init__(self) -> None:
+        _shorten(self, "reasons", "ask")
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A message that went out, or that could not be delivered."""
+
+    model: str
+    severity: str  # info | warning | critical
+    title: str
+    text: str
+    channel: str
+    delivered: bool
+    raised_at: datetime
+    run: RunRef
+    error: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("title", "text", "error"):
+            object.__setattr__(self, name, shorten(getattr(self, name), MAX_ERROR))
+
+
+@dataclass(frozen=True)
+class AliasMove:
+    """One MLflow alias that moved: who, when, why, from, to."""
+
+    model: str
+    alias: str
+    from_version: str
+    to_version: str
+    reason: str
+    moved_at: datetime
+    run: RunRef
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """How far a source has been read. Only the source that wrote it understands `value`.
+
+    `name` carries a hash of the declaration: another query or address starts anew.
+    """
+
+    model: str
+    name: str
+    value: str
+    recorded_at: datetime
+    run: RunRef
+
+
+@dataclass(frozen=True)
+class WindowRecord:
+    """One tumbling window `[window_start, window_end)` of a model, as its last run left it."""
+
+    model: str
+    window_start: datetime
+    window_end: datetime
+    state: WindowState
+    changed_at: datetime
+    run: RunRef
+    rows: int = 0
+    missing_steps: int = 0
+    content: str = ""  # changes when other batches have rows in the window
+    dataset_version: int = -1
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class RunTraces:
+    """What one Airflow run has left in the journal."""
+
+    batches: tuple[BatchRecord, ...] = ()
+    windows: tuple[WindowRecord, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    moves: tuple[AliasMove, ...] = ()
+
+
+@dataclass(frozen=True)
+class SnapshotRecord:
+    """One snapshot that was taken: what the backup place must still hold."""
+
+    place: str
+    subject: str
+    name: str
+    taken_at: datetime
+    files: int
+    size_bytes: int
+    new_bytes: int  # stored for it, beside what was there
+    run: RunRef
+
+
+@dataclass(frozen=True)
+class DrillRecord:
+    """One snapshot that a drill restored and used, or could not."""
+
+    place: str
+    subject: str
+    name: str
+    level: int
+    passed: bool
+    meant_to_fail: bool  # a damaged copy; passed: it was refused
+    said: tuple[str, ...]
+    drilled_at: datetime
+    duration_s: float  # the time of recovery
+    age_s: float  # of the newest snapshot then: what a loss would cost
+    run: RunRef
+
+
+def _shorten(record: object, *names: str) -> None:
+    """Cut and clean the texts of a record: they quote files, servers and people, and go to pages and alerts."""
+    for name in names:
+        object.__setattr__(record, name, shorten_lines(getattr(record, name)))

@@ -1,0 +1,45 @@
+"""From findings to what is done: only an alarm acts, and only as the model's YAML declares."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from almanac.config.schema import Model
+from almanac.config.sections.monitoring import Action
+from almanac.monitoring.findings import Finding, State
+
+DEEDS: dict[Action, str] = {
+    "notify": "People are told",
+    "retrain": "A retrain is requested",
+    "previous": "The previous version is put back",
+    "stop_scoring": "Scoring stops until a person resumes it",
+    "ask": "A person is asked what to do",
+}
+
+
+@dataclass(frozen=True)
+class Act:
+    """One thing to do, and why."""
+
+    action: Action
+    reasons: tuple[str, ...]
+
+
+def choose_acts(model: Model, findings: Sequence[Finding]) -> tuple[Act, ...]:
+    """What follows from the findings, each action once, with all its reasons.
+
+    A warning is told to people where its condition says `notify`; nothing else follows from it. From insufficient
+    data nothing follows at all.
+    """
+    reasons: dict[Action, list[str]] = {}
+    for finding in findings:
+        if finding.state not in (State.ALARM, State.WARNING):
+            continue
+        for action in model.monitor.actions.of(finding.condition.value):
+            if finding.state is State.ALARM or action == "notify":
+                reasons.setdefault(action, []).append(finding.text)
+    return tuple(Act(action, tuple(texts)) for action, texts in reasons.items())
+
+
+def reasons_for(acts: Sequence[Act], action: Action) -> tuple[str, ...]:
+    """Why an action is taken; empty when it is not."""
+    return next((act.reasons for act in acts if act.action == action), ())

@@ -1,0 +1,1 @@
+"""The monitor's report: its page, pictures and Markdown."""

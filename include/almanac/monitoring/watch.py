@@ -1,0 +1,209 @@
+"""What the monitor looks at: the champion's complete windows, with its predictions and the labels that have arrived."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.data.table.dataset import Dataset
+from almanac.data.table.model_rows import ModelRows
+from almanac.monitoring.checks.drift import assess, part_weights, reference_of, shares_of
+from almanac.monitoring.checks.importance import Explanation, importances, moved_predictions
+from almanac.monitoring.checks.performance import Standing, evaluate
+from almanac.monitoring.checks.rivals import LabelledWindow
+from almanac.monitoring.checks.supply import Ages
+from almanac.monitoring.result import WindowResult
+from almanac.registry.onnx_model import OnnxModel
+from almanac.registry.records import ModelVersion
+from almanac.scoring.predictions import TIME, PredictionTable
+from almanac.statistics.profile import PREDICTED_CLASS, PREDICTION, NumberProfile, Profile
+from almanac.statistics.segment_figures import measure_groups
+from almanac.windows.window import Window, complete_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+    from almanac.statistics.distribution import Distribution
+
+LABEL, LATENCY = "_label", "_latency_us"
+_SHOWN_BEFORE = 6  # windows on the report beside those that decide
+
+
+@dataclass(frozen=True)
+class Watch:
+    """One look at a model: everything is read at one dataset version.
+
+    Attributes:
+        model: declares windows and limits.
+        home: where dataset and predictions are.
+        profile: the champion's.
+        champion: whose predictions are looked at.
+        now: aware; labels that become true after it are not known.
+        dataset_version: what is read.
+    """
+
+    model: Model
+    home: Home
+    profile: Profile
+    champion: ModelVersion
+    now: datetime
+    dataset_version: int
+
+    def windows(self) -> tuple[WindowResult, ...]:
+        """The newest complete windows, the oldest first."""
+        reach = Dataset.of(self.home, self.model).time_range(self.dataset_version)
+        if reach is None:
+            return ()
+        until = min(reach[1] + self.model.dataset.step, self.now)
+        windows = complete_windows(self.profile.until, until, self.model.monitor.window)
+        shown = windows[-(self.model.monitor.drift.windows + _SHOWN_BEFORE) :]
+        return tuple(self._evaluate(window) for window in shown)
+
+    def rows(self, window: Window | WindowResult, *, history: bool = False) -> "pl.DataFrame":
+        """The window's rows with the champion's `prediction` and `_latency_us`, null where not scored, and `_label`.
+
+        Args:
+            window: which.
+            history: with the rows before it that features need.
+        """
+        import polars as pl
+
+        from almanac.features.features import history_needed
+        from almanac.features.labels import labels
+
+        model, time = self.model, self.model.dataset.time
+        since = window.start - history_needed(model) if history else window.start
+        source = ModelRows.newest(self.home, model, version=self.dataset_version)
+        frame = source.read(since=since, until=window.end + model.label.horizon)
+        frame = frame.with_columns(labels(model, frame, now=self.now).cast(pl.Float64).alias(LABEL))
+        frame = frame.filter(pl.col(time) < window.end)
+        found = PredictionTable.of(self.home, model).read(self.champion.version, since=window.start, until=window.end)
+        if not found.height:
+            return frame
+        keys = [key for key in model.dataset.key if key != time]
+        answer, took = pl.col(model.label.answer_column).alias(PREDICTION), pl.col("latency_us").alias(LATENCY)
+        said = found.select(pl.col(TIME).alias(time), *keys, answer, took)
+        return frame.join(said, on=[time, *keys], how="left", maintain_order="left")
+
+    def scored(self, window: Window | WindowResult) -> "pl.DataFrame":
+        """The window's rows that were scored, `_label` NaN where it is not known."""
+        return _scored(self.rows(window))
+
+    def labelled_window(self, windows: tuple[WindowResult, ...]) -> LabelledWindow | None:
+        """The newest window whose performance is known, to compare versions on."""
+        known = [window for window in windows if window.performance.standing is not Standing.INSUFFICIENT]
+        return self._labelled(known[-1]) if known else None
+
+    def explain(
+        self, windows: tuple[WindowResult, ...], graph: bytes, previous: tuple[str, bytes] | None = None
+    ) -> Explanation | None:
+        """What the champion looks at, now and in the oldest window that is shown, and what moved its predictions.
+
+        Args:
+            windows: the oldest first.
+            graph: the champion's.
+            previous: number and graph of the version before, to compare with.
+        """
+        known = [window for window in windows if window.performance.standing is not Standing.INSUFFICIENT]
+        if not known:
+            return None
+        served = OnnxModel(graph)
+        now, before = self._labelled(known[-1]), self._labelled(known[0])
+        references = self._references(windows[-1])
+        number, theirs = ("", None) if previous is None else (previous[0], OnnxModel(previous[1]))
+        comparable = theirs is not None and set(theirs.features) <= set(now.features.names)
+        return Explanation(
+            window_end=known[-1].end,
+            importances=importances(self.model, served, now.features, now.observed),
+            before_end=known[0].end,
+            before=importances(self.model, served, before.features, before.observed),
+            moved=moved_predictions(self.model, served, self.rows(windows[-1], history=True), references),
+            previous_version=number if comparable else "",
+            previous=importances(self.model, theirs, now.features, now.observed) if theirs and comparable else (),
+        )
+
+    def _references(self, window: WindowResult) -> "dict[str, Distribution | Mapping[str, float]]":
+        """What the drifted columns were: distributions of numbers, shares of texts."""
+        columns = (self.profile.column(name) for name in window.drifted)
+        known = {
+            column.name: reference_of(column, window.weights)
+            if isinstance(column, NumberProfile)
+            else shares_of(column, window.weights)
+            for column in columns
+            if column is not None and column.name not in (PREDICTION, PREDICTED_CLASS)
+        }
+        return {name: reference for name, reference in known.items() if reference is not None}
+
+    def ages(self) -> Ages:
+        """The newest of everything."""
+        import polars as pl
+
+        from almanac.features.labels import label_columns, labels
+
+        model, time = self.model, self.model.dataset.time
+        frame = Dataset.of(self.home, model).read(version=self.dataset_version, columns=label_columns(model))
+        known = frame.filter(labels(model, frame, now=self.now).is_not_null())
+        prediction = PredictionTable.of(self.home, model).newest(self.champion.version)
+        newest = frame[time].max()
+        return Ages(
+            row=newest + model.dataset.step if isinstance(newest, datetime) else None,
+            label=known.select(pl.col(time).max()).item() if known.height else None,
+            prediction=prediction,
+            champion=self.champion.created_at,
+        )
+
+    def _labelled(self, window: WindowResult) -> LabelledWindow:
+        import numpy as np
+        import polars as pl
+
+        from almanac.features.features import FeatureMatrix, build_features
+        from almanac.features.labels import state_now
+
+        frame = self.rows(window, history=True)
+        matrix = build_features(self.model, frame)
+        inside = (pl.col(self.model.dataset.time) >= window.start) & pl.col(LABEL).is_not_null()
+        chosen = frame.select((inside & pl.col(PREDICTION).is_not_null()).alias("chosen"))["chosen"].to_numpy()
+        state = state_now(self.model, frame).cast(pl.Float64).fill_null(strategy="forward").fill_null(0.0).to_numpy()
+        return LabelledWindow(
+            start=window.start,
+            features=FeatureMatrix(matrix.names, matrix.values[chosen], matrix.times[chosen]),
+            observed=frame[LABEL].to_numpy()[chosen].astype(np.float64),
+            champion=frame[PREDICTION].to_numpy()[chosen],
+            threshold=self.profile.threshold,
+            state=state[chosen],
+        )
+
+    def _evaluate(self, window: Window) -> WindowResult:
+        frame = self.rows(window)
+        weights = part_weights(self.model, self.profile, frame)
+        scored = _scored(frame)
+        said, truth = scored[PREDICTION].to_numpy(), scored[LABEL].to_numpy()
+        performance = evaluate(self.model, self.profile, probabilities=said, labels=truth, weights=weights)
+        return WindowResult(
+            window.start,
+            window.end,
+            frame.height,
+            weights,
+            assess(self.model, self.profile, frame),
+            performance,
+            measure_groups(self.model, self.profile, scored, said, truth),
+            _median(scored, LATENCY),
+        )
+
+
+def _scored(frame: "pl.DataFrame") -> "pl.DataFrame":
+    import polars as pl
+
+    if PREDICTION not in frame.columns:
+        frame = frame.clear().with_columns(pl.lit(None, dtype=pl.Float64).alias(PREDICTION))
+    return frame.filter(pl.col(PREDICTION).is_not_null()).with_columns(pl.col(LABEL).fill_null(float("nan")))
+
+
+def _median(frame: "pl.DataFrame", column: str) -> float | None:
+    import polars as pl
+
+    value = frame[column].cast(pl.Float64).median() if column in frame.columns else None
+    return value if isinstance(value, float) else None

@@ -1,0 +1,79 @@
+"""What of a model needs attention: one card for each cause, whatever number of messages it has made."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from almanac.alerts.condition import Condition
+from almanac.alerts.condition_log import ConditionLog
+from almanac.config.sections.alerts import AlertKind
+from almanac.journal.journal import Journal
+from almanac.journal.records import BatchRecord, BatchState, WindowRecord
+from almanac.pages import news
+from almanac.pages.news import News
+from almanac.reporting.urls import Urls
+from almanac.windows.tumbling import key_of
+from almanac.windows.window import Window
+
+# A condition that another one is the cause of: while that one lasts, it is a line of its card.
+_FOLLOWS: Mapping[AlertKind, AlertKind] = {"quality": "rejection"}
+_ALERTS = 40
+
+
+def cards_of(
+    model: str,
+    journal: Journal,
+    urls: Urls,
+    since: datetime,
+    *,
+    batches: Sequence[BatchRecord],
+    failed: Sequence[WindowRecord],
+) -> list[News]:
+    """What lasts, what merely happened lately, and what nobody was told of.
+
+    Args:
+        model: whose.
+        journal: knows what people were told.
+        urls: for the links.
+        since: how far back is lately.
+        batches: the newest ones.
+        failed: windows that have failed.
+
+    Raises:
+        TransientError: the journal is away.
+    """
+    log = ConditionLog(journal)
+    recent = log.recent(model=model)
+    told = [one for one in log.recent(model=model, over=False) if one.message.severity != "info"]
+    happened = [one for one in recent if one.instant and one.opened_at >= since and one.message.severity != "info"]
+    kinds = {one.kind for one in told}
+    causes = [one for one in (*told, *happened) if _FOLLOWS.get(one.kind) not in kinds]
+    undelivered = [one for one in journal.alerts(model, _ALERTS) if not one.delivered and one.raised_at >= since]
+    cards = [
+        news.of_condition(
+            one,
+            follows=[other for other in told if _FOLLOWS.get(other.kind) == one.kind],
+            undelivered=[alert for alert in undelivered if one.message.subject in alert.title],
+        )
+        for one in causes
+    ]
+    subjects = [one.message.subject for one in recent]
+    lost = (alert for alert in undelivered if not any(subject in alert.title for subject in subjects))
+    cards += news.merged(map(news.of_alert, lost))
+    cards += [
+        news.of_batch(one, urls) for one in batches if one.recorded_at >= since and _is_untold(one, journal, recent)
+    ]
+    parts = {part for one in told if one.kind == "failure" for part in one.message.parts}
+    cards += [news.of_window(one, urls) for one in failed if f"window {_key(one)}" not in parts]
+    return cards
+
+
+def _is_untold(batch: BatchRecord, journal: Journal, conditions: Sequence[Condition]) -> bool:
+    """Whether nothing else says of a batch that it was rejected, or that rows of it are in quarantine."""
+    if batch.state is not BatchState.REJECTED:
+        return batch.state is BatchState.PUBLISHED and batch.rows_quarantined > 0
+    said = (one for one in conditions if one.kind == "rejection" and one.seen_at >= batch.recorded_at)
+    return journal.is_rejected(batch.model, batch.uri) and not any(batch.uri in one.message.parts for one in said)
+
+
+def _key(record: WindowRecord) -> str:
+    return key_of(Window(record.window_start, record.window_end))

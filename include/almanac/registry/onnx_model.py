@@ -1,0 +1,118 @@
+"""A model as it is served: one ONNX graph in onnxruntime. Needs neither scikit-learn nor MLflow."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from almanac.errors import DataError, IntegrityError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from almanac.features.features import FeatureMatrix
+
+INPUT = "features"
+LABELS, PROBABILITIES = "label", "probabilities"
+NUMBERS = "prediction"
+FEATURES_KEY = "almanac.features"
+THRESHOLD_KEY = "almanac.threshold"
+
+
+class OnnxModel:
+    """One graph: float32 `features` [n, k] in, labels [n] and probabilities [n, 2] out, or a number for each row.
+
+    Attributes:
+        features: the k names, in the order that the graph wants them.
+        metadata: what the export wrote into the graph.
+        threshold: from which probability on it says yes.
+        is_number: whether it foretells a number.
+
+    Raises:
+        IntegrityError: the bytes are no graph of this form.
+    """
+
+    def __init__(self, onnx: bytes) -> None:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1  # two threads are slower than one on graphs of this size
+        options.inter_op_num_threads = 1
+        try:
+            self._session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+            self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+            self.features: tuple[str, ...] = tuple(json.loads(self.metadata[FEATURES_KEY]))
+            self.threshold = float(self.metadata.get(THRESHOLD_KEY, 0.5))
+            self.is_number = [node.name for node in self._session.get_outputs()] == [NUMBERS]
+            inputs = [(node.name, node.type, node.shape[-1]) for node in self._session.get_inputs()]
+        except Exception as error:  # onnxruntime has a dozen kinds, all of which mean the same here
+            raise IntegrityError(f"not a graph of an Almanac model ({len(onnx)} bytes): {error}") from error
+        if inputs != [(INPUT, "tensor(float)", len(self.features))]:
+            raise IntegrityError(f"graph takes {inputs}, expected one float32 {INPUT!r} of width {len(self.features)}")
+
+    def answers(self, values: "NDArray[np.float32]") -> "NDArray[np.float64]":
+        """The probability of the label 1, or the number, [n].
+
+        Args:
+            values: float32 [n, k], columns in the order of `features`; n may be 0.
+
+        Raises:
+            DataError: the width is not the graph's.
+            IntegrityError: the graph fails, or its output has another shape.
+        """
+        import numpy as np
+
+        if values.ndim != 2 or values.shape[1] != len(self.features):
+            raise DataError(f"got {values.shape}, expected [n, {len(self.features)}]: {list(self.features)}")
+        last = np.asarray(self.run(values)[-1])
+        expected = (len(values), 1 if self.is_number else 2)
+        if last.shape != expected or last.dtype.kind != "f":
+            raise IntegrityError(
+                f"the graph answers {last.dtype} {last.shape}, expected floats {expected}. Do not serve it: restore the"
+                " version from its backup, or train again"
+            )
+        said: NDArray[np.float64] = last[:, -1].astype(np.float64)
+        # float32 sums of votes can pass 1 by a rounding error
+        return said if self.is_number else np.clip(said, 0.0, 1.0)
+
+    def run(self, values: "NDArray[np.float32]") -> tuple["NDArray[np.float32]", ...]:
+        """What the graph itself answers, untouched: labels [n] and probabilities [n, 2]; or numbers [n, 1].
+
+        Raises:
+            IntegrityError: the graph fails.
+        """
+        import numpy as np
+
+        batch = np.ascontiguousarray(values, dtype=np.float32)
+        outputs = [NUMBERS] if self.is_number else [LABELS, PROBABILITIES]
+        try:
+            return tuple(self._session.run(outputs, {INPUT: batch}))
+        except Exception as error:  # onnxruntime has a dozen kinds, all of which mean the same here
+            raise IntegrityError(
+                f"the graph fails on {len(batch)} rows: {error}. Do not serve it: restore the version from its backup,"
+                " or train again"
+            ) from error
+
+    def score(self, features: "FeatureMatrix") -> "NDArray[np.float64]":
+        """The probability of the label 1, or the number, for each row, [n]; columns are found by name.
+
+        Raises:
+            DataError: the matrix lacks a feature that the graph wants.
+        """
+        return self.answers(self.arrange(features))
+
+    def arrange(self, features: "FeatureMatrix") -> "NDArray[np.float32]":
+        """The columns that the graph wants, in its order, [n, k].
+
+        Raises:
+            DataError: the matrix lacks one.
+        """
+        missing = [name for name in self.features if name not in features.names]
+        if missing:
+            raise DataError(f"features {missing} are missing; the model's YAML declares {list(features.names)}")
+        return features.values[:, [features.names.index(name) for name in self.features]]
+
+
+def predict_onnx(onnx: bytes, values: "NDArray[np.float32]") -> "NDArray[np.float64]":
+    """The probability of the label 1, or the number, [n], by the graph's bytes; see `OnnxModel.answers`."""
+    return OnnxModel(onnx).answers(values)

@@ -1,0 +1,73 @@
+"""Files of MLflow's runs where only its server can reach them: a volume or a store of its own."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from almanac.registry.client_settings import configure_client
+from almanac.registry.faults import mlflow_faults
+
+SERVED = "mlflow-artifacts:"
+
+
+def is_served(uri: str) -> bool:
+    """Whether MLflow's server must be asked for what is at this place."""
+    return uri.startswith(SERVED)
+
+
+def holds_files(uri: str, tracking_uri: str) -> bool:
+    """Whether anything is there.
+
+    Raises:
+        RegistryError: the server refuses.
+        TransientError: it is away.
+    """
+    with mlflow_faults(uri):
+        return bool(_repository(uri, tracking_uri).list_artifacts())
+
+
+def sizes_of(uri: str, tracking_uri: str) -> dict[str, int]:
+    """Bytes of every file below a place, by its path; -1 where the server does not tell.
+
+    Raises:
+        RegistryError: the server refuses.
+        TransientError: it is away.
+    """
+    from almanac.registry.files import Artifacts
+
+    with mlflow_faults(uri):
+        return Artifacts(uri, _repository(uri, tracking_uri)).sizes()
+
+
+def put_files(folder: Path, uri: str, tracking_uri: str) -> None:
+    """Hand everything below a folder to the server.
+
+    Raises:
+        RegistryError: the server refuses.
+        TransientError: it is away.
+    """
+    with mlflow_faults(uri):
+        _repository(uri, tracking_uri).log_artifacts(str(folder))
+
+
+def hash_served(uri: str, name: str, tracking_uri: str) -> str:
+    """The SHA-256 of one file below a place.
+
+    Raises:
+        FileNotFoundError: the server has no such file.
+        RegistryError: it refuses.
+        TransientError: it is away.
+    """
+    with mlflow_faults(f"{uri}/{name}"), tempfile.TemporaryDirectory(prefix="almanac-") as folder:
+        repository = _repository(uri, tracking_uri)
+        if name in {found.path for found in repository.list_artifacts(name.rpartition("/")[0] or None)}:
+            return hashlib.sha256(Path(repository.download_artifacts(name, folder)).read_bytes()).hexdigest()
+    raise FileNotFoundError(f"{uri}/{name}")
+
+
+def _repository(uri: str, tracking_uri: str) -> Any:
+    configure_client()
+    from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
+
+    return MlflowArtifactsRepository(uri, tracking_uri)

@@ -1,0 +1,130 @@
+"""The best version of the last year: a candidate is held against it too, so that small losses do not add up.
+
+Recorded figures do not say which it is: each was taken on another hold-out, and a summer is not a winter. Every version
+was, however, measured beside its champion on the same rows. These differences, added up along the line of champions,
+tell how far versions lie apart; they choose the one that is measured anew, on the candidate's own rows.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from almanac.config.schema import Model
+from almanac.errors import PermanentError
+from almanac.features.features import build_features
+from almanac.journal.journal import Journal
+from almanac.journal.records import DecisionKind
+from almanac.registry.onnx_model import OnnxModel
+from almanac.registry.records import CHAMPION, ModelVersion, Tag
+from almanac.registry.store import Registry
+from almanac.release.gates import Evaluation, Reference
+from almanac.release.withdrawn import rolled_back_at
+
+if TYPE_CHECKING:
+    from almanac.features.features import FeatureMatrix
+
+YEAR = timedelta(days=365)
+
+
+def find_best(
+    model: Model, registry: Registry, journal: Journal, evaluation: Evaluation, now: datetime
+) -> Reference | None:
+    """The best version of the last year on the candidate's hold-out. At most one beside the champion is made to answer.
+
+    One that cannot be compared, because the declaration has left its features behind or because it has learnt rows of
+    the hold-out, is passed over, and named.
+
+    Args:
+        model: declares the metric by which versions were compared.
+        registry: holds them.
+        journal: knows what was in production, and how versions compared.
+        evaluation: of the candidate.
+        now: aware.
+
+    Returns:
+        The champion by its number alone when that is the best; None without a champion.
+
+    Raises:
+        TransientError: MLflow or the journal is away.
+    """
+    champion, served = evaluation.champion, evaluation.served
+    if not champion or served is None:
+        return None
+    why = ["the best of the last year, by differences on the same rows"]
+    for version in _of_the_year(model, registry, journal, champion, now - YEAR):
+        if version.version == champion:
+            break
+        try:
+            graph, data = OnnxModel(registry.load_onnx(version)), registry.load_passport(version)["data"]
+            features = build_features(model, served.frame)
+            if fault := _obstacle(graph, features, data, evaluation):
+                why.append(f"version {version.version} was passed over: it {fault}")
+                continue
+            answers = graph.score(features)[served.rows]
+        except PermanentError as error:  # a passing fault is raised instead: the task is tried again
+            return Reference(version.version, "; ".join(why), fault=str(error))
+        return Reference(version.version, "; ".join(why), answers, threshold=version.threshold)
+    return Reference(champion, "; ".join(why))
+
+
+def _of_the_year(
+    model: Model, registry: Registry, journal: Journal, champion: str, since: datetime
+) -> list[ModelVersion]:
+    """All that were in production since then, the best first, the oldest of equals first.
+
+    One that a person has taken out of production is not among them: it was good by its figures, and bad in use.
+    """
+    there = {one.version: one for one in registry.versions(model.name)}
+    numbers = _in_production(journal, there.values(), model.name, since) | {champion}
+    chosen = [
+        there[number]
+        for number in numbers
+        if number in there and (number == champion or not rolled_back_at(journal, there[number]))
+    ]
+    gains = _gains(journal, model)
+    return sorted(chosen, key=lambda one: (-_level(one, there, gains), int(one.version)))
+
+
+def _obstacle(graph: OnnxModel, features: "FeatureMatrix", data: Mapping[str, str], evaluation: Evaluation) -> str:
+    """Why a version says nothing on the hold-out; empty when it does. `data` is its passport's."""
+    if missing := sorted(set(graph.features) - set(features.names)):
+        return f"takes features that are not declared any more: {missing}"
+    start, learnt = evaluation.holdout["time"].min(), datetime.fromisoformat(data["train_end"])
+    is_clean = isinstance(start, datetime) and learnt < start
+    return "" if is_clean else f"has learnt rows of the hold-out, until {learnt:%Y-%m-%d %H:%M}"
+
+
+def _in_production(journal: Journal, versions: Collection[ModelVersion], model: str, since: datetime) -> set[str]:
+    """Those that came or left since then, by the journal, and by their own tags where the journal was lost."""
+    moves = [move for move in journal.alias_moves(model) if move.alias == CHAMPION and move.moved_at >= since]
+    tagged = {one.version for one in versions if _promoted_since(one, since)}
+    return {number for move in moves for number in (move.from_version, move.to_version) if number} | tagged
+
+
+def _promoted_since(version: ModelVersion, since: datetime) -> bool:
+    told = version.tags.get(Tag.PROMOTED_AT)
+    return told is not None and datetime.fromisoformat(told) >= since
+
+
+def _gains(journal: Journal, model: Model) -> dict[str, float]:
+    """MLflow run -> by how much it was better than the champion of its time, by the gate's metric.
+
+    Before the difference itself was recorded, only the lower end of its interval was.
+    """
+    name, found = f"champion[{model.gates.champion.metric}]", dict[str, float]()
+    for decision in journal.decisions(model.name, DecisionKind.GATES):  # the newest first
+        gain = decision.figures.get(f"{name}.difference", decision.figures.get(name, 0.0))
+        found.setdefault(decision.subject, gain)
+    return found
+
+
+def _level(version: ModelVersion, there: Mapping[str, ModelVersion], gains: Mapping[str, float]) -> float:
+    return sum(gains.get(one.mlflow_run_id, 0.0) for one in _line(version, there))
+
+
+def _line(version: ModelVersion, there: Mapping[str, ModelVersion]) -> Iterator[ModelVersion]:
+    """The version, the champion that it was measured against, that one's, and so on; not the first, nor one alone."""
+    parent = there.get(version.tags.get(Tag.PARENT_VERSION, ""))
+    while parent is not None and int(parent.version) < int(version.version):
+        yield version
+        version, parent = parent, there.get(parent.tags.get(Tag.PARENT_VERSION, ""))

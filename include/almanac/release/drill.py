@@ -1,0 +1,73 @@
+"""The rollback drill: proves on a quiet day that `previous` could take over at once."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.data.table.dataset import Dataset
+from almanac.data.table.model_rows import ModelRows
+from almanac.errors import PermanentError, RegistryError
+from almanac.features.features import build_features, feature_columns, history_needed
+from almanac.journal.journal import Journal
+from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac.registry.onnx_model import OnnxModel
+from almanac.registry.records import PREVIOUS, ModelVersion
+from almanac.release.promotion import rollback_target
+
+if TYPE_CHECKING:
+    from almanac.registry.store import Registry
+
+_STEPS = 1000  # of the dataset, that previous is made to score
+
+
+def drill(
+    model: Model, home: Home, registry: "Registry", journal: Journal, *, run: RunRef, now: datetime
+) -> Decision | None:
+    """Load `previous` as a rollback would, check its hash, and score the newest rows. No alias moves.
+
+    Returns:
+        What came of it, as it stands in the journal; None when there is no previous version yet.
+
+    Raises:
+        TransientError: a store is away; nothing was decided.
+    """
+    if PREVIOUS not in registry.aliases(model.name):
+        return None
+    version = rollback_target(registry, model.name)
+    fault, figures = "", {}
+    try:
+        figures = _score(model, home, registry, version)
+    except PermanentError as error:
+        fault = str(error)
+    words = (
+        fault or f"version {version.version} was loaded, its hash is right, and it scored {figures['rows']:.0f} rows"
+    )
+    subject = f"{model.name}@{version.version}"
+    decision = Decision(
+        model.name, DecisionKind.ROLLBACK_DRILL, not fault, (words,), now, run, subject, figures
+    )  # fmt: skip
+    journal.record_decision(decision)
+    return decision
+
+
+def _score(model: Model, home: Home, registry: "Registry", version: ModelVersion) -> dict[str, float]:
+    """Score the newest rows.
+
+    Raises:
+        PermanentError: it cannot, or an answer is no number.
+    """
+    import numpy as np
+
+    graph = OnnxModel(registry.load_onnx(version))
+    reach = Dataset.of(home, model).time_range()
+    if reach is None:
+        raise RegistryError(f"{model.name}: the dataset has no row to score")
+    since = reach[1] - _STEPS * model.dataset.step - history_needed(model)
+    said = graph.score(
+        build_features(model, ModelRows.newest(home, model).read(columns=list(feature_columns(model)), since=since))
+    )
+    wrong = int((~np.isfinite(said)).sum())
+    if wrong or not len(said):
+        raise RegistryError(f"{model.name}@{version.version}: {wrong} of {len(said)} answers are no numbers")
+    return {"rows": float(len(said)), "mean_answer": float(said.mean())}

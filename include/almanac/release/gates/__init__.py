@@ -1,0 +1,6 @@
+"""The gates: pure functions of what is known of a candidate; what cannot be measured is refused."""
+
+from almanac.release.gates.evaluation import Evaluation, GateResult, Reference, Served
+from almanac.release.gates.verdict import GATES, asked, judge, passed
+
+__all__ = ["GATES", "Evaluation", "GateResult", "Reference", "Served", "asked", "judge", "passed"]

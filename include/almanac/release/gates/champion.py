@@ -1,0 +1,165 @@
+"""What is or was in production: the candidate must not be worse, and where it is very different, a person is asked."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from almanac.config.schema import Model
+from almanac.config.sections.gates import ChampionGate
+from almanac.release.gates.evaluation import Evaluation, GateResult, refuse
+from almanac.statistics.bootstrap import Interval, paired_interval
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_NO_CHAMPION = "no champion yet: nothing in production to be"
+
+
+def champion(model: Model, evaluation: Evaluation) -> list[GateResult]:
+    """Not worse than the champion beyond chance, or better beyond it; see `hold_against`."""
+    gate = model.gates.champion
+    name = f"champion[{gate.metric}]"
+    if not evaluation.champion:
+        return [GateResult(name, True, None, None, f"{_NO_CHAMPION} worse than")]
+    if evaluation.champion_answers is None:
+        return [refuse(name, _unmeasured(evaluation))]
+    interval = _interval(model, evaluation, evaluation.champion_answers, evaluation.champion_threshold)
+    verdict = hold_against(gate, interval, evaluation.news)
+    reason = f"{_differs(gate, interval, f'champion {evaluation.champion}')}; {verdict.words}"
+    return [GateResult(name, verdict.passed, verdict.measured, verdict.limit, reason, difference=interval.observed)]
+
+
+def best_of_year(model: Model, evaluation: Evaluation) -> list[GateResult]:
+    """Not far below the best version of the last year: many small losses must not add up."""
+    gate, best = model.gates.champion, evaluation.best
+    name = f"best_of_year[{gate.metric}]"
+    if not evaluation.champion:
+        return [GateResult(name, True, None, None, f"{_NO_CHAMPION} worse than")]
+    if best is None:
+        return [refuse(name, "the best version of the last year was not looked for")]
+    if best.version == evaluation.champion:
+        return [GateResult(name, True, None, None, f"champion {best.version} is {best.why}; the gate champion decides")]
+    if best.answers is None:
+        return [refuse(name, f"version {best.version}, {best.why}, cannot be measured: {best.fault or 'no reason'}")]
+    interval = _interval(model, evaluation, best.answers, best.threshold)
+    reason = (
+        f"{_differs(gate, interval, f'version {best.version}')}; it is {best.why}; wanted at least "
+        f"{-gate.max_loss:+.4f} at the lower end"
+    )
+    passed = interval.low >= -gate.max_loss
+    return [GateResult(name, passed, interval.low, -gate.max_loss, reason, difference=interval.observed)]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a comparison came to: the end of the interval that decided, what it was held against, and the words."""
+
+    passed: bool
+    measured: float
+    limit: float
+    words: str
+
+
+def hold_against(gate: ChampionGate, interval: Interval, news: str) -> Verdict:
+    """Decide by the interval of the difference; above 0 the candidate is better.
+
+    Args:
+        gate: says what it must be.
+        interval: of the candidate's gain.
+        news: why a candidate that is as good is wanted; empty: for no reason.
+    """
+    low, high = interval.low, interval.high
+    if gate.must == "beat":
+        return Verdict(low > 0, low, 0.0, "wanted all of it above 0 (gates.champion.must: beat)")
+    if not high >= 0:
+        return Verdict(False, high, 0.0, "worse beyond chance; wanted at least 0 at its upper end")
+    if not low >= -gate.max_loss:
+        return Verdict(False, low, -gate.max_loss, f"wanted at least {-gate.max_loss:+.4f} at its lower end")
+    if low > 0:
+        return Verdict(True, low, -gate.max_loss, "better beyond chance")
+    if news:
+        return Verdict(True, low, -gate.max_loss, f"as good within chance, and accepted because {news}")
+    why = "as good within chance, and made of the same rows, declaration, parameters and code, or of older rows"
+    return Verdict(False, low, 0.0, f"{why}: there is no reason to replace what is in production")
+
+
+def _interval(model: Model, evaluation: Evaluation, answers: "NDArray[np.float64]", threshold: float) -> Interval:
+    gate = model.gates.champion
+    return paired_interval(
+        gate.metric,
+        evaluation.holdout,
+        answers,
+        resamples=gate.resamples,
+        confidence=gate.confidence,
+        seed=model.train.seed,
+        thresholds=(evaluation.threshold, threshold),
+    )
+
+
+def _differs(gate: ChampionGate, interval: Interval, other: str) -> str:
+    return (
+        f"{gate.metric} on the hold-out differs from {other} by {interval.observed:+.4f}, {gate.confidence:.0%} "
+        f"interval {interval.low:+.4f} to {interval.high:+.4f} (better is above 0)"
+    )
+
+
+def variation(model: Model, evaluation: Evaluation) -> list[GateResult]:
+    """The share of the hold-out's rows that would get another label; above the limit it passes, and asks a person.
+
+    A candidate can be as good as the champion in every figure and still decide otherwise on every fifth row. Whoever
+    acts upon the predictions must hear of that before it happens.
+    """
+    name, limit = "variation", model.gates.variation.ask_above
+    if not evaluation.champion:
+        return [GateResult(name, True, None, None, f"{_NO_CHAMPION} different from")]
+    if evaluation.champion_answers is None:
+        return [refuse(name, _unmeasured(evaluation))]
+    changed = _changed_numbers(model, evaluation) if model.label.is_number else _changed_labels(evaluation)
+    share = float(changed.mean())
+    what = "a number that is far from that of" if model.label.is_number else "another label than from"
+    reason = (
+        f"{share:.2%} of {len(changed)} rows of the hold-out get {what} champion "
+        f"{evaluation.champion}; above {limit:.2%} a person decides"
+    )
+    return [GateResult(name, True, share, limit, reason, ask=share > limit)]
+
+
+def _changed_labels(evaluation: Evaluation) -> "NDArray[np.bool_]":
+    assert evaluation.champion_answers is not None  # noqa: S101 - the caller has looked
+    ours = _labels(evaluation.holdout["answer"].to_numpy(), evaluation.threshold)
+    changed: NDArray[np.bool_] = ours != _labels(evaluation.champion_answers, evaluation.champion_threshold)
+    return changed
+
+
+def _changed_numbers(model: Model, evaluation: Evaluation) -> "NDArray[np.bool_]":
+    """Which rows move by more than `differs_by` standard deviations of the labels.
+
+    Raises:
+        ValueError: a number is none; compared with the limit it would pass for near.
+    """
+    import numpy as np
+
+    rows = evaluation.holdout
+    moved = np.abs(rows["answer"].to_numpy() - evaluation.champion_answers)
+    if not np.isfinite(moved).all():
+        raise ValueError(f"{int((~np.isfinite(moved)).sum())} numbers of {len(moved)} are none")
+    changed: NDArray[np.bool_] = moved > model.gates.variation.differs_by * rows["label"].to_numpy().std()
+    return changed
+
+
+def _labels(probabilities: "NDArray[np.float64]", threshold: float) -> "NDArray[np.bool_]":
+    """What each row is taken for.
+
+    Raises:
+        ValueError: a probability is unknown or impossible; compared with a threshold it would pass for a no.
+    """
+    possible = (probabilities >= 0) & (probabilities <= 1)
+    if not possible.all():
+        raise ValueError(f"{int((~possible).sum())} probabilities of {len(possible)} are NaN or outside [0, 1]")
+    said: NDArray[np.bool_] = probabilities >= threshold
+    return said
+
+
+def _unmeasured(evaluation: Evaluation) -> str:
+    why = evaluation.champion_fault or "no reason was given"
+    return f"champion {evaluation.champion} cannot be measured: {why}"

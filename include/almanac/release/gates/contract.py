@@ -1,0 +1,122 @@
+"""What whoever serves the graph relies on: its form, and that every answer is one."""
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING
+
+from almanac.config.schema import Model
+from almanac.config.sections.features import names_of
+from almanac.features.features import build_features
+from almanac.registry.onnx_model import INPUT, OnnxModel
+from almanac.release.gates.evaluation import Evaluation, GateResult, Served, closed, refuse
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_ROUNDING = 1e-5  # float32 sums of votes pass 1 by so much, and a batch may be summed in another order
+_ALONE = 20
+
+
+def contract(model: Model, evaluation: Evaluation) -> list[GateResult]:
+    """Signature, columns, one answer for each row, probabilities that are ones, rows that do not see each other."""
+    served = evaluation.served
+    if served is None:
+        return [refuse("contract", "there is no graph to look at")]
+    graph = OnnxModel(served.onnx)
+    checks = {
+        "signature": partial(_signature, served),
+        "columns": partial(_columns, graph),
+        "answers": partial(_answers, graph, served),
+        "empty batch": partial(_empty, graph),
+        "unknown values": partial(_unknown, graph),
+        "rows alone": partial(_alone, graph, served),
+    }
+    return [
+        result
+        for name, check in checks.items()
+        for result in closed(f"contract[{name}]", partial(_verdict, name, check), model, evaluation)
+    ]
+
+
+def _verdict(name: str, check: partial[str], model: Model, _: Evaluation) -> list[GateResult]:
+    fault = check(model)
+    return [GateResult(f"contract[{name}]", not fault, None, None, fault or "kept")]
+
+
+def _signature(served: Served, model: Model) -> str:
+    import yaml
+
+    written = json.loads(yaml.safe_load(served.mlmodel)["signature"]["inputs"])
+    got = [(one["name"], one["tensor-spec"]["dtype"], one["tensor-spec"]["shape"]) for one in written]
+    wanted = [(INPUT, "float32", [-1, len(names_of(model.features))])]
+    return "" if got == wanted else f"MLflow's signature says {got}, the model's YAML {wanted}"
+
+
+def _columns(graph: OnnxModel, model: Model) -> str:
+    wanted = names_of(model.features)
+    return "" if graph.features == wanted else f"the graph wants {list(graph.features)}, the YAML says {list(wanted)}"
+
+
+def _answers(graph: OnnxModel, served: Served, model: Model) -> str:
+    return _fault(graph, _holdout(graph, served, model))
+
+
+def _empty(graph: OnnxModel, model: Model) -> str:
+    import numpy as np
+
+    return _fault(graph, np.empty((0, len(graph.features)), np.float32))
+
+
+def _unknown(graph: OnnxModel, model: Model) -> str:
+    import numpy as np
+
+    return _fault(graph, np.full((1, len(graph.features)), np.nan, np.float32))
+
+
+def _alone(graph: OnnxModel, served: Served, model: Model) -> str:
+    """A scaler that is fitted on what it scores gives a row another answer in other company."""
+    import numpy as np
+
+    rows = _holdout(graph, served, model)[:: max(len(served.rows) // _ALONE, 1)]
+    together = graph.run(rows)[-1]
+    alone = np.concatenate([graph.run(row[None, :])[-1] for row in rows])
+    far = float(np.abs(together - alone).max()) / _unit(graph, together)
+    return "" if far <= _ROUNDING else f"rows scored alone differ by {far:.2e} from the same rows in a batch"
+
+
+def _unit(graph: OnnxModel, answers: "NDArray[np.float32]") -> float:
+    """What a difference is told in: float32 rounds a number in proportion to its size."""
+    import numpy as np
+
+    return max(float(np.abs(answers).max()), 1.0) if graph.is_number else 1.0
+
+
+def _fault(graph: OnnxModel, rows: "NDArray[np.float32]") -> str:
+    """What is wrong with the answers to these rows; empty: nothing."""
+    import numpy as np
+
+    if graph.is_number:
+        (numbers,) = graph.run(rows)
+        if numbers.shape != (len(rows), 1):
+            return f"{len(rows)} rows give {numbers.shape} numbers, expected one answer each"
+        wrong = int((~np.isfinite(numbers)).sum())
+        return f"{wrong} of {len(rows)} rows give what is no number" if wrong else ""
+    labels, both = graph.run(rows)
+    if labels.shape != (len(rows),) or both.shape != (len(rows), 2):
+        return f"{len(rows)} rows give {labels.shape} labels and {both.shape} probabilities, expected one answer each"
+    wrong = int((~((both >= -_ROUNDING) & (both <= 1 + _ROUNDING))).any(axis=1).sum())
+    if wrong:
+        return f"{wrong} of {len(rows)} rows give a probability that is NaN or outside [0, 1]"
+    off = int((np.abs(both.sum(axis=1) - 1) > _ROUNDING).sum())
+    if off:
+        return f"the two probabilities of {off} of {len(rows)} rows do not add up to 1"
+    strange = sorted(set(np.unique(labels).tolist()) - {0, 1})
+    return f"labels {strange[:5]} are neither 0 nor 1" if strange else ""
+
+
+def _holdout(graph: OnnxModel, served: Served, model: Model) -> "NDArray[np.float32]":
+    values: NDArray[np.float32] = graph.arrange(build_features(model, served.frame))[served.rows]
+    if not len(values):
+        raise ValueError("the hold-out has no row")
+    return values

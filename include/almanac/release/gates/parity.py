@@ -1,0 +1,61 @@
+"""The served graph and the pipeline that was measured are one model."""
+
+from almanac.config.schema import Model
+from almanac.config.sections.gates import ParityLimits
+from almanac.release.gates.evaluation import Evaluation, GateResult, refuse
+from almanac.training.export.parity import FAR, ParityPart, ParityReport
+
+_TOLD = 5
+
+
+def parity(model: Model, evaluation: Evaluation) -> list[GateResult]:
+    """ONNX and scikit-learn agree on labels and probabilities, or on numbers, on hold-out and boundary rows alike."""
+    gate, report = model.gates.parity, evaluation.parity
+    if report is None:
+        return [refuse("parity", "parity was not measured")]
+    if report.quantile != gate.quantile:
+        text = f"parity was measured at quantile {report.quantile}, the limit is for {gate.quantile}"
+        return [refuse("parity", text)]
+    limits = gate.limits_of(report.family)
+    parts = {"holdout": report.holdout, "boundary": report.boundary}
+    results = [result for place, part in parts.items() for result in _part(limits, gate.quantile, place, part)]
+    return [*results, _disagreements(limits, report)]
+
+
+def _part(limits: ParityLimits, quantile: float, place: str, part: ParityPart) -> list[GateResult]:
+    some, about = part.rows > 0, f"of {part.rows} {place} rows"
+    agree, far = part.label_agreement, part.quantile_difference
+    enough, near = agree >= limits.min_label_agreement, far <= limits.max_probability_difference
+    labels = f"labels {about} agree on {agree:.4%}, wanted at least {limits.min_label_agreement:.4%}"
+    answers = (
+        f"answers {about} differ by {far:.2e} at quantile {quantile} (most {part.max_difference:.2e}); "
+        f"wanted {limits.max_probability_difference:.2e} or less{_where(part)}"
+    )
+    return [
+        GateResult(f"parity[{place} labels]", some and enough, agree, limits.min_label_agreement, labels),
+        GateResult(f"parity[{place} answers]", some and near, far, limits.max_probability_difference, answers),
+    ]
+
+
+def _where(part: ParityPart) -> str:
+    """Which features stand at a border in the rows that differ."""
+    if not part.far:
+        return ""
+    named = ", ".join(f"{name or 'no border'} {count}" for name, count in part.at_borders.items())
+    return f"; {part.far} differ by more than {FAR:g}, at borders of: {named}"
+
+
+def _disagreements(limits: ParityLimits, report: ParityReport) -> GateResult:
+    """Every row with another label is listed and lies at a tie or a border, so that rounding alone is the cause."""
+    name, missing = "parity[disagreements]", report.holdout.disagreeing + report.boundary.disagreeing
+    missing -= len(report.disagreements)
+    if missing:
+        return refuse(name, f"{missing} rows with another label are not listed, so nothing is known about them")
+    far = limits.max_probability_difference * report.spread
+    strange = [one for one in report.disagreements if not one.is_explained(far)]
+    told = "; ".join(f"{one.part} row {one.row}: {one.sklearn:.6f} and {one.onnx:.6f}" for one in strange[:_TOLD])
+    reason = (
+        f"{len(strange)} of {len(report.disagreements)} rows with another label lie neither at a tie nor at a border"
+        f"{': ' * bool(told)}{told}"
+    )
+    return GateResult(name, not strange, float(len(strange)), 0.0, reason)

@@ -1,0 +1,166 @@
+"""Trains a version again from its passport, in memory, and compares: nothing is written, the registry least of all."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import ValidationError
+
+from almanac.config.files.validation_errors import describe_errors
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.data.table.model_rows import ModelRows
+from almanac.errors import ConfigError
+from almanac.features.features import build_features
+from almanac.registry import files
+from almanac.registry.onnx_model import OnnxModel
+from almanac.registry.records import ModelVersion
+from almanac.registry.store import Registry
+from almanac.training.code_version import code_version
+from almanac.training.passport import environment
+from almanac.training.train import Progress, continue_candidate, train_candidate
+from almanac.training.trained import TrainedCandidate
+from almanac.training.training_run import load_parent
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One figure or hash, as recorded and as rebuilt."""
+
+    name: str
+    recorded: str
+    rebuilt: str
+
+    @property
+    def same(self) -> bool:
+        """Whether the two are equal, to the last digit."""
+        return self.recorded == self.rebuilt
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What came of a rebuild.
+
+    Attributes:
+        version: `model@number`.
+        results: data, metrics and predictions; when these are the same, the version has been rebuilt.
+        circumstances: code, packages and the graph's bytes; where code or packages differ, results may.
+    """
+
+    version: str
+    results: tuple[Compared, ...]
+    circumstances: tuple[Compared, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether every result is the same."""
+        return all(one.same for one in self.results)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is not as it was at training, in words."""
+        return tuple(
+            f"{one.name} is {one.rebuilt} now, was {one.recorded} at training"
+            for one in self.circumstances
+            if not one.same
+        )
+
+
+def rebuild(home: Home, registry: Registry, version: ModelVersion, *, on_progress: Progress) -> Rebuilt:
+    """Train a version again: its dataset version, declaration, candidate, parameters and seed.
+
+    Args:
+        home: where the dataset is.
+        registry: is read only.
+        version: to be rebuilt.
+        on_progress: told what was done, in words.
+
+    Raises:
+        ConfigError: today's schema does not take the version's declaration any more.
+        DataError: the dataset version is gone.
+        IntegrityError: a file of the version is not what was recorded.
+        TransientError: a store is away.
+    """
+    passport = registry.load_passport(version)
+    model = _declared(registry, version)
+    frame = ModelRows(model, home, version.dataset_version, version.joined).read()
+    candidate = _train(model, frame, registry, passport, on_progress)
+    return Rebuilt(
+        f"{version.model}@{version.version}",
+        tuple(_results(passport, candidate, registry.load_onnx(version), frame)),
+        tuple(_circumstances(passport, candidate)),
+    )
+
+
+def _declared(registry: Registry, version: ModelVersion) -> Model:
+    tree = yaml.safe_load(registry.load_file(version, files.CONFIG))
+    try:
+        return Model.model_validate(tree)
+    except ValidationError as error:
+        said = f"{version.model}@{version.version}: {files.CONFIG} of MLflow run {version.mlflow_run_id}"
+        raise ConfigError(
+            f"{describe_errors(error, Model, tree, said, [])} It does not fit today's schema: check out the passport's"
+            " commit and rebuild there"
+        ) from error
+
+
+def _train(
+    model: Model, frame: "pl.DataFrame", registry: Registry, passport: Mapping[str, Any], on_progress: Progress
+) -> TrainedCandidate:
+    # the newest label that was known then became true at this time, and no later one was known
+    now = datetime.fromisoformat(passport["data"]["labelled_until"]) + model.label.horizon
+    if passport["mode"] == "incremental":
+        parent = load_parent(registry, registry.version(model.name, passport["parent_version"]))
+        return continue_candidate(model, frame, now=now, parent=parent, on_progress=on_progress)
+    return train_candidate(
+        model,
+        frame,
+        now=now,
+        candidates=[passport["candidate"]],
+        overrides=passport["params"],
+        on_progress=on_progress,
+    )
+
+
+def _results(
+    passport: Mapping[str, Any], candidate: TrainedCandidate, recorded: bytes, frame: "pl.DataFrame"
+) -> Iterator[Compared]:
+    import numpy as np
+
+    yield Compared("data SHA-256", passport["data"]["sha256"], candidate.data_sha256)
+    yield Compared("parameters", _sorted(passport["params"]), _sorted(candidate.params))
+    metrics = candidate.metrics
+    groups: dict[str, tuple[Mapping[str, float], Mapping[str, float]]] = {
+        "train": (passport["metrics"]["train"], metrics.train),
+        "hold-out": (passport["metrics"]["holdout"], metrics.holdout),
+    }
+    for name, values in metrics.baselines.items():
+        groups[f"baseline {name}"] = (passport["metrics"]["baselines"].get(name, {}), values)
+    for name, values in metrics.segments.items():
+        groups[f"segment {name}"] = (passport["metrics"]["segments"].get(name, {}), values)
+    for group, (then, now) in groups.items():
+        for metric in sorted({*then, *now}):
+            yield Compared(f"{group} {metric}", repr(then.get(metric)), repr(now.get(metric)))
+    matrix = build_features(candidate.model, frame)
+    then_says, now_says = (OnnxModel(onnx).score(matrix) for onnx in (recorded, candidate.onnx))
+    farthest = float(np.abs(then_says - now_says).max())
+    yield Compared(f"predictions of {len(then_says)} rows, farthest apart", repr(0.0), repr(farthest))
+
+
+def _circumstances(passport: Mapping[str, Any], candidate: TrainedCandidate) -> Iterator[Compared]:
+    then, now = passport["code"], code_version()
+    yield Compared("code commit", str(then["commit"]), now.commit)
+    yield Compared("code had uncommitted changes", str(then["dirty"]), str(now.dirty))
+    installed = environment()
+    for name in sorted({*passport["environment"], *installed}):
+        yield Compared(name, str(passport["environment"].get(name, "absent")), installed.get(name, "absent"))
+    yield Compared("the graph's SHA-256", passport["onnx_sha256"], files.sha256(candidate.onnx))
+
+
+def _sorted(params: Mapping[str, object]) -> str:
+    return str(dict(sorted(params.items())))

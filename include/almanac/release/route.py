@@ -1,0 +1,114 @@
+"""What happens to a registered version next: it is promoted, a person is asked, it scores in shadow, or it stays."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from almanac.config.schema import Model
+from almanac.config.sections.promotion import obstacles
+from almanac.journal.journal import Journal
+from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac.registry.records import PASSED, REFUSED, ModelVersion, Tag
+from almanac.release.promotion import set_shadow
+from almanac.release.withdrawn import rolled_back_at
+
+if TYPE_CHECKING:
+    from almanac.registry.store import Registry
+
+GATES = "passed all gates"
+
+
+class Way(StrEnum):
+    """What happens to a registered version next."""
+
+    PROMOTE = "promote"
+    ASK = "ask"
+    SHADOW = "shadow"
+    STAY = "stay"
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way and why."""
+
+    way: Way
+    reasons: tuple[str, ...]
+
+
+def route(model: Model, registry: "Registry", journal: Journal, version: str, *, run: RunRef, now: datetime) -> Route:
+    """Decide what happens to a version that has passed its gates. A refusal to promote is a recorded decision.
+
+    Where the gates ask for a person, a person is asked, whatever the model's YAML says.
+
+    Args:
+        model: says how its versions are promoted.
+        registry: holds the version.
+        journal: takes the decision that the version stays challenger.
+        version: its number.
+        run: which run asks.
+        now: aware.
+
+    Raises:
+        TransientError: MLflow or the journal is away.
+    """
+    found = find_route(model, registry, journal, version)
+    if found.way is Way.SHADOW:
+        why = found.reasons[0]
+        set_shadow(registry, model.name, version, reason=why, run=run, journal=journal, now=now)
+    subject = f"{model.name}@{version}"
+    known = journal.decisions(model.name, DecisionKind.PROMOTION, run=run)
+    if found.way is Way.STAY and not any(one.subject == subject for one in known):
+        journal.record_decision(
+            Decision(model.name, DecisionKind.PROMOTION, False, found.reasons, now, run, subject)
+        )  # fmt: skip
+    return found
+
+
+def find_route(model: Model, registry: "Registry", journal: Journal, number: str) -> Route:
+    """The same without writing anything: whoever is about to promote looks again."""
+    champion, version = registry.champion(model.name), registry.version(model.name, number)
+    there = champion.version if champion else ""
+    if there == number:  # tried again after it was promoted
+        return Route(Way.PROMOTE, ("it is champion already",))
+    if faults := obstacles(model):
+        return Route(Way.STAY, tuple(f"cannot be promoted: {fault}" for fault in faults))
+    if left := rolled_back_at(journal, version):
+        return Route(Way.STAY, (f"it was rolled back at {left}; only a person takes it back, by hand",))
+    if stale := _stale(version, there):
+        return Route(Way.STAY, (stale,))
+    shadow, said = model.shadow, version.tags.get(Tag.SHADOW, "")
+    if shadow is not None and champion is not None and said != PASSED:
+        if said == REFUSED:
+            return Route(Way.STAY, (shadow_verdict(version),))
+        return Route(Way.SHADOW, (f"in shadow until {shadow.rows} of its predictions have a label",))
+    if model.promotion == "manual" or (said == PASSED and shadow is not None and shadow.then == "nothing"):
+        return Route(Way.STAY, (f"promotion is manual: ./almanac promote {model.name}@{number} --reason ...",))
+    asked = _asked(journal, version)
+    if said == PASSED and shadow is not None:
+        reasons = (shadow_verdict(version), *asked)
+        return Route(Way.ASK if shadow.then == "ask" or asked else Way.PROMOTE, reasons)
+    if model.promotion == "approve":
+        return Route(Way.ASK, (f"{model.name}.yaml says so: promotion is approve", *asked))
+    return Route(Way.ASK, asked) if asked else Route(Way.PROMOTE, (GATES,))
+
+
+def shadow_verdict(version: ModelVersion) -> str:
+    """What its shadow run came to, with figures."""
+    return version.tags.get(Tag.SHADOW_REASON, "compared with the champion in shadow")
+
+
+def _asked(journal: Journal, version: ModelVersion) -> tuple[str, ...]:
+    """Why the gates want a person: by the version's tag, and by the journal, which MLflow's users cannot change."""
+    tagged = version.tags.get(Tag.ASK, "").splitlines()
+    judged = (one for one in journal.decisions(version.model, DecisionKind.GATES) if one.accepted)
+    said = next((one.ask for one in judged if one.subject == version.mlflow_run_id), ())
+    return tuple(dict.fromkeys(filter(None, (*tagged, *said))))
+
+
+def _stale(version: ModelVersion, champion: str) -> str:
+    """Why a version must not be promoted by a comparison that is no longer true; empty when it still is."""
+    judged_against = version.tags.get(Tag.SHADOW_AGAINST) or version.tags.get(Tag.PARENT_VERSION, "")
+    if judged_against == champion:
+        return ""
+    return f"it was measured against champion {judged_against or 'none'}, but by now it is {champion or 'none'}"

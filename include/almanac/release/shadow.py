@@ -1,0 +1,180 @@
+"""What came of a version that scored in shadow: both versions' predictions against the labels that have arrived."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.config.sections.promotion import Shadow
+from almanac.data.table.dataset import Dataset
+from almanac.features.labels import label_columns, labels
+from almanac.journal.journal import Journal
+from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac.registry.faults import mlflow_faults
+from almanac.registry.records import PASSED, REFUSED, SHADOW, ModelVersion, Tag
+from almanac.release.promotion import set_shadow
+from almanac.scoring.predictions import TIME, PredictionTable
+from almanac.statistics.profile import Profile
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from almanac.registry.store import Registry
+
+
+@dataclass(frozen=True)
+class ShadowResult:
+    """Where a version in shadow stands.
+
+    Attributes:
+        version: its number; empty when none is in shadow.
+        decided: whether enough labels have arrived.
+        accepted: whether it was not worse than the champion.
+        reasons: in words.
+        figures: agreement, metric of both, interval of the difference, latency of both, rows.
+    """
+
+    version: str
+    decided: bool
+    accepted: bool
+    reasons: tuple[str, ...]
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+def judge_shadow(
+    model: Model, home: Home, registry: "Registry", journal: Journal, *, run: RunRef, now: datetime
+) -> ShadowResult:
+    """Compare the version in shadow with the champion on rows that both have scored and whose label is known.
+
+    With `shadow.rows` of them the version is judged by the champion gate's own measure: see `hold_against`. That it is
+    as good is enough: why it is wanted although it is no better, the gate has asked. The verdict goes to the journal,
+    to the version's MLflow run and tags, and ends the shadow; what follows from it is decided by `route`.
+
+    Args:
+        model: declares shadow and champion gate.
+        home: where dataset and predictions are.
+        registry: holds both versions.
+        journal: takes the verdict.
+        run: who asks.
+        now: aware; labels that become true after it are not known.
+
+    Raises:
+        DataError: there is no dataset.
+        TransientError: a store is away.
+    """
+    shadow, champion = registry.by_alias(model.name, SHADOW), registry.champion(model.name)
+    if model.shadow is None or shadow is None or champion is None or shadow.version == champion.version:
+        return ShadowResult("", False, False, ("no version is in shadow",))
+    rows = _rows(model, home, registry, shadow, champion, now)
+    if rows.height < model.shadow.rows:
+        waits = f"{rows.height} labelled rows that both have scored, {model.shadow.rows} are needed"
+        return ShadowResult(shadow.version, False, False, (waits,), {"rows": float(rows.height)})
+    result = _judge(model, model.shadow, rows, shadow, champion)
+    _record(registry, journal, model, shadow, champion, result, run, now)
+    return result
+
+
+def _rows(
+    model: Model, home: Home, registry: "Registry", shadow: ModelVersion, champion: ModelVersion, now: datetime
+) -> "pl.DataFrame":
+    """`time`, `label`, `answer` of the shadow, `reference` of the champion, and both latencies, by time."""
+    import polars as pl
+
+    since = max(Profile.from_json(registry.load_profile(one)).until for one in (shadow, champion))
+    tables = PredictionTable.shadow_of(home, model), PredictionTable.of(home, model)
+    ours, theirs = (
+        table.read(one.version, since=since, until=now) for table, one in zip(tables, (shadow, champion), strict=True)
+    )
+    empty = pl.DataFrame(schema={"time": pl.Datetime("us", "UTC"), "label": pl.Int8})
+    if not ours.height or not theirs.height:
+        return empty
+    frame = Dataset.of(home, model).read(columns=list(label_columns(model)), since=since)
+    time, keys = model.dataset.time, [key for key in model.dataset.key if key != model.dataset.time]
+    known = frame.select(pl.col(time).alias(TIME), *keys, labels(model, frame, now=now).alias("label")).drop_nulls(
+        "label"
+    )
+    on = [TIME, *keys]
+    answer = pl.col(model.label.answer_column)
+    said = ours.select(*on, answer.alias("answer"), "latency_us")
+    other = theirs.select(*on, answer.alias("reference"), pl.col("latency_us").alias("reference_latency_us"))
+    joined = known.join(said, on=on, how="inner").join(other, on=on, how="inner")
+    return joined.drop_nulls(["answer", "reference"]).sort(on)
+
+
+def _judge(
+    model: Model, declared: Shadow, rows: "pl.DataFrame", shadow: ModelVersion, champion: ModelVersion
+) -> ShadowResult:
+    from almanac.release.gates.champion import hold_against
+    from almanac.statistics import metrics
+    from almanac.statistics.bootstrap import paired_interval
+
+    gate, label = model.gates.champion, rows["label"].to_numpy()
+    said, reference = rows["answer"].to_numpy(), rows["reference"].to_numpy()
+    figures = {
+        "rows": float(rows.height),
+        "agreement": _agreement(model, rows, shadow, champion),
+        "latency_us": float(rows["latency_us"].to_numpy().mean()),
+        "champion.latency_us": float(rows["reference_latency_us"].to_numpy().mean()),
+    }
+    try:
+        figures[gate.metric] = metrics.measure(gate.metric, label, said, threshold=shadow.threshold)
+        figures[f"champion.{gate.metric}"] = metrics.measure(
+            gate.metric, label, reference, threshold=champion.threshold
+        )
+        interval = paired_interval(
+            gate.metric, rows.select("time", "label", "answer"), reference,
+            resamples=gate.resamples, confidence=gate.confidence, seed=model.train.seed,
+            thresholds=(shadow.threshold, champion.threshold),
+        )  # fmt: skip
+    except metrics.UndefinedMetricError as error:  # it cannot be measured: refused, as a gate would
+        return ShadowResult(shadow.version, True, False, (f"in shadow: cannot be measured: {error}",), figures)
+    figures |= {"difference": interval.observed, "difference.low": interval.low, "difference.high": interval.high}
+    verdict = hold_against(gate, interval, "it has passed its gates")
+    words = (
+        f"in shadow: {gate.metric} {figures[gate.metric]:.4f} against {figures[f'champion.{gate.metric}']:.4f} of "
+        f"champion {champion.version} on {rows.height} labelled rows, difference {interval.observed:+.4f}, "
+        f"{gate.confidence:.0%} interval {interval.low:+.4f} to {interval.high:+.4f}: {verdict.words}; "
+        f"answers agree on {figures['agreement']:.1%}; {figures['latency_us']:.1f} µs a row "
+        f"against {figures['champion.latency_us']:.1f}"
+    )
+    return ShadowResult(shadow.version, True, verdict.passed, (words,), figures)
+
+
+def _agreement(model: Model, rows: "pl.DataFrame", shadow: ModelVersion, champion: ModelVersion) -> float:
+    """The share of rows on which both give the same label, or numbers that are near each other."""
+    said, reference = rows["answer"].to_numpy(), rows["reference"].to_numpy()
+    if model.label.is_number:
+        far = model.gates.variation.differs_by * rows["label"].to_numpy().std()
+        return float((abs(said - reference) <= far).mean())
+    return float(((said >= shadow.threshold) == (reference >= champion.threshold)).mean())
+
+
+def _record(
+    registry: "Registry",
+    journal: Journal,
+    model: Model,
+    shadow: ModelVersion,
+    champion: ModelVersion,
+    result: ShadowResult,
+    run: RunRef,
+    now: datetime,
+) -> None:
+    """Write the verdict; the end of the shadow goes last, so that a try that died is done again."""
+    name, number = model.name, shadow.version
+    tags = {
+        Tag.SHADOW: PASSED if result.accepted else REFUSED,
+        Tag.SHADOW_AGAINST: champion.version,
+        Tag.SHADOW_REASON: "; ".join(result.reasons),
+    }
+    with mlflow_faults(f"{name}@{number}: verdict of the shadow"):
+        for figure, value in result.figures.items():
+            registry.client.log_metric(shadow.mlflow_run_id, f"shadow.{figure}", value)
+        for tag, text in tags.items():
+            registry.client.set_model_version_tag(name, number, tag.value, text)
+    subject = f"{name}@{number}"
+    if not any(one.subject == subject for one in journal.decisions(name, DecisionKind.SHADOW)):
+        journal.record_decision(
+            Decision(name, DecisionKind.SHADOW, result.accepted, result.reasons, now, run, subject, result.figures)
+        )
+    set_shadow(registry, name, None, reason="; ".join(result.reasons), run=run, journal=journal, now=now)

@@ -1,0 +1,4 @@
+"""What every page and report shares: templates, links, Markdown and drawing.
+
+May import: journal.
+"""

@@ -1,0 +1,58 @@
+"""Pictures as inline SVG. Drawn with matplotlib's Figure alone: no pyplot, no global figures."""
+
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_MIN_BIN_ROWS, _MOST_DOTS = 10, 2_000
+
+
+THEN, NOW, LIMIT, INK = "#8a94a6", "#0b6bcb", "#c0392b", "#1f2937"
+_WIDTH_IN = 4.6  # narrow: on a phone the letters must stay readable
+
+
+def draw(paint: Callable[[Any], None], *, height: float) -> str:
+    """Paint onto fresh axes; gives `<svg>...</svg>`."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    style: Any = {"svg.fonttype": "none", "svg.hashsalt": "almanac", "font.size": 9, "text.color": INK}
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(_WIDTH_IN, height), layout="constrained")
+        FigureCanvasSVG(figure)
+        axes = figure.subplots()
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", alpha=0.25)
+        paint(axes)
+        written = io.StringIO()
+        figure.savefig(written, format="svg", metadata={"Date": None}, transparent=True)
+    text = written.getvalue()
+    return text[text.index("<svg") :]
+
+
+def true_numbers(observed: "Floats", foretold: "Floats") -> str:
+    """What came true, by what was foretold; empty without labels."""
+    import numpy as np
+
+    known = np.flatnonzero(np.isfinite(observed) & np.isfinite(foretold))
+    if len(known) < _MIN_BIN_ROWS:
+        return ""
+    shown = known[np.linspace(0, len(known) - 1, min(len(known), _MOST_DOTS)).astype(int)]
+    both = np.concatenate([observed[known], foretold[known]])
+    ends = [float(both.min()), float(both.max())]
+
+    def paint(axes: Any) -> None:
+        axes.plot(ends, ends, color=THEN, linewidth=1, linestyle="--", label="true")
+        axes.scatter(foretold[shown], observed[shown], s=5, alpha=0.4, linewidths=0, color=NOW, label="a row")
+        axes.set_xlabel("foretold")
+        axes.set_ylabel("came true")
+        axes.legend(frameon=False, fontsize=8, loc="upper left")
+
+    return draw(paint, height=2.9)

@@ -1,0 +1,1 @@
+"""Supervisord: its configuration, its start and stop, and what outlives it."""

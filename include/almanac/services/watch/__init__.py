@@ -1,0 +1,1 @@
+"""Looks whether services live, and restarts those that hang."""

@@ -1,0 +1,170 @@
+"""Figures about predictions. A figure that is not defined is an error, never a zero or a NaN."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from almanac.config.grammar.metric import CLASS_METRICS, NUMBER_METRICS, Metric
+from almanac.errors import DataError
+from almanac.statistics.calibration import calibration_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Labels = NDArray[Any]  # int8, 0 or 1; float64 where a number is foretold
+    Answers = NDArray[np.float64]
+
+METRICS: tuple[Metric, ...] = (*CLASS_METRICS, *NUMBER_METRICS)
+THRESHOLD = 0.5
+LOWER_IS_BETTER: frozenset[Metric] = frozenset(
+    {"log_loss", "brier", "calibration_error", "rmse", "mae", "bias", "smape"}
+)
+_NEED_BOTH_CLASSES: frozenset[Metric] = frozenset(
+    {"balanced_accuracy", "f1_macro", "f1", "roc_auc", "average_precision", "precision_at_1pct"}
+)
+
+
+class UndefinedMetricError(DataError):
+    """The metric has no value on these rows. Gates refuse on it."""
+
+
+def measure(metric: Metric, labels: "Labels", answers: "Answers", *, threshold: float = THRESHOLD) -> float:
+    """One metric; predicted labels are `probability >= threshold`.
+
+    Args:
+        metric: its name in the YAML.
+        labels: 0 or 1, or numbers, [n].
+        answers: probabilities of the label 1, or numbers, [n].
+        threshold: from which on a probability counts as a 1.
+
+    Raises:
+        UndefinedMetricError: no rows, unequal lengths, a NaN, a probability outside [0, 1], or a metric that
+            needs both classes on rows of one class.
+    """
+    import numpy as np
+
+    labels, answers = np.asarray(labels), np.asarray(answers, dtype=np.float64)
+    _check(metric, labels, answers)
+    value = (
+        _of_numbers(metric, labels, answers)
+        if metric in NUMBER_METRICS
+        else _of_classes(metric, labels, answers, threshold)
+    )
+    if not np.isfinite(value):
+        raise UndefinedMetricError(f"{metric}: got {value} on {len(labels)} rows, expected a finite number")
+    return value
+
+
+def measure_all(
+    labels: "Labels",
+    answers: "Answers",
+    metrics: Iterable[Metric],
+    *,
+    threshold: float = THRESHOLD,
+) -> dict[str, float]:
+    """Every one of the metrics that is defined on these rows; the others are left out."""
+    values: dict[str, float] = {}
+    for metric in metrics:
+        try:
+            values[metric] = measure(metric, labels, answers, threshold=threshold)
+        except UndefinedMetricError:
+            continue
+    return values
+
+
+def gain(metric: Metric, value: float, reference: float) -> float:
+    """By how much `value` is better than `reference`; negative when it is worse."""
+    if metric == "bias":  # too high is as bad as too low
+        return abs(reference) - abs(value)
+    return reference - value if metric in LOWER_IS_BETTER else value - reference
+
+
+def _check(metric: Metric, labels: "Labels", answers: "Answers") -> None:
+    import numpy as np
+
+    if metric not in METRICS:
+        raise UndefinedMetricError(f"unknown metric; got {metric!r}, expected one of {METRICS}")
+    if labels.shape != answers.shape or labels.ndim != 1 or not len(labels):
+        raise UndefinedMetricError(
+            f"{metric}: got {labels.shape} labels and {answers.shape} answers, expected as many, not none"
+        )
+    if metric in NUMBER_METRICS:
+        if wrong := int((~(np.isfinite(labels) & np.isfinite(answers))).sum()):
+            raise UndefinedMetricError(f"{metric}: {wrong} of {len(labels)} rows have a label or answer that is none")
+        return
+    if not np.isin(labels, (0, 1)).all():
+        raise UndefinedMetricError(f"{metric}: labels are not all 0 or 1; got {np.unique(labels)[:5]}")
+    if not ((answers >= 0) & (answers <= 1)).all():  # a NaN is neither
+        wrong = int((~((answers >= 0) & (answers <= 1))).sum())
+        raise UndefinedMetricError(f"{metric}: {wrong} probabilities of {len(labels)} are NaN or outside [0, 1]")
+    if metric in _NEED_BOTH_CLASSES and len(np.unique(labels)) < 2:
+        raise UndefinedMetricError(f"{metric}: all {len(labels)} labels are {int(labels[0])}; it needs both classes")
+
+
+def precision_at(labels: "Labels", probabilities: "Answers", share: float) -> float:
+    """The share of ones among this share of the rows, those with the highest probabilities.
+
+    Of rows that tie at the border as many count as fit, each as the mean of them: their order says nothing.
+    """
+    import numpy as np
+
+    chosen = max(int(np.ceil(len(labels) * share)), 1)
+    border = np.partition(probabilities, -chosen)[-chosen]
+    above, at = probabilities > border, probabilities == border
+    return float((labels[above].sum() + labels[at].mean() * (chosen - above.sum())) / chosen)
+
+
+def _of_numbers(metric: Metric, labels: "Labels", answers: "Answers") -> float:
+    """A figure of foretold numbers. sMAPE as in Makridakis, Spiliotis and Assimakopoulos (2020), the M4 competition."""
+    import numpy as np
+    from sklearn import metrics as sk
+
+    misses = answers - labels
+    match metric:
+        case "rmse":
+            return float(np.sqrt(np.mean(misses**2)))
+        case "mae":
+            return float(np.mean(np.abs(misses)))
+        case "bias":
+            return float(np.mean(misses))
+        case "r2" if np.ptp(labels) > 0:  # else there is nothing to explain
+            return float(sk.r2_score(labels, answers))
+        case "smape":
+            both = np.abs(labels) + np.abs(answers)
+            off = np.divide(np.abs(misses), both, out=np.zeros(len(both)), where=both > 0)  # 0 foretold as 0 is right
+            return float(200 * np.mean(off))
+    return float("nan")
+
+
+def _of_classes(metric: Metric, labels: "Labels", probabilities: "Answers", threshold: float) -> float:
+    from sklearn import metrics as sk
+
+    match metric:
+        case "roc_auc":
+            return float(sk.roc_auc_score(labels, probabilities))
+        case "average_precision":
+            return float(sk.average_precision_score(labels, probabilities))
+        case "precision_at_1pct":
+            return precision_at(labels, probabilities, 0.01)
+        case "brier":
+            return float(sk.brier_score_loss(labels, probabilities, pos_label=1))
+        case "calibration_error":
+            return calibration_of(labels, probabilities, bins=10).ece
+        case "log_loss":
+            return float(sk.log_loss(labels, probabilities, labels=[0, 1]))
+    return _of_answers(metric, labels, (probabilities >= threshold).astype(int))
+
+
+def _of_answers(metric: Metric, labels: "Labels", predicted: "NDArray[np.int64]") -> float:
+    from sklearn import metrics as sk
+
+    match metric:
+        case "accuracy":
+            return float(sk.accuracy_score(labels, predicted))
+        case "balanced_accuracy":
+            return float(sk.balanced_accuracy_score(labels, predicted))
+        case "f1_macro":
+            return float(sk.f1_score(labels, predicted, average="macro", labels=[0, 1], zero_division=0.0))
+        case "f1":
+            return float(sk.f1_score(labels, predicted, zero_division=0.0))
+    raise UndefinedMetricError(f"{metric}: not computed from answers")

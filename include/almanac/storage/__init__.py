@@ -1,0 +1,4 @@
+"""Files in folders and object stores, locks between processes, and scratch folders.
+
+May import: config.
+"""

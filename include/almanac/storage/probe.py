@@ -1,0 +1,38 @@
+"""Tries a place in an object store: can it be entered, and does it keep what commits rely on?"""
+
+from contextlib import suppress
+from datetime import timedelta
+from uuid import uuid4
+
+from almanac.errors import ConfigError
+from almanac.storage.faults import store_faults
+from almanac.storage.objects import open_place, open_store
+
+
+def probe(uri: str) -> None:
+    """Create an object, see that it cannot be created again, and remove it.
+
+    Raises:
+        ConfigError: there is no client for such a URI, or the store creates what exists: of two commits at once one
+            would be lost.
+        TransientError: it cannot be entered from here.
+    """
+    import obstore
+    from obstore.exceptions import AlreadyExistsError
+
+    name = f".almanac-probe-{uuid4()}"
+    with store_faults(uri, "tried"):
+        open_store(uri)  # refuses what is no store
+        place = open_place(uri, give_up_after=timedelta(seconds=5))
+        obstore.put(place, name, b"", mode="create")
+        try:
+            obstore.put(place, name, b"", mode="create")
+        except AlreadyExistsError:
+            return
+        finally:
+            with suppress(FileNotFoundError):
+                obstore.delete(place, name)
+    raise ConfigError(
+        f"{uri}: this store creates an object that exists (it does not heed If-None-Match), so of two commits at once"
+        f" one would be lost. Use another store, or a newer version of it; see docs/object-storage.md."
+    )

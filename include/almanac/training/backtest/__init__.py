@@ -1,0 +1,1 @@
+"""Rolling-origin folds, and the naive rules that a candidate must beat."""

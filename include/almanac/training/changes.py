@@ -1,0 +1,26 @@
+"""Whether a model's declaration or the code that makes it has changed since its champion was trained."""
+
+from almanac.config.schema import Model
+from almanac.registry.records import Tag
+from almanac.registry.store import Registry
+from almanac.training.fingerprint import code_sha256, declaration_sha256
+
+
+def find_change(model: Model, registry: Registry) -> str:
+    """What has changed, in words; empty when nothing has, or when there is no champion that could tell.
+
+    Raises:
+        TransientError: MLflow is away.
+    """
+    champion = registry.champion(model.name)
+    if champion is None:
+        return ""
+    now = {
+        "the model's declaration": (Tag.DECLARATION_SHA256, declaration_sha256(model)),
+        "the code of features or training": (Tag.CODE_SHA256, code_sha256()),
+    }
+    known = {words: (champion.tags.get(tag), digest) for words, (tag, digest) in now.items()}
+    changed = [words for words, (then, digest) in known.items() if then is not None and then != digest]
+    if not changed:
+        return ""
+    return f"{' and '.join(changed)} changed since version {champion.version} was trained"

@@ -1,0 +1,1 @@
+"""The fitted pipeline as an ONNX graph, proven to answer like it."""

@@ -1,0 +1,136 @@
+"""Writes a fitted pipeline as one ONNX graph: float32 in, probabilities or numbers out."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from almanac.config.grammar.types import format_duration
+from almanac.config.schema import Model
+from almanac.errors import ConfigError
+from almanac.registry.onnx_model import FEATURES_KEY, INPUT, LABELS, NUMBERS, PROBABILITIES, THRESHOLD_KEY
+from almanac.statistics.metrics import THRESHOLD
+from almanac.training.export.decision_border import with_threshold
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+OPSET = {"": 21, "ai.onnx.ml": 3}
+"""Pinned: the same pipeline must give the same graph whatever a newer library would choose."""
+
+
+def export_onnx(
+    model: Model, pipeline: "Pipeline", features: tuple[str, ...], *, threshold: float = THRESHOLD
+) -> bytes:
+    """Convert a fitted pipeline and check the graph.
+
+    Args:
+        model: its label and horizon are written into the graph's metadata.
+        pipeline: fitted on float32 [n, k].
+        features: the k names.
+        threshold: from which probability on the graph's label is 1.
+
+    Returns:
+        The graph; `OnnxModel` reads it.
+
+    Raises:
+        ConfigError: skl2onnx has no converter for the estimator.
+    """
+    import onnx
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType
+    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
+
+    try:
+        graph = to_onnx(
+            pipeline,
+            initial_types=[(INPUT, FloatTensorType([None, len(features)]))],
+            options=None if model.label.is_number else {id(pipeline): {"zipmap": False}},
+            target_opset=OPSET,
+            name=model.name,  # a random name would make equal pipelines unequal bytes
+        )
+    except (MissingConverter, MissingShapeCalculator) as error:
+        raise ConfigError(
+            f"{model.name}: {type(pipeline[-1]).__name__} cannot be converted to ONNX: {error}. "
+            "Choose an estimator that include/almanac/config/grammar/estimators.py allows"
+        ) from error
+    if model.label.is_number:
+        _name_output(graph, NUMBERS)
+    elif threshold != THRESHOLD:
+        graph = with_threshold(graph, threshold)
+    _allow_empty_batches(graph)
+    metadata = {
+        FEATURES_KEY: json.dumps(features),
+        THRESHOLD_KEY: repr(threshold),
+        "almanac.model": model.name,
+        "almanac.label": model.label.name,
+        "almanac.label_column": model.label.column,
+        "almanac.label_equals": model.label.equals or "",
+        "almanac.horizon": format_duration(model.label.horizon),
+    }
+    onnx.helper.set_model_props(graph, metadata)
+    onnx.checker.check_model(graph, full_check=True)
+    _check_form(model, graph, len(features))
+    return bytes(graph.SerializeToString(deterministic=True))
+
+
+def _allow_empty_batches(graph: Any) -> None:
+    """Let graphs answer a batch of no row.
+
+    skl2onnx looks classes up with ArrayFeatureExtractor, which refuses to look up nothing. Gather says the same of one
+    row or more.
+    """
+    import onnx
+    from onnx import helper
+
+    vectors = {constant.name for constant in graph.graph.initializer if len(constant.dims) == 1}
+    nodes = []
+    for node in graph.graph.node:
+        if node.op_type != "ArrayFeatureExtractor" or node.input[0] not in vectors:
+            nodes.append(node)
+            continue
+        (values, places), (found,) = node.input, node.output
+        nodes += [
+            helper.make_node("Reshape", [places, "flat"], [f"{found}_flat"], name=f"{found}_flat"),
+            helper.make_node(
+                "Gather", [values, f"{found}_flat"], [f"{found}_gathered"], name=f"{found}_gather", axis=0
+            ),
+            helper.make_node("Reshape", [f"{found}_gathered", "one_row"], [found], name=f"{found}_row"),
+        ]
+    if len(nodes) > len(graph.graph.node):
+        for name, shape in (("flat", [-1]), ("one_row", [1, -1])):
+            graph.graph.initializer.append(helper.make_tensor(name, onnx.TensorProto.INT64, [len(shape)], shape))
+        del graph.graph.node[:]
+        graph.graph.node.extend(nodes)
+
+
+def _name_output(graph: Any, name: str) -> None:
+    """Give the only output another name."""
+    (output,) = graph.graph.output
+    for node in graph.graph.node:
+        for names in (node.output, node.input):
+            for place, found in enumerate(names):
+                if found == output.name:
+                    names[place] = name
+    output.name = name
+
+
+def _check_form(model: Model, graph: Any, width: int) -> None:
+    """Names, types and width as `OnnxModel` and MLflow's signature want them, and the operators as they are pinned.
+
+    Raises:
+        ConfigError: they are others.
+    """
+    from onnx import TensorProto
+
+    def form(value: Any) -> tuple[str, int, int]:
+        tensor = value.type.tensor_type
+        return value.name, tensor.elem_type, tensor.shape.dim[-1].dim_value if len(tensor.shape.dim) > 1 else 1
+
+    got = [form(value) for value in (*graph.graph.input, *graph.graph.output)]
+    classes = [(LABELS, TensorProto.INT64, 1), (PROBABILITIES, TensorProto.FLOAT, 2)]
+    numbers = [(NUMBERS, TensorProto.FLOAT, 1)]
+    wanted = [(INPUT, TensorProto.FLOAT, width), *(numbers if model.label.is_number else classes)]
+    if got != wanted:
+        raise ConfigError(f"{model.name}: the graph's inputs and outputs are {got}, expected {wanted}")
+    operators = {one.domain: one.version for one in graph.opset_import}
+    if any(operators.get(domain, version) > version for domain, version in OPSET.items()):
+        raise ConfigError(f"{model.name}: the graph uses operators {operators}, pinned are {OPSET}; upgrade on purpose")

@@ -1,0 +1,218 @@
+"""Whether the ONNX graph says what the scikit-learn pipeline says, on hold-out rows and on rows made to hurt."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from almanac.config.grammar.estimators import family_of
+from almanac.registry.onnx_model import OnnxModel
+from almanac.statistics.metrics import THRESHOLD
+from almanac.training.export.split_borders import SplitBorders, neighbour_tie
+from almanac.training.fit.fitting import foretell
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from sklearn.pipeline import Pipeline
+
+MAX_BOUNDARY_ROWS = 3_000
+MAX_LISTED = 1_000
+SAME_NUMBER = 1e-3  # spreads; ten times what the default limit allows the quantile
+FAR = 1e-5  # float32 rounding alone moves a probability by a tenth of it
+
+
+@dataclass(frozen=True)
+class ParityPart:
+    """One set of rows. Differences are of the probability of the label 1, absolute, or of numbers, in spreads.
+
+    Two numbers are the same label when they differ by no more than `SAME_NUMBER`.
+
+    Attributes:
+        rows: how many.
+        label_agreement: the share that gets the same label.
+        quantile_difference: the quantile of the differences that the report names.
+        max_difference: the largest.
+        disagreeing: how many rows get another label.
+        far: how many probabilities differ by more than `FAR`.
+        at_borders: of which features such rows stand at a border, and how many; "" where none was found.
+    """
+
+    rows: int
+    label_agreement: float
+    quantile_difference: float
+    max_difference: float
+    disagreeing: int = 0
+    far: int = 0
+    at_borders: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A row that gets another label from ONNX.
+
+    Attributes:
+        part: of which rows.
+        row: its number among them.
+        sklearn: its probability (or number) by scikit-learn, and
+        onnx: by ONNX. At a tie both lie next to the threshold.
+        border: the feature whose value lies on a split, or at whose distance two neighbours tie; empty: none does.
+    """
+
+    part: str
+    row: int
+    sklearn: float
+    onnx: float
+    border: str = ""
+
+    def is_explained(self, limit: float) -> bool:
+        """Whether rounding is the cause: the two differ by no more than `limit`, or the row stands at a border."""
+        return abs(self.sklearn - self.onnx) <= limit or bool(self.border)
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """`quantile` tells which quantile of the differences the parts hold; `disagreements` are all, up to 1,000 each.
+
+    `family` is the estimator's; limits are declared by it. `spread` is what differences are told in units of: 1 of a
+    probability, of a number the standard deviation of scikit-learn's answers on the hold-out.
+    """
+
+    quantile: float
+    holdout: ParityPart
+    boundary: ParityPart
+    disagreements: tuple[Disagreement, ...] = ()
+    family: str = ""
+    spread: float = 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON holds them."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ParityReport":
+        """The reverse of `to_dict`."""
+        return cls(
+            quantile=float(values["quantile"]),
+            holdout=ParityPart(**values["holdout"]),
+            boundary=ParityPart(**values["boundary"]),
+            disagreements=tuple(Disagreement(**one) for one in values["disagreements"]),
+            family=str(values.get("family", "")),
+            spread=float(values.get("spread", 1.0)),
+        )
+
+
+def check_parity(
+    pipeline: "Pipeline",
+    onnx: bytes,
+    holdout: "NDArray[np.float32]",
+    *,
+    quantile: float,
+    seed: int,
+    threshold: float = THRESHOLD,
+) -> ParityReport:
+    """Run both on the hold-out rows, float32 [n, k], and on `boundary_rows`."""
+    graph = OnnxModel(onnx)
+    spread = float(foretell(pipeline, holdout).std()) or 1.0 if graph.is_number else 1.0
+    parts, listed = [], []
+    for name, rows in (("holdout", holdout), ("boundary", boundary_rows(pipeline, holdout, seed=seed))):
+        by_sklearn, by_onnx = foretell(pipeline, rows), graph.answers(rows)
+        border = None if graph.is_number else threshold
+        compared = _Compared(name, pipeline, graph.features, rows, by_sklearn, by_onnx, border, spread)
+        parts.append(compared.part(quantile))
+        listed.extend(compared.disagreements())
+    return ParityReport(quantile, parts[0], parts[1], tuple(listed), family_of(type(pipeline[-1]).__name__), spread)
+
+
+def boundary_rows(pipeline: "Pipeline", rows: "NDArray[np.float32]", *, seed: int) -> "NDArray[np.float32]":
+    """Rows at which two implementations most easily part.
+
+    Zeros; nothing known; one value unknown; each column at its ends; no known category (every column of noughts and
+    ones is nought); values rounded the other way; and, for trees, a row with one value exactly at a split point and
+    at the float32 next to it on both sides. A forest has tens of thousands of splits: at most `MAX_BOUNDARY_ROWS`
+    rows, drawn with `seed`.
+    """
+    import numpy as np
+
+    draw = np.random.default_rng(seed)
+    width = rows.shape[1]
+    made = [np.zeros((1, width), np.float32), np.full((1, width), np.nan, np.float32)]
+    for column in range(width):
+        known = rows[:, column][~np.isnan(rows[:, column])]
+        ends = (known.min(), known.max()) if len(known) else ()
+        for value in (np.nan, 0.0, *ends):
+            row = rows[draw.integers(len(rows))].copy()
+            row[column] = value
+            made.append(row[None, :])
+    some = rows[draw.integers(len(rows), size=10)]
+    is_flag = np.isin(np.nan_to_num(rows), (0, 1)).all(axis=0)
+    made += [np.where(is_flag, np.float32(0), some), np.nextafter(some, np.float32(np.inf))]
+    splits = SplitBorders(pipeline, width).points()
+    if len(splits):
+        chosen = splits[draw.permutation(len(splits))[: MAX_BOUNDARY_ROWS // 3]]
+        columns, points = chosen[:, 0].astype(int), chosen[:, 1].astype(np.float32)
+        for values in (points, np.nextafter(points, np.float32(-np.inf)), np.nextafter(points, np.float32(np.inf))):
+            moved = rows[draw.integers(len(rows), size=len(points))].copy()
+            moved[np.arange(len(points)), columns] = values
+            made.append(moved)
+    return np.concatenate(made).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """Both answers to the same rows; `threshold` parts probabilities, and is None of numbers."""
+
+    name: str
+    pipeline: "Pipeline"
+    features: tuple[str, ...]
+    rows: "NDArray[np.float32]"
+    by_sklearn: "NDArray[np.float64]"
+    by_onnx: "NDArray[np.float64]"
+    threshold: float | None
+    spread: float
+
+    def part(self, quantile: float) -> ParityPart:
+        import numpy as np
+
+        difference = self._difference()
+        other, far = len(self._other()), np.flatnonzero(difference > FAR)
+        borders = self._borders(far[:MAX_LISTED])
+        return ParityPart(
+            rows=len(difference),
+            label_agreement=1 - other / len(difference),
+            quantile_difference=float(np.quantile(difference, quantile)),
+            max_difference=float(difference.max()),
+            disagreeing=other,
+            far=len(far),
+            at_borders={name: borders.count(name) for name in sorted(set(borders))},
+        )
+
+    def disagreements(self) -> list[Disagreement]:
+        other = self._other()[:MAX_LISTED]
+        return [
+            Disagreement(self.name, int(row), float(self.by_sklearn[row]), float(self.by_onnx[row]), border)
+            for row, border in zip(other, self._borders(other), strict=True)
+        ]
+
+    def _difference(self) -> "NDArray[np.float64]":
+        import numpy as np
+
+        return np.abs(self.by_sklearn - self.by_onnx) / self.spread
+
+    def _other(self) -> "NDArray[np.intp]":
+        import numpy as np
+
+        if self.threshold is None:
+            return np.flatnonzero(~(self._difference() <= SAME_NUMBER))  # what is no number is another one
+        return np.flatnonzero((self.by_sklearn >= self.threshold) != (self.by_onnx >= self.threshold))
+
+    def _borders(self, chosen: "NDArray[np.intp]") -> list[str]:
+        """For each chosen row, the feature at whose border it stands."""
+        if not len(chosen):
+            return []
+        rows = self.rows[chosen]
+        ties = neighbour_tie(self.pipeline, rows)
+        columns = SplitBorders(self.pipeline, len(self.features)).nearest(rows)
+        return [
+            self.features[column] if column >= 0 else "neighbours" if tie else ""
+            for column, tie in zip(columns, ties, strict=True)
+        ]

@@ -1,0 +1,1 @@
+"""Candidates, their search, and how they are fitted and continued."""

@@ -1,0 +1,84 @@
+"""Builds the one scikit-learn pipeline of a candidate. Everything that is fitted is fitted inside it."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from almanac.config.grammar.estimators import check_estimator
+from almanac.config.schema import Model
+from almanac.config.sections.search import Scalar
+from almanac.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+ESTIMATOR_STEP = "estimator"
+
+
+def choose_candidates(model: Model, names: Sequence[str] | None) -> tuple[str, ...]:
+    """The candidates that shall compete: those named, in the YAML's order, or all.
+
+    Raises:
+        ConfigError: a name is not declared, or none is named.
+    """
+    declared = tuple(model.train.candidates)
+    if names is None:
+        return declared
+    unknown = [name for name in names if name not in declared]
+    if unknown or not names:
+        raise ConfigError(f"{model.name}: candidates: got {list(names)}, expected one or more of {list(declared)}")
+    return tuple(name for name in declared if name in names)
+
+
+def effective_params(model: Model, name: str, overrides: Mapping[str, Scalar] | None = None) -> dict[str, Scalar]:
+    """The estimator's parameters: the YAML's, with `overrides` on top and the seed where one is taken.
+
+    Raises:
+        ConfigError: the estimator does not know a parameter.
+    """
+    candidate = model.train.candidates[name]
+    known = _estimator_class(candidate.estimator)().get_params()
+    params = {**candidate.params, **(overrides or {})}
+    unknown = sorted(set(params) - set(known))
+    if unknown:
+        raise ConfigError(
+            f"{model.name}: candidate {name} ({candidate.estimator}) has no parameters {unknown}; "
+            f"it knows {sorted(known)}. Name another candidate, or correct the parameter"
+        )
+    if "random_state" in known:
+        params.setdefault("random_state", model.train.seed)
+    return params
+
+
+def build_pipeline(model: Model, name: str, overrides: Mapping[str, Scalar] | None = None) -> "Pipeline":
+    """An unfitted pipeline: impute from the training rows, scale if the candidate says so, estimate.
+
+    Raises:
+        ConfigError: a parameter is unknown, or the estimator gives no probabilities.
+    """
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    candidate = model.train.candidates[name]
+    params = effective_params(model, name, overrides)
+    estimator = _estimator_class(candidate.estimator)(**params)
+    if not model.label.is_number and not hasattr(estimator, "predict_proba"):
+        raise ConfigError(
+            f"{model.name}: candidate {name} ({candidate.estimator}) gives no probabilities with {params}; "
+            "set loss or probability so that it does, or choose another estimator"
+        )
+    # keep_empty_features: a column without any value must not narrow the matrix without a word. No indicator columns
+    # here: skl2onnx drops them without a word. `{column: X, missing: true}` is a feature of its own.
+    strategy = "constant" if candidate.impute == "zero" else candidate.impute
+    steps: list[tuple[str, Any]] = [
+        ("imputer", SimpleImputer(strategy=strategy, fill_value=0.0, keep_empty_features=True))
+    ]
+    if candidate.scale:
+        steps.append(("scaler", StandardScaler()))
+    return Pipeline([*steps, (ESTIMATOR_STEP, estimator)])
+
+
+def _estimator_class(path: str) -> Any:
+    module, _, name = check_estimator(path).rpartition(".")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,113 @@
+"""Fits one pipeline on some of the labelled rows, and lets it foretell others."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from almanac.config.schema import Model
+from almanac.config.sections.learning import Learning
+from almanac.config.sections.search import Scalar
+from almanac.errors import ConfigError, DataError
+from almanac.training.backtest.backtest import LabelledRows
+from almanac.training.fit.candidates import build_pipeline
+from almanac.training.fit.checkpoints import Checkpointing
+from almanac.training.fit.learning import Curve, learn
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from sklearn.pipeline import Pipeline
+
+    from almanac.training.fit.learning import Rows
+
+
+def fit(
+    model: Model, name: str, overrides: Mapping[str, Scalar] | None, rows: LabelledRows, chosen: "NDArray[np.intp]"
+) -> "Pipeline":
+    """Fit a declared candidate on the rows with these numbers.
+
+    Args:
+        model: declares it.
+        name: of the candidate.
+        overrides: parameters in place of the YAML's.
+        rows: all labelled rows.
+        chosen: the numbers of those to learn from.
+
+    Raises:
+        ConfigError: the estimator refuses its parameters.
+        DataError: the rows have one label only.
+    """
+    return fit_watched(model, name, overrides, rows, chosen)[0]
+
+
+def fit_watched(
+    model: Model,
+    name: str,
+    overrides: Mapping[str, Scalar] | None,
+    rows: LabelledRows,
+    chosen: "NDArray[np.intp]",
+    checkpoints: Checkpointing | None = None,
+) -> tuple["Pipeline", Curve | None]:
+    """`fit`, and how it was learnt; None when the candidate does not learn in epochs.
+
+    Where it declares checkpoints, they go into the folder that `checkpoints` gives.
+    """
+    import numpy as np
+
+    labels = rows.labels[chosen]
+    if len(np.unique(labels)) < 2:
+        raise DataError(
+            f"{model.name}: all {len(labels)} training rows until {rows.times[chosen][-1:]} have one label; expected "
+            "both. Land more history, or lengthen train.window"
+        )
+    pipeline, learning = build_pipeline(model, name, overrides), model.train.candidates[name].learning
+    try:
+        if learning is None:
+            # ONNX has no operators on int8 labels
+            return pipeline.fit(rows.values[chosen], labels if model.label.is_number else labels.astype(np.int64)), None
+        teaching, measuring = _parted(model, learning, rows, chosen)
+        declared = learning.checkpoints
+        folder = checkpoints(declared) if checkpoints is not None and declared is not None else None
+        return pipeline, learn(pipeline, learning, teaching, measuring, folder)
+    except ValueError as error:
+        raise ConfigError(f"{model.name}: candidate {name} cannot be fitted: {error}") from error
+
+
+def _parted(model: Model, learning: Learning, rows: LabelledRows, chosen: "NDArray[np.intp]") -> tuple["Rows", "Rows"]:
+    """The older rows, which teach, and the newest, which measure; no label of the one lies within the other.
+
+    Raises:
+        DataError: nothing is left to teach.
+    """
+    import numpy as np
+
+    measuring = chosen[-max(int(len(chosen) * learning.validation), 1) :]
+    before = rows.times[measuring[0]] - np.timedelta64(model.label.known_after)
+    teaching = chosen[rows.times[chosen] <= before]
+    if len(np.unique(rows.labels[teaching])) < 2:
+        raise DataError(f"{model.name}: {len(teaching)} rows are left to teach, of one label; expected both")
+
+    def part(numbers: "NDArray[np.intp]") -> "Rows":
+        labels = rows.labels[numbers]
+        return rows.values[numbers], labels if model.label.is_number else labels.astype(np.int64)
+
+    return part(teaching), part(measuring)
+
+
+def foretell(pipeline: "Pipeline", values: "NDArray[np.float32]") -> "NDArray[np.float64]":
+    """The probability of the label 1, or the number, [n]."""
+    import numpy as np
+    from sklearn.base import is_regressor
+
+    estimator = pipeline[-1]
+    jobs = getattr(estimator, "n_jobs", None)
+    # A forest's threads add their trees' votes as they come, and sums of floats depend on the order: in one thread the
+    # same model gives the same figures to the last digit.
+    if jobs is not None:
+        estimator.n_jobs = 1
+    try:
+        said = pipeline.predict(values) if is_regressor(estimator) else pipeline.predict_proba(values)[:, 1]
+    finally:
+        if jobs is not None:
+            estimator.n_jobs = jobs
+    answers: NDArray[np.float64] = said.astype(np.float64)
+    return answers

@@ -1,0 +1,232 @@
+"""Watches an estimator learn, epoch by epoch, and ends what leads nowhere.
+
+Source of the rules: Prechelt (1998), "Early Stopping - But When?", in Neural Networks: Tricks of the Trade, LNCS 1524.
+"""
+
+import copy
+import hashlib
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from almanac.config.sections.learning import Learning
+from almanac.training.fit.checkpoints import Checkpoint, CheckpointFolder, Progress
+from almanac.training.fit.epoch import Epoch
+from almanac.training.fit.loss import Loss
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from sklearn.pipeline import Pipeline
+
+    Rows = tuple[NDArray[np.float32], NDArray[np.int64]]
+
+_NO_BETTER = 0.01  # than always saying the base rate: less than a hundredth of its loss
+_STEADY = 1e-4  # a loss that moves by less has not moved
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How an estimator learnt.
+
+    Attributes:
+        epochs: in their order.
+        kept: the number of the epoch that is used, from 0.
+        rule: which rule ended it: stuck, diverging, overfitting; empty: none did.
+        restored: epochs after which it diverged, was given back its best checkpoint and went on more carefully.
+    """
+
+    epochs: tuple[Epoch, ...]
+    kept: int
+    rule: str = ""
+    restored: tuple[int, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What a person should know; empty when no rule ended it or took it back."""
+        if not self.rule and self.restored:
+            after = ", ".join(str(number + 1) for number in self.restored)
+            return f"learning diverged after epoch {after}; it went on from its best checkpoint with smaller steps"
+        if not self.rule:
+            return ""
+        last, kept = self.epochs[-1], self.epochs[self.kept]
+        return (
+            f"learning is {self.rule} after {len(self.epochs)} epochs: loss {last.train_loss:.4f} on the training "
+            f"rows, {last.validation_loss:.4f} on those that measure; epoch {self.kept + 1} is kept "
+            f"({kept.train_loss:.4f}, {kept.validation_loss:.4f})"
+        )
+
+
+def learn(
+    pipeline: "Pipeline", learning: Learning, teaching: "Rows", measuring: "Rows",
+    checkpoints: CheckpointFolder | None = None,
+) -> Curve:  # fmt: skip
+    """Fit the pipeline in epochs; afterwards its estimator is that of the best epoch.
+
+    Args:
+        pipeline: unfitted; its last step has `partial_fit`.
+        learning: for how long, and what ends it.
+        teaching: values and labels to learn from.
+        measuring: those of later rows, that end it and teach nothing.
+        checkpoints: where it goes back to when it diverges, and goes on from when it was killed.
+
+    Raises:
+        IntegrityError: the checkpoint to go back to is damaged.
+    """
+    return _Run(pipeline, learning, teaching, measuring, checkpoints).run()
+
+
+class _Run:
+    """One fit. `progress` is all that a later process must know to go on, beside the fitted pipelines."""
+
+    def __init__(
+        self, pipeline: "Pipeline", learning: Learning, teaching: "Rows", measuring: "Rows",
+        checkpoints: CheckpointFolder | None,
+    ) -> None:  # fmt: skip
+        import numpy as np
+
+        self.pipeline, self.learning, self.checkpoints = pipeline, learning, checkpoints
+        self.values, self.labels = pipeline[:-1].fit_transform(teaching[0]), teaching[1]
+        self.later, self.later_labels = pipeline[:-1].transform(measuring[0]), measuring[1]
+        self.loss = Loss(self.labels)
+        self.classes = {} if self.loss.is_number else {"classes": np.unique(self.labels)}
+        self.estimator, self.best, self.progress = pipeline[-1], pipeline[-1], Progress()
+        self.on_disk: dict[int, Checkpoint] = {}
+        if checkpoints is not None:
+            self._resume(checkpoints, _fingerprint(pipeline, learning, teaching, measuring))
+
+    def run(self) -> Curve:
+        rule = ""
+        while not rule and not self._is_over():
+            rule = self._epoch()
+            if not rule and self.checkpoints and len(self.progress.epochs) % self.checkpoints.every == 0:
+                self._save(self.checkpoints)
+            if rule == "diverging" and self._goes_back():
+                rule = ""
+        self._use(self.best)
+        if self.checkpoints and self.progress.best >= 0:
+            self._save(self.checkpoints, newest=False)
+        return Curve(self.progress.epochs, max(self.progress.best, 0), rule, self.progress.restored)
+
+    def _is_over(self) -> bool:
+        done, best = len(self.progress.epochs), self.progress.best
+        return done >= self.learning.epochs or (best >= 0 and done - 1 - best >= self.learning.patience)
+
+    def _epoch(self) -> str:
+        """Learn the rows once more; the rule that this breaks."""
+        try:
+            self.estimator.partial_fit(self.values, self.labels, **self.classes)
+        except ValueError as error:
+            if self.progress.best < 0 or "non-finite" not in str(error):
+                raise
+            return "diverging"
+        train, later = (
+            self.loss.of(self.estimator, *rows)
+            for rows in ((self.values, self.labels), (self.later, self.later_labels))
+        )
+        epochs, best = (*self.progress.epochs, Epoch(train, later, _learning_rate(self.estimator))), self.progress.best
+        if best < 0 or later < epochs[best].validation_loss:
+            best, self.best = len(epochs) - 1, copy.deepcopy(self.estimator)
+        self.progress = replace(self.progress, epochs=epochs, best=best)
+        if self.checkpoints:
+            self.checkpoints.log(epochs)
+        return broken_rule(self.learning, epochs[self.progress.since :], self.loss.base)
+
+    def _goes_back(self) -> bool:
+        """Restore the best checkpoint; whether the training goes on with it, more carefully."""
+        declared, progress = self.learning.checkpoints, self.progress
+        if declared is None or self.checkpoints is None or progress.best < 0:
+            return False
+        self._save(self.checkpoints, newest=False)
+        self.best = self.on_disk[progress.best].load()[-1]
+        if declared.on_diverging == "end" or len(progress.restored) >= declared.max_restores:
+            return False
+        self.estimator = copy.deepcopy(self.best)
+        _slow_down(self.estimator, declared.learning_rate_factor ** (len(progress.restored) + 1))
+        last = len(progress.epochs)
+        self.progress = replace(progress, since=last, restored=(*progress.restored, last - 1))
+        return True
+
+    def _resume(self, checkpoints: CheckpointFolder, fingerprint: str) -> None:
+        self.progress, self.on_disk = checkpoints.resume(fingerprint)
+        if self.progress.epochs:
+            self.estimator = self.on_disk[len(self.progress.epochs) - 1].load()[-1]
+            self.best = self.on_disk[self.progress.best].load()[-1]
+
+    def _save(self, checkpoints: CheckpointFolder, *, newest: bool = True) -> None:
+        """The best epoch, unless it is there, and the newest one."""
+        last, best = len(self.progress.epochs) - 1, self.progress.best
+        wanted = {best: self.best, **({last: self.estimator} if newest else {})}
+        for number, estimator in sorted(wanted.items()):
+            if number not in self.on_disk:
+                self._use(estimator)
+                self.on_disk[number] = checkpoints.save(self.pipeline, number, self.progress)
+        checkpoints.tidy(best)
+
+    def _use(self, estimator: Any) -> None:
+        self.pipeline.steps[-1] = (self.pipeline.steps[-1][0], estimator)
+
+
+def broken_rule(learning: Learning, epochs: Sequence[Epoch], base_loss: float) -> str:
+    """The rule that the newest epochs break; empty: none.
+
+    Args:
+        learning: the rules.
+        epochs: so far.
+        base_loss: of always saying the share of ones, or the mean.
+    """
+    train = [epoch.train_loss for epoch in epochs]
+    later = [epoch.validation_loss for epoch in epochs]
+    if learning.diverging and (not math.isfinite(train[-1]) or _rises(train, learning.diverging)):
+        return "diverging"
+    if learning.stuck and len(train) >= learning.stuck and min(train) > base_loss * (1 - _NO_BETTER):
+        return "stuck"
+    if learning.overfitting and _rises(later, learning.overfitting) and _falls(train, learning.overfitting):
+        return "overfitting"
+    return ""
+
+
+def _rises(losses: Sequence[float], times: int) -> bool:
+    last = losses[-times - 1 :]
+    return len(last) > times and all(b > a + _STEADY for a, b in itertools.pairwise(last))
+
+
+def _falls(losses: Sequence[float], times: int) -> bool:
+    return len(losses) > times and losses[-1] < losses[-times - 1] - _STEADY
+
+
+def _slow_down(estimator: Any, factor: float) -> None:
+    """Smaller steps from now on: of the optimiser of an MLP, of the schedule of SGD."""
+    if (optimizer := getattr(estimator, "_optimizer", None)) is not None:
+        optimizer.learning_rate *= factor
+        optimizer.learning_rate_init *= factor  # Adam computes each rate from it
+    elif estimator.learning_rate == "optimal":
+        estimator.set_params(learning_rate="constant", eta0=factor / (estimator.alpha * max(estimator.t_, 1.0)))
+    else:
+        estimator.set_params(eta0=estimator.eta0 * factor)
+
+
+def _fingerprint(pipeline: "Pipeline", learning: Learning, *parts: "Rows") -> str:
+    """Equal for the same rows, parameters and rules: only then can a training go on from a checkpoint."""
+    import numpy as np
+
+    digest = hashlib.sha256(f"{pipeline!r} {pipeline.get_params()!r} {learning!r}".encode())
+    for values, labels in parts:
+        digest.update(np.ascontiguousarray(values).tobytes())
+        digest.update(np.ascontiguousarray(labels).tobytes())
+    return digest.hexdigest()
+
+
+def _learning_rate(estimator: Any) -> float | None:
+    """Of the optimiser of an MLP, or by the schedule of SGD; None where the schedule does not tell."""
+    optimizer = getattr(estimator, "_optimizer", None)
+    if optimizer is not None:
+        return float(optimizer.learning_rate)
+    kind, first = getattr(estimator, "learning_rate", None), getattr(estimator, "eta0", 0.0)
+    if kind == "constant":
+        return float(first)
+    if kind == "invscaling":
+        return float(first / estimator.t_**estimator.power_t)
+    return None

@@ -1,0 +1,189 @@
+"""Looks for a candidate's parameters on the folds before the hold-out.
+
+Combinations and draws are scikit-learn's (`ParameterGrid`, `ParameterSampler`). Its `SearchCV` classes are not used:
+they average over folds, draw the rows of a halving at random instead of by time, and cannot be stopped. Halving:
+Jamieson and Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter optimization", with history
+as the resource.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from almanac.config.grammar.metric import Metric
+from almanac.config.schema import Model
+from almanac.config.sections.search import Range, Scalar, Search, Stop
+from almanac.errors import ConfigError, DataError
+from almanac.statistics import metrics
+
+FACTOR = 3
+Attempt = Callable[[Mapping[str, Scalar], float], float]
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One candidate with some parameters, measured on the folds before the hold-out.
+
+    Attributes:
+        candidate: its name.
+        found: the parameters that were tried, laid over the declared ones.
+        score: `train.metric`; None: it could not be fitted.
+        seconds: how long it took.
+        share: of each fold's training rows, the newest.
+        fault: why it could not be fitted.
+    """
+
+    candidate: str
+    found: Mapping[str, Scalar]
+    score: float | None
+    seconds: float
+    share: float = 1.0
+    fault: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON holds them."""
+        return {**asdict(self), "found": dict(self.found)}
+
+
+def proposals(model: Model, name: str, overrides: Mapping[str, Scalar] | None) -> list[dict[str, Scalar]]:
+    """What a candidate's search will try, in its order; one empty proposal when nothing is to be looked for.
+
+    A parameter that a person gave by hand is not looked for.
+    """
+    from sklearn.model_selection import ParameterGrid, ParameterSampler
+
+    search = model.train.candidates[name].search
+    space = {key: values for key, values in search.space.items() if key not in (overrides or {})} if search else {}
+    if search is None or not space:
+        return [{}]
+    lists = {key: list(values) for key, values in space.items() if not isinstance(values, Range)}
+    if search.kind == "grid":
+        return [dict(each) for each in ParameterGrid(lists)]
+    # without a range there are only so many combinations
+    most = len(ParameterGrid(lists)) if len(lists) == len(space) else search.trials
+    drawn = ParameterSampler(
+        {key: _Draw(values) if isinstance(values, Range) else list(values) for key, values in space.items()},
+        n_iter=min(search.trials or 0, most or 0),
+        random_state=model.train.seed,
+    )
+    return [dict(each) for each in drawn]
+
+
+def run_trials(
+    model: Model,
+    name: str,
+    proposed: Sequence[Mapping[str, Scalar]],
+    attempt: Attempt,
+    *,
+    before: Sequence[Trial] = (),
+    clock: Clock = time.monotonic,
+    deadline: float | None = None,
+) -> list[Trial]:
+    """Try proposals one after the other until they are used up or the search's `stop` says so.
+
+    Args:
+        model: declares the search and the metric.
+        name: of the candidate.
+        proposed: what to try.
+        attempt: measures a proposal on a share of the history.
+        before: trials that were made already, which count for `stop`.
+        clock: seconds, growing.
+        deadline: on that clock, in place of `stop.time`.
+
+    Raises:
+        ConfigError: no trial could be fitted.
+    """
+    search = model.train.candidates[name].search
+    if search is not None and search.kind == "halving" and len(proposed) > 1:
+        return _halve(model, name, proposed, attempt, clock)
+    stop = search.stop if search is not None else Stop()
+    if deadline is None and stop.time is not None:
+        deadline = clock() + stop.time.total_seconds()
+    trials = list(before)
+    for found in proposed:
+        if _reached(stop, trials, model.train.metric) or (trials and deadline is not None and clock() >= deadline):
+            break
+        trials.append(_try(name, found, 1.0, attempt, clock))
+    return trials
+
+
+def best_trial(model: Model, name: str, trials: Sequence[Trial]) -> Trial:
+    """The best of a candidate's trials on all its history; ties go to the first.
+
+    Raises:
+        ConfigError: none could be fitted.
+    """
+    whole = [each for each in trials if each.candidate == name and each.score is not None and each.share == 1.0]
+    if not whole:
+        faults = {each.fault for each in trials if each.candidate == name and each.fault}
+        raise ConfigError("; ".join(sorted(faults)) or f"{model.name}: candidate {name}: no trial was made")
+    return max(whole, key=lambda each: _rank(model.train.metric, each))
+
+
+def _halve(
+    model: Model, name: str, proposed: Sequence[Mapping[str, Scalar]], attempt: Attempt, clock: Clock
+) -> list[Trial]:
+    """All on little history, the best third of them on three times as much, and so on to one on all of it."""
+    search: Search | None = model.train.candidates[name].search
+    stop, started = search.stop if search else Stop(), clock()
+    number = 0
+    while len(proposed) >= FACTOR ** (number + 1):
+        number += 1
+    trials: list[Trial] = []
+    left = list(proposed)
+    while True:
+        made = [_try(name, found, 1 / FACTOR**number, attempt, clock) for found in left]
+        trials += made
+        if number == 0:
+            return trials
+        made = sorted(made, key=lambda each: _rank(model.train.metric, each), reverse=True)
+        late = stop.time is not None and clock() - started >= stop.time.total_seconds()
+        left = [each.found for each in made[: 1 if late else max(len(left) // FACTOR, 1)]]
+        number = 0 if late else number - 1  # only what was tried on all history may compete
+
+
+def _try(name: str, found: Mapping[str, Scalar], share: float, attempt: Attempt, clock: Clock) -> Trial:
+    began = clock()
+    score, fault = None, ""
+    try:
+        score = attempt(found, share)
+    except ConfigError as error:  # combinations that the estimator refuses are no reason to lose the others
+        fault = str(error)
+    except DataError as error:
+        if share == 1.0:
+            raise
+        fault = str(error)  # little history can be of one class; then it says nothing about the proposal
+    return Trial(name, dict(found), score, round(clock() - began, 3), share, fault)
+
+
+def _reached(stop: Stop, trials: Sequence[Trial], metric: Metric) -> bool:
+    ranks = [_rank(metric, each) for each in trials]
+    if not ranks:
+        return False
+    if stop.reached is not None and max(ranks) >= metrics.gain(metric, stop.reached, 0.0):
+        return True
+    return stop.no_gain_in is not None and len(ranks) - 1 - ranks.index(max(ranks)) >= stop.no_gain_in
+
+
+def _rank(metric: Metric, trial: Trial) -> float:
+    return -float("inf") if trial.score is None else metrics.gain(metric, trial.score, 0.0)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """A range as `ParameterSampler` draws from it."""
+
+    range: Range
+
+    def rvs(self, random_state: Any) -> int | float:
+        from scipy.stats import loguniform, uniform
+
+        low, high, whole = self.range.low, self.range.high, isinstance(self.range.low, int)
+        whole = whole and isinstance(self.range.high, int)
+        if whole and not self.range.log:
+            return int(random_state.randint(low, int(high) + 1))
+        shape = loguniform(low, high) if self.range.log else uniform(low, high - low)
+        drawn = float(shape.rvs(random_state=random_state))
+        return round(drawn) if whole else drawn

@@ -1,0 +1,252 @@
+"""The steps of one training run, from the question whether to train to the candidate that is logged.
+
+Each step can be tried again: it finds what an earlier try of the same run has already written.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import yaml
+from pydantic import ValidationError
+
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.config.sections.learning import Checkpoints
+from almanac.config.sections.search import Scalar
+from almanac.config.sections.training import Mode
+from almanac.data.table.dataset import Dataset
+from almanac.data.table.model_rows import ModelRows
+from almanac.errors import PermanentError, RegistryError
+from almanac.features.labels import label_columns
+from almanac.journal.exclusive import exclusive
+from almanac.journal.journal import Journal
+from almanac.journal.records import Decision, RunRef
+from almanac.registry import files
+from almanac.registry.pipeline_file import load_pipeline
+from almanac.registry.records import Logged, ModelVersion, TrainingContext
+from almanac.registry.store import Registry
+from almanac.statistics.profiling import build_profile
+from almanac.training.backtest.backtest import row_keys, split
+from almanac.training.fit.checkpoints import CheckpointFolder
+from almanac.training.fit.continuation import Parent, continuation_faults
+from almanac.training.fit.search import Trial
+from almanac.training.policy import Trigger, count_labelled, decide_training, label_times
+from almanac.training.publication import find_logged, log_candidate
+from almanac.training.train import Progress, continue_candidate, train_candidate
+from almanac.training.trained import TrainedCandidate
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Whether to train, and how."""
+
+    decision: Decision
+    mode: Literal["scratch", "incremental"]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Trials that were made in tasks of their own, and the rows that they saw: the training sees the same."""
+
+    dataset_version: int
+    joined: Mapping[str, int]
+    now: datetime
+    trials: tuple[Trial, ...]
+
+
+def ask(
+    model: Model,
+    home: Home,
+    journal: Journal,
+    registry: Registry,
+    *,
+    trigger: Trigger,
+    reason: str,
+    run: RunRef,
+    now: datetime,
+    mode: Mode | None = None,
+    by_hand: bool = False,
+) -> Asked:
+    """Decide by the model's policy whether this wake-up may train, and how; see `decide_training`.
+
+    Args:
+        model: declares the policy and the mode.
+        home: where the dataset is.
+        journal: takes the decision.
+        registry: holds the champion.
+        trigger: what woke the run.
+        reason: why, in words.
+        run: who asks.
+        now: aware.
+        mode: in place of the declared one.
+        by_hand: a person chose candidates or parameters, which a fitted estimator cannot take.
+
+    Raises:
+        DataError: there is no dataset yet.
+        TransientError: a store is away.
+    """
+    frame = Dataset.of(home, model).read(columns=label_columns(model))
+    champion = registry.champion(model.name)
+    wanted: Mode = mode or model.train.mode
+    faults = _continuation_faults(model, registry, champion, frame, now, by_hand) if wanted != "scratch" else []
+    decision = decide_training(
+        model,
+        trigger=trigger,
+        reason=reason,
+        labelled=count_labelled(model, frame, now=now),
+        champion=champion.version if champion else None,
+        journal=journal,
+        now=now,
+        run=run,
+        impossible=[f"mode incremental: {fault}" for fault in faults] if wanted == "incremental" else [],
+        remarks=[f"from scratch: {fault}" for fault in faults] if wanted == "auto" else [],
+    )
+    return Asked(decision, "scratch" if faults or wanted == "scratch" else "incremental")
+
+
+def train(
+    model: Model,
+    home: Home,
+    registry: Registry,
+    *,
+    reason: str,
+    run: RunRef,
+    now: datetime,
+    candidates: Sequence[str] | None,
+    overrides: Mapping[str, Scalar] | None,
+    on_progress: Progress,
+    mode: Mode = "scratch",
+    searched: Searched | None = None,
+    back_up: Callable[[], None] = lambda: None,
+) -> str:
+    """Train on the newest dataset version and write the candidate, with its profile, as one MLflow run.
+
+    A try that was killed is gone on with from its checkpoints, where the candidate declares them; `back_up` is called
+    after each of these, and takes a snapshot.
+
+    Returns:
+        The id of the MLflow run.
+
+    Raises:
+        ConfigError: a candidate or a parameter is unknown.
+        DataError: there is no dataset, or too few labelled rows.
+        TransientError: a store is away, or another training of the model is at work.
+    """
+    logged = find_logged(registry, model.name, run)
+    if logged is not None:
+        return logged
+    # Airflow's `max_active_runs` does not count backfills, nor what is cleared and run again
+    with exclusive(home.journal_url, f"train_{model.name}"):
+        rows = (
+            ModelRows(model, home, searched.dataset_version, searched.joined)
+            if searched
+            else ModelRows.newest(home, model)
+        )
+        frame = rows.read()
+        candidate = (
+            _continued(model, registry, frame, now=now, on_progress=on_progress)
+            if mode == "incremental"
+            else train_candidate(
+                model,
+                frame,
+                now=searched.now if searched else now,
+                candidates=candidates,
+                overrides=overrides,
+                searched=searched.trials if searched else (),
+                on_progress=on_progress,
+                checkpoints=partial(_checkpoints, home, model, run, back_up),
+            )
+        )
+        context = TrainingContext(run=run, dataset_version=rows.version, joined=rows.joined, reason=reason)
+        return log_candidate(registry, candidate, profile_json=_profile(model, frame, candidate), context=context)
+
+
+def _checkpoints(
+    home: Home, model: Model, run: RunRef, back_up: Callable[[], None], declared: Checkpoints
+) -> CheckpointFolder:
+    """One folder for all tries of a run."""
+    slug = re.sub(r"[^A-Za-z0-9_.-]+", "_", run.run_id).strip(".")
+    folder = Path(home.checkpoints_of(model.name)) / slug
+    return CheckpointFolder(folder, declared.every, declared.keep, back_up if declared.backup else lambda: None)
+
+
+def _continued(
+    model: Model, registry: Registry, frame: "pl.DataFrame", *, now: datetime, on_progress: Progress
+) -> TrainedCandidate:
+    champion = registry.champion(model.name)
+    if champion is None:
+        raise RegistryError(f"{model.name}: the champion that was to be continued is gone; train from scratch")
+    parent = load_parent(registry, champion)
+    return continue_candidate(model, frame, now=now, parent=parent, on_progress=on_progress)
+
+
+def load_parent(registry: Registry, version: Logged) -> Parent:
+    """What a version's own verified files tell of it.
+
+    Raises:
+        IntegrityError: a file is not what was recorded.
+        RegistryError: a file is missing.
+        TransientError: MLflow is away.
+    """
+    passport = registry.load_passport(version)
+    try:
+        declared = Model.model_validate(yaml.safe_load(registry.load_file(version, files.CONFIG)))
+    except ValidationError:
+        declared = None
+    return Parent(
+        version=version.version if isinstance(version, ModelVersion) else version.mlflow_run_id,
+        declared=declared,
+        candidate=str(passport["candidate"]),
+        params=passport["params"],
+        train_start=datetime.fromisoformat(passport["data"]["train_start"]),
+        train_end=datetime.fromisoformat(passport["data"]["train_end"]),
+        pipeline=load_pipeline(registry.load_file(version, files.PIPELINE)),
+        threshold=version.threshold,
+    )
+
+
+def _continuation_faults(
+    model: Model,
+    registry: Registry,
+    champion: ModelVersion | None,
+    frame: "pl.DataFrame",
+    now: datetime,
+    by_hand: bool,
+) -> list[str]:
+    """Why the champion cannot be continued; empty when it can."""
+    if champion is None:
+        return ["there is no champion to continue"]
+    if by_hand:
+        return ["candidates or parameters were chosen by hand, and a fitted estimator cannot take them"]
+    times = label_times(model, frame, now=now)
+    try:
+        return continuation_faults(model, load_parent(registry, champion), split(model, times)[-1], times)
+    except PermanentError as error:
+        return [str(error)]
+
+
+def _profile(model: Model, frame: "pl.DataFrame", candidate: TrainedCandidate) -> str:
+    """The reference profile of the rows that the candidate was trained and judged on."""
+    import polars as pl
+
+    time = model.dataset.time
+    rows = frame.filter(pl.col(time).is_between(candidate.train_start, candidate.labelled_until))
+    keys = row_keys(candidate.rows, model)
+    named = [pl.col(name).cast(rows.schema[column]).alias(column) for name, column in keys.items()]
+    foretold = candidate.rows.select(*named, "answer", pl.col("label").cast(pl.Float64))
+    known = rows.select(keys.values()).join(foretold, on=list(keys.values()), how="left", maintain_order="left")
+    return build_profile(
+        model,
+        rows,
+        probabilities=known["answer"].fill_null(float("nan")).to_numpy(),
+        labels=known["label"].fill_null(float("nan")).to_numpy(),
+        threshold=candidate.threshold,
+    ).to_json()

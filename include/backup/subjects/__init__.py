@@ -1,1 +1,0 @@
-"""What is backed up: each module says which files make a snapshot of one kind, and what is known about them."""

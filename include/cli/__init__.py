@@ -1,1 +1,0 @@
-"""The command line: what people and runbooks call. Needs no running Airflow."""

@@ -1,1 +1,0 @@
-"""From a landed file to a published batch: arrivals, ingest, the dataset and its quarantine."""

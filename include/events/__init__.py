@@ -1,1 +1,0 @@
-"""Events that somebody outside has posted."""

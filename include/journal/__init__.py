@@ -1,1 +1,0 @@
-"""The operations database: batches, decisions, alerts and audits, as rows that people and pages can query."""

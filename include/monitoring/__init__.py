@@ -1,1 +1,0 @@
-"""Watches a model after promotion: drift against its reference profile, performance against labels that arrived."""

@@ -1,1 +1,0 @@
-"""Where model versions are kept: MLflow, and the ONNX graph as it is served."""

@@ -1,1 +1,0 @@
-"""The services of one machine: how Airflow and MLflow are set up, started, watched and stopped."""

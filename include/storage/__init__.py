@@ -1,1 +1,0 @@
-"""Files in folders and object stores: S3 and Azure Blob through obstore, this machine's own by itself."""

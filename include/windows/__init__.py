@@ -1,1 +1,0 @@
-"""Tumbling windows: when they close, what lies in them, and which are missing."""

@@ -1,0 +1,1 @@
+"""Who may do what, and which connections and places count."""

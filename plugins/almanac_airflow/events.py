@@ -1,0 +1,129 @@
+"""Which of the events that have woken a run count: those that the journal and the registry know of."""
+
+from dataclasses import dataclass, field
+
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.config.sections.pipelines import Kind
+from almanac.config.sections.triggers import EventTrigger
+from almanac.events.claims import (
+    AssetEvent,
+    record_refusal,
+    retrain_reasons,
+    why_not_accepted,
+    why_not_changed,
+    why_not_closed,
+)
+from almanac.events.requests import pending_requests
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef
+from almanac_airflow import assets
+from almanac_airflow.handled import handled_before, missed_now
+from almanac_airflow.runs import current_run, is_swept, now, partition_key
+from almanac_airflow.schedules import assets_of, satisfied
+
+
+@dataclass(frozen=True)
+class Woken:
+    """The events that count.
+
+    Attributes:
+        names: of their assets.
+        reasons: of those that give one, by asset, as the journal or the registry says it.
+        refused: why the others do not count: claims that nobody has recorded, which are in the journal, and what was
+            handled before.
+    """
+
+    names: frozenset[str] = frozenset()
+    reasons: dict[str, str] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
+
+
+def require_event(model: Model, home: Home, kind: Kind) -> None:
+    """Go on if an event that counts has woken the run, or none at all; call it first in a pipeline's first task.
+
+    Raises:
+        AirflowSkipException: what woke the run is refused, and what is left does not fulfil the pipeline's rule.
+    """
+    woken = woken_by(model, home, kind)
+    if woken.refused and not satisfied(model, kind, woken.names, home):
+        raise AirflowSkipException("; ".join(woken.refused))
+
+
+def woken_by(model: Model, home: Home, kind: Kind) -> Woken:
+    """Hold each event of the running task's run against what is recorded; refusals go to the journal.
+
+    A run of the sweep was woken by the states that are still not handled. What another run has handled counts for
+    nobody: an event and the sweep may wake two runs for the same.
+    """
+    names, reasons, refused = set[str](), dict[str, list[str]](), list[str]()
+    journal, run = Journal(home.journal_url), current_run()
+    for event in _events(model):
+        reason, fault = _examine(model, home, journal, event, run)
+        if fault:
+            refused.append(record_refusal(journal, model.name, event.asset, fault, run=run, now=now()))
+            continue
+        names.add(event.asset)
+        if reason:
+            reasons.setdefault(event.asset, []).append(reason)
+    by_name = assets_of(model, kind, home)
+    if is_swept() and not partition_key():
+        names |= {by_name[name] for name in missed_now(model, home, kind)}
+        refused += [] if names else ["what the sweep has found was handled meanwhile"]
+    elif names:
+        for name, words in handled_before(model, home, kind).items():
+            if by_name[name] in names:
+                names.discard(by_name[name])
+                refused.append(words)
+    _add_requests(model, journal, names, reasons, by_name.get("retrain_request", ""), run)
+    said = {name: "; ".join(dict.fromkeys(each)) for name, each in reasons.items()}
+    return Woken(frozenset(names), said, tuple(dict.fromkeys(refused)))
+
+
+def _add_requests(
+    model: Model, journal: Journal, names: set[str], reasons: dict[str, list[str]], asset: str, run: RunRef
+) -> None:
+    """Whatever has woken a training: it answers all requests that wait for an answer, each with its reasons."""
+    by_the_clock = str(get_current_context()["dag_run"].run_type.value) == "scheduled"
+    if asset and (names or by_the_clock) and (pending := pending_requests(journal, model, run)):
+        names.add(asset)
+        reasons[asset] = [reason for one in pending for reason in one.reasons]
+
+
+def _examine(model: Model, home: Home, journal: Journal, event: AssetEvent, run: RunRef) -> tuple[str, str]:
+    """The reason that an event stands for, or why it does not count; most are mere bells, and have neither."""
+    declared = {assets.trigger(model, name).name: name for name, of in model.triggers.items()
+                if isinstance(of, EventTrigger)}  # fmt: skip
+    if event.asset == assets.retrain_request(model).name:
+        reason = "; ".join(retrain_reasons(journal, model, event, run))
+        return (
+            reason,
+            "" if reason else f"no record of monitor_{model.name} asks for a retrain that is not answered yet",
+        )
+    if event.asset == assets.change(model).name:
+        from almanac.registry.store import Registry
+
+        return why_not_changed(model, Registry.of(home))
+    if event.asset in declared:
+        return "", why_not_accepted(journal, model, declared[event.asset], event)
+    if event.asset == assets.window(model).name:
+        return "", why_not_closed(journal, model, partition_key() or "")
+    return "", ""
+
+
+def _events(model: Model) -> list[AssetEvent]:
+    context = get_current_context()
+    found = [
+        AssetEvent(
+            event.asset.name,
+            RunRef(event.source_dag_id, event.source_run_id) if event.source_dag_id and event.source_run_id else None,
+            event.extra or {},
+        )
+        for group in context["triggering_asset_events"].values()
+        for event in group
+    ]
+    for_window = partition_key() and (str(context["dag_run"].run_type.value) == "asset_triggered" or is_swept())
+    return found or ([AssetEvent(assets.window(model).name, None)] if for_window else [])

@@ -1,0 +1,54 @@
+"""Tells that a run has not ended by its deadline; Airflow's scheduler watches the clock."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
+
+from almanac.config.grammar.types import format_duration
+from almanac.config.schema import Model
+
+
+def deadline_of(model: Model, kind: str, deadline: timedelta | None) -> list[DeadlineAlert]:
+    """Airflow's deadline of a pipeline; none when none is declared.
+
+    The triggerer calls back, not a worker: what a worker calls back may read no connection (Airflow 3.3).
+    """
+    if deadline is None:
+        return []
+    told = AsyncCallback(tell_late, {"model": model.name, "kind": kind, "deadline": format_duration(deadline)})
+    return [DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=deadline, callback=told)]
+
+
+async def tell_late(context: Mapping[str, Any], model: str, kind: str, deadline: str) -> None:
+    """Tell the people whom the model names, in a thread: the triggerer has others to attend to.
+
+    Args:
+        context: Airflow's, with the run.
+        model: whose run.
+        kind: of pipeline.
+        deadline: as declared.
+    """
+    await asyncio.to_thread(_tell, context["dag_run"], model, kind, deadline)
+
+
+def _tell(dag_run: Mapping[str, Any], model: str, kind: str, deadline: str) -> None:
+    from datetime import UTC, datetime
+
+    from almanac.alerts.message import event_message
+    from almanac.config.files.loader import find_model
+    from almanac.config.home import Home
+    from almanac.journal.records import RunRef
+    from almanac_airflow.notifiers.channels import teller
+
+    now = datetime.now(UTC)
+    run = RunRef(dag_run["dag_id"], dag_run["dag_run_id"], 1)
+    message = event_message(
+        "late", severity="warning", model=model, subject=f"{run.dag_id} is late", run=run, now=now,
+        words=f"The run is not done {deadline} after it was queued (pipelines.{kind}.deadline).",
+        what_to_do="Open the run: is a task queued (no free slot), running (a long one), or waiting for a retry?",
+    )  # fmt: skip
+    alerts = find_model(Home().models, model).alerts
+    teller(run).happened(alerts, message, "late", f"{run.dag_id} {run.run_id}", now)

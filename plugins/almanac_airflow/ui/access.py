@@ -1,0 +1,75 @@
+"""Who may see what. Airflow protects its own pages, not those of plugins: every route here asks Airflow itself."""
+
+from collections.abc import Sequence
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.models.dag import DagModel
+from fastapi import HTTPException
+
+from almanac.config.files.loader import load_models
+from almanac.config.home import Home
+from almanac.config.schema import Model
+
+# Kinds of DAG that are no pipelines of the YAML.
+_MORE_KINDS = (
+    "window",
+    "reopen",
+    "readmit",
+    "event",
+    "maintain_data",
+    "clock",
+    "promote",
+    "rollback",
+    "rollback_drill",
+)
+
+
+def may_read(user: BaseUser, dag_id: str) -> bool:
+    """Whether Airflow would show this person the logs of the DAG's tasks; pages tell no more than these."""
+    details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
+    return get_auth_manager().is_authorized_dag(
+        method="GET", access_entity=DagAccessEntity.TASK_LOGS, details=details, user=user
+    )
+
+
+def require_dag(user: BaseUser, dag_id: str) -> None:
+    """Refuse who may not read the DAG's logs.
+
+    Raises:
+        HTTPException: 403.
+    """
+    if not may_read(user, dag_id):
+        raise HTTPException(403, f"You may not read the logs of {dag_id}. Ask an administrator of Airflow.")
+
+
+def readable_models(user: BaseUser, home: Home) -> tuple[Model, ...]:
+    """The models whose pages a person may see: those whose ingest DAG's logs they may read."""
+    return tuple(model for model in load_models(home.models).models if may_read(user, f"ingest_{model.name}"))
+
+
+def require_model(user: BaseUser, home: Home, name: str) -> Model:
+    """The model of this name.
+
+    Raises:
+        HTTPException: 403, or 404 when there is none; who may not see it does not learn which.
+    """
+    require_dag(user, f"ingest_{name}")
+    loaded = load_models(home.models)
+    for model in loaded.models:
+        if model.name == name:
+            return model
+    why = " ".join(problem for problem in loaded.problems if f"/{name}.yaml" in problem)
+    raise HTTPException(404, f"No model {name[:100]!r}. {why or 'See the list of models.'}")
+
+
+def readable_problems(user: BaseUser, home: Home) -> tuple[str, ...]:
+    """Why declared models could not be read, for those who may see what `check_config` says."""
+    return tuple(load_models(home.models).problems) if may_read(user, "check_config") else ()
+
+
+def model_of_dag(dag_id: str, models: Sequence[Model]) -> Model | None:
+    """Whose DAG it is, by its name `<kind>_<model>` or `<kind>_<model>_<name>`; of several that fit, the longest."""
+    fitting = [model for model in models if f"_{model.name}_" in f"{dag_id}_"]
+    return max(fitting, key=lambda model: len(model.name), default=None)

@@ -1,0 +1,113 @@
+"""The model card is a page complete in itself that tells data, figures, gates and origin."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from almanac.journal.records import Decision, DecisionKind
+from almanac.registry import files
+from almanac.registry.records import Tag, TrainingContext
+from almanac.release.gates import GateResult
+from almanac.release.judgement import judge_run
+from almanac.release.model_card import render_card
+from almanac.training.code_version import CodeVersion
+from almanac.training.passport import build_passport
+from almanac.training.publication import log_candidate
+from tests.training.conftest import NOW
+
+RESULTS = (
+    GateResult("absolute[f1_macro]", True, 0.8, 0.6, "f1_macro on the hold-out is 0.8000"),
+    GateResult("variation", True, 0.3, 0.2, "30 % of rows <b>change</b>", ask=True),
+)
+
+
+class Texts(HTMLParser):
+    """Collects what a reader sees, and every address that a browser would ask for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.seen.append(data)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href") and tag != "use"]
+
+
+@pytest.fixture
+def passport(trained, run) -> dict:
+    context = TrainingContext(run, 36, "by hand")
+    return json.loads(build_passport(trained, context, CodeVersion("abc", True), parent="3", onnx_sha256="ff"))
+
+
+@pytest.fixture
+def card(declared, trained, run, passport) -> str:
+    ask = ("variation: 30 % of rows <b>change</b>",)
+    decision = Decision("weather", DecisionKind.GATES, True, ("passed",), NOW, run, ask=ask)
+    return render_card(declared, passport, trained.rows, decision, RESULTS, None)
+
+
+def test_card_asks_the_network_for_nothing(card: str) -> None:
+    page = Texts()
+    page.feed(card)
+    assert [address for address in page.addresses if not address.startswith("#")] == []
+    assert "@import" not in card
+    assert not re.search(r"url\((?!#)", card)
+
+
+def test_card_tells_data_figures_gates_and_origin(card: str, declared, trained) -> None:
+    page = Texts()
+    page.feed(card)
+    text = " ".join(" ".join(page.seen).split())
+    for words in (
+        "Passed its gates; a person must decide",
+        declared.dataset.licence,
+        declared.dataset.origin,
+        declared.owner,
+        "commit abc, with changes that were not committed",
+        trained.data_sha256,
+        f"{trained.metrics.holdout['f1_macro']:.4f}",
+        "beside champion 3",
+        "max_depth 6",
+        "scikit-learn",
+        "Off by",
+    ):
+        assert words in text, words
+    assert all(name in text for name in trained.features)
+
+
+def test_card_escapes_what_gates_say(card: str) -> None:
+    assert "30 % of rows &lt;b&gt;change&lt;/b&gt;" in card
+    assert "<b>change" not in card
+
+
+def test_passport_tells_owner_licence_and_origin_of_each_feature(passport, declared, trained) -> None:
+    assert [one["name"] for one in passport["feature_metadata"]] == list(trained.features)
+    humidity = next(one for one in passport["feature_metadata"] if one["name"] == "Humidity")
+    assert humidity["description"] == "Relative; 0 is a dead sensor"
+    assert (humidity["licence"], humidity["owner"]) == (declared.dataset.licence, declared.owner)
+    assert passport["data"]["owner"] == declared.owner
+
+
+def test_passport_has_figures_on_the_validation_folds(passport, trained) -> None:
+    assert set(passport["metrics"]) == {"train", "validation", "holdout", "baselines", "segments"}
+    assert passport["metrics"]["validation"]["f1_macro"] == pytest.approx(trained.scores["forest"])
+
+
+def test_judge_run_logs_the_card_and_tags_tell_the_licence(registry, model, frame, journal, run, trained) -> None:
+    from dataclasses import replace
+
+    context = TrainingContext(run, 36, "by hand")
+    run_id = log_candidate(registry, replace(trained, model=model), profile_json="{}", context=context)
+    judge_run(model, registry, run_id, frame, journal=journal, run=run, now=NOW)
+    page = files.download(registry.client, run_id, files.CARD).decode()
+    assert "Passed all its gates" in page
+    assert "behaviour" in page
+    assert "10,000 rows:" in page
+    tags = registry.logged(run_id).tags
+    assert tags[Tag.DATASET_LICENCE] == model.dataset.licence
+    assert tags[Tag.OWNER] == model.owner

@@ -1,0 +1,48 @@
+"""What the monitor does on an alarm that wants the version before."""
+
+from dataclasses import replace
+
+import pytest
+
+from almanac.journal.records import DecisionKind
+from almanac.monitoring.carry_out import put_previous_back
+
+
+@pytest.fixture
+def two(crown, run):
+    """Versions 1 and 2, of which 2 is champion."""
+    return [crown(replace(run, run_id=f"run {number}")) for number in (1, 2)]
+
+
+@pytest.fixture
+def put_back(registry, model, journal, run):
+    from tests.training.conftest import NOW
+
+    def put(champion: str = "2", run_id: str = "monitor"):
+        at = replace(run, dag_id="monitor_weather", run_id=run_id)
+        return put_previous_back(model, registry, journal, champion, ["F1 fell", "twice"], run=at, now=NOW)
+
+    return put
+
+
+def test_put_previous_back_makes_it_champion_with_the_reasons(registry, model, journal, two, put_back) -> None:
+    assert put_back() == "1"
+    assert registry.aliases(model.name)["champion"] == "1"
+    (decision,) = journal.decisions(model.name, DecisionKind.ROLLBACK)
+    assert decision.reasons == ("from version 2 to version 1: F1 fell; twice",)
+
+
+def test_put_previous_back_tried_again_says_the_same(journal, model, two, put_back) -> None:
+    assert (put_back(), put_back()) == ("1", "1")
+    assert len(journal.decisions(model.name, DecisionKind.ROLLBACK)) == 1
+
+
+def test_put_previous_back_other_champion_by_now_moves_nothing(registry, model, two, put_back) -> None:
+    """A person was faster; the alarm was about the version that is gone."""
+    assert put_back(champion="1") is None
+    assert registry.aliases(model.name)["champion"] == "2"
+
+
+def test_put_previous_back_without_one_moves_nothing(registry, model, crown, run, put_back) -> None:
+    crown(replace(run, run_id="only"))
+    assert put_back(champion="1") is None

@@ -1,0 +1,158 @@
+"""Learning is watched: what is stuck, diverges or learns by heart ends early, the best epoch is kept, it is told."""
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from almanac.config.sections.learning import Learning
+from almanac.training.backtest.backtest import LabelledRows
+from almanac.training.fit.learning import Epoch, broken_rule
+from almanac.training.train import train_candidate
+from almanac.training.trained import constant_features
+from tests.training.conftest import NOW
+
+NET = {
+    "estimator": "sklearn.neural_network.MLPClassifier",
+    "scale": True,
+    "params": {"hidden_layer_sizes": 16, "learning_rate_init": 0.01},
+    "learning": {"epochs": 12},
+}
+SGD = {"estimator": "sklearn.linear_model.SGDClassifier", "scale": True}
+RULES = Learning(epochs=100, stuck=3, diverging=3, overfitting=3)
+
+
+@pytest.fixture(scope="module")
+def watched(small, change):
+    """`watched(...)`: the small model with one net, or another candidate, that learns in epochs."""
+
+    def made(candidate=NET, **more):
+        return change(small, "train", candidates={"one": {**candidate, **more}})
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def candidate(watched, frame):
+    return train_candidate(watched(), frame, now=NOW)
+
+
+def epochs(train, later=None) -> list[Epoch]:
+    return [Epoch(*pair) for pair in zip(train, later or train, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("train", "later", "rule"),
+    [
+        ([0.6, 0.5, 0.4, 0.3], None, ""),
+        ([0.5, 0.6, 0.7, 0.8], None, "diverging"),
+        ([0.5, 0.6, 0.7, 0.65], None, ""),
+        ([0.5, 0.4, math.inf], None, "diverging"),
+        ([0.69, 0.69, 0.69], None, "stuck"),
+        ([0.69, 0.69], None, ""),
+        ([0.5, 0.5, 0.5, 0.5], None, ""),  # at rest, but it has learnt something
+        ([0.5, 0.4, 0.3, 0.2], [0.5, 0.52, 0.54, 0.56], "overfitting"),
+        ([0.5, 0.4, 0.3, 0.2], [0.5, 0.52, 0.51, 0.56], ""),
+    ],
+)
+def test_broken_rule_by_hand(train, later, rule: str) -> None:
+    assert broken_rule(RULES, epochs(train, later), base_loss=math.log(2)) == rule
+
+
+@pytest.mark.parametrize("rule", ["stuck", "diverging", "overfitting"])
+def test_broken_rule_that_is_switched_off_says_nothing(rule: str) -> None:
+    curves = {
+        "stuck": epochs([0.69] * 4),
+        "diverging": epochs([0.4, 0.5, 0.6, 0.65]),
+        "overfitting": epochs([0.5, 0.4, 0.3, 0.2], [0.5, 0.6, 0.7, 0.8]),
+    }
+    assert broken_rule(RULES, curves[rule], math.log(2)) == rule
+    assert broken_rule(RULES.model_copy(update={rule: None}), curves[rule], math.log(2)) == ""
+
+
+def test_train_keeps_the_epoch_that_was_best_on_later_rows(candidate) -> None:
+    losses = [epoch.validation_loss for epoch in candidate.curve.epochs]
+    assert losses[candidate.curve.kept] == min(losses)
+    teaching = candidate.train_rows - candidate.train_rows // 10 - 3  # the last three know labels of those that measure
+    assert candidate.pipeline[-1].t_ == teaching * (candidate.curve.kept + 1)
+    assert losses[-1] < losses[0]
+    assert all(epoch.learning_rate > 0 for epoch in candidate.curve.epochs)
+    assert candidate.warnings == ()
+
+
+def test_train_in_epochs_twice_gives_the_same_to_the_last_digit(watched, frame, candidate) -> None:
+    again = train_candidate(watched(), frame, now=NOW)
+    assert again.curve == candidate.curve
+    assert again.onnx == candidate.onnx
+
+
+def test_train_without_learning_has_no_curve(small, frame) -> None:
+    assert train_candidate(small, frame, now=NOW, candidates=["logistic"]).curve is None
+
+
+def test_train_that_learns_nothing_is_stuck_and_people_are_told(watched, frame) -> None:
+    params = {"loss": "log_loss", "learning_rate": "constant", "eta0": 1e-9}
+    stuck = train_candidate(watched(SGD, params=params, learning={"epochs": 50, "stuck": 4}), frame, now=NOW)
+    assert (stuck.curve.rule, len(stuck.curve.epochs)) == ("stuck", 4)
+    assert stuck.warnings[0].startswith("learning is stuck after 4 epochs: loss 0.69")
+
+
+def test_train_that_learns_by_heart_is_overfitting(watched, frame) -> None:
+    params = {"hidden_layer_sizes": 256, "learning_rate_init": 0.01, "alpha": 0.0}
+    learning = {"epochs": 200, "overfitting": 2, "patience": 200}
+    net = train_candidate(watched(params=params, learning=learning), frame, now=NOW)
+    assert net.curve.rule == "overfitting"
+    assert net.curve.kept < len(net.curve.epochs) - 1
+
+
+def test_train_with_patience_ends_when_later_rows_gain_no_more(watched, frame) -> None:
+    learning = {"epochs": 500, "patience": 3, "stuck": None, "diverging": None, "overfitting": None}
+    net = train_candidate(watched(learning=learning), frame, now=NOW)
+    assert len(net.curve.epochs) == net.curve.kept + 1 + 3
+    assert net.curve.rule == ""
+
+
+@pytest.mark.parametrize(
+    ("column", "constant"),
+    [
+        ([1.0, 1.0, 1.0], True),
+        ([1.0, np.nan, 1.0], True),
+        ([np.nan, np.nan, np.nan], True),
+        ([1.0, 2.0, 1.0], False),
+        ([1.0, np.nan, 2.0], False),
+    ],
+)
+def test_constant_features_have_one_value_at_most(column: list[float], constant: bool) -> None:
+    values = np.array([column, [1.0, 2.0, 3.0]], dtype=np.float32).T
+    times = np.arange(3).astype("datetime64[us]")
+    rows = LabelledRows(("still", "moving"), values, times, np.zeros(3, dtype=np.int8), np.zeros(3))
+    assert constant_features(rows, np.arange(3)) == (("still",) if constant else ())
+    assert constant_features(rows, np.arange(0)) == ()
+
+
+def test_train_on_a_feature_that_never_changes_tells_people(small, frame) -> None:
+    still = frame.with_columns(Humidity=pl.lit(0.5))
+    (said,) = train_candidate(small, still, now=NOW, candidates=["logistic"]).warnings
+    assert "Humidity" in said
+    assert "training rows: nothing is learnt from it; mend the source" in said
+
+
+def test_warn_of_a_parameter_beside_a_figure_says_so_when_it_is_true(small, change, frame) -> None:
+    warn = {"deep_and_blind": "max_depth > 5 and holdout_f1_macro < 0.999", "shallow": "max_depth < 5"}
+    model = change(small, "train", warn=warn)
+    forest = train_candidate(model, frame, now=NOW, candidates=["forest"])
+    assert forest.warnings == ("deep_and_blind: max_depth > 5 and holdout_f1_macro < 0.999",)
+    assert train_candidate(model, frame, now=NOW, candidates=["logistic"]).warnings == ()
+
+
+@pytest.mark.parametrize("condition", ["depth > 5", "holdout_beauty < 1", "max_depth + 1", "__import__('os')"])
+def test_warn_declared_wrongly_is_refused(small, change, condition: str) -> None:
+    with pytest.raises(ValidationError, match=r"warn\.w"):
+        change(small, "train", warn={"w": condition})
+
+
+def test_learning_of_an_estimator_without_epochs_is_refused(small, change) -> None:
+    with pytest.raises(ValidationError, match=r"learning needs one of .* got sklearn.ensemble"):
+        change(small, "train.candidates.forest", learning={"epochs": 5})
