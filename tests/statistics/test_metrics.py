@@ -1,9 +1,13 @@
 """Figures agree with hand calculation, and what is not defined is an error."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
 
 from almanac.statistics.metrics import CLASS_METRICS as METRICS
 from almanac.statistics.metrics import UndefinedMetricError, gain, measure, measure_all
@@ -58,6 +62,25 @@ def test_precision_at_1pct_counts_the_highest_hundredth() -> None:
 def test_precision_at_1pct_of_a_constant_is_the_share_of_ones() -> None:
     labels = np.concatenate([np.ones(30), np.zeros(970)]).astype(np.int8)
     assert measure("precision_at_1pct", labels, np.full(1000, 0.3)) == pytest.approx(0.03)
+
+
+_BY_SCIKIT_LEARN = {
+    "accuracy": sk.accuracy_score,
+    "balanced_accuracy": sk.balanced_accuracy_score,
+    "f1": partial(sk.f1_score, zero_division=0.0),
+    "f1_macro": partial(sk.f1_score, average="macro", labels=[0, 1], zero_division=0.0),
+}
+_BOTH_CLASSES = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=30).filter(
+    lambda rows: len({label for label, _ in rows}) == 2
+)
+
+
+@pytest.mark.parametrize("metric", _BY_SCIKIT_LEARN)
+@given(rows=_BOTH_CLASSES)
+def test_measure_of_predicted_labels_agrees_with_scikit_learn(metric, rows) -> None:
+    labels, predicted = (np.array(column, dtype=np.int8) for column in zip(*rows, strict=True))
+    expected = _BY_SCIKIT_LEARN[metric](labels, predicted)
+    assert measure(metric, labels, predicted.astype(float)) == pytest.approx(expected, abs=1e-15)
 
 
 def test_measure_at_another_threshold_counts_other_answers() -> None:
