@@ -18,6 +18,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.slow  # 132 files, a minute
 def test_ingest_real_weather_publishes_every_good_row_once(tmp_path: Path, weather: Model) -> None:
     # the sensor of pressure was dead for 237 of the 744 hours of December 2014
     patient = weather.model_copy(update={"dataset": weather.dataset.model_copy(update={"max_bad_share": 0.5})})

@@ -9,6 +9,7 @@ import pytest
 from bench import book_gates
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.real_data,
     pytest.mark.skipif(not book_gates.WEATHER.exists(), reason=f"no real data at {book_gates.WEATHER}"),
 ]

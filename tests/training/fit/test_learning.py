@@ -100,7 +100,7 @@ def test_train_that_learns_nothing_is_stuck_and_people_are_told(watched, frame) 
 
 
 def test_train_that_learns_by_heart_is_overfitting(watched, frame) -> None:
-    params = {"hidden_layer_sizes": 256, "learning_rate_init": 0.01, "alpha": 0.0}
+    params = {"hidden_layer_sizes": 64, "learning_rate_init": 0.05, "alpha": 0.0}
     learning = {"epochs": 200, "overfitting": 2, "patience": 200}
     net = train_candidate(watched(params=params, learning=learning), frame, now=NOW)
     assert net.curve.rule == "overfitting"

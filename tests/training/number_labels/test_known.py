@@ -19,6 +19,7 @@ from tests.training.number_labels.load import LOAD, load_yaml
 BIKES = REAL_DATA / "bikeshare" / "hour.csv.gz"
 M4 = REAL_DATA / "m4_hourly"
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.real_data,
     pytest.mark.skipif(not (BIKES.exists() and M4.exists()), reason=f"no real data at {REAL_DATA}"),
 ]
