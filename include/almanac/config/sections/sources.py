@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from almanac.config.grammar.section import Section
 from almanac.config.grammar.types import Cron, Duration
-from almanac.config.sections.formats import CsvFormat, JsonLinesFormat, ParquetFormat
+from almanac.config.sections.formats import AnyFormat, CsvFormat
 
 _EXAMPLE = "fetched_20260101T000000Z_000001_0123456789abcdef.csv"
 
@@ -35,7 +35,7 @@ class Source(Section):
     max_unpacked_mb: Annotated[int, Field(gt=0)] = Field(
         8192, description="A compressed file that holds more than this is rejected while it is unpacked."
     )
-    format: Annotated[CsvFormat | JsonLinesFormat | ParquetFormat, Field(discriminator="kind")] = CsvFormat()
+    format: Annotated[AnyFormat, Field(discriminator="kind")] = CsvFormat()
 
     @field_validator("patterns")
     @classmethod
