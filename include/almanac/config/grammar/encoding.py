@@ -13,7 +13,7 @@ def check_encoding(name: str) -> str:
         ValueError: Python has no such encoding, or it does not make text of bytes.
     """
     try:
-        b"".decode(name)  # which refuses hex, zlib and other codecs that make no text
+        "a".encode(name)  # which refuses hex, zlib and other codecs that make no text
         found = codecs.lookup(name)
         if found.name in _NO_FILES:
             raise LookupError(name)
