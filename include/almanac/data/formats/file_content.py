@@ -239,7 +239,10 @@ def _only_member(path: Path, name: str) -> IO[bytes]:
     if len(members) != 1 or members[0].flag_bits & 1:
         found = "an encrypted file" if len(members) == 1 else f"{len(members)} files"
         raise DataError(f"{name}: the archive holds {found}; expected one file, not encrypted. Deliver it so.")
-    return archive.open(members[0])
+    try:
+        return archive.open(members[0])
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise DataError(f"{name}: damaged: cannot be unpacked: {error}. Deliver the file again.") from error
 
 
 def _kind(first: bytes) -> str:
