@@ -24,7 +24,7 @@ def _touch(folder: Path, *names: str) -> None:
 
 def test_list_files_takes_capital_and_small_letters_for_the_same(tmp_path: Path) -> None:
     (tmp_path / "DATA.CSV").touch()
-    assert names(tmp_path) == names(tmp_path, "Data.*") == ["DATA.CSV"]
+    assert _names(tmp_path) == _names(tmp_path, "Data.*") == ["DATA.CSV"]
 
 
 def test_list_files_missing_folder_is_empty(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ _OFFSET = re.compile(r"([+-])([01]\d|2[0-3]):([0-5]\d)")
 _DIRECTIVE = re.compile(r"%[A-Za-z%]")
 _USUAL_LENGTH = len("2021-01-31 23:00:00+02:00")
 _YEARS = (1, 9998)  # Python's own times end with 9999, before the offset is taken off
+_FOUR_DIGITS = 1000
 _MOST_US = 250_000_000_000_000_000.0  # nearly 8,000 years, which no sum of 64 bits leaves
 
 
@@ -72,12 +73,16 @@ def read_times(text: "pl.Expr", declared: Column) -> "pl.Expr":
 
 def _by_pattern(text: "pl.Expr", declared: Column) -> "pl.Expr":
     """A text by the directives of `strptime`; an hour without minutes is whole."""
+    import polars as pl
+
     pattern, plain = declared.format.replace(".%f", "%.f"), text.str.strip_chars()
     if {"%H", "%I"} & set(_DIRECTIVE.findall(pattern)) and "%M" not in pattern:
         pattern, plain = f"{pattern} %M", plain + " 00"
     if "%z" in pattern:
         return plain.str.to_datetime(pattern, time_unit="us", time_zone="UTC", strict=False)
     local = plain.str.to_datetime(pattern, time_unit="us", strict=False)
+    if "%Y" in pattern:  # the parser takes `21` for the year 21
+        local = pl.when(local.dt.year() >= _FOUR_DIGITS).then(local)
     if "%y" in pattern:
         local = _in_century(local, declared.pivot_year)
     return _as_utc(local, declared.timezone)
