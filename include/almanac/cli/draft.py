@@ -1,5 +1,6 @@
-"""`draft`: a model's YAML from a CSV."""
+"""`draft`: a model's YAML from a file."""
 
+from datetime import datetime
 from pathlib import Path
 from shlex import quote
 from typing import Annotated
@@ -14,26 +15,40 @@ def register(app: typer.Typer) -> None:
 
 def draft(
     model: Annotated[str, typer.Argument(help="The new model's name: lower-case letters, digits and _.")],
-    file: Annotated[Path, typer.Argument(help="A CSV with a header, such as will land.", exists=True, dir_okay=False)],
-    label: Annotated[str, typer.Option("--label", help="The column that is to be foretold.")],
+    file: Annotated[Path, typer.Argument(help="A file such as will land.", exists=True, dir_okay=False)],
+    label: Annotated[str, typer.Option("--label", help="The column that is to be predicted.")],
     equals: Annotated[str | None, typer.Option("--equals", help="Its value; unset: its number.")] = None,
     horizon: Annotated[str | None, typer.Option("--horizon", help="How far ahead: 4h, 1d; unset: one step.")] = None,
     time: Annotated[
-        str | None, typer.Option("--time", help="The column of event time; unset: it is looked for.")
+        str | None, typer.Option("--time", help="The column of event time, or several: year+month+day.")
     ] = None,
+    time_format: Annotated[
+        str | None, typer.Option("--time-format", help="How its times are written: '%d/%m/%Y %H:%M', 'epoch s'.")
+    ] = None,
+    timezone: Annotated[str | None, typer.Option("--timezone", help="Whose clock they show; unset: UTC.")] = None,
+    origin: Annotated[
+        str | None, typer.Option("--origin", help="What elapsed times count from: 2020-01-01T00:00:00Z.")
+    ] = None,
+    names: Annotated[str | None, typer.Option("--names", help="The columns of a file without a header: a,b,c.")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="The columns that identify a row: time,shop.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the YAML and write nothing.")] = False,
 ) -> None:
-    """Draft a model's YAML from a CSV, check it, and say what to do next."""
-    from almanac.config.draft.draft import Wish
-    from almanac.config.draft.draft import draft as drafted
+    """Draft a model's YAML from a file, check it, and say what to do next."""
     from almanac.config.files.loader import load_models
-    from almanac.config.grammar.types import check_slug, parse_duration
+    from almanac.config.grammar.types import check_slug, check_timezone, parse_duration
     from almanac.config.home import Home
+    from almanac.draft.draft import Wish
+    from almanac.draft.draft import draft as drafted
+    from almanac.draft.table import Said
     from almanac.errors import ConfigError
 
     home = Home()
     try:
-        wish = Wish(label, equals, None if horizon is None else parse_duration(horizon), time)
+        said = Said(
+            time, time_format, None if timezone is None else check_timezone(timezone),
+            None if origin is None else _time(origin), _list(names), _list(key),
+        )  # fmt: skip
+        wish = Wish(label, equals, None if horizon is None else parse_duration(horizon), said)
         path = Path(home.models) / f"{check_slug(model)}.yaml"
     except ValueError as error:
         raise ConfigError(f"draft: {error}") from error
@@ -56,3 +71,19 @@ def draft(
         f"  3. {copy}     # mkdir it first; ingest_{model} wakes by itself\n"
         f"  4. Watch ingest_{model} and train_{model} in Airflow; `./almanac trace {model}@1` tells the rest."
     )
+
+
+def _list(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
+def _time(text: str) -> datetime:
+    """A time with its offset.
+
+    Raises:
+        ValueError: it is none.
+    """
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"--origin: a time without an offset; got {text!r}, expected such as 2020-01-01T00:00:00Z")
+    return time

@@ -116,6 +116,14 @@ def normalised(cell: "pl.Expr", how: Normalise) -> "pl.Expr":
     return pl.when(plain != "").then(plain)
 
 
+def read_numbers(cells: "pl.Series", declared: Column, decimal: str = ".") -> "pl.Series":
+    """The numbers of a column of texts; null where a cell is empty or holds none."""
+    import polars as pl
+
+    number = _number(pl.col(cells.name), _Digits.of(declared, decimal))
+    return cells.to_frame().select(number.alias(cells.name)).to_series()
+
+
 def _number(text: "pl.Expr", how: "_Digits") -> "pl.Expr":
     """A finite number, else null. Signs of grouping are read where they are declared: what would `1,234` mean?"""
     import polars as pl
