@@ -34,6 +34,7 @@ class Seen:
         nulls: texts that mean an empty cell in this column alone.
         unread: how many cells are no numbers although most are.
         doubt: how else its cells could be read.
+        counts_rows: whether it only numbers the rows, one after the other.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Seen:
     thousands: Literal[",", ".", " ", "'"] | None = None
     unread: int = 0
     doubt: str = ""
+    counts_rows: bool = False
 
     @property
     def constant(self) -> bool:
@@ -117,14 +119,13 @@ def _as_numbers(texts: "pl.Series", name: str) -> "tuple[Seen, pl.Series] | None
     whole = best == (".", None) and bool(meant.str.contains(_WHOLE).all())
     low, high = (None if end is None else float(str(end)) for end in (numbers.min(), numbers.max()))
     decimal, thousands = best
-    return (
-        Seen(
-            name, "", "integer" if whole else "float", numbers.null_count() > 0, numbers.drop_nulls().n_unique(),
-            low=low, high=high, nulls=(*nothing, *(f"{value:.0f}" for value in sentinels)),
-            decimal=None if decimal == "." else ",", thousands=thousands, unread=len(meant) - count, doubt=doubt,
-        ),
-        numbers.cast(pl.Int64, strict=False) if whole else numbers,
+    seen = Seen(
+        name=name, source="", type="integer" if whole else "float", nullable=numbers.null_count() > 0,
+        distinct=numbers.drop_nulls().n_unique(), low=low, high=high,
+        nulls=(*nothing, *(f"{value:.0f}" for value in sentinels)), decimal=None if decimal == "." else ",",
+        thousands=thousands, unread=len(meant) - count, doubt=doubt, counts_rows=whole and _counts(numbers),
     )  # fmt: skip
+    return seen, numbers.cast(pl.Int64, strict=False) if whole else numbers
 
 
 _WAYS: tuple[tuple[Literal[".", ","], Literal[",", ".", " ", "'"] | None], ...] = (
@@ -145,6 +146,17 @@ def _may_be(texts: "pl.Series", decimal: str, thousands: str | None) -> bool:
 
 def _read(texts: "pl.Series", decimal: Literal[".", ","], thousands: Literal[",", ".", " ", "'"] | None) -> "pl.Series":
     return read_numbers(texts, Column(type="float", decimal=decimal, thousands=thousands))
+
+
+def _counts(numbers: "pl.Series") -> bool:
+    """Whether the numbers are those from one on, in any order; of evenly spaced rows, whether they rise by the same."""
+    if len(numbers) <= 2 or numbers.null_count():
+        return False
+    low, high = (float(str(end)) for end in (numbers.min(), numbers.max()))
+    if numbers.n_unique() == len(numbers) == high - low + 1:
+        return True
+    steps = numbers.diff().drop_nulls()
+    return steps.n_unique() == 1 and float(str(steps[0])) > 0
 
 
 def _in_words(texts: "pl.Series", way: tuple[str, str | None], other: tuple[str, str | None]) -> str:

@@ -71,6 +71,8 @@ def draft(name: str, path: Path, wish: Wish) -> str:
         head += f"# The same in all rows, and therefore no feature: {', '.join(still)}. Are they measured at all?\n"
     if unique := [seen.name for seen in table.columns if guess.is_identifier(seen)]:
         head += f"# Another value in each row, and therefore no feature: {', '.join(unique)}.\n"
+    if table.ignored:
+        head += f"# It only numbers the rows, and is left out: {', '.join(table.ignored)}.\n"
     head += "".join(f"# {note}\n" for note in table.notes)
     sections: list[dict[str, Any]] = [
         {"title": name.replace("_", " ").capitalize(), "description": guess.description, "owner": "nobody-yet"},
@@ -106,7 +108,7 @@ class _Guess:
         self.is_number = wish.equals is None
         self.horizon = table.step if wish.horizon is None else wish.horizon
         self.rows = table.frame.height
-        values = table.frame[label.name]
+        values = table.frame[label.name].drop_nulls()
         self.share = 0.0 if self.is_number else float((values == wish.equals).to_numpy().mean())
         spread = values.cast(float).std() if self.is_number else None
         self.spread = float(str(spread)) if spread is not None else 1.0
@@ -133,6 +135,7 @@ class _Guess:
             "time": self.table.time,
             "step": format_duration(self.table.step),
             "key": list(self.table.key),
+            **({"ignored_columns": list(self.table.ignored)} if self.table.ignored else {}),
             "origin": "not said yet",
             "licence": "not said yet",
             "columns": {

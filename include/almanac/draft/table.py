@@ -63,7 +63,7 @@ class Table:
         key: what identifies a row.
         step: the usual distance of neighbouring rows.
         span: from the first row to the last.
-        columns: all but the time and what it is made of.
+        columns: all but the time and what it is made of, and those of `ignored`, which only number the rows.
         frame: the typed rows that have a time, in its order; evenly spaced ones of a large file.
         rows: how many the file has.
         notes: what was assumed, for people.
@@ -76,6 +76,7 @@ class Table:
     step: timedelta
     span: timedelta
     columns: tuple[Seen, ...]
+    ignored: tuple[str, ...]
     frame: "pl.DataFrame"
     rows: int
     notes: tuple[str, ...]
@@ -115,6 +116,8 @@ def look_at(path: Path, said: Said = NOTHING_SAID) -> Table:
     frame = pl.DataFrame(list(typed.values())).drop_nulls(time).sort(time)
     form, columns = _common_decimal(form, columns)
     key = _key(path.name, frame, time, columns, said.key)
+    ignored = tuple(seen.source for seen in columns if seen.counts_rows and seen.name not in key)
+    columns = [seen for seen in columns if seen.source not in ignored]
     step = step_of(frame[time])
     if step is None:
         raise DataError(f"{path.name}: one time only; got {rows} rows, expected several times")
@@ -128,7 +131,7 @@ def look_at(path: Path, said: Said = NOTHING_SAID) -> Table:
     ]
     span = frame[time][-1] - frame[time][0]
     whole = max(timedelta(seconds=round(step.total_seconds())), timedelta(seconds=1))
-    return Table(form, time, times, key, whole, span, tuple(columns), frame, rows, tuple(notes))
+    return Table(form, time, times, key, whole, span, tuple(columns), ignored, frame, rows, tuple(notes))
 
 
 def _notes_of(columns: list[Seen]) -> list[str]:
@@ -204,11 +207,13 @@ def _key(
     """The time alone, or with as few other columns as tell the rows apart."""
     if wanted is not None:
         return wanted if time in wanted else (time, *wanted)
-    rows = frame.unique()  # a row that is there twice is dropped by ingest
+    counters = [seen.name for seen in columns if seen.counts_rows]
+    rows = frame.drop(counters).unique()  # a row that is there twice is dropped by ingest, whatever its number
     if rows[time].n_unique() == rows.height:
         return (time,)
+    rows = frame.unique()
     named = [seen.name for seen in columns if seen.type != "float" and not seen.constant]
-    others = [column for column in named if not rows[column].null_count()]
+    others = sorted((column for column in named if not rows[column].null_count()), key=counters.__contains__)
     for count in range(1, _KEY_COLUMNS + 1):
         for chosen in combinations(others[:12], count):
             if rows.n_unique(subset=[time, *chosen]) == rows.height:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ _PARTS = {
     "%H": ("hour", "hh", "hr"), "%M": ("minute", "mi", "min"), "%S": ("second", "ss", "sec"),
 }  # fmt: skip
 _NAMED = re.compile(r"time|date|day|when|stamp|\bts\b|epoch|hour|week|month", re.IGNORECASE)
+_CLOCK_NAMED = re.compile(r"^(h|hr|hh|hour|time|clock|hour_?of_?day)$|_(hr|hour|time)$", re.IGNORECASE)
 _SECONDS = re.compile(r"^(time|seconds?|secs?|elapsed.*|t)$", re.IGNORECASE)
 _EPOCHS = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _EPOCH_S = (datetime(1990, 1, 1, tzinfo=UTC).timestamp(), datetime(2060, 1, 1, tzinfo=UTC).timestamp())
@@ -97,7 +98,7 @@ def find_times(
         tries.insert(0, tries.pop())
     for sources in tries:
         if found := _of(frame, sources, given, named=all(_NAMED.search(name) for name in sources)):
-            return found
+            return _with_clock(frame, found, given)
     for name in names:
         if _SECONDS.match(name) and (found := _elapsed(frame, name, origin)):
             return found
@@ -242,6 +243,21 @@ def _parts(columns: Sequence[str]) -> tuple[str, ...]:
     day = next((folded[name] for name in ("date", "day", "datum") if name in folded), None)
     clock = next((folded[name] for name in ("time", "hour", "clock", "zeit") if name in folded), None)
     return (day, clock) if day and clock else ()
+
+
+def _with_clock(frame: "pl.DataFrame", found: Times, given: Mapping[str, object]) -> Times:
+    """Days, together with the column that says the hour or the clock, where there is one."""
+    days = found.values
+    in_days = bool((days.drop_nulls().dt.convert_time_zone("UTC").dt.time() == time()).all())
+    if len(found.sources) > 1 or not in_days or days.n_unique() == len(days) or "timezone" in given:
+        return found
+    for name in (name for name in frame.columns if name not in found.sources and _CLOCK_NAMED.search(name)):
+        day = "%Y-%m-%d" if found.column.format == "iso" else found.column.format
+        for clock in ("%H", "%H:%M", "%H:%M:%S", "%I:%M %p"):
+            both = _of(frame, (*found.sources, name), {**given, "format": f"{day} {clock}"})
+            if both is not None and both.values.n_unique() > 2 * days.n_unique():
+                return both
+    return found
 
 
 def _elapsed(frame: "pl.DataFrame", name: str, origin: datetime | None) -> Times | None:
