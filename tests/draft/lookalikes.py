@@ -142,7 +142,7 @@ LOOK_ALIKES = (
         ("Date", "Store"), {"Weekly_Sales": "float", "Holiday_Flag": "integer"},
     ),
     LookAlike(
-        "machines.csv", machines, Wish("Downtime", equals="Machine_Failure", horizon=timedelta(0)), 2500,
+        "machines.csv", machines, Wish("Downtime", equals="Machine_Failure"), 2500,
         ("Date", "%d-%m-%Y"), ("Date", "Machine_ID"), {"Torque(Nm)": "float", "Downtime": "string"},
     ),
     LookAlike(
@@ -150,7 +150,7 @@ LOOK_ALIKES = (
         {"CO2": "float", "Occupancy": "string"},
     ),
     LookAlike(
-        "fraud.csv", fraud, Wish("Class", equals="1", horizon=timedelta(0)), 1700, ("Time", "elapsed s"),
+        "fraud.csv", fraud, Wish("Class", equals="1"), 1700, ("Time", "elapsed s"),
         ("Time", "Id"), {"V1": "float", "Class": "string"},
     ),
     LookAlike("taxi.csv.gz", taxi, Wish("value"), 2000, ("timestamp", "iso"), ("timestamp",), {"value": "integer"}),

@@ -6,9 +6,8 @@ import pytest
 
 from almanac.config.files.loader import find_model
 from almanac.draft.draft import draft
-from almanac.features.features import build_features
-from almanac.features.labels import labels
-from tests.data.installation import NOW, Site
+from almanac.draft.trial import in_words, try_file
+from tests.data.installation import NOW
 from tests.draft.lookalikes import LOOK_ALIKES, LookAlike
 
 
@@ -22,10 +21,9 @@ def test_drafted_model_takes_its_file_whole(folder: Path, tmp_path: Path, file: 
     time = model.dataset.columns[model.dataset.time]
     assert (model.dataset.time, time.format, model.dataset.key) == (*file.time, file.key), text
     assert {name: model.dataset.columns[name].type for name in file.roles} == file.roles, text
-    site = Site(tmp_path / "home", model)
-    site.land(file.name, path.read_bytes())
-    summary = site.ingest()
-    assert (summary.published_rows, summary.quarantined_rows, summary.rejected) == (file.rows, 0, ()), text
-    rows = site.dataset.read()
-    assert len(build_features(model, rows).values) == file.rows
-    assert labels(model, rows, now=NOW).count() > 0.5 * file.rows
+    trial = try_file(model, path, now=NOW)
+    assert trial.problems == (), (text, in_words(trial))
+    assert (trial.published, trial.quarantined) == (file.rows, 0), (text, trial)
+    assert trial.labelled > 0.5 * file.rows
+    assert trial.judged > 0
+    assert trial.best

@@ -1,16 +1,22 @@
 """`draft`: a model's YAML from a file."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from almanac.config.home import Home
+
+_MOST_TRIED = 500 << 20  # bytes: a trial of more takes minutes
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command()(draft)
+    app.command()(check)
 
 
 def draft(
@@ -63,6 +69,8 @@ def draft(
     if faults := [problem for problem in load_models(path.parent).problems if path.name in problem]:
         path.unlink()
         raise ConfigError("draft: what the file shows makes no model:\n" + "\n".join(faults))
+    for line in _tried(home, model, file) if file.stat().st_size <= _MOST_TRIED else ():
+        print(line)
     copy = f"cp {quote(str(file))} {quote(home.landing_of(model))}/"
     print(
         f"{path} is written and valid.{''.join(f'{chr(10)}{note}' for note in notes)} Now:\n"
@@ -71,6 +79,63 @@ def draft(
         f"  3. {copy}     # mkdir it first; ingest_{model} wakes by itself\n"
         f"  4. Watch ingest_{model} and train_{model} in Airflow; `./almanac trace {model}@1` tells the rest."
     )
+
+
+def check(
+    model: Annotated[str, typer.Argument(help="The name of a declared model.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="A file such as will land; unset: the newest in its landing area.")
+    ] = None,
+) -> None:
+    """Try a declaration on a file, as ingest and a first training would; nothing is published.
+
+    Exit code 1: the file would not be taken, or the model could not be trained on it.
+    """
+    from almanac.config.files.loader import find_model
+    from almanac.config.home import Home
+    from almanac.draft.trial import in_words, try_file
+    from almanac.errors import ConfigError
+    from almanac.storage.files import local_path
+    from almanac.storage.listing import list_files
+
+    home = Home()
+    declared = find_model(home.models, model)
+    if file is None:
+        landing = home.landing_of(model)
+        landed = [] if "://" in landing else list_files(landing, declared.source.patterns)
+        if not landed:
+            raise ConfigError(f"check: no file of {model} lies in {landing}; name one")
+        file = local_path(max(landed, key=lambda one: one.modified_at).uri)
+    print(f"{file.name}, tried in a scratch home; nothing is published:")
+    tried = try_file(declared, file, now=datetime.now(UTC))
+    for line in in_words(tried):
+        print(line)
+    if tried.problems:
+        raise typer.Exit(1)
+
+
+def _tried(home: "Home", model: str, file: Path) -> list[str]:
+    """What the trial of a new declaration says; a declaration that could never pass is removed.
+
+    Raises:
+        ConfigError: that is why.
+    """
+    from almanac.config.files.loader import find_model
+    from almanac.draft.trial import in_words, try_file
+    from almanac.errors import ConfigError
+
+    declared = find_model(home.models, model)
+    tried = try_file(declared, file, now=datetime.now(UTC))
+    lines = in_words(tried)
+    if tried.problems:
+        (Path(home.models) / f"{model}.yaml").unlink()
+        raise ConfigError(
+            "draft: tried on the file, and nothing is written:\n  "
+            + "\n  ".join(lines)
+            + "\nSee what a person can say:"
+            " ./almanac draft --help. With --show the YAML is printed, for you to write by hand"
+        )
+    return lines
 
 
 def _list(text: str | None) -> tuple[str, ...] | None:

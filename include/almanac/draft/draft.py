@@ -28,7 +28,7 @@ class Wish:
     Attributes:
         label: the column that is to be predicted.
         equals: its value; None: its number.
-        horizon: how far ahead; None: one step.
+        horizon: how far ahead; None: one step; where each row is an event of its own, its own label.
         said: of the file, where it does not show it itself.
     """
 
@@ -106,7 +106,8 @@ class _Guess:
     def __init__(self, table: Table, label: Seen, wish: Wish, file: str) -> None:
         self.table, self.label, self.wish, self.file = table, label, wish, file
         self.is_number = wish.equals is None
-        self.horizon = table.step if wish.horizon is None else wish.horizon
+        next_row = table.step if table.is_series else timedelta(0)
+        self.horizon = next_row if wish.horizon is None else wish.horizon
         self.rows = table.frame.height
         values = table.frame[label.name].drop_nulls()
         self.share = 0.0 if self.is_number else float((values == wish.equals).to_numpy().mean())
@@ -213,11 +214,13 @@ class _Guess:
         return {**gates, "calibration": {"min_rows": rows // 2}} if rows < 400 else gates
 
     def _naive_rules(self) -> list[str]:
-        now = ["persistence"] if self.horizon else []
+        now = ["persistence"] if self.horizon and self.table.is_series else []
         return ["mean" if self.is_number else "majority", *now, *self._seasonal_rules(), "stump"]
 
     def _seasonal_rules(self) -> list[str]:
-        """Those that look further back than the label is ahead, over more than one row."""
+        """Those that look further back than the label is ahead, over more than one row of the same key."""
+        if not self.table.is_series:
+            return []
         return [rule for rule, ago in _SEASONS.items() if self.table.step < ago and self.horizon <= ago < self.fold]
 
     @property

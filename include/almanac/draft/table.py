@@ -25,6 +25,7 @@ _MOST_ROWS = 400_000
 _MOST_UNPACKED = 64 << 30
 _BLOCK = 4 << 20
 _KEY_COLUMNS = 4  # beside the time
+_REPEATED = 3  # rows of one key, in the mean, and they are a series
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Table:
         step: the usual distance of neighbouring rows.
         span: from the first row to the last.
         columns: all but the time and what it is made of, and those of `ignored`, which only number the rows.
+        is_series: whether rows of one key come again and again; else each row is an event of its own.
         frame: the typed rows that have a time, in its order; evenly spaced ones of a large file.
         rows: how many the file has.
         notes: what was assumed, for people.
@@ -77,6 +79,7 @@ class Table:
     span: timedelta
     columns: tuple[Seen, ...]
     ignored: tuple[str, ...]
+    is_series: bool
     frame: "pl.DataFrame"
     rows: int
     notes: tuple[str, ...]
@@ -131,7 +134,20 @@ def look_at(path: Path, said: Said = NOTHING_SAID) -> Table:
     ]
     span = frame[time][-1] - frame[time][0]
     whole = max(timedelta(seconds=round(step.total_seconds())), timedelta(seconds=1))
-    return Table(form, time, times, key, whole, span, tuple(columns), ignored, frame, rows, tuple(notes))
+    return Table(
+        form,
+        time,
+        times,
+        key,
+        whole,
+        span,
+        tuple(columns),
+        ignored,
+        _repeats(frame, key[1:]),
+        frame,
+        rows,
+        tuple(notes),
+    )
 
 
 def _notes_of(columns: list[Seen]) -> list[str]:
@@ -223,6 +239,10 @@ def _key(
         f"{name}: {doubled} rows have the time of another row, and no {_KEY_COLUMNS} columns beside it tell them apart."
         " Give each row a key of its own, or name its columns (--key)"
     )
+
+
+def _repeats(frame: "pl.DataFrame", key: tuple[str, ...]) -> bool:
+    return not key or frame.height >= _REPEATED * frame.n_unique(subset=list(key))
 
 
 def declared_columns(table: Table) -> dict[str, Column]:
