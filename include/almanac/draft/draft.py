@@ -50,7 +50,8 @@ def draft(name: str, path: Path, wish: Wish) -> str:
         ConfigError: the label is no column of the file, or a text without `equals`; see also `look_at`.
         DataError: see `look_at`.
     """
-    said = replace(wish.said, texts=(*wish.said.texts, wish.label)) if wish.equals is not None else wish.said
+    texts = (wish.label,) if wish.equals is not None else ()
+    said = replace(wish.said, texts=(*wish.said.texts, *texts), needed=(*wish.said.needed, wish.label))
     table = look_at(path, said)
     label = next((column for column in table.columns if wish.label in (column.name, column.source)), None)
     if label is None:

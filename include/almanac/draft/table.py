@@ -40,6 +40,7 @@ class Said:
         names: of the columns of a file without a header.
         key: the columns that identify a row.
         texts: columns that are taken as texts, whatever they look like.
+        needed: columns that are declared, whatever they look like.
     """
 
     time: str | None = None
@@ -49,6 +50,7 @@ class Said:
     names: tuple[str, ...] | None = None
     key: tuple[str, ...] | None = None
     texts: tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
 
 
 NOTHING_SAID = Said()
@@ -119,7 +121,8 @@ def look_at(path: Path, said: Said = NOTHING_SAID) -> Table:
     frame = pl.DataFrame(list(typed.values())).drop_nulls(time).sort(time)
     form, columns = _common_decimal(form, columns)
     key = _key(path.name, frame, time, columns, said.key)
-    ignored = tuple(seen.source for seen in columns if seen.counts_rows and seen.name not in key)
+    kept = {*key, *(names.get(name, name) for name in said.needed)}
+    ignored = tuple(seen.source for seen in columns if seen.counts_rows and seen.name not in kept)
     columns = [seen for seen in columns if seen.source not in ignored]
     step = step_of(frame[time])
     if step is None:
