@@ -64,6 +64,12 @@ class CsvFormat(Section):
         """Whether the file has lines that are neither header nor data."""
         return bool(self.skip_lines or self.footer_lines or self.comment)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a program writes it so that needs no settings but signs: UTF-8, one header, the data."""
+        named = self.header == "first" and self.row_names is None
+        return named and self.encoding == "utf-8" and not (self.detect or self.has_margins)
+
     @model_validator(mode="after")
     def _signs_differ(self) -> Self:
         if self.quote in (self.delimiter, self.decimal) or not self.delimiter.isascii() or not self.quote.isascii():

@@ -78,10 +78,10 @@ class _FetchedSource(Source):
     @model_validator(mode="after")
     def _is_read_as_it_is_written(self) -> Self:
         form = self.format
-        if self.writes() and not (isinstance(form, CsvFormat) and form.encoding == "utf-8" and not form.detect):
+        if self.writes() and not (isinstance(form, CsvFormat) and form.is_plain):
             raise ValueError(
-                "source.format: what is fetched is written as CSV in UTF-8; got another format, encoding or detect."
-                " Leave the format out."
+                "source.format: what is fetched is written as CSV in UTF-8 with a header; got another format, encoding,"
+                " header, lines around or detect. Leave the format out."
             )
         return self
 

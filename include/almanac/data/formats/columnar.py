@@ -109,7 +109,7 @@ def _check_type(name: str, column: Column, found: Any, file: str) -> None:
         _check_times(name, column, found, file)
     fits = {
         "timestamp": is_time or is_day if column.format == ISO else is_number,
-        "float": is_number or is_bool,
+        "float": is_number,
         "integer": is_number or is_bool,
         "string": is_bool or arrow.is_integer(found),  # numbers of customers and the like
     }
