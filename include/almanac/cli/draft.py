@@ -40,6 +40,7 @@ def draft(
     show: Annotated[bool, typer.Option("--show", help="Print the YAML and write nothing.")] = False,
 ) -> None:
     """Draft a model's YAML from a file, check it, and say what to do next."""
+    from almanac.config.files.json_schema import FIRST_LINE, write_schema
     from almanac.config.files.loader import load_models
     from almanac.config.grammar.types import check_slug, check_timezone, parse_duration
     from almanac.config.home import Home
@@ -64,11 +65,12 @@ def draft(
         return
     if path.exists():
         raise ConfigError(f"{path}: there is such a model already; choose another name, or remove the file first")
-    path.write_text(text, "utf-8")
+    path.write_text(FIRST_LINE + text, "utf-8")
     notes = [line.removeprefix("# ") for line in text.splitlines()[1:] if line.startswith("# ")]
     if faults := [problem for problem in load_models(path.parent).problems if path.name in problem]:
         path.unlink()
         raise ConfigError("draft: what the file shows makes no model:\n" + "\n".join(faults))
+    write_schema(path.parent)
     for line in _tried(home, model, file) if file.stat().st_size <= _MOST_TRIED else ():
         print(line)
     copy = f"cp {quote(str(file))} {quote(home.landing_of(model))}/"
