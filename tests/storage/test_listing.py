@@ -22,6 +22,11 @@ def _touch(folder: Path, *names: str) -> None:
         path.write_bytes(b"x")
 
 
+def test_list_files_takes_capital_and_small_letters_for_the_same(tmp_path: Path) -> None:
+    (tmp_path / "DATA.CSV").touch()
+    assert _names(tmp_path) == _names(tmp_path, "Data.*") == ["DATA.CSV"]
+
+
 def test_list_files_missing_folder_is_empty(tmp_path: Path) -> None:
     assert _names(tmp_path / "nowhere") == []
 

@@ -11,6 +11,17 @@ commands = typer.Typer(help="What is in force, and what differs between environm
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.add_typer(commands, name="config")
+    app.command()(schema)
+
+
+def schema(
+    write: Annotated[bool, typer.Option("--write", help="Write it beside the declarations.")] = False,
+) -> None:
+    """Print the JSON schema of a model's YAML, for editors and programs."""
+    from almanac.config.files.json_schema import as_text, write_schema
+    from almanac.config.home import Home
+
+    print(f"{write_schema(Home().models)} is written" if write else as_text(), end="\n" if write else "")
 
 
 @commands.command()
@@ -51,5 +62,5 @@ def _in_force(folder: Path, model: str) -> str:
 
     from almanac.config.files.loader import find_model
 
-    declared = find_model(folder, model).model_dump(mode="json", exclude_none=True)
+    declared = find_model(folder, model).model_dump(mode="json", exclude_none=True, by_alias=True)
     return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=120)

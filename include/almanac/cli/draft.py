@@ -1,39 +1,61 @@
-"""`draft`: a model's YAML from a CSV."""
+"""`draft`: a model's YAML from a file."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from almanac.config.home import Home
+
+_MOST_TRIED = 500 << 20  # bytes: a trial of more takes minutes
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command()(draft)
+    app.command()(check)
 
 
 def draft(
     model: Annotated[str, typer.Argument(help="The new model's name: lower-case letters, digits and _.")],
-    file: Annotated[Path, typer.Argument(help="A CSV with a header, such as will land.", exists=True, dir_okay=False)],
-    label: Annotated[str, typer.Option("--label", help="The column that is to be foretold.")],
+    file: Annotated[Path, typer.Argument(help="A file such as will land.", exists=True, dir_okay=False)],
+    label: Annotated[str, typer.Option("--label", help="The column that is to be predicted.")],
     equals: Annotated[str | None, typer.Option("--equals", help="Its value; unset: its number.")] = None,
     horizon: Annotated[str | None, typer.Option("--horizon", help="How far ahead: 4h, 1d; unset: one step.")] = None,
     time: Annotated[
-        str | None, typer.Option("--time", help="The column of event time; unset: it is looked for.")
+        str | None, typer.Option("--time", help="The column of event time, or several: year+month+day.")
     ] = None,
+    time_format: Annotated[
+        str | None, typer.Option("--time-format", help="How its times are written: '%d/%m/%Y %H:%M', 'epoch s'.")
+    ] = None,
+    timezone: Annotated[str | None, typer.Option("--timezone", help="Whose clock they show; unset: UTC.")] = None,
+    origin: Annotated[
+        str | None, typer.Option("--origin", help="What elapsed times count from: 2020-01-01T00:00:00Z.")
+    ] = None,
+    names: Annotated[str | None, typer.Option("--names", help="The columns of a file without a header: a,b,c.")] = None,
+    key: Annotated[str | None, typer.Option("--key", help="The columns that identify a row: time,shop.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the YAML and write nothing.")] = False,
 ) -> None:
-    """Draft a model's YAML from a CSV, check it, and say what to do next."""
-    from almanac.config.draft.draft import Wish
-    from almanac.config.draft.draft import draft as drafted
+    """Draft a model's YAML from a file, check it, and say what to do next."""
+    from almanac.config.files.json_schema import FIRST_LINE, write_schema
     from almanac.config.files.loader import load_models
-    from almanac.config.grammar.types import check_slug, parse_duration
+    from almanac.config.grammar.types import check_slug, check_timezone, parse_duration
     from almanac.config.home import Home
+    from almanac.draft.draft import Wish
+    from almanac.draft.draft import draft as drafted
+    from almanac.draft.table import Said
     from almanac.errors import ConfigError
 
     home = Home()
     try:
-        wish = Wish(label, equals, None if horizon is None else parse_duration(horizon), time)
+        said = Said(
+            time, time_format, None if timezone is None else check_timezone(timezone),
+            None if origin is None else _time(origin), _list(names), _list(key),
+        )  # fmt: skip
+        wish = Wish(label, equals, None if horizon is None else parse_duration(horizon), said)
         path = Path(home.models) / f"{check_slug(model)}.yaml"
     except ValueError as error:
         raise ConfigError(f"draft: {error}") from error
@@ -43,11 +65,14 @@ def draft(
         return
     if path.exists():
         raise ConfigError(f"{path}: there is such a model already; choose another name, or remove the file first")
-    path.write_text(text, "utf-8")
+    path.write_text(FIRST_LINE + text, "utf-8")
     notes = [line.removeprefix("# ") for line in text.splitlines()[1:] if line.startswith("# ")]
     if faults := [problem for problem in load_models(path.parent).problems if path.name in problem]:
         path.unlink()
         raise ConfigError("draft: what the file shows makes no model:\n" + "\n".join(faults))
+    write_schema(path.parent)
+    for line in _tried(home, model, file) if file.stat().st_size <= _MOST_TRIED else ():
+        print(line)
     copy = f"cp {quote(str(file))} {quote(home.landing_of(model))}/"
     print(
         f"{path} is written and valid.{''.join(f'{chr(10)}{note}' for note in notes)} Now:\n"
@@ -56,3 +81,76 @@ def draft(
         f"  3. {copy}     # mkdir it first; ingest_{model} wakes by itself\n"
         f"  4. Watch ingest_{model} and train_{model} in Airflow; `./almanac trace {model}@1` tells the rest."
     )
+
+
+def check(
+    model: Annotated[str, typer.Argument(help="The name of a declared model.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="A file such as will land; unset: the newest in its landing area.")
+    ] = None,
+) -> None:
+    """Try a declaration on a file, as ingest and a first training would; nothing is published.
+
+    Exit code 1: the file would not be taken, or the model could not be trained on it.
+    """
+    from almanac.config.files.loader import find_model
+    from almanac.config.home import Home
+    from almanac.draft.trial import in_words, try_file
+    from almanac.errors import ConfigError
+    from almanac.storage.files import local_path
+    from almanac.storage.listing import list_files
+
+    home = Home()
+    declared = find_model(home.models, model)
+    if file is None:
+        landing = home.landing_of(model)
+        landed = [] if "://" in landing else list_files(landing, declared.source.patterns)
+        if not landed:
+            raise ConfigError(f"check: no file of {model} lies in {landing}; name one")
+        file = local_path(max(landed, key=lambda one: one.modified_at).uri)
+    print(f"{file.name}, tried in a scratch home; nothing is published:")
+    tried = try_file(declared, file, now=datetime.now(UTC))
+    for line in in_words(tried):
+        print(line)
+    if tried.problems:
+        raise typer.Exit(1)
+
+
+def _tried(home: "Home", model: str, file: Path) -> list[str]:
+    """What the trial of a new declaration says; a declaration that could never pass is removed.
+
+    Raises:
+        ConfigError: that is why.
+    """
+    from almanac.config.files.loader import find_model
+    from almanac.draft.trial import in_words, try_file
+    from almanac.errors import ConfigError
+
+    declared = find_model(home.models, model)
+    tried = try_file(declared, file, now=datetime.now(UTC))
+    lines = in_words(tried)
+    if tried.problems:
+        (Path(home.models) / f"{model}.yaml").unlink()
+        raise ConfigError(
+            "draft: tried on the file, and nothing is written:\n  "
+            + "\n  ".join(lines)
+            + "\nSee what a person can say:"
+            " ./almanac draft --help. With --show the YAML is printed, for you to write by hand"
+        )
+    return lines
+
+
+def _list(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
+def _time(text: str) -> datetime:
+    """A time with its offset.
+
+    Raises:
+        ValueError: it is none.
+    """
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"--origin: a time without an offset; got {text!r}, expected such as 2020-01-01T00:00:00Z")
+    return time

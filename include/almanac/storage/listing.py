@@ -69,7 +69,7 @@ def list_files(uri: str, patterns: Sequence[str], *, lenient: bool = False) -> l
 
     Never listed are hidden and temporary names (`.x`, `_x`, `x.tmp`, `x.part`; also as folders), symbolic links,
     what is no regular file, and names with control characters, a broken encoding, a backslash or `::` (these with a
-    warning). The patterns say how deep: `*.csv` is the top level, `*/*.csv` one below it.
+    warning). The patterns say how deep: `*.csv` is the top level, `*/*.csv` one below it; `X.CSV` matches `*.csv`.
 
     Args:
         uri: a local path, `file://`, `s3://` or `abfs://`.
@@ -258,7 +258,12 @@ def _warn_once(folder: str, name: str) -> None:
 
 
 def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    return len(parts) == len(pattern) and all(map(fnmatchcase, parts, pattern))
+    return len(parts) == len(pattern) and all(map(is_like, parts, pattern))
+
+
+def is_like(name: str, pattern: str) -> bool:
+    """Whether a name matches a glob; capital and small letters are the same, as in `DATA.CSV`."""
+    return fnmatchcase(name.casefold(), pattern.casefold())
 
 
 def _local(uri: str, name: str, facts: os.stat_result) -> StoredFile:

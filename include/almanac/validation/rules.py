@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from almanac.config.grammar.time_format import ISO
 from almanac.config.sections.dataset import Action, Column, Dataset
 
 RuleKind = Literal[
@@ -90,7 +91,7 @@ def _time_rules(dataset: Dataset) -> list[Rule]:
 def _column_rules(name: str, column: Column) -> list[Rule]:
     rules = []
     if column.type != "string":
-        rules.append(Rule("type", name, _TYPES[column.type]))
+        rules.append(Rule("type", name, _written_as(column)))
     if not column.nullable:
         rules.append(Rule("null", name, "never empty"))
     if column.min is not None or column.max is not None:
@@ -104,8 +105,14 @@ def _column_rules(name: str, column: Column) -> list[Rule]:
     return rules
 
 
-_TYPES = {
-    "timestamp": "a time with its offset, e.g. 2021-01-31T23:00:00+02:00",
-    "float": "a finite number",
-    "integer": "a whole number",
-}
+def _written_as(column: Column) -> str:
+    """What each cell of the column must be, with an example."""
+    if column.type == "integer":
+        return "a whole number"
+    if column.type == "float":
+        return "a finite number"
+    if column.format != ISO:
+        return f"a time written as {column.format}, e.g. {column.time_format.example}"
+    if column.timezone is not None:
+        return f"a time, e.g. 2021-01-31T23:00:00 by the clock of {column.timezone}, or with its offset"
+    return "a time with its offset, e.g. 2021-01-31T23:00:00+02:00"

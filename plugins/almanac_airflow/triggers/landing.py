@@ -1,7 +1,6 @@
 """Rings when files have landed and settled. One listing serves all the models below one root."""
 
 import asyncio
-import fnmatch
 import logging
 import time
 from collections.abc import AsyncIterator, Hashable
@@ -10,6 +9,7 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from almanac.errors import TransientError
+from almanac.storage.listing import is_like
 from almanac_airflow.access.places import enter_store_of
 
 log = logging.getLogger(__name__)
@@ -102,9 +102,7 @@ class LandingTrigger(BaseEventTrigger):
             yield event
 
     def _matching(self, files: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        return {
-            path: seen for path, seen in files.items() if any(fnmatch.fnmatchcase(path, glob) for glob in self.patterns)
-        }
+        return {path: seen for path, seen in files.items() if any(is_like(path, glob) for glob in self.patterns)}
 
     def _is_settled(self, seen: list[Any], before: list[Any] | None) -> bool:
         return seen == before and time.time() - seen[1] >= self.settle_s

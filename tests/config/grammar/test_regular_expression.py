@@ -11,7 +11,8 @@ from almanac.config.grammar.regular_expression import check_regex
 
 PIECES = [
     "a", "b", ".", r"\d", r"\w", r"\s", r"\.", r"\-", r"\[", r"\{", r"\/", r"\%", "[a-c]", "[^ab]", r"[\w.-]",
-    "[]a]", "[[]", "[a&&b]", "[a--b]", "(", ")", "(?:", "(?P<n>", "(?=", "(?!", "(?i)", "(?s)", "(?x)", "(?a)", "(?#",
+    "[]a]", "[[]", "[]", "[", "[^", "[a&&b]", "[a--b]",
+    "(", ")", "(?:", "(?P<n>", "(?=", "(?!", "(?i)", "(?s)", "(?x)", "(?a)", "(?#",
     "(?i:", "|", "*", "+", "?", "{2}", "{1,2}", "{,3}", "{2000}", "{", "}", "++", "^", "$", r"\b", r"\B", r"\Z", r"\A",
     r"\1", r"\0", r"\x41", r"\u0041", r"\<", r"\ä", r"\_", "ä", " ", "#", "]", "\n", "\\",
 ]  # fmt: skip
@@ -38,6 +39,8 @@ def test_accepted_expression_is_read_alike_by_python_and_polars(pattern: str) ->
         (r"(a)\1", "back-references"),
         (r"a\Z", r"escapes such as \\Z"),
         ("[[]", "not a regular expression: Possible nested set"),
+        (r"[]a[b]", "sets inside of sets"),
+        (r"[a[:alpha:]]", "sets inside of sets"),
         ("a{2000}", "more than 1000 repetitions"),
         ("a{,3}", "braces that count nothing"),
         ("(?x)a b", "other flags than i, m and s"),

@@ -1,8 +1,11 @@
 """Packed files: whole, cut, damaged, misnamed, and too large when unpacked."""
 
+import bz2
 import gzip
 import io
+import lzma
 import tarfile
+import zipfile
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -20,6 +23,14 @@ def _archive() -> bytes:
         member = tarfile.TarInfo("weather.csv")
         member.size = len(CSV.encode())
         archive.addfile(member, io.BytesIO(CSV.encode()))
+    return packed.getvalue()
+
+
+def _zipped(members: dict[str, str]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
     return packed.getvalue()
 
 
@@ -54,6 +65,30 @@ CASES = {
     ),
     "gzip of nothing": Case(lambda: gzip.compress(b""), "rejected", "empty file", name="w.csv.gz"),
     "nothing called gzip": Case(lambda: b"", "rejected", "empty file", name="w.csv.gz"),
+    "bzip2": Case(lambda: bz2.compress(CSV.encode()), ALL, name="w.csv.bz2"),
+    "bzip2 cut": Case(lambda: bz2.compress(CSV.encode())[:-300], "waits", "ends too early", name="w.csv.bz2"),
+    "bzip2 bomb": Case(lambda: bz2.compress(b"0" * (3 << 20)), "rejected", "after unpacking", name="w.csv.bz2"),
+    "xz": Case(lambda: lzma.compress(CSV.encode()), ALL, name="w.csv.xz"),
+    "xz cut": Case(lambda: lzma.compress(CSV.encode())[:-300], "waits", "ends too early", name="w.csv.xz"),
+    "xz damaged": Case(
+        lambda: (packed := bytearray(lzma.compress(CSV.encode()))).__setitem__(400, packed[400] ^ 255) or bytes(packed),
+        "rejected",
+        "cannot be unpacked|not UTF-8|NUL",
+        name="w.csv.xz",
+    ),
+    "zip": Case(lambda: _zipped({"deep/weather.csv": CSV, "__MACOSX/deep/._weather.csv": "x"}), ALL, name="w.csv.zip"),
+    "zip cut": Case(lambda: _zipped({"a.csv": CSV})[:-300], "waits", "end of the ZIP archive", name="w.csv.zip"),
+    "zip of two": Case(
+        lambda: _zipped({"a.csv": CSV, "b.csv": CSV}), "rejected", "holds 2 files; expected one", name="w.csv.zip"
+    ),
+    "zip of nothing": Case(lambda: _zipped({}), "rejected", "first bytes|holds 0 files", name="w.csv.zip"),
+    "zip bomb": Case(lambda: _zipped({"a.csv": "0" * (3 << 20)}), "rejected", "after unpacking", name="w.csv.zip"),
+    "zip of another size": Case(
+        lambda: _zipped({"a.csv": CSV}).replace(b"a.csv", b"b.csv", 1),
+        "rejected",
+        "cannot be unpacked",
+        name="w.csv.zip",
+    ),
     "gzip bomb": Case(lambda: gzip.compress(b"0" * (3 << 20)), "rejected", "after unpacking", name="w.csv.gz"),
 }
 

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from almanac.config.sections.formats import CsvFormat, JsonLinesFormat, ParquetFormat
+from almanac.config.sections.dataset import Column
+from almanac.config.sections.formats import (
+    AvroFormat,
+    CsvFormat,
+    FixedWidthFormat,
+    JsonLinesFormat,
+    OrcFormat,
+    ParquetFormat,
+)
 from almanac.data.ingest.sample_file import write_sample
 from almanac.errors import ConfigError
 from tests.data.installation import NOW, START, Site, tiny_csv
@@ -17,6 +25,23 @@ FORMATS = {
     "json lines": (JsonLinesFormat(), ("*.jsonl",)),
     "parquet": (ParquetFormat(), ("*.parquet",)),
     "packed": (CsvFormat(), ("*.csv.gz",)),
+    "orc": (OrcFormat(), ("*.orc",)),
+    "avro": (AvroFormat(), ("*.avro",)),
+    "fixed width": (FixedWidthFormat(columns={"Time": (1, 30), "x": (32, 40), "kind": (41, 41)}), ("*.txt",)),
+    "no header": (CsvFormat(header="none", names=("n", "kind", "Time", "x")), ("*.csv",)),
+    "row names": (CsvFormat(row_names="n", encoding="utf-16"), ("*.csv",)),
+    "margins": (CsvFormat(skip_lines=3, footer_lines=2), ("*.csv",)),
+    "other characters": (CsvFormat(encoding="shift_jis"), ("*.csv",)),
+}
+TIMES = {
+    "days first": {"format": "%d-%m-%Y %H:%M", "timezone": "UTC"},
+    "twelve hours": {"format": "%m/%d/%y %I:%M %p", "timezone": "Asia/Kolkata"},
+    "own offset": {"format": "%Y%m%d %H%M%S %z"},
+    "epoch": {"format": "epoch ms"},
+    "excel": {"format": "excel", "timezone": "America/New_York"},
+    "elapsed": {"format": "elapsed h", "origin": "2020-06-01T00:00:00+02:00"},
+    "in parts": {"from": ["year", "month", "day", "hour"], "format": "%Y %m %d %H", "timezone": "UTC"},
+    "other name": {"from": "When [UTC]"},
 }
 
 
@@ -41,6 +66,23 @@ def test_sample_in_each_format_is_published_as_new_rows(site: Site, tmp_path: Pa
     assert (summary.published_rows, summary.quarantined_rows) == (48, 0)
     time = site.dataset.read()["Time"]
     assert time.max() == START + timedelta(hours=71 + 48)
+
+
+@pytest.mark.parametrize("form", ["csv", "json lines", "parquet", "orc"])
+@pytest.mark.parametrize("time", TIMES)
+def test_sample_of_times_in_each_format_is_published_as_new_rows(
+    site: Site, tmp_path: Path, time: str, form: str
+) -> None:
+    published(site)
+    declared(site, form)
+    written = {"Time": Column.model_validate({"type": "timestamp", **TIMES[time]})}
+    columns = site.model.dataset.columns | written
+    site.model = site.model.model_copy(update={"dataset": site.model.dataset.model_copy(update={"columns": columns})})
+    made = write_sample(site.model, site.dataset.read(), tmp_path / "made", now=NOW)
+    made.rename(site.landing / made.name)
+    summary = site.ingest()
+    assert (summary.published_rows, summary.quarantined_rows) == (48, 0)
+    assert site.dataset.read()["Time"].max() == START + timedelta(hours=71 + 48)
 
 
 def test_sample_of_young_rows_lies_before_the_oldest_and_never_in_the_future(site: Site, tmp_path: Path) -> None:

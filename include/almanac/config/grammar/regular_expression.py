@@ -62,6 +62,8 @@ def _refused_text(pattern: str) -> str:
             return f"escapes such as \\{escaped}"
     for found in _TOKEN.finditer(pattern):
         group, brace = found.groups()
+        if "[" in _ESCAPE.sub("", found[0][1:]) and found[0].startswith("["):
+            return "sets inside of sets (write \\[ for the sign)"
         if group:
             return "comments, and other flags than i, m and s,"
         if brace and not _REPEATED.match(pattern, found.start()):

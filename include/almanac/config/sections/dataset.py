@@ -4,12 +4,13 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field, field_validator, model_validator
+from pydantic import AliasChoices, AwareDatetime, Field, field_validator, model_validator
 
 from almanac.config.grammar.column_names import PREDICTION_NAMES, fault_of_name
 from almanac.config.grammar.expression import check_expression
 from almanac.config.grammar.regular_expression import check_regex
 from almanac.config.grammar.section import Section, Share
+from almanac.config.grammar.time_format import ISO, PIVOT_YEAR, TimeFormat, parse_time_format
 from almanac.config.grammar.types import Duration, Slug, check_timezone
 
 Action = Literal["reject", "quarantine", "warn"]
@@ -54,11 +55,83 @@ class Column(Section):
     regex: str | None = Field(None, description="What the whole text must match.")
     normalise: Normalise | None = None
     timezone: str | None = Field(None, description="Whose clock a time without an offset is by; unset: it needs one.")
+    format: str = Field(ISO, description="How times are written: iso, epoch s, elapsed h, excel, or such as %d/%m/%Y.")
+    origin: AwareDatetime | None = Field(None, description="With format `elapsed`: the time that is counted from.")
+    pivot_year: Annotated[int, Field(ge=0, le=100)] = Field(
+        PIVOT_YEAR, description="Of %y: two-digit years below it are of this century, the others of the last."
+    )
+    decimal: Literal[".", ","] | None = Field(None, description="The decimal sign; unset: that of source.format.")
+    thousands: Literal[",", ".", " ", "'", "_"] | None = Field(None, description="The sign between groups of digits.")
+    nulls: tuple[str, ...] = Field((), description="Texts that mean an empty cell in this column, e.g. -999.")
+    from_: tuple[str, ...] = Field(
+        (),
+        validation_alias=AliasChoices("from", "from_"),
+        serialization_alias="from",
+        description="The file's column of this one, where its name is another; of times several, which form one text.",
+    )
 
     @field_validator("timezone")
     @classmethod
     def _timezone_is_known(cls, name: str | None) -> str | None:
         return name if name is None else check_timezone(name)
+
+    @field_validator("format")
+    @classmethod
+    def _format_is_known(cls, text: str) -> str:
+        parse_time_format(text)
+        return text
+
+    @field_validator("from_", mode="before")
+    @classmethod
+    def _one_name_or_several(cls, names: object) -> object:
+        return (names,) if isinstance(names, str) else names
+
+    @property
+    def time_format(self) -> TimeFormat:
+        """How its times are written."""
+        return parse_time_format(self.format)
+
+    @model_validator(mode="after")
+    def _format_fits(self) -> Self:
+        if self.type != "timestamp":
+            if (self.format, self.origin, self.pivot_year) != (ISO, None, PIVOT_YEAR):
+                raise ValueError(f"format, origin and pivot_year: only type timestamp has them; got type {self.type}")
+            return self
+        form = self.time_format
+        if (form.kind == "elapsed") != (self.origin is not None):
+            raise ValueError(
+                f"origin belongs to format 'elapsed ...' and to no other; got format {self.format!r}, origin"
+                f" {self.origin}"
+            )
+        if form.kind != "iso" and not form.has_offset and self.timezone is None:
+            raise ValueError(f"format {self.format!r} needs timezone: whose clock do the times show? e.g. UTC")
+        if form.has_offset and self.timezone is not None:
+            raise ValueError(f"timezone: format {self.format!r} says the offset itself; leave timezone out")
+        return self
+
+    @model_validator(mode="after")
+    def _numbers_are_written_in_one_way(self) -> Self:
+        if self.type not in ("float", "integer") and (self.decimal is not None or self.thousands is not None):
+            raise ValueError(f"decimal and thousands need type float or integer; got type {self.type}")
+        if self.thousands is not None and self.thousands == (self.decimal or "."):
+            raise ValueError(
+                f"thousands: the same sign as the decimal one; got {self.thousands!r}. Declare decimal: ',' beside it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sources_form_one_text(self) -> Self:
+        if len(self.from_) > 1:
+            parts = self.format.split()
+            if self.type != "timestamp" or len(parts) != len(self.from_):
+                raise ValueError(
+                    f"from: several columns form one time, with a part of format for each; got {list(self.from_)} with"
+                    f" type {self.type} and format {self.format!r}; expected such as from: [year, month, day, hour],"
+                    " format: '%Y %m %d %H'"
+                )
+        if len(set(self.from_)) != len(self.from_) or not all(self.from_):
+            raise ValueError(f"from: names of columns of the file, each once; got {list(self.from_)}")
+        return self
 
     @field_validator("regex")
     @classmethod
@@ -135,6 +208,18 @@ class Dataset(Section):
         """What happens when the rule of this name (`Column.rule`) is broken."""
         kind = name.rsplit(".", 1)[-1]
         return self.actions.get(name) or self.actions.get(f"*.{kind}") or DEFAULT_ACTIONS[kind]
+
+    def in_file(self) -> "Dataset":
+        """The same with the columns that a file has: under their names there, and the parts of times as texts.
+
+        Readers of files ask for it; what they read is bound to the declared columns afterwards.
+        """
+        declared = self.columns.items()
+        part = Column(type="string", nullable=True)
+        parts = {source: part for _, column in declared if len(column.from_) > 1 for source in column.from_}
+        whole = {(column.from_ or (name,))[0]: column for name, column in declared if len(column.from_) <= 1}
+        time = (self.columns[self.time].from_ or (self.time,))[0]
+        return self.model_copy(update={"columns": parts | whole, "time": time})
 
     @field_validator("earliest", mode="before")
     @classmethod

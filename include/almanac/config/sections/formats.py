@@ -1,15 +1,17 @@
 """How files are written: `source.format` of a model's YAML.
 
-Compression is not declared here: the name says it (`.gz`, `.zst`), and the first bytes must agree with the name.
+Compression is not declared here: the name says it (`.gz`, `.zst`, `.bz2`, `.xz`, or `.zip` with one file inside), and
+the first bytes must agree with the name.
 """
 
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from almanac.config.grammar.encoding import check_encoding
 from almanac.config.grammar.section import Section
 
-Encoding = Literal["utf-8", "utf-16", "latin-1", "cp1252"]
 DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -25,8 +27,48 @@ class CsvFormat(Section):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     decimal: Literal[".", ","] = "."
     quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
-    encoding: Encoding = "utf-8"
+    encoding: str = Field("utf-8", description="As Python calls it: utf-8, utf-16, latin-1, cp1252, shift_jis, ...")
     nulls: tuple[str, ...] = Field((), description="Texts that mean an empty cell, e.g. NA; no others do.")
+    header: Literal["first", "none"] = Field("first", description="none: the first line holds data; see names.")
+    names: tuple[str, ...] = Field((), description="The columns of a file without a header, in their order.")
+    row_names: str | None = Field(
+        None, description="The name of a first column that the header leaves out, as R writes its row names."
+    )
+    skip_lines: Annotated[int, Field(ge=0)] = Field(0, description="Lines above the header, or above the data.")
+    footer_lines: Annotated[int, Field(ge=0, le=1000)] = Field(0, description="Lines below the data.")
+    comment: Annotated[str, Field(min_length=1, max_length=8)] | None = Field(
+        None, description="Lines that begin with it are left out, wherever they stand."
+    )
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_is_known(cls, name: str) -> str:
+        return check_encoding(name)
+
+    @model_validator(mode="after")
+    def _columns_have_names(self) -> Self:
+        if (self.header == "none") != bool(self.names):
+            raise ValueError(
+                f"header and names: a file without a header needs the names of all its columns, any other has them"
+                f" itself; got header {self.header}, {len(self.names)} names"
+            )
+        doubled = sorted({name for name in self.names if self.names.count(name) > 1})
+        if doubled or self.row_names in self.names:
+            raise ValueError(f"names: each column once; got {doubled or [self.row_names]} twice")
+        if self.detect and (self.header == "none" or self.row_names is not None):
+            raise ValueError("detect needs a header with the name of each column: declare the dialect instead")
+        return self
+
+    @property
+    def has_margins(self) -> bool:
+        """Whether the file has lines that are neither header nor data."""
+        return bool(self.skip_lines or self.footer_lines or self.comment)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a program writes it so that needs no settings but signs: UTF-8, one header, the data."""
+        named = self.header == "first" and self.row_names is None
+        return named and self.encoding == "utf-8" and not (self.detect or self.has_margins)
 
     @model_validator(mode="after")
     def _signs_differ(self) -> Self:
@@ -48,3 +90,49 @@ class ParquetFormat(Section):
     """Parquet; columns may be stored as text, numbers, or times with a zone."""
 
     kind: Literal["parquet"] = "parquet"
+
+
+class OrcFormat(Section):
+    """ORC; columns as for Parquet."""
+
+    kind: Literal["orc"] = "orc"
+
+
+class AvroFormat(Section):
+    """Avro records of plain fields; a file is held in memory while it is read."""
+
+    kind: Literal["avro"] = "avro"
+
+
+class FixedWidthFormat(Section):
+    """Lines in which each column has its place, in characters; without a header."""
+
+    kind: Literal["fixed_width"] = "fixed_width"
+    columns: dict[str, tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]] = Field(
+        min_length=1, description="Column -> its first and last character, counted from 1."
+    )
+    decimal: Literal[".", ","] = "."
+    encoding: str = Field("utf-8", description="As Python calls it.")
+    nulls: tuple[str, ...] = Field((), description="Texts that mean an empty cell; no others do.")
+    skip_lines: Annotated[int, Field(ge=0)] = Field(0, description="Lines above the data.")
+    footer_lines: Annotated[int, Field(ge=0, le=1000)] = Field(0, description="Lines below the data.")
+    comment: Annotated[str, Field(min_length=1, max_length=8)] | None = Field(
+        None, description="Lines that begin with it are left out."
+    )
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_is_known(cls, name: str) -> str:
+        return check_encoding(name)
+
+    @model_validator(mode="after")
+    def _places_are_in_order(self) -> Self:
+        ends = sorted(self.columns.values())
+        wrong = [place for place in ends if place[0] > place[1]]
+        crossing = [pair for pair in pairwise(ends) if pair[0][1] >= pair[1][0]]
+        if wrong or crossing:
+            raise ValueError(f"columns: first and last character, without overlap; got {wrong or crossing[0]}")
+        return self
+
+
+AnyFormat = CsvFormat | JsonLinesFormat | ParquetFormat | OrcFormat | AvroFormat | FixedWidthFormat

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from almanac.config.grammar.section import Section
 from almanac.config.grammar.types import Cron, Duration
-from almanac.config.sections.formats import CsvFormat, JsonLinesFormat, ParquetFormat
+from almanac.config.sections.formats import AnyFormat, CsvFormat
 
 _EXAMPLE = "fetched_20260101T000000Z_000001_0123456789abcdef.csv"
 
@@ -35,7 +35,7 @@ class Source(Section):
     max_unpacked_mb: Annotated[int, Field(gt=0)] = Field(
         8192, description="A compressed file that holds more than this is rejected while it is unpacked."
     )
-    format: Annotated[CsvFormat | JsonLinesFormat | ParquetFormat, Field(discriminator="kind")] = CsvFormat()
+    format: Annotated[AnyFormat, Field(discriminator="kind")] = CsvFormat()
 
     @field_validator("patterns")
     @classmethod
@@ -78,10 +78,10 @@ class _FetchedSource(Source):
     @model_validator(mode="after")
     def _is_read_as_it_is_written(self) -> Self:
         form = self.format
-        if self.writes() and not (isinstance(form, CsvFormat) and form.encoding == "utf-8" and not form.detect):
+        if self.writes() and not (isinstance(form, CsvFormat) and form.is_plain):
             raise ValueError(
-                "source.format: what is fetched is written as CSV in UTF-8; got another format, encoding or detect."
-                " Leave the format out."
+                "source.format: what is fetched is written as CSV in UTF-8 with a header; got another format, encoding,"
+                " header, lines around or detect. Leave the format out."
             )
         return self
 

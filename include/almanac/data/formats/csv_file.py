@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from almanac.config.sections.dataset import Dataset
 from almanac.config.sections.formats import CsvFormat
-from almanac.data.formats.dialect import Dialect, find_dialect, split_fields
+from almanac.data.formats.dialect import Dialect, find_dialect, find_encoding, split_fields
 from almanac.data.formats.file_content import FileContent, TextFacts, inspect_text
 from almanac.data.formats.header import check_header
+from almanac.data.formats.margins import trim
 from almanac.data.formats.quotes import QuoteScan
 from almanac.data.formats.records import ROW, Chunk, IncompleteFileError, make_chunk
 from almanac.data.formats.swallowed import check_headers, check_swallowed
@@ -36,6 +37,7 @@ class CsvRecords:
     header_only: bool = False
     has_quotes: bool = True
     may_be_cut: bool = False
+    header_rows: int = 1
 
     @property
     def decimal(self) -> str:
@@ -49,7 +51,7 @@ class CsvRecords:
 
         if self.header_only:
             return
-        faults = _Malformed()
+        faults = _Malformed(self.header_rows)
         done, columns = 0, self.columns()
         try:
             for batch in self._open(faults):
@@ -88,7 +90,11 @@ class CsvRecords:
             self.content.open(),
             # without threads the number of a malformed record is known
             read_options=arrow_csv.ReadOptions(
-                use_threads=False, block_size=_BLOCK, column_names=places, skip_rows=1, encoding=encoding
+                use_threads=False,
+                block_size=_BLOCK,
+                column_names=places,
+                skip_rows=self.header_rows,
+                encoding=encoding,
             ),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=self.dialect.delimiter,
@@ -133,11 +139,12 @@ class CsvRecords:
 class _Malformed:
     """Records of another width than the header's, with their numbers, as the parser meets them."""
 
+    header_rows: int
     found: list[tuple[int, str]] = field(default_factory=list)
 
     def keep(self, row: Any) -> str:
         """Called by the parser: leave the record out and go on."""
-        self.found.append((row.number - 1, row.text))  # the header is its first row
+        self.found.append((row.number - self.header_rows, row.text))  # the header is a row to it
         return "skip"
 
     def number(self, count: int, done: int) -> "tuple[pl.Series, int]":
@@ -165,7 +172,12 @@ def open_csv(content: FileContent, declared: CsvFormat, dataset: Dataset) -> Csv
         IncompleteFileError: it ends in the middle of a record.
         DataError: it is not what was declared; says where, what, got, expected and what to do.
     """
-    content.check_kind("CSV", utf_16=declared.detect or declared.encoding == "utf-16")
+    content.check_kind("CSV", utf_16=declared.detect or declared.encoding.startswith("utf-16"))
+    if declared.has_margins:
+        content = trim(content, declared, find_encoding(content, declared))
+        declared = declared.model_copy(update={"encoding": "utf-8"})
+    known = (*declared.names, *([declared.row_names] if declared.row_names else []))
+    dataset = dataset.model_copy(update={"ignored_columns": (*dataset.ignored_columns, *known)})
     dialect = find_dialect(content, declared, dataset)
     quotes = QuoteScan(dialect.delimiter, dialect.quote, _BLOCK)
     facts = inspect_text(content, dialect.encoding, quotes.feed)
@@ -183,8 +195,9 @@ def open_csv(content: FileContent, declared: CsvFormat, dataset: Dataset) -> Csv
     if not facts.ends_line:
         warnings.append("the last record has no line end")
     return CsvRecords(
-        content, dialect, dataset, tuple(warnings), declared.nulls, header_only=facts.lines == 0,
-        has_quotes=quotes.found, may_be_cut=not facts.ends_line,
+        content, dialect, dataset, tuple(warnings), declared.nulls,
+        header_only=facts.lines == 0 and dialect.header_rows > 0, has_quotes=quotes.found,
+        may_be_cut=not facts.ends_line, header_rows=dialect.header_rows,
     )  # fmt: skip
 
 
@@ -193,7 +206,7 @@ def _check_end(content: FileContent, dialect: Dialect, facts: TextFacts, dataset
     if facts.ends_line:
         return
     parts = _LINE_END.split(facts.tail)
-    if facts.lines == 0:  # the header itself may have been cut
+    if facts.lines == 0 and dialect.header_rows:  # the header itself may have been cut
         short = any(column not in dialect.header for column in dataset.columns)
     else:
         last = parts[-1].decode("utf-8", errors="replace")

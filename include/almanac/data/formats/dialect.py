@@ -19,7 +19,13 @@ _POINT = re.compile(r"[+-]?\d+\.\d+")
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the file is written, and the cells of its first line. `hint` says why these are no header, where it shows."""
+    """How the file is written, and its columns.
+
+    Attributes:
+        header: the cells of its first line, or the declared names where it has no header.
+        hint: why the first line is no header, where that shows.
+        header_rows: how many lines the header has: one or none.
+    """
 
     delimiter: str
     decimal: str
@@ -28,6 +34,7 @@ class Dialect:
     header: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     hint: str = ""
+    header_rows: int = 1
 
 
 def find_dialect(content: FileContent, declared: CsvFormat, dataset: Dataset) -> Dialect:
@@ -41,8 +48,12 @@ def find_dialect(content: FileContent, declared: CsvFormat, dataset: Dataset) ->
     encoding = _encoding(sample, declared)
     text = sample.decode(encoding, errors="ignore").removeprefix("\ufeff")
     lines = _LINE.split(text)
+    if declared.header == "none":
+        return _without_header(content.name, lines[0], encoding, declared)
     if not declared.detect:
         header = tuple(split_fields(lines[0], declared.delimiter, declared.quote))
+        if declared.row_names is not None:
+            header = (declared.row_names, *header)
         hint = _hint(header, lines, declared.delimiter, declared.quote, dataset)
         return Dialect(declared.delimiter, declared.decimal, declared.quote, encoding, header, hint=hint)
     fitting = [
@@ -63,13 +74,27 @@ def find_dialect(content: FileContent, declared: CsvFormat, dataset: Dataset) ->
     return Dialect(delimiter, decimal, declared.quote, encoding, header, () if usual else (said,), hint)
 
 
+def _without_header(name: str, first: str, encoding: str, declared: CsvFormat) -> Dialect:
+    """The declared names, if the first line has as many cells."""
+    cells = split_fields(first, declared.delimiter, declared.quote)
+    if first.strip() and len(cells) != len(declared.names):
+        raise DataError(
+            f"{name}: schema: the first line has {len(cells)} cells; got {first[:60]!r}, expected the"
+            f" {len(declared.names)} columns of source.format.names. Check names and delimiter, or deliver all columns."
+        )
+    return Dialect(declared.delimiter, declared.decimal, declared.quote, encoding, declared.names, header_rows=0)
+
+
 def _hint(header: tuple[str, ...], lines: list[str], delimiter: str, quote: str, dataset: Dataset) -> str:
     """Why the first line holds none of the declared names, where that shows; else nothing."""
     if set(header) & set(dataset.columns):
         return ""
     for number, line in enumerate(lines[1:_TITLES], 2):
         if set(dataset.columns) <= set(split_fields(line, delimiter, quote)):
-            return f"the header stands on line {number}: deliver the file without what is above it"
+            return (
+                f"the header stands on line {number}: declare skip_lines: {number - 1} in source.format, or deliver the"
+                " file without what is above it"
+            )
     kind = _MARKUP.get(lines[0].lstrip()[:1])
     return f"this is {kind}, no CSV" if kind else ""
 
@@ -80,6 +105,12 @@ def split_fields(line: str, delimiter: str, quote: str) -> list[str]:
         return [field.strip() for field in next(csv.reader([line], delimiter=delimiter, quotechar=quote), [])]
     except csv.Error:
         return []
+
+
+def find_encoding(content: FileContent, declared: CsvFormat) -> str:
+    """As declared, or as the first bytes show where `detect` allows it."""
+    with content.open() as stream:
+        return _encoding(stream.read(_SAMPLE), declared)
 
 
 def _encoding(sample: bytes, declared: CsvFormat) -> str:

@@ -1,8 +1,11 @@
 """The bytes of one file: a private copy under its hash, unpacked block by block and within limits."""
 
+import bz2
 import codecs
 import gzip
 import hashlib
+import lzma
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +22,8 @@ _MAGIC = {
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "Zstandard",
     b"PAR1": "Parquet",
+    b"ORC": "ORC",
+    b"Obj\x01": "Avro",
     b"PK\x03\x04": "ZIP or Excel",
     b"PK\x05\x06": "ZIP or Excel",
     b"\xd0\xcf\x11\xe0": "old Excel",
@@ -33,18 +38,26 @@ _MAGIC = {
 }
 _HEAD = 512
 _TAR = slice(257, 262)
-_PACKED = {".gz": "gzip", ".zst": "Zstandard"}
+_PACKED = {".gz": "gzip", ".zst": "Zstandard", ".bz2": "bzip2", ".xz": "XZ", ".zip": "ZIP or Excel"}
 
 
 @dataclass(frozen=True)
 class FileContent:
-    """A file's bytes, copied to a place where nobody changes them. `batch_id` is their SHA-256."""
+    """A file's bytes, copied to a place where nobody changes them.
+
+    Attributes:
+        path: of the copy.
+        name: of the file; its end says how it is compressed.
+        batch_id: the SHA-256 of its bytes.
+        is_plain: the copy was unpacked already, whatever the name says.
+    """
 
     path: Path
     name: str
     batch_id: str
     size_bytes: int
     max_unpacked_bytes: int = 1 << 62
+    is_plain: bool = False
 
     @classmethod
     def copy(cls, blocks: Iterable[bytes], name: str, folder: Path, max_unpacked_bytes: int) -> "FileContent":
@@ -70,13 +83,13 @@ class FileContent:
 
     def is_packed(self) -> bool:
         """Whether the name says that the file is compressed."""
-        return Path(self.name).suffix.lower() in _PACKED
+        return not self.is_plain and Path(self.name).suffix.lower() in _PACKED
 
     def check_kind(self, expected: str, *, utf_16: bool = False) -> None:
         """Refuse a file whose first bytes are not of the kind that its name and its declaration say.
 
         Args:
-            expected: `CSV`, `JSON lines` or `Parquet`.
+            expected: `CSV`, `JSON lines`, `Parquet`, `ORC`, `Avro` or another text.
             utf_16: UTF-16 text is expected too.
 
         Raises:
@@ -93,24 +106,33 @@ class FileContent:
         with self.open() as stream:
             first = stream.read(_HEAD)
         inner = _kind(first)
-        wanted = {"Parquet"} if expected == "Parquet" else {"", *(["UTF-16 text"] if utf_16 else [])}
+        binary = expected in _MAGIC.values()
+        wanted = {expected} if binary else {"", *(["UTF-16 text"] if utf_16 else [])}
         if first and inner not in wanted:
             raise DataError(
                 f"{self.name}: not {expected}; got the first bytes of {inner or 'text'}, expected"
-                f" {'Parquet' if expected == 'Parquet' else 'UTF-8 text'}. Deliver plain {expected}."
+                f" {expected if binary else 'text'}. Deliver plain {expected}."
             )
 
     def open(self) -> IO[bytes]:
         """Open the unpacked bytes."""
+        if not self.is_packed():
+            return self.path.open("rb")
+        return cast("IO[bytes]", _Limited(self._unpacked(), self.name, self.max_unpacked_bytes))
+
+    def _unpacked(self) -> Any:
         match Path(self.name).suffix.lower():
             case ".gz":
-                return cast("IO[bytes]", _Limited(gzip.open(self.path, "rb"), self.name, self.max_unpacked_bytes))
-            case ".zst":
-                import pyarrow
+                return gzip.open(self.path, "rb")
+            case ".bz2":
+                return bz2.open(self.path, "rb")
+            case ".xz":
+                return lzma.open(self.path, "rb")
+            case ".zip":
+                return _only_member(self.path, self.name)
+        import pyarrow
 
-                stream = pyarrow.CompressedInputStream(pyarrow.OSFile(str(self.path)), "zstd")
-                return cast("IO[bytes]", _Limited(stream, self.name, self.max_unpacked_bytes))
-        return self.path.open("rb")
+        return pyarrow.CompressedInputStream(pyarrow.OSFile(str(self.path)), "zstd")
 
     def blocks(self) -> Iterator[bytes]:
         """The unpacked bytes, block by block.
@@ -158,33 +180,69 @@ def inspect_text(content: FileContent, encoding: str, look: Callable[[bytes], No
         if facts.size_bytes == 0 and block.startswith(codecs.BOM_UTF8):
             block = block.removeprefix(codecs.BOM_UTF8)
             facts.size_bytes, facts.has_mark = 3, True
-        plain = block if encoding == "utf-8" else _decoded(content, decoder, block, encoding, facts.lines).encode()
+        plain = block if encoding == "utf-8" else decode(content.name, decoder, block, encoding, facts.lines).encode()
         if (at := plain.find(b"\0")) >= 0:
             raise DataError(
                 f"{content.name}: line {facts.lines + plain.count(10, 0, at) + 1}: NUL byte; got {plain.count(0)} of"
                 f" them, expected text only. The file was damaged on its way or on its disk: deliver it again."
             )
         if encoding == "utf-8" and not (block.isascii() and not decoder.getstate()[0]):
-            _decoded(content, decoder, block, encoding, facts.lines)
+            decode(content.name, decoder, block, encoding, facts.lines)
         facts.size_bytes += len(block)
         look(plain)
         facts.blank = facts.blank and not plain.strip()
         facts.ends_line = plain.endswith((b"\n", b"\r")) if plain else facts.ends_line
         facts.lines += plain.count(b"\n") or plain.count(b"\r")
         facts.tail = (facts.tail + plain)[-_TAIL:]
-    _decoded(content, decoder, b"", encoding, facts.lines, final=True)
+    decode(content.name, decoder, b"", encoding, facts.lines, final=True)
     return facts
 
 
-def _decoded(content: FileContent, decoder: Any, block: bytes, encoding: str, lines: int, final: bool = False) -> str:
+def decode(name: str, decoder: Any, block: bytes, encoding: str, lines: int, *, final: bool = False) -> str:
+    """The next bytes of a file as text.
+
+    Args:
+        name: of the file, for messages.
+        decoder: of Python's codecs, incremental.
+        block: the bytes.
+        encoding: as Python calls it.
+        lines: how many came before.
+        final: nothing comes after them.
+
+    Raises:
+        DataError: they are not of the encoding.
+    """
     try:
         return str(decoder.decode(block, final))
     except UnicodeDecodeError as error:
         line = lines + error.object.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{content.name}: line {line}: not {encoding.upper()}; got byte 0x{error.object[error.start]:02x}. Write"
+            f"{name}: line {line}: not {encoding.upper()}; got byte 0x{error.object[error.start]:02x}. Write"
             f" the file as {encoding.upper()}, or declare its encoding in source.format."
         ) from error
+
+
+def _only_member(path: Path, name: str) -> IO[bytes]:
+    """The one file of a ZIP archive.
+
+    Raises:
+        IncompleteFileError: the archive has no directory: its end is missing.
+        DataError: it holds none or several, or is encrypted.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise IncompleteFileError(
+            f"{name}: incomplete file: the end of the ZIP archive is missing or damaged ({error}). Deliver it again."
+        ) from error
+    members = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
+    if len(members) != 1 or members[0].flag_bits & 1:
+        found = "an encrypted file" if len(members) == 1 else f"{len(members)} files"
+        raise DataError(f"{name}: the archive holds {found}; expected one file, not encrypted. Deliver it so.")
+    try:
+        return archive.open(members[0])
+    except (zipfile.BadZipFile, NotImplementedError) as error:
+        raise DataError(f"{name}: damaged: cannot be unpacked: {error}. Deliver the file again.") from error
 
 
 def _kind(first: bytes) -> str:
@@ -204,7 +262,7 @@ class _Limited:
         """Read so many bytes, all of them that are left where there are fewer."""
         try:
             block = bytes(self._stream.read(_BLOCK if size < 0 else size))
-        except (EOFError, OSError, zlib.error) as error:
+        except (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
             if isinstance(error, EOFError) or "runcated" in str(error) or "end-of-stream" in str(error):
                 raise IncompleteFileError(
                     f"{self._name}: incomplete file: its compressed stream ends too early ({error}). Deliver the whole"

@@ -21,6 +21,7 @@ class JsonRecords:
     content: FileContent
     columns: tuple[str, ...]
     warnings: tuple[str, ...]
+    paths: tuple[str, ...] = ()  # columns with a dot: values inside of objects
     decimal: str = "."
     may_be_cut: bool = False  # a record that was cut is no object
 
@@ -33,7 +34,7 @@ class JsonRecords:
             rows: list[tuple[int, dict[str, str | None]]] = []
             malformed: list[tuple[int, str]] = []
             for number, line in enumerate(lines, done + 1):
-                record = _record(line)
+                record = _record(line, self.paths)
                 if record is None or (record and not record.keys() & known):  # of other names: nothing of it was read
                     malformed.append((number, line.decode("utf-8", errors="replace")[:_MAX_LINE]))
                 else:
@@ -68,15 +69,18 @@ def open_json_lines(content: FileContent, dataset: Dataset) -> JsonRecords:
             f" expected a JSON object. Deliver the whole file again."
         )
     names: dict[str, None] = {}
-    for record in map(_record, first):
-        names.update(dict.fromkeys(record or ()))
+    paths = tuple(name for name in dataset.columns if "." in name)
+    for line in first:
+        names.update(dict.fromkeys(_record(line, paths) or ()))
     absent = [name for name, column in dataset.columns.items() if column.nullable and name not in names]
     if not names:
         raise DataError(f"{content.name}: not JSON lines; got {first[0][:60]!r}, expected one object per line.")
-    warnings = [*check_header([*names, *absent], content.name, dataset)]
+    outer = {path.split(".")[0] for path in paths}
+    known = dataset.model_copy(update={"ignored_columns": (*dataset.ignored_columns, *outer)})
+    warnings = [*check_header([*names, *absent], content.name, known)]
     if facts.has_mark:
         warnings.append("byte-order mark stripped")
-    return JsonRecords(content, tuple(dict.fromkeys([*names, *dataset.columns])), tuple(warnings))
+    return JsonRecords(content, tuple(dict.fromkeys([*names, *dataset.columns])), tuple(warnings), paths=paths)
 
 
 def _lines(content: FileContent) -> Iterator[list[bytes]]:
@@ -98,8 +102,11 @@ def _lines(content: FileContent) -> Iterator[list[bytes]]:
         yield lines
 
 
-def _record(line: bytes) -> dict[str, str | None] | None:
-    """The values of one line as text; None where it is no object. A blank line is an object without values."""
+def _record(line: bytes, paths: Sequence[str] = ()) -> dict[str, str | None] | None:
+    """The values of one line as text, those inside of objects by their dotted paths; None where it is no object.
+
+    A blank line is an object without values.
+    """
     if not line.strip():
         return {}
     try:
@@ -108,8 +115,16 @@ def _record(line: bytes) -> dict[str, str | None] | None:
         return None
     if not isinstance(value, dict):
         return None
-    record = {name: _text(one) for name, one in value.items()}
+    inside = {path: found for path in paths if path not in value and (found := _inside(value, path)) is not None}
+    record = {name: _text(one) for name, one in (value | inside).items()}
     return record if b"\\u" not in line or all(map(_is_text, (*record, *record.values()))) else None
+
+
+def _inside(value: object, path: str) -> object:
+    """What stands at a dotted path of an object; None where there is nothing."""
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _is_text(text: str | None) -> bool:

@@ -6,8 +6,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from almanac.config.grammar.time_format import ISO
 from almanac.config.schema import Model
-from almanac.config.sections.formats import CsvFormat, JsonLinesFormat
+from almanac.config.sections.formats import (
+    AvroFormat,
+    CsvFormat,
+    FixedWidthFormat,
+    JsonLinesFormat,
+    OrcFormat,
+    ParquetFormat,
+)
+from almanac.data.ingest.times import write_times
 from almanac.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,26 +69,88 @@ def _whole_days(span: timedelta) -> timedelta:
 def _name(model: Model) -> str:
     for pattern in model.source.patterns:
         name = pattern.replace("*", "disaster_drill")
-        if not set("?[]{}/") & set(name) and not name.endswith(".zst"):
+        if not set("?[]{}/") & set(name) and not name.endswith((".zst", ".bz2", ".xz", ".zip")):
             return name
     raise ConfigError(f"{model.name}: no name can be made of source.patterns {list(model.source.patterns)}")
 
 
 def _encoded(model: Model, rows: "pl.DataFrame") -> bytes:
+    """The rows as the bytes of a file of the model's source.
+
+    Raises:
+        ConfigError: a value does not fit into its place.
+    """
+    declared = model.source.format
+    if isinstance(declared, ParquetFormat | OrcFormat | AvroFormat):
+        return _columnar(declared, _in_file(model, rows, as_text=False))
+    cells = _in_file(model, rows, as_text=True)
+    if isinstance(declared, JsonLinesFormat):
+        return cells.write_ndjson().encode()
+    if isinstance(declared, FixedWidthFormat):
+        text = "".join(_placed(model.name, declared, row) for row in cells.iter_rows(named=True))
+    else:
+        text = _csv(declared, cells)
+    above, below = ("-\n" * lines for lines in (declared.skip_lines, declared.footer_lines))
+    return f"{above}{text}{below}".encode(declared.encoding)
+
+
+def _in_file(model: Model, rows: "pl.DataFrame", *, as_text: bool) -> "pl.DataFrame":
+    """The rows under the file's names: values, or the texts that the model's reader reads back."""
     import polars as pl
 
-    declared = model.source.format
-    if isinstance(declared, CsvFormat):
-        if declared.decimal != ".":
-            floats = [name for name, kind in rows.schema.items() if kind.is_float()]
-            rows = rows.with_columns(pl.col(floats).cast(pl.String).str.replace(".", declared.decimal, literal=True))
-        text = rows.write_csv(
-            separator=declared.delimiter, quote_char=declared.quote, datetime_format="%Y-%m-%dT%H:%M:%S%.f%:z"
-        )
-        return text.encode(declared.encoding)
-    if isinstance(declared, JsonLinesFormat):
-        time = pl.col(model.dataset.time).dt.strftime("%Y-%m-%dT%H:%M:%S%.f%:z")
-        return rows.with_columns(time).write_ndjson().encode()
+    decimal = getattr(model.source.format, "decimal", ".")
+    columns: dict[str, pl.Expr] = {}
+    for name, column in model.dataset.columns.items():
+        value = pl.col(name)
+        if column.type == "timestamp" and (as_text or column.format != ISO):
+            value = write_times(value, column)
+        elif column.type == "float" and as_text:
+            value = value.cast(pl.String).str.replace(".", column.decimal or decimal, literal=True)
+        if len(column.from_) > 1:
+            parts = value.str.split(" ")
+            columns |= {source: parts.list.get(n, null_on_oob=True) for n, source in enumerate(column.from_)}
+        else:
+            columns[(column.from_ or (name,))[0]] = value
+    return rows.select(**columns)
+
+
+def _columnar(declared: ParquetFormat | OrcFormat | AvroFormat, rows: "pl.DataFrame") -> bytes:
+    import polars as pl
+
     buffer = io.BytesIO()
-    rows.write_parquet(buffer)
+    match declared:
+        case ParquetFormat():
+            rows.write_parquet(buffer)
+        case AvroFormat():  # polars writes no zone, and Avro needs none: its times are in UTC
+            rows.with_columns(pl.selectors.datetime(time_zone="*").dt.replace_time_zone(None)).write_avro(buffer)
+        case OrcFormat():
+            from pyarrow import orc
+
+            orc.write_table(rows.to_arrow(compat_level=pl.CompatLevel.oldest()), buffer)
     return buffer.getvalue()
+
+
+def _csv(declared: CsvFormat, cells: "pl.DataFrame") -> str:
+    import polars as pl
+
+    if declared.names:
+        absent = [pl.lit(None, pl.String).alias(name) for name in declared.names if name not in cells.columns]
+        cells = cells.with_columns(absent).select(declared.names)
+    if declared.row_names is not None and declared.row_names not in cells.columns:
+        cells = cells.with_columns(pl.int_range(1, pl.len() + 1).cast(pl.String).alias(declared.row_names))
+    if declared.row_names is not None:
+        cells = cells.select(declared.row_names, pl.exclude(declared.row_names))
+    text = cells.write_csv(
+        separator=declared.delimiter, quote_char=declared.quote, include_header=declared.header == "first"
+    )
+    return text.split(declared.delimiter, 1)[1] if declared.row_names is not None else text
+
+
+def _placed(model: str, declared: FixedWidthFormat, row: dict[str, str | None]) -> str:
+    line = ""
+    for name, (first, last) in sorted(declared.columns.items(), key=lambda item: item[1]):
+        text = str(row.get(name) or "")
+        if len(text) > last - first + 1:
+            raise ConfigError(f"{model}: {name}: {text!r} does not fit into characters {first} to {last}")
+        line = f"{line.ljust(first - 1)}{text.rjust(last - first + 1)}"
+    return f"{line}\n"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from almanac.config.schema import Model
-from almanac.config.sections.formats import CsvFormat
+from almanac.config.sections.formats import CsvFormat, FixedWidthFormat
 from almanac.data.formats.records import ROW, Chunk, Records
 from almanac.data.quarantine.repair import Cells
 from almanac.errors import DataError
@@ -45,7 +45,7 @@ class RepairedRecords:
 def decimal_of(model: Model) -> str:
     """The decimal sign of the model's files."""
     form = model.source.format
-    return form.decimal if isinstance(form, CsvFormat) else "."
+    return form.decimal if isinstance(form, CsvFormat | FixedWidthFormat) else "."
 
 
 def edit(model: Model, row: int, record: Mapping[str, str | None], changes: Cells) -> dict[str, str | None]:

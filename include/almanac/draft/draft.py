@@ -1,14 +1,15 @@
-"""The YAML of a model, drafted from a CSV: every figure in it is a first guess, and says where it comes from."""
+"""The YAML of a model, drafted from a file: every figure in it is a first guess, and says where it comes from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from almanac.config.draft.table import Seen, Table, look_at
 from almanac.config.grammar.types import format_duration
+from almanac.draft.columns import Seen
+from almanac.draft.table import NOTHING_SAID, Said, Table, declared_columns, look_at
 from almanac.errors import ConfigError
 
 _DAY = timedelta(days=1)
@@ -16,17 +17,25 @@ _SEASONS = {"day_ago": _DAY, "week_ago": 7 * _DAY}
 _FEW_CATEGORIES = 10
 _RARE = 0.1
 _FOLDS = 4
+_FEW_ROWS = 20
 _SEE = "See docs/add-a-model.md."
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a person says of the model: label column, its value (None: its number), horizon, column of time."""
+    """What a person says of the model.
+
+    Attributes:
+        label: the column that is to be predicted.
+        equals: its value; None: its number.
+        horizon: how far ahead; None: one step; where each row is an event of its own, its own label.
+        said: of the file, where it does not show it itself.
+    """
 
     label: str
     equals: str | None = None
     horizon: timedelta | None = None
-    time: str | None = None
+    said: Said = NOTHING_SAID
 
 
 def draft(name: str, path: Path, wish: Wish) -> str:
@@ -34,31 +43,38 @@ def draft(name: str, path: Path, wish: Wish) -> str:
 
     Args:
         name: of the model.
-        path: of the CSV.
-        wish: what is to be foretold.
+        path: of a file of text with a table, such as will land.
+        wish: what is to be predicted.
 
     Raises:
-        ConfigError: the label is no column of the file, or a text without `equals`.
+        ConfigError: the label is no column of the file, or a text without `equals`; see also `look_at`.
         DataError: see `look_at`.
     """
-    table = look_at(path, time=wish.time, texts=(wish.label,) if wish.equals is not None else ())
-    label = next((column for column in table.columns if column.name == wish.label), None)
+    texts = (wish.label,) if wish.equals is not None else ()
+    said = replace(wish.said, texts=(*wish.said.texts, *texts), needed=(*wish.said.needed, wish.label))
+    table = look_at(path, said)
+    label = next((column for column in table.columns if wish.label in (column.name, column.source)), None)
     if label is None:
         raise ConfigError(f"--label: no column {wish.label!r} beside the time; got {[c.name for c in table.columns]}")
     if label.type == "string" and wish.equals is None:
         known = f"one of {list(label.values)}" if label.values else "one of its values"
-        raise ConfigError(f"--equals: {label.name} is a text: which value is to be foretold? Expected {known}")
+        raise ConfigError(f"--equals: {label.name} is a text: which value is to be predicted? Expected {known}")
     if wish.equals is not None and label.values and wish.equals not in label.values:
         raise ConfigError(f"--equals: {label.name} never is {wish.equals!r}; its values are {list(label.values)}")
     if label.constant:
         raise ConfigError(
-            f"--label: {label.name} is the same in all {table.frame.height} rows, so there is nothing to foretell;"
+            f"--label: {label.name} is the same in all {table.rows} rows, so there is nothing to predict;"
             " choose another column, or a file in which it changes"
         )
-    guess = _Guess(table, label, wish)
-    head = f"# Drafted from {path.name}, {table.frame.height} rows. Every limit is a first guess. {_SEE}\n"
+    guess = _Guess(table, label, wish, path.name)
+    head = f"# Drafted from {path.name}, {table.rows} rows. Every limit is a first guess. {_SEE}\n"
     if still := constant_columns(table):
         head += f"# The same in all rows, and therefore no feature: {', '.join(still)}. Are they measured at all?\n"
+    if unique := [seen.name for seen in table.columns if guess.is_identifier(seen)]:
+        head += f"# Another value in each row, and therefore no feature: {', '.join(unique)}.\n"
+    if table.ignored:
+        head += f"# It only numbers the rows, and is left out: {', '.join(table.ignored)}.\n"
+    head += "".join(f"# {note}\n" for note in table.notes)
     sections: list[dict[str, Any]] = [
         {"title": name.replace("_", " ").capitalize(), "description": guess.description, "owner": "nobody-yet"},
         *([{"source": guess.source}] if guess.source else []),
@@ -88,12 +104,13 @@ def _text(section: dict[str, Any]) -> str:
 class _Guess:
     """What is guessed of one file."""
 
-    def __init__(self, table: Table, label: Seen, wish: Wish) -> None:
-        self.table, self.label, self.wish = table, label, wish
+    def __init__(self, table: Table, label: Seen, wish: Wish, file: str) -> None:
+        self.table, self.label, self.wish, self.file = table, label, wish, file
         self.is_number = wish.equals is None
-        self.horizon = table.step if wish.horizon is None else wish.horizon
+        next_row = table.step if table.is_series else timedelta(0)
+        self.horizon = next_row if wish.horizon is None else wish.horizon
         self.rows = table.frame.height
-        values = table.frame[label.name]
+        values = table.frame[label.name].drop_nulls()
         self.share = 0.0 if self.is_number else float((values == wish.equals).to_numpy().mean())
         spread = values.cast(float).std() if self.is_number else None
         self.spread = float(str(spread)) if spread is not None else 1.0
@@ -104,36 +121,33 @@ class _Guess:
     @property
     def description(self) -> str:
         what = self.label.name if self.is_number else f"whether {self.label.name} is {self.wish.equals}"
-        return f"Foretells {what}, {format_duration(self.horizon)} ahead."
+        return f"Predicts {what}, {format_duration(self.horizon)} ahead."
 
     @property
     def source(self) -> dict[str, Any]:
-        return {} if self.table.delimiter == "," else {"format": {"kind": "csv", "delimiter": self.table.delimiter}}
+        written = self.table.format.model_dump(mode="json", exclude_defaults=True)
+        suffixes = "".join(Path(self.file).suffixes[-2:]).lower()
+        found: dict[str, Any] = {} if suffixes == ".csv" else {"patterns": [f"*{suffixes}"]}
+        return found | ({"format": {"kind": "csv", **written}} if written else {})
 
     @property
     def dataset(self) -> dict[str, Any]:
-        time: dict[str, Any] = {"type": "timestamp"}
-        if not self.table.has_offset:
-            time["timezone"] = "UTC"
-        columns = {self.table.time: time} | {column.name: self._column(column) for column in self.table.columns}
+        columns = declared_columns(self.table).items()
         return {
             "time": self.table.time,
             "step": format_duration(self.table.step),
             "key": list(self.table.key),
+            **({"ignored_columns": list(self.table.ignored)} if self.table.ignored else {}),
             "origin": "not said yet",
             "licence": "not said yet",
-            "columns": columns,
+            "columns": {
+                name: column.model_dump(mode="json", by_alias=True, exclude_defaults=True) for name, column in columns
+            },
         }
 
-    def _column(self, column: Seen) -> dict[str, Any]:
-        said: dict[str, Any] = {"type": column.type}
-        if column.nullable:
-            said["nullable"] = True
-        if column.values:
-            said["values"] = list(column.values)
-        if column.low is not None:
-            said["description"] = f"seen from {column.low:g} to {column.high:g}"
-        return said
+    def is_identifier(self, seen: Seen) -> bool:
+        """Whether a column says another thing in each row, so that nothing can be learned from it."""
+        return seen.type != "float" and self.rows > _FEW_ROWS and seen.distinct == self.rows and seen is not self.label
 
     @property
     def label_section(self) -> dict[str, Any]:
@@ -145,7 +159,8 @@ class _Guess:
     def features(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         for column in self.table.columns:
-            if column.name in self.table.key or column.constant or (column is self.label and not self.horizon):
+            skipped = column.name in self.table.key or column.constant or self.is_identifier(column)
+            if skipped or (column is self.label and not self.horizon):
                 continue  # without a horizon its own row's value is the label itself
             if column.type != "string":
                 found.append({"column": column.name})
@@ -200,11 +215,13 @@ class _Guess:
         return {**gates, "calibration": {"min_rows": rows // 2}} if rows < 400 else gates
 
     def _naive_rules(self) -> list[str]:
-        now = ["persistence"] if self.horizon else []
+        now = ["persistence"] if self.horizon and self.table.is_series else []
         return ["mean" if self.is_number else "majority", *now, *self._seasonal_rules(), "stump"]
 
     def _seasonal_rules(self) -> list[str]:
-        """Those that look further back than the label is ahead, over more than one row."""
+        """Those that look further back than the label is ahead, over more than one row of the same key."""
+        if not self.table.is_series:
+            return []
         return [rule for rule, ago in _SEASONS.items() if self.table.step < ago and self.horizon <= ago < self.fold]
 
     @property

@@ -10,21 +10,13 @@ import yaml
 from typer.testing import CliRunner
 
 from almanac.cli.app import app
-from almanac.config.draft.draft import Wish, draft
 from almanac.config.files.loader import find_model
-from almanac.config.home import MODELS_FOLDER
-from almanac.errors import ConfigError, DataError
+from almanac.draft.draft import Wish, draft
+from almanac.draft.table import Said
+from almanac.errors import AlmanacError, ConfigError
 from tests.training.number_labels.load import make_load
 
 START = datetime(2023, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    models = tmp_path / "models"
-    models.mkdir()
-    (models / "_defaults.yaml").write_text((MODELS_FOLDER / "_defaults.yaml").read_text("utf-8"), "utf-8")
-    return models
 
 
 def write(path: Path, frame: pl.DataFrame, pattern: str = "%Y-%m-%d %H:%M:%S+00:00", separator: str = ",") -> Path:
@@ -87,7 +79,7 @@ def test_draft_of_a_rare_value_chooses_by_average_precision(folder: Path, tmp_pa
     ("wish", "fault"),
     [
         (Wish("Nothing"), "--label: no column 'Nothing' beside the time"),
-        (Wish("Mood"), r"--equals: Mood is a text: which value is to be foretold\? Expected one of \['bad', 'good'\]"),
+        (Wish("Mood"), r"--equals: Mood is a text: which value is to be predicted\? Expected one of \['bad', 'good'\]"),
         (Wish("Mood", equals="fair"), r"--equals: Mood never is 'fair'; its values are \['bad', 'good'\]"),
     ],
 )
@@ -100,16 +92,17 @@ def test_draft_of_what_the_file_has_not_is_refused(tmp_path: Path, wish: Wish, f
 @pytest.mark.parametrize(
     ("text", "wish", "fault"),
     [
-        ("Day,x\n1/2/2011,3\n", Wish("x"), r"no column of times; got {'Day': '1/2/2011', 'x': 3} in the first row"),
+        ("Day,x\nsoon,3\n", Wish("x"), r"no column of times; got {'Day': 'soon', 'x': '3'} in the first row"),
+        ("Day,x\n1/2/2011,3\n", Wish("x"), r"Day can be read in 2 ways in all rows; got for example '1/2/2011'"),
         ("Day,x\n2011-01-02,3.5\n2011-01-02,4.5\n", Wish("x"), "1 rows have the time of another row"),
         ("Day,x\n2011-01-02,3\n", Wish("x"), "one time only; got 1 rows"),
-        ("Day,x\n2011-01-02,3\n", Wish("x", time="When"), "--time: no column 'When'"),
+        ("Day,x\n2011-01-02,3\n", Wish("x", said=Said(time="When")), "--time: no column 'When'"),
     ],
 )
 def test_draft_of_a_file_that_is_no_table_in_time_is_refused(tmp_path, text: str, wish: Wish, fault: str) -> None:
     path = tmp_path / "x.csv"
     path.write_text(text, "utf-8")
-    with pytest.raises(DataError, match=fault):
+    with pytest.raises(AlmanacError, match=fault):
         draft("x", path, wish)
 
 

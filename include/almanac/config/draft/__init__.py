@@ -1,1 +1,0 @@
-"""Drafts a model's YAML from a CSV."""

@@ -1,0 +1,85 @@
+"""Binds the columns of a file to the declared ones: other names, times in several columns, texts that mean nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from almanac.config.sections.dataset import Column, Dataset
+from almanac.data.formats.records import Chunk, Records
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_WHOLE = r"^\s*(\d+)(?:\.0+)?\s*$"  # a part of a time; writers that know no empty integer write 2010.0
+
+
+@dataclass(frozen=True)
+class BoundRecords:
+    """The records of a file under the declared names; undeclared columns keep their own.
+
+    Attributes:
+        records: as the file has them.
+        dataset: the declared columns.
+    """
+
+    records: Records
+    dataset: Dataset
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is unusual about the file and did not stop it."""
+        return self.records.warnings
+
+    @property
+    def decimal(self) -> str:
+        """The decimal sign of its numbers, where a column declares no other."""
+        return self.records.decimal
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether the last record may go on."""
+        return self.records.may_be_cut
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The records, chunk by chunk."""
+        for chunk in self.records.chunks():
+            yield replace(chunk, cells=_bound(chunk.cells, self.dataset))
+
+
+def bind(records: Records, dataset: Dataset) -> Records:
+    """The records with the declared columns; the same object where the file's columns are those."""
+    needed = any(column.from_ or column.nulls for column in dataset.columns.values())
+    return BoundRecords(records, dataset) if needed else records
+
+
+def _bound(cells: "pl.DataFrame", dataset: Dataset) -> "pl.DataFrame":
+    import polars as pl
+
+    columns = [_cell(name, column).alias(name) for name, column in dataset.columns.items()]
+    used = {source for column in dataset.columns.values() for source in column.from_}
+    return cells.select(*columns, pl.exclude({*dataset.columns, *used}))
+
+
+def _cell(name: str, column: Column) -> "pl.Expr":
+    import polars as pl
+
+    if len(column.from_) > 1:
+        parts = [pl.col(source).str.replace(_WHOLE, "${1}").str.strip_chars() for source in column.from_]
+        cell = pl.concat_str(parts, separator=" ")
+    else:
+        cell = pl.col((column.from_ or (name,))[0])
+    if not column.nulls:
+        return cell
+    means_nothing = cell.str.strip_chars().is_in(column.nulls)
+    if column.type in ("float", "integer") and (
+        numbers := [n for text in column.nulls if (n := _number(text)) is not None]
+    ):
+        means_nothing |= cell.str.strip_chars().cast(pl.Float64, strict=False).is_in(numbers).fill_null(value=False)
+    return pl.when(~means_nothing).then(cell)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

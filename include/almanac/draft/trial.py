@@ -1,0 +1,159 @@
+"""A declaration is tried on a file in a scratch home: what would be published, and what a training would judge."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.data.ingest.ingest import IngestSummary, ingest_batches
+from almanac.data.table.dataset import Dataset
+from almanac.errors import AlmanacError, DataError
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef
+from almanac.storage.listing import is_like, list_files
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_RUN = RunRef("check", "almanac check")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of it.
+
+    Attributes:
+        rows_read: records of the file.
+        published: rows that the dataset would hold after it.
+        quarantined: rows that break a rule, `broken` by rule.
+        dropped: rows that are there twice, or hold nothing.
+        warnings: what is unusual and stops nothing.
+        labelled: rows whose label is known.
+        features: how many a model sees.
+        judged: rows of the hold-out, on which a candidate is judged.
+        baselines: the figure of each baseline on the hold-out, by `metric`.
+        best: the baseline that a candidate must beat.
+        problems: why the declaration would publish nothing, or could never be trained; empty: it can.
+    """
+
+    rows_read: int = 0
+    published: int = 0
+    quarantined: int = 0
+    broken: tuple[tuple[str, int], ...] = ()
+    dropped: int = 0
+    warnings: tuple[str, ...] = ()
+    labelled: int = 0
+    features: int = 0
+    judged: int = 0
+    metric: str = ""
+    baselines: tuple[tuple[str, float], ...] = ()
+    best: str = ""
+    problems: tuple[str, ...] = ()
+
+
+def try_file(model: Model, path: Path, *, now: datetime) -> Trial:
+    """Ingest one file into an empty dataset and prepare a training; nothing outside of a scratch folder is written.
+
+    Args:
+        model: the declaration.
+        path: a file such as will land.
+        now: rows after it are from the future, labels after it are not known yet.
+
+    Raises:
+        DataError: the file cannot be read from its place.
+    """
+    if not any(is_like(path.name, pattern) for pattern in model.source.patterns):
+        known = list(model.source.patterns)
+        return Trial(problems=(f"source.patterns: {path.name} would not be taken; expected a name like {known}",))
+    with _scratch_home(model, path) as home:
+        journal = Journal(home.journal_url)
+        files = list_files(home.landing_of(model.name), model.source.patterns)
+        summary = ingest_batches(model, home, journal, files, _RUN, now=now, clock=lambda: now)
+        trial = _ingested(model, journal, summary)
+        if not summary.published_rows:
+            return trial
+        return _prepared(model, Dataset.of(home, model).read(), trial, now)
+
+
+@contextmanager
+def _scratch_home(model: Model, path: Path) -> Iterator[Home]:
+    with tempfile.TemporaryDirectory(prefix="almanac-check-") as folder:
+        home = Home(home=Path(folder), landing=f"{folder}/landing", datasets=f"{folder}/datasets",
+                    quarantine=f"{folder}/quarantine", reports=f"{folder}/reports",
+                    journal_url=f"sqlite:///{folder}/journal.db")  # fmt: skip
+        landing = Path(home.landing_of(model.name))
+        landing.mkdir(parents=True)
+        try:
+            shutil.copyfile(path, landing / path.name)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        yield home
+
+
+def _ingested(model: Model, journal: Journal, summary: IngestSummary) -> Trial:
+    records = journal.batches(model.name)
+    rejected = tuple(reason for batch in summary.rejected for reason in batch.reasons)
+    problems = (*rejected, *summary.waiting)
+    if not problems and not summary.published_rows:
+        problems = ("nothing of the file would be published",)
+    broken = sorted(((rule, n) for one in records for rule, n in one.broken_rules.items()), key=lambda item: -item[1])
+    return Trial(
+        rows_read=sum(one.rows_read for one in records),
+        published=summary.published_rows,
+        quarantined=summary.quarantined_rows,
+        broken=tuple(broken),
+        dropped=summary.dropped_rows,
+        warnings=tuple(text for one in records for text in one.warnings),
+        problems=problems,
+    )
+
+
+def _prepared(model: Model, rows: "pl.DataFrame", trial: Trial, now: datetime) -> Trial:
+    """The same with what a first training would find; why it could not begin is a problem."""
+    from almanac.statistics.metrics import LOWER_IS_BETTER, measure_all
+    from almanac.training.backtest.backtest import subset
+    from almanac.training.backtest.baselines import predict_naive
+    from almanac.training.backtest.number_baselines import predict_naive_numbers
+    from almanac.training.train import prepare
+
+    if model.joins:
+        return replace(trial, warnings=(*trial.warnings, "features of other datasets (joins) were not tried"))
+    metric = model.gates.baselines.metric
+    try:
+        labelled, folds = prepare(model, rows, now=now)
+        train, test = (subset(labelled, part) for part in (folds[-1].train, folds[-1].test))
+        said = predict_naive_numbers(train, test) if model.label.is_number else predict_naive(train, test, metric)
+    except AlmanacError as error:
+        return replace(trial, problems=(*trial.problems, f"training: {error}"))
+    values = {
+        name: figures[metric]
+        for name, answers in said.answers.items()
+        if name in model.gates.baselines.kinds and metric in (figures := measure_all(test.labels, answers, [metric]))
+    }
+    missing = [name for name in model.gates.baselines.kinds if name not in values]
+    best = (min if metric in LOWER_IS_BETTER else max)(values, key=lambda name: values[name], default="")
+    return replace(
+        trial, labelled=len(labelled), features=len(labelled.names), judged=len(test), metric=metric, best=best,
+        baselines=tuple(sorted(values.items())),
+        problems=(*trial.problems, *(f"gates.baselines: {name} cannot be computed on this file" for name in missing)),
+    )  # fmt: skip
+
+
+def in_words(trial: Trial) -> list[str]:
+    """What came of it, a line each."""
+    rows = f"{trial.published} rows would be published, {trial.quarantined} quarantined, {trial.dropped} dropped"
+    lines = [f"{trial.rows_read} records: {rows}"]
+    lines += [f"  breaks {rule}: {count} rows" for rule, count in trial.broken]
+    lines += [f"  note: {text}" for text in trial.warnings]
+    if trial.judged:
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in trial.baselines)
+        seen = f"{trial.labelled} rows have a label, {trial.features} features"
+        lines.append(f"{seen}; a first training would be judged on {trial.judged} rows")
+        lines.append(f"baselines on them, {trial.metric}: {figures}. The one to beat is {trial.best}")
+    return lines + [f"problem: {text}" for text in trial.problems]
