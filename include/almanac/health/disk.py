@@ -25,5 +25,5 @@ def disk_message(home: Home, max_share: float, run: RunRef, now: datetime) -> Me
         "disk", severity="critical", model="", subject=f"the disk of {home.home} is {share:.0%} full", run=run, now=now,
         words=f"{used.free / 1e9:.1f} GB of {used.total / 1e9:.1f} GB are free; the limit is {max_share:.0%}. Nothing"
         " is published half when the disk is full, but nothing is published at all.",
-        what_to_do="Make room: `almanac doctor` shows where the space went; shorten what is kept; or move a place.",
+        what_to_do="Free space: the page Storage shows what uses it; shorten what is kept, or move a storage location.",
     )  # fmt: skip
