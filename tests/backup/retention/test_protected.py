@@ -360,7 +360,7 @@ def test_retired_model_whose_yaml_comes_back_and_goes_again_is_protected_again(g
     ("model", "words"),
     [
         (MODEL, f"{MODEL}: is declared(.|\n)*Remove it first"),
-        ("nobody", "nobody: nobody knows such a model(.|\n)*still protected, are: none"),
+        ("nobody", "nobody: no such model(.|\n)*still protected, are: none"),
     ],
 )
 def test_retire_refuses_what_is_declared_or_unknown(home: Home, journal: Journal, model: str, words: str) -> None:

@@ -112,7 +112,7 @@ def test_model_versions_come_back_byte_for_byte(world: World, place: Place, tmp_
     assert record["version"]["tags"] == dict(version.tags)
     assert {name: points[-1][0] for name, points in record["run"]["metrics"].items()} == metrics_of(world, version)
     said = use(back.folder, back.manifest)
-    assert "64 stored inputs foretold again, difference 0" in said[0]
+    assert "64 stored inputs predicted again, difference 0" in said[0]
     assert any("pipeline loads" in line for line in said)
 
 
@@ -144,7 +144,7 @@ def test_model_with_code_is_loaded_only_when_trusted(world: World, place: Place,
     (back.folder / "artifacts" / "evil.pkl").write_bytes(pickle.dumps(_Evil(str(tmp_path / "ran"))))
     assert "evil.pkl: not loaded, it can run code; --trust loads it" in use(back.folder, back.manifest)
     assert not (tmp_path / "ran").exists()
-    assert "evil.pkl: loaded, because it is trusted" in use(back.folder, back.manifest, trust=True)
+    assert "evil.pkl: loaded, because --trust is given" in use(back.folder, back.manifest, trust=True)
     assert (tmp_path / "ran").exists()
 
 
