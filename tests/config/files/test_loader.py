@@ -29,7 +29,7 @@ INVALID = {
     "column that polars expands": (
         "    Humidity:",
         "    ^x$: {type: float}\n    Humidity:",
-        r"stands for several columns",
+        r"is a pattern for several columns",
     ),
     "cron with seconds": (
         'schedule: "0 3 * * 1"',
@@ -84,7 +84,7 @@ INVALID = {
     "sql pattern": (
         "dataset:\n  time",
         "source: {kind: sql, connection: c, query: q, patterns: ['*.json']}\ndataset:\n  time",
-        "patterns leave out what is fetched",
+        "patterns exclude the fetched files",
     ),
     "sql overlap": (
         "dataset:\n  time",

@@ -16,9 +16,9 @@ COLUMN = "expected a key in the same column as the others"
 BRACKET = "expected a comma between two items of the list, and `]` at its end"
 SPACES = "expected spaces instead of tabs for indentation"
 BROKEN = {
-    "two colons": (b"x: 1\na: b: c", 2, 5, "expected one `key: value` a line, a value with `: ` in it in quotes"),
-    "indented deeper": (b"a: 1\n b: 2", 2, 3, "expected one `key: value` a line"),
-    "words above a key": (b"a\nb: 1", 2, 2, "expected one `key: value` a line"),
+    "two colons": (b"x: 1\na: b: c", 2, 5, "expected one `key: value` per line, a value with `: ` in it in quotes"),
+    "indented deeper": (b"a: 1\n b: 2", 2, 3, "expected one `key: value` per line"),
+    "words above a key": (b"a\nb: 1", 2, 2, "expected one `key: value` per line"),
     "open list": (b"a: [1, 2\nb: 3", 2, 2, f"a flow sequence that begins on line 1); {BRACKET}"),
     "open section": (b"a: {b: 1", 2, 1, "expected a comma between two keys of the section, and `}` at its end"),
     "open quote": (b"a: 1\nb: 'x", 2, 6, QUOTE),
@@ -31,7 +31,7 @@ BROKEN = {
     "item among keys": (b"a: b\n- c", 2, 1, COLUMN),
     "item behind a key": (b"a: - b", 1, 4, "expected the first `- ` of a list on the line below its key"),
     "text behind a quote": (b"a: 'it''s' x", 1, 12, COLUMN),
-    "bracket too many": (b"{a: 1}}", 1, 7, "one closing bracket less"),
+    "bracket too many": (b"{a: 1}}", 1, 7, "remove a closing bracket"),
     "escape": (b'a: "\\q"', 1, 5, "expected single quotes, in which a backslash is one"),
     "hexadecimal": (b'a: "\\xzz"', 1, 7, "expected hexadecimal digits"),
     "block": (b"a: >x\n", 1, 5, "expected the text of `>` or `|` on the next line"),
@@ -40,7 +40,7 @@ BROKEN = {
     "directive": (b"%foo\n---\na: 1", 1, 5, "expected no line that begins with %"),
     "anchor": (b"a: &", 1, 5, "expected a name of letters and digits behind & or *"),
     "two anchors": (b"&a a: 1\n&a b: 2", 2, 1, "expected each anchor `&name` once"),
-    "alias of nothing": (b"a: *x", 1, 4, "an alias of something that is not complete, or not there"),
+    "alias of nothing": (b"a: *x", 1, 4, "an alias of an incomplete or unknown anchor"),
     "merge of nothing": (b"a: <<", 1, 4, "expected a plain value"),
     "key twice": (b"a: 1\nb: 1\na: 2", 3, 1, "key given twice: 'a'; expected each key once"),
     "list as key": (b"? [a]\n: 1", 1, 3, "expected a word as the key"),
@@ -48,17 +48,17 @@ BROKEN = {
     "control": (b"b: 1\na: \x00", 2, 4, "expected text without control characters"),
     "latin-1": (b"a: 1\nb: \xc3\xb6\xff\n", 2, 5, "got byte 0xff; expected a file saved as UTF-8"),
     "utf-16": (b"\xff\xfea", 1, 1, "expected a file saved as UTF-8"),
-    "date": (b"a: 2026-13-45", 1, 4, "month must be in 1..12; expected a date that there is, or quotes"),
-    "day": (b"a: 2026-02-30", 1, 4, "expected a date that there is, or quotes around a text that looks like one"),
+    "date": (b"a: 2026-13-45", 1, 4, "month must be in 1..12; expected a valid date, or quotes"),
+    "day": (b"a: 2026-02-30", 1, 4, "expected a valid date, or quotes around a text that looks like one"),
     "hour": (b"a: 2026-01-01 25:00:00", 1, 4, "hour must be in 0..23; expected a time that there is"),
     "long number": (b"b: 1\na: 1" + b"0" * 5000, 2, 4, "expected a number of fewer digits, or quotes around it"),
     "tag of python": (b"a: !!python/object:os.system x", 1, 4, "a tag, 'tag:yaml.org,2002:python/object:os.system'"),
     "tag of nobody": (b"a: !foo x", 1, 4, "expected a value without one"),
     "set": (b"a: !!set [1]", 1, 4, "expected a value without one"),
     "list called a section": (b"a: !!map [1]", 1, 4, "expected a value without one"),
-    "word called a number": (b"a: !!int x", 1, 4, "expected a value that is what its tag says, or no tag"),
-    "word called a time": (b"a: !!timestamp x", 1, 4, "expected a value that is what its tag says, or no tag"),
-    "word called yes or no": (b"a: !!bool x", 1, 4, "expected a value that is what its tag says, or no tag"),
+    "word called a number": (b"a: !!int x", 1, 4, "expected a value of its tag's type, or no tag"),
+    "word called a time": (b"a: !!timestamp x", 1, 4, "expected a value of its tag's type, or no tag"),
+    "word called yes or no": (b"a: !!bool x", 1, 4, "expected a value of its tag's type, or no tag"),
 }  # fmt: skip
 
 

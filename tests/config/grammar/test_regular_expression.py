@@ -39,7 +39,7 @@ def test_accepted_expression_is_read_alike_by_python_and_polars(pattern: str) ->
         (r"a\Z", r"escapes such as \\Z"),
         ("[[]", "not a regular expression: Possible nested set"),
         ("a{2000}", "more than 1000 repetitions"),
-        ("a{,3}", "braces that count nothing"),
+        ("a{,3}", "braces without a count"),
         ("(?x)a b", "other flags than i, m and s"),
     ],
 )

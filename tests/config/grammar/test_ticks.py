@@ -131,7 +131,7 @@ def test_latest_of_after_an_outage_is_the_last_missed_tick() -> None:
 
 @pytest.mark.parametrize("text", ["1y", "0h", "h", "1.5h", "-1d"])
 def test_parse_every_nonsense_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="not a pace"):
+    with pytest.raises(ValueError, match="not an interval"):
         parse_every(text)
 
 

@@ -35,7 +35,7 @@ def draft(name: str, path: Path, wish: Wish) -> str:
     Args:
         name: of the model.
         path: of the CSV.
-        wish: what is to be foretold.
+        wish: what is to be predicted.
 
     Raises:
         ConfigError: the label is no column of the file, or a text without `equals`.
@@ -47,18 +47,18 @@ def draft(name: str, path: Path, wish: Wish) -> str:
         raise ConfigError(f"--label: no column {wish.label!r} beside the time; got {[c.name for c in table.columns]}")
     if label.type == "string" and wish.equals is None:
         known = f"one of {list(label.values)}" if label.values else "one of its values"
-        raise ConfigError(f"--equals: {label.name} is a text: which value is to be foretold? Expected {known}")
+        raise ConfigError(f"--equals: {label.name} is a text: which value should be predicted? Expected {known}")
     if wish.equals is not None and label.values and wish.equals not in label.values:
-        raise ConfigError(f"--equals: {label.name} never is {wish.equals!r}; its values are {list(label.values)}")
+        raise ConfigError(f"--equals: {label.name} has no value {wish.equals!r}; its values are {list(label.values)}")
     if label.constant:
         raise ConfigError(
-            f"--label: {label.name} is the same in all {table.frame.height} rows, so there is nothing to foretell;"
+            f"--label: {label.name} is the same in all {table.frame.height} rows, so there is nothing to predict;"
             " choose another column, or a file in which it changes"
         )
     guess = _Guess(table, label, wish)
     head = f"# Drafted from {path.name}, {table.frame.height} rows. Every limit is a first guess. {_SEE}\n"
     if still := constant_columns(table):
-        head += f"# The same in all rows, and therefore no feature: {', '.join(still)}. Are they measured at all?\n"
+        head += f"# Constant, and therefore not a feature: {', '.join(still)}. Are they measured at all?\n"
     sections: list[dict[str, Any]] = [
         {"title": name.replace("_", " ").capitalize(), "description": guess.description, "owner": "nobody-yet"},
         *([{"source": guess.source}] if guess.source else []),
@@ -104,7 +104,7 @@ class _Guess:
     @property
     def description(self) -> str:
         what = self.label.name if self.is_number else f"whether {self.label.name} is {self.wish.equals}"
-        return f"Foretells {what}, {format_duration(self.horizon)} ahead."
+        return f"Predicts {what}, {format_duration(self.horizon)} ahead."
 
     @property
     def source(self) -> dict[str, Any]:

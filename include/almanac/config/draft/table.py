@@ -133,8 +133,8 @@ def _key(path: Path, frame: "pl.DataFrame", time: str) -> tuple[str, ...]:
             return time, other
     doubled = frame.height - frame[time].n_unique()
     raise DataError(
-        f"{path}: {doubled} rows have the time of another row, and no one column tells them apart. Give each row a key "
-        "of its own, or leave the doubled rows out"
+        f"{path}: {doubled} rows have the time of another row, and no single column tells them apart. Give each row a"
+        " unique key, or remove the duplicate rows"
     )
 
 
