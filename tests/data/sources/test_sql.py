@@ -218,7 +218,7 @@ def test_fetch_sql_database_away_is_transient_and_hides_the_password(site: Site)
 
 
 def test_fetch_sql_without_driver_says_what_to_install(site: Site) -> None:
-    with pytest.raises(ConfigError, match=r"no driver for it.*drivername"):
+    with pytest.raises(ConfigError, match=r"no database driver.*drivername"):
         take(site, make_url("nosuchbase://reader@127.0.0.1/x"), declare())
 
 

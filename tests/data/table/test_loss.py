@@ -133,7 +133,7 @@ def test_open_table_with_a_missing_checkpoint_names_it(told: Site) -> None:
     open_table(told.dataset.uri).create_checkpoint()
     next(Path(told.dataset.uri).glob("_delta_log/*.checkpoint.parquet")).unlink()
 
-    with pytest.raises(DataLossError, match=r"checkpoint.parquet is gone"):
+    with pytest.raises(DataLossError, match=r"checkpoint.parquet is missing"):
         open_table(told.dataset.uri)
 
 

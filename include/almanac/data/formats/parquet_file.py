@@ -137,8 +137,8 @@ def _check_type(name: str, column: Column, found: Any, file: str) -> None:
     is_number = arrow.is_integer(found) or arrow.is_floating(found) or arrow.is_decimal(found)
     if column.type == "timestamp" and is_time and found.tz is None:
         raise DataError(
-            f"{file}: schema: {name}: timestamp without offset; got a column of local times, expected times with a zone"
-            f" (UTC-adjusted). Local times without an offset are ambiguous twice a year: write the zone."
+            f"{file}: schema: {name}: timestamp without offset; got a column of local times, expected times with a"
+            " zone (UTC-adjusted). Local times without an offset are ambiguous twice a year: write the zone."
         )
     fits = {"timestamp": is_time, "float": is_number, "integer": is_number, "string": is_text}
     if not (is_text or arrow.is_null(found) or fits[column.type]):

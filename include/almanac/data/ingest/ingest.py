@@ -1,4 +1,4 @@
-"""Ingests the files of a model, one after the other; the fault of one never stops the others."""
+"""Ingests the files of a model, one after the other; an error of one never stops the others."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

@@ -182,5 +182,5 @@ def _check_offsets(text: "pl.Series", column: str, name: str) -> None:
         raise DataError(
             f"{name}: schema: {column}: timestamp without offset; got {naive[0]!r}, expected"
             f" '2021-01-31T23:00:00+02:00' or '...Z'. Local times without an offset are ambiguous twice a year: write"
-            f" the offset, or say whose clock it is (timezone of the column)."
+            " the offset, or declare the column's timezone."
         )

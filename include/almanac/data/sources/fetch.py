@@ -67,7 +67,7 @@ def fetch(
     Raises:
         ConfigError: address, credentials or query are wrong.
         DataError: the answer is not what was declared; what had come before it has landed.
-        TransientError: the source, the store or the journal is away.
+        TransientError: the source, the store or the journal is unreachable.
     """
     mark = journal.watermark(model.name, reader.name)
     root = home.landing_of(model.name)
