@@ -183,7 +183,7 @@ def test_acknowledge_what_is_over_is_refused(teller, journal):
     see(teller)
     teller.ended(ALERTS, "weather", "drift", "Pressure", NOON)
 
-    with pytest.raises(PermanentError, match="alert 1: it is closed since"):
+    with pytest.raises(PermanentError, match="alert 1: closed since"):
         ConditionLog(journal).acknowledge(1, "ann", NOON)
 
 

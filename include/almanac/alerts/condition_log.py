@@ -102,7 +102,7 @@ class ConditionLog:
         """
         condition = self.condition(number)
         if condition.ended_at is not None:
-            raise PermanentError(f"alert {number}: it is closed since {condition.ended_at.isoformat()}; nothing to do")
+            raise PermanentError(f"alert {number}: closed since {condition.ended_at.isoformat()}; nothing to do")
         with self._journal.transaction() as connection:
             mine = update(conditions).where(conditions.c.id == number)
             connection.execute(mine.values(acknowledged_at=now, acknowledged_by=by))
@@ -118,7 +118,7 @@ class ConditionLog:
         if not reason.strip():
             raise PermanentError(f"alert {number}: no reason given; say why nothing has to be done: it is recorded")
         if condition.ended_at is not None:
-            raise PermanentError(f"alert {number}: it is closed since {condition.ended_at.isoformat()}; nothing to do")
+            raise PermanentError(f"alert {number}: closed since {condition.ended_at.isoformat()}; nothing to do")
         if condition.kind in LOOKED_AT:
             raise PermanentError(
                 f"alert {number}: cannot be dismissed. Its cause is checked every few minutes, so the alert"

@@ -105,5 +105,5 @@ def _post(url: str, host: str, headers: dict[str, str], payload: dict[str, str |
         return
     refusal = f"webhook at {host}: answered {response.status_code}"
     if response.status_code >= 500 or response.status_code in _TRY_LATER:
-        raise TransientError(f"{refusal}; look at the receiver's log")
+        raise TransientError(f"{refusal}; check the receiver's log")
     raise PermanentError(f"{refusal}; expected 2xx. Check address and token in the connection")

@@ -65,7 +65,7 @@ def _undrifted(columns: Sequence[ColumnDrift]) -> tuple[Finding, ...]:
     found = [_large(column) for column in columns if column.large]
     if unknown or not columns:
         names = ", ".join(column.name for column in unknown)
-        why = "; ".join(unknown[0].reasons) if unknown else "the reference profile watches none"
+        why = "; ".join(unknown[0].reasons) if unknown else "the reference profile has none"
         text = f"{len(unknown)} of {len(columns)} columns were not compared ({names}): {why}"
         about = tuple(column.name for column in unknown)
         found.append(Finding(Condition.DRIFT, State.INSUFFICIENT, "columns", text, about=about))

@@ -162,7 +162,7 @@ def _why_not(model: Model, windows: tuple[WindowResult, ...], findings: tuple[Fi
     if last.verdict is Verdict.INSUFFICIENT:
         return f"insufficient: {_untested(last)} in the {when}; performance {last.performance.standing}"
     if any(found.state is State.ALARM and found.condition in _OF_WINDOWS for found in findings):
-        return f"{last.verdict} in the {when}; monitor.actions asks for no retrain then"
+        return f"{last.verdict} in the {when}; monitor.actions requests no retrain in this case"
     if last.verdict is Verdict.DRIFTED and performance_holds(model, windows):
         return f"drifted in the {when}, but performance holds: no reason to replace the model"
     return f"{last.verdict} in the {when}, but not the same in {needed} consecutive windows"

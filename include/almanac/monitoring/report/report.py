@@ -29,7 +29,7 @@ _HEADLINES = {
     Verdict.QUIET: "Quiet: the newest window looks like the reference",
     Verdict.DRIFTED: "Drifted: the newest window differs from the reference",
     Verdict.DEGRADED: "Degraded: predictions have become worse than when the model was judged",
-    Verdict.INSUFFICIENT: "Insufficient: it cannot be said whether the newest window differs from the reference",
+    Verdict.INSUFFICIENT: "Insufficient: not enough data to compare the newest window with the reference",
 }
 
 
