@@ -61,7 +61,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Due:
-    """What is to be told now.
+    """What is to be sent now.
 
     Attributes:
         what: new: for the first time, or to channels that could not be reached. reminder: it still lasts. escalation:

@@ -56,7 +56,7 @@ class Message:
         runbook: where it is written what to do, step by step.
         since: when the condition was first seen, ISO 8601 in UTC; empty when this is the first time.
         times: how often it was seen since then.
-        parts: what is told together in this message, each with how it stands; one more, or worse, is reported again.
+        parts: what is told together in this message, each with its state; one more, or worse, is reported again.
     """
 
     severity: Severity

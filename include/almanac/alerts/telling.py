@@ -40,7 +40,7 @@ class Teller:
         journal: remembers conditions and deliveries.
         sender: brings messages out.
         log: takes the text of what has no channel.
-        run: who tells.
+        run: the run that reports.
         last_resort: remembers what was told while the journal could not be opened; none: in the temporary folder.
     """
 

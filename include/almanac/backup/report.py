@@ -90,7 +90,7 @@ class BackupReport:
 
     @property
     def problems(self) -> list[str]:
-        """What a person should see to, in words; none: all is well."""
+        """What a person should attend to, in words; none: all is well."""
         found = [f"{problem} Nothing is deleted until it is corrected." for problem in self.protected.problems]
         for place in self.places:
             found += [f"{place.uri}: {place.fault}"] if place.fault else []

@@ -138,7 +138,7 @@ class Cleanup:
         """Delete what `plan` says, in its current state; when it is killed, the next cleanup continues.
 
         Args:
-            run: who asks.
+            run: the run that asks.
             approved: a person has looked at the plan.
 
         Raises:
@@ -212,7 +212,7 @@ class Cleanup:
         return AirflowRows(self.home, age, self.now)
 
     def _secure(self, database: str, changed_at: datetime, run: RunRef) -> None:
-        """See to it that a snapshot holds what is about to go, as it is: it was taken after the last change of it.
+        """Make sure that a snapshot holds what is about to be deleted: it was taken after the last change.
 
         Raises:
             IntegrityError: there is no such snapshot, even after one was taken.

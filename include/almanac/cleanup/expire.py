@@ -57,7 +57,7 @@ class Expiry:
         """Delete what `plan` says, in its current state; when it is killed, the next run continues.
 
         Args:
-            run: who asks.
+            run: the run that asks.
             approved: a person has looked at the plan.
 
         Returns:

@@ -1,4 +1,4 @@
-"""`scoring`: stop the scoring of a model, resume it, or say how it stands."""
+"""`scoring`: stop the scoring of a model, resume it, or say its state."""
 
 from typing import Annotated
 

@@ -55,7 +55,7 @@ class Disaster:
         home: the real installation; its declarations are taken, and nothing else.
         timeout: of ingest, of training and of scoring, each.
         clock: the time.
-        tell: hears each step in words.
+        tell: called with each step in words.
     """
 
     place: Place

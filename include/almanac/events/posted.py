@@ -73,7 +73,7 @@ def decide_postings(
         model: declares the triggers.
         journal: takes the decisions.
         postings: all events of one trigger since `look_from`, in any order.
-        run: who decides.
+        run: the run that decides.
         now: aware.
 
     Raises:

@@ -31,7 +31,7 @@ _GRACE_S = 30.0  # from an event to the run that it triggers
 
 @dataclass(frozen=True)
 class Standing:
-    """How a DAG stands.
+    """The state of a DAG.
 
     Attributes:
         paused: a person keeps it from running.
@@ -49,7 +49,7 @@ class Dags(Protocol):
     """Who knows DAGs and starts their runs."""
 
     def standing(self, dag_id: str) -> Standing | None:
-        """How a DAG stands; None: it is not there (yet)."""
+        """The state of a DAG; None: it is not there (yet)."""
         ...
 
     def start(self, dag_id: str, run_id: str, *, note: str) -> bool:
@@ -100,7 +100,7 @@ class Sweep:
         journal: knows what was handled; takes what was found.
         states: makes a reader of states that has read nothing yet.
         dags: knows and starts DAGs.
-        run: who sweeps.
+        run: the run that sweeps.
         now: aware.
     """
 
@@ -210,7 +210,7 @@ def sweep(found: Sweep, teller: Teller, wait: Callable[[float], None]) -> list[s
 
     Args:
         found: the sweep.
-        teller: tells.
+        teller: sends and closes alerts.
         wait: waits for so many seconds.
 
     Returns:

@@ -14,7 +14,7 @@ def missed_backup(gaps: Sequence[Gap], max_age: timedelta, run: RunRef, now: dat
     Args:
         gaps: what is missing.
         max_age: how old the newest snapshot may be.
-        run: who looks.
+        run: the run of this check.
         now: aware.
     """
     late = [gap for gap in gaps if gap.kind == "snapshot" and gap.overdue]

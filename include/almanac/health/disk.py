@@ -14,7 +14,7 @@ def disk_message(home: Home, max_share: float, run: RunRef, now: datetime) -> Me
     Args:
         home: on whose disk.
         max_share: how full it may be, 0 to 1.
-        run: who looks.
+        run: the run of this check.
         now: aware.
     """
     used = shutil.disk_usage(home.home)

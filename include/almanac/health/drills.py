@@ -19,7 +19,7 @@ def overdue_messages(
     Args:
         gaps: what is missing.
         max_age: how old a good drill may be.
-        run: who looks.
+        run: the run of this check.
         now: aware.
         disaster_max_age: how old the last drill of the loss of the whole machine may be; None: none is played here.
     """

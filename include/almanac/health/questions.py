@@ -29,9 +29,9 @@ def end_unasked(
     """End the alert of each question that nobody can answer any more. What is not known ends nothing.
 
     Args:
-        teller: tells.
+        teller: sends and closes alerts.
         declared: alerts by model.
-        journal: knows what was asked.
+        journal: has the open questions.
         waiting: None: Airflow cannot be asked.
         now: aware.
 

@@ -52,10 +52,10 @@ def end_resolved(
     """End what was told of each rejected file that has been delivered again or readmitted since.
 
     Args:
-        teller: tells.
+        teller: sends and closes alerts.
         declared: alerts by model.
         everybody: who is notified of what belongs to no model any more.
-        journal: knows what became of the files.
+        journal: has the state of the files.
         now: aware.
 
     Raises:

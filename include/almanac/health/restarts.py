@@ -27,7 +27,7 @@ def restart_messages(
         journal: remembers.
         found: the services that answer.
         machine: on which this round is made, since its boot; None: it does not say.
-        run: who asks.
+        run: the run that asks.
         now: aware.
 
     Raises:

@@ -53,13 +53,13 @@ def attend(
         home: whose disk and journal.
         models: all that are declared.
         installation: whose people are told what belongs to no model.
-        teller: tells.
+        teller: sends and closes alerts.
         acknowledge: numbers of conditions that the person who started the run takes on.
         dismiss: numbers of those that this person ends, for a reason.
         reason: why.
         broker_url: of Celery, if there is one.
         tasks: knows which tasks wait for an answer and which have failed; None: Airflow cannot be asked.
-        run: who asks.
+        run: the run that asks.
         now: aware.
 
     Returns:

@@ -37,11 +37,11 @@ def tell_vanished(
     Of a repository that is away nothing is known, so nothing begins or ends.
 
     Args:
-        teller: tells.
+        teller: sends and closes alerts.
         alerts: whom.
         places: looked at.
-        journal: remembers what was there.
-        run: who looks.
+        journal: has the snapshots of earlier checks.
+        run: the run of this check.
         now: aware.
 
     Raises:

@@ -65,10 +65,10 @@ def tell_unheard(
     """Tell of each failure that no callback has told; it lasts, like any other, until the task ends well.
 
     Args:
-        teller: tells.
+        teller: sends and closes alerts.
         declared: alerts by model.
         everybody: who is notified of what belongs to no model.
-        journal: knows of what was told.
+        journal: has what was reported.
         failures: None: Airflow cannot be asked.
         now: aware.
 

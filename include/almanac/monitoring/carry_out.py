@@ -38,7 +38,7 @@ def put_previous_back(
         journal: takes the audit rows.
         champion: number of the version that raised the alarm.
         reasons: why, in words.
-        run: who.
+        run: the run.
         now: aware.
 
     Raises:
@@ -148,7 +148,7 @@ def ask_once(
     Args:
         model: whose alarm.
         home: names who may answer where the model names nobody.
-        journal: knows what was asked.
+        journal: has the open questions.
         subject: which version and which window.
         reasons: why a person is asked.
         run: which would ask.

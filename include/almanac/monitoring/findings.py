@@ -21,7 +21,7 @@ class Condition(StrEnum):
 
 
 class State(StrEnum):
-    """How it stands with one of them."""
+    """The state of one of them."""
 
     FINE = "fine"
     WARNING = "warning"  # people should know; nothing is done
@@ -39,7 +39,7 @@ class Finding:
 
     Attributes:
         condition: what kind of thing.
-        state: how it stands.
+        state: its state.
         subject: which one: a column, a metric, a segment, a version.
         text: what was found, in words with figures and limits.
         figures: the figures by name.

@@ -54,7 +54,7 @@ def monitor(
         home: where dataset, predictions and reports are.
         journal: where the decision is kept.
         registry: gives the champion, its profile and the other versions.
-        run: who asks.
+        run: the run that asks.
         now: aware; labels that become true after it are not known.
         history: lists the runs of the model's DAGs; None: they are not looked at.
         with_report: also write the report page.

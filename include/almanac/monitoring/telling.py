@@ -48,7 +48,7 @@ def tell_findings(
     Args:
         model: whose monitor.
         result: of this run.
-        teller: tells.
+        teller: sends and closes alerts.
         run: the monitor's run.
         link: to it.
         now: aware.

@@ -61,7 +61,7 @@ class Drill:
 
         Args:
             subjects: whose snapshots.
-            tell: hears each result in words.
+            tell: called with each result in words.
         """
         catalogue, archive = Catalogue(self.place), archived(self.place)
         results = []

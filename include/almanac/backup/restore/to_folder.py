@@ -67,7 +67,7 @@ def restore_to(job: Restores, tell: Callable[[str], None]) -> ToFolder:
 
     Args:
         job: what, and where to.
-        tell: hears where each is, and what it did when it was tried.
+        tell: called with the state and the result of each.
 
     Raises:
         ConfigError: the folder is in use, or its path is none that every client reads as it stands.

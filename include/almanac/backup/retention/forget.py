@@ -72,7 +72,7 @@ def plan_forget(
         keep: the policy of each subject.
         registry: says what is in use.
         models: the declared models.
-        now: tells what is from the future.
+        now: aware; later times are in the future.
 
     Raises:
         RegistryError, TransientError: what is in use cannot be known; so nothing may go.

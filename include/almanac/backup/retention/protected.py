@@ -83,7 +83,7 @@ def note_declared(home: Home, journal: Journal, *, run: RunRef, now: datetime) -
     Args:
         home: its declarations.
         journal: keeps them.
-        run: who looks.
+        run: the run of this check.
         now: aware.
 
     Raises:
@@ -145,7 +145,7 @@ def retire(home: Home, journal: Journal, model: str, *, reason: str, run: RunRef
         journal: takes the decision.
         model: its name.
         reason: why, in words.
-        run: who.
+        run: the run.
         now: aware.
 
     Raises:

@@ -49,7 +49,7 @@ def choose(
     Args:
         refs: the snapshots.
         keep: the policy.
-        now: tells what is from the future.
+        now: aware; later times are in the future.
         pins: snapshots that something needs, with the reasons.
 
     Returns:

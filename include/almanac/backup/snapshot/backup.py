@@ -43,7 +43,7 @@ class Backup:
     Args:
         home: what is backed up.
         place: where to.
-        maker: who and why.
+        maker: author and reason.
         registry: names model versions.
         clock: gives the snapshots' time.
         reread: read every file, also those that look unchanged.

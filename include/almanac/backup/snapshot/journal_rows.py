@@ -49,7 +49,7 @@ def accept_restored_tables(
         home: where they are.
         refs: the snapshots; of a group its members.
         journal: of the home, as it is after the restore.
-        run: who has restored.
+        run: the run that restored.
         reason: why.
         now: aware.
 

@@ -45,7 +45,7 @@ def replicate(first: Place, second: Place, *, subjects: Sequence[str] = ()) -> R
         subjects: only these; none: all.
 
     Raises:
-        TransientError: a store is unreachable; what was copied stays, and the next run goes on.
+        TransientError: a store is unreachable; what was copied stays, and the next run continues.
     """
     prepare(second.store)
     with locked(first.store, "shared", "replication"), locked(second.store, "shared", "replication"):

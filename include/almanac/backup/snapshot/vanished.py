@@ -34,7 +34,7 @@ def look(place: Place, journal: Journal, run: RunRef) -> list[Ref]:
     Args:
         place: looked at.
         journal: remembers.
-        run: who looks.
+        run: the run of this check.
 
     Raises:
         TransientError: place or journal is unreachable.

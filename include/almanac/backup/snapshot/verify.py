@@ -68,7 +68,7 @@ def verify(place: Place, refs: Collection[Ref], *, level: Level, now: datetime, 
         place: where they are.
         refs: which.
         level: 1 to 3.
-        now: tells a time in the future.
+        now: aware; later times are in the future.
         share: of level 3; None: every object.
 
     Raises:

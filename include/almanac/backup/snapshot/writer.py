@@ -68,7 +68,7 @@ def take(
     Args:
         place: where to.
         draft: what of.
-        maker: who and why.
+        maker: author and reason.
         clock: gives the snapshot's time.
         reread: read every file, also those that look unchanged.
         same_as: write no manifest when files and facts are those of this snapshot.

@@ -47,7 +47,7 @@ def rotate(
     Args:
         places: all repositories of the installation, so that a manifest which is replicated later is known in each.
         now: the time of the records.
-        by: who.
+        by: the person or command.
         reason: why.
         without_old: the old key is lost. What it has signed can be read with --unsigned only from now on, and what it
             has encrypted not at all.

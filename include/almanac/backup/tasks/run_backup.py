@@ -32,7 +32,7 @@ def run_backup(
     Args:
         home: what of.
         subjects: see `Backup.subject`.
-        run: who.
+        run: the run.
         given_key: from a connection.
         version: of a model: only this one.
         reason: why; none: what woke the run.

@@ -43,7 +43,7 @@ def run_restore(home: Home, form: Mapping[str, Any], *, given_key: str, run: Run
         home: where to.
         form: `snapshot`, `second`, `where` (`folder` or `live`), `replace`, `use`, `reason`.
         given_key: from a connection.
-        run: who.
+        run: the run.
         now: aware.
 
     Raises:

@@ -81,7 +81,7 @@ def wanted_tiers(
         manifests: all snapshots of the repository.
         hot: those that stay hot.
         settings: ages.
-        now: tells what is from the future.
+        now: aware; later times are in the future.
     """
     newest_of = newest(manifests, now=now)
     wanted: dict[str, Tier] = {}

@@ -95,7 +95,7 @@ def advance(
         archive: see `archived`.
         settings: how long the archive takes.
         now: the time.
-        by: who asks.
+        by: the person or command that asks.
 
     Returns:
         None when everything could be read all the time.

@@ -1,4 +1,4 @@
-"""Who is told of what, by which channel, and when not. Addresses and secrets live in Airflow's connections."""
+"""Who is reported what, by which channel, and when not. Addresses and secrets live in Airflow's connections."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self, get_args

@@ -86,7 +86,7 @@ class Readmitter:
     """Readmits quarantined rows of a model.
 
     Attributes:
-        run: who does it; goes into the journal.
+        run: the run that does it; recorded in the journal.
         reason: why; goes into the commit and the journal.
         clock: for records, and for the rule about future times.
         on_step: called with `committed`, `removed` and `journaled` each time a step is done.

@@ -25,7 +25,7 @@ def readmit_by_form(
         home: where everything is.
         journal: gets a decision.
         form: `batch`, `rows`, `edits`, `whole_file`, `reason`.
-        run: who does it.
+        run: the run that does it.
         clock: for records, and for the rule about future times.
 
     Returns:

@@ -47,7 +47,7 @@ def readmit_file(
         home: where everything is.
         journal: gets a decision: who, when, why.
         batch: the start of the batch id, at least as long as what stands in the kept file's name.
-        run: who does it.
+        run: the run that does it.
         reason: why.
         clock: for records, and for the rule about future times.
 

@@ -60,7 +60,7 @@ def fetch(
         reader: the source.
         home: where the landing area is.
         journal: keeps the bookmark.
-        run: who fetches.
+        run: the run that fetches.
         clock: for the bookmark's time.
         on_step: called with `landed` and `bookmarked` each time such a step is done.
 

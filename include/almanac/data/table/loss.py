@@ -33,7 +33,7 @@ def accept(
         name: `dataset/weather`; also `quarantine/`, `predictions/`, `shadow/`.
         journal: of the home.
         reason: why; kept with the decision.
-        run: who accepts it.
+        run: the run that accepts it.
         now: aware.
         begin_anew: also that there is no table at all any more.
 
@@ -121,7 +121,7 @@ def accept_restored(
         subject: of the snapshot: `dataset/weather` or `outputs/weather`.
         journal: of the home, as it is after the restore.
         reason: why it was restored.
-        run: who.
+        run: the run.
         now: aware.
 
     Raises:
