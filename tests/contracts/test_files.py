@@ -209,7 +209,7 @@ def test_wrong_secret_is_transient_and_never_said(
     any_store: Store, ask: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(any_store.secret_name, WRONG_SECRET)
-    with pytest.raises(TransientError, match=r"could not be \w+( at)?: .*403.*grants the right") as caught:
+    with pytest.raises(TransientError, match=r"could not be \w+( at)?: .*403.*grants access") as caught:
         ask(f"{any_store.uri}/a")
     said = "".join(traceback.format_exception(caught.value))
     assert WRONG_SECRET not in said

@@ -208,7 +208,7 @@ def test_window_wakes_scoring_once_it_has_closed(
     if state in (WindowState.DONE, WindowState.EMPTY, WindowState.LATE, WindowState.RUNNING):
         require_event(MODEL, home, "score")
     else:
-        with pytest.raises(AirflowSkipException, match="has not closed, by the journal; it is"):
+        with pytest.raises(AirflowSkipException, match="has not closed, according to the journal; it is"):
             require_event(MODEL, home, "score")
 
 

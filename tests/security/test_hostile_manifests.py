@@ -305,7 +305,7 @@ def test_manifest_in_another_form_of_json_is_refused(sandbox: Sandbox) -> None:
     data = data.replace(b'{"body":', b'{"body":{},"body":', 1)
     ref = Ref("dataset/weather", f"{AT}-{hashlib.sha256(data).hexdigest()}")
     (sandbox.repository / ref.path).write_bytes(data)
-    with pytest.raises(IntegrityError, match="not in the one form"):
+    with pytest.raises(IntegrityError, match="not in canonical form"):
         Catalogue(sandbox.place).read(ref)
 
 

@@ -310,7 +310,7 @@ def test_record_that_cannot_be_read_says_what_to_do(taken: tuple[Place, Ref], tm
     home = home_at(tmp_path / "home")
     record_file(home, ref).parent.mkdir(parents=True)
     record_file(home, ref).write_text("{half")
-    with pytest.raises(ConfigError, match="says how far a restore is; remove it"):
+    with pytest.raises(ConfigError, match="records how far a restore is; remove it"):
         restore_live(place, ref, home)
 
 

@@ -158,7 +158,7 @@ def test_plan_damaged_snapshot_is_left_to_a_person(place: Place) -> None:
     made = plan(place)
     assert made.going == ()
     assert reasons(made, good) == "last 1"
-    assert "damaged, so a person decides" in reasons(made, bad)
+    assert "damaged, so a person must decide" in reasons(made, bad)
 
 
 def test_forget_one_that_something_needs_is_refused(place: Place) -> None:

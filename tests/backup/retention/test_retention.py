@@ -84,7 +84,7 @@ def test_choose_future_neither_expires_nor_protects() -> None:
     refs = [ago(days=day) for day in range(10)]
     keep = Keep(last=2, within=timedelta(days=3), min_keep=2)
     assert kept([future, *refs], keep) == [future, *kept(refs, keep)]
-    assert "from the future" in choose([future, *refs], keep, now=NOW)[0].reasons[0]
+    assert "dated in the future" in choose([future, *refs], keep, now=NOW)[0].reasons[0]
 
 
 def test_choose_agrees_with_what_restic_answered() -> None:

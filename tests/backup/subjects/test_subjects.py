@@ -67,7 +67,7 @@ def test_dataset_with_lost_files_is_not_backed_up_as_if_whole(tmp_path: Path, wo
     home = other_home(tmp_path / "other")
     write_dataset(home.dataset_of(MODEL))
     next(Path(home.dataset_of(MODEL)).glob("_month=2026-01/*.parquet")).unlink()
-    with pytest.raises(DataError, match=r"1 files of versions .* are gone"):
+    with pytest.raises(DataError, match=r"1 files of versions .* are missing"):
         type(world.backup(place))(home, place, MAKER, world.registry).dataset(MODEL)
 
 
@@ -132,7 +132,7 @@ def test_model_that_foretells_otherwise_is_refused(world: World, place: Place, t
     check = json.loads((back.folder / "check.json").read_bytes())
     check["probabilities"][0] += 0.01
     (back.folder / "check.json").write_text(json.dumps(check))
-    with pytest.raises(IntegrityError, match=r"foretells otherwise.*0\.01"):
+    with pytest.raises(IntegrityError, match=r"predictions differ.*0\.01"):
         use(back.folder, back.manifest)
 
 

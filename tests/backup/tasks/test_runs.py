@@ -87,7 +87,7 @@ def test_run_forget_broken_yaml_forgets_nothing(home: Home, tmp_path: Path) -> N
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "weather.yaml").write_text("title: only\n")
     broken = home.model_copy(update={"models": tmp_path / "models"})
-    with pytest.raises(ConfigError, match="nothing is forgotten while a model's YAML is broken"):
+    with pytest.raises(ConfigError, match="nothing is forgotten while a model's YAML is invalid"):
         run_forget(broken, given_key="", now=NOW, by="ada", dry_run=False)
 
 

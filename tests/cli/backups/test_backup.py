@@ -79,7 +79,7 @@ def test_backup_with_a_typo_takes_everything_says_it_and_sweeps_nothing(run, tmp
     assert "group/all@" in said
     assert "A declaration cannot be read" in said
     assert "tides.yaml" in said
-    with pytest.raises(ConfigError, match="nothing is deleted while a model's YAML is broken"):
+    with pytest.raises(ConfigError, match="nothing is deleted while a model's YAML is invalid"):
         run("sweep")
 
 
@@ -110,7 +110,7 @@ def test_restore_needs_the_backup_place_alone(run, world: World, tmp_path: Path,
 def test_restore_to_a_folder_and_use_it(run, tmp_path: Path) -> None:
     run("backup", f"model/{MODEL}", "--version", "2")
     said = run("restore", f"model/{MODEL}", "--to", str(tmp_path / "back"), "--use")
-    assert "64 stored inputs foretold again" in said
+    assert "64 stored inputs predicted again" in said
     assert (tmp_path / "back" / "artifacts" / "model" / "model.onnx").exists()
 
 

@@ -96,7 +96,7 @@ INVALID = {
         "source: {kind: sql, connection: c, query: q, format: {kind: parquet}}\ndataset:\n  time",
         r"source: source\.format: what is fetched is written as CSV in UTF-8",
     ),
-    "own name": ("title: Rain", "name: other\ntitle: Rain", "the file's own name is the model's name"),
+    "own name": ("title: Rain", "name: other\ntitle: Rain", "the file's name is the model's name"),
     "feature forms": ("change: 3h}", "change: 3h, cycle: 7}", "only one of change, lag, cycle"),
     "not yaml": ("title: Rain", "title: [Rain", "not YAML"),
 }

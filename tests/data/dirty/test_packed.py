@@ -41,7 +41,7 @@ CASES = {
     "zstd": Case(lambda: _ZSTD, ALL, name="w.csv.zst"),
     "gzip called csv": Case(lambda: gzip.compress(CSV.encode()), "rejected", "first bytes of gzip"),
     "csv called gzip": Case(lambda: CSV.encode(), "rejected", "not gzip, as its name says", name="w.csv.gz"),
-    "gzip cut": Case(lambda: gzip.compress(CSV.encode())[:-900], "waits", "ends too early", name="w.csv.gz"),
+    "gzip cut": Case(lambda: gzip.compress(CSV.encode())[:-900], "waits", "is truncated", name="w.csv.gz"),
     "zstd cut": Case(lambda: _ZSTD[:-900], "waits", "incomplete|short", name="w.csv.zst"),
     "gzip with garbage behind": Case(
         lambda: gzip.compress(CSV.encode()) + b"garbage", "rejected", "cannot be unpacked", name="w.csv.gz"

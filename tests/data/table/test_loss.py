@@ -118,7 +118,7 @@ def test_ingest_with_an_emptied_commit_in_the_middle_stops(told: Site) -> None:
     assert open_table(told.dataset.uri).version() == 2
     land_next(told)
 
-    with pytest.raises(DataLossError, match=r"0{19}1.json: the commit is empty or gone"):
+    with pytest.raises(DataLossError, match=r"0{19}1.json: the commit is empty or missing"):
         told.ingest()
 
 
