@@ -39,7 +39,7 @@ _CLEANUP = (
 
 WAY_OUT = (
     "Names and titles hold characters that another encoding refuses, and the dag-processor dies of the first. Make the"
-    " cluster anew with `initdb --encoding=UTF8` (the official image does), or that database with CREATE DATABASE ..."
+    " cluster again with `initdb --encoding=UTF8` (the official image does), or that database with CREATE DATABASE ..."
     " ENCODING 'UTF8' TEMPLATE template0, and load a dump of the old one"
 )
 

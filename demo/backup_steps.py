@@ -21,10 +21,10 @@ DIFFERS = 3  # what came back is whole, and other parts are not yet
 
 
 def champion_is_backed_up(stage: Stage) -> None:
-    """The promotion has woken a backup of the model, by itself."""
+    """The promotion has triggered a backup of the model."""
     stage.wait_quiet()
     run = stage.wait_run("backup_model", after=set(), what="the backup of the champion")
-    stage.ledger.check(FIRST, "woken by the promotion", expected="success", seen=run.state)
+    stage.ledger.check(FIRST, "triggered by the promotion", expected="success", seen=run.state)
     champion = stage.version_of("champion")
     listed = _almanac(stage, "list", f"model/{MODEL}")
     seen = champion if f"version {champion}" in listed else listed
@@ -68,7 +68,7 @@ def drill_passes(stage: Stage) -> None:
     said = stage.result(run, "drill")
     for line in said:
         stage.tell(f"          {line[:150]}")
-    stage.ledger.check(FIRST + 3, "stored inputs foretold again", expected=True, seen="foretold again" in str(said))
+    stage.ledger.check(FIRST + 3, "stored inputs predicted again", expected=True, seen="predicted again" in str(said))
     refused = "damaged copy refused" in str(said)
     stage.ledger.check(FIRST + 3, "a copy damaged on purpose is refused", expected=True, seen=refused)
 

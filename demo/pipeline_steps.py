@@ -25,7 +25,7 @@ def event_is_posted(stage: Stage) -> None:
     stage.airflow.emit(EVENT, {"station": "hamina", "height_m": 1.2})
     run = stage.wait_run("event", after=events, what="the event to be checked")
     stage.ledger.check(9, "a posted event is let in", expected="success", seen=stage.states(run)["accept_tides"])
-    stage.wait("the ingest that it wakes", lambda: stage.known("ingest") - ingests)
+    stage.wait("the ingest that it triggers", lambda: stage.known("ingest") - ingests)
     events, alerts = stage.known("event"), len(stage.sink.received)
     stage.airflow.emit(EVENT, {"station": "turku", "height": 1})
     run = stage.wait_run("event", after=events, what="the malformed event to be refused")

@@ -13,7 +13,7 @@ REACHED_FROM_CONTAINERS = {"listens_on": "0.0.0.0", "reached_as": "host.containe
 
 
 class WebhookSink:
-    """Receives JSON by POST, from whoever knows the token. Use it as a context manager.
+    """Receives JSON by POST, from clients that know the token. Use it as a context manager.
 
     Args:
         listens_on: the address.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from demo.sink import WebhookSink
 
 MODEL = "weather"
-# A run is woken within seconds of what woke it; when nothing has run for this long, nothing more will come.
+# A run starts within seconds of its trigger; when nothing has run for this long, nothing more will come.
 QUIET_S = 6.0
 # What a quiet machine does in a minute takes one that does other things too some minutes; only a fault waits so long.
 PATIENCE = 3.0

@@ -57,9 +57,9 @@ def history_lands(stage: Stage) -> None:
 
 
 def champion_is_trained(stage: Stage) -> None:
-    """The new dataset has woken training by itself."""
+    """The new dataset has triggered training."""
     run = stage.wait_run("train", after=set(), what="the first training", timeout_s=300)
-    stage.ledger.check(2, "training woken by new data", expected="success", seen=run.state)
+    stage.ledger.check(2, "training triggered by new data", expected="success", seen=run.state)
     stage.start_cooldown()
     version = stage.version_of("champion")
     stage.ledger.check(2, "a champion in MLflow", expected="1", seen=version)

@@ -1,7 +1,7 @@
 """Plays Almanac's story against real services, through their public interfaces only, and says what it saw.
 
 Run it with `make demo`, on PostgreSQL and Celery with `make demo-celery`, in containers with `make demo-containers`. It
-has a folder of its own (`var/demo`, `var/demo-celery`, `var/demo-containers`), which each run makes anew.
+has a folder of its own (`var/demo`, `var/demo-celery`, `var/demo-containers`), which each run creates again.
 """
 
 from __future__ import annotations

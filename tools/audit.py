@@ -84,7 +84,7 @@ def read_answer(answer: str, names: Mapping[str, str]) -> Audit:
         found = []
     asked = {_folded(one["name"]) for one in found if "vulns" in one}
     lines = [
-        f"{one['name']} {one['version']}: {flaw['id']}; mended in {', '.join(flaw['fix_versions']) or 'no version yet'}"
+        f"{one['name']} {one['version']}: {flaw['id']}; fixed in {', '.join(flaw['fix_versions']) or 'no version yet'}"
         for one in found
         for flaw in one.get("vulns", ())
     ]

@@ -1,7 +1,7 @@
 """Installs from Debian the servers that the tests and the native stack start, where nobody has yet.
 
 Runs alone (`python3 demo/native/debian.py postgresql redis-server`) with the standard library only. It needs root and
-apt-get; without them it says what to install, and whoever needs a program then says so or is skipped.
+apt-get; without them it says what to install, and tests that need a program then say so or are skipped.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ _START_RETRIES = 30
 
 
 class NativeStack:
-    """The stack below one folder, which is made anew.
+    """The stack below one folder, which is created again.
 
     Args:
         root: the folder; the services' own home is `home.home` below it.

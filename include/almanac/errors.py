@@ -6,9 +6,9 @@ AlmanacError
 │   ├── DataError         data are not what the model's YAML declares
 │   ├── RegistryError     the model registry does not hold what was asked for
 │   ├── IntegrityError    bytes are not what was recorded: a hash or a signature disagrees
-│   │   ├── DataLossError         a commit, a table or a file is gone or damaged that was there before
+│   │   ├── DataLossError         a commit, a table or a file that was there before is missing or damaged
 │   │   └── DamagedDatabaseError  a database file is damaged
-│   └── ApprovalError     what was asked for needs a person's yes, and nobody has given it who may
+│   └── ApprovalError     the request needs an approval that no entitled person has given
 └── TransientError        a network, a lock, a service that is away: retried with growing pauses
 
 A message says where, what is wrong, what was got, what was expected and what to do next.
@@ -27,7 +27,7 @@ class AlmanacError(Exception):
 
 
 class PermanentError(AlmanacError):
-    """Trying again cannot help; the task fails at once and a person is told."""
+    """A retry cannot help; the task fails at once and an alert is sent."""
 
 
 class ConfigError(PermanentError):
@@ -47,19 +47,19 @@ class IntegrityError(PermanentError):
 
 
 class DataLossError(IntegrityError):
-    """A commit, a table or a file is gone or damaged that was there before."""
+    """A commit, a table or a file that was there before is missing or damaged."""
 
 
 class DamagedDatabaseError(IntegrityError):
-    """A database file is damaged; waiting does not mend it."""
+    """A database file is damaged; waiting does not repair it."""
 
 
 class ApprovalError(PermanentError):
-    """What was asked for needs a person's yes, and nobody has given it who may."""
+    """The request needs an approval that no entitled person has given."""
 
 
 class TransientError(AlmanacError):
-    """A passing fault: the task is tried again with growing pauses."""
+    """A transient error: the task is retried with growing pauses."""
 
 
 def raise_faults(words: str, faults: Sequence[tuple[str, Exception]]) -> None:

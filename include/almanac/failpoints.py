@@ -2,7 +2,8 @@
 
 A test that wants to kill a process at the point `validated` puts an empty file `validated` into the folder, waits for
 `validated.reached`, which holds the process id of the stopped process, and then does to it what it came for. A file
-`validated.<subject>` stops only whoever is at it with that subject: a batch id, say, where many batches are under way.
+`validated.<subject>` stops only a process that reaches it with that subject: a batch id, say, where many batches are
+under way.
 """
 
 import os
@@ -21,6 +22,6 @@ def reached(point: str, subject: str = "") -> None:
         if order.exists():
             mark = order.with_name(f"{order.name}.{os.getpid()}")
             mark.write_text(str(os.getpid()), "utf-8")
-            mark.replace(order.with_name(f"{order.name}.reached"))  # whoever sees it can read it
+            mark.replace(order.with_name(f"{order.name}.reached"))  # readable as soon as it is visible
             os.kill(os.getpid(), signal.SIGSTOP)
             return

@@ -205,7 +205,7 @@ def test_dismiss_without_a_reason_is_refused(teller: Teller, journal: Journal) -
 def test_dismiss_what_is_over_is_refused(teller: Teller, journal: Journal) -> None:
     reject(teller, journal, A)
     ConditionLog(journal).dismiss(1, "ann", "gone", NOON)
-    with pytest.raises(PermanentError, match="alert 1: it is over since"):
+    with pytest.raises(PermanentError, match="alert 1: closed since"):
         ConditionLog(journal).dismiss(1, "ann", "gone", NOON)
 
 

@@ -60,9 +60,9 @@ def test_failure_message_says_model_dag_task_try_error_and_link() -> None:
 @pytest.mark.parametrize(
     ("error", "advice"),
     [
-        (DataError("x"), "Mend what the error names"),
-        (TransientError("x"), "All tries are used up"),
-        (ZeroDivisionError(), "Open the task's log"),
+        (DataError("x"), "Correct what the error names"),
+        (TransientError("x"), "All retries are used up"),
+        (ZeroDivisionError(), "Read the task's log"),
     ],
 )
 def test_failure_message_advice_follows_the_kind_of_error(error: BaseException, advice: str) -> None:

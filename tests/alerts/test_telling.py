@@ -140,7 +140,7 @@ def test_attend_tells_what_quiet_hours_held_back_and_its_end(teller, outbox):
 def test_attend_tries_a_channel_again_that_was_not_reached_and_tells_the_others_of_it(teller, outbox, journal):
     outbox.broken = {"almanac_chat"}
     see(teller)
-    assert outbox.subjects() == ["pressure has drifted", "alerts do not arrive by chat"]
+    assert outbox.subjects() == ["pressure has drifted", "alerts by chat do not arrive"]
     assert "receiver is away" in next(alert.error for alert in journal.alerts("weather") if not alert.delivered)
 
     outbox.broken = set()
@@ -148,7 +148,7 @@ def test_attend_tries_a_channel_again_that_was_not_reached_and_tells_the_others_
 
     assert "pressure has drifted" in outbox.subjects("almanac_chat")
     assert outbox.subjects().count("pressure has drifted") == 1
-    assert "over: alerts do not arrive by chat" in outbox.subjects()
+    assert "over: alerts by chat do not arrive" in outbox.subjects()
 
 
 def test_attend_reminds_and_escalates_until_somebody_takes_it_on(teller, outbox, journal):
@@ -183,7 +183,7 @@ def test_acknowledge_what_is_over_is_refused(teller, journal):
     see(teller)
     teller.ended(ALERTS, "weather", "drift", "Pressure", NOON)
 
-    with pytest.raises(PermanentError, match="alert 1: it is over since"):
+    with pytest.raises(PermanentError, match="alert 1: closed since"):
         ConditionLog(journal).acknowledge(1, "ann", NOON)
 
 
@@ -273,12 +273,12 @@ def test_rounds_attend_tells_of_a_backup_that_was_missed_and_of_its_end(tmp_path
     assert outbox.subjects() == []
     make_a_round(49)
     make_a_round(50)
-    assert outbox.subjects() == ["a backup of everything was missed"]
+    assert outbox.subjects() == ["the backup of everything is overdue"]
     taken = NOON + timedelta(hours=50)
     for subject in ("database/journal", "group/all"):
         journal.record_snapshot(SnapshotRecord("file:///backups", subject, "a", taken, 1, 1, 1, RUN))
     make_a_round(51)
-    assert outbox.subjects()[-1] == "over: a backup of everything was missed"
+    assert outbox.subjects()[-1] == "over: the backup of everything is overdue"
 
 
 def gaps(home: Path, journal: Journal, now: datetime, **more: Any) -> tuple[Gap, ...]:
@@ -292,7 +292,7 @@ def test_missed_backup_of_a_model_in_production_that_was_never_backed_up_says_so
     now = NOON + timedelta(days=3)
     message = missed_backup(gaps(tmp_path, journal, now), timedelta(days=2), RUN, now)
     assert message is not None
-    assert message.error.startswith("There has never been one; `backup.max_age` is 2 days.")
+    assert message.error.startswith("There is none yet; `backup.max_age` is 2 days.")
     assert "no snapshot: database/journal, model/weather, group/all" in message.error
 
 
@@ -306,7 +306,7 @@ def test_overdue_messages_a_drill_that_failed_or_was_meant_to_proves_nothing(tmp
     late = overdue_messages(gaps(tmp_path, journal, now), timedelta(days=8), RUN, now)
 
     assert late["subjects"].subject == "dataset/weather: no restore drill has succeeded"
-    assert "never" in late["subjects"].error
+    assert "none yet" in late["subjects"].error
 
 
 def test_overdue_messages_the_loss_of_the_machine_has_an_age_of_its_own(tmp_path, journal):

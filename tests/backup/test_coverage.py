@@ -83,12 +83,12 @@ def test_gaps_names_what_no_drill_has_restored() -> None:
 
 def test_gaps_names_whose_drill_is_too_old() -> None:
     found = gaps(taken=ALL, drilled={**ALL, "group/all": 9.0})
-    assert found == {"group/all": ("not restored by a drill for too long", True)}
+    assert found == {"group/all": ("last restored by a drill too long ago", True)}
 
 
 def test_gaps_names_what_the_second_place_has_not() -> None:
     second = {name: 1.0 for name in ALL if name != "dataset/inland"}
-    assert gaps(taken=ALL, second=second) == {"dataset/inland": ("no snapshot in the second place", False)}
+    assert gaps(taken=ALL, second=second) == {"dataset/inland": ("no snapshot in the secondary repository", False)}
 
 
 def test_gaps_nothing_exists_and_nothing_is_missing() -> None:
@@ -104,7 +104,7 @@ def test_missed_backup_is_one_alert_for_all_that_are_missing() -> None:
     late = [Gap(name, "snapshot", "no snapshot", True) for name in ("dataset/a", "database/b")]
     told = missed_backup([*late, Gap("dataset/new", "snapshot", "no snapshot", False)], days(2), RUN, NOW)
     assert told is not None
-    assert told.subject == "dataset/a, database/b: backups are missing"
+    assert told.subject == "dataset/a, database/b: backups are overdue"
     assert told.error == "no snapshot: dataset/a, database/b"
     assert told.parts == ("dataset/a", "database/b")
 

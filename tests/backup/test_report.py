@@ -73,9 +73,9 @@ def test_report_names_everything_to_see_to(place: Place, journal: Journal, taken
     (Path(second.uri)).mkdir()
     Path(second.uri, "manifests").write_text("a file where a folder should be")
     problems = "\n".join(report(place, journal, second).problems)
-    assert "not restored by a drill for too long: outputs/weather" in problems
+    assert "last restored by a drill too long ago: outputs/weather" in problems
     assert "damaged" in problems
-    assert "dataset/weather: its last drill has failed" in problems
+    assert "dataset/weather: its last drill failed" in problems
 
 
 def test_report_names_what_was_never_drilled_as_not_proven_yet(place: Place, journal: Journal, taken) -> None:
@@ -83,8 +83,8 @@ def test_report_names_what_was_never_drilled_as_not_proven_yet(place: Place, jou
     made = report(place, journal)
     assert (made.problems, made.pending) == ([], ["never restored by a drill: group/all"])
     page = render("pages/backups.html.j2", report=made)
-    assert "Not everything is backed up and proven yet" in page
-    assert "Everything is backed up and proven" not in page
+    assert "Not everything is backed up and drilled yet" in page
+    assert "Everything is backed up and drilled" not in page
 
 
 def test_report_place_that_is_away_is_named_and_the_rest_is_shown(
@@ -113,7 +113,7 @@ def test_page_is_one_file_and_escapes_what_it_shows(place: Place, journal: Journ
     assert "&lt;script&gt;" in page
     assert "<script" not in page
     assert not re.findall(r"(?:src|href)=\"(?!#)", page)
-    assert "Everything is backed up and proven" in page
+    assert "Everything is backed up and drilled" in page
     assert "dataset/weather" in page
 
 

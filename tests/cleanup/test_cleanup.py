@@ -227,7 +227,7 @@ def test_task_logs_of_no_folder_are_none(tmp_path: Path) -> None:
         ("airflow_history", "13d", "got 13d, expected at least 2w: monitors compare with the runs of the last week"),
         ("task_logs", "6d", "an alert links to the log"),
         ("journal", "89d", "the training budget"),
-        ("model_runs", "29d", "may still be asked about a candidate"),
+        ("model_runs", "29d", "an approval of a candidate may still be open"),
     ],
 )
 def test_age_below_what_is_read_is_refused_with_the_reason(kind: str, age: str, why: str) -> None:

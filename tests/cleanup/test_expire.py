@@ -123,7 +123,7 @@ def test_landed_file_that_nobody_took_stays(site: Site, place: Place) -> None:
     back_up(site, place)
     late = site.land("late.csv", tiny_csv([(50, 1, "a")]))
     os.utime(late, (0, 0))
-    assert needs(expiry(site, place).plan(), "landing") == {"late.csv": ("not dealt with yet",)}
+    assert needs(expiry(site, place).plan(), "landing") == {"late.csv": ("not processed yet",)}
 
 
 def test_landed_file_that_changed_since_stays(site: Site, place: Place) -> None:
@@ -199,7 +199,7 @@ def test_report_that_a_lasting_alarm_names_stays_until_it_ends(site: Site, place
     message = Message("warning", "drift", "it drifts", "look", "weather", "dag", "run", "task", 1, "", "", str(page))
     log.seen(message, "drift", "key", NOW)
     found = needs(expiry(site, place).plan(), "reports")
-    assert found[page.name] == ("an alarm that lasts names it",)
+    assert found[page.name] == ("an open alarm refers to it",)
     assert found[newer.name] == ("the newest of its kind",)
 
 

@@ -172,4 +172,4 @@ def test_main_says_how_to_wait_longer(home, monkeypatch, capsys):
         with limited(("scoring", "stop")), pytest.raises(SystemExit):
             main()
 
-    assert "ALMANAC_PATIENCE_S=60 in its environment waits longer" in capsys.readouterr().err
+    assert "set ALMANAC_PATIENCE_S=60 in its environment to wait longer" in capsys.readouterr().err

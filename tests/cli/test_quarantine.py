@@ -89,9 +89,7 @@ def test_export_repair_readmit(site: Site, batch: str, tmp_path: Path) -> None:
     assert site.dataset.read(columns=["Humidity"])["Humidity"].to_list() == [0.5, 0.6, 0.8, 0.7]
     assert site.dataset.read(columns=["Location"])["Location"].to_list()[3] == "=1+1\x1b[2J"  # as it came
     assert "2 readmitted before" in run("readmit", "weather", "--file", str(to), "--reason", "again").output
-    assert (
-        "is there already" in run("export", "weather", batch, "--to", str(to)).output or site.quarantined().is_empty()
-    )
+    assert "exists already" in run("export", "weather", batch, "--to", str(to)).output or site.quarantined().is_empty()
 
 
 def test_export_never_overwrites(site: Site, batch: str, tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_scoring_stop_status_resume(call) -> None:
-    assert call("status", "weather").stdout == "weather: scoring goes on\n"
+    assert call("status", "weather").stdout == "weather: scoring is on\n"
     assert call("stop", "weather", "--reason", "sensor is dead").stdout == "weather: scoring stopped\n"
     again = call("stop", "weather", "--reason", "sensor is dead")
-    assert again.stdout == "weather: nothing to do, scoring was stopped already\n"
+    assert again.stdout == "weather: nothing to do, scoring was already stopped\n"
     status = call("status", "weather")
     assert status.exit_code == 1
     assert "sensor is dead" in status.stdout

@@ -22,7 +22,7 @@ CARRIED = [
 REFUSED = {
     "a%20b": "'%'", "a#b": "'#'", "a?b": "'?'", "a[1]": "'[' ']'", "{a}": "'{' '}'", 'a"b': "'\"'", "a;b": "';'",
     "$x": "'$'", "a|b": "'|'", "a^b": "'^'", "a*b": "'*'", "a\\b": r"'\\'", "a\nb": r"'\n'", "a\u200bb": "'\u200b'",
-    " a": "begins or ends with a space", "a ": "begins or ends with a space", "a\udcffb": "no UTF-8",
+    " a": "begins or ends with a space", "a ": "begins or ends with a space", "a\udcffb": "not UTF-8",
 }  # fmt: skip
 PLACES = (
     "landing", "datasets", "quarantine", "predictions", "reports", "backups", "second_backups", "artifacts",

@@ -94,7 +94,7 @@ def test_read_missing_is_file_not_found(store: Store) -> None:
 
 def test_read_larger_than_its_kind_is_refused(store: Store) -> None:
     store.create("large", b"x" * 100)
-    with pytest.raises(IntegrityError, match="which no file of this kind has"):
+    with pytest.raises(IntegrityError, match="more than any file of this kind has"):
         store.read("large", limit=99)
 
 

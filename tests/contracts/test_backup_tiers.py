@@ -98,7 +98,7 @@ def test_archived_object_is_refused_until_it_is_asked_for(request: pytest.Fixtur
         lambda: store.tiers().move(NAME, "hot"),
     ]
     for one in read:
-        with pytest.raises(FrozenError, match="lies in the archive"):
+        with pytest.raises(FrozenError, match="is in the archive tier"):
             one()
     found = store.tiers().look(NAME)
     assert found is not None

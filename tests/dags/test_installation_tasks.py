@@ -51,7 +51,7 @@ def test_night_of_an_installation_does_what_its_tasks_promise(home: Home, call: 
 
     (taken, *_) = backups = call("backup_databases.backup")
     assert taken["snapshot"].startswith("group/all@")
-    with pytest.raises(AirflowSkipException, match="there is no second place"):
+    with pytest.raises(AirflowSkipException, match="there is no secondary repository"):
         call("backup_databases.replicate", backups)
     checked = call("backup_databases.check_files")
     assert checked["files"] > 0

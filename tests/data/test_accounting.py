@@ -76,7 +76,7 @@ def test_quote_scan_finds_the_same_however_the_bytes_are_cut(text: str, cuts: li
 def test_quote_scan_names_the_line() -> None:
     scan = QuoteScan(";", "'", 1000)
     scan.feed(b"a;b\n'c\nd';e\nf;'g'h\n")
-    assert scan.finish().startswith("line 4: text stands behind a quoted cell; got \"'g'h")
+    assert scan.finish().startswith("line 4: text follows a quoted cell; got \"'g'h")
 
 
 def test_quote_scan_of_a_quote_that_nothing_closes_stops_at_the_limit() -> None:
@@ -182,7 +182,9 @@ def test_last_record_without_line_end_waits_and_is_taken_after_patience(site: Si
     path = site.land("a.csv", whole.removesuffix("\n"))
     (file,) = site.new()
     soon, late = file.modified_at + site.model.source.patience / 2, file.modified_at + site.model.source.patience * 2
-    assert site.ingest(now=soon).waiting == (f"{file.uri}: a.csv: its last record has no line end, so it may go on",)
+    assert site.ingest(now=soon).waiting == (
+        f"{file.uri}: a.csv: its last record has no line end, so it may be incomplete",
+    )
     assert path.exists()
     found = site.ingest(now=late)
     assert (found.published_rows, found.waiting) == (2, ())

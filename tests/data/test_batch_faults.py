@@ -51,7 +51,7 @@ def test_file_whose_times_are_all_ahead_is_rejected_with_words(site: Site) -> No
     (rejected,) = site.ingest().rejected
     (reason,) = rejected.reasons
     assert reason.startswith("ahead.csv: Time.offset: the days of warm, damp are all +5.")
-    assert "hours from where they usually are: an offset was lost or counted twice" in reason
+    assert "hours off their usual times: an offset was lost or applied twice" in reason
     assert site.dataset.count() == MONTH_H
 
 
@@ -71,7 +71,7 @@ def test_number_that_never_was_another_one_is_said_from_the_first_batch_on(site:
     site.land("second.csv", month(MONTH_H))
     site.ingest()
     assert "dead.constant: 720 rows have no value but 7.5: is it measured?" in warnings(site, "first.csv")
-    again = "dead.constant: 720 rows have no value but 7.5, and neither have the published ones: is it measured?"
+    again = "dead.constant: 720 rows have no value but 7.5, and neither do the published ones: is it measured?"
     assert again in warnings(site, "second.csv")
 
 

@@ -15,7 +15,7 @@ def test_file_that_has_changed_since_it_was_listed_is_left_for_a_later_run(site:
     (listed,) = site.new()
     path.write_text(path.read_text("utf-8") + tiny_csv(BAD).split("\n", 1)[1], "utf-8")
     (waiting,) = site.ingest(files=[listed]).waiting
-    assert waiting == f"{listed.uri}: changed since it was listed; it is taken when it rests"
+    assert waiting == f"{listed.uri}: changed since it was listed; it is ingested when it is stable"
     assert not site.dataset.exists()
     assert site.journal.batches(site.model.name) == []
     assert site.ingest().published_rows == len(GOOD)
@@ -62,4 +62,4 @@ def test_rejection_of_an_earlier_run_is_not_told_again_by_a_later_one(site: Site
         site.model, site.home, site.journal, [listed], RunRef("ingest_weather", "later"), now=NOW, clock=lambda: NOW
     )
     assert later.rejected == ()
-    assert later.waiting == (f"{listed.uri}: gone before it was read",)
+    assert later.waiting == (f"{listed.uri}: removed before it was read",)

@@ -185,7 +185,7 @@ def test_backup_of_a_table_that_is_behind_is_refused(told: Site, place: Place) -
     """It would be the newest snapshot, and the first to be restored."""
     (Path(told.dataset.uri) / commit_file(2)).unlink()
 
-    with pytest.raises(DataLossError, match="version 2 is gone, which the journal knows"):
+    with pytest.raises(DataLossError, match="version 2 is missing, which the journal knows"):
         dataset_draft(told.home, "weather", readable=())
     (Path(told.home.quarantined_rows_of("weather")) / commit_file(0)).unlink()
     with pytest.raises(DataLossError, match="version 0 is gone"):
@@ -266,7 +266,7 @@ def test_repair_leaves_another_history_alone(told: Site, place: Place) -> None:
 
     (done,) = repair_subjects(told.home, place, ["dataset/weather"])
 
-    assert "is another commit than the snapshot's" in done.left[0]
+    assert "differs from the snapshot's commit" in done.left[0]
     assert newest.read_bytes() == forked
 
 

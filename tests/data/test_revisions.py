@@ -52,7 +52,7 @@ def test_stale_revision_is_dropped_and_counted(site: Site) -> None:
     assert (summary.published_rows, summary.dropped_rows) == (1, 2)
     (old,) = [one for one in site.journal.batches("weather") if one.uri.endswith("old.csv")]
     assert old.state is BatchState.PUBLISHED
-    assert "rows dropped of which a newer revision is there: 2" in old.warnings
+    assert "rows dropped that have a newer revision: 2" in old.warnings
 
 
 def test_revisions_of_one_row_in_one_file_leave_the_newest(site: Site) -> None:

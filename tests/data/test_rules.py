@@ -81,7 +81,7 @@ def test_late_rows(tmp_path: Path, weather: Model, action: str, bad: object) -> 
     assert _broken(site) == bad
     if action == "warn":
         record = next(one for one in site.journal.batches("weather") if one.uri.endswith("b.csv"))
-        assert record.warnings == ("Time.late: rows kept that break it: 1",)
+        assert record.warnings == ("Time.late: rows kept although they break it: 1",)
         assert record.broken_rules == {}
 
 
@@ -104,7 +104,7 @@ def test_rule_that_warns_keeps_the_row(tmp_path: Path, weather: Model) -> None:
     site = _site(tmp_path, weather, actions={"*.range": "warn"})
     site.land("a.csv", tiny_csv([*GOOD, (6, 11, "a")]))
     assert site.ingest().published_rows == 7
-    assert site.journal.batches("weather")[0].warnings == ("x.range: rows kept that break it: 1",)
+    assert site.journal.batches("weather")[0].warnings == ("x.range: rows kept although they break it: 1",)
 
 
 SKEW = {

@@ -3,7 +3,7 @@
 from tests.docs.scenes import Scene, Step
 
 PAGE, FORMAT = "docs/operations.md", "docs/backup-format.md"
-_CLEANUP = "Nothing grows for ever (cleanup)"
+_CLEANUP = "Old records are deleted (cleanup)"
 _BEHIND, _FILE, _DATABASE = "A table is behind", "A file is damaged", "A database is damaged"
 _KEY = "The key of the backups"
 _ROTATED = (r"stage/var/backups: \w{16} -> \w{16}; 9 snapshots", r"stage/second: \w{16} -> \w{16}; 9 snapshots")
@@ -54,7 +54,7 @@ SCENES = (
         way="a snapshot first",
     ),
     Scene(
-        PAGE, "To begin a dataset anew on purpose", "published",
+        PAGE, "To start an empty dataset on purpose", "published",
         (
             Step('./almanac accept dataset/<model> --begin-anew --reason "..."', (r"no table", r"batch \w{12}")),
             Step('./almanac accept quarantine/<model> --begin-anew --reason "..."', (r"there is no table",),
@@ -64,7 +64,7 @@ SCENES = (
     ),
     Scene(
         PAGE, _BEHIND, "backed up",
-        (Step("./almanac doctor", (r"table *│ fail", r"is gone, which"), exit_code=1),),
+        (Step("./almanac doctor", (r"table *│ fail", r"is missing, which"), exit_code=1),),
         before="losses:the_newest_commit_is_removed", needs="time", way="seen",
     ),
     Scene(

@@ -3,11 +3,11 @@
 from tests.docs.scenes import Scene, Step
 
 PAGE = "docs/operations.md"
-_OUTPUTS = "Old outputs go (expire_outputs_<model>)"
+_OUTPUTS = "Old outputs are deleted (expire_outputs_<model>)"
 _WAITS = "A promotion waits for an answer (train_<model> or promote_<model> / approve)"
 _REJECTED = "A batch was rejected (ingest_<model> / report_rejections is red)"
 _SWEEP = "Retention wants to delete too much (retention / sweep is red)"
-_TOLD = "The monitor tells or asks (monitor_<model>; docs/monitoring.md)"
+_TOLD = "The monitor reports or asks (monitor_<model>; docs/monitoring.md)"
 LOST = "The machine is lost"
 NEW = {"/new/home": "{root}/stage/new", "/other/disk/backups": "{root}/stage/second", "KEY=...": "KEY={key}"}
 EXPORT = "export ALMANAC_HOME=/new/home ALMANAC_SECOND_BACKUPS=/other/disk/backups ALMANAC_BACKUP_KEY=..."
@@ -256,7 +256,7 @@ SCENES = (
             Step("almanac restore SNAPSHOT --second", (r"is in \S+/restored/dataset-weather",)),
             Step(
                 'almanac forget SNAPSHOT --lost --reason "..."',
-                (r"given up as lost",),
+                (r"recorded as lost",),
                 after="the_alarm_about_it_is_over",
             ),
         ),
@@ -307,7 +307,7 @@ SCENES = (
             Step("./almanac list model/<model>", (r"{previous} .* version 2  previous",)),
             Step(
                 "./almanac restore model/<model>@<time> --to /tmp/look --use",
-                (r"stored inputs foretold again, difference 0",),
+                (r"stored inputs predicted again, difference 0",),
                 binds={"/tmp/look": "look"},  # noqa: S108,
             ),
             Step("./almanac restore model/<model>@<time> --live", (r"is in \S+/mlartifacts",)),
@@ -318,7 +318,7 @@ SCENES = (
             ),
             Step(
                 './almanac forget model/<model>@<its time> --hold --reason "..."',
-                (r"is on hold: no policy takes it",),
+                (r"is on hold: no policy forgets it",),
                 binds={"model/<model>@<its time>": "{champion}"},
             ),
         ),
@@ -383,7 +383,7 @@ SCENES = (
         (
             Step(
                 "./almanac forget SNAPSHOT --undo",
-                (r"is there again",),
+                (r"is kept again",),
                 after="the_group_is_there_again",
                 binds={"SNAPSHOT": "{group}"},
             ),

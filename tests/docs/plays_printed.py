@@ -56,7 +56,7 @@ SCENES = (
             Step("./almanac forget", (r"To forget them: almanac forget --apply",)),
             Step("./almanac forget --apply", (r"almanac sweep deletes them",)),
             Step("./almanac forget {journal}", (r"almanac forget \S+ --apply --reason",)),
-            Step("./almanac forget {journal} --apply --reason '...'", (r"is forgotten\. To have it back",)),
+            Step("./almanac forget {journal} --apply --reason '...'", (r"is forgotten\. To undo",)),
             Step("./almanac sweep --dry-run", (r"waiting until .* {journal}",)),
             Step("./almanac sweep", (r"0 objects",)),
         ),
@@ -103,7 +103,7 @@ SCENES = (
         (
             Step(
                 "./almanac repair dataset/weather",
-                (r"another commit than the snapshot's, and whole", r"almanac restore dataset/weather --live --replace"),
+                (r"differs from the snapshot's commit, and is", r"almanac restore dataset/weather --live --replace"),
                 exit_code=1,
             ),
             Step("./almanac restore {subject} --live --replace", (r"is in \S+/datasets/weather",),

@@ -30,7 +30,7 @@ SCENES = (
     ),
     _scene(
         "README.md",
-        "Then stay a while",
+        "Keep it running",
         Step("make up", (r"The services are up after \d+ s", r"Airflow   http")),
         Step("cp some.csv var/landing/weather/", after="some_csv_is_published"),
         Step("./almanac status", _RUNS),
@@ -61,7 +61,7 @@ SCENES = (
     _scene("docs/operations.md", "Alert: failure", Step("make status", _RUNS)),
     _scene("docs/operations.md", "Alert: running", Step("almanac status", _RUNS)),
     _scene("docs/add-a-model.md", "Step by step", Step("./almanac doctor", _DOCTOR)),
-    _scene("docs/object-storage.md", "What a store must keep", Step("./almanac doctor", _DOCTOR)),
+    _scene("docs/object-storage.md", "What a store must guarantee", Step("./almanac doctor", _DOCTOR)),
     _scene("docs/production.md", "Profiles: dev, staging, production", Step("./almanac doctor", _DOCTOR), way="doctor"),
     _scene(
         "docs/add-a-model.md",

@@ -79,8 +79,8 @@ def test_draft_of_a_rare_value_chooses_by_average_precision(folder: Path, tmp_pa
     ("wish", "fault"),
     [
         (Wish("Nothing"), "--label: no column 'Nothing' beside the time"),
-        (Wish("Mood"), r"--equals: Mood is a text: which value is to be predicted\? Expected one of \['bad', 'good'\]"),
-        (Wish("Mood", equals="fair"), r"--equals: Mood never is 'fair'; its values are \['bad', 'good'\]"),
+        (Wish("Mood"), r"--equals: Mood is a text: which value should be predicted\? Expected one of \['bad', 'good'\]"),
+        (Wish("Mood", equals="fair"), r"--equals: Mood has no value 'fair'; its values are \['bad', 'good'\]"),
     ],
 )
 def test_draft_of_what_the_file_has_not_is_refused(tmp_path: Path, wish: Wish, fault: str) -> None:
@@ -119,7 +119,7 @@ def test_draft_command_writes_what_is_valid_and_says_what_comes_next(run, folder
     assert find_model(folder, "load").label.horizon == timedelta(hours=4)
     again = run("load", str(load), "--label", "Load")
     assert isinstance(again.exception, ConfigError)
-    assert "there is such a model already" in str(again.exception)
+    assert "the model exists already" in str(again.exception)
 
 
 def test_draft_command_shows_without_writing(run, folder: Path, load: Path) -> None:
@@ -150,7 +150,7 @@ def test_draft_without_a_horizon_keeps_the_label_out_of_its_own_features(folder:
 def test_draft_says_what_is_constant_and_makes_no_feature_of_it(tmp_path: Path) -> None:
     frame = weekly().with_columns(Fixed=pl.lit(7), Place=pl.lit("port"))
     text = draft("shops", write(tmp_path / "shops.csv", frame), Wish("Sold"))
-    assert "\n# The same in all rows, and therefore no feature: Fixed, Place. Are they measured at all?\n" in text
+    assert "\n# Constant, and therefore not a feature: Fixed, Place. Are they measured at all?\n" in text
     used = [feature.get("column") for feature in yaml.safe_load(text)["features"]]
     assert "Mood" in used
     assert not {"Fixed", "Place"} & set(used)

@@ -54,13 +54,13 @@ def test_disaster_drill_of_a_damaged_member_fails_and_names_the_file(world: Worl
 
 
 def test_disaster_drill_without_a_group_says_so(place: Place, home: Home) -> None:
-    with pytest.raises(DataError, match="no snapshot is meant by 'group/all'"):
+    with pytest.raises(DataError, match="no snapshot matches by 'group/all'"):
         Disaster(place, home, HOUR).run()
 
 
 def test_disaster_drill_on_postgresql_says_what_to_do_instead(place: Place, tmp_path: Path) -> None:
     home = Home(home=tmp_path / "home", journal_url="postgresql+psycopg2://db/almanac")
-    with pytest.raises(ConfigError, match=r"databases on postgresql. Say `backup.drills.disaster_every: null`"):
+    with pytest.raises(ConfigError, match=r"databases on postgresql. Set `backup.drills.disaster_every: null`"):
         Disaster(place, home, HOUR).run()
     assert disaster_max_age(home, Drills()) is None
 

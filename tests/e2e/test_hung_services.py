@@ -113,6 +113,6 @@ def test_supervisor_stopped_is_shown_and_down_ends_everything(running):
     assert (shown.returncode, f"(pid {process.pid}) hangs" in shown.stdout) == (1, True)
     ended = command(running, "down")
 
-    assert "does not answer; ending it and all that it has started" in ended.stdout
+    assert "does not answer; killing it and all that it started" in ended.stdout
     assert processes_of(running.home.home) == []
     assert command(running, "status").stdout.startswith("The services are down")

@@ -92,7 +92,7 @@ def test_record_that_is_no_request_asks_for_nothing(journal: Journal, more: dict
 
 def test_request_that_a_later_try_took_back_is_none(journal: Journal) -> None:
     ask(journal, "m", "F1 fell")
-    ask(journal, "m", "nothing is to be done any longer", minutes=1, accepted=False, figure="none")
+    ask(journal, "m", "nothing is left to do", minutes=1, accepted=False, figure="none")
     assert pending(journal) == []
 
 

@@ -79,7 +79,7 @@ def test_store_refusing_for_a_moment_is_waited_for(site: Site, door: Door, step:
 def test_store_refusing_for_long_publishes_nothing_and_needs_only_to_come_back(
     site: Site, door: Door, step: str
 ) -> None:
-    with pytest.raises(InterruptedIngestError, match=r"s3://.*Check (that the store|the space)"):
+    with pytest.raises(InterruptedIngestError, match=r"s3://.*Check (that the store|free space)"):
         site.ingest(on_step=lambda reached, _: door.shut() if reached == step else None)
     assert site.journal.batches("weather") == []
     door.open()

@@ -194,7 +194,7 @@ def test_permission_denied_publishes_nothing_says_where_and_needs_only_rights(no
 def test_permission_denied_for_one_landed_file_does_not_stop_the_others(nobody: Site) -> None:
     nobody.land("1.csv", _file(10)).chmod(0)
     nobody.land("2.csv", _file(20))
-    with pytest.raises(InterruptedIngestError, match=r"1\.csv: could not be read: PermissionError.*grants the right"):
+    with pytest.raises(InterruptedIngestError, match=r"1\.csv: could not be read: PermissionError.*grants access"):
         _ingest(nobody)
     assert nobody.dataset.count() == 8
     (nobody.landing / "1.csv").chmod(0o600)

@@ -197,7 +197,7 @@ def test_weekend_begins_on_saturday(declare) -> None:
         ),
         ([{"column": "Temperature_C", "equals": "1"}], "Temperature_C is a float; got equals"),
         ([{"column": "Due", "over": "3h", "take": "max"}], "Due is a timestamp; got over"),
-        ([{"column": "Weather_conditions", "one_of": ["rain", "hail"]}], r"never is \['hail'\]"),
+        ([{"column": "Weather_conditions", "one_of": ["rain", "hail"]}], r"has no values \['hail'\]"),
         ([{"column": "Humidity"}, {"column": "Humidity"}], r"two have the same name; got \['Humidity'\]"),
         ([{"column": "Humid"}], r"must name declared columns; got \['Humid'\]"),
         (

@@ -44,7 +44,7 @@ def test_what_begins_anew_is_told_once_and_what_is_away_when_it_is_back(make_a_r
 
     again = Incarnation("celery@one", NOON + timedelta(minutes=1))
     assert make_a_round(NOON + FIVE_MINUTES, scheduler) == []
-    assert make_a_round(NOON + 2 * FIVE_MINUTES, again, scheduler) == ["celery@one was started again"]
+    assert make_a_round(NOON + 2 * FIVE_MINUTES, again, scheduler) == ["celery@one was restarted"]
     assert make_a_round(NOON + 3 * FIVE_MINUTES, again, scheduler) == []
 
 
@@ -64,7 +64,7 @@ def test_clock_set_back_is_told_after_the_hour_in_which_no_round_was_due(make_a_
     make_a_round(NOON)  # then set back; rounds wait until it is past noon again
     assert make_a_round(NOON + FIVE_MINUTES, boot=BOOT - HOUR) == [
         "the clock of the machine was set back by 60 min",
-        "nobody has looked after alerts for long",
+        "the DAG alerts has not run for a long time",
     ]
 
 
@@ -85,8 +85,8 @@ def test_clock_that_ntp_corrects_and_rounds_of_another_machine_are_not_told(make
 def test_rounds_that_nobody_made_are_told_even_where_the_machine_does_not_say_its_boot(make_a_round):
     make_a_round(NOON, boot=None)
     assert make_a_round(NOON + timedelta(minutes=29), boot=None) == []
-    assert make_a_round(NOON + HOUR, boot=None) == ["nobody has looked after alerts for long"]
-    assert make_a_round(NOON, boot=None) == ["nobody has looked after alerts for long"]
+    assert make_a_round(NOON + HOUR, boot=None) == ["the DAG alerts has not run for a long time"]
+    assert make_a_round(NOON, boot=None) == ["the DAG alerts has not run for a long time"]
 
 
 def test_machine_keeps_its_boot_while_its_clock_runs_and_moves_it_when_it_is_set():

@@ -66,7 +66,9 @@ def test_judge_windows_same_column_in_two_running_is_an_alarm_since_the_first() 
     one = found(window(0, UNKNOWN), window(1, UNKNOWN, "Temperature_C"), window(2, UNKNOWN, "Temperature_C"))[DRIFT]
     assert one.state is State.ALARM
     assert one.since == START + timedelta(days=30)
-    assert one.text.startswith("Temperature_C has drifted in 2 windows running to 2024-03-30: mean 9 → 12; KS distance")
+    assert one.text.startswith(
+        "Temperature_C has drifted in 2 consecutive windows to 2024-03-30: mean 9 → 12; KS distance"
+    )
 
 
 def test_judge_windows_another_column_in_each_window_warns() -> None:
@@ -105,7 +107,7 @@ def test_judge_windows_features_moved_and_labels_are_late_is_an_alarm() -> None:
 def test_judge_windows_features_quiet_and_performance_fell_twice_is_an_alarm() -> None:
     one = found(window(0, FELL), window(1, FELL))[PERFORMANCE]
     assert (one.state, one.since) == (State.ALARM, START)
-    assert one.text == "performance is degraded in 2 windows running to 2024-02-29: f1_macro 0.600 against 0.860"
+    assert one.text == "performance is degraded in 2 consecutive windows to 2024-02-29: f1_macro 0.600 against 0.860"
 
 
 def test_judge_windows_performance_fell_once_warns() -> None:

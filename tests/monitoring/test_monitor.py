@@ -83,7 +83,7 @@ def test_monitor_changed_climate_requests_a_retrain_after_two_windows(world: Wor
     ]
     assert result.retrain_requested
     assert result.verdict is Verdict.DEGRADED
-    assert any("performance is degraded in 2 windows running to 2024-03-17: f1_macro" in r for r in result.reasons)
+    assert any("performance is degraded in 2 consecutive windows to 2024-03-17: f1_macro" in r for r in result.reasons)
     (decision,) = journal.decisions("weather", DecisionKind.RETRAIN_REQUEST)
     assert decision.accepted
     assert decision.subject == "version 1, window to 2024-03-18T00:00:00+00:00"
@@ -95,7 +95,7 @@ def test_monitor_one_bad_window_warns_and_requests_nothing(world: World, journal
     result = watch(world, journal)
     assert len(result.windows) == 1
     assert not result.retrain_requested
-    assert result.reasons[0].endswith("but not the same in 2 windows running")
+    assert result.reasons[0].endswith("but not the same in 2 consecutive windows")
     assert any("performance is degraded" in warning for warning in result.warnings)
 
 
@@ -179,9 +179,9 @@ def test_monitor_report_is_one_small_page_with_the_verdict_first(world: World, j
     assert text.index("Degraded") < text.index("A retrain is requested.") < text.index("What was compared")
     assert "2024-02-17 00:00 UTC up to, not including, 2024-03-18 00:00 UTC, 720 rows" in text
     assert "weather version 1 (champion)" in text
-    for part in ("What follows", "Everything that was watched", "Calibration", "Segments: Weather_conditions"):
+    for part in ("What follows", "All findings", "Calibration", "Segments: Weather_conditions"):
         assert part in text, part
-    assert "What the model looks at" in text
+    assert "Feature importance" in text
     assert "Of the mean prediction, drifted columns moved:" in text
     assert "monitor_weather, run scheduled__1" in text
     short = path.with_suffix(".md").read_text("utf-8")

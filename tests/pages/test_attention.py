@@ -74,7 +74,7 @@ def test_cards_one_bad_file_is_one_card_with_what_follows(journal: Journal) -> N
     (card,) = cards(journal)
     assert card.headline == "Alert 1, critical: weather: a.csv was rejected"
     assert "a.csv: no column x" in card.lines
-    assert "Therefore also: weather: quality of batches: alarm" in card.lines
+    assert "As a consequence, also: weather: quality of batches: alarm" in card.lines
     assert "NOT delivered by pager: away" in card.lines
     assert any(line.startswith("Seen 2 times since 2026-03-01") for line in card.lines)
 

@@ -83,7 +83,7 @@ def test_alarm_decision_answer_stands_in_the_journal_where_those_who_act_find_it
     ask.execute_complete(asked_in(ask, monkeypatch), answer("Ask for a retrain", "Stop scoring"))
     assert wanted("retrain") == ("grace decided: retrain, stop_scoring", "port agrees", "F1 fell")
     assert wanted("stop_scoring") == wanted("retrain")
-    assert wanted("previous") == "the answer does not ask for it"
+    assert wanted("previous") == "the answer does not require it"
     (decision,) = answers()
     assert decision.reasons == ("grace decided: retrain, stop_scoring", "port agrees")
     assert (decision.accepted, decision.subject, decision.run.started_by) == (True, "version 3", "grace")
@@ -91,16 +91,16 @@ def test_alarm_decision_answer_stands_in_the_journal_where_those_who_act_find_it
 
 def test_alarm_decision_nothing_chosen_does_nothing(ask: AlarmDecision, monkeypatch: pytest.MonkeyPatch) -> None:
     ask.execute_complete(asked_in(ask, monkeypatch), answer("Nothing"))
-    assert {wanted(act) for act in ("retrain", "previous", "stop_scoring")} == {"the answer does not ask for it"}
+    assert {wanted(act) for act in ("retrain", "previous", "stop_scoring")} == {"the answer does not require it"}
 
 
 def test_alarm_decision_nobody_answered_does_nothing_and_says_so(
     ask: AlarmDecision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask.execute_complete(asked_in(ask, monkeypatch), answer("Nothing", by=""))
-    assert wanted("retrain") == "the answer does not ask for it"
+    assert wanted("retrain") == "the answer does not require it"
     (decision,) = answers()
-    assert decision.reasons[0] == "nobody answered in time: nothing is done"
+    assert decision.reasons[0] == "no answer in time: nothing is done"
     assert not decision.accepted
 
 
@@ -121,7 +121,7 @@ def test_alarm_decision_same_window_is_asked_about_once(ask: AlarmDecision, monk
     assert (asked_one.accepted, asked_one.ask) == (True, ("F1 fell",))
     assert asked_one.expires_at == asked_one.decided_at + WEATHER.monitor.answer_within
     ask.execute(context("monday"))  # tried again: it is its own question
-    with pytest.raises(AirflowSkipException, match="asked already by run monday: a person is asked what to do"):
+    with pytest.raises(AirflowSkipException, match="asked already by run monday: a person is asked to decide"):
         ask.execute(context("tuesday"))
     ask.execute(context("wednesday", subject="version 3, window to June"))
     assert asked == ["monday", "monday", "wednesday"]
@@ -162,7 +162,7 @@ def test_alarm_decision_watch_marked_as_done_leads_to_nothing(ask: AlarmDecision
     journal, run = Journal(Home().journal_url), RunRef("monitor_weather", "r")
     for answered in (True, False):
         found = find_wanted(WEATHER, Home(), journal, "retrain", run=run, as_answered=answered)
-        assert found == "nothing asks for it: the journal has no such finding of this run"
+        assert found == "no finding requires it: the journal has no such finding of this run"
 
 
 def test_alarm_decision_answer_of_another_run_does_not_count(

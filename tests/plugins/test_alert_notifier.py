@@ -104,7 +104,7 @@ def test_notifier_receiver_that_refuses_is_recorded_and_stops_no_other_channel(
     AlertNotifier("weather", alerts)(context(DataError("bad")))
     assert [mail["Subject"] for mail in mailbox.mails] == [
         "ingest_weather: report_rejections failed",
-        "alerts do not arrive by webhook",
+        "alerts by webhook do not arrive",
     ]
     refused = next(alert for alert in journal.alerts("weather") if alert.channel == "webhook")
     assert not refused.delivered

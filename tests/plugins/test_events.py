@@ -172,7 +172,7 @@ PAST_THE_CHECK: dict[str, tuple[RunRef | None, Any, str, bool, str]] = {
     "accepted of another trigger": (DOOR, [{"height_m": 1.5}], "storms", True, "no accepted event of run e"),
     "with a payload that was exchanged": (DOOR, [{"height_m": 99}], "tides", True, "height_m: "),
     "with a payload of another form": (DOOR, ["rm -rf"], "tides", True, "payload: unknown field"),
-    "with payloads that are no list": (DOOR, "rm -rf", "tides", True, "its payloads are no list; got str"),
+    "with payloads that are no list": (DOOR, "rm -rf", "tides", True, "its payloads are not a list; got str"),
 }
 
 
@@ -208,7 +208,7 @@ def test_window_wakes_scoring_once_it_has_closed(
     if state in (WindowState.DONE, WindowState.EMPTY, WindowState.LATE, WindowState.RUNNING):
         require_event(MODEL, home, "score")
     else:
-        with pytest.raises(AirflowSkipException, match="has not closed, by the journal; it is"):
+        with pytest.raises(AirflowSkipException, match="has not closed, according to the journal; it is"):
             require_event(MODEL, home, "score")
 
 

@@ -192,7 +192,7 @@ def test_broken_model_is_named_with_its_problem(client: TestClient, home: Home) 
         page = client.get("/almanac/models/broken/batches", headers=ann(client))
     finally:
         broken.unlink()
-    assert "Models that cannot be read" in start
+    assert "Models whose YAML cannot be read" in start
     assert "nonsense" in start
     assert page.status_code == 404
     assert "nonsense" in page.text

@@ -151,7 +151,7 @@ def test_rows_of_a_join_that_was_not_recorded_are_refused(grid, world) -> None:
     [
         ({"model": "load"}, "joins.forecast: load cannot join itself"),
         ({"on": {"Place": "At"}}, r"joins.forecast.on must name declared columns; got \['Place'\]"),
-        ({"known_after": "4h"}, "are not taken: none ever would be. Lengthen tolerance"),
+        ({"known_after": "4h"}, "are not used, so no row would ever match. Increase tolerance"),
         ({"columns": {"Cold": "string"}}, "features: forecast.Cold is a string; got the column as it stands"),
         ({"columns": {"Warm": "float"}}, r"features must name declared columns; got \['forecast.Cold'\]"),
     ],

@@ -194,7 +194,7 @@ def test_almanac_rebuild_of_other_data_exits_with_1(almanac, model, version) -> 
 
 
 def test_almanac_trace_of_what_is_no_id_is_refused(almanac) -> None:
-    with pytest.raises(DataError, match="not the id of a prediction"):
+    with pytest.raises(DataError, match="not a prediction id"):
         almanac("trace", "weather/yesterday/3")
 
 

@@ -44,5 +44,5 @@ def test_prediction_id_of_another_zone_is_the_same_moment() -> None:
     ],
 )
 def test_prediction_id_of_something_else_says_what_was_expected(text: str) -> None:
-    with pytest.raises(DataError, match=r"not the id of a prediction; got .* weather/2024-02-10T05:00:00Z/3"):
+    with pytest.raises(DataError, match=r"not a prediction id; got .* weather/2024-02-10T05:00:00Z/3"):
         PredictionId.parse(text)

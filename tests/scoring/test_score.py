@@ -40,7 +40,7 @@ def score(world: World, since: datetime | None = None, until: datetime | None = 
 def test_score_without_champion_says_so_and_writes_nothing(world: World) -> None:
     world.registry.number = None
     summary = score(world)
-    assert summary.message == "no champion yet: nothing to score with"
+    assert summary.message == "no champion yet: no model to score with"
     assert summary.rows == 0
     assert PredictionTable.of(world.home, WEATHER).version() == -1
 

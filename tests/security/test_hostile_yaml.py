@@ -22,7 +22,7 @@ BOMBS = {
     "merges": (MERGES, r"line \d+, column \d+: too much; expected at most"),
     "brackets": ("[" * 200_000, r"line 1, column \d+: nested too deeply"),
     "sections": ("".join(f"{' ' * n}a:\n" for n in range(1000)), "line 33, column 33: nested too deeply"),
-    "recursion": ("a: &a\n  b: *a", "line 2, column 6: an alias of something that is not complete"),
+    "recursion": ("a: &a\n  b: *a", "line 2, column 6: an alias of an incomplete or unknown anchor"),
     "many keys": ("\n".join(f"k{n}: v" for n in range(MAX_NODES)), "too much"),
     "long value": (f"a: {'x' * (MAX_SCALAR + 1)}", "line 1, column 4: a value is too long"),
     "large": (f"a: 1\n#{'x' * MAX_BYTES}", "too large; got more than"),

@@ -91,7 +91,7 @@ def test_read_of_any_file_opens_regular_files_only(landing: Path, how: str) -> N
     uri = f"{landing}/a"
     SWAPS[how](landing / "a")
     for read in (read_bytes, hash_file, lambda uri: list(read_blocks(uri))):
-        with pytest.raises(OtherFileError, match="something else lies in its place"):
+        with pytest.raises(OtherFileError, match="expected a regular file, got"):
             read(uri)
     assert not exists(uri)
 

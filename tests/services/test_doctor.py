@@ -51,7 +51,7 @@ def test_place_check_not_made_yet_is_ok(tmp_path):
 def test_place_check_object_store_is_tried_and_left_as_it_was(any_store):
     check = doctor.place_check("landing", f"{any_store.uri}/landing")
 
-    assert (check.state, check.seen) == ("ok", f"{any_store.uri}/landing: can be entered, and creates nothing twice")
+    assert (check.state, check.seen) == ("ok", f"{any_store.uri}/landing: accessible, and conditional writes work")
     assert below(any_store.uri) == []
 
 
@@ -69,7 +69,7 @@ def test_place_check_store_that_creates_twice_fails(any_store, monkeypatch):
     check = doctor.place_check("datasets", f"{any_store.uri}/datasets")
 
     assert check.state == "fail"
-    assert "does not heed If-None-Match" in check.seen
+    assert "overwrites an existing object although If-None-Match" in check.seen
 
 
 def test_place_check_of_another_scheme_fails():

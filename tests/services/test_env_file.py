@@ -39,7 +39,7 @@ def test_write_env_file_that_exists_is_never_replaced(tmp_path: Path) -> None:
     write_env_file(tmp_path / ".env", COMPOSE)
     before = (tmp_path / ".env").read_bytes()
 
-    with pytest.raises(ConfigError, match="it exists, and the databases were made with its passwords"):
+    with pytest.raises(ConfigError, match="it exists, and the databases use its passwords"):
         write_env_file(tmp_path / ".env", COMPOSE)
 
     assert (tmp_path / ".env").read_bytes() == before
@@ -63,7 +63,7 @@ def test_read_env_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     write_env_file(tmp_path / ".env", COMPOSE)
     (tmp_path / ".env").chmod(0o644)
 
-    with pytest.raises(ConfigError, match="others can read it, got mode 644, expected 600"):
+    with pytest.raises(ConfigError, match="other users can read it, got mode 644, expected 600"):
         read_env_file(tmp_path / ".env")
 
 

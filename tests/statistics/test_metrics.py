@@ -95,8 +95,8 @@ def test_gain_of_log_loss_is_positive_when_it_falls() -> None:
 @pytest.mark.parametrize(
     ("labels", "probabilities", "message"),
     [
-        ([], [], "expected as many, not none"),
-        ([1, 0], [0.5], "expected as many"),
+        ([], [], "expected the same number, not 0"),
+        ([1, 0], [0.5], "expected the same number"),
         ([1, 0], [0.5, math.nan], "1 probabilities of 2 are NaN"),
         ([1, 0], [0.5, 1.2], "outside"),
         ([1, 2], [0.5, 0.5], "not all 0 or 1"),

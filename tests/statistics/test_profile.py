@@ -134,7 +134,7 @@ def test_profile_of_eighty_columns_by_month_stays_below_one_megabyte() -> None:
 
 def test_build_profile_of_no_rows_raises() -> None:
     empty = reference().clear()
-    with pytest.raises(DataError, match="expected as many, not none"):
+    with pytest.raises(DataError, match="expected the same number, not 0"):
         build_profile(WEATHER, empty, **unlabelled(empty))
 
 

@@ -64,7 +64,7 @@ def test_list_files_leaves_unsafe_names_with_a_warning(tmp_path: Path, caplog: p
     with caplog.at_level(logging.WARNING):
         assert _names(tmp_path) == ["=cmd.csv", "ä ö.csv"]
     assert len(caplog.records) == 4
-    assert "is never taken: control characters" in caplog.text
+    assert "is never ingested: control characters" in caplog.text
 
 
 def test_list_files_pipe_is_no_file(tmp_path: Path) -> None:

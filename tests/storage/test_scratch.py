@@ -68,7 +68,7 @@ def test_scratch_of_a_killed_process_goes_and_that_of_a_living_one_stays(home: H
 def test_scratch_fault_of_the_disk_is_transient_and_says_where(home: Home) -> None:
     home.scratch.write_text("in the way")
     with (
-        pytest.raises(TransientError, match=r"scratch: a batch could not be worked on there: .*make room"),
+        pytest.raises(TransientError, match=r"scratch: a batch cannot be processed there: .*free space"),
         scratch(home),
     ):
         pass

@@ -186,7 +186,7 @@ SIGHT = {
 
 @pytest.mark.parametrize("kind", SIGHT)
 def test_schema_label_among_its_own_features_is_refused(kind: str) -> None:
-    with pytest.raises(ConfigError, match=r"sees the label itself, Load of its own row, when label\.horizon is 0s"):
+    with pytest.raises(ConfigError, match=r"contains the label itself, Load of its own row, when label\.horizon is 0s"):
         declared("0s", SIGHT[kind])
     assert declared("4h", SIGHT[kind])
 

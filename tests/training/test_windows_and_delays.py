@@ -81,5 +81,5 @@ def test_window_declared_wrongly_is_refused(small, change, window, message: str)
 def test_persistence_of_a_label_without_horizon_is_refused(small, change) -> None:
     others = [one for one in small.features if small.label.column not in str(one)]
     without_label = small.model_copy(update={"features": others})
-    with pytest.raises(ValidationError, match="persistence knows the label itself"):
+    with pytest.raises(ValidationError, match="persistence equals the label"):
         change(without_label, "label", horizon="0s")

@@ -1,4 +1,4 @@
-"""The core of notification: a message, the condition that it is about, its delivery, and what was told.
+"""The core of notification: a message, the condition that it is about, its delivery, and its log.
 
 May import: config, journal.
 """

@@ -1,4 +1,4 @@
-"""What lasts and is told once: a condition, and what is due to be said about it. Pure; no clock, no database."""
+"""Conditions and their due messages: each is sent once while it lasts. Pure; no clock, no database."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Literal
 from almanac.alerts.message import Message, iso
 from almanac.config.sections.alerts import AlertKind, Alerts
 
-# After so many failed attempts a channel is left alone until the condition is told anew.
+# After this many failed attempts a channel is skipped until the condition is reported again.
 MAX_ATTEMPTS = 12
 
 
@@ -17,7 +17,7 @@ class Condition:
 
     Attributes:
         id: its number.
-        model: whose; empty when it is nobody's.
+        model: whose; empty when it belongs to no model.
         kind: of alert.
         key: what is one condition: the same key while it lasts is the same condition.
         message: as it was last seen.
@@ -61,7 +61,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Due:
-    """What is to be told now.
+    """What is to be sent now.
 
     Attributes:
         what: new: for the first time, or to channels that could not be reached. reminder: it still lasts. escalation:
@@ -76,13 +76,13 @@ class Due:
 def due(alerts: Alerts, condition: Condition, now: datetime, away: frozenset[str] = frozenset()) -> Due | None:
     """What is to be told of a condition, if anything.
 
-    Quiet hours hold back what is not critical; it is told when they are over, its end too.
+    Quiet hours delay everything that is not critical, its end too.
 
     Args:
         alerts: as the model declares them.
         condition: as it stands.
         now: aware.
-        away: channels that lead nowhere here: whoever has no connection is not waited for.
+        away: channels without a connection, which are not waited for.
     """
     severity = condition.message.severity
     if condition.closed_at is not None or condition.kind in alerts.silent:
@@ -123,7 +123,7 @@ def worded(condition: Condition, what: str, now: datetime) -> Message:
     if what != "end":
         return replace(message, subject=subject)
     ended = iso(condition.ended_at or now)
-    how = "it has ended by itself or was mended."
+    how = "its cause is gone."
     if condition.dismissed_by:
         how = f"{condition.dismissed_by} has dismissed it: {condition.dismiss_reason}"
     return replace(

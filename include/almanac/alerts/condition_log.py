@@ -1,4 +1,4 @@
-"""Remembers in the journal what lasts: open conditions, who has acknowledged them, what was told of them."""
+"""Open conditions in the journal: who has acknowledged them, and what was sent about them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
@@ -16,7 +16,7 @@ from almanac.errors import PermanentError
 from almanac.journal.journal import Journal
 from almanac.journal.tables import conditions
 
-# Each round looks at these causes and opens what still lasts: whoever ends one by hand is told of it again.
+# Each round checks these causes and opens what still lasts: one that is closed by hand would open again.
 LOOKED_AT: frozenset[AlertKind] = frozenset({"disk", "backup", "drill", "damage"})
 # One cause makes a task fail for window after window: they are counted, and not told one by one.
 _COUNTED: frozenset[str] = frozenset({"failure"})
@@ -37,7 +37,7 @@ class ConditionLog:
     def seen(self, message: Message, kind: AlertKind, key: str, now: datetime) -> Condition:
         """Write that a condition was seen: opened, or seen once more with its newest words.
 
-        What has become worse, in severity or by one more of its parts, is to be told anew, whoever has taken it on.
+        What has become worse, in severity or by one more part, is reported again, even if it was acknowledged.
         """
         open_key = _open_key(message.model, kind, key)
         with self._journal.transaction() as connection:
@@ -102,27 +102,27 @@ class ConditionLog:
         """
         condition = self.condition(number)
         if condition.ended_at is not None:
-            raise PermanentError(f"alert {number}: it is over since {condition.ended_at.isoformat()}; nothing to do")
+            raise PermanentError(f"alert {number}: closed since {condition.ended_at.isoformat()}; nothing to do")
         with self._journal.transaction() as connection:
             mine = update(conditions).where(conditions.c.id == number)
             connection.execute(mine.values(acknowledged_at=now, acknowledged_by=by))
         return self.condition(number)
 
     def dismiss(self, number: int, by: str, reason: str, now: datetime) -> Condition:
-        """End a condition whose cause nobody will remove: a rejected file that is not delivered again.
+        """Close a condition whose cause will not be removed: a rejected file that is not delivered again.
 
         Raises:
             PermanentError: there is no such condition, it is over, no reason is given, or it would be told again.
         """
         condition = self.condition(number)
         if not reason.strip():
-            raise PermanentError(f"alert {number}: no reason given; say why nobody has to do anything: it is kept")
+            raise PermanentError(f"alert {number}: no reason given; say why nothing has to be done: it is recorded")
         if condition.ended_at is not None:
-            raise PermanentError(f"alert {number}: it is over since {condition.ended_at.isoformat()}; nothing to do")
+            raise PermanentError(f"alert {number}: closed since {condition.ended_at.isoformat()}; nothing to do")
         if condition.kind in LOOKED_AT:
             raise PermanentError(
-                f"alert {number}: cannot be dismissed. Its cause is looked at every few minutes, so it would be told"
-                f" again; `almanac alerts ack {number}` takes it on: it is not repeated until it is over"
+                f"alert {number}: cannot be dismissed. Its cause is checked every few minutes, so the alert"
+                f" would open again; `almanac alerts ack {number}` acknowledges it: it is not repeated while it lasts"
             )
         over = {"ended_at": now, "open_key": None, "dismissed_by": by, "dismiss_reason": reason.strip()}
         with self._journal.transaction() as connection:

@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 
 def send_webhook(url: str, headers: Mapping[str, str], payload: Mapping[str, str | int]) -> None:
-    """Post a payload as JSON; passing faults are tried three times.
+    """Post a payload as JSON; transient errors are tried three times.
 
-    Errors name the host alone: the path of a web hook is often its password.
+    Errors name the host alone: the path of a webhook is often its password.
 
     Raises:
         ConfigError: the URL is none.
@@ -32,7 +32,7 @@ def send_webhook(url: str, headers: Mapping[str, str], payload: Mapping[str, str
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError("web hook: not a URL; expected https://host/path in the connection's host")
+        raise ConfigError("webhook: not a URL; expected https://host/path in the connection's host")
     _post(url, parts.hostname, dict(headers), dict(payload))
 
 
@@ -41,7 +41,7 @@ def deliver(
 ) -> bool:
     """Send by one channel and record what came of it; a failed delivery is recorded and logged, never raised.
 
-    Whoever alerts is already dealing with a failure: the alert's own must not hide it, nor stop other channels.
+    The caller already handles a failure: an error of the alert must not hide it, nor stop other channels.
 
     Args:
         message: what to tell.
@@ -55,7 +55,7 @@ def deliver(
         Whether it was delivered.
 
     Raises:
-        TransientError: the journal is away; the message was sent or logged before.
+        TransientError: the journal is unreachable; the message was sent or logged before.
     """
     error = ""
     try:
@@ -71,7 +71,7 @@ def record(message: Message, channel: str, *, journal: Journal, run: RunRef, now
     """Write into the journal that a message went out, or with `error` that it did not.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     journal.record_alert(
         Alert(
@@ -98,12 +98,12 @@ def _post(url: str, host: str, headers: dict[str, str], payload: dict[str, str |
     try:
         response = httpx.post(url, headers=headers, json=payload, timeout=TIMEOUT_S)
     except httpx.TransportError as error:
-        raise TransientError(f"web hook at {host}: {type(error).__name__}; check that the receiver is up") from error
+        raise TransientError(f"webhook at {host}: {type(error).__name__}; check that the receiver is up") from error
     except httpx.InvalidURL as error:
-        raise ConfigError(f"web hook at {host}: not a URL; check the connection") from error
+        raise ConfigError(f"webhook at {host}: not a URL; check the connection") from error
     if response.is_success:
         return
-    refusal = f"web hook at {host}: answered {response.status_code}"
+    refusal = f"webhook at {host}: answered {response.status_code}"
     if response.status_code >= 500 or response.status_code in _TRY_LATER:
-        raise TransientError(f"{refusal}; look at the receiver's log")
+        raise TransientError(f"{refusal}; check the receiver's log")
     raise PermanentError(f"{refusal}; expected 2xx. Check address and token in the connection")

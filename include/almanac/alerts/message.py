@@ -1,4 +1,4 @@
-"""What people are told. A message knows no channel; every text in it has been masked."""
+"""The message of an alert. It knows no channel; every text in it is masked."""
 
 import html
 import re
@@ -11,7 +11,7 @@ from almanac.display import MAX_ERROR, shorten
 from almanac.errors import PermanentError, TransientError
 from almanac.journal.records import RunRef
 
-KILLED = "the process ended without a word: was it killed?"
+KILLED = "the process ended without an error message: was it killed?"
 _MASK = "***"
 _MAX_ERROR = 2000
 _SECRETS = (
@@ -32,7 +32,7 @@ _SECRETS = (
 
 
 def mask(text: str) -> str:
-    """Put *** in the place of passwords, tokens, keys and the user part of URLs."""
+    """Replace by *** passwords, tokens, keys and the user part of URLs."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
@@ -40,14 +40,14 @@ def mask(text: str) -> str:
 
 @dataclass(frozen=True)
 class Message:
-    """One message. All its texts are masked when it is made, whoever makes it.
+    """One message. All its texts are masked when it is created.
 
     Attributes:
         severity: info, warning or critical.
         subject: one line.
         error: what happened, in the words of the error.
         what_to_do: in words.
-        model: whose; empty when it is nobody's.
+        model: whose; empty when it belongs to no model.
         dag_id, run_id, task_id: where.
         try_number: which try of the task it was.
         link: to the run.
@@ -56,7 +56,7 @@ class Message:
         runbook: where it is written what to do, step by step.
         since: when the condition was first seen, ISO 8601 in UTC; empty when this is the first time.
         times: how often it was seen since then.
-        parts: what is told together in this message, each with how it stands; one more, or worse, is told anew.
+        parts: what is told together in this message, each with its state; one more, or worse, is reported again.
     """
 
     severity: Severity
@@ -104,7 +104,7 @@ class Message:
 
     @property
     def payload(self) -> dict[str, str | int]:
-        """For a web hook. Slack, Mattermost and Teams show `text`."""
+        """For a webhook. Slack, Mattermost and Teams show `text`."""
         parts = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "parts"}
         return {**parts, "text": self.text}
 
@@ -177,9 +177,9 @@ def approval_message(
         now: aware.
     """
     return event_message(
-        "approval", severity="warning", model=model, subject=f"{question} An answer is waited for",
-        words=f"{question} The task waits {deadline}; no answer is {silence}.",
-        what_to_do="Open the link, read what stands there, choose, and say why.",
+        "approval", severity="warning", model=model, subject=f"{question} A decision is needed",
+        words=f"{question} The task waits {deadline}; no answer means {silence}.",
+        what_to_do="Open the link, read the page, choose an answer, and give a reason.",
         run=run, now=now, task_id=task_id, link=link,
     )  # fmt: skip
 
@@ -193,7 +193,7 @@ def event_message(
     Args:
         kind: names the runbook.
         severity: info, warning or critical.
-        model: whose; empty when it is nobody's.
+        model: whose; empty when it belongs to no model.
         subject: one line.
         words: what happened, with figures and limits.
         what_to_do: in words.
@@ -227,7 +227,7 @@ def _shorten(text: str) -> str:
 
 def _what_to_do(error: BaseException | str) -> str:
     if isinstance(error, PermanentError):
-        return "Mend what the error names, then clear the task. It was not tried again, because that cannot help."
+        return "Correct what the error names, then clear the task. It was not retried, because a retry cannot help."
     if isinstance(error, TransientError):
-        return "All tries are used up. Look whether the service that the error names is up, then clear the task."
-    return "Open the task's log at the link; when the cause is gone, clear the task. Runbooks: docs/operations.md."
+        return "All retries are used up. Check that the service that the error names is up, then clear the task."
+    return "Read the task's log at the link; when the cause is corrected, clear the task. Runbooks: docs/operations.md."

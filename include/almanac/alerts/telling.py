@@ -1,4 +1,4 @@
-"""Tells people what is due, and writes down what was told. What cannot be told now is told by the next round."""
+"""Sends due messages, and records what was sent. What cannot be sent now is sent by the next round."""
 
 import os
 import tempfile
@@ -40,7 +40,7 @@ class Teller:
         journal: remembers conditions and deliveries.
         sender: brings messages out.
         log: takes the text of what has no channel.
-        run: who tells.
+        run: the run that reports.
         last_resort: remembers what was told while the journal could not be opened; none: in the temporary folder.
     """
 
@@ -113,7 +113,7 @@ class Teller:
         """What an open condition was told of; empty when none of the key is open.
 
         Raises:
-            TransientError: the journal is away.
+            TransientError: the journal is unreachable.
         """
         return self._conditions.parts(model, kind, key)
 
@@ -122,7 +122,7 @@ class Teller:
 
         Args:
             declared: by model.
-            otherwise: for what is no model's.
+            otherwise: for what belongs to no model.
             now: aware.
         """
         unclosed = self._conditions.unclosed()
@@ -136,7 +136,7 @@ class Teller:
             return
         if not self._last_resort.is_due(f"{message.model} {kind} {key}", now):
             return
-        words = f"{message.error}\n\nThe journal cannot be used, so this is told again each hour: {error}"
+        words = f"{message.error}\n\nThe journal cannot be used, so this message is repeated each hour: {error}"
         message = replace(message, error=words)
         names = [name for name in alerts.route("critical") if self._reaches(alerts, name)]
         for name in names:
@@ -197,8 +197,8 @@ class Teller:
             self.ended(alerts, model, "delivery", name, now)
             return
         message = event_message(
-            "delivery", severity="critical", model=model, subject=f"alerts do not arrive by {name}",
-            words=f"The channel {name!r} did not take a message; it is tried again. The reason stands in the journal:"
+            "delivery", severity="critical", model=model, subject=f"alerts by {name} do not arrive",
+            words=f"The channel {name!r} did not accept a message; it is sent again. The reason is in the journal:"
             " `almanac alerts list --undelivered`.",
             what_to_do="Check the receiver and the channel's Airflow connection.", run=self._run, now=now,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is not backed up, or not proven, by name. Page, command line, `doctor` and alerts all ask `find_gaps`."""
+"""What is not backed up, or not drilled, by name. Page, command line, `doctor` and alerts all use `find_gaps`."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +42,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Taken:
-    """The snapshots of a place.
+    """The snapshots of a repository.
 
     Attributes:
         first, newest: when the oldest and the newest snapshot of each subject were taken.
@@ -68,12 +68,12 @@ def find_gaps(
 
     Args:
         live: what exists and can be lost, since when.
-        taken: the snapshots of the first place.
+        taken: the snapshots of the primary repository.
         proven: when the last good drill of each subject was.
         settings: what is declared.
         now: aware.
         disaster_max_age: how old the last drill of the loss of the whole machine may be; None: none is played here.
-        second: the snapshots of the second place; None: there is none, or it cannot be asked.
+        second: the snapshots of the secondary repository; None: there is none, or it cannot be asked.
     """
     gaps = [
         Gap(subject, "snapshot", "no snapshot", now - since > settings.max_age)
@@ -84,7 +84,7 @@ def find_gaps(
     if second is not None:
         missing = (subject for subject in sorted(taken.first) if subject not in second.newest)
         gaps += [
-            Gap(one, "snapshot", "no snapshot in the second place", now - taken.first[one] > settings.max_age)
+            Gap(one, "snapshot", "no snapshot in the secondary repository", now - taken.first[one] > settings.max_age)
             for one in missing
         ]
     limits = dict.fromkeys(taken.first, settings.drills.max_age)
@@ -118,7 +118,7 @@ def _unproven(
         if last is None:
             yield Gap(subject, "drill", "never restored by a drill", now - since > limits[subject])
         elif now - last > limits[subject]:
-            yield Gap(subject, "drill", "not restored by a drill for too long", True, last)
+            yield Gap(subject, "drill", "last restored by a drill too long ago", True, last)
 
 
 def lines_of(gaps: Sequence[Gap]) -> list[str]:
@@ -139,7 +139,7 @@ def live_subjects(home: Home, models: Sequence[str], journal: Journal, now: date
         now: aware.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     found: dict[str, datetime | None] = {}
     for name in models:
@@ -167,8 +167,8 @@ def _is_table(uri: str) -> bool:
         return open_table(uri) is not None
     except IntegrityError:
         return True
-    except AlmanacError as error:  # that a store is away is told by whoever works there
-        log.warning("%s: nobody knows whether it must be backed up: %s", uri, error)
+    except AlmanacError as error:  # an unreachable store is reported by the tasks that use it
+        log.warning("%s: cannot tell whether it must be backed up: %s", uri, error)
         return False
 
 
@@ -178,7 +178,7 @@ def _holds_files(folder: str) -> bool:
     try:
         return bool(list_files(folder, ["*"], lenient=True))
     except AlmanacError as error:
-        log.warning("%s: nobody knows whether it must be backed up: %s", folder, error)
+        log.warning("%s: cannot tell whether it must be backed up: %s", folder, error)
         return False
 
 
@@ -186,7 +186,7 @@ def proven_by(journal: Journal) -> dict[str, datetime]:
     """When the last good drill of each subject was.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     proven: dict[str, datetime] = {}
     for drill in journal.drills():
@@ -196,13 +196,13 @@ def proven_by(journal: Journal) -> dict[str, datetime]:
 
 
 def taken_of(place: Place) -> Taken | None:
-    """The snapshots of a place; None when it cannot be asked, which whoever works there tells."""
+    """The snapshots of a repository; None when it cannot be asked, which is reported by the tasks that use it."""
     try:
         catalogue = Catalogue(place)
         refs = catalogue.refs()
         return _taken(((ref.subject, ref.created) for ref in refs), _members(catalogue, refs))
     except AlmanacError as error:
-        log.warning("%s: nobody knows what is backed up there: %s", place.uri, error)
+        log.warning("%s: cannot tell what is backed up there: %s", place.uri, error)
         return None
 
 
@@ -210,7 +210,7 @@ def taken_by_journal(journal: Journal) -> Taken:
     """The snapshots that the journal knows.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     return _taken(((one.subject, one.taken_at) for one in journal.snapshots()), None)
 

@@ -1,4 +1,4 @@
-"""The backup places of an installation, and its databases."""
+"""The backup repositories of an installation, and its databases."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from almanac.journal.place import entered
 
 @dataclass(frozen=True)
 class Places:
-    """Where snapshots are: the first place, and the second one if there is one."""
+    """Where snapshots are: the primary repository, and the second one if there is one."""
 
     first: Place
     second: Place | None = None
@@ -25,12 +25,12 @@ class Places:
         """One of them.
 
         Raises:
-            ConfigError: there is no second place.
+            ConfigError: there is no secondary repository.
         """
         if not second:
             return self.first
         if self.second is None:
-            raise ConfigError("there is no second place; name one by ALMANAC_SECOND_BACKUPS=/other/disk/backups")
+            raise ConfigError("there is no secondary repository; set one by ALMANAC_SECOND_BACKUPS=/other/disk/backups")
         return self.second
 
     def all(self) -> tuple[Place, ...]:
@@ -39,7 +39,7 @@ class Places:
 
 
 def open_places(home: Home, settings: InstallationBackup, *, given_key: str = "", write: bool = True) -> Places:
-    """Open the places of an installation.
+    """Open the repositories of an installation.
 
     Args:
         home: names them.

@@ -26,7 +26,7 @@ _DRILLS = 20
 
 @dataclass(frozen=True)
 class SubjectState:
-    """One subject of a place.
+    """One subject of a repository.
 
     Attributes:
         subject: whose snapshots.
@@ -90,16 +90,16 @@ class BackupReport:
 
     @property
     def problems(self) -> list[str]:
-        """What a person should see to, in words; none: all is well."""
+        """What a person should attend to, in words; none: all is well."""
         found = [f"{problem} Nothing is deleted until it is corrected." for problem in self.protected.problems]
         for place in self.places:
             found += [f"{place.uri}: {place.fault}"] if place.fault else []
-            found += [f"{ref} has vanished from {place.uri}" for ref in place.vanished]
+            found += [f"{ref} is missing from {place.uri}" for ref in place.vanished]
             found += [f"{one.subject}: {one.damage}" for one in place.subjects if one.damage]
         found += lines_of([gap for gap in self.gaps if gap.overdue])
         found += [f"{one.subject}: {line}: almanac repair {one.subject}" for one in self.checks for line in one.damaged]
         newest = {(drill.subject, drill.meant_to_fail): drill for drill in reversed(self.drills)}
-        found += [f"{drill.subject}: its last drill has failed" for drill in newest.values() if not drill.passed]
+        found += [f"{drill.subject}: its last drill failed" for drill in newest.values() if not drill.passed]
         return found
 
     @property
@@ -112,7 +112,7 @@ def make_report(
     places: Places, journal: Journal, settings: InstallationBackup, protected: Protected = NOBODY, *, now: datetime,
     gaps: Sequence[Gap] = (),
 ) -> BackupReport:  # fmt: skip
-    """Look at the places; one that is away is named, the rest is shown.
+    """Look at the repositories; one that is away is named, the rest is shown.
 
     Args:
         places: of the installation.
@@ -123,7 +123,7 @@ def make_report(
         gaps: what is not backed up or not proven; see `almanac.backup.survey`.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     drills = journal.drills()
     states = tuple(_place(place, journal, drills, settings, now) for place in places.all())

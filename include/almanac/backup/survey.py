@@ -1,4 +1,4 @@
-"""Looks at an installation, its places and its journal, and says what is not backed up or not proven."""
+"""Looks at an installation, its repositories and its journal, and says what is not backed up or not proven."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,10 +26,10 @@ def survey(
         now: aware.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     taken = taken_of(places[0]) if places else None
-    if taken is None or not taken.newest:  # away, or lost: what had been taken is told as vanished
+    if taken is None or not taken.newest:  # away, or lost: what was taken is reported as missing
         taken = taken_by_journal(journal)
     return find_gaps(
         live_subjects(home, models, journal, now), taken, proven_by(journal), settings, now=now,

@@ -33,7 +33,7 @@ class AirflowRows:
         now: the time.
 
     Raises:
-        TransientError: on every method, when the database is away or a table could not be cleaned.
+        TransientError: on every method, when the database is unreachable or a table could not be cleaned.
     """
 
     kind, database = "airflow_history", "airflow"
@@ -64,7 +64,9 @@ class AirflowRows:
                 stdin=subprocess.DEVNULL, timeout=_TIMEOUT.total_seconds(),
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise TransientError(f"{_PROGRAM.name}: not done after {_TIMEOUT}; it is gone on with later") from error
+            raise TransientError(
+                f"{_PROGRAM.name}: not finished after {_TIMEOUT}; the next cleanup continues"
+            ) from error
         lines = done.stdout.strip().splitlines()
         if done.returncode or not lines:
             said = (done.stderr or done.stdout).strip()[-_LAST_WORDS:]

@@ -26,7 +26,7 @@ def backed_up(place: Place, model: str, *, asked: bool = True) -> BackedUp:
 
     Raises:
         IntegrityError: its manifest is damaged; so nothing may go.
-        TransientError: the place is away.
+        TransientError: the repository is unreachable.
     """
     catalogue = Catalogue(place)
     newest = catalogue.newest(f"outputs/{model}") if asked else None

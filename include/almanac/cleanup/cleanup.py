@@ -1,6 +1,6 @@
 """The cleanup of an installation: what it writes about itself, then the outputs of each model, each with its own plan.
 
-The fault of one part never stops the others. Rows of a database go only when a snapshot holds them as they are.
+An error in one part never stops the others. Rows of a database are deleted only when a snapshot holds them unchanged.
 """
 
 import json
@@ -128,21 +128,21 @@ class Cleanup:
         """What would be deleted; nothing is changed but the figures of the page.
 
         Raises:
-            TransientError: the journal is away.
+            TransientError: the journal is unreachable.
         """
         done = [self._tried(kind, partial(_planned, make)) for kind, make in self._parts().items()]
         done += [self._tried(f"outputs of {one.model.name}", one.plan) for one in self._outputs()]
         return CleanupReport(tuple(done), self._measured(cleaned=False))
 
     def carry_out(self, *, run: RunRef, approved: bool = False) -> CleanupReport:
-        """Delete what `plan` says, as it is now; whoever is killed is gone on with by the next cleanup.
+        """Delete what `plan` says, in its current state; when it is killed, the next cleanup continues.
 
         Args:
-            run: who asks.
+            run: the run that asks.
             approved: a person has looked at the plan.
 
         Raises:
-            TransientError: the journal is away.
+            TransientError: the journal is unreachable.
         """
         done = [
             self._tried(kind, partial(self._carried_out, make, run, approved)) for kind, make in self._parts().items()
@@ -212,7 +212,7 @@ class Cleanup:
         return AirflowRows(self.home, age, self.now)
 
     def _secure(self, database: str, changed_at: datetime, run: RunRef) -> None:
-        """See to it that a snapshot holds what is about to go, as it is: it was taken after the last change of it.
+        """Make sure that a snapshot holds what is about to be deleted: it was taken after the last change.
 
         Raises:
             IntegrityError: there is no such snapshot, even after one was taken.

@@ -39,7 +39,7 @@ class Expiry:
 
     Raises:
         IntegrityError: on planning, when a manifest is damaged.
-        TransientError: on every method, when a store is away.
+        TransientError: on every method, when a store is unreachable.
     """
 
     def __init__(self, model: Model, home: Home, journal: Journal, place: Place, *, now: datetime) -> None:
@@ -54,10 +54,10 @@ class Expiry:
         return joined([*aged, *upkeep])
 
     def carry_out(self, *, run: RunRef, approved: bool = False) -> ExpiryPlan:
-        """Delete what `plan` says, as it is now; whoever is killed is gone on with by the next run.
+        """Delete what `plan` says, in its current state; when it is killed, the next run continues.
 
         Args:
-            run: who asks.
+            run: the run that asks.
             approved: a person has looked at the plan.
 
         Returns:

@@ -27,7 +27,7 @@ def plan_files(kind: str, uri: str, patterns: Sequence[str], *, before: datetime
         needs: why a file stays.
 
     Raises:
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     found = list_files(uri, patterns)
     items = [
@@ -55,7 +55,7 @@ def landing_needs(model: Model, home: Home, journal: Journal, held: Collection[s
     def needs(file: StoredFile) -> Iterable[str]:
         seen = arrivals.get(file.uri)
         if seen is None or not _is_same(seen, file) or not seen.state:
-            return ["not dealt with yet"]
+            return ["not processed yet"]
         if seen.state == BatchState.REJECTED:
             return [] if seen.batch_id[:_SHORT] in kept else ["rejected, and not kept in quarantine"]
         if seen.state in (BatchState.PUBLISHED, BatchState.DUPLICATE) and seen.batch_id not in held:
@@ -82,7 +82,7 @@ def report_needs(uri: str, *, quarantined: Collection[str], linked: Collection[s
         if file.name[:_SHORT] in quarantined:
             yield "rows of its batch are in quarantine"
         if any(file.name in link for link in linked):
-            yield "an alarm that lasts names it"
+            yield "an open alarm refers to it"
         if file.uri == newest.get(_kind(file)):
             yield "the newest of its kind"
         yield from known.need([(f"reports/{file.name}", file.size_bytes)])

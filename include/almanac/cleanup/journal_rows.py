@@ -1,4 +1,4 @@
-"""Old rows of the journal that are no record of a decision: what nobody reads any more, and nothing else."""
+"""Old rows of the journal that are no record of a decision and that nothing reads any more."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class JournalRows:
         now: the time.
 
     Raises:
-        TransientError: on every method, when the journal or a store is away.
+        TransientError: on every method, when the journal or a store is unreachable.
     """
 
     kind, database = "journal", "journal"
@@ -69,7 +69,7 @@ class JournalRows:
         return ExpiryPlan(tuple(items), {})
 
     def delete(self, plan: ExpiryPlan) -> None:
-        """Delete them, as they are now: a row that was written anew meanwhile is another one, and stays."""
+        """Delete them, as they are now: a row that was written again meanwhile is another one, and stays."""
         for rule, keys, _ in self._found():
             key = tuple_(*rule.table.primary_key.columns)
             for start in range(0, len(keys), _AT_ONCE):
@@ -95,11 +95,11 @@ class JournalRows:
         yield _Rule("closed alarms", conditions, conditions.c.closed_at, conditions.c.closed_at < before)
         newest = self._newest(decisions, held_back, decisions.c.model, decisions.c.kind)
         yield _Rule(
-            "trainings and retrain requests that were held back", decisions, decisions.c.decided_at,
+            "trainings and retrain requests that were refused", decisions, decisions.c.decided_at,
             held_back & (decisions.c.decided_at < before), lambda row: row["id"] in newest,
         )  # fmt: skip
         notes = (decisions.c.kind == DecisionKind.EXPIRY) & (decisions.c.decided_at < before)
-        yield _Rule("notes of earlier cleanups", decisions, decisions.c.decided_at, notes)
+        yield _Rule("records of earlier cleanups", decisions, decisions.c.decided_at, notes)
         proven = self._newest(
             drills, None, *(drills.c[name] for name in ("place", "subject", "passed", "meant_to_fail"))
         )

@@ -39,8 +39,8 @@ class ModelRuns:
 
     Raises:
         RegistryError: on every method, when MLflow refuses.
-        IntegrityError: on every method, when a manifest is damaged, so that nobody knows what it names.
-        TransientError: on every method, when MLflow or the place is away.
+        IntegrityError: on every method, when a manifest is damaged, so that the runs it names are unknown.
+        TransientError: on every method, when MLflow or the repository is unreachable.
     """
 
     kind, database = "model_runs", "mlflow"
@@ -59,7 +59,7 @@ class ModelRuns:
             return ExpiryPlan((), {})  # asking would make it
         for model in self._models:
             runs = list(self._old_runs(model))
-            # whoever has registered it: a run that a foreign version was made of is in use, too
+            # also of foreign versions: a run from which one was registered is in use, too
             registered = {one.mlflow_run_id: one.version for one in self._registry.registered(model)} if runs else {}
             pinned = self._pinned(model) if runs else frozenset()
             found = [self._item(model, run, registered, pinned) for run in runs]
@@ -67,7 +67,7 @@ class ModelRuns:
         return ExpiryPlan(tuple(items), {})
 
     def delete(self, plan: ExpiryPlan) -> None:
-        """Delete files first, then the run: whoever is killed on the way is gone on with by the next cleanup.
+        """Delete files first, then the run: when it is killed, the next cleanup continues.
 
         MLflow's server only hides a deleted run. Its rows go where the database can be opened, which is where backups
         are taken.
@@ -137,6 +137,6 @@ class ModelRuns:
 
 
 def _ended_at(run: Any) -> datetime | None:
-    """When it ended; of one that died when it began; None: whoever made it did not say, so it is never old."""
+    """When it ended; of one that died when it began; None: its maker recorded no time, so it is never old."""
     at = run.info.end_time or run.info.start_time
     return None if at is None else datetime.fromtimestamp(at / 1000, UTC)

@@ -65,7 +65,7 @@ class ExpiryPlan:
         if over:
             raise ApprovalError(
                 f"{name}: too much would expire at once: {', '.join(over)}; expected at most {max_share:.0%} of a"
-                f" kind. Nothing was deleted. Look at `{look}`; if it is meant: {do}"
+                f" kind. Nothing was deleted. See `{look}`; if it is intended: {do}"
             )
 
     def to_json(self, limit: int = 100) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from almanac.journal.records import RunRef
 
 
 def expiry_of(model: Model, home: Home, *, given_key: str, now: datetime) -> Expiry:
-    """A model's expiry, against the first backup place."""
+    """A model's expiry, against the first backup repository."""
     return Expiry(model, home, Journal(home.journal_url), places_of(home, given_key).first, now=now)
 
 

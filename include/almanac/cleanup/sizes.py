@@ -76,7 +76,7 @@ def measure(home: Home, models: Sequence[Model], installation: Installation, jou
     """Look at everything; what is away is named, the rest is measured.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     ages = installation.cleanup
     logs, services = airflow_home(home) / "logs", services_folder(home) / "logs"
@@ -97,7 +97,7 @@ def save_sizes(journal: Journal, sizes: Sequence[Size], now: datetime, *, cleane
     """Keep the newest measurement, and apart from it the one of the last cleanup.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     value = json.dumps([size.to_json() for size in sizes])
     for name in (_NOW, _CLEANED) if cleaned else (_NOW,):
@@ -108,7 +108,7 @@ def load_sizes(journal: Journal) -> tuple[Measurement | None, Measurement | None
     """The newest measurement and the one of the last cleanup, as far as there are any.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     return _load(journal, _NOW), _load(journal, _CLEANED)
 

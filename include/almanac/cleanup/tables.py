@@ -37,7 +37,7 @@ def plan_predictions(
         known: what is in a snapshot; tables in shadow are in none.
 
     Raises:
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     import polars as pl
 
@@ -64,7 +64,7 @@ def plan_quarantined_rows(uri: str, *, before: datetime, known: BackedUp) -> Exp
     """Batches whose quarantined rows are old.
 
     Raises:
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     import polars as pl
 
@@ -98,7 +98,7 @@ def plan_upkeep(name: str, uri: str, *, now: datetime, keep: timedelta) -> Expir
         keep: how long files stay that the newest version does not have.
 
     Raises:
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     from deltalake.exceptions import DeltaError
 
@@ -109,7 +109,7 @@ def plan_upkeep(name: str, uri: str, *, now: datetime, keep: timedelta) -> Expir
         hours = int(keep / timedelta(hours=1))
         paths = table.vacuum(retention_hours=hours, dry_run=True, enforce_retention_duration=False, full=True)
     except (DeltaError, OSError) as error:
-        raise TransientError(f"{uri}: cannot be looked at: {describe(error)}; it is tried again") from None
+        raise TransientError(f"{uri}: cannot be read: {describe(error)}; it is tried again") from None
     sizes = {file.path: file.size for file in below(uri)} if paths else {}
     replaced = {unquote(path): sizes.get(unquote(path), 0) for path in sorted(paths)}
     checkpoints = unneeded_checkpoints(uri, (), now=now, readers=keep)
@@ -127,7 +127,7 @@ def delete_rows(guard: TableGuard, items: Sequence[Item]) -> None:
 
     Raises:
         DataLossError: the table is behind what is known of it; nothing was deleted.
-        TransientError: the store is away, or somebody committed meanwhile; it is tried again.
+        TransientError: the store is unreachable, or another writer committed meanwhile; it is tried again.
     """
     from deltalake import CommitProperties
     from deltalake.exceptions import DeltaError
@@ -150,7 +150,7 @@ def delete_rows(guard: TableGuard, items: Sequence[Item]) -> None:
 def _prediction_needs(model: Model, last: datetime, newest: datetime, now: datetime) -> Iterable[str]:
     known_after = model.label.known_after
     if last + known_after > now:
-        yield "its labels cannot be known yet"
+        yield "its labels are not known yet"
     if last + known_after + _WINDOWS * model.monitor.window > newest:
         yield "the monitor still compares it with its labels"
 

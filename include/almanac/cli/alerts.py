@@ -1,4 +1,4 @@
-"""`alerts`: what lasts, who has taken it on, and what did not arrive."""
+"""`alerts`: open alerts, who acknowledged them, and what was not delivered."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from almanac.journal.records import Alert
 
-commands = typer.Typer(help="What people were told: list, show, ack, dismiss.", no_args_is_help=True)
+commands = typer.Typer(help="Alerts: list, show, acknowledge, dismiss.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -19,10 +19,12 @@ def register(app: typer.Typer) -> None:
 @commands.command("list")
 def list_alerts(
     model: Annotated[str, typer.Option(help="Only this model's.")] = "",
-    everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
-    undelivered: Annotated[bool, typer.Option("--undelivered", help="Messages that did not arrive, and why.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Closed ones, too.")] = False,
+    undelivered: Annotated[
+        bool, typer.Option("--undelivered", help="Messages that were not delivered, and why.")
+    ] = False,
 ) -> None:
-    """Show the alerts that last; exit code 1 when one is critical and nobody has acknowledged it."""
+    """List open alerts; exit code 1 when a critical one is not acknowledged."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -52,7 +54,7 @@ def list_alerts(
 
 
 @commands.command()
-def show(number: Annotated[int, typer.Argument(help="Of `almanac alerts list`.")]) -> None:
+def show(number: Annotated[int, typer.Argument(help="The number in `almanac alerts list`.")]) -> None:
     """Show one alert: what happened, since when, how often, what to do."""
     from almanac.alerts.condition import worded
     from almanac.alerts.condition_log import ConditionLog
@@ -61,7 +63,7 @@ def show(number: Annotated[int, typer.Argument(help="Of `almanac alerts list`.")
 
     condition = ConditionLog(Journal(Home().journal_url)).condition(number)
     print(worded(condition, "new", condition.seen_at).text)
-    print(f"Told to: {', '.join(condition.told_to) or 'log and journal'}; last at {_minute(condition.told_at) or '-'}")
+    print(f"Sent to: {', '.join(condition.told_to) or 'log and journal'}; last at {_minute(condition.told_at) or '-'}")
     if condition.acknowledged_by:
         print(f"Acknowledged by {condition.acknowledged_by} at {_minute(condition.acknowledged_at)}")
     if condition.dismissed_by:
@@ -70,10 +72,10 @@ def show(number: Annotated[int, typer.Argument(help="Of `almanac alerts list`.")
 
 @commands.command()
 def ack(
-    number: Annotated[int, typer.Argument(help="Of `almanac alerts list`.")],
-    by: Annotated[str, typer.Option(help="Who takes it on; you, by default.")] = "",
+    number: Annotated[int, typer.Argument(help="The number in `almanac alerts list`.")],
+    by: Annotated[str, typer.Option(help="Who acknowledges it; default: you.")] = "",
 ) -> None:
-    """Take an alert on: no reminder and no escalation follows; its end is still told."""
+    """Acknowledge an alert: no reminder and no escalation follows; its end is still reported."""
     import getpass
     from datetime import UTC
 
@@ -89,11 +91,11 @@ def ack(
 
 @commands.command()
 def dismiss(
-    number: Annotated[int, typer.Argument(help="Of `almanac alerts list`.")],
-    reason: Annotated[str, typer.Option(help="Why nobody has to do anything. Kept with it.", prompt=True)],
-    by: Annotated[str, typer.Option(help="Who dismisses it; you, by default.")] = "",
+    number: Annotated[int, typer.Argument(help="The number in `almanac alerts list`.")],
+    reason: Annotated[str, typer.Option(help="Why nothing has to be done. Recorded.", prompt=True)],
+    by: Annotated[str, typer.Option(help="Who dismisses it; default: you.")] = "",
 ) -> None:
-    """End an alert whose cause stays: a rejected file that nobody will deliver again, a run that nobody repeats."""
+    """Close an alert whose cause stays: a rejected file that is not delivered again, a run that is not repeated."""
     import getpass
     from datetime import UTC
 
@@ -104,7 +106,7 @@ def dismiss(
     condition = ConditionLog(Journal(Home().journal_url)).dismiss(
         number, by or getpass.getuser(), reason, datetime.now(UTC)
     )
-    print(f"{condition.message.subject}: dismissed by {condition.dismissed_by}; told within five minutes")
+    print(f"{condition.message.subject}: dismissed by {condition.dismissed_by}; reported within five minutes")
 
 
 def _print_undelivered(alerts: "list[Alert]") -> None:
@@ -112,7 +114,7 @@ def _print_undelivered(alerts: "list[Alert]") -> None:
     for alert in lost:
         print(f"{_minute(alert.raised_at)}  {alert.channel:12}  {alert.title}\n    {alert.error}")
     if not lost:
-        print("Every message arrived.")
+        print("All messages were delivered.")
 
 
 def _minute(moment: datetime | None) -> str:

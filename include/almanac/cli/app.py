@@ -32,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
-# Somebody waits for these while something is broken: they answer within ten seconds, and say what does not.
+# For use during an outage: they answer within ten seconds, and say what does not respond.
 EMERGENCY = ("status", "doctor", "alerts", "rollback", "promote", "scoring", "down", "list", "show")
 
 
@@ -82,6 +82,7 @@ def main() -> None:
         print(f"almanac: {error}", file=sys.stderr)
         if isinstance(error, TransientError) and set(EMERGENCY).intersection(sys.argv[1:2]):
             print(
-                f"This command waits for seconds only; {VARIABLE}=60 in its environment waits longer.", file=sys.stderr
+                f"This command waits a few seconds only; set {VARIABLE}=60 in its environment to wait longer.",
+                file=sys.stderr,
             )
         raise SystemExit(1) from error

@@ -17,11 +17,11 @@ def register(app: typer.Typer) -> None:
 
 
 def cleanup(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be deleted.")] = False,
     approve: Annotated[bool, typer.Option("--approve", help="Delete more than max_deleted_share of a kind.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Delete what is older than declared and that nothing needs, and show how large everything is.
+    """Delete what is older than declared and no longer needed, and show the size of everything.
 
     Airflow's history, task logs, the journal, MLflow's runs: `cleanup` of `_installation.yaml`; outputs of each model:
     `expire` of its YAML. A snapshot of a database is taken before rows of it go. Exit code 1 when a part failed.

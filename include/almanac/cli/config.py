@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-commands = typer.Typer(help="What is in force, and what differs between environments.", no_args_is_help=True)
+commands = typer.Typer(help="Settings in force, and differences between environments.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -27,9 +27,11 @@ def schema(
 @commands.command()
 def show(
     model: Annotated[str, typer.Argument(help="The name of a model.")],
-    folder: Annotated[Path | None, typer.Option("--in", help="Declarations or a profile; else ALMANAC_MODELS.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--in", help="A folder of declarations or a profile; default: ALMANAC_MODELS.")
+    ] = None,
 ) -> None:
-    """Print a model's declaration as it is in force: defaults, its own file, and the profile over them."""
+    """Print a model's declaration in force: defaults, its own file, and the profile on top of them."""
     from almanac.config.home import Home
 
     print(_in_force(folder or Home().models, model), end="")
@@ -38,10 +40,10 @@ def show(
 @commands.command()
 def diff(
     before: Annotated[Path, typer.Argument(help="A profile, for example include/environments/staging.")],
-    after: Annotated[Path, typer.Argument(help="Another one, for example include/environments/production.")],
+    after: Annotated[Path, typer.Argument(help="Another profile, for example include/environments/production.")],
     model: Annotated[str, typer.Option(help="Only this model.")] = "",
 ) -> None:
-    """Print what differs between two environments, of each model; exit code 1 when anything does, as `diff`."""
+    """Print the differences between two environments, by model; exit code 1 when there are any, like `diff`."""
     from difflib import unified_diff
 
     from almanac.config.files.loader import check_models

@@ -17,10 +17,10 @@ def register(app: typer.Typer) -> None:
 
 def dataset(
     model: Annotated[str, typer.Argument(help="The model's name.")],
-    version: Annotated[int | None, typer.Option(help="A dataset version; the newest where none is given.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it for programs.")] = False,
+    version: Annotated[int | None, typer.Option(help="A dataset version; default: the newest.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show origin, owner, licence, schema and statistics of a dataset; no data are read for it."""
+    """Show origin, owner, licence, schema and statistics of a dataset; reads no data files."""
     from almanac.config.files.loader import find_model
     from almanac.config.home import Home
     from almanac.data.table.card import describe_dataset

@@ -9,7 +9,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor() -> None:
-    """Check machine, packages, places, databases, tables, services, DAGs and YAML files; exit code 1 on a failure."""
+    """Check machine, packages, storage, databases, tables, services, DAGs and YAML files; exit code 1 on a failure."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -21,10 +21,14 @@ def register(app: typer.Typer) -> None:
 
 def draft(
     model: Annotated[str, typer.Argument(help="The new model's name: lower-case letters, digits and _.")],
-    file: Annotated[Path, typer.Argument(help="A file such as will land.", exists=True, dir_okay=False)],
-    label: Annotated[str, typer.Option("--label", help="The column that is to be predicted.")],
-    equals: Annotated[str | None, typer.Option("--equals", help="Its value; unset: its number.")] = None,
-    horizon: Annotated[str | None, typer.Option("--horizon", help="How far ahead: 4h, 1d; unset: one step.")] = None,
+    file: Annotated[Path, typer.Argument(help="A sample of the files that will land.", exists=True, dir_okay=False)],
+    label: Annotated[str, typer.Option("--label", help="The column to predict.")],
+    equals: Annotated[
+        str | None, typer.Option("--equals", help="The value that counts as 1; unset: predict the number.")
+    ] = None,
+    horizon: Annotated[
+        str | None, typer.Option("--horizon", help="How far ahead to predict: 4h, 1d; unset: one step.")
+    ] = None,
     time: Annotated[
         str | None, typer.Option("--time", help="The column of event time, or several: year+month+day.")
     ] = None,
@@ -64,22 +68,22 @@ def draft(
         print(text)
         return
     if path.exists():
-        raise ConfigError(f"{path}: there is such a model already; choose another name, or remove the file first")
+        raise ConfigError(f"{path}: the model exists already; choose another name, or remove the file first")
     path.write_text(FIRST_LINE + text, "utf-8")
     notes = [line.removeprefix("# ") for line in text.splitlines()[1:] if line.startswith("# ")]
     if faults := [problem for problem in load_models(path.parent).problems if path.name in problem]:
         path.unlink()
-        raise ConfigError("draft: what the file shows makes no model:\n" + "\n".join(faults))
+        raise ConfigError("draft: no model can be drafted from this file:\n" + "\n".join(faults))
     write_schema(path.parent)
     for line in _tried(home, model, file) if file.stat().st_size <= _MOST_TRIED else ():
         print(line)
     copy = f"cp {quote(str(file))} {quote(home.landing_of(model))}/"
     print(
         f"{path} is written and valid.{''.join(f'{chr(10)}{note}' for note in notes)} Now:\n"
-        f"  1. Read it: owner, title, origin, licence; limits are first guesses.\n"
+        "  1. Review it: owner, title, origin, licence; limits are first guesses.\n"
         f"  2. ./almanac up                      # if it is not up; DAGs follow the file within half a minute\n"
-        f"  3. {copy}     # mkdir it first; ingest_{model} wakes by itself\n"
-        f"  4. Watch ingest_{model} and train_{model} in Airflow; `./almanac trace {model}@1` tells the rest."
+        f"  3. {copy}     # mkdir it first; ingest_{model} starts by itself\n"
+        f"  4. Watch ingest_{model} and train_{model} in Airflow; `./almanac trace {model}@1` shows the rest."
     )
 
 

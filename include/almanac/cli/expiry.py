@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def expire(
     model: Annotated[str, typer.Argument(help="The model's name.")],
-    apply: Annotated[bool, typer.Option("--apply", help="Do it. Without: only say what would be done.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Apply the changes. Without it: only show them.")] = False,
     approve: Annotated[bool, typer.Option("--approve", help="Delete more than expire.max_deleted_share.")] = False,
 ) -> None:
     """Show which old outputs would be deleted and why the others stay; with --apply, delete them.

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from almanac.backup.restore.journal_rebuild import Rebuilt
 
-commands = typer.Typer(help="The journal: make its rows again after a loss.", no_args_is_help=True)
+commands = typer.Typer(help="The journal: rebuild its rows after a loss.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 @commands.command()
 def rebuild() -> None:
-    """Add what the journal lacks, from Delta commits, MLflow's tags and the backup repositories.
+    """Add rows that the journal lacks, from Delta commits, MLflow's tags and the backup repositories.
 
     Rows that are there stay as they are, so it may be run again. Restore a snapshot of the journal first, if there is
     one: decisions, questions, approvals and alerts are in no other store. Exit code 1 when a store could not be read.
@@ -35,7 +35,10 @@ def rebuild() -> None:
     parts = rebuild_journal(home, loaded.models, Registry.of(home), places.all(), journal, run)
     problems = [*loaded.problems, *_print(parts)]
     print("".join(f"PROBLEM  {one}\n" for one in problems), end="")
-    print("Not rebuilt, nothing else has it: decisions, questions, approvals, alerts, windows, marks of sources")
+    print(
+        "Not rebuilt, because only the journal has them: decisions, questions, approvals, alerts, windows, marks of"
+        " sources"
+    )
     if problems:
         raise typer.Exit(1)
 
@@ -47,5 +50,5 @@ def _print(parts: "Iterable[Rebuilt]") -> list[str]:
         if one.problem:
             problems.append(f"{one.subject}: {one.problem}")
         else:
-            print(f"{one.subject}: {one.added} added, {one.known} were there")
+            print(f"{one.subject}: {one.added} added, {one.known} already there")
     return problems

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from almanac.journal.records import RunRef
 
-_REASON = typer.Option("--reason", help="Why. Kept in the journal and on the version, with your name.")
+_REASON = typer.Option("--reason", help="Why. Recorded in the journal and on the version, with your name.")
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +22,7 @@ def promote(
     version: Annotated[str, typer.Argument(metavar="MODEL@VERSION", help="For example weather@5.")],
     reason: Annotated[str, _REASON],
 ) -> None:
-    """Make a registered version champion. Only one whose gates passed, and not where four eyes are declared."""
+    """Make a registered version champion. Its gates must have passed; refused where four eyes are required."""
     from datetime import UTC, datetime
 
     from almanac.config.approvers import approval_of
@@ -39,8 +39,9 @@ def promote(
     model = find_model(home.models, name)
     if approval_of(model, home).four_eyes:
         raise typer.BadParameter(
-            f"{version}: four eyes are declared (approval.four_eyes), and a command line shows only one user of this"
-            f" machine. Start promote_{name} in Airflow with the version and the reason; somebody else answers there"
+            f"{version}: four eyes are required (approval.four_eyes), and a command line proves only one user of this"
+            f" machine. Start promote_{name} in Airflow with the version and the reason; another person approves it"
+            " there"
         )
     registry, journal = open_registry(home), Journal(home.journal_url)
     promote_version(registry, model, number, reason=_said(reason), run=_run(now), journal=journal, now=now)
@@ -65,7 +66,7 @@ def rollback(
     name = find_model(home.models, model).name
     registry, journal = open_registry(home), Journal(home.journal_url)
     done = roll_back(registry, name, to=to, reason=_said(reason), run=_run(now), journal=journal, now=now)
-    print(f"{name}: version {done.to_version} is champion again, version {done.from_version} has left production.")
+    print(f"{name}: version {done.to_version} is champion again, version {done.from_version} is out of production.")
 
 
 def _said(reason: str) -> str:

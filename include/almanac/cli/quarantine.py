@@ -22,7 +22,7 @@ _Rows = Annotated[list[int] | None, typer.Option("--row", help="Only this row. R
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     commands = typer.Typer(
-        name="quarantine", help="The rows and files that failed: look at them, repair, readmit.", no_args_is_help=True
+        name="quarantine", help="Rows and files that failed: list, show, repair, readmit.", no_args_is_help=True
     )
     commands.command("list")(list_batches)
     commands.command()(show)
@@ -60,7 +60,7 @@ def show(
     model: _Model,
     batch: _Batch,
     row: _Rows = None,
-    limit: Annotated[int, typer.Option(help="So many rows at most.")] = 20,
+    limit: Annotated[int, typer.Option(help="Maximum number of rows.")] = 20,
 ) -> None:
     """Show a batch's rows as they came, with the rules that each broke; or why a file was rejected."""
     from almanac.data.quarantine.quarantine import Quarantine
@@ -79,13 +79,13 @@ def show(
             if record.batch_id.startswith(file.batch):
                 print("".join(f"    {_plain(reason)}\n" for reason in record.reasons), end="")
     if rows.is_empty() and not files:
-        raise typer.BadParameter(f"no such batch, or no such rows, in quarantine: {batch}")
+        raise typer.BadParameter(f"no such batch or rows in quarantine: {batch}")
 
 
 def export(
     model: _Model, batch: _Batch, to: Annotated[Path, typer.Option(help="The file to write; it must not exist.")]
 ) -> None:
-    """Write a batch's rows as CSV that a person can edit; `readmit --file` takes it back."""
+    """Write a batch's rows as a CSV to edit; `readmit --file` reads it back."""
     from almanac.data.quarantine.repair import export_rows
 
     home, declared = _open(model)
@@ -96,26 +96,27 @@ def export(
         with to.open("xb") as file:
             file.write(export_rows(rows))
     except FileExistsError as error:
-        raise typer.BadParameter(f"{to} is there already; give another name") from error
+        raise typer.BadParameter(f"{to} exists already; give another name") from error
     print(f"{rows.height} rows written to {to}. Repair them, then:")
     print(f'  ./almanac quarantine readmit {model} --file {to} --reason "..."')
 
 
 def readmit(
     model: _Model,
-    reason: Annotated[str, typer.Option(help="Why they are right now. Kept with them.", prompt=True)],
+    reason: Annotated[str, typer.Option(help="Why they are valid now. Recorded with them.", prompt=True)],
     batch: Annotated[str, typer.Argument(help="The batch, or the start of its id. Not needed with --file.")] = "",
     row: _Rows = None,
     edit: Annotated[
-        list[str] | None, typer.Option("--set", metavar="ROW:COLUMN=TEXT", help="Repair a cell. Repeat it for more.")
+        list[str] | None,
+        typer.Option("--set", metavar="ROW:COLUMN=TEXT", help="Repair a cell: ROW:COLUMN=TEXT. Repeat it for more."),
     ] = None,
-    file: Annotated[Path | None, typer.Option(help="Take the rows from this repaired export.")] = None,
-    whole: Annotated[bool, typer.Option("--whole", help="Take the rejected file again, as it came.")] = False,
+    file: Annotated[Path | None, typer.Option(help="Readmit the rows of this repaired export.")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Readmit the rejected file, unchanged.")] = False,
 ) -> None:
-    """Put repaired rows, or a rejected file, through the same checks and publish them once.
+    """Check repaired rows, or a rejected file, by the same rules and publish them once.
 
     Exit code 1 when any of them is refused. Trainings hear of it by the dataset's next event; the DAG
-    readmit_<model> rings at once.
+    readmit_<model> emits it at once.
     """
     if bool(file) == bool(batch) or (file and (row or edit or whole)) or (whole and (row or edit)):
         raise typer.BadParameter("give a batch (with --row and --set, or with --whole), or --file alone")
@@ -130,8 +131,8 @@ def readmit(
     )
     for result in results:
         print(
-            f"batch {result.batch_id[:12]}: {len(result.published)} rows published, {len(result.dropped)} dropped that"
-            f" the dataset holds, {len(result.already)} readmitted before, {len(result.refused)} refused"
+            f"batch {result.batch_id[:12]}: {len(result.published)} rows published, {len(result.dropped)} dropped"
+            f" that the dataset holds, {len(result.already)} readmitted before, {len(result.refused)} refused"
         )
         print("".join(f"    {line}\n" for line in result.refusals()), end="")
     if any(result.refused for result in results):

@@ -1,12 +1,12 @@
-"""`scoring`: stop the scoring of a model, resume it, or say how it stands."""
+"""`scoring`: stop the scoring of a model, resume it, or say its state."""
 
 from typing import Annotated
 
 import typer
 
-commands = typer.Typer(help="Stop the scoring of a model, resume it, or say how it stands.", no_args_is_help=True)
+commands = typer.Typer(help="Stop or resume the scoring of a model, or show its state.", no_args_is_help=True)
 _MODEL = Annotated[str, typer.Argument(help="The model's name.")]
-_REASON = Annotated[str, typer.Option("--reason", help="Why. Kept with your name in the journal.")]
+_REASON = Annotated[str, typer.Option("--reason", help="Why. Recorded in the journal with your name.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 @commands.command()
 def status(model: _MODEL) -> None:
-    """Say whether the model scores; exit code 1 when it was stopped."""
+    """Show whether scoring is on; exit code 1 when it is stopped."""
     from almanac.config.files.loader import find_model
     from almanac.config.home import Home
     from almanac.journal.journal import Journal
@@ -24,20 +24,20 @@ def status(model: _MODEL) -> None:
 
     home = Home()
     decision = stopped(Journal(home.journal_url), find_model(home.models, model).name)
-    print(f"{model}: {why_stopped(decision)}" if decision else f"{model}: scoring goes on")
+    print(f"{model}: {why_stopped(decision)}" if decision else f"{model}: scoring is on")
     if decision:
         raise typer.Exit(1)
 
 
 @commands.command()
 def stop(model: _MODEL, reason: _REASON) -> None:
-    """Score nothing more until it is resumed."""
+    """Stop scoring until it is resumed."""
     _move(model, reason, on=False)
 
 
 @commands.command()
 def resume(model: _MODEL, reason: _REASON) -> None:
-    """Score again."""
+    """Resume scoring."""
     _move(model, reason, on=True)
 
 
@@ -56,4 +56,4 @@ def _move(model: str, reason: str, *, on: bool) -> None:
     run = RunRef("almanac", f"scoring {'resume' if on else 'stop'}", started_by=getpass.getuser(), trigger="command")
     moved = (resume_scoring if on else stop_scoring)(journal, name, reason=reason, run=run, now=now)
     words = "resumed" if on else "stopped"
-    print(f"{name}: scoring {words}" if moved else f"{name}: nothing to do, scoring was {words} already")
+    print(f"{name}: scoring {words}" if moved else f"{name}: nothing to do, scoring was already {words}")

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 _HANDED_HELP = (
-    "Hand this variable of your environment to the services, for example the credentials of an object store. "
-    "Repeat it for more. Nothing else of your environment reaches them."
+    "Pass this variable of your environment to the services, for example the credentials of an object store. Repeat"
+    " it for more. No other variable is passed."
 )
 
 
@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 def up(
     passed: Annotated[list[str] | None, typer.Option("--pass", metavar="NAME", help=_HANDED_HELP)] = None,
 ) -> None:
-    """Start Airflow and MLflow on this machine; harmless when they are up."""
+    """Start Airflow and MLflow on this machine; does nothing when they are up."""
     import os
 
     from almanac.config.credentials import ADMIN, credentials_file
@@ -47,7 +47,7 @@ def up(
 
 
 def down() -> None:
-    """Stop them, and every process that they have started."""
+    """Stop them, and all processes that they started."""
     from almanac.config.home import Home
     from almanac.services.services import Services
 
@@ -56,9 +56,9 @@ def down() -> None:
 
 
 def status() -> None:
-    """Say which services run and live; exit code 0 when all do, otherwise 1.
+    """Show which services run and respond; exit code 0 when all do, otherwise 1.
 
-    Each is asked for a sign of life: a process that is there may hang.
+    Each is asked for a sign of life: an existing process may hang.
     """
     from almanac.config.home import Home
     from almanac.services.overview import overview
@@ -69,7 +69,7 @@ def status() -> None:
     for each in found.services:
         print(f"{each.name:15} {each.state:10} {each.words}")
     if any(each.state == "HUNG" for each in found.services) and found.supervisor == "up":
-        print("What hangs is restarted by the watcher within minutes; `./almanac up` does it now where it can.")
+        print("The watcher restarts a hung service within minutes; `./almanac up` does so now where it can.")
     if not found.healthy:
         raise typer.Exit(1)
 
@@ -79,10 +79,10 @@ def demo(
         bool, typer.Option("--celery", help="On the stack of docker-compose.yaml: PostgreSQL, Redis, Celery workers.")
     ] = False,
     containers: Annotated[
-        bool, typer.Option("--containers", help="On the same, in containers by podman; needs root and Debian.")
+        bool, typer.Option("--containers", help="The same stack, in containers by podman; needs root and Debian.")
     ] = False,
 ) -> None:
-    """Play the whole story, from a landed file to a guarded champion, in a home of its own."""
+    """Run everything once, from a landed file to a monitored champion, in a separate home."""
     from demo.story import main
 
     raise typer.Exit(main("containers" if containers else "celery" if celery else ""))
@@ -93,16 +93,16 @@ def env(
         Path | None, typer.Option("--file", help="Where to write, instead of .env beside docker-compose.yaml.")
     ] = None,
 ) -> None:
-    """Write the random secrets that docker-compose.yaml reads and the file lacks; only you can read it.
+    """Write the random secrets that docker-compose.yaml needs and the file lacks; only you can read it.
 
-    A secret that stands in it is never replaced.
+    An existing secret is never replaced.
     """
     from almanac.config.home import REPOSITORY
     from almanac.services.env_file import write_env_file
 
     path = path or REPOSITORY / ".env"
     names = write_env_file(path, (REPOSITORY / "docker-compose.yaml").read_text("utf-8"))
-    print(f"{path}: {len(names)} new secrets. Keep a copy apart: the databases depend on it.")
+    print(f"{path}: {len(names)} new secrets. Keep a copy elsewhere: the databases depend on it.")
 
 
 def _tell(message: str) -> None:

@@ -52,7 +52,7 @@ def print_windows(model: str, rows: "list[WindowRow]", *, hidden: int) -> None:
 
 
 def print_backfills(model: str, rows: "list[WindowRow]") -> None:
-    """Print what to ask Airflow for, one backfill for each range."""
+    """Print the backfills to start in Airflow, one for each range."""
     from almanac.windows.overview import to_do_ranges
     from almanac.windows.tumbling import key_of
 

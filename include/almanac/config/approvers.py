@@ -7,9 +7,9 @@ from almanac.config.sections.promotion import Approval
 
 
 def approval_of(model: Model, home: Home) -> Approval:
-    """The declaration that holds for a model, read anew: whoever decides must not rely on what a page showed.
+    """The declaration of a model, read again: a decision must not rely on what a page showed.
 
     Raises:
-        ConfigError: `_installation.yaml` is broken, so that nobody knows who may decide.
+        ConfigError: `_installation.yaml` is invalid, so that the approvers are unknown.
     """
     return model.approval.within(load_installation(home.models).approval)

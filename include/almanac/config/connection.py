@@ -65,5 +65,5 @@ def parse_connection(name: str, said: str) -> Connection:
     except ValidationError:
         raise ConfigError(
             f"{variable_of(name)}: not a connection; expected JSON with some of login, password, host, port, schema and"
-            f" extra, as in docs/production.md (the form as a URI is not read here)."
+            " extra, as in docs/production.md (the URI form is not supported here)."
         ) from None

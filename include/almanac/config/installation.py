@@ -17,10 +17,10 @@ class Installation(Section):
     alerts: Alerts = Alerts()
     approval: Approval = Field(
         Approval(),
-        description="Who approves live restores and large deletions, and answers for models that name nobody. timeout:"
-        " so long such an approval holds.",
+        description="Who approves live restores and large deletions, and decides for models without approvers of"
+        " their own. timeout: validity of such an approval.",
     )
-    max_disk_share: Share = Field(0.9, description="A disk of the home that is fuller is an alarm.")
+    max_disk_share: Share = Field(0.9, description="Share of the home's disk above which an alert is sent.")
     sweep: Cron = Field(
         "*/10 * * * *", description="When the DAG `sweep` looks for pipelines that should have run and did not."
     )

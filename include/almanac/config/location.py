@@ -44,8 +44,8 @@ def check_path(path: str | os.PathLike[str], setting: str) -> Path:
         raise _refusal(setting, text, wrong, "letters and digits of any script, spaces and , . - _ + ~ @ ! ( ) & ' : =")
     if spaced := [part for part in text.split("/") if part != part.strip()]:
         raise ConfigError(
-            f"{setting}: got {_quoted(text)}, where {_quoted(spaced[0])} begins or ends with a space; expected no such"
-            f" name. Move or rename it. {_SEE}"
+            f"{setting}: got {_quoted(text)}, where {_quoted(spaced[0])} begins or ends with a space; expected none."
+            f" Move or rename it. {_SEE}"
         )
     return Path(text)
 
@@ -60,7 +60,7 @@ def check_encoding(text: str, setting: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError:
         raise ConfigError(
-            f"{setting}: got {_quoted(text)}, whose bytes are no UTF-8; expected UTF-8. Rename it. {_SEE}"
+            f"{setting}: got {_quoted(text)}, whose bytes are not UTF-8; expected UTF-8. Rename it. {_SEE}"
         ) from None
 
 
@@ -70,7 +70,7 @@ def check_location(uri: str, setting: str, *, schemes: Collection[str] | None = 
     Args:
         uri: an absolute path, `file:///...` with its escapes, or a bucket or container and a prefix.
         setting: what names it, for the message.
-        schemes: of the stores that are meant; None: whoever opens it knows them.
+        schemes: of the stores that are meant; None: its client knows them.
 
     Returns:
         The location, without a slash at its end; a `file://` URI as the path that it means.
@@ -96,8 +96,8 @@ def check_location(uri: str, setting: str, *, schemes: Collection[str] | None = 
         raise _refusal(setting, uri, wrong, "ASCII letters, digits and , . - _ + @ ! ( ) & ' : =")
     if rest and (empty := [part for part in rest.split("/") if part in ("", ".", "..")]):
         raise ConfigError(
-            f"{setting}: got {_quoted(uri)} with the part {_quoted(empty[0])}, which clients leave out or step up by;"
-            f" expected a name between two slashes. {_SEE}"
+            f"{setting}: got {_quoted(uri)} with the part {_quoted(empty[0])}, which clients drop or resolve as a"
+            f" parent folder; expected a name between two slashes. {_SEE}"
         )
     return uri.rstrip("/")
 

@@ -1,6 +1,6 @@
 """How long this process waits for a service that does not answer.
 
-A task waits long: it is tried again anyway, and a busy machine is no fault. A person at the command line in an
+A task waits long: it is tried again anyway, and a busy machine is not an error. A person at the command line in an
 emergency must hear within seconds what cannot be reached. What talks to a service asks here how long it may take.
 """
 

@@ -41,9 +41,9 @@ class Model(Section):
     enabled: bool = Field(True, description="False: the DAGs exist but are paused when created.")
     source: AnySource
     triggers: dict[Slug, Trigger] = Field(
-        default_factory=dict, description="What may wake a pipeline, beside the built-in bells."
+        default_factory=dict, description="What may trigger a pipeline, besides the built-in triggers."
     )
-    pipelines: dict[Kind, Pipeline] = Field(default_factory=dict, description="Which rule wakes which pipeline.")
+    pipelines: dict[Kind, Pipeline] = Field(default_factory=dict, description="Which rule triggers which pipeline.")
     dataset: Dataset
     maintenance: Maintenance = Maintenance()
     backup: Backup = Backup()
@@ -85,7 +85,7 @@ class Model(Section):
         check_behaviour(self.gates.behaviour, known)
         self.gates.baselines.check_seasons(self.label.known_after)
         if not self.label.horizon and "persistence" in self.gates.baselines.kinds:
-            raise ValueError("gates.baselines.kinds: persistence knows the label itself when label.horizon is 0s")
+            raise ValueError("gates.baselines.kinds: persistence equals the label when label.horizon is 0s")
         return self
 
     @model_validator(mode="after")
@@ -95,7 +95,9 @@ class Model(Section):
         check_kind((each.estimator for each in self.train.candidates.values()), numbers=numbers)
         check_answers(self.gates, numbers=numbers)
         if numbers and self.train.threshold != NO_THRESHOLD:
-            raise ValueError(f"train.threshold: a number is no yes or no; got {self.train.threshold!r}, remove it")
+            raise ValueError(
+                f"train.threshold: a label that is a number needs no threshold; got {self.train.threshold!r}, remove it"
+            )
         return self
 
     @model_validator(mode="after")

@@ -58,9 +58,9 @@ def draft(name: str, path: Path, wish: Wish) -> str:
         raise ConfigError(f"--label: no column {wish.label!r} beside the time; got {[c.name for c in table.columns]}")
     if label.type == "string" and wish.equals is None:
         known = f"one of {list(label.values)}" if label.values else "one of its values"
-        raise ConfigError(f"--equals: {label.name} is a text: which value is to be predicted? Expected {known}")
+        raise ConfigError(f"--equals: {label.name} is a text: which value should be predicted? Expected {known}")
     if wish.equals is not None and label.values and wish.equals not in label.values:
-        raise ConfigError(f"--equals: {label.name} never is {wish.equals!r}; its values are {list(label.values)}")
+        raise ConfigError(f"--equals: {label.name} has no value {wish.equals!r}; its values are {list(label.values)}")
     if label.constant:
         raise ConfigError(
             f"--label: {label.name} is the same in all {table.rows} rows, so there is nothing to predict;"
@@ -69,9 +69,9 @@ def draft(name: str, path: Path, wish: Wish) -> str:
     guess = _Guess(table, label, wish, path.name)
     head = f"# Drafted from {path.name}, {table.rows} rows. Every limit is a first guess. {_SEE}\n"
     if still := constant_columns(table):
-        head += f"# The same in all rows, and therefore no feature: {', '.join(still)}. Are they measured at all?\n"
+        head += f"# Constant, and therefore not a feature: {', '.join(still)}. Are they measured at all?\n"
     if unique := [seen.name for seen in table.columns if guess.is_identifier(seen)]:
-        head += f"# Another value in each row, and therefore no feature: {', '.join(unique)}.\n"
+        head += f"# Different in each row, and therefore not a feature: {', '.join(unique)}.\n"
     if table.ignored:
         head += f"# It only numbers the rows, and is left out: {', '.join(table.ignored)}.\n"
     head += "".join(f"# {note}\n" for note in table.notes)

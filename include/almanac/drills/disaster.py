@@ -1,4 +1,4 @@
-"""The disaster drill: the machine is lost. An empty one, a backup place and its key become an installation that works.
+"""The disaster drill: a lost machine. An empty one is restored from a backup repository and its key, and used.
 
 The steps are those of the runbook *The machine is lost*, by the same commands; then the restored installation has to do
 its work: a file lands and is ingested, a model is trained, hours are scored, and a prediction is traced.
@@ -55,7 +55,7 @@ class Disaster:
         home: the real installation; its declarations are taken, and nothing else.
         timeout: of ingest, of training and of scoring, each.
         clock: the time.
-        tell: hears each step in words.
+        tell: called with each step in words.
     """
 
     place: Place
@@ -66,7 +66,7 @@ class Disaster:
     said: list[str] = field(default_factory=list)
 
     def run(self) -> DrillResult:
-        """Play it; a failure is a result, not an exception. The result is kept in the place.
+        """Play it; a failure is a result, not an exception. The result is kept in the repository.
 
         Raises:
             ConfigError: this installation cannot be played on one machine.
@@ -172,7 +172,7 @@ class _Work:
         state = self._wait("the landed file", batch)
         after = Dataset.of(home, self.model).read(columns=[self.model.dataset.time]).height
         if after <= rows.height:
-            raise IntegrityError(f"{landed.name}: landed, and no row of it was published; it is {state}")
+            raise IntegrityError(f"{landed.name}: landed, but none of its rows was published; it is {state}")
         return f"{landed.name} landed: {after - rows.height} rows published, {after} in all"
 
     def train(self) -> str:
@@ -235,7 +235,7 @@ class _Work:
             if found := until():
                 return str(found)
             time.sleep(_POLL_S)
-        raise IntegrityError(f"waited {self.timeout_s:.0f} s for {what}, in vain")
+        raise IntegrityError(f"{what}: not within {self.timeout_s:.0f} s")
 
 
 def _registry(home: Home) -> "Registry":

@@ -26,10 +26,10 @@ from almanac.journal.records import RunRef, Watermark
 def run_drill(
     home: Home, place: Place, subjects: Sequence[str], *, tell: Callable[[str], None], trust: bool = False
 ) -> list[DrillResult]:
-    """Drill subjects of a place (none: all) in the installation's scratch folder, never in a live place.
+    """Drill subjects of a repository (none: all) in the installation's scratch folder, never in a live location.
 
     Raises:
-        TransientError: the place is away.
+        TransientError: the repository is unreachable.
     """
     folder = home.scratch / "drills"
     clear_scratch(folder, older_than=datetime.now(UTC) - timedelta(days=1))
@@ -41,12 +41,12 @@ def run_drill(
 
 
 def run_disaster_drill(home: Home, place: Place, settings: Drills, *, tell: Callable[[str], None]) -> DrillResult:
-    """Play the loss of the whole machine from a place, in the installation's scratch folder; see `Disaster`.
+    """Play the loss of the whole machine from a repository, in the installation's scratch folder; see `Disaster`.
 
     Raises:
         ConfigError: this installation cannot be played on one machine.
         DataError: there is no group.
-        TransientError: the place is away.
+        TransientError: the repository is unreachable.
     """
     from almanac.drills.disaster import Disaster
 
@@ -76,7 +76,7 @@ def check_drills(places: Places, results: Sequence[DrillResult], settings: Drill
     wrong = [in_words(result) for result in _failed(places, subjects, results)]
     late = overdue(places, subjects, max_age=settings.max_age, now=now)
     if not results:
-        wrong.append("there was nothing to drill")
+        wrong.append("there was nothing to restore")
     if wrong or late:
         raise IntegrityError(
             "the restore drill:\n"
@@ -97,11 +97,11 @@ def _failed(places: Places, subjects: Sequence[str], done: Sequence[DrillResult]
 
 
 def verify_share(place: Place, settings: Drills, journal: Journal, run: RunRef, *, now: datetime) -> dict[str, int]:
-    """Read today's share of all objects of a place again, and what was damaged at the last look: that lasts until then.
+    """Verify today's share of all objects of a repository, and those that the last check found damaged.
 
     Raises:
         IntegrityError: something is damaged; every file is named.
-        TransientError: the place or the journal is away.
+        TransientError: the repository or the journal is unreachable.
     """
     if place.store.find(FORMAT_FILE) is None:
         return {"snapshots": 0, "objects": 0, "bytes_read": 0}

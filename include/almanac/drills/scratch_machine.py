@@ -1,4 +1,4 @@
-"""A machine that has nothing but the project, a backup place and its key: an empty folder and an empty environment."""
+"""A machine with only the project, a backup repository and its key: an empty folder, an empty environment."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ class ScratchMachine:
 
     Args:
         root: an empty folder, which becomes its disk.
-        place: the backup place, which it reads, and into which nothing of its own is written.
+        place: the backup repository, which it reads, and into which nothing of its own is written.
         models: the declarations, which come with the project.
     """
 

@@ -53,7 +53,7 @@ def accepted_payloads(
     """Of the payloads that a task was handed, those that may go on: as declared, in a run that has accepted as many.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     declared = model.triggers.get(trigger)
     known = journal.decisions(model.name, DecisionKind.EVENT, run=run)
@@ -81,6 +81,6 @@ def raise_refusals(model: str, refused: Sequence[Mapping[str, object]]) -> None:
         for each in refused
     )
     raise DataError(
-        f"{said}\nexpected what include/models/{model}.yaml declares under triggers. Nobody was woken. Post it again,"
-        f" corrected; see docs/triggers.md."
+        f"{said}\nexpected what include/models/{model}.yaml declares under triggers. No pipeline was triggered."
+        " Correct it and post it again; see docs/triggers.md."
     )

@@ -1,7 +1,7 @@
 """What an asset event claims, held against what the journal and the registry know.
 
-Whoever may create asset events by REST may post to any asset, with any content and any partition. So an event only
-wakes: what it stands for is looked up in what Almanac has recorded; an event without a record is refused in writing.
+Users who may create asset events by REST may post to any asset, with any content and any partition. So an event only
+triggers: its claim is checked against Almanac's records; an event without a record is refused, with a record.
 Airflow itself says which task of which run emitted an event; a posted one names none.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AssetEvent:
-    """One event that has woken a run.
+    """One event that has triggered a run.
 
     Attributes:
         asset: the asset's name.
@@ -44,7 +44,7 @@ def retrain_reasons(journal: Journal, model: Model, event: AssetEvent, run: RunR
     Empty without such a record, or when another run has answered it: a request is answered once.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     if event.source is None:
         return ()
@@ -58,7 +58,7 @@ def why_not_accepted(journal: Journal, model: Model, trigger: str, event: AssetE
     The payload is checked once more: who uses it must not rely on who let it in.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     declared = model.triggers[trigger]
     if not isinstance(declared, EventTrigger):
@@ -70,7 +70,7 @@ def why_not_accepted(journal: Journal, model: Model, trigger: str, event: AssetE
         return f"the journal has no accepted event of run {event.source.run_id}"
     payloads = event.extra.get("payloads", [])
     if not isinstance(payloads, list):
-        return f"its payloads are no list; got {type(payloads).__name__}"
+        return f"its payloads are not a list; got {type(payloads).__name__}"
     maps = [each if isinstance(each, dict) else {"payload": each} for each in payloads]
     return "; ".join(fault for each in maps for fault in payload_faults(declared.payload, each))
 
@@ -79,7 +79,7 @@ def why_not_closed(journal: Journal, model: Model, partition_key: str) -> str:
     """Why a window is not one that was announced: it has not closed, by the journal; empty when it has.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     from almanac.windows.closing import CLOSED, window_of_run
 
@@ -91,7 +91,7 @@ def why_not_closed(journal: Journal, model: Model, partition_key: str) -> str:
     # one that is counted again has been announced before, and is again in a moment
     if states.get(window.start) in CLOSED | {WindowState.RUNNING}:
         return ""
-    return f"the window {window} has not closed, by the journal; it is {states.get(window.start, 'unknown')}"
+    return f"the window {window} has not closed, according to the journal; it is {states.get(window.start, 'unknown')}"
 
 
 def why_not_changed(model: Model, registry: "Registry") -> tuple[str, str]:
@@ -106,7 +106,7 @@ def shadow_verdict(journal: Journal, model: Model, run: RunRef | None) -> Decisi
     """The newest accepted verdict of a shadow that no other run has proposed yet; its subject names the version.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     accepted = journal.decisions(model.name, DecisionKind.SHADOW, limit=1, accepted=True)
     if not accepted:

@@ -25,7 +25,7 @@ _BEGUN = "(begun)"  # says that a DAG was looked at; no trigger is called so
 
 @dataclass(frozen=True)
 class Waiting:
-    """A DAG of a model that events wake, and the rule by which they do."""
+    """A DAG of a model that events trigger, and its rule."""
 
     kind: str
     rule: Rule
@@ -50,7 +50,7 @@ def waiting_dags(model: Model) -> tuple[Waiting, ...]:
 
 
 def waiting_dag(model: Model, kind: str) -> Waiting | None:
-    """One of them; None when events do not wake it."""
+    """One of them; None when events do not trigger it."""
     return next((one for one in waiting_dags(model) if one.kind == kind), None)
 
 
@@ -66,7 +66,7 @@ def record_handled(
     """Remember the states that a DAG has handled: as they were before it began to look.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     for name in sorted(found.keys() - _ANSWERED):
         journal.record_watermark(Watermark(model.name, f"{_mark_of(kind)}{name}", found[name], now, run))
@@ -81,7 +81,7 @@ def find_missed(model: Model, waiting: Waiting, states: States, journal: Journal
     """The states that a DAG should have handled and did not; empty while its rule is not fulfilled by them.
 
     Raises:
-        AlmanacError: a store, the registry or the journal is away or damaged.
+        AlmanacError: a store, the registry or the journal is unreachable or damaged.
     """
     marks = handled(journal, model, waiting.kind)
     changed = {
@@ -101,7 +101,7 @@ def begin_marks(
     begin to count: a tick of before it existed is none that it has missed.
 
     Raises:
-        AlmanacError: a store, the registry or the journal is away or damaged.
+        AlmanacError: a store, the registry or the journal is unreachable or damaged.
     """
     found = read_states(model, waiting, states)
     if not has_run:
@@ -115,7 +115,7 @@ def find_missed_windows(journal: Journal, model: Model, waiting: Waiting) -> lis
     """The windows with rows that a DAG should have handled as they are now and did not, the oldest first.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     if not any(isinstance(model.triggers.get(name), WindowTrigger) for name in waiting.names):
         return []
@@ -128,7 +128,7 @@ def windows_missed(journal: Journal, model: Model) -> list[WindowRecord]:
     """The windows that any of the model's DAGs has missed.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     return [one for waiting in waiting_dags(model) for one in find_missed_windows(journal, model, waiting)]
 
@@ -139,7 +139,7 @@ def record_window_handled(
     """Remember that a DAG has handled a window as this record says it is.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     journal.record_watermark(Watermark(model.name, f"{_mark_of(kind)}{_window(window)}", window.content, now, run))
 

@@ -1,7 +1,7 @@
 """Posted events, each of which gets one decision, whenever it was posted and however often it is looked at.
 
-Airflow keeps each event as a row, but two that come while `event_<model>` is at work wake one run, which is handed the
-first, and one that comes while it is paused wakes none. So the rows are read, and what was decided about each is
+Airflow keeps each event as a row, but two that arrive while `event_<model>` runs trigger one run, which is handed the
+first, and one that arrives while it is paused triggers none. So the rows are read, and what was decided about each is
 written down under its number.
 """
 
@@ -26,7 +26,7 @@ class Posting:
 
     Attributes:
         number: of its row.
-        posted_at: aware; with the number it names the event, also in an Airflow whose database was made anew.
+        posted_at: aware; with the number it names the event, also in an Airflow whose database was created again.
         event: trigger and payload.
     """
 
@@ -44,7 +44,7 @@ def look_from(journal: Journal, model: str, trigger: str) -> datetime | None:
     """The time from which on events of a trigger must be looked at; None: all of them.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     mark = journal.watermark(model, _mark(trigger))
     if mark is not None:
@@ -58,7 +58,7 @@ def undecided(journal: Journal, model: str, postings: Sequence[Posting]) -> list
     """Those about which nothing was decided yet.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     known = journal.caused(model, DecisionKind.EVENT, [one.cause for one in postings])
     return [one for one in postings if one.cause not in known]
@@ -73,11 +73,11 @@ def decide_postings(
         model: declares the triggers.
         journal: takes the decisions.
         postings: all events of one trigger since `look_from`, in any order.
-        run: who decides.
+        run: the run that decides.
         now: aware.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     ordered = sorted(postings, key=lambda one: (one.posted_at, one.number))
     for one in undecided(journal, model.name, ordered):

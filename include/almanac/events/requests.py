@@ -1,7 +1,7 @@
 """Requests for a retrain, and the answer that each of them gets.
 
-The monitor, or a person whom it asked, writes a request into the journal and emits an event. Two events may wake one
-run, and an event may come to nobody; so whoever decides about a training answers every request that has no answer yet.
+The monitor, or a person whom it asked, writes a request into the journal and emits an event. Two events may trigger
+one run, and an event may be lost; so each decision about a training answers every request that has no answer yet.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ def pending_requests(journal: Journal, model: Model, run: RunRef | None) -> list
             nobody's answers are left out.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     found = _requests(journal, model)
     if not found:
@@ -64,7 +64,7 @@ def answer_requests(
     """Write for each request what was decided about the training, once.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     for one in requests:
         reasons = (f"asked by {one.decision.run.run_id}: {'; '.join(one.reasons)}", *decision.reasons)

@@ -28,7 +28,7 @@ _COMMITS = 20  # that are looked through for the last one that wrote predictions
 
 
 class States:
-    """Reads states, each once: whoever asks about all models asks the registry once for each of them.
+    """Reads states, each once: for all models, the registry is called once for each of them.
 
     A value changes whenever there is something new to handle, and says in short what it is. Each is found with a fixed
     number of questions, however much there is.
@@ -40,7 +40,7 @@ class States:
         now: aware.
 
     Raises:
-        AlmanacError: on every method, when a store, the registry or the journal is away or damaged.
+        AlmanacError: on every method, when a store, the registry or the journal is unreachable or damaged.
     """
 
     def __init__(self, home: Home, journal: Journal, registry: "Registry", now: datetime) -> None:

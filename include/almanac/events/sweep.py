@@ -26,12 +26,12 @@ from almanac.scoring.pause import stopped
 
 log = logging.getLogger(__name__)
 
-_GRACE_S = 30.0  # from an event to the run that it wakes
+_GRACE_S = 30.0  # from an event to the run that it triggers
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a DAG stands.
+    """The state of a DAG.
 
     Attributes:
         paused: a person keeps it from running.
@@ -49,7 +49,7 @@ class Dags(Protocol):
     """Who knows DAGs and starts their runs."""
 
     def standing(self, dag_id: str) -> Standing | None:
-        """How a DAG stands; None: it is not there (yet)."""
+        """The state of a DAG; None: it is not there (yet)."""
         ...
 
     def start(self, dag_id: str, run_id: str, *, note: str) -> bool:
@@ -100,7 +100,7 @@ class Sweep:
         journal: knows what was handled; takes what was found.
         states: makes a reader of states that has read nothing yet.
         dags: knows and starts DAGs.
-        run: who sweeps.
+        run: the run that sweeps.
         now: aware.
     """
 
@@ -154,7 +154,7 @@ class Sweep:
                 return []
             return list(ask(model, *more, standing))
         except Exception as error:  # noqa: BLE001 - whatever one question raises stops no other
-            log.warning("%s: nobody knows whether it has missed something: %s", dag_id, error)
+            log.warning("%s: cannot check whether it has missed work: %s", dag_id, error)
             self.unanswered.append(f"{dag_id}: {error}")
             return []
 
@@ -197,27 +197,27 @@ class Sweep:
         decision = Decision(one.model.name, DecisionKind.SWEEP, True, words, self.now, self.run, one.dag_id)
         self.journal.record_decision(decision)
         message = event_message(
-            "running", severity="warning", model=one.model.name, subject=f"{one.dag_id} had missed something",
-            words=f"{one.words}. No event had woken it, or its run did not end well. Run {run_id} was started.",
-            what_to_do="Nothing, if that run is green. Else see why; what is left is started again tomorrow.",
+            "running", severity="warning", model=one.model.name, subject=f"{one.dag_id} had missed work",
+            words=f"{one.words}. No event had triggered it, or its run did not succeed. Run {run_id} was started.",
+            what_to_do="Nothing, if that run succeeds. Otherwise read its log; what is left is started again tomorrow.",
             run=self.run, now=self.now,
         )  # fmt: skip
         teller.happened(one.model.alerts, message, "running", f"{one.dag_id} missed", self.now)
 
 
 def sweep(found: Sweep, teller: Teller, wait: Callable[[float], None]) -> list[str]:
-    """Find, give the runs that events have just woken the time to begin, find again, and start what is left.
+    """Find, give runs that were just triggered time to start, find again, and start what is left.
 
     Args:
         found: the sweep.
-        teller: tells.
+        teller: sends and closes alerts.
         wait: waits for so many seconds.
 
     Returns:
         What was started.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     if not found.find():
         return []

@@ -39,12 +39,12 @@ def labels(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "pl.Series"
 
 
 def state_now(model: Model, frame: "pl.DataFrame") -> "pl.Series":
-    """What the label's column says at *t* itself, as a label [n]; null where unknown. Persistence foretells this."""
+    """What the label's column says at *t* itself, as a label [n]; null where unknown. Persistence predicts this."""
     return _as_label(model, frame[model.label.column]).alias("state_now")
 
 
 def state_before(model: Model, frame: "pl.DataFrame", season: timedelta) -> "pl.Series":
-    """What the label's column said one season before the foretold time, as a label [n]; null where unknown."""
+    """What the label's column said one season before the predicted time, as a label [n]; null where unknown."""
     there = value_at(model, frame, model.label.column, model.label.horizon - season)
     return _as_label(model, there).alias("state_before")
 

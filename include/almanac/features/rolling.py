@@ -25,8 +25,8 @@ _UNDERFLOWN = 1e-280  # squares this small may stand for larger ones that have l
 def rolling(model: Model, frame: "pl.DataFrame", feature: RollingFeature) -> "pl.Series":
     """The figure of the known values in `(t - over, t]` for each row, float64; NaN without any, but for `count`.
 
-    Each window is summed anew: a running sum would make a row's value depend, in its last digits, on where the frame
-    begins, and a row that is scored alone would differ from the one that was trained on.
+    Each window is summed separately: a running sum would make a row's value depend, in its last digits, on where the
+    frame begins, and a row that is scored alone would differ from the one that was trained on.
     """
     import numpy as np
     import polars as pl

@@ -1,4 +1,4 @@
-"""Tells whether everything was backed up lately."""
+"""Alerts when a backup of everything is overdue."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ def missed_backup(gaps: Sequence[Gap], max_age: timedelta, run: RunRef, now: dat
     Args:
         gaps: what is missing.
         max_age: how old the newest snapshot may be.
-        run: who looks.
+        run: the run of this check.
         now: aware.
     """
     late = [gap for gap in gaps if gap.kind == "snapshot" and gap.overdue]
@@ -22,13 +22,16 @@ def missed_backup(gaps: Sequence[Gap], max_age: timedelta, run: RunRef, now: dat
         return None
     group = next((gap for gap in late if gap.subject == EVERYTHING), None)
     names = ", ".join(gap.subject for gap in late[:3]) + (f" and {len(late) - 3} more" if len(late) > 3 else "")
-    subject = "a backup of everything was missed" if group else f"{names}: backups are missing"
+    subject = "the backup of everything is overdue" if group else f"{names}: backups are overdue"
     when = ""
     if group:
-        last = f"The last one was at {group.last:%Y-%m-%d %H:%M}Z" if group.last else "There has never been one"
-        when = f"{last}; `backup.max_age` is {max_age / timedelta(days=1):g} days. What came since then exists once.\n"
+        last = f"The newest is of {group.last:%Y-%m-%d %H:%M}Z" if group.last else "There is none yet"
+        when = (
+            f"{last}; `backup.max_age` is {max_age / timedelta(days=1):g} days. What came since then has no"
+            " second copy.\n"
+        )
     return event_message(
         "backup", severity="critical", model="", subject=subject, run=run, now=now,
         words=when + "\n".join(lines_of(late)), parts=tuple(gap.subject for gap in late),
-        what_to_do="See whether the DAG backup_databases is paused or red; `almanac backup` does the same by hand.",
+        what_to_do="Check whether the DAG backup_databases is paused or fails; `almanac backup` does the same by hand.",
     )  # fmt: skip

@@ -31,24 +31,25 @@ def tell_damage(
     """Tell once of each table that is behind and each subject with damaged files, and once when it is whole again.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     messages: dict[str, Message] = {}
     unknown: set[str] = set()
     for model in models:
         try:
             behind = losses(home, model.name, journal)
-        except TransientError as error:  # that a store is away is told by whoever works there
-            log.warning("%s: nobody can say whether its tables are behind: %s", model.name, error)
+        except TransientError as error:  # an unreachable store is reported by the tasks that use it
+            log.warning("%s: cannot check whether its tables are behind: %s", model.name, error)
             unknown |= set(tables_of(home, model.name))
             continue
-        for name, words in behind.items():
+        for name, lost in behind.items():
             todo = f"`almanac repair {name}`; or restore it, or `almanac accept {name} --reason ...`."
-            messages[name] = _message(f"{name} has lost commits", f"{words} Nothing is written to it.", todo, run, now)
+            words = f"{lost} Nothing is written to it until it is repaired or accepted."
+            messages[name] = _message(f"{name} has lost commits", words, todo, run, now)
     for subject, damaged in FileChecks(journal).damaged().items():
         words, todo = "; ".join(damaged[:10]), f"`almanac repair {subject}` puts them back from the newest snapshots."
         messages[f"files of {subject}"] = _message(
-            f"{len(damaged)} files of {subject} are damaged or gone", words, todo, run, now
+            f"{len(damaged)} files of {subject} are damaged or missing", words, todo, run, now
         )
     for key, message in messages.items():
         teller.seen(installation.alerts, message, "damage", key, now)

@@ -14,7 +14,7 @@ def disk_message(home: Home, max_share: float, run: RunRef, now: datetime) -> Me
     Args:
         home: on whose disk.
         max_share: how full it may be, 0 to 1.
-        run: who looks.
+        run: the run of this check.
         now: aware.
     """
     used = shutil.disk_usage(home.home)
@@ -23,7 +23,7 @@ def disk_message(home: Home, max_share: float, run: RunRef, now: datetime) -> Me
         return None
     return event_message(
         "disk", severity="critical", model="", subject=f"the disk of {home.home} is {share:.0%} full", run=run, now=now,
-        words=f"{used.free / 1e9:.1f} GB of {used.total / 1e9:.1f} GB are free; the limit is {max_share:.0%}. Nothing"
-        " is published half when the disk is full, but nothing is published at all.",
-        what_to_do="Make room: `almanac doctor` shows where the space went; shorten what is kept; or move a place.",
+        words=f"{used.free / 1e9:.1f} GB of {used.total / 1e9:.1f} GB are free; the limit is {max_share:.0%}. When"
+        " the disk is full, nothing is published: no batch at all, and none in part.",
+        what_to_do="Free space: the page Storage shows what uses it; shorten what is kept, or move a storage location.",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tells whether what is backed up has lately been proven to come back."""
+"""Alerts when restore drills are overdue."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ def overdue_messages(
     Args:
         gaps: what is missing.
         max_age: how old a good drill may be.
-        run: who looks.
+        run: the run of this check.
         now: aware.
         disaster_max_age: how old the last drill of the loss of the whole machine may be; None: none is played here.
     """
@@ -34,14 +34,13 @@ def overdue_messages(
 
 def _message(late: Sequence[Gap], max_age: timedelta, command: str, run: RunRef, now: datetime) -> Message:
     lines = [
-        f"{gap.subject}: "
-        + (f"the last one was at {gap.last:%Y-%m-%d %H:%M}Z" if gap.last else "there has never been one")
+        f"{gap.subject}: " + (f"the last one was at {gap.last:%Y-%m-%d %H:%M}Z" if gap.last else "there was none yet")
         for gap in late
     ]
     which = late[0].subject if len(late) == 1 else f"{len(late)} subjects"
     return event_message(
         "drill", severity="critical", model="", subject=f"{which}: no restore drill has succeeded", run=run, now=now,
-        words="\n".join(lines) + f"\nAt most {max_age.days} days are allowed (`backup.drills`). What has not been"
-        " restored may not come back.", parts=tuple(gap.subject for gap in late),
-        what_to_do=f"See whether the DAG restore_drill is paused or red; `{command}` does the same by hand.",
+        words="\n".join(lines) + f"\nAt most {max_age.days} days are allowed (`backup.drills`). Only a restore"
+        " proves a backup.", parts=tuple(gap.subject for gap in late),
+        what_to_do=f"Check whether the DAG restore_drill is paused or fails; `{command}` does the same by hand.",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Looks whether whoever asked still waits: a run that waits can be deleted, and then no task ends its alert."""
+"""Expired approvals: a waiting run can be deleted, and then no task closes its alert."""
 
 import logging
 from collections.abc import Mapping
@@ -29,14 +29,14 @@ def end_unasked(
     """End the alert of each question that nobody can answer any more. What is not known ends nothing.
 
     Args:
-        teller: tells.
+        teller: sends and closes alerts.
         declared: alerts by model.
-        journal: knows what was asked.
-        waiting: None: nobody can be asked.
+        journal: has the open questions.
+        waiting: None: Airflow cannot be asked.
         now: aware.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     if waiting is None:
         return
@@ -46,7 +46,7 @@ def end_unasked(
         try:
             waits = waiting.waits(RunRef(asked.dag_id, asked.run_id, asked.try_number), asked.task_id)
         except AlmanacError as error:
-            log.warning("nobody knows whether %s of %s still waits: %s", asked.task_id, asked.run_id, error)
+            log.warning("cannot check whether %s of %s still waits: %s", asked.task_id, asked.run_id, error)
             continue
         if not waits and one.model in declared:
             teller.ended(declared[one.model], one.model, "approval", one.key, now)

@@ -1,4 +1,4 @@
-"""Tells of rejected files until each of them is resolved: delivered again, readmitted, or dismissed by a person."""
+"""Alerts about rejected files, open until each is delivered again, readmitted, or dismissed by a person."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -38,9 +38,9 @@ def rejection_message(
     subject = f"{names[0]} was rejected" if len(names) == 1 else f"{len(names)} files were rejected: {names[0]}, ..."
     return event_message(
         "rejection", severity="critical", model=model, subject=f"{model}: {subject}", words=words, run=run, now=now,
-        what_to_do="Repair it and deliver it again under the same name, or take it as it is:"
-        f" `almanac quarantine list {model}` and the batch's page say how. The alert lasts until then; if nobody will"
-        " do either: `almanac alerts dismiss NUMBER --reason '...'`.",
+        what_to_do="Repair it and deliver it again under the same name, or readmit it as it is:"
+        f" `almanac quarantine list {model}` and the batch's page say how. The alert stays open until then; to"
+        " close it without either: `almanac alerts dismiss NUMBER --reason '...'`.",
         task_id=task_id, link=link, report=report_page(model, str(rejected[0].get("report_uri") or ""), link),
         parts=tuple(str(one["uri"]) for one in rejected),
     )  # fmt: skip
@@ -52,14 +52,14 @@ def end_resolved(
     """End what was told of each rejected file that has been delivered again or readmitted since.
 
     Args:
-        teller: tells.
+        teller: sends and closes alerts.
         declared: alerts by model.
-        everybody: who is told of what is no model's any more.
-        journal: knows what became of the files.
+        everybody: who is notified of what belongs to no model any more.
+        journal: has the state of the files.
         now: aware.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     for one in ConditionLog(journal).unclosed():
         if one.kind == "rejection" and one.ended_at is None:

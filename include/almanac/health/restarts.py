@@ -1,4 +1,4 @@
-"""Tells what was started again, that the clock was set, that nobody has looked: by comparing with the last round."""
+"""Reports restarts, clock changes and missed rounds of checks, by comparison with the last round."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -27,15 +27,15 @@ def restart_messages(
         journal: remembers.
         found: the services that answer.
         machine: on which this round is made, since its boot; None: it does not say.
-        run: who asks.
+        run: the run that asks.
         now: aware.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     mark = journal.watermark("", _NAME)
     before = {name: datetime.fromisoformat(text) for name, text in json.loads(mark.value).items()} if mark else {}
-    # A service that is away keeps its place: it is told when it is back.
+    # An unreachable service keeps its entry: it is reported when it is back.
     known = {**before, **{one.name: one.began for one in (*found, *([machine] if machine else []))}}
     value = json.dumps({name: began.isoformat() for name, began in known.items()})
     journal.record_watermark(Watermark("", _NAME, value, now, run))
@@ -60,13 +60,14 @@ def _jump(before: Mapping[str, datetime], machine: Incarnation | None) -> timede
 
 
 def _restarted(one: Incarnation, before: datetime, run: RunRef, now: datetime) -> Message:
-    how = "It had ended in good order." if one.regular else "It did not say that it would end: it died, or was killed."
+    how = "It had shut down normally." if one.regular else "It did not shut down: it crashed or was killed."
     return event_message(
         "service", severity="info" if one.regular else "warning", model="", run=run, now=now,
-        subject=f"{one.name} was started again",
-        words=f"It has run since {iso(one.began)}; the one before had begun at {iso(before)}. {how} What was at work in"
-        " it is tried again by itself.",
-        what_to_do="Nothing, if somebody restarted it. Otherwise read the end of its log before that time: memory?",
+        subject=f"{one.name} was restarted",
+        words=f"It has run since {iso(one.began)}; its predecessor had started at {iso(before)}. {how} Work that"
+        " it left unfinished is retried automatically.",
+        what_to_do="Nothing, if somebody restarted it. Otherwise read the end of its log before that time:"
+        " was memory short?",
     )  # fmt: skip
 
 
@@ -75,17 +76,17 @@ def _set(jump: timedelta, run: RunRef, now: datetime) -> Message:
     return event_message(
         "service", severity="warning", model="", run=run, now=now,
         subject=f"the clock of the machine was set {where} by {minutes} min",
-        words=f"It is {iso(now)} by it now. Set ahead, runs of the time between come at once; set back, what was due"
-        " under the later time waits until the clock comes there again. Files are taken as they land.",
-        what_to_do="Nothing, if that was its correction. Otherwise mend NTP (`timedatectl`): schedules follow it.",
+        words=f"It shows {iso(now)} now. After a jump ahead, runs that are due in between start at once; after a"
+        " jump back, scheduled runs wait until the clock reaches their time again. Files are ingested as they land.",
+        what_to_do="Nothing, if that was a correction. Otherwise fix NTP (`timedatectl`): schedules follow the clock.",
     )  # fmt: skip
 
 
 def _silent(last: datetime, silence: timedelta, run: RunRef, now: datetime) -> Message:
     passed = f"; {silence // timedelta(minutes=1)} min have passed" if silence > timedelta(0) else ""
     return event_message(
-        "service", severity="warning", model="", run=run, now=now, subject="nobody has looked after alerts for long",
-        words=f"The last round was at {iso(last)}, this one is at {iso(now)}{passed}. Airflow stood still meanwhile,"
+        "service", severity="warning", model="", run=run, now=now, subject="the DAG alerts has not run for a long time",
+        words=f"The last round was at {iso(last)}, this one is at {iso(now)}{passed}. Airflow did not run meanwhile,"
         " the DAG alerts was paused, or the clock of the machine was set.",
-        what_to_do="See the scheduler's log of that time, and the clock (`timedatectl`): schedules follow it.",
+        what_to_do="See the scheduler's log of that time, and the clock (`timedatectl`): schedules follow the clock.",
     )  # fmt: skip

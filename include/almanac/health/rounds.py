@@ -47,19 +47,19 @@ def attend(
     run: RunRef,
     now: datetime,
 ) -> dict[str, int]:
-    """Note what was acknowledged and declared; look at all that can go wrong by the clock alone; tell what is due.
+    """Note what was acknowledged and declared; run all checks that depend on time; send what is due.
 
     Args:
         home: whose disk and journal.
         models: all that are declared.
-        installation: whose people are told what is no model's.
-        teller: tells.
+        installation: whose people are told what belongs to no model.
+        teller: sends and closes alerts.
         acknowledge: numbers of conditions that the person who started the run takes on.
         dismiss: numbers of those that this person ends, for a reason.
         reason: why.
         broker_url: of Celery, if there is one.
-        tasks: knows which tasks wait for an answer and which have failed; None: nobody can be asked.
-        run: who asks.
+        tasks: knows which tasks wait for an answer and which have failed; None: Airflow cannot be asked.
+        run: the run that asks.
         now: aware.
 
     Returns:
@@ -68,7 +68,7 @@ def attend(
 
     Raises:
         PermanentError: there is no such condition, or it is over.
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     journal = Journal(home.journal_url)
     for number in acknowledge:
@@ -100,7 +100,7 @@ def attend(
 def _of_backups(
     teller: Teller, home: Home, installation: Installation, journal: Journal, run: RunRef, now: datetime
 ) -> dict[AlertKind, dict[str, Message]]:
-    """What is missing of backups and drills; tells of snapshots that have vanished."""
+    """What is missing of backups and drills; reports missing snapshots."""
     settings, everybody = installation.backup, installation.alerts
     places, disaster = places_to_look_at(home, settings), disaster_max_age(home, settings.drills)
     tell_vanished(teller, everybody, places, journal, run, now)

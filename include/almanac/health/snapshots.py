@@ -1,4 +1,4 @@
-"""Looks whether a snapshot is gone that was there at the last look."""
+"""Missing snapshots: manifests that were there at the last check."""
 
 import logging
 from collections.abc import Sequence
@@ -21,37 +21,37 @@ log = logging.getLogger(__name__)
 
 
 def places_to_look_at(home: Home, settings: InstallationBackup) -> tuple[Place, ...]:
-    """The backup places; none when they cannot be opened, which whoever backs up there tells of."""
+    """The backup repositories; none when they cannot be opened, which the backup itself reports."""
     try:
         return open_places(home, settings, write=False).all()
     except AlmanacError as error:
-        log.warning("nobody knows whether snapshots have vanished: %s", error)
+        log.warning("cannot check whether snapshots are missing: %s", error)
         return ()
 
 
 def tell_vanished(
     teller: Teller, alerts: Alerts, places: Sequence[Place], journal: Journal, run: RunRef, now: datetime
 ) -> None:
-    """Tell once of each place in which snapshots have vanished, and once when it is over.
+    """Report once each repository with missing snapshots, and once when it is over.
 
-    Of a place that is away nothing is known, so nothing begins or ends.
+    Of a repository that is away nothing is known, so nothing begins or ends.
 
     Args:
-        teller: tells.
+        teller: sends and closes alerts.
         alerts: whom.
         places: looked at.
-        journal: remembers what was there.
-        run: who looks.
+        journal: has the snapshots of earlier checks.
+        run: the run of this check.
         now: aware.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     for place in places:
         try:
             gone = look(place, journal, run)
         except TransientError as error:
-            log.warning("nobody knows whether snapshots have vanished: %s", error)
+            log.warning("cannot check whether snapshots are missing: %s", error)
             continue
         if gone:
             teller.seen(alerts, _message(place.uri, gone, run, now), "backup", place.uri, now)
@@ -61,9 +61,9 @@ def tell_vanished(
 
 def _message(uri: str, gone: list[Ref], run: RunRef, now: datetime) -> Message:
     return event_message(
-        "backup", severity="critical", model="", subject=f"{len(gone)} snapshots have vanished from {uri}",
+        "backup", severity="critical", model="", subject=f"{len(gone)} snapshots are missing from {uri}",
         run=run, now=now,
-        words=f"They were there at the last look, and nobody forgot them: {in_words(gone)}",
-        what_to_do="Find out who deleted there; take them from the second place, which deletions do not reach. What is"
-        " lost for good: almanac forget SNAPSHOT --lost --reason '...'",
+        words=f"The last check found them, and no policy and no person forgot them: {in_words(gone)}",
+        what_to_do="Find out who deleted them; copy them back from the secondary repository, which deletions do not"
+        " reach. To accept a loss: almanac forget SNAPSHOT --lost --reason '...'",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tells of failures of which nobody has heard: Airflow calls nothing back when the process of a last try is killed.
+"""Unreported failures: Airflow runs no callback when the process of a last try is killed.
 
 With tries left its scheduler finds the task running without a process, and calls back. On the last try the supervisor
 reports the task as failed, and that is all (Airflow 3.3).
@@ -65,15 +65,15 @@ def tell_unheard(
     """Tell of each failure that no callback has told; it lasts, like any other, until the task ends well.
 
     Args:
-        teller: tells.
+        teller: sends and closes alerts.
         declared: alerts by model.
-        everybody: who is told of what is no model's.
-        journal: knows of what was told.
-        failures: None: nobody can be asked.
+        everybody: who is notified of what belongs to no model.
+        journal: has what was reported.
+        failures: None: Airflow cannot be asked.
         now: aware.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     if failures is None:
         return
@@ -81,7 +81,7 @@ def tell_unheard(
     try:
         red = failures.failed_tasks(now - LOOK_BACK)
     except AlmanacError as error:
-        log.warning("nobody knows which tasks have failed without a word: %s", error)
+        log.warning("cannot check which tasks have failed without an alert: %s", error)
         return
     for failed in (one for one in red if not _is_heard(one, heard)):
         run, key = failed.run, failure_key(failed.run.dag_id, failed.task_id)
@@ -90,7 +90,7 @@ def tell_unheard(
                 continue
             model, subject = _model(failures, run.dag_id, declared), failures.about(run)
         except AlmanacError as error:
-            log.warning("nobody knows whose %s of %s is, or how it went on: %s", key, run.run_id, error)
+            log.warning("cannot find the model of %s of %s, or how it ended later: %s", key, run.run_id, error)
             continue
         alerts = declared.get(model, everybody)
         if "failure" not in alerts.silent:

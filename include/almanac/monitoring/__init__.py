@@ -1,4 +1,4 @@
-"""A model after its promotion: drift, performance, what is found, what is done about it, the report.
+"""A model after its promotion: drift, performance, findings, actions, the report.
 
 May import: alerts, config, data, features, journal, registry, release, reporting, scoring, statistics, storage,
 windows.

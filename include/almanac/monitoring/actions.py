@@ -8,11 +8,11 @@ from almanac.config.sections.monitoring import Action
 from almanac.monitoring.findings import Finding, State
 
 DEEDS: dict[Action, str] = {
-    "notify": "People are told",
+    "notify": "An alert is sent",
     "retrain": "A retrain is requested",
-    "previous": "The previous version is put back",
+    "previous": "The previous version is put back into production",
     "stop_scoring": "Scoring stops until a person resumes it",
-    "ask": "A person is asked what to do",
+    "ask": "A person is asked to decide",
 }
 
 

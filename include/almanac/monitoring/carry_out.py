@@ -38,12 +38,12 @@ def put_previous_back(
         journal: takes the audit rows.
         champion: number of the version that raised the alarm.
         reasons: why, in words.
-        run: who.
+        run: the run.
         now: aware.
 
     Raises:
         RegistryError: the version before never passed its gates.
-        TransientError: MLflow or the journal is away.
+        TransientError: MLflow or the journal is unreachable.
     """
     from almanac.registry.records import CHAMPION, PREVIOUS
     from almanac.release.promotion import roll_back
@@ -65,7 +65,7 @@ def record_acts(journal: Journal, result: "MonitorResult", run: RunRef) -> None:
     A later try of the same run that finds nothing says so, and that counts.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     version = {"version": float(result.model_version)} if result.model_version else {}
     acts = [act for act in result.acts if act.action != "notify"]
@@ -77,7 +77,7 @@ def record_acts(journal: Journal, result: "MonitorResult", run: RunRef) -> None:
             )
         )
     if not acts and journal.decisions(result.model, DecisionKind.ALARM, run=run):
-        nothing = ("nothing is to be done any longer",)
+        nothing = ("nothing is left to do",)
         journal.record_decision(
             Decision(result.model, DecisionKind.ALARM, False, nothing, result.monitored_at, run, result.subject)
         )
@@ -113,11 +113,11 @@ def find_wanted(
         as_answered: by a person's answer; else by the monitor's own finding.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     found = alarm_of(journal, model.name, "ask" if as_answered else action, run)
     if found is None:
-        return "nothing asks for it: the journal has no such finding of this run"
+        return "no finding requires it: the journal has no such finding of this run"
     version = f"{found.figures['version']:.0f}" if "version" in found.figures else ""
     if not as_answered:
         return Wanted(found.reasons, version, found.subject)
@@ -125,7 +125,7 @@ def find_wanted(
     if fault := why_not_answered(model, home, journal, answer, run=run):
         return f"nothing is done: {fault}"
     if answer is None or action not in answer.figures:
-        return "the answer does not ask for it"
+        return "the answer does not require it"
     return Wanted((*answer.reasons, *found.reasons), version, found.subject)
 
 
@@ -148,7 +148,7 @@ def ask_once(
     Args:
         model: whose alarm.
         home: names who may answer where the model names nobody.
-        journal: knows what was asked.
+        journal: has the open questions.
         subject: which version and which window.
         reasons: why a person is asked.
         run: which would ask.
@@ -158,7 +158,7 @@ def ask_once(
     others = [one for one in asked if not same_run(one.run, run)]
     if others:
         return others[0]
-    said, users = ("a person is asked what to do",), approval_of(model, home).users
+    said, users = ("a person is asked to decide",), approval_of(model, home).users
     journal.record_decision(
         Decision(
             model.name, DecisionKind.ACTION, True, said, now, run, subject, ask=tuple(reasons), people=users,
@@ -186,7 +186,7 @@ def record_answer(
     An answer that may not count is written down as refused, and nothing follows from it.
     """
     figures = dict.fromkeys(map(str, chosen), 1.0)  # which `find_wanted` reads
-    said = f"{by} decided: {', '.join(chosen) or 'nothing'}" if by else "nobody answered in time: nothing is done"
+    said = f"{by} decided: {', '.join(chosen) or 'nothing'}" if by else "no answer in time: nothing is done"
     answer = Decision(
         model.name, DecisionKind.ACTION, bool(chosen), (said, *filter(None, [reason])), at,
         replace(run, started_by=by), subject, figures, people=(user_id or by,) if by else (),
@@ -200,6 +200,6 @@ def record_answer(
 def answer_of(model: str, journal: Journal, run: RunRef) -> Decision | None:
     """What a person has already answered to this run; `figures` names the actions, `reasons` who and why.
 
-    Airflow tries a task again that it took for lost; whoever has answered must not be asked again.
+    Airflow retries a task that it considered lost; a person who has answered must not be asked again.
     """
     return next((one for one in journal.decisions(model, DecisionKind.ACTION, run=run) if not one.ask), None)

@@ -1,7 +1,7 @@
 """From windows to findings: what has lasted, and what needs no action.
 
 One bad window warns. As many running as `drift.windows` are an alarm, unless the features moved and the performance
-holds: a model that still foretells well is not replaced because its inputs look different.
+holds: a model that still predicts well is not replaced because its inputs look different.
 """
 
 from collections.abc import Callable, Sequence
@@ -65,7 +65,7 @@ def _undrifted(columns: Sequence[ColumnDrift]) -> tuple[Finding, ...]:
     found = [_large(column) for column in columns if column.large]
     if unknown or not columns:
         names = ", ".join(column.name for column in unknown)
-        why = "; ".join(unknown[0].reasons) if unknown else "the reference profile watches none"
+        why = "; ".join(unknown[0].reasons) if unknown else "the reference profile has none"
         text = f"{len(unknown)} of {len(columns)} columns were not compared ({names}): {why}"
         about = tuple(column.name for column in unknown)
         found.append(Finding(Condition.DRIFT, State.INSUFFICIENT, "columns", text, about=about))
@@ -127,4 +127,4 @@ def _running(windows: Sequence[WindowResult], bad: Callable[[WindowResult], bool
 
 def _when(windows: Sequence[WindowResult], count: int) -> str:
     end = last_day(windows[-1].end)
-    return f"in the window to {end}" if count == 1 else f"in {count} windows running to {end}"
+    return f"in the window to {end}" if count == 1 else f"in {count} consecutive windows to {end}"

@@ -10,18 +10,18 @@ class Condition(StrEnum):
     """What is watched. `monitor.actions` of a model's YAML says what follows from each."""
 
     DRIFT = "drift"  # a column or the predictions differ from the reference
-    PERFORMANCE = "performance"  # predictions against labels, against then and against the naive rules
+    PERFORMANCE = "performance"  # predictions against labels, against then and against the baselines
     SEGMENTS = "segments"  # the same by segment, and the gaps between segments
     QUALITY = "quality"  # stuck columns, rejected batches, quarantined rows
     VOLUME = "volume"  # rows of a window against those before
     FRESHNESS = "freshness"  # how old the newest data are
     STALENESS = "staleness"  # how old the champion, the labels and the predictions are
-    BETTER = "better"  # another version foretells the newest window better
+    BETTER = "better"  # another version predicts the newest window better
     RUNNING = "running"  # the model's DAG runs: failures, retries, durations
 
 
 class State(StrEnum):
-    """How it stands with one of them."""
+    """The state of one of them."""
 
     FINE = "fine"
     WARNING = "warning"  # people should know; nothing is done
@@ -39,7 +39,7 @@ class Finding:
 
     Attributes:
         condition: what kind of thing.
-        state: how it stands.
+        state: its state.
         subject: which one: a column, a metric, a segment, a version.
         text: what was found, in words with figures and limits.
         figures: the figures by name.

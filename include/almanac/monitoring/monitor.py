@@ -54,7 +54,7 @@ def monitor(
         home: where dataset, predictions and reports are.
         journal: where the decision is kept.
         registry: gives the champion, its profile and the other versions.
-        run: who asks.
+        run: the run that asks.
         now: aware; labels that become true after it are not known.
         history: lists the runs of the model's DAGs; None: they are not looked at.
         with_report: also write the report page.
@@ -62,7 +62,7 @@ def monitor(
 
     Raises:
         PermanentError: there is a champion but no dataset, or its profile is not what was registered.
-        TransientError: a store, the registry or the journal is away.
+        TransientError: a store, the registry or the journal is unreachable.
     """
     champion = registry.champion(model.name)
     findings = (
@@ -92,7 +92,7 @@ def monitor(
 def _compare(
     watch: Watch, registry: VersionRegistry, journal: Journal, windows: tuple[WindowResult, ...]
 ) -> tuple[Finding, ...]:
-    """The champion's windows against its profile, the naive rules and the other versions, and how old all is."""
+    """The champion's windows against its profile, the baselines and the other versions, and how old all is."""
     model = watch.model
     return (
         *judge_windows(model, windows),
@@ -107,7 +107,7 @@ def _compare(
 def _compare_versions(
     watch: Watch, registry: VersionRegistry, journal: Journal, windows: tuple[WindowResult, ...]
 ) -> tuple[Finding, ...]:
-    """The champion against naive rules and other versions, on the newest window with labels."""
+    """The champion against baselines and other versions, on the newest window with labels."""
     labelled = watch.labelled_window(windows)
     naive = () if labelled is None else judge_naive(watch.model, labelled)
     return (*naive, *judge_rivals(watch.model, registry, journal, watch.champion, labelled))
@@ -162,10 +162,10 @@ def _why_not(model: Model, windows: tuple[WindowResult, ...], findings: tuple[Fi
     if last.verdict is Verdict.INSUFFICIENT:
         return f"insufficient: {_untested(last)} in the {when}; performance {last.performance.standing}"
     if any(found.state is State.ALARM and found.condition in _OF_WINDOWS for found in findings):
-        return f"{last.verdict} in the {when}; monitor.actions asks for no retrain then"
+        return f"{last.verdict} in the {when}; monitor.actions requests no retrain in this case"
     if last.verdict is Verdict.DRIFTED and performance_holds(model, windows):
-        return f"drifted in the {when}, but performance holds: nothing to replace"
-    return f"{last.verdict} in the {when}, but not the same in {needed} windows running"
+        return f"drifted in the {when}, but performance holds: no reason to replace the model"
+    return f"{last.verdict} in the {when}, but not the same in {needed} consecutive windows"
 
 
 def _untested(window: WindowResult) -> str:

@@ -88,7 +88,7 @@ class MonitorResult:
         verdict: of the newest window; insufficient when there is none.
         reasons: why a retrain is asked for, or why not, in words with figures.
         monitored_at: aware.
-        findings: everything that was watched, and how it stands.
+        findings: everything that was watched, and its state.
         acts: what is to be done.
         model_version: of the champion; empty when there is none.
         dataset_version: what was read; -1 when nothing was.

@@ -1,4 +1,4 @@
-"""Tells people what a monitor found, once while it lasts, and when it is over."""
+"""Alerts about a monitor's findings: sent once while they last, and when they are over."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from almanac.alerts.telling import Teller
     from almanac.monitoring.result import MonitorResult
 
-# A model that foretells worse than it did, or does not run, wakes somebody; the rest can wait for the morning.
+# A model that predicts worse than before, or does not run, is urgent; the rest can wait for the morning.
 _URGENT = frozenset({Condition.PERFORMANCE, Condition.RUNNING})
 _TOLD = (State.ALARM, State.WARNING)
 _MAX_NAMED = 3
 _WHAT_TO_DO = {
-    Condition.DRIFT: "Look at the columns then and now. A unit, a sensor, a new sender: mend the source. The world has"
-    " changed: see whether the retrain was granted (`decide` of the train DAG).",
-    Condition.PERFORMANCE: "Look since when and in which segments. Is the label still made as it was? If it does harm"
-    " now, `almanac rollback` puts the version before back.",
-    Condition.SEGMENTS: "Look at that group's data first: too few rows, nulls, another source?",
-    Condition.QUALITY: "Call the owner of the source; `almanac quarantine list` shows the rows that were put aside.",
+    Condition.DRIFT: "Compare the columns then and now. If a unit, a sensor or a sender changed, correct the source. If"
+    " the world has changed, check whether the retrain was granted (`decide` of the train DAG).",
+    Condition.PERFORMANCE: "Check since when, and in which segments. Is the label still defined as before? If the"
+    " model does harm now, `almanac rollback` puts the previous version back.",
+    Condition.SEGMENTS: "Check that group's data first: too few rows, nulls, another source?",
+    Condition.QUALITY: "Contact the owner of the source; `almanac quarantine list` shows the quarantined rows.",
     Condition.VOLUME: "Ask the source whether files are missing or were sent twice; `almanac windows` shows gaps.",
-    Condition.FRESHNESS: "Has anything landed? Is the ingest DAG paused or red? Then ask whoever sends.",
-    Condition.STALENESS: "Champion: read why trainings are refused. Labels: ask whoever sends them. Predictions: is the"
-    " score DAG paused or red, or was scoring stopped?",
+    Condition.FRESHNESS: "Has anything landed? Is the ingest DAG paused, or does it fail? If not, ask the sender.",
+    Condition.STALENESS: "Champion: read why trainings are refused. Labels: ask their sender. Predictions: is the"
+    " score DAG paused, does it fail, or was scoring stopped?",
     Condition.BETTER: "Compare both in MLflow; `almanac promote` if you agree.",
-    Condition.RUNNING: "Open the DAG that is named: which task fails, waits or lasts, or why does nothing begin?",
+    Condition.RUNNING: "Open the DAG that is named: which task fails, waits or is slow, or why does no run start?",
 }
 
 
@@ -41,20 +41,20 @@ def tell_findings(
 ) -> None:
     """Tell what is not fine where `monitor.actions` says `notify`, and end what is fine again.
 
-    One message for each condition, whatever number of columns or segments it is about; told anew when one more joins
+    One message for each condition, for any number of columns or segments; reported again when one more joins
     them, or a warning becomes an alarm. What cannot be judged now (too few rows) neither begins nor ends an alert about
     itself; it is named in one that is told.
 
     Args:
         model: whose monitor.
         result: of this run.
-        teller: tells.
+        teller: sends and closes alerts.
         run: the monitor's run.
         link: to it.
         now: aware.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     for condition in Condition:
         found = [finding for finding in result.findings if finding.condition is condition]

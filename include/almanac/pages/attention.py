@@ -39,7 +39,7 @@ def cards_of(
         failed: windows that have failed.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     log = ConditionLog(journal)
     recent = log.recent(model=model)

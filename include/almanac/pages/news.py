@@ -112,9 +112,9 @@ def of_condition(condition: Condition, *, follows: Sequence[Condition] = (), und
     )
     told = f"Sent by {', '.join(condition.told_to)}." if condition.told_to else "In the log only: no channel took it."
     if condition.acknowledged_by:
-        told += f" {condition.acknowledged_by} has taken it on."
+        told += f" {condition.acknowledged_by} has acknowledged it."
     lines = [*said.error.splitlines()[: _MAX_LINES - 1], f"What to do: {said.what_to_do}"]
-    lines += [f"Therefore also: {other.message.subject}" for other in follows]
+    lines += [f"As a consequence, also: {other.message.subject}" for other in follows]
     lines += [f"NOT delivered by {alert.channel}: {alert.error}" for alert in undelivered[:1]]
     tone = {"critical": "bad", "warning": "warn"}.get(said.severity, "calm")
     page = said.report if said.report.startswith(("http://", "https://")) else ""

@@ -80,7 +80,7 @@ class Pages:
         """One batch as Great Expectations documents it."""
         record = self._record(model, batch_id)
         if not record.report_uri:
-            raise UnknownPageError(f"batch {record.batch_id[:12]}: every rule held, so no result was kept")
+            raise UnknownPageError(f"batch {record.batch_id[:12]}: every rule held, so no validation result was kept")
         return report_files.data_docs(self.home, model.name, record.report_uri.rsplit("/", 1)[-1])
 
     def reports(self, model: Model, kind: str) -> str:

@@ -34,7 +34,7 @@ def list_reports(home: Home, model: str) -> list[ReportFile]:
     """The report pages of a model, the newest first.
 
     Raises:
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     found = list_files(home.reports_of(check_slug(model)), ["*.html"])
     pages = [
@@ -55,7 +55,7 @@ def read_report(home: Home, model: str, name: str) -> str:
 
     Raises:
         UnknownPageError: the name is no file name of a page, or there is no such file.
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     return _read(home, model, name, ".html").decode("utf-8", "replace")
 
@@ -71,7 +71,7 @@ def data_docs(home: Home, model: str, report: str) -> str:
     Raises:
         UnknownPageError: no result was kept.
         DataError: what was kept is no result.
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     stem = report.removesuffix(".html")
     try:
@@ -79,7 +79,7 @@ def data_docs(home: Home, model: str, report: str) -> str:
     except UnknownPageError:
         document = _read(home, model, f"{stem}{_VALIDATION}", _VALIDATION)
     if document.strip() in (b"", b"{}"):
-        raise UnknownPageError(f"{report}: Great Expectations found nothing to document in the rows of this batch")
+        raise UnknownPageError(f"{report}: Great Expectations has no results for the rows of this batch")
     page = render_apart(document)
     write_bytes(f"{home.reports_of(model)}/{stem}{_DOCS}", page)
     return page.decode("utf-8")
@@ -100,7 +100,7 @@ def _read(home: Home, model: str, name: str, ending: str) -> bytes:
     try:
         return read_bytes(uri)
     except OtherFileError as error:  # a link could lead anywhere on this machine; nobody who writes here needs one
-        raise UnknownPageError(f"{name}: a symbolic link is never followed, nor a FIFO or a device read") from error
+        raise UnknownPageError(f"{name}: not a regular file; symbolic links, pipes and devices are not read") from error
     except FileNotFoundError as error:
         raise UnknownPageError(f"{name}: there is no such page of {model}; it may have been removed") from error
 

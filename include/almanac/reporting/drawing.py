@@ -38,7 +38,7 @@ def draw(paint: Callable[[Any], None], *, height: float) -> str:
 
 
 def true_numbers(observed: "Floats", foretold: "Floats") -> str:
-    """What came true, by what was foretold; empty without labels."""
+    """Observed share by predicted probability; empty without labels."""
     import numpy as np
 
     known = np.flatnonzero(np.isfinite(observed) & np.isfinite(foretold))

@@ -1,4 +1,4 @@
-"""Batch scoring with the champion, window by window, so that doing it twice changes nothing.
+"""Idempotent batch scoring with the champion, window by window.
 
 May import: config, data, features, journal, registry, statistics, windows.
 """

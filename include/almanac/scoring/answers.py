@@ -27,7 +27,7 @@ class Answers:
     Attributes:
         rows: see `PredictionTable`.
         rejected: rows without a prediction.
-        imputed: rows whose missing inputs the graph filled with what it learnt in training.
+        imputed: rows whose missing inputs the graph replaced by values from the training rows.
         missing: feature -> rows without a value of it.
         unanswered: of the rejected rows those with all inputs, for which the graph gave no finite number.
     """

@@ -7,10 +7,10 @@ from almanac.journal.records import Decision, DecisionKind, RunRef
 
 
 def stopped(journal: Journal, model: str) -> Decision | None:
-    """The decision that stopped scoring; None when it goes on.
+    """The decision that stopped scoring; None when it is on.
 
     Raises:
-        TransientError: the journal is away; whoever cannot ask must not score.
+        TransientError: the journal is unreachable; without it no scoring is allowed.
     """
     newest = next(iter(journal.decisions(model, DecisionKind.SCORING)), None)
     return newest if newest is not None and not newest.accepted else None

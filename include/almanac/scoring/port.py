@@ -1,4 +1,4 @@
-"""What scoring and monitoring ask of a model registry; `almanac.registry.store.Registry` gives it."""
+"""What scoring and monitoring need of a model registry; `almanac.registry.store.Registry` gives it."""
 
 from typing import Protocol
 

@@ -45,7 +45,7 @@ class PredictionId:
                 raise ValueError("a part is wrong")
         except ValueError as error:
             raise DataError(
-                f"not the id of a prediction; got {text!r}, expected for example weather/2024-02-10T05:00:00Z/3"
+                f"not a prediction id; got {text!r}, expected for example weather/2024-02-10T05:00:00Z/3"
             ) from error
         return cls(model, when.astimezone(UTC), version, tuple(unquote(key) for key in keys))
 

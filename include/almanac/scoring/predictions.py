@@ -29,7 +29,7 @@ class PredictionTable:
     window), `_content` (what the window's predictions were made of) and `_day`.
 
     Raises:
-        TransientError: on every method, when the store is away.
+        TransientError: on every method, when the store is unreachable.
     """
 
     uri: str
@@ -42,7 +42,7 @@ class PredictionTable:
 
     @classmethod
     def shadow_of(cls, home: Home, model: Model) -> "PredictionTable":
-        """What versions in shadow said; nobody acts on it."""
+        """Predictions of versions in shadow; nobody acts on them."""
         return cls(home.shadow_predictions_of(model.name), TableGuard.of(home, "shadow", model.name))
 
     def version(self) -> int:
@@ -96,7 +96,7 @@ class PredictionTable:
             metadata: kept with the commit.
 
         Raises:
-            ConcurrentCommitError: somebody else committed meanwhile; nothing was written.
+            ConcurrentCommitError: another writer committed meanwhile; nothing was written.
             DataLossError: the table is behind what is known of it; nothing was written.
         """
         table = open_table(self.uri)

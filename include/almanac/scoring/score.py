@@ -36,7 +36,7 @@ class ScoreSummary:
     """What one scoring did. `rows` and `windows` are 0 when there was nothing to do; `message` says why.
 
     `rejected` of the rows have no prediction, because an input was missing that must not be; `imputed` were filled with
-    what the graph learnt in training; `missing` counts rows by feature. Times are ISO 8601 in UTC, or empty; versions
+    values from the training rows; `missing` counts rows by feature. Times are ISO 8601 in UTC, or empty; versions
     are -1 where there is none.
     """
 
@@ -69,7 +69,7 @@ def score_new_windows(
     Windows of `score.window` are scored whole and replaced whole. New are the windows since the end of the champion's
     training, at most `CATCH_UP` back, whose rows came from other batches than when they were scored: more rows,
     corrected ones. A given range is widened to whole windows and scored in any case. Memory does not grow with the
-    number of rows: they are read, scored and committed in chunks. A run that dies goes on where it died.
+    number of rows: they are read, scored and committed in chunks. An interrupted run continues where it stopped.
 
     Args:
         model: declares features, window and what to do where inputs are missing.
@@ -84,12 +84,12 @@ def score_new_windows(
         ConfigError: the range is empty or a time has no zone.
         DataError: there is no dataset, or it lacks a feature's column.
         IntegrityError: the graph or the profile are not what was registered.
-        TransientError: a store is away, or other runs kept committing to the predictions.
+        TransientError: a store is unreachable, or other runs kept committing to the predictions.
     """
     _check_range(model, since, until)
     champion = registry.champion(model.name)
     if champion is None:
-        return ScoreSummary(model.name, "no champion yet: nothing to score with")
+        return ScoreSummary(model.name, "no champion yet: no model to score with")
     job = _Job(model, home, _scorer(model, registry, champion, PredictionTable.of(home, model)), run, now)
     job.score(since, until)
     return job.summary()
@@ -171,7 +171,7 @@ class _Job:
     now: datetime
     done: _Done = field(default_factory=_Done)
 
-    # Whoever lost a race looks again at what is new: the other run may have scored newer rows of the same windows.
+    # After a lost race, plan again:  the other run may have scored newer rows of the same windows.
     @retry(
         retry=retry_if_exception_type(ConcurrentCommitError),
         stop=stop_after_attempt(5),
@@ -226,8 +226,8 @@ class _Job:
         if answers.unanswered and self.scorer.in_shadow:
             raise IntegrityError(
                 f"{self.model.name}@{number} in shadow: its graph gives no finite number for {answers.unanswered} of"
-                f" {answers.rows.height} rows of {window_key(chunk.start)} to {window_key(chunk.end)}, whose inputs are"
-                " all there. Train again; to end its shadow, delete the alias `shadow` in MLflow"
+                f" {answers.rows.height} rows of {window_key(chunk.start)} to {window_key(chunk.end)}, whose inputs"
+                " are complete. Train again; to end its shadow run, delete the alias `shadow` in MLflow"
             )
         written = self.scorer.table.replace(answers.rows, number, chunk.start, chunk.end, metadata=self._metadata(rows))
         self.done.add(chunk, answers, written)

@@ -190,7 +190,7 @@ class AirflowClient:
         )
 
     def task_state(self, dag_id: str, run_id: str, task_id: str) -> str | None:
-        """How it stands with a task that is not mapped; None: there is no such run, or not any more."""
+        """The state of a task that is not mapped; None: there is no such run, or not any more."""
         try:
             found = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}")
         except _NotFoundError:

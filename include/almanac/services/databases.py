@@ -22,7 +22,7 @@ def create_databases(home: Home) -> None:
     """Make the files in WAL mode, which a file keeps: readers do not wait for the writer, nor the writer for them.
 
     Raises:
-        DamagedDatabaseError: one that is there is damaged: the services would begin it anew, or die of it.
+        DamagedDatabaseError: one that is there is damaged: the services would create it again, or fail.
     """
     for name, path in database_files(home).items():
         if problem := first_page_problem(path):
@@ -31,7 +31,7 @@ def create_databases(home: Home) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-        path.chmod(0o600)  # sqlite heeds the caller's umask; its -wal and -shm take the mode of the file
+        path.chmod(0o600)  # sqlite applies the caller's umask; its -wal and -shm take the mode of the file
 
 
 def database_files(home: Home) -> dict[str, Path]:

@@ -87,7 +87,7 @@ def _made(check: Callable[[], Iterable[Check]]) -> list[Check]:
     try:
         return list(check())
     except (AlmanacError, OSError, subprocess.SubprocessError) as error:
-        return [Check("doctor", "fail", str(error), "a check could not be made; see what it says")]
+        return [Check("doctor", "fail", str(error), "a check could not run; read its message")]
 
 
 def _place_checks(name: str, place: str) -> list[Check]:
@@ -139,14 +139,14 @@ def _store_check(name: str, place: str) -> Check:
         return Check(name, "warn", str(error), todo)
     except ConfigError as error:
         return Check(name, "fail", str(error), "see docs/object-storage.md")
-    return Check(name, "ok", f"{place}: can be entered, and creates nothing twice")
+    return Check(name, "ok", f"{place}: accessible, and conditional writes work")
 
 
 def mode_check(path: Path, mode: int) -> Check:
     """Check that only the owner can read what is secret."""
     name = f"secret {path.name}"
     if not path.exists():
-        return Check(name, "ok", "not made yet; the first start makes it")
+        return Check(name, "ok", "does not exist yet; the first start creates it")
     got = path.stat().st_mode & 0o777
     if got & ~mode:
         return Check(name, "fail", f"mode {got:o}, expected {mode:o}", f"chmod {mode:o} {quote(str(path))}")
@@ -161,7 +161,9 @@ def port_check(ports: Ports, *, running: bool) -> Check:
     taken = [str(port) for port in (ports.airflow, ports.mlflow) if not is_free(port)]
     if not taken:
         return Check("ports", "ok", f"{seen}: free")
-    return Check("ports", "warn", f"taken by others: {', '.join(taken)}", "nothing: the next start takes free ones")
+    return Check(
+        "ports", "warn", f"used by other programs: {', '.join(taken)}", "nothing: the next start takes free ports"
+    )
 
 
 def service_checks(seen: Overview) -> list[Check]:
@@ -187,7 +189,7 @@ def login_checks(services: Services, name: str) -> list[Check]:
     """Check that a server knows our password: another one may have taken its port."""
     problem = _LOGINS[name](services.ports, services.credentials)
     if not problem:
-        return [Check(f"{name} answers", "ok", "healthy, and knows our password")]
+        return [Check(f"{name} answers", "ok", "healthy, and accepts this home's password")]
     todo = f"wait a minute; then make down; make up; logs: {services_folder(services.home)}/logs"
     return [Check(f"{name} answers", "fail", problem, todo)]
 

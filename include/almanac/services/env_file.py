@@ -34,7 +34,7 @@ def write_env_file(path: Path, compose: str) -> tuple[str, ...]:
     names = tuple(name for name in secret_names(compose) if not there.get(name))
     if not names:
         raise ConfigError(
-            f"{path}: it exists, and the databases were made with its passwords; to begin anew, remove the volumes"
+            f"{path}: it exists, and the databases use its passwords; to start again from nothing, remove the volumes"
             " (docker compose down --volumes) and this file first"
         )
     # Passwords become part of URLs: letters and digits only. Fernet alone wants a form of its own.
@@ -56,7 +56,7 @@ def read_env_file(path: Path) -> dict[str, str]:
         raise ConfigError(f"{path}: cannot be read: {error}; `make env` writes it") from error
     if mode & 0o077:
         raise ConfigError(
-            f"{path}: others can read it, got mode {mode & 0o777:o}, expected 600; chmod 600 {quote(str(path))}"
+            f"{path}: other users can read it, got mode {mode & 0o777:o}, expected 600; chmod 600 {quote(str(path))}"
         )
     lines = (line.strip() for line in text.splitlines())
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))

@@ -174,7 +174,7 @@ def _airflow_secrets(home: Home, credentials: Credentials) -> dict[str, str]:
         "AIRFLOW__API_AUTH__JWT_SECRET": credentials.airflow_jwt_secret,
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(airflow_passwords_file(home.home)),
-        # Whoever can log in here is the administrator, so what stands in Airflow's database is his.
+        # Only the administrator can log in here, so connections in Airflow's database are trusted.
         "ALMANAC_DATABASE_CONNECTIONS": "True",
     }
 

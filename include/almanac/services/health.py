@@ -50,7 +50,7 @@ def mlflow_problem(ports: Ports, credentials: Credentials) -> str:
     except httpx.TransportError as error:
         return f"does not answer: {error!r}"
     if found.status_code == _UNAUTHORIZED:
-        return "does not know this home's password: another MLflow listens there, or its user database was replaced"
+        return "does not accept this home's password: another MLflow listens there, or its user database was replaced"
     return "" if found.is_success else f"answers {found.status_code}: {shorten(found.text, 200)}"
 
 

@@ -1,4 +1,4 @@
-"""Since when each service has run, as it says itself: who has another beginning than before was started again."""
+"""Uptime of each service, as it reports itself: a changed start time means a restart."""
 
 import time
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Slows down whoever guesses passwords: each wrong login of a user from an address makes the next one wait longer.
+"""Slows down password guessing: each wrong login of a user from an address makes the next one wait longer.
 
 Per user *and* address, so that nobody is locked out by somebody elsewhere; in memory that is bounded, so that a million
 invented users cost nothing. After a pause all is forgotten.

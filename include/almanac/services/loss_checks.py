@@ -21,16 +21,16 @@ _SEE = "see docs/operations.md, 'A table is behind' and 'A file is damaged'"
 
 
 def database_rows(home: Home) -> Iterator[Row]:
-    """Each SQLite file: whole, and writable. One that is not there yet is no fault."""
+    """Each SQLite file: whole, and writable. One that is not there yet is not an error."""
     for name, path in database_files(home).items():
         row = f"database {name}"
         if not path.exists():
-            yield row, "ok", "not made yet; the first start makes it", ""
+            yield row, "ok", "does not exist yet; the first start creates it", ""
             continue
         try:
             problem = whole_file_problem(path)
         except sqlite3.OperationalError as error:
-            yield row, "warn", f"{path}: cannot be looked at: {error}", "is it locked? Try again"
+            yield row, "warn", f"{path}: cannot be read: {error}", "is it locked? Try again"
             continue
         if problem:
             yield row, "fail", *_parted(damaged(name, path, problem))
@@ -57,7 +57,7 @@ def table_rows(home: Home) -> Iterator[Row]:
         try:
             behind = losses(home, model.name, journal) if journal is not None else {}
         except AlmanacError as error:
-            yield f"tables of {model.name}", "fail", f"nobody can say whether they are behind: {error}", _SEE
+            yield f"tables of {model.name}", "fail", f"cannot be checked: {error}", _SEE
             behind = {}
         for name, uri in tables_of(home, model.name).items():
             problem = behind.get(name) or _problem(uri)
@@ -78,24 +78,24 @@ def backup_rows(home: Home) -> Iterator[Row]:
 
     known = database_files(home).get("journal")
     if known is not None and not known.exists():
-        yield "backups", "ok", "nothing is there yet that could be lost", ""
+        yield "backups", "ok", "no data yet that could be lost", ""
         return
     try:
         names, settings = protected_models(home).models, load_installation(home.models).backup
         places = open_places(home, settings, write=False).all()
         gaps = survey(home, names, Journal(home.journal_url), places, settings, now=datetime.now(UTC))
     except AlmanacError as error:
-        yield "backups", "warn", f"nobody can say what is missing: {error}", "mend that first"
+        yield "backups", "warn", f"cannot be checked: {error}", "correct that first"
         return
     late = any(gap.overdue for gap in gaps)
     todo = (
         "see docs/operations.md, Alert: backup and Alert: drill"
         if late
-        else "nothing, if it is new: the next runs do it"
+        else "nothing on a new installation: the next runs do it"
     )
     yield (
         "backups", "fail" if late else "warn" if gaps else "ok",
-        "\n".join(lines_of(gaps)) or "everything is backed up and proven", todo if gaps else "",
+        "\n".join(lines_of(gaps)) or "everything is backed up and drilled", todo if gaps else "",
     )  # fmt: skip
 
 
@@ -103,9 +103,9 @@ def _file_rows(journal: "Journal") -> Iterator[Row]:
     from almanac.journal.file_checks import FileChecks
 
     for state in FileChecks(journal).states(datetime.now(UTC)):
-        seen = f"{state.share:.0%} were read whole within {state.slots} days"
+        seen = f"{state.share:.0%} were checked within {state.slots} days"
         if state.damaged:
-            seen = f"{len(state.damaged)} are damaged or gone, such as {state.damaged[0]}"
+            seen = f"{len(state.damaged)} are damaged or missing, such as {state.damaged[0]}"
         todo = f"./almanac repair {state.subject}" if state.damaged else ""
         yield f"files of {state.subject}", "fail" if state.damaged else "ok", seen, todo
 

@@ -14,7 +14,7 @@ def fit_login(database: Path, password: str) -> bool:
     """Let MLflow's administrator enter with the password of this home's credentials; says whether that was changed.
 
     MLflow takes the password that it is given only when it makes the user. A database that was restored has one whose
-    password lies in the `secrets/` of the home that was lost; whoever can write our credentials owns this home anyway.
+    password lies in the `secrets/` of the home that was lost; who can write the credentials owns this home anyway.
 
     Args:
         database: of MLflow's users; where there is none, MLflow makes it.
@@ -43,6 +43,6 @@ def fit_login(database: Path, password: str) -> bool:
         raise TransientError(f"{database}: {error}; does another process use it?") from error
     except sqlite3.DatabaseError as error:
         raise ConfigError(
-            f"{database}: is damaged: {error}. Restore it: ./almanac restore database/mlflow_auth --live --replace; or"
-            " move it away: MLflow makes a new one with the administrator alone"
+            f"{database}: is damaged: {error}. Restore it: ./almanac restore database/mlflow_auth --live --replace;"
+            " or move it away: MLflow creates a new one with only the administrator"
         ) from error

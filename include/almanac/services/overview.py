@@ -1,4 +1,4 @@
-"""How it stands with the services of a home, as they say themselves: for `status`, `doctor`, `up` and `down`.
+"""The state of a home's services, as they report it: for `status`, `doctor`, `up` and `down`.
 
 That a process is there means nothing: it may hang. That its supervisor does not answer means nothing either: the
 services may run on.
@@ -86,13 +86,15 @@ class Overview:
         """What is wrong with the supervisor, and what to do; empty: nothing is."""
         if self.supervisor == "hung":
             return (
-                f"The supervisor (pid {self.supervisor_pid}) hangs: it does not answer. What it has started runs on,"
-                " and nothing is restarted. `./almanac up` ends all of it and starts anew; `./almanac down` ends it."
+                f"The supervisor (pid {self.supervisor_pid}) hangs: it does not answer. Its services keep running,"
+                " but are not restarted when they fail. `./almanac up` stops everything and starts it again;"
+                " `./almanac down` stops it."
             )
         if self.supervisor == "gone":
             return (
-                f"The supervisor is gone; {len(self.left)} processes still run (pids {_listed(self.left)}), and nothing"
-                " is restarted. `./almanac up` takes over: it ends them and starts anew; `./almanac down` ends them."
+                f"The supervisor is gone; {len(self.left)} processes still run (pids {_listed(self.left)}), and are"
+                " not restarted when they fail. `./almanac up` takes over: it stops them and starts them again;"
+                " `./almanac down` stops them."
             )
         return "The services are down. `make up` starts them." if self.supervisor == "down" else ""
 
@@ -115,7 +117,7 @@ def overview(home: Home) -> Overview:
 def _supervised(home: Home, running: tuple[ServiceStatus, ...], said: Signs) -> tuple[ServiceHealth, ...]:
     found = [_watcher(home, each) if each.name == WATCHER else _service(home, each, said) for each in running]
     if WATCHER not in {each.name for each in running}:
-        words = "nobody restarts what hangs: these services were started by an older version; ./almanac down, then up"
+        words = "hung services are not restarted: an older version started these services; ./almanac down, then up"
         found.append(ServiceHealth(WATCHER, "MISSING", words))
     return tuple(found)
 
@@ -138,30 +140,30 @@ def _alive(name: str, said: Signs, up_s: float) -> tuple[str, str]:
     if name in signs.PATHS:
         if name in said.answered:
             return "RUNNING", ""
-        return ("STARTING" if begins else "HUNG"), f"; gives no answer to {signs.PATHS[name]} within {_ASK_S:.0f} s"
+        return ("STARTING" if begins else "HUNG"), f"; does not answer {signs.PATHS[name]} within {_ASK_S:.0f} s"
     if name not in signs.JOBS:
         return "RUNNING", ""
     if said.beats is None:
         return "UNKNOWN", f"; its heartbeat cannot be read: {said.unknown}"
     age_s = _age_s(name, said)
     if age_s is None or age_s > up_s + 1.0:  # of the life before this one
-        return ("STARTING" if begins else "HUNG"), "; has given no heartbeat since it began"
+        return ("STARTING" if begins else "HUNG"), "; no heartbeat since it started"
     return ("HUNG", _last_words(name, said)) if age_s > _SILENT_S else ("RUNNING", "")
 
 
 def _watcher(home: Home, service: ServiceStatus) -> ServiceHealth:
     age_s = last_look_s(home)
     if not service.running:
-        words = f"{service.description}; nobody restarts what hangs; read {log_file(home, WATCHER)}"
+        words = f"{service.description}; hung services are not restarted; read {log_file(home, WATCHER)}"
         return ServiceHealth(WATCHER, service.state, words, service.pid)
     if any(is_stopped(each) for each in tree_of(service)):
-        words = "was stopped by a signal (SIGSTOP): nobody restarts what hangs"
+        words = "was stopped by a signal (SIGSTOP): hung services are not restarted"
         return ServiceHealth(WATCHER, "HUNG", words, service.pid, True)
     if age_s is None or age_s > _WATCHER_SILENT_S:
         begins = _up_s(tree_of(service)) < _WATCHER_SILENT_S
-        seen = "has not looked yet" if age_s is None else f"last looked {age_s:.0f} s ago"
+        seen = "has not checked yet" if age_s is None else f"last checked {age_s:.0f} s ago"
         return ServiceHealth(WATCHER, "STARTING" if begins else "HUNG", seen, service.pid)
-    return ServiceHealth(WATCHER, "RUNNING", f"{service.description}; looked {age_s:.0f} s ago", service.pid)
+    return ServiceHealth(WATCHER, "RUNNING", f"{service.description}; checked {age_s:.0f} s ago", service.pid)
 
 
 def _unsupervised(said: Signs) -> tuple[ServiceHealth, ...]:

@@ -1,4 +1,4 @@
-"""Airflow's pools that the YAML files name: tasks of a pool that does not exist wait for ever, and nobody is told."""
+"""Airflow's pools that the YAML files name: tasks of a missing pool wait for ever, without an alert."""
 
 from collections.abc import Callable, Iterable
 

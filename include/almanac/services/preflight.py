@@ -62,7 +62,7 @@ def disk_problem(free_bytes: int, place: Path, *, installed: bool) -> str:
         return ""
     return (
         f"Disk: got {free_bytes / GB:.1f} GB free at {place}, expected {needed / GB:.0f} GB. "
-        "Free some, or put the project on a larger disk."
+        "Free some space, or put the project on a larger disk."
     )
 
 
@@ -72,7 +72,7 @@ def memory_problem(total_bytes: int | None) -> str:
         return ""
     return (
         f"Memory: got {total_bytes / GB:.1f} GB, expected 4 GB. "
-        "Give the machine or the container more; with less, processes are killed in the middle of their work."
+        "Give the machine or the container more; with less, running processes are killed."
     )
 
 

@@ -1,4 +1,4 @@
-"""What `doctor` looks at for models that nobody declares any more, and for versions that Almanac has not made."""
+"""Checks of `doctor` for models that are no longer declared, and for versions that Almanac did not make."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -43,7 +43,7 @@ def foreign_rows(home: Home) -> Iterator[Row]:
             found = connection.execute(text(_FOREIGN), {"ours": f"{PREFIX}%"}).all()
     except SQLAlchemyError as error:
         reason = str(error).splitlines()[0][:300]
-        yield "foreign versions", "warn", f"MLflow's database cannot be asked: {reason}", "see the rows of databases"
+        yield "foreign versions", "warn", f"MLflow's database cannot be queried: {reason}", "see the rows of databases"
         return
     finally:
         engine.dispose()

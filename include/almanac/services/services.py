@@ -93,7 +93,7 @@ class Services:
         """
         ports = load_ports(self.home.home)
         if ports is None:
-            raise PermanentError(f"{self.home.home}: these services were never up; run `make up`")
+            raise PermanentError(f"{self.home.home}: these services were never started; run `make up`")
         return ports
 
     @property
@@ -219,13 +219,13 @@ class Services:
         return lambda: self._tell(f"another process starts or stops services of {what}; waiting for it")
 
     def _refuse_half(self) -> None:
-        """Airflow would begin anew what a restore has not brought yet, and then that cannot come back."""
+        """Airflow would create what a restore has not brought back yet, and the restore could not finish."""
         from almanac.backup.restore.progress import unfinished
 
         if left := unfinished(self.home):
             raise ConfigError(
-                f"{self.home.home}: a restore has not come to its end: {'; '.join(left)}. Run it again: it goes on"
-                " where it stopped (./almanac restore SNAPSHOT --live); to leave it at what is back, add --give-up"
+                f"{self.home.home}: a restore is unfinished: {'; '.join(left)}. Run it again: it continues where it"
+                " stopped (./almanac restore SNAPSHOT --live); to stop at what is back, add --give-up"
             )
 
     def _supervised(self) -> bool:
@@ -239,15 +239,15 @@ class Services:
         return True
 
     def _start_what_stands(self) -> None:
-        """Start again what has ended or was stopped; whoever is merely silent is left to the watcher's patience."""
+        """Start services that have ended or were stopped; silent ones are left to the watcher."""
         found = overview(self.home).services
         with supervisor_of(self.home) as supervisor:
             for each in found:
                 if each.state in ("FATAL", "STOPPED"):
-                    self._tell(f"{each.name} does not run ({each.state}); starting it")
+                    self._tell(f"{each.name} is not running ({each.state}); starting it")
                     supervisor.startProcess(full_name(each.name), False)
                 elif each.stopped:
-                    self._tell(f"{each.name} {each.words}; it is killed and started again")
+                    self._tell(f"{each.name} {each.words}; killing it and starting it again")
                     end_tree(psutil.Process(each.pid))
                 elif each.state == "MISSING":
                     self._tell(f"{each.name}: {each.words}")
@@ -269,7 +269,7 @@ class Services:
     def _back_up_databases(self) -> None:
         from almanac.backup.tasks.run_backup import back_up_before_upgrade
 
-        self._tell("Airflow's database is of another version, or of another home; backing up before it is changed")
+        self._tell("Airflow's database is of another version, or of another home; backing up before the migration")
         back_up_before_upgrade(self.home)
 
     def _ensure_pools(self) -> None:
@@ -282,7 +282,7 @@ class Services:
         make_landing_folders(self.home)
         database = self.home.home / "mlflow_auth.db"
         if fit_login(database, self.credentials.mlflow_password):
-            self._tell("MLflow's users come from another home: its administrator has this home's password now")
+            self._tell("MLflow's users come from another home: its administrator now has this home's password")
         mlflow_auth_file(self.home).write_text(
             _MLFLOW_AUTH.format(database_url=sqlite_url(database), admin=ADMIN), "utf-8"
         )

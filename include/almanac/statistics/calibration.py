@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bin:
-    """Rows of like probability: how many, the mean of what was foretold, and the share in which it happened."""
+    """Rows of like probability: how many, the mean predicted probability, and the observed share."""
 
     rows: int
     foretold: float
@@ -25,7 +25,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """`ece` is the mean of |happened - foretold| over all rows, `brier` that of (probability - label) squared."""
+    """`ece`: mean of |observed share - mean probability|; `brier`: mean squared error of the probabilities."""
 
     ece: float
     brier: float
@@ -41,7 +41,7 @@ def calibration_of(labels: "NDArray[np.int8]", probabilities: "NDArray[np.float6
         bins: their number.
 
     Raises:
-        DataError: no row, or a probability that is none: compared and counted it would vanish in silence.
+        DataError: no row, or a probability that is none: it would be dropped silently.
     """
     import numpy as np
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 DISTRIBUTION, NULLS = "distribution", "nulls"  # the two tests
-_MIN_EXPECTED = 5.0  # a category that was to be seen this often and is not there has vanished
+_MIN_EXPECTED = 5.0  # a category that was expected this often and is absent counts as missing
 _MAX_NAMED = 5
 _MIN_OUTSIDE = 0.01
 _TOLERANCE = 0.1  # standard deviations that a value may stand from where it stood

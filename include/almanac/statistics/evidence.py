@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from almanac.config.sections.monitoring import Drift
 from almanac.statistics.measures import MIN_TESTED, harmonic_size, smallest_significant
 
-UNKNOWN_DEPENDENCE = (
-    "how much its rows repeat each other could not be measured on the reference, which is too short for a test"
-)
+UNKNOWN_DEPENDENCE = "the dependence of its rows could not be measured, because the reference is too short"
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,7 @@ def _at_share(observed: "Floats", share: float) -> "NDArray[np.intp]":
 
     ones, zeros = np.flatnonzero(observed == 1), np.flatnonzero(observed == 0)
     if not (len(ones) and len(zeros) and 0 < share < 1):
-        raise UndefinedMetricError(f"{len(ones)} labels 1 and {len(zeros)} labels 0 cannot be weighed to {share}")
+        raise UndefinedMetricError(f"{len(ones)} labels 1 and {len(zeros)} labels 0 cannot be weighted to {share}")
     too_many_ones = len(ones) / len(observed) > share
     common, rare = (ones, zeros) if too_many_ones else (zeros, ones)
     ratio = (1 - share) / share if too_many_ones else share / (1 - share)  # rare for each common one

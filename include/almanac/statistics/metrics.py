@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Labels = NDArray[Any]  # int8, 0 or 1; float64 where a number is foretold
+    Labels = NDArray[Any]  # int8, 0 or 1; float64 where a number is predicted
     Answers = NDArray[np.float64]
 
 METRICS: tuple[Metric, ...] = (*CLASS_METRICS, *NUMBER_METRICS)
@@ -86,11 +86,11 @@ def _check(metric: Metric, labels: "Labels", answers: "Answers") -> None:
         raise UndefinedMetricError(f"unknown metric; got {metric!r}, expected one of {METRICS}")
     if labels.shape != answers.shape or labels.ndim != 1 or not len(labels):
         raise UndefinedMetricError(
-            f"{metric}: got {labels.shape} labels and {answers.shape} answers, expected as many, not none"
+            f"{metric}: got {labels.shape} labels and {answers.shape} answers, expected the same number, not 0"
         )
     if metric in NUMBER_METRICS:
         if wrong := int((~(np.isfinite(labels) & np.isfinite(answers))).sum()):
-            raise UndefinedMetricError(f"{metric}: {wrong} of {len(labels)} rows have a label or answer that is none")
+            raise UndefinedMetricError(f"{metric}: {wrong} of {len(labels)} rows have no label or no prediction")
         return
     if not ((labels == 0) | (labels == 1)).all():
         raise UndefinedMetricError(f"{metric}: labels are not all 0 or 1; got {np.unique(labels)[:5]}")
@@ -115,7 +115,7 @@ def precision_at(labels: "Labels", probabilities: "Answers", share: float) -> fl
 
 
 def _of_numbers(metric: Metric, labels: "Labels", answers: "Answers") -> float:
-    """A figure of foretold numbers. sMAPE as in Makridakis, Spiliotis and Assimakopoulos (2020), the M4 competition."""
+    """A figure of numbers. sMAPE as in Makridakis, Spiliotis and Assimakopoulos (2020), the M4 competition."""
     import numpy as np
     from sklearn import metrics as sk
 
@@ -131,7 +131,7 @@ def _of_numbers(metric: Metric, labels: "Labels", answers: "Answers") -> float:
             return float(sk.r2_score(labels, answers))
         case "smape":
             both = np.abs(labels) + np.abs(answers)
-            off = np.divide(np.abs(misses), both, out=np.zeros(len(both)), where=both > 0)  # 0 foretold as 0 is right
+            off = np.divide(np.abs(misses), both, out=np.zeros(len(both)), where=both > 0)  # 0 predicted as 0 is right
             return float(200 * np.mean(off))
     return float("nan")
 

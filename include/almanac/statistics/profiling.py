@@ -110,7 +110,8 @@ def build_profile(
     lengths = (frame.height, len(probabilities), len(labels))
     if not frame.height or len(set(lengths)) > 1:
         raise DataError(
-            f"{model.name}: reference profile: got {lengths} rows, probabilities and labels, expected as many, not none"
+            f"{model.name}: reference profile: got {lengths} rows, probabilities and labels, expected the same"
+            " number, not 0"
         )
     times = frame[model.dataset.time]
     names, left_out = watched_columns(model, frame)

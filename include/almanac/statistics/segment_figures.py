@@ -27,7 +27,7 @@ class Group:
         name: of the group.
         rows: labelled ones.
         said_yes: share of the predictions at or above the threshold, and its standard error; None: too few rows, or
-            numbers are foretold.
+            numbers are predicted.
         figure: the metric at the share of labels that the version was judged at; None when there are too few rows.
         judged: the same when the version was judged; None when it was not.
         degraded: worse than then by more than `max_loss` and by more than chance explains.

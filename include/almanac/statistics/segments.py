@@ -18,7 +18,7 @@ def with_segment(rows: "pl.DataFrame", by: str) -> "pl.DataFrame":
     if by in get_args(Segment):
         return rows.with_columns(segment_of(by, "time").alias("segment"))  # type: ignore[arg-type]
     if "segment" not in rows.columns:
-        raise DataError(f"gates.segments.by: the backtest does not say {by}; it was written before it was declared")
+        raise DataError(f"gates.segments.by: the backtest has no {by}; it was written before {by} was declared")
     return rows.with_columns(pl.col("segment").fill_null("unknown"))
 
 

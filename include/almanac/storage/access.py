@@ -1,4 +1,4 @@
-"""Who enters the object stores, and where they are: an Airflow connection as the variables that every client knows.
+"""Credentials and addresses of the object stores: an Airflow connection as the variables that every client knows.
 
 Delta Lake, polars, obstore and MLflow all read `AWS_*` and `AZURE_*`, each from its own process's environment. Without
 keys they take the role of the machine (instance profile, pod identity, managed identity): then nothing is set here.
@@ -72,8 +72,8 @@ def _named(extra: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]
     unknown = sorted(extra.keys() - names.keys())
     if unknown:
         raise ConfigError(
-            f"connection {CONNECTION}: extra: unknown {unknown}; expected some of {sorted(names)}. A role is given to"
-            f" the machine or the pod, not to the connection. See docs/object-storage.md."
+            f"connection {CONNECTION}: extra: unknown {unknown}; expected some of {sorted(names)}. Give a role to the"
+            " machine or the pod, not to the connection. See docs/object-storage.md."
         )
     return {names[name]: str(value) for name, value in extra.items() if value}
 
@@ -88,5 +88,5 @@ def _account(host: str | None) -> str:
 
 
 def _plain(cloud: str, endpoint: str | None) -> dict[str, str]:
-    """Without TLS only where somebody wrote so: an emulator, a store on this machine."""
+    """Without TLS only where it is declared: an emulator, a store on this machine."""
     return {f"{cloud}_ALLOW_HTTP": "true"} if endpoint and endpoint.startswith("http://") else {}

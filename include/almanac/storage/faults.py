@@ -33,8 +33,8 @@ def store_faults(uri: str, done: str) -> Iterator[None]:
             raise
         # From None: a traceback would print what the client said, and more than anyone needs.
         raise TransientError(
-            f"{uri}: could not be {done}: {describe(error)}. Check that the store is up, has space and grants the"
-            f" right (docs/object-storage.md); then try again."
+            f"{uri}: could not be {done}: {describe(error)}. Check that the store is up, has space and grants access"
+            " (docs/object-storage.md); then try again."
         ) from None
 
 

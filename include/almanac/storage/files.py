@@ -1,4 +1,4 @@
-"""Reads, writes and removes whole files, so that nobody ever sees half of one."""
+"""Reads, writes and removes whole files; no partial file is ever visible."""
 
 import hashlib
 import secrets
@@ -26,7 +26,7 @@ def read_bytes(uri: str) -> bytes:
 
     Raises:
         FileNotFoundError: there is none.
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     with store_faults(uri, "read"):
         if not is_remote(uri):
@@ -42,11 +42,11 @@ def read_blocks(uri: str) -> Iterator[bytes]:
 
     Raises:
         FileNotFoundError: there is none.
-        TransientError: the store is away, now or while it is read.
+        TransientError: the store is unreachable, now or while it is read.
     """
     blocks = _object_blocks(uri) if is_remote(uri) else _local_blocks(uri)
     while True:
-        with store_faults(uri, "read"):  # not around the yield: what its taker does is no fault of ours
+        with store_faults(uri, "read"):  # not around the yield: what its taker does is not an error of ours
             block = next(blocks, None)
         if block is None:
             return
@@ -58,7 +58,7 @@ def hash_file(uri: str) -> str:
 
     Raises:
         FileNotFoundError: there is none.
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     if not is_remote(uri):
         with store_faults(uri, "read"), open_regular(local_path(uri)) as stream:
@@ -73,7 +73,7 @@ def identity(uri: str) -> str | None:
     """What tells this file from any other that ever has its name; None: there is none, now.
 
     Raises:
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     with store_faults(uri, "looked at"):
         try:
@@ -92,7 +92,7 @@ def exists(uri: str) -> bool:
     """Whether there is a file, now.
 
     Raises:
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     with store_faults(uri, "looked at"):
         if not is_remote(uri):
@@ -113,7 +113,7 @@ def write_bytes(uri: str, content: bytes) -> None:
     """Write a whole file, durably; a file of this name is replaced at once and never seen half.
 
     Raises:
-        TransientError: the store is away or full; nothing is left behind under this name.
+        TransientError: the store is unreachable or full; nothing is left behind under this name.
     """
     with store_faults(uri, "written"):
         if not is_remote(uri):
@@ -128,7 +128,7 @@ def copy_file(path: Path, uri: str) -> None:
     """Copy a file of this machine to a place in a store, durably; whole or not at all.
 
     Raises:
-        TransientError: the store is away or full.
+        TransientError: the store is unreachable or full.
     """
     with store_faults(uri, "written"):
         if not is_remote(uri):
@@ -143,7 +143,7 @@ def move_file(path: Path, uri: str) -> None:
     """Move a file of this machine to a place in a store, durably; whole or not at all.
 
     Raises:
-        TransientError: the store is away or full; the file is where it was.
+        TransientError: the store is unreachable or full; the file is where it was.
     """
     if is_remote(uri):
         copy_file(path, uri)
@@ -154,14 +154,14 @@ def move_file(path: Path, uri: str) -> None:
 
 
 def remove(uri: str, *, below: str = "") -> None:
-    """Remove a file; it is no fault when it is gone already.
+    """Remove a file; it is not an error when it is gone already.
 
     Args:
         uri: the file.
         below: a folder in which others write; what lies behind a link in it stays.
 
     Raises:
-        TransientError: the store is away or refuses.
+        TransientError: the store is unreachable or refuses.
     """
     with store_faults(uri, "removed"):
         try:
@@ -194,7 +194,7 @@ def _object_blocks(uri: str) -> Iterator[bytes]:
 def _install(final: Path, make: Callable[[Path], object]) -> None:
     """Let `make` write a file beside its place, and put it there once it is on the disk: a commit may name it then."""
     final.parent.mkdir(parents=True, exist_ok=True)
-    # A name that nobody can foresee: whoever may write here could put a symbolic link in its place.
+    # An unpredictable name: other writers here could put a symbolic link in its place.
     part = final.with_name(f".{final.name[:100]}.{secrets.token_hex(8)}.part")
     try:
         make(part)

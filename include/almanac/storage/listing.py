@@ -78,7 +78,7 @@ def list_files(uri: str, patterns: Sequence[str], *, lenient: bool = False) -> l
 
     Raises:
         DataError: there is such an object.
-        TransientError: the store is away or refuses.
+        TransientError: the store is unreachable or refuses.
     """
     root = uri.rstrip("/")
     split = [tuple(pattern.split("/")) for pattern in patterns]
@@ -101,14 +101,14 @@ def read_listed(file: StoredFile, root: str) -> Iterator[bytes]:
     Raises:
         OtherFileError: something else lies in its place: a link, no regular file, a file that was put there later.
         FileNotFoundError: there is nothing.
-        TransientError: the store is away, now or while it is read.
+        TransientError: the store is unreachable, now or while it is read.
     """
     left = file.size_bytes
     for block in read_blocks(file.uri) if is_remote(file.uri) else _local_blocks(file, root):
         yield block
         left -= len(block)
         if left < 0:
-            return  # it grows; whoever takes it sees that there is more than was listed
+            return  # it grows; the reader sees that there is more than was listed
 
 
 def _local_blocks(file: StoredFile, root: str) -> Iterator[bytes]:
@@ -118,7 +118,7 @@ def _local_blocks(file: StoredFile, root: str) -> Iterator[bytes]:
         facts = os.fstat(stream.fileno())
         now = _local(file.uri, file.name, facts)
         if now != file or file.identity not in ("", now.identity):
-            raise OtherFileError(f"{file.uri}: changed since it was listed; it is taken when it rests")
+            raise OtherFileError(f"{file.uri}: changed since it was listed; it is ingested when it is stable")
         while True:
             with store_faults(file.uri, "read"):
                 block = stream.read(BLOCK)
@@ -135,7 +135,7 @@ def remove_unchanged(file: StoredFile, root: str = "") -> bool:
         root: the place that was listed, where others write there; what lies behind a link in it stays.
 
     Raises:
-        TransientError: the store is away or refuses.
+        TransientError: the store is unreachable or refuses.
     """
     with store_faults(file.uri, "looked at"):
         try:
@@ -207,8 +207,9 @@ def _folder_by_folder(store: Any, prefix: str, uri: str, depth: int, lenient: bo
             _warn_once(uri, str(error).splitlines()[0])
             return []
         raise DataError(
-            f"{uri}: an object lies here whose name no client can write down: {str(error).splitlines()[0]}. Nothing of"
-            f" this folder is taken meanwhile: rename or remove that object (docs/object-storage.md says how)."
+            f"{uri}: the name of an object here cannot be written as a path by any client:"
+            f" {str(error).splitlines()[0]}. Nothing in this folder is ingested until you rename or remove that"
+            " object (docs/object-storage.md says how)."
         ) from None
     found: list[Mapping[str, Any]] = list(listed["objects"])
     for folder in listed["common_prefixes"] if depth > 1 else ():
@@ -254,7 +255,9 @@ def _may_be_taken(folder: str, name: str) -> bool:
 @lru_cache(maxsize=1000)
 def _warn_once(folder: str, name: str) -> None:
     # once per process: a watcher lists every two seconds
-    log.warning("%s: %r is never taken: control characters, a backslash or '::' in its name; rename it", folder, name)
+    log.warning(
+        "%s: %r is never ingested: control characters, a backslash or '::' in its name; rename it", folder, name
+    )
 
 
 def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:

@@ -1,6 +1,6 @@
 """The regular files below a folder of this machine, while others write there.
 
-Whoever may write there may put something else in a file's place between its listing and its reading: a symbolic link to
+Users who may write there may replace a file between its listing and its reading: a symbolic link to
 a file that only this process can read, a FIFO that never ends. So what is opened is looked at, not what was listed.
 """
 
@@ -44,11 +44,11 @@ def open_regular(path: Path, *, below: Path | None = None) -> FileIO:
         descriptor = os.open(path, _READ) if below is None else _open_below(path, below)
     except OSError as error:
         if error.errno in _NO_FILE:
-            raise OtherFileError(f"{path}: something else lies in its place: a link or no regular file") from None
+            raise OtherFileError(f"{path}: expected a regular file, got a link or something else") from None
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OtherFileError(f"{path}: something else lies in its place: no regular file")
+        raise OtherFileError(f"{path}: expected a regular file, got something else")
     return FileIO(descriptor, "rb")
 
 
@@ -71,7 +71,7 @@ def unlink_below(path: Path, below: Path) -> None:
             os.unlink(path.name, dir_fd=above)
     except OSError as error:
         if error.errno in _NO_FILE:
-            raise OtherFileError(f"{path}: something else lies in its place: a link or no folder") from None
+            raise OtherFileError(f"{path}: expected a folder, got a link or something else") from None
         raise
 
 

@@ -1,4 +1,4 @@
-"""Tries a place in an object store: can it be entered, and does it keep what commits rely on?"""
+"""Tests a location in an object store: is it accessible, and does it support conditional writes?"""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -33,6 +33,6 @@ def probe(uri: str) -> None:
             with suppress(FileNotFoundError):
                 obstore.delete(place, name)
     raise ConfigError(
-        f"{uri}: this store creates an object that exists (it does not heed If-None-Match), so of two commits at once"
-        f" one would be lost. Use another store, or a newer version of it; see docs/object-storage.md."
+        f"{uri}: this store overwrites an existing object although If-None-Match forbids it, so of two concurrent"
+        " commits one would be lost. Use another store, or a newer version of it; see docs/object-storage.md."
     )

@@ -32,8 +32,8 @@ def scratch(home: Home) -> Iterator[Path]:
             yield Path(folder)
     except OSError as error:
         raise TransientError(
-            f"{root}: a batch could not be worked on there: {error}. It needs room for a file and its rows: make room,"
-            f" check the rights; then try again."
+            f"{root}: a batch cannot be processed there: {error}. It needs space for a file and its rows: free space,"
+            " check the permissions; then try again."
         ) from error
 
 

@@ -74,7 +74,7 @@ def render_apart(document: bytes) -> bytes:
             timeout=_TIMEOUT_S,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise TransientError(f"Data Docs: not rendered within {_TIMEOUT_S} s; ask again") from error
+        raise TransientError(f"Data Docs: not rendered within {_TIMEOUT_S} s; try again") from error
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise DataError(f"Data Docs: could not be rendered: {said[-1] if said else f'exit code {done.returncode}'}")

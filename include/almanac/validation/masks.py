@@ -29,8 +29,8 @@ def mark_rows(
 ) -> "pl.DataFrame":
     """Mark the rows that break rules which need more than the row: its place in the file, or the dataset.
 
-    What only a look at all rows can tell (`unique`, `conflict`, `conflict_with_dataset`) is marked by whoever looked;
-    where nobody has, nothing is marked here.
+    What only a look at all rows can tell (`unique`, `conflict`, `conflict_with_dataset`) is marked by its own
+    check; without that, nothing is marked here.
 
     Args:
         frame: typed columns.

@@ -68,7 +68,7 @@ def compile_rules(dataset: Dataset) -> tuple[Rule, ...]:
         for names in dataset.unique
     ]
     rules.append(Rule("conflict", "key", f"one row per {key} in a batch", key=dataset.key))
-    rules.append(Rule("conflict_with_dataset", "key", f"not other than the published row of the same {key}"))
+    rules.append(Rule("conflict_with_dataset", "key", f"equal to the published row of the same {key}"))
     return tuple(_with_action(rule, dataset) for rule in rules)
 
 
@@ -84,7 +84,7 @@ def _time_rules(dataset: Dataset) -> list[Rule]:
         says = f"at most {dataset.late_after} older than the newest published row"
         rules.append(Rule("late", dataset.time, says, tolerance=dataset.late_after))
     if dataset.order == "increasing":
-        rules.append(Rule("order", dataset.time, "not before a row that stands above it"))
+        rules.append(Rule("order", dataset.time, "not before an earlier row of the file"))
     return rules
 
 

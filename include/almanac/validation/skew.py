@@ -134,8 +134,8 @@ def _level(
         yield f"{name}.change_point", f"the level jumps by {jump:.4g} on {day}, {jump / scale:.1f} usual deviations"
     if (part := unit_change(batch, usual, column.unit, step)) is not None:
         when = f"{part.where} {part.at:%Y-%m-%d %H:%M} UTC"
-        levels = f"a day's median there goes from {part.before:.4g} to {part.after:.4g} {column.unit}".rstrip()
-        yield f"{name}.unit", f"seems to be in another unit ({part.unit}) {when}: {levels}, as it never does"
+        levels = f"a day's median there changes from {part.before:.4g} to {part.after:.4g} {column.unit}".rstrip()
+        yield f"{name}.unit", f"seems to be in another unit ({part.unit}) {when}: {levels}, a change never seen before"
     elif unit is not None:
         yield f"{name}.unit", f"seems to be in another unit ({unit}): {medians} {column.unit}".rstrip()
     elif shift > skew.shift:
@@ -150,8 +150,8 @@ def _flat(
         return
     (longest, value, since), (before, _, _) = _longest_run(batch), _longest_run(usual.sort("time"))
     if longest >= _MIN_RUN * step and longest > skew.flat * max(before, step):
-        said = f"{value:.4g} stands for {longest} without a change from {since:%Y-%m-%d %H:%M} UTC on"
-        yield f"{name}.flat", f"{said}; usually for {before} at most"
+        said = f"{value:.4g} does not change for {longest} from {since:%Y-%m-%d %H:%M} UTC on"
+        yield f"{name}.flat", f"{said}; usually for at most {before}"
 
 
 def _longest_run(rows: "pl.DataFrame") -> tuple[timedelta, float, datetime]:
@@ -210,21 +210,21 @@ def _rhythm(
     limit_h = skew.rhythm / timedelta(hours=1)
     for name, one in offsets.items():
         if one.amplitude >= MIN_ALONE and abs(one.hours) > limit_h:
-            yield f"{name}.rhythm", f"the daily rhythm is {one.hours:+.1f} hours from where it usually is"
+            yield f"{name}.rhythm", f"the daily rhythm is {one.hours:+.1f} hours off its usual time"
     common = common_offset(offsets, skew.rhythm)
     if common is not None:
         hours, names = common
-        text = f"the days of {', '.join(names)} are all {hours:+.1f} hours from where they usually are"
+        text = f"the days of {', '.join(names)} are all {hours:+.1f} hours off their usual times"
         yield (
             f"{dataset.time}.offset",
-            f"{text}: an offset was lost or counted twice. Deliver the file with right times",
+            f"{text}: an offset was lost or applied twice. Deliver the file with correct times",
         )
 
 
 def _constant(
     sample: "pl.DataFrame", reference: "pl.DataFrame | None", dataset: Dataset, skew: Skew
 ) -> Iterator[tuple[str, str]]:
-    """Numbers that never were another one: nothing can be learnt from them.
+    """Numbers that never were another one: no model can be trained on them.
 
     A text may well be one and the same, as the name of a place is; so may a number that is declared so.
     """
@@ -236,5 +236,5 @@ def _constant(
         if len(values) < skew.min_rows or values.n_unique() > 1:
             continue
         if reference is None or (reference[name] == values[0]).all():
-            published = "" if reference is None else ", and neither have the published ones"
+            published = "" if reference is None else ", and neither do the published ones"
             yield f"{name}.constant", f"{len(values)} rows have no value but {values[0]:g}{published}: is it measured?"

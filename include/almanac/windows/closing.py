@@ -60,7 +60,7 @@ def window_of_run(model: Model, partition_key: str | None) -> Window:
     if not partition_key:
         raise ConfigError(
             f"window_{model.name}: the run names no window; got no partition key, expected the start of a window such"
-            f" as '2026-01-31T00:00:00'. Give it in the form of the run by hand, or start a backfill."
+            " as '2026-01-31T00:00:00'. Give it in the form of a manual run, or start a backfill."
         )
     return window_of_key(declared_window(model), partition_key)
 
@@ -82,7 +82,7 @@ def close_window(
     """Look at the dataset and write the window down as done or empty.
 
     Raises:
-        TransientError: the store or the journal is away.
+        TransientError: the store or the journal is unreachable.
     """
     snapshot = Dataset.of(home, model, journal).checked_snapshot()
     (content,) = _contents(model, snapshot, [window])
@@ -106,7 +106,7 @@ def reopen_windows(model: Model, home: Home, journal: Journal, *, run: RunRef, n
     they may have been closing, at an older version, during that look.
 
     Raises:
-        TransientError: the store or the journal is away.
+        TransientError: the store or the journal is unreachable.
     """
     snapshot = Dataset.of(home, model, journal).checked_snapshot()
     mark = journal.watermark(model.name, _LOOKED_AT)

@@ -76,7 +76,7 @@ def test_drill_that_does_not_notice_damage_fails(
     monkeypatch.setattr("almanac.backup.drill.drill.restore", lambda *_: None)
     result = drill(place, tmp_path / "scratch").damaged(taken.ref)
     assert not result.passed
-    assert "nobody noticed" in result.said[0]
+    assert "the restore did not notice" in result.said[0]
 
 
 def test_overdue_names_what_was_not_drilled_in_time(world: World, place: Place, tmp_path: Path) -> None:

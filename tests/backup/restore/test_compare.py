@@ -84,7 +84,7 @@ def test_dataset_older_than_the_journal_names_the_files_that_are_missing(home: H
     journal.record_batch(batch("a" * 64, 4))
     journal.record_batch(replace(batch("b" * 64, 4), state=BatchState.REJECTED))
     said = lost(compared(home))
-    assert "lacks 1 batches with 24 rows that the journal calls published" in said
+    assert "lacks 1 batches with 24 rows that the journal records as published" in said
     assert "the dataset is older than the journal" in said
     assert f"landing/{'a' * 64}.csv" in said
 

@@ -68,7 +68,7 @@ def test_live_never_writes_over_what_is_there(world: World, place: Place, tmp_pa
     world.backup(place).dataset(MODEL)
     ref = Catalogue(place).find(f"dataset/{MODEL}")
     before = contents(Path(world.home.dataset_of(MODEL)))
-    with pytest.raises(ConfigError, match=r"something is there\. Give --replace"):
+    with pytest.raises(ConfigError, match=r"already exists\. Give --replace"):
         restore_live(place, ref, world.home)
     assert contents(Path(world.home.dataset_of(MODEL))) == before
 
@@ -90,7 +90,7 @@ def test_live_group_with_one_place_in_use_touches_nothing(world: World, place: P
     home = other_home(tmp_path / "other")
     Path(home.predictions_of(MODEL)).mkdir(parents=True)
     Path(home.predictions_of(MODEL), "old").write_text("old")
-    with pytest.raises(ConfigError, match="something is there"):
+    with pytest.raises(ConfigError, match="already exists"):
         restore_live(place, taken.ref, home)
     assert not Path(home.dataset_of(MODEL)).exists()
 

@@ -124,7 +124,7 @@ def test_killed_while_it_replaces_damaged_data_loses_nothing_of_it(
     (home.home / "mlflow.db-wal").write_bytes(b"damaged, too")
     Path(home.dataset_of(MODEL)).mkdir(parents=True)
     Path(home.dataset_of(MODEL), "part.parquet").write_bytes(b"half")
-    with pytest.raises(ConfigError, match=r"something is there\. Give --replace"):
+    with pytest.raises(ConfigError, match=r"already exists\. Give --replace"):
         restore_live(place, ref, home)
     for _ in range(6):
         process = FORK.Process(target=restore_live, args=(place, ref, home), kwargs={"replace": True})
@@ -179,7 +179,7 @@ def test_manifest_of_a_member_that_is_gone_keeps_no_other_back(own: tuple[Place,
     place, ref = own
     lost = next(one for one in members(place, ref) if one.subject == "database/journal")
     (Path(place.uri) / lost.path).unlink()
-    with pytest.raises(IntegrityError, match=r"NOT BACK  database/journal@.*the manifest is gone"):
+    with pytest.raises(IntegrityError, match=r"NOT BACK  database/journal@.*the manifest is missing"):
         restore_live(place, ref, home_at(tmp_path / "home"))
     assert read_table(home_at(tmp_path / "home").dataset_of(MODEL)).height == ROWS[3]
 
@@ -213,11 +213,11 @@ def test_what_is_in_place_is_read_again(
 
     monkeypatch.setattr(live, "put", put_and_damage)
     home, ref = home_at(tmp_path / "home"), Catalogue(place).find(f"dataset/{MODEL}")
-    with pytest.raises(IntegrityError, match="missing or read otherwise than they were backed up, for example"):
+    with pytest.raises(IntegrityError, match="missing or differ from the backup, for example"):
         restore_live(place, ref, home)
     monkeypatch.undo()
     monkeypatch.setattr("almanac.storage.disk.sync_disk", lambda _: None)
-    with pytest.raises(ConfigError, match=r"something is there\. Give --replace"):
+    with pytest.raises(ConfigError, match=r"already exists\. Give --replace"):
         restore_live(place, ref, home)
     restore_live(place, ref, home, replace=True)
     assert read_table(home.dataset_of(MODEL)).height == ROWS[3]
@@ -310,7 +310,7 @@ def test_record_that_cannot_be_read_says_what_to_do(taken: tuple[Place, Ref], tm
     home = home_at(tmp_path / "home")
     record_file(home, ref).parent.mkdir(parents=True)
     record_file(home, ref).write_text("{half")
-    with pytest.raises(ConfigError, match="says how far a restore is; remove it"):
+    with pytest.raises(ConfigError, match="records how far a restore is; remove it"):
         restore_live(place, ref, home)
 
 
@@ -360,7 +360,7 @@ def test_to_a_folder_what_changed_since_the_earlier_try_is_named(own: tuple[Plac
     path.write_bytes(before)
     changed = target / "database" / "journal" / "journal.db"
     changed.write_bytes(b"otherwise")
-    with pytest.raises(IntegrityError, match=r"came back in an earlier try, and reads otherwise now: journal\.db"):
+    with pytest.raises(IntegrityError, match=r"was restored by an earlier attempt, and has changed since: journal\.db"):
         restore_to(Restores(place, ref, target), lambda _: None)
     shutil.rmtree(changed.parent)
     assert len(restore_to(Restores(place, ref, target), lambda _: None).folders) == 6

@@ -158,7 +158,7 @@ def test_plan_damaged_snapshot_is_left_to_a_person(place: Place) -> None:
     made = plan(place)
     assert made.going == ()
     assert reasons(made, good) == "last 1"
-    assert "damaged, so a person decides" in reasons(made, bad)
+    assert "damaged, so a person must decide" in reasons(made, bad)
 
 
 def test_forget_one_that_something_needs_is_refused(place: Place) -> None:
@@ -260,7 +260,7 @@ def test_sweep_of_a_place_in_an_unknown_format_deletes_nothing(place: Place) -> 
     Catalogue(place).bury(ref, at=NOW, by="ada", reason="old")
     place.store.remove(FORMAT_FILE)
     place.store.create(FORMAT_FILE, b'{"format": 99}')
-    with pytest.raises(IntegrityError, match="unknown format of a backup place; got 99"):
+    with pytest.raises(IntegrityError, match="unknown format of a backup repository; got 99"):
         sweep(place, grace=GRACE, now=LATER, max_share=1.0)
     assert manifest_path(place, ref).exists()
 

@@ -230,7 +230,7 @@ def _cleanup(home: Home, world: World) -> None:
     )  # fmt: skip
     report = made.carry_out(run=RUN, approved=True)
     assert report.parts
-    assert all("while a model's YAML is broken" in part.fault for part in report.parts)
+    assert all("while a model's YAML is invalid" in part.fault for part in report.parts)
     raise ConfigError(report.faults[0])
 
 
@@ -251,7 +251,7 @@ DELETING = {
 @pytest.mark.parametrize("typo", OF_EACH_KIND, indirect=True)
 @pytest.mark.parametrize("delete", DELETING.values(), ids=DELETING)
 def test_typo_nothing_is_deleted(home: Home, world: World, typo: str, delete) -> None:
-    with pytest.raises(ConfigError, match=f"nothing is .* while a model's YAML is broken: (.|\n)*{typo}"):
+    with pytest.raises(ConfigError, match=f"nothing is .* while a model's YAML is invalid: (.|\n)*{typo}"):
         delete(home, world)
 
 
@@ -360,7 +360,7 @@ def test_retired_model_whose_yaml_comes_back_and_goes_again_is_protected_again(g
     ("model", "words"),
     [
         (MODEL, f"{MODEL}: is declared(.|\n)*Remove it first"),
-        ("nobody", "nobody: nobody knows such a model(.|\n)*still protected, are: none"),
+        ("nobody", "nobody: no such model(.|\n)*still protected, are: none"),
     ],
 )
 def test_retire_refuses_what_is_declared_or_unknown(home: Home, journal: Journal, model: str, words: str) -> None:
@@ -415,7 +415,7 @@ def test_doctor_says_when_foreign_versions_cannot_be_asked_for(home: Home, tmp_p
     broken = home.model_copy(update={"mlflow_database_url": f"sqlite:///{tmp_path}/mlflow.db"})
     ((name, state, seen, _),) = foreign_rows(broken)
     assert (name, state) == ("foreign versions", "warn")
-    assert "cannot be asked" in seen
+    assert "cannot be queried" in seen
 
 
 def test_page_of_backups_says_that_an_undeclared_model_is_still_protected(gone: Home, journal: Journal) -> None:

@@ -153,7 +153,7 @@ def test_take_replaces_a_damaged_object_that_it_meets(place: Place, source: Path
 def test_take_into_a_place_of_a_later_format_is_refused(place: Place, source: Path) -> None:
     Path(place.uri).mkdir()
     Path(place.uri, FORMAT_FILE).write_bytes(canonical({"format": 2}))
-    with pytest.raises(IntegrityError, match=r"unknown format of a backup place; got 2, expected 1"):
+    with pytest.raises(IntegrityError, match=r"unknown format of a backup repository; got 2, expected 1"):
         snapshot(place, source)
 
 
@@ -252,7 +252,7 @@ def test_swept_manifest_put_back_is_told_and_not_listed(place: Place, source: Pa
     object_path(place, first, "part-1").unlink()  # what a sweep does; the manifest is the one put back
     assert catalogue.refs() == (second.ref,)
     (finding,) = verify(place, [second.ref], level=2, now=NOW).findings
-    assert "somebody put its manifest back" in finding.text
+    assert "but its manifest is there again" in finding.text
 
 
 def test_damaged_manifest_is_told_and_others_come_back(place: Place, source: Path, tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_sources_leave_symbolic_links_out(source: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["dataset/weather@2026", "abcdef", "", "dataset/other"])
 def test_find_nothing_says_what_there_is(place: Place, source: Path, text: str) -> None:
     snapshot(place, source, at=START - days(400))
-    with pytest.raises(DataError, match=r"no snapshot is meant.*dataset/weather"):
+    with pytest.raises(DataError, match=r"no snapshot matches.*dataset/weather"):
         Catalogue(place).find(text)
 
 
@@ -309,7 +309,7 @@ def test_find_by_time_by_hash_and_by_what_is_shown(place: Place, source: Path) -
     assert find(f"{SUBJECT}@20260101") == first.ref
     assert find(first.ref.sha256[:10]) == first.ref
     assert find(str(first.ref)) == first.ref
-    with pytest.raises(DataError, match="2 snapshots are meant"):
+    with pytest.raises(DataError, match="2 snapshots match"):
         find(f"{SUBJECT}@2026")
 
 

@@ -75,7 +75,7 @@ def test_deleted_manifest_is_told_once_and_its_return_ends_it(place: Place, jour
     tell(outbox, place, journal)
     tell(outbox, place, journal)
     (told,) = outbox.told
-    assert told.startswith("backup critical: 1 snapshots have vanished")
+    assert told.startswith("backup critical: 1 snapshots are missing")
     assert str(taken[1].ref) in told
     path.write_bytes(content)
     tell(outbox, place, journal)
@@ -133,7 +133,7 @@ def test_place_that_is_away_begins_and_ends_nothing(
 def test_give_up_ends_the_alarm_and_says_why(place: Place, journal: Journal, taken) -> None:
     look(place, journal, RUN)
     manifest_path(place, taken[1].ref).unlink()
-    with pytest.raises(DataError, match="0 vanished snapshots are meant by 'dataset/other'"):
+    with pytest.raises(DataError, match="0 missing snapshots match 'dataset/other'"):
         give_up(place, journal, "dataset/other", at=NOW, by="ada", reason="?")
     give_up(place, journal, str(taken[1].ref), at=NOW, by="ada", reason="an old disk")
     assert look(place, journal, RUN) == []
@@ -143,7 +143,7 @@ def test_give_up_ends_the_alarm_and_says_why(place: Place, journal: Journal, tak
 
 def test_give_up_does_not_take_one_that_is_there(place: Place, journal: Journal, taken) -> None:
     look(place, journal, RUN)
-    with pytest.raises(DataError, match="vanished are: none"):
+    with pytest.raises(DataError, match="missing are: none"):
         give_up(place, journal, str(taken[1].ref), at=NOW, by="ada", reason="a slip")
 
 
@@ -152,4 +152,4 @@ def test_places_that_cannot_be_opened_do_not_end_the_round(tmp_path: Path, caplo
     key_file(home).parent.mkdir(parents=True)
     key_file(home).write_text("no key", "utf-8")
     assert places_to_look_at(home, InstallationBackup()) == ()
-    assert "nobody knows whether snapshots have vanished" in caplog.text
+    assert "cannot check whether snapshots are missing" in caplog.text

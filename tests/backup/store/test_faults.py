@@ -241,5 +241,5 @@ def test_place_that_may_not_be_written_says_so(tmp_path: Path, monkeypatch: pyte
 
     write_files(tmp_path / "source")
     monkeypatch.setattr("os.link", refused)
-    with pytest.raises(TransientError, match=r"Permission denied.*grants the right"):
+    with pytest.raises(TransientError, match=r"Permission denied.*grants access"):
         snapshot(place_at(tmp_path / "place"), tmp_path / "source")

@@ -83,7 +83,7 @@ def test_read_manifest_hostile_path_is_refused() -> None:
 
 def test_read_manifest_changed_bytes_are_refused() -> None:
     ref, data = write_manifest(manifest("a"), KEY)
-    with pytest.raises(IntegrityError, match="not those of its name"):
+    with pytest.raises(IntegrityError, match="does not match its name"):
         read_manifest(ref, data.replace(b'"size":1', b'"size":2'), KEY, where="place")
 
 

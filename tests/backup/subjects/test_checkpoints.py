@@ -72,4 +72,4 @@ def test_back_up_checkpoints_takes_one_and_survives_a_place_that_is_away(
     assert len(Catalogue(place).refs("checkpoints/weather")) == 1
     monkeypatch.setenv("ALMANAC_BACKUP_KEY", "no key")
     back_up_checkpoints(home, "weather", run=RUN, given_key="")
-    assert "on this disk alone" in caplog.text
+    assert "on this disk only" in caplog.text

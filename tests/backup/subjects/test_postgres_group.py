@@ -86,7 +86,7 @@ def test_database_that_is_not_empty_is_refused_before_anything_is_touched(
     place, ref = taken
     home = home_at(tmp_path / "home", make(server, "second"))
     Journal(home.journal_url).decisions(MODEL)
-    with pytest.raises(ConfigError, match="is not empty, and a database of a server is not moved aside"):
+    with pytest.raises(ConfigError, match="is not empty, and a database on a server is not moved aside"):
         restore_live(place, ref, home, replace=True)
     assert not (home.home / "mlflow.db").exists()
 

@@ -67,7 +67,7 @@ def test_dataset_with_lost_files_is_not_backed_up_as_if_whole(tmp_path: Path, wo
     home = other_home(tmp_path / "other")
     write_dataset(home.dataset_of(MODEL))
     next(Path(home.dataset_of(MODEL)).glob("_month=2026-01/*.parquet")).unlink()
-    with pytest.raises(DataError, match=r"1 files of versions .* are gone"):
+    with pytest.raises(DataError, match=r"1 files of versions .* are missing"):
         type(world.backup(place))(home, place, MAKER, world.registry).dataset(MODEL)
 
 
@@ -112,7 +112,7 @@ def test_model_versions_come_back_byte_for_byte(world: World, place: Place, tmp_
     assert record["version"]["tags"] == dict(version.tags)
     assert {name: points[-1][0] for name, points in record["run"]["metrics"].items()} == metrics_of(world, version)
     said = use(back.folder, back.manifest)
-    assert "64 stored inputs foretold again, difference 0" in said[0]
+    assert "64 stored inputs predicted again, difference 0" in said[0]
     assert any("pipeline loads" in line for line in said)
 
 
@@ -132,7 +132,7 @@ def test_model_that_foretells_otherwise_is_refused(world: World, place: Place, t
     check = json.loads((back.folder / "check.json").read_bytes())
     check["probabilities"][0] += 0.01
     (back.folder / "check.json").write_text(json.dumps(check))
-    with pytest.raises(IntegrityError, match=r"foretells otherwise.*0\.01"):
+    with pytest.raises(IntegrityError, match=r"predictions differ.*0\.01"):
         use(back.folder, back.manifest)
 
 
@@ -144,7 +144,7 @@ def test_model_with_code_is_loaded_only_when_trusted(world: World, place: Place,
     (back.folder / "artifacts" / "evil.pkl").write_bytes(pickle.dumps(_Evil(str(tmp_path / "ran"))))
     assert "evil.pkl: not loaded, it can run code; --trust loads it" in use(back.folder, back.manifest)
     assert not (tmp_path / "ran").exists()
-    assert "evil.pkl: loaded, because it is trusted" in use(back.folder, back.manifest, trust=True)
+    assert "evil.pkl: loaded, because --trust is given" in use(back.folder, back.manifest, trust=True)
     assert (tmp_path / "ran").exists()
 
 

@@ -87,7 +87,7 @@ def test_run_forget_broken_yaml_forgets_nothing(home: Home, tmp_path: Path) -> N
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "weather.yaml").write_text("title: only\n")
     broken = home.model_copy(update={"models": tmp_path / "models"})
-    with pytest.raises(ConfigError, match="nothing is forgotten while a model's YAML is broken"):
+    with pytest.raises(ConfigError, match="nothing is forgotten while a model's YAML is invalid"):
         run_forget(broken, given_key="", now=NOW, by="ada", dry_run=False)
 
 
@@ -106,7 +106,7 @@ def test_check_drills_passes_then_alarms_when_overdue(home: Home) -> None:
     assert len(Journal(home.journal_url).drills()) == 2
     with pytest.raises(IntegrityError, match="overdue    outputs/weather: last good drill"):
         check_drills(places, results, Drills(), now=NOW + timedelta(days=30))
-    with pytest.raises(IntegrityError, match="there was nothing to drill"):
+    with pytest.raises(IntegrityError, match="there was nothing to restore"):
         check_drills(places, [], Drills(), now=NOW)
 
 
@@ -186,7 +186,7 @@ def test_run_restore_to_a_folder_is_no_decision(home: Home) -> None:
 def test_run_restore_database_live_is_refused(home: Home) -> None:
     run_backup(home, ["database/mlflow"], run=RUN)
     form = FORM | {"snapshot": "database/mlflow", "where": "live"}
-    with pytest.raises(ConfigError, match="cannot exchange databases under itself"):
+    with pytest.raises(ConfigError, match="cannot replace its own databases"):
         run_restore(home, form, given_key="", run=RUN, now=NOW)
 
 

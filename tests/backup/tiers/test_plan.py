@@ -207,7 +207,7 @@ def test_plan_says_what_tiers_hold_and_cost_before_and_after() -> None:
 
 def test_plan_names_why_old_objects_stay() -> None:
     found = plan_tiers([stored(10)], {"objects/ab/x": "archive"}, BILLED, now=NOW)
-    assert found.staying == {"too small to pay in archive": 1}
+    assert found.staying == {"too small to save money in archive": 1}
 
 
 def test_sweep_leaves_what_is_billed_anyway(place: Place) -> None:

@@ -149,7 +149,7 @@ def test_restored_file_that_reads_otherwise_is_not_verified(
         return done
 
     monkeypatch.setattr("almanac.backup.tiers.thawed.restore", damaging)
-    with pytest.raises(IntegrityError, match=r"reads back otherwise: text\.csv"):
+    with pytest.raises(IntegrityError, match=r"differs from what was written: text\.csv"):
         restore_thawed(place, cold, tmp_path / "back", clock=clock)
     thaw = find(place, cold)
     assert thaw is not None
@@ -184,7 +184,7 @@ def test_verify_still_finds_what_is_gone_from_the_archive(place: Place, cold: Re
     entry = Catalogue(place).read(cold).files[-1]
     place.store.remove(entry.object_name)
     (finding,) = verify(place, [cold], level=3, now=clock()).findings
-    assert "the object is gone" in finding.text
+    assert "the object is missing" in finding.text
 
 
 def test_drill_leaves_the_archive_alone(place: Place, cold: Ref, source: Path, clock: Clock, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ INVALID = {
     "column of ours": (
         "    Humidity:",
         "    _row: {type: float}\n    Humidity:",
-        "'_row' is the name of a column that",
+        "'_row' is reserved for a column that",
     ),
     "columns that differ in case": (
         "    Humidity:",
@@ -29,7 +29,7 @@ INVALID = {
     "column that polars expands": (
         "    Humidity:",
         "    ^x$: {type: float}\n    Humidity:",
-        r"stands for several columns",
+        r"is a pattern for several columns",
     ),
     "cron with seconds": (
         'schedule: "0 3 * * 1"',
@@ -84,7 +84,7 @@ INVALID = {
     "sql pattern": (
         "dataset:\n  time",
         "source: {kind: sql, connection: c, query: q, patterns: ['*.json']}\ndataset:\n  time",
-        "patterns leave out what is fetched",
+        "patterns exclude the fetched files",
     ),
     "sql overlap": (
         "dataset:\n  time",
@@ -96,7 +96,7 @@ INVALID = {
         "source: {kind: sql, connection: c, query: q, format: {kind: parquet}}\ndataset:\n  time",
         r"source: source\.format: what is fetched is written as CSV in UTF-8",
     ),
-    "own name": ("title: Rain", "name: other\ntitle: Rain", "the file's own name is the model's name"),
+    "own name": ("title: Rain", "name: other\ntitle: Rain", "the file's name is the model's name"),
     "feature forms": ("change: 3h}", "change: 3h, cycle: 7}", "only one of change, lag, cycle"),
     "not yaml": ("title: Rain", "title: [Rain", "not YAML"),
 }

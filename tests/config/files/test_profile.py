@@ -68,7 +68,11 @@ def test_profile_installation_lies_over_the_one_below(profile: Path) -> None:
 def test_profile_may_not_say_what_a_model_is(profile: Path, said: str) -> None:
     (profile / "weather.yaml").write_text(f"{said}\n", "utf-8")
 
-    with pytest.raises(ConfigError, match=r"weather\.yaml: .*not a profile's to say.*expected some of enabled, owner"):
+    with pytest.raises(
+        ConfigError,
+        match=r"weather\.yaml: .*not allowed in a profile.*expected some of enabled,"
+        r" owner",
+    ):
         find_model(profile, "weather")
 
 
@@ -84,9 +88,7 @@ def test_profile_file_of_no_model_is_a_problem_and_takes_nobody_down(profile: Pa
 
     loaded = load_models(profile)
     assert [model.name for model in loaded.models] == ["weather"]
-    assert "wether.yaml: lies over nothing; expected the name of a declared model, one of ['weather']" in str(
-        loaded.problems
-    )
+    assert "wether.yaml: no model of this name is declared; expected one of ['weather']" in str(loaded.problems)
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_overlay_key_and_model_that_are_mistyped_are_told_with_the_near_one(mode
     profile.mkdir()
     (profile / "_profile.yaml").write_text(f"over: {models}\n", "utf-8")
     (profile / "weather.yaml").write_text("promotoin: approve\n", "utf-8")
-    with pytest.raises(ConfigError, match=r"promotoin: not a profile's to say.*\(did you mean 'promotion'\?\)"):
+    with pytest.raises(ConfigError, match=r"promotoin: not allowed in a profile.*\(did you mean 'promotion'\?\)"):
         find_model(profile, "weather")
     with pytest.raises(ConfigError, match=r"no model 'wether'; declared are .*did you mean 'weather'\?\)"):
         find_model(models, "wether")

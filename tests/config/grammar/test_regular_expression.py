@@ -42,7 +42,7 @@ def test_accepted_expression_is_read_alike_by_python_and_polars(pattern: str) ->
         (r"[]a[b]", "sets inside of sets"),
         (r"[a[:alpha:]]", "sets inside of sets"),
         ("a{2000}", "more than 1000 repetitions"),
-        ("a{,3}", "braces that count nothing"),
+        ("a{,3}", "braces without a count"),
         ("(?x)a b", "other flags than i, m and s"),
     ],
 )

@@ -46,14 +46,14 @@ REFUSED = {
     "unknown name": ({}, {"ingest": {"when": "arival"}}, r"unknown triggers; got \['arival'\], expected some of"),
     "no own schedule": ({}, {"score": {"when": "schedule"}}, r"score.when: unknown triggers; got \['schedule'\]"),
     "unknown pipeline": ({}, {"ingset": {"when": "arrival"}}, "pipelines.ingset"),
-    "never rests": ({}, {"train": {"when": "champion"}}, "'champion' is what train itself brings about"),
-    "own and": ({}, {"ingest": {"when": "arrival and schedule"}}, "'schedule' cannot stand with 'and'"),
+    "never rests": ({}, {"train": {"when": "champion"}}, "'champion' is what train itself causes"),
+    "own and": ({}, {"ingest": {"when": "arrival and schedule"}}, "'schedule' cannot be combined by 'and'"),
     "idle": ({"nightly": NIGHTLY}, {}, r"no pipeline's `when` names \['nightly'\]"),
     "built-in name": ({"arrival": NIGHTLY}, {"ingest": {"when": "arrival"}}, r"names are built in; got \['arrival'\]"),
     "two windows": ({"daily": WINDOW, "weekly": WINDOW}, {}, r"one window trigger per model;.*\['daily', 'weekly'\]"),
-    "window and": ({"daily": WINDOW}, {"score": {"when": "daily or champion"}}, "a window trigger stands alone"),
-    "window wakes ingest": ({"daily": WINDOW}, {"ingest": {"when": "daily"}}, "cannot wake ingest"),
-    "window size": ({"daily": {**WINDOW, "size": "0s"}}, {}, "size must be longer than nothing"),
+    "window and": ({"daily": WINDOW}, {"score": {"when": "daily or champion"}}, "a window trigger cannot be combined"),
+    "window wakes ingest": ({"daily": WINDOW}, {"ingest": {"when": "daily"}}, "cannot trigger ingest"),
+    "window size": ({"daily": {**WINDOW, "size": "0s"}}, {}, "size must be longer than 0s"),
     "window offset": ({"daily": {**WINDOW, "offset": "1d"}}, {}, "offset must be shorter than size"),
     "window start": ({"daily": {**WINDOW, "start": "2026-01-01T00:00:00"}}, {}, "triggers.daily.start: "),
     "window end": ({"daily": {**WINDOW, "end": "2025-01-01T00:00:00Z"}}, {}, "start must be before end"),
@@ -61,11 +61,11 @@ REFUSED = {
     "both paces": (*scheduled(cron="0 2 * * *", every="1d"), "give either cron or every"),
     "no pace": (*scheduled(), "give either cron or every"),
     "cron": (*scheduled(cron="dayly"), "triggers.nightly.cron: not a cron expression; got 'dayly'"),
-    "every": (*scheduled(every="fortnight"), "not a pace; got 'fortnight'"),
+    "every": (*scheduled(every="fortnight"), "not an interval; got 'fortnight'"),
     "zone": (*scheduled(every="1d", timezone="Helsinki"), "not a time zone; got 'Helsinki'"),
-    "offset": (*scheduled(every="1d", start="2026-01-01T00:00:00Z"), "a wall clock has no offset"),
+    "offset": (*scheduled(every="1d", start="2026-01-01T00:00:00Z"), "a wall-clock time has no offset"),
     "start": (*scheduled(every="1d", start="2026-02-01", end="2026-01-01"), "start must be before end"),
-    "span": (*scheduled(every="1d", not_between="day"), "not a span of the day; got 'day'"),
+    "span": (*scheduled(every="1d", not_between="day"), "not a time span; got 'day'"),
     "never": (*scheduled(cron="0 12 * * *", not_between="07:00-19:00"), "never ticks; got by cron `0 12"),
     "never a date": (*scheduled(cron="0 0 31 2 *"), "never ticks"),
     "key": (*scheduled(every="1d", tz="UTC"), "triggers.nightly.tz: unknown key"),
@@ -87,7 +87,7 @@ def test_load_model_impossible_triggers_are_refused(tmp_path: Path, case: str) -
 def test_words_combined_rule_reads_as_a_person_would_say_it(tmp_path: Path) -> None:
     model = load(tmp_path, {"nightly": NIGHTLY, "tides": TIDES}, {"ingest": {"when": "arrival or (tides and nightly)"}})
     assert words(model, "ingest") == (
-        "when new files have settled in the landing area or (an event was posted with station and the clock says so,"
+        "when new files have settled in the landing area or (an event was posted with station and the schedule is due,"
         " by cron `0 2 * * *` (Europe/Helsinki), each since the last run)"
     )
     assert clocked(model) == ("nightly",)
@@ -95,7 +95,7 @@ def test_words_combined_rule_reads_as_a_person_would_say_it(tmp_path: Path) -> N
 
 def test_words_without_declaration_say_the_built_in_rule(tmp_path: Path) -> None:
     model = load(tmp_path, {}, {})
-    assert words(model, "ingest").endswith("or the clock says so, by cron `*/10 * * * *` (UTC)")
+    assert words(model, "ingest").endswith("or the schedule is due, by cron `*/10 * * * *` (UTC)")
     assert words(model, "score") == "when the dataset has a new version or another version has become champion"
 
 
@@ -182,4 +182,4 @@ def test_words_fetched_source_is_not_woken_by_what_it_lands_itself(tmp_path: Pat
     path = write(tmp_path, "tides", {}, {})
     declared = yaml.safe_load(path.read_text("utf-8")) | {"source": {"kind": "http", "connection": "port_api"}}
     path.write_text(yaml.safe_dump(declared), "utf-8")
-    assert words(load_model(path), "ingest") == "when the clock says so, by cron `*/10 * * * *` (UTC)"
+    assert words(load_model(path), "ingest") == "when the schedule is due, by cron `*/10 * * * *` (UTC)"

@@ -46,12 +46,12 @@ CASES = {
     "signs of percent": Case(
         lambda: csv(pl.format("{}%", (pl.col("Humidity") * 100).round(0)).alias("Humidity")),
         "rejected",
-        "Humidity.type 720. The first is record 1: got '88.0%', expected a finite number",
+        "Humidity.type 720. The first one is record 1: got '88.0%', expected a finite number",
     ),
     "signs of thousands everywhere": Case(
         lambda: csv(pl.format("1,0{}", (pl.col("Humidity") * 100).round(1)).alias("Pressure_millibars")),
         "rejected",
-        "Pressure_millibars.type 720. The first is record 1: got '1,088.0'",
+        "Pressure_millibars.type 720. The first one is record 1: got '1,088.0'",
     ),
     "not finite": Case(
         lambda: cells("Temperature_C", {1: "inf", 2: "-inf", 3: "NaN", 4: "1e400", 5: "-999", 6: "9999"}),

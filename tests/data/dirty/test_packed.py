@@ -52,7 +52,7 @@ CASES = {
     "zstd": Case(lambda: _ZSTD, ALL, name="w.csv.zst"),
     "gzip called csv": Case(lambda: gzip.compress(CSV.encode()), "rejected", "first bytes of gzip"),
     "csv called gzip": Case(lambda: CSV.encode(), "rejected", "not gzip, as its name says", name="w.csv.gz"),
-    "gzip cut": Case(lambda: gzip.compress(CSV.encode())[:-900], "waits", "ends too early", name="w.csv.gz"),
+    "gzip cut": Case(lambda: gzip.compress(CSV.encode())[:-900], "waits", "is truncated", name="w.csv.gz"),
     "zstd cut": Case(lambda: _ZSTD[:-900], "waits", "incomplete|short", name="w.csv.zst"),
     "gzip with garbage behind": Case(
         lambda: gzip.compress(CSV.encode()) + b"garbage", "rejected", "cannot be unpacked", name="w.csv.gz"
@@ -66,10 +66,10 @@ CASES = {
     "gzip of nothing": Case(lambda: gzip.compress(b""), "rejected", "empty file", name="w.csv.gz"),
     "nothing called gzip": Case(lambda: b"", "rejected", "empty file", name="w.csv.gz"),
     "bzip2": Case(lambda: bz2.compress(CSV.encode()), ALL, name="w.csv.bz2"),
-    "bzip2 cut": Case(lambda: bz2.compress(CSV.encode())[:-300], "waits", "ends too early", name="w.csv.bz2"),
+    "bzip2 cut": Case(lambda: bz2.compress(CSV.encode())[:-300], "waits", "is truncated", name="w.csv.bz2"),
     "bzip2 bomb": Case(lambda: bz2.compress(b"0" * (3 << 20)), "rejected", "after unpacking", name="w.csv.bz2"),
     "xz": Case(lambda: lzma.compress(CSV.encode()), ALL, name="w.csv.xz"),
-    "xz cut": Case(lambda: lzma.compress(CSV.encode())[:-300], "waits", "ends too early", name="w.csv.xz"),
+    "xz cut": Case(lambda: lzma.compress(CSV.encode())[:-300], "waits", "is truncated", name="w.csv.xz"),
     "xz damaged": Case(
         lambda: (packed := bytearray(lzma.compress(CSV.encode()))).__setitem__(400, packed[400] ^ 255) or bytes(packed),
         "rejected",

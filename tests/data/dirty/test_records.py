@@ -32,17 +32,19 @@ CASES = {
         lambda: CSV.replace(",Weather_conditions", "", 1).encode(), "rejected", "missing: Weather_conditions"
     ),
     "header again in the middle": Case(lambda: line(300, HEADER), (ROWS, 1), "Timestamp.type: 1"),
-    "comment above": Case(lambda: b"# station 7\n" + CSV.encode(), "rejected", "the header stands on line 2"),
+    "comment above": Case(lambda: b"# station 7\n" + CSV.encode(), "rejected", "the header is on line 2"),
     "titles and a blank line above": Case(
-        lambda: b"Weather,,,,\nJune 2023,,,,\n\n" + CSV.encode(), "rejected", "the header stands on line 4"
+        lambda: b"Weather,,,,\nJune 2023,,,,\n\n" + CSV.encode(), "rejected", "the header is on line 4"
     ),
-    "line for excel above": Case(lambda: b"sep=,\n" + CSV.encode(), "rejected", "the header stands on line 2"),
+    "line for excel above": Case(lambda: b"sep=,\n" + CSV.encode(), "rejected", "the header is on line 2"),
     "total below": Case(lambda: CSV.encode() + b"Total: 720 rows\n", (ROWS, 1), "file.record: 1"),
     "spaces and delimiters below": Case(
         lambda: CSV.encode() + b"   \n" + b",,,,,,,,,\n" * 3, ALL, "blank records dropped: 4"
     ),
     "all of it twice": Case(lambda: CSV.encode() * 2, (ROWS, 1), "rows equal to another row of the batch dropped: 720"),
-    "no line end below": Case(lambda: CSV[:-1].encode(), "waits", "its last record has no line end, so it may go on"),
+    "no line end below": Case(
+        lambda: CSV[:-1].encode(), "waits", "its last record has no line end, so it may be incomplete"
+    ),
     "one record": Case(lambda: (HEADER + LINES[0]).encode(), (1, 0)),
     "delimiter at the end of every line": Case(
         lambda: CSV.replace("\n", ",\n").encode(), ALL, r"unknown column dropped: \(without a name\)"
@@ -50,7 +52,7 @@ CASES = {
     "delimiter at the end of every record": Case(
         lambda: (HEADER + "".join(f"{line.strip()},\n" for line in LINES)).encode(),
         "rejected",
-        "The first is record 1: got '2023-06-01 .*,', expected a record with the columns of the header",
+        "The first one is record 1: got '2023-06-01 .*,', expected a record with the columns of the header",
     ),
     "single quotes": Case(lambda: CSV.replace('"', "'").encode(), "rejected", "file.record 720.*'Port of Turku"),
     "quotes in quotes": Case(
@@ -71,7 +73,7 @@ CASES = {
         lambda: CSV.replace('"Port of', '"Port; of').encode(), ALL, "categories: other shares: Port; of Turku"
     ),
     "one quote too many": Case(
-        lambda: CSV.replace("rain", '"rain', 1).encode(), "rejected", "line 5: text stands behind a quoted cell"
+        lambda: CSV.replace("rain", '"rain', 1).encode(), "rejected", "line 5: text follows a quoted cell"
     ),
     "semicolons and commas": Case(lambda: _COMMA, "rejected", "wrong delimiter; got ';'"),
     "semicolons and commas detected": Case(lambda: _COMMA, ALL, "detected: delimiter ';', decimal ','", format=_DETECT),

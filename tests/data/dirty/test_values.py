@@ -52,7 +52,7 @@ CASES = {
     "stuck from the middle on": Case(
         lambda: half("Temperature_C", pl.lit(17.3), pl.col("Temperature_C")),
         ALL,
-        r"Temperature_C.flat: 17.3 stands for 13 days, .* without a change from 2023-06-17",
+        r"Temperature_C.flat: 17.3 does not change for 13 days, .* from 2023-06-17",
     ),
     "one class only": Case(
         lambda: csv(pl.lit("snow").alias("Weather_conditions")), ALL, "Weather_conditions.categories"

@@ -60,7 +60,7 @@ FAULTS = {
     "line 3: not UTF-8; got byte 0xe4": GOOD.encode().replace(b"2.5", "ä".encode("latin-1")),
     "header: wrong delimiter; got ';', expected ','": GOOD.replace(",", ";").encode(),
     "header: wrong delimiter; got '\\t', expected ','": GOOD.replace(",", "\t").encode(),
-    "schema: header is data; got ['2021-01-01T00:00:00+00:00', '1.5', 'a']": GOOD.split("\n", 1)[1].encode(),
+    "schema: the header is data; got ['2021-01-01T00:00:00+00:00', '1.5', 'a']": GOOD.split("\n", 1)[1].encode(),
     "schema: required column missing: x; got ['Time', 'y', 'kind'], expected ['Time', 'x', 'kind']": GOOD.replace(
         "x", "y", 1
     ).encode(),

@@ -105,5 +105,5 @@ def test_sample_under_patterns_without_a_plain_name_is_refused(site: Site, tmp_p
     published(site)
     source = site.model.source.model_copy(update={"patterns": ("data[0-9].csv",)})
     model = site.model.model_copy(update={"source": source})
-    with pytest.raises(ConfigError, match=r"no name can be made of source.patterns"):
+    with pytest.raises(ConfigError, match=r"no file name can be derived from source.patterns"):
         write_sample(model, site.dataset.read(), tmp_path, now=NOW)

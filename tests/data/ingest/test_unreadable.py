@@ -59,8 +59,8 @@ def test_known_faults_stay_what_they_are(site: Site, monkeypatch) -> None:
     monkeypatch.setattr(publication, "open_records", Raising("a.csv", TransientError("away")))
     with pytest.raises(TransientError, match="away"):
         site.ingest()
-    monkeypatch.setattr(publication, "open_records", Raising("a.csv", DataError("a.csv: no CSV")))
-    assert site.ingest().rejected[0].reasons == ("a.csv: no CSV",)
+    monkeypatch.setattr(publication, "open_records", Raising("a.csv", DataError("a.csv: not CSV")))
+    assert site.ingest().rejected[0].reasons == ("a.csv: not CSV",)
 
 
 def test_fault_after_the_commit_rejects_nothing(site: Site) -> None:

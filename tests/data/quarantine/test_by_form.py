@@ -45,5 +45,5 @@ def test_readmit_by_form_whole_file_refused_says_why(site: Site) -> None:
 
 
 def test_readmit_by_form_whole_file_with_edits_is_refused(site: Site) -> None:
-    with pytest.raises(ConfigError, match="a rejected file is taken as it came"):
+    with pytest.raises(ConfigError, match="a rejected file is readmitted unchanged"):
         fill_in(site, batch="ab", whole_file=True, rows=[7])

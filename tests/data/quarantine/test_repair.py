@@ -55,10 +55,10 @@ def test_import_rows_saved_by_a_spreadsheet_of_another_country(delimiter: str) -
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"x,y\n1,2\n", r"a\.csv: no export of quarantined rows; got the columns \['x', 'y'\].*quarantine export"),
-        (b"", "no export of quarantined rows"),
-        (b"_batch,_row\nab,seven\n", "record 2: _row is no row number; got 'seven'"),
-        (b"_batch,_row\nab,7\nab,7\n", "record 3: row 7 is there twice"),
+        (b"x,y\n1,2\n", r"a\.csv: not an export of quarantined rows; got the columns \['x', 'y'\].*quarantine export"),
+        (b"", "not an export of quarantined rows"),
+        (b"_batch,_row\nab,seven\n", "record 2: _row is not a row number; got 'seven'"),
+        (b"_batch,_row\nab,7\nab,7\n", "record 3: row 7 appears twice"),
         (b"_batch,_row,x\nab,7\n", "record 2: got 2 fields, expected 3"),
         (b'_batch,_row\nab,"7', "line 2: not CSV"),
         (b"_batch,_row\n\xff,7\n", "not UTF-8"),

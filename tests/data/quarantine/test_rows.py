@@ -55,7 +55,7 @@ def test_readmit_record_that_had_not_the_columns_is_given_them(site: Site) -> No
     site.ingest()
     (batch,) = site.quarantined()["batch"]
     assert site.quarantined()["row"].to_list() == [3]
-    with pytest.raises(DataError, match=r"rows \[3\] hold nothing any more"):
+    with pytest.raises(DataError, match=r"rows \[3\] are empty after the edits"):
         readmit(site, batch)
     cells = {"Time": "2021-01-01T02:00:00Z", "x": "1.5", "kind": "a"}
     assert readmit(site, batch, edits={3: cells}).published == (3,)
@@ -103,7 +103,7 @@ def test_readmit_of_a_published_key_replaces_where_corrections_do(site: Site, ba
         ({"rows": [1]}, r"has no quarantined rows \[1\]; it has \[7, 8, 9\]"),
         ({"rows": [7], "edits": {8: {"x": "1"}}}, r"rows \[8\] are edited but not among the rows to readmit, \[7\]"),
         ({"edits": {7: {"y": "1"}}}, r"row 7 has no columns \['y'\]; it has \['Time', 'x', 'kind'\]"),
-        ({"edits": {7: {"Time": None, "x": None, "kind": None}}}, r"rows \[7\] hold nothing any more"),
+        ({"edits": {7: {"Time": None, "x": None, "kind": None}}}, r"rows \[7\] are empty after the edits"),
         ({"rows": [7], "edits": {7: {"Time": "2021-01-01 06:00"}}}, "timestamp without offset"),
     ],
 )

@@ -196,7 +196,7 @@ REFUSED: dict[str, tuple[Callable[[Asked], Answer], dict[str, Any], type[Excepti
     "deep json": (lambda _: Answer(content=b"[" * 200_000), {}, DataError, "not JSON"),
     "no records": (lambda _: as_json({"a": 1}), {"records": "a.b"}, DataError, "no records at a.b; got NoneType"),
     "no objects": (lambda _: as_json([1]), {}, DataError, "no records at the top; got a list of other things"),
-    "too large": (_too_large, {}, DataError, r"answer too large; got more than 1048576 bytes.*source\.max_size_mb"),
+    "too large": (_too_large, {}, DataError, r"response too large; got more than 1048576 bytes.*source\.max_size_mb"),
     "bad encoding": (
         lambda _: Answer(content=b"no gzip", headers={"Content-Encoding": "gzip"}),
         {},
@@ -216,13 +216,13 @@ REFUSED: dict[str, tuple[Callable[[Asked], Answer], dict[str, Any], type[Excepti
         lambda _: as_json(records(0, 1)),
         {"paging": {"kind": "page"}},
         DataError,
-        "two pages running are the same; the endpoint does not heed the parameter 'page'",
+        "two consecutive pages are the same; the endpoint ignores the parameter 'page'",
     ),
     "links in a circle": (
         lambda _: as_json(records(0, 1), Link='</>; rel="next"'),
         {"paging": {"kind": "link"}},
         DataError,
-        "its pages do not end; got 2 of them, and then one that was there before",
+        "its pages do not end; got 2 of them, and then a URL that was read before",
     ),
     "too many pages": (
         lambda asked: as_json({"r": [], "next": f"{asked.params.get('cursor', '')}x"}),
@@ -234,13 +234,13 @@ REFUSED: dict[str, tuple[Callable[[Asked], Answer], dict[str, Any], type[Excepti
         lambda _: as_json(records(0, 1), Link='<http://a:b/>; rel="next"'),
         {"paging": {"kind": "link"}},
         DataError,
-        "its link to the next page is no URL: Invalid port",
+        "its link to the next page is not a URL: Invalid port",
     ),
     "link to another server": (
         lambda _: as_json(records(0, 1), Link='<http://localhost:9/steal>; rel="next"'),
         {"paging": {"kind": "link"}},
         DataError,
-        "the next page lies on another server.*would be told the credentials",
+        "the next page is on another server.*would receive the credentials",
     ),
 }
 
@@ -257,5 +257,5 @@ def test_fetch_answer_not_as_declared_is_refused_and_nothing_remembered(site: Si
 
 @pytest.mark.parametrize("url", ["", "ftp://host/x", "http://", "http://ho st:x"])
 def test_fetch_connection_without_address_is_refused(site: Site, url: str) -> None:
-    with pytest.raises(ConfigError, match=r"connection 'port': (no address to ask|its address is no URL)"):
+    with pytest.raises(ConfigError, match=r"connection 'port': (no address|its address is not a URL)"):
         take(site, url, declare())

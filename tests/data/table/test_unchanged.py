@@ -104,7 +104,7 @@ def test_transaction_without_its_commit_is_still_a_fault(site: Site) -> None:
     log = Path(site.dataset.uri, "_delta_log", f"{0:020}.json")
     log.write_text(log.read_text("utf-8").replace('"almanac"', '"other"'), "utf-8")
     site.dataset = type(site.dataset).of(site.home, site.model)
-    with pytest.raises(IntegrityError, match="its commit is gone"):
+    with pytest.raises(IntegrityError, match="its commit is missing"):
         site.ingest()
 
 

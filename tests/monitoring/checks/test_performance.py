@@ -130,7 +130,7 @@ def test_measured_at_another_share_equals_scikit_learns_weights(share: float) ->
 
 
 def test_measured_share_without_one_of_the_labels_raises() -> None:
-    with pytest.raises(UndefinedMetricError, match=r"0 labels 1 and 50 labels 0 cannot be weighed to 0\.4"):
+    with pytest.raises(UndefinedMetricError, match=r"0 labels 1 and 50 labels 0 cannot be weighted to 0\.4"):
         measured("f1", np.zeros(50), np.full(50, 0.2), share=0.4)
 
 
@@ -163,7 +163,7 @@ def test_evaluate_reference_of_another_metric_is_insufficient() -> None:
     probabilities, labels = said(0.9)
     other = profile(year=Figure("f1", 0.9, 0.01, 900))
     found = evaluate(MODEL, other, probabilities=probabilities, labels=labels, weights=YEAR)
-    assert found.reasons == ("the reference profile holds no accuracy; train again",)
+    assert found.reasons == ("the reference profile has no accuracy; train again",)
 
 
 def test_evaluate_season_that_differs_is_its_own_reference() -> None:

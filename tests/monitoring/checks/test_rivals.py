@@ -112,7 +112,7 @@ def test_judge_rivals_version_that_learnt_from_the_window_is_not_compared(window
     """It has seen the answers; it would always win."""
     one = judged(window, version("3", learnt=(WINDOW_START + timedelta(days=1)).isoformat()))["version 3"]
     assert one.state is State.INSUFFICIENT
-    assert "learnt from rows to 2024-01-02" in one.text
+    assert "trained on rows up to 2024-01-02" in one.text
 
 
 def test_judge_rivals_refused_versions_and_the_champion_itself_are_left_out(window: LabelledWindow) -> None:
@@ -146,7 +146,7 @@ def test_judge_rivals_only_so_many_versions_are_compared(window: LabelledWindow)
 def test_judge_naive_guessing_champion_is_worse_than_persistence(window: LabelledWindow) -> None:
     found = {one.subject: one for one in judge_naive(WEATHER, window)}
     assert found["persistence"].state is State.WARNING
-    assert "of the naive rule persistence" in found["persistence"].text
+    assert "of the baseline persistence" in found["persistence"].text
 
 
 def test_judge_naive_good_champion_is_fine(window: LabelledWindow) -> None:

@@ -114,7 +114,7 @@ def test_judge_groups_yes_far_more_often_for_one_group_is_told_with_an_interval(
         groups = measure_groups(model, judged(model, EQUAL), frame, said, truth)
         one = named(judge_groups(model, [groups, groups]))["Location: yes"]
         assert one.state is expected
-        assert one.text.startswith("Location city gets a yes more often than port, by ")
+        assert one.text.startswith("Location city gets a positive prediction more often than port, by ")
         assert one.figures["low"] < one.figures["gap"] < one.figures["high"]
         assert one.figures["gap"] == pytest.approx(0.3 * 0.56, abs=0.05)
 

@@ -25,7 +25,7 @@ def test_judge_batches_clean_arrivals_are_fine() -> None:
     found = judge_batches(WEATHER, [batch(1), batch(2)], since=SINCE, until=NOW)
     assert found.state is State.FINE
     assert found.text.startswith(
-        "0 of 2 batches were rejected (limit 20%) and 0 of 1,440 rows put aside (0.0%, limit 5%)"
+        "0 of 2 batches were rejected (limit 20%) and 0 of 1,440 rows quarantined (0.0%, limit 5%)"
     )
 
 

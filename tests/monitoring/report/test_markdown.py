@@ -27,7 +27,7 @@ def test_render_markdown_verdict_first_then_alarms_then_what_is_fine_as_a_count(
     assert lines[0] == "**Rain at the port: degraded** (version 3)"
     assert lines[2] == "What follows: retrain, stop scoring."
     assert lines[6:8] == ["| alarm | performance f1 | fell |", "| warning | performance f1 | a bit |"]
-    assert lines[-1] == "1 fine of 3 that were looked at."
+    assert lines[-1] == "1 fine of 3 checked."
 
 
 def test_render_markdown_texts_of_the_data_cannot_break_the_table() -> None:
@@ -41,7 +41,7 @@ def test_render_markdown_texts_of_the_data_cannot_break_the_table() -> None:
 def test_render_markdown_many_findings_are_cut_and_counted() -> None:
     text = said(*(finding(State.ALARM, f"number {number}") for number in range(20)))
     assert text.count("| alarm |") == 12
-    assert "8 more, 0 fine of 20 that were looked at." in text
+    assert "8 more, 0 fine of 20 checked." in text
 
 
 def test_render_markdown_nothing_follows_is_said() -> None:

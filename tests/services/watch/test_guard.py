@@ -78,7 +78,7 @@ def test_guard_service_keeps_its_signals_and_its_code_and_the_guard_ends_with_it
 
     assert server.wait(180) == 7
     wait(lambda: len(processes_of(tmp_path)) == 1, "the guard to end")  # the task goes on, as without a guard
-    assert "unguarded" not in (tmp_path / "log").read_text()  # with it, not when it looks next
+    assert "without a watcher" not in (tmp_path / "log").read_text()  # with it, not when it looks next
 
 
 def test_sign_of_heartbeat_database_that_is_away_is_unknown(tmp_path):

@@ -84,4 +84,4 @@ def test_attend_what_can_never_be_told_is_given_up_and_logged(outbox, tmp_path, 
 
     wait(given_up, "it to be given up")
     assert len(told(tmp_path)) == 5
-    assert "was not told, it stands in this log alone: scheduler hung" in caplog.text
+    assert "was not reported, it is in this log only: scheduler hung" in caplog.text

@@ -191,7 +191,7 @@ def test_status_killed_supervisor_is_said_and_down_ends_what_it_left(tmp_path, m
     assert said.exit_code == 1
     assert "The supervisor is gone; 8 processes still run (pids " in said.output
     assert "`./almanac up` takes over" in said.output
-    assert "ending the 8 processes that it has left behind" in ended.output
+    assert "killing the 8 processes that it left behind" in ended.output
     assert left == 0
 
 
@@ -208,7 +208,7 @@ def test_status_stopped_supervisor_is_said_and_down_ends_everything(tmp_path, mo
         left = len(processes_of(fake.home.home))
     assert f"The supervisor (pid {process.pid}) hangs" in said.output
     assert said.exit_code == 1
-    assert f"the supervisor (pid {process.pid}) does not answer; ending it" in ended.output
+    assert f"the supervisor (pid {process.pid}) does not answer; killing it" in ended.output
     assert left == 0
 
 

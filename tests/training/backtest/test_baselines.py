@@ -115,7 +115,7 @@ def test_labelled_rows_know_the_same_hour_of_a_day_ago(small, frame) -> None:
 
 
 def test_season_that_is_shorter_than_the_label_is_late_is_refused(small, change) -> None:
-    with pytest.raises(ValueError, match="day_ago would look at labels that are known only 2 days"):
+    with pytest.raises(ValueError, match="day_ago would use labels that are known only 2 days"):
         change(small, "label", delay="44h")
     late = change(change(small, "gates.baselines", kinds=("majority",)), "label", delay="44h")
     assert late.label.known_after.days == 2

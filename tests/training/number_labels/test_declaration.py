@@ -26,7 +26,10 @@ from tests.training.number_labels.load import LOAD, load_yaml
             },
             "skl2onnx cannot convert sklearn.ensemble.HistGradientBoostingRegressor",
         ),
-        ({"train": {"threshold": 0.3}}, "train.threshold: a number is no yes or no; got 0.3, remove it"),
+        (
+            {"train": {"threshold": 0.3}},
+            "train.threshold: a label that is a number needs no threshold; got 0.3, remove it",
+        ),
         ({"label": {"share": 0.5}}, "share is of labels that are 1; a number has none"),
         ({"label": {"column": "Hour"}}, "without equals the label is the number in its column; Hour is a timestamp"),
         (

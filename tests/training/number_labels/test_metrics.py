@@ -22,7 +22,7 @@ def test_smape_of_a_nought_foretold_as_nought_is_no_miss() -> None:
 
 @pytest.mark.parametrize("metric", ["rmse", "mae", "bias", "r2", "smape"])
 def test_metric_of_a_number_that_is_none_is_undefined(metric) -> None:
-    with pytest.raises(UndefinedMetricError, match="1 of 2 rows have a label or answer that is none"):
+    with pytest.raises(UndefinedMetricError, match="1 of 2 rows have no label or no prediction"):
         measure(metric, np.array([0.0, 1.0]), np.array([np.nan, 1.0]))
 
 

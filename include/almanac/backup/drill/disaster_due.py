@@ -19,8 +19,8 @@ def unplayable(home: Home) -> str:
         return ""
     return (
         f"the disaster drill starts services whose databases are files; got databases on {', '.join(sorted(others))}."
-        " Say `backup.drills.disaster_every: null`, and play docs/operations.md, 'The machine is lost', on a second"
-        " machine"
+        " Set `backup.drills.disaster_every: null`, and rehearse docs/operations.md, 'The machine is lost', on a"
+        " second machine"
     )
 
 

@@ -1,6 +1,6 @@
 """The restore drill: the newest and one random older snapshot of each subject come back and are used.
 
-It restores into a scratch folder, never into a live place; and it damages a copy and makes sure that this one is
+It restores into a scratch folder, never into a live location; and it damages a copy and makes sure that this one is
 refused: a drill that cannot fail proves nothing.
 """
 
@@ -57,11 +57,11 @@ class Drill:
     trust: bool = False
 
     def run(self, subjects: Sequence[str] = (), tell: Callable[[str], None] = lambda _: None) -> list[DrillResult]:
-        """Drill subjects (none: all), then a damaged copy; each result is kept in the place.
+        """Drill subjects (none: all), then a damaged copy; each result is kept in the repository.
 
         Args:
             subjects: whose snapshots.
-            tell: hears each result in words.
+            tell: called with each result in words.
         """
         catalogue, archive = Catalogue(self.place), archived(self.place)
         results = []
@@ -97,7 +97,7 @@ class Drill:
             path = self._damage(copy, ref)
             try:
                 restore(copy, ref, folder / "back")
-                passed, said = False, [f"{path}: was damaged, and nobody noticed"]
+                passed, said = False, [f"{path}: was damaged on purpose, and the restore did not notice"]
             except IntegrityError as error:
                 passed, said = path in str(error), [f"a damaged copy of {path} was refused"]
         spent = time.monotonic() - started
@@ -167,7 +167,7 @@ class Drill:
 
 
 def place_in_turn(places: Places, now: datetime) -> Place:
-    """The first place in one week, the second in the next."""
+    """The primary repository in one week, the second in the next."""
     every = places.all()
     return every[now.isocalendar().week % len(every)]
 

@@ -1,4 +1,4 @@
-"""What drills have proven, kept beside the snapshots: the backup place alone says how good it is."""
+"""Results of drills, kept beside the snapshots in the repository."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass

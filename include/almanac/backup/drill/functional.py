@@ -1,6 +1,6 @@
-"""Level 5: uses what was restored. Tables open, databases answer, graphs say what they said when they were backed up.
+"""Level 5: uses what was restored. Tables open, databases answer, graphs predict what they predicted at their backup.
 
-Nothing is unpickled unless somebody trusts it: graphs (ONNX) and skops files with an explicit list are safe to load.
+Nothing is unpickled without `--trust`: graphs (ONNX) and skops files with an explicit list are safe to load.
 """
 
 import json
@@ -34,7 +34,7 @@ def use(folder: Path, manifest: Manifest, *, server: URL | None = None, trust: b
 
     Raises:
         IntegrityError: it does not do what it did when it was backed up.
-        TransientError: the server is away.
+        TransientError: the server is unreachable.
     """
     try:
         return _use(folder, manifest, server, trust)
@@ -42,8 +42,8 @@ def use(folder: Path, manifest: Manifest, *, server: URL | None = None, trust: b
         raise
     except Exception as error:  # whatever a library says of files that are not what they should be
         raise IntegrityError(
-            f"{manifest.subject}: cannot be used: {type(error).__name__}: {str(error)[:300]}. It holds something else"
-            " than a snapshot of its kind; do not trust it"
+            f"{manifest.subject}: cannot be used: {type(error).__name__}: {str(error)[:300]}. It does not hold what a"
+            " snapshot of its kind holds; do not trust it"
         ) from error
 
 
@@ -77,20 +77,20 @@ def _use_database(folder: Path, name: str, manifest: Manifest, server: URL | Non
     facts = database_facts(manifest)
     if facts.engine == "postgresql":
         if server is None:
-            return ["not loaded: no PostgreSQL server was given to load it into"]
+            return ["not loaded: no PostgreSQL server is given to load it into"]
         with scratch_database(server) as database:
             load(folder / f"{name}.dump", database)
             return [check_rows(database, facts.tables, session=facts.session)]
     got = examine(folder / f"{name}.db")
     if got != facts.tables:
-        raise IntegrityError(f"{manifest.subject}: its tables have other rows than were recorded; do not use it")
+        raise IntegrityError(f"{manifest.subject}: the rows of its tables differ from what was recorded; do not use it")
     return [f"{len(got)} tables with {sum(int(str(rows)) for rows in got.values())} rows, as recorded; sound"]
 
 
 def _use_model(folder: Path, manifest: Manifest, trust: bool) -> list[str]:
     record, facts = json.loads((folder / RUN).read_bytes()), model_facts(manifest)
     if sorted(record["version"]["aliases"]) != facts.aliases:
-        raise IntegrityError(f"{manifest.subject}: aliases and facts disagree; do not use it")
+        raise IntegrityError(f"{manifest.subject}: its aliases and its facts differ; do not use it")
     said = [_use_graph(folder, manifest, facts), f"{len(record['version']['tags'])} tags, aliases {facts.aliases}"]
     pipeline = folder / ARTIFACTS / files.PIPELINE
     if pipeline.is_file():
@@ -121,18 +121,18 @@ def _use_graph(folder: Path, manifest: Manifest, facts: ModelFacts) -> str:
     worst = float(np.abs(got - expected).max())
     if not worst <= _TOLERANCE:
         raise IntegrityError(
-            f"{manifest.subject}: the graph foretells otherwise than when it was backed up; got a difference of"
+            f"{manifest.subject}: the graph's predictions differ from those at its backup; got a difference of"
             f" {worst:.3g}, expected none. Was onnxruntime changed?"
         )
-    return f"version {facts.version}: {len(got)} stored inputs foretold again, difference {worst:.1g}"
+    return f"version {facts.version}: {len(got)} stored inputs predicted again, difference {worst:.1g}"
 
 
 def _use_code(path: Path, trust: bool) -> str:
     if not trust:
         return f"{path.name}: not loaded, it can run code; --trust loads it"
     if path.suffix not in _PICKLES:
-        return f"{path.name}: not loaded, nothing here can"
+        return f"{path.name}: not loaded, no library here can load it"
     import joblib
 
     joblib.load(path)
-    return f"{path.name}: loaded, because it is trusted"
+    return f"{path.name}: loaded, because --trust is given"

@@ -24,7 +24,7 @@ def unreadable_secrets(home: Home) -> list[str]:
 
     Raises:
         ConfigError: the home's key is none.
-        TransientError: Airflow's database is away.
+        TransientError: Airflow's database is unreachable.
     """
     keys = _keys(home)
     said = []
@@ -34,7 +34,7 @@ def unreadable_secrets(home: Home) -> list[str]:
             said.append(
                 f"{len(names)} {kind}s of Airflow were encrypted with the key of the old home, which lies in its"
                 f" secrets/: {', '.join(names[:10])}. Put the copy of that folder into {home.home}/secrets before the"
-                " services start, or enter them anew"
+                " services start, or enter them again"
             )
     return said
 

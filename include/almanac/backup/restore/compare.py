@@ -62,9 +62,9 @@ def compare(home: Home, registry: "Registry", models: Collection[str]) -> list[D
     known = _has_registry(home, registry)
     found: list[Difference] = []
     if journal is None:
-        found.append(Difference("there is no journal here, so nobody knows which batches were published", lost=False))
+        found.append(Difference("there is no journal here, so the published batches are unknown", lost=False))
     if not known:
-        found.append(Difference("MLflow has no database here, so nobody knows which versions there are", lost=False))
+        found.append(Difference("MLflow has no database here, so the model versions are unknown", lost=False))
     for model in sorted(models):
         with _told(found, f"{model}: could not be compared"):
             versions = registry.versions(model) if known else []
@@ -128,7 +128,7 @@ def _of_group(database: Path, manifests: Sequence[Manifest]) -> Iterator[Differe
                 if name == model and found.dataset_version > newest:
                     yield Difference(
                         f"{name}@{version}: was trained on version {found.dataset_version} of the dataset, whose"
-                        f" snapshot ends at {newest}: it can be served, and not be rebuilt"
+                        f" snapshot ends at {newest}: it can be served, but not rebuilt"
                     )
 
 
@@ -139,7 +139,7 @@ def _has_registry(home: Home, registry: "Registry") -> bool:
 
 @contextmanager
 def _told(found: list[Difference], what: str) -> Iterator[None]:
-    """What cannot be compared is a difference, too: nobody knows then."""
+    """What cannot be compared is a difference, too: its state is unknown."""
     try:
         yield
     except AlmanacError as error:
@@ -168,15 +168,15 @@ def _of_batches(uri: str, table: Any, published: Sequence[BatchRecord], *, told:
     if missing:
         yield Difference(
             f"{uri}: ends at version {table.version()} and lacks {len(missing)} batches with"
-            f" {sum(row.rows_published for row in missing)} rows that the journal calls published: the dataset is older"
-            f" than the journal. Let their files land again: {_some(row.uri for row in missing)}"
+            f" {sum(row.rows_published for row in missing)} rows that the journal records as published: the dataset"
+            f" is older than the journal. Let their files land again: {_some(row.uri for row in missing)}"
         )
     known = {row.batch_id for row in published}
     unknown = [row for row in batches_in(table) if row.batch_id not in known] if told else []
     if unknown:
         yield Difference(
             f"{uri}: holds {len(unknown)} batches that the journal does not know: the journal is older than the"
-            f" dataset. No row is lost, and none is published twice: {_some(row.uri for row in unknown)}",
+            f" dataset. No row is lost, and none will be published twice: {_some(row.uri for row in unknown)}",
             lost=False,
         )
 
@@ -189,7 +189,7 @@ def _of_training_rows(uri: str, table: Any, versions: Sequence[ModelVersion]) ->
     if ahead:
         yield Difference(
             f"{uri}: ends at version {newest}; {_names(ahead)} were trained on later ones: the dataset is older than"
-            " the registry. They can be served, and not be rebuilt. Restore a newer snapshot of the dataset"
+            " the registry. They can be served, but not rebuilt. Restore a newer snapshot of the dataset"
         )
     readable = {version.dataset_version for version in versions if version.dataset_version <= newest}
     try:
@@ -221,7 +221,7 @@ def _of_aliases(registry: "Registry", model: str, journal: Journal) -> Iterator[
     if moves and moves[0].to_version != now:
         yield Difference(
             f"{model}: champion is version {now or 'none'} in MLflow, and {moves[0].to_version} in the journal since"
-            f" {moves[0].moved_at:%Y-%m-%d %H:%M} UTC: the two are of different times. Decide which it shall be:"
+            f" {moves[0].moved_at:%Y-%m-%d %H:%M} UTC: they are of different times. Decide which one is right:"
             f" ./almanac promote {model}@VERSION --reason ..."
         )
 

@@ -1,6 +1,6 @@
-"""Puts snapshots back where they came from. Only when somebody asks for it, and never over what is there by accident.
+"""Restores snapshots to their live locations. Only on request, and never over existing data by accident.
 
-Each member of a group is restored, put in its place and looked at, one after the other; what is done is kept on disk
+Each member of a group is restored, moved into place and verified, one after the other; progress is recorded on disk
 (`almanac.backup.restore.progress`). One that cannot be restored does not keep the others from it.
 """
 
@@ -45,7 +45,7 @@ def members(place: Place, ref: Ref) -> list[Ref]:
 def restore_live(place: Place, ref: Ref, home: Home, *, replace: bool = False) -> list[str]:
     """Restore a snapshot, or each of a group, to the installation's own places; say where.
 
-    Tried again after whatever ended it, it goes on where it stopped.
+    After an interruption it continues where it stopped.
 
     Args:
         place: where the snapshot is.
@@ -112,7 +112,7 @@ class _Restore:
                     continue
                 if url is not None and not is_empty(url):
                     raise ConfigError(
-                        f"{url.host}:{url.port}/{url.database}: is not empty, and a database of a server is not moved"
+                        f"{url.host}:{url.port}/{url.database}: is not empty, and a database on a server is not moved"
                         " aside. Rename it (ALTER DATABASE ... RENAME TO ...), create an empty one, then restore again"
                     )
                 check_free(targets_of(self.home, manifest), self.replace, self.home.tracking_uri)
@@ -141,7 +141,7 @@ class _Restore:
         return done.said
 
     def _place(self, ref: Ref, manifest: Manifest, staged: Member) -> None:
-        """Put what is staged in its places, and look at it."""
+        """Move what is staged into place, and verify it."""
         targets = targets_of(self.home, manifest)
         for target in targets:
             if target.local is not None:
@@ -151,12 +151,12 @@ class _Restore:
         try:
             for target in targets:
                 check(manifest, target, self.home.tracking_uri)
-        except IntegrityError:  # the next try brings it anew; what is in place is then in the way, and said so
+        except IntegrityError:  # the next try restores it again; existing data then block it, with a message
             self.progress.set(ref, Member(Step.BEGUN, staged.staged))
             raise
 
     def _bring(self, ref: Ref, manifest: Manifest) -> Member:
-        """Restore files beside their places, to their store, or into their database."""
+        """Restore files beside their targets, to their store, or into their database."""
         targets = targets_of(self.home, manifest)
         local = ((target.uri, target.local) for target in targets)
         staged = {uri: str(staged_name(path, ref.sha256[:12])) for uri, path in local if path is not None}
@@ -233,9 +233,9 @@ class _Restore:
         lines += [f"  NOT BACK  {ref}: {error}" for ref, error in self.failed.items()]
         lines += [f"  is back   {line}" for ref in refs for line in said.get(ref, ())]
         lines.append(
-            "Mend what is named, then run the same command again: it goes on with what is not back. What is damaged may"
-            " be whole in the second place (--second), or in an older snapshot; to leave it at what is back:"
-            f" ./almanac restore {self.ref} --live --give-up"
+            "Correct what is named, then run the same command again: it continues with what is not back. What is"
+            " damaged may be intact in the secondary repository (--second), or in an older snapshot; to stop at what is"
+            f" back: ./almanac restore {self.ref} --live --give-up"
         )
         return kind("\n".join(lines))
 

@@ -1,4 +1,4 @@
-"""Puts restored files where they belong: beside their place first, then by one rename; and looks at what is there.
+"""Puts restored files in place: staged beside their target first, then by one rename; and verifies them.
 
 To stores and to MLflow's server files go one by one, a table's log last; what was sent is sent again.
 """
@@ -70,7 +70,7 @@ def put(staged: Path, target: Path, *, replace: bool, begun: datetime) -> None:
     if not os.path.lexists(staged):
         return
     if is_used(target) and not replace:
-        raise ConfigError(f"{target}: something is there. Give --replace to move it aside, or --to another folder")
+        raise ConfigError(f"{target}: already exists. Give --replace to move it aside, or --to another folder")
     with _disk_faults(target):
         beside = [Path(f"{target}{suffix}") for suffix in _BESIDE_SQLITE] if staged.is_file() else []
         for old in (target, *beside):
@@ -109,7 +109,7 @@ def check(manifest: Manifest, target: Target, tracking_uri: str) -> None:
     wanted = entries_of(manifest, target)
     if manifest.subject.startswith("database/") and target.local is not None:
         if examine(target.local) != database_facts(manifest).tables:
-            raise IntegrityError(f"{target.local}: its tables have other rows than were recorded; do not use it")
+            raise IntegrityError(f"{target.local}: the rows of its tables differ from what was recorded; do not use it")
         return
     if target.local is None:
         served = is_served(target.uri)
@@ -119,8 +119,8 @@ def check(manifest: Manifest, target: Target, tracking_uri: str) -> None:
         wrong = [path for path, entry in wanted.items() if not reads_as(target.local / path, entry)]
     if wrong:
         raise IntegrityError(
-            f"{target.uri}: {len(wrong)} of {len(wanted)} files are missing or read otherwise than they were backed up,"
-            f" for example {wrong[0]}. Is the disk damaged, or does somebody write there?"
+            f"{target.uri}: {len(wrong)} of {len(wanted)} files are missing or differ from the backup, for example"
+            f" {wrong[0]}. Is the disk damaged, or does another process write there?"
         )
 
 
@@ -162,6 +162,6 @@ def _disk_faults(target: Path) -> Iterator[None]:
         yield
     except (OSError, shutil.Error) as error:
         raise TransientError(
-            f"{target}: cannot be put in place: {error}. Make room, or give the right to write there; then run the same"
-            " command again: it goes on where it stopped"
+            f"{target}: cannot be moved into place: {error}. Free space, or grant the right to write there; then run"
+            " the same command again: it continues where it stopped"
         ) from error

@@ -1,4 +1,4 @@
-"""How far a restore is, kept on disk before and after each step: whoever is killed goes on where it was.
+"""Progress of a restore, recorded on disk before and after each step: a killed restore continues.
 
 It lies in the home, or beside what is restored to a folder; never in a database that is being restored.
 """
@@ -73,14 +73,14 @@ class Progress:
         if found := _read(path):
             if found.snapshot != _name(ref):
                 raise ConfigError(
-                    f"{path}: a restore of {found.snapshot} has not come to its end there; got {_name(ref)}. Finish"
+                    f"{path}: an unfinished restore of {found.snapshot} is there; got {_name(ref)}. Finish"
                     " that one first, or give another folder"
                 )
             self.begun, self._members = found.begun, found.members
 
     @classmethod
     def of(cls, home: Home, ref: Ref, *, now: datetime) -> Self:
-        """That of a restore to the live places of a home."""
+        """That of a restore to the live locations of a home."""
         return cls(record_file(home, ref), ref, now=now)
 
     @property
@@ -113,12 +113,12 @@ class Progress:
 
 
 def record_file(home: Home, ref: Ref) -> Path:
-    """Where the record of a restore to the live places is kept."""
+    """Where the record of a restore to the live locations is kept."""
     return _folder(home) / f"{ref.subject.replace('/', '-')}@{ref.name}.json"
 
 
 def unfinished(home: Home) -> list[str]:
-    """The restores to the live places that have not come to their end, in words."""
+    """The restores to the live locations that have not come to their end, in words."""
     return [
         f"{found.snapshot}, since {found.begun:%Y-%m-%d %H:%M} UTC"
         for path in sorted(_folder(home).glob("*.json"))
@@ -142,6 +142,6 @@ def _read(path: Path) -> _Record | None:
         return None
     except (OSError, ValidationError) as error:
         raise ConfigError(
-            f"{path}: cannot be read: {str(error).splitlines()[0]}. It says how far a restore is; remove it to begin"
-            " that restore anew"
+            f"{path}: cannot be read: {str(error).splitlines()[0]}. It records how far a restore is; remove it to start"
+            " that restore again"
         ) from error

@@ -47,7 +47,7 @@ class Repaired:
         subject: which.
         files: how many were compared.
         mended: path and fault of what was put back; in a dry run, of what can be.
-        left: path and fault of what no snapshot could mend.
+        left: path and fault of what no snapshot could repair.
     """
 
     subject: str
@@ -57,7 +57,7 @@ class Repaired:
 
 
 def repair_subjects(home: Home, place: Place, names: Sequence[str], *, dry_run: bool = False) -> list[Repaired]:
-    """Compare every live file of these subjects with what snapshots and the tables' logs say, and mend what differs.
+    """Compare every live file of these subjects with snapshots and the tables' logs, and repair what differs.
 
     Args:
         home: where the files are.
@@ -68,7 +68,7 @@ def repair_subjects(home: Home, place: Place, names: Sequence[str], *, dry_run: 
     Raises:
         DataError: there is no such subject.
         IntegrityError: a manifest is damaged.
-        TransientError: a store is away.
+        TransientError: a store is unreachable.
     """
     subjects = list(dict.fromkeys(one for name in names for one in _subjects_of(place, name)))
     with scratch(home.scratch) as folder:
@@ -79,7 +79,7 @@ def record_repair(journal: Journal, done: Iterable[Repaired], *, run: RunRef, re
     """Write down who has put what back, and what is still damaged.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     for one in done:
         FileChecks(journal).settle(one.subject, one.left)
@@ -111,7 +111,7 @@ class _Repair:
         self.done = Repaired(subject.name)
 
     def run(self) -> Repaired:
-        """Compare and mend everything."""
+        """Compare and repair everything."""
         for prefix, uri in self.subject.tables().items():
             self._table(prefix, uri)
         for file in self.subject.other_files():
@@ -122,7 +122,7 @@ class _Repair:
         if not list_files(f"{uri}/{LOG}", ["*"]):
             if self.subject.entries(prefix):
                 what = f"almanac restore {self.subject.name} --live"
-                self.done.left.append(f"{uri}: there is no table at all; is its disk mounted? If it is: {what}")
+                self.done.left.append(f"{uri}: there is no table; is its disk mounted? If it is: {what}")
             return
         mark = self._mark(prefix)
         for file in self.subject.commits(prefix, uri, until=None if mark is None else mark.version):
@@ -143,7 +143,7 @@ class _Repair:
         try:
             return TableMarks(Journal(self.home.journal_url)).find(f"{kind}/{self.subject.model}")
         except AlmanacError as error:
-            log.warning("the journal cannot say how far the tables were: %s", error)
+            log.warning("the journal cannot be read for the tables' newest versions: %s", error)
             return None
 
     def _look_at_mark(self, uri: str, mark: TableMark | None) -> None:
@@ -154,8 +154,8 @@ class _Repair:
         if found is None or (mark.commit_sha256 and found != mark.commit_sha256):
             what = "is gone" if found is None else "is another one"
             self.done.left.append(
-                f"{uri}/{commit_file(mark.version)}: {what}, which {mark.source} knows; no snapshot has it. Restore the"
-                f" table as a whole, or accept the loss: almanac accept {mark.name} --reason '...'"
+                f"{uri}/{commit_file(mark.version)}: {what}, which {mark.source} knows; no snapshot has it. Restore"
+                f" the whole table, or accept the loss: almanac accept {mark.name} --reason '...'"
             )
 
     def _mend_commit(self, file: LiveFile) -> None:
@@ -164,14 +164,14 @@ class _Repair:
         if problem and problem != GONE and file.entry is not None and not self._is_same_commit(file):
             self.done.files += 1
             self.done.left.append(
-                f"{file.path}: is another commit than the snapshot's, and whole; nobody can say here which is right:"
+                f"{file.path}: differs from the snapshot's commit, and is intact; decide which one is right:"
                 f" almanac restore {self.subject.name} --live --replace, or almanac accept"
             )
             return
         self._mend(file, problem)
 
     def _is_same_commit(self, file: LiveFile) -> bool:
-        """Whether what lies there is the snapshot's commit, damaged: no JSON, or nearly the same bytes."""
+        """Whether the file is the snapshot's commit, damaged: not JSON, or nearly the same bytes."""
         content = read_bytes(file.uri)
         if not is_commit(content) or file.entry is None:
             return True
@@ -193,7 +193,7 @@ class _Repair:
         self.done.left += [problem for problem in lost if not self.dry_run]
         if not damaged and not hinted:
             return
-        words = f"{LOG}: a checkpoint is damaged or gone"
+        words = f"{LOG}: a checkpoint is damaged or missing"
         if lost:
             self.done.left.append(f"{words}, and commits are, too")
             return
@@ -201,7 +201,7 @@ class _Repair:
             for one in (*damaged, f"{uri}/{HINT}"):
                 remove(one)
             open_table(uri).create_checkpoint()
-        self.done.mended.append(f"{words}; it is made from the commits")
+        self.done.mended.append(f"{words}; it is rebuilt from the commits")
 
     def _mend(self, file: LiveFile, problem: str | None = None) -> None:
         self.done.files += 1

@@ -1,4 +1,4 @@
-"""Brings a snapshot back to disk. Needs the place and the key, and nothing else: no Airflow, MLflow or journal.
+"""Restores a snapshot to disk. Needs the repository and the key, and nothing else: no Airflow, MLflow or journal.
 
 Nothing is opened, loaded or unpickled here; files are written, each checked against its hash.
 """
@@ -53,7 +53,7 @@ def restore(place: Place, ref: Ref, target: Path, *, partial: bool = False, lock
     Raises:
         ConfigError: the target is in use, or an object is encrypted and there is no key.
         IntegrityError: manifest or objects are damaged; all that are damaged are named, and nothing is restored.
-        TransientError: the store is away, or the disk is too small.
+        TransientError: the store is unreachable, or the disk is too small.
     """
     manifest = Catalogue(place).read(ref)
     _check_target(target)
@@ -63,7 +63,7 @@ def restore(place: Place, ref: Ref, target: Path, *, partial: bool = False, lock
         if damaged and not partial:
             raise IntegrityError(
                 f"{ref}: {len(damaged)} of {len(manifest.files)} files are damaged; nothing was restored. Restore it"
-                " from the second place, take an older snapshot, or restore the rest with --partial:\n  "
+                " from the secondary repository, take an older snapshot, or restore the rest with --partial:\n  "
                 + "\n  ".join(damaged)
             )
         _sync(folder)
@@ -78,7 +78,7 @@ def restore_file(place: Place, entry: FileEntry, path: Path) -> None:
 
     Raises:
         IntegrityError: its object is gone or damaged; the path is left empty.
-        TransientError: the store is away, or the disk is full.
+        TransientError: the store is unreachable, or the disk is full.
     """
     where = f"{place.uri}/{entry.object_name}"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -90,7 +90,7 @@ def restore_file(place: Place, entry: FileEntry, path: Path) -> None:
         disk.start_writing(path)
     except FileNotFoundError as error:
         path.unlink(missing_ok=True)
-        raise IntegrityError(f"{where}: the object is gone. Restore it from the second place") from error
+        raise IntegrityError(f"{where}: the object is missing. Restore it from the secondary repository") from error
     except OSError as error:
         path.unlink(missing_ok=True)
         raise TransientError(f"{path}: cannot be written: {error}") from error
@@ -129,7 +129,7 @@ def _check_space(folder: Path, manifest: Manifest) -> None:
     if manifest.size + _RESERVE_BYTES > free:
         raise TransientError(
             f"{folder.parent}: too small for {manifest.subject}; got {free >> 20} MiB free, expected"
-            f" {(manifest.size + _RESERVE_BYTES) >> 20} MiB. Free some, or give another disk by --to"
+            f" {(manifest.size + _RESERVE_BYTES) >> 20} MiB. Free some space, or give another disk by --to"
         )
 
 

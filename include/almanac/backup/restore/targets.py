@@ -69,7 +69,7 @@ def targets_of(home: Home, manifest: Manifest) -> list[Target]:
             return [] if server_of(home, manifest) else [Target(f"{name}.db", str(database(home, name).database))]
         case _:
             raise NoPlaceError(
-                f"{manifest.subject}: does not belong to one place; restore it with --to, then see docs/operations.md"
+                f"{manifest.subject}: has no single live location; restore it with --to, then see docs/operations.md"
             )
 
 
@@ -111,10 +111,10 @@ def check_free(targets: Sequence[Target], replace: bool, tracking_uri: str) -> N
                 else (lambda: bool(below(target.uri)))  # noqa: B023
             )
             if used():
-                raise ConfigError(f"{target.uri}: something is there. Remove it, or restore with --to and look at both")
+                raise ConfigError(f"{target.uri}: already exists. Remove it, or restore with --to and compare both")
         elif is_used(target.local) and not replace:
             raise ConfigError(
-                f"{target.local}: something is there. Give --replace to move it aside, or --to another folder"
+                f"{target.local}: already exists. Give --replace to move it aside, or --to another folder"
             )
 
 

@@ -1,4 +1,4 @@
-"""Restores a snapshot, or each of a group, to a folder of its own, to look at it. Tried again, it goes on."""
+"""Restores a snapshot, or each of a group, to a folder of its own, to look at it. Repeated, it continues."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -67,7 +67,7 @@ def restore_to(job: Restores, tell: Callable[[str], None]) -> ToFolder:
 
     Args:
         job: what, and where to.
-        tell: hears where each is, and what it did when it was tried.
+        tell: called with the state and the result of each.
 
     Raises:
         ConfigError: the folder is in use, or its path is none that every client reads as it stands.
@@ -124,11 +124,12 @@ def _look(job: Restores, restored: Restored, tell: Callable[[str], None]) -> Res
     wrong = differs_on_disk(restored)
     if wrong and not job.partial:
         raise IntegrityError(
-            f"{restored.folder}: came back in an earlier try, and reads otherwise now: {', '.join(wrong[:5])}. Remove"
+            f"{restored.folder}: was restored by an earlier attempt, and has changed since: {', '.join(wrong[:5])}."
+            " Remove"
             " this folder, then run the same command again"
         )
     tell(f"{restored.ref} is in {restored.folder} already")
-    return replace(restored, damaged=tuple(f"{path}: not there, or otherwise" for path in wrong))
+    return replace(restored, damaged=tuple(f"{path}: missing, or changed" for path in wrong))
 
 
 def _use(job: Restores, restored: Restored, tell: Callable[[str], None]) -> None:
@@ -143,5 +144,5 @@ def _failure(job: Restores, failed: Mapping[Ref, AlmanacError], count: int) -> A
     kind: type[AlmanacError] = IntegrityError if damaged else TransientError
     lines = [f"{job.ref}: {len(failed)} of {count} snapshots could not be restored to {job.target}; the others are:"]
     lines += [f"  NOT BACK  {ref}: {error}" for ref, error in failed.items()]
-    lines.append("Mend what is named, then run the same command again: it goes on with what is not back")
+    lines.append("Correct what is named, then run the same command again: it continues with what is not back")
     return kind("\n".join(lines))

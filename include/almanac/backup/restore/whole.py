@@ -1,4 +1,4 @@
-"""Whether an installation is whole after a restore to its live places."""
+"""Whether an installation is whole after a restore to its live locations."""
 
 from typing import TYPE_CHECKING
 
@@ -36,5 +36,5 @@ def differences(home: Home, registry: "Registry", place: Place, ref: Ref) -> lis
             # what the backup holds is back; the key to it was never in a backup
             found += [Difference(text, lost=False) for text in unreadable_secrets(home)]
         except AlmanacError as error:
-            found.append(Difference(f"Airflow's connections could not be looked at: {error}"))
+            found.append(Difference(f"Airflow's connections cannot be read: {error}"))
     return found

@@ -19,7 +19,7 @@ KeepOf = Callable[[str], Keep]
 
 @dataclass(frozen=True)
 class ForgetPlan:
-    """One choice for each snapshot of a place, by subject, the newest first."""
+    """One choice for each snapshot of a repository, by subject, the newest first."""
 
     choices: tuple[Choice, ...]
 
@@ -35,7 +35,7 @@ def keep_of(models: Sequence[Model], retention: Retention, *, second: bool = Fal
     Args:
         models: the declared ones.
         retention: of the installation.
-        second: in the second place, which may have policies of its own.
+        second: in the secondary repository, which may have policies of its own.
     """
     from almanac.config.sections.backup import KeepOfModel
 
@@ -72,7 +72,7 @@ def plan_forget(
         keep: the policy of each subject.
         registry: says what is in use.
         models: the declared models.
-        now: tells what is from the future.
+        now: aware; later times are in the future.
 
     Raises:
         RegistryError, TransientError: what is in use cannot be known; so nothing may go.
@@ -85,12 +85,12 @@ def plan_forget(
     staying = [choice.ref for choice in choices if choice.stays]
     both = _joined(pins, member_pins(staying, manifests))
     choices += _choose([ref for ref in manifests if ref not in groups], keep, now, both)
-    choices += [Choice(ref, (f"damaged, so a person decides: {fault}",)) for ref, fault in damaged.items()]
+    choices += [Choice(ref, (f"damaged, so a person must decide: {fault}",)) for ref, fault in damaged.items()]
     return ForgetPlan(tuple(choices))
 
 
 def forget(place: Place, plan: ForgetPlan, *, now: datetime, by: str, reason: str) -> int:
-    """Write a tombstone for each snapshot that goes; give their number. It may die at any point and be done again."""
+    """Write a tombstone for each forgotten snapshot; give their number. May be interrupted anywhere and repeated."""
     catalogue = Catalogue(place)
     for ref in plan.going:
         catalogue.bury(ref, at=now, by=by, reason=reason)
@@ -120,7 +120,7 @@ def check_not_needed(ref: Ref, plan: ForgetPlan) -> None:
 
 
 def read_all(catalogue: Catalogue) -> tuple[dict[Ref, Manifest], dict[Ref, str]]:
-    """The snapshots of a place that can be read, and what is wrong with the others."""
+    """The snapshots of a repository that can be read, and what is wrong with the others."""
     manifests: dict[Ref, Manifest] = {}
     damaged: dict[Ref, str] = {}
     for ref in catalogue.refs():

@@ -9,10 +9,10 @@ def backed_up_versions(home: Home, model: str) -> dict[int, list[str]]:
     """The dataset versions that the snapshots of a model name: their model version can be rebuilt only from these.
 
     Raises:
-        IntegrityError: a manifest is damaged, so that nobody knows what it needs.
-        TransientError: the place is away.
+        IntegrityError: a manifest is damaged, so that its needs are unknown.
+        TransientError: the repository is unreachable.
     """
-    catalogue = Catalogue(Place(open_store(home.backups), None))  # whoever wrote it: keeping more harms nobody
+    catalogue = Catalogue(Place(open_store(home.backups), None))  # signatures are not checked: keeping more is harmless
     needed: dict[int, list[str]] = {}
     for ref in catalogue.refs(f"model/{model}"):
         version = catalogue.read(ref).facts.get("dataset_version")

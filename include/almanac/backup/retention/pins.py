@@ -27,7 +27,7 @@ class AliasRegistry(Protocol):
 
 
 def find_pins(catalogue: Catalogue, manifests: Manifests, registry: AliasRegistry, *, models: Collection[str]) -> Pins:
-    """All pins of a place, but for the members of groups, which follow what becomes of the group.
+    """All pins of a repository, but for the members of groups, which follow what becomes of the group.
 
     Args:
         catalogue: the place.
@@ -37,7 +37,7 @@ def find_pins(catalogue: Catalogue, manifests: Manifests, registry: AliasRegistr
 
     Raises:
         RegistryError: a version does not say what it was trained on.
-        TransientError: the registry is away.
+        TransientError: the registry is unreachable.
     """
     pins: dict[Ref, list[str]] = {ref: ["legal hold"] for ref in catalogue.held()}
     for result in last_good(catalogue.place):

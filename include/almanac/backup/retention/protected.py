@@ -1,6 +1,6 @@
 """Which models are backed up and keep their pins: those that are declared, and those whose declaration is gone.
 
-A YAML that is gone or cannot be read ends no protection: it may be a typo, a failed checkout or a lost mount. A person
+A missing or unreadable YAML ends no protection: it may be a typo, a failed checkout or a lost mount. A person
 ends it, by `almanac retire`.
 """
 
@@ -72,7 +72,7 @@ def protected_models(home: Home, subjects: Iterable[str] = ()) -> Protected:
             traces |= known.models_with_data()
             retired = frozenset(known.retired())
     except AlmanacError as error:
-        log.warning("the journal cannot be read, so every model that left a trace is protected: %s", error)
+        log.warning("the journal cannot be read, so every model with any trace is protected: %s", error)
     undeclared = traces - declared - retired
     return Protected(tuple(sorted(declared | undeclared)), tuple(sorted(undeclared)), tuple(problems))
 
@@ -83,11 +83,11 @@ def note_declared(home: Home, journal: Journal, *, run: RunRef, now: datetime) -
     Args:
         home: its declarations.
         journal: keeps them.
-        run: who looks.
+        run: the run of this check.
         now: aware.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     known = Declarations(journal)
     for model in load_models(home.models).models:
@@ -103,7 +103,7 @@ def note_declared(home: Home, journal: Journal, *, run: RunRef, now: datetime) -
 
 
 def last_declared(home: Home, name: str) -> Model | None:
-    """What a model's YAML says, or said when it could be read last; None: nobody knows."""
+    """What a model's YAML says, or what it was when last read; None: unknown."""
     try:
         return find_model(home.models, name)
     except ConfigError:
@@ -115,7 +115,7 @@ def last_declared(home: Home, name: str) -> Model | None:
 
 
 def last_declarations(home: Home, subjects: Iterable[str] = ()) -> tuple[Model, ...]:
-    """The protected models as they are declared, or were last; without those of which nobody knows what was.
+    """The protected models as they are declared, or were last; without those whose declaration is unknown.
 
     Args:
         home: its declarations, and its journal.
@@ -145,12 +145,12 @@ def retire(home: Home, journal: Journal, model: str, *, reason: str, run: RunRef
         journal: takes the decision.
         model: its name.
         reason: why, in words.
-        run: who.
+        run: the run.
         now: aware.
 
     Raises:
-        ConfigError: it is declared, is retired already, or nobody knows it.
-        TransientError: the journal is away.
+        ConfigError: it is declared, is retired already, or is unknown.
+        TransientError: the journal is unreachable.
     """
     if model in declared_names(home.models):
         path = Path(home.models) / f"{model}.yaml"
@@ -160,7 +160,7 @@ def retire(home: Home, journal: Journal, model: str, *, reason: str, run: RunRef
     undeclared = protected_models(home).undeclared
     if model not in undeclared:
         raise ConfigError(
-            f"{model}: nobody knows such a model; without a declaration, and still protected, are:"
+            f"{model}: no such model; without a declaration, and still protected, are:"
             f" {', '.join(undeclared) or 'none'}"
         )
     journal.record_decision(Decision(model, DecisionKind.RETIREMENT, True, (reason,), now, run, f"model {model}"))
@@ -171,7 +171,7 @@ def take_back(journal: Journal, model: str, *, reason: str, run: RunRef, now: da
 
     Raises:
         ConfigError: it is not retired.
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     retired = Declarations(journal).retired()
     if model not in retired:
@@ -193,7 +193,7 @@ def _kept(home: Home, name: str) -> dict[str, object] | None:
         known = _known(home)
         return None if known is None else known.find(name)
     except AlmanacError as error:
-        log.warning("the journal cannot be read, so nobody knows what %s said last: %s", name, error)
+        log.warning("the journal cannot be read, so the last declaration of %s is unknown: %s", name, error)
         return None
 
 

@@ -43,13 +43,13 @@ def choose(
 ) -> tuple[Choice, ...]:
     """Decide about all snapshots of one subject.
 
-    A snapshot from the future (a clock was wrong) stays and is told; it neither takes the place of another nor moves
+    A snapshot from the future (a clock was wrong) stays and is reported; it neither replaces another nor moves
     the time from which ages count: that is the newest snapshot which is not from the future.
 
     Args:
         refs: the snapshots.
         keep: the policy.
-        now: tells what is from the future.
+        now: aware; later times are in the future.
         pins: snapshots that something needs, with the reasons.
 
     Returns:
@@ -61,7 +61,7 @@ def choose(
     reasons: dict[Ref, list[str]] = {ref: [] for ref in newest_first}
     for ref in newest_first:
         if ref not in present:
-            reasons[ref].append("from the future: a clock was wrong")
+            reasons[ref].append("dated in the future: a clock was wrong")
     for rule, kept in _by_rules(present, keep).items():
         for ref in kept:
             reasons[ref].append(rule)

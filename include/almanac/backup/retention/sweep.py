@@ -1,4 +1,4 @@
-"""Deletes what was forgotten long enough ago, and orphans: alone in the place, and only a share of it at once."""
+"""Deletes what was forgotten long enough ago, and orphans: under an exclusive lock, and only a share at once."""
 
 import logging
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ class SweepPlan:
         manifests: forgotten snapshots whose grace is over.
         objects: objects that no other manifest names, with their stored sizes.
         waiting: forgotten snapshots within their grace.
-        total_bytes: of all objects of the place.
+        total_bytes: of all objects of the repository.
     """
 
     manifests: tuple[Ref, ...]
@@ -42,7 +42,7 @@ class SweepPlan:
 
     @property
     def share(self) -> float:
-        """Of the place."""
+        """Of the repository."""
         return self.bytes / self.total_bytes if self.total_bytes else 0.0
 
 
@@ -53,10 +53,10 @@ def plan_sweep(place: Place, *, grace: timedelta, now: datetime, tiers: Tiers | 
         place: which.
         grace: so long after it was forgotten a snapshot stays, and so long an orphan.
         now: the time.
-        tiers: minimum stays; an object that is billed anyway stays so long. None: nobody bills.
+        tiers: minimum stays; an object that is billed anyway stays. None: no minimum stays.
 
     Raises:
-        IntegrityError: a manifest is damaged, so that nobody knows which objects it needs; nothing may go.
+        IntegrityError: a manifest is damaged, so that the objects it needs are unknown; nothing may be deleted.
     """
     check_format(place.store)
     catalogue = Catalogue(place)
@@ -81,7 +81,7 @@ def sweep(
     place: Place, *, grace: timedelta, now: datetime, max_share: float, approved: bool = False,
     tiers: Tiers | None = None,
 ) -> SweepPlan:  # fmt: skip
-    """Delete what `plan_sweep` says, alone in the place: manifests first, then objects.
+    """Delete what `plan_sweep` says, alone in the repository: manifests first, then objects.
 
     Whatever kills it leaves at worst orphans, which the next one takes.
 
@@ -89,7 +89,7 @@ def sweep(
         place: which.
         grace: see `plan_sweep`.
         now: the time.
-        max_share: more of the place than this is not deleted without a person.
+        max_share: more of the repository than this is not deleted without a person.
         approved: a person has looked at the plan.
         tiers: see `plan_sweep`.
 
@@ -99,15 +99,15 @@ def sweep(
     Raises:
         ApprovalError: it would be more than `max_share`; nothing was deleted.
         IntegrityError: see `plan_sweep`; nothing was deleted.
-        TransientError: others work in the place, or the store is away.
+        TransientError: others work in the repository, or the store is unreachable.
     """
     with locked(place.store, "exclusive", "sweep") as lock:
         plan = plan_sweep(place, grace=grace, now=now, tiers=tiers)
         if plan.share > max_share and not approved:
             raise ApprovalError(
                 f"{place.uri}: a sweep would delete {plan.share:.0%} of it ({plan.bytes >> 20} MiB, of"
-                f" {len(plan.manifests)} snapshots); expected at most {max_share:.0%}. Nothing was deleted. Look at"
-                " `almanac sweep --dry-run`; if it is meant: almanac sweep --approve"
+                f" {len(plan.manifests)} snapshots); expected at most {max_share:.0%}. Nothing was deleted. See"
+                " `almanac sweep --dry-run`; if it is intended: almanac sweep --approve"
             )
         _delete(place, lock, [ref.path for ref in plan.manifests])
         reached("backup_sweep")
@@ -128,6 +128,6 @@ def _read(catalogue: Catalogue, ref: Ref) -> Manifest:
         return catalogue.read(ref)
     except IntegrityError as error:
         raise IntegrityError(
-            f"nothing can be swept while a manifest is damaged, because it may need any object: {error}. Or take it out"
-            f" of the way by hand: {catalogue.place.uri}/{ref.path}"
+            f"nothing can be swept while a manifest is damaged, because it may need any object: {error}. Or move it"
+            f" away by hand: {catalogue.place.uri}/{ref.path}"
         ) from error

@@ -43,7 +43,7 @@ class Backup:
     Args:
         home: what is backed up.
         place: where to.
-        maker: who and why.
+        maker: author and reason.
         registry: names model versions.
         clock: gives the snapshots' time.
         reread: read every file, also those that look unchanged.
@@ -54,7 +54,7 @@ class Backup:
 
     Raises:
         IntegrityError: on taking one thing, when it is damaged already.
-        TransientError: when a store, MLflow or a database is away.
+        TransientError: when a store, MLflow or a database is unreachable.
     """
 
     home: Home
@@ -103,7 +103,7 @@ class Backup:
         for version in self.registry.versions(name):
             try:
                 readable.add(version.dataset_version)
-            except RegistryError as error:  # nobody can say which rows it needs: those of the others are kept
+            except RegistryError as error:  # the rows it needs are unknown: those of the others are kept
                 self.faults.append((f"dataset/{name}", error))
         draft = dataset_draft(self.home, name, readable=readable)
         return None if draft is None else self._take(draft)
@@ -153,7 +153,7 @@ class Backup:
                 return [self.database(name)]
             case _:
                 raise ConfigError(
-                    f"not something to back up; got {text!r}, expected model/NAME, dataset/NAME, outputs/NAME,"
+                    f"not a subject of backups; got {text!r}, expected model/NAME, dataset/NAME, outputs/NAME,"
                     " checkpoints/NAME or database/NAME; without any: everything"
                 )
 
@@ -182,7 +182,7 @@ class Backup:
         """MLflow's database, then every version in it; again, when somebody moved an alias meanwhile.
 
         Raises:
-            TransientError: somebody moved one each time, or MLflow is away; its database is taken all the same.
+            TransientError: somebody moved one each time, or MLflow is unreachable; its database is taken all the same.
         """
         there = exists(database(self.home, MLFLOW))  # else it is another machine's, which backs it up itself
         faults, notes = list(self.faults), list(self.notes)
@@ -198,7 +198,7 @@ class Backup:
             except (RegistryError, TransientError) as error:
                 self.faults.append(("model versions", error))
                 return taken
-        moved = TransientError("aliases of model versions moved during three backups in a row; try again later")
+        moved = TransientError("aliases of model versions changed during three backups in a row; try again later")
         self.faults.append(("model versions", moved))
         return taken
 
@@ -228,7 +228,7 @@ class Backup:
             return self._take(draft, known.get(version.version))
 
     def _known_versions(self, name: str) -> Mapping[str, tuple[Ref, Manifest]]:
-        """The newest snapshot of each version; damaged ones do not count, so that they are taken anew."""
+        """The newest snapshot of each version; damaged ones do not count, so that they are backed up again."""
         return {model_facts(manifest).version: (ref, manifest) for ref, manifest in _readable(self.place, name)}
 
 

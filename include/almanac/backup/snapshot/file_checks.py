@@ -43,7 +43,7 @@ def check_files(
 
     Raises:
         IntegrityError: a manifest is damaged; everything else was checked.
-        TransientError: a store or the journal is away.
+        TransientError: a store or the journal is unreachable.
     """
     journal, faults = Journal(home.journal_url), list[tuple[str, Exception]]()
     checks: list[FileCheck] = []
@@ -60,7 +60,7 @@ def check_files(
                 checks += _check_subject(FileChecks(journal), subject, every, now, home.tracking_uri)
             except AlmanacError as error:
                 faults.append((name, error))
-    raise_faults("not everything could be checked; the rest was", faults)
+    raise_faults("not everything was checked; the rest was", faults)
     return checks
 
 
@@ -88,7 +88,8 @@ def raise_damaged(checks: Sequence[FileCheck]) -> None:
     if damaged:
         said = "\n".join(f"{subject}: {line}" for subject, lines in damaged.items() for line in lines)
         raise DataLossError(
-            f"{sum(map(len, damaged.values()))} files are damaged or gone:\n{said}\nPut them back from the snapshots:"
+            f"{sum(map(len, damaged.values()))} files are damaged or missing:\n{said}\nPut them back from the"
+            " snapshots:"
             f" ./almanac repair {' '.join(damaged)}. See docs/operations.md, 'A file is damaged'"
         )
 
@@ -133,7 +134,7 @@ def _listed(subject: Subject) -> tuple[list[str], list[LiveFile]]:
     for prefix, uri in subject.tables().items():
         lost = log_problems(uri)
         problems += lost
-        if lost:  # nobody can say which files the table has
+        if lost:  # the files of the table are unknown
             continue
         newest = _newest(uri)
         files += [file for file in subject.commits(prefix, uri) if file.commit <= newest]

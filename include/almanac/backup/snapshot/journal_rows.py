@@ -1,4 +1,4 @@
-"""Tells the journal of snapshots and drills. The place is the truth; the journal is what people and pages query."""
+"""Records snapshots and drills in the journal. The repository is authoritative; the journal is for queries."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ def record_taken(journal: Journal, place: str, taken: Iterable[Taken], run: RunR
     """Write one row for each new snapshot.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     for one in taken:
         if one.written:
@@ -32,7 +32,7 @@ def record_restore(journal: Journal, ref: Ref, said: Sequence[str], run: RunRef,
     """Write who has put what back where, and why.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     kind, _, name = ref.subject.partition("/")
     model = name if kind in ("model", "dataset", "outputs") else ""
@@ -49,12 +49,12 @@ def accept_restored_tables(
         home: where they are.
         refs: the snapshots; of a group its members.
         journal: of the home, as it is after the restore.
-        run: who has restored.
+        run: the run that restored.
         reason: why.
         now: aware.
 
     Raises:
-        TransientError: a store or the journal is away.
+        TransientError: a store or the journal is unreachable.
     """
     for ref in refs:
         accept_restored(home, ref.subject, journal, reason=f"{ref} {reason}".strip(), run=run, now=now)
@@ -64,7 +64,7 @@ def record_drills(journal: Journal, results: Iterable[DrillResult], run: RunRef)
     """Write one row for each result.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     for one in results:
         journal.record_drill(

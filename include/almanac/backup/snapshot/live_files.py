@@ -65,7 +65,7 @@ class Subject:
     Raises:
         DataLossError: on listing, when a table's log is damaged.
         IntegrityError: a manifest is damaged.
-        TransientError: a store is away.
+        TransientError: a store is unreachable.
     """
 
     def __init__(self, home: Home, place: Place, name: str, *, newest_only: bool = False) -> None:
@@ -77,7 +77,7 @@ class Subject:
         self.manifests: list[Manifest] = [catalogue.read(ref) for ref in wanted]
 
     def tables(self) -> dict[str, str]:
-        """The places of its Delta tables, by the prefix of their paths."""
+        """The repositories of its Delta tables, by the prefix of their paths."""
         uris: Mapping[str, Sequence[str]] = {
             "dataset": (self.home.dataset_of(self.model),),
             "outputs": (self.home.predictions_of(self.model), self.home.quarantined_rows_of(self.model)),
@@ -167,7 +167,7 @@ def problem_of(file: LiveFile, tracking_uri: str) -> str:
     """Read a file whole and say what is wrong with it; empty: nothing.
 
     Raises:
-        TransientError: its store is away.
+        TransientError: its store is unreachable.
     """
     try:
         found = hash_served(file.root, file.name, tracking_uri) if is_served(file.root) else hash_file(file.uri)

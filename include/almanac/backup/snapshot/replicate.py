@@ -1,4 +1,4 @@
-"""Copies snapshots to a second place: objects, then manifests, each verified by our hash. Deletions do not travel."""
+"""Copies snapshots to a secondary repository: objects, then manifests, verified by hash; never deletions."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +21,10 @@ class Replicated:
     """What was copied.
 
     Attributes:
-        snapshots: those that are in the second place now and were not before.
+        snapshots: those that are in the secondary repository now and were not before.
         bytes: stored bytes that were sent.
         failed: snapshots that could not be copied, with the reason.
-        lag: how much older the newest snapshot of the second place was, at the worst subject, before.
+        lag: how much older the newest snapshot of the secondary repository was, at the worst subject, before.
     """
 
     snapshots: tuple[Ref, ...]
@@ -34,10 +34,10 @@ class Replicated:
 
 
 def replicate(first: Place, second: Place, *, subjects: Sequence[str] = ()) -> Replicated:
-    """Copy every snapshot that the second place does not have, the oldest first.
+    """Copy every snapshot that the secondary repository does not have, the oldest first.
 
-    A snapshot that the second place has forgotten by its own policy is not sent again. A damaged one is named and left
-    out; the others go on.
+    A snapshot that the secondary repository has forgotten by its own policy is not sent again. A damaged one is named
+    and left out; the others go on.
 
     Args:
         first: from where.
@@ -45,7 +45,7 @@ def replicate(first: Place, second: Place, *, subjects: Sequence[str] = ()) -> R
         subjects: only these; none: all.
 
     Raises:
-        TransientError: a store is away; what was copied stays, and the next run goes on.
+        TransientError: a store is unreachable; what was copied stays, and the next run continues.
     """
     prepare(second.store)
     with locked(first.store, "shared", "replication"), locked(second.store, "shared", "replication"):
@@ -68,7 +68,7 @@ def replicate(first: Place, second: Place, *, subjects: Sequence[str] = ()) -> R
 
 
 def worst_lag(first: Place, second: Place) -> timedelta:
-    """How far the second place is behind, at the subject where it is furthest."""
+    """How far the secondary repository is behind, at the subject where it is furthest."""
     here, there = _newest(first), _newest(second)
     lags = [time - there.get(subject, _first(first, subject)) for subject, time in here.items()]
     return max([*lags, timedelta(0)])
@@ -110,13 +110,13 @@ def _copy_object(source: Place, target: Place, entry: FileEntry, staged: Path) -
             for piece in source.store.stream(name):
                 stream.write(piece)
     except FileNotFoundError as error:
-        raise IntegrityError(f"{source.uri}/{name}: the object is gone") from error
+        raise IntegrityError(f"{source.uri}/{name}: the object is missing") from error
     ours = target.store.adopt(staged, name)
     where = f"{target.uri}/{name}"
     try:
         # somebody else may have put the same content there at the same time, in another form
         if codec_of(target.store.head(name, HEAD)) != entry.codec:
-            raise IntegrityError(f"{where}: lies there in another form; expected {entry.codec}")
+            raise IntegrityError(f"{where}: is stored there in another form; expected {entry.codec}")
         for _ in decode(target.store.stream(name), entry.encoded, source.keys, where):
             pass
     except IntegrityError:

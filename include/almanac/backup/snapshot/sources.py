@@ -1,4 +1,4 @@
-"""Files that are to be backed up, wherever they lie."""
+"""Files to back up, in any storage."""
 
 import os
 import time

@@ -1,6 +1,6 @@
-"""Tells which snapshots were there at the last look and are gone, though nobody forgot them.
+"""Missing snapshots: there at the last check, missing now, and never forgotten.
 
-What was there is remembered in the journal, which lies elsewhere: whoever deletes in the place cannot hide it.
+The journal, which is stored elsewhere, remembers them: a deletion in the repository cannot be hidden.
 """
 
 from collections.abc import Iterable
@@ -15,10 +15,10 @@ from almanac.journal.records import RunRef, SnapshotRecord
 
 
 def vanished(place: Place, journal: Journal) -> list[Ref]:
-    """Snapshots that the journal knows of this place, and that have neither a manifest nor a tombstone there.
+    """Snapshots that the journal knows of this repository, and that have neither a manifest nor a tombstone there.
 
     Raises:
-        TransientError: place or journal is away.
+        TransientError: place or journal is unreachable.
     """
     catalogue = Catalogue(place)
     known = {Ref(one.subject, one.name) for one in journal.snapshots() if one.place == place.uri}
@@ -34,10 +34,10 @@ def look(place: Place, journal: Journal, run: RunRef) -> list[Ref]:
     Args:
         place: looked at.
         journal: remembers.
-        run: who looks.
+        run: the run of this check.
 
     Raises:
-        TransientError: place or journal is away.
+        TransientError: place or journal is unreachable.
     """
     catalogue = Catalogue(place)
     known = {(one.subject, one.name) for one in journal.snapshots() if one.place == place.uri}
@@ -48,7 +48,7 @@ def look(place: Place, journal: Journal, run: RunRef) -> list[Ref]:
 
 
 def give_up(place: Place, journal: Journal, text: str, *, at: datetime, by: str, reason: str) -> Ref:
-    """Write a tombstone for a snapshot that is gone, so that nobody is told of it any more.
+    """Write a tombstone for a snapshot that is gone, so that it is no longer reported.
 
     Args:
         place: where it was.
@@ -59,14 +59,14 @@ def give_up(place: Place, journal: Journal, text: str, *, at: datetime, by: str,
         reason: what became of it.
 
     Raises:
-        DataError: no vanished snapshot is meant, or more than one.
+        DataError: no missing snapshot matches, or more than one.
     """
     subject, _, time = text.partition("@")
     gone = vanished(place, journal)
     found = [ref for ref in gone if ref.subject == subject and ref.name.startswith(time.partition("-")[0])]
     if len(found) != 1:
         names = ", ".join(map(str, gone)) or "none"
-        raise DataError(f"{place.uri}: {len(found)} vanished snapshots are meant by {text!r}; vanished are: {names}")
+        raise DataError(f"{place.uri}: {len(found)} missing snapshots match {text!r}; missing are: {names}")
     Catalogue(place).bury(found[0], at=at, by=by, reason=f"lost: {reason}")
     return found[0]
 

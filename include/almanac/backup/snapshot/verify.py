@@ -19,7 +19,7 @@ from almanac.errors import IntegrityError
 
 Level = Literal[1, 2, 3, 4, 5]
 _AHEAD = timedelta(hours=1)
-_FROZEN = "frozen"  # no fault: its size was compared, its content is when it is thawed
+_FROZEN = "frozen"  # no fault: its size is compared; its content is when it is restored from the archive
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ def verify(place: Place, refs: Collection[Ref], *, level: Level, now: datetime, 
         place: where they are.
         refs: which.
         level: 1 to 3.
-        now: tells a time in the future.
+        now: aware; later times are in the future.
         share: of level 3; None: every object.
 
     Raises:
-        IntegrityError: the format of the place is not known.
-        TransientError: the store is away.
+        IntegrityError: the format of the repository is not known.
+        TransientError: the store is unreachable.
     """
     check_format(place.store)
     catalogue = Catalogue(place)
@@ -99,9 +99,9 @@ def verify(place: Place, refs: Collection[Ref], *, level: Level, now: datetime, 
 
 def _history(ref: Ref, manifest: Manifest, known: Collection[str], now: datetime) -> Iterator[Finding]:
     if manifest.parent and manifest.parent not in known:
-        yield Finding(ref, f"{ref}: the snapshot before it is missing, and nobody forgot it: {manifest.parent}", False)
+        yield Finding(ref, f"{ref}: its parent snapshot is missing, and was not forgotten: {manifest.parent}", False)
     if ref.created > now + _AHEAD:
-        yield Finding(ref, f"{ref}: is from the future; a clock was wrong", False)
+        yield Finding(ref, f"{ref}: is dated in the future; a clock was wrong", False)
 
 
 def _pointers(catalogue: Catalogue, subjects: Collection[str]) -> Iterator[Finding]:
@@ -111,8 +111,8 @@ def _pointers(catalogue: Catalogue, subjects: Collection[str]) -> Iterator[Findi
         if newest is not None and pointer != newest.name:
             yield Finding(
                 newest,
-                f"latest/{subject}: names {pointer or 'nothing'}, but {newest.name} is the newest. A backup died"
-                " before it moved the pointer, or somebody put an old one back; the next backup mends it",
+                f"latest/{subject}: names {pointer or 'nothing'}, but {newest.name} is the newest. A backup ended"
+                " before it moved the pointer, or somebody put an old one back; the next backup corrects it",
                 False,
             )
 
@@ -126,7 +126,7 @@ def _replayed(catalogue: Catalogue) -> Iterator[Finding]:
             yield Finding(ref, f"{ref}: forgotten, and damaged: {error}", False)
             continue
         if any(catalogue.place.store.find(entry.object_name) is None for entry in files):
-            yield Finding(ref, f"{ref}: was forgotten and swept, and somebody put its manifest back; remove it", False)
+            yield Finding(ref, f"{ref}: was forgotten and swept, but its manifest is there again; remove it", False)
 
 
 def _verify_objects(
@@ -140,7 +140,7 @@ def _verify_objects(
         found = there.get(entry.object_name)
         where = f"{place.uri}/{entry.object_name}"
         if found is None:
-            return f"{where}: the object is gone"
+            return f"{where}: the object is missing"
         if found != entry.stored_size:
             return f"{where}: has another size; got {found} bytes, expected {entry.stored_size}"
         return _read(place, entry, where) if read else ""
@@ -170,5 +170,5 @@ def _read(place: Place, entry: FileEntry, where: str) -> str:
     except IntegrityError as error:
         return str(error)
     except FileNotFoundError:
-        return f"{where}: the object is gone"
+        return f"{where}: the object is missing"
     return ""

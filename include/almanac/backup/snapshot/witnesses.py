@@ -1,6 +1,6 @@
-"""What snapshots and model versions know of a table, for a journal that was lost and has learnt its marks anew.
+"""What snapshots and model versions know of a table, for a journal that was lost and whose marks are rebuilt.
 
-A mark in the journal is never behind them, unless somebody has accepted a loss since: then theirs is no news.
+A mark in the journal is never behind them, unless a loss was accepted since: then theirs are outdated.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def raise_marks(home: Home, place: Place, model: str, journal: Journal, registry
 
     Raises:
         IntegrityError: a manifest is damaged.
-        TransientError: a store, the registry or the journal is away.
+        TransientError: a store, the registry or the journal is unreachable.
     """
     marks, raised = TableMarks(journal), []
     accepted: dict[str, datetime] = {}

@@ -68,7 +68,7 @@ def take(
     Args:
         place: where to.
         draft: what of.
-        maker: who and why.
+        maker: author and reason.
         clock: gives the snapshot's time.
         reread: read every file, also those that look unchanged.
         same_as: write no manifest when files and facts are those of this snapshot.
@@ -76,8 +76,8 @@ def take(
     Raises:
         ConfigError: there is no key to sign with.
         IntegrityError: what was written reads back otherwise.
-        TransientError: the store or a source is away, full, or a file changed while it was read; nothing was added
-            but orphans.
+        TransientError: the store or a source is unreachable, full, or a file changed while it was read; nothing was
+            added but orphans.
     """
     place.signing_key()
     prepare(place.store)
@@ -156,11 +156,11 @@ class _Taking:
         try:
             encoded = encode(file.pieces(), staged, compress=place.compress, key=place.object_key)
         except FileNotFoundError as error:
-            raise TransientError(f"{file.path}: went away while it was backed up; try again") from error
+            raise TransientError(f"{file.path}: was removed while it was backed up; try again") from error
         except OSError as error:
             raise TransientError(f"{file.path}: {error}. Is the disk full? {place.uri} or TMPDIR; try again") from error
         if file.size not in (-1, encoded.size):
-            raise TransientError(f"{file.path}: changed while it was read; try again when its writer is done")
+            raise TransientError(f"{file.path}: changed while it was read; try again when its writer has finished")
         encoded = self._put(staged, encoded)
         try:
             return FileEntry(path=file.path, stamp=file.stamp, **_fields(encoded))
@@ -171,7 +171,7 @@ class _Taking:
             ) from error
 
     def _put(self, staged: Path, encoded: Encoded) -> Encoded:
-        """Put the object in its place unless it is there, and read it back; a damaged one is replaced."""
+        """Write the object unless it exists, and read it back; a damaged one is replaced."""
         store, name = self.place.store, object_name(encoded.sha256)
         if name not in self._stored and store.adopt(staged, name):
             self._read_back(name, encoded)
@@ -183,9 +183,9 @@ class _Taking:
                 self._read_back(name, there)
                 return there
             except FrozenError:
-                if found.size_bytes != encoded.stored_size:  # another form, which nobody can tell before it is thawed
+                if found.size_bytes != encoded.stored_size:  # another form, unreadable in the archive
                     raise
-                log.info("%s lies in the archive; it becomes hot with the next move between tiers", name)
+                log.info("%s is in the archive tier; it becomes hot with the next move between tiers", name)
                 return encoded
             except IntegrityError as error:
                 log.warning("replaced by what was just read: %s", error)

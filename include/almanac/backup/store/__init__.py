@@ -1,1 +1,1 @@
-"""A backup place: its store, keys, locks, manifests and catalogue."""
+"""A backup repository: its store, keys, locks, manifests and catalogue."""

@@ -31,11 +31,11 @@ class Tombstone:
 
 
 class Catalogue:
-    """The snapshots of a place.
+    """The snapshots of a repository.
 
     Raises:
         IntegrityError: on reading, when a manifest is not what was written.
-        TransientError: on every method, when the store is away.
+        TransientError: on every method, when the store is unreachable.
     """
 
     def __init__(self, place: Place) -> None:
@@ -67,7 +67,7 @@ class Catalogue:
         try:
             data = self.place.store.read(ref.path, limit=MAX_MANIFEST_BYTES).data
         except FileNotFoundError as error:
-            raise IntegrityError(f"{self.place.uri}/{ref.path}: the manifest is gone") from error
+            raise IntegrityError(f"{self.place.uri}/{ref.path}: the manifest is missing") from error
         return read_manifest(ref, data, self.place.keys, where=self.place.uri)
 
     def add(self, manifest: Manifest) -> Ref:
@@ -90,7 +90,7 @@ class Catalogue:
                     return
                 store.replace(name, data, version=found.version)
             except (ConflictError, FileNotFoundError):
-                continue  # somebody else moved it meanwhile: whoever is newer wins
+                continue  # another process moved it meanwhile: the newer one wins
             return
 
     def pointer(self, subject: str) -> str:
@@ -120,7 +120,7 @@ class Catalogue:
         if len(refs) != 1:
             known = ", ".join(self.subjects()) or "none"
             raise DataError(
-                f"{self.place.uri}: {'no snapshot is' if not refs else f'{len(refs)} snapshots are'} meant by {text!r};"
+                f"{self.place.uri}: {'no snapshot matches' if not refs else f'{len(refs)} snapshots match'} {text!r};"
                 f" expected a subject ({known}), subject@time or the start of a hash. See: almanac list"
             )
         return refs[0]
@@ -181,4 +181,4 @@ def _pointed(data: bytes) -> str:
     try:
         return str(parse_json(data)["manifest"])
     except (ValueError, KeyError, TypeError):
-        return ""  # a damaged pointer is behind everything: the next snapshot mends it
+        return ""  # a damaged pointer is behind everything: the next snapshot corrects it

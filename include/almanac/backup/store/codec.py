@@ -84,7 +84,7 @@ def codec_of(head: bytes) -> Codec:
 def decode(stored: Iterable[bytes], encoded: Encoded, keys: Key | KeyRing | None, where: str) -> Iterator[bytes]:
     """Give the plain bytes back, checked: they end without an error only if size and hash are those expected.
 
-    Whoever writes them somewhere must not use them before the end.
+    A caller that writes them must not use them before the end.
 
     Args:
         stored: the stored bytes.
@@ -108,9 +108,9 @@ def decode(stored: Iterable[bytes], encoded: Encoded, keys: Key | KeyRing | None
         yield piece
     if (size, digest.hexdigest()) != (encoded.size, encoded.sha256):
         raise IntegrityError(
-            f"{where}: the bytes are not what was recorded; got {size} bytes with SHA-256 {digest.hexdigest()},"
-            f" expected {encoded.size} with {encoded.sha256}. Restore it from the second place, or take an older"
-            " snapshot"
+            f"{where}: the content differs from what was recorded; got {size} bytes with SHA-256 {digest.hexdigest()},"
+            f" expected {encoded.size} with {encoded.sha256}. Restore it from the secondary repository, or take an"
+            " older snapshot"
         )
 
 
@@ -177,7 +177,7 @@ def _decompressed(stored: Iterable[bytes], where: str) -> Iterator[bytes]:
             while piece := reader.read(CHUNK):
                 yield piece
     except zstandard.ZstdError as error:
-        raise IntegrityError(f"{where}: damaged: {error}. Restore it from the second place") from error
+        raise IntegrityError(f"{where}: damaged: {error}. Restore it from the secondary repository") from error
 
 
 def _seal(plain: Path, target: Path, sha256: str, key: Key, *, packed: bool) -> None:
@@ -198,11 +198,11 @@ def _opened(stored: Iterable[bytes], encoded: Encoded, keys: KeyRing | None, whe
     from cryptography.exceptions import InvalidTag
 
     if keys is None:
-        raise ConfigError(f"{where}: is encrypted and there is no key. Give it by ALMANAC_BACKUP_KEY.")
+        raise ConfigError(f"{where}: is encrypted and no key is given. Set ALMANAC_BACKUP_KEY.")
     source = _Readable(stored)
     head = source.read_exactly(len(SEALED) + 1 + _SALT)
     if not head.startswith(SEALED) or len(head) < len(SEALED) + 1 + _SALT:
-        raise IntegrityError(f"{where}: recorded as encrypted, but it is not; do not trust it")
+        raise IntegrityError(f"{where}: recorded as encrypted, but is not; do not trust it")
     number, chunk = 0, source.read_exactly(CHUNK + _TAG)
     following = source.read_exactly(CHUNK + _TAG)
     try:

@@ -1,6 +1,6 @@
 """What a manifest says of its subject, read before it is used: no other text of it becomes a path, a number or a name.
 
-`facts` is open, so that a later version may add to it; whoever uses a fact reads it here, or compares it only.
+`facts` is open, so that a later version may add to it; facts are read here, or only compared.
 """
 
 from collections.abc import Mapping
@@ -120,6 +120,6 @@ def _read(kind: type[_Read], facts: Mapping[str, Any], where: str) -> _Read:
         first = error.errors(include_input=False)[0]
         name = ".".join(map(str, first["loc"]))
         raise IntegrityError(
-            f"{where}: its manifest says nothing that can be used of {name[:100]!r}: {first['msg'][:300]}. Do not trust"
-            " it: take another snapshot, or that of the second place"
+            f"{where}: its manifest has no usable value of {name[:100]!r}: {first['msg'][:300]}. Do not"
+            " trust it: take another snapshot, or the one of the secondary repository"
         ) from error

@@ -39,7 +39,7 @@ class Retired(_Closed):
 
     Attributes:
         key: its name.
-        sealed: the key itself, encrypted with the one in force, base64; empty when nobody had it any more.
+        sealed: the key itself, encrypted with the one in force, base64; empty when it was lost.
         manifests: SHA-256 of those that it had signed.
     """
 
@@ -78,7 +78,7 @@ def newest_record(store: Store) -> tuple[KeyRecord, str] | None:
     except (ValueError, KeyError, TypeError, RecursionError, ValidationError, FileNotFoundError) as error:
         raise IntegrityError(
             f"{store.uri}/{names[-1]}: damaged: {type(error).__name__}; expected the record of the repository's key."
-            " Take the file from the second place"
+            " Take the file from the secondary repository"
         ) from error
 
 
@@ -104,7 +104,7 @@ def ring_of(store: Store, key: Key, older: Sequence[Key] = ()) -> KeyRing:
             return given
         return _opened(store, *found, owner, given.keys)
     except IntegrityError as error:
-        log.warning("snapshots that a retired key has signed may be refused: %s", error)
+        log.warning("snapshots that a retired key signed may be refused: %s", error)
         return given
 
 
@@ -167,15 +167,17 @@ def _opened(store: Store, record: KeyRecord, signature: str, owner: Key, given: 
     where = f"{store.uri}/{_name(record.number)}"
     if not owner.has_signed(canonical(record.model_dump(mode="json")), signature):
         raise IntegrityError(
-            f"{where}: names our key {owner.name}, which has not signed it: it was changed, or somebody else wrote it."
-            " Take the file from the second place"
+            f"{where}: names our key {owner.name}, but that key did not sign it: it was changed, or written by"
+            " somebody else. Take the file from the secondary repository"
         )
     try:
         retired = [
             RetiredKey(_unseal(one, owner), frozenset(one.manifests)) for one in record.retired if one.sealed
         ]  # fmt: skip
     except (InvalidTag, ValueError, binascii.Error) as error:
-        raise IntegrityError(f"{where}: a retired key cannot be opened; take the file from the second place") from error
+        raise IntegrityError(
+            f"{where}: a retired key cannot be opened; take the file from the secondary repository"
+        ) from error
     known = {owner.name, *(one.key.name for one in retired)}
     others = [RetiredKey(one, frozenset()) for one in given if one.name not in known]
     return KeyRing(owner, (*retired, *others))
@@ -222,7 +224,7 @@ def _copy_newest(source: Store, target: Store) -> bool:
 def _of_another_key(store: Store, theirs: str, key: Key, older: Sequence[Key]) -> str:
     said = f"{store.uri}: this repository has another key; got {key.name}, expected {theirs}. "
     if any(one.name == theirs for one in older):
-        return said + "A rotation of the key is not finished: run almanac key rotate again. Nothing was written"
+        return said + "A rotation of the key is unfinished: run almanac key rotate again. Nothing was written"
     return said + (
         "A snapshot with another key could not be restored with the right one, so nothing was written. Give the right"
         " key (ALMANAC_BACKUP_KEY, the connection almanac_backup, or secrets/backup.key of the home); to change the"

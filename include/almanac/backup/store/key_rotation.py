@@ -1,6 +1,6 @@
 """Gives repositories a new key, with which alone all stays readable that the keys before it have written.
 
-Dies the process half way, the next call goes on: a repository either has the new record or has not.
+If the process is interrupted, the next call continues: a repository either has the new record or has not.
 """
 
 from collections.abc import Sequence
@@ -42,12 +42,12 @@ def is_pending(places: Sequence[Place]) -> bool:
 def rotate(
     places: Sequence[Place], *, now: datetime, by: str, reason: str, without_old: bool = False
 ) -> list[Rotated]:  # fmt: skip
-    """Make `key` of the places the one in force in each of them; `older` are those before it.
+    """Make `key` of the repositories the one in force in each of them; `older` are those before it.
 
     Args:
         places: all repositories of the installation, so that a manifest which is replicated later is known in each.
         now: the time of the records.
-        by: who.
+        by: the person or command.
         reason: why.
         without_old: the old key is lost. What it has signed can be read with --unsigned only from now on, and what it
             has encrypted not at all.
@@ -55,7 +55,7 @@ def rotate(
     Raises:
         ConfigError: a repository goes by a key that was not given.
         IntegrityError: a record is damaged.
-        TransientError: a repository is away or in use; nothing is changed in it, and the next call goes on.
+        TransientError: a repository is away or in use; nothing is changed in it, and the next call continues.
     """
     key = places[0].signing_key()
     with ExitStack() as held:
@@ -84,7 +84,7 @@ def _write(
         retired=(*retired, *lost),
     )  # fmt: skip
     if not write_record(place.store, record, key):
-        raise TransientError(f"{place.uri}: somebody else changed the key at the same time; look at almanac key show")
+        raise TransientError(f"{place.uri}: another process changed the key at the same time; see almanac key show")
 
 
 def _ring(place: Place, *, without_old: bool) -> KeyRing:
@@ -98,8 +98,8 @@ def _ring(place: Place, *, without_old: bool) -> KeyRing:
     if before and before not in {key.name for key in given} and not without_old:
         raise ConfigError(
             f"{place.uri}: this repository has another key; got {', '.join(key.name for key in given)}, expected"
-            f" {before}. Put that key behind the new one (ALMANAC_BACKUP_KEY='NEW OLD'), so that what it has signed"
-            " stays readable; if it is lost: --without-old"
+            f" {before}. Put that key behind the new one (ALMANAC_BACKUP_KEY='NEW OLD'), so that what it signed stays"
+            " readable; if it is lost: --without-old"
         )
     return ring_of(place.store, place.signing_key(), place.older)
 

@@ -47,7 +47,7 @@ class Key:
         if len(master) != _SIZE:
             raise ConfigError(
                 f"{where}: not a backup key; got {len(text.strip())} characters, expected {_SIZE} bytes in base64"
-                " (44 characters). Put the right key back: snapshots that it signed need it."
+                " (44 characters). Put the right key back: the snapshots that it signed need it."
             )
         return cls(master)
 
@@ -103,7 +103,7 @@ class KeyRing:
 
     @classmethod
     def of(cls, keys: "Key | KeyRing | None") -> "KeyRing | None":
-        """A key alone as a ring."""
+        """A single key as a `KeyRing`."""
         return cls(keys) if isinstance(keys, Key) else keys
 
     @property
@@ -154,7 +154,7 @@ def find_keys(home: Home, *, given: str = "") -> tuple[tuple[Key, ...], str]:
     except FileNotFoundError:
         return (), str(path)
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error}. Give its owner the right to read it.") from error
+        raise ConfigError(f"{path}: cannot be read: {error}. Grant its owner the right to read it.") from error
 
 
 def find_or_make_keys(home: Home, *, given: str = "") -> tuple[Key, ...]:

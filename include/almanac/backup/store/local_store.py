@@ -1,4 +1,4 @@
-"""A backup place in a folder of this machine, or of a disk that is mounted here."""
+"""A backup repository in a folder of this machine, or of a disk that is mounted here."""
 
 import errno
 import fcntl
@@ -37,8 +37,9 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         stream = open_regular(path)
     except OtherFileError as error:
         raise IntegrityError(
-            f"{path}: not a regular file; got a link, a pipe, a device or a folder, which nobody here makes. It was not"
-            " read. Who can write there? Remove it; what it replaced comes from the second place"
+            f"{path}: not a regular file; got a link, a pipe, a device or a folder, which Almanac never makes. It was"
+            " not read. Check who can write there, and remove it; restore what it replaced from the secondary"
+            " repository"
         ) from error
     with stream:
         yield stream
@@ -90,7 +91,9 @@ class LocalStore:
         with store_faults(str(path), "read"), _opened(path) as stream:
             data = _read(stream, limit + 1)
         if len(data) > limit:
-            raise IntegrityError(f"{path}: more than {limit} bytes, which no file of this kind has; do not trust it")
+            raise IntegrityError(
+                f"{path}: more than {limit} bytes, more than any file of this kind has; do not trust it"
+            )
         return Content(data, _version(data))
 
     def stream(self, name: str) -> Iterator[bytes]:
@@ -194,7 +197,7 @@ class LocalStore:
         return True
 
     def _rename_if_absent(self, path: Path, final: Path) -> bool:
-        """For disks without links (exFAT): writers of this place wait for each other."""
+        """For disks without links (exFAT): writers of this repository wait for each other."""
         with self._exclusive():
             if final.exists():
                 return False

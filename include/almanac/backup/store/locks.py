@@ -1,4 +1,4 @@
-"""Locks of a backup place: those who add go together, who sweeps is alone. See docs/backup-format.md."""
+"""Locks of a backup repository: writers share one, a sweep is exclusive. See docs/backup-format.md."""
 
 import os
 import platform
@@ -44,19 +44,19 @@ class Lock:
         return datetime.fromisoformat(found["until"]) > datetime.now(UTC)
 
     def require(self) -> None:
-        """Stop who has lost it.
+        """Raise if the lock was lost.
 
         Raises:
             TransientError: it is no longer ours.
         """
         if not self.held():
             raise TransientError(
-                f"{self.store.uri}: the lock for {self.what} was lost: this process was stopped for too long, and"
-                " somebody else went on. Nothing is broken; try again"
+                f"{self.store.uri}: the lock for {self.what} was lost: this process was suspended for too long, and"
+                " another process took over. No data are damaged; try again"
             )
 
     def prolong(self) -> None:
-        """Hold it longer; who has lost it finds out by `held`."""
+        """Renew the lock; `held` raises if it was lost."""
         try:
             found = self.store.read(self.name, limit=_MAX_BYTES)
             self.store.replace(self.name, _content(self.kind, self.what), version=found.version)
@@ -69,7 +69,7 @@ class Lock:
             try:
                 self.prolong()
             except TransientError:
-                continue  # the store is away: tried again in time, or `held` says no
+                continue  # the store is unreachable: tried again in time, or `held` says no
 
     def release(self) -> None:
         """Give it back."""
@@ -84,7 +84,7 @@ def locked(store: Store, kind: Kind, what: str, *, wait_s: float = 600.0) -> Ite
     Args:
         store: the place.
         kind: who may hold one at the same time.
-        what: why, for whoever has to wait.
+        what: its purpose, for messages to waiting processes.
         wait_s: how long to wait for others.
 
     Raises:
@@ -103,18 +103,20 @@ def _acquire(store: Store, kind: Kind, what: str, deadline: float) -> Lock:
     while True:
         lock = Lock(store, f"locks/{format_time(datetime.now(UTC))}-{token_hex(4)}.json", kind, what)
         store.create(lock.name, _content(kind, what))
-        # whoever comes later sees ours, whoever came before is seen by us: two who exclude each other never both go on
+        # a later owner sees ours, an earlier one is seen by us: two that exclude each other never both continue
         holder = _excluding(store, lock)
         if not holder:
             return lock
         store.remove(lock.name)
         if time.monotonic() > deadline:
-            raise TransientError(f"{store.uri}: locked by {holder}; {what} could not wait any longer, try again later")
+            raise TransientError(
+                f"{store.uri}: locked by {holder}; {what} did not get the lock in time; try again later"
+            )
         time.sleep(random.uniform(0.05, 0.5))  # noqa: S311 - spreads those who wait
 
 
 def _excluding(store: Store, own: Lock) -> str:
-    """Who excludes us, in words; what was abandoned is removed, so that its owner finds out."""
+    """The holder that excludes us, in words; an abandoned lock is removed, so that its owner notices."""
     for entry in list(store.list("locks")):
         if entry.name == own.name:
             continue
@@ -125,7 +127,7 @@ def _excluding(store: Store, own: Lock) -> str:
         except FileNotFoundError:
             continue
         except (ValueError, KeyError, TypeError, OverflowError):
-            return f"a damaged lock {entry.name}; remove it when nobody works here"
+            return f"a damaged lock {entry.name}; remove it when no process uses this repository"
         if abandoned:
             store.remove(entry.name)
         elif excludes:

@@ -253,11 +253,13 @@ def read_manifest(ref: Ref, data: bytes, keys: Key | KeyRing | None, *, where: s
     """
     place = f"{where}/{ref.path}"
     if hashlib.sha256(data).hexdigest() != ref.sha256:
-        raise IntegrityError(f"{place}: damaged: its bytes are not those of its name. Take it from the second place")
+        raise IntegrityError(
+            f"{place}: damaged: its content does not match its name. Take it from the secondary repository"
+        )
     try:
         document = parse_json(data)
         if canonical(document) != data:  # a key that is there twice, NaN, spaces: another reader might read otherwise
-            raise ValueError("its JSON is not in the one form that is written")
+            raise ValueError("its JSON is not in canonical form")
         body, signature = document["body"], document["signature"]
         found = body["format"]
         _check_format(found, place)
@@ -277,8 +279,8 @@ def read_manifest(ref: Ref, data: bytes, keys: Key | KeyRing | None, *, where: s
 def _check_format(found: object, place: str) -> None:
     if type(found) is not int or found != FORMAT:  # True equals 1
         raise IntegrityError(
-            f"{place}: unknown format; got {repr(found)[:100]}, expected {FORMAT}. It was written by a later Almanac:"
-            " use that"
+            f"{place}: unknown format; got {repr(found)[:100]}, expected {FORMAT}. It was written by a later version"
+            " of Almanac: use that"
         )
 
 
@@ -289,12 +291,12 @@ def _check_signature(keys: KeyRing, ref: Ref, body: object, signature: Mapping[s
     if any(one.key.name == named for one in keys.retired):
         raise IntegrityError(
             f"{place}: the signature is not that of our key; got the retired key {named!r}, which had not signed it"
-            f" when it was retired, expected {keys.current.name!r}. Somebody who has the old key wrote it: do not"
-            " trust it"
+            f" before it was retired, expected {keys.current.name!r}. It was written by somebody who has the old key:"
+            " do not trust it"
         )
     raise IntegrityError(
         f"{place}: the signature is not that of our key; got key {named!r}, expected {keys.current.name!r}. It was"
-        " changed, or written with another key: give that one by ALMANAC_BACKUP_KEY"
+        " changed, or written with another key: give that key by ALMANAC_BACKUP_KEY"
     )
 
 

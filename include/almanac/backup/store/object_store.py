@@ -1,4 +1,4 @@
-"""A backup place in a bucket or container, through obstore: create-only writes and compare-and-swap by e-tag.
+"""A backup repository in a bucket or container, through obstore: create-only writes and compare-and-swap by e-tag.
 
 fsspec's clients cannot do either, and leaving their `open(..., "wb")` by an exception commits half an object.
 """
@@ -66,7 +66,9 @@ class ObjectStore:
             size = int(found.meta["size"])
             data = bytes(found.bytes()) if size <= limit else b""
         if size > limit:
-            raise IntegrityError(f"{self._where(name)}: {size} bytes, which no file of this kind has; do not trust it")
+            raise IntegrityError(
+                f"{self._where(name)}: {size} bytes, more than any file of this kind has; do not trust it"
+            )
         return Content(data, str(found.meta["e_tag"]))
 
     def stream(self, name: str) -> Iterator[bytes]:
@@ -120,7 +122,7 @@ class ObjectStore:
         """Upload a staged file if there is none of this name, or over it.
 
         A large one goes up in parts, which cannot be create-only; it appears whole, and under a name that is its
-        content's hash whoever else writes it writes the same.
+        content's hash every writer writes the same.
         """
         import obstore
 

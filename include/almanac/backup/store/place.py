@@ -1,4 +1,4 @@
-"""A backup place: a store of the known format, the key, and how new objects are written."""
+"""A backup repository: a store of the known format, the key, and how new objects are written."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,7 +31,8 @@ class Place:
         encrypt: new objects are encrypted.
         compress: new objects are compressed where it gains something.
         workers: threads that read, hash and write at the same time.
-        older: keys that were in force before, as far as the installation was given them; the place knows them, too.
+        older: keys that were in force before, as far as the installation was given them; the repository knows them,
+            too.
     """
 
     store: Store
@@ -73,16 +74,16 @@ def open_store(uri: str) -> Store:
     Raises:
         ConfigError: it is none of these.
     """
-    place = check_location(uri, "a place for backups", schemes=BACKUP_SCHEMES)
+    place = check_location(uri, "a backup repository", schemes=BACKUP_SCHEMES)
     return ObjectStore(place) if is_remote(place) else LocalStore(local_path(place))
 
 
 def prepare(store: Store) -> None:
-    """Make a store a backup place if it is none yet.
+    """Make a store a backup repository if it is none yet.
 
     Raises:
         IntegrityError: it is one of a format that is not known.
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     try:
         check_format(store)
@@ -96,16 +97,16 @@ def check_format(store: Store) -> None:
     """Refuse a place whose format is not known.
 
     Raises:
-        FileNotFoundError: it is no backup place.
+        FileNotFoundError: it is no backup repository.
         IntegrityError: its format is not known.
     """
     content = store.read(FORMAT_FILE, limit=_MAX_BYTES).data
     try:
         found = parse_json(content)["format"]
     except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(f"{store.uri}/{FORMAT_FILE}: damaged; expected the format of the place") from error
+        raise IntegrityError(f"{store.uri}/{FORMAT_FILE}: damaged; expected the format of the repository") from error
     if type(found) is not int or found != FORMAT:  # True equals 1
         raise IntegrityError(
-            f"{store.uri}: unknown format of a backup place; got {repr(found)[:100]}, expected {FORMAT}. Use the"
-            " Almanac that wrote it; nothing was changed"
+            f"{store.uri}: unknown format of a backup repository; got {repr(found)[:100]}, expected {FORMAT}. Use the"
+            " version of Almanac that wrote it; nothing was changed"
         )

@@ -1,4 +1,4 @@
-"""What a backup place must be able to do: a small contract, which a folder and an object store keep alike.
+"""What a backup repository must be able to do: a small contract, which a folder and an object store keep alike.
 
 `tests/contracts/test_backup_store.py` is the contract; every store passes it.
 """
@@ -22,7 +22,7 @@ class ConflictError(TransientError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One stored file. `name` is relative to the place, its parts separated by slashes."""
+    """One stored file. `name` is relative to the repository, its parts separated by slashes."""
 
     name: str
     size_bytes: int
@@ -38,12 +38,12 @@ class Content:
 
 
 class Store(Protocol):
-    """A backup place. Names are relative, of plain parts, separated by slashes.
+    """A backup repository. Names are relative, of plain parts, separated by slashes.
 
-    Whatever is written appears whole or not at all, whoever dies.
+    A write appears completely or not at all, even if its writer is killed.
 
     Raises:
-        TransientError: on every method, when the store is away, full or refuses.
+        TransientError: on every method, when the store is unreachable, full or refuses.
     """
 
     @property
@@ -91,7 +91,7 @@ class Store(Protocol):
         """All files below a folder, in any order; none when there is no such folder."""
 
     def staging(self) -> AbstractContextManager[Path]:
-        """A folder of this machine for files that will be adopted; it goes at the end, whatever is in it."""
+        """A folder of this machine for files that will be adopted; it is removed at the end, with its content."""
 
     def adopt(self, path: Path, name: str, *, over: bool = False) -> bool:
         """Move a file of the staging folder to its place if there is none of this name; say whether it was written.
@@ -105,10 +105,10 @@ class Store(Protocol):
         """
 
     def sync(self, names: Sequence[str]) -> None:
-        """Wait until these files survive a power cut, whoever adopted them."""
+        """Wait until these files survive a power cut."""
 
     def remove(self, name: str) -> None:
-        """Remove a file; it is no fault when it is gone already."""
+        """Remove a file; it is not an error when it is gone already."""
 
     def clear_leftovers(self, *, older_than: datetime) -> int:
         """Remove what killed processes left unfinished before that time, and say how many."""

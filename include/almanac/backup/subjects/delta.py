@@ -58,8 +58,8 @@ def delta_files(
     missing = sorted(paths - found.keys())
     if missing:
         raise DataError(
-            f"{uri}: {len(missing)} files of versions {wanted} are gone, for example {missing[0]}. Bring them back from"
-            " an older snapshot before you take a new one: almanac restore"
+            f"{uri}: {len(missing)} files of versions {wanted} are missing, for example {missing[0]}. Restore them"
+            " from an older snapshot before you take a new one: almanac restore"
         )
     history = [path for path in found if _belongs(path, newest)]
     files = [_under(prefix, found[path]) for path in sorted([*history, *paths])]
@@ -84,7 +84,7 @@ def check_table(folder: "Path", facts: dict[str, Fact]) -> str:
     for number, expected in sorted(known.rows.items(), key=lambda item: int(item[0])):
         table = open_table(str(folder), int(number))
         if table is None:
-            raise IntegrityError(f"{folder}: restored, but it is no Delta table; do not use it")
+            raise IntegrityError(f"{folder}: restored, but it is not a Delta table; do not use it")
         got = collect(scan_table(table).select(pl.len()), str(folder)).item()
         if got != expected:
             raise IntegrityError(f"{folder}: version {number} has {got} rows, expected {expected}; do not use it")

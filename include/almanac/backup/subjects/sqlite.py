@@ -32,7 +32,7 @@ def sqlite_draft(name: str, path: Path) -> Iterator[Draft]:
     """
     check_file(name, path)  # a copy of an empty file would become the newest snapshot
     if not path.is_file():
-        raise DataError(f"{path}: no database {name}; start the services once, or mend the setting that names it")
+        raise DataError(f"{path}: no database {name}; start the services once, or correct the setting that names it")
     with tempfile.TemporaryDirectory(prefix="almanac-backup-") as folder:
         copy = Path(folder) / f"{name}.db"
         try:
@@ -116,7 +116,7 @@ def registered_versions(path: Path) -> set[tuple[str, str]]:
 
 
 def move_artifacts(path: Path, old: str, new: str) -> int:
-    """Rewrite the four columns of an MLflow database whose places begin with `old`; give the number of rows.
+    """Rewrite the four columns of an MLflow database whose locations begin with `old`; give the number of rows.
 
     Raises:
         IntegrityError: it is no such database.
@@ -132,5 +132,5 @@ def move_artifacts(path: Path, old: str, new: str) -> int:
                 )
                 moved += done.rowcount
     except sqlite3.DatabaseError as error:
-        raise IntegrityError(f"{path.name}: no database of MLflow: {error}; do not use it") from error
+        raise IntegrityError(f"{path.name}: not a database of MLflow: {error}; do not use it") from error
     return moved

@@ -1,4 +1,4 @@
-"""Backups as a schedule takes them: opened from the settings, told to the journal, summed up as plain JSON."""
+"""Scheduled backups: opened from the settings, recorded in the journal, summarised as plain JSON."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from almanac.registry.store import Registry
 log = logging.getLogger(__name__)
 
 _NOTHING = {"snapshot": "", "new": False, "files": 0, "members": 0, "size_bytes": 0, "new_bytes": 0}
-_BROKEN = "What is there was backed up, as it was declared last. Nothing is deleted until this is corrected."
+_BROKEN = "The existing data were backed up as last declared. Nothing is deleted until this is corrected."
 
 
 def run_backup(
@@ -32,7 +32,7 @@ def run_backup(
     Args:
         home: what of.
         subjects: see `Backup.subject`.
-        run: who.
+        run: the run.
         given_key: from a connection.
         version: of a model: only this one.
         reason: why; none: what woke the run.
@@ -43,7 +43,7 @@ def run_backup(
 
     Raises:
         ConfigError, IntegrityError, TransientError: see `Backup.check`; everything else was taken. Of everything only
-            what another try may mend.
+            what a retry may correct.
     """
     place = places_of(home, given_key).first
     maker = Maker(dag_id=run.dag_id, run_id=run.run_id, started_by=run.started_by, reason=reason or run.trigger)
@@ -62,7 +62,7 @@ def run_backup(
         TransientError,
         DamagedDatabaseError,
     ) as error:  # a snapshot that exists must not be taken again because of that
-        log.warning("the snapshots are there, but the journal could not be told: %s", error)
+        log.warning("the snapshots are taken, but could not be recorded in the journal: %s", error)
     if subjects or any(isinstance(error, TransientError) for _, error in backup.faults):
         backup.check()
     faults = [f"{problem}\n{_BROKEN}" for problem in problems] + backup.fault_words()
@@ -89,15 +89,15 @@ def back_up_checkpoints(home: Home, model: str, *, run: RunRef, given_key: str) 
     try:
         run_backup(home, [f"checkpoints/{model}"], run=run, given_key=given_key, reason="a checkpoint")
     except AlmanacError as error:
-        log.warning("the checkpoint is on this disk alone: %s", error)
+        log.warning("the checkpoint is on this disk only: %s", error)
 
 
 def back_up_before_upgrade(home: Home) -> None:
     """A snapshot of each database that exists, before a new version changes them.
 
     Raises:
-        IntegrityError: a database is damaged; it must not be changed before it is mended.
-        TransientError: the place or a database is away.
+        IntegrityError: a database is damaged; it must not be changed before it is repaired.
+        TransientError: the repository or a database is unreachable.
     """
     there = [name for name, url in databases(home).items() if exists(url)]
     run = RunRef("almanac up", datetime.now(UTC).isoformat(timespec="seconds"), trigger="before an upgrade")
@@ -108,14 +108,14 @@ def is_due(home: Home, subject: str, *, at_most_every: timedelta, now: datetime)
     """Whether the newest snapshot of a subject is old enough for the next one.
 
     Raises:
-        TransientError: the place is away.
+        TransientError: the repository is unreachable.
     """
     newest = Catalogue(places_of(home, "").first).newest(subject)
     return newest is None or newest.created + at_most_every <= now
 
 
 def places_of(home: Home, given_key: str) -> Places:
-    """The places of the installation, by its settings; by those that could be read last, if there is a typo in them."""
+    """The repositories of the installation, by its settings; if they are invalid, by those that were last read."""
     return open_places(home, last_installation(home)[0].backup, given_key=given_key)
 
 
@@ -124,7 +124,7 @@ def tell_drills(home: Home, results: Sequence[Any], run: RunRef) -> None:
     try:
         record_drills(Journal(home.journal_url), results, run)
     except (TransientError, DamagedDatabaseError) as error:
-        log.warning("the journal could not be told of the drill: %s", error)
+        log.warning("the drill could not be recorded in the journal: %s", error)
 
 
 def _summary(one: Taken) -> dict[str, Any]:

@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 
 
 def ask_by_form(home: Home, form: Mapping[str, Any], *, given_key: str, now: datetime, by: str) -> list[Thaw]:
-    """Ask the archive for what a form names, or look how far it is; gives what cannot be read yet.
+    """Request from the archive what a form names, or check its state; gives what cannot be read yet.
 
     Raises:
         DataError: there is no such snapshot.
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     place = places_of(home, given_key).named(bool(form["second"]))
     ref = Catalogue(place).find(str(form["snapshot"]))
@@ -43,7 +43,7 @@ def run_restore(home: Home, form: Mapping[str, Any], *, given_key: str, run: Run
         home: where to.
         form: `snapshot`, `second`, `where` (`folder` or `live`), `replace`, `use`, `reason`.
         given_key: from a connection.
-        run: who.
+        run: the run.
         now: aware.
 
     Raises:
@@ -56,7 +56,7 @@ def run_restore(home: Home, form: Mapping[str, Any], *, given_key: str, run: Run
     if form["where"] == "live":
         if ref.subject.startswith(("database/", "group/")):
             raise ConfigError(
-                f"{ref}: a running Airflow cannot exchange databases under itself. Stop the services, then:"
+                f"{ref}: a running Airflow cannot replace its own databases. Stop the services, then:"
                 f" almanac restore {ref} --live"
             )
         done = restore_live(place, ref, home, replace=bool(form["replace"]))
@@ -69,7 +69,7 @@ def run_restore(home: Home, form: Mapping[str, Any], *, given_key: str, run: Run
             TransientError,
             DamagedDatabaseError,
         ) as error:  # what is in place must not be put there again because of that
-            log.warning("it is in place, but the journal could not be told: %s", error)
+            log.warning("it is in place, but could not be recorded in the journal: %s", error)
         return done
     said: list[str] = []
     target = home.home / "restored" / f"{ref}".replace("/", "-")

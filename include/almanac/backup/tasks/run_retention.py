@@ -17,7 +17,7 @@ from almanac.registry.store import Registry
 
 
 def make_plan(home: Home, place: Place, *, now: datetime) -> ForgetPlan:
-    """What the declared policies would forget of a place; a model without a declaration keeps its pins and its policy.
+    """What the declared policies would forget; a model without a declaration keeps its pins and its policy.
 
     Raises:
         ConfigError: a YAML is broken; its model would lose its pins and its policy.
@@ -32,7 +32,7 @@ def make_plan(home: Home, place: Place, *, now: datetime) -> ForgetPlan:
 
 
 def run_forget(home: Home, *, given_key: str, now: datetime, by: str, dry_run: bool) -> dict[str, dict[str, list[str]]]:
-    """Forget in each place what its policy says, or only say so; by place: what goes, what stays and why.
+    """Forget in each repository what its policy says, or only say so; by place: what goes, what stays and why.
 
     Raises:
         ConfigError, RegistryError, TransientError: see `make_plan`; nothing was forgotten then.
@@ -54,10 +54,10 @@ def run_sweep(home: Home, *, given_key: str, now: datetime, dry_run: bool, appro
     """Sweep each place, or only say what would be deleted.
 
     Raises:
-        ApprovalError: it would be more than declared of a place.
+        ApprovalError: it would be more than declared of a repository.
         ConfigError: a YAML is broken.
         IntegrityError: a manifest is damaged.
-        TransientError: others work in a place all the time.
+        TransientError: others work in a repository all the time.
     """
     if not dry_run:
         refuse_to_delete(home.models)
@@ -84,11 +84,11 @@ def run_sweep(home: Home, *, given_key: str, now: datetime, dry_run: bool, appro
 
 
 def run_replicate(home: Home, *, given_key: str) -> dict[str, Any] | None:
-    """Copy to the second place; None when there is none.
+    """Copy to the secondary repository; None when there is none.
 
     Raises:
         IntegrityError: snapshots could not be copied, after all others were.
-        TransientError: a place is away.
+        TransientError: a repository is unreachable.
     """
     places = places_of(home, given_key)
     if places.second is None:

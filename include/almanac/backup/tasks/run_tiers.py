@@ -1,4 +1,4 @@
-"""Tiers of an installation's places: planned from what is declared and in use, moved on schedule."""
+"""Tiers of an installation's repositories: planned from what is declared and in use, moved on schedule."""
 
 from datetime import datetime
 from typing import Any
@@ -20,8 +20,8 @@ def make_tier_plan(home: Home, place: Place, settings: Tiers, *, now: datetime) 
     """What would be moved within a place.
 
     Raises:
-        ConfigError: a model's YAML is broken; its champion would lose its place.
-        TransientError: the registry or the store is away.
+        ConfigError: a model's YAML is invalid; its champion would lose its place.
+        TransientError: the registry or the store is unreachable.
     """
     refuse_to_delete(home.models, "moved to another tier")
     catalogue = Catalogue(place)
@@ -33,7 +33,7 @@ def make_tier_plan(home: Home, place: Place, settings: Tiers, *, now: datetime) 
 
 
 def run_tiers(home: Home, *, given_key: str, now: datetime, dry_run: bool) -> dict[str, dict[str, Any]]:
-    """Move what is declared in each place, or only say so; by place.
+    """Move what is declared in each repository, or only say so; by place.
 
     Raises:
         ConfigError, TransientError: see `make_tier_plan`; nothing was moved then.

@@ -1,4 +1,4 @@
-"""What stores say of an object that lies in their archive, as the error that says what to do."""
+"""Errors of stores about objects in their archive tier, as errors that say what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

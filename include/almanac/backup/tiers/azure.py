@@ -51,7 +51,7 @@ class AzureTiers:
             self._container.get_blob_client(self._prefix + name).set_standard_blob_tier(_NAMES[tier])
 
     def thaw(self, name: str, *, days: int) -> None:
-        """Ask for it; asking again while it comes is no fault."""
+        """Request it; a repeated request is not an error."""
         found = self.look(name)
         if found is None or found.readiness != "frozen":
             return

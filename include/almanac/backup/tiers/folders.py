@@ -68,7 +68,7 @@ class TierFolders:
         return self.root / FOLDERS[tier] / name.removeprefix(f"{OBJECTS}/")
 
     def everywhere(self, name: str) -> tuple[Path, ...]:
-        """Where an object may lie, the hottest first."""
+        """Where an object may be stored, the fastest tier first."""
         return tuple(self.path(name, tier) for tier in TIERS)
 
     def where(self, name: str) -> Path:
@@ -96,7 +96,7 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, part)
         sync_path(part)
         if hash_file(str(part)) != hash_file(str(source)):
-            raise IntegrityError(f"{target}: reads otherwise than what was copied there; is that disk damaged?")
+            raise IntegrityError(f"{target}: differs from what was copied there; is that disk damaged?")
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)

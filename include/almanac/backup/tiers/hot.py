@@ -32,7 +32,7 @@ class OnlyHot:
         Raises:
             ConfigError: always.
         """
-        raise ConfigError(f"{self._store.uri}: this kind of store has no tiers here; leave out tiers.cool_after")
+        raise ConfigError(f"{self._store.uri}: tiers are not supported for this kind of store; remove tiers.cool_after")
 
     def thaw(self, name: str, *, days: int) -> None:
         """Nothing is frozen."""

@@ -30,11 +30,11 @@ def hot_refs(
         now: what is from the future stays hot, too.
 
     Raises:
-        TransientError: the registry is away.
+        TransientError: the registry is unreachable.
     """
-    found = {ref: "from the future: a clock was wrong" for ref in manifests if ref.created > now + _AHEAD}
+    found = {ref: "dated in the future: a clock was wrong" for ref in manifests if ref.created > now + _AHEAD}
     found |= dict.fromkeys(newest(manifests, now=now).values(), "the newest")
-    found |= {result.ref: "the last that a drill has proven" for result in last_good(catalogue.place)}
+    found |= {result.ref: "the last one that a drill restored" for result in last_good(catalogue.place)}
     for model in models:
         found |= dict(_of_model(model, manifests, registry))
     found |= {thaw.ref: "is being restored" for thaw in thaws(catalogue.place) if thaw.state in OPEN}

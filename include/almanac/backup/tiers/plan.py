@@ -1,6 +1,6 @@
 """Plans which objects go to which tier, and what that costs; then moves them.
 
-An object lies in the hottest tier that any snapshot wants which names it. Manifests are no objects: they stay hot.
+An object is stored in the fastest tier that any snapshot naming it requires. Manifests are not objects: they stay hot.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -75,13 +75,13 @@ class Moved:
 def wanted_tiers(
     manifests: Mapping[Ref, Manifest], hot: Mapping[Ref, str], settings: Tiers, *, now: datetime
 ) -> dict[str, Tier]:
-    """The tier of each object that a snapshot names: the hottest that any of them wants.
+    """The tier of each object that a snapshot names: the fastest that any of them requires.
 
     Args:
-        manifests: all snapshots of the place.
+        manifests: all snapshots of the repository.
         hot: those that stay hot.
         settings: ages.
-        now: tells what is from the future.
+        now: aware; later times are in the future.
     """
     newest_of = newest(manifests, now=now)
     wanted: dict[str, Tier] = {}
@@ -126,7 +126,7 @@ def move(place: Place, plan: TierPlan, settings: Tiers) -> Moved:
     """Move what the plan says; whatever kills it leaves each object readable under its name, and it can be repeated.
 
     Raises:
-        TransientError: somebody sweeps all the time, or the store is away.
+        TransientError: somebody sweeps all the time, or the store is unreachable.
     """
     tiers, done, size, asked = place.store.tiers(), 0, 0, 0
     with locked(place.store, "shared", "moving between tiers") as lock:
@@ -172,7 +172,7 @@ def _target(one: Stored, wish: Tier, settings: Tiers, now: datetime) -> tuple[Ti
         saved = month_cost(one.size_bytes, one.tier, settings) - month_cost(one.size_bytes, tier, settings)
         if saved * max(stay, 1.0) > _move_cost(one, tier, settings, now):
             return tier, ""
-    return one.tier, f"too small to pay in {wish}"
+    return one.tier, f"too small to save money in {wish}"
 
 
 def _move_cost(one: Stored, to: Tier, settings: Tiers, now: datetime) -> float:

@@ -18,8 +18,8 @@ class FrozenError(TransientError):
 
     def __init__(self, where: str) -> None:
         super().__init__(
-            f"{where}: lies in the archive and cannot be read before it was asked for. `almanac restore` asks, says"
-            " when it expects it, and can be run again then"
+            f"{where}: is in the archive tier and must be restored from there first. `almanac restore` requests it"
+            " and says when to run the command again"
         )
 
 
@@ -46,7 +46,7 @@ class TierStore(Protocol):
     """Moves objects between tiers. An object can be read under its name in whatever tier it is, but for the archive.
 
     Raises:
-        TransientError: on every method, when the store is away or refuses.
+        TransientError: on every method, when the store is unreachable or refuses.
     """
 
     def stored(self) -> Iterator[Stored]:
@@ -56,7 +56,7 @@ class TierStore(Protocol):
         """One object, with its readiness; None when it is gone."""
 
     def move(self, name: str, tier: Tier) -> None:
-        """Move an object; whoever dies leaves it where it was or where it goes, or both.
+        """Move an object; an interrupted move leaves it at its old name, its new name, or both.
 
         Raises:
             FrozenError: it must be asked for first.

@@ -67,7 +67,7 @@ class S3Tiers:
             )  # fmt: skip
 
     def thaw(self, name: str, *, days: int) -> None:
-        """Ask for it; asking again while it comes is no fault."""
+        """Request it; a repeated request is not an error."""
         from botocore.exceptions import ClientError
 
         wish = {"Days": days, "GlacierJobParameters": {"Tier": "Standard"}}

@@ -1,6 +1,6 @@
 """Bringing a snapshot back from the archive: requested, pending, available, copied, verified.
 
-Each state is kept in the place before anything else happens, so that whoever is killed goes on where he was, and
+Each state is kept in the repository before anything else happens, so that a killed process continues where it was, and
 everybody can see when a restore expects to be done.
 """
 
@@ -76,10 +76,10 @@ class Thaw:
 
 
 def archived(place: Place) -> frozenset[str]:
-    """The objects of a place that lie in the archive and may have to be asked for; one listing for all snapshots.
+    """The objects of a repository that lie in the archive and may have to be asked for; one listing for all snapshots.
 
     Raises:
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     return frozenset(one.name for one in place.store.tiers().stored() if one.readiness != "ready")
 
@@ -87,7 +87,7 @@ def archived(place: Place) -> frozenset[str]:
 def advance(
     place: Place, ref: Ref, archive: Collection[str], settings: Tiers, *, now: datetime, by: str
 ) -> Thaw | None:
-    """Ask for what is frozen of a snapshot, or look how far it is. May be repeated at any time, by anybody.
+    """Request a snapshot's objects from the archive, or check their state. May be repeated at any time.
 
     Args:
         place: where it is.
@@ -95,14 +95,14 @@ def advance(
         archive: see `archived`.
         settings: how long the archive takes.
         now: the time.
-        by: who asks.
+        by: the person or command that asks.
 
     Returns:
         None when everything could be read all the time.
 
     Raises:
         IntegrityError: the manifest is damaged.
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     tiers, before = place.store.tiers(), find(place, ref)
     cold = _not_ready(place, ref, archive, tiers)
@@ -116,7 +116,7 @@ def advance(
     else:
         before = mark(place, before, ThawState.PENDING, now=now)
     for one in cold:
-        if one.readiness == "frozen":  # also what was asked for by somebody who was killed before he came to it
+        if one.readiness == "frozen":  # also requests of a process that was killed before it made them
             tiers.thaw(one.name, days=settings.keep_thawed.days)
     return before
 

@@ -14,11 +14,11 @@ from almanac.storage.files import hash_file
 
 
 def ask(place: Place, refs: list[Ref], settings: Tiers, *, now: datetime, by: str) -> list[Thaw]:
-    """Ask for snapshots, or look how far they are; gives those that cannot be read yet.
+    """Request snapshots from the archive, or check their state; gives those that cannot be read yet.
 
     Raises:
         IntegrityError: a manifest is damaged.
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     archive = archived(place)
     found = [advance(place, ref, archive, settings, now=now, by=by) for ref in refs]
@@ -28,7 +28,7 @@ def ask(place: Place, refs: list[Ref], settings: Tiers, *, now: datetime, by: st
 def restore_thawed(
     place: Place, ref: Ref, target: Path, *, clock: Callable[[], datetime], partial: bool = False
 ) -> Restored:
-    """As `restore`; one that was asked for is read again from disk, and each step is kept in the place.
+    """As `restore`; one that was asked for is read again from disk, and each step is kept in the repository.
 
     Raises:
         IntegrityError: also when what was written reads back otherwise.
@@ -51,7 +51,9 @@ def check_on_disk(restored: Restored) -> None:
         IntegrityError: a file reads otherwise.
     """
     if wrong := differs_on_disk(restored):
-        raise IntegrityError(f"{restored.folder}: reads back otherwise: {', '.join(wrong)}; is this disk damaged?")
+        raise IntegrityError(
+            f"{restored.folder}: differs from what was written: {', '.join(wrong)}; is this disk damaged?"
+        )
 
 
 def differs_on_disk(restored: Restored) -> list[str]:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from almanac.backup.store.manifest import Maker
 
 PANEL = "Backups"
-Second = Annotated[bool, typer.Option("--second", help="In the second place (ALMANAC_SECOND_BACKUPS).")]
-Reason = Annotated[str, typer.Option(help="Why. Kept with it.")]
+Second = Annotated[bool, typer.Option("--second", help="Use the secondary repository (ALMANAC_SECOND_BACKUPS).")]
+Reason = Annotated[str, typer.Option(help="Why. Recorded with it.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -29,11 +29,13 @@ def backup(
             metavar="[SUBJECT]...", help="KIND/NAME: model dataset outputs checkpoints database. None: all."
         ),
     ] = None,
-    version: Annotated[str, typer.Option(help="Of a model: only this version.")] = "",
+    version: Annotated[str, typer.Option(help="For a model: only this version.")] = "",
     reason: Reason = "by hand",
-    reread: Annotated[bool, typer.Option("--reread", help="Read every file, also those that look unchanged.")] = False,
+    reread: Annotated[
+        bool, typer.Option("--reread", help="Read every file, including those that look unchanged.")
+    ] = False,
 ) -> None:
-    """Take snapshots: of everything as one group, or of the subjects that are named.
+    """Take snapshots: of everything as one group, or of the given subjects.
 
     Examples: `almanac backup`, `almanac backup dataset/weather database/mlflow --reason "before the upgrade"`.
     """
@@ -56,12 +58,14 @@ def backup(
     for one in taken:
         cost = f"{one.files_read} files read, {size(one.bytes_read)}; {size(one.bytes_stored)} new"
         members = f"; {len(one.manifest.members)} snapshots" if one.manifest.members else ""
-        print(f"{one.ref}  {cost}{members}" if one.written else f"{one.ref}  unchanged, is there already")
+        print(f"{one.ref}  {cost}{members}" if one.written else f"{one.ref}  unchanged, already there")
     tell_journal(home, lambda journal: record_taken(journal, places.first.uri, taken, by))
     tell_journal(home, lambda journal: note_declared(home, journal, run=by, now=datetime.now(UTC)))
     print("".join(f"left out  {note}\n" for note in run.notes), end="")
     if problems:
-        print("\n".join(["A declaration cannot be read. What is there was backed up, as declared last:", *problems]))
+        print(
+            "\n".join(["A declaration cannot be read. The existing data were backed up as last declared:", *problems])
+        )
     run.check()
     if problems:
         raise typer.Exit(1)
@@ -72,21 +76,24 @@ def drill(
     second: Second = False,
     trust: Annotated[bool, typer.Option("--trust", help="Load formats that can run code, too.")] = False,
     disaster: Annotated[
-        bool, typer.Option("--disaster", help="The whole machine is lost: restore everything, start it, let it work.")
+        bool,
+        typer.Option(
+            "--disaster", help="Rehearse the loss of the machine: restore everything, start it, run the pipelines."
+        ),
     ] = False,
 ) -> None:
-    """Restore the newest and one random older snapshot of each subject into scratch, and use them.
+    """Restore the newest and one random older snapshot of each subject into a scratch folder, and use them.
 
-    A damaged copy must be refused, too. Exit code 1 when anything is otherwise. The results are kept in the place.
-    With --disaster an empty home becomes an installation from the place and the key alone: its services start on free
-    ports, ingest a file, train, score and trace, and are stopped. It takes minutes.
+    A damaged copy must be refused, too. Exit code 1 on any failure. The results are recorded in the repository.
+    With --disaster an empty home becomes an installation from the repository and the key alone: its services start on
+    free ports, ingest a file, train, score and trace, and are stopped. It takes minutes.
     """
     from almanac.backup.drill.drill import in_words
     from almanac.backup.snapshot.journal_rows import record_drills
     from almanac.drills.run_drill import run_disaster_drill, run_drill
 
     if disaster and (subjects or trust):
-        raise typer.BadParameter("--disaster is about everything; it goes with --second only")
+        raise typer.BadParameter("--disaster restores everything; it can be combined with --second only")
     home, settings, places = open_installation()
     place = places.named(second)
     if disaster:
@@ -96,17 +103,23 @@ def drill(
         results = run_drill(home, place, subjects or (), tell=print, trust=trust)
     tell_journal(home, lambda journal: record_drills(journal, results, run_of("drill")))
     if not results or not all(result.passed for result in results):
-        print("The drill has failed." if results else "There is no snapshot to drill.")
+        print("The drill has failed." if results else "There is no snapshot to restore.")
         raise typer.Exit(1)
 
 
 def forget(
-    what: Annotated[str, typer.Argument(metavar="[SNAPSHOT]", help="Only this one. None: what the policy says.")] = "",
-    apply: Annotated[bool, typer.Option("--apply", help="Do it. Without: only say what would be done.")] = False,
-    undo: Annotated[bool, typer.Option("--undo", help="Have a forgotten snapshot back, until it is swept.")] = False,
-    hold: Annotated[bool, typer.Option("--hold", help="Legal hold: keep this one whatever the policy says.")] = False,
-    release: Annotated[bool, typer.Option("--release", help="End a hold.")] = False,
-    lost: Annotated[bool, typer.Option("--lost", help="It has vanished, and is lost: end the alarm about it.")] = False,
+    what: Annotated[
+        str, typer.Argument(metavar="[SNAPSHOT]", help="Only this snapshot. None: what the policy selects.")
+    ] = "",
+    apply: Annotated[bool, typer.Option("--apply", help="Apply the changes. Without it: only show them.")] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Undo: a forgotten snapshot is kept again, until it is swept.")
+    ] = False,
+    hold: Annotated[bool, typer.Option("--hold", help="Legal hold: keep this one regardless of the policy.")] = False,
+    release: Annotated[bool, typer.Option("--release", help="End a legal hold.")] = False,
+    lost: Annotated[
+        bool, typer.Option("--lost", help="It is missing, and lost for good: close the alert about it.")
+    ] = False,
     reason: Reason = "by hand",
     second: Second = False,
 ) -> None:
@@ -129,11 +142,11 @@ def forget(
 
 
 def sweep(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be deleted.")] = False,
     approve: Annotated[bool, typer.Option("--approve", help="Delete more than retention.max_deleted_share.")] = False,
     second: Second = False,
 ) -> None:
-    """Delete what was forgotten before the grace period, and what killed backups left."""
+    """Delete what was forgotten before the grace period, and what interrupted backups left."""
     from almanac.cli.backups.retention import sweep_place
 
     home, settings, places = open_installation()
@@ -141,10 +154,10 @@ def sweep(
 
 
 def tiers(
-    apply: Annotated[bool, typer.Option("--apply", help="Do it. Without: only say what would be done.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Apply the changes. Without it: only show them.")] = False,
     second: Second = False,
 ) -> None:
-    """Show what the tiers hold and cost, and what would be moved; with --apply, move it.
+    """Show content and cost of the tiers, and what would be moved; with --apply, move it.
 
     Ages and prices: `backup.tiers` of include/models/_installation.yaml.
     """
@@ -166,10 +179,13 @@ def tiers(
 
 def replicate(
     back: Annotated[
-        bool, typer.Option("--back", help="From the second place to the first: it is new, or lost some.")
+        bool,
+        typer.Option(
+            "--back", help="Copy from the secondary repository to the primary one, which is new or lost some."
+        ),
     ] = False,
 ) -> None:
-    """Copy every snapshot to the second place that is not there yet; exit code 1 when one could not be."""
+    """Copy missing snapshots to the secondary repository; exit code 1 when one could not be copied."""
     from almanac.backup.snapshot.replicate import replicate as copy
 
     _, _, places = open_installation()
@@ -177,13 +193,13 @@ def replicate(
     done = copy(*ways)
     print("".join(f"FAILED  {line}\n" for line in done.failed), end="")
     behind = "first" if back else "second"
-    print(f"{len(done.snapshots)} snapshots, {size(done.bytes)} sent; the {behind} place was {done.lag} behind")
+    print(f"{len(done.snapshots)} snapshots, {size(done.bytes)} sent; the {behind} repository was {done.lag} behind")
     if done.failed:
         raise typer.Exit(1)
 
 
 def backup_key() -> None:
-    """Print the key that signs and opens backups. Keep a copy where the backups are not: in a safe, in a vault."""
+    """Print the key that signs and decrypts backups. Keep a copy apart from the backups: in a safe, in a vault."""
     from almanac.backup.store.keys import find_or_make_keys
     from almanac.config.home import Home
 

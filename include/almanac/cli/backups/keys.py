@@ -44,15 +44,15 @@ def show() -> None:
 
 @commands.command()
 def rotate(
-    reason: Annotated[str, typer.Option(help="Why. Kept in the repositories and in the journal.")] = "by hand",
+    reason: Annotated[str, typer.Option(help="Why. Recorded in the repositories and in the journal.")] = "by hand",
     without_old: Annotated[
-        bool, typer.Option("--without-old", help="The repository's key is lost: go on without it.")
+        bool, typer.Option("--without-old", help="The repository's key is lost: continue without it.")
     ] = False,
 ) -> None:
-    """Give the repositories a new key; snapshots of the old one stay readable. Interrupted, run it again: it goes on.
+    """Give the repositories a new key; snapshots of the old one stay readable. After an interruption, run it again.
 
-    A key in the home's file is drawn anew. One that comes from a variable or a connection is changed there first: put
-    the new key in front of the old one, a space between them.
+    A key in the home's file is replaced by a random one. A key from a variable or a connection is changed there first:
+    put the new key in front of the old one, separated by a space.
     """
     from datetime import UTC, datetime
 
@@ -70,11 +70,11 @@ def rotate(
     )  # fmt: skip
     for one in done:
         print(f"{one.uri}: {one.before or 'no key'} -> {key.name}; {one.manifests} snapshots of older keys stay valid")
-    print("Keep a copy of the new key where the backups are not: almanac backup-key")
+    print("Keep a copy of the new key apart from the backups: almanac backup-key")
 
 
 def _tell_journal_once(key: "Key", older: "Sequence[Key]", reason: str) -> None:
-    """Write down that this rotation was asked for, unless it is written already."""
+    """Record that this rotation was requested, unless it is recorded already."""
     from datetime import UTC, datetime
 
     from almanac.config.home import Home
@@ -104,12 +104,12 @@ def _draw_new_key() -> None:
     home = Home()
     keys, where = find_keys(home)
     if not keys:
-        raise ConfigError(f"{where}: there is no key to rotate; the first backup makes one. Run almanac backup")
+        raise ConfigError(f"{where}: there is no key to rotate; the first backup creates one. Run almanac backup")
     new = Key.new()
     if where != str(key_file(home)):
         raise ConfigError(
-            f"the key comes from {where}, which only you can change. Put a new key in front of the present one, a space"
-            f" between them, and run almanac key rotate again. A new key: {new.text}"
+            f"the key comes from {where}, which Almanac cannot change. Put a new key in front of the current one,"
+            f" separated by a space, and run almanac key rotate again. A new key: {new.text}"
         )
     write_keys(home, (new, *keys))
 

@@ -18,13 +18,13 @@ def register(app: typer.Typer) -> None:
 
 def accept(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="dataset/weather; quarantine, predictions, shadow.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why. Kept in the journal with your name.")],
-    begin_anew: Annotated[bool, typer.Option("--begin-anew", help="Also when there is no table any more.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why. Recorded in the journal with your name.")],
+    begin_anew: Annotated[bool, typer.Option("--begin-anew", help="Also when the table no longer exists.")] = False,
 ) -> None:
-    """Take a table as it is, though others know more of it; writers go on from there.
+    """Accept a table as it is, although commits are lost; writers continue from there.
 
-    What the journal says of batches that are not in it is forgotten: files that still lie in the landing area are taken
-    again. First try `almanac repair`, which loses nothing.
+    What the journal says of batches that are not in it is forgotten: files that are still in the landing area are
+    ingested again. First try `almanac repair`, which loses nothing.
     """
     from datetime import UTC, datetime
 
@@ -44,8 +44,8 @@ def repair(
         list[str], typer.Argument(metavar="SUBJECT...", help="A model, or dataset/weather, outputs/..., model/....")
     ],
     second: Second = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is damaged.")] = False,
-    reason: Annotated[str, typer.Option(help="Why. Kept in the journal.")] = "by hand",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what is damaged.")] = False,
+    reason: Annotated[str, typer.Option(help="Why. Recorded in the journal.")] = "by hand",
 ) -> None:
     """Put damaged or missing files back from the newest snapshots that have them, byte for byte.
 
@@ -70,4 +70,4 @@ def repair(
 def _print(one: "Repaired", dry_run: bool) -> None:
     print("".join(f"{'damaged' if dry_run else 'repaired'}  {line}\n" for line in one.mended), end="")
     print("".join(f"LEFT      {line}\n" for line in one.left), end="")
-    print(f"{one.subject}: {one.files} files compared, {len(one.mended)} damaged, {len(one.left)} of no snapshot")
+    print(f"{one.subject}: {one.files} files compared, {len(one.mended)} damaged, {len(one.left)} in no snapshot")

@@ -1,4 +1,4 @@
-"""What the commands about backups share: the places, who runs them, and the journal."""
+"""What the commands about backups share: the repositories, who runs them, and the journal."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def open_installation(*, write: bool = True) -> "tuple[Home, InstallationBackup, Places]":
-    """The home, its settings and its backup places; with a typo in the settings those that could be read last."""
+    """The home, its settings and its backup repositories; when the settings are invalid, those that were last read."""
     from almanac.backup.installation import open_places
     from almanac.backup.retention.protected import last_installation
     from almanac.config.home import Home
@@ -24,13 +24,13 @@ def open_installation(*, write: bool = True) -> "tuple[Home, InstallationBackup,
     home = Home()
     installation, problem = last_installation(home)
     if problem:
-        typer.echo(f"{problem}\nGoing on with the settings that could be read last.", err=True)
+        typer.echo(f"{problem}\nContinuing with the settings that were last read.", err=True)
     settings = installation.backup
     return home, settings, open_places(home, settings, write=write)
 
 
 def open_reader(second: bool, without_key: bool = False) -> "Place":
-    """A place to read from; signatures are checked unless the key is lost."""
+    """A repository to read from; signatures are checked unless the key is lost."""
     from almanac.backup.installation import unsigned
     from almanac.errors import ConfigError
 
@@ -40,21 +40,21 @@ def open_reader(second: bool, without_key: bool = False) -> "Place":
         return unsigned(place)
     if place.key is None:
         raise ConfigError(
-            f"{place.uri}: no key, so nobody can say who wrote the manifests. Give it by ALMANAC_BACKUP_KEY; if it is"
-            " lost: --unsigned"
+            f"{place.uri}: no key, so the authors of the manifests cannot be checked. Set ALMANAC_BACKUP_KEY; if the"
+            " key is lost: --unsigned"
         )
     return place
 
 
 def tell_journal(home: "Home", write: "Callable[[Journal], None]") -> None:
-    """The journal is told after the fact; it may be the very thing that is lost."""
+    """The journal is written afterwards; it may be the very thing that is lost."""
     from almanac.errors import DamagedDatabaseError, TransientError
     from almanac.journal.journal import Journal
 
     try:
         write(Journal(home.journal_url))
     except (TransientError, DamagedDatabaseError) as error:
-        typer.echo(f"Done; but the journal could not be told: {error}", err=True)
+        typer.echo(f"Done, but not recorded in the journal: {error}", err=True)
 
 
 def run_of(command: str) -> "RunRef":

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from almanac.config.home import Home
     from almanac.config.sections.tiers import Tiers
 
-COME_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: not now, and it is nobody's fault
+COME_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: not now, and it belongs to no model fault
 DIFFERS = 3  # all of it is back, and journal, registry and data do not know the same
 _Unsigned = Annotated[
-    bool, typer.Option("--unsigned", help="The key is lost: check hashes, but not who wrote the manifests.")
+    bool, typer.Option("--unsigned", help="The key is lost: check hashes, but not the signatures of manifests.")
 ]
 _What = Annotated[
     str, typer.Argument(metavar="SNAPSHOT", help="dataset/weather (its newest), dataset/weather@20260131, or a hash.")
@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 def list_snapshots(
     subject: _Subject = "",
     second: Second = False,
-    everything: Annotated[bool, typer.Option("--all", help="Also those that were forgotten.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include forgotten ones.")] = False,
 ) -> None:
     """List snapshots, the oldest first, with what they hold."""
     from almanac.backup.store.catalogue import Catalogue
@@ -61,7 +61,7 @@ def list_snapshots(
 
 
 def show(what: _What, second: Second = False, files: Annotated[bool, typer.Option("--files")] = False) -> None:
-    """Show what a snapshot holds, who took it and why, and what drills have proven of it."""
+    """Show what a snapshot holds, who took it and why, and its drills."""
     import json
 
     from almanac.backup.drill.drill import in_words
@@ -87,7 +87,7 @@ def show(what: _What, second: Second = False, files: Annotated[bool, typer.Optio
 
 
 def backup_report(to: Annotated[Path, typer.Argument(help="The HTML file to write.")]) -> None:
-    """Write the page *Backups* as one file: what is backed up, how old, how well proven, where, what it costs."""
+    """Write the page *Backups* as one file: what is backed up, where, how old, how often drilled, and its cost."""
     from datetime import UTC, datetime
 
     from almanac.backup.report import make_report
@@ -107,12 +107,14 @@ def backup_report(to: Annotated[Path, typer.Argument(help="The HTML file to writ
 
 def verify(
     subject: _Subject = "",
-    level: Annotated[int, typer.Option(min=1, max=3, help="1 manifests, 2 sizes of objects, 3 their content.")] = 3,
-    share: Annotated[bool, typer.Option("--share", help="Of level 3 only the objects whose turn is today.")] = False,
+    level: Annotated[
+        int, typer.Option(min=1, max=3, help="1: manifests; 2: sizes of objects, too; 3: their content, too.")
+    ] = 3,
+    share: Annotated[bool, typer.Option("--share", help="At level 3, only the objects that are due today.")] = False,
     second: Second = False,
     unsigned: _Unsigned = False,
 ) -> None:
-    """Verify snapshots where they lie; exit code 1 when one cannot be restored whole. `drill` goes further."""
+    """Verify stored snapshots; exit code 1 when one cannot be restored completely. `drill` checks more."""
     from datetime import UTC, datetime
     from typing import cast
 
@@ -128,7 +130,7 @@ def verify(
     for finding in found.findings:
         print(f"{'DAMAGED' if finding.fatal else 'note   '}  {finding.text}")
     damaged = len({finding.ref for finding in found.findings if finding.fatal})
-    cold = f"; {found.frozen} not read, they lie in the archive" if found.frozen else ""
+    cold = f"; {found.frozen} not read, because they are in the archive tier" if found.frozen else ""
     read = f"{found.objects} objects, {size(found.bytes_read)} read"
     print(f"{found.snapshots} snapshots, {read}; {damaged} damaged{cold}")
     if damaged:
@@ -138,25 +140,25 @@ def verify(
 def restore(
     what: _What,
     to: Annotated[Path | None, typer.Option(help="A new folder. None: <home>/restored/<snapshot>.")] = None,
-    live: Annotated[bool, typer.Option("--live", help="Put it back where it came from.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Restore it to its live location.")] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="With --live: move what is there aside, to <name>.before-<time>.")
     ] = False,
     stop: Annotated[
-        bool, typer.Option("--give-up", help="With --live: leave an unfinished restore at what is back.")
+        bool, typer.Option("--give-up", help="With --live: stop an unfinished restore; keep what is restored.")
     ] = False,
-    partial: Annotated[bool, typer.Option("--partial", help="Restore what is whole, and name the rest.")] = False,
-    use: Annotated[bool, typer.Option("--use", help="Try it: open tables, ask databases, predict again.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Restore what is intact, and list the rest.")] = False,
+    use: Annotated[bool, typer.Option("--use", help="Check it: open tables, query databases, predict again.")] = False,
     trust: Annotated[bool, typer.Option("--trust", help="With --use: load formats that can run code, too.")] = False,
     second: Second = False,
     unsigned: _Unsigned = False,
-    reason: Annotated[str, typer.Option(help="Why. Kept in the journal with your name, of what goes live.")] = "",
+    reason: Annotated[str, typer.Option(help="Why. Recorded in the journal with your name, for live restores.")] = "",
 ) -> None:
-    """Restore a snapshot, or a whole group, from the backup place alone.
+    """Restore a snapshot, or a whole group, from the backup repository alone.
 
-    What lies in the archive is asked for, and the command ends with 75: run it again when it says. Interrupted, or when
-    something could not be restored (1), the same command goes on. All of it is back, but journal, registry and data do
-    not know the same: 3.
+    Objects in the archive tier are requested, and the command exits with 75: run it again when it says. Interrupted, or
+    when something could not be restored (1), the same command continues. All of it is back, but journal, registry and
+    data do not know the same: 3.
     Never over what is there: into a new folder, or with --live where it belongs, if nothing is there.
     Examples: `almanac restore dataset/weather`, `almanac restore group/all --live`.
     """
@@ -167,7 +169,7 @@ def restore(
     place = open_reader(second, unsigned)
     ref = Catalogue(place).find(what)
     if (live and (to or partial or use)) or (not live and (replace or stop)):
-        raise typer.BadParameter("--replace and --give-up go with --live only, and nothing else goes with it")
+        raise typer.BadParameter("--replace and --give-up need --live, and no other option can be combined with --live")
     if live and stop:
         _give_up(home, ref)
         return
@@ -206,7 +208,9 @@ def _tell_differences(found: "Sequence[Difference]") -> None:
     for one in found:
         print(one.words)
     if any(one.lost for one in found):
-        print("It is all back, and its parts do not know the same: see what differs before you go on.")
+        print(
+            "Everything is restored, but its parts are not of the same time: check the differences before you continue."
+        )
         raise typer.Exit(DIFFERS)
 
 
@@ -214,7 +218,7 @@ def _give_up(home: "Home", ref: "Ref") -> None:
     from almanac.backup.restore.live import give_up
 
     said = give_up(home, ref)
-    print("\n".join(said) if said else f"{ref}: no restore to the live places is under way")
+    print("\n".join(said) if said else f"{ref}: no restore to live locations is in progress")
 
 
 def _wait_for_archive(place: "Place", ref: "Ref", settings: "Tiers") -> None:
@@ -226,7 +230,7 @@ def _wait_for_archive(place: "Place", ref: "Ref", settings: "Tiers") -> None:
     waiting = ask(place, members(place, ref), settings, now=datetime.now(UTC), by=user())
     if waiting:
         print("\n".join(thaw.words for thaw in waiting))
-        print("Nothing was restored yet. Run the same command again then; asking twice costs nothing.")
+        print("Nothing is restored yet. Run the same command again then; a second request costs nothing.")
         raise typer.Exit(COME_AGAIN)
 
 
@@ -245,7 +249,7 @@ def _restore_to(job: "Restores", home: "Home") -> None:
 
 
 def _services_down(home: "Home", ref: "Ref") -> "AbstractContextManager[None]":
-    """A database is not exchanged under a running service, and none starts meanwhile."""
+    """Hold the services down: no database is replaced while a service runs, and none starts meanwhile."""
     from contextlib import nullcontext
 
     from almanac.services.services import Services

@@ -42,31 +42,31 @@ def forget_named(home: "Home", place: "Place", what: str, *, apply: bool, reason
         print(f"{ref} would go. To forget it: almanac forget {what} --apply --reason '...'")
         return
     forget_one(place, ref, plan, now=datetime.now(UTC), by=by, reason=reason)
-    print(f"{ref} is forgotten. To have it back: almanac forget {ref} --undo")
+    print(f"{ref} is forgotten. To undo: almanac forget {ref} --undo")
 
 
 def forget_lost(home: "Home", place: "Place", what: str, *, reason: str, by: str) -> None:
-    """End the alarm about a snapshot that has vanished."""
+    """Close the alert about a missing snapshot."""
     from almanac.backup.snapshot.vanished import give_up
     from almanac.journal.journal import Journal
 
     ref = give_up(place, Journal(home.journal_url), what, at=datetime.now(UTC), by=by, reason=reason)
-    print(f"{ref} is given up as lost")
+    print(f"{ref} is recorded as lost")
 
 
 def keep_named(place: "Place", what: str, *, undo: bool, hold: bool, reason: str, by: str) -> None:
-    """Have a forgotten snapshot back, hold one, or end a hold."""
+    """Undo a forget, set a hold, or end it."""
     from almanac.backup.store.catalogue import Catalogue
 
     catalogue = Catalogue(place)
     if undo:
         ref = catalogue.find(what, forgotten=True)
         catalogue.exhume(ref)
-        print(f"{ref} is there again")
+        print(f"{ref} is kept again")
     elif hold:
         ref = catalogue.find(what)
         catalogue.hold(ref, at=datetime.now(UTC), by=by, reason=reason)
-        print(f"{ref} is on hold: no policy takes it")
+        print(f"{ref} is on hold: no policy forgets it")
     else:
         ref = catalogue.find(what)
         catalogue.release(ref)
@@ -91,7 +91,7 @@ def sweep_place(home: "Home", place: "Place", settings: "InstallationBackup", *,
         print(f"waiting until {until:%Y-%m-%d %H:%M}  {tomb.ref}  {tomb.forgotten_by}: {tomb.reason}")
     print("".join(f"{'would go' if dry_run else 'deleted '}  {ref}\n" for ref in plan.manifests), end="")
     verb = "would be" if dry_run else "are"
-    typer.echo(f"{len(plan.objects)} objects, {plan.bytes} bytes ({plan.share:.0%} of the place) {verb} deleted")
+    typer.echo(f"{len(plan.objects)} objects, {plan.bytes} bytes ({plan.share:.0%} of the repository) {verb} deleted")
 
 
 def _plan(home: "Home", place: "Place") -> "ForgetPlan":

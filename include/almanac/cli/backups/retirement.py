@@ -12,10 +12,10 @@ def register(app: typer.Typer) -> None:
 
 def retire(
     model: Annotated[str, typer.Argument(help="The name of a model that is no longer declared.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why. Kept in the journal, with your name.")],
-    undo: Annotated[bool, typer.Option("--undo", help="Protect it again, until somebody retires it anew.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why. Recorded in the journal with your name.")],
+    undo: Annotated[bool, typer.Option("--undo", help="Protect it again.")] = False,
 ) -> None:
-    """Stop backing a model up and keeping its snapshots. Only one whose YAML is gone; nothing is deleted at once.
+    """Stop backing up a model and keeping its snapshots. Its YAML must be gone; nothing is deleted at once.
 
     What is there stays on disk and in MLflow; its snapshots go as the policy says. A YAML that comes back protects it,
     too.
@@ -34,10 +34,10 @@ def retire(
     journal = Journal(home.journal_url)
     if undo:
         take_back(journal, model, reason=reason.strip(), run=run, now=now)
-        print(f"{model}: is protected again: the nightly backup takes it, its snapshots keep their pins.")
+        print(f"{model}: is protected again: the nightly backup includes it, and its snapshots stay pinned.")
         return
     end_protection(home, journal, model, reason=reason.strip(), run=run, now=now)
     print(
-        f"{model}: is retired. No backup takes it any more, and its snapshots go as the policy says. To undo that:"
+        f"{model}: is retired. No backup includes it any more, and the policy applies to its snapshots. To undo that:"
         f" ./almanac retire {model} --undo --reason ..."
     )

@@ -36,7 +36,7 @@ def load_models(folder: Path, *, of_dag: str = "") -> Loaded:
     Args:
         folder: of the declarations.
         of_dag: the id of a DAG; only the models that it can be of are read, if it can be of any, and what they say of
-            each other is not looked at: whoever listed the DAG has done so.
+            each other is not checked: the DAG's loader has done so.
     """
     try:
         paths = _declared(folder)
@@ -73,7 +73,7 @@ def check_models(folder: Path) -> list[str]:
 
 
 def refuse_to_delete(folder: Path, done: str = "deleted") -> None:
-    """Refuse while any declaration cannot be read: nobody knows then what it keeps, or how long.
+    """Refuse while any declaration cannot be read: its retention rules are unknown then.
 
     Whatever deletes by age or by policy calls this first.
 
@@ -87,14 +87,14 @@ def refuse_to_delete(folder: Path, done: str = "deleted") -> None:
     try:
         check_models(folder)
     except ConfigError as error:
-        raise ConfigError(f"nothing is {done} while a model's YAML is broken: {error}") from error
+        raise ConfigError(f"nothing is {done} while a model's YAML is invalid: {error}") from error
 
 
 def declared_names(folder: Path) -> tuple[str, ...]:
     """The names of the files that declare models, whether they can be read or not, sorted.
 
     Raises:
-        ConfigError: nobody knows which: the profile cannot be read.
+        ConfigError: the profile cannot be read, so that the folders are unknown.
     """
     return tuple(_declared(folder))
 
@@ -177,7 +177,7 @@ def _own(path: Path) -> dict[str, object]:
     defaults = read_yaml(defaults_path, _HELP) if defaults_path.exists() else {}
     declared = read_yaml(path, _HELP)
     if "name" in declared:
-        raise ConfigError(f"{where(path)}: name: the file's own name is the model's name; remove the key. {_HELP}")
+        raise ConfigError(f"{where(path)}: name: the file's name is the model's name; remove the key. {_HELP}")
     return lay_over(_defaults_for(declared, defaults), declared)
 
 

@@ -14,7 +14,7 @@ def neighbour_faults(models: Mapping[str, Model], *, declared: Collection[str]) 
 
     Args:
         models: those whose YAML could be read, by name.
-        declared: the names of all YAML files: a neighbour whose file is broken takes nobody down.
+        declared: the names of all YAML files: a neighbour with a broken file affects no other model.
     """
     return [(name, fault) for name, model in models.items() for fault in _faults(model, models, declared)]
 
@@ -31,7 +31,7 @@ def _faults(model: Model, models: Mapping[str, Model], declared: Collection[str]
             yield f"{where}: {upstream} declares no window trigger; got {upstream!r}, expected a model that has one."
     yield from join_faults(model, models, declared)
     if _waits_for_itself(model.name, models):
-        yield f"the window's depends_on: {model.name} would wait for itself; remove the circle."
+        yield f"the window's depends_on: {model.name} would wait for itself; remove the cycle."
 
 
 def _declared(name: str, declared: Collection[str]) -> str:

@@ -99,9 +99,10 @@ def check_overlay(path: Path, content: Mapping[str, object]) -> None:
     wrong = [key for key in _keys(content) if not _may_say(key)]
     if wrong:
         raise ConfigError(
-            f"{where(path)}: {', '.join(wrong)}: not a profile's to say, it changes what the model is; expected some of"
-            f" {', '.join(_MAY_SAY)}{did_you_mean(wrong[0], _MAY_SAY)}. Say it in the declarations below, for all"
-            f" environments. {SEE}"
+            f"{where(path)}: {', '.join(wrong)}: not allowed in a profile, because it changes the model itself;"
+            " expected some of"
+            f" {', '.join(_MAY_SAY)}{did_you_mean(wrong[0], _MAY_SAY)}. Set it in the model's own declaration, for"
+            f" all environments. {SEE}"
         )
 
 
@@ -109,7 +110,7 @@ def unknown_files(folder: Path, declared: frozenset[str]) -> list[str]:
     """A message for each file of a profile that lies over nothing."""
     known = {*(f"{name}.yaml" for name in declared), PROFILE, DEFAULTS, INSTALLATION}
     return [
-        f"{where(path)}: lies over nothing; expected the name of a declared model, one of {sorted(declared)}. {SEE}"
+        f"{where(path)}: no model of this name is declared; expected one of {sorted(declared)}. {SEE}"
         for path in sorted(folder.glob("*.yaml"))
         if path.name not in known
     ]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from almanac.config.files.yaml_file import compose_yaml
 from almanac.display import did_you_mean, join_names, shorten, shorten_lines, show
 
-MAX_FAULTS = 20  # of one file; who mends these sees the others next
+MAX_FAULTS = 20  # of one file; the others are shown once these are corrected
 MAX_FAULT = 700  # characters
 _KINDS = {
     "source": ("files", "http", "sql"),
@@ -121,7 +121,7 @@ def _message(fault: Any, schema: type[BaseModel], steps: Steps, section: object)
         case "missing":
             return "missing; expected a value for this key"
         case "union_tag_not_found":
-            return f"missing key {context['discriminator']}, which says what kind of section this is"
+            return f"missing key {context['discriminator']}, which names the kind of section"
         case "union_tag_invalid":
             tags = _QUOTED.findall(context["expected_tags"])
             return f"got {show(context['tag'])}, expected one of {_named(tags)}{did_you_mean(context['tag'], tags)}"

@@ -144,7 +144,7 @@ class _Bounds:
                 self._count(1, event.anchor, line)
             case yaml.AliasEvent():
                 if event.anchor not in self.anchored:
-                    raise _BoundsError(f"line {line}: an alias of something that is not complete, or not there")
+                    raise _BoundsError(f"line {line}: an alias of an incomplete or unknown anchor")
                 self._count(self.anchored[event.anchor], None, line)
 
     def _closed(self) -> tuple[int, str | None]:

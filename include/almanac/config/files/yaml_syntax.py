@@ -10,7 +10,7 @@ _KEYS = "lines of `key: value`, lists of `- item` or `[a, b]`, and spaces for in
 _INDENT = "spaces for indentation, the same number for all keys of a section"
 # By what the parser says. It knows what it read last, and not what a person meant.
 _EXPECTED = (
-    ("mapping values are not allowed", f"one `key: value` a line, a value with `: ` in it in quotes, and {_INDENT}"),
+    ("mapping values are not allowed", f"one `key: value` per line, a value with `: ` in it in quotes, and {_INDENT}"),
     ("expected ',' or ']'", "a comma between two items of the list, and `]` at its end"),
     ("expected ',' or '}'", "a comma between two keys of the section, and `}` at its end"),
     ("unexpected end of stream", "a closing quote"),
@@ -19,12 +19,12 @@ _EXPECTED = (
     ("cannot start any token", "quotes around a value that begins with @, ` or %, and spaces for indentation, no tabs"),
     ("tab character", "spaces instead of tabs for indentation"),
     ("expected '-' indicator", "each item of the list with `- ` in the same column, and no key among them"),
-    ("expected key", f"a key in the same column as the others; behind a closing quote or bracket nothing; {_INDENT}"),
-    ("unknown escape character", "single quotes, in which a backslash is one, or two backslashes in double quotes"),
+    ("expected key", f"a key in the same column as the others; nothing behind a closing quote or bracket; {_INDENT}"),
+    ("unknown escape character", "single quotes, in which a backslash is literal, or two backslashes in double quotes"),
     ("hexdecimal", "hexadecimal digits behind \\x, \\u or \\U, or single quotes, in which a backslash is one"),
     ("could not determine a constructor", "a plain value: no tag such as !x, no key or value `<<` alone"),
-    ("another document", "one document: no line `---` behind its beginning"),
-    ("<document start>", "nothing behind the end: one closing bracket less"),
+    ("another document", "one document: no line `---` after its beginning"),
+    ("<document start>", "nothing behind the end: remove a closing bracket"),
     ("control characters", "text without control characters"),
     ("incompatible YAML", "YAML 1.1: remove the line %YAML"),
     ("directive", "no line that begins with %"),
@@ -36,12 +36,12 @@ _EXPECTED = (
     ("as a key", "a word as the key"),
     ("simple key", "a colon behind the key, on the same line"),
     ("second occurrence", "each anchor `&name` once"),
-    ("month must be", "a date that there is, or quotes around a text that looks like one"),
-    ("day is out of range", "a date that there is, or quotes around a text that looks like one"),
-    ("must be in", "a time that there is, or quotes around a text that looks like one"),
+    ("month must be", "a valid date, or quotes around a text that looks like one"),
+    ("day is out of range", "a valid date, or quotes around a text that looks like one"),
+    ("must be in", "a valid time, or quotes around a text that looks like one"),
     ("integer string conversion", "a number of fewer digits, or quotes around it"),
-    ("but found", "a value that is what its tag says, or no tag"),
-    (" is no ", "a value that is what its tag says, or no tag"),
+    ("but found", "a value of its tag's type, or no tag"),
+    (" is no ", "a value of its tag's type, or no tag"),
 )  # fmt: skip
 
 
@@ -55,7 +55,8 @@ def describe_syntax(error: Exception, raw: bytes) -> str:
     if isinstance(error, UnicodeDecodeError):
         line, column = _position(raw[: error.start].decode("utf-8", errors="replace"))
         return (
-            f"line {line}, column {column}: no UTF-8, got byte 0x{raw[error.start]:02x}; expected a file saved as UTF-8"
+            f"line {line}, column {column}: not UTF-8, got byte 0x{raw[error.start]:02x}; expected a file saved as"
+            " UTF-8"
         )
     if isinstance(error, yaml.reader.ReaderError):
         line, column = _position(raw.decode("utf-8", errors="replace")[: error.position])

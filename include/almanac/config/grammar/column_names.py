@@ -26,9 +26,9 @@ def fault_of_name(name: str) -> str:
     if len(name) > _MAX_LENGTH:
         return f"is longer than {_MAX_LENGTH} characters"
     if name in OWN_NAMES or name.endswith(OWN_SUFFIXES):
-        return "is the name of a column that Almanac adds"
+        return "is reserved for a column that Almanac adds"
     if name == "*" or (name.startswith("^") and name.endswith("$")):
-        return "stands for several columns where polars reads it"
+        return "is a pattern for several columns in polars"
     if not name.isprintable():
-        return "holds characters that cannot be seen"
+        return "contains invisible characters"
     return ""

@@ -21,7 +21,7 @@ ClassMetric = Literal[
 NumberMetric = Literal[
     "rmse",
     "mae",
-    "bias",  # the mean of foretold minus true; of two, the one nearer to 0 is better
+    "bias",  # the mean of predicted minus true; of two, the one nearer to 0 is better
     "r2",
     "smape",  # in percent of the mean of both, 0 to 200
 ]

@@ -67,5 +67,5 @@ def _refused_text(pattern: str) -> str:
         if group:
             return "comments, and other flags than i, m and s,"
         if brace and not _REPEATED.match(pattern, found.start()):
-            return "braces that count nothing (write \\{ for the sign)"
+            return "braces without a count (write \\{ for the sign)"
     return ""

@@ -64,7 +64,7 @@ def conjoined(rule: Rule, *, inside: bool = False) -> frozenset[str]:
 
 
 def alternatives(rule: Rule) -> tuple[Rule, ...]:
-    """The rules of which any one wakes: the parts of an `or` at the top, else the rule itself."""
+    """The rules of which each triggers: the parts of an `or` at the top, else the rule itself."""
     if isinstance(rule, Combined) and rule.operator == "or":
         return tuple(each for part in rule.parts for each in alternatives(part))
     return (rule,)

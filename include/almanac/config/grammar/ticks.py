@@ -65,11 +65,13 @@ def parse_every(text: str) -> Every:
     """
     match = _EVERY.match(text.strip())
     if match is None or not int(match.group(1)):
-        raise ValueError(f"not a pace; got {text!r}, expected a number and a unit: 15m, 2h, 1d, 2w or 3mo (months)")
+        raise ValueError(
+            f"not an interval; got {text!r}, expected a number and a unit: 15m, 2h, 1d, 2w or 3mo (months)"
+        )
     unit: Unit = match.group(2)  # type: ignore[assignment] # the pattern knows no others
     every = Every(int(match.group(1)), unit)
     if every.number * _DAYS[unit] > _SEARCH.days:
-        raise ValueError(f"not a pace; got {text!r}, expected one of at most five years")
+        raise ValueError(f"not an interval; got {text!r}, expected one of at most five years")
     return every
 
 
@@ -83,9 +85,9 @@ def parse_day_time(text: str) -> DayTime:
     try:
         span = DayTime(time.fromisoformat(since.strip()), time.fromisoformat(until.strip()))
     except ValueError as error:
-        raise ValueError(f"not a span of the day; got {text!r}, expected for example '07:00-19:00'") from error
+        raise ValueError(f"not a time span; got {text!r}, expected for example '07:00-19:00'") from error
     if span.since == span.until:
-        raise ValueError(f"an empty span of the day; got {text!r}, expected for example '07:00-19:00'")
+        raise ValueError(f"an empty time span; got {text!r}, expected for example '07:00-19:00'")
     return span
 
 
@@ -145,7 +147,7 @@ def _next_cron(cron: str, zone: ZoneInfo, after: datetime) -> datetime | None:
         except CroniterBadDateError:
             return None
         tick = (wall - (local.utcoffset() or timedelta())).replace(tzinfo=UTC) if hourly else _utc(wall, zone)
-        # In the hour that comes twice, what has ticked the first time lies before `after`.
+        # In the hour that occurs twice, what has ticked the first time lies before `after`.
         if tick > after:
             return tick
 

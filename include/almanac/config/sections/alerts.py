@@ -1,4 +1,4 @@
-"""Who is told of what, by which channel, and when not. Addresses and secrets live in Airflow's connections."""
+"""Who is reported what, by which channel, and when not. Addresses and secrets live in Airflow's connections."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self, get_args
@@ -77,9 +77,9 @@ class Alerts(Section):
     routes: dict[Severity, tuple[Slug, ...]] = Field(
         default_factory=dict, description="Channels by severity; unset: all of them, and none for info."
     )
-    silent: tuple[AlertKind, ...] = Field(("start", "end", "retry"), description="What nobody is told of.")
+    silent: tuple[AlertKind, ...] = Field(("start", "end", "retry"), description="Kinds of alerts that are not sent.")
     remind_after: Duration = Field(
-        timedelta(days=1), description="What lasts and is not acknowledged is told again after this."
+        timedelta(days=1), description="An open alert that is not acknowledged is repeated after this."
     )
     quiet_hours: QuietHours | None = None
     escalate: Escalation | None = None

@@ -18,20 +18,20 @@ Count = Annotated[int, Field(ge=1)]
 class Keep(Section):
     """Which snapshots of a subject stay: those that any rule keeps. Ages count from the newest snapshot."""
 
-    last: Count | None = Field(None, description="The newest so many.")
-    within: Duration | None = Field(None, description="Everything younger than this.")
-    hourly: Count | None = Field(None, description="The newest of each of so many hours that have any.")
+    last: Count | None = Field(None, description="The newest N snapshots.")
+    within: Duration | None = Field(None, description="All snapshots younger than this.")
+    hourly: Count | None = Field(None, description="The newest snapshot of each of the last N hours that have one.")
     daily: Count | None = None
     weekly: Count | None = None
     monthly: Count | None = None
     yearly: Count | None = None
-    min_keep: Count = Field(2, description="Never fewer than so many, whatever the rules say.")
+    min_keep: Count = Field(2, description="Never fewer than N, regardless of the other rules.")
 
     @model_validator(mode="after")
     def _keeps_something(self) -> Self:
         rules = (self.last, self.within, self.hourly, self.daily, self.weekly, self.monthly, self.yearly)
         if all(rule is None for rule in rules):
-            raise ValueError("an empty policy would keep nothing; give at least one of last, within, hourly ... yearly")
+            raise ValueError("an empty policy keeps nothing; give at least one of last, within, hourly ... yearly")
         return self
 
 
@@ -46,16 +46,18 @@ class KeepOfModel(Section):
 class Backup(Section):
     """Snapshots of one model."""
 
-    model_schedule: Cron = Field("15 4 * * *", description="The daily sweep, beside every promotion.")
-    data_schedule: Cron = Field("30 1 * * *", description="Dataset and outputs, beside publications and scorings.")
-    after_publication: bool = Field(True, description="Whether publications and scorings wake a backup, too.")
-    at_most_every: Duration = Field(timedelta(hours=1), description="They wake no more than one in this time.")
-    landing: bool = Field(False, description="Whether landed files are in the snapshots of the outputs, too.")
+    model_schedule: Cron = Field("15 4 * * *", description="The daily backup, besides one at every promotion.")
+    data_schedule: Cron = Field(
+        "30 1 * * *", description="Dataset and outputs, besides backups after publications and scorings."
+    )
+    after_publication: bool = Field(True, description="Whether publications and scorings trigger a backup, too.")
+    at_most_every: Duration = Field(timedelta(hours=1), description="They trigger at most one in this time.")
+    landing: bool = Field(False, description="Whether snapshots of the outputs include landed files.")
     keep: KeepOfModel = KeepOfModel()
 
 
 class KeepOfSecond(Section):
-    """Policies of the second place, where they are others than those of the first."""
+    """Policies of the secondary repository, where they differ from those of the primary."""
 
     model: Keep | None = None
     dataset: Keep | None = None
@@ -70,33 +72,39 @@ class Retention(Section):
     schedule: Cron = "0 6 * * *"
     database: Keep = Keep(daily=14, weekly=8, monthly=12)
     group: Keep = Keep(daily=7, weekly=4)
-    second: KeepOfSecond = Field(KeepOfSecond(), description="What is not said is as in the first place.")
+    second: KeepOfSecond = Field(KeepOfSecond(), description="Unset values are those of the primary repository.")
     grace: Annotated[Duration, Field(ge=timedelta(hours=1))] = Field(
-        timedelta(days=7), description="So long after it was forgotten a snapshot can be had back."
+        timedelta(days=7), description="How long a forgotten snapshot can be recovered."
     )
-    max_deleted_share: Share = Field(0.3, description="A sweep that would delete more of the place asks a person.")
+    max_deleted_share: Share = Field(
+        0.3, description="A sweep that would delete a larger share of the repository needs a person's approval."
+    )
 
 
 class Drills(Section):
     """How snapshots are proven."""
 
     schedule: Cron = "0 5 * * 0"
-    max_age: Duration = Field(timedelta(days=8), description="An older last good drill is an alarm.")
-    verify_days: Count = Field(7, description="Each object is read again once in so many days.")
+    max_age: Duration = Field(
+        timedelta(days=8), description="Maximum age of the last good drill before an alert is sent."
+    )
+    verify_days: Count = Field(7, description="Each object is verified once in so many days.")
     disaster_every: Duration | None = Field(
         timedelta(days=27),
-        description="A drill that finds the last good disaster drill older than this plays it, too; null: none does.",
+        description="Interval of the disaster drill, which the restore drill then includes; null: never.",
     )
-    disaster_timeout: Duration = Field(timedelta(hours=1), description="Of its ingest, training and scoring, each.")
+    disaster_timeout: Duration = Field(timedelta(hours=1), description="Of each of its ingest, training and scoring.")
 
 
 class InstallationBackup(Section):
     """Backups of everything that models share."""
 
     databases_schedule: Cron = "0 1 * * *"
-    encrypt: bool = Field(False, description="Whether new objects are encrypted; without the key they are gone.")
-    compress: bool = Field(True, description="Whether new objects are compressed where that gains something.")
-    max_age: Duration = Field(timedelta(days=2), description="An older newest snapshot of everything is an alarm.")
+    encrypt: bool = Field(False, description="Whether new objects are encrypted; without the key they are lost.")
+    compress: bool = Field(True, description="Whether new objects are compressed where that saves space.")
+    max_age: Duration = Field(
+        timedelta(days=2), description="Maximum age of the newest snapshot of everything before an alert is sent."
+    )
     workers: Annotated[int, Field(ge=1, le=32)] = Field(2, description="Threads that read, hash and write.")
     retention: Retention = Retention()
     tiers: Tiers = Tiers()

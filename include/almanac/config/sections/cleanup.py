@@ -26,7 +26,7 @@ HistoryAge = Annotated[
     AfterValidator(
         _at_least(
             timedelta(days=14),
-            "monitors compare with the runs of the last week, and questions to people stay open for days",
+            "monitors compare with the runs of the last week, and requests for approval stay open for days",
         )
     ),
 ]
@@ -34,34 +34,34 @@ LogAge = Annotated[Duration, AfterValidator(_at_least(timedelta(days=7), "an ale
 JournalAge = Annotated[
     Duration,
     AfterValidator(
-        _at_least(timedelta(days=90), "the training budget, drills and lasting alarms are read from the journal")
+        _at_least(timedelta(days=90), "the training budget, drills and open alerts are read from the journal")
     ),
 ]
 ModelRunAge = Annotated[
-    Duration, AfterValidator(_at_least(timedelta(days=30), "a person may still be asked about a candidate"))
+    Duration, AfterValidator(_at_least(timedelta(days=30), "an approval of a candidate may still be open"))
 ]
 
 
 class Cleanup(Section):
     """Only what is old enough, and read by nothing, goes; rows of a database only when a snapshot holds them."""
 
-    schedule: Cron = Field("45 2 * * *", description="After the databases were backed up.")
+    schedule: Cron = Field("45 2 * * *", description="After the backup of the databases.")
     airflow_history: HistoryAge | None = Field(
         timedelta(days=60), description="Runs, tasks, XComs, events, audit log and the like of Airflow's database."
     )
     task_logs: LogAge | None = Field(timedelta(days=60), description="Log files of tasks and of the dag-processor.")
     journal: JournalAge | None = Field(
         timedelta(days=400),
-        description="Delivered alerts, closed alarms, trainings held back, files that brought nothing. Never what was"
-        " decided about a model version.",
+        description="Delivered alerts, closed alerts, refused trainings, files without new rows. Never a decision"
+        " about a model version.",
     )
     model_runs: ModelRunAge | None = Field(
         timedelta(days=180),
-        description="MLflow's runs of refused candidates and of trials, with their files. Never a registered version's,"
-        " nor one that a snapshot names.",
+        description="MLflow's runs of refused candidates and of trials, with their files. Never the run of a"
+        " registered version, nor one in a snapshot.",
     )
     max_deleted_share: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
-        0.8, description="A run that would delete more of a kind's files asks a person."
+        0.8, description="A run that would delete a larger share of a kind's files needs a person's approval."
     )
 
 

@@ -39,7 +39,7 @@ class Normalise(Section):
 
     trim: bool = True
     case: Literal["keep", "lower", "upper"] = "keep"
-    map: dict[str, str] = Field({}, description="Other spelling -> the value that is meant.")
+    map: dict[str, str] = Field({}, description="Other spelling -> the intended value.")
 
 
 class Column(Section):
@@ -52,9 +52,11 @@ class Column(Section):
     min: float | None = None
     max: float | None = None
     values: tuple[str, ...] | None = Field(None, description="The only values allowed.")
-    regex: str | None = Field(None, description="What the whole text must match.")
+    regex: str | None = Field(None, description="A pattern that the whole text must match.")
     normalise: Normalise | None = None
-    timezone: str | None = Field(None, description="Whose clock a time without an offset is by; unset: it needs one.")
+    timezone: str | None = Field(
+        None, description="Time zone of times without an offset; unset: an offset is required."
+    )
     format: str = Field(ISO, description="How times are written: iso, epoch s, elapsed h, excel, or such as %d/%m/%Y.")
     origin: AwareDatetime | None = Field(None, description="With format `elapsed`: the time that is counted from.")
     pivot_year: Annotated[int, Field(ge=0, le=100)] = Field(
@@ -161,17 +163,21 @@ class Skew(Section):
     """
 
     min_rows: Annotated[int, Field(ge=20)]
-    history: Duration = Field(description="The reference: so much before the batch, and its calendar month in it.")
+    history: Duration = Field(
+        description="The reference: this much before the batch, of which its calendar months are compared."
+    )
     null_share: Share = Field(description="The share of empty cells rose by more than this.")
     shift: Annotated[float, Field(gt=0)] = Field(description="The median moved by more reference deviations.")
-    stuck: Share = Field(description="One number makes up more than this share, and seldom did before.")
+    stuck: Share = Field(description="One number makes up more than this share, unlike before.")
     rhythm: Duration = Field(description="The daily rhythm moved by more than this.")
-    change_point: Annotated[float, Field(gt=0)] = Field(description="The level jumps inside, in deviations.")
+    change_point: Annotated[float, Field(gt=0)] = Field(
+        description="A jump of the level inside the batch, in deviations."
+    )
     categories: Share = Field(description="Total variation distance of the shares.")
     volume: Annotated[float, Field(gt=1)] = Field(description="More, or fewer, rows than usual by this factor.")
     gaps: Share = Field(description="More than this share of the steps between first and last row is missing.")
     flat: Annotated[float, Field(gt=1)] | None = Field(
-        None, description="One number stands longer than it ever did, by this factor."
+        None, description="One number is constant for longer than ever before, by this factor."
     )
     dense: Annotated[float, Field(gt=1)] | None = Field(None, description="More rows than steps by this factor.")
     max_age: Duration | None = Field(None, description="The newest row is older than this: stale.")
@@ -184,22 +190,25 @@ class Dataset(Section):
     step: Duration = Field(description="The distance of neighbouring rows when none is missing.")
     key: tuple[str, ...] = Field(min_length=1, description="The columns that identify a row.")
     columns: dict[str, Column] = Field(min_length=1)
-    ignored_columns: tuple[str, ...] = Field((), description="Columns that files may have and nobody needs.")
+    ignored_columns: tuple[str, ...] = Field((), description="Columns that files may have and that are ignored.")
     on_unexpected_column: Literal["drop", "reject"] = Field(description="drop: leave it out and warn.")
-    max_bad_share: Share = Field(description="With a larger share of bad rows the whole batch is rejected.")
+    max_bad_share: Share = Field(description="Above this share of bad rows the whole batch is rejected.")
     corrections: Literal["quarantine", "replace"] = Field(
-        "quarantine", description="What other values for a published key do: wait in quarantine, or replace the row."
+        "quarantine",
+        description="What happens to different values for a published key: quarantine, or replace the row.",
     )
     revision: str | None = Field(
         None, description="With `replace`: a column that grows with each correction; an older state is dropped."
     )
     rules: dict[Slug, str] = Field({}, description="Conditions that hold in every row, by name.")
     unique: tuple[tuple[str, ...], ...] = Field((), description="Columns that, beside the key, never repeat.")
-    earliest: AwareDatetime | None = Field(None, description="An event time before this is a fault.")
-    future_tolerance: Duration = Field(timedelta(), description="Clocks may be fast by so much.")
+    earliest: AwareDatetime | None = Field(None, description="An event time before this is an error.")
+    future_tolerance: Duration = Field(timedelta(), description="Tolerance for fast clocks.")
     late_after: Duration | None = Field(None, description="A row this much older than the newest published is late.")
-    order: Literal["any", "increasing"] = Field("any", description="increasing: no row of a file steps back in time.")
-    skew: Skew | None = Field(None, description="Checks of a batch as a whole; none: none.")
+    order: Literal["any", "increasing"] = Field(
+        "any", description="increasing: no row of a file is older than the row before."
+    )
+    skew: Skew | None = Field(None, description="Checks of a batch as a whole.")
     actions: dict[str, Action] = Field({}, description="`Column.rule` or `*.rule` -> what happens when it is broken.")
     origin: str = Field(description="Who made the data, and how.")
     licence: str = Field(description="Licence or restriction of the data.")
@@ -260,8 +269,8 @@ class Dataset(Section):
         usable = column is not None and column.type != "string" and not column.nullable
         if self.corrections != "replace" or self.revision in self.key or not usable:
             raise ValueError(
-                f"revision needs corrections: replace, and a column outside the key, never empty, of numbers or times;"
-                f" got {self.revision!r} with corrections {self.corrections}"
+                "revision needs corrections: replace, and a column outside the key, never empty, of numbers or"
+                f" times; got {self.revision!r} with corrections {self.corrections}"
             )
         return self
 

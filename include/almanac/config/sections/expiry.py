@@ -15,15 +15,17 @@ class Expire(Section):
     """Only what is old enough, and needed by nothing, goes. Snapshots have rules of their own: `backup.keep`."""
 
     schedule: Cron = "30 3 * * *"
-    landing: Age | None = Field(None, description="Landed files whose rows the dataset holds, or that are kept aside.")
+    landing: Age | None = Field(None, description="Landed files whose rows are in the dataset or in quarantine.")
     quarantine_files: Age | None = Field(None, description="Rejected files.")
     quarantine_rows: Age | None = Field(None, description="Quarantined rows, batch by batch.")
     reports: Age | None = Field(None, description="Report pages, by when they were written.")
-    predictions: Age | None = Field(None, description="Of champions; by day, by when they were made.")
+    predictions: Age | None = Field(None, description="Of champions; by day of creation.")
     shadow: Age | None = Field(None, description="Of versions in shadow.")
-    checkpoints: Age | None = Field(timedelta(days=30), description="Of trainings that have ended.")
-    unless_backed_up: bool = Field(True, description="What is in no snapshot stays, however old.")
-    max_deleted_share: Share = Field(0.5, description="A run that would delete more of a kind asks a person.")
+    checkpoints: Age | None = Field(timedelta(days=30), description="Of finished trainings.")
+    unless_backed_up: bool = Field(True, description="What is in no snapshot stays, regardless of its age.")
+    max_deleted_share: Share = Field(
+        0.5, description="A run that would delete a larger share of a kind needs a person's approval."
+    )
 
     @property
     def ages(self) -> dict[str, timedelta]:

@@ -18,13 +18,15 @@ class ColumnFeature(Section):
     """A column as it stands, or in one other form. Where the value is unknown, so is the feature, but for `missing`."""
 
     column: str
-    change: Duration | None = Field(None, description="Its value minus that of exactly so long ago.")
-    lag: Duration | None = Field(None, description="Its value of exactly so long ago.")
-    cycle: Annotated[float, Field(gt=0)] | None = Field(None, description="Its place on a circle of this size.")
+    change: Duration | None = Field(None, description="Its value minus the value exactly this long ago.")
+    lag: Duration | None = Field(None, description="Its value exactly this long ago.")
+    cycle: Annotated[float, Field(gt=0)] | None = Field(None, description="Its position on a circle of this size.")
     equals: str | None = Field(None, description="1 where it has this value, else 0.")
     one_of: tuple[str, ...] | None = Field(None, min_length=1, description="One 1 among 0s; another value: all 0.")
     missing: Literal[True] | None = Field(None, description="1 where it is unknown, else 0.")
-    age: Literal[True] | None = Field(None, description="Hours from this time to the row's; negative: it lies ahead.")
+    age: Literal[True] | None = Field(
+        None, description="Hours from this time to the row's; negative: it is in the future."
+    )
 
     @property
     def form(self) -> str | None:
@@ -95,7 +97,7 @@ class TimeFeature(Section):
     """The row's place on the circle of the day, the week or the year (sine and cosine), or whether it is weekend."""
 
     time: Literal["hour_of_day", "day_of_week", "day_of_year", "weekend"]
-    timezone: str = Field("UTC", description="Whose clock and calendar.")
+    timezone: str = Field("UTC", description="Time zone of clock and calendar.")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -165,4 +167,4 @@ def check_features(features: Sequence[Feature], columns: Mapping[str, Column]) -
         known = columns[feature.column].values
         wanted = {getattr(feature, "equals", None), *(getattr(feature, "one_of", None) or ())} - {None}
         if known is not None and (never := sorted(wanted - set(known))):
-            raise ValueError(f"features: {feature.column} never is {never}; its values are {list(known)}")
+            raise ValueError(f"features: {feature.column} has no values {never}; its values are {list(known)}")

@@ -26,7 +26,7 @@ Segment = Literal["season", "month", "hour_of_day"]
 
 
 class BaselineGate(Section):
-    """Better than the best naive rule on the hold-out."""
+    """Better than the best baseline on the hold-out."""
 
     metric: Metric
     margin: Annotated[float, Field(ge=0)]
@@ -63,8 +63,8 @@ class BaselineGate(Section):
         early = [kind for kind in self.kinds if kind in SEASONS and SEASONS[kind] < known_after]
         if early:
             raise ValueError(
-                f"gates.baselines.kinds: {', '.join(early)} would look at labels that are known only {known_after} "
-                "after their row; leave them out, or take a longer season"
+                f"gates.baselines.kinds: {', '.join(early)} would use labels that are known only {known_after} after"
+                " their row; remove them, or choose a longer season"
             )
 
 
@@ -74,19 +74,19 @@ class ChampionGate(Section):
     metric: Metric
     must: Literal["not_worse", "beat"] = Field(
         "not_worse",
-        description="not_worse: not below the champion beyond chance, and where it is as good, made of newer data, "
-        "another declaration or other code. beat: above it beyond chance.",
+        description="not_worse: not significantly below the champion; where it is as good, made from newer data,"
+        " another declaration or other code. beat: significantly above it.",
     )
     max_loss: Annotated[float, Field(ge=0)] = Field(
-        description="So far below the champion, and below the best version of the last year, the lower end of the "
-        "interval may lie."
+        description="How far below the champion, and below the best version of the last year, the lower end of the"
+        " interval may lie."
     )
     resamples: Annotated[int, Field(ge=100)]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
 
 
 class SegmentGate(Section):
-    """Not worse than the best naive rule in any segment.
+    """Not worse than the best baseline in any segment.
 
     `rows: holdout` judges the candidate itself; segments that the hold-out lacks are named as not judged. `rows:
     backtest` judges its recipe on all folds, so that every season is there, but refuses for as long as a change of
@@ -126,12 +126,12 @@ class VariationGate(Section):
 
     ask_above: Share = Field(description="Share of the hold-out's rows that get another label than from the champion.")
     differs_by: Annotated[float, Field(gt=0)] = Field(
-        0.5, description="A number is another one when it is so far off, in standard deviations of the labels."
+        0.5, description="A number counts as different beyond this, in standard deviations of the labels."
     )
 
 
 class CalibrationGate(Section):
-    """What is foretold with 30 % happens in about 30 % of the cases.
+    """What is predicted with 30 % happens in about 30 % of the cases.
 
     Of a number: it is not too high or too low on average, and an interval around it keeps its promise. The interval is
     as wide as `coverage` of the misses on the folds before the hold-out were (split conformal).
@@ -141,8 +141,8 @@ class CalibrationGate(Section):
     max_bias: Annotated[float, Field(gt=0)] = Field(
         0.2, description="Of a number: its mean error, without sign, in standard deviations of the labels."
     )
-    coverage: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.9, description="What the interval promises.")
-    max_short: Share = Field(0.1, description="So much less of the hold-out may lie within the interval.")
+    coverage: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.9, description="Nominal coverage of the interval.")
+    max_short: Share = Field(0.1, description="How much less of the hold-out may lie within the interval.")
     max_brier: Share | None = Field(None, description="Mean squared distance of probability from label.")
     bins: Annotated[int, Field(ge=2)] = 10
     min_rows: Annotated[int, Field(ge=1)] = 200
@@ -159,11 +159,13 @@ class LeakGate(Section):
     """No feature that reaches the label almost alone or repeats it, and no hold-out that stands in training."""
 
     max_explained: Share = Field(
-        0.9, description="So much of the variance of the hold-out's labels one feature may explain alone."
+        0.9, description="How much of the variance of the hold-out's labels a single feature may explain."
     )
-    expected_strong: tuple[str, ...] = Field((), description="Names of features of which it is known why they may.")
+    expected_strong: tuple[str, ...] = Field((), description="Features that may exceed this for a known reason.")
     max_duplicates: Share = Field(
-        0.05, description="So much of the hold-out may stand in training: the same features and label, beyond chance."
+        0.05,
+        description="Share of the hold-out that may also be in the training rows: same features and label,"
+        " beyond chance.",
     )
 
     def check_names(self, features: Iterable[str]) -> None:
@@ -209,7 +211,7 @@ class Direction(Section):
 
 
 class Case(Section):
-    """Rows that must come out so. The last one is foretold, those before it are its history; unknown is left out."""
+    """Rows that must come out so. The last one is predicted, those before it are its history; unknown is left out."""
 
     rows: tuple[dict[str, float | str | None], ...] = Field(min_length=1)
     at_least: float | None = None
@@ -268,7 +270,7 @@ def check_behaviour(gate: BehaviourGate, columns: Mapping[str, Column]) -> None:
 
 
 def check_answers(gates: "Gates", *, numbers: bool) -> None:
-    """Refuse cases beyond what a probability can be, and naive rules of the other kind of label.
+    """Refuse cases beyond what a probability can be, and baselines of the other kind of label.
 
     Raises:
         ValueError: there is one.

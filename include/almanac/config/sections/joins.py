@@ -26,20 +26,20 @@ class Join(Section):
     model: Slug = Field(description="Whose dataset.")
     time: str = Field(description="Its column of event time.")
     columns: dict[str, Literal["float", "integer", "string"]] = Field(
-        min_length=1, description="Its columns that are taken, each with its type."
+        min_length=1, description="Columns to take from it, each with its type."
     )
-    on: dict[str, str] = Field({}, description="Our column -> its column that must be equal.")
-    tolerance: Duration = Field(description="A row that is older than this is not taken: its columns are unknown.")
+    on: dict[str, str] = Field({}, description="Own column -> column of the other model that must be equal.")
+    tolerance: Duration = Field(description="An older row is not used: its columns are null.")
     known_after: Annotated[Duration, Field(ge=timedelta(0))] = Field(
-        timedelta(0), description="So long after its event time a row is known."
+        timedelta(0), description="How long after its event time a row is known."
     )
 
     @model_validator(mode="after")
     def _can_match(self) -> Self:
         if self.tolerance < self.known_after:
             raise ValueError(
-                f"a row is known {self.known_after} after its time, and older ones than {self.tolerance} (tolerance) "
-                "are not taken: none ever would be. Lengthen tolerance"
+                f"a row is known {self.known_after} after its time, and older ones than {self.tolerance} (tolerance)"
+                " are not used, so no row would ever match. Increase tolerance"
             )
         return self
 
@@ -72,7 +72,7 @@ def join_faults(model: "Model", models: Mapping[str, "Model"], declared: Collect
     Args:
         model: which one.
         models: those whose YAML could be read, by name.
-        declared: the names of all YAML files; one that is broken takes nobody down.
+        declared: the names of all YAML files; a broken one affects no other model.
     """
     for name, join in model.joins.items():
         where = f"joins.{name}"

@@ -1,4 +1,4 @@
-"""The section `label` of a model's YAML: what is to be foretold, and when it becomes known."""
+"""The section `label` of a model's YAML: what is to be predicted, and when it becomes known."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -20,7 +20,7 @@ RARE = 0.1
 
 
 class Label(Section):
-    """What is to be foretold, yes or no or a number. Row *t* carries what is true at *t + horizon*, joined on time."""
+    """What is to be predicted, yes or no or a number. Row *t* carries what is true at *t + horizon*, joined on time."""
 
     name: Slug
     column: str
@@ -28,12 +28,12 @@ class Label(Section):
         None, description="The label is 1 where the column has this value, else 0; unset: it is the column's number."
     )
     horizon: Duration
-    delay: Duration = Field(timedelta(0), description="So long after *t + horizon* it becomes known.")
+    delay: Duration = Field(timedelta(0), description="How long after *t + horizon* it becomes known.")
     share: Share | None = Field(None, description="About how many rows have the label 1, where that is known.")
 
     @property
     def is_number(self) -> bool:
-        """Whether a number is foretold, and not whether something comes true."""
+        """Whether a number is predicted, and not whether something comes true."""
         return self.equals is None
 
     @property
@@ -79,7 +79,7 @@ class Label(Section):
             if self.column in feature.columns and not (lag and lag >= self.known_after):
                 least = f"a lag of at least {format_duration(self.delay)}" if self.delay else "a lag"
                 raise ValueError(
-                    f"features: {feature.names[0]} sees the label itself, {self.column} of its own row, when "
+                    f"features: {feature.names[0]} contains the label itself, {self.column} of its own row, when "
                     f"label.horizon is 0s; remove it, take {least}, or give a horizon"
                 )
 
@@ -90,7 +90,7 @@ class Label(Section):
 
 
 def check_rare(model: "Model", share: float) -> None:
-    """Refuse accuracy where one label is rare: whoever never says it would win.
+    """Refuse accuracy where one label is rare: a constant prediction would win.
 
     Args:
         model: declares what candidates are chosen and compared by.

@@ -18,15 +18,15 @@ WATCHED_ESTIMATORS = frozenset(
 
 
 class Checkpoints(Section):
-    """Where a training that diverges goes back to, and from where one that was killed goes on."""
+    """Where a training that diverges goes back to, and from where a killed one continues."""
 
-    every: Annotated[int, Field(ge=1)] = Field(5, description="One after so many epochs, and at the end.")
-    keep: Annotated[int, Field(ge=1)] = Field(3, description="So many of the newest stay, and the best.")
+    every: Annotated[int, Field(ge=1)] = Field(5, description="One after every N epochs, and at the end.")
+    keep: Annotated[int, Field(ge=1)] = Field(3, description="How many of the newest are kept, besides the best.")
     on_diverging: Literal["end", "go_on"] = Field(
         "end", description="The best one is restored; then the training ends, or goes on with a smaller learning rate."
     )
-    learning_rate_factor: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="Of what it goes on with.")
-    max_restores: Annotated[int, Field(ge=1)] = Field(3, description="After so many it ends all the same.")
+    learning_rate_factor: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="Of the continued training.")
+    max_restores: Annotated[int, Field(ge=1)] = Field(3, description="Ends after this many in any case.")
     backup: bool = Field(True, description="A snapshot `checkpoints/<model>` after each.")
 
 
@@ -40,7 +40,7 @@ class Learning(Section):
     epochs: Annotated[int, Field(ge=1, le=10_000)]
     validation: Annotated[float, Field(gt=0, lt=0.5)] = Field(0.1, description="Share of the training rows.")
     patience: Count = 10
-    stuck: Count | None = Field(5, description="So many epochs, and not better than always the base rate.")
-    diverging: Count | None = Field(3, description="So many epochs running the training loss rose, or it is no number.")
-    overfitting: Count | None = Field(5, description="So many epochs running only the training loss got better.")
+    stuck: Count | None = Field(5, description="After N epochs, not better than always predicting the base rate.")
+    diverging: Count | None = Field(3, description="For N consecutive epochs the training loss rose, or it is NaN.")
+    overfitting: Count | None = Field(5, description="For N consecutive epochs only the training loss improved.")
     checkpoints: Checkpoints | None = Field(None, description="None: the best epoch is kept in memory alone.")

@@ -12,10 +12,10 @@ from almanac.config.grammar.types import Cron, Duration
 class Maintenance(Section):
     """Small files are joined, and files go that no version needs which somebody may still ask for."""
 
-    schedule: Cron = Field("0 2 * * 0", description="When; off peak. Sundays at two.")
+    schedule: Cron = Field("0 2 * * 0", description="When; off peak. Default: Sundays at two.")
     keep_for: Annotated[Duration, Field(ge=timedelta(days=1))] = Field(
-        timedelta(days=7), description="Every version of this time stays readable, named by somebody or not."
+        timedelta(days=7), description="Every version younger than this stays readable, whether it is used or not."
     )
     check_files_every: Annotated[Duration, Field(ge=timedelta(days=1), le=timedelta(days=366))] = Field(
-        timedelta(days=30), description="Each stored file is read whole once in this time, a share of them each night."
+        timedelta(days=30), description="Each stored file is checked once in this time, a share of them each night."
     )

@@ -30,10 +30,11 @@ class Drift(Section):
     min_total_variation: Share
     min_null_change: Share
     season: Literal["none", "month", "season"] = Field(description="Compare with the same part of the year.")
-    windows: Annotated[int, Field(ge=1)] = Field(description="Drifted in this many windows running: retrain.")
+    windows: Annotated[int, Field(ge=1)] = Field(description="Drifted in this many consecutive windows: alarm.")
     min_effective_rows: Annotated[float, Field(ge=1)] = Field(
         10.0,
-        description="Independent rows that those of either side are worth; fewer cannot be called quiet.",
+        description="Minimum number of effective (independent) rows on either side; with fewer, a column is"
+        " insufficient.",
     )
 
 
@@ -46,7 +47,7 @@ class PerformanceMonitor(Section):
     )
     min_rows: Annotated[int, Field(ge=1)]
     min_class_rows: Annotated[int, Field(ge=1)] = Field(
-        30, description="Labelled rows of the rarer label that are needed too; fewer say nothing on it."
+        30, description="Labelled rows of the rarer label that are needed, too."
     )
 
 
@@ -62,7 +63,7 @@ class SegmentMonitor(Section):
         None, description="Allowed gap between two groups, in the metric's unit; none: it is only shown."
     )
     max_yes_gap: Share | None = Field(
-        None, description="Allowed gap between two groups in the share that gets a yes; none: it is only shown."
+        None, description="Allowed gap between two groups in the share of positive predictions; none: it is only shown."
     )
 
 
@@ -72,7 +73,7 @@ class Supply(Section):
     max_quarantined: Share = Field(0.05, description="Of the rows that arrived within a window.")
     max_rejected: Share = Field(0.2, description="Of the batches that arrived within a window.")
     volume_factor: Annotated[float, Field(gt=1)] = Field(
-        2.0, description="A window with this many times more or fewer rows than usual is told."
+        2.0, description="A window with this many times more or fewer rows than usual is reported."
     )
     max_age: Duration | None = Field(None, description="Of the newest row; none: not watched.")
 
@@ -88,20 +89,22 @@ class Staleness(Section):
 class Rivals(Section):
     """Other versions on the champion's newest labelled window."""
 
-    versions: Annotated[int, Field(ge=0)] = Field(5, description="How many of the newest others; 0: none.")
-    min_gain: Annotated[float, Field(ge=0)] = Field(0.01, description="Told from this gain on, if chance cannot be.")
+    versions: Annotated[int, Field(ge=0)] = Field(5, description="How many of the newest other versions; 0: none.")
+    min_gain: Annotated[float, Field(ge=0)] = Field(
+        0.01, description="Reported from this gain on, if it is significant."
+    )
 
 
 class Running(Section):
     """The model's own DAG runs, asked of Airflow's REST API."""
 
     enabled: bool = True
-    window: Duration = Field(timedelta(days=7), description="Looked back on.")
+    window: Duration = Field(timedelta(days=7), description="Period that is looked back on.")
     max_failed: Share = Field(0.2, description="Of the tasks that ended.")
     max_retried: Share = Field(0.3, description="Of the tasks that ended.")
     slow_factor: Annotated[float, Field(gt=1)] = Field(3.0, description="Of a task's usual duration.")
     max_queued: Duration = Field(timedelta(minutes=10), description="A task's wait for a worker.")
-    max_overdue: Duration = Field(timedelta(hours=1), description="A scheduled run's, before it has begun.")
+    max_overdue: Duration = Field(timedelta(hours=1), description="A scheduled run's delay before it starts.")
 
 
 class Actions(Section):
@@ -142,7 +145,8 @@ class Monitoring(Section):
     running: Running = Running()
     actions: Actions = Actions()
     answer_within: Annotated[Duration, Field(ge=timedelta(seconds=1))] = Field(
-        timedelta(days=3), description="How long `ask` waits for a person (one of `approval.users`); then: nothing."
+        timedelta(days=3),
+        description="How long `ask` waits for a person (one of `approval.users`); then nothing is done.",
     )
 
     def check_segments(self, columns: Collection[str]) -> None:

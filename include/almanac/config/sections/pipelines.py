@@ -1,4 +1,4 @@
-"""Which rule of triggers wakes which pipeline of a model, and with what share of the machine."""
+"""Which rule of triggers starts which pipeline of a model, and its share of the machine."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,14 +20,14 @@ BUILT_IN = {
     "arrival": "new files have settled in the landing area",
     "dataset": "the dataset has a new version",
     "champion": "another version has become champion",
-    "predictions": "new hours have been scored",
-    "retrain_request": "the monitor, or a person whom it asked, asks for a retrain",
+    "predictions": "new windows have been scored",
+    "retrain_request": "the monitor, or a person whom it asked, requests a retrain",
     "change": "the declaration or the code differs from the champion's",
 }
 # The pipeline's own schedule: source.sweep, train.triggers.schedule, monitor.schedule.
 OWN_SCHEDULE = "schedule"
 
-# What a pipeline itself brings about: woken by it, it would never rest.
+# What a pipeline itself causes: triggered by it, it would run forever.
 _OWN_DOING: dict[Kind, str] = {
     "ingest": "dataset",
     "train": "champion",
@@ -44,16 +44,18 @@ MAINTENANCE_QUEUE = "maintenance"
 
 
 class Pipeline(Section):
-    """How one pipeline is woken and what it may take of the machine. Everything unset is as it was built."""
+    """How one pipeline is triggered and what it may use of the machine. Unset keys have their defaults."""
 
     when: str | None = Field(None, description="A rule: names of triggers, `and`, `or`, parentheses.")
     enabled: bool | None = Field(None, description="False: paused when created; unset: as the model.")
     pool: str = Field("default_pool", description="The Airflow pool that its tasks share with others.")
-    priority: Annotated[int, Field(ge=1, le=100)] = Field(1, description="Who goes first when slots are short.")
+    priority: Annotated[int, Field(ge=1, le=100)] = Field(1, description="Priority when slots are short.")
     queue: Slug | None = Field(
         None, description="Which Celery workers take its tasks; unset: heavy for train, else default."
     )
-    deadline: Duration | None = Field(None, description="A run that has not ended so long after it was queued is late.")
+    deadline: Duration | None = Field(
+        None, description="A run that has not ended this long after it was queued is late."
+    )
 
     @field_validator("when")
     @classmethod
@@ -64,13 +66,13 @@ class Pipeline(Section):
 
 
 def rule_of(model: "Model", kind: Kind) -> Rule | None:
-    """The rule that wakes a pipeline: the declared one, else the one that it was built with; None: only by hand."""
+    """The rule that triggers a pipeline: the declared one, else the default; None: only by hand."""
     declared = model.pipelines.get(kind)
     if declared is not None and declared.when is not None:
         return parse_rule(declared.when)
     wakes = model.train.triggers
     built = {
-        # What a run fetches it lands itself: the bell for it would wake another run, which would fetch again.
+        # A run lands what it fetches: an event for it would trigger another run, which would fetch again.
         "ingest": [*(["arrival"] if model.source.kind == "files" else []), OWN_SCHEDULE],
         "train": [
             *(["dataset"] if wakes.new_data else []),
@@ -104,7 +106,7 @@ def schedule_named(model: "Model", kind: Kind, name: str) -> ScheduleTrigger | N
 
 
 def clocked(model: "Model") -> tuple[str, ...]:
-    """The schedules that stand below an `and`: each needs a clock whose bell can be waited for, sorted."""
+    """The schedules that stand below an `and`: each needs an asset event at its ticks; sorted."""
     found: set[str] = set()
     for kind in KINDS:
         rule = rule_of(model, kind)
@@ -151,18 +153,19 @@ def _check_rule(model: "Model", kind: Kind, rule: Rule) -> None:
     if unknown := sorted(set(named) - known):
         raise ValueError(f"{where}: unknown triggers; got {unknown}, expected some of {sorted(known)}")
     if _OWN_DOING[kind] in named:
-        raise ValueError(f"{where}: {_OWN_DOING[kind]!r} is what {kind} itself brings about; it would never rest")
+        raise ValueError(f"{where}: {_OWN_DOING[kind]!r} is what {kind} itself causes; it would trigger itself forever")
     windows = [name for name in named if isinstance(model.triggers.get(name), WindowTrigger)]
     if windows and len(named) > 1:
         raise ValueError(
-            f"{where}: a window trigger stands alone, because a run for a window has a partition and other runs have"
+            f"{where}: a window trigger cannot be combined, because a run for a window has a partition and other runs"
+            " have"
             f" none; got {named}"
         )
     if windows and kind == "ingest":
-        raise ValueError(f"{where}: windows close over ingested rows, so they cannot wake ingest; got {windows}")
+        raise ValueError(f"{where}: windows close over ingested rows, so they cannot trigger ingest; got {windows}")
     if OWN_SCHEDULE in conjoined(rule):
         raise ValueError(
-            f"{where}: 'schedule' cannot stand with 'and'; declare a trigger of kind schedule and name that"
+            f"{where}: 'schedule' cannot be combined by 'and'; declare a trigger of kind schedule and name that"
         )
 
 
@@ -179,6 +182,6 @@ def _words(model: "Model", kind: Kind, rule: Rule) -> str:
 
 def _named_words(model: "Model", kind: Kind, named: Named) -> str:
     if schedule := schedule_named(model, kind, named.name):
-        return f"the clock says so, {schedule.words()}"
+        return f"the schedule is due, {schedule.words()}"
     trigger: Trigger | None = model.triggers.get(named.name)
     return BUILT_IN[named.name] if trigger is None else trigger.words()

@@ -21,13 +21,14 @@ class Approval(Section):
     users: tuple[str, ...] = Field(
         (),
         description="Ids of Airflow users; for what is approved by starting a run, their names. Empty: of a model,"
-        " those of _installation.yaml; there, whoever may act on the DAG.",
+        " those of _installation.yaml; there, everybody who may act on the DAG.",
     )
     timeout: Annotated[Duration, Field(ge=timedelta(seconds=1))] = Field(
-        timedelta(days=1), description="How long a question waits. No other training of the model starts meanwhile."
+        timedelta(days=1),
+        description="How long a request for approval waits. No other training of the model starts meanwhile.",
     )
     four_eyes: bool = Field(
-        False, description="Who approves is not who started the run, trained the version or declared the model."
+        False, description="The approver must not be who started the run, trained the version or declared the model."
     )
 
     def within(self, group: "Approval") -> "Approval":
@@ -41,14 +42,16 @@ class Shadow(Section):
 
     rows: Annotated[int, Field(ge=30)] = Field(1000, description="Labelled rows that both have scored.")
     then: Literal["promote", "ask", "nothing"] = Field(
-        "ask", description="What a challenger that was not worse gets; one that was worse is refused."
+        "ask", description="What happens to a challenger that is not worse; a worse one is refused."
     )
 
 
 class Rollback(Section):
     """How it is proven that `previous` could take over at once."""
 
-    drill: Cron = Field("30 4 * * 6", description="When previous is loaded, verified and made to score. Saturdays.")
+    drill: Cron = Field(
+        "30 4 * * 6", description="When the previous version is loaded, verified and scored with. Default: Saturdays."
+    )
 
 
 def _shadow(declared: object) -> object:

@@ -20,8 +20,8 @@ class Scoring(Section):
     window: Duration = Field(description="Predictions are written, and replaced, by windows of this size.")
     missing: dict[str, Missing] = Field(
         default_factory=dict,
-        description="Feature -> impute: the graph puts in what it learnt in training; reject: no prediction. "
-        "Features that are not named: impute.",
+        description="Feature -> impute: the graph inserts the value from the training rows; reject: no prediction."
+        " Features that are not named: impute.",
     )
 
 

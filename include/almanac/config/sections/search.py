@@ -31,9 +31,11 @@ class Range(Section):
 class Stop(Section):
     """What ends a search before its trials are used up; whichever comes first. Trials in other tasks do not count."""
 
-    reached: float | None = Field(None, description="train.metric is as good as this.")
-    no_gain_in: Annotated[int, Field(ge=1)] | None = Field(None, description="So many trials running were no better.")
-    time: Duration | None = Field(None, description="No trial begins later than this after the first.")
+    reached: float | None = Field(None, description="Stop when train.metric is as good as this.")
+    no_gain_in: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Stop after so many consecutive trials without improvement."
+    )
+    time: Duration | None = Field(None, description="No trial starts later than this after the first.")
 
 
 class Search(Section):
@@ -47,7 +49,7 @@ class Search(Section):
     space: dict[str, tuple[Scalar, ...] | Range] = Field(min_length=1, description="Parameter -> values, or a range.")
     trials: Annotated[int, Field(ge=2)] | None = Field(None, description="How many are drawn; a grid needs none.")
     stop: Stop = Stop()
-    trial_cost: Duration | None = Field(None, description="What a trial takes; unset: the first one is measured.")
+    trial_cost: Duration | None = Field(None, description="Memory of a trial; unset: the first one is measured.")
 
     @property
     def may_be_long(self) -> bool:

@@ -24,14 +24,16 @@ Text = Annotated[str, Field(min_length=1)]
 class Source(Section):
     """What all kinds have in common: the landing area `<landing>/<model>`."""
 
-    patterns: tuple[str, ...] = Field(("*.csv",), min_length=1, description="File names that count, as globs.")
+    patterns: tuple[str, ...] = Field(("*.csv",), min_length=1, description="Patterns of file names (globs).")
     settle: Duration = Field(description="A file is taken once its size and time have been stable for this long.")
     patience: Duration = Field(
         timedelta(minutes=10), description="An incomplete file that stays unchanged for this long is rejected."
     )
     poll: Duration = Field(description="How often the watcher lists the landing area.")
-    sweep: Cron = Field(description="When the landing area is listed although no bell rang; http and sql: fetched.")
-    max_size_mb: Annotated[int, Field(gt=0)] = Field(description="A larger file, or answer, is rejected.")
+    sweep: Cron = Field(
+        description="When the landing area is listed without an event; http and sql: when data are fetched."
+    )
+    max_size_mb: Annotated[int, Field(gt=0)] = Field(description="A larger file, or response, is rejected.")
     max_unpacked_mb: Annotated[int, Field(gt=0)] = Field(
         8192, description="A compressed file that holds more than this is rejected while it is unpacked."
     )
@@ -56,13 +58,13 @@ class _FetchedSource(Source):
     """What is fetched and then lands as `fetched_<time>_<number>_<hash>.csv`."""
 
     connection: Text = Field(description="The Airflow connection with address, name and password.")
-    rows_per_batch: Count = Field(100_000, description="So many rows land in one file; they are held in memory.")
+    rows_per_batch: Count = Field(100_000, description="Rows per landed file; they are held in memory.")
 
     @model_validator(mode="after")
     def _lands_where_it_is_taken(self) -> Self:
         if not any(fnmatchcase(_EXAMPLE, pattern) for pattern in self.patterns):
             raise ValueError(
-                f"patterns leave out what is fetched; got {list(self.patterns)}, expected '*.csv' among them"
+                f"patterns exclude the fetched files; got {list(self.patterns)}, expected '*.csv' among them"
             )
         return self
 
@@ -116,10 +118,10 @@ class HttpSource(_FetchedSource):
     path: str = Field("", description="Appended to the connection's address.")
     params: dict[str, str] = Field({}, description="Of the query.")
     response: Literal["json", "csv"] = "json"
-    records: str = Field("", description="Dotted path to the list of records in the JSON; empty: the answer is it.")
+    records: str = Field("", description="Dotted path to the list of records in the JSON; empty: the whole response.")
     paging: Annotated[NextLink | PageNumber | Cursor, Field(discriminator="kind")] | None = None
-    max_duration: Duration = Field(timedelta(minutes=10), description="A fetch that takes longer is given up.")
-    max_pages: Count = Field(10_000, description="An endpoint that has more is taken for one that never ends.")
+    max_duration: Duration = Field(timedelta(minutes=10), description="A fetch that takes longer is aborted.")
+    max_pages: Count = Field(10_000, description="An endpoint with more pages is considered endless.")
 
     def writes(self) -> bool:
         """JSON becomes CSV; CSV lands as it was received."""
@@ -138,7 +140,9 @@ class Watermark(Section):
 
     column: Text = Field(description="A column of the query's result, e.g. updated_at or a serial id.")
     overlap: Duration | Annotated[int, Field(ge=0)] = Field(
-        0, description="Read again this far below the mark, for rows that became visible late: 2h, or a number."
+        0,
+        description="Overlap: read again this far below the watermark, for rows that became visible late: 2h, or a"
+        " number.",
     )
 
 
@@ -148,7 +152,7 @@ class SqlSource(_FetchedSource):
     kind: Literal["sql"] = "sql"
     query: Text = Field(description="A SELECT, without the watermark's condition.")
     watermark: Watermark | None = Field(None, description="None: the whole result is read each time.")
-    max_duration: Duration = Field(timedelta(hours=1), description="A fetch that takes longer is given up.")
+    max_duration: Duration = Field(timedelta(hours=1), description="A fetch that takes longer is aborted.")
 
 
 AnySource = Annotated[FileSource | HttpSource | SqlSource, Field(discriminator="kind")]

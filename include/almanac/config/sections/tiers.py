@@ -17,8 +17,8 @@ class TierPrices(Section):
     gib_month: _Price = Field(description="One GiB for a month.")
     put_1000: _Price = Field(description="Putting a thousand objects there.")
     get_gib: _Price = Field(0.0, description="Reading one GiB, also to move it elsewhere.")
-    min_stay: Duration = Field(timedelta(0), description="What leaves sooner is billed so long.")
-    min_billed_kib: Annotated[int, Field(ge=0)] = Field(0, description="Smaller objects are billed as this.")
+    min_stay: Duration = Field(timedelta(0), description="Minimum billed stay.")
+    min_billed_kib: Annotated[int, Field(ge=0)] = Field(0, description="Minimum billed object size.")
 
 
 _HOT = TierPrices(gib_month=0.023, put_1000=0.005)
@@ -31,10 +31,10 @@ class Tiers(Section):
 
     cool_after: Duration | None = Field(timedelta(days=30), description="None: everything stays hot.")
     archive_after: Duration | None = Field(timedelta(days=365), description="None: nothing goes to the archive.")
-    thaw: Duration = Field(timedelta(hours=12), description="So long the archive takes until it can be read.")
+    thaw: Duration = Field(timedelta(hours=12), description="How long a restore from the archive takes.")
     look_again: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(minutes=10)
     keep_thawed: Annotated[Duration, Field(ge=timedelta(days=1))] = Field(
-        timedelta(days=7), description="So long what was asked for can be read."
+        timedelta(days=7), description="How long restored objects stay readable."
     )
     currency: str = "USD"
     hot: TierPrices = _HOT
@@ -47,7 +47,7 @@ class Tiers(Section):
             return self
         if self.archive_after < self.cool_after + self.cool.min_stay:
             raise ValueError(
-                "archive_after must be at least cool_after and cool.min_stay together: what leaves cool sooner is"
-                " billed for the whole stay"
+                "archive_after must be at least cool_after and cool.min_stay together: objects that leave cool sooner"
+                " are billed for the whole stay"
             )
         return self

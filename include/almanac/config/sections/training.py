@@ -20,11 +20,11 @@ class Candidate(Section):
     """An estimator that competes. `scale` puts a StandardScaler in front of it."""
 
     estimator: str
-    impute: Impute = Field("median", description="What stands for an unknown value, from the training rows.")
+    impute: Impute = Field("median", description="Replacement for an unknown value, computed from the training rows.")
     scale: bool
     params: dict[str, Scalar] = Field(default_factory=dict)
-    search: Search | None = Field(None, description="Other parameters to try; what is found lies over `params`.")
-    learning: Learning | None = Field(None, description="Learn in epochs, watched; of SGD and MLP.")
+    search: Search | None = Field(None, description="Parameters to search; the best ones override `params`.")
+    learning: Learning | None = Field(None, description="Train in monitored epochs; for SGD and MLP.")
 
     @model_validator(mode="after")
     def _learns_in_epochs(self) -> Self:
@@ -42,7 +42,7 @@ Mode = Literal["scratch", "incremental", "auto"]
 
 
 class Triggers(Section):
-    """What wakes training, beside a person, unless `pipelines.train.when` says otherwise."""
+    """What triggers training, besides a person, unless `pipelines.train.when` says otherwise."""
 
     schedule: Cron | None = None
     new_data: bool = True
@@ -51,9 +51,9 @@ class Triggers(Section):
 
 
 class RetrainPolicy(Section):
-    """Whether a wake-up may train. Kept durably, one for all triggers; a person by hand overrules it."""
+    """Whether a trigger may train. One policy for all triggers; a manual run overrules it."""
 
-    cooldown: Duration = Field(description="No training sooner than this after the last one that was granted.")
+    cooldown: Duration = Field(description="Minimum time since the last granted training.")
     min_new_labelled_rows: Annotated[int, Field(ge=1)] = Field(description="Wanted by new data and schedule.")
     min_fresh_labelled_rows: Annotated[int, Field(ge=1)] = Field(description="Wanted by a retrain request.")
     max_runs_per_week: Annotated[int, Field(ge=1)]
@@ -73,7 +73,7 @@ class Interval(Section):
 
 
 class Backtest(Section):
-    """Rolling origin: the newest `folds` x `fold` of labelled rows are foretold by models trained before them.
+    """Rolling origin: the newest `folds` x `fold` of labelled rows are predicted by models trained before them.
 
     The last fold is the hold-out: the registered candidate has never seen it. Earlier folds choose between
     candidates. All folds together cover the seasons.
@@ -99,13 +99,14 @@ class Training(Section):
     backtest: Backtest
     metric: Metric = Field(description="Chooses between candidates.")
     threshold: float | str = Field(
-        NO_THRESHOLD, description="From which probability on it is a yes: a number, 'best f1', 'recall >= 0.8'."
+        NO_THRESHOLD,
+        description="Probability from which the prediction is positive: a number, 'best f1', 'recall >= 0.8'.",
     )
     seed: int
     candidates: dict[Slug, Candidate] = Field(min_length=1)
     trials: Trials = Trials()
     warn: dict[Slug, str] = Field(
-        default_factory=dict, description="Name -> condition on parameters and figures that people are told of."
+        default_factory=dict, description="Name -> condition on parameters and figures that is reported to people."
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Declared triggers: what may wake a pipeline, beside the built-in bells. `docs/triggers.md` shows them in use."""
+"""Declared triggers of pipelines, besides the built-in ones. `docs/triggers.md` shows them in use."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Literal, Self
@@ -34,8 +34,8 @@ class ScheduleTrigger(Section):
     cron: tuple[Cron, ...] = Field((), description="One expression or several.")
     every: str | None = Field(None, description="15m, 2h, 1d, 2w or 3mo; counted from `start`.")
     timezone: Zone = Field("UTC", description="Of cron, start, end and not_between; summer time is kept.")
-    start: datetime | None = Field(None, description="Wall clock; the first tick is at it or after it.")
-    end: datetime | None = Field(None, description="Wall clock; every tick is before it.")
+    start: datetime | None = Field(None, description="Wall-clock time; no tick is before it.")
+    end: datetime | None = Field(None, description="Wall-clock time; every tick is before it.")
     not_between: str | None = Field(None, description="Ticks in these hours are left out: '07:00-19:00'.")
 
     @field_validator("cron", mode="before")
@@ -53,7 +53,9 @@ class ScheduleTrigger(Section):
     @classmethod
     def _wall_clock(cls, value: datetime | None) -> datetime | None:
         if value is not None and value.tzinfo is not None:
-            raise ValueError(f"a wall clock has no offset; got {value.isoformat()}, expected e.g. 2026-01-31 06:00")
+            raise ValueError(
+                f"a wall-clock time has no offset; got {value.isoformat()}, expected e.g. 2026-01-31 06:00"
+            )
         return value
 
     @field_validator("every")
@@ -106,7 +108,7 @@ class ArrivalTrigger(Section):
     """Files are created, changed or deleted in the landing area: other names than the source's, or deletions."""
 
     kind: Literal["arrival"]
-    patterns: tuple[str, ...] = Field(min_length=1, description="File names that count, as globs.")
+    patterns: tuple[str, ...] = Field(min_length=1, description="Patterns of file names (globs).")
     on: Literal["created", "deleted"] = "created"
 
     def words(self) -> str:
@@ -149,10 +151,10 @@ class WindowTrigger(Section):
 
     kind: Literal["window"]
     size: Duration = Field(description="Of each window; they follow one another without a gap.")
-    offset: Duration = Field(timedelta(), description="How much later than 1970-01-01 00:00 UTC the counting begins.")
+    offset: Duration = Field(timedelta(), description="Shift of the windows from 1970-01-01 00:00 UTC.")
     delay: Duration = Field(timedelta(), description="A window closes this long after its end, for late rows.")
-    start: AwareDatetime = Field(description="The first window begins here or after; with its offset.")
-    end: AwareDatetime | None = Field(None, description="No window begins here or after.")
+    start: AwareDatetime = Field(description="The first window begins at or after this; with its offset.")
+    end: AwareDatetime | None = Field(None, description="No window begins at or after this.")
     catch_up: bool = Field(True, description="Run all windows since `start`; False: only new ones, gaps by backfill.")
     depends_on: tuple[Slug, ...] = Field((), description="Models whose windows of the same time must be closed first.")
     patience: Duration = Field(timedelta(days=1), description="How long a window waits for those; then it fails.")
@@ -161,7 +163,7 @@ class WindowTrigger(Section):
     @model_validator(mode="after")
     def _sizes(self) -> Self:
         if self.size <= timedelta():
-            raise ValueError("size must be longer than nothing; got 0s")
+            raise ValueError("size must be longer than 0s; got 0s")
         if self.offset >= self.size:
             raise ValueError(f"offset must be shorter than size; got {format_duration(self.offset)}")
         if self.end is not None and self.start >= self.end:

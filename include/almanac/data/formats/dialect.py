@@ -92,11 +92,11 @@ def _hint(header: tuple[str, ...], lines: list[str], delimiter: str, quote: str,
     for number, line in enumerate(lines[1:_TITLES], 2):
         if set(dataset.columns) <= set(split_fields(line, delimiter, quote)):
             return (
-                f"the header stands on line {number}: declare skip_lines: {number - 1} in source.format, or deliver the"
-                " file without what is above it"
+                f"the header is on line {number}: declare skip_lines: {number - 1} in source.format, or deliver the"
+                " file without the lines above it"
             )
     kind = _MARKUP.get(lines[0].lstrip()[:1])
-    return f"this is {kind}, no CSV" if kind else ""
+    return f"this is {kind}, not CSV" if kind else ""
 
 
 def split_fields(line: str, delimiter: str, quote: str) -> list[str]:

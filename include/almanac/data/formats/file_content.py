@@ -71,7 +71,7 @@ class FileContent:
 
         Raises:
             FileNotFoundError: there is none.
-            TransientError: the store is away, or the folder's disk is full.
+            TransientError: the store is unreachable, or the folder's disk is full.
         """
         digest, size, path = hashlib.sha256(), 0, folder / "content"
         with store_faults(str(path), "written"), path.open("wb") as target:
@@ -101,7 +101,7 @@ class FileContent:
         if self.size_bytes and packed and outer != packed:
             raise DataError(
                 f"{self.name}: not {packed}, as its name says; got the first bytes of {outer or 'something else'}."
-                f" Name the file after what it holds."
+                " Give the file the extension of its content."
             )
         with self.open() as stream:
             first = stream.read(_HEAD)
@@ -184,7 +184,7 @@ def inspect_text(content: FileContent, encoding: str, look: Callable[[bytes], No
         if (at := plain.find(b"\0")) >= 0:
             raise DataError(
                 f"{content.name}: line {facts.lines + plain.count(10, 0, at) + 1}: NUL byte; got {plain.count(0)} of"
-                f" them, expected text only. The file was damaged on its way or on its disk: deliver it again."
+                " them, expected text only. The file was damaged in transfer or on disk: deliver it again."
             )
         if encoding == "utf-8" and not (block.isascii() and not decoder.getstate()[0]):
             decode(content.name, decoder, block, encoding, facts.lines)
@@ -265,7 +265,7 @@ class _Limited:
         except (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
             if isinstance(error, EOFError) or "runcated" in str(error) or "end-of-stream" in str(error):
                 raise IncompleteFileError(
-                    f"{self._name}: incomplete file: its compressed stream ends too early ({error}). Deliver the whole"
+                    f"{self._name}: incomplete file: its compressed stream is truncated ({error}). Deliver the whole"
                     f" file again."
                 ) from error
             raise DataError(

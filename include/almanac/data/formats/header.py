@@ -50,7 +50,7 @@ def _why_missing(header: list[str], missing: list[str], delimiter: str, dataset:
             )
     if len(missing) == len(dataset.columns) and any(_is_number(field) for field in header):
         return (
-            f"schema: header is data; got {first}, expected the names {list(dataset.columns)}."
+            f"schema: the header is data; got {first}, expected the names {list(dataset.columns)}."
             f" Write the names of the columns on the first line, or declare header: none with names in source.format."
         )
     folded = {column.casefold().strip(): column for column in header}

@@ -1,6 +1,6 @@
 """Whether the quotes of a CSV file stand where RFC 4180 allows them, found in one pass over its bytes.
 
-A reader that is told nothing takes every line end between two stray quotes for text: rows vanish into one cell. Inside
+A lenient reader treats every line end between two stray quotes as text: rows disappear into one cell. Inside
 a cell that does not begin with one, a quote is text to every reader, and so it is here.
 """
 
@@ -67,7 +67,7 @@ class QuoteScan:
         closed = self._cell.match(text, at)
         if closed and closed.end() < len(text):
             self.fault = (
-                f"line {self._line}: text stands behind a quoted cell; got {self._shown()}, expected a delimiter or the"
+                f"line {self._line}: text follows a quoted cell; got {self._shown()}, expected a delimiter or the"
                 " end of the line after the closing quote"
             )
 

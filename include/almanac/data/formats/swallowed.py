@@ -21,8 +21,8 @@ def check_swallowed(
 ) -> None:
     """Refuse records that hold several lines of which each is a record: two stray quotes swallow what is between.
 
-    A text of several lines is no fault; that two of them have the columns of the header, with times and numbers where
-    these are declared, is no accident.
+    A text of several lines is not an error; that two of them have the columns of the header, with times and numbers
+    where these are declared, is no accident.
 
     Args:
         texts: number and text of records that hold line ends.

@@ -1,4 +1,4 @@
-"""Which published batches nobody has been told of yet: the bell of the dataset rings for these."""
+"""Published batches that are not announced yet: the dataset's event is emitted for these."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -27,9 +27,9 @@ class Announcement:
 
 
 def find_unannounced(model: Model, home: Home, journal: Journal, announced: int | None) -> Announcement | None:
-    """Say what was published since the last event, whoever published it and however it ended; None: nothing.
+    """Say what was published since the last event, by any run; None: nothing.
 
-    A run that published some files and failed at another, or died before it could ring, is made up for by the next.
+    The next run announces what a run published that failed later, or was killed before it could emit the event.
 
     Args:
         model: whose dataset.
@@ -38,12 +38,12 @@ def find_unannounced(model: Model, home: Home, journal: Journal, announced: int 
         announced: the dataset version that the last event named; None: there was none.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     newest = journal.newest_version(model.name)
     if newest is None or newest == announced:
         return None
-    # a dataset that was begun anew counts from 0 again
+    # a dataset that was created again counts from 0 again
     after = announced if announced is not None and announced < newest else -1
     new = journal.published_after(model.name, after)
     starts = [one.window_start for one in new if one.window_start is not None]

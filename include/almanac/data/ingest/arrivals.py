@@ -10,7 +10,7 @@ from almanac.journal.journal import Journal
 from almanac.storage.listing import StoredFile, list_files
 
 _CONFIRM = timedelta(milliseconds=500)  # between two listings that must agree, unless `settle` is shorter
-_LISTINGS = 8  # however many files trickle in, a run starts; what is still arriving has its own bell
+_LISTINGS = 8  # however many files trickle in, a run starts; what is still arriving has its own event
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def find_batches(
 
     A file has settled when its size, time and e-tag are the same in two listings, and either its time is older than
     `source.settle` or it was watched, unchanged, for that long (so that a file with a time in the future settles
-    too). While something is arriving this waits, at most twice `settle`, so that one bell is enough.
+    too). While something is arriving this waits, at most twice `settle`, so that one event is enough.
 
     Args:
         model: whose landing area.
@@ -42,10 +42,10 @@ def find_batches(
         wait: waits for so many seconds.
 
     Raises:
-        TransientError: the store or the journal is away.
+        TransientError: the store or the journal is unreachable.
     """
     settle = model.source.settle
-    first_seen: dict[StoredFile, tuple[int, timedelta]] = {}  # a file that changes is another key, and starts anew
+    first_seen: dict[StoredFile, tuple[int, timedelta]] = {}  # a file that changes is another key, and starts again
     waited = timedelta()
     for look in range(_LISTINGS):
         new = _new_files(model, home, journal)
@@ -64,7 +64,7 @@ def files_left(model: Model, home: Home, journal: Journal, now: datetime) -> lis
     """The URIs of the files that nobody dealt with although they have long settled, sorted.
 
     Raises:
-        TransientError: the store or the journal is away.
+        TransientError: the store or the journal is unreachable.
     """
     settled = now - model.source.settle - _CONFIRM
     return sorted(file.uri for file in _new_files(model, home, journal) if file.modified_at <= settled)

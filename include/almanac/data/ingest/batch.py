@@ -89,11 +89,11 @@ def check_batch(
         snapshot: the dataset that the keys are compared with.
         suite: the same rules as expectations.
         now: the time of the ingest.
-        folder: where the checked rows are laid down.
+        folder: where the checked rows are written.
 
     Raises:
         DataError: the schema is not as declared, or a rule could not be run.
-        TransientError: the dataset's store is away.
+        TransientError: the dataset's store is unreachable.
     """
     dataset = model.dataset
     published = "no dataset" if snapshot.table is None else table_location(snapshot.table)
@@ -159,7 +159,7 @@ def _agreed(staged: Staged, order: StagingOrder, suite: Suite) -> dict[str, Any]
     if verdict.broken != counts:
         raise DataError(
             f"{order.name}: the two checks disagree, so nothing is published; Great Expectations counts"
-            f" {verdict.broken}, the masks {counts}. This is a fault of the rules: report it with the file."
+            f" {verdict.broken}, the masks {counts}. This is a bug in the rules: report it with the file."
         )
     return verdict.document
 
@@ -180,10 +180,10 @@ def _checked(
     said = {
         "blank records dropped": staged.blank,
         "duplicate key: rows equal to another row of the batch dropped": in_batch,
-        "rows dropped that the dataset holds already": in_dataset,
-        "rows dropped of which a newer revision is there": superseded,
+        "rows dropped that the dataset already holds": in_dataset,
+        "rows dropped that have a newer revision": superseded,
         "correction: published rows replaced": replaced,
-        **{f"{rule}: rows kept that break it": count for rule, count in counts.items() if rule in kept},
+        **{f"{rule}: rows kept although they break it": count for rule, count in counts.items() if rule in kept},
     }
     rows = staged.rows_read - staged.blank - in_batch
     reasons = [] if whole else _too_many(staged, rows, counts, order)
@@ -242,4 +242,4 @@ def _first_that_breaks(name: str, staged: Staged, rules: tuple[Rule, ...]) -> st
     says = {rule.name: rule.says for rule in rules} | {FILE_RECORD: "a record with the columns of the header"}
     column = {rule.name: rule.column for rule in rules}.get(name, "record")
     got = cells.get(column, raw)
-    return f" The first is record {row}: got {str(got)[:_EXAMPLE]!r}, expected {says[name]}."
+    return f" The first one is record {row}: got {str(got)[:_EXAMPLE]!r}, expected {says[name]}."

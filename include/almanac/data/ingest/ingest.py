@@ -1,4 +1,4 @@
-"""Ingests the files of a model, one after the other; the fault of one never stops the others."""
+"""Ingests the files of a model, one after the other; an error of one never stops the others."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -122,7 +122,7 @@ def ingest_batches(
         home: where everything is.
         journal: gets a row per batch and per arrival.
         files: what `find_batches` found.
-        run: who does it.
+        run: the run that does it.
         now: rows of a later event time are from the future; none: what the clock says at the start.
         clock: for the times of records.
         on_step: called with `claimed`, `validated`, `quarantined`, `committed` or `journaled`, and the batch id, each

@@ -73,7 +73,8 @@ class Publication:
         Raises:
             ConfigError: the declared columns are not those of the dataset.
             IntegrityError: the dataset's log was damaged, or a table is behind what is known of it.
-            TransientError: the store or the journal is away; nothing is half done, the file is taken again later.
+            TransientError: the store or the journal is unreachable; nothing is half done, the file is taken again
+                later.
         """
         if file.size_bytes > self.model.source.max_size_mb * 2**20:
             return self._refuse_size(file)
@@ -114,13 +115,15 @@ class Publication:
                     return self._reject(file, content, (str(error),), None)
                 except ConcurrentCommitError:
                     continue  # what was checked may no longer hold: check again, against what is there now
-        raise TransientError(f"{file.uri}: others committed {_TRIES} times meanwhile; it is taken again later")
+        raise TransientError(f"{file.uri}: other writers committed {_TRIES} times meanwhile; it is ingested later")
 
     def _check_and_commit(self, file: StoredFile, content: FileContent, snapshot: Snapshot, place: Path) -> Outcome:
         batch_id = content.batch_id
         records = open_records(content, self.model.source.format, self.model.dataset)
         if records.may_be_cut and self._may_grow(file):
-            return Outcome(file.uri, None, note=f"{file.name}: its last record has no line end, so it may go on")
+            return Outcome(
+                file.uri, None, note=f"{file.name}: its last record has no line end, so it may be incomplete"
+            )
         checked = check_batch(
             records, file.name, batch_id, self.model, snapshot, self.suite(), now=self.now, folder=place
         )
@@ -137,7 +140,7 @@ class Publication:
         """Note that the dataset, as it is, holds every row already; see `almanac.data.table.unchanged`.
 
         Raises:
-            ConcurrentCommitError: somebody has committed meanwhile, perhaps without naming this batch.
+            ConcurrentCommitError: another writer committed meanwhile, perhaps without naming this batch.
         """
         record = replace(
             self.writer.record(file, batch_id, BatchState.UNCHANGED, checked), base=snapshot.commit_id()
@@ -147,7 +150,7 @@ class Publication:
         )  # fmt: skip
         self.journal.record_batch(record)
         if self.dataset.snapshot().version != snapshot.version:
-            raise ConcurrentCommitError(f"{self.dataset.uri}: somebody committed meanwhile; try again")
+            raise ConcurrentCommitError(f"{self.dataset.uri}: another writer committed meanwhile; try again")
         return self._finish(file, record)
 
     def _unchanged(self, snapshot: Snapshot) -> tuple[str, ...]:
@@ -187,7 +190,7 @@ class Publication:
             record = next((record for record in committed_batches(self.dataset) if record.batch_id == batch_id), None)
         if record is None:
             raise IntegrityError(
-                f"{self.dataset.uri}: batch {batch_id} is in the log as a transaction but its commit is gone; got no"
+                f"{self.dataset.uri}: batch {batch_id} is in the log as a transaction but its commit is missing; got no"
                 f" record, expected one. Restore the dataset's log."
             )
         self.journal.record_batch(record)
@@ -199,7 +202,7 @@ class Publication:
             same = (record.uri, record.size_bytes, record.modified_at) == (file.uri, file.size_bytes, file.modified_at)
             if same and record.state is BatchState.REJECTED and record.run.run_id == self.writer.run.run_id:
                 return Outcome(file.uri, record.state, record)
-        return Outcome(file.uri, None, note="gone before it was read")
+        return Outcome(file.uri, None, note="removed before it was read")
 
     def _settle_known(self, file: StoredFile, record: BatchRecord) -> Outcome:
         """Record the arrival. An earlier try may have been cut off before this, or before anybody was told."""
@@ -220,7 +223,7 @@ class Publication:
         limit = self.model.source.max_size_mb
         reason = (
             f"{file.name}: too large; got {file.size_bytes} bytes, expected at most source.max_size_mb ({limit} MB)."
-            f" Deliver it in parts, or raise the limit. It still lies at {file.uri}."
+            f" Deliver it in parts, or raise the limit. It is still at {file.uri}."
         )
         digest = hashlib.sha256()
         try:

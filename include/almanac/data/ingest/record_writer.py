@@ -60,7 +60,7 @@ class RecordWriter:
         """Write the report page, and the suite's result beside it, where there is anything to report.
 
         Raises:
-            TransientError: the store is away.
+            TransientError: the store is unreachable.
         """
         if record.state is BatchState.PUBLISHED and not record.rows_quarantined:
             return record

@@ -36,7 +36,7 @@ def reference_rows(batch: "pl.DataFrame", snapshot: Snapshot, dataset: Dataset, 
     time = pl.col(dataset.time)
     first, last = batch.select(first=time.quantile(0.01), last=time.quantile(0.99)).row(0)
     months = batch[dataset.time].dt.month().drop_nulls().unique().to_list()
-    # whoever compares asks for so many rows on both sides, and a look into hundreds of files would cost most of a batch
+    # comparisons need this many rows on both sides, and reading hundreds of files would cost most of a batch's time
     if snapshot.table is None or first is None or batch.height < skew.min_rows:
         return None
     published, held = scan_table(snapshot.table), snapshot.rows_by_month()

@@ -18,8 +18,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _HEADLINES = {
     BatchState.REJECTED: "Rejected: nothing of this file was published",
     BatchState.EMPTY: "Empty: a header and no rows",
-    BatchState.DUPLICATE: "Duplicate: the same bytes had been dealt with before",
-    BatchState.UNCHANGED: "Unchanged: the dataset holds every row of this file already",
+    BatchState.DUPLICATE: "Duplicate: the same bytes were ingested before",
+    BatchState.UNCHANGED: "Unchanged: the dataset already holds every row of this file",
 }
 
 
@@ -115,13 +115,13 @@ def _advice(record: BatchRecord) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if record.state is BatchState.REJECTED:
         return (
             "Nothing of this file was published. Its bytes are kept in quarantine.",
-            "Repair it at its source and let it land again, under any name.",
-            "If the declaration was wrong, mend it and readmit the file as it is:",
+            "Correct it at its source and let it land again, under any name.",
+            "If the declaration was wrong, correct it and readmit the file unchanged:",
         ), (f'./almanac quarantine readmit {model} {batch} --whole --reason "..."',)
     if record.rows_quarantined:
         return (
             "The good rows are published. The bad rows are kept in quarantine, each with the rules it broke.",
-            f"Repair them by the form of readmit_{record.model} in Airflow, or in a spreadsheet:",
+            f"Repair them in the form of readmit_{record.model} in Airflow, or in a spreadsheet:",
         ), (
             f"./almanac quarantine export {model} {batch} --to repair.csv",
             f'./almanac quarantine readmit {model} --file repair.csv --reason "..."',

@@ -71,7 +71,7 @@ def _name(model: Model) -> str:
         name = pattern.replace("*", "disaster_drill")
         if not set("?[]{}/") & set(name) and not name.endswith((".zst", ".bz2", ".xz", ".zip")):
             return name
-    raise ConfigError(f"{model.name}: no name can be made of source.patterns {list(model.source.patterns)}")
+    raise ConfigError(f"{model.name}: no file name can be derived from source.patterns {list(model.source.patterns)}")
 
 
 def _encoded(model: Model, rows: "pl.DataFrame") -> bytes:

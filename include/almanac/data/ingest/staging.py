@@ -43,7 +43,7 @@ class StagingOrder:
 
 @dataclass
 class Staged:
-    """A batch, laid down: good rows by month, bad rows with their reasons, figures of all."""
+    """A staged batch: good rows by month, bad rows with their reasons, figures of all."""
 
     folder: Path
     good: PartWriter
@@ -85,7 +85,7 @@ def stage(records: Records, folder: Path, order: StagingOrder) -> Staged:
 
     Args:
         records: the file's records.
-        folder: where the files are laid down; earlier ones of another reading stay until the folder goes.
+        folder: where the files are written; earlier ones of another reading stay until the folder goes.
         order: what to check against.
 
     Raises:

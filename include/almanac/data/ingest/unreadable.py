@@ -8,7 +8,7 @@ from almanac.display import shorten
 from almanac.errors import AlmanacError, DataError
 
 log = logging.getLogger(__name__)
-_PASSES = (AlmanacError, OSError, MemoryError)  # told by those who know them; a full disk or memory passes
+_PASSES = (AlmanacError, OSError, MemoryError)  # reported by their callers; a full disk or memory is transient
 _SHOWN = 300
 
 
@@ -35,9 +35,9 @@ def unreadable_faults(name: str, is_published: Callable[[], bool]) -> Iterator[N
             raise
         log.exception("%s: unreadable", name)
         raise DataError(
-            f"{name}: unreadable: {type(error).__name__}: {shorten(str(error), _SHOWN)}. A library that reads it fails"
-            " in a way that nobody foresaw, perhaps by a fault of ours: the task's log has the whole of it. The bytes"
-            " are kept; deliver it in another form, or readmit the whole file when the fault is mended."
+            f"{name}: unreadable: {type(error).__name__}: {shorten(str(error), _SHOWN)}. A library fails in an"
+            " unexpected way on this file, perhaps because of a bug in Almanac: the task's log has the full error."
+            " The bytes are kept; deliver the file in another form, or readmit it when the bug is fixed."
         ) from error
 
 

@@ -67,7 +67,7 @@ class Quarantine:
         Raises:
             ConcurrentCommitError: another process quarantines rows of this model at this moment; try again.
             DataLossError: the table is behind what is known of it.
-            TransientError: the store is away.
+            TransientError: the store is unreachable.
         """
         table = self._opened.newest()
         sequence = checked_at + 1
@@ -85,7 +85,7 @@ class Quarantine:
         Raises:
             ConcurrentCommitError: another process quarantines rows of this model at this moment; try again.
             DataLossError: the table is behind what is known of it.
-            TransientError: the store is away.
+            TransientError: the store is unreachable.
         """
         table = self._opened.newest()
         before = None if table is None else table.transaction_version(batch_id)
@@ -98,7 +98,7 @@ class Quarantine:
         Raises:
             ConcurrentCommitError: another process quarantines rows of this model at this moment; try again.
             DataLossError: the table is behind what is known of it.
-            TransientError: the store is away.
+            TransientError: the store is unreachable.
         """
         import polars as pl
 
@@ -137,7 +137,7 @@ class Quarantine:
         """Keep a copy of a rejected file, durably, and return where.
 
         Raises:
-            TransientError: the store is away.
+            TransientError: the store is unreachable.
         """
         target = f"{self.files_uri}/{batch_id[:_SHORT]}_{safe_name(name)}"
         copy_file(content, target)
@@ -147,7 +147,7 @@ class Quarantine:
         """The rejected files, by batch.
 
         Raises:
-            TransientError: the store is away.
+            TransientError: the store is unreachable.
         """
         return [
             KeptFile(file.uri, file.name[:_SHORT], file.name[_SHORT + 1 :], file.modified_at)
@@ -167,7 +167,7 @@ def full_batch_id(home: Home, model: Model, journal: Journal, start: str) -> str
 
     Raises:
         DataError: there is none, or more than one.
-        TransientError: the store or the journal is away.
+        TransientError: the store or the journal is unreachable.
     """
     rows = Quarantine(home, model).read_rows()
     known = {batch for batch in rows["batch"] if batch.startswith(start)}

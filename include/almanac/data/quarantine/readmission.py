@@ -86,7 +86,7 @@ class Readmitter:
     """Readmits quarantined rows of a model.
 
     Attributes:
-        run: who does it; goes into the journal.
+        run: the run that does it; recorded in the journal.
         reason: why; goes into the commit and the journal.
         clock: for records, and for the rule about future times.
         on_step: called with `committed`, `removed` and `journaled` each time a step is done.
@@ -115,16 +115,16 @@ class Readmitter:
         Raises:
             ConfigError: no reason is given, or the declared columns are not those of the dataset.
             DataError: there are no such rows or columns, or the batch itself was never published.
-            TransientError: the store or the journal is away; call it again.
+            TransientError: the store or the journal is unreachable; call it again.
         """
         if not self.reason.strip():
-            raise ConfigError("no reason given; say why these rows are right now: it is kept with them")
+            raise ConfigError("no reason given; say why these rows are valid now: it is recorded with them")
         for _ in range(_TRIES):
             try:
                 return self._readmit(batch_id, rows, edits or {})
             except ConcurrentCommitError:
                 continue  # check again, against what is there now
-        raise TransientError(f"{self.model.name}: others committed {_TRIES} times meanwhile; try again")
+        raise TransientError(f"{self.model.name}: other writers committed {_TRIES} times meanwhile; try again")
 
     def _readmit(self, batch_id: str, rows: Sequence[int] | None, edits: Mapping[int, Cells]) -> Readmission:
         dataset = Dataset.of(self.home, self.model, self.journal)
@@ -172,7 +172,9 @@ class Readmitter:
         cells = {row: edit(self.model, row, kept[row], edits.get(row, {})) for row in wanted if row in kept}
         blank = [row for row, record in cells.items() if not any(record.values())]
         if blank:
-            raise DataError(f"{self.model.name}: rows {blank} hold nothing any more; leave them in quarantine instead")
+            raise DataError(
+                f"{self.model.name}: rows {blank} are empty after the edits; leave them in quarantine instead"
+            )
         return cells, tuple(row for row in wanted if row not in kept)
 
     def _check(

@@ -25,7 +25,7 @@ def readmit_by_form(
         home: where everything is.
         journal: gets a decision.
         form: `batch`, `rows`, `edits`, `whole_file`, `reason`.
-        run: who does it.
+        run: the run that does it.
         clock: for records, and for the rule about future times.
 
     Returns:
@@ -35,11 +35,11 @@ def readmit_by_form(
     Raises:
         ConfigError: the form contradicts itself, or has no reason.
         DataError: there is no such batch, row or column.
-        TransientError: the store or the journal is away.
+        TransientError: the store or the journal is unreachable.
     """
     if form["whole_file"]:
         if form["rows"] or form["edits"]:
-            raise ConfigError("rows and edits belong to quarantined rows; a rejected file is taken as it came")
+            raise ConfigError("rows and edits belong to quarantined rows; a rejected file is readmitted unchanged")
         done = readmit_file(model, home, journal, form["batch"], run=run, reason=form["reason"], clock=clock)
         return {
             "batch": form["batch"],
@@ -70,4 +70,4 @@ def raise_refusals(model: Model, refusals: Sequence[str]) -> None:
     """
     if refusals:
         said = "\n".join(refusals)
-        raise DataError(f"{model.name}: refused, and still in quarantine. Repair it and readmit it again:\n{said}")
+        raise DataError(f"{model.name}: refused, and still in quarantine. Correct it and readmit it again:\n{said}")

@@ -1,4 +1,4 @@
-"""Takes a rejected file again, whole: after the declaration was mended, it goes the way of every landed file."""
+"""Readmits a rejected file: after the declaration was corrected, it is ingested like any landed file."""
 
 import hashlib
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def readmit_file(
         home: where everything is.
         journal: gets a decision: who, when, why.
         batch: the start of the batch id, at least as long as what stands in the kept file's name.
-        run: who does it.
+        run: the run that does it.
         reason: why.
         clock: for records, and for the rule about future times.
 
@@ -55,17 +55,17 @@ def readmit_file(
         ConfigError: no reason is given, or the declared columns are not those of the dataset.
         DataError: no rejected file of this batch is kept.
         IntegrityError: the kept bytes are not those that were rejected.
-        TransientError: the store or the journal is away; call it again.
+        TransientError: the store or the journal is unreachable; call it again.
     """
     if not reason.strip():
-        raise ConfigError("no reason given; say why this file is right now: it is kept with it")
+        raise ConfigError("no reason given; say why this file is valid now: it is recorded with it")
     kept = _kept(home, model, batch)
     content = read_bytes(kept.uri)
     batch_id = hashlib.sha256(content).hexdigest()
     if not batch_id.startswith(batch):
         raise IntegrityError(
-            f"{kept.uri}: not the bytes that were rejected; got SHA-256 {batch_id}, expected {batch}. Restore the file"
-            f" from a backup, or ask its sender."
+            f"{kept.uri}: not the bytes that were rejected; got SHA-256 {batch_id}, expected {batch}. Restore the"
+            " file from a backup, or ask its sender for it."
         )
     landed = _land(model, home, journal, kept, batch_id, content)
     summary = ingest_batches(model, home, journal, [landed], run, clock=clock)
@@ -110,5 +110,5 @@ def _land(model: Model, home: Home, journal: Journal, kept: KeptFile, batch_id: 
         remove(uri)
     raise DataError(
         f"{kept.uri}: cannot land again; {came_from} is taken by another file, or its name is not one of"
-        f" source.patterns {list(model.source.patterns)}. Move what is there, or mend the patterns."
+        f" source.patterns {list(model.source.patterns)}. Move that file, or correct the patterns."
     )

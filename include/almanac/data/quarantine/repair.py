@@ -106,7 +106,7 @@ def _repaired(reader: Iterator[list[str]], name: str) -> Iterator[RepairedRow]:
     columns = [_unescape(column) for column in next(reader, [])]
     if any(ours not in columns for ours in (_BATCH, _ROW)):
         raise DataError(
-            f"{name}: no export of quarantined rows; got the columns {columns}, expected {_BATCH} and {_ROW} among"
+            f"{name}: not an export of quarantined rows; got the columns {columns}, expected {_BATCH} and {_ROW} among"
             f" them. Export the rows first: ./almanac quarantine export."
         )
     seen: set[tuple[str, int]] = set()
@@ -118,12 +118,12 @@ def _repaired(reader: Iterator[list[str]], name: str) -> Iterator[RepairedRow]:
         values = dict(zip(columns, record, strict=True))
         if not values[_ROW].strip().isdigit():
             raise DataError(
-                f"{name}: record {line}: {_ROW} is no row number; got {values[_ROW]!r}. Leave it as it was."
+                f"{name}: record {line}: {_ROW} is not a row number; got {values[_ROW]!r}. Leave it as it was."
             )
         cells = {column: _unescape(cell) or None for column, cell in values.items() if column not in _OURS}
         repaired = RepairedRow(values[_BATCH].strip(), int(values[_ROW]), cells)
         if (repaired.batch_id, repaired.row) in seen:
-            raise DataError(f"{name}: record {line}: row {repaired.row} is there twice; keep one of them")
+            raise DataError(f"{name}: record {line}: row {repaired.row} appears twice; keep one of them")
         seen.add((repaired.batch_id, repaired.row))
         yield repaired
 

@@ -60,14 +60,14 @@ def fetch(
         reader: the source.
         home: where the landing area is.
         journal: keeps the bookmark.
-        run: who fetches.
+        run: the run that fetches.
         clock: for the bookmark's time.
         on_step: called with `landed` and `bookmarked` each time such a step is done.
 
     Raises:
         ConfigError: address, credentials or query are wrong.
         DataError: the answer is not what was declared; what had come before it has landed.
-        TransientError: the source, the store or the journal is away.
+        TransientError: the source, the store or the journal is unreachable.
     """
     mark = journal.watermark(model.name, reader.name)
     root = home.landing_of(model.name)

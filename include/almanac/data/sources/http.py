@@ -84,7 +84,7 @@ class HttpReader:
             if url in asked or len(asked) >= self._source.max_pages:
                 raise DataError(
                     f"{where}: its pages do not end; got {len(asked)} of them, and then"
-                    f" {'one that was there before' if url in asked else 'more than source.max_pages allows'}. Check"
+                    f" {'a URL that was read before' if url in asked else 'more than source.max_pages allows'}. Check"
                     f" source.paging."
                 )
             asked.add(url)
@@ -94,7 +94,7 @@ class HttpReader:
             digest = hashlib.sha256(page.content).hexdigest()
             if digest == before and isinstance(self._source.paging, PageNumber):
                 raise DataError(
-                    f"{where}: two pages running are the same; the endpoint does not heed the parameter"
+                    f"{where}: two consecutive pages are the same; the endpoint ignores the parameter"
                     f" {self._source.paging.param!r}. Check source.paging.param."
                 )
             yield page
@@ -177,7 +177,7 @@ def _join(url: str, link: str) -> str:
     try:
         return str(httpx.URL(url).join(link))
     except httpx.InvalidURL as error:
-        raise DataError(f"{place(url)}: its link to the next page is no URL: {error}; look at the server") from error
+        raise DataError(f"{place(url)}: its link to the next page is not a URL: {error}; check the server") from error
 
 
 def _link_header(page: Page) -> str:

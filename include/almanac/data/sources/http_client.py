@@ -42,10 +42,10 @@ class Endpoint:
         try:
             scheme, host, _ = _origin(httpx.URL(self.url))
         except httpx.InvalidURL as error:
-            raise ConfigError(f"connection {self.connection!r}: its address is no URL: {error}") from error
+            raise ConfigError(f"connection {self.connection!r}: its address is not a URL: {error}") from error
         if scheme not in ("http", "https") or not host:
             raise ConfigError(
-                f"connection {self.connection!r}: no address to ask; expected https://host in the connection's host"
+                f"connection {self.connection!r}: no address; expected https://host in the connection's host"
             )
 
 
@@ -106,8 +106,9 @@ class HttpClient:
         address = httpx.URL(url)
         if _origin(address) != self._origin:
             raise DataError(
-                f"{place(url)}: the next page lies on another server than {place(self._endpoint.url)}; it is not asked,"
-                f" for it would be told the credentials. Declare the address under which the pages link each other."
+                f"{place(url)}: the next page is on another server than {place(self._endpoint.url)}; it is not"
+                " requested, because it would receive the credentials. Put the address that the pages' links use"
+                " into the connection."
             )
         tries = Retrying(
             retry=retry_if_exception_type(_BusyError),
@@ -131,7 +132,7 @@ class HttpClient:
         except httpx.TransportError as error:
             raise _BusyError(f"{where}: {type(error).__name__}: {error}; check that the server is up") from error
         except httpx.DecodingError as error:
-            raise DataError(f"{where}: its content-encoding is broken: {error}; look at the server") from error
+            raise DataError(f"{where}: its content-encoding is broken: {error}; check the server") from error
 
     def _read(self, response: httpx.Response, where: str) -> bytes:
         content = bytearray()
@@ -139,7 +140,7 @@ class HttpClient:
             content += part
             if len(content) > self._max_bytes:
                 raise DataError(
-                    f"{where}: answer too large; got more than {self._max_bytes} bytes, the limit is"
+                    f"{where}: response too large; got more than {self._max_bytes} bytes, the limit is"
                     f" source.max_size_mb. Ask for smaller pages, or raise the limit."
                 )
             self._deadline.check(where)
@@ -151,7 +152,7 @@ class HttpClient:
             return
         said = f"{where}: answered {status}"
         if status >= 500 or status in _TRY_LATER:
-            raise _BusyError(f"{said}; look at the server", _retry_after_s(response.headers.get("Retry-After", "")))
+            raise _BusyError(f"{said}; check the server", _retry_after_s(response.headers.get("Retry-After", "")))
         if status in (401, 403):
             raise ConfigError(f"{said}; check name, password or token in connection {self._endpoint.connection!r}")
         if response.is_redirect:

@@ -45,7 +45,7 @@ class SourceReader(Protocol):
         Raises:
             ConfigError: address, credentials or query are wrong.
             DataError: the answer is not what was declared.
-            TransientError: the source is away, or slower than allowed.
+            TransientError: the source is unreachable, or slower than allowed.
         """
         ...
 
@@ -75,6 +75,6 @@ class Deadline:
         """
         if self.left_s() <= 0:
             raise TransientError(
-                f"{what}: took longer than source.max_duration ({self.limit_s:g} s). Look whether it is slow today, or"
-                f" allow more."
+                f"{what}: took longer than source.max_duration ({self.limit_s:g} s). Check whether the source is"
+                " slow, or raise the limit."
             )

@@ -68,7 +68,7 @@ class SqlReader:
 
         Raises:
             ConfigError: the query, or the watermark's column, is wrong.
-            TransientError: the database is away, or slower than allowed.
+            TransientError: the database is unreachable, or slower than allowed.
         """
         where = f"connection {self._source.connection!r} ({self._url.render_as_string(hide_password=True)})"
         deadline = Deadline(self._source.max_duration)
@@ -77,10 +77,12 @@ class SqlReader:
             with engine.connect() as connection:
                 yield from self._pieces(connection, bookmark, deadline, where)
         except OperationalError as error:
-            raise TransientError(f"{where}: {_said(error)}. Check that the database is up and lets us in.") from error
+            raise TransientError(
+                f"{where}: {_said(error)}. Check that the database is up and accepts the login."
+            ) from error
         except DBAPIError as error:
             if error.connection_invalidated:
-                raise TransientError(f"{where}: {_said(error)}. The connection broke.") from error
+                raise TransientError(f"{where}: {_said(error)}. The connection was lost.") from error
             raise ConfigError(f"{where}: the query failed: {_said(error)}. Check source.query.") from error
         except SQLAlchemyError as error:
             raise ConfigError(f"{where}: the query cannot be run: {error}. Check source.query.") from error
@@ -98,7 +100,7 @@ class SqlReader:
         if watermark is not None and watermark.column not in result.keys():  # noqa: SIM118 - not a dict
             raise ConfigError(
                 f"{where}: the query gives no column {watermark.column!r}; it gives {list(result.keys())}. Select it,"
-                f" or mend source.watermark.column."
+                " or correct source.watermark.column."
             )
         for rows in result.mappings().partitions(self._source.rows_per_batch):
             deadline.check(where)
@@ -115,7 +117,8 @@ def _engine(url: URL, where: str) -> Engine:
         return create_engine(url, poolclass=NullPool, connect_args=options)
     except (NoSuchModuleError, ArgumentError, ImportError) as error:
         raise ConfigError(
-            f"{where}: no driver for it: {error}. Install the database's driver, and name it in the connection's extra"
+            f"{where}: no database driver: {error}. Install the database's driver, and name it in the connection's"
+            " extra"
             f' as {{"drivername": "dialect+driver"}}.'
         ) from error
 
@@ -161,7 +164,7 @@ def _highest(kept: _Mark | None, values: list[Any], where: str) -> _Mark | None:
         return max([*given] if kept is None else [kept, *given], default=None)
     except TypeError as error:
         raise ConfigError(
-            f"{where}: the watermark's values changed their kind: {error}. Cast the column in source.query."
+            f"{where}: the type of the watermark's values changed: {error}. Cast the column in source.query."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What a dataset's table says of itself to whoever opens it, without Almanac: name, origin, owner, licence."""
+"""Metadata in a dataset's Delta table, for readers without Almanac: name, origin, owner, licence."""
 
 from dataclasses import dataclass
 

@@ -55,14 +55,16 @@ def describe_dataset(model: Model, home: Home, version: int | None = None) -> Da
 
     Raises:
         DataError: there is no dataset, or no such version.
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     import polars as pl
 
     uri = home.dataset_of(model.name)
     table = open_table(uri, version)
     if table is None:
-        raise DataError(f"{uri}: no dataset; got nothing at this place. Let a file land: its ingest DAG publishes it.")
+        raise DataError(
+            f"{uri}: no dataset; got nothing at this location. Let a file land: its ingest DAG publishes it."
+        )
     commit = table.history(1)[0]
     files = pl.DataFrame(table.get_add_actions(flatten=True))
     at = int(table.version())

@@ -33,7 +33,7 @@ def committed_batches(dataset: Dataset) -> list[BatchRecord]:
     """The records of all batches that the dataset's log holds, oldest first.
 
     Raises:
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     return batches_in(dataset.snapshot().table)
 

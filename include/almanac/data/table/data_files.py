@@ -47,7 +47,7 @@ def columns_above(uri: str, columns: Collection[str]) -> list[str]:
     if taken := sorted(set(above).intersection(columns)):
         raise ConfigError(
             f"{uri}: a folder in this path is written NAME=value with the name of a column, {join_names(taken)}, and"
-            " would be read as its value; expected other names of folders. Move the table to another place"
+            " would be read as its value; expected other folder names. Move the table to another folder"
         )
     return list(dict.fromkeys(above))
 
@@ -58,8 +58,8 @@ def check_sizes(table: Any) -> None:
     One look for each file of a disk. An object store is listed, once per process and version.
 
     Raises:
-        DataLossError: one is gone or has another size; all are counted, the first named.
-        TransientError: the store is away.
+        DataLossError: one is missing or has another size; all are counted, the first named.
+        TransientError: the store is unreachable.
     """
     uri = table_location(table)
     problems = list(_remote_problems(uri, table) if is_remote(uri) else _local_problems(uri, table))
@@ -71,7 +71,7 @@ def damage_of(table: Any) -> str:
     """Decode every file of a table and say which cannot be; empty: all can. For a reading that has failed already.
 
     Raises:
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     uri = table_location(table)
     problems = []
@@ -90,7 +90,7 @@ def decode_problem(uri: str) -> str:
 
     Raises:
         FileNotFoundError: there is none.
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     import polars as pl
     from polars.exceptions import PanicException, PolarsError
@@ -110,7 +110,7 @@ def _local_problems(uri: str, table: Any) -> list[str]:
         try:
             found = (path if path.exists() else root / unquote(name)).stat().st_size
         except FileNotFoundError:
-            problems.append(f"{name} is gone")
+            problems.append(f"{name} is missing")
             continue
         if found != size:
             problems.append(f"{name} has {found} bytes, expected {size}")
@@ -124,7 +124,7 @@ def _remote_problems(uri: str, table: Any) -> list[str]:
     for name, size in active_files(table).items():
         found = there.get(name, there.get(unquote(name)))
         if found is None:
-            problems.append(f"{name} is gone")
+            problems.append(f"{name} is missing")
         elif found != size:
             problems.append(f"{name} has {found} bytes, expected {size}")
     if not problems:
@@ -144,6 +144,7 @@ def _listed(uri: str) -> dict[str, int]:
 def _words(uri: str, problems: list[str]) -> str:
     more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
     return (
-        f"{uri}: {len(problems)} files are damaged or gone: {'; '.join(problems[:_NAMED])}{more}. Nothing was read. Put"
+        f"{uri}: {len(problems)} files are damaged or missing: {'; '.join(problems[:_NAMED])}{more}. Nothing was"
+        " read. Put"
         " them back from the snapshots: ./almanac repair MODEL. See docs/operations.md, 'A file is damaged'"
     )

@@ -88,7 +88,7 @@ class Snapshot:
         return [size for version in wanted if (size := self.sizes.get(version)) is not None]
 
     def changed_months(self, since: int) -> frozenset[str] | None:
-        """The months (`2021-01`) whose files are not those of an earlier version; None: nobody can say."""
+        """The months (`2021-01`) whose files are not those of an earlier version; None: unknown."""
         if self.table is None or not 0 <= since <= self.version:
             return None
         try:
@@ -124,8 +124,8 @@ class Snapshot:
             raise ConfigError(
                 f"{table_location(self.table)}: dataset.columns do not fit the table; got {differ} declared as"
                 f" {[wanted.get(name) for name in differ]}, expected {[found.get(name) for name in differ]}. Undo the"
-                f" change of the model's YAML, or rebuild the dataset. A new column needs `nullable: true`, for the"
-                f" rows that are there."
+                " change of the model's YAML, or rebuild the dataset. A new column needs `nullable: true`, because"
+                " existing rows lack it."
             )
         return new
 
@@ -167,7 +167,7 @@ class Dataset:
 
     Raises:
         DataError: on every reading method, when nothing was published yet or there is no such version.
-        TransientError: when the store is away.
+        TransientError: when the store is unreachable.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ class Dataset:
         return self.snapshot().table is not None
 
     def version(self) -> int:
-        """The newest version, for whoever works on it from here on.
+        """The newest version, for further work.
 
         Raises:
             DataLossError: the table is behind what is known of it.
@@ -266,7 +266,7 @@ class Dataset:
         return Snapshot(NO_VERSION if table is None else table.version(), self.time_column, table, self._sizes)
 
     def checked_snapshot(self) -> Snapshot:
-        """The same, for whoever writes or decides by it.
+        """The same, for writes and decisions.
 
         Raises:
             DataLossError: the table is behind what is known of it, or another one.
@@ -286,7 +286,7 @@ class Dataset:
 
         Raises:
             ConfigError: the declared columns differ from the table's in another way.
-            TransientError: the store failed, or somebody else commits at this moment.
+            TransientError: the store failed, or another writer commits at this moment.
         """
         new = snapshot.new_columns(self._columns)
         if not new:
@@ -322,7 +322,7 @@ class Dataset:
             unchanged: ids of the batches that brought nothing to `after`; from here on the log knows them, too.
 
         Raises:
-            ConcurrentCommitError: somebody else committed since; nothing was published.
+            ConcurrentCommitError: another writer committed since; nothing was published.
             DataLossError: the table is behind what is known of it; nothing was published.
             TransientError: the store failed; nothing was published.
         """
@@ -350,7 +350,7 @@ class Dataset:
         table = open_table(self.uri, version)
         if table is None:
             raise DataError(
-                f"{self.uri}: no dataset; got nothing at this place, expected a table with at least one published"
+                f"{self.uri}: no dataset; got nothing at this location, expected a table with at least one published"
                 f" batch. Let a file land in the landing area of the model: its ingest DAG publishes it."
             )
         return table

@@ -1,6 +1,6 @@
-"""The log of a Delta table as files: which are gone, empty or damaged. For what Delta itself passes over in silence.
+"""The log of a Delta table as files: which are missing, empty or damaged. For what Delta itself ignores silently.
 
-Delta opens a table whose newest commit is gone, and takes an empty commit for one that changes nothing.
+Delta opens a table whose newest commit is missing, and treats an empty commit as one that changes nothing.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ def hash_commit(uri: str, version: int) -> str | None:
     """The SHA-256 of a commit's bytes; None: there is no such commit.
 
     Raises:
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     try:
         return hashlib.sha256(read_bytes(f"{uri}/{commit_file(version)}")).hexdigest()
@@ -56,7 +56,8 @@ def check_tail(uri: str, version: int) -> None:
             size = 0
         if not size:
             raise DataLossError(
-                f"{path}: the commit is empty or gone; got 0 bytes, expected the rows of version {number}. Nothing is"
+                f"{path}: the commit is empty or missing; got 0 bytes, expected the rows of version {number}. Nothing"
+                " is"
                 f" written on top of it. {way_out()}"
             )
 
@@ -65,20 +66,20 @@ def log_problems(uri: str) -> list[str]:
     """What is wrong with the files of a log, in words; empty: nothing, or no table at all. Lists the whole log.
 
     Raises:
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     files = {file.name: file.size_bytes for file in list_files(f"{uri}/{LOG}", ["*"])}
     commits = {int(match.group(1)) for name in files if (match := _COMMIT.match(name))}
     found = [f"{uri}/{LOG}/{name} is empty" for name, size in sorted(files.items()) if not size]
     if commits:
         gone = sorted(set(range(max(commits) + 1)) - commits)
-        found += [f"{uri}/{commit_file(number)} is gone" for number in gone[:5]]
+        found += [f"{uri}/{commit_file(number)} is missing" for number in gone[:5]]
         found += [f"and {len(gone) - 5} more commits"] if len(gone) > 5 else []
         found += list(_unreadable(uri, commits, files))
     checkpoint = _checkpoint(uri)
     hinted = [name for name in files if name.startswith(f"{checkpoint:020}.checkpoint") and files[name]]
     if checkpoint >= 0 and not hinted:
-        found.append(f"{uri}/{LOG}/{checkpoint:020}.checkpoint.parquet is gone")
+        found.append(f"{uri}/{LOG}/{checkpoint:020}.checkpoint.parquet is missing")
     for name in hinted:
         problem = decode_problem(f"{uri}/{LOG}/{name}")
         found += [f"{uri}/{LOG}/{name} {problem}"] if problem else []
@@ -92,7 +93,7 @@ def fill_holes(uri: str) -> list[int]:
     a person has accepted as lost.
 
     Raises:
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     names = [file.name for file in list_files(f"{uri}/{LOG}", ["*.json"]) if _COMMIT.match(file.name)]
     filled = []
@@ -136,7 +137,7 @@ def _unreadable(uri: str, commits: set[int], files: dict[str, int]) -> Iterator[
         if not files[f"{number:020}.json"]:
             continue
         if not is_commit(read_bytes(f"{uri}/{commit_file(number)}")):
-            yield f"{uri}/{commit_file(number)} is damaged: it is no JSON"
+            yield f"{uri}/{commit_file(number)} is damaged: it is not JSON"
 
 
 def _checkpoint(uri: str) -> int:

@@ -1,4 +1,4 @@
-"""Makes Parquet files part of a Delta table: laid down first, then named by one commit."""
+"""Makes Parquet files part of a Delta table: written first, then named by one commit."""
 
 import io
 import time
@@ -59,7 +59,7 @@ def commit_parts(
         about: what a new table says of itself.
 
     Raises:
-        ConcurrentCommitError: somebody else committed since; nothing was added.
+        ConcurrentCommitError: another writer committed since; nothing was added.
         TransientError: the store failed; nothing was added.
     """
     from deltalake.exceptions import DeltaError
@@ -85,7 +85,7 @@ def name_batches(uri: str, table: Any, unchanged: Collection[str]) -> int:
     """Make a commit that changes no row and names batches that brought none; return its version.
 
     Raises:
-        ConcurrentCommitError: somebody else committed since the table was opened.
+        ConcurrentCommitError: another writer committed since the table was opened.
         TransientError: the store failed.
     """
     from deltalake.exceptions import DeltaError
@@ -137,7 +137,7 @@ def _add(uri: str, part: Part) -> Any:
 
 
 def _without(table: Any, replaced: "Sequence[pl.DataFrame]", parts: Sequence[Part]) -> tuple[list[Part], list[Any]]:
-    """Write the files that hold replaced rows anew, without these, and say which files they take the place of."""
+    """Rewrite the files that hold replaced rows, without these, and say which files they replace."""
     import polars as pl
     from deltalake.transaction import RemoveAction
 

@@ -33,7 +33,7 @@ CONFIGURATION = {"delta.enableExpiredLogCleanup": "false"}
 
 
 class ConcurrentCommitError(TransientError):
-    """Somebody committed since the snapshot was taken: look again, check again, then try again."""
+    """Another writer committed since the snapshot was taken: look again, check again, then try again."""
 
 
 class NoCommitError(TransientError):
@@ -46,7 +46,7 @@ def open_table(uri: str, version: int | None = None) -> Any:
     Raises:
         DataError: the table has no such version.
         DataLossError: its log is damaged.
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError, TableNotFoundError
@@ -58,7 +58,7 @@ def open_table(uri: str, version: int | None = None) -> Any:
             return table
         if not 0 <= version < table.version():
             raise DataError(
-                f"{uri}: no version {version}; it has versions 0 to {table.version()}. If it had that version once,"
+                f"{uri}: no version {version}; it has versions 0 to {table.version()}. If it had that version before,"
                 " commits are lost: ./almanac doctor says so; see docs/operations.md, 'A table is behind'"
             )
         return DeltaTable(uri, version=version)
@@ -69,7 +69,7 @@ def open_table(uri: str, version: int | None = None) -> Any:
 
 
 def _opening_fault(uri: str, error: Exception) -> AlmanacError:
-    """Tell a damaged log, which waiting does not mend, from a store that is away."""
+    """Distinguish a damaged log, which waiting does not repair, from an unreachable store."""
     try:
         problems = log_problems(uri)
     except AlmanacError:
@@ -87,7 +87,7 @@ def scan_table(table: Any) -> "pl.LazyFrame":
 
     Raises:
         DataError: another program has given the table a feature by which its files alone do not tell its rows.
-        DataLossError: one of its files is gone or has another size.
+        DataLossError: one of its files is missing or has another size.
     """
     import polars as pl
 
@@ -117,8 +117,8 @@ def _check_readable(table: Any) -> None:
     if found or protocol.min_reader_version == _MAPPING_VERSION:
         raise DataError(
             f"{table_location(table)}: cannot be read; got reader version {protocol.min_reader_version} with"
-            f" {sorted(found)}, expected a table without {sorted(_HIDDEN_FEATURES)}. Which program has changed it?"
-            " Restore an earlier state, or write its rows anew without the feature."
+            f" {sorted(found)}, expected a table without {sorted(_HIDDEN_FEATURES)}. Another program has changed it:"
+            " restore an earlier state, or rewrite its rows without the feature."
         )
 
 
@@ -127,7 +127,7 @@ def read_table(uri: str, version: int | None = None) -> "pl.DataFrame":
 
     Raises:
         DataError: the table has no such version.
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     import polars as pl
 
@@ -151,7 +151,7 @@ def read_faults(uri: str) -> Iterator[None]:
 
 
 def _damage_at(uri: str) -> str:
-    """Which files of the newest version are damaged; empty: none, or nobody can say."""
+    """Which files of the newest version are damaged; empty: none, or unknown."""
     try:
         table = open_table(uri)
         return "" if table is None else damage_of(table)
@@ -168,7 +168,7 @@ def collect(frame: "pl.LazyFrame", uri: str, *, streaming: bool = False) -> "pl.
         streaming: memory shall not grow with the rows that are read, for what only counts them.
 
     Raises:
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     with read_faults(uri):
         return frame.collect(engine="streaming" if streaming else "auto")
@@ -198,7 +198,7 @@ def commit(
         replace: SQL predicate of rows that the new ones replace.
 
     Raises:
-        ConcurrentCommitError: somebody else committed since; nothing was written.
+        ConcurrentCommitError: another writer committed since; nothing was written.
         TransientError: the store failed; nothing was written.
     """
     from deltalake import WriterProperties, write_deltalake
@@ -262,15 +262,15 @@ def settle_commit(uri: str, table: Any, commit_id: str, error: Exception) -> int
         error: how the commit ended.
 
     Raises:
-        ConcurrentCommitError: somebody else made that version; this commit can never be made.
+        ConcurrentCommitError: another writer made that version; this commit can never be made.
         NoCommitError: there is no such version. A request to an object store may still be carried out.
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     before = NO_VERSION if table is None else int(table.version())
     now = open_table(uri)
     if now is None or now.version() <= before:
         raise NoCommitError(
-            f"{uri}: the commit failed: {describe(error)}. Check the space and rights of the store."
+            f"{uri}: the commit failed: {describe(error)}. Check free space and permissions of the store."
         ) from None
     made = open_table(uri, before + 1)
     if made.history(1)[0].get(_COMMIT) == commit_id:
@@ -293,7 +293,7 @@ def add_columns(uri: str, table: Any, columns: Mapping[str, Column], *, unchange
         unchanged: batches that brought nothing to `table`.
 
     Raises:
-        ConcurrentCommitError: somebody else committed since the table was opened.
+        ConcurrentCommitError: another writer committed since the table was opened.
         TransientError: the store failed.
     """
     from deltalake import Field

@@ -35,7 +35,7 @@ def unneeded_checkpoints(
         readers: how long a reader that has listed the log may take.
 
     Raises:
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     found: dict[int, list[StoredFile]] = {}
     for file in list_files(f"{uri}/_delta_log", ["*.checkpoint*.parquet"]):

@@ -33,14 +33,14 @@ def accept(
         name: `dataset/weather`; also `quarantine/`, `predictions/`, `shadow/`.
         journal: of the home.
         reason: why; kept with the decision.
-        run: who accepts it.
+        run: the run that accepts it.
         now: aware.
         begin_anew: also that there is no table at all any more.
 
     Raises:
         ConfigError: no such table can be, no reason is given, or the table is gone and nobody said that it may be.
         DataLossError: the table cannot be opened; repair or restore it first.
-        TransientError: the store or the journal is away.
+        TransientError: the store or the journal is unreachable.
     """
     kind, _, model = name.partition("/")
     if kind not in KINDS or not model:
@@ -48,20 +48,20 @@ def accept(
             f"got {name!r}, expected KIND/MODEL with a kind of {', '.join(KINDS)}, such as dataset/weather"
         )
     if len(reason.strip()) < _MIN_REASON:
-        raise ConfigError("no reason given; say why the table is right as it is: it is kept in the journal")
+        raise ConfigError("no reason given; say why the table is right as it is: it is recorded in the journal")
     uri, marks = tables_of(home, model)[name], TableMarks(journal)
     filled = fill_holes(uri)
     table, before = open_table(uri), marks.find(name)
     lost = _lost_batches(journal, model, table) if kind == "dataset" else []
     if table is None and (before is not None or lost) and not begin_anew:
         raise ConfigError(
-            f"{uri}: got no table at this place, expected one to accept. Is the disk mounted, the share reachable? If"
-            " it shall be begun anew: --begin-anew"
+            f"{uri}: got no table at this location, expected one to accept. Is the disk mounted, the share reachable?"
+            " To start an empty one: --begin-anew"
         )
     after = None if table is None else mark_of(name, uri, table)
-    known = "nothing was known of it" if before is None else f"version {before.version} was known"
+    known = "no version was recorded" if before is None else f"version {before.version} was known"
     said = [f"{name}: {'there is no table' if after is None else f'version {after.version} is accepted'}; {known}"]
-    said += [f"commits {filled} were gone or damaged; they change nothing now"] if filled else []
+    said += [f"commits {filled} were missing or damaged; they no longer matter"] if filled else []
     said += [f"batch {one.batch_id[:12]} is not in it: {one.rows_published} rows of {one.uri}" for one in lost]
     journal.record_decision(
         Decision(
@@ -78,7 +78,7 @@ def losses(home: Home, model: str, journal: Journal) -> dict[str, str]:
     """Which of a model's tables are behind what is known of them, and in what words; opens no table.
 
     Raises:
-        TransientError: a store or the journal is away.
+        TransientError: a store or the journal is unreachable.
     """
     marks, found = TableMarks(journal), {}
     for name, uri in tables_of(home, model).items():
@@ -87,9 +87,9 @@ def losses(home: Home, model: str, journal: Journal) -> dict[str, str]:
             continue
         sha256 = hash_commit(uri, mark.version)
         if sha256 is None:
-            found[name] = f"{uri}: version {mark.version} is gone, which {mark.source} knows. {way_out(name)}"
+            found[name] = f"{uri}: version {mark.version} is missing, which {mark.source} knows. {way_out(name)}"
         elif mark.commit_sha256 and sha256 != mark.commit_sha256:
-            found[name] = f"{uri}: version {mark.version} is not what {mark.source} knows. {way_out(name)}"
+            found[name] = f"{uri}: version {mark.version} differs from what {mark.source} knows. {way_out(name)}"
     return found
 
 
@@ -104,7 +104,7 @@ def refuse_losses(home: Home, model: str, kinds: Sequence[str]) -> None:
     try:
         found = losses(home, model, Journal(home.journal_url))
     except AlmanacError as error:
-        log.warning("%s: nobody can say whether its tables are behind: %s", model, error)
+        log.warning("%s: cannot check whether its tables are behind: %s", model, error)
         return
     behind = [words for name, words in found.items() if name.partition("/")[0] in kinds]
     if behind:
@@ -121,11 +121,11 @@ def accept_restored(
         subject: of the snapshot: `dataset/weather` or `outputs/weather`.
         journal: of the home, as it is after the restore.
         reason: why it was restored.
-        run: who.
+        run: the run.
         now: aware.
 
     Raises:
-        TransientError: a store or the journal is away.
+        TransientError: a store or the journal is unreachable.
     """
     kind, _, model = subject.partition("/")
     said: list[str] = []

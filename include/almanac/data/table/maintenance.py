@@ -78,7 +78,7 @@ def needed_versions(
     Raises:
         RegistryError: a model version does not say what it was trained on.
         IntegrityError: one names a version that the dataset does not have.
-        TransientError: the registry is away.
+        TransientError: the registry is unreachable.
     """
     needed: dict[int, list[str]] = {newest: ["the newest"]}
     for version in registry.versions(model.name):
@@ -128,7 +128,7 @@ def compact(model: Model, home: Home) -> int:
 
     Raises:
         DataError: there is no dataset.
-        TransientError: the store is away, or somebody else rewrote the same files meanwhile.
+        TransientError: the store is unreachable, or another writer rewrote the same files meanwhile.
     """
     from deltalake import CommitProperties, WriterProperties
     from deltalake.exceptions import DeltaError
@@ -167,7 +167,7 @@ def vacuum(
     Args:
         model: whose dataset.
         home: where it is.
-        registry: who needs which version; asked anew.
+        registry: who needs which version; asked again.
         keep_for: what is younger stays in any case; none: as declared.
         backed_up: what snapshots need.
 
@@ -208,7 +208,7 @@ def _vacuum(
         )
     except (DeltaError, OSError) as error:
         raise TransientError(
-            f"{table_location(table)}: could not be cleaned: {describe(error)}. Check the store's rights."
+            f"{table_location(table)}: could not be cleaned: {describe(error)}. Check the store's permissions."
         ) from None
     checkpoints = unneeded_checkpoints(home.dataset_of(model.name), needed, now=datetime.now(UTC), readers=age)
     if not dry_run:

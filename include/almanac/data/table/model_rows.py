@@ -29,7 +29,7 @@ class ModelRows:
 
     Raises:
         DataError: there is no such dataset or version.
-        TransientError: a store is away.
+        TransientError: a store is unreachable.
     """
 
     model: Model
@@ -66,7 +66,7 @@ class ModelRows:
         if join.model not in self.joined:
             raise DataError(
                 f"{self.model.name}: joins.{name}: no version of the dataset of {join.model} was recorded; got "
-                f"{dict(self.joined)}. It was declared later than this version was trained: train again"
+                f"{dict(self.joined)}. It was declared after this version was trained: train again"
             )
         columns = list(dict.fromkeys([join.time, *join.on.values(), *join.columns]))
         return dataset_joined(self.home, join.model, time=join.time).read(

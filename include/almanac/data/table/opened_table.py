@@ -19,10 +19,10 @@ class OpenedTable:
         self._last: str | None = None  # the log's last entry that was read
 
     def newest(self) -> Any:
-        """The table; None where there is none. It is opened anew if the log is not the one that was read.
+        """The table; None where there is none. It is opened again if the log is not the one that was read.
 
         Raises:
-            TransientError: the store is away.
+            TransientError: the store is unreachable.
         """
         from deltalake.exceptions import DeltaError
 

@@ -42,7 +42,7 @@ class TableGuard:
         journal: the same, where it is open already.
 
     Raises:
-        TransientError: on every method, when the journal or the store is away.
+        TransientError: on every method, when the journal or the store is unreachable.
     """
 
     def __init__(self, name: str, uri: str, journal_url: str, journal: Journal | None = None) -> None:
@@ -64,7 +64,7 @@ class TableGuard:
             table: None: there is nothing at its place.
 
         Raises:
-            DataLossError: commits are gone, or it is another table.
+            DataLossError: commits are missing, or it is another table.
             TransientError: there is no table and there was one: a disk that is not mounted looks like that.
         """
         mark = self._marks.find(self.name)
@@ -74,9 +74,9 @@ class TableGuard:
         if table is None:
             if known is not None:
                 raise TransientError(
-                    f"{self.uri}: got no table at this place, expected the one at version {known.version} that"
-                    f" {known.source} knows. Is the disk mounted, the share reachable? If they are, restore it; to"
-                    " begin anew on purpose, see docs/operations.md"
+                    f"{self.uri}: got no table at this location, expected the one at version {known.version} that"
+                    f" {known.source} knows. Is the disk mounted, the share reachable? If so, restore it; to start an"
+                    " empty one on purpose, see docs/operations.md"
                 )
             return
         self._table_id = str(table.metadata().id)
@@ -105,7 +105,7 @@ class TableGuard:
             raise DataLossError(
                 f"{self.uri}: is behind: its newest version is {version}, expected at least {known.version}, which"
                 f" {known.source} knows since {known.marked_at:%Y-%m-%d %H:%M} UTC. {known.version - version} commits"
-                f" are gone; nothing is written on top. {way_out(self.name)}"
+                f" are missing; nothing is written on top. {way_out(self.name)}"
             )
         if known.table_id and self._table_id != known.table_id:
             raise DataLossError(
@@ -117,7 +117,7 @@ class TableGuard:
             got = "no file" if found is None else f"SHA-256 {found[:12]}"
             raise DataLossError(
                 f"{self.uri}: version {known.version} is not the commit that was made there: got {got}, expected"
-                f" {known.commit_sha256[:12]}, which {known.source} knows. It was damaged, or another history was put"
+                f" {known.commit_sha256[:12]}, which {known.source} knows. It was damaged, or another history is"
                 f" here. {way_out(self.name)}"
             )
 
@@ -139,7 +139,7 @@ class TableGuard:
         if not held:
             raise DataLossError(
                 f"{self.uri}: does not hold batch {batch.batch_id[:12]}, which the journal knows as version {newest}."
-                f" Another history was put here. {way_out(self.name)}"
+                f" Another history is here. {way_out(self.name)}"
             )
         return replace(_mark(self.name, "", newest, "", "the journal's list of batches"), marked_at=batch.recorded_at)
 

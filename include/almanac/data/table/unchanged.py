@@ -1,7 +1,7 @@
 """Batches that brought nothing new: no commit of their own, but the next commit of the table names them.
 
 That a batch brought nothing is true of the dataset as one commit has left it. Until another one changes it, the same
-bytes bring nothing again, whoever asks. That other commit carries the ids of these batches as application transactions:
+bytes bring nothing again, in any run. That other commit carries the ids of these batches as application transactions:
 from then on the log knows them as it knows every other batch, and no correction is undone by a file that comes twice.
 """
 
@@ -15,7 +15,7 @@ def unchanged_batches(journal: Journal, model: str, snapshot: Snapshot) -> tuple
     """The ids of the batches that brought nothing to the dataset as it is, and that its log does not know yet.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is unreachable.
     """
     if snapshot.table is None:
         return ()
@@ -26,8 +26,8 @@ def name_unchanged(dataset: Dataset, journal: Journal, model: str) -> int:
     """Let the log know these batches by one commit that changes no row, and return how many they are.
 
     Raises:
-        ConcurrentCommitError: somebody else commits at this moment.
-        TransientError: a store is away.
+        ConcurrentCommitError: another writer commits at this moment.
+        TransientError: a store is unreachable.
     """
     snapshot = dataset.snapshot()
     found = unchanged_batches(journal, model, snapshot)

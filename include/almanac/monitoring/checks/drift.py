@@ -41,7 +41,7 @@ class Status(StrEnum):
 
     QUIET = "quiet"
     DRIFTED = "drifted"
-    STUCK = "stuck"  # a sensor that repeats one value: to be repaired, not learnt from
+    STUCK = "stuck"  # a sensor that repeats one value: to be repaired, never trained on
     INSUFFICIENT = "insufficient"  # too few rows to say anything; never the same as quiet
 
 
@@ -58,7 +58,7 @@ class ColumnDrift:
         figures: name of the measure -> its value; `q_...`: p-values after correction.
         reasons: in words, with figures and limits.
         p_values: name of the test -> its p-value before correction.
-        notes: what a person wants to know beside the figures: new and vanished categories, a constant.
+        notes: what a person wants to know beside the figures: new and missing categories, a constant.
         large: could not be tested for want of effective rows, and stands so far off that it would be significant in
             the fewest that are enough.
     """

@@ -138,8 +138,8 @@ def moved_predictions(
     """How much each column's new distribution moved the mean prediction, the largest part first.
 
     Each column in turn gets its old distribution back, rank by rank (the optimal transport of its values onto the
-    reference's; of texts, as few rows as possible get another category), all features are built anew, and the graph
-    foretells again. Ranks keep how columns hang together.
+    reference's; of texts, as few rows as possible get another category), all features are built again, and the graph
+    predicts again. Ranks keep how columns hang together.
 
     Args:
         model: declares the features.

@@ -90,7 +90,7 @@ def evaluate(
         return insufficient(f"fewer than {settings.min_class_rows} of {rows} labelled rows have the rarer label")
     reference = _reference(profile, weights)
     if reference is None or reference.metric != settings.metric:
-        return insufficient(f"the reference profile holds no {settings.metric}; train again")
+        return insufficient(f"the reference profile has no {settings.metric}; train again")
     truth, said, at = labels[known], probabilities[known], profile.threshold
     now = figure(settings.metric, truth, said, share=reference.share, threshold=at)
     if now is None:

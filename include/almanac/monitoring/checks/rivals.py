@@ -1,4 +1,4 @@
-"""Would another version foretell the newest window better than the champion? And would a naive rule?"""
+"""Would another version predict the newest window better than the champion? And would a baseline?"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,10 +35,10 @@ class LabelledWindow:
     """The newest window with labels.
 
     Attributes:
-        start: of the window: versions that learnt from later rows cannot be compared on it.
+        start: of the window: versions that were trained on later rows cannot be compared on it.
         features: of its labelled rows, [n].
         observed: labels, [n].
-        champion: what the champion foretold, [n].
+        champion: what the champion predicted, [n].
         threshold: from which probability on the champion says yes.
         state: what the label's column says at the time of the row itself, 0 or 1, [n].
     """
@@ -66,7 +66,7 @@ def judge_rivals(
     `min_gain`, and by more than chance explains at 95 %, corrected for as many versions.
 
     Raises:
-        TransientError: the registry is away.
+        TransientError: the registry is unreachable.
     """
     settings = model.monitor.performance
     others = [one for one in registry.versions(model.name) if one.version != champion.version]
@@ -75,7 +75,7 @@ def judge_rivals(
     if not others:
         return ()
     if window is None:
-        text = f"no window has labels enough to compare the champion with {len(others)} other versions"
+        text = f"no window has enough labels to compare the champion with {len(others)} other versions"
         return (Finding(Condition.BETTER, State.INSUFFICIENT, "versions", text),)
     if len(window.observed) < settings.min_rows or not enough_of_both(
         settings.metric, window.observed, settings.min_class_rows
@@ -91,7 +91,8 @@ def _compare(
     subject = f"version {version.version}"
     learnt = version.tags.get(Tag.DATASET_END, "")
     if _is_unknown_or_since(learnt, window.start):
-        text = f"{subject} learnt from rows to {learnt or 'an unknown time'}, the window starts {window.start:%Y-%m-%d}"
+        known = learnt or "an unknown time"
+        text = f"{subject} was trained on rows up to {known}, the window starts {window.start:%Y-%m-%d}"
         return Finding(Condition.BETTER, State.INSUFFICIENT, subject, text)
     try:
         graph = OnnxModel(registry.load_onnx(version))
@@ -130,7 +131,7 @@ def _say(model: Model, subject: str, found: tuple[float, float], value: float, c
 
 
 def judge_naive(model: Model, window: LabelledWindow) -> tuple[Finding, ...]:
-    """Whether the champion still beats the naive rules: what is true now stays, and the label that is more frequent.
+    """Whether the champion still beats the baselines: what is true now stays, and the label that is more frequent.
 
     A rule's answer becomes the share of the label 1 among the rows with that answer, kept on its side of 0.5: that is
     generous to the rule, which is told the window's own shares. Of numbers: what is true now stays, and the mean of the
@@ -158,7 +159,7 @@ def _naive(model: Model, name: str, window: LabelledWindow, rule: "Floats") -> F
     state = State.WARNING if gain + half < 0 else State.FINE
     ours = measured(metric, observed, window.champion, threshold=window.threshold)
     text = (
-        f"{metric} {ours:.3f} against {measured(metric, observed, rule):.3f} of the naive rule {name}:"
+        f"{metric} {ours:.3f} against {measured(metric, observed, rule):.3f} of the baseline {name}:"
         f" {gain:+.3f} [{gain - half:+.3f}, {gain + half:+.3f}]"
     )
     figures = {"gain": gain, "low": gain - half, "high": gain + half}

@@ -1,7 +1,7 @@
 """How the model's own DAGs run: failures, retries, slow tasks, waits for a worker, runs that never began.
 
-Asked of Airflow's public REST API, because tasks must not touch its database. Where nobody can be asked, the finding is
-*insufficient* and says so. A run that lasts too long is told by Airflow's deadline alerts.
+Asked of Airflow's public REST API, because tasks must not touch its database. Where Airflow cannot be asked, the
+finding is *insufficient* and says so. A run that lasts too long is told by Airflow's deadline alerts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ class TaskRun:
 
 @dataclass(frozen=True)
 class Timing:
-    """When a DAG's next scheduled run should begin; None: the clock does not wake it."""
+    """When a DAG's next scheduled run should begin; None: it has no schedule."""
 
     paused: bool
     due_at: datetime | None
@@ -59,7 +59,7 @@ def judge_running(model: Model, history: TaskHistory | None, now: datetime) -> t
 
     Args:
         model: declares the limits.
-        history: None: nobody can be asked.
+        history: None: Airflow cannot be asked.
         now: aware.
     """
     limits = model.monitor.running
@@ -91,7 +91,7 @@ def _too_few(model: Model, few: Mapping[str, str]) -> tuple[Finding, ...]:
     if not few:
         return ()
     within = format_duration(model.monitor.running.window)
-    text = f"fewer than {_MIN_ENDED} tasks ended within {within}, which say nothing: {', '.join(few.values())}"
+    text = f"fewer than {_MIN_ENDED} tasks ended within {within}, too few to judge: {', '.join(few.values())}"
     return (Finding(Condition.RUNNING, State.INSUFFICIENT, "DAGs", text, about=tuple(few)),)
 
 
@@ -107,7 +107,7 @@ def judge_latency(model: Model, medians_us: Sequence[float | None]) -> tuple[Fin
     if not model.monitor.running.enabled or not medians_us:
         return ()
     if newest is None or not known:
-        text = "nothing was scored in the newest window" if newest is None else "no window before was scored"
+        text = "nothing was scored in the newest window" if newest is None else "no earlier window was scored"
         text = f"the time to score a row cannot be compared: {text}"
         return (Finding(Condition.RUNNING, State.INSUFFICIENT, "latency", text, about=("latency",)),)
     usual, factor = median(known), model.monitor.running.slow_factor
@@ -120,14 +120,14 @@ def judge_latency(model: Model, medians_us: Sequence[float | None]) -> tuple[Fin
 def _judge_timing(model: Model, dag_id: str, timing: Timing, now: datetime) -> Finding | None:
     """A run that should have begun, or a DAG that is paused; the clock of a paused one stands still."""
     if timing.paused:
-        text = f"{dag_id} is paused: nothing wakes it, although the model's YAML wants it to run"
+        text = f"{dag_id} is paused: nothing triggers it, although the model's YAML enables it"
         return Finding(Condition.RUNNING, State.WARNING, f"{dag_id} timing", text)
     limit = model.monitor.running.max_overdue
     if timing.due_at is None or now - timing.due_at <= limit:
         return None
     text = (
         f"{dag_id}: the run of {timing.due_at:%Y-%m-%d %H:%M} UTC has not begun"
-        f" (limit {format_duration(limit)} late): is the scheduler up, or does an earlier run stand in its way?"
+        f" (limit {format_duration(limit)} late): is the scheduler up, or does an earlier run block it?"
     )
     return Finding(Condition.RUNNING, State.ALARM, f"{dag_id} timing", text, since=timing.due_at)
 

@@ -62,8 +62,8 @@ def _judge_yes_gap(segment: SegmentMonitor, newest: Sequence[Sequence[Group]], n
     state = _lasting([largest_yes_gap(segment, groups) for groups in newest], segment.max_yes_gap, needed)
     limit = "only shown" if segment.max_yes_gap is None else f"limit {segment.max_yes_gap:.0%}"
     text = (
-        f"{segment.by} {gap.better} gets a yes more often than {gap.worse}, by {gap.value:.1%} of its rows"
-        f" [{gap.low:.1%}, {gap.high:.1%}]; {limit}"
+        f"{segment.by} {gap.better} gets a positive prediction more often than {gap.worse}, by {gap.value:.1%} of its"
+        f" rows [{gap.low:.1%}, {gap.high:.1%}]; {limit}"
     )
     figures = {"gap": gap.value, "low": gap.low, "high": gap.high}
     return Finding(Condition.SEGMENTS, state, f"{segment.by}: yes", text, figures)

@@ -55,7 +55,7 @@ def judge_batches(model: Model, batches: Sequence[BatchRecord], *, since: dateti
     bad = share_rejected > limits.max_rejected or share_aside > limits.max_quarantined
     text = (
         f"{len(rejected)} of {len(read)} batches were rejected (limit {limits.max_rejected:.0%}) and {aside:,} of"
-        f" {rows:,} rows put aside ({share_aside:.1%}, limit {limits.max_quarantined:.0%})"
+        f" {rows:,} rows quarantined ({share_aside:.1%}, limit {limits.max_quarantined:.0%})"
     )
     rules: dict[str, int] = {}
     for batch in read:

@@ -26,7 +26,7 @@ def render_markdown(model: Model, result: MonitorResult) -> str:
     hidden = len(told) - _MAX_LINES
     fine = sum(one.state is State.FINE for one in result.findings)
     rest = [f"{hidden} more"] if hidden > 0 else []
-    lines += ["", f"{', '.join([*rest, f'{fine} fine'])} of {len(result.findings)} that were looked at."]
+    lines += ["", f"{', '.join([*rest, f'{fine} fine'])} of {len(result.findings)} checked."]
     if result.report_uri:
         page = report_page(model.name, result.report_uri, result.run_url)
         lines.append(f"[Report]({page})" if page != result.report_uri else f"Report: `{page}`")

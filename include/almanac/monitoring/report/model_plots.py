@@ -21,7 +21,7 @@ _MAX_GROUPS, _MAX_FEATURES = 14, 10
 
 
 def calibration(observed: "Floats", foretold: "Floats") -> str:
-    """How often it came true, by what was foretold, with Wilson's 95 % interval (1927); empty without enough labels."""
+    """Observed share by predicted probability, with Wilson's 95 % interval (1927); empty without enough labels."""
     import numpy as np
 
     known = np.isfinite(observed) & np.isfinite(foretold)
@@ -42,7 +42,7 @@ def calibration(observed: "Floats", foretold: "Floats") -> str:
         axes.errorbar(said, true, yerr=errors, fmt="o", markersize=5, capsize=3, color=NOW, label="this window")
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
-        axes.set_xlabel("foretold probability")
+        axes.set_xlabel("predicted probability")
         axes.set_ylabel("share that came true")
         axes.legend(frameon=False, fontsize=8, loc="upper left")
 

@@ -29,7 +29,7 @@ _HEADLINES = {
     Verdict.QUIET: "Quiet: the newest window looks like the reference",
     Verdict.DRIFTED: "Drifted: the newest window differs from the reference",
     Verdict.DEGRADED: "Degraded: predictions have become worse than when the model was judged",
-    Verdict.INSUFFICIENT: "Insufficient: it cannot be said whether the newest window differs from the reference",
+    Verdict.INSUFFICIENT: "Insufficient: not enough data to compare the newest window with the reference",
 }
 
 
@@ -63,7 +63,7 @@ def write_report(model: Model, home: Home, profile: Profile, result: MonitorResu
         rows: the newest window's rows, with `prediction` if it was scored.
 
     Raises:
-        TransientError: the store is away.
+        TransientError: the store is unreachable.
     """
     from almanac.storage.files import write_bytes
 
@@ -128,10 +128,10 @@ def _of_model(model: Model, result: MonitorResult, rows: "pl.DataFrame") -> list
     if PREDICTION in rows.columns and "_label" in rows.columns:
         said, truth = finite_numbers(rows[PREDICTION]), finite_numbers(rows["_label"])
         if model.label.is_number:
-            words = "Each dot is a row whose label has arrived; on the line: foretold to the digit."
-            pictures.append(Picture("Foretold and true", words, true_numbers(truth, said)))
+            words = "Each dot is a row whose label has arrived; on the line: predicted exactly."
+            pictures.append(Picture("Predicted and actual", words, true_numbers(truth, said)))
         else:
-            words = "On the line: what is foretold with 70 % comes true in 70 of 100 hours."
+            words = "On the line: what is predicted with 70 % happens in 70 of 100 rows."
             pictures.append(Picture("Calibration", words, calibration(truth, said)))
     for by, groups in segment_tables(newest.groups).items():
         words = f"By {by}, at the share of labels that the version was judged at; in brackets labelled rows."
@@ -139,7 +139,7 @@ def _of_model(model: Model, result: MonitorResult, rows: "pl.DataFrame") -> list
     if result.explanation is not None:
         moved = "; ".join(f"{one.column} {one.change:+.3f} ({one.share:.0%})" for one in result.explanation.moved)
         words = f"Of the mean prediction, drifted columns moved: {moved}." if moved else "No drifted column moved them."
-        pictures.append(Picture("What the model looks at", words, importances(result.explanation)))
+        pictures.append(Picture("Feature importance", words, importances(result.explanation)))
     return [picture for picture in pictures if picture.svg]
 
 

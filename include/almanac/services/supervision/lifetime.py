@@ -71,12 +71,12 @@ def stop_supervisor(home: Home, tell: Callable[[str], None]) -> bool:
             end_processes(home.home)
             return True
     if process is not None:
-        tell(f"the supervisor (pid {process.pid}) does not answer; ending it and all that it has started")
+        tell(f"the supervisor (pid {process.pid}) does not answer; killing it and all that it started")
         with suppress(psutil.Error):
             process.kill()  # first: it must not start again what is ended below
             process.wait(_STOP_TIMEOUT_S)
     elif left := processes_of(home.home):
-        tell(f"the supervisor is gone; ending the {len(left)} processes that it has left behind")
+        tell(f"the supervisor is gone; killing the {len(left)} processes that it left behind")
     return end_processes(home.home) > 0 or process is not None
 
 

@@ -21,7 +21,7 @@ def die_with_parent(parent_pid: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     # The parent may have ended before the request was made.
     if os.getppid() != parent_pid:
-        raise SystemExit("the process that wanted these services has ended")
+        raise SystemExit("the process that started these services has ended")
 
 
 def main(arguments: list[str]) -> None:

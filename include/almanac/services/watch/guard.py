@@ -96,7 +96,7 @@ def _guard(name: str, command: Sequence[str], service_pid: int) -> None:
         pulse = watch(name, sign_of(name, command, os.environ), service_pid, limits)
         _end(name, service_pid, pulse)
     except Exception:  # logged whole: a guard that fails must not take the service that it guards with it
-        log.exception("%s goes on unguarded", name)
+        log.exception("%s runs without a watcher", name)
     os._exit(1)
 
 
@@ -110,9 +110,10 @@ def _end(name: str, pid: int, pulse: Pulse) -> None:
     who = f"{name}@{signs.this_host()}"
     alert = ServiceAlert(
         who, f"{who} hung and was restarted",
-        f"It gave no sign of life for {pulse.silent_s:.0f} s; {pulse.state}. Its container was ended, and is started"
-        " again. What was at work in it is tried again by itself.",
-        "Nothing at once. If it comes again, read the end of its log before that time: a lock, a dead disk, memory?",
+        f"It gave no sign of life for {pulse.silent_s:.0f} s; {pulse.state}. Its container was killed, and is started"
+        " again. Its unfinished work is retried automatically.",
+        "Nothing at first. If it happens again, read the end of its log before that time: a lock, a failed disk, lack"
+        " of memory?",
     )  # fmt: skip
     outbox = Outbox()
     if "AIRFLOW_HOME" in os.environ:  # MLflow's server knows neither the journal nor a channel

@@ -1,7 +1,7 @@
 """Brings to people what the watcher has done, without making it wait.
 
 Channels are Airflow's connections, which only Airflow reads; so each alert is told by a short process of its own, which
-reads them without scheduler and api-server. Whoever could not be reached is told by the next round of `alerts`.
+reads them without scheduler and api-server. What could not be sent is sent by the next run of `alerts`.
 """
 
 import json
@@ -107,9 +107,9 @@ class Outbox:
         if code == 0:
             log.info("told: %s", alert.subject)
         elif tries < _TRIES:
-            log.warning("could not be told (code %s), is tried again: %s", code, alert.subject)
+            log.warning("could not be reported (code %s), is tried again: %s", code, alert.subject)
             self._waiting.appendleft((alert, tries + 1))
             self._not_before = self._clock() + _PAUSE_S
         else:
-            log.error("was not told, it stands in this log alone: %s", alert.subject)
+            log.error("was not reported, it is in this log only: %s", alert.subject)
         return True

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 POLL_S = 5.0
-# Idle below this share of a processor: whoever merely waits for a lock uses less, whoever works on a busy machine more.
+# Idle below this share of a processor: waiting for a lock uses less, working on a busy machine more.
 _IDLE_SHARE = 0.01
 _MOST_RESTARTS_COUNTED = 4
 
@@ -36,7 +36,7 @@ class Look:
 
     Attributes:
         pid: of its main process; 0: it has none.
-        sign: its newest sign of life, another text each time; empty: none came. None: nobody can be asked now.
+        sign: its newest sign of life, another text each time; empty: none came. None: Airflow cannot be asked now.
         cpu_s: what its process has used of the processor since it began.
         stopped: whether the kernel keeps one of its processes from running (SIGSTOP).
     """
@@ -78,7 +78,7 @@ class Pulse:
         """How its process stood while it was silent, in words."""
         if self.stopped:
             return "its process was stopped by a signal"
-        return "its process was there, and did nothing" if self.idle else "its process was busy"
+        return "its process was idle" if self.idle else "its process was busy"
 
 
 def felt(pulse: Pulse, look: Look, passed_s: float, limits: Limits) -> Pulse:

@@ -1,7 +1,7 @@
 """Restarts services that hang: `python -m almanac.services.watch.watcher`, which supervisord runs beside them.
 
-Supervisord restarts what ends; whoever hangs does not end. The watcher asks each service for a sign of life, kills the
-one that gives none, and supervisord starts it again. People are told at once, without scheduler and api-server.
+Supervisord restarts what exits; a hung process does not exit. The watcher asks each service for a sign of life, kills
+the one that gives none, and supervisord starts it again. An alert is sent at once, without scheduler and api-server.
 """
 
 import json
@@ -35,7 +35,7 @@ from almanac.services.watch.pulse import POLL_S, Limits, Pulse, felt, hung, rest
 
 log = logging.getLogger(__name__)
 # What people read that watch a log and an alert: the log of the service itself says more.
-_READ_LOG = "Nothing at once. If it comes again, read the end of its log before that time: a lock, a dead disk, memory?"
+_READ_LOG = "Nothing at first. If it happens again, read the end of its log: a lock, a failed disk, lack of memory?"
 
 
 class Watcher:
@@ -63,7 +63,7 @@ class Watcher:
     def look(self) -> tuple[str, ...]:
         """Look at all services once and restart those that hang; gives their names."""
         now = self._clock()
-        # Whoever looks late got no processor, and so did they.
+        # A late look means that this process got no processor, and neither did they.
         passed_s, self._looked = min(now - self._looked, 2 * POLL_S), now
         running = statuses(self._home)
         self._note_supervisor(bool(running), passed_s)
@@ -100,8 +100,9 @@ class Watcher:
             self._outbox.put(
                 ServiceAlert(
                     "supervisor", "the supervisor of the services hangs",
-                    f"It has not answered for {self._unanswered_s:.0f} s. The services run on, but none is restarted.",
-                    "`./almanac up` ends it and all services, and starts them again.", "critical",
+                    f"It has not answered for {self._unanswered_s:.0f} s. The services keep running, but none is"
+                    " restarted.",
+                    "`./almanac up` stops it and all services, and starts them again.", "critical",
                 )
             )  # fmt: skip
 
@@ -131,13 +132,13 @@ def _alert(service: ServiceStatus, pulse: Pulse) -> ServiceAlert:
     name, silent = service.name, f"{pulse.silent_s:.0f} s"
     if not service.pid:
         return ServiceAlert(
-            name, f"{name} did not start, and is tried again", f"Supervisord gave up on it {silent} ago.",
+            name, f"{name} did not start, and is started again", f"Supervisord gave up on it {silent} ago.",
             f"Read the end of its log: `./almanac status` says where. {_READ_LOG}", "critical",
         )  # fmt: skip
     return ServiceAlert(
         name, f"{name} hung and was restarted",
-        f"It gave no sign of life for {silent}; {pulse.state}. It was killed with all that it had started, and is"
-        " started again by the supervisor. What was at work in it is tried again by itself.",
+        f"It gave no sign of life for {silent}; {pulse.state}. It was killed with all that it had started, and the"
+        " supervisor starts it again. Its unfinished work is retried automatically.",
         _READ_LOG,
     )  # fmt: skip
 
@@ -160,14 +161,15 @@ def main() -> None:
         try:
             watcher.look()
         except (TransientError, psutil.Error, OSError):
-            log.exception("could not look; tries again")
+            log.exception("check failed; it is repeated")
         time.sleep(max(0.5, POLL_S - (time.monotonic() - began)))
     _write_log_alone(home)
     outbox.put(
         ServiceAlert(
             "supervisor", "the supervisor of the services is gone",
-            f"Its process {supervisor_pid} has ended without ending them. The services run on, but none is restarted.",
-            "`./almanac up` ends what is left and starts everything; `./almanac down` ends it.", "critical",
+            f"Its process {supervisor_pid} has ended without stopping them. The services keep running, but none is"
+            " restarted.",
+            "`./almanac up` stops what is left and starts everything; `./almanac down` stops it.", "critical",
         )
     )  # fmt: skip
     outbox.flush(600.0)
