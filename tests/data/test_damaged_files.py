@@ -81,7 +81,8 @@ def test_read_of_a_table_with_a_lost_or_cut_file_names_it(
     path = a_file(told.dataset.uri)
     damage(path)
 
-    with pytest.raises(DataLossError, match=rf"1 files are damaged or missing: .*{path.name} .*{words}.*almanac repair"):
+    said = rf"1 files are damaged or missing: .*{path.name} .*{words}.*almanac repair"
+    with pytest.raises(DataLossError, match=said):
         told.dataset.read()
 
 
