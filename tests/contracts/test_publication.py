@@ -333,5 +333,5 @@ def test_table_whose_file_is_gone_says_which_table(site: Site) -> None:
     snapshot = site.dataset.snapshot()
     (place,) = snapshot.table.file_uris()
     remove(place)
-    with pytest.raises(DataLossError, match=r"datasets/weather: 1 files are damaged or gone: .* is gone"):
+    with pytest.raises(DataLossError, match=r"datasets/weather: 1 files are damaged or missing: .* is missing"):
         snapshot.newest()

@@ -74,14 +74,15 @@ def break_footer(path: Path) -> None:
     path.write_bytes(content[:-4] + b"\xff" * 4)
 
 
-@pytest.mark.parametrize(("damage", "words"), [(Path.unlink, "is gone"), (cut, r"bytes, expected \d+")])
+@pytest.mark.parametrize(("damage", "words"), [(Path.unlink, "is missing"), (cut, r"bytes, expected \d+")])
 def test_read_of_a_table_with_a_lost_or_cut_file_names_it(
     told: Site, damage: Callable[[Path], None], words: str
 ) -> None:
     path = a_file(told.dataset.uri)
     damage(path)
 
-    with pytest.raises(DataLossError, match=rf"1 files are damaged or gone: .*{path.name} .*{words}.*almanac repair"):
+    said = rf"1 files are damaged or missing: .*{path.name} .*{words}.*almanac repair"
+    with pytest.raises(DataLossError, match=said):
         told.dataset.read()
 
 
@@ -97,7 +98,7 @@ def test_read_of_a_table_with_a_broken_footer_names_the_file(told: Site) -> None
 def test_compaction_of_a_table_with_a_lost_file_stops(told: Site) -> None:
     a_file(told.dataset.uri).unlink()
 
-    with pytest.raises(DataLossError, match="is gone"):
+    with pytest.raises(DataLossError, match="is missing"):
         compact(told.model, told.home)
 
 
@@ -188,7 +189,7 @@ def test_backup_of_a_table_that_is_behind_is_refused(told: Site, place: Place) -
     with pytest.raises(DataLossError, match="version 2 is missing, which the journal knows"):
         dataset_draft(told.home, "weather", readable=())
     (Path(told.home.quarantined_rows_of("weather")) / commit_file(0)).unlink()
-    with pytest.raises(DataLossError, match="version 0 is gone"):
+    with pytest.raises(DataLossError, match="version 0 is missing"):
         outputs_draft(told.home, "weather")
 
 
@@ -219,7 +220,7 @@ def test_repair_takes_nothing_from_snapshots_of_another_table(told: Site, place:
     (done,) = repair_subjects(told.home, place, ["dataset/weather"])
 
     assert (done.mended, lost.exists()) == ([], False)
-    assert any("is gone" in line for line in done.left)
+    assert any("is missing" in line for line in done.left)
 
 
 def test_repair_of_a_newest_commit_that_no_snapshot_has_says_so(told: Site, place: Place) -> None:

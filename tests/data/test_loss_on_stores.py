@@ -57,5 +57,5 @@ def test_object_that_is_gone_is_named_before_anything_is_read(predictions: Predi
     name = min(active_files(open_table(predictions.uri)))
     obstore.delete(*open_store(f"{predictions.uri}/{name}"))
 
-    with pytest.raises(DataLossError, match=f"1 files are damaged or gone: {name} is gone"):
+    with pytest.raises(DataLossError, match=f"1 files are damaged or missing: {name} is missing"):
         read(predictions)

@@ -76,7 +76,7 @@ def test_ingest_on_a_dataset_that_is_behind_says_how_far_and_what_to_do(told: Si
 
     with pytest.raises(
         DataLossError,
-        match=r"is behind: its newest version is 1, expected at least 2.*1 commits are gone.*repair dataset/weather",
+        match=r"is behind: its newest version is 1, expected at least 2.*1 commits are missing.*repair dataset/weather",
     ):
         told.ingest()
 
@@ -125,7 +125,7 @@ def test_ingest_with_an_emptied_commit_in_the_middle_stops(told: Site) -> None:
 def test_open_table_with_a_missing_middle_commit_names_it(told: Site) -> None:
     commit_of(told.dataset.uri, 1).unlink()
 
-    with pytest.raises(DataLossError, match=r"its log is damaged.*0{19}1.json is gone"):
+    with pytest.raises(DataLossError, match=r"its log is damaged.*0{19}1.json is missing"):
         open_table(told.dataset.uri)
 
 
@@ -143,7 +143,7 @@ def test_log_problems_before_the_checkpoint_are_found(told: Site) -> None:
     commit_of(told.dataset.uri, 0).unlink()
 
     assert open_table(told.dataset.uri).version() == 2
-    assert [line.rsplit("/", 1)[-1] for line in log_problems(told.dataset.uri)] == [f"{0:020}.json is gone"]
+    assert [line.rsplit("/", 1)[-1] for line in log_problems(told.dataset.uri)] == [f"{0:020}.json is missing"]
 
 
 def test_ingest_without_a_mark_learns_it_from_the_journal(told: Site) -> None:
@@ -352,7 +352,7 @@ def test_losses_names_the_tables_that_are_behind(told: Site) -> None:
 def test_losses_names_a_newest_commit_that_was_changed(told: Site) -> None:
     flip(commit_of(told.dataset.uri, 2))
 
-    assert "is not what the journal knows" in losses(told.home, "weather", told.journal)[NAME]
+    assert "differs from what the journal knows" in losses(told.home, "weather", told.journal)[NAME]
 
 
 def test_accept_lets_writers_go_on_and_takes_what_still_lies_there_again(told: Site) -> None:

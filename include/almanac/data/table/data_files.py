@@ -79,7 +79,7 @@ def damage_of(table: Any) -> str:
         try:
             problem = decode_problem(f"{uri}/{name}")
         except FileNotFoundError:
-            problem = "is gone"
+            problem = "is missing"
         if problem:
             problems.append(f"{name} {problem}")
     return _words(uri, problems) if problems else ""
