@@ -9,7 +9,7 @@
    forest is good and is refused all the same, because the rule `temperature > 0` is as good.
 """
 
-import sys
+import argparse
 import time
 import warnings
 from collections.abc import Callable
@@ -172,4 +172,6 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else WEATHER)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path, nargs="?", default=WEATHER)
+    main(parser.parse_args().source)

@@ -2,10 +2,12 @@
 
 Every figure is taken in a process of its own, one after the other, libraries imported before the clock starts.
 
-Usage: python bench/ingest.py <empty folder> [million rows ...]      (default: 1 5)
+    python bench/ingest.py <empty folder> [million rows ...] [--only NAME ...]
+
 Needs requirements-bench.txt beside requirements.txt.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -321,13 +323,20 @@ def main(folder: Path, millions: list[float], names: list[str]) -> None:
             )
 
 
+def _names() -> list[str]:
+    names = ["plain_polars", *(one.__name__ for one in CONTESTANTS if one is not plain_polars)]
+    names.remove("checks_polars")
+    names.insert(3, "checks_polars")
+    return names
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "--one":
+    if sys.argv[1:2] == ["--one"]:  # a process of its own for each figure
         measure_here(sys.argv[2], Path(sys.argv[3]))
-    else:
-        sizes = [float(one) for one in sys.argv[2:] if one.replace(".", "").isdigit()] or [1.0, 5.0]
-        chosen = [one for one in sys.argv[2:] if not one.replace(".", "").isdigit()]
-        default = ["plain_polars", *(one.__name__ for one in CONTESTANTS if one is not plain_polars)]
-        default.remove("checks_polars")
-        default.insert(3, "checks_polars")
-        main(Path(sys.argv[1]).resolve(), sizes, chosen or default)
+        sys.exit()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="an empty one, for the files")
+    parser.add_argument("sizes", type=float, nargs="*", default=[1.0, 5.0], help="million rows (default: 1 5)")
+    parser.add_argument("--only", nargs="+", choices=_names(), default=_names(), metavar="NAME", help="of: %(choices)s")
+    asked = parser.parse_args()
+    main(asked.folder.resolve(), asked.sizes, asked.only)

@@ -15,8 +15,8 @@ row itself: the days are numbered from 1 January 1949, and a row's column `rain`
 the label, a day ahead, is the file's target, and persistence is persistence.
 """
 
+import argparse
 import shutil
-import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -150,4 +150,6 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else NOAA)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path, nargs="?", default=NOAA)
+    main(parser.parse_args().source)

@@ -1,10 +1,10 @@
 """Cuts the raw weather file into the monthly files that a port would send.
 
-Usage: python bench/real_weather.py <weather_dataset_raw.csv.gz> <folder>
+python bench/real_weather.py <weather_dataset_raw.csv.gz> <folder>
 """
 
+import argparse
 import gzip
-import sys
 from pathlib import Path
 
 
@@ -29,4 +29,8 @@ def cut_months(source: Path, target: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    print(f"{len(cut_months(Path(sys.argv[1]), Path(sys.argv[2])))} files")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("folder", type=Path)
+    asked = parser.parse_args()
+    print(f"{len(cut_months(asked.source, asked.folder))} files")

@@ -38,6 +38,7 @@ def main() -> None:
     for url in (os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"], os.environ["ALMANAC_JOURNAL_URL"]):
         check_encoding(url)
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True)
+    drop_unreadable_triggers()
     create_journal()
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 
@@ -70,6 +71,19 @@ def check_encoding(url: str) -> None:
         encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
     if encoding != "UTF8":
         sys.exit(f"airflow-init: the database {found.database} is in {encoding}; expected UTF8. {WAY_OUT}")
+
+
+def drop_unreadable_triggers() -> None:
+    """Take out triggers of a restored database that no key of this installation opens: one ends the triggerer."""
+    from airflow.configuration import conf
+
+    from almanac.backup.restore import airflow_secrets
+
+    url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    lost = airflow_secrets.drop_unreadable_triggers(url, conf.get("core", "fernet_key", fallback=""))
+    if lost:
+        told = f"{lost} triggers were encrypted with the key of another installation; they are made anew"
+        sys.stdout.write(f"airflow-init: {told}\n")
 
 
 def create_journal() -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 Answer = TypeVar("Answer")
 
 
-def wait(until: Callable[[], Answer], what: str, timeout_s: float = 180) -> Answer:
+def wait(until: Callable[[], Answer], what: str, timeout_s: float = 480) -> Answer:
     """Ask again until the answer is true, and return it.
 
     Raises:

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 LASTING = (
     "postgres", "redis", "mlflow", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "maintenance",
 )  # fmt: skip
-PATIENCE_S = 300
+PATIENCE_S = 900  # on a machine that does much else
 NOBODY_ANSWERS = 7
 PROBE = """
 import socket, sys

@@ -415,7 +415,7 @@ def two_windows_are_closed() -> None:
     """The backfill has closed both days."""
 
     def closed() -> bool:
-        return {f"{one.start:%d}" for one in _journal().windows(MODEL)} >= {"10", "11"}
+        return {f"{one.window_start:%d}" for one in _journal().windows(MODEL)} >= {"10", "11"}
 
     _wait("the windows of the backfill", closed)
 

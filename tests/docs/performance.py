@@ -1,13 +1,20 @@
 """Plays a scene on a stage."""
 
 import re
+from collections.abc import Callable
 
 from tests.docs.scenes import COMMON, Scene, Step
 from tests.docs.stage import Stage
 
 
-def play(scene: Scene, stage: Stage) -> None:
-    """Run the scene's lines in their order; each must end and say what the page promises."""
+def play(scene: Scene, stage: Stage, heard: Callable[[str], None] = lambda _: None) -> None:
+    """Run the scene's lines in their order; each must end and say what the page promises.
+
+    Args:
+        scene: what to play.
+        stage: a home in its state.
+        heard: called with what each line has printed, before anything else happens.
+    """
     if scene.before:
         _happen(stage, scene.before)
     for step in scene.steps:
@@ -20,6 +27,7 @@ def play(scene: Scene, stage: Stage) -> None:
         for pattern in step.says:
             wanted = _filled(pattern, stage, escape=True)
             assert re.search(wanted, said), f"$ {line}\n{said[-3000:]}\nsays nothing like {wanted!r}"
+        heard(said)
         if step.after:
             _happen(stage, step.after)
 

@@ -64,7 +64,7 @@ SCENES = (
     ),
     Scene(
         PAGE, _BEHIND, "backed up",
-        (Step("./almanac doctor", (r"table *│ fail", r"is gone, which"), exit_code=1),),
+        (Step("./almanac doctor", (r"table dataset/weather +│ fail", r"is gone, which"), exit_code=1),),
         before="losses:the_newest_commit_is_removed", needs="time", way="seen",
     ),
     Scene(

@@ -100,7 +100,7 @@ SCENES = (
             (r"\d+",),
         ),
         Step(
-            """curl -s "$airflow/api/v2/assets/events" -H "Authorization: Bearer $token" --json "{\\"asset_id\\": $asset, \\"extra\\": {\\"station\\": \\"hamina\\", \\"height_m\\": 1.2}}\"""",  # noqa: E501
+            """curl -s --retry 9 "$airflow/api/v2/assets/events" -H "Authorization: Bearer $token" --json "{\\"asset_id\\": $asset, \\"extra\\": {\\"station\\": \\"hamina\\", \\"height_m\\": 1.2}}\"""",  # noqa: E501
             (r'"name":"event_tides\.weather"',),
             after="the_event_was_let_in",
         ),

@@ -1,7 +1,6 @@
 """One set of running services for all end-to-end tests."""
 
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +10,21 @@ from almanac.config.home import MODELS_FOLDER, Home
 from almanac.failpoints import FOLDER_VARIABLE
 from almanac.services.services import Services
 from tests.faults.quays import POINTS, Quay, declare
+from tests.waiting import wait
 
+PATIENCE_S = 900.0
 # The models stay as they are: parsing them every half minute would keep a quarter of a core from the tests.
 PARSED_ONCE = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600"}
 SWEEP = 'sweep: "*/10 * * * *"'
 QUAYS = tuple(f"quay_{point}" for point in POINTS)
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _patience() -> Iterator[None]:
+    """How long services may take to come up on a machine that does much else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("almanac.services.services._HEALTH_TIMEOUT_S", PATIENCE_S)
+        yield
 
 
 @pytest.fixture(scope="package")
@@ -29,7 +38,8 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     (root / "faults").mkdir()
     home = Home(home=root, models=root / "models")
     with Services(home, extra={FOLDER_VARIABLE: f"{root}/faults", **PARSED_ONCE}, tell=print).running() as running:
-        _wait_for_dags(running)
+        with running.airflow() as airflow:
+            wait(airflow.dag_ids, "the DAGs", PATIENCE_S)
         yield running
 
 
@@ -44,11 +54,3 @@ def sweep_yearly(declarations: Path) -> None:
 def quays(services: Services) -> tuple[Quay, ...]:
     """One model for each point at which a process can be killed."""
     return tuple(Quay(services.home, name, services.home.home / "faults") for name in QUAYS)
-
-
-def _wait_for_dags(running: Services, timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    with running.airflow() as airflow:
-        while not airflow.dag_ids():
-            assert time.monotonic() < deadline, f"no DAGs: {airflow.import_problems()}"
-            time.sleep(0.5)

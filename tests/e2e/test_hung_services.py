@@ -41,10 +41,8 @@ def running(tmp_path_factory: pytest.TempPathFactory, sink: WebhookSink) -> Iter
     installation.write_text(yaml.safe_dump(said), "utf-8")
     home = Home(home=root, models=root / "models")
     services = Services(home, extra={"AIRFLOW_CONN_ALMANAC_WEBHOOK": sink.connection}, tell=print)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("almanac.services.services._HEALTH_TIMEOUT_S", 900.0)  # on a machine that does much else
-        with services.running():
-            yield services
+    with services.running():
+        yield services
 
 
 def command(services: Services, *words: str) -> subprocess.CompletedProcess[str]:

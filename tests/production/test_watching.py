@@ -29,7 +29,7 @@ def findings(stack) -> dict[str, dict[str, Any]]:
     with stack.airflow() as airflow:
         for _ in range(RUNS):
             run = airflow.trigger("monitor_weather")
-            assert airflow.wait(run.dag_id, run.run_id, timeout_s=180).state == "success"
+            assert airflow.wait(run.dag_id, run.run_id, timeout_s=600).state == "success"
         result: Any = airflow.xcom(run.dag_id, run.run_id, "watch")
     return {found["subject"]: found for found in result["findings"] if found["condition"] == "running"}
 
@@ -57,8 +57,8 @@ def test_task_killed_in_its_last_try_is_told_by_the_next_round(stack) -> None:
     log = ConditionLog(Journal(stack.home.journal_url))
     with stack.airflow() as airflow:
         run = airflow.trigger("check_config")
-        wait(lambda: _kill(stack, airflow, run), "the task's process", timeout_s=120)
-        assert airflow.wait(run.dag_id, run.run_id, timeout_s=180).state == "failed"
+        wait(lambda: _kill(stack, airflow, run), "the task's process", timeout_s=480)
+        assert airflow.wait(run.dag_id, run.run_id, timeout_s=600).state == "failed"
         for _ in range(2):  # whoever was told is not told again
             small_weather.run(airflow, "alerts")
     (failed,) = [one for one in log.recent(limit=1000) if one.key == "check_config.check_every_yaml"]

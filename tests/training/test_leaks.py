@@ -108,6 +108,18 @@ def test_leak_second_thermometer_is_no_leak_of_the_next_hour(frame) -> None:
     assert refused(model, beside) == set()
 
 
+@pytest.mark.parametrize(
+    ("told", "persistence", "is_leak"),
+    [(0.9375, 0.875, True), (0.93, 0.875, False), (0.9375, None, True), (0.89, None, False)],
+)
+def test_leak_halves_what_the_present_leaves_open_or_is_none(told: float, persistence: float, is_leak: bool) -> None:
+    """Exactly half of it is too much already; where the present is not known, the limit of 0.9 alone decides."""
+    model = declared(leak={"max_explained": 0.9})
+    report = LeakReport({"Extra": told}, persistence, {"Extra": 0.1}, 0, 100)
+    results = leak(model, Evaluation(pl.DataFrame(), None, leaks=report))
+    assert {one.name for one in results if not one.passed} == ({"leak[Extra]"} if is_leak else set())
+
+
 def test_leak_yes_or_no_that_copies_the_label_under_errors_is_found_by_its_copies() -> None:
     report = LeakReport({"Extra": 0.8}, 0.35, {"Extra": 0.98}, 0, 100)
     reasons = {one.name: one.reason for one in leak(declared(), Evaluation(pl.DataFrame(), None, leaks=report))}

@@ -51,7 +51,7 @@ def list_batches(model: Annotated[str | None, typer.Argument(help="None: all mod
                 print(f"    {count:>8}  {rule}")
         for file in quarantine.kept_files():
             nothing = False
-            print(f"{declared.name}  {file.batch}  rejected file  {file.name}  {file.kept_at:%Y-%m-%d %H:%M}")
+            print(f"{declared.name}  {file.batch}  rejected file  {file.name}  {file.kept_at:%Y-%m-%d %H:%M} UTC")
     if nothing:
         print("Quarantine is empty.")
 

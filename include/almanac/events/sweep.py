@@ -169,7 +169,7 @@ class Sweep:
             yield Missed(model, waiting.kind, found)
         for one in find_missed_windows(self.journal, model, waiting):
             # A run for a window has a partition, which only an event can give it: `reopen` announces it once more.
-            window = f"window of {one.window_start:%Y-%m-%d %H:%M} for {waiting.kind}"
+            window = f"window of {one.window_start:%Y-%m-%d %H:%M} UTC for {waiting.kind}"
             yield Missed(model, "reopen", {window: f"{one.rows} rows, content {one.content[:12]}"})
 
     def _of_postings(self, model: Model, triggers: Sequence[str], standing: Standing) -> Iterator[Missed]:

@@ -87,7 +87,7 @@ def why_not_valid(
         return "the question of this run has no answer in the journal"
     until = question.expires_at or question.decided_at + timeout
     if answer.decided_at > until:
-        return f"the answer came at {answer.decided_at:%Y-%m-%d %H:%M:%S} UTC, after {until:%Y-%m-%d %H:%M:%S}"
+        return f"the answer came at {answer.decided_at:%Y-%m-%d %H:%M:%S} UTC, after {until:%Y-%m-%d %H:%M:%S} UTC"
     who, names = answer.run.started_by, {answer.run.started_by, *answer.people}
     for users in (question.people, approval.users):
         if users and not set(answer.people) & set(users):

@@ -91,7 +91,7 @@ def _obstacle(graph: OnnxModel, features: "FeatureMatrix", data: Mapping[str, st
         return f"takes features that are not declared any more: {missing}"
     start, learnt = evaluation.holdout["time"].min(), datetime.fromisoformat(data["train_end"])
     is_clean = isinstance(start, datetime) and learnt < start
-    return "" if is_clean else f"has learnt rows of the hold-out, until {learnt:%Y-%m-%d %H:%M}"
+    return "" if is_clean else f"has learnt rows of the hold-out, until {learnt:%Y-%m-%d %H:%M} UTC"
 
 
 def _in_production(journal: Journal, versions: Collection[ModelVersion], model: str, since: datetime) -> set[str]:

@@ -126,7 +126,7 @@ def _news(candidate: Logged, champion: ModelVersion) -> str:
     """What speaks for a candidate that is as good as the champion: what it is made of that the champion is not."""
     ours, theirs = (datetime.fromisoformat(one.tag(Tag.DATASET_END)) for one in (candidate, champion))
     if ours > theirs:
-        return f"it knows rows until {ours:%Y-%m-%d %H:%M}, the champion until {theirs:%Y-%m-%d %H:%M}"
+        return f"it knows rows until {ours:%Y-%m-%d %H:%M} UTC, the champion until {theirs:%Y-%m-%d %H:%M} UTC"
     names = {
         Tag.DECLARATION_SHA256: "another declaration",
         Tag.CODE_SHA256: "other code",

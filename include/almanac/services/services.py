@@ -261,6 +261,7 @@ class Services:
         self._tell("starting MLflow; preparing Airflow's database")
         start_supervisor(self.home, variables, with_parent=with_parent)
         migrate_airflow(self.home, variables, before=self._back_up_databases)
+        self._drop_unreadable_triggers(variables)
         self._tell("starting Airflow: scheduler, api-server, dag-processor, triggerer")
         with supervisor_of(self.home) as supervisor:
             supervisor.startProcessGroup(WAITING, False)
@@ -271,6 +272,15 @@ class Services:
 
         self._tell("Airflow's database is of another version, or of another home; backing up before it is changed")
         back_up_before_upgrade(self.home)
+
+    def _drop_unreadable_triggers(self, variables: Mapping[str, str]) -> None:
+        from almanac.backup.restore.airflow_secrets import drop_unreadable_triggers
+
+        url, keys = variables["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"], variables["AIRFLOW__CORE__FERNET_KEY"]
+        if lost := drop_unreadable_triggers(url, keys):
+            self._tell(
+                f"{lost} triggers in Airflow's database were encrypted with the key of another home; they are made anew"
+            )
 
     def _ensure_pools(self) -> None:
         with self.airflow() as airflow:

@@ -45,7 +45,7 @@ def test_drill_of_everything_passes_and_a_damaged_copy_is_refused(
     assert 0 < group.age_s < 600
     assert len(results(place)) == len(done)
     assert list((tmp_path / "scratch").iterdir()) == []
-    assert [one.message for one in caplog.records if one.name.startswith("include.")] == []  # it was planned
+    assert [one.message for one in caplog.records if one.name.startswith("almanac.")] == []  # it was planned
 
 
 def test_drill_of_a_damaged_snapshot_fails_and_names_the_file(world: World, place: Place, tmp_path: Path) -> None:

@@ -7,15 +7,21 @@ import pytest
 
 from almanac.features.features import build_features
 from almanac.registry.onnx_model import OnnxModel
-from almanac.release.gates import judge
+from almanac.release.gates import Evaluation, judge
+from almanac.release.gates.budget import budget
 from almanac.training.export.speed import BATCHES, Timing, measure_speed
 from almanac.training.fit.candidates import build_pipeline
-from tests.release.gates.evaluations import QUICK, only
+from tests.release.gates.evaluations import QUICK, only, rows
 
 
 def test_budget_large_graph_alone_refuses(weather, evaluate) -> None:
     speed = replace(QUICK, onnx_bytes=300_000_000)
     assert only(judge(weather, evaluate(speed=speed)), "budget[size]") == "the graph has 300.00 MB, wanted at most 200"
+
+
+def test_budget_figures_are_megabytes_and_milliseconds(weather) -> None:
+    size, latency = budget(weather, Evaluation(rows(), None, speed=replace(QUICK, onnx_bytes=3_000_000)))
+    assert (size.measured, size.limit, latency.measured) == (3.0, 200.0, 0.1)
 
 
 def test_budget_slow_graph_alone_refuses(weather, evaluate) -> None:

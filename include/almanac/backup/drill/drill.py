@@ -182,7 +182,7 @@ def overdue(places: Places, subjects: Sequence[str], *, max_age: timedelta, now:
             newest[result.subject] = max(result.at, newest.get(result.subject, result.at))
     late = [subject for subject in subjects if subject not in newest or newest[subject] + max_age < now]
     return [
-        f"{subject}: last good drill {newest[subject]:%Y-%m-%d %H:%M}"
+        f"{subject}: last good drill {newest[subject]:%Y-%m-%d %H:%M} UTC"
         if subject in newest
         else f"{subject}: never drilled"
         for subject in late

@@ -17,6 +17,14 @@ _QUERIES = {
     " UNION ALL SELECT conn_id, extra FROM connection WHERE is_extra_encrypted AND coalesce(extra, '') <> ''",
     "variable": "SELECT key, val FROM variable WHERE is_encrypted AND coalesce(val, '') <> ''",
 }
+# What hangs on a trigger, in the order of the references. A task that waited begins anew.
+_LET_GO = (
+    "UPDATE task_instance SET state = NULL, next_method = NULL WHERE trigger_id = :id AND state = 'deferred'",
+    "UPDATE task_instance SET trigger_id = NULL WHERE trigger_id = :id",
+    "UPDATE callback SET trigger_id = NULL WHERE trigger_id = :id",
+    "DELETE FROM asset_watcher WHERE trigger_id = :id",
+    'DELETE FROM "trigger" WHERE id = :id',
+)
 
 
 def unreadable_secrets(home: Home) -> list[str]:
@@ -39,6 +47,34 @@ def unreadable_secrets(home: Home) -> list[str]:
     return said
 
 
+def drop_unreadable_triggers(url: str, keys: str) -> int:
+    """Take out the triggers that no key of this home opens, of a database that came from another; give their number.
+
+    A single one ends Airflow's triggerer at each start, so that no landed file is noticed any more. The dag-processor
+    makes those of watched assets anew.
+
+    Args:
+        url: of Airflow's database, brought to the installed version.
+        keys: Airflow's Fernet keys, with commas between them.
+
+    Raises:
+        ConfigError: one of the keys is none.
+        TransientError: the database is away.
+    """
+    engine = create_engine(url)
+    try:
+        with engine.begin() as connection:
+            found = connection.execute(text('SELECT id, kwargs FROM "trigger"')).all()
+            lost = [{"id": number} for number, kwargs in found if not (kwargs.startswith("{") or _opens(keys, kwargs))]
+            for statement in _LET_GO if lost else ():
+                connection.execute(text(statement), lost)
+    except SQLAlchemyError as error:
+        raise _away(error) from error
+    finally:
+        engine.dispose()
+    return len(lost)
+
+
 def _keys(home: Home) -> str:
     path = credentials_file(home.home)
     if given := os.environ.get(_VARIABLE):
@@ -52,9 +88,13 @@ def _rows(home: Home, query: str) -> Iterator[tuple[str, str]]:
         with engine.connect() as connection:
             yield from ((str(name), str(secret)) for name, secret in connection.execute(text(query)).fetchall())
     except SQLAlchemyError as error:
-        raise TransientError(f"Airflow's database: cannot be read: {str(error).splitlines()[0]}") from error
+        raise _away(error) from error
     finally:
         engine.dispose()
+
+
+def _away(error: SQLAlchemyError) -> TransientError:
+    return TransientError(f"Airflow's database: cannot be read: {str(error).splitlines()[0]}")
 
 
 def _opens(keys: str, secret: str) -> bool:

@@ -70,8 +70,8 @@ class Thaw:
         if self.readable:
             return f"{self.ref}: {self.state}"
         return (
-            f"{self.ref}: {self.state}: {self.objects} objects come from the archive since {_minute(self.requested_at)}"
-            f" and are expected at {_minute(self.expected_at)} UTC"
+            f"{self.ref}: {self.state}: {self.objects} objects come from the archive since"
+            f" {self.requested_at:%Y-%m-%d %H:%M} and are expected at {self.expected_at:%Y-%m-%d %H:%M} UTC"
         )
 
 
@@ -194,7 +194,3 @@ def _parse(ref: Ref, data: bytes, where: str) -> Thaw:
 
 def _name(ref: Ref) -> str:
     return f"{_FOLDER}/{ref.subject}/{ref.name}.json"
-
-
-def _minute(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M}"

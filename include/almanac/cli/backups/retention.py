@@ -88,7 +88,7 @@ def sweep_place(home: "Home", place: "Place", settings: "InstallationBackup", *,
         )
     for tomb in plan.waiting:
         until = tomb.forgotten_at + retention.grace
-        print(f"waiting until {until:%Y-%m-%d %H:%M}  {tomb.ref}  {tomb.forgotten_by}: {tomb.reason}")
+        print(f"waiting until {until:%Y-%m-%d %H:%M} UTC  {tomb.ref}  {tomb.forgotten_by}: {tomb.reason}")
     print("".join(f"{'would go' if dry_run else 'deleted '}  {ref}\n" for ref in plan.manifests), end="")
     verb = "would be" if dry_run else "are"
     typer.echo(f"{len(plan.objects)} objects, {plan.bytes} bytes ({plan.share:.0%} of the place) {verb} deleted")

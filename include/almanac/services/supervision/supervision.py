@@ -24,14 +24,15 @@ from almanac.config.patience import patience
 from almanac.errors import ConfigError, TransientError
 from almanac.services.environment import airflow_database, mlflow_database
 from almanac.services.ports import LOOPBACK, Ports
+from almanac.services.supervision import supervise
 from almanac.services.supervision.leftovers import processes_of
 
 # The group of the programs that do not start by themselves.
 WAITING = "airflow"
 # Looks whether the others live; see `almanac.services.watch.watcher`.
 WATCHER = "watcher"
-# The module that runs it, by which its process is known.
-_SUPERVISE = "/services/supervise.py"
+# The file that runs it, by whose name its process is known wherever the release that started it lies.
+_SUPERVISE = Path(supervise.__file__).name
 # Supervisord answers within milliseconds, on a busy machine within a second.
 _ANSWER_S = 5.0
 # A path of a unix socket ends at 108 bytes, and supervisord appends its pid while it opens it.
@@ -271,7 +272,7 @@ def supervisor_process(home: Home) -> psutil.Process | None:
     """The process of the supervisord of a home, whether it answers or not."""
     for process in processes_of(home.home):
         try:
-            if any(word.endswith(_SUPERVISE) for word in process.cmdline()):
+            if any(Path(word).name == _SUPERVISE for word in process.cmdline()):
                 return process
         except psutil.Error:
             continue
