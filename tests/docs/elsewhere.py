@@ -27,7 +27,7 @@ ELSEWHERE = (
             "tests/docs/plays_services.py", "make up"),
     *_lines("README.md", "Then stay a while", _WHOLE, "Makefile", "make demo-celery"),
     *_lines("docs/add-a-model.md", "In a quarter of an hour, from a file", _INSTALLS, "Makefile", "make setup"),
-    *_lines("docs/add-a-model.md", "Step by step", "tries a file of one's own; made-up ones are tried by this command in",
+    *_lines("docs/add-a-model.md", "Step by step", "tries one's own file; made-up ones are tried by it in",
             "tests/draft/test_check.py", "./almanac check <name> FILE"),
     *_lines("docs/add-a-model.md", "Scoring", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.score"),
     *_lines(
