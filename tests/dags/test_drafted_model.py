@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 import yaml
 
-from almanac.config.draft.draft import Wish, draft
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.data.table.dataset import Dataset
+from almanac.draft.draft import Wish, draft
 from almanac.journal.journal import Journal
 from almanac.journal.records import DecisionKind
 from almanac.registry.store import Registry

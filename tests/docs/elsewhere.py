@@ -26,7 +26,9 @@ ELSEWHERE = (
     *_lines("README.md", "Two commands", "the same line is played in 'Keep it running'",
             "tests/docs/plays_services.py", "make up"),
     *_lines("README.md", "Keep it running", _WHOLE, "Makefile", "make demo-celery"),
-    *_lines("docs/add-a-model.md", "In a quarter of an hour, from a CSV", _INSTALLS, "Makefile", "make setup"),
+    *_lines("docs/add-a-model.md", "In a quarter of an hour, from a file", _INSTALLS, "Makefile", "make setup"),
+    *_lines("docs/add-a-model.md", "Step by step", "tries one's own file; made-up ones are tried by it in",
+            "tests/draft/test_check.py", "./almanac check <name> FILE"),
     *_lines("docs/add-a-model.md", "Scoring", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.score"),
     *_lines(
         "docs/backup-format.md", "Speed", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.backup --gib 2"

@@ -2,7 +2,7 @@
 
 from tests.docs.scenes import Scene, Step
 
-_TUTORIAL = "In a quarter of an hour, from a CSV"
+_TUTORIAL = "In a quarter of an hour, from a file"
 _PROFILES = "Profiles: dev, staging, production"
 
 SCENES = (

@@ -48,7 +48,7 @@ SCENES = (
         Step("make up", (r"The services are up after",), before="the_services_are_killed"),
     ),
     _scene("docs/operations.md", "The champion must go", Step("./almanac up", _UP), way="up"),
-    _scene("docs/add-a-model.md", "In a quarter of an hour, from a CSV", Step("./almanac up", _UP), way="up"),
+    _scene("docs/add-a-model.md", "In a quarter of an hour, from a file", Step("./almanac up", _UP), way="up"),
     _scene("docs/add-a-model.md", "Search", Step("./almanac up", _UP)),
     _scene(
         "docs/operations.md",

@@ -17,10 +17,10 @@ from almanac.registry.records import PASSED, Tag
 from almanac.release.comparison import compare
 from almanac.release.gates import Evaluation, judge
 from almanac.release.promotion import promote, register
+from almanac.release.run_judgement import judge as judge_run
 from almanac.scoring.predictions import PredictionTable
 from almanac.scoring.score import score_new_windows
 from almanac.training.train import train_candidate
-from almanac.training.training_run import judge as judge_run
 from almanac.training.training_run import train
 from tests.data.parts import publish_rows
 from tests.release.gates.evaluations import refused

@@ -74,9 +74,9 @@ def draft(
     if faults := [problem for problem in load_models(path.parent).problems if path.name in problem]:
         path.unlink()
         raise ConfigError("draft: no model can be drafted from this file:\n" + "\n".join(faults))
-    write_schema(path.parent)
     for line in _tried(home, model, file) if file.stat().st_size <= _MOST_TRIED else ():
         print(line)
+    write_schema(path.parent)
     copy = f"cp {quote(str(file))} {quote(home.landing_of(model))}/"
     print(
         f"{path} is written and valid.{''.join(f'{chr(10)}{note}' for note in notes)} Now:\n"

@@ -30,7 +30,6 @@ class Seen:
         distinct: how many different cells there are.
         values: its only values, if it is a text and they are few.
         low: the smallest number, `high` the largest.
-        examples: the first cells.
         nulls: texts that mean an empty cell in this column alone.
         unread: how many cells are no numbers although most are.
         doubt: how else its cells could be read.
@@ -45,7 +44,6 @@ class Seen:
     values: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
-    examples: tuple[str, ...] = ()
     nulls: tuple[str, ...] = ()
     decimal: Literal[".", ","] | None = None
     thousands: Literal[",", ".", " ", "'"] | None = None
@@ -70,16 +68,15 @@ def look_at_column(cells: "pl.Series", name: str, *, as_text: bool = False) -> "
     texts = cells.str.strip_chars()
     texts = texts.set(texts == "", None)
     known = texts.drop_nulls()
-    examples = tuple(known.head(3).to_list())
     found = None if as_text or known.is_empty() else _as_numbers(texts, name)
     if found is not None:
         seen, numbers = found
-        return replace(seen, source=cells.name, examples=examples), numbers
+        return replace(seen, source=cells.name), numbers
     values = known.unique().sort().to_list()
     return (
         Seen(
             name, cells.name, "string", len(known) < len(texts), len(values),
-            values=tuple(values) if len(values) <= _FEW else (), examples=examples,
+            values=tuple(values) if len(values) <= _FEW else (),
         ),
         texts,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from almanac.config.sections.dataset import Column
+from almanac.data.formats.bound import join_parts
 from almanac.data.ingest.times import read_times
 from almanac.errors import ConfigError, DataError
 
@@ -114,13 +115,7 @@ def _of(
     frame: "pl.DataFrame", sources: Sequence[str], given: Mapping[str, object], *, named: bool = True
 ) -> Times | None:
     """These columns as times, if they are."""
-    import polars as pl
-
-    if len(sources) == 1:
-        texts = frame[sources[0]]
-    else:
-        parts = [pl.col(name).str.replace(r"^\s*(\d+)(?:\.0+)?\s*$", "${1}").str.strip_chars() for name in sources]
-        texts = frame.select(time=pl.concat_str(parts, separator=" ")).to_series()
+    texts = frame[sources[0]] if len(sources) == 1 else frame.select(join_parts(sources).alias("time")).to_series()
     known = texts.drop_nulls()
     if known.is_empty():
         return None

@@ -21,7 +21,7 @@ from almanac.storage.listing import is_like, list_files
 if TYPE_CHECKING:
     import polars as pl
 
-_RUN = RunRef("check", "almanac check")
+_RUN = RunRef("check", "check")
 
 
 @dataclass(frozen=True)

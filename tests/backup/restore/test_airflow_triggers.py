@@ -77,7 +77,7 @@ def test_task_that_waited_by_a_lost_trigger_begins_anew_and_others_stay(url: str
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("keys", "lost"), [(f"{NEW},{OLD}", 0), (OLD, 1), ("", 2)])
+@pytest.mark.parametrize(("keys", "lost"), [(f"{NEW},{OLD}", 0), (OLD, 1), ("", 2)], ids=["both", "old", "none"])
 def test_trigger_that_any_of_the_keys_opens_stays(url: str, keys: str, lost: int) -> None:
     assert drop_unreadable_triggers(url, keys) == lost
 

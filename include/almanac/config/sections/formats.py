@@ -15,25 +15,12 @@ from almanac.config.grammar.section import Section
 DELIMITERS = (",", ";", "\t", "|")
 
 
-class CsvFormat(Section):
-    """A file that is written otherwise is rejected, unless `detect` allows to look.
+class _TextFormat(Section):
+    """What all kinds of text have in common: signs, encoding, and lines that are neither header nor data."""
 
-    Looking chooses from closed lists (the delimiters `,` `;` tab `|`, a decimal point or comma, UTF-8, UTF-16 with its
-    mark, cp1252), and only where one choice alone fits the declared columns.
-    """
-
-    kind: Literal["csv"] = "csv"
-    detect: bool = False
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     decimal: Literal[".", ","] = "."
-    quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
     encoding: str = Field("utf-8", description="As Python calls it: utf-8, utf-16, latin-1, cp1252, shift_jis, ...")
     nulls: tuple[str, ...] = Field((), description="Texts that mean an empty cell, e.g. NA; no others do.")
-    header: Literal["first", "none"] = Field("first", description="none: the first line holds data; see names.")
-    names: tuple[str, ...] = Field((), description="The columns of a file without a header, in their order.")
-    row_names: str | None = Field(
-        None, description="The name of a first column that the header leaves out, as R writes its row names."
-    )
     skip_lines: Annotated[int, Field(ge=0)] = Field(0, description="Lines above the header, or above the data.")
     footer_lines: Annotated[int, Field(ge=0, le=1000)] = Field(0, description="Lines below the data.")
     comment: Annotated[str, Field(min_length=1, max_length=8)] | None = Field(
@@ -44,6 +31,29 @@ class CsvFormat(Section):
     @classmethod
     def _encoding_is_known(cls, name: str) -> str:
         return check_encoding(name)
+
+    @property
+    def has_margins(self) -> bool:
+        """Whether the file has lines that are neither header nor data."""
+        return bool(self.skip_lines or self.footer_lines or self.comment)
+
+
+class CsvFormat(_TextFormat):
+    """A file that is written otherwise is rejected, unless `detect` allows to look.
+
+    Looking chooses from closed lists (the delimiters `,` `;` tab `|`, a decimal point or comma, UTF-8, UTF-16 with its
+    mark, cp1252), and only where one choice alone fits the declared columns.
+    """
+
+    kind: Literal["csv"] = "csv"
+    detect: bool = False
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
+    header: Literal["first", "none"] = Field("first", description="none: the first line holds data; see names.")
+    names: tuple[str, ...] = Field((), description="The columns of a file without a header, in their order.")
+    row_names: str | None = Field(
+        None, description="The name of a first column that the header leaves out, as R writes its row names."
+    )
 
     @model_validator(mode="after")
     def _columns_have_names(self) -> Self:
@@ -58,11 +68,6 @@ class CsvFormat(Section):
         if self.detect and (self.header == "none" or self.row_names is not None):
             raise ValueError("detect needs a header with the name of each column: declare the dialect instead")
         return self
-
-    @property
-    def has_margins(self) -> bool:
-        """Whether the file has lines that are neither header nor data."""
-        return bool(self.skip_lines or self.footer_lines or self.comment)
 
     @property
     def is_plain(self) -> bool:
@@ -104,26 +109,13 @@ class AvroFormat(Section):
     kind: Literal["avro"] = "avro"
 
 
-class FixedWidthFormat(Section):
+class FixedWidthFormat(_TextFormat):
     """Lines in which each column has its place, in characters; without a header."""
 
     kind: Literal["fixed_width"] = "fixed_width"
     columns: dict[str, tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]] = Field(
         min_length=1, description="Column -> its first and last character, counted from 1."
     )
-    decimal: Literal[".", ","] = "."
-    encoding: str = Field("utf-8", description="As Python calls it.")
-    nulls: tuple[str, ...] = Field((), description="Texts that mean an empty cell; no others do.")
-    skip_lines: Annotated[int, Field(ge=0)] = Field(0, description="Lines above the data.")
-    footer_lines: Annotated[int, Field(ge=0, le=1000)] = Field(0, description="Lines below the data.")
-    comment: Annotated[str, Field(min_length=1, max_length=8)] | None = Field(
-        None, description="Lines that begin with it are left out."
-    )
-
-    @field_validator("encoding")
-    @classmethod
-    def _encoding_is_known(cls, name: str) -> str:
-        return check_encoding(name)
 
     @model_validator(mode="after")
     def _places_are_in_order(self) -> Self:

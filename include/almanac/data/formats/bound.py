@@ -1,6 +1,6 @@
 """Binds the columns of a file to the declared ones: other names, times in several columns, texts that mean nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -60,14 +60,18 @@ def _bound(cells: "pl.DataFrame", dataset: Dataset) -> "pl.DataFrame":
     return cells.select(*columns, pl.exclude({*dataset.columns, *used}))
 
 
+def join_parts(sources: Sequence[str]) -> "pl.Expr":
+    """The cells of several columns as one text, with a space between them; null where one is empty."""
+    import polars as pl
+
+    parts = [pl.col(source).str.replace(_WHOLE, "${1}").str.strip_chars() for source in sources]
+    return pl.concat_str(parts, separator=" ")
+
+
 def _cell(name: str, column: Column) -> "pl.Expr":
     import polars as pl
 
-    if len(column.from_) > 1:
-        parts = [pl.col(source).str.replace(_WHOLE, "${1}").str.strip_chars() for source in column.from_]
-        cell = pl.concat_str(parts, separator=" ")
-    else:
-        cell = pl.col((column.from_ or (name,))[0])
+    cell = join_parts(column.from_) if len(column.from_) > 1 else pl.col((column.from_ or (name,))[0])
     if not column.nulls:
         return cell
     means_nothing = cell.str.strip_chars().is_in(column.nulls)

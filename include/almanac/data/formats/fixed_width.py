@@ -72,7 +72,7 @@ def open_fixed_width(content: FileContent, declared: FixedWidthFormat, dataset: 
         DataError: it is not what was declared.
     """
     content.check_kind("lines of fixed width", utf_16=declared.encoding.startswith("utf-16"))
-    if declared.skip_lines or declared.footer_lines or declared.comment:
+    if declared.has_margins:
         content = trim(content, declared, declared.encoding)
         declared = declared.model_copy(update={"encoding": "utf-8"})
     facts = inspect_text(content, declared.encoding)
