@@ -105,9 +105,9 @@ def test_number_passes_every_gate_and_is_promoted(grid) -> None:
 
 def test_number_has_a_card_and_a_comparison_in_its_own_words(grid) -> None:
     card = files.download(grid.registry.client, grid.first, files.CARD).decode("utf-8")
-    assert "Are its numbers true?" in card
+    assert "Predicted and true numbers" in card
     assert "load_in_4h: Load, 4h ahead" in card
-    assert "It says yes" not in card
+    assert "Label 1" not in card
     words = compare(grid.model, grid.home, grid.registry, "2", reasons=["a test"], now=grid.now)
     assert "| rmse |" in words
     assert "The candidate is nearer to the truth on" in words
