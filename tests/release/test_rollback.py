@@ -120,7 +120,7 @@ def test_roll_back_to_changed_bytes_refuses_and_moves_nothing(
     assert registry.aliases(model.name) == {"champion": "3", "previous": "2"}
 
 
-@pytest.mark.parametrize(("to", "message"), [("3", "@3: is champion already"), ("9", "MLflow refuses")])
+@pytest.mark.parametrize(("to", "message"), [("3", "@3: is already champion"), ("9", "MLflow refuses")])
 def test_roll_back_to_a_version_that_makes_no_sense_refuses(three, back, to: str, message: str) -> None:
     three()
     with pytest.raises(RegistryError, match=message):

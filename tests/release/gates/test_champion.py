@@ -86,7 +86,7 @@ def test_champion_as_good_without_news_is_refused(weather, change, evaluate) -> 
     frame = rows()
     model = change(weather, "gates.champion", max_loss=0.05)
     evaluation = evaluate(frame, GOOD, **{**champion(frame, 0.1), "news": ""})
-    assert "made of the same rows" in only(judge(model, evaluation), "champion[f1_macro]")
+    assert "with the same rows" in only(judge(model, evaluation), "champion[f1_macro]")
 
 
 def test_best_of_year_names_the_version_and_both_ends(weather, change, evaluate) -> None:

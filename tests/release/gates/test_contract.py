@@ -53,7 +53,7 @@ def test_contract_without_a_signature_refuses(weather, evaluate, served) -> None
 def test_contract_graph_for_other_columns_refuses(weather, evaluate) -> None:
     fewer = weather.model_copy(update={"features": weather.features[:-1]})
     reasons = refused(judge(fewer, evaluate()))
-    assert "the graph wants ['Temperature_C'" in reasons["contract[columns]"]
+    assert "the graph takes ['Temperature_C'" in reasons["contract[columns]"]
 
 
 def test_contract_graph_of_width_six_for_more_features_refuses(weather, evaluate, served) -> None:
