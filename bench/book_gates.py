@@ -26,7 +26,7 @@ from almanac.config.schema import Model
 from almanac.config.sections.features import ColumnFeature
 from almanac.release import gates
 from almanac.training.backtest.backtest import Fold, LabelledRows, backtest_frame, labelled_rows, subset
-from almanac.training.backtest.baselines import predict_naive
+from almanac.training.backtest.baselines import predict_baselines
 from tests.data.real_data import REAL_DATA
 
 WEATHER = REAL_DATA / "weather" / "weather_dataset_raw.csv.gz"
@@ -45,7 +45,7 @@ METRIC = "accuracy"  # the one that the book reports
 
 @dataclass(frozen=True)
 class Judged:
-    """A model on rows that came later, the naive rules beside it, and the verdicts."""
+    """A model on rows that came later, the baselines beside it, and the verdicts."""
 
     name: str
     accuracy: float
@@ -127,16 +127,18 @@ def judge_true_label(raw: pl.DataFrame) -> Judged:
 
 
 def judge(name: str, rows: LabelledRows, known: np.ndarray, later: np.ndarray, said: np.ndarray) -> Judged:
-    """The gates that ask whether a model is worth having: absolute, naive rules, seasons."""
+    """The gates that ask whether a model is worth having: absolute, baselines, seasons."""
     model = declared()
-    naive = predict_naive(subset(rows, known), subset(rows, later), METRIC)
+    baselines = predict_baselines(subset(rows, known), subset(rows, later), METRIC)
     fold = Fold(0, rows.times[later][0], rows.times[later][-1], known, later)
-    evaluation = gates.Evaluation(backtest_frame(rows, [fold], [{"answer": said, **naive.answers}]), parity=None)
+    evaluation = gates.Evaluation(
+        backtest_frame(rows, [fold], [{"answer": said, **baselines.predictions}]), parity=None
+    )
     checks = ("absolute", "baselines", "segments")
     results = tuple(result for check in checks for result in gates.GATES[check](model, evaluation))
     truth = rows.labels[later] == 1
-    accuracies = {rule: float(((value >= 0.5) == truth).mean()) for rule, value in naive.answers.items()}
-    return Judged(name, float(((said >= 0.5) == truth).mean()), accuracies, naive.stump, results)
+    accuracies = {rule: float(((value >= 0.5) == truth).mean()) for rule, value in baselines.predictions.items()}
+    return Judged(name, float(((said >= 0.5) == truth).mean()), accuracies, baselines.stump, results)
 
 
 def declared() -> Model:

@@ -33,7 +33,7 @@ from almanac.config.home import MODELS_FOLDER
 from almanac.config.schema import Model
 from almanac.statistics.bootstrap import Interval, paired_interval
 from almanac.training.backtest.backtest import labelled_rows, split
-from almanac.training.fit.fitting import fit, foretell
+from almanac.training.fit.fitting import fit, predict
 from almanac.training.train import train_candidate
 from tests.data.real_data import REAL_DATA
 
@@ -126,7 +126,7 @@ def replay(frame: pl.DataFrame) -> Curve:
     rows = labelled_rows(model, frame, now=now)
     folds = split(model, rows.times)
     pipeline = fit(model, "boosting", None, rows, folds[0].train)
-    static = np.concatenate([foretell(pipeline, rows.values[fold.test]) for fold in folds])
+    static = np.concatenate([predict(pipeline, rows.values[fold.test]) for fold in folds])
     seconds["static"] = time.perf_counter() - started
     return Curve(
         expanding.rename({"answer": "retrained"}).with_columns(

@@ -110,6 +110,7 @@ def plain() -> None:
         from almanac.registry.store import Registry
         from almanac.release.promotion import promote, register
         from almanac.release.run_judgement import judge
+        from almanac.training.passport import load_passport
         from almanac.training.training_run import ask, train
     home = Home()
     model = find_model(home.models, MODEL)
@@ -122,7 +123,7 @@ def plain() -> None:
             model, home, registry, reason="bench", run=run, now=now, candidates=None, overrides=None,
             on_progress=lambda _: None,
         )  # fmt: skip
-    passport = json.loads(registry.load_file(registry.logged(logged), "passport.json"))
+    passport = load_passport(registry, registry.logged(logged))
     with timed("judge"):
         verdict = judge(model, home, journal, registry, logged, run=run, now=now)
     check(verdict.accepted, str(verdict.reasons))
@@ -130,7 +131,7 @@ def plain() -> None:
         version = register(registry, MODEL, logged, run=run, journal=journal, now=now).version
     with timed("promote"):
         promote(registry, model, version, reason="bench", run=run, journal=journal, now=now)
-    print(json.dumps({"seconds": seconds, "within_train": passport["seconds"]}))
+    print(json.dumps({"seconds": seconds, "within_train": dict(passport.seconds)}))
 
 
 def in_plain_process(services: Platform) -> dict[str, dict[str, float]]:

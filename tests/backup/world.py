@@ -21,7 +21,7 @@ from almanac.journal.records import Decision, DecisionKind, RunRef
 from almanac.registry.records import PASSED, Tag, TrainingContext
 from almanac.registry.store import Registry
 from almanac.release.promotion import promote, register
-from almanac.training.publication import log_candidate
+from almanac.training.candidate_log import log_candidate
 from almanac.training.train import train_candidate
 from tests.training.conftest import NOW, make_hours
 

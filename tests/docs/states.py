@@ -137,7 +137,7 @@ def registered() -> None:
     from almanac.registry.store import Registry
     from almanac.release.promotion import promote, register
     from almanac.scoring.score import score_new_windows
-    from almanac.training.publication import log_candidate
+    from almanac.training.candidate_log import log_candidate
     from almanac.training.train import train_candidate
     from almanac.training.training_run import _profile
 

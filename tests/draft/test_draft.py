@@ -79,7 +79,10 @@ def test_draft_of_a_rare_value_chooses_by_average_precision(folder: Path, tmp_pa
     ("wish", "fault"),
     [
         (Wish("Nothing"), "--label: no column 'Nothing' beside the time"),
-        (Wish("Mood"), r"--equals: Mood is a text: which value should be predicted\? Expected one of \['bad', 'good'\]"),
+        (
+            Wish("Mood"),
+            r"--equals: Mood is a text: which value should be predicted\? Expected one of \['bad', 'good'\]",
+        ),
         (Wish("Mood", equals="fair"), r"--equals: Mood has no value 'fair'; its values are \['bad', 'good'\]"),
     ],
 )

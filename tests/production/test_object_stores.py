@@ -30,6 +30,7 @@ from almanac.registry.store import Registry
 from almanac.scoring.predictions import PredictionTable
 from almanac.storage.files import write_bytes
 from almanac.storage.objects import open_store
+from almanac.training.passport import load_passport
 from demo.native.debian import missing
 from demo.native.stack import DATA_STORES, NativeStack
 from tests.production import small_weather
@@ -173,7 +174,7 @@ def test_champion_is_read_by_mlflow_from_the_store_and_is_what_was_recorded(stac
 
     assert champion is not None
     assert Registry.of(stack.home).load_onnx(champion)  # its hash is compared with the version's tag
-    assert Registry.of(stack.home).load_passport(champion)["data"]["dataset_version"] == 0
+    assert load_passport(Registry.of(stack.home), champion).data.dataset_version == 0
 
 
 def test_predictions_of_the_week_are_there_once(stack: NativeStack) -> None:

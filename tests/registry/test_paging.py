@@ -22,7 +22,7 @@ from almanac.journal.records import RunRef
 from almanac.registry.records import PASSED, Tag
 from almanac.registry.store import Registry
 from almanac.release.promotion import register, rollback_target
-from almanac.training.publication import find_logged
+from almanac.training.candidate_log import find_logged
 from tests.backup.places import MAKER, from_bytes, place_at
 from tests.backup.world import RUN
 from tests.registry.small_pages import SmallRegistry

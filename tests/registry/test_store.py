@@ -12,7 +12,8 @@ from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.pipeline_file import load_pipeline
 from almanac.registry.records import Tag
 from almanac.registry.store import Registry
-from almanac.training.publication import find_logged
+from almanac.training.candidate_log import find_logged
+from almanac.training.passport import load_passport
 
 
 def test_log_candidate_twice_by_one_run_writes_once(registry, model, run, log, trained) -> None:
@@ -39,22 +40,22 @@ def test_log_candidate_after_a_death_in_the_middle_writes_anew(registry, model, 
 
 def test_logged_run_that_died_cannot_be_used(registry, model) -> None:
     run = registry.client.create_run(registry.experiment(model.name))
-    with pytest.raises(RegistryError, match="was not written to its end"):
+    with pytest.raises(RegistryError, match="is unfinished"):
         registry.logged(run.info.run_id)
 
 
 def test_logged_candidate_tells_where_it_comes_from(registry, model, run, log, trained) -> None:
     logged = registry.logged(log(trained))
     assert logged.dataset_version == 36
-    assert logged.labelled_rows == trained.labelled_rows
+    assert logged.labelled_rows == trained.data.labelled_rows
     assert logged.holdout_metrics == trained.metrics.holdout
     assert logged.tags[Tag.STARTED_BY] == "ada"
     assert logged.tags[Tag.RUN_ID] == run.run_id
-    assert json.loads(logged.tags[Tag.PARAMS]) == trained.params
-    passport = registry.load_passport(logged)
-    assert passport["trigger"]["trigger"] == "manual"
-    assert passport["metrics"]["holdout"] == trained.metrics.holdout
-    assert passport["environment"]["scikit-learn"]
+    assert json.loads(logged.tags[Tag.PARAMS]) == trained.selection.params
+    passport = load_passport(registry, logged)
+    assert passport.trigger.trigger == "manual"
+    assert passport.metrics.holdout == trained.metrics.holdout
+    assert passport.environment["scikit-learn"]
     stored = registry.client.get_run(logged.mlflow_run_id).data
     assert stored.params["max_depth"] == "6"  # the estimator's that was fitted, not an untouched one's
     assert stored.metrics["holdout.f1_macro"] == trained.metrics.holdout["f1_macro"]

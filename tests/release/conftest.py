@@ -20,7 +20,7 @@ from almanac.registry.records import PASSED, Tag, TrainingContext
 from almanac.registry.store import Registry
 from almanac.release.judgement import judge_run
 from almanac.release.promotion import promote, register
-from almanac.training.publication import log_candidate
+from almanac.training.candidate_log import log_candidate
 from almanac.training.train import train_candidate
 from almanac.training.trained import TrainedCandidate
 from tests.data.parts import publish_rows
@@ -104,8 +104,8 @@ def crown(registry, model, frame, journal, run, log, trained):
     """`crown()`: log, judge, register and promote; gives the version."""
 
     def crowned(at=run, version: int = 36):
-        fresher = trained.labelled_until + timedelta(hours=next(_numbers))  # what is as good needs newer rows
-        run_id = log(replace(trained, labelled_until=fresher), at, version)
+        fresher = trained.data.labelled_until + timedelta(hours=next(_numbers))  # what is as good needs newer rows
+        run_id = log(replace(trained, data=replace(trained.data, labelled_until=fresher)), at, version)
         judge_run(model, registry, run_id, frame, journal=journal, run=at, now=NOW)
         number = register(registry, model.name, run_id, run=at, journal=journal, now=NOW).version
         return promote(registry, model, number, reason="passed", run=at, journal=journal, now=NOW)

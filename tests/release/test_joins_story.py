@@ -22,6 +22,7 @@ from almanac.release.rebuild import rebuild
 from almanac.release.run_judgement import judge
 from almanac.scoring.predictions import PredictionTable
 from almanac.scoring.score import score_new_windows
+from almanac.training.passport import load_passport
 from almanac.training.training_run import train
 from tests.data.parts import publish_rows
 from tests.training.number_labels.load import HOURS, LOAD, START, load_yaml, make_load
@@ -98,7 +99,7 @@ def world(registry, grid, sky, tmp_path_factory):
 def test_training_records_the_version_that_it_joined(registry, grid, world) -> None:
     home, _, version = world
     assert version.joined == {"sky": 0}
-    assert registry.load_passport(version)["data"]["joined_versions"] == {"sky": 0}
+    assert load_passport(registry, version).data.joined_versions == {"sky": 0}
     assert dict(trace(grid, home, registry, version.version).steps())["joined"] == "dataset of sky, version 0"
     assert registry.versions_joining("sky")[0].version == version.version
     assert registry.versions_joining("sk") == []

@@ -26,7 +26,7 @@ def test_judge_run_first_candidate_passes_and_says_so_everywhere(
     assert decision.accepted, decision.reasons
     assert any("no champion yet" in reason for reason in decision.reasons)
     assert decision.figures["absolute[f1_macro]"] == trained.metrics.holdout["f1_macro"]
-    assert decision.figures["labelled_rows"] == trained.labelled_rows
+    assert decision.figures["labelled_rows"] == trained.data.labelled_rows
     assert journal.decisions(model.name, DecisionKind.GATES) == [decision]
     assert registry.logged(run_id).tags[Tag.GATES] == "passed"
     verdict = json.loads(files.download(registry.client, run_id, files.DECISION))
@@ -57,7 +57,7 @@ def test_judge_run_crippled_candidate_is_refused_and_the_champion_stays(
     decision = judge_run(model, registry, run_id, frame, journal=journal, run=second, now=NOW)
     assert not decision.accepted
     assert any(reason.startswith("champion[f1_macro]: f1_macro on the hold-out differs") for reason in decision.reasons)
-    with pytest.raises(RegistryError, match=r"has not passed the gates; got 'refused'.*Its reasons: "):
+    with pytest.raises(RegistryError, match=r"has not passed the gates; got 'refused'.*Reasons: "):
         register(registry, model.name, run_id, run=run, journal=journal, now=NOW)
     assert registry.champion(model.name).version == champion.version
     assert registry.logged(run_id).tags[Tag.PARENT_VERSION] == champion.version
@@ -68,11 +68,12 @@ def test_judge_run_as_good_with_newer_rows_passes_and_says_so(
 ) -> None:
     crown()
     second = replace(run, run_id="second")
-    fresher = replace(trained, labelled_until=trained.labelled_until + timedelta(days=900))
+    until = trained.data.labelled_until + timedelta(days=900)
+    fresher = replace(trained, data=replace(trained.data, labelled_until=until))
     decision = judge_run(model, registry, log(fresher, second), frame, journal=journal, run=second, now=NOW)
     assert decision.accepted, decision.reasons
     assert decision.figures["champion[f1_macro]"] == decision.figures["champion[f1_macro].difference"] == 0
-    assert any("accepted because it knows rows until" in reason for reason in decision.reasons)
+    assert any("accepted because its rows reach until" in reason for reason in decision.reasons)
     assert any("best_of_year[f1_macro]: champion 1 is the best" in reason for reason in decision.reasons)
 
 
@@ -81,12 +82,12 @@ def test_judge_run_as_good_with_newer_rows_passes_and_says_so(
     [
         ({}, None),
         ({"labelled_until": timedelta(days=-9)}, None),
-        ({"data_sha256": "other"}, "it is made of corrected rows"),
+        ({"data_sha256": "other"}, "it has corrected rows"),
         ({"labelled_until": timedelta(days=-9), "data_sha256": "other"}, None),  # older rows are other rows
-        ({"labelled_until": timedelta(hours=1)}, "it knows rows until"),
-        ({"params": {"max_depth": 7}}, "it is made of other parameters"),
-        ({"tag": Tag.CODE_SHA256}, "it is made of other code"),
-        ({"tag": Tag.DECLARATION_SHA256}, "it is made of another declaration"),
+        ({"labelled_until": timedelta(hours=1)}, "its rows reach until"),
+        ({"params": {"max_depth": 7}}, "it has other parameters"),
+        ({"tag": Tag.CODE_SHA256}, "it has other code"),
+        ({"tag": Tag.DECLARATION_SHA256}, "it has another declaration"),
     ],
 )
 def test_news_is_what_the_champion_is_not_made_of(kept, registry, changes, words) -> None:

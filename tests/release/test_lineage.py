@@ -21,7 +21,7 @@ from almanac.registry.store import Registry
 from almanac.release.lineage import trace, trace_prediction
 from almanac.release.rebuild import rebuild
 from almanac.scoring.prediction_id import PredictionId
-from almanac.training.publication import log_candidate
+from almanac.training.candidate_log import log_candidate
 from almanac.training.train import train_candidate
 from tests.data.parts import publish_rows
 from tests.training.conftest import NOW
@@ -148,7 +148,7 @@ def test_rebuild_from_other_rows_differs_and_says_where(home, registry, version)
 
 def test_rebuild_says_when_code_or_packages_are_others(home, registry, version, monkeypatch) -> None:
     made = version()
-    monkeypatch.setattr("almanac.training.passport.version", lambda name: "0.0.1")
+    monkeypatch.setattr("almanac.training.environment.version", lambda name: "0.0.1")
     done = rebuild(home, registry, made, on_progress=lambda _: None)
     assert done.same
     assert any(text.startswith("scikit-learn is 0.0.1 now, was ") for text in done.warnings)

@@ -1,6 +1,5 @@
 """The model card is a page complete in itself that tells data, figures, gates and origin."""
 
-import json
 import re
 from html.parser import HTMLParser
 
@@ -12,9 +11,10 @@ from almanac.registry.records import Tag, TrainingContext
 from almanac.release.gates import GateResult
 from almanac.release.judgement import judge_run
 from almanac.release.model_card import render_card
+from almanac.training.candidate_log import log_candidate
+from almanac.training.candidate_passport import build_passport
 from almanac.training.code_version import CodeVersion
-from almanac.training.passport import build_passport
-from almanac.training.publication import log_candidate
+from almanac.training.passport import Passport
 from tests.training.conftest import NOW
 
 RESULTS = (
@@ -39,9 +39,9 @@ class Texts(HTMLParser):
 
 
 @pytest.fixture
-def passport(trained, run) -> dict:
+def passport(trained, run) -> Passport:
     context = TrainingContext(run, 36, "by hand")
-    return json.loads(build_passport(trained, context, CodeVersion("abc", True), parent="3", onnx_sha256="ff"))
+    return build_passport(trained, context, CodeVersion("abc", True), parent="3", onnx_sha256="f" * 64)
 
 
 @pytest.fixture
@@ -64,14 +64,14 @@ def test_card_tells_data_figures_gates_and_origin(card: str, declared, trained) 
     page.feed(card)
     text = " ".join(" ".join(page.seen).split())
     for words in (
-        "Passed its gates; a person must decide",
+        "Passed its gates; a person must approve it",
         declared.dataset.licence,
         declared.dataset.origin,
         declared.owner,
-        "commit abc, with changes that were not committed",
-        trained.data_sha256,
+        "commit abc, with uncommitted changes",
+        trained.data.sha256,
         f"{trained.metrics.holdout['f1_macro']:.4f}",
-        "beside champion 3",
+        "with champion 3 in production",
         "max_depth 6",
         "scikit-learn",
         "Off by",
@@ -86,16 +86,15 @@ def test_card_escapes_what_gates_say(card: str) -> None:
 
 
 def test_passport_tells_owner_licence_and_origin_of_each_feature(passport, declared, trained) -> None:
-    assert [one["name"] for one in passport["feature_metadata"]] == list(trained.features)
-    humidity = next(one for one in passport["feature_metadata"] if one["name"] == "Humidity")
-    assert humidity["description"] == "Relative; 0 is a dead sensor"
-    assert (humidity["licence"], humidity["owner"]) == (declared.dataset.licence, declared.owner)
-    assert passport["data"]["owner"] == declared.owner
+    assert [one.name for one in passport.feature_metadata] == list(trained.features)
+    humidity = next(one for one in passport.feature_metadata if one.name == "Humidity")
+    assert humidity.description == "Relative; 0 is a dead sensor"
+    assert (humidity.licence, humidity.owner) == (declared.dataset.licence, declared.owner)
+    assert passport.data.owner == declared.owner
 
 
 def test_passport_has_figures_on_the_validation_folds(passport, trained) -> None:
-    assert set(passport["metrics"]) == {"train", "validation", "holdout", "baselines", "segments"}
-    assert passport["metrics"]["validation"]["f1_macro"] == pytest.approx(trained.scores["forest"])
+    assert passport.metrics.validation["f1_macro"] == pytest.approx(trained.selection.scores["forest"])
 
 
 def test_judge_run_logs_the_card_and_tags_tell_the_licence(registry, model, frame, journal, run, trained) -> None:

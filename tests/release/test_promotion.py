@@ -26,7 +26,7 @@ def test_register_twice_from_one_run_gives_one_version(registry, model, frame, j
 
 
 def test_register_of_another_models_run_refuses(registry, journal, run, log, trained) -> None:
-    with pytest.raises(RegistryError, match="name one of other"):
+    with pytest.raises(RegistryError, match="give a run of other"):
         register(registry, "other", log(trained), run=run, journal=journal, now=NOW)
 
 
@@ -58,7 +58,7 @@ def test_promote_after_a_death_in_the_middle_completes(
 ) -> None:
     crown()
     second = replace(run, run_id="second")
-    run_id = log(replace(trained, labelled_until=NOW), second)  # as good, on newer rows
+    run_id = log(replace(trained, data=replace(trained.data, labelled_until=NOW)), second)  # as good, on newer rows
     judge_run(model, registry, run_id, frame, journal=journal, run=second, now=NOW)
     register(registry, model.name, run_id, run=run, journal=journal, now=NOW)
 

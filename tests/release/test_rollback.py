@@ -46,7 +46,6 @@ def test_roll_back_puts_previous_back_with_audit(registry, model, journal, three
     assert decision.reasons == ("from version 3 to version 2: port says it rains",)
     left = registry.version(model.name, "3")
     assert (left.tags[Tag.ROLLED_BACK_BY], left.tags[Tag.ROLLBACK_REASON]) == ("grace", "port says it rains")
-    assert registry.load_passport(left)["since"][Tag.ROLLED_BACK_BY] == "grace"
 
 
 def test_roll_back_twice_goes_further_back_and_then_has_nowhere_to_go(registry, model, three, back) -> None:
@@ -121,7 +120,7 @@ def test_roll_back_to_changed_bytes_refuses_and_moves_nothing(
     assert registry.aliases(model.name) == {"champion": "3", "previous": "2"}
 
 
-@pytest.mark.parametrize(("to", "message"), [("3", "@3: is champion already"), ("9", "MLflow refuses")])
+@pytest.mark.parametrize(("to", "message"), [("3", "@3: is already champion"), ("9", "MLflow refuses")])
 def test_roll_back_to_a_version_that_makes_no_sense_refuses(three, back, to: str, message: str) -> None:
     three()
     with pytest.raises(RegistryError, match=message):

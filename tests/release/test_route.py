@@ -69,16 +69,16 @@ WAYS: dict[str, tuple[Callable[[World], World], Way, str]] = {
     "nothing against it": (lambda w: w, Way.PROMOTE, GATES),
     "rolled back": (lambda w: w.tag(Tag.ROLLED_BACK_AT, "2026-11-20"), Way.STAY, "it was rolled back at 2026-11-20"),
     "measured against another": (
-        lambda w: w.tag(Tag.PARENT_VERSION, "0"), Way.STAY, "measured against champion 0, but by now it is 1",
+        lambda w: w.tag(Tag.PARENT_VERSION, "0"), Way.STAY, "measured against champion 0, but the champion is now 1",
     ),
     "measured against none": (
-        lambda w: w.tag(Tag.PARENT_VERSION, ""), Way.STAY, "measured against champion none, but by now it is 1",
+        lambda w: w.tag(Tag.PARENT_VERSION, ""), Way.STAY, "measured against champion none, but the champion is now 1",
     ),
     "compared in shadow with another": (
-        lambda w: w.tag(Tag.SHADOW_AGAINST, "0"), Way.STAY, "measured against champion 0, but by now it is 1",
+        lambda w: w.tag(Tag.SHADOW_AGAINST, "0"), Way.STAY, "measured against champion 0, but the champion is now 1",
     ),
     "manual": (lambda w: w.declare(promotion="manual"), Way.STAY, "./almanac promote weather@2"),
-    "approve": (lambda w: w.declare(promotion="approve"), Way.ASK, "promotion is approve"),
+    "approve": (lambda w: w.declare(promotion="approve"), Way.ASK, "declares promotion: approve"),
     "the tag asks": (lambda w: w.tag(Tag.ASK, ASKS), Way.ASK, ASKS),
     "the journal asks": (lambda w: w.judged(ASKS), Way.ASK, ASKS),
     "the journal asks of another version": (lambda w: w.judged(ASKS, subject="mlflow 3"), Way.PROMOTE, GATES),
@@ -108,7 +108,7 @@ def test_find_route_of_the_first_version_needs_no_shadow(world: World) -> None:
 def test_find_route_of_the_champion_itself_is_done(world: World) -> None:
     """A step that is tried again after it has promoted."""
     world.registry.named["champion"] = "2"
-    assert world.find() == Route(Way.PROMOTE, ("it is champion already",))
+    assert world.find() == Route(Way.PROMOTE, ("it is already champion",))
 
 
 def test_find_route_without_monitoring_stays(world: World) -> None:

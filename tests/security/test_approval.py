@@ -89,7 +89,7 @@ def test_question_and_answer_of_this_run_promote_and_are_in_the_journal(desk: De
     assert promote_as_answered(desk).reasons == ("approved by grace: looks right",)
     assert desk.registry.aliases("weather") == {"champion": "2", "previous": "1"}
     question = desk.journal.decisions("weather", DecisionKind.QUESTION)[0]
-    assert question.reasons == ("weather.yaml says so: promotion is approve",)
+    assert question.reasons == ("weather.yaml declares promotion: approve",)
     assert (question.subject, question.people, question.expires_at) == ("weather@2", USERS, AT + LIMIT)
     assert (question.run, question.decided_at) == (RUN, AT)
     answer = desk.journal.decisions("weather", DecisionKind.APPROVAL)[0]
@@ -170,7 +170,7 @@ def test_promotion_of_a_version_that_this_run_has_not_judged_is_refused(desk: De
     other = replace(desk, version="3")
     ask_person(other)
     record_answer(other, GRACE)
-    assert "no gates that it passed in this run" in said_no(other)
+    assert "no record that it passed gates in this run" in said_no(other)
 
 
 @pytest.mark.parametrize("accepted", [True, False])
@@ -183,7 +183,7 @@ def test_promotion_after_a_shadow_needs_its_accepted_verdict(desk: Desk, accepte
     if accepted:
         assert promote_as_answered(other).accepted
     else:
-        assert "no gates that it passed in this run" in said_no(other)
+        assert "no record that it passed gates in this run" in said_no(other)
 
 
 def test_answer_that_came_too_late_is_a_no(desk: Desk) -> None:
@@ -236,7 +236,7 @@ def test_run_that_was_cleared_after_its_promotion_does_not_promote_again(desk: D
     promote_as_answered(desk)
     assert promote_as_answered(desk).accepted  # tried again: nothing is done twice
     desk.registry.client.set_registered_model_alias("weather", "champion", "1")
-    assert "this run has promoted it already" in said_no(desk)
+    assert "this run has already promoted it" in said_no(desk)
 
 
 def test_version_that_was_rolled_back_comes_back_only_by_hand(desk: Desk, registry: MemoryRegistry) -> None:
@@ -246,7 +246,7 @@ def test_version_that_was_rolled_back_comes_back_only_by_hand(desk: Desk, regist
     done = promote_as_answered(desk)
     assert (done.accepted, done.reasons) == (
         False,
-        ("it was rolled back at 2026-11-20; only a person takes it back, by hand",),
+        ("it was rolled back at 2026-11-20; only a person can promote it again, by hand",),
     )
     assert promote_as_answered(desk, by_hand="it was the sensor").accepted
 
@@ -327,10 +327,10 @@ def test_by_hand_who_may_decides_alone_and_it_is_in_the_journal(by_hand: Desk) -
 
 
 NOT_ALONE: dict[str, tuple[str, dict[str, object], str]] = {
-    "somebody else": ("eve", {"users": ("grace",)}, "eve is none of those who may decide alone"),
+    "somebody else": ("eve", {"users": ("grace",)}, "eve is not among the users who may approve alone"),
     "nobody known": ("", {"users": ("grace",)}, "nobody is known to have started this run by hand"),
     "nobody known, nobody declared": ("", {}, "nobody is known to have started this run by hand"),
-    "a name that is another's number": ("7", {"users": ("7",)}, "7 is none of those who may decide alone"),
+    "a name that is another's number": ("7", {"users": ("7",)}, "7 is not among the users who may approve alone"),
     "four eyes": ("grace", {"users": ("grace",), "four_eyes": True}, "four eyes: grace started this run"),
 }
 
@@ -416,7 +416,7 @@ def test_four_eyes_ask_nobody_of_those_who_had_a_hand_in_it(desk: Desk) -> None:
 
 def test_four_eyes_that_leave_nobody_say_so(desk: Desk) -> None:
     model, run = declare(users=("grace",), four_eyes=True), replace(RUN, started_by="grace")
-    with pytest.raises(ApprovalError, match="four eyes leave nobody to ask: grace started this run"):
+    with pytest.raises(ApprovalError, match="four eyes exclude all approvers: grace started this run"):
         ask_person(replace(desk, model=model, run=run))
     assert not desk.journal.decisions("weather", DecisionKind.PROMOTION)[0].accepted
 
@@ -496,7 +496,7 @@ def test_rollback_goes_only_to_what_was_in_production(
     registry.named["champion"] = "2"
     at = {"reason": "I want it", "run": HAND, "journal": desk.journal, "now": AT}
     if refused:
-        with pytest.raises(RegistryError, match="weather@3: was never in production, by the journal"):
+        with pytest.raises(RegistryError, match="weather@3: was never in production, according to the journal"):
             roll_back(registry, "weather", to=to, **at)  # type: ignore[arg-type]
     else:
         roll_back(registry, "weather", to=to, **at)  # type: ignore[arg-type]

@@ -77,7 +77,7 @@ def test_rows_are_not_split_at_random_over_time(seven, frame) -> None:
 
 def test_parameters_that_are_told_are_those_of_the_fitted_estimator(candidate) -> None:
     fitted = candidate.pipeline[-1].get_params()
-    assert candidate.params.items() <= fitted.items()
+    assert candidate.selection.params.items() <= fitted.items()
     assert fitted["C"] == 3.0  # found; 1e-6 was declared
 
 

@@ -34,11 +34,24 @@ def test_making_files_are_those_of_features_fits_metrics_and_rows_and_no_others(
             "features/as_of.py",
             "training/train.py",
         ),
-        *("training/fit/search.py", "training/fit/learning.py", "training/fit/compete.py", "training/export/export.py"),
+        *(
+            "training/fit/search.py",
+            "training/fit/learning.py",
+            "training/fit/selection.py",
+            "training/export/export.py",
+        ),
         *("training/backtest/backtest.py", "training/backtest/baselines.py", "statistics/metrics.py"),
         "data/table/model_rows.py",
     )
-    others = ("training/policy.py", "training/telling.py", "training/changes.py", "training/training_run.py")
+    others = (
+        "training/passport.py",
+        "training/candidate_passport.py",
+        "training/candidate_log.py",
+        "training/policy.py",
+        "training/telling.py",
+        "training/changes.py",
+        "training/training_run.py",
+    )
     assert set(making) <= names
     assert names.isdisjoint(others)
     assert {name.split("/")[0] for name in names} == {"features", "statistics", "training", "data"}

@@ -41,7 +41,7 @@ def always(where: pl.Expr, what: str):
 
 DEGENERATE = {
     "one class everywhere": (always(pl.lit(True), CLEAR), "trains on"),
-    "one class to train on": (always(~since(140), CLEAR), "rows that all have the label 0"),
+    "one class to train on": (always(~since(140), CLEAR), "rows, all with the label 0"),
     "one class before the hold-out": (
         always(since(138) & ~since(171), RAIN),
         "folds before the hold-out have the label 1",
@@ -54,7 +54,7 @@ DEGENERATE = {
     ),
     "one row to train on": (  # the second is there for the label of the first
         lambda hours: hours.filter(since(140) | pl.int_range(pl.len()).is_in([0, 4])),
-        "trains on 1 rows that all have the label",
+        "has 1 training rows, all with the label",
     ),
 }
 
@@ -95,7 +95,7 @@ def test_decide_training_without_any_row_is_refused_by_its_history(model, hours,
     ("first", "last", "words"),
     [
         (0, LOAD_HOURS, "have the label 7"),
-        (0, LOAD_HOURS - 90 * 24 - 3, "trains on 2633 rows that all have the label 7"),
+        (0, LOAD_HOURS - 90 * 24 - 3, "has 2633 training rows, all with the label 7"),
         (LOAD_HOURS - 30 * 24 - 4, LOAD_HOURS, "hold-out have the label 7"),
     ],
 )

@@ -214,8 +214,3 @@ def test_schema_earlier_labels_are_features_once_they_are_known() -> None:
 def test_schema_expected_strong_names_a_feature() -> None:
     with pytest.raises(ConfigError, match=r"gates\.leak\.expected_strong: no feature \['Exra'\]; there are \['Extra'"):
         declared(leak={"expected_strong": ["Exra"]})
-
-
-def test_report_as_json_is_itself(frame) -> None:
-    report = report_of(declared(), frame.with_columns(Extra=pl.lit(1.0)))
-    assert LeakReport.from_dict(report.to_dict()) == report

@@ -92,7 +92,7 @@ def test_decide_refused_request_does_not_prolong_the_cooldown(ask, finish) -> No
 
 def test_decide_training_that_died_holds_others_back_for_the_grace_only(ask) -> None:
     assert ask(1).accepted
-    assert "has not finished yet" in ask(2, NOW + GRACE - timedelta(minutes=1)).reasons[1]
+    assert "has not finished; others wait for it" in ask(2, NOW + GRACE - timedelta(minutes=1)).reasons[1]
     assert ask(3, NOW + GRACE).accepted
 
 
@@ -156,7 +156,7 @@ def test_decide_without_a_reason_says_what_woke_it(model, tmp_path) -> None:
         journal=Journal(f"sqlite:///{tmp_path}/journal.db"), run=RunRef("train_weather", "run-1"),
         remarks=["the code is another"],
     )  # fmt: skip
-    assert decision.reasons == ("woken by schedule", "the code is another")
+    assert decision.reasons == ("triggered by schedule", "the code is another")
 
 
 @pytest.mark.parametrize("trigger", ["manual", "change"])

@@ -54,7 +54,7 @@ def test_constant_classifier_with_accuracy_99_is_refused_on_average_precision(sm
     model = change(small, "gates", absolute={"average_precision": 0.2})
     model = change(model, "gates.baselines", metric="average_precision", kinds=("majority", "persistence", "stump"))
     results = {result.name: result for result in judge(model, Evaluation(backtest, None))}
-    absolute, naive = results["absolute[average_precision]"], results["baselines[average_precision]"]
+    absolute, baselines = results["absolute[average_precision]"], results["baselines[average_precision]"]
     assert (absolute.passed, absolute.measured) == (False, pytest.approx(0.0059, abs=1e-4))
-    assert not naive.passed
-    assert "worse than the best naive rule (stump" in naive.reason
+    assert not baselines.passed
+    assert "worse than the best baseline (stump" in baselines.reason

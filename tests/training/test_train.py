@@ -12,7 +12,7 @@ from almanac.statistics.metrics import measure
 from almanac.training.backtest.backtest import labelled_rows, split
 from almanac.training.export.export import export_onnx
 from almanac.training.export.parity import boundary_rows, check_parity
-from almanac.training.fit.fitting import fit, foretell
+from almanac.training.fit.fitting import fit, predict
 from almanac.training.train import train_candidate, training_columns
 from tests.training.conftest import NOW
 
@@ -22,18 +22,18 @@ def candidate(small, frame):
     return train_candidate(small, frame, now=NOW)
 
 
-def test_train_best_candidate_wins_and_beats_the_naive(candidate) -> None:
-    assert set(candidate.scores) == {"logistic", "forest", "blind"}
-    assert candidate.scores[candidate.name] == max(candidate.scores.values())
-    assert candidate.name != "blind"
-    best_naive = max(values["f1_macro"] for values in candidate.metrics.baselines.values())
-    assert candidate.metrics.holdout["f1_macro"] > best_naive
+def test_train_best_candidate_wins_and_beats_the_baselines(candidate) -> None:
+    assert set(candidate.selection.scores) == {"logistic", "forest", "blind"}
+    assert candidate.selection.scores[candidate.selection.name] == max(candidate.selection.scores.values())
+    assert candidate.selection.name != "blind"
+    best_baseline = max(values["f1_macro"] for values in candidate.metrics.baselines.values())
+    assert candidate.metrics.holdout["f1_macro"] > best_baseline
 
 
 def test_train_twice_gives_the_same_to_the_last_digit(small, frame, candidate) -> None:
     again = train_candidate(small, frame, now=NOW)
     assert again.metrics == candidate.metrics
-    assert again.data_sha256 == candidate.data_sha256
+    assert again.data.sha256 == candidate.data.sha256
     assert again.onnx == candidate.onnx
     assert again.rows.equals(candidate.rows)
 
@@ -47,7 +47,7 @@ def test_foretell_of_a_forest_with_threads_is_the_same_to_the_last_digit(small, 
     pipeline = fit(model, "forest", None, rows, np.arange(3000))
     alone = clone_in_one_thread(pipeline).predict_proba(rows.values)[:, 1]
     for _ in range(5):
-        np.testing.assert_array_equal(foretell(pipeline, rows.values), alone)
+        np.testing.assert_array_equal(predict(pipeline, rows.values), alone)
     assert pipeline[-1].n_jobs == 2
 
 
@@ -78,20 +78,20 @@ def test_train_choice_does_not_look_at_the_holdout(small, frame, candidate) -> N
         .otherwise("Weather_conditions")
         .alias("Weather_conditions")
     )
-    assert train_candidate(small, spoilt, now=NOW).scores == candidate.scores
+    assert train_candidate(small, spoilt, now=NOW).selection.scores == candidate.selection.scores
 
 
 def test_train_nothing_after_the_embargo_teaches(candidate) -> None:
     start = candidate.rows.filter(pl.col("fold") == 3)["time"].min()
-    assert (start - candidate.train_end).total_seconds() == 4 * 3600
+    assert (start - candidate.data.train_end).total_seconds() == 4 * 3600
 
 
 def test_train_override_cripples_the_one_candidate(small, frame, candidate) -> None:
     crippled = train_candidate(
         small, frame, now=NOW, candidates=["forest"], overrides={"max_depth": 1, "n_estimators": 1}
     )
-    assert crippled.name == "forest"
-    assert crippled.params["max_depth"] == 1
+    assert crippled.selection.name == "forest"
+    assert crippled.selection.params["max_depth"] == 1
     assert crippled.pipeline[-1].get_params()["n_estimators"] == 1
     assert crippled.metrics.holdout["f1_macro"] < candidate.metrics.holdout["f1_macro"]
 
@@ -115,7 +115,7 @@ def test_train_with_too_little_history_refuses(small, frame) -> None:
 def test_train_reads_no_more_than_the_training_columns(small, frame, candidate) -> None:
     assert "Apparent_Temperature_C" not in training_columns(small)
     again = train_candidate(small, frame.select(training_columns(small)), now=NOW)
-    assert again.data_sha256 == candidate.data_sha256
+    assert again.data.sha256 == candidate.data.sha256
 
 
 def test_train_tells_its_progress(small, frame) -> None:

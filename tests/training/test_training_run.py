@@ -8,6 +8,7 @@ from almanac.journal.exclusive import exclusive
 from almanac.journal.records import DecisionKind
 from almanac.registry import files
 from almanac.registry.records import Tag
+from almanac.training.passport import load_passport
 from almanac.training.training_run import load_parent
 from tests.release.conftest import registry  # noqa: F401 - a fixture
 from tests.training.story import Story
@@ -57,9 +58,9 @@ def test_incremental_continues_the_champion_and_passes_every_gate_against_it(sto
     assert any(
         reason.startswith("champion[f1_macro]") and "differs from champion" in reason for reason in verdict.reasons
     )
-    learnt = story.registry.load_passport(second)["data"]
-    assert learnt["train_rows"] == SECOND
-    assert learnt["train_start"] == story.registry.load_passport(first)["data"]["train_start"]
+    continued = load_passport(story.registry, second).data
+    assert continued.train_rows == SECOND
+    assert continued.train_start == load_passport(story.registry, first).data.train_start
 
 
 def test_incremental_with_changed_features_is_refused_and_auto_begins_again(story) -> None:

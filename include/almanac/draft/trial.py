@@ -118,8 +118,8 @@ def _prepared(model: Model, rows: "pl.DataFrame", trial: Trial, now: datetime) -
     """The same with what a first training would find; why it could not begin is a problem."""
     from almanac.statistics.metrics import LOWER_IS_BETTER, measure_all
     from almanac.training.backtest.backtest import subset
-    from almanac.training.backtest.baselines import predict_naive
-    from almanac.training.backtest.number_baselines import predict_naive_numbers
+    from almanac.training.backtest.baselines import predict_baselines
+    from almanac.training.backtest.number_baselines import predict_number_baselines
     from almanac.training.train import prepare
 
     if model.joins:
@@ -128,13 +128,16 @@ def _prepared(model: Model, rows: "pl.DataFrame", trial: Trial, now: datetime) -
     try:
         labelled, folds = prepare(model, rows, now=now)
         train, test = (subset(labelled, part) for part in (folds[-1].train, folds[-1].test))
-        said = predict_naive_numbers(train, test) if model.label.is_number else predict_naive(train, test, metric)
+        found = (
+            predict_number_baselines(train, test) if model.label.is_number else predict_baselines(train, test, metric)
+        )
     except AlmanacError as error:
         return replace(trial, problems=(*trial.problems, f"training: {error}"))
     values = {
         name: figures[metric]
-        for name, answers in said.answers.items()
-        if name in model.gates.baselines.kinds and metric in (figures := measure_all(test.labels, answers, [metric]))
+        for name, predictions in found.predictions.items()
+        if name in model.gates.baselines.kinds
+        and metric in (figures := measure_all(test.labels, predictions, [metric]))
     }
     missing = [name for name in model.gates.baselines.kinds if name not in values]
     best = (min if metric in LOWER_IS_BETTER else max)(values, key=lambda name: values[name], default="")

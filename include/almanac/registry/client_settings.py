@@ -1,4 +1,4 @@
-"""How this process talks to MLflow: our defaults, unless its environment says otherwise, and who it is."""
+"""Settings of MLflow's client in this process: defaults of our own and the login; environment variables win."""
 
 import os
 
@@ -9,22 +9,22 @@ CONNECTION = "almanac_mlflow"
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # Where its files are on S3 the server would send its clients there: they need neither a route nor a right.
+    # With files on S3 the server would redirect its clients there; so they need no network access to it.
     "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
     "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
 }
 
 
 def configure_client() -> None:
-    """Before MLflow's client is used.
+    """Set the environment variables of MLflow's client; call it before the client is used.
 
-    Who enters is said by the connection `almanac_mlflow`, a password alone as a token; without it by MLflow's own
-    variables.
+    The login is that of the connection `almanac_mlflow`, where a password without a login is a token; without the
+    connection, MLflow's own variables apply.
 
     Raises:
         ConfigError: the connection cannot be read.
     """
-    # Its own, seven tries of two minutes each, wait a quarter of an hour for a server that hangs.
+    # MLflow's own default, seven tries of two minutes each, waits a quarter of an hour for a server that hangs.
     for name, value in {**_DEFAULTS, **mlflow_settings()}.items():
         os.environ.setdefault(name, value)
     if found := find_connection(CONNECTION):

@@ -1,4 +1,4 @@
-"""Turns MLflow's exceptions into ours: what may pass with time, and what a person must mend."""
+"""Maps MLflow's exceptions to Almanac's: transient ones, and those that a person must fix."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from almanac.errors import RegistryError, TransientError
 from almanac.journal.damage import damaged, is_damage
 
-# Names of MLflow's error codes. A server that is away arrives as INTERNAL_ERROR, so whatever is not known to be
-# permanent counts as passing: three retries cost little, a red task at the first lost packet costs a night.
+# Names of MLflow's error codes. An unreachable server is an INTERNAL_ERROR, so all other codes count as transient:
+# three retries cost little, a failed task at the first lost packet costs a night.
 _PERMANENT = frozenset(
     {
         "ALREADY_EXISTS",
@@ -29,12 +29,12 @@ _UNAUTHORISED = ("401", "403")
 
 @contextmanager
 def mlflow_faults(where: str) -> Iterator[None]:
-    """Run a block of MLflow calls; `where` says in the message what was being done to what.
+    """Run a block of MLflow calls; `where` names the operation in messages.
 
     Raises:
-        RegistryError: MLflow does not hold it, or refuses it.
+        RegistryError: MLflow does not hold the object, or refuses the request.
         DamagedDatabaseError: its database is damaged.
-        TransientError: MLflow, its database or its artifact store is away.
+        TransientError: MLflow, its database or its artifact store is not available.
     """
     from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
@@ -55,10 +55,10 @@ def mlflow_faults(where: str) -> Iterator[None]:
 
 
 def is_missing(error: Exception) -> bool:
-    """Whether MLflow says that the thing does not exist."""
+    """Whether MLflow reports that the object does not exist."""
     return getattr(error, "error_code", "") in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
 
 def exists_already(error: Exception) -> bool:
-    """Whether MLflow says that the thing exists already."""
+    """Whether MLflow reports that the object already exists."""
     return getattr(error, "error_code", "") in ("RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS")

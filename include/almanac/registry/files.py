@@ -1,4 +1,4 @@
-"""The files of a candidate's MLflow run, and the hashes that prove them."""
+"""The files of a candidate's MLflow run, and their hashes."""
 
 import hashlib
 import json
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from almanac.errors import IntegrityError, RegistryError
 from almanac.registry.served_artifacts import SERVED, is_served
+from almanac.registry.strict_json import read_json
 
 ONNX = "model/model.onnx"
 MLMODEL = "model/MLmodel"
@@ -29,10 +32,10 @@ def sha256(content: bytes) -> str:
 
 
 def verified(content: bytes, expected: str, where: str) -> bytes:
-    """Give the bytes back if their hash is the recorded one.
+    """Return the bytes if their hash is the recorded one.
 
     Raises:
-        IntegrityError: it is another.
+        IntegrityError: it is not.
     """
     got = sha256(content)
     if got != expected:
@@ -44,7 +47,7 @@ def verified(content: bytes, expected: str, where: str) -> bytes:
 
 
 def write_manifest(folder: Path) -> str:
-    """Write `manifest.json` with size and hash of every file below the folder; gives the manifest's own hash."""
+    """Write `manifest.json` with size and hash of each file below the folder; return its own hash."""
     found = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     entries = {
         path.relative_to(folder).as_posix(): {"sha256": sha256(path.read_bytes()), "size_bytes": path.stat().st_size}
@@ -55,42 +58,55 @@ def write_manifest(folder: Path) -> str:
     return sha256(content)
 
 
-def read_manifest(content: bytes) -> dict[str, str]:
-    """The hash of each file by its path."""
-    return {path: str(entry["sha256"]) for path, entry in json.loads(content).items()}
+@dataclass(frozen=True)
+class _Entry:
+    sha256: str
+
+
+_MANIFEST = TypeAdapter(dict[str, _Entry])
+
+
+def read_manifest(content: bytes, where: str) -> dict[str, str]:
+    """The hash of each file by its path.
+
+    Raises:
+        IntegrityError: it is not a manifest; `where` names it.
+    """
+    entries = read_json(_MANIFEST, content, where=where, kind="manifest")
+    return {path: entry.sha256 for path, entry in entries.items()}
 
 
 @dataclass(frozen=True)
 class Artifacts:
-    """What a run has written, in the place where it lies.
+    """The files of a run, at their storage location.
 
-    MLflow's client, asked by the run, calls whatever goes wrong a path that does not exist; the place says what it was.
+    MLflow's client reports every failure as a path that does not exist; the artifact repository says what failed.
 
     Raises:
-        MlflowException, RequestException, OSError: on every method, when MLflow or its store is away.
+        MlflowException, RequestException, OSError: from every method: MLflow or its store is not available.
     """
 
     run_id: str
-    _place: Any
+    _repository: Any
 
     @classmethod
     def of(cls, client: Any, run: Any, *, root: str = "") -> "Artifacts":
-        """Those of a run as MLflow gives it.
+        """The files of a run of MLflow.
 
         Args:
             client: an `MlflowClient`.
             run: of MLflow.
-            root: where MLflow's server keeps what it serves; read there when no server is asked, but its database.
+            root: where MLflow's server keeps its files; used when the client reads the database without a server.
         """
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        place = uri_of(run, client.tracking_uri, root)
-        return cls(run.info.run_id, get_artifact_repository(place, tracking_uri=client.tracking_uri))
+        uri = uri_of(run, client.tracking_uri, root)
+        return cls(run.info.run_id, get_artifact_repository(uri, tracking_uri=client.tracking_uri))
 
     def sizes(self, folder: str = "") -> dict[str, int]:
-        """Bytes of every file below a folder, by its path; -1 where the store does not tell."""
+        """The size in bytes of each file below a folder, by path; -1: unknown."""
         sizes: dict[str, int] = {}
-        for found in self._place.list_artifacts(folder or None):
+        for found in self._repository.list_artifacts(folder or None):
             if found.is_dir:
                 sizes |= self.sizes(found.path)
             else:
@@ -98,12 +114,12 @@ class Artifacts:
         return sizes
 
     def remove(self) -> None:
-        """Remove all of them; those that are gone already are no fault."""
+        """Remove all files; missing ones are no error."""
         if self.sizes():
-            self._place.delete_artifacts()
+            self._repository.delete_artifacts()
 
     def fetch(self, path: str, folder: Path) -> Path:
-        """One file, below a folder of this machine.
+        """Download one file to a local folder.
 
         Raises:
             RegistryError: the run has no such file.
@@ -112,36 +128,38 @@ class Artifacts:
         from requests.exceptions import RequestException
 
         try:
-            return Path(self._place.download_artifacts(path, str(folder)))
+            return Path(self._repository.download_artifacts(path, str(folder)))
         except (MlflowException, RequestException, OSError) as error:
             if path in self.sizes(path.rpartition("/")[0]):
                 raise
             raise RegistryError(
-                f"MLflow run {self.run_id}: has no file {path!r} in {self._place.artifact_uri}. It is lost: restore the"
+                f"MLflow run {self.run_id}: has no file {path!r} in {self._repository.artifact_uri}. Restore the"
                 " version from its backup"
             ) from error
 
 
 def uri_of(run: Any, tracking_uri: str, root: str) -> str:
-    """Where the files of a run lie, as this process reaches them; see `Artifacts.of`."""
+    """The location of a run's files for this process; see `Artifacts.of`."""
     uri = str(run.info.artifact_uri)
-    asked = tracking_uri.startswith(("http://", "https://"))
-    if asked or not root or is_served(root) or not is_served(uri):
+    has_server = tracking_uri.startswith(("http://", "https://"))
+    if has_server or not root or is_served(root) or not is_served(uri):
         return uri
     path = uri.removeprefix(SERVED).lstrip("/")
     if ".." in path.split("/"):
-        raise IntegrityError(f"MLflow run {run.info.run_id}: its files are not below {root}; got {uri!r}")
+        raise IntegrityError(
+            f"MLflow run {run.info.run_id}: its files are not below {root}; got {uri!r}. Do not read them"
+        )
     return f"{root}/{path}"
 
 
 def download(client: Any, mlflow_run_id: str, path: str, *, root: str = "") -> bytes:
-    """The bytes of one file of a run; see `Artifacts.of` and `fetch`. `client` is an `MlflowClient`."""
+    """Read one file of a run; see `Artifacts.of` and `fetch`. `client` is an `MlflowClient`."""
     with tempfile.TemporaryDirectory(prefix="almanac-") as folder:
         return Artifacts.of(client, client.get_run(mlflow_run_id), root=root).fetch(path, Path(folder)).read_bytes()
 
 
 def upload(client: Any, mlflow_run_id: str, path: str, content: bytes) -> None:
-    """Write one artifact at the top of the run; `client` is an `MlflowClient`."""
+    """Write one file at the top level of a run; `client` is an `MlflowClient`."""
     with tempfile.TemporaryDirectory(prefix="almanac-") as folder:
         local = Path(folder) / path
         local.write_bytes(content)

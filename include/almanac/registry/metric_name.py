@@ -1,16 +1,16 @@
-"""Names under which MLflow accepts figures, whatever text a group of rows is called by."""
+"""Valid MLflow metric names for figures of segments with any name."""
 
 import hashlib
 import posixpath
 import re
 
 _REFUSED = re.compile(r"[^\w.\- :]")
-_MAX_LENGTH = 250  # of MLflow; the end of a longer name gives way to the hash
+_MAX_LENGTH = 250  # of MLflow; the hash replaces the end of a longer name
 _HASH_LENGTH = 8
 
 
 def metric_name(text: str) -> str:
-    """The text itself where MLflow accepts it as a metric's name; otherwise one that is readable and as unique.
+    """The text itself where it is a valid metric name of MLflow; otherwise a readable and unique one.
 
     MLflow accepts letters, digits, `_ - . : / ` and spaces, no more than 250 of them, and only what is a normal
     relative path. In any other text each refused character becomes `_`, and the first 8 digits of the text's SHA-256

@@ -1,4 +1,4 @@
-"""A model as it is served: one ONNX graph in onnxruntime. Needs neither scikit-learn nor MLflow."""
+"""The served model: one ONNX graph in onnxruntime. Needs neither scikit-learn nor MLflow."""
 
 import json
 from collections.abc import Mapping
@@ -23,20 +23,20 @@ class OnnxModel:
     """One graph: float32 `features` [n, k] in, labels [n] and probabilities [n, 2] out, or a number for each row.
 
     Attributes:
-        features: the k names, in the order that the graph wants them.
-        metadata: what the export wrote into the graph.
-        threshold: from which probability on it says yes.
-        is_number: whether it foretells a number.
+        features: names of the k features, in the order of the graph's input.
+        metadata: the graph's metadata, from its export.
+        threshold: the probability from which on the label is 1.
+        is_number: whether it predicts a number.
 
     Raises:
-        IntegrityError: the bytes are no graph of this form.
+        IntegrityError: the bytes are not such a graph.
     """
 
     def __init__(self, onnx: bytes) -> None:
         import onnxruntime as ort
 
         options = ort.SessionOptions()
-        options.intra_op_num_threads = 1  # two threads are slower than one on graphs of this size
+        options.intra_op_num_threads = 1  # two threads are slower than one for graphs of this size
         options.inter_op_num_threads = 1
         try:
             self._session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
@@ -45,10 +45,15 @@ class OnnxModel:
             self.threshold = float(self.metadata.get(THRESHOLD_KEY, 0.5))
             self.is_number = [node.name for node in self._session.get_outputs()] == [NUMBERS]
             inputs = [(node.name, node.type, node.shape[-1]) for node in self._session.get_inputs()]
-        except Exception as error:  # onnxruntime has a dozen kinds, all of which mean the same here
-            raise IntegrityError(f"not a graph of an Almanac model ({len(onnx)} bytes): {error}") from error
+        except Exception as error:  # onnxruntime has a dozen exceptions, which mean the same here
+            raise IntegrityError(
+                f"not a graph of an Almanac model ({len(onnx)} bytes): {error}. Restore the version from its backup"
+            ) from error
         if inputs != [(INPUT, "tensor(float)", len(self.features))]:
-            raise IntegrityError(f"graph takes {inputs}, expected one float32 {INPUT!r} of width {len(self.features)}")
+            raise IntegrityError(
+                f"inputs of the graph: got {inputs}, expected one float32 {INPUT!r} of width {len(self.features)}."
+                " Restore the version from its backup"
+            )
 
     def answers(self, values: "NDArray[np.float32]") -> "NDArray[np.float64]":
         """The probability of the label 1, or the number, [n].
@@ -68,15 +73,15 @@ class OnnxModel:
         expected = (len(values), 1 if self.is_number else 2)
         if last.shape != expected or last.dtype.kind != "f":
             raise IntegrityError(
-                f"the graph answers {last.dtype} {last.shape}, expected floats {expected}. Do not serve it: restore the"
-                " version from its backup, or train again"
+                f"output of the graph: got {last.dtype} {last.shape}, expected floats {expected}. Do not serve it:"
+                " restore the version from its backup, or train again"
             )
-        said: NDArray[np.float64] = last[:, -1].astype(np.float64)
-        # float32 sums of votes can pass 1 by a rounding error
-        return said if self.is_number else np.clip(said, 0.0, 1.0)
+        predictions: NDArray[np.float64] = last[:, -1].astype(np.float64)
+        # float32 sums of votes can exceed 1 by a rounding error
+        return predictions if self.is_number else np.clip(predictions, 0.0, 1.0)
 
     def run(self, values: "NDArray[np.float32]") -> tuple["NDArray[np.float32]", ...]:
-        """What the graph itself answers, untouched: labels [n] and probabilities [n, 2]; or numbers [n, 1].
+        """The graph's own output: labels [n] and probabilities [n, 2]; or numbers [n, 1].
 
         Raises:
             IntegrityError: the graph fails.
@@ -87,7 +92,7 @@ class OnnxModel:
         outputs = [NUMBERS] if self.is_number else [LABELS, PROBABILITIES]
         try:
             return tuple(self._session.run(outputs, {INPUT: batch}))
-        except Exception as error:  # onnxruntime has a dozen kinds, all of which mean the same here
+        except Exception as error:  # onnxruntime has a dozen exceptions, which mean the same here
             raise IntegrityError(
                 f"the graph fails on {len(batch)} rows: {error}. Do not serve it: restore the version from its backup,"
                 " or train again"
@@ -97,12 +102,12 @@ class OnnxModel:
         """The probability of the label 1, or the number, for each row, [n]; columns are found by name.
 
         Raises:
-            DataError: the matrix lacks a feature that the graph wants.
+            DataError: the matrix lacks a feature of the graph.
         """
         return self.answers(self.arrange(features))
 
     def arrange(self, features: "FeatureMatrix") -> "NDArray[np.float32]":
-        """The columns that the graph wants, in its order, [n, k].
+        """The columns of the graph's input, in its order, [n, k].
 
         Raises:
             DataError: the matrix lacks one.

@@ -1,4 +1,4 @@
-"""The scikit-learn pipeline as a skops file: readable again without running code from the file, unlike a pickle."""
+"""The scikit-learn pipeline as a skops file: loading it runs no code from the file, unlike a pickle."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ from almanac.errors import ConfigError, IntegrityError
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-# What the allowed estimators are made of beside skops' own safe types. Nothing else is ever loaded.
+# Types of the allowed estimators, besides skops' own safe types. No other type is loaded.
 TRUSTED_TYPES = (
     "numpy.dtype",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
@@ -22,7 +22,7 @@ def dump_pipeline(pipeline: "Pipeline") -> bytes:
     """Write the pipeline.
 
     Raises:
-        ConfigError: it holds a type that could not be loaded again.
+        ConfigError: it holds a type that cannot be loaded again.
     """
     import skops.io as sio
 
@@ -31,7 +31,7 @@ def dump_pipeline(pipeline: "Pipeline") -> bytes:
     if unknown:
         raise ConfigError(
             f"{type(pipeline[-1]).__name__} holds types {unknown} that include/almanac/registry/pipeline_file.py does "
-            "not trust; add them there if they are harmless"
+            "not trust. Add them there if they are harmless"
         )
     return content
 
@@ -46,7 +46,7 @@ def load_pipeline(content: bytes) -> "Pipeline":
 
     unknown = _unknown_types(content)
     if unknown:
-        raise IntegrityError(f"pipeline file holds types {unknown}, trusted are {list(TRUSTED_TYPES)}; do not load it")
+        raise IntegrityError(f"pipeline file: got types {unknown}, expected only {list(TRUSTED_TYPES)}. Do not load it")
     return sio.loads(content, trusted=list(TRUSTED_TYPES))
 
 

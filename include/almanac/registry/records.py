@@ -1,19 +1,23 @@
-"""What the registry tells about model versions, and what it is told about a training."""
+"""Records of the registry: candidates, model versions, their tags, and where a candidate comes from."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, TypeVar
 
 from almanac.errors import RegistryError
 from almanac.journal.records import RunRef
+
+_Value = TypeVar("_Value")
 
 CHAMPION, CHALLENGER, PREVIOUS, SHADOW = "champion", "challenger", "previous", "shadow"
 
 
 class Tag(StrEnum):
-    """Names of the tags that runs and versions carry."""
+    """Names of the tags of MLflow runs and model versions."""
 
     MODEL = "almanac.model"
     MODE = "almanac.mode"
@@ -45,10 +49,10 @@ class Tag(StrEnum):
     WARNINGS = "almanac.warnings"
     ONNX_SHA256 = "almanac.onnx_sha256"
     MANIFEST_SHA256 = "almanac.manifest_sha256"
-    LOGGED = "almanac.logged"  # set last: a run without it died while it was written
+    LOGGED = "almanac.logged"  # set last: a run without it is unfinished
     GATES = "almanac.gates"  # passed | refused
     GATE_REASONS = "almanac.gate_reasons"
-    ASK = "almanac.ask"  # why a person must decide although the gates passed, one reason a line; empty: none
+    ASK = "almanac.ask"  # why a person must approve a candidate that passed, one reason a line; empty: none
     PROMOTED_AT = "almanac.promoted_at"
     PROMOTED_BY = "almanac.promoted_by"
     PROMOTION_REASON = "almanac.promotion_reason"
@@ -56,7 +60,7 @@ class Tag(StrEnum):
     APPROVAL_AT = "almanac.approval_at"
     APPROVAL_BY = "almanac.approval_by"
     APPROVAL_REASON = "almanac.approval_reason"
-    SHADOW = "almanac.shadow"  # passed | refused: what came of scoring in shadow
+    SHADOW = "almanac.shadow"  # passed | refused: the verdict on its shadow scoring
     SHADOW_AGAINST = "almanac.shadow_against"  # the champion that it was compared with
     SHADOW_REASON = "almanac.shadow_reason"
     ROLLED_BACK_AT = "almanac.rolled_back_at"
@@ -64,19 +68,10 @@ class Tag(StrEnum):
     ROLLBACK_REASON = "almanac.rollback_reason"
 
 
-PREFIX = "almanac."  # of every tag of ours
+PREFIX = "almanac."  # of all these tags
 
 PASSED, REFUSED = "passed", "refused"
 APPROVED, REJECTED = "approved", "rejected"
-
-# What is known of a version only after its passport was written.
-SINCE_TRAINING = (
-    *(Tag.GATES, Tag.GATE_REASONS, Tag.ASK),
-    *(Tag.SHADOW, Tag.SHADOW_AGAINST, Tag.SHADOW_REASON),
-    *(Tag.APPROVAL, Tag.APPROVAL_AT, Tag.APPROVAL_BY, Tag.APPROVAL_REASON),
-    *(Tag.PROMOTED_AT, Tag.PROMOTED_BY, Tag.PROMOTION_REASON),
-    *(Tag.ROLLED_BACK_AT, Tag.ROLLED_BACK_BY, Tag.ROLLBACK_REASON),
-)
 
 
 @dataclass(frozen=True)
@@ -85,8 +80,8 @@ class TrainingContext:
 
     Attributes:
         run: the Airflow run, or the command line's.
-        dataset_version: the Delta version that was read.
-        joined: of each dataset that was joined, by its model: the version that was read.
+        dataset_version: the Delta version of the model's dataset.
+        joined: the Delta versions of joined datasets, by their models.
         reason: why this training was granted.
     """
 
@@ -101,34 +96,39 @@ class Logged:
     """One finished MLflow run of a candidate, with its tags.
 
     Raises:
-        RegistryError: on every property whose tag is missing or says nothing that can be read: somebody else has made
-            the run or version, or changed it.
+        RegistryError: from a property whose tag is missing or unreadable: the run or version was made or changed by
+            something other than Almanac.
     """
 
     model: str
     mlflow_run_id: str
     tags: Mapping[str, str] = field(repr=False)
 
+    @property
+    def title(self) -> str:
+        """Names it in messages."""
+        return f"{self.model}, MLflow run {self.mlflow_run_id}"
+
     def tag(self, name: Tag) -> str:
         """One tag."""
         if name not in self.tags:
             raise RegistryError(
-                f"{self.model}, MLflow run {self.mlflow_run_id}: no tag {name}; it was not made by Almanac. "
-                f"Got {sorted(self.tags)}"
+                f"{self.title}: no tag {name}, so Almanac did not write it; got {sorted(self.tags)}. Register a version"
+                " of a run that Almanac has logged"
             )
         return self.tags[name]
 
     @property
     def is_foreign(self) -> bool:
-        """Whether somebody else has made it: it carries no tag of ours at all.
+        """Whether something other than Almanac has made it: it has none of these tags.
 
-        One that carries some of them, but not the one that is asked for, is damaged, and whoever asks is told.
+        One that has some of them and lacks another is damaged: reading the missing one is an error.
         """
         return not any(name.startswith(PREFIX) for name in self.tags)
 
     @property
     def labelled_rows(self) -> int:
-        """How many rows of the dataset had a label when it was trained."""
+        """The number of rows with a known label at training."""
         return self._number(Tag.DATASET_ROWS)
 
     @property
@@ -138,12 +138,8 @@ class Logged:
 
     @property
     def joined(self) -> dict[str, int]:
-        """The versions of the datasets that were joined at training, by their models."""
-        text = self.tags.get(Tag.JOINED_VERSIONS, "{}")
-        try:
-            return {str(name): int(number) for name, number in json.loads(text).items()}
-        except (ValueError, TypeError, AttributeError) as error:
-            raise self._unreadable(Tag.JOINED_VERSIONS, text, "numbers by model, as JSON") from error
+        """The Delta versions of joined datasets at training, by their models."""
+        return self._by_name(Tag.JOINED_VERSIONS, int, "numbers by model, as JSON")
 
     @property
     def dataset_sha256(self) -> str:
@@ -162,13 +158,27 @@ class Logged:
 
     @property
     def threshold(self) -> float:
-        """From which probability on it says yes."""
-        return float(self.tags.get(Tag.THRESHOLD, "0.5"))
+        """The probability from which on the label is 1."""
+        text = self.tags.get(Tag.THRESHOLD, "0.5")
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0 <= value <= 1:  # with NaN no label is 1
+            raise self._unreadable(Tag.THRESHOLD, text, "a probability")
+        return value
 
     @property
     def holdout_metrics(self) -> dict[str, float]:
-        """What the candidate measured on its hold-out, by metric."""
-        return {name: float(value) for name, value in json.loads(self.tags.get(Tag.METRICS, "{}")).items()}
+        """Figures on the hold-out, by metric."""
+        return self._by_name(Tag.METRICS, float, "figures by metric, as JSON")
+
+    def _by_name(self, name: Tag, kind: Callable[[Any], _Value], expected: str) -> dict[str, _Value]:
+        text = self.tags.get(name, "{}")
+        try:
+            return {str(key): kind(value) for key, value in json.loads(text).items()}
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise self._unreadable(name, text, expected) from error
 
     def _number(self, name: Tag) -> int:
         text = self.tag(name)
@@ -178,8 +188,8 @@ class Logged:
 
     def _unreadable(self, name: Tag, got: str, expected: str) -> RegistryError:
         return RegistryError(
-            f"{self.model}, MLflow run {self.mlflow_run_id}: tag {name}: got {got[:200]!r}, expected {expected}. Put"
-            " the tag back as its passport says, or train again"
+            f"{self.title}: tag {name}: got {got[:200]!r}, expected {expected}. Set the tag to the value in"
+            " passport.json, or train again"
         )
 
 
@@ -191,10 +201,15 @@ class ModelVersion(Logged):
     aliases: tuple[str, ...] = ()
     created_at: datetime | None = None
 
+    @property
+    def title(self) -> str:
+        """Names it in messages: `model@number`."""
+        return f"{self.model}@{self.version}"
+
 
 def foreign_words(version: ModelVersion) -> str:
-    """What people are told of a version that somebody else has registered."""
+    """The message about a version that something other than Almanac has registered."""
     return (
-        f"{version.model}@{version.version}: foreign: somebody else than Almanac has registered it in MLflow, so it is"
-        " in no backup and nothing is kept for it. Delete it in MLflow, or register it under another name"
+        f"{version.title}: foreign: it was registered in MLflow by something other than Almanac, so it is in no backup"
+        " and no data is kept for it. Delete it in MLflow, or register it under another name"
     )

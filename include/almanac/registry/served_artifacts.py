@@ -1,4 +1,4 @@
-"""Files of MLflow's runs where only its server can reach them: a volume or a store of its own."""
+"""Files of MLflow's runs that only its server can reach: on a volume or in a store of its own."""
 
 import hashlib
 import tempfile
@@ -12,27 +12,27 @@ SERVED = "mlflow-artifacts:"
 
 
 def is_served(uri: str) -> bool:
-    """Whether MLflow's server must be asked for what is at this place."""
+    """Whether only MLflow's server can read this location."""
     return uri.startswith(SERVED)
 
 
 def holds_files(uri: str, tracking_uri: str) -> bool:
-    """Whether anything is there.
+    """Whether a location holds any file.
 
     Raises:
-        RegistryError: the server refuses.
-        TransientError: it is away.
+        RegistryError: the server refuses the request.
+        TransientError: it is not available.
     """
     with mlflow_faults(uri):
         return bool(_repository(uri, tracking_uri).list_artifacts())
 
 
 def sizes_of(uri: str, tracking_uri: str) -> dict[str, int]:
-    """Bytes of every file below a place, by its path; -1 where the server does not tell.
+    """The size in bytes of each file below a location, by path; -1: unknown.
 
     Raises:
-        RegistryError: the server refuses.
-        TransientError: it is away.
+        RegistryError: the server refuses the request.
+        TransientError: it is not available.
     """
     from almanac.registry.files import Artifacts
 
@@ -41,23 +41,23 @@ def sizes_of(uri: str, tracking_uri: str) -> dict[str, int]:
 
 
 def put_files(folder: Path, uri: str, tracking_uri: str) -> None:
-    """Hand everything below a folder to the server.
+    """Upload all files below a folder to the server.
 
     Raises:
-        RegistryError: the server refuses.
-        TransientError: it is away.
+        RegistryError: the server refuses the request.
+        TransientError: it is not available.
     """
     with mlflow_faults(uri):
         _repository(uri, tracking_uri).log_artifacts(str(folder))
 
 
 def hash_served(uri: str, name: str, tracking_uri: str) -> str:
-    """The SHA-256 of one file below a place.
+    """The SHA-256 of one file below a location.
 
     Raises:
         FileNotFoundError: the server has no such file.
-        RegistryError: it refuses.
-        TransientError: it is away.
+        RegistryError: it refuses the request.
+        TransientError: it is not available.
     """
     with mlflow_faults(f"{uri}/{name}"), tempfile.TemporaryDirectory(prefix="almanac-") as folder:
         repository = _repository(uri, tracking_uri)

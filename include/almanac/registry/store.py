@@ -1,6 +1,5 @@
-"""The model registry: MLflow, asked by an explicit client and never by its global state."""
+"""The model registry: MLflow, through an explicit client instead of MLflow's global state."""
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,24 +11,24 @@ from almanac.registry import files
 from almanac.registry.client_settings import configure_client
 from almanac.registry.faults import exists_already, is_missing, mlflow_faults
 from almanac.registry.paging import every
-from almanac.registry.records import CHAMPION, SINCE_TRAINING, Logged, ModelVersion, Tag
+from almanac.registry.records import CHAMPION, Logged, ModelVersion, Tag
 
 if TYPE_CHECKING:
     import polars as pl
 
 
 class Registry:
-    """Model versions of an MLflow tracking server. Name and password come from MLflow's own variables.
+    """Model versions in MLflow. The login comes from MLflow's own variables or the connection `almanac_mlflow`.
 
     Args:
-        tracking_uri: of the server, or of its database when there is no server.
-        artifact_root: without a server: where a new experiment keeps its files, and where those lie that a server has
+        tracking_uri: of the MLflow server, or of its database where there is no server.
+        artifact_root: without a server: the artifact location of new experiments, and of files that a server has
             written; empty: the server decides.
 
     Raises:
-        RegistryError: on every method, when MLflow does not hold what was asked for.
-        IntegrityError: on every `load_`, when bytes are not what was recorded.
-        TransientError: on every method, when MLflow is away.
+        RegistryError: from every method: MLflow does not hold the run, version or file, or refuses the request.
+        IntegrityError: from every `load_` method: the bytes are not what was recorded.
+        TransientError: from every method: MLflow is not available.
     """
 
     def __init__(self, tracking_uri: str, *, artifact_root: str = "") -> None:
@@ -40,19 +39,21 @@ class Registry:
     @classmethod
     def of(cls, home: Home) -> "Registry":
         """The registry of an installation."""
-        # without a server MLflow would keep artifacts below the working directory, wherever that is
+        # without a server, MLflow's default is a folder below the working directory
         served = home.tracking_uri.startswith(("http://", "https://"))
         return cls(home.tracking_uri, artifact_root="" if served else home.artifacts)
 
     @property
     def client(self) -> Any:
-        """The `MlflowClient`; made on first use, because its import takes seconds."""
+        """The `MlflowClient`; created on first use, because its import takes seconds."""
         if self._connected is None:
             configure_client()
             from mlflow import MlflowClient
 
             if self.tracking_uri.startswith("sqlite:") and (path := sqlite_path(self.tracking_uri)):
-                check_file("mlflow", path)  # MLflow would fill an empty file, and try others for minutes
+                check_file(
+                    "mlflow", path
+                )  # MLflow creates its tables in an empty file, and retries a damaged one for minutes
             with mlflow_faults(self.tracking_uri):
                 self._connected = MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
         return self._connected
@@ -62,7 +63,7 @@ class Registry:
         return self.by_alias(model, CHAMPION)
 
     def by_alias(self, model: str, alias: str) -> ModelVersion | None:
-        """The version that carries the alias, or None."""
+        """The version with the alias, or None."""
         number = self.aliases(model).get(alias)
         return None if number is None else self.version(model, number)
 
@@ -85,31 +86,31 @@ class Registry:
             return _model_version(self.client.get_model_version(model, str(number)))
 
     def versions(self, model: str) -> list[ModelVersion]:
-        """All versions that Almanac has made, newest first. Their aliases are empty: MLflow does not list them here."""
+        """All versions that Almanac has registered, newest first, without their aliases, which MLflow does not list."""
         return [one for one in self.registered(model) if not one.is_foreign]
 
     def foreign(self, model: str) -> list[ModelVersion]:
-        """The versions of the model that somebody else has registered, newest first; nobody can serve or rebuild them.
+        """The versions that something other than Almanac has registered, newest first.
 
-        They are listed where people look, and are no reason to stop anything.
+        They cannot be served or rebuilt. They are reported, and stop nothing.
         """
         return [one for one in self.registered(model) if one.is_foreign]
 
     def registered(self, model: str) -> list[ModelVersion]:
-        """All versions, whoever has made them, newest first; without their aliases."""
+        """All versions, also foreign ones, newest first; without their aliases."""
         with mlflow_faults(f"{model}: versions"):
             found = self._search(f"name = '{model}'")
             return sorted(found, key=lambda one: -int(one.version))
 
     def versions_joining(self, model: str) -> list[ModelVersion]:
-        """All versions, of any model, that were trained on this model's dataset as one that they join."""
+        """All versions, of any model, whose training joined this model's dataset."""
         wanted = f"tag.`{Tag.JOINED_VERSIONS.value}` LIKE '%\"{model}\"%'"
         with mlflow_faults(f"versions that join the dataset of {model}"):
             found = self._search(wanted)
         return [one for one in found if model in one.joined]
 
     def is_registered(self, mlflow_run_id: str) -> bool:
-        """Whether any version, of whatever model, was made of this MLflow run."""
+        """Whether any version, of any model, was registered from this MLflow run."""
         with mlflow_faults(f"MLflow run {mlflow_run_id}: versions"):
             return bool(self._search(f"run_id = '{mlflow_run_id}'"))
 
@@ -120,47 +121,44 @@ class Registry:
         """A candidate's MLflow run.
 
         Raises:
-            RegistryError: there is no such run, or it died while it was written.
+            RegistryError: there is no such run, or it is unfinished.
         """
         with mlflow_faults(f"MLflow run {mlflow_run_id}"):
             tags = dict(self.client.get_run(mlflow_run_id).data.tags)
         if Tag.LOGGED not in tags:
-            raise RegistryError(f"MLflow run {mlflow_run_id}: was not written to its end; train again")
+            raise RegistryError(
+                f"MLflow run {mlflow_run_id}: is unfinished: its training died while it was logged. Train again"
+            )
         return Logged(tags[Tag.MODEL], mlflow_run_id, tags)
 
     def load_onnx(self, version: Logged) -> bytes:
         """The graph, verified against the version's own tag."""
-        return files.verified(self._read(version, files.ONNX), version.onnx_sha256, f"{_name(version)}: {files.ONNX}")
+        return files.verified(self._read(version, files.ONNX), version.onnx_sha256, f"{version.title}: {files.ONNX}")
 
     def load_profile(self, version: Logged) -> str:
         """The reference profile as JSON text."""
         return self.load_file(version, files.PROFILE).decode("utf-8")
 
     def load_backtest(self, version: Logged) -> "pl.DataFrame":
-        """What the candidate and the naive rules foretold: `time`, `fold`, `label`, `answer`, baselines."""
+        """The backtest: `time`, `fold`, `label`, `answer` and one column per baseline."""
         import io
 
         import polars as pl
 
         rows = pl.read_parquet(io.BytesIO(self.load_file(version, files.BACKTEST)))
-        return rows.rename({"probability": "answer"}, strict=False)  # as it was called before there were numbers
-
-    def load_passport(self, version: Logged) -> dict[str, Any]:
-        """The passport as it was written at training, with what happened since: gates, approver, promotion."""
-        passport: dict[str, Any] = json.loads(self.load_file(version, files.PASSPORT))
-        return {**passport, "since": {tag.value: version.tags[tag] for tag in SINCE_TRAINING if tag in version.tags}}
+        return rows.rename({"probability": "answer"}, strict=False)  # the column's name in earlier releases
 
     def load_file(self, version: Logged, path: str) -> bytes:
-        """One file of the candidate, verified against the manifest, which is verified against the version's tag."""
-        where = f"{_name(version)}: {files.MANIFEST}"
+        """One file of the candidate, verified by the manifest, which is itself verified by the version's tag."""
+        where = f"{version.title}: {files.MANIFEST}"
         manifest = files.verified(self._read(version, files.MANIFEST), version.manifest_sha256, where)
-        expected = files.read_manifest(manifest).get(path)
-        if expected is None:
-            raise RegistryError(f"{_name(version)}: no file {path!r}; it has {sorted(files.read_manifest(manifest))}")
-        return files.verified(self._read(version, path), expected, f"{_name(version)}: {path}")
+        hashes = files.read_manifest(manifest, where)
+        if path not in hashes:
+            raise RegistryError(f"{version.title}: no file {path!r}; it has {sorted(hashes)}")
+        return files.verified(self._read(version, path), hashes[path], f"{version.title}: {path}")
 
     def experiment(self, model: str) -> str:
-        """The id of the model's experiment, which is made when it is missing."""
+        """The id of the model's experiment, which is created when it is missing."""
         from mlflow.exceptions import MlflowException
 
         with mlflow_faults(f"{model}: experiment"):
@@ -170,24 +168,18 @@ class Registry:
                 try:
                     return str(self.client.create_experiment(model, artifact_location=place))
                 except MlflowException as error:
-                    if not exists_already(error):  # another process was faster
+                    if not exists_already(error):  # created by another process in between
                         raise
                     found = self.client.get_experiment_by_name(model)
             return str(found.experiment_id)
 
     def _read(self, version: Logged, path: str) -> bytes:
-        with mlflow_faults(f"{_name(version)}: {path}"):
+        with mlflow_faults(f"{version.title}: {path}"):
             return files.download(self.client, version.mlflow_run_id, path, root=self._artifact_root)
 
     def artifacts(self, run: Any) -> files.Artifacts:
-        """The files of a run as MLflow gives it."""
+        """The files of a run of MLflow."""
         return files.Artifacts.of(self.client, run, root=self._artifact_root)
-
-
-def _name(version: Logged) -> str:
-    if isinstance(version, ModelVersion):
-        return f"{version.model}@{version.version}"
-    return f"{version.model}, MLflow run {version.mlflow_run_id}"
 
 
 def _model_version(found: Any) -> ModelVersion:

@@ -1,4 +1,4 @@
-"""What a person answered about a version, and the promotion that follows from it, or from the rule that asks nobody."""
+"""A person's answer about a version, and the promotion that follows from it or from a rule that asks nobody."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a person said, or that nobody did.
+    """A person's answer, or that there was none.
 
     Attributes:
         approved: whether the version may go into production.
-        by: the person's name; empty when nobody answered in time.
-        reason: the person's words, or none.
-        at: aware.
-        id: the person's id in Airflow; empty: the name.
+        by: the person's name; empty: nobody answered in time.
+        reason: the person's words; may be empty.
+        at: when, aware.
+        id: the person's id in Airflow; empty: the name is the id.
     """
 
     approved: bool
@@ -41,7 +41,7 @@ class Answer:
 
     @property
     def words(self) -> str:
-        """Who said what, in one line."""
+        """The answer in one line."""
         if not self.by:
             return "nobody answered in time, and no answer is a no"
         return f"{'approved' if self.approved else 'rejected'} by {self.by}"
@@ -49,15 +49,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Desk:
-    """What every step of one version's approval needs.
+    """Context of the steps of one version's approval.
 
     Attributes:
         model: its declaration.
         version: its number.
-        home: the installation, which names who decides where the model names nobody.
+        home: the installation; it names approvers for models that name none.
         registry: holds the version.
         journal: holds question and answer.
-        run: which run.
+        run: the run that asks.
         now: aware.
     """
 
@@ -71,26 +71,26 @@ class Desk:
 
     @property
     def subject(self) -> str:
-        """The version in words."""
+        """The version: `model@number`."""
         return f"{self.model.name}@{self.version}"
 
     def exchange(self) -> Exchange:
-        """What was asked and answered in this run."""
+        """Question and answer of this run."""
         return exchange_of(self.journal, self.model.name, self.subject, self.run)
 
     def barred(self) -> dict[str, str]:
-        """Who may not approve, by four eyes."""
+        """Who may not approve, by four eyes, and why."""
         if not approval_of(self.model, self.home).four_eyes:
             return {}
         return barred(self.registry.version(self.model.name, self.version), self.home, self.journal, self.run)
 
     def fault(self, question: Decision | None, answer: Decision | None) -> str:
-        """Why an answer does not count; empty when it does."""
+        """Why an answer does not count; empty: it counts."""
         approval = approval_of(self.model, self.home)
         return why_not_valid(question, answer, approval, timeout=approval.timeout, barred=self.barred())
 
     def record(self, accepted: bool, *reasons: str) -> Decision:
-        """Write what became of the promotion."""
+        """Record the decision about the promotion."""
         decision = Decision(
             self.model.name, DecisionKind.PROMOTION, accepted, reasons, self.now, self.run, self.subject
         )  # fmt: skip
@@ -99,22 +99,22 @@ class Desk:
 
 
 def ask_person(desk: Desk, *, by_hand: str = "") -> tuple[str, ...]:
-    """Write the question down; gives who may answer, empty: whoever may act on the DAG.
+    """Record the question; return who may answer, empty: everyone who may act on the DAG.
 
     Args:
-        desk: about which version.
-        by_hand: why a person started this run to promote it, although the rule does not.
+        desk: the version.
+        by_hand: the reason of a person who started this run to promote it, although the rule does not.
 
     Raises:
-        ApprovalError: four eyes leave nobody of those who are declared.
+        ApprovalError: four eyes exclude all declared approvers.
     """
     approval, barred = approval_of(desk.model, desk.home), desk.barred()
     users = tuple(user for user in approval.users if user.casefold() not in barred)
     if approval.users and not users:
         why = "; ".join(f"{user} {barred[user.casefold()]}" for user in approval.users)
-        desk.record(False, f"four eyes leave nobody to ask: {why}")
+        desk.record(False, f"four eyes exclude all approvers: {why}")
         raise ApprovalError(
-            f"{desk.subject}: four eyes leave nobody to ask: {why}. Declare somebody else in approval.users of"
+            f"{desk.subject}: four eyes exclude all approvers: {why}. Declare another one in approval.users of"
             f" {desk.model.name}.yaml or _installation.yaml, then clear this task"
         )
     asked = find_route(desk.model, desk.registry, desk.journal, desk.version).reasons
@@ -127,23 +127,23 @@ def ask_person(desk: Desk, *, by_hand: str = "") -> tuple[str, ...]:
 
 
 def record_answer(desk: Desk, answer: Answer) -> Answer:
-    """Write the answer to the journal and the version's tags; gives what it counts as: a yes that may not be is a no.
+    """Record the answer in the journal and in the version's tags; return it as it counts: an invalid yes is a no.
 
-    Written twice by one run, it is there once.
+    Idempotent within one run.
 
     Raises:
-        TransientError: MLflow or the journal is away.
+        TransientError: MLflow or the journal is not available.
     """
     exchange, who = desk.exchange(), answer.by or NOBODY
-    if exchange.answer is None:  # before MLflow, which may be away
+    if exchange.answer is None:  # before MLflow, which may be unavailable
         by = replace(desk.run, started_by=who)
-        told = (answer.words, *filter(None, [answer.reason]))
+        reasons = (answer.words, *filter(None, [answer.reason]))
         given = Decision(
-            desk.model.name, DecisionKind.APPROVAL, answer.approved, told, answer.at, by, desk.subject,
+            desk.model.name, DecisionKind.APPROVAL, answer.approved, reasons, answer.at, by, desk.subject,
             people=(answer.id or answer.by,) if answer.by else (),
         )  # fmt: skip
         if answer.approved and (fault := desk.fault(exchange.question, given)):
-            given = replace(given, accepted=False, reasons=(f"does not count: {fault}", *told))
+            given = replace(given, accepted=False, reasons=(f"does not count: {fault}", *reasons))
         desk.journal.record_decision(given)
         answer = replace(answer, approved=given.accepted)
     else:
@@ -161,7 +161,7 @@ def record_answer(desk: Desk, answer: Answer) -> Answer:
 
 
 def answer_of(journal: Journal, model: str, version: str, run: RunRef) -> Answer | None:
-    """The answer that was given in this run; None when there is none yet, or nobody was asked."""
+    """The answer of this run; None: there is none yet, or nobody was asked."""
     found = exchange_of(journal, model, f"{model}@{version}", run).answer
     return None if found is None else _answer(found)
 
@@ -173,23 +173,23 @@ def _answer(found: Decision) -> Answer:
 
 
 def decide_by_hand(desk: Desk, starter: str, reason: str) -> str:
-    """Take the word of who started this run to promote a version; gives why it does not count, empty when it does.
+    """Take the start of this run as its starter's approval; return why it does not count, empty: it counts.
 
     Question and answer are then in the journal as if the person had been asked.
 
     Args:
-        desk: about which version.
-        starter: the name of who started the run by hand; empty: Airflow does not say, or nobody did.
-        reason: what the person gave as reason.
+        desk: the version.
+        starter: the name of the person who started the run; empty: unknown, or it was no person.
+        reason: the person's reason.
     """
     approval = approval_of(desk.model, desk.home)
     if not starter:
-        return "nobody is known to have started this run by hand"
+        return "it is not known who started this run by hand"
     if approval.four_eyes:
-        return f"four eyes: {starter} started this run, so somebody else must answer"
-    # Users are declared by id, and where ids are numbers a name could be another's number.
+        return f"four eyes: {starter} started this run, so another person must answer"
+    # Users are declared by id; where ids are numbers, a name could equal another user's id.
     if approval.users and (starter not in approval.users or starter.isdecimal()):
-        return f"{starter} is none of those who may decide alone ({', '.join(approval.users)})"
+        return f"{starter} is not among the users who may approve alone ({', '.join(approval.users)})"
     record_question(
         desk.journal, desk.model.name, desk.subject, (f"{starter} started it by hand: {reason}",), approval=approval,
         run=desk.run, now=desk.now,
@@ -199,22 +199,22 @@ def decide_by_hand(desk: Desk, starter: str, reason: str) -> str:
 
 
 def promote_as_answered(desk: Desk, *, by_hand: str = "") -> Decision:
-    """Promote a version in the name of the person who approved it in this run, or of the rule that asks nobody.
+    """Promote a version in the name of the person who approved it in this run, or by a rule that asks nobody.
 
-    The rule is looked at again, and the answer is looked for in the journal: that this step runs says nothing, for
-    Airflow lets it run when the question was marked as answered, skipped or cleared.
+    Rule and answer are checked again, the answer in the journal: this step also runs in Airflow when the question was
+    marked as success, skipped or cleared.
 
     Args:
-        desk: which version, by which run.
-        by_hand: why a person started this run to promote it; whatever it was measured against then.
+        desk: the version, and the run.
+        by_hand: the reason of a person who started this run to promote it; then an outdated comparison does not matter.
 
     Returns:
-        The decision that was recorded: refused when the rule says no, or says it by now.
+        The recorded decision; not accepted when the rule refuses.
 
     Raises:
-        ApprovalError: a person must say yes, and none has who may. It is recorded as a refused decision.
+        ApprovalError: no valid approval is in the journal; recorded as a refused decision.
         RegistryError: the answer was no, or the version has not passed the gates.
-        TransientError: MLflow or the journal is away.
+        TransientError: MLflow or the journal is not available.
     """
     exchange, found = desk.exchange(), find_route(desk.model, desk.registry, desk.journal, desk.version)
     if exchange.answer is not None and not exchange.answer.accepted:
@@ -226,13 +226,13 @@ def promote_as_answered(desk: Desk, *, by_hand: str = "") -> Decision:
     fault = desk.fault(exchange.question, exchange.answer)
     if fault and (found.way is Way.ASK or (by_hand and found.way is not Way.PROMOTE)):
         raise _refused(desk, f"{'; '.join(found.reasons)}; but {fault}")
-    said, run = by_hand, desk.run
+    reason, run = by_hand, desk.run
     if exchange.answer is not None and not fault:
         answer = _answer(exchange.answer)
-        said, run = ": ".join(filter(None, [answer.words, answer.reason])), replace(desk.run, started_by=answer.by)
+        reason, run = ": ".join(filter(None, [answer.words, answer.reason])), replace(desk.run, started_by=answer.by)
     chosen = desk.registry.version(desk.model.name, desk.version)
     proof = shadow_verdict(chosen) if chosen.tags.get(Tag.SHADOW) == PASSED else ""
-    reason = "; ".join(filter(None, [said, proof])) or GATES
+    reason = "; ".join(filter(None, [reason, proof])) or GATES
     promote(
         desk.registry, desk.model, desk.version, reason=reason, run=run, journal=desk.journal, now=desk.now
     )  # fmt: skip
@@ -240,7 +240,7 @@ def promote_as_answered(desk: Desk, *, by_hand: str = "") -> Decision:
 
 
 def _why_not_of_this_run(desk: Desk, by_hand: str) -> str:
-    """Why the version is not one that this run may be about, whatever number Airflow handed over; empty: it is."""
+    """Why this run may not promote the version, whatever number Airflow passed to it; empty: it may."""
     if by_hand:
         return ""  # the form names it
     version = desk.registry.version(desk.model.name, desk.version)
@@ -249,26 +249,26 @@ def _why_not_of_this_run(desk: Desk, by_hand: str) -> str:
     known = {version.mlflow_run_id: judged, desk.subject: shadowed}
     if any(one.accepted and one.subject == subject for subject, found in known.items() for one in found):
         return ""
-    return "the journal knows of no gates that it passed in this run, and of no shadow"
+    return "the journal has no record that it passed gates in this run, or shadow scoring"
 
 
 def _why_used(desk: Desk) -> str:
-    """Why this run may not promote the version once more: it has done so, and another one came since."""
+    """Why this run may not promote the version again: it has done so, and another champion followed; empty: it may."""
     if desk.registry.aliases(desk.model.name).get(CHAMPION) == desk.version:
         return ""
     for one in desk.journal.decisions(desk.model.name, DecisionKind.PROMOTION, run=desk.run):
         if one.accepted and one.subject == desk.subject:
-            return f"this run has promoted it already, at {one.decided_at:%Y-%m-%d %H:%M} UTC; its answer is used up"
+            return f"this run has already promoted it, at {one.decided_at:%Y-%m-%d %H:%M} UTC; an answer counts once"
     return ""
 
 
 def _refused(desk: Desk, fault: str) -> ApprovalError:
-    """Write the refusal down; gives the error with the way to a proper promotion."""
+    """Record the refusal; return the error, which says how to promote."""
     desk.record(False, f"not promoted: {fault}")
     users = approval_of(desk.model, desk.home).users
-    who = f"one of {', '.join(users)}" if users else "somebody who may act on the DAG"
+    who = f"one of {', '.join(users)}" if users else "a person who may act on the DAG"
     return ApprovalError(
-        f"{desk.subject}: not promoted: {fault}. Expected a yes of {who} in the journal, for this version and this run."
-        f" Start promote_{desk.model.name} with the version and a reason, and let {who} answer there; see"
+        f"{desk.subject}: not promoted: {fault}. Expected the approval of {who} in the journal, for this version and"
+        f" run. Start promote_{desk.model.name} with the version and a reason, and let {who} answer there; see"
         " docs/operations.md, A promotion waits for an answer"
     )

@@ -1,8 +1,8 @@
-"""The best version of the last year: a candidate is held against it too, so that small losses do not add up.
+"""The best version of the last year: a candidate is compared with it too, so that small losses do not add up.
 
-Recorded figures do not say which it is: each was taken on another hold-out, and a summer is not a winter. Every version
-was, however, measured beside its champion on the same rows. These differences, added up along the line of champions,
-tell how far versions lie apart; they choose the one that is measured anew, on the candidate's own rows.
+Recorded figures cannot be compared, because each was measured on another hold-out. But each version was measured with
+its champion on the same rows. The sums of these differences along the line of champions rank the versions; the best by
+this rank is measured again, on the candidate's own rows.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -19,6 +19,7 @@ from almanac.registry.records import CHAMPION, ModelVersion, Tag
 from almanac.registry.store import Registry
 from almanac.release.gates import Evaluation, Reference
 from almanac.release.withdrawn import rolled_back_at
+from almanac.training.passport import PassportData, load_passport
 
 if TYPE_CHECKING:
     from almanac.features.features import FeatureMatrix
@@ -29,23 +30,23 @@ YEAR = timedelta(days=365)
 def find_best(
     model: Model, registry: Registry, journal: Journal, evaluation: Evaluation, now: datetime
 ) -> Reference | None:
-    """The best version of the last year on the candidate's hold-out. At most one beside the champion is made to answer.
+    """The best version of the last year, with its predictions for the candidate's hold-out.
 
-    One that cannot be compared, because the declaration has left its features behind or because it has learnt rows of
-    the hold-out, is passed over, and named.
+    At most one version besides the champion is measured. One that cannot be compared, because its features are no
+    longer declared or because rows of the hold-out are among its training rows, is skipped, and named.
 
     Args:
-        model: declares the metric by which versions were compared.
-        registry: holds them.
-        journal: knows what was in production, and how versions compared.
+        model: declares the metric of the comparison.
+        registry: holds the versions.
+        journal: holds what was in production, and the differences.
         evaluation: of the candidate.
         now: aware.
 
     Returns:
-        The champion by its number alone when that is the best; None without a champion.
+        The champion's number alone when that is the best; None without a champion.
 
     Raises:
-        TransientError: MLflow or the journal is away.
+        TransientError: MLflow or the journal is not available.
     """
     champion, served = evaluation.champion, evaluation.served
     if not champion or served is None:
@@ -55,10 +56,10 @@ def find_best(
         if version.version == champion:
             break
         try:
-            graph, data = OnnxModel(registry.load_onnx(version)), registry.load_passport(version)["data"]
+            graph, data = OnnxModel(registry.load_onnx(version)), load_passport(registry, version).data
             features = build_features(model, served.frame)
             if fault := _obstacle(graph, features, data, evaluation):
-                why.append(f"version {version.version} was passed over: it {fault}")
+                why.append(f"version {version.version} is skipped: it {fault}")
                 continue
             answers = graph.score(features)[served.rows]
         except PermanentError as error:  # a passing fault is raised instead: the task is tried again
@@ -70,9 +71,9 @@ def find_best(
 def _of_the_year(
     model: Model, registry: Registry, journal: Journal, champion: str, since: datetime
 ) -> list[ModelVersion]:
-    """All that were in production since then, the best first, the oldest of equals first.
+    """All that were in production since then, the best first, of equals the oldest first.
 
-    One that a person has taken out of production is not among them: it was good by its figures, and bad in use.
+    Versions that a person has rolled back are left out: their figures were good, their use was not.
     """
     there = {one.version: one for one in registry.versions(model.name)}
     numbers = _in_production(journal, there.values(), model.name, since) | {champion}
@@ -85,31 +86,31 @@ def _of_the_year(
     return sorted(chosen, key=lambda one: (-_level(one, there, gains), int(one.version)))
 
 
-def _obstacle(graph: OnnxModel, features: "FeatureMatrix", data: Mapping[str, str], evaluation: Evaluation) -> str:
-    """Why a version says nothing on the hold-out; empty when it does. `data` is its passport's."""
+def _obstacle(graph: OnnxModel, features: "FeatureMatrix", data: PassportData, evaluation: Evaluation) -> str:
+    """Why a version cannot be compared on the hold-out; empty: it can be. `data` is its passport's."""
     if missing := sorted(set(graph.features) - set(features.names)):
-        return f"takes features that are not declared any more: {missing}"
-    start, learnt = evaluation.holdout["time"].min(), datetime.fromisoformat(data["train_end"])
-    is_clean = isinstance(start, datetime) and learnt < start
-    return "" if is_clean else f"has learnt rows of the hold-out, until {learnt:%Y-%m-%d %H:%M} UTC"
+        return f"needs features that are no longer declared: {missing}"
+    start, end = evaluation.holdout["time"].min(), data.train_end
+    is_clean = isinstance(start, datetime) and end < start
+    return "" if is_clean else f"is trained on rows of the hold-out, until {end:%Y-%m-%d %H:%M} UTC"
 
 
 def _in_production(journal: Journal, versions: Collection[ModelVersion], model: str, since: datetime) -> set[str]:
-    """Those that came or left since then, by the journal, and by their own tags where the journal was lost."""
+    """Those that came or left since then, by the journal, and by their own tags in case the journal was lost."""
     moves = [move for move in journal.alias_moves(model) if move.alias == CHAMPION and move.moved_at >= since]
     tagged = {one.version for one in versions if _promoted_since(one, since)}
     return {number for move in moves for number in (move.from_version, move.to_version) if number} | tagged
 
 
 def _promoted_since(version: ModelVersion, since: datetime) -> bool:
-    told = version.tags.get(Tag.PROMOTED_AT)
-    return told is not None and datetime.fromisoformat(told) >= since
+    promoted_at = version.tags.get(Tag.PROMOTED_AT)
+    return promoted_at is not None and datetime.fromisoformat(promoted_at) >= since
 
 
 def _gains(journal: Journal, model: Model) -> dict[str, float]:
-    """MLflow run -> by how much it was better than the champion of its time, by the gate's metric.
+    """MLflow run -> its gain over the champion of its time, by the gate's metric.
 
-    Before the difference itself was recorded, only the lower end of its interval was.
+    Earlier releases recorded only the lower end of the difference's interval.
     """
     name, found = f"champion[{model.gates.champion.metric}]", dict[str, float]()
     for decision in journal.decisions(model.name, DecisionKind.GATES):  # the newest first
@@ -123,7 +124,7 @@ def _level(version: ModelVersion, there: Mapping[str, ModelVersion], gains: Mapp
 
 
 def _line(version: ModelVersion, there: Mapping[str, ModelVersion]) -> Iterator[ModelVersion]:
-    """The version, the champion that it was measured against, that one's, and so on; not the first, nor one alone."""
+    """The version, the champion that it was measured against, that one's champion, and so on; without the first."""
     parent = there.get(version.tags.get(Tag.PARENT_VERSION, ""))
     while parent is not None and int(parent.version) < int(version.version):
         yield version

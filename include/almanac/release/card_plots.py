@@ -1,4 +1,4 @@
-"""The pictures of a model card, drawn as those of the monitor's report."""
+"""The plots of a model card, in the style of the monitor's report."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +7,7 @@ from almanac.errors import DataError
 from almanac.reporting.drawing import INK, NOW, THEN, draw, true_numbers
 from almanac.statistics import metrics
 from almanac.statistics.calibration import calibration_of
-from almanac.training.backtest.backtest import naive_rules
+from almanac.training.backtest.backtest import baseline_columns
 from almanac.training.export.speed import Speed
 
 if TYPE_CHECKING:
@@ -17,21 +17,21 @@ _COLORS = ("#d97706", "#15803d", "#9333ea", "#0891b2", "#be185d", "#4d7c0f")
 
 
 def reliability(holdout: "pl.DataFrame", bins: int) -> tuple[str, str]:
-    """What was foretold against what happened, by bin of probability: words and picture."""
+    """Predicted probability against the share of label 1, by bin: text and plot."""
     try:
         found = calibration_of(holdout["label"].to_numpy(), holdout["answer"].to_numpy(), bins=bins)
     except DataError as error:
         return str(error), ""
 
     def paint(axes: Any) -> None:
-        axes.plot([0, 1], [0, 1], color=THEN, linestyle="--", linewidth=1, label="true")
+        axes.plot([0, 1], [0, 1], color=THEN, linestyle="--", linewidth=1, label="calibrated")
         most = max(one.rows for one in found.bins)
         sizes = [20 + 120 * one.rows / most for one in found.bins]
-        told, happened = [one.foretold for one in found.bins], [one.happened for one in found.bins]
-        axes.plot(told, happened, color=NOW, linewidth=1)
-        axes.scatter(told, happened, s=sizes, color=NOW, label="this model; size: rows")
-        axes.set_xlabel("foretold probability")
-        axes.set_ylabel("share that came true")
+        predicted, happened = [one.foretold for one in found.bins], [one.happened for one in found.bins]
+        axes.plot(predicted, happened, color=NOW, linewidth=1)
+        axes.scatter(predicted, happened, s=sizes, color=NOW, label="this model; size: rows")
+        axes.set_xlabel("predicted probability")
+        axes.set_ylabel("share of label 1")
         axes.legend(frameon=False, fontsize=8, loc="upper left")
 
     text = f"Off by {found.ece:.3f} on average (expected calibration error); Brier score {found.brier:.3f}."
@@ -39,22 +39,22 @@ def reliability(holdout: "pl.DataFrame", bins: int) -> tuple[str, str]:
 
 
 def misses(holdout: "pl.DataFrame") -> tuple[str, str]:
-    """What was foretold against what happened, row by row: words and picture."""
+    """Predicted against true number, row by row: text and plot."""
     import numpy as np
 
-    told, happened = holdout["answer"].to_numpy(), holdout["label"].to_numpy()
-    off = told - happened
+    predicted, happened = holdout["answer"].to_numpy(), holdout["label"].to_numpy()
+    off = predicted - happened
     if not len(off) or not np.isfinite(off).all():
-        return f"{int((~np.isfinite(off)).sum())} of {len(off)} rows of the hold-out have no number.", ""
+        return f"{int((~np.isfinite(off)).sum())} of {len(off)} rows of the hold-out have no predicted number.", ""
     low, high = np.quantile(off, [0.05, 0.95])
     text = f"Off by {off.mean():+.4g} on average; nine of ten rows by {low:+.4g} to {high:+.4g}."
-    return text, true_numbers(happened, told)
+    return text, true_numbers(happened, predicted)
 
 
 def folds(backtest: "pl.DataFrame", metric: Metric, threshold: float) -> str:
-    """The metric of the model and of the naive rules in each fold."""
+    """The metric of the model and of the baselines in each fold."""
     parts = [(str(fold), part) for (fold,), part in backtest.group_by("fold", maintain_order=True)]
-    rules = [name for name in naive_rules(backtest) if backtest[name].is_finite().any()]
+    baselines = [name for name in baseline_columns(backtest) if backtest[name].is_finite().any()]
 
     def figure(part: "pl.DataFrame", column: str, at: float) -> float:
         try:
@@ -64,9 +64,9 @@ def folds(backtest: "pl.DataFrame", metric: Metric, threshold: float) -> str:
 
     def paint(axes: Any) -> None:
         names = [part["time"].dt.strftime("%b %Y").first() for _, part in parts]
-        for color, rule in zip(_COLORS, rules, strict=False):
-            values = [figure(part, rule, metrics.THRESHOLD) for _, part in parts]
-            axes.plot(names, values, marker=".", color=color, linewidth=1, label=rule)
+        for color, name in zip(_COLORS, baselines, strict=False):
+            values = [figure(part, name, metrics.THRESHOLD) for _, part in parts]
+            axes.plot(names, values, marker=".", color=color, linewidth=1, label=name)
         ours = [figure(part, "answer", threshold) for _, part in parts]
         axes.plot(names, ours, marker="o", color=NOW, linewidth=2, label="this model")
         axes.set_xlabel("fold from")
@@ -76,7 +76,7 @@ def folds(backtest: "pl.DataFrame", metric: Metric, threshold: float) -> str:
 
 
 def latency(speed: Speed) -> str:
-    """Milliseconds by rows of a batch, of both engines."""
+    """Milliseconds by rows of a batch, for both engines."""
 
     def paint(axes: Any) -> None:
         sizes = [timing.rows for timing in speed.timings]

@@ -1,4 +1,4 @@
-"""What a person reads before a version goes into production: candidate, champion and naive rules side by side."""
+"""The page for an approver: candidate, champion and baselines on the same rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -30,7 +30,7 @@ def compare(
     """The comparison as Markdown, on the rows that the version was judged on.
 
     Args:
-        model: says which segments and naive rules matter.
+        model: declares segments and baselines.
         home: where the dataset is.
         registry: holds the version and the champion.
         number: the version's.
@@ -38,9 +38,9 @@ def compare(
         now: aware.
 
     Raises:
-        DataError: the dataset no longer has the rows that the version was judged on.
+        DataError: the dataset no longer holds the rows that the version was judged on.
         IntegrityError: the version's files are not what was recorded.
-        TransientError: a store is away.
+        TransientError: a store is not available.
     """
     from almanac.training.train import training_columns
 
@@ -60,15 +60,15 @@ def compare(
 
 
 def _head(model: Model, version: ModelVersion, evaluation: "Evaluation", reasons: Sequence[str]) -> str:
-    place = f"champion {evaluation.champion}" if evaluation.champion else "nothing: there is no champion yet"
+    champion = f"would replace champion {evaluation.champion}" if evaluation.champion else "would be the first champion"
     why = "\n".join(f"- {inline(reason, limit=_MAX_REASON)}" for reason in reasons)
     cause = inline(version.tags.get(Tag.REASON) or "no reason was given", limit=_MAX_REASON)
     return (
-        f"### {inline(model.title)}: version {version.version} in the place of {place}\n\n"
+        f"### {inline(model.title)}: version {version.version} {champion}\n\n"
         f"**{version.tags.get(Tag.CANDIDATE)}**, trained on dataset version {version.dataset_version} "
-        f"({version.labelled_rows} labelled rows), because: {cause}.\n\n"
+        f"({version.labelled_rows} labelled rows). Reason: {cause}.\n\n"
         f"**Why you are asked**\n\n{why}\n\n"
-        f"*Approve*: it becomes champion at once, and what is champion now can be put back in seconds. *Reject*, or no "
+        f"*Approve*: it becomes champion at once; a rollback to the present champion takes seconds. *Reject*, or no "
         f"answer within {format_duration(model.approval.timeout)}: it stays challenger; "
         f"`./almanac promote {model.name}@{version.version} --reason ...` can promote it later."
     )
@@ -79,15 +79,15 @@ def _figures(model: Model, evaluation: "Evaluation") -> str:
 
     rows, columns = evaluation.holdout, _columns(model, evaluation)
     labels = rows["label"].to_numpy()
-    borders = _thresholds(evaluation)
+    thresholds = _thresholds(evaluation)
     figures = {
-        name: measure_all(labels, column, model.label.metrics, threshold=borders.get(name, THRESHOLD))
+        name: measure_all(labels, column, model.label.metrics, threshold=thresholds.get(name, THRESHOLD))
         for name, column in columns.items()
     }
     metrics = dict.fromkeys(metric for of_one in figures.values() for metric in of_one)
     body = [[metric, *(_number(figures[name].get(metric)) for name in columns)] for metric in metrics]
     first, last = rows["time"].dt.strftime("%Y-%m-%d").sort()[[0, -1]]
-    title = f"**On the same {rows.height} rows** ({first} to {last}), unseen by the candidate"
+    title = f"**On the same {rows.height} rows** ({first} to {last}), none of them a training row of the candidate"
     return f"{title}\n\n{table(['', *columns], body)}"
 
 
@@ -107,19 +107,19 @@ def _segments(model: Model, evaluation: "Evaluation") -> str:
     body = []
     for (segment,), part in sorted(rows.group_by("segment"), key=lambda each: str(each[0])):
         labels = part["label"].to_numpy()
-        said = [
-            measure_all(labels, part[name].to_numpy(), [gate.metric], threshold=border).get(gate.metric)
-            for name, border in _thresholds(evaluation).items()
+        measured = [
+            measure_all(labels, part[name].to_numpy(), [gate.metric], threshold=threshold).get(gate.metric)
+            for name, threshold in _thresholds(evaluation).items()
             if name in sides
         ]
-        body.append([str(segment), str(part.height), *(_number(figure) for figure in said)])
+        body.append([str(segment), str(part.height), *(_number(figure) for figure in measured)])
     return f"**{gate.metric} by {inline(gate.by)}**\n\n{table([gate.by, 'rows', *sides], body)}"
 
 
 def _changes(model: Model, evaluation: "Evaluation") -> str:
     if evaluation.champion_answers is None:
         why = evaluation.champion_fault or "there is no champion"
-        return f"**What would change** cannot be said: {why}."
+        return f"**What would change** is unknown: {why}."
     rows = evaluation.holdout
     if model.label.is_number:
         return _changed_numbers(rows, evaluation.champion_answers)
@@ -148,10 +148,10 @@ def _changed_numbers(rows: "pl.DataFrame", theirs: "NDArray[np.float64]") -> str
 
 
 def _gates(version: ModelVersion) -> str:
-    told = "\n".join(
+    reasons = "\n".join(
         f"- {inline(reason, limit=_MAX_REASON)}" for reason in version.tags.get(Tag.GATE_REASONS, "").splitlines()
     )
-    return f"**Gates: all passed**\n\n{told}" if told else ""
+    return f"**Gates: all passed**\n\n{reasons}" if reasons else ""
 
 
 def _links(model: Model, registry: "Registry", version: ModelVersion) -> str:
@@ -166,12 +166,12 @@ def _links(model: Model, registry: "Registry", version: ModelVersion) -> str:
 
 
 def _thresholds(evaluation: "Evaluation") -> dict[str, float]:
-    """From which probability on each side says yes, in the order of the tables."""
+    """The probability from which on each side's label is 1, in the order of the tables."""
     return {CANDIDATE: evaluation.threshold, CHAMPION: evaluation.champion_threshold}
 
 
 def _columns(model: Model, evaluation: "Evaluation") -> Mapping[str, "NDArray[np.float64]"]:
-    """Whose answers stand in the table, in its order."""
+    """The predictions in the table, in its order."""
     return dict(_all_columns(model, evaluation, evaluation.holdout))
 
 

@@ -1,4 +1,4 @@
-"""The rollback drill: proves on a quiet day that `previous` could take over at once."""
+"""The rollback drill: checks that `previous` can take over at once."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -18,19 +18,19 @@ from almanac.release.promotion import rollback_target
 if TYPE_CHECKING:
     from almanac.registry.store import Registry
 
-_STEPS = 1000  # of the dataset, that previous is made to score
+_STEPS = 1000  # of the dataset, which `previous` scores
 
 
 def drill(
     model: Model, home: Home, registry: "Registry", journal: Journal, *, run: RunRef, now: datetime
 ) -> Decision | None:
-    """Load `previous` as a rollback would, check its hash, and score the newest rows. No alias moves.
+    """Load `previous` as a rollback does, check its hash, and score the newest rows. No alias moves.
 
     Returns:
-        What came of it, as it stands in the journal; None when there is no previous version yet.
+        The decision in the journal; None: there is no previous version yet.
 
     Raises:
-        TransientError: a store is away; nothing was decided.
+        TransientError: a store is not available; no decision is recorded.
     """
     if PREVIOUS not in registry.aliases(model.name):
         return None
@@ -40,9 +40,7 @@ def drill(
         figures = _score(model, home, registry, version)
     except PermanentError as error:
         fault = str(error)
-    words = (
-        fault or f"version {version.version} was loaded, its hash is right, and it scored {figures['rows']:.0f} rows"
-    )
+    words = fault or f"version {version.version} is loaded, its hash is right, and it scores {figures['rows']:.0f} rows"
     subject = f"{model.name}@{version.version}"
     decision = Decision(
         model.name, DecisionKind.ROLLBACK_DRILL, not fault, (words,), now, run, subject, figures
@@ -55,19 +53,19 @@ def _score(model: Model, home: Home, registry: "Registry", version: ModelVersion
     """Score the newest rows.
 
     Raises:
-        PermanentError: it cannot, or an answer is no number.
+        PermanentError: it cannot, or a prediction is not a number.
     """
     import numpy as np
 
     graph = OnnxModel(registry.load_onnx(version))
     reach = Dataset.of(home, model).time_range()
     if reach is None:
-        raise RegistryError(f"{model.name}: the dataset has no row to score")
+        raise RegistryError(f"{model.name}: the dataset has no row to score. Land data first")
     since = reach[1] - _STEPS * model.dataset.step - history_needed(model)
-    said = graph.score(
+    predictions = graph.score(
         build_features(model, ModelRows.newest(home, model).read(columns=list(feature_columns(model)), since=since))
     )
-    wrong = int((~np.isfinite(said)).sum())
-    if wrong or not len(said):
-        raise RegistryError(f"{model.name}@{version.version}: {wrong} of {len(said)} answers are no numbers")
-    return {"rows": float(len(said)), "mean_answer": float(said.mean())}
+    wrong = int((~np.isfinite(predictions)).sum())
+    if wrong or not len(predictions):
+        raise RegistryError(f"{version.title}: {wrong} of {len(predictions)} predictions are not numbers")
+    return {"rows": float(len(predictions)), "mean_answer": float(predictions.mean())}

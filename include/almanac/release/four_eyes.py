@@ -1,4 +1,4 @@
-"""Who had a hand in a version, and so is not the second pair of eyes on it."""
+"""Four eyes: who took part in making a version, and so may not approve it."""
 
 from almanac.config.files.loader import card_of
 from almanac.config.home import Home
@@ -8,18 +8,18 @@ from almanac.journal.records import DecisionKind, RunRef
 from almanac.registry.records import ModelVersion, Tag
 from almanac.training.code_version import authors_of
 
-_SYSTEM = frozenset({"", NOBODY, "airflow"})  # what runs have as starter that nobody started
+_SYSTEM = frozenset({"", NOBODY, "airflow"})  # `started_by` of runs that no person started
 
 
 def barred(version: ModelVersion, home: Home, journal: Journal, run: RunRef) -> dict[str, str]:
-    """Names in small letters, and what each of these people has done.
+    """Names in lower case, and what each of these people did.
 
-    Known are: who started the run that asks, who started the training (by the journal and by the version's tag), and
-    whom git names as author of the last commit of the model's YAML, now and when the version was trained: by name, by
-    address, and by its part before the @. Nothing is known of what was never committed.
+    These are: who started this run, who started the training (by the journal and by the version's tag), and the git
+    author of the last commit of the model's YAML, now and at training: by name, by address, and by its part before
+    the @. The author of a change that is not committed is unknown.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is not available.
     """
     trained = RunRef(version.tags.get(Tag.DAG_ID, ""), version.tags.get(Tag.RUN_ID, ""))
     trainers = {one.run.started_by for one in journal.decisions(version.model, DecisionKind.TRAINING, run=trained)}

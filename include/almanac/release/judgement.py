@@ -1,4 +1,4 @@
-"""Judges a logged candidate: gates on its own files, and the champion measured on the same hold-out."""
+"""Judges a logged candidate: gates on its own files, with the champion measured on the same hold-out."""
 
 import json
 import time
@@ -22,9 +22,8 @@ from almanac.release.best_version import find_best
 from almanac.release.gates import Evaluation, GateResult, Served, asked, judge, passed
 from almanac.release.model_card import render_card
 from almanac.training.backtest.backtest import row_keys
-from almanac.training.export.parity import ParityReport
 from almanac.training.export.speed import Speed, measure_speed
-from almanac.training.leaks import LeakReport
+from almanac.training.passport import load_passport
 from almanac.training.policy import LABELLED_ROWS
 from almanac.training.train import training_columns
 
@@ -52,10 +51,10 @@ def judge_run(
     run: RunRef,
     now: datetime,
 ) -> Decision:
-    """Apply the gates to a logged candidate; write the decision to MLflow and the journal, and return it.
+    """Apply the gates to a logged candidate; record the decision in MLflow and in the journal, and return it.
 
-    A refusal is a decision, never an exception. Asked again by the same Airflow run, it says the same. `ask` of an
-    accepted decision holds the reasons for which nothing may promote the candidate without a person.
+    A refusal is a decision, never an exception. A retry of the same Airflow run returns the recorded decision. `ask` of
+    an accepted decision holds the reasons why a person must approve the candidate.
 
     Args:
         model: declares the gates.
@@ -69,9 +68,9 @@ def judge_run(
 
     Raises:
         DataError: the frame is not the one that the candidate was trained on.
-        IntegrityError: the candidate's files are not what was recorded.
+        IntegrityError: the candidate's files are not what was recorded, or its passport cannot be read.
         RegistryError: there is no such run.
-        TransientError: MLflow or the journal is away; nothing was decided.
+        TransientError: MLflow or the journal is not available; no decision is recorded.
     """
     for decision in journal.decisions(model.name, DecisionKind.GATES):
         if decision.subject == mlflow_run_id and decision.run.run_id == run.run_id:
@@ -81,14 +80,14 @@ def judge_run(
     evaluation = replace(evaluation, best=find_best(model, registry, journal, evaluation, now))
     results = judge(model, evaluation)
     accepted = passed(results)
-    told = [f"{result.name}: {result.reason}" for result in results if accepted or not result.passed]
+    reasons = [f"{result.name}: {result.reason}" for result in results if accepted or not result.passed]
     figures = {result.name: result.measured for result in results if result.measured is not None}
     figures |= {f"{one.name}.difference": one.difference for one in results if one.difference is not None}
     figures[LABELLED_ROWS] = float(candidate.labelled_rows)
     ask = asked(results) if accepted else ()
-    decision = Decision(model.name, DecisionKind.GATES, accepted, tuple(told), now, run, mlflow_run_id, figures, ask)
+    decision = Decision(model.name, DecisionKind.GATES, accepted, tuple(reasons), now, run, mlflow_run_id, figures, ask)
     card = render_card(
-        model, registry.load_passport(candidate), evaluation.backtest, decision, results, evaluation.speed
+        model, load_passport(registry, candidate), evaluation.backtest, decision, results, evaluation.speed
     )
     _log(registry, decision, results, evaluation.speed, card)
     journal.record_decision(decision)
@@ -96,14 +95,14 @@ def judge_run(
 
 
 def evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.DataFrame", now: datetime) -> Evaluation:
-    """What is known of a candidate beside the champion; arguments and errors as for `judge_run`."""
-    passport = registry.load_passport(candidate)
+    """Measure a candidate and the champion on the same rows; arguments and errors as for `judge_run`."""
+    passport = load_passport(registry, candidate)
     known = Evaluation(
         registry.load_backtest(candidate),
-        ParityReport.from_dict(json.loads(registry.load_file(candidate, files.PARITY))),
-        train_metrics=passport["metrics"]["train"],
+        passport.parity,
+        train_metrics=passport.metrics.train,
         threshold=candidate.threshold,
-        leaks=LeakReport.from_dict(passport["leaks"]) if "leaks" in passport else None,
+        leaks=passport.leaks,
     )
     frame = _with_history(model, frame, known.holdout)
     rows = _find(model, frame, known.holdout, now)
@@ -117,16 +116,16 @@ def evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.Dat
     try:
         known = replace(known, news=_news(candidate, champion))
         probabilities = OnnxModel(registry.load_onnx(champion)).score(build_features(model, frame))[rows]
-    except PermanentError as error:  # a passing fault is raised instead: the task is tried again
+    except PermanentError as error:  # transient errors are raised: the task is retried
         return replace(known, champion=champion.version, champion_fault=str(error))
     return replace(known, champion=champion.version, champion_answers=probabilities)
 
 
 def _news(candidate: Logged, champion: ModelVersion) -> str:
-    """What speaks for a candidate that is as good as the champion: what it is made of that the champion is not."""
+    """What is new in a candidate compared with the champion: a reason to accept one that is only as good."""
     ours, theirs = (datetime.fromisoformat(one.tag(Tag.DATASET_END)) for one in (candidate, champion))
     if ours > theirs:
-        return f"it knows rows until {ours:%Y-%m-%d %H:%M} UTC, the champion until {theirs:%Y-%m-%d %H:%M} UTC"
+        return f"its rows reach until {ours:%Y-%m-%d %H:%M} UTC, the champion's until {theirs:%Y-%m-%d %H:%M} UTC"
     names = {
         Tag.DECLARATION_SHA256: "another declaration",
         Tag.CODE_SHA256: "other code",
@@ -135,21 +134,21 @@ def _news(candidate: Logged, champion: ModelVersion) -> str:
     if ours == theirs:
         names[Tag.DATASET_SHA256] = "corrected rows"
     other = [words for tag, words in names.items() if candidate.tags.get(tag) != champion.tags.get(tag)]
-    return f"it is made of {' and '.join(other)}" if other else ""
+    return f"it has {' and '.join(other)}" if other else ""
 
 
 def _with_history(model: Model, frame: "pl.DataFrame", holdout: "pl.DataFrame") -> "pl.DataFrame":
-    """The rows of the hold-out and later, and those before it that its features look back to."""
+    """The rows of the hold-out and later, with the history that their features need."""
     import polars as pl
 
     start = holdout["time"].min()
     if not isinstance(start, datetime):
-        raise DataError(f"{model.name}: the candidate's hold-out has no row; train again")
+        raise DataError(f"{model.name}: the candidate's hold-out has no row. Train again")
     return frame.filter(pl.col(model.dataset.time) >= start - history_needed(model))
 
 
 def _measure_speed(model: Model, registry: Registry, candidate: Logged, served: Served) -> Speed | None:
-    """Time the files as they are kept; None when the graph cannot be run, which the gates then say in words."""
+    """Time the stored files; None: the graph cannot be run, on which the gates refuse."""
     pipeline = registry.load_file(candidate, files.PIPELINE)
     try:
         graph = OnnxModel(served.onnx)
@@ -175,7 +174,7 @@ def _find(model: Model, frame: "pl.DataFrame", holdout: "pl.DataFrame", now: dat
     if wrong:
         raise DataError(
             f"{model.name}: {wrong} of {holdout.height} rows of the hold-out are missing from the dataset or have "
-            "another label there; read the dataset at the version that the candidate was trained on"
+            "another label there. Read the dataset at the version that the candidate was trained on"
         )
     return found["row"].to_numpy()
 
@@ -202,7 +201,7 @@ def _log(
 
 
 def _figures(speed: Speed | None) -> list[Any]:
-    """Sizes and latencies as MLflow's metrics: `size_bytes.onnx`, `latency_ms.onnx.64` and so on."""
+    """Sizes and latencies as metrics of MLflow: `size_bytes.onnx`, `latency_ms.onnx.64` and so on."""
     from mlflow.entities import Metric
 
     if speed is None:

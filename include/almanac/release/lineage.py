@@ -1,4 +1,4 @@
-"""The chain that a prediction or a version hangs on: version, run, dataset version, batches, files, code."""
+"""The lineage of a prediction or a version: version, run, dataset version, batches, files, code."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from almanac.journal.records import BatchRecord, RunRef
 from almanac.registry.records import ModelVersion, Tag
 from almanac.scoring.prediction_id import PredictionId
 from almanac.scoring.predictions import TIME, PredictionTable
+from almanac.training.passport import Passport, load_passport
 
 if TYPE_CHECKING:
     from almanac.registry.store import Registry
@@ -34,45 +35,46 @@ class Prediction:
 
     @property
     def words(self) -> str:
-        """What was said."""
+        """The prediction in words."""
         if self.answer is None:
-            return "no answer"
+            return "no prediction"
         return f"{self.answer:.6g}" if self.label is None else f"probability {self.answer:.6f}, label {self.label}"
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """Everything that a model version comes from.
+    """The lineage of a model version.
 
     Attributes:
         version: of the model.
         run: the Airflow run (or the command line's) that trained it.
-        passport: what was written about it at training, and since.
-        batches: every batch that its dataset version holds, oldest first.
-        batches_since: how many batches came later, which it has not seen.
-        prediction: what was asked about, if it was a prediction.
+        passport: its origin and figures at training.
+        batches: the batches in its dataset version, oldest first.
+        batches_since: number of later batches.
+        prediction: the prediction that is traced; None: the version itself is.
     """
 
     version: ModelVersion
     run: RunRef
-    passport: dict[str, Any]
+    passport: Passport
     batches: tuple[BatchRecord, ...]
     batches_since: int
     prediction: Prediction | None = None
 
     def steps(self) -> Iterator[tuple[str, str]]:
-        """The chain in words: a name and a text for each link."""
-        tags, data, code = self.version.tags, self.passport["data"], self.passport["code"]
+        """The lineage in words: a name and a text for each step."""
+        tags, passport = self.version.tags, self.passport
+        data, code = passport.data, passport.code
         if self.prediction is not None:
             one = self.prediction
             yield "prediction", f"{one.id}: {one.words}; scored {one.scored_at:%Y-%m-%d %H:%M:%S} UTC"
             yield "scored on", f"dataset version {one.dataset_version}"
-        yield "version", f"{self.version.model}@{self.version.version}{_aliases(self.version)}"
+        yield "version", f"{self.version.title}{_aliases(self.version)}"
         yield "gates", tags.get(Tag.GATES, "not judged")
         if Tag.PROMOTED_AT in tags:
             by, why = tags.get(Tag.PROMOTED_BY, "?"), tags.get(Tag.PROMOTION_REASON, "")
             yield "promoted", f"{tags[Tag.PROMOTED_AT]} by {by}: {why}"
-        yield "model", f"{self.passport['candidate']} ({self.passport['estimator']}), mode {self.passport['mode']}"
+        yield "model", f"{passport.candidate} ({passport.estimator}), mode {passport.mode}"
         yield "graph", f"SHA-256 {self.version.onnx_sha256}"
         yield "MLflow run", self.version.mlflow_run_id
         started = self.run.started_by or "nobody by hand"
@@ -80,15 +82,16 @@ class Lineage:
         yield "trigger", f"{self.run.trigger}: {tags.get(Tag.REASON, '')}"
         yield (
             "dataset",
-            f"version {data['dataset_version']}, {data['labelled_rows']} labelled rows, SHA-256 {data['sha256']}",
+            f"version {data.dataset_version}, {data.labelled_rows} labelled rows, SHA-256 {data.sha256}",
         )
-        if joined := data.get("joined_versions"):
+        if joined := data.joined_versions:
             yield "joined", ", ".join(f"dataset of {name}, version {number}" for name, number in joined.items())
-        yield "trained on", f"{data['train_start']} to {data['train_end']}, {data['train_rows']} rows"
-        dirty = {True: "with changes that were not committed", False: "clean", None: "unknown whether clean"}
-        yield "code", f"commit {code['commit']}, {dirty[code['dirty']]}"
-        yield "packages", ", ".join(f"{name} {number}" for name, number in self.passport["environment"].items())
-        yield "batches", f"{len(self.batches)} in the dataset version, {self.batches_since} came later"
+        start, end = data.train_start.isoformat(), data.train_end.isoformat()
+        yield "trained on", f"{start} to {end}, {data.train_rows} rows"
+        dirty = {True: "with uncommitted changes", False: "clean", None: "unknown whether clean"}
+        yield "code", f"commit {code.commit}, {dirty[code.dirty]}"
+        yield "packages", ", ".join(f"{name} {number}" for name, number in passport.environment.items())
+        yield "batches", f"{len(self.batches)} in the dataset version, {self.batches_since} since"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them."""
@@ -110,9 +113,9 @@ def trace(model: Model, home: Home, registry: "Registry", version: str) -> Linea
     """The lineage of a registered version.
 
     Raises:
-        IntegrityError: the passport's bytes are not what was recorded.
+        IntegrityError: the passport is not what was recorded, or cannot be read.
         RegistryError: there is no such version.
-        TransientError: a store is away.
+        TransientError: a store is not available.
     """
     found = registry.version(model.name, version)
     batches = committed_batches(Dataset.of(home, model))
@@ -127,38 +130,38 @@ def trace(model: Model, home: Home, registry: "Registry", version: str) -> Linea
         tags.get(Tag.STARTED_BY, ""),
         tags.get(Tag.TRIGGER, ""),
     )
-    return Lineage(found, run, registry.load_passport(found), seen, len(batches) - len(seen))
+    return Lineage(found, run, load_passport(registry, found), seen, len(batches) - len(seen))
 
 
-def trace_prediction(model: Model, home: Home, registry: "Registry", asked: PredictionId) -> Lineage:
-    """The lineage of a published prediction; only the one day that it is of is read.
+def trace_prediction(model: Model, home: Home, registry: "Registry", id_: PredictionId) -> Lineage:
+    """The lineage of a published prediction; only the partition of its day is read.
 
     Raises:
         RegistryError: there is no such prediction, or no such version.
-        TransientError: a store is away.
+        TransientError: a store is not available.
     """
-    rows = PredictionTable.of(home, model).read(asked.model_version, since=asked.time, until=asked.time + _MICROSECOND)
+    rows = PredictionTable.of(home, model).read(id_.model_version, since=id_.time, until=id_.time + _MICROSECOND)
     keys = [key for key in model.dataset.key if key != model.dataset.time]
     found = [
         row
         for row in rows.iter_rows(named=True)
-        if row[TIME] == asked.time and tuple(str(row[key]) for key in keys) == asked.keys
+        if row[TIME] == id_.time and tuple(str(row[key]) for key in keys) == id_.keys
     ]
     if not found:
         raise RegistryError(
-            f"{asked}: no such prediction; got {rows.height} of version {asked.model_version} for that time, expected "
-            f"one. The table {home.predictions_of(model.name)} holds all that were published"
+            f"{id_}: no such prediction; got {rows.height} of version {id_.model_version} for that time, expected "
+            f"one. The table {home.predictions_of(model.name)} holds all published predictions"
         )
     row = found[0]
     prediction = Prediction(
-        str(asked),
+        str(id_),
         row[TIME],
         row[model.label.answer_column],
         row.get("label"),
         row["scored_at"],
         row["dataset_version"],
     )
-    return replace(trace(model, home, registry, asked.model_version), prediction=prediction)
+    return replace(trace(model, home, registry, id_.model_version), prediction=prediction)
 
 
 def _aliases(version: ModelVersion) -> str:

@@ -1,11 +1,11 @@
-"""The model card: one HTML page, complete in itself, that says what a candidate is, can do and must not be used for.
+"""The model card: one self-contained HTML page about a candidate's purpose, figures, gates and origin.
 
 Source: Mitchell et al. (2019), "Model Cards for Model Reporting", FAT*.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from almanac.config.grammar.types import format_duration
 from almanac.config.schema import Model
@@ -13,16 +13,17 @@ from almanac.journal.records import Decision
 from almanac.release.gates import GateResult
 from almanac.reporting.templates import render
 from almanac.training.export.speed import Speed
+from almanac.training.passport import Passport
 
 if TYPE_CHECKING:
     import polars as pl
 
-_BEFORE_FOLDS = "Each point is a model that was trained before its fold; the last one is the hold-out."
+_BEFORE_FOLDS = "Each point is a model trained on the rows before its fold; the last fold is the hold-out."
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One plot with the words below it; `svg` is markup that we drew ourselves."""
+    """One plot and the text below it; `svg` is markup of our own."""
 
     title: str
     text: str
@@ -31,7 +32,7 @@ class Picture:
 
 def render_card(
     model: Model,
-    passport: Mapping[str, Any],
+    passport: Passport,
     backtest: "pl.DataFrame",
     decision: Decision,
     results: Sequence[GateResult],
@@ -40,14 +41,14 @@ def render_card(
     """The page as text.
 
     Args:
-        model: the declaration that judged it.
+        model: the declaration that it was judged by.
         passport: of the candidate.
-        backtest: `time`, `fold`, `label`, `answer` and one column per naive rule.
+        backtest: `time`, `fold`, `label`, `answer` and one column per baseline.
         decision: of the gates.
-        results: each gate's.
-        speed: sizes and latencies, if they could be measured.
+        results: of the gates.
+        speed: sizes and latencies; None: they could not be measured.
     """
-    metrics = passport["metrics"]
+    metrics = passport.metrics
     return render(
         "release/model_card.html.j2",
         model=model,
@@ -57,24 +58,24 @@ def render_card(
         speed=speed,
         headline=_headline(decision),
         horizon=format_duration(model.label.horizon),
-        metrics=sorted({*metrics["train"], *metrics["holdout"]}),
-        baselines=[name for name, values in metrics["baselines"].items() if values],
-        pictures=_pictures(model, backtest, passport["threshold"], speed),
+        metrics=sorted({*metrics.train, *metrics.holdout}),
+        baselines=[name for name, values in metrics.baselines.items() if values],
+        pictures=_pictures(model, backtest, passport.threshold, speed),
     )
 
 
 def _headline(decision: Decision) -> str:
     if not decision.accepted:
         return "Refused by its gates: it is not registered"
-    return "Passed its gates; a person must decide" if decision.ask else "Passed all its gates"
+    return "Passed its gates; a person must approve it" if decision.ask else "Passed all its gates"
 
 
 def _honesty(model: Model, holdout: "pl.DataFrame") -> Picture:
     from almanac.release import card_plots
 
     if model.label.is_number:
-        return Picture("Are its numbers true?", *card_plots.misses(holdout))
-    return Picture("Are its probabilities true?", *card_plots.reliability(holdout, model.gates.calibration.bins))
+        return Picture("Predicted and true numbers", *card_plots.misses(holdout))
+    return Picture("Calibration of its probabilities", *card_plots.reliability(holdout, model.gates.calibration.bins))
 
 
 def _pictures(model: Model, backtest: "pl.DataFrame", threshold: float, speed: Speed | None) -> list[Picture]:
@@ -87,6 +88,6 @@ def _pictures(model: Model, backtest: "pl.DataFrame", threshold: float, speed: S
         Picture(f"{metric} over the folds", _BEFORE_FOLDS, card_plots.folds(backtest, metric, threshold)),
     ]
     if speed is not None:
-        text = "Median of several calls, in one thread of onnxruntime; both scales are logarithmic."
-        pictures.append(Picture("How long one batch takes", text, card_plots.latency(speed)))
+        text = "Fastest of several calls, in one thread of onnxruntime; both scales are logarithmic."
+        pictures.append(Picture("Latency by batch size", text, card_plots.latency(speed)))
     return [picture for picture in pictures if picture.svg]

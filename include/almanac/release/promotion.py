@@ -1,4 +1,7 @@
-"""The one place where aliases move. Every move leaves an audit row in the journal."""
+"""Moves aliases of versions: register, promote, shadow, roll back. Each move is recorded in the journal.
+
+No other module moves an alias.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,12 +20,12 @@ from almanac.reporting.markdown import inline, table
 if TYPE_CHECKING:
     from almanac.registry.store import Registry
 
-_ALIASES = (CHALLENGER, SHADOW, PREVIOUS, CHAMPION)  # in the order of their audit rows: the champion's goes last
+_ALIASES = (CHALLENGER, SHADOW, PREVIOUS, CHAMPION)  # in the order of their audit rows, the champion last
 
 
 @dataclass(frozen=True)
 class RolledBack:
-    """Which version left production, and which took its place."""
+    """The version that left production, and the one that replaced it."""
 
     from_version: str
     to_version: str
@@ -31,17 +34,19 @@ class RolledBack:
 def register(
     registry: "Registry", model: str, mlflow_run_id: str, *, run: RunRef, journal: Journal, now: datetime
 ) -> ModelVersion:
-    """Make the candidate of an MLflow run the challenger. Twice from one run gives one version.
+    """Register the candidate of an MLflow run as challenger. Two calls for one run register one version.
 
     Raises:
-        RegistryError: the run has not passed the gates, or is of another model.
-        TransientError: MLflow or the journal is away.
+        RegistryError: the run has not passed the gates, or belongs to another model.
+        TransientError: MLflow or the journal is not available.
     """
     from mlflow.exceptions import MlflowException
 
     logged, client = registry.logged(mlflow_run_id), registry.client
     if logged.model != model:
-        raise RegistryError(f"{model}: MLflow run {mlflow_run_id} is of model {logged.model}; name one of {model}")
+        raise RegistryError(
+            f"{model}: MLflow run {mlflow_run_id} belongs to model {logged.model}; give a run of {model}"
+        )
     _check_gates(logged, f"{model}: MLflow run {mlflow_run_id}")
     with mlflow_faults(f"{model}: register MLflow run {mlflow_run_id}"):
         try:
@@ -60,7 +65,7 @@ def register(
                 ).version
             )
         )
-        if number not in registry.aliases(model).values():  # tried again after it went on to be champion
+        if number not in registry.aliases(model).values():  # a retry after its promotion
             client.set_registered_model_alias(model, CHALLENGER, number)
     _audit(registry, model, "passed all gates", run, journal, now)
     return registry.version(model, number)
@@ -69,24 +74,24 @@ def register(
 def promote(
     registry: "Registry", model: Model, version: str, *, reason: str, run: RunRef, journal: Journal, now: datetime
 ) -> ModelVersion:
-    """Make the version champion and the old champion previous; the challenger's alias ends.
+    """Make the version champion and the old champion previous, and remove the challenger's alias.
 
-    Safe to try again however it died: what is already done is not done twice, and the audit rows are completed.
+    Idempotent: a retry after a crash at any point completes the move and its audit rows.
 
     Args:
         registry: where.
-        model: must declare what a model in production needs.
+        model: must declare monitoring and backup.
         version: the version's number.
-        reason: why, in words.
-        run: who; `started_by` is the name that the audit gets.
-        journal: takes the audit rows and the decision.
+        reason: why.
+        run: who asks; the audit rows name its `started_by`.
+        journal: takes audit rows and decision.
         now: aware.
 
     Raises:
         ConfigError: monitoring or backup is not declared.
-        RegistryError: there is no such version, it has not passed the gates, or its files are gone.
-        IntegrityError: its graph is not what was registered.
-        TransientError: MLflow or the journal is away.
+        RegistryError: there is no such version, it has not passed the gates, or its files are missing.
+        IntegrityError: its graph is not what was recorded.
+        TransientError: MLflow or the journal is not available.
     """
     name, where = model.name, f"{model.name}@{version}"
     chosen = registry.version(name, version)
@@ -96,11 +101,11 @@ def promote(
     before = registry.aliases(name)
     old = before.get(CHAMPION, "")
     if old != version:
-        registry.load_onnx(chosen)  # what cannot be loaded must not become champion, however good it once was
+        registry.load_onnx(chosen)  # a version that cannot be loaded must not become champion
     with mlflow_faults(f"{where}: promote"):
         client = registry.client
         if old != version:
-            # first, so that a crash between the two leaves the old champion in production and still findable
+            # first, so that a crash between the two leaves the old champion in production, and named
             if old:
                 client.set_registered_model_alias(name, PREVIOUS, old)
             _tag(registry, chosen, _promotion_tags(reason, run, now))
@@ -118,11 +123,11 @@ def promote(
 def set_shadow(
     registry: "Registry", model: str, version: str | None, *, reason: str, run: RunRef, journal: Journal, now: datetime
 ) -> None:
-    """Let a version score in shadow, in the place of whichever did; None: none does any longer.
+    """Let a version score in shadow instead of the present one; None: end shadow scoring.
 
     Raises:
         RegistryError: it has not passed the gates.
-        TransientError: MLflow or the journal is away.
+        TransientError: MLflow or the journal is not available.
     """
     with mlflow_faults(f"{model}: shadow"):
         if version is not None:
@@ -136,24 +141,24 @@ def set_shadow(
 def roll_back(
     registry: "Registry", model: str, *, to: str = PREVIOUS, reason: str, run: RunRef, journal: Journal, now: datetime
 ) -> RolledBack:
-    """Put an earlier version back into production. The one that leaves is marked, and is never `previous`.
+    """Put an earlier version back into production. The version that leaves is tagged, and never becomes `previous`.
 
-    `previous` becomes the champion before the one that comes back, so that a second rollback goes further back. The
-    intent is written first: the same run, tried again, goes on with it and never rolls back twice.
+    `previous` becomes the champion before the restored one, so that a second rollback goes further back. The intent is
+    recorded first: a retry of the same run completes it and never rolls back twice.
 
     Args:
         registry: where.
         model: its name.
-        to: number of the version, or `previous`.
-        reason: why, in words.
-        run: who; `started_by` is the name that the audit gets.
-        journal: takes the intent, as a decision, and the audit rows.
+        to: the version's number, or `previous`.
+        reason: why.
+        run: who asks; the audit rows name its `started_by`.
+        journal: takes the intent, as a decision, and audit rows.
         now: aware.
 
     Raises:
         RegistryError: there is no such version, it is champion already, or has not passed the gates.
-        IntegrityError: its bytes are not what was recorded; nothing moved.
-        TransientError: MLflow or the journal is away.
+        IntegrityError: its bytes are not what was recorded; no alias moved.
+        TransientError: MLflow or the journal is not available.
     """
     plan = _intended(journal, model, run)
     if plan is not None and _moved_champion(journal, model, run):
@@ -167,7 +172,7 @@ def roll_back(
     left = registry.version(model, plan.from_version)
     with mlflow_faults(f"{model}: roll back to version {plan.to_version}"):
         client = registry.client
-        client.set_registered_model_alias(model, CHAMPION, plan.to_version)  # first: production is on fire
+        client.set_registered_model_alias(model, CHAMPION, plan.to_version)  # first: production waits for it
         _unmark(registry, registry.version(model, plan.to_version))
         _tag(registry, left, _rollback_tags(reason, run, now))
         earlier = _earlier_champion(registry, journal, model, plan)
@@ -180,7 +185,7 @@ def roll_back(
 
 
 def rollback_target(registry: "Registry", model: str, to: str = PREVIOUS) -> ModelVersion:
-    """The version that a rollback would put back.
+    """The version that a rollback puts back.
 
     Raises:
         RegistryError: there is none.
@@ -188,7 +193,10 @@ def rollback_target(registry: "Registry", model: str, to: str = PREVIOUS) -> Mod
     number = registry.aliases(model).get(PREVIOUS, "") if to == PREVIOUS else to
     if not number:
         fit = [one.version for one in registry.versions(model) if one.tags.get(Tag.GATES) == PASSED]
-        raise RegistryError(f"{model}: no previous version to roll back to; these have passed the gates: {fit}")
+        raise RegistryError(
+            f"{model}: there is no previous version to roll back to; versions that have passed the gates: {fit}."
+            " Name one with --to"
+        )
     return registry.version(model, number)
 
 
@@ -199,29 +207,29 @@ def _plan(registry: "Registry", journal: Journal, model: str, to: str) -> Rolled
     where = f"{model}@{target.version}"
     _check_was_champion(journal, target, where, to)
     current = registry.aliases(model).get(CHAMPION, "")
-    if current == target.version:  # a rollback by somebody else died before its audit row: finish it
+    if current == target.version:  # another rollback died before its audit row: finish it
         current = _audited(journal, model).get(CHAMPION, "")
     if not current or current == target.version:
-        raise RegistryError(f"{where}: is champion already; name another version with --to")
+        raise RegistryError(f"{where}: is already champion. Name another version with --to")
     _check_gates(target, where)
-    OnnxModel(registry.load_onnx(target))  # what cannot be loaded must not take over
+    OnnxModel(registry.load_onnx(target))  # a version that cannot be loaded must not take over
     return RolledBack(current, target.version)
 
 
 def _check_was_champion(journal: Journal, target: ModelVersion, where: str, to: str) -> None:
-    """A rollback must not be a way past the question whether a version may go into production at all."""
+    """Refuse a version that was never in production: a rollback must not bypass its approval."""
     crowned = any(
         one.alias == CHAMPION and one.to_version == target.version for one in journal.alias_moves(target.model)
     )
     if to != PREVIOUS and not crowned:
         raise RegistryError(
-            f"{where}: was never in production, by the journal, so nothing can be rolled back to it. Promote it:"
+            f"{where}: was never in production, according to the journal, so it is no target of a rollback. Promote it:"
             f" ./almanac promote {where} --reason ..., or start promote_{target.model}"
         )
 
 
 def _intended(journal: Journal, model: str, run: RunRef) -> RolledBack | None:
-    """What an earlier try of this run has set out to do."""
+    """The rollback that an earlier try of this run has recorded; None: there is none."""
     for decision in journal.decisions(model, DecisionKind.ROLLBACK):
         if (decision.run.dag_id, decision.run.run_id) == (run.dag_id, run.run_id):
             return RolledBack(f"{decision.figures['from']:.0f}", f"{decision.figures['to']:.0f}")
@@ -234,7 +242,7 @@ def _moved_champion(journal: Journal, model: str, run: RunRef) -> bool:
 
 
 def _earlier_champion(registry: "Registry", journal: Journal, model: str, plan: RolledBack) -> str:
-    """The newest champion beside the two that was never rolled back and still exists."""
+    """The newest other champion that was never rolled back and still exists; empty: there is none."""
     there = {one.version: one for one in registry.versions(model)}
     for move in journal.alias_moves(model):
         number = move.to_version
@@ -248,7 +256,7 @@ def _check_gates(version: Logged, where: str) -> None:
     got = version.tags.get(Tag.GATES)
     if got != PASSED:
         raise RegistryError(
-            f"{where}: has not passed the gates; got {got!r}, expected {PASSED!r}. Its reasons: "
+            f"{where}: has not passed the gates; got {got!r}, expected {PASSED!r}. Reasons: "
             f"{version.tags.get(Tag.GATE_REASONS, 'it was not judged')}. Train again"
         )
 
@@ -259,7 +267,7 @@ def _tag(registry: "Registry", version: ModelVersion, tags: dict[Tag, str]) -> N
 
 
 def _unmark(registry: "Registry", version: ModelVersion) -> None:
-    """A person has taken it back: it may be proposed, and be previous, again."""
+    """Remove the mark of a rollback: a person has put the version back, so it may be proposed and be previous."""
     if Tag.ROLLED_BACK_AT in version.tags:
         registry.client.delete_model_version_tag(version.model, version.version, Tag.ROLLED_BACK_AT.value)
 
@@ -281,7 +289,7 @@ def _rollback_tags(reason: str, run: RunRef, now: datetime) -> dict[Tag, str]:
 
 
 def _audited(journal: Journal, model: str) -> dict[str, str]:
-    """Alias -> version as the audit rows leave it."""
+    """Alias -> version, by the newest audit rows."""
     known: dict[str, str] = {}
     for move in journal.alias_moves(model):  # the newest first
         known.setdefault(move.alias, move.to_version)
@@ -289,7 +297,7 @@ def _audited(journal: Journal, model: str) -> dict[str, str]:
 
 
 def _audit(registry: "Registry", model: str, reason: str, run: RunRef, journal: Journal, now: datetime) -> None:
-    """Write a row for each alias that stands elsewhere than its newest row says: also for what died before its row."""
+    """Record each alias that differs from its newest audit row, also after a crash before that row."""
     known, now_at = _audited(journal, model), registry.aliases(model)
     for alias in _ALIASES:
         left, came = known.get(alias, ""), now_at.get(alias, "")
@@ -298,11 +306,11 @@ def _audit(registry: "Registry", model: str, reason: str, run: RunRef, journal: 
 
 
 def _describe(logged: Logged) -> str:
-    """What a person sees first of a version in MLflow's pages, as Markdown."""
+    """The description of a version on MLflow's pages, as Markdown."""
     figures = table(["on the hold-out", ""], [[name, f"{x:.4f}"] for name, x in sorted(logged.holdout_metrics.items())])
     return (
         f"**{logged.tags.get(Tag.CANDIDATE)}**, trained on dataset version {logged.dataset_version} "
-        f"({logged.tags.get(Tag.DATASET_ROWS)} labelled rows). Why: {inline(str(logged.tags.get(Tag.REASON)))}\n\n"
+        f"({logged.tags.get(Tag.DATASET_ROWS)} labelled rows). Reason: {inline(str(logged.tags.get(Tag.REASON)))}\n\n"
         f"{figures}\n\nDecision and reasons: `decision.json` of the source run; "
         "data, code, environment: `passport.json`."
     )

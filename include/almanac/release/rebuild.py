@@ -1,9 +1,8 @@
-"""Trains a version again from its passport, in memory, and compares: nothing is written, the registry least of all."""
+"""Trains a version again from its passport, in memory, and compares the results. Nothing is written."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 from pydantic import ValidationError
@@ -19,7 +18,8 @@ from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.records import ModelVersion
 from almanac.registry.store import Registry
 from almanac.training.code_version import code_version
-from almanac.training.passport import environment
+from almanac.training.environment import environment
+from almanac.training.passport import Passport, load_passport
 from almanac.training.train import Progress, continue_candidate, train_candidate
 from almanac.training.trained import TrainedCandidate
 from almanac.training.training_run import load_parent
@@ -38,18 +38,18 @@ class Compared:
 
     @property
     def same(self) -> bool:
-        """Whether the two are equal, to the last digit."""
+        """Whether both are equal, to the last digit."""
         return self.recorded == self.rebuilt
 
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What came of a rebuild.
+    """The comparison of a version with its rebuild.
 
     Attributes:
         version: `model@number`.
-        results: data, metrics and predictions; when these are the same, the version has been rebuilt.
-        circumstances: code, packages and the graph's bytes; where code or packages differ, results may.
+        results: data, metrics and predictions; the version is rebuilt when all of them are the same.
+        circumstances: code, packages and the graph's bytes; where code or packages differ, results may differ.
     """
 
     version: str
@@ -63,7 +63,7 @@ class Rebuilt:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is not as it was at training, in words."""
+        """The circumstances that differ, in words."""
         return tuple(
             f"{one.name} is {one.rebuilt} now, was {one.recorded} at training"
             for one in self.circumstances
@@ -72,26 +72,26 @@ class Rebuilt:
 
 
 def rebuild(home: Home, registry: Registry, version: ModelVersion, *, on_progress: Progress) -> Rebuilt:
-    """Train a version again: its dataset version, declaration, candidate, parameters and seed.
+    """Train a version again on its dataset version, with its declaration, candidate, parameters and seed.
 
     Args:
         home: where the dataset is.
         registry: is read only.
         version: to be rebuilt.
-        on_progress: told what was done, in words.
+        on_progress: called with a line about each step.
 
     Raises:
-        ConfigError: today's schema does not take the version's declaration any more.
+        ConfigError: the version's declaration is not valid under today's schema.
         DataError: the dataset version is gone.
-        IntegrityError: a file of the version is not what was recorded.
-        TransientError: a store is away.
+        IntegrityError: a file of the version is not what was recorded, or its passport cannot be read.
+        TransientError: a store is not available.
     """
-    passport = registry.load_passport(version)
+    passport = load_passport(registry, version)
     model = _declared(registry, version)
     frame = ModelRows(model, home, version.dataset_version, version.joined).read()
     candidate = _train(model, frame, registry, passport, on_progress)
     return Rebuilt(
-        f"{version.model}@{version.version}",
+        version.title,
         tuple(_results(passport, candidate, registry.load_onnx(version), frame)),
         tuple(_circumstances(passport, candidate)),
     )
@@ -102,64 +102,62 @@ def _declared(registry: Registry, version: ModelVersion) -> Model:
     try:
         return Model.model_validate(tree)
     except ValidationError as error:
-        said = f"{version.model}@{version.version}: {files.CONFIG} of MLflow run {version.mlflow_run_id}"
+        where = f"{version.title}: {files.CONFIG} of MLflow run {version.mlflow_run_id}"
         raise ConfigError(
-            f"{describe_errors(error, Model, tree, said, [])} It does not fit today's schema: check out the passport's"
-            " commit and rebuild there"
+            f"{describe_errors(error, Model, tree, where, [])} It is not valid under today's schema: check out the"
+            " passport's commit and rebuild there"
         ) from error
 
 
 def _train(
-    model: Model, frame: "pl.DataFrame", registry: Registry, passport: Mapping[str, Any], on_progress: Progress
+    model: Model, frame: "pl.DataFrame", registry: Registry, passport: Passport, on_progress: Progress
 ) -> TrainedCandidate:
-    # the newest label that was known then became true at this time, and no later one was known
-    now = datetime.fromisoformat(passport["data"]["labelled_until"]) + model.label.horizon
-    if passport["mode"] == "incremental":
-        parent = load_parent(registry, registry.version(model.name, passport["parent_version"]))
+    # at this time the newest known label became true
+    now = passport.data.labelled_until + model.label.horizon
+    if passport.mode == "incremental":
+        parent = load_parent(registry, registry.version(model.name, passport.parent_version))
         return continue_candidate(model, frame, now=now, parent=parent, on_progress=on_progress)
     return train_candidate(
         model,
         frame,
         now=now,
-        candidates=[passport["candidate"]],
-        overrides=passport["params"],
+        candidates=[passport.candidate],
+        overrides=passport.params,
         on_progress=on_progress,
     )
 
 
-def _results(
-    passport: Mapping[str, Any], candidate: TrainedCandidate, recorded: bytes, frame: "pl.DataFrame"
-) -> Iterator[Compared]:
+def _results(passport: Passport, candidate: TrainedCandidate, onnx: bytes, frame: "pl.DataFrame") -> Iterator[Compared]:
     import numpy as np
 
-    yield Compared("data SHA-256", passport["data"]["sha256"], candidate.data_sha256)
-    yield Compared("parameters", _sorted(passport["params"]), _sorted(candidate.params))
-    metrics = candidate.metrics
+    yield Compared("data SHA-256", passport.data.sha256, candidate.data.sha256)
+    yield Compared("parameters", _sorted(passport.params), _sorted(candidate.selection.params))
+    recorded, metrics = passport.metrics, candidate.metrics
     groups: dict[str, tuple[Mapping[str, float], Mapping[str, float]]] = {
-        "train": (passport["metrics"]["train"], metrics.train),
-        "hold-out": (passport["metrics"]["holdout"], metrics.holdout),
+        "train": (recorded.train, metrics.train),
+        "hold-out": (recorded.holdout, metrics.holdout),
     }
     for name, values in metrics.baselines.items():
-        groups[f"baseline {name}"] = (passport["metrics"]["baselines"].get(name, {}), values)
+        groups[f"baseline {name}"] = (recorded.baselines.get(name, {}), values)
     for name, values in metrics.segments.items():
-        groups[f"segment {name}"] = (passport["metrics"]["segments"].get(name, {}), values)
+        groups[f"segment {name}"] = (recorded.segments.get(name, {}), values)
     for group, (then, now) in groups.items():
         for metric in sorted({*then, *now}):
             yield Compared(f"{group} {metric}", repr(then.get(metric)), repr(now.get(metric)))
     matrix = build_features(candidate.model, frame)
-    then_says, now_says = (OnnxModel(onnx).score(matrix) for onnx in (recorded, candidate.onnx))
-    farthest = float(np.abs(then_says - now_says).max())
-    yield Compared(f"predictions of {len(then_says)} rows, farthest apart", repr(0.0), repr(farthest))
+    before, after = (OnnxModel(graph).score(matrix) for graph in (onnx, candidate.onnx))
+    farthest = float(np.abs(before - after).max())
+    yield Compared(f"predictions of {len(before)} rows, largest difference", repr(0.0), repr(farthest))
 
 
-def _circumstances(passport: Mapping[str, Any], candidate: TrainedCandidate) -> Iterator[Compared]:
-    then, now = passport["code"], code_version()
-    yield Compared("code commit", str(then["commit"]), now.commit)
-    yield Compared("code had uncommitted changes", str(then["dirty"]), str(now.dirty))
+def _circumstances(passport: Passport, candidate: TrainedCandidate) -> Iterator[Compared]:
+    then, now = passport.code, code_version()
+    yield Compared("code commit", then.commit, now.commit)
+    yield Compared("code had uncommitted changes", str(then.dirty), str(now.dirty))
     installed = environment()
-    for name in sorted({*passport["environment"], *installed}):
-        yield Compared(name, str(passport["environment"].get(name, "absent")), installed.get(name, "absent"))
-    yield Compared("the graph's SHA-256", passport["onnx_sha256"], files.sha256(candidate.onnx))
+    for name in sorted({*passport.environment, *installed}):
+        yield Compared(name, passport.environment.get(name, "absent"), installed.get(name, "absent"))
+    yield Compared("the graph's SHA-256", passport.onnx_sha256, files.sha256(candidate.onnx))
 
 
 def _sorted(params: Mapping[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""What happens to a registered version next: it is promoted, a person is asked, it scores in shadow, or it stays."""
+"""The next step of a registered version: promote it, ask a person, score in shadow, or keep it as challenger."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ GATES = "passed all gates"
 
 
 class Way(StrEnum):
-    """What happens to a registered version next."""
+    """The next step of a registered version."""
 
     PROMOTE = "promote"
     ASK = "ask"
@@ -30,19 +30,19 @@ class Way(StrEnum):
 
 @dataclass(frozen=True)
 class Route:
-    """The way and why."""
+    """The next step, and why."""
 
     way: Way
     reasons: tuple[str, ...]
 
 
 def route(model: Model, registry: "Registry", journal: Journal, version: str, *, run: RunRef, now: datetime) -> Route:
-    """Decide what happens to a version that has passed its gates. A refusal to promote is a recorded decision.
+    """Decide the next step of a version that has passed its gates. That it stays challenger is a recorded decision.
 
-    Where the gates ask for a person, a person is asked, whatever the model's YAML says.
+    Where the gates ask for a person, a person is asked, whatever the model's YAML declares.
 
     Args:
-        model: says how its versions are promoted.
+        model: declares how its versions are promoted.
         registry: holds the version.
         journal: takes the decision that the version stays challenger.
         version: its number.
@@ -50,7 +50,7 @@ def route(model: Model, registry: "Registry", journal: Journal, version: str, *,
         now: aware.
 
     Raises:
-        TransientError: MLflow or the journal is away.
+        TransientError: MLflow or the journal is not available.
     """
     found = find_route(model, registry, journal, version)
     if found.way is Way.SHADOW:
@@ -66,49 +66,49 @@ def route(model: Model, registry: "Registry", journal: Journal, version: str, *,
 
 
 def find_route(model: Model, registry: "Registry", journal: Journal, number: str) -> Route:
-    """The same without writing anything: whoever is about to promote looks again."""
+    """`route` without recording anything; a promotion looks again."""
     champion, version = registry.champion(model.name), registry.version(model.name, number)
     there = champion.version if champion else ""
-    if there == number:  # tried again after it was promoted
-        return Route(Way.PROMOTE, ("it is champion already",))
+    if there == number:  # a retry after its promotion
+        return Route(Way.PROMOTE, ("it is already champion",))
     if faults := obstacles(model):
         return Route(Way.STAY, tuple(f"cannot be promoted: {fault}" for fault in faults))
     if left := rolled_back_at(journal, version):
-        return Route(Way.STAY, (f"it was rolled back at {left}; only a person takes it back, by hand",))
+        return Route(Way.STAY, (f"it was rolled back at {left}; only a person can promote it again, by hand",))
     if stale := _stale(version, there):
         return Route(Way.STAY, (stale,))
-    shadow, said = model.shadow, version.tags.get(Tag.SHADOW, "")
-    if shadow is not None and champion is not None and said != PASSED:
-        if said == REFUSED:
+    shadow, verdict = model.shadow, version.tags.get(Tag.SHADOW, "")
+    if shadow is not None and champion is not None and verdict != PASSED:
+        if verdict == REFUSED:
             return Route(Way.STAY, (shadow_verdict(version),))
-        return Route(Way.SHADOW, (f"in shadow until {shadow.rows} of its predictions have a label",))
-    if model.promotion == "manual" or (said == PASSED and shadow is not None and shadow.then == "nothing"):
+        return Route(Way.SHADOW, (f"in shadow until {shadow.rows} of its predictions have labels",))
+    if model.promotion == "manual" or (verdict == PASSED and shadow is not None and shadow.then == "nothing"):
         return Route(Way.STAY, (f"promotion is manual: ./almanac promote {model.name}@{number} --reason ...",))
     asked = _asked(journal, version)
-    if said == PASSED and shadow is not None:
+    if verdict == PASSED and shadow is not None:
         reasons = (shadow_verdict(version), *asked)
         return Route(Way.ASK if shadow.then == "ask" or asked else Way.PROMOTE, reasons)
     if model.promotion == "approve":
-        return Route(Way.ASK, (f"{model.name}.yaml says so: promotion is approve", *asked))
+        return Route(Way.ASK, (f"{model.name}.yaml declares promotion: approve", *asked))
     return Route(Way.ASK, asked) if asked else Route(Way.PROMOTE, (GATES,))
 
 
 def shadow_verdict(version: ModelVersion) -> str:
-    """What its shadow run came to, with figures."""
+    """The verdict on its shadow scoring, with figures."""
     return version.tags.get(Tag.SHADOW_REASON, "compared with the champion in shadow")
 
 
 def _asked(journal: Journal, version: ModelVersion) -> tuple[str, ...]:
-    """Why the gates want a person: by the version's tag, and by the journal, which MLflow's users cannot change."""
+    """Why the gates ask for a person: by the version's tag, and by the journal, which users of MLflow cannot change."""
     tagged = version.tags.get(Tag.ASK, "").splitlines()
     judged = (one for one in journal.decisions(version.model, DecisionKind.GATES) if one.accepted)
-    said = next((one.ask for one in judged if one.subject == version.mlflow_run_id), ())
-    return tuple(dict.fromkeys(filter(None, (*tagged, *said))))
+    asked = next((one.ask for one in judged if one.subject == version.mlflow_run_id), ())
+    return tuple(dict.fromkeys(filter(None, (*tagged, *asked))))
 
 
 def _stale(version: ModelVersion, champion: str) -> str:
-    """Why a version must not be promoted by a comparison that is no longer true; empty when it still is."""
+    """Why the comparison with the champion is out of date; empty: it is not."""
     judged_against = version.tags.get(Tag.SHADOW_AGAINST) or version.tags.get(Tag.PARENT_VERSION, "")
     if judged_against == champion:
         return ""
-    return f"it was measured against champion {judged_against or 'none'}, but by now it is {champion or 'none'}"
+    return f"it was measured against champion {judged_against or 'none'}, but the champion is now {champion or 'none'}"

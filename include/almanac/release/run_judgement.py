@@ -1,4 +1,4 @@
-"""The last step of a training run: its candidate is judged on the rows that it was trained on."""
+"""The last step of a training run: judge its candidate on the dataset version that it was trained on."""
 
 from datetime import datetime
 

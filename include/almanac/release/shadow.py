@@ -1,4 +1,4 @@
-"""What came of a version that scored in shadow: both versions' predictions against the labels that have arrived."""
+"""Judges a version in shadow: its predictions and the champion's, against the labels that have arrived."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ShadowResult:
-    """Where a version in shadow stands.
+    """The state of a version in shadow.
 
     Attributes:
-        version: its number; empty when none is in shadow.
+        version: its number; empty: none is in shadow.
         decided: whether enough labels have arrived.
-        accepted: whether it was not worse than the champion.
-        reasons: in words.
-        figures: agreement, metric of both, interval of the difference, latency of both, rows.
+        accepted: whether it is not worse than the champion.
+        reasons: the verdict in words.
+        figures: agreement, metric of both, interval of the difference, latency of both in µs, rows.
     """
 
     version: str
@@ -47,9 +47,9 @@ def judge_shadow(
 ) -> ShadowResult:
     """Compare the version in shadow with the champion on rows that both have scored and whose label is known.
 
-    With `shadow.rows` of them the version is judged by the champion gate's own measure: see `hold_against`. That it is
-    as good is enough: why it is wanted although it is no better, the gate has asked. The verdict goes to the journal,
-    to the version's MLflow run and tags, and ends the shadow; what follows from it is decided by `route`.
+    With `shadow.rows` of them the version is judged by the champion gate's measure: see `hold_against`. It passes when
+    it is as good: whether there is a reason to replace the champion, the gate has decided. The verdict goes to the
+    journal and to the version's MLflow run and tags, and ends shadow scoring; `route` decides the next step.
 
     Args:
         model: declares shadow and champion gate.
@@ -61,14 +61,14 @@ def judge_shadow(
 
     Raises:
         DataError: there is no dataset.
-        TransientError: a store is away.
+        TransientError: a store is not available.
     """
     shadow, champion = registry.by_alias(model.name, SHADOW), registry.champion(model.name)
     if model.shadow is None or shadow is None or champion is None or shadow.version == champion.version:
         return ShadowResult("", False, False, ("no version is in shadow",))
     rows = _rows(model, home, registry, shadow, champion, now)
     if rows.height < model.shadow.rows:
-        waits = f"{rows.height} labelled rows that both have scored, {model.shadow.rows} are needed"
+        waits = f"{rows.height} labelled rows are scored by both, {model.shadow.rows} are needed"
         return ShadowResult(shadow.version, False, False, (waits,), {"rows": float(rows.height)})
     result = _judge(model, model.shadow, rows, shadow, champion)
     _record(registry, journal, model, shadow, champion, result, run, now)
@@ -96,9 +96,9 @@ def _rows(
     )
     on = [TIME, *keys]
     answer = pl.col(model.label.answer_column)
-    said = ours.select(*on, answer.alias("answer"), "latency_us")
+    own = ours.select(*on, answer.alias("answer"), "latency_us")
     other = theirs.select(*on, answer.alias("reference"), pl.col("latency_us").alias("reference_latency_us"))
-    joined = known.join(said, on=on, how="inner").join(other, on=on, how="inner")
+    joined = known.join(own, on=on, how="inner").join(other, on=on, how="inner")
     return joined.drop_nulls(["answer", "reference"]).sort(on)
 
 
@@ -110,7 +110,7 @@ def _judge(
     from almanac.statistics.bootstrap import paired_interval
 
     gate, label = model.gates.champion, rows["label"].to_numpy()
-    said, reference = rows["answer"].to_numpy(), rows["reference"].to_numpy()
+    own, reference = rows["answer"].to_numpy(), rows["reference"].to_numpy()
     figures = {
         "rows": float(rows.height),
         "agreement": _agreement(model, rows, shadow, champion),
@@ -118,7 +118,7 @@ def _judge(
         "champion.latency_us": float(rows["reference_latency_us"].to_numpy().mean()),
     }
     try:
-        figures[gate.metric] = metrics.measure(gate.metric, label, said, threshold=shadow.threshold)
+        figures[gate.metric] = metrics.measure(gate.metric, label, own, threshold=shadow.threshold)
         figures[f"champion.{gate.metric}"] = metrics.measure(
             gate.metric, label, reference, threshold=champion.threshold
         )
@@ -127,7 +127,7 @@ def _judge(
             resamples=gate.resamples, confidence=gate.confidence, seed=model.train.seed,
             thresholds=(shadow.threshold, champion.threshold),
         )  # fmt: skip
-    except metrics.UndefinedMetricError as error:  # it cannot be measured: refused, as a gate would
+    except metrics.UndefinedMetricError as error:  # refused, as by a gate
         return ShadowResult(shadow.version, True, False, (f"in shadow: cannot be measured: {error}",), figures)
     figures |= {"difference": interval.observed, "difference.low": interval.low, "difference.high": interval.high}
     verdict = hold_against(gate, interval, "it has passed its gates")
@@ -135,19 +135,19 @@ def _judge(
         f"in shadow: {gate.metric} {figures[gate.metric]:.4f} against {figures[f'champion.{gate.metric}']:.4f} of "
         f"champion {champion.version} on {rows.height} labelled rows, difference {interval.observed:+.4f}, "
         f"{gate.confidence:.0%} interval {interval.low:+.4f} to {interval.high:+.4f}: {verdict.words}; "
-        f"answers agree on {figures['agreement']:.1%}; {figures['latency_us']:.1f} µs a row "
+        f"predictions agree on {figures['agreement']:.1%}; {figures['latency_us']:.1f} µs a row "
         f"against {figures['champion.latency_us']:.1f}"
     )
     return ShadowResult(shadow.version, True, verdict.passed, (words,), figures)
 
 
 def _agreement(model: Model, rows: "pl.DataFrame", shadow: ModelVersion, champion: ModelVersion) -> float:
-    """The share of rows on which both give the same label, or numbers that are near each other."""
-    said, reference = rows["answer"].to_numpy(), rows["reference"].to_numpy()
+    """The share of rows with the same label, or with numbers near each other."""
+    own, reference = rows["answer"].to_numpy(), rows["reference"].to_numpy()
     if model.label.is_number:
         far = model.gates.variation.differs_by * rows["label"].to_numpy().std()
-        return float((abs(said - reference) <= far).mean())
-    return float(((said >= shadow.threshold) == (reference >= champion.threshold)).mean())
+        return float((abs(own - reference) <= far).mean())
+    return float(((own >= shadow.threshold) == (reference >= champion.threshold)).mean())
 
 
 def _record(
@@ -160,7 +160,7 @@ def _record(
     run: RunRef,
     now: datetime,
 ) -> None:
-    """Write the verdict; the end of the shadow goes last, so that a try that died is done again."""
+    """Record the verdict. Shadow scoring ends last, so that a retry after a crash records it again."""
     name, number = model.name, shadow.version
     tags = {
         Tag.SHADOW: PASSED if result.accepted else REFUSED,

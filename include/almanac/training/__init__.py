@@ -1,4 +1,4 @@
-"""How a candidate is made: folds, search, fit, export, and its record as one MLflow run.
+"""Training: folds, model selection, fit, export, the passport, and the MLflow run of a candidate.
 
 May import: alerts, config, data, features, journal, registry, statistics, storage.
 """

@@ -1,4 +1,4 @@
-"""Which code made a model: the git commit, or what the image was built from."""
+"""The version of the code: the git commit of the checkout, or the commit that an image was built from."""
 
 import os
 import re
@@ -14,15 +14,15 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class CodeVersion:
-    """`dirty` tells whether files differed from the commit; None when that cannot be known."""
+    """`dirty`: whether files differ from the commit; None: unknown."""
 
     commit: str
     dirty: bool | None
 
 
 def code_version(repository: Path = REPOSITORY) -> CodeVersion:
-    """Ask git; without git or a repository, the variable `ALMANAC_CODE_COMMIT`; without that, `unknown`."""
-    if (repository / ".git").exists():  # never a repository further up, of which this is a mere folder
+    """By git; without git or a repository, by the variable `ALMANAC_CODE_COMMIT`; without that, `unknown`."""
+    if (repository / ".git").exists():  # not a repository further up, of which this is only a folder
         commit, changes = _git(repository, "rev-parse", "HEAD"), _git(repository, "status", "--porcelain")
         if commit:
             return CodeVersion(commit, None if changes is None else bool(changes))
@@ -30,14 +30,14 @@ def code_version(repository: Path = REPOSITORY) -> CodeVersion:
 
 
 def authors_of(path: Path, *commits: str) -> frozenset[str]:
-    """Who wrote the last commit of a file, as `Grace Hopper <grace@example.org>`: as of HEAD, and as of each commit.
+    """The authors of a file's last commit, at HEAD and at each of these commits: `Grace Hopper <grace@example.org>`.
 
-    Empty where the file is in no repository, or there is no git: then nobody can be named.
+    Empty when the file is in no repository, or there is no git.
     """
-    # a commit comes from a tag of the registry, and must not be read as an option
+    # a commit comes from a tag of the registry, and must not be taken for an option of git
     known = ("HEAD", *(commit for commit in commits if re.fullmatch("[0-9a-f]{7,64}", commit)))
-    asked = (_git(path.parent, "log", "-1", "--format=%an <%ae>", at, "--", path.name) for at in known)
-    return frozenset(author for author in asked if author)
+    authors = (_git(path.parent, "log", "-1", "--format=%an <%ae>", at, "--", path.name) for at in known)
+    return frozenset(author for author in authors if author)
 
 
 def _git(repository: Path, *arguments: str) -> str | None:

@@ -1,6 +1,6 @@
-"""What a model is made by: hashes of its declaration and of the code that makes it.
+"""Hashes of a model's declaration and of the code that trains it.
 
-A model whose hashes differ from its champion's would come out otherwise today.
+Where they differ from those of the champion, a training today can give another model.
 """
 
 import ast
@@ -12,15 +12,17 @@ from pathlib import Path
 from almanac.config.schema import Model
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-# Where the making of a model begins, and the rooms in which it goes on.
-_BEGINNINGS = ("training/train.py", "data/table/model_rows.py")
+# The modules that are followed, and the rooms in which their imports are.
+_ROOTS = ("training/train.py", "data/table/model_rows.py")
 _ROOMS = ("features", "statistics", "training")
-_NOT_MAKING = frozenset({"triggers", "policy", "trials", "mode"})  # of `train`: when and where, not what
+_NOT_MAKING = frozenset(
+    {"triggers", "policy", "trials", "mode"}
+)  # keys of `train` about when and where, not about what
 
 
 def declaration_sha256(model: Model) -> str:
-    """Of what the YAML says about the model itself: not of when it is trained, gated, scored or watched."""
-    # without defaults: a key that the schema learns tomorrow changes no declaration of today
+    """The hash of what the YAML declares of the model itself: not of its schedule, gates, scoring or monitoring."""
+    # without defaults: a key that a later schema adds does not change it
     parts = {"label", "features", "joins", "train", "dataset"}
     declared = model.model_dump(mode="json", include=parts, exclude_defaults=True)
     train = {name: value for name, value in declared["train"].items() if name not in _NOT_MAKING}
@@ -33,7 +35,7 @@ def declaration_sha256(model: Model) -> str:
 
 @cache
 def code_sha256(package: Path = _PACKAGE) -> str:
-    """Of the modules that build features and train, as Python understands them: comments and layout do not count."""
+    """The hash of the modules of `making_files`, by syntax tree: comments, docstrings and layout do not count."""
     digest = hashlib.sha256()
     for path in making_files(package):
         tree = ast.parse(path.read_text("utf-8"))
@@ -45,12 +47,12 @@ def code_sha256(package: Path = _PACKAGE) -> str:
 
 
 def making_files(package: Path = _PACKAGE) -> tuple[Path, ...]:
-    """The modules that make a model: what the training of a candidate imports of the rooms that compute.
+    """The modules that determine a model: what the training of a candidate imports of features, statistics, training.
 
-    When to train, who is told and what is logged are not among them; a new module of the search or of a metric is.
+    Policy, notifications, passport and logging are not among them. New modules of a search or metric are, by import.
     """
     found: set[Path] = set()
-    waiting = [package / name for name in _BEGINNINGS]
+    waiting = [package / name for name in _ROOTS]
     while waiting:
         path = waiting.pop()
         if path in found:

@@ -1,18 +1,18 @@
-"""Whether a wake-up may train. One durable policy for all triggers, kept in the journal.
+"""The training policy: whether a run may train. It is one policy for all triggers, and its state is in the journal.
 
-A *granted* training is an accepted TRAINING decision. It *finished* when the same run also wrote a GATES decision,
-whichever way that went: then its rows are spent, and training on them again would only repeat the answer.
+A *granted* training is an accepted TRAINING decision. It is *finished* when the same run also has a GATES decision,
+accepted or not: a training on the same rows would give the same result again.
 
-- Cooldown counts from the last grant that finished. A grant whose run died trained nothing, so it holds others back
-  only for `GRACE`, the time in which it may still be at work.
-- New rows count from the last training that finished.
-- The weekly budget counts every grant, so that a run which dies again and again cannot train for ever.
+- The cooldown counts from the last finished grant. A grant whose run died trained nothing, so it blocks others only
+  for `GRACE`, while it may still be running.
+- New rows count from the last finished training.
+- The weekly budget counts all grants, so that a run that fails repeatedly cannot train without end.
 - A change of the declaration or the code needs no new rows.
-- A person by hand overrules all three, and that is written down. Nobody overrules a history too short to backtest, or
-  folds on which nothing can be trained or measured.
-- What a person tried by hand and the gates refused starts no cooldown and spends no rows: an experiment must not keep
-  the monitor's requests waiting.
-- Without a champion the cooldown is waived: there is nothing in production whose rest it would protect.
+- A person by hand overrules all three, and this is recorded. Nobody overrules a history too short for the backtest, or
+  folds on which no candidate can be trained or measured.
+- A training by hand that the gates refused starts no cooldown and uses up no rows: an experiment must not delay the
+  monitor's requests.
+- Without a champion there is no cooldown.
 """
 
 from collections.abc import Sequence
@@ -39,12 +39,12 @@ LABELLED_ROWS = "labelled_rows"
 
 @dataclass(frozen=True)
 class LabelledCount:
-    """How much there is to learn from.
+    """The labelled rows of a dataset version.
 
     Attributes:
-        rows: rows whose label is known.
-        before_backtest: those that the first fold of the backtest could train on.
-        faults: why nothing could be trained or measured on the folds; see `fold_faults`.
+        rows: number of rows with a known label.
+        before_backtest: number of training rows of the first fold.
+        faults: why no candidate can be trained or measured on the folds; see `fold_faults`.
     """
 
     rows: int
@@ -54,14 +54,14 @@ class LabelledCount:
 
 @dataclass(frozen=True)
 class _Check:
-    """One limit of the policy: what it says when it refuses, or None."""
+    """One limit of the policy; `refusal`: why it refuses, None: it does not."""
 
     refusal: str | None
     overruled_by_hand: bool = True
 
 
 def count_labelled(model: Model, frame: "pl.DataFrame", *, now: datetime) -> LabelledCount:
-    """Count the rows that training could use, reading no more than `label_columns`."""
+    """Count the rows that training can use; reads only `label_columns`."""
     frame = frame.sort(model.dataset.time)
     labels = known_labels(model, frame, now=now).drop_nulls().to_numpy()
     times = label_times(model, frame, now=now)
@@ -71,7 +71,7 @@ def count_labelled(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Lab
 
 
 def label_times(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "NDArray[np.datetime64]":
-    """The times of the rows whose label is known, datetime64[us] [n], sorted."""
+    """The event times of rows with a known label, datetime64[us] [n], UTC, sorted."""
     frame = frame.sort(model.dataset.time)
     known = frame.filter(known_labels(model, frame, now=now).is_not_null())
     times: NDArray[np.datetime64] = (
@@ -93,26 +93,26 @@ def decide_training(
     impossible: Sequence[str] = (),
     remarks: Sequence[str] = (),
 ) -> Decision:
-    """Decide, write the decision into the journal, and return it. Asked again by the same run, it says the same.
+    """Decide, record the decision in the journal, and return it. A retry of the run gets the recorded decision.
 
     Args:
         model: declares the policy.
-        trigger: what woke the run.
-        reason: why, in words; it comes first among the decision's reasons.
+        trigger: what started the run.
+        reason: why; the first of the decision's reasons.
         labelled: from `count_labelled` at the newest dataset version.
-        champion: number of the version in production, None when there is none.
+        champion: number of the version in production; None: there is none.
         journal: holds earlier decisions.
         now: aware.
         run: who asks.
-        impossible: why what was asked for cannot be done; nobody overrules it.
-        remarks: what else is to be written down.
+        impossible: why the training is not possible; nobody overrules it.
+        remarks: recorded with an accepted decision.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is not available.
     """
     earlier = journal.decisions(model.name, DecisionKind.TRAINING)
     for decision in earlier:
-        if _same_run(decision.run, run):  # a task that is tried again must not be held back by its own grant
+        if _same_run(decision.run, run):  # a retry must not be blocked by its own grant
             return decision
     granted = [decision for decision in earlier if decision.accepted]
     finished = _finished(journal.decisions(model.name, DecisionKind.GATES), granted)
@@ -126,7 +126,7 @@ def decide_training(
         *(_Check(reason, overruled_by_hand=False) for reason in (*labelled.faults, *impossible)),
     )
     refusals = [check.refusal for check in checks if check.refusal and not _overruled(check, trigger)]
-    # told only where nothing is left that refuses, so that each of them was overruled
+    # used only when nothing refuses, so that each of them is overruled
     overruled = [f"overruled by hand: {check.refusal}" for check in checks if check.refusal]
     figures = {
         LABELLED_ROWS: float(labelled.rows),
@@ -134,8 +134,8 @@ def decide_training(
         "rows_before_backtest": float(labelled.before_backtest),
         "granted_last_week": float(_within(granted, now)),
     }
-    told = (reason or f"woken by {trigger}", *(refusals or [*overruled, *remarks]))
-    decision = Decision(model.name, DecisionKind.TRAINING, not refusals, told, now, run, trigger, figures)
+    reasons = (reason or f"triggered by {trigger}", *(refusals or [*overruled, *remarks]))
+    decision = Decision(model.name, DecisionKind.TRAINING, not refusals, reasons, now, run, trigger, figures)
     journal.record_decision(decision)
     return decision
 
@@ -153,7 +153,7 @@ def _history(model: Model, labelled: LabelledCount) -> _Check:
 
 
 def _finished(judged: list[Decision], granted: list[Decision]) -> list[Decision]:
-    """The trainings that count: all that were judged, but for experiments by hand that were refused."""
+    """The trainings that count: all that were judged, except refused ones by hand."""
     by_hand = [decision.run for decision in granted if decision.subject == "manual"]
     return [one for one in judged if one.accepted or not any(_same_run(one.run, run) for run in by_hand)]
 
@@ -168,7 +168,7 @@ def _cooldown(model: Model, granted: list[Decision], finished: list[Decision], n
             why = f"cooldown of {format_duration(model.train.policy.cooldown)} (train.policy.cooldown)"
         else:
             until = last.decided_at + min(GRACE, model.train.policy.cooldown)
-            why = "a training that was granted has not finished yet; it is given up"
+            why = "a granted training has not finished; others wait for it"
         if now < until:
             return _Check(
                 f"{why} until {until:%Y-%m-%d %H:%M:%S} UTC: the last training was granted "
@@ -178,14 +178,14 @@ def _cooldown(model: Model, granted: list[Decision], finished: list[Decision], n
 
 
 def _fresh_rows(model: Model, trigger: Trigger, fresh: int) -> _Check:
-    if trigger == "change":  # the same rows give another model
+    if trigger == "change":  # the same rows can give another model
         return _Check(None)
     policy = model.train.policy
-    asked = trigger == "retrain_request"
-    wanted = policy.min_fresh_labelled_rows if asked else policy.min_new_labelled_rows
+    requested = trigger == "retrain_request"
+    wanted = policy.min_fresh_labelled_rows if requested else policy.min_new_labelled_rows
     if fresh >= wanted:
         return _Check(None)
-    name = "min_fresh_labelled_rows" if asked else "min_new_labelled_rows"
+    name = "min_fresh_labelled_rows" if requested else "min_new_labelled_rows"
     return _Check(f"{fresh} labelled rows are new since the last training, wanted {wanted} (train.policy.{name})")
 
 

@@ -1,4 +1,4 @@
-"""Tells people what a training showed that is no failure: learning that a rule ended, a figure beside a parameter."""
+"""Notifies people of a training's warnings, which are no failures: an early end of learning, a conspicuous figure."""
 
 from datetime import datetime
 
@@ -10,28 +10,28 @@ from almanac.registry.records import Logged, Tag
 
 
 def tell_warnings(teller: Teller, model: Model, logged: Logged, *, run: RunRef, now: datetime) -> None:
-    """Tell the warnings of one training; nothing when there is nothing to tell.
+    """Send the warnings of one training as one notification; none without warnings.
 
     Args:
-        teller: tells.
-        model: whose training.
-        logged: its candidate, whose tag `almanac.warnings` says them.
-        run: which training.
+        teller: sends it.
+        model: the trained model.
+        logged: its candidate; the tag `almanac.warnings` holds the warnings.
+        run: the training run.
         now: aware.
 
     Raises:
-        TransientError: the journal is away.
+        TransientError: the journal is not available.
     """
-    said = logged.tags.get(Tag.WARNINGS, "")
-    if not said:
+    warnings = logged.tags.get(Tag.WARNINGS, "")
+    if not warnings:
         return
     message = event_message(
         "training",
         severity="warning",
         model=model.name,
-        subject=f"{run.dag_id}: the training shows something to look at",
-        words=said,
-        what_to_do="Look at its losses by epoch and its parameters in MLflow. The gates judge it all the same.",
+        subject=f"{run.dag_id}: the training has warnings",
+        words=warnings,
+        what_to_do="Check its losses by epoch and its parameters in MLflow. The gates judge the candidate as usual.",
         run=run,
         now=now,
         task_id="train",

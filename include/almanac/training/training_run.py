@@ -1,6 +1,6 @@
-"""The steps of one training run, from the question whether to train to the candidate that is logged.
+"""The steps of one training run: decide whether to train, train, log the candidate.
 
-Each step can be tried again: it finds what an earlier try of the same run has already written.
+Each step can be retried: it finds what an earlier try of the same run has written.
 """
 
 import re
@@ -32,11 +32,13 @@ from almanac.registry.records import Logged, ModelVersion, TrainingContext
 from almanac.registry.store import Registry
 from almanac.statistics.profiling import build_profile
 from almanac.training.backtest.backtest import row_keys, split
+from almanac.training.candidate_log import find_logged, log_candidate
 from almanac.training.fit.checkpoints import CheckpointFolder
 from almanac.training.fit.continuation import Parent, continuation_faults
 from almanac.training.fit.search import Trial
+from almanac.training.fit.selection import CandidateSelection
+from almanac.training.passport import load_passport
 from almanac.training.policy import Trigger, count_labelled, decide_training, label_times
-from almanac.training.publication import find_logged, log_candidate
 from almanac.training.train import Progress, continue_candidate, train_candidate
 from almanac.training.trained import TrainedCandidate
 
@@ -54,7 +56,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Searched:
-    """Trials that were made in tasks of their own, and the rows that they saw: the training sees the same."""
+    """Trials of other tasks, and the rows that they used: the training uses the same."""
 
     dataset_version: int
     joined: Mapping[str, int]
@@ -75,23 +77,23 @@ def ask(
     mode: Mode | None = None,
     by_hand: bool = False,
 ) -> Asked:
-    """Decide by the model's policy whether this wake-up may train, and how; see `decide_training`.
+    """Decide by the model's policy whether this run may train, and how; see `decide_training`.
 
     Args:
         model: declares the policy and the mode.
         home: where the dataset is.
         journal: takes the decision.
         registry: holds the champion.
-        trigger: what woke the run.
+        trigger: what started the run.
         reason: why, in words.
         run: who asks.
         now: aware.
-        mode: in place of the declared one.
-        by_hand: a person chose candidates or parameters, which a fitted estimator cannot take.
+        mode: replaces the declared one.
+        by_hand: a person chose candidates or parameters; a fitted estimator cannot take them.
 
     Raises:
         DataError: there is no dataset yet.
-        TransientError: a store is away.
+        TransientError: a store is not available.
     """
     frame = Dataset.of(home, model).read(columns=label_columns(model))
     champion = registry.champion(model.name)
@@ -127,10 +129,10 @@ def train(
     searched: Searched | None = None,
     back_up: Callable[[], None] = lambda: None,
 ) -> str:
-    """Train on the newest dataset version and write the candidate, with its profile, as one MLflow run.
+    """Train on the newest dataset version, and log the candidate with its reference profile as one MLflow run.
 
-    A try that was killed is gone on with from its checkpoints, where the candidate declares them; `back_up` is called
-    after each of these, and takes a snapshot.
+    Where the candidate declares checkpoints, a retry resumes from those of the killed try; `back_up` is called after
+    each checkpoint and takes a snapshot.
 
     Returns:
         The id of the MLflow run.
@@ -138,12 +140,12 @@ def train(
     Raises:
         ConfigError: a candidate or a parameter is unknown.
         DataError: there is no dataset, or too few labelled rows.
-        TransientError: a store is away, or another training of the model is at work.
+        TransientError: a store is not available, or another training of the model is running.
     """
     logged = find_logged(registry, model.name, run)
     if logged is not None:
         return logged
-    # Airflow's `max_active_runs` does not count backfills, nor what is cleared and run again
+    # Airflow's `max_active_runs` counts neither backfills nor cleared runs
     with exclusive(home.journal_url, f"train_{model.name}"):
         rows = (
             ModelRows(model, home, searched.dataset_version, searched.joined)
@@ -172,7 +174,7 @@ def train(
 def _checkpoints(
     home: Home, model: Model, run: RunRef, back_up: Callable[[], None], declared: Checkpoints
 ) -> CheckpointFolder:
-    """One folder for all tries of a run."""
+    """The checkpoint folder of a run, for all its tries."""
     slug = re.sub(r"[^A-Za-z0-9_.-]+", "_", run.run_id).strip(".")
     folder = Path(home.checkpoints_of(model.name)) / slug
     return CheckpointFolder(folder, declared.every, declared.keep, back_up if declared.backup else lambda: None)
@@ -183,20 +185,20 @@ def _continued(
 ) -> TrainedCandidate:
     champion = registry.champion(model.name)
     if champion is None:
-        raise RegistryError(f"{model.name}: the champion that was to be continued is gone; train from scratch")
+        raise RegistryError(f"{model.name}: there is no champion to continue any more. Train from scratch")
     parent = load_parent(registry, champion)
     return continue_candidate(model, frame, now=now, parent=parent, on_progress=on_progress)
 
 
 def load_parent(registry: Registry, version: Logged) -> Parent:
-    """What a version's own verified files tell of it.
+    """Read a version's own verified files, in order to continue it.
 
     Raises:
-        IntegrityError: a file is not what was recorded.
+        IntegrityError: a file is not what was recorded, or its passport cannot be read.
         RegistryError: a file is missing.
-        TransientError: MLflow is away.
+        TransientError: MLflow is not available.
     """
-    passport = registry.load_passport(version)
+    passport = load_passport(registry, version)
     try:
         declared = Model.model_validate(yaml.safe_load(registry.load_file(version, files.CONFIG)))
     except ValidationError:
@@ -204,12 +206,10 @@ def load_parent(registry: Registry, version: Logged) -> Parent:
     return Parent(
         version=version.version if isinstance(version, ModelVersion) else version.mlflow_run_id,
         declared=declared,
-        candidate=str(passport["candidate"]),
-        params=passport["params"],
-        train_start=datetime.fromisoformat(passport["data"]["train_start"]),
-        train_end=datetime.fromisoformat(passport["data"]["train_end"]),
+        selection=CandidateSelection(passport.candidate, passport.params, version.threshold),
+        train_start=passport.data.train_start,
+        train_end=passport.data.train_end,
         pipeline=load_pipeline(registry.load_file(version, files.PIPELINE)),
-        threshold=version.threshold,
     )
 
 
@@ -221,7 +221,7 @@ def _continuation_faults(
     now: datetime,
     by_hand: bool,
 ) -> list[str]:
-    """Why the champion cannot be continued; empty when it can."""
+    """The reasons why the champion cannot be continued; empty: it can be."""
     if champion is None:
         return ["there is no champion to continue"]
     if by_hand:
@@ -234,19 +234,19 @@ def _continuation_faults(
 
 
 def _profile(model: Model, frame: "pl.DataFrame", candidate: TrainedCandidate) -> str:
-    """The reference profile of the rows that the candidate was trained and judged on."""
+    """The reference profile of the rows that the candidate was trained and measured on."""
     import polars as pl
 
     time = model.dataset.time
-    rows = frame.filter(pl.col(time).is_between(candidate.train_start, candidate.labelled_until))
+    rows = frame.filter(pl.col(time).is_between(candidate.data.train_start, candidate.data.labelled_until))
     keys = row_keys(candidate.rows, model)
     named = [pl.col(name).cast(rows.schema[column]).alias(column) for name, column in keys.items()]
-    foretold = candidate.rows.select(*named, "answer", pl.col("label").cast(pl.Float64))
-    known = rows.select(keys.values()).join(foretold, on=list(keys.values()), how="left", maintain_order="left")
+    predicted = candidate.rows.select(*named, "answer", pl.col("label").cast(pl.Float64))
+    known = rows.select(keys.values()).join(predicted, on=list(keys.values()), how="left", maintain_order="left")
     return build_profile(
         model,
         rows,
         probabilities=known["answer"].fill_null(float("nan")).to_numpy(),
         labels=known["label"].fill_null(float("nan")).to_numpy(),
-        threshold=candidate.threshold,
+        threshold=candidate.selection.threshold,
     ).to_json()

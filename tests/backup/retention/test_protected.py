@@ -406,7 +406,7 @@ def test_doctor_names_undeclared_models_and_foreign_versions(gone: Home, world: 
     assert [row[:3] for row in undeclared_rows(gone)] == [(f"model {MODEL}", "warn", "no declaration, still protected")]
     ((name, state, seen, todo),) = foreign_rows(gone)
     assert (name, state) == (f"version {MODEL}@{foreign}", "warn")
-    assert "somebody else than Almanac" in seen
+    assert "something other than Almanac" in seen
     assert todo.startswith("Delete it in MLflow")
 
 

@@ -22,6 +22,7 @@ from almanac.registry.store import Registry
 from almanac.services.airflow_api import AirflowClient
 from almanac.services.incarnations import incarnations
 from almanac.storage.files import write_bytes
+from almanac.training.passport import load_passport
 from demo.native.stack import NativeStack
 from demo.sink import WebhookSink
 from tests.faults.quays import Quay
@@ -149,7 +150,7 @@ class Story:
                 manifest = files.download(self.registry.client, version.mlflow_run_id, files.MANIFEST)
                 for path in files.read_manifest(manifest):
                     self.registry.load_file(version, path)  # raises when it is not what was recorded
-                assert self.registry.load_passport(version)["model"] == MODEL
+                assert load_passport(self.registry, version).model == MODEL
                 self._checked.add(version.version)
         moved: dict[str, str] = {}
         for move in reversed(self.journal.alias_moves(MODEL)):

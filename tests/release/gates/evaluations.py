@@ -20,14 +20,14 @@ GOOD = ParityReport(0.999, ParityPart(100, 1.0, 1e-7, 1e-6), ParityPart(50, 1.0,
 QUICK = Speed(2_000_000, 1_000_000, (Timing(1, 10.0, 0.1), Timing(64, 11.0, 0.2), Timing(10_000, 30.0, 30.0)))
 
 
-def foretell(label: np.ndarray, errors: float, seed: int) -> np.ndarray:
+def predict(label: np.ndarray, errors: float, seed: int) -> np.ndarray:
     """Probabilities that are right except on the given share of rows."""
     wrong = np.random.default_rng(seed).random(len(label)) < errors
     return np.where(wrong, 1 - label, label) * 0.8 + 0.1
 
 
 def rows(candidate: float = 0.1, naive: float = 0.2) -> pl.DataFrame:
-    """A year of hours in four folds; candidate and naive rules err on these shares of rows."""
+    """A year of hours in four folds; candidate and baselines err on these shares of rows."""
     count = DAYS * 24
     label = (np.random.default_rng(0).random(count) < 0.4).astype(np.int8)
     end = START + timedelta(hours=count - 1)
@@ -36,11 +36,11 @@ def rows(candidate: float = 0.1, naive: float = 0.2) -> pl.DataFrame:
             "time": pl.datetime_range(START, end, "1h", time_unit="us", eager=True),
             "fold": np.repeat(np.arange(4, dtype=np.int32), count // 4),
             "label": label,
-            "answer": foretell(label, candidate, 1),
+            "answer": predict(label, candidate, 1),
             "majority": np.full(count, 0.4),
-            "persistence": foretell(label, naive, 2),
-            "stump": foretell(label, naive, 3),
-            "day_ago": foretell(label, naive, 5),
+            "persistence": predict(label, naive, 2),
+            "stump": predict(label, naive, 3),
+            "day_ago": predict(label, naive, 5),
         }
     )
 
@@ -49,13 +49,13 @@ def champion(frame: pl.DataFrame, errors: float) -> dict[str, object]:
     """A champion that errs on this share of the hold-out's rows, is the best of its year, and knows older rows."""
     label = frame.filter(pl.col("fold") == 3)["label"].to_numpy()
     best = Reference("7", "the best of the last year")
-    return {"champion": "7", "champion_answers": foretell(label, errors, 4), "best": best, "news": "it knows more"}
+    return {"champion": "7", "champion_answers": predict(label, errors, 4), "best": best, "news": "it knows more"}
 
 
 def best(frame: pl.DataFrame, errors: float) -> dict[str, object]:
     """A champion as good as chance lets it be, and a better version before it."""
     label = frame.filter(pl.col("fold") == 3)["label"].to_numpy()
-    return {**champion(frame, 0.3), "best": Reference("5", "the best of the last year", foretell(label, errors, 4))}
+    return {**champion(frame, 0.3), "best": Reference("5", "the best of the last year", predict(label, errors, 4))}
 
 
 def mlmodel(width: int, kind: str = "float32") -> str:

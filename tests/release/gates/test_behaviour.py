@@ -38,7 +38,7 @@ def test_invariance_that_is_broken_alone_refuses(declare, evaluate) -> None:
     model = declare(invariance=[{"column": "Humidity", "to": 0.5}])
     reason = only(judge(model, evaluate()), "behaviour[invariance Humidity]")
     assert "with Humidity set to 0.5," in reason
-    assert "of 2160 rows move by more than 1e-06" in reason
+    assert "of 2160 predictions change by more than 1e-06" in reason
 
 
 def test_invariance_within_its_tolerance_passes(declare, evaluate) -> None:
@@ -83,7 +83,7 @@ def test_behaviour_without_a_holdout_row_refuses(declare, evaluate, served) -> N
 
 def test_behaviour_without_a_graph_refuses(declare, evaluate) -> None:
     results = judge(declare(direction=[HUMID]), evaluate(served=None))
-    assert "there is no graph to ask" in next(one.reason for one in results if one.name == "behaviour")
+    assert "there is no graph to test" in next(one.reason for one in results if one.name == "behaviour")
 
 
 @pytest.mark.parametrize(

@@ -47,5 +47,5 @@ def test_measure_speed_times_each_batch_of_both(small, served, monkeypatch) -> N
 
 
 def test_speed_of_a_batch_that_was_not_timed_is_an_error() -> None:
-    with pytest.raises(LookupError, match=r"batches of 7 rows were not timed; timed were \[1, 64, 10000\]"):
+    with pytest.raises(LookupError, match=r"batches of 7 rows were not timed; got \[1, 64, 10000\]"):
         QUICK.of(7)

@@ -1,5 +1,6 @@
 """What is in production, and what was: the interval decides, and small losses do not add up."""
 
+import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -12,12 +13,14 @@ from almanac.config.sections.gates import ChampionGate
 from almanac.errors import IntegrityError
 from almanac.journal.journal import Journal
 from almanac.journal.records import AliasMove, Decision, DecisionKind, RunRef
+from almanac.registry.files import PASSPORT
 from almanac.registry.records import ModelVersion, Tag
 from almanac.release.best_version import find_best
 from almanac.release.gates import Reference, judge, passed
 from almanac.release.gates.champion import hold_against
 from almanac.statistics.bootstrap import Interval
 from tests.release.gates.evaluations import DAYS, GOOD, START, best, champion, only, refused, rows
+from tests.training.passports import changed
 
 GATE = ChampionGate(metric="f1_macro", max_loss=0.02, resamples=100, confidence=0.95)
 BEAT = GATE.model_copy(update={"must": "beat"})
@@ -83,7 +86,7 @@ def test_champion_as_good_without_news_is_refused(weather, change, evaluate) -> 
     frame = rows()
     model = change(weather, "gates.champion", max_loss=0.05)
     evaluation = evaluate(frame, GOOD, **{**champion(frame, 0.1), "news": ""})
-    assert "made of the same rows" in only(judge(model, evaluation), "champion[f1_macro]")
+    assert "with the same rows" in only(judge(model, evaluation), "champion[f1_macro]")
 
 
 def test_best_of_year_names_the_version_and_both_ends(weather, change, evaluate) -> None:
@@ -97,7 +100,7 @@ def test_best_of_year_names_the_version_and_both_ends(weather, change, evaluate)
 @pytest.mark.parametrize(
     ("reference", "words"),
     [
-        (None, "was not looked for"),
+        (None, "was not determined"),
         (Reference("5", "the best", fault="bytes changed"), "version 5, the best, cannot be measured: bytes changed"),
         (Reference("5", "the best", np.full(9, 0.5)), "cannot be computed"),
     ],
@@ -115,7 +118,7 @@ class Versions:
 
     onnx: bytes
     known: list[ModelVersion]
-    learnt: dict[str, datetime] = field(default_factory=dict)
+    train_ends: dict[str, datetime | None] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
     loaded: list[str] = field(default_factory=list)
 
@@ -128,8 +131,10 @@ class Versions:
             raise IntegrityError(f"version {version.version}: the bytes are not what was recorded")
         return self.onnx
 
-    def load_passport(self, version: ModelVersion) -> dict[str, dict[str, str]]:
-        return {"data": {"train_end": self.learnt.get(version.version, START - timedelta(days=1)).isoformat()}}
+    def load_file(self, version: ModelVersion, path: str) -> str:
+        assert path == PASSPORT
+        end = self.train_ends.get(version.version, START - timedelta(days=1))
+        return json.dumps(changed("data.train_end", end.isoformat() if end else None))
 
 
 def version(number: int, **tags: str) -> ModelVersion:
@@ -214,12 +219,14 @@ def test_find_best_passes_over_what_was_rolled_back_by_a_person(line, find, serv
     assert find(Versions(served.onnx, known)).version == "3"
 
 
-def test_find_best_passes_over_and_names_what_has_learnt_the_hold_out(line, find, served) -> None:
+def test_find_best_skips_and_names_what_is_trained_on_the_hold_out(line, find, served) -> None:
     line([None, 0.05, -0.2], [30, 20, 10])
-    registry = Versions(served.onnx, [version(number) for number in (1, 2, 3)], learnt={"2": NOW - timedelta(days=80)})
+    registry = Versions(
+        served.onnx, [version(number) for number in (1, 2, 3)], train_ends={"2": NOW - timedelta(days=80)}
+    )
     found = find(registry)
     assert found.version == "1"
-    assert "version 2 was passed over: it has learnt rows of the hold-out" in found.why
+    assert "version 2 is skipped: it is trained on rows of the hold-out" in found.why
 
 
 def test_find_best_passes_over_what_the_declaration_has_left_behind(weather, line, evaluate, served, journal) -> None:
@@ -229,9 +236,7 @@ def test_find_best_passes_over_what_the_declaration_has_left_behind(weather, lin
     evaluation = replace(evaluate(frame, **champion(frame, 0.1)), champion="2")
     found = find_best(fewer, Versions(served.onnx, [version(1), version(2)]), journal, evaluation, NOW)
     assert found.version == "2"
-    assert (
-        "version 1 was passed over: it takes features that are not declared any more: ['day_of_year_cos'" in found.why
-    )
+    assert "version 1 is skipped: it needs features that are no longer declared: ['day_of_year_cos'" in found.why
 
 
 def test_find_best_that_is_damaged_is_a_fault_and_no_next_one(line, find, served) -> None:
@@ -239,6 +244,13 @@ def test_find_best_that_is_damaged_is_a_fault_and_no_next_one(line, find, served
     found = find(Versions(served.onnx, [version(number) for number in (1, 2, 3)], damaged=("2",)))
     assert (found.version, found.answers) == ("2", None)
     assert "the bytes are not what was recorded" in found.fault
+
+
+def test_find_best_with_an_unreadable_passport_is_a_fault_and_no_next_one(line, find, served) -> None:
+    line([None, 0.05, -0.01], [30, 20, 10])
+    found = find(Versions(served.onnx, [version(number) for number in (1, 2, 3)], train_ends={"2": None}))
+    assert (found.version, found.answers) == ("2", None)
+    assert found.fault.startswith("weather@2: passport.json: not a readable passport: data.train_end: got None")
 
 
 def test_find_best_without_a_champion_is_none(weather, evaluate, served, journal) -> None:

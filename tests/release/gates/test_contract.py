@@ -42,7 +42,7 @@ def test_contract_of_a_good_graph_is_kept(weather, evaluate) -> None:
 @pytest.mark.parametrize("text", [mlmodel(6), mlmodel(13, "float64")])
 def test_contract_signature_of_another_form_refuses(weather, evaluate, served, text: str) -> None:
     evaluation = evaluate(served=replace(served, mlmodel=text))
-    assert "MLflow's signature says" in only(judge(weather, evaluation), "contract[signature]")
+    assert "MLflow's signature is" in only(judge(weather, evaluation), "contract[signature]")
 
 
 def test_contract_without_a_signature_refuses(weather, evaluate, served) -> None:
@@ -53,7 +53,7 @@ def test_contract_without_a_signature_refuses(weather, evaluate, served) -> None
 def test_contract_graph_for_other_columns_refuses(weather, evaluate) -> None:
     fewer = weather.model_copy(update={"features": weather.features[:-1]})
     reasons = refused(judge(fewer, evaluate()))
-    assert "the graph wants ['Temperature_C'" in reasons["contract[columns]"]
+    assert "the graph takes ['Temperature_C'" in reasons["contract[columns]"]
 
 
 def test_contract_graph_of_width_six_for_more_features_refuses(weather, evaluate, served) -> None:
@@ -113,7 +113,7 @@ def test_contract_graph_without_an_imputer_refuses_unknown_values(weather, evalu
 
 
 def test_contract_without_a_graph_refuses(weather, evaluate) -> None:
-    assert only(judge(weather, evaluate(served=None)), "contract") == "there is no graph to look at"
+    assert only(judge(weather, evaluate(served=None)), "contract") == "there is no graph to check"
 
 
 def test_contract_width_of_the_signature_is_that_of_the_features(small) -> None:

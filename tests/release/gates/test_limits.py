@@ -21,7 +21,7 @@ from tests.release.gates.evaluations import QUICK, rows
 from tests.release.gates.evaluations import champion as champion_of
 
 FAR = ParityReport(0.999, ParityPart(100, 0.999, 2e-5, 1e-4), ParityPart(50, 1.0, 1e-7, 1e-6))
-# The candidate errs on 25 % of the rows, the naive rules on 20 % and the champion on 15 %: every figure is a loss.
+# The candidate errs on 25 % of the rows, the baselines on 20 % and the champion on 15 %: every figure is a loss.
 WORSE = rows(candidate=0.25)
 GIVEN = Evaluation(WORSE, FAR, train_metrics={"f1_macro": 0.9}, speed=QUICK, **champion_of(WORSE, 0.15))
 BETTER = replace(GIVEN, backtest=rows())
@@ -105,7 +105,7 @@ def test_champion_that_cannot_be_measured_refuses_and_says_why(weather) -> None:
 
 
 def test_candidate_and_champion_are_measured_each_with_its_own_threshold(weather) -> None:
-    """Both foretell the same; the thresholds alone make the one worse than the other, and other answers of it."""
+    """Both predict the same; the thresholds alone make the one worse than the other, and other answers of it."""
     answers = GIVEN.holdout["answer"].to_numpy()
     same = replace(GIVEN, champion_answers=answers)
     assert champion(weather, same)[0].measured == 0.0

@@ -65,11 +65,11 @@ def test_absolute_upper_limit_of_log_loss_alone_refuses(weather, change, evaluat
 
 
 @pytest.mark.parametrize("kind", ["persistence", "stump", "day_ago"])
-def test_baselines_alone_refuse_when_one_naive_rule_is_as_good(weather, evaluate, kind: str) -> None:
+def test_baselines_alone_refuse_when_one_baseline_is_as_good(weather, evaluate, kind: str) -> None:
     frame = rows()
     as_good = frame.with_columns(pl.when(pl.col("fold") == 3).then(pl.col("answer")).otherwise(kind).alias(kind))
     reason = only(judge(weather, evaluate(as_good, GOOD)), "baselines[f1_macro]")
-    assert f"the best naive rule ({kind}" in reason
+    assert f"the best baseline ({kind}" in reason
     assert "wanted better by at least 0.0200" in reason
 
 
@@ -132,7 +132,7 @@ def test_variation_at_the_limit_asks_nobody(weather, change, evaluate) -> None:
 def test_segment_alone_refuses(weather, evaluate) -> None:
     spring = pl.col("time").dt.month().is_between(3, 5)
     frame = rows().with_columns(pl.when(spring).then("label").otherwise("stump").cast(pl.Float64).alias("stump"))
-    assert "worse than the best naive rule (stump" in only(judge(weather, evaluate(frame, GOOD)), "segments[spring]")
+    assert "worse than the best baseline (stump" in only(judge(weather, evaluate(frame, GOOD)), "segments[spring]")
 
 
 def test_required_segment_with_few_rows_alone_refuses(weather, evaluate) -> None:

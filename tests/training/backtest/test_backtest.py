@@ -61,7 +61,7 @@ def test_split_with_an_empty_fold_refuses(small) -> None:
 
 def test_split_without_rows_refuses(small) -> None:
     assert rows_before_backtest(small, hourly(0)) == 0
-    with pytest.raises(DataError, match="no row has a label"):
+    with pytest.raises(DataError, match="got 0 labelled rows"):
         split(small, hourly(0))
 
 

@@ -1,4 +1,4 @@
-"""Naive rules learn from the training rows alone, and the stump is the best there is."""
+"""Baselines are fitted on the training rows alone, and the stump is the best there is."""
 
 import itertools
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pytest
 from almanac.errors import DataError
 from almanac.statistics.metrics import THRESHOLD, UndefinedMetricError, measure
 from almanac.training.backtest.backtest import LabelledRows, labelled_rows, split, subset
-from almanac.training.backtest.baselines import best_stump, predict_naive
+from almanac.training.backtest.baselines import best_stump, predict_baselines
 from tests.training.conftest import NOW
 
 
@@ -52,55 +52,55 @@ def test_best_stump_of_constant_columns_refuses() -> None:
         best_stump(rows(np.ones((10, 2)), [0, 1] * 5), "accuracy")
 
 
-def test_predict_naive_does_not_look_at_the_test_labels() -> None:
+def test_predict_baselines_does_not_look_at_the_test_labels() -> None:
     draw = np.random.default_rng(1)
     train = rows(draw.normal(size=(50, 2)), draw.integers(0, 2, 50), draw.integers(0, 2, 50))
     values, state = draw.normal(size=(20, 2)), draw.integers(0, 2, 20)
-    one, other = (predict_naive(train, rows(values, np.full(20, label), state), "accuracy") for label in (0, 1))
+    one, other = (predict_baselines(train, rows(values, np.full(20, label), state), "accuracy") for label in (0, 1))
     for name in ("majority", "persistence", "stump"):
-        np.testing.assert_array_equal(one.answers[name], other.answers[name])
+        np.testing.assert_array_equal(one.predictions[name], other.predictions[name])
 
 
-def test_predict_naive_persistence_says_the_present_and_majority_where_it_is_unknown() -> None:
+def test_predict_baselines_persistence_says_the_present_and_majority_where_it_is_unknown() -> None:
     train = rows([[0], [1], [2], [3]], [0, 0, 0, 1], [0, 0, 1, 1])
     test = rows([[0]] * 3, [0] * 3, [1, 0, np.nan])
-    said = predict_naive(train, test, "accuracy").answers
+    said = predict_baselines(train, test, "accuracy").predictions
     assert ((said["persistence"] >= THRESHOLD) == [True, False, False]).all()
     assert ((said["majority"] >= THRESHOLD) == [False] * 3).all()
 
 
-def test_predict_naive_probabilities_are_the_shares_of_training() -> None:
+def test_predict_baselines_probabilities_are_the_shares_of_training() -> None:
     train = rows(np.arange(10)[:, None], [0] * 7 + [1] * 3, [0] * 6 + [1] * 4)
     test = rows([[0]] * 2, [0, 1], [0, 1])
-    said = predict_naive(train, test, "accuracy").answers
+    said = predict_baselines(train, test, "accuracy").predictions
     np.testing.assert_allclose(said["majority"], 0.3)
     np.testing.assert_allclose(said["persistence"], [0, 0.75])
 
 
-def test_predict_naive_of_one_class_refuses() -> None:
+def test_predict_baselines_of_one_class_refuses() -> None:
     with pytest.raises(DataError, match="training rows have the label"):
-        predict_naive(rows([[0], [1]], [1, 1]), rows([[0]], [1]), "accuracy")
+        predict_baselines(rows([[0], [1]], [1, 1]), rows([[0]], [1]), "accuracy")
 
 
 def test_undefined_metric_is_a_data_error() -> None:
     assert issubclass(UndefinedMetricError, DataError)
 
 
-def test_predict_naive_of_a_season_repeats_what_was_then() -> None:
+def test_predict_baselines_of_a_season_repeats_what_was_then() -> None:
     labels = np.tile([0, 1, 1, 0], 25)
     train, test = (
         replace(rows(np.arange(100)[:, None], labels), seasons={"day_ago": labels.astype(float)}) for _ in range(2)
     )
-    said = predict_naive(train, test, "accuracy").answers
+    said = predict_baselines(train, test, "accuracy").predictions
     assert ((said["day_ago"] >= THRESHOLD) == (labels == 1)).all()
     assert np.isnan(said["year_ago"]).all()
 
 
-def test_predict_naive_of_a_season_without_history_cannot_be_computed() -> None:
+def test_predict_baselines_of_a_season_without_history_cannot_be_computed() -> None:
     labels = np.tile([0, 1], 50)
     known = np.where(np.arange(100) < 60, np.nan, labels)
     train = replace(rows(np.arange(100)[:, None], labels), seasons={"day_ago": known})
-    assert np.isnan(predict_naive(train, train, "accuracy").answers["day_ago"]).all()
+    assert np.isnan(predict_baselines(train, train, "accuracy").predictions["day_ago"]).all()
 
 
 def test_labelled_rows_know_the_same_hour_of_a_day_ago(small, frame) -> None:
@@ -126,6 +126,6 @@ def test_declared_condition_is_a_rule_to_beat(small, change, frame) -> None:
     model = change(small, "gates", baselines={**baselines, "rules": {"muggy": "Humidity > 0.6"}})
     rows = labelled_rows(model, frame, now=NOW)
     fold = split(model, rows.times)[-1]
-    said = predict_naive(subset(rows, fold.train), subset(rows, fold.test), "accuracy").answers["muggy"]
+    said = predict_baselines(subset(rows, fold.train), subset(rows, fold.test), "accuracy").predictions["muggy"]
     humid = rows.values[fold.test][:, rows.names.index("Humidity")] > 0.6
     np.testing.assert_array_equal(said >= 0.5, humid)

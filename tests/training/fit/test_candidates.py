@@ -58,7 +58,7 @@ def test_build_pipeline_without_probabilities_refuses(small, change) -> None:
         estimator="sklearn.linear_model.SGDClassifier",
         params={"loss": "hinge"},
     )
-    with pytest.raises(ConfigError, match="gives no probabilities"):
+    with pytest.raises(ConfigError, match="has no probabilities"):
         build_pipeline(model, "logistic")
 
 

@@ -184,7 +184,7 @@ def test_diverging_goes_on_from_the_best_checkpoint_as_declared(
     assert curve.epochs[back].train_loss < curve.epochs[back - 1].train_loss
     assert curve.kept > back
     assert curve.epochs[back].learning_rate < curve.epochs[back - 1].learning_rate
-    assert "went on from its best checkpoint" in curve.words
+    assert "was resumed from its best checkpoint" in curve.words
     assert math.isfinite(pipeline.predict_proba(VALUES).sum())
 
 

@@ -32,10 +32,9 @@ def parent_of(model, frame: pl.DataFrame, candidates=None) -> Parent:
     return Parent(
         version="1",
         declared=model,
-        candidate=trained.name,
-        params=trained.params,
-        train_start=trained.train_start,
-        train_end=trained.train_end,
+        selection=trained.selection,
+        train_start=trained.data.train_start,
+        train_end=trained.data.train_end,
         pipeline=load_pipeline(dump_pipeline(trained.pipeline)),
     )
 
@@ -80,10 +79,10 @@ def test_continue_is_partial_fit_of_the_champions_estimator_and_leaves_the_champ
 
 def test_continue_candidate_is_judged_on_the_holdout_alone_and_says_where_it_comes_from(model, frame, parent) -> None:
     continued = continue_candidate(model, frame, now=NOW, parent=parent)
-    assert (continued.mode, continued.parent, continued.train_rows) == ("incremental", "1", 45 * 24)
-    assert continued.train_start == parent.train_start
+    assert (continued.mode, continued.parent, continued.data.train_rows) == ("incremental", "1", 45 * 24)
+    assert continued.data.train_start == parent.train_start
     assert continued.rows["fold"].unique().to_list() == [3]
-    assert continued.rows["time"].min() > continued.train_end > parent.train_end
+    assert continued.rows["time"].min() > continued.data.train_end > parent.train_end
     assert continued.metrics.holdout["f1_macro"] > max(
         each["f1_macro"] for each in continued.metrics.baselines.values()
     )
@@ -126,7 +125,7 @@ def test_continuation_faults_name_early_stopping(small, change, frame) -> None:
         ("label", {"horizon": "6h"}, "the label has changed"),
         ("label", {"equals": "clear"}, "the label has changed"),
         ("dataset.columns.Humidity", {"unit": "%"}, r"schema has changed since version 1: \['Humidity'\]"),
-        ("train.candidates.one", {"scale": False}, "candidate one is declared otherwise"),
+        ("train.candidates.one", {"scale": False}, "the declaration of candidate one has changed"),
     ],
 )
 def test_continuation_faults_name_what_was_declared_otherwise(
@@ -142,19 +141,19 @@ def test_continuation_faults_name_changed_features(model, frame, parent) -> None
 
 
 def test_continuation_faults_name_an_unreadable_declaration(model, frame, parent) -> None:
-    assert "cannot be read by today's code" in faults_of(model, frame, replace(parent, declared=None))
+    assert "is not valid under today's schema" in faults_of(model, frame, replace(parent, declared=None))
 
 
 def test_continuation_faults_without_new_rows(model, frame, parent) -> None:
-    assert "no labelled row between" in faults_of(model, frame[:OLD], parent)
+    assert "no labelled row lies between" in faults_of(model, frame[:OLD], parent)
 
 
 def test_continuation_faults_when_the_champion_has_seen_the_holdout(model, frame, parent) -> None:
-    assert "has seen rows of the hold-out" in faults_of(model, frame[: OLD - 100], parent)
+    assert "holds training rows of it" in faults_of(model, frame[: OLD - 100], parent)
 
 
 def test_continue_with_a_class_that_is_new_refuses(model, frame, parent) -> None:
     rows, holdout = holdout_of(model, frame)
     strange = replace(rows, labels=np.where(np.arange(len(rows)) % 7 == 0, 2, rows.labels).astype(np.int8))
-    with pytest.raises(ConfigError, match=r"classes \[2\] are new to it, it knows"):
+    with pytest.raises(ConfigError, match=r"classes \[2\] are new to it; it knows"):
         continue_champion(parent, strange, new_rows(parent, holdout, rows.times))

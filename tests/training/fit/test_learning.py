@@ -75,7 +75,9 @@ def test_broken_rule_that_is_switched_off_says_nothing(rule: str) -> None:
 def test_train_keeps_the_epoch_that_was_best_on_later_rows(candidate) -> None:
     losses = [epoch.validation_loss for epoch in candidate.curve.epochs]
     assert losses[candidate.curve.kept] == min(losses)
-    teaching = candidate.train_rows - candidate.train_rows // 10 - 3  # the last three know labels of those that measure
+    teaching = (
+        candidate.data.train_rows - candidate.data.train_rows // 10 - 3
+    )  # the last three know labels of those that measure
     assert candidate.pipeline[-1].t_ == teaching * (candidate.curve.kept + 1)
     assert losses[-1] < losses[0]
     assert all(epoch.learning_rate > 0 for epoch in candidate.curve.epochs)
@@ -136,7 +138,7 @@ def test_train_on_a_feature_that_never_changes_tells_people(small, frame) -> Non
     still = frame.with_columns(Humidity=pl.lit(0.5))
     (said,) = train_candidate(small, still, now=NOW, candidates=["logistic"]).warnings
     assert "Humidity" in said
-    assert "training rows: nothing is learnt from it; mend the source" in said
+    assert "training rows, so the model cannot use it; fix the source" in said
 
 
 def test_warn_of_a_parameter_beside_a_figure_says_so_when_it_is_true(small, change, frame) -> None:

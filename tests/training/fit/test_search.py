@@ -40,13 +40,13 @@ def found(deep, frame):
 
 
 def test_search_best_found_parameters_are_those_of_the_final_fit(found) -> None:
-    best = max(found.trials, key=lambda trial: trial.score)
+    best = max(found.selection.trials, key=lambda trial: trial.score)
     assert best.found == {"max_depth": 8, "n_estimators": 20}
     fitted = found.pipeline[-1].get_params()
     assert {name: fitted[name] for name in best.found} == best.found
     assert len(found.pipeline[-1].estimators_) == 20
     assert max(tree.get_depth() for tree in found.pipeline[-1].estimators_) > 1
-    assert {**found.params, **best.found} == found.params
+    assert {**found.selection.params, **best.found} == found.selection.params
 
 
 def test_search_does_not_look_at_the_holdout(deep, frame, found) -> None:
@@ -60,12 +60,14 @@ def test_search_does_not_look_at_the_holdout(deep, frame, found) -> None:
         .alias("Weather_conditions")
     )
     again = train_candidate(deep, spoilt, now=NOW)
-    assert [(each.found, each.score) for each in again.trials] == [(each.found, each.score) for each in found.trials]
+    assert [(each.found, each.score) for each in again.selection.trials] == [
+        (each.found, each.score) for each in found.selection.trials
+    ]
 
 
 def test_search_of_other_tasks_is_not_searched_again_and_gives_the_same(deep, frame, found) -> None:
     told: list[str] = []
-    again = train_candidate(deep, frame, now=NOW, searched=found.trials, on_progress=told.append)
+    again = train_candidate(deep, frame, now=NOW, searched=found.selection.trials, on_progress=told.append)
     assert sum("fold" in line and "rows" in line for line in told) == 1 + 3  # features, and the winner on three folds
     assert again.onnx == found.onnx
     assert again.rows.equals(found.rows)
@@ -178,8 +180,8 @@ def test_halving_of_a_real_forest_takes_the_newest_history(searching, frame) -> 
     model = searching(kind="halving", space={"max_depth": [1, 8, 2]}, trials=3)
     told: list[str] = []
     found = train_candidate(model, frame, now=NOW, on_progress=told.append)
-    assert [round(each.share, 2) for each in found.trials] == [0.33, 0.33, 0.33, 1.0]
-    assert found.params["max_depth"] == 8
+    assert [round(each.share, 2) for each in found.selection.trials] == [0.33, 0.33, 0.33, 1.0]
+    assert found.selection.params["max_depth"] == 8
 
 
 @pytest.mark.parametrize(

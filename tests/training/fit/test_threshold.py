@@ -75,8 +75,8 @@ def candidate(recalling, frame):
 
 def test_train_threshold_keeps_the_recall_on_the_validation_folds(candidate) -> None:
     before = candidate.rows.filter(pl.col("fold") < 3, pl.col("label") == 1)["answer"]
-    assert 0 < candidate.threshold < 0.5
-    assert 0.95 <= (before >= candidate.threshold).mean() < 0.96
+    assert 0 < candidate.selection.threshold < 0.5
+    assert 0.95 <= (before >= candidate.selection.threshold).mean() < 0.96
 
 
 def test_train_threshold_does_not_look_at_the_holdout(recalling, frame, candidate) -> None:
@@ -87,12 +87,14 @@ def test_train_threshold_does_not_look_at_the_holdout(recalling, frame, candidat
         .otherwise("Weather_conditions")
         .alias("Weather_conditions")
     )
-    assert train_candidate(recalling, spoilt, now=NOW).threshold == candidate.threshold
+    assert train_candidate(recalling, spoilt, now=NOW).selection.threshold == candidate.selection.threshold
 
 
 def test_train_figures_are_those_at_the_threshold(candidate) -> None:
     last = candidate.rows.filter(pl.col("fold") == 3)
-    expected = measure("f1", last["label"].to_numpy(), last["answer"].to_numpy(), threshold=candidate.threshold)
+    expected = measure(
+        "f1", last["label"].to_numpy(), last["answer"].to_numpy(), threshold=candidate.selection.threshold
+    )
     assert candidate.metrics.holdout["f1"] == expected
 
 
@@ -102,9 +104,9 @@ def test_graph_label_follows_the_threshold_and_says_it(recalling, frame, candida
     rows = labelled_rows(recalling, frame, now=NOW)
     values = rows.values[split(recalling, rows.times)[-1].test]
     label, both = ort.InferenceSession(candidate.onnx).run(["label", "probabilities"], {"features": values})
-    np.testing.assert_array_equal(label, both[:, 1] >= np.float32(candidate.threshold))
+    np.testing.assert_array_equal(label, both[:, 1] >= np.float32(candidate.selection.threshold))
     assert (both[label == 1, 1] < 0.5).sum() > 0
-    assert OnnxModel(candidate.onnx).threshold == candidate.threshold
+    assert OnnxModel(candidate.onnx).threshold == candidate.selection.threshold
 
 
 def test_graph_of_a_half_is_left_as_it_was_converted(small, frame) -> None:

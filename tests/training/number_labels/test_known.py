@@ -9,8 +9,8 @@ import pytest
 from almanac.release.gates import Evaluation, judge
 from almanac.statistics.metrics import measure, measure_all
 from almanac.training.backtest.backtest import LabelledRows, labelled_rows, subset
-from almanac.training.backtest.number_baselines import predict_naive_numbers
-from almanac.training.fit.fitting import fit, foretell
+from almanac.training.backtest.number_baselines import predict_number_baselines
+from almanac.training.fit.fitting import fit, predict
 from almanac.training.train import train_candidate
 from tests.data.real_data import REAL_DATA
 from tests.release.gates.evaluations import refused
@@ -61,7 +61,7 @@ def test_bikes_of_2012_foretold_from_2011_are_far_too_few(bikes, hours) -> None:
     rows = labelled_rows(bikes, hours, now=NOW)
     is_later = rows.times >= np.datetime64("2012-01-01")
     pipeline = fit(bikes, "forest", None, rows, np.flatnonzero(~is_later))
-    found = measure_all(rows.labels[is_later], foretell(pipeline, rows.values[is_later]), bikes.label.metrics)
+    found = measure_all(rows.labels[is_later], predict(pipeline, rows.values[is_later]), bikes.label.metrics)
     assert found["rmse"] == pytest.approx(125, abs=3)
     assert found["bias"] == pytest.approx(-85, abs=3)
 
@@ -70,7 +70,7 @@ def test_bikes_that_grow_are_refused_as_biased_and_worse_than_last_week(bikes, h
     candidate = train_candidate(bikes, hours, now=NOW)
     results = refused(judge(bikes, Evaluation(candidate.rows, candidate.parity, train_metrics=candidate.metrics.train)))
     assert "too low on average" in results["calibration[bias]"]
-    assert "worse than the best naive rule (week_ago, 109.2" in results["baselines[rmse]"]
+    assert "worse than the best baseline (week_ago, 109.2" in results["baselines[rmse]"]
     assert not [name for name in results if name.startswith("parity")]
 
 
@@ -114,7 +114,7 @@ def test_m4_hourly_seasonal_naive_has_the_published_figures(competition) -> None
         rows, names = newest_day(frame, horizon)
         assert len(rows) == len(names) == 414 * SEASON
         truth.append(rows.labels)
-        said.append(predict_naive_numbers(rows, rows).answers["persistence"])
+        said.append(predict_number_baselines(rows, rows).predictions["persistence"])
         of_series += names
     labels, answers = np.concatenate(truth), np.concatenate(said)
     assert measure("smape", labels, answers) == pytest.approx(13.912, abs=5e-4)

@@ -9,13 +9,14 @@ from almanac.statistics.metrics import measure
 from almanac.training.backtest.backtest import labelled_rows
 from almanac.training.fit.candidates import build_pipeline
 from almanac.training.fit.continuation import Parent, continue_champion
-from almanac.training.fit.fitting import fit_watched, foretell
+from almanac.training.fit.fitting import fit_watched, predict
+from almanac.training.fit.selection import CandidateSelection
 from almanac.training.train import train_candidate
 from tests.training.number_labels.load import HOURS, LOAD, NOW, START, load_yaml
 
 
-def test_train_of_a_number_beats_the_naive_rules_and_keeps_floats(model, candidate) -> None:
-    assert candidate.name == "ridge"
+def test_train_of_a_number_beats_the_baselines_and_keeps_floats(model, candidate) -> None:
+    assert candidate.selection.name == "ridge"
     assert candidate.rows["label"].dtype == pl.Float64
     assert candidate.metrics.holdout["rmse"] < candidate.metrics.baselines["day_ago"]["rmse"] / 2
     assert candidate.parity.holdout.label_agreement == 1.0
@@ -42,7 +43,7 @@ def test_number_learnt_in_epochs_is_watched(frame, estimator) -> None:
     losses = [epoch.validation_loss for epoch in curve.epochs]
     assert losses[curve.kept] == min(losses)
     assert losses[curve.kept] < losses[0]
-    said, truth = foretell(pipeline, rows.values[2700:3000]), rows.labels[2700:3000]
+    said, truth = predict(pipeline, rows.values[2700:3000]), rows.labels[2700:3000]
     teaching = rows.labels[: 2700 - 4]
     assert float(np.mean((said - truth) ** 2)) / float(teaching.var()) == pytest.approx(min(losses), rel=0.02)
 
@@ -60,9 +61,9 @@ def test_continued_regressor_learns_numbers(frame) -> None:
     model = load_yaml(LOAD, train={"mode": "incremental", "candidates": {"sgd": sgd}})
     rows = labelled_rows(model, frame, now=NOW)
     pipeline = build_pipeline(model, "sgd").fit(rows.values[:500], rows.labels[:500])
-    parent = Parent("1", model, "sgd", {}, START, START, pipeline)
+    parent = Parent("1", model, CandidateSelection("sgd", {}), START, START, pipeline)
     continued = continue_champion(parent, rows, np.arange(500, 3000))
     before, after = (
-        measure("rmse", rows.labels[3000:], foretell(one, rows.values[3000:])) for one in (pipeline, continued)
+        measure("rmse", rows.labels[3000:], predict(one, rows.values[3000:])) for one in (pipeline, continued)
     )
     assert after < before

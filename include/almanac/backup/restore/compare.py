@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from almanac.errors import AlmanacError, DataError
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchRecord, BatchState
 from almanac.registry.records import CHAMPION, ModelVersion, foreign_words
+from almanac.training.passport import load_passport
 
 if TYPE_CHECKING:
     from almanac.registry.store import Registry
@@ -212,7 +214,7 @@ def _of_versions(registry: "Registry", model: str, versions: Sequence[ModelVersi
 
 
 def _reads(registry: "Registry") -> tuple[Callable[[ModelVersion], object], ...]:
-    return registry.load_onnx, registry.load_passport
+    return registry.load_onnx, partial(load_passport, registry)
 
 
 def _of_aliases(registry: "Registry", model: str, journal: Journal) -> Iterator[Difference]:

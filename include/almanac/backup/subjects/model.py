@@ -25,7 +25,7 @@ from almanac.registry.faults import mlflow_faults
 from almanac.registry.files import ONNX, Artifacts
 from almanac.registry.records import ModelVersion
 from almanac.storage.files import local_path
-from almanac.training.passport import package_versions
+from almanac.training.environment import package_versions
 
 if TYPE_CHECKING:
     from almanac.registry.store import Registry

@@ -1,4 +1,4 @@
-"""Limits that hold whatever else there is."""
+"""Absolute limits of metrics."""
 
 from almanac.config.schema import Model
 from almanac.release.gates.evaluation import Evaluation, GateResult, measure
@@ -6,7 +6,7 @@ from almanac.statistics import metrics
 
 
 def absolute(model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """Each declared metric of the hold-out keeps its limit."""
+    """Each declared metric keeps its limit on the hold-out."""
     results = []
     for metric, limit in model.gates.absolute.items():
         value = measure(metric, evaluation.holdout, "answer", threshold=evaluation.threshold)

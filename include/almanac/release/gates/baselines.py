@@ -1,4 +1,4 @@
-"""Naive rules: overall, and in each segment."""
+"""Comparison with baselines: overall, and in each segment."""
 
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 def baselines(model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """Better than the best naive rule on the hold-out, by the margin."""
+    """Better than the best baseline on the hold-out, by the margin."""
     gate = model.gates.baselines
     value = measure(gate.metric, evaluation.holdout, "answer", threshold=evaluation.threshold)
-    kind, best = _best_naive(gate.metric, gate.names, evaluation.holdout)
+    name, best = _best_baseline(gate.metric, gate.names, evaluation.holdout)
     ahead = metrics.gain(gate.metric, value, best)
     limit = best - gate.margin if gate.metric in metrics.LOWER_IS_BETTER else best + gate.margin
     reason = (
-        f"{gate.metric} on the hold-out is {value:.4f}, {_side(ahead)} the best naive rule ({kind}, {best:.4f}); "
+        f"{gate.metric} on the hold-out is {value:.4f}, {_side(ahead)} the best baseline ({name}, {best:.4f}); "
         f"wanted better by at least {gate.margin:.4f}"
     )
     return [GateResult(f"baselines[{gate.metric}]", ahead >= gate.margin, value, limit, reason)]
 
 
 def segments(model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """In no segment worse than the best naive rule of that segment."""
+    """In no segment worse than that segment's best baseline, beyond the limit."""
     gate = model.gates.segments
     rows = evaluation.holdout if gate.rows == "holdout" else evaluation.backtest
     parts = with_segment(rows, gate.by)
@@ -50,20 +50,20 @@ def _segment(name: str, part: "pl.DataFrame", model: Model, evaluation: Evaluati
         text += "it is required" if needed else "not judged, because it is not required"
         return [GateResult(title, not needed, None, None, text)]
     value = measure(gate.metric, part, "answer", threshold=evaluation.threshold)
-    kind, best = _best_naive(gate.metric, model.gates.baselines.names, part)
+    baseline, best = _best_baseline(gate.metric, model.gates.baselines.names, part)
     ahead = metrics.gain(gate.metric, value, best)
     limit = best + gate.max_loss if gate.metric in metrics.LOWER_IS_BETTER else best - gate.max_loss
     reason = (
-        f"{gate.metric} in {name} ({part.height} rows) is {value:.4f}, {_side(ahead)} the best naive rule "
-        f"({kind}, {best:.4f}); wanted no more than {gate.max_loss:.4f} worse"
+        f"{gate.metric} in {name} ({part.height} rows) is {value:.4f}, {_side(ahead)} the best baseline "
+        f"({baseline}, {best:.4f}); wanted no more than {gate.max_loss:.4f} worse"
     )
     return [GateResult(title, ahead >= -gate.max_loss, value, limit, reason)]
 
 
-def _best_naive(metric: Metric, kinds: tuple[str, ...], rows: "pl.DataFrame") -> tuple[str, float]:
-    values = {kind: measure(metric, rows, kind) for kind in kinds}
+def _best_baseline(metric: Metric, names: tuple[str, ...], rows: "pl.DataFrame") -> tuple[str, float]:
+    values = {name: measure(metric, rows, name) for name in names}
     pick = min if metric in metrics.LOWER_IS_BETTER else max
-    best = pick(values, key=lambda kind: values[kind])
+    best = pick(values, key=lambda name: values[name])
     return best, values[best]
 
 

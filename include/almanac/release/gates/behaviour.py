@@ -1,4 +1,7 @@
-"""What is known of the world before any data. Source: Ribeiro et al. (2020), "Beyond Accuracy: CheckList", ACL."""
+"""Behavioural tests of the served graph.
+
+Source: Ribeiro et al. (2020), "Beyond Accuracy: Behavioral Testing of NLP Models with CheckList", ACL.
+"""
 
 import math
 from functools import partial
@@ -19,12 +22,12 @@ _ROUNDING = 1e-6  # a probability in float32 has seven digits
 
 
 def behaviour(model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """Every declared test of invariance and direction on the hold-out's rows, and every case, comes out as declared."""
+    """All declared invariances and directions hold on the hold-out's rows, and all declared cases."""
     declared, served = model.gates.behaviour, evaluation.served
     if not (declared.invariance or declared.direction or declared.cases):
         return [GateResult("behaviour", True, None, None, "no test of behaviour is declared")]
     if served is None:
-        return [refuse("behaviour", "there is no graph to ask")]
+        return [refuse("behaviour", "there is no graph to test")]
     graph = OnnxModel(served.onnx)
     tests = {
         **{f"invariance {one.column}": partial(_invariance, one, graph, served) for one in declared.invariance},
@@ -48,12 +51,12 @@ def _one(name: str, test: "partial[tuple[bool, float, float, str]]", model: Mode
 def _invariance(one: Invariance, graph: OnnxModel, served: Served, model: Model) -> tuple[bool, float, float, str]:
     import numpy as np
 
-    moved = np.abs(_change_of_answer(one, graph, served, model))
+    moved = np.abs(_change_of_prediction(one, graph, served, model))
     far, count = float(moved.max()), int((moved > one.max_difference).sum())
     change = f"set to {one.to!r}" if one.by is None else f"changed by {one.by:+g}"
     reason = (
-        f"with {one.column} {change}, {count} of {len(moved)} rows move by more than {one.max_difference:g}, "
-        f"the farthest by {far:.2e}; wanted none"
+        f"with {one.column} {change}, {count} of {len(moved)} predictions change by more than {one.max_difference:g}, "
+        f"at most by {far:.2e}; wanted none"
     )
     return count == 0, far, one.max_difference, reason
 
@@ -61,7 +64,7 @@ def _invariance(one: Invariance, graph: OnnxModel, served: Served, model: Model)
 def _direction(one: Direction, graph: OnnxModel, served: Served, model: Model) -> tuple[bool, float, float, str]:
     import numpy as np
 
-    moved = _change_of_answer(one, graph, served, model)
+    moved = _change_of_prediction(one, graph, served, model)
     rounding = _ROUNDING * (max(float(np.abs(moved).max()), 1.0) if graph.is_number else 1.0)
     kept = moved >= -rounding if one.probability == "not_lower" else moved <= rounding
     share = float(kept.mean())
@@ -73,23 +76,23 @@ def _direction(one: Direction, graph: OnnxModel, served: Served, model: Model) -
 
 
 def _case(one: Case, graph: OnnxModel, model: Model) -> tuple[bool, float, float, str]:
-    said = float(graph.score(build_features(model, case_frame(model, one)))[-1])
+    predicted = float(graph.score(build_features(model, case_frame(model, one)))[-1])
     lowest, highest = (-math.inf, math.inf) if graph.is_number else (0.0, 1.0)
     low = lowest if one.at_least is None else one.at_least
     high = highest if one.at_most is None else one.at_most
-    limit = low if said < low else high if one.at_least is None else low
-    reason = f"the {_answer(graph)} is {said:.4f}, wanted {low:g} to {high:g}"
-    return low <= said <= high, said, limit, reason
+    limit = low if predicted < low else high if one.at_least is None else low
+    reason = f"the {_answer(graph)} is {predicted:.4f}, wanted {low:g} to {high:g}"
+    return low <= predicted <= high, predicted, limit, reason
 
 
 def _answer(graph: OnnxModel) -> str:
     return "prediction" if graph.is_number else "probability"
 
 
-def _change_of_answer(
+def _change_of_prediction(
     change: Invariance | Direction, graph: OnnxModel, served: Served, model: Model
 ) -> "NDArray[np.float64]":
-    """How far each of the hold-out's rows moves when the column is changed everywhere, its history included."""
+    """The change of each prediction of the hold-out when the column is changed in all rows and the history, [n]."""
     import polars as pl
 
     to = getattr(change, "to", None)
@@ -103,7 +106,7 @@ def _change_of_answer(
 
 
 def case_frame(model: Model, case: Case) -> "pl.DataFrame":
-    """The rows of a case as the dataset holds them; what is not said is null."""
+    """The rows of a case in the dataset's schema; columns that it does not name are null."""
     import polars as pl
 
     types = {"timestamp": pl.String, "float": pl.Float64, "integer": pl.Float64, "string": pl.String}

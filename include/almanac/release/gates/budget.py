@@ -1,11 +1,11 @@
-"""How large and how slow the served graph is."""
+"""Size and latency of the served graph."""
 
 from almanac.config.schema import Model
 from almanac.release.gates.evaluation import Evaluation, GateResult, refuse
 
 
 def budget(model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """The graph is small enough to be loaded and quick enough to answer one row."""
+    """The graph is small enough to load, and fast enough for one row."""
     gate, speed = model.gates.budget, evaluation.speed
     if speed is None:
         return [refuse("budget", "size and latency were not measured")]

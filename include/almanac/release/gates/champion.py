@@ -1,4 +1,4 @@
-"""What is or was in production: the candidate must not be worse, and where it is very different, a person is asked."""
+"""Comparison with versions in production: not worse; and where predictions differ a lot, a person is asked."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,13 +30,13 @@ def champion(model: Model, evaluation: Evaluation) -> list[GateResult]:
 
 
 def best_of_year(model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """Not far below the best version of the last year: many small losses must not add up."""
+    """Not far below the best version of the last year: small losses must not add up."""
     gate, best = model.gates.champion, evaluation.best
     name = f"best_of_year[{gate.metric}]"
     if not evaluation.champion:
         return [GateResult(name, True, None, None, f"{_NO_CHAMPION} worse than")]
     if best is None:
-        return [refuse(name, "the best version of the last year was not looked for")]
+        return [refuse(name, "the best version of the last year was not determined")]
     if best.version == evaluation.champion:
         return [GateResult(name, True, None, None, f"champion {best.version} is {best.why}; the gate champion decides")]
     if best.answers is None:
@@ -52,7 +52,7 @@ def best_of_year(model: Model, evaluation: Evaluation) -> list[GateResult]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a comparison came to: the end of the interval that decided, what it was held against, and the words."""
+    """The result of a comparison: the deciding end of the interval, its limit, and both in words."""
 
     passed: bool
     measured: float
@@ -64,9 +64,9 @@ def hold_against(gate: ChampionGate, interval: Interval, news: str) -> Verdict:
     """Decide by the interval of the difference; above 0 the candidate is better.
 
     Args:
-        gate: says what it must be.
+        gate: declares the limits.
         interval: of the candidate's gain.
-        news: why a candidate that is as good is wanted; empty: for no reason.
+        news: a reason to accept a candidate that is only as good; empty: there is none.
     """
     low, high = interval.low, interval.high
     if gate.must == "beat":
@@ -79,7 +79,7 @@ def hold_against(gate: ChampionGate, interval: Interval, news: str) -> Verdict:
         return Verdict(True, low, -gate.max_loss, "better beyond chance")
     if news:
         return Verdict(True, low, -gate.max_loss, f"as good within chance, and accepted because {news}")
-    why = "as good within chance, and made of the same rows, declaration, parameters and code, or of older rows"
+    why = "as good within chance, with the same rows, declaration, parameters and code, or with older rows"
     return Verdict(False, low, 0.0, f"{why}: there is no reason to replace what is in production")
 
 
@@ -104,10 +104,10 @@ def _differs(gate: ChampionGate, interval: Interval, other: str) -> str:
 
 
 def variation(model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """The share of the hold-out's rows that would get another label; above the limit it passes, and asks a person.
+    """The share of the hold-out's rows whose label changes; above the limit it passes, and a person is asked.
 
-    A candidate can be as good as the champion in every figure and still decide otherwise on every fifth row. Whoever
-    acts upon the predictions must hear of that before it happens.
+    A candidate can be as good as the champion by every figure and still decide differently on every fifth row. People
+    who act on the predictions must know before that happens.
     """
     name, limit = "variation", model.gates.variation.ask_above
     if not evaluation.champion:
@@ -116,7 +116,7 @@ def variation(model: Model, evaluation: Evaluation) -> list[GateResult]:
         return [refuse(name, _unmeasured(evaluation))]
     changed = _changed_numbers(model, evaluation) if model.label.is_number else _changed_labels(evaluation)
     share = float(changed.mean())
-    what = "a number that is far from that of" if model.label.is_number else "another label than from"
+    what = "a number far from that of" if model.label.is_number else "another label than from"
     reason = (
         f"{share:.2%} of {len(changed)} rows of the hold-out get {what} champion "
         f"{evaluation.champion}; above {limit:.2%} a person decides"
@@ -132,32 +132,32 @@ def _changed_labels(evaluation: Evaluation) -> "NDArray[np.bool_]":
 
 
 def _changed_numbers(model: Model, evaluation: Evaluation) -> "NDArray[np.bool_]":
-    """Which rows move by more than `differs_by` standard deviations of the labels.
+    """Which rows change by more than `differs_by` standard deviations of the labels.
 
     Raises:
-        ValueError: a number is none; compared with the limit it would pass for near.
+        ValueError: a prediction is not finite; the comparison with the limit would treat it as near.
     """
     import numpy as np
 
     rows = evaluation.holdout
     moved = np.abs(rows["answer"].to_numpy() - evaluation.champion_answers)
     if not np.isfinite(moved).all():
-        raise ValueError(f"{int((~np.isfinite(moved)).sum())} numbers of {len(moved)} are none")
+        raise ValueError(f"{int((~np.isfinite(moved)).sum())} of {len(moved)} predictions are not finite")
     changed: NDArray[np.bool_] = moved > model.gates.variation.differs_by * rows["label"].to_numpy().std()
     return changed
 
 
 def _labels(probabilities: "NDArray[np.float64]", threshold: float) -> "NDArray[np.bool_]":
-    """What each row is taken for.
+    """The label of each row.
 
     Raises:
-        ValueError: a probability is unknown or impossible; compared with a threshold it would pass for a no.
+        ValueError: a probability is NaN or outside [0, 1]; the comparison with the threshold would give label 0.
     """
     possible = (probabilities >= 0) & (probabilities <= 1)
     if not possible.all():
         raise ValueError(f"{int((~possible).sum())} probabilities of {len(possible)} are NaN or outside [0, 1]")
-    said: NDArray[np.bool_] = probabilities >= threshold
-    return said
+    labels: NDArray[np.bool_] = probabilities >= threshold
+    return labels
 
 
 def _unmeasured(evaluation: Evaluation) -> str:

@@ -1,4 +1,4 @@
-"""What whoever serves the graph relies on: its form, and that every answer is one."""
+"""The contract of the served graph: its signature, and valid predictions for all rows."""
 
 import json
 from functools import partial
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_ROUNDING = 1e-5  # float32 sums of votes pass 1 by so much, and a batch may be summed in another order
+_ROUNDING = 1e-5  # float32 sums of votes exceed 1 by so much, and a batch may be summed in another order
 _ALONE = 20
 
 
 def contract(model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """Signature, columns, one answer for each row, probabilities that are ones, rows that do not see each other."""
+    """Signature, columns, one valid prediction for each row, independent of the other rows."""
     served = evaluation.served
     if served is None:
-        return [refuse("contract", "there is no graph to look at")]
+        return [refuse("contract", "there is no graph to check")]
     graph = OnnxModel(served.onnx)
     checks = {
         "signature": partial(_signature, served),
@@ -50,12 +50,14 @@ def _signature(served: Served, model: Model) -> str:
     written = json.loads(yaml.safe_load(served.mlmodel)["signature"]["inputs"])
     got = [(one["name"], one["tensor-spec"]["dtype"], one["tensor-spec"]["shape"]) for one in written]
     wanted = [(INPUT, "float32", [-1, len(names_of(model.features))])]
-    return "" if got == wanted else f"MLflow's signature says {got}, the model's YAML {wanted}"
+    return "" if got == wanted else f"MLflow's signature is {got}, by the model's YAML {wanted}"
 
 
 def _columns(graph: OnnxModel, model: Model) -> str:
     wanted = names_of(model.features)
-    return "" if graph.features == wanted else f"the graph wants {list(graph.features)}, the YAML says {list(wanted)}"
+    return (
+        "" if graph.features == wanted else f"the graph takes {list(graph.features)}, the YAML declares {list(wanted)}"
+    )
 
 
 def _answers(graph: OnnxModel, served: Served, model: Model) -> str:
@@ -75,7 +77,7 @@ def _unknown(graph: OnnxModel, model: Model) -> str:
 
 
 def _alone(graph: OnnxModel, served: Served, model: Model) -> str:
-    """A scaler that is fitted on what it scores gives a row another answer in other company."""
+    """A prediction must not depend on other rows of its batch, as with a scaler that is fitted on scored rows."""
     import numpy as np
 
     rows = _holdout(graph, served, model)[:: max(len(served.rows) // _ALONE, 1)]
@@ -86,25 +88,25 @@ def _alone(graph: OnnxModel, served: Served, model: Model) -> str:
 
 
 def _unit(graph: OnnxModel, answers: "NDArray[np.float32]") -> float:
-    """What a difference is told in: float32 rounds a number in proportion to its size."""
+    """The unit of differences: float32 rounds a number in proportion to its size."""
     import numpy as np
 
     return max(float(np.abs(answers).max()), 1.0) if graph.is_number else 1.0
 
 
 def _fault(graph: OnnxModel, rows: "NDArray[np.float32]") -> str:
-    """What is wrong with the answers to these rows; empty: nothing."""
+    """What is wrong with the predictions of these rows; empty: nothing."""
     import numpy as np
 
     if graph.is_number:
         (numbers,) = graph.run(rows)
         if numbers.shape != (len(rows), 1):
-            return f"{len(rows)} rows give {numbers.shape} numbers, expected one answer each"
+            return f"{len(rows)} rows give {numbers.shape} numbers, expected one each"
         wrong = int((~np.isfinite(numbers)).sum())
-        return f"{wrong} of {len(rows)} rows give what is no number" if wrong else ""
+        return f"{wrong} of {len(rows)} predictions are not finite numbers" if wrong else ""
     labels, both = graph.run(rows)
     if labels.shape != (len(rows),) or both.shape != (len(rows), 2):
-        return f"{len(rows)} rows give {labels.shape} labels and {both.shape} probabilities, expected one answer each"
+        return f"{len(rows)} rows give {labels.shape} labels and {both.shape} probabilities, expected one and two each"
     wrong = int((~((both >= -_ROUNDING) & (both <= 1 + _ROUNDING))).any(axis=1).sum())
     if wrong:
         return f"{wrong} of {len(rows)} rows give a probability that is NaN or outside [0, 1]"

@@ -1,4 +1,4 @@
-"""What gates are given and what they give back."""
+"""Input and output of the gates."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GateResult:
-    """One verdict.
+    """The result of one gate.
 
     Attributes:
         name: of the gate, with the metric or the segment in brackets.
-        passed: whether the candidate may go on.
-        measured: the figure; None when there is none.
-        limit: what the figure was held against; None when there was nothing to hold it against.
-        reason: the verdict in words, with the figures.
-        difference: from another version, as it was observed; `measured` is an end of its interval.
-        ask: it passed, but a person must look before it goes into production.
+        passed: whether the candidate passed.
+        measured: the figure; None: there is none.
+        limit: the limit of the figure; None: there is none.
+        reason: the result in words, with the figures.
+        difference: the observed gain over another version; `measured` is one end of its interval.
+        ask: it passed, but a person must approve the candidate.
     """
 
     name: str
@@ -43,12 +43,12 @@ class GateResult:
 
 @dataclass(frozen=True, eq=False)
 class Served:
-    """The candidate as it would be served, and rows to ask it about.
+    """The candidate as it is served, and rows to test it on.
 
     Attributes:
         onnx: the graph's bytes.
-        mlmodel: what MLflow wrote about the graph, as YAML.
-        frame: the hold-out's rows of the dataset and those before them that their features need.
+        mlmodel: MLflow's description of the graph, YAML.
+        frame: the hold-out's rows of the dataset, with the history that their features need.
         rows: the numbers of the hold-out's rows in `frame`, [n].
     """
 
@@ -64,10 +64,10 @@ class Reference:
 
     Attributes:
         version: its number; the champion's when that is the best.
-        why: how it was chosen, in words.
-        answers: what it foretells for the hold-out's rows, [n]; None when it cannot, or is the champion.
-        fault: why it cannot, in words.
-        threshold: from which probability on it says yes.
+        why: how it was chosen.
+        answers: its predictions for the hold-out's rows, [n]; None: it cannot be measured, or is the champion.
+        fault: why it cannot be measured.
+        threshold: the probability from which on its label is 1.
     """
 
     version: str
@@ -79,22 +79,22 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What is known about a candidate when it is judged.
+    """All measurements of a candidate that its gates use.
 
     Attributes:
-        backtest: `time`, `fold`, `label`, `answer` and one column per naive rule; the last fold is the hold-out.
-        parity: of its ONNX graph; None when it was not measured.
-        champion: number of the version in production; empty when there is none.
-        champion_answers: what the champion foretells for the hold-out's rows, [n]; None when it cannot.
-        champion_fault: why it cannot, in words.
-        news: what the candidate is made of that the champion is not, in words; empty: nothing.
-        best: the best version of the last year; None when nobody looked for it.
-        train_metrics: what the candidate measures on its own training rows, by metric.
-        served: its graph; None when there is none to ask.
-        speed: of the graph; None when it was not measured.
-        leaks: what its features know of the label; None when that was not measured.
-        threshold: from which probability on the candidate says yes, and
-        champion_threshold: the champion.
+        backtest: `time`, `fold`, `label`, `answer` and one column per baseline; the last fold is the hold-out.
+        parity: of its ONNX graph; None: it was not measured.
+        champion: number of the version in production; empty: there is none.
+        champion_answers: the champion's predictions for the hold-out's rows, [n]; None: it cannot be measured.
+        champion_fault: why it cannot be measured.
+        news: what is new in the candidate compared with the champion; empty: nothing.
+        best: the best version of the last year; None: it was not determined.
+        train_metrics: the candidate's figures on its own training rows, by metric.
+        served: its graph; None: there is none.
+        speed: of the graph; None: it was not measured.
+        leaks: what its features know of the label; None: it was not measured.
+        threshold: the probability from which on the candidate's label is 1.
+        champion_threshold: the probability from which on the champion's label is 1.
     """
 
     backtest: "pl.DataFrame"
@@ -121,21 +121,21 @@ Gate = Callable[[Model, Evaluation], list[GateResult]]
 
 
 def closed(name: str, gate: Gate, model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """Run a gate so that whatever goes wrong in it, and silence, refuses."""
+    """Run a gate so that it fails closed: an error, or no result, refuses."""
     try:
         results = gate(model, evaluation)
-    except Exception as error:  # noqa: BLE001 - a gate that cannot be computed has not been passed, whatever the cause
+    except Exception as error:  # noqa: BLE001 - a gate that cannot be computed is not passed, whatever the cause
         return [refuse(name, f"cannot be computed: {type(error).__name__}: {error}")]
     return [_finite(result) for result in results] or [refuse(name, "gave no result")]
 
 
 def refuse(name: str, reason: str) -> GateResult:
-    """A refusal for want of a figure."""
+    """A refusal without a figure."""
     return GateResult(name, False, None, None, reason)
 
 
 def measure(metric: Metric, rows: "pl.DataFrame", column: str, *, threshold: float = metrics.THRESHOLD) -> float:
-    """One metric of one column of predictions against `label`; naive rules say yes from a half on."""
+    """One metric of one column of predictions against `label`; the threshold of baselines is 0.5."""
     return metrics.measure(metric, rows["label"].to_numpy(), rows[column].to_numpy(), threshold=threshold)
 
 

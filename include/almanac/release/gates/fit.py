@@ -1,4 +1,4 @@
-"""Honest probabilities and numbers, and no learning by heart."""
+"""Calibration, and overfitting."""
 
 from almanac.config.schema import Model
 from almanac.release.gates.evaluation import Evaluation, GateResult, measure, refuse
@@ -8,7 +8,7 @@ from almanac.statistics.calibration import calibration_of
 
 
 def calibration(model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """Probabilities on the hold-out are near the shares in which the label came true; numbers are near the truth."""
+    """Probabilities on the hold-out are near the observed shares of label 1; numbers are near the true ones."""
     gate, rows = model.gates.calibration, evaluation.holdout
     if rows.height < gate.min_rows:
         return [refuse("calibration", f"the hold-out has {rows.height} rows, fewer than {gate.min_rows}")]
@@ -32,7 +32,7 @@ def calibration(model: Model, evaluation: Evaluation) -> list[GateResult]:
 
 
 def gap(model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """Not much better on its own training rows than on the hold-out: what is learnt by heart is worth nothing."""
+    """Not much better on its own training rows than on the hold-out: no overfitting."""
     gate = model.gates.gap
     name = f"gap[{gate.metric}]"
     if gate.metric not in evaluation.train_metrics:
@@ -43,7 +43,7 @@ def gap(model: Model, evaluation: Evaluation) -> list[GateResult]:
     )
     lost = metrics.gain(gate.metric, known, new)
     reason = (
-        f"{gate.metric} is {known:.4f} on the training rows and {new:.4f} on the hold-out, {lost:+.4f} apart; "
+        f"{gate.metric} is {known:.4f} on the training rows and {new:.4f} on the hold-out, a gap of {lost:+.4f}; "
         f"wanted at most {gate.max_gap:.4f}"
     )
     return [GateResult(name, lost <= gate.max_gap, lost, gate.max_gap, reason)]

@@ -1,7 +1,7 @@
-"""Whether foretold numbers are honest: neither too high nor too low, and as near to the truth as they promise.
+"""Calibration of predicted numbers: small bias, and prediction intervals that hold what they promise.
 
 Source of the interval: Lei et al. (2018), "Distribution-free predictive inference for regression", JASA 113, split
-conformal; here the rows that set its width come before those that test it.
+conformal prediction; here the rows that set the width come before those that test it.
 """
 
 from typing import TYPE_CHECKING
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def bias(gate: CalibrationGate, evaluation: Evaluation) -> GateResult:
-    """The mean error on the hold-out is small beside the spread of the labels there.
+    """The mean error on the hold-out is small compared with the standard deviation of its labels.
 
     Raises:
-        ValueError: all labels are the same, so that there is no spread.
+        ValueError: all labels are the same.
     """
     rows = evaluation.holdout
     spread, off = float(rows["label"].to_numpy().std()), measure("bias", rows, "answer")
@@ -33,23 +33,23 @@ def bias(gate: CalibrationGate, evaluation: Evaluation) -> GateResult:
 
 
 def interval(gate: CalibrationGate, evaluation: Evaluation) -> GateResult:
-    """An interval as wide as the misses before were holds about as much of what came then as it promises."""
+    """An interval from the errors on earlier rows covers about the promised share of later rows."""
     before, after = _parted(gate, evaluation)
     half = half_width(before, gate.coverage)
     covered = float((_misses(after) <= half).to_numpy().mean())
     least = gate.coverage - gate.max_short
     reason = (
-        f"the interval of {gate.coverage:.0%} is the number ± {half:.4g}, from the misses on {before.height} earlier "
-        f"rows; it holds {covered:.2%} of {after.height} later ones, wanted at least {least:.2%}"
+        f"the interval of {gate.coverage:.0%} is the number ± {half:.4g}, from the errors on {before.height} earlier "
+        f"rows; it covers {covered:.2%} of {after.height} later ones, wanted at least {least:.2%}"
     )
     return GateResult("calibration[interval]", covered >= least, covered, least, reason)
 
 
 def half_width(rows: "pl.DataFrame", coverage: float) -> float:
-    """The half width that holds this share of the rows: `label` and `answer`; the conformal quantile of the misses.
+    """The half width that covers this share of the rows (`label`, `answer`): the conformal quantile of the errors.
 
     Raises:
-        DataError: too few rows to promise so much.
+        DataError: too few rows for this coverage.
     """
     import numpy as np
 
@@ -63,8 +63,8 @@ def half_width(rows: "pl.DataFrame", coverage: float) -> float:
 def _parted(gate: CalibrationGate, evaluation: Evaluation) -> tuple["pl.DataFrame", "pl.DataFrame"]:
     """The rows that set the width, and those that test it.
 
-    The folds before the hold-out were foretold by models that had not seen them. A continued champion has seen them
-    all: of it only the hold-out tells, whose older half then sets the width.
+    The folds before the hold-out were predicted by models that were not trained on them. A continued champion was
+    trained on them: only its hold-out counts, whose older half then sets the width.
     """
     import polars as pl
 
@@ -77,12 +77,12 @@ def _parted(gate: CalibrationGate, evaluation: Evaluation) -> tuple["pl.DataFram
 
 
 def _misses(rows: "pl.DataFrame") -> "pl.Series":
-    """How far each row is off, without sign.
+    """The absolute error of each row.
 
     Raises:
-        DataError: a row has no number.
+        DataError: a row has no prediction.
     """
     misses = (rows["answer"] - rows["label"]).abs()
     if wrong := int((~misses.is_finite()).fill_null(True).sum()):
-        raise DataError(f"{wrong} of {rows.height} rows have no number")
+        raise DataError(f"{wrong} of {rows.height} rows have no predicted number")
     return misses

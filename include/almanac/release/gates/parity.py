@@ -1,15 +1,15 @@
-"""The served graph and the pipeline that was measured are one model."""
+"""Parity of the served graph with the measured pipeline."""
 
 from almanac.config.schema import Model
 from almanac.config.sections.gates import ParityLimits
 from almanac.release.gates.evaluation import Evaluation, GateResult, refuse
 from almanac.training.export.parity import FAR, ParityPart, ParityReport
 
-_TOLD = 5
+_SHOWN = 5
 
 
 def parity(model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """ONNX and scikit-learn agree on labels and probabilities, or on numbers, on hold-out and boundary rows alike."""
+    """ONNX and scikit-learn agree on labels and probabilities, or on numbers, on hold-out and boundary rows."""
     gate, report = model.gates.parity, evaluation.parity
     if report is None:
         return [refuse("parity", "parity was not measured")]
@@ -28,7 +28,7 @@ def _part(limits: ParityLimits, quantile: float, place: str, part: ParityPart) -
     enough, near = agree >= limits.min_label_agreement, far <= limits.max_probability_difference
     labels = f"labels {about} agree on {agree:.4%}, wanted at least {limits.min_label_agreement:.4%}"
     answers = (
-        f"answers {about} differ by {far:.2e} at quantile {quantile} (most {part.max_difference:.2e}); "
+        f"predictions {about} differ by {far:.2e} at quantile {quantile} (most {part.max_difference:.2e}); "
         f"wanted {limits.max_probability_difference:.2e} or less{_where(part)}"
     )
     return [
@@ -38,7 +38,7 @@ def _part(limits: ParityLimits, quantile: float, place: str, part: ParityPart) -
 
 
 def _where(part: ParityPart) -> str:
-    """Which features stand at a border in the rows that differ."""
+    """The features at whose borders the differing rows lie."""
     if not part.far:
         return ""
     named = ", ".join(f"{name or 'no border'} {count}" for name, count in part.at_borders.items())
@@ -46,16 +46,16 @@ def _where(part: ParityPart) -> str:
 
 
 def _disagreements(limits: ParityLimits, report: ParityReport) -> GateResult:
-    """Every row with another label is listed and lies at a tie or a border, so that rounding alone is the cause."""
+    """All rows with different labels are listed, and lie at a tie or a border: rounding is the only cause."""
     name, missing = "parity[disagreements]", report.holdout.disagreeing + report.boundary.disagreeing
     missing -= len(report.disagreements)
     if missing:
-        return refuse(name, f"{missing} rows with another label are not listed, so nothing is known about them")
+        return refuse(name, f"{missing} rows with different labels are not listed, so their cause is unknown")
     far = limits.max_probability_difference * report.spread
     strange = [one for one in report.disagreements if not one.is_explained(far)]
-    told = "; ".join(f"{one.part} row {one.row}: {one.sklearn:.6f} and {one.onnx:.6f}" for one in strange[:_TOLD])
+    listed = "; ".join(f"{one.part} row {one.row}: {one.sklearn:.6f} and {one.onnx:.6f}" for one in strange[:_SHOWN])
     reason = (
-        f"{len(strange)} of {len(report.disagreements)} rows with another label lie neither at a tie nor at a border"
-        f"{': ' * bool(told)}{told}"
+        f"{len(strange)} of {len(report.disagreements)} rows with different labels lie neither at a tie nor at a border"
+        f"{': ' * bool(listed)}{listed}"
     )
     return GateResult(name, not strange, float(len(strange)), 0.0, reason)

@@ -1,4 +1,4 @@
-"""The list of gates, in their order."""
+"""All gates, in their order."""
 
 from almanac.config.schema import Model
 from almanac.release.gates.absolute import absolute
@@ -30,7 +30,7 @@ GATES: dict[str, Gate] = {
 
 
 def judge(model: Model, evaluation: Evaluation) -> tuple[GateResult, ...]:
-    """Apply all gates in their order. The candidate has passed when there are results and every one of them passed."""
+    """Apply all gates in their order. The candidate passes when there are results and all of them passed."""
     return tuple(result for name, gate in GATES.items() for result in closed(name, gate, model, evaluation))
 
 
@@ -40,5 +40,5 @@ def passed(results: tuple[GateResult, ...]) -> bool:
 
 
 def asked(results: tuple[GateResult, ...]) -> tuple[str, ...]:
-    """Why a person must decide about a candidate that passed; empty when none need."""
+    """Why a person must approve a candidate that passed; empty: nobody needs to."""
     return tuple(f"{result.name}: {result.reason}" for result in results if result.ask)

@@ -1,1 +1,1 @@
-"""Rolling-origin folds, and the naive rules that a candidate must beat."""
+"""Rolling-origin folds, and the baselines that a candidate must beat."""

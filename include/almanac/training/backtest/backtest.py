@@ -1,4 +1,4 @@
-"""Rolling origin: each fold is foretold by a model that was trained on what was known before it began.
+"""Rolling origin: each fold is predicted by a model that was trained on what was known before the fold began.
 
 Source: Tashman (2000), "Out-of-sample tests of forecasting accuracy", Int. J. of Forecasting 16(4).
 """
@@ -26,23 +26,24 @@ if TYPE_CHECKING:
 
 SEGMENT = "segment"
 KEY = "key."
-_NOT_RULES = ("time", "fold", "label", "answer", SEGMENT)
+_NOT_BASELINES = ("time", "fold", "label", "answer", SEGMENT)
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledRows:
-    """The rows whose label is known, in the order of time.
+    """The rows with a known label, ordered by time.
 
     Attributes:
         names: of the k features.
         values: float32 [n, k].
-        times: datetime64[us] [n], UTC.
+        times: event times, datetime64[us] [n], UTC.
         labels: int8 [n], 0 or 1; of a number float64 [n].
-        state_now: float64 [n], what the label's column says at the row itself; NaN where unknown.
+        state_now: float64 [n], the label's column at the row itself; NaN where unknown.
+        seasons: float64 [n] by season, the label's column a day, a week or a year before the time of the label; NaN
+            where unknown.
+        others: text [n] by column of the backtest: `key.<column>`, which distinguishes rows of one time, and `segment`
+            where a column of the dataset defines the segments.
         declared: float64 [n] by rule of `gates.baselines.rules`: 1 and 0 for yes and no, or numbers; NaN where unknown.
-        others: text [n] by column of the backtest: `key.<column>`, which tells rows of one time apart, and `segment`
-            where a column of the dataset parts the rows.
-        seasons: float64 [n] by season, what it said a day, a week or a year before the foretold time; NaN likewise.
     """
 
     names: tuple[str, ...]
@@ -70,7 +71,7 @@ class Fold:
 
 
 def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> LabelledRows:
-    """Features and labels of the rows whose label is known by `now`, within a fixed `train.window`, ordered by time.
+    """Features and labels of the rows with a label known at `now`, within a fixed `train.window`, ordered by time.
 
     Raises:
         DataError: the frame is not what the model's YAML declares; see `build_features` and `labels`.
@@ -84,7 +85,7 @@ def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Labe
     known = label.is_not_null().to_numpy()
     state = state_now(model, frame).cast(pl.Float64).to_numpy()
     if not model.label.horizon:
-        state = np.full(frame.height, np.nan)  # what is true now is the label itself
+        state = np.full(frame.height, np.nan)  # the present state is the label itself
     return LabelledRows(
         matrix.names,
         matrix.values[known],
@@ -94,7 +95,7 @@ def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Labe
         {
             name: state_before(model, frame, season).cast(pl.Float64).to_numpy()[known]
             for name, season in SEASONS.items()
-            if season >= model.label.known_after  # a shorter one would look at what is not known yet
+            if season >= model.label.known_after  # a shorter one would use values that are not known yet
         },
         {name: frame[column].cast(pl.String).to_numpy()[known] for name, column in other_columns(model).items()},
         {
@@ -105,14 +106,14 @@ def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Labe
 
 
 def other_columns(model: Model) -> dict[str, str]:
-    """Column of a backtest -> of the dataset: the keys beside the time, and the declared segment if it is a column."""
+    """Column of a backtest -> column of the dataset: the keys except the time, and the segment if it is a column."""
     keys = {f"{KEY}{name}": name for name in model.dataset.key if name != model.dataset.time}
     by = model.gates.segments.by
     return {**keys, SEGMENT: by} if by in model.dataset.columns else keys
 
 
 def known_labels(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "pl.Series":
-    """`labels`, null outside of a fixed `train.window` too."""
+    """`labels`, also null outside a fixed `train.window`."""
     import polars as pl
 
     label, window, time = labels(model, frame, now=now), model.train.window, model.dataset.time
@@ -127,8 +128,8 @@ def known_labels(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "pl.S
 def split(model: Model, times: "NDArray[np.datetime64]") -> tuple[Fold, ...]:
     """The folds of the model's backtest over the times of its labelled rows.
 
-    The newest `folds` x `fold` of time are cut into equal parts. A fold trains on rows with
-    `t + horizon + delay <= start`, whose labels were known when it began, and within a sliding `train.window`.
+    The newest `folds` x `fold` of time are split into equal parts. A fold trains on rows with
+    `t + horizon + delay <= start`, whose labels were known when it began, within a sliding `train.window`.
 
     Args:
         model: declares the backtest.
@@ -155,7 +156,7 @@ def split(model: Model, times: "NDArray[np.datetime64]") -> tuple[Fold, ...]:
 
 
 def fold_faults(model: Model, times: "NDArray[np.datetime64]", labels: "Labels") -> tuple[str, ...]:
-    """Why nothing can be trained or measured on the folds, whatever the features are; empty when it can be.
+    """The reasons why no candidate can be trained or measured on the folds; empty: there are none.
 
     Args:
         model: declares the backtest.
@@ -173,12 +174,12 @@ def fold_faults(model: Model, times: "NDArray[np.datetime64]", labels: "Labels")
         if len(fold.train) < least:
             found.append(f"{where}has {len(fold.train)} training rows, wanted {least} (train.backtest.min_train_rows)")
         elif _is_constant(labels[fold.train]):
-            found.append(f"{where}trains on {len(fold.train)} rows that all have the label {labels[fold.train][0]:g}")
+            found.append(f"{where}has {len(fold.train)} training rows, all with the label {labels[fold.train][0]:g}")
     before = np.concatenate([fold.test for fold in folds[:-1]])
     for name, rows in (("folds before the hold-out", before), ("hold-out", folds[-1].test)):
         if len(rows) and _is_constant(labels[rows]):
-            words = f"{len(rows)} rows of the {name} have the label {labels[rows][0]:g}"
-            found.append(f"all {words}: nothing can be measured there; lengthen train.backtest.fold")
+            words = f"all {len(rows)} rows of the {name} have the label {labels[rows][0]:g}"
+            found.append(f"{words}, so no metric is defined there; lengthen train.backtest.fold")
     return tuple(found)
 
 
@@ -187,7 +188,7 @@ def _is_constant(labels: "Labels") -> bool:
 
 
 def rows_before_backtest(model: Model, times: "NDArray[np.datetime64]") -> int:
-    """How many rows the first fold could train on; 0 without any row."""
+    """The number of training rows of the first fold; 0 without labelled rows."""
     return len(_cut(model, times)[0].train) if len(times) else 0
 
 
@@ -209,16 +210,16 @@ def _cut(model: Model, times: "NDArray[np.datetime64]") -> tuple[Fold, ...]:
     import numpy as np
 
     if not len(times):
-        raise DataError(f"{model.name}: no row has a label; got 0 labelled rows, expected history. Land data first")
+        raise DataError(f"{model.name}: got 0 labelled rows, expected history. Land data first")
     if (np.diff(times) < np.timedelta64(0)).any():
-        raise DataError(f"{model.name}: labelled rows are not in the order of time")
+        raise DataError(f"{model.name}: labelled rows are not ordered by time")
     count, length = model.train.backtest.folds, np.timedelta64(model.train.backtest.fold)
     known_after, window = np.timedelta64(model.label.known_after), model.train.window
     end = times[-1] + np.timedelta64(model.dataset.step)
     folds = []
     for number in range(count):
         start = end - (count - number) * length
-        train = times + known_after <= start  # the embargo: no label of the fold's own time may teach
+        train = times + known_after <= start  # the embargo: no label of the fold's own time is trained on
         if isinstance(window, timedelta):
             train &= times >= start - np.timedelta64(window)
         test = (times >= start) & (times < start + length)
@@ -229,7 +230,7 @@ def _cut(model: Model, times: "NDArray[np.datetime64]") -> tuple[Fold, ...]:
 def backtest_frame(
     rows: LabelledRows, folds: Sequence[Fold], predictions: Sequence["dict[str, NDArray[np.float64]]"]
 ) -> "pl.DataFrame":
-    """What every model of one candidate foretold: `time`, `fold`, `label`, `answer` and one column per naive rule."""
+    """The predictions of one candidate: `time`, `fold`, `label`, `answer` and one column per baseline."""
     import polars as pl
 
     parts = [
@@ -244,13 +245,13 @@ def backtest_frame(
     return pl.concat(parts).select("time", "fold", "label", pl.exclude("time", "fold", "label"))
 
 
-def naive_rules(backtest: "pl.DataFrame") -> tuple[str, ...]:
-    """The columns of a backtest that hold what naive rules said."""
-    return tuple(name for name in backtest.columns if name not in _NOT_RULES and not name.startswith(KEY))
+def baseline_columns(backtest: "pl.DataFrame") -> tuple[str, ...]:
+    """The columns of a backtest with the predictions of baselines."""
+    return tuple(name for name in backtest.columns if name not in _NOT_BASELINES and not name.startswith(KEY))
 
 
 def row_keys(backtest: "pl.DataFrame", model: Model) -> dict[str, str]:
-    """What identifies a row of a backtest: its column -> the column of the dataset."""
+    """The columns that identify a row of a backtest, and the columns of the dataset that they come from."""
     return {"time": model.dataset.time} | {
         name: name.removeprefix(KEY) for name in backtest.columns if name.startswith(KEY)
     }

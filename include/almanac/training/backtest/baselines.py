@@ -1,4 +1,4 @@
-"""The naive rules that a candidate must beat. They learn from the training rows only, like the candidate."""
+"""The baselines that a candidate must beat. They are fitted on the training rows only, like the candidate."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,35 +29,35 @@ class Stump:
     above: bool
 
     def decide(self, values: "NDArray[np.float32]") -> "NDArray[np.bool_]":
-        """The rule's answer for each row of `values` [n, k]."""
-        # in float64: beside float32 values numpy would round the threshold, and it could jump onto a value
+        """The rule's yes or no for each row of `values` [n, k]."""
+        # in float64: with float32 values numpy rounds the threshold, which can then equal a value
         is_above: NDArray[np.bool_] = values[:, self.column].astype("float64") > self.threshold
         return is_above if self.above else ~is_above
 
     def __str__(self) -> str:
-        """Say the rule as a person would."""
+        """The rule in words."""
         return f"{self.name} {'>' if self.above else '<='} {self.threshold:.6g}"
 
 
 @dataclass(frozen=True)
-class NaivePredictions:
-    """What the naive rules say, as probabilities of the label 1 or as numbers, [n] by rule, and the stump in words."""
+class BaselinePredictions:
+    """Probabilities of the label 1 or numbers, [n] by baseline, and the stump in words."""
 
-    answers: "dict[str, NDArray[np.float64]]"
+    predictions: "dict[str, NDArray[np.float64]]"
     stump: str
 
 
-def predict_naive(train: LabelledRows, test: LabelledRows, metric: Metric) -> NaivePredictions:
-    """Learn the naive rules on `train` and apply them to `test`.
+def predict_baselines(train: LabelledRows, test: LabelledRows, metric: Metric) -> BaselinePredictions:
+    """Fit the baselines on `train` and predict `test` with them.
 
-    A rule's yes or no becomes a probability: the share of the label 1 among training rows with the same answer,
-    kept on the answer's side of 0.5. So thresholds see the plain rule, and log loss sees an honest naive forecast
-    instead of a certain one that anything beats. Where a season back nothing is known, the seasonal rule says what the
-    majority says; where that is so for most rows, it cannot be computed and is NaN, on which gates refuse.
+    A baseline's yes or no becomes a probability: the share of the label 1 among training rows with the same decision,
+    kept on its side of 0.5. So metrics at a threshold measure the plain rule, and log loss measures a calibrated
+    forecast, not a certain one that every candidate beats. Where the value of a season ago is unknown, the seasonal
+    baseline predicts the majority; where most are unknown, it cannot be computed and is NaN, and gates refuse on it.
 
     Args:
         train: at least one row of each class.
-        test: the rows to foretell.
+        test: the rows to predict.
         metric: the stump is the best one on the training rows by this metric.
 
     Raises:
@@ -71,23 +71,23 @@ def predict_naive(train: LabelledRows, test: LabelledRows, metric: Metric) -> Na
     stump = best_stump(train, metric)
     decisions: dict[str, Callable[[LabelledRows], NDArray[np.bool_]]] = {
         "majority": lambda rows: np.full(len(rows), majority),
-        "persistence": lambda rows: _repeat(rows.state_now, majority),
+        "persistence": lambda rows: _known_or(rows.state_now, majority),
         "stump": lambda rows: stump.decide(rows.values),
     }
-    said = {name: _as_probability(decide(train), train.labels, decide(test)) for name, decide in decisions.items()}
-    known, asked = _past_answers(train), _past_answers(test)
+    found = {name: _as_probability(decide(train), train.labels, decide(test)) for name, decide in decisions.items()}
+    of_train, of_test = _past_values(train), _past_values(test)
     unknown = np.array([np.nan])
-    for rule in (*SEASONS, *test.declared):
-        learnt, answer = known.get(rule, unknown), asked.get(rule, unknown)
-        if min(known_share(learnt), known_share(answer)) < KNOWN_ENOUGH:
-            said[rule] = np.full(len(test), np.nan)
+    for name in (*SEASONS, *test.declared):
+        before, now = of_train.get(name, unknown), of_test.get(name, unknown)
+        if min(known_share(before), known_share(now)) < KNOWN_ENOUGH:
+            found[name] = np.full(len(test), np.nan)
         else:
-            said[rule] = _as_probability(_repeat(learnt, majority), train.labels, _repeat(answer, majority))
-    return NaivePredictions(said, str(stump))
+            found[name] = _as_probability(_known_or(before, majority), train.labels, _known_or(now, majority))
+    return BaselinePredictions(found, str(stump))
 
 
-def _past_answers(rows: LabelledRows) -> "dict[str, NDArray[np.float64]]":
-    seasons = {str(season): answers for season, answers in rows.seasons.items()}
+def _past_values(rows: LabelledRows) -> "dict[str, NDArray[np.float64]]":
+    seasons = {str(season): values for season, values in rows.seasons.items()}
     return {**seasons, **rows.declared}
 
 
@@ -95,7 +95,7 @@ def best_stump(train: LabelledRows, metric: Metric) -> Stump:
     """The best rule on a single column, over every column, threshold and direction; ties go to the first.
 
     For metrics on probabilities (ROC AUC, log loss) the rule is chosen by balanced accuracy, which is the ROC AUC
-    of a yes-or-no answer.
+    of a yes-or-no decision.
 
     Raises:
         DataError: no column has two different values.
@@ -114,8 +114,8 @@ def best_stump(train: LabelledRows, metric: Metric) -> Stump:
         total, all_ones = float(len(values)), float(ones[-1])
         for above in (True, False):
             hits: Counts = all_ones - ones_below if above else ones_below
-            said: Counts = total - below if above else below
-            scores = _score(metric, hits, said, all_ones, total)
+            positives: Counts = total - below if above else below
+            scores = _score(metric, hits, positives, all_ones, total)
             top = int(np.argmax(scores))
             if scores[top] > best_score:
                 best_score = float(scores[top])
@@ -125,28 +125,28 @@ def best_stump(train: LabelledRows, metric: Metric) -> Stump:
     return best
 
 
-def _score(metric: Metric, hits: "Counts", said: "Counts", ones: float, total: float) -> "Counts":
-    """The metric of yes-or-no answers from counts: `said` yes, of which `hits` are right; `ones` of `total` are 1."""
-    zeros, zero_hits = total - ones, total - said - (ones - hits)
+def _score(metric: Metric, hits: "Counts", positives: "Counts", ones: float, total: float) -> "Counts":
+    """The metric from counts: `positives` rows are predicted as 1, `hits` of them rightly; `ones` of `total` are 1."""
+    zeros, zero_hits = total - ones, total - positives - (ones - hits)
     if metric == "accuracy":
         right: Counts = (hits + zero_hits) / total
         return right
-    f1: Counts = 2 * hits / (said + ones)
+    f1: Counts = 2 * hits / (positives + ones)
     if metric == "f1":
         return f1
     if metric == "f1_macro":
-        mean: Counts = (f1 + 2 * zero_hits / (total - said + zeros)) / 2
+        mean: Counts = (f1 + 2 * zero_hits / (total - positives + zeros)) / 2
         return mean
     if metric == "average_precision":  # area below the two steps of a two-valued score
         recall = hits / ones
-        area: Counts = recall * hits / said + (1 - recall) * ones / total
+        area: Counts = recall * hits / positives + (1 - recall) * ones / total
         return area
     balanced: Counts = (hits / ones + zero_hits / zeros) / 2
     return balanced
 
 
 def _between(low: float, high: float) -> float:
-    """A threshold t with low <= t < high, so that `value > t` parts them as it did in training."""
+    """A threshold t with low <= t < high, so that `value > t` separates the two."""
     import numpy as np
 
     if not np.isfinite(low):  # the border between unknown and known values
@@ -155,7 +155,8 @@ def _between(low: float, high: float) -> float:
     return float(middle if low <= middle < high else low)
 
 
-def _repeat(state: "NDArray[np.float64]", otherwise: bool) -> "NDArray[np.bool_]":
+def _known_or(state: "NDArray[np.float64]", otherwise: bool) -> "NDArray[np.bool_]":
+    """Whether each value is 1; `otherwise` where it is unknown."""
     import numpy as np
 
     known: NDArray[np.bool_] = np.where(np.isnan(state), otherwise, state == 1)
@@ -163,20 +164,20 @@ def _repeat(state: "NDArray[np.float64]", otherwise: bool) -> "NDArray[np.bool_]
 
 
 def known_share(state: "NDArray[np.float64]") -> float:
-    """The share of values that are known; 0 of none."""
+    """The share of known values; 0 without values."""
     import numpy as np
 
     return float((~np.isnan(state)).mean()) if len(state) else 0.0
 
 
 def _as_probability(
-    train_answer: "NDArray[np.bool_]", train_labels: "NDArray[np.int8]", answer: "NDArray[np.bool_]"
+    of_train: "NDArray[np.bool_]", train_labels: "NDArray[np.int8]", of_test: "NDArray[np.bool_]"
 ) -> "NDArray[np.float64]":
     import numpy as np
 
     ones, base = train_labels == 1, float(train_labels.mean())
-    yes = ones[train_answer].mean() if train_answer.any() else base
-    no = ones[~train_answer].mean() if (~train_answer).any() else base
+    yes = ones[of_train].mean() if of_train.any() else base
+    no = ones[~of_train].mean() if (~of_train).any() else base
     below_half = float(np.nextafter(THRESHOLD, 0))
-    probability: NDArray[np.float64] = np.where(answer, max(float(yes), THRESHOLD), min(float(no), below_half))
+    probability: NDArray[np.float64] = np.where(of_test, max(float(yes), THRESHOLD), min(float(no), below_half))
     return probability

@@ -1,21 +1,21 @@
-"""Lets a graph's own label follow the threshold: whoever serves it elsewhere gets the labels that were judged."""
+"""Puts the threshold into a graph, so that other servers of the graph give the labels that were judged."""
 
 from typing import Any
 
 from almanac.registry.onnx_model import LABELS, PROBABILITIES
 
-_UNTOLD = "label_at_half"
+_AT_HALF = "label_at_half"
 
 
 def with_threshold(graph: Any, threshold: float) -> Any:
-    """The graph, whose label is 1 from this probability on instead of from a half; `graph` is an `onnx.ModelProto`."""
+    """The graph with label 1 from this probability on instead of 0.5; `graph` is an `onnx.ModelProto`."""
     from onnx import TensorProto, helper
 
     for node in graph.graph.node:
         for names in (node.output, node.input):
             for place, name in enumerate(names):
                 if name == LABELS:
-                    names[place] = _UNTOLD
+                    names[place] = _AT_HALF
     graph.graph.initializer.extend(
         [
             helper.make_tensor("threshold", TensorProto.FLOAT, [], [threshold]),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 OPSET = {"": 21, "ai.onnx.ml": 3}
-"""Pinned: the same pipeline must give the same graph whatever a newer library would choose."""
+"""Pinned, so that a newer library gives the same graph for the same pipeline."""
 
 
 def export_onnx(
@@ -23,10 +23,10 @@ def export_onnx(
     """Convert a fitted pipeline and check the graph.
 
     Args:
-        model: its label and horizon are written into the graph's metadata.
+        model: its label and horizon go into the graph's metadata.
         pipeline: fitted on float32 [n, k].
         features: the k names.
-        threshold: from which probability on the graph's label is 1.
+        threshold: the probability from which on the graph's label is 1.
 
     Returns:
         The graph; `OnnxModel` reads it.
@@ -45,12 +45,12 @@ def export_onnx(
             initial_types=[(INPUT, FloatTensorType([None, len(features)]))],
             options=None if model.label.is_number else {id(pipeline): {"zipmap": False}},
             target_opset=OPSET,
-            name=model.name,  # a random name would make equal pipelines unequal bytes
+            name=model.name,  # a random name would give equal pipelines different bytes
         )
     except (MissingConverter, MissingShapeCalculator) as error:
         raise ConfigError(
             f"{model.name}: {type(pipeline[-1]).__name__} cannot be converted to ONNX: {error}. "
-            "Choose an estimator that include/almanac/config/grammar/estimators.py allows"
+            "Choose an estimator of include/almanac/config/grammar/estimators.py"
         ) from error
     if model.label.is_number:
         _name_output(graph, NUMBERS)
@@ -73,10 +73,10 @@ def export_onnx(
 
 
 def _allow_empty_batches(graph: Any) -> None:
-    """Let graphs answer a batch of no row.
+    """Make the graph accept a batch without rows.
 
-    skl2onnx looks classes up with ArrayFeatureExtractor, which refuses to look up nothing. Gather says the same of one
-    row or more.
+    skl2onnx looks classes up with ArrayFeatureExtractor, which refuses an empty batch. Gather gives the same result for
+    all others.
     """
     import onnx
     from onnx import helper
@@ -103,7 +103,7 @@ def _allow_empty_batches(graph: Any) -> None:
 
 
 def _name_output(graph: Any, name: str) -> None:
-    """Give the only output another name."""
+    """Rename the only output."""
     (output,) = graph.graph.output
     for node in graph.graph.node:
         for names in (node.output, node.input):
@@ -114,10 +114,10 @@ def _name_output(graph: Any, name: str) -> None:
 
 
 def _check_form(model: Model, graph: Any, width: int) -> None:
-    """Names, types and width as `OnnxModel` and MLflow's signature want them, and the operators as they are pinned.
+    """Check names, types and width for `OnnxModel` and MLflow's signature, and the pinned operators.
 
     Raises:
-        ConfigError: they are others.
+        ConfigError: they differ.
     """
     from onnx import TensorProto
 
@@ -130,7 +130,12 @@ def _check_form(model: Model, graph: Any, width: int) -> None:
     numbers = [(NUMBERS, TensorProto.FLOAT, 1)]
     wanted = [(INPUT, TensorProto.FLOAT, width), *(numbers if model.label.is_number else classes)]
     if got != wanted:
-        raise ConfigError(f"{model.name}: the graph's inputs and outputs are {got}, expected {wanted}")
+        raise ConfigError(
+            f"{model.name}: the graph's inputs and outputs: got {got}, expected {wanted}. Choose another estimator"
+        )
     operators = {one.domain: one.version for one in graph.opset_import}
     if any(operators.get(domain, version) > version for domain, version in OPSET.items()):
-        raise ConfigError(f"{model.name}: the graph uses operators {operators}, pinned are {OPSET}; upgrade on purpose")
+        raise ConfigError(
+            f"{model.name}: the graph's operators: got {operators}, expected {OPSET}. Install the pinned"
+            " skl2onnx, or raise OPSET"
+        )

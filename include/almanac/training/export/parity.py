@@ -1,14 +1,14 @@
-"""Whether the ONNX graph says what the scikit-learn pipeline says, on hold-out rows and on rows made to hurt."""
+"""Parity: the ONNX graph predicts what the scikit-learn pipeline predicts, on hold-out rows and on edge cases."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from almanac.config.grammar.estimators import family_of
 from almanac.registry.onnx_model import OnnxModel
 from almanac.statistics.metrics import THRESHOLD
 from almanac.training.export.split_borders import SplitBorders, neighbour_tie
-from almanac.training.fit.fitting import foretell
+from almanac.training.fit.fitting import predict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,18 +23,18 @@ FAR = 1e-5  # float32 rounding alone moves a probability by a tenth of it
 
 @dataclass(frozen=True)
 class ParityPart:
-    """One set of rows. Differences are of the probability of the label 1, absolute, or of numbers, in spreads.
+    """One set of rows. Differences are absolute, of the probability of the label 1, or in spreads, of numbers.
 
-    Two numbers are the same label when they differ by no more than `SAME_NUMBER`.
+    Two numbers count as the same label when they differ by at most `SAME_NUMBER`.
 
     Attributes:
-        rows: how many.
-        label_agreement: the share that gets the same label.
-        quantile_difference: the quantile of the differences that the report names.
-        max_difference: the largest.
-        disagreeing: how many rows get another label.
-        far: how many probabilities differ by more than `FAR`.
-        at_borders: of which features such rows stand at a border, and how many; "" where none was found.
+        rows: number of rows.
+        label_agreement: share of the rows with the same label.
+        quantile_difference: quantile of the differences, at the report's `quantile`.
+        max_difference: largest difference.
+        disagreeing: number of rows with different labels.
+        far: number of rows that differ by more than `FAR`.
+        at_borders: number of such rows by the feature at whose border they lie; "" where none was found.
     """
 
     rows: int
@@ -48,14 +48,14 @@ class ParityPart:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A row that gets another label from ONNX.
+    """A row with different labels.
 
     Attributes:
-        part: of which rows.
+        part: its set of rows.
         row: its number among them.
-        sklearn: its probability (or number) by scikit-learn, and
-        onnx: by ONNX. At a tie both lie next to the threshold.
-        border: the feature whose value lies on a split, or at whose distance two neighbours tie; empty: none does.
+        sklearn: its probability (or number) by scikit-learn.
+        onnx: its probability (or number) by ONNX. At a tie both lie next to the threshold.
+        border: the feature whose value lies on a split, or `neighbours` where two tie; empty: there is none.
     """
 
     part: str
@@ -65,16 +65,22 @@ class Disagreement:
     border: str = ""
 
     def is_explained(self, limit: float) -> bool:
-        """Whether rounding is the cause: the two differ by no more than `limit`, or the row stands at a border."""
+        """Whether rounding is the cause: the two differ by at most `limit`, or the row lies at a border."""
         return abs(self.sklearn - self.onnx) <= limit or bool(self.border)
 
 
 @dataclass(frozen=True)
 class ParityReport:
-    """`quantile` tells which quantile of the differences the parts hold; `disagreements` are all, up to 1,000 each.
+    """Both sets of rows.
 
-    `family` is the estimator's; limits are declared by it. `spread` is what differences are told in units of: 1 of a
-    probability, of a number the standard deviation of scikit-learn's answers on the hold-out.
+    Attributes:
+        quantile: which quantile of the differences the parts hold.
+        holdout: the rows of the hold-out.
+        boundary: edge cases; see `boundary_rows`.
+        disagreements: the rows with different labels, at most 1,000 of each part.
+        family: of the estimator; limits are declared by it.
+        spread: the unit of differences: 1 for probabilities; for numbers the standard deviation of scikit-learn's
+            predictions on the hold-out.
     """
 
     quantile: float
@@ -83,22 +89,6 @@ class ParityReport:
     disagreements: tuple[Disagreement, ...] = ()
     family: str = ""
     spread: float = 1.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON holds them."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "ParityReport":
-        """The reverse of `to_dict`."""
-        return cls(
-            quantile=float(values["quantile"]),
-            holdout=ParityPart(**values["holdout"]),
-            boundary=ParityPart(**values["boundary"]),
-            disagreements=tuple(Disagreement(**one) for one in values["disagreements"]),
-            family=str(values.get("family", "")),
-            spread=float(values.get("spread", 1.0)),
-        )
 
 
 def check_parity(
@@ -110,12 +100,12 @@ def check_parity(
     seed: int,
     threshold: float = THRESHOLD,
 ) -> ParityReport:
-    """Run both on the hold-out rows, float32 [n, k], and on `boundary_rows`."""
+    """Compare both on the rows of the hold-out, float32 [n, k], and on `boundary_rows`."""
     graph = OnnxModel(onnx)
-    spread = float(foretell(pipeline, holdout).std()) or 1.0 if graph.is_number else 1.0
+    spread = float(predict(pipeline, holdout).std()) or 1.0 if graph.is_number else 1.0
     parts, listed = [], []
     for name, rows in (("holdout", holdout), ("boundary", boundary_rows(pipeline, holdout, seed=seed))):
-        by_sklearn, by_onnx = foretell(pipeline, rows), graph.answers(rows)
+        by_sklearn, by_onnx = predict(pipeline, rows), graph.answers(rows)
         border = None if graph.is_number else threshold
         compared = _Compared(name, pipeline, graph.features, rows, by_sklearn, by_onnx, border, spread)
         parts.append(compared.part(quantile))
@@ -124,12 +114,12 @@ def check_parity(
 
 
 def boundary_rows(pipeline: "Pipeline", rows: "NDArray[np.float32]", *, seed: int) -> "NDArray[np.float32]":
-    """Rows at which two implementations most easily part.
+    """Edge cases, on which two implementations most easily differ.
 
-    Zeros; nothing known; one value unknown; each column at its ends; no known category (every column of noughts and
-    ones is nought); values rounded the other way; and, for trees, a row with one value exactly at a split point and
-    at the float32 next to it on both sides. A forest has tens of thousands of splits: at most `MAX_BOUNDARY_ROWS`
-    rows, drawn with `seed`.
+    Zeros; all values unknown; one value unknown; each column at its minimum and maximum; no known category (every
+    column of zeros and ones is zero); values rounded the other way; and, for trees, a row with one value exactly at a
+    split point and at the next float32 on both sides. A forest has tens of thousands of splits: at most
+    `MAX_BOUNDARY_ROWS` rows of these, drawn with `seed`.
     """
     import numpy as np
 
@@ -159,7 +149,7 @@ def boundary_rows(pipeline: "Pipeline", rows: "NDArray[np.float32]", *, seed: in
 
 @dataclass(frozen=True, eq=False)
 class _Compared:
-    """Both answers to the same rows; `threshold` parts probabilities, and is None of numbers."""
+    """Both predictions of the same rows; `threshold` is None for numbers."""
 
     name: str
     pipeline: "Pipeline"
@@ -202,11 +192,11 @@ class _Compared:
         import numpy as np
 
         if self.threshold is None:
-            return np.flatnonzero(~(self._difference() <= SAME_NUMBER))  # what is no number is another one
+            return np.flatnonzero(~(self._difference() <= SAME_NUMBER))  # NaN is a disagreement
         return np.flatnonzero((self.by_sklearn >= self.threshold) != (self.by_onnx >= self.threshold))
 
     def _borders(self, chosen: "NDArray[np.intp]") -> list[str]:
-        """For each chosen row, the feature at whose border it stands."""
+        """For each chosen row, the feature at whose border it lies."""
         if not len(chosen):
             return []
         rows = self.rows[chosen]

@@ -1,4 +1,4 @@
-"""How long scikit-learn and onnxruntime take for the same rows, and how large they are. Takes two seconds."""
+"""Latency and size of the scikit-learn pipeline and the ONNX graph, on the same rows. Takes two seconds."""
 
 import math
 import time
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from almanac.registry.onnx_model import OnnxModel
 
 BATCHES = (1, 64, 10_000)
-_BUDGET_S = 0.25  # of CPU, for each size and engine, after one call that warms it
+_BUDGET_S = 0.25  # of CPU, for each size and engine, after one warm-up call
 _MOST_CALLS = 100
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds for one batch of so many rows: the fastest of several calls.
+    """Milliseconds for one batch of `rows` rows: the fastest of several calls.
 
-    What else the machine does can only add to a call, so the least is the nearest to what the model costs (as `timeit`
-    advises); by the median, a machine under load refused models.
+    Other load on the machine can only add to a call, so the minimum is the best estimate (as `timeit` recommends); by
+    the median, a machine under load refused models.
     """
 
     rows: int
@@ -48,7 +48,7 @@ class Speed:
         for timing in self.timings:
             if timing.rows == rows:
                 return timing
-        raise LookupError(f"batches of {rows} rows were not timed; timed were {[one.rows for one in self.timings]}")
+        raise LookupError(f"batches of {rows} rows were not timed; got {[one.rows for one in self.timings]}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as JSON holds them."""
@@ -58,7 +58,7 @@ class Speed:
 def measure_speed(
     pipeline: "Pipeline", graph: "OnnxModel", rows: "NDArray[np.float32]", *, sklearn_bytes: int, onnx_bytes: int
 ) -> Speed:
-    """Time both on the same batches of rows, which are repeated where there are too few.
+    """Time both on the same batches; rows are repeated where there are too few.
 
     Args:
         pipeline: fitted.
@@ -70,13 +70,13 @@ def measure_speed(
     import numpy as np
 
     timings = []
-    ask = pipeline.predict if graph.is_number else pipeline.predict_proba
+    predict = pipeline.predict if graph.is_number else pipeline.predict_proba
     for size in BATCHES:
         batch = np.resize(rows, (size, rows.shape[1]))
         timings.append(
             Timing(
                 size,
-                _milliseconds(lambda batch=batch: ask(batch)),  # type: ignore[misc]
+                _milliseconds(lambda batch=batch: predict(batch)),  # type: ignore[misc]
                 _milliseconds(lambda batch=batch: graph.answers(batch)),  # type: ignore[misc]
             )
         )

@@ -1,4 +1,4 @@
-"""Where an estimator's answer jumps: at the splits of trees, and where two neighbours are equally far."""
+"""The borders at which predictions jump: splits of trees, and ties of neighbours."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,15 +7,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.pipeline import Pipeline
 
-_ROUNDINGS = 4.0  # as many float32 roundings as lie between a value and its comparison with a split
-_NEIGHBOUR_ROUNDING = 1e-5  # a distance in float32 is a root of a sum of squares
+_ROUNDINGS = 4.0  # number of float32 roundings between a value and its comparison with a split
+_NEIGHBOUR_ROUNDING = 1e-5  # a distance in float32 is the root of a sum of squares
 
 
 class SplitBorders:
     """The splits of a pipeline's trees, by column; none without trees.
 
     Args:
-        pipeline: fitted; its imputer and scaler stand between a value and the splits.
+        pipeline: fitted; its imputer and scaler come before the splits.
         width: number of columns of its input.
     """
 
@@ -37,7 +37,7 @@ class SplitBorders:
         return points
 
     def nearest(self, rows: "NDArray[np.float32]") -> "NDArray[np.intp]":
-        """For each row the column whose value lies on a split, as near as float32 can tell; -1 where none does, [n]."""
+        """For each row the column whose value lies on a split, within float32 rounding; -1: none does, [n]."""
         import numpy as np
 
         values = np.where(np.isnan(rows), self._unknown, rows).astype(np.float64)
@@ -58,7 +58,7 @@ class SplitBorders:
 
 
 def neighbour_tie(pipeline: "Pipeline", rows: "NDArray[np.float32]") -> "NDArray[np.bool_]":
-    """Whether the last neighbour that votes is as far as the first that does not, [n]; False without neighbours."""
+    """Whether the last voting neighbour is as far as the first that does not vote, [n]; False without neighbours."""
     import numpy as np
 
     estimator = pipeline[-1]

@@ -1,1 +1,1 @@
-"""Candidates, their search, and how they are fitted and continued."""
+"""Fit of candidates: model selection, parameter search, learning curves, continuation of the champion."""

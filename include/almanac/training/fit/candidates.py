@@ -1,4 +1,4 @@
-"""Builds the one scikit-learn pipeline of a candidate. Everything that is fitted is fitted inside it."""
+"""Builds the scikit-learn pipeline of a candidate. Everything that is fitted is a step of it."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -16,22 +16,24 @@ ESTIMATOR_STEP = "estimator"
 
 
 def choose_candidates(model: Model, names: Sequence[str] | None) -> tuple[str, ...]:
-    """The candidates that shall compete: those named, in the YAML's order, or all.
+    """The candidates to choose from: those named, in the YAML's order, or all.
 
     Raises:
-        ConfigError: a name is not declared, or none is named.
+        ConfigError: a name is not declared, or the list is empty.
     """
     declared = tuple(model.train.candidates)
     if names is None:
         return declared
     unknown = [name for name in names if name not in declared]
     if unknown or not names:
-        raise ConfigError(f"{model.name}: candidates: got {list(names)}, expected one or more of {list(declared)}")
+        raise ConfigError(
+            f"{model.name}: candidates: got {list(names)}, expected one or more of {list(declared)}. Correct the names"
+        )
     return tuple(name for name in declared if name in names)
 
 
 def effective_params(model: Model, name: str, overrides: Mapping[str, Scalar] | None = None) -> dict[str, Scalar]:
-    """The estimator's parameters: the YAML's, with `overrides` on top and the seed where one is taken.
+    """The estimator's parameters: those of the YAML, with `overrides` on top, and the seed where it takes one.
 
     Raises:
         ConfigError: the estimator does not know a parameter.
@@ -43,7 +45,7 @@ def effective_params(model: Model, name: str, overrides: Mapping[str, Scalar] | 
     if unknown:
         raise ConfigError(
             f"{model.name}: candidate {name} ({candidate.estimator}) has no parameters {unknown}; "
-            f"it knows {sorted(known)}. Name another candidate, or correct the parameter"
+            f"it takes {sorted(known)}. Name another candidate, or correct the parameter"
         )
     if "random_state" in known:
         params.setdefault("random_state", model.train.seed)
@@ -51,10 +53,10 @@ def effective_params(model: Model, name: str, overrides: Mapping[str, Scalar] | 
 
 
 def build_pipeline(model: Model, name: str, overrides: Mapping[str, Scalar] | None = None) -> "Pipeline":
-    """An unfitted pipeline: impute from the training rows, scale if the candidate says so, estimate.
+    """An unfitted pipeline: imputer, scaler where the candidate declares it, estimator.
 
     Raises:
-        ConfigError: a parameter is unknown, or the estimator gives no probabilities.
+        ConfigError: a parameter is unknown, or the estimator has no probabilities.
     """
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
@@ -65,11 +67,11 @@ def build_pipeline(model: Model, name: str, overrides: Mapping[str, Scalar] | No
     estimator = _estimator_class(candidate.estimator)(**params)
     if not model.label.is_number and not hasattr(estimator, "predict_proba"):
         raise ConfigError(
-            f"{model.name}: candidate {name} ({candidate.estimator}) gives no probabilities with {params}; "
-            "set loss or probability so that it does, or choose another estimator"
+            f"{model.name}: candidate {name} ({candidate.estimator}) has no probabilities with {params}. "
+            "Set loss or probability so that it has, or choose another estimator"
         )
-    # keep_empty_features: a column without any value must not narrow the matrix without a word. No indicator columns
-    # here: skl2onnx drops them without a word. `{column: X, missing: true}` is a feature of its own.
+    # keep_empty_features: a column without values must not silently narrow the matrix. No indicator columns here:
+    # skl2onnx drops them silently. `{column: X, missing: true}` is a feature of its own.
     strategy = "constant" if candidate.impute == "zero" else candidate.impute
     steps: list[tuple[str, Any]] = [
         ("imputer", SimpleImputer(strategy=strategy, fill_value=0.0, keep_empty_features=True))

@@ -1,7 +1,7 @@
-"""Checkpoints of an estimator that learns in epochs: a folder that a training which was killed goes on from.
+"""Checkpoints of an estimator that is fitted in epochs: a folder from which a retry resumes a killed training.
 
-`<time>-e<epoch>.skops` holds the fitted pipeline, without a pickle; `.json` beside it, written last, its SHA-256: a
-file without one does not count. `losses.jsonl` is the loss log, one line per epoch.
+`<time>-e<epoch>.skops` holds the fitted pipeline, without pickles. The `.json` of the same name holds its SHA-256 and
+is written last: a checkpoint without it is ignored. `losses.jsonl` is the loss log, one line per epoch.
 """
 
 import json
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 LOSSES = "losses.jsonl"
 Checkpointing = Callable[[Checkpoints], "CheckpointFolder"]
-"""Gives the folder of a training run whose candidate declares checkpoints."""
+"""Returns the checkpoint folder of a training run, for the declared checkpoints."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training is.
+    """The progress of a fit.
 
     Attributes:
         epochs: so far.
-        best: the number of the best one, from 0.
-        since: rules look at no epoch before this one: there it went on from an older checkpoint.
-        restored: epochs after which it went back.
+        best: the number of the best one, from 0; -1: there is none.
+        since: the epoch of the last restore; rules ignore those before it.
+        restored: the epochs after which a checkpoint was restored.
     """
 
     epochs: tuple[Epoch, ...] = ()
@@ -56,10 +56,10 @@ class Checkpoint:
     restored: tuple[int, ...]
 
     def load(self) -> "Pipeline":
-        """Read it.
+        """Load the pipeline.
 
         Raises:
-            IntegrityError: it is not what was written; nothing was loaded.
+            IntegrityError: the bytes are not what was written; nothing is loaded.
         """
         return load_pipeline(verified(self.path.read_bytes(), self.sha256, str(self.path)))
 
@@ -70,10 +70,10 @@ class CheckpointFolder:
 
     Args:
         folder: of this run alone.
-        every: after so many epochs one is written.
-        keep: so many of the newest stay, and the best.
-        saved: called after each; it backs them up.
-        clock: names them.
+        every: number of epochs between checkpoints.
+        keep: number of newest checkpoints that are kept, besides the best.
+        saved: called after each checkpoint, for its backup.
+        clock: gives the time in their names.
     """
 
     folder: Path
@@ -84,10 +84,10 @@ class CheckpointFolder:
     fingerprint: str = field(default="", init=False)
 
     def resume(self, fingerprint: str) -> tuple[Progress, dict[int, Checkpoint]]:
-        """How far a training of the same rows and parameters came that was killed; nothing of any other.
+        """The progress and the checkpoints of a killed fit on the same rows and parameters; empty without one.
 
         Args:
-            fingerprint: tells rows and parameters.
+            fingerprint: of rows and parameters.
         """
         self.fingerprint = fingerprint
         found = {one.epoch: one for one in read_all(self.folder) if one.fingerprint == fingerprint and _is_whole(one)}
@@ -96,7 +96,7 @@ class CheckpointFolder:
         if not usable:
             return Progress(), {}
         last = max(usable, key=lambda one: one.epoch)
-        self._rewrite(losses[: last.epoch + 1])  # what came after it is learnt again
+        self._rewrite(losses[: last.epoch + 1])  # later epochs are repeated
         return Progress(losses[: last.epoch + 1], last.best, last.since, last.restored), found
 
     def log(self, epochs: Iterable[Epoch]) -> None:
@@ -104,10 +104,10 @@ class CheckpointFolder:
         self._rewrite(tuple(epochs))
 
     def save(self, pipeline: "Pipeline", epoch: int, progress: Progress) -> Checkpoint:
-        """Write a checkpoint, durably.
+        """Write a checkpoint durably.
 
         Raises:
-            ConfigError: the pipeline holds a type that could not be loaded again.
+            ConfigError: the pipeline holds a type that cannot be loaded again.
         """
         content, time = dump_pipeline(pipeline), self.clock().astimezone(UTC)
         path = self.folder / f"{time:%Y%m%dT%H%M%S.%fZ}-e{epoch:05d}.skops"
@@ -120,7 +120,7 @@ class CheckpointFolder:
         return made
 
     def tidy(self, best: int) -> None:
-        """Remove all but the newest and the best, then tell that there is a new one."""
+        """Remove all but the newest and the best, then call `saved`."""
         own = sorted(read_all(self.folder), key=lambda one: one.path.name, reverse=True)
         stay = {one.path for one in own[: self.keep]} | {one.path for one in own if one.epoch == best}
         for one in own:
@@ -145,22 +145,24 @@ def read_all(folder: Path) -> list[Checkpoint]:
     """The checkpoints of one training run, the oldest first.
 
     Raises:
-        IntegrityError: what describes one is damaged.
+        IntegrityError: the `.json` of one is damaged.
     """
     return [_read(path) for path in sorted(folder.glob("*.json"))]
 
 
 def _read(path: Path) -> Checkpoint:
     try:
-        said: dict[str, Any] = json.loads(path.read_bytes())
-        made = Checkpoint(path.with_suffix(".skops"), **said)
+        found: dict[str, Any] = json.loads(path.read_bytes())
+        made = Checkpoint(path.with_suffix(".skops"), **found)
         return replace(made, restored=tuple(made.restored))
     except (ValueError, TypeError) as error:
-        raise IntegrityError(f"{path}: damaged; remove it, the training begins anew") from error
+        raise IntegrityError(
+            f"{path}: damaged: it does not describe a checkpoint. Remove it: the training starts from scratch"
+        ) from error
 
 
 def _is_whole(one: Checkpoint) -> bool:
-    """A damaged checkpoint is none: the training goes on from an older one."""
+    """Whether its bytes are what was written; the fit resumes from an older one otherwise."""
     try:
         return sha256(one.path.read_bytes()) == one.sha256
     except FileNotFoundError:
@@ -171,8 +173,8 @@ def _text(value: float | None) -> str | None:
     return None if value is None else repr(value)  # JSON has no infinity
 
 
-def _epoch(said: dict[str, str | None]) -> Epoch:
-    rate = said["learning_rate"]
+def _epoch(found: dict[str, str | None]) -> Epoch:
+    rate = found["learning_rate"]
     return Epoch(
-        float(str(said["train_loss"])), float(str(said["validation_loss"])), None if rate is None else float(rate)
+        float(str(found["train_loss"])), float(str(found["validation_loss"])), None if rate is None else float(rate)
     )

@@ -1,20 +1,18 @@
-"""Continues the champion instead of beginning again: its fitted pipeline learns the rows that it has not learnt yet.
+"""Continues the champion instead of training from scratch: its fitted pipeline is trained on the rows since then.
 
-What it has learnt ends at its `train_end`; the rows of its own hold-out judged it and taught it nothing. So the
-continuation takes the rows after `train_end` whose labels were known before the new hold-out began, each once. What is
-fitted before the estimator (medians, scales) stays as it is: the estimator's weights mean those numbers.
+Its training rows end at its `train_end`; it was measured on its own hold-out and not trained on it. So the continuation
+takes the rows after `train_end` whose labels were known before the new hold-out began, each once. The steps before the
+estimator (medians, scales) stay as they are, because the estimator's weights depend on them.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from almanac.config.schema import Model
-from almanac.config.sections.search import Scalar
 from almanac.errors import ConfigError
-from almanac.statistics.metrics import THRESHOLD
 from almanac.training.backtest.backtest import Fold, LabelledRows
+from almanac.training.fit.selection import CandidateSelection
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,31 +22,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Parent:
-    """The champion as its own files tell of it.
+    """The champion, as read from its own files.
 
     Attributes:
         version: its number.
-        declared: the model's declaration when it was trained; None when today's code cannot read it any more.
-        candidate: the name of the declared candidate that it is.
-        params: all parameters of its estimator that were set.
-        train_start: the first and
-        train_end: the last event time that it has learnt.
+        declared: the model's declaration at its training; None: it is not valid under today's schema.
+        selection: which declared candidate it is, with parameters and threshold.
+        train_start: the first event time among its training rows, UTC.
+        train_end: the last event time among its training rows, UTC.
         pipeline: verified and fitted.
-        threshold: from which probability on it says yes.
     """
 
     version: str
     declared: Model | None
-    candidate: str
-    params: Mapping[str, Scalar]
+    selection: CandidateSelection
     train_start: datetime
     train_end: datetime
     pipeline: "Pipeline"
-    threshold: float = THRESHOLD
 
 
 def continuation_faults(model: Model, parent: Parent, holdout: Fold, times: "NDArray[np.datetime64]") -> list[str]:
-    """Why the champion cannot be continued, in words; empty when it can.
+    """The reasons why the champion cannot be continued; empty: it can be.
 
     Args:
         model: as it is declared today.
@@ -66,24 +60,24 @@ def continuation_faults(model: Model, parent: Parent, holdout: Fold, times: "NDA
         faults.append(f"{name} of version {parent.version} cannot continue: early_stopping is set")
     if _numpy(parent.train_end) + np.timedelta64(model.label.known_after) > holdout.start:
         faults.append(
-            f"version {parent.version} has learnt until {parent.train_end:%Y-%m-%d %H:%M} UTC, and so has seen rows of "
-            f"the hold-out, which begins {holdout.start}: nothing could judge its continuation"
+            f"version {parent.version} is trained on rows until {parent.train_end:%Y-%m-%d %H:%M} UTC, so the hold-out "
+            f"from {holdout.start} on holds training rows of it: no hold-out is left to measure its continuation on"
         )
     elif not len(new_rows(parent, holdout, times)):
         faults.append(
-            f"no labelled row between {parent.train_end:%Y-%m-%d %H:%M} UTC, until when version {parent.version} has "
-            f"learnt, and the hold-out, which begins {holdout.start}"
+            f"no labelled row lies between {parent.train_end:%Y-%m-%d %H:%M} UTC, the last training row of version "
+            f"{parent.version}, and the hold-out, which begins {holdout.start}"
         )
     return faults
 
 
 def new_rows(parent: Parent, holdout: Fold, times: "NDArray[np.datetime64]") -> "NDArray[np.intp]":
-    """The numbers of the rows that the champion has not learnt and the continuation may."""
+    """The numbers of the rows for the continuation: before the hold-out, and no training rows of the champion."""
     return holdout.train[times[holdout.train] > _numpy(parent.train_end)]
 
 
 def continue_champion(parent: Parent, rows: LabelledRows, chosen: "NDArray[np.intp]") -> "Pipeline":
-    """A copy of the champion's pipeline whose estimator has learnt these rows too, in one pass.
+    """A copy of the champion's pipeline with its estimator trained on these rows too, in one pass.
 
     Raises:
         ConfigError: a class is new to the estimator, or it refuses.
@@ -100,20 +94,20 @@ def continue_champion(parent: Parent, rows: LabelledRows, chosen: "NDArray[np.in
     unknown = sorted(set(labels.tolist()) - set(np.asarray(known).tolist()))
     if unknown:
         raise ConfigError(
-            f"version {parent.version} cannot be continued: classes {unknown} are new to it, it knows "
-            f"{list(estimator.classes_)}; train from scratch"
+            f"version {parent.version} cannot be continued: classes {unknown} are new to it; it knows "
+            f"{list(estimator.classes_)}. Train from scratch"
         )
     try:
         estimator.partial_fit(pipeline[:-1].transform(rows.values[chosen]), labels)
     except ValueError as error:
-        raise ConfigError(f"version {parent.version} cannot be continued: {error}; train from scratch") from error
+        raise ConfigError(f"version {parent.version} cannot be continued: {error}. Train from scratch") from error
     return pipeline
 
 
 def _declaration_faults(model: Model, parent: Parent) -> list[str]:
     then = parent.declared
     if then is None:
-        return [f"the declaration of version {parent.version} cannot be read by today's code"]
+        return [f"the declaration of version {parent.version} is not valid under today's schema"]
     faults = []
     if then.label != model.label:
         faults.append(f"the label has changed since version {parent.version}")
@@ -125,9 +119,10 @@ def _declaration_faults(model: Model, parent: Parent) -> list[str]:
     changed = sorted(name for name in used if _kind(then, name) != _kind(model, name))
     if changed or then.dataset.step != model.dataset.step or then.dataset.key != model.dataset.key:
         faults.append(f"the dataset's schema has changed since version {parent.version}: {changed or 'key or step'}")
-    candidate = model.train.candidates.get(parent.candidate)
-    if candidate is None or candidate != then.train.candidates.get(parent.candidate):
-        faults.append(f"candidate {parent.candidate} is declared otherwise since version {parent.version}")
+    name = parent.selection.name
+    candidate = model.train.candidates.get(name)
+    if candidate is None or candidate != then.train.candidates.get(name):
+        faults.append(f"the declaration of candidate {name} has changed since version {parent.version}")
     return faults
 
 

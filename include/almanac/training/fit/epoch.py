@@ -1,11 +1,11 @@
-"""What one pass over the training rows gave."""
+"""One epoch of a fit."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training rows: `Loss` on them and on those that measure; learning rate where known."""
+    """One pass over the training rows: `Loss` on training and validation rows; the learning rate where known."""
 
     train_loss: float
     validation_loss: float

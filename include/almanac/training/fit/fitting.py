@@ -1,4 +1,4 @@
-"""Fits one pipeline on some of the labelled rows, and lets it foretell others."""
+"""Fits a pipeline on some of the labelled rows, and predicts others with it."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -26,11 +26,11 @@ def fit(
     """Fit a declared candidate on the rows with these numbers.
 
     Args:
-        model: declares it.
+        model: declares the candidate.
         name: of the candidate.
-        overrides: parameters in place of the YAML's.
+        overrides: parameters that replace the declared ones.
         rows: all labelled rows.
-        chosen: the numbers of those to learn from.
+        chosen: the numbers of the training rows.
 
     Raises:
         ConfigError: the estimator refuses its parameters.
@@ -47,9 +47,9 @@ def fit_watched(
     chosen: "NDArray[np.intp]",
     checkpoints: Checkpointing | None = None,
 ) -> tuple["Pipeline", Curve | None]:
-    """`fit`, and how it was learnt; None when the candidate does not learn in epochs.
+    """`fit`, with the learning curve; None when the candidate is not fitted in epochs.
 
-    Where it declares checkpoints, they go into the folder that `checkpoints` gives.
+    Checkpoints that the candidate declares go into the folder that `checkpoints` gives.
     """
     import numpy as np
 
@@ -73,10 +73,10 @@ def fit_watched(
 
 
 def _parted(model: Model, learning: Learning, rows: LabelledRows, chosen: "NDArray[np.intp]") -> tuple["Rows", "Rows"]:
-    """The older rows, which teach, and the newest, which measure; no label of the one lies within the other.
+    """The older rows for training and the newest for validation; no training label lies within the validation rows.
 
     Raises:
-        DataError: nothing is left to teach.
+        DataError: no row of one label is left for training.
     """
     import numpy as np
 
@@ -84,7 +84,10 @@ def _parted(model: Model, learning: Learning, rows: LabelledRows, chosen: "NDArr
     before = rows.times[measuring[0]] - np.timedelta64(model.label.known_after)
     teaching = chosen[rows.times[chosen] <= before]
     if len(np.unique(rows.labels[teaching])) < 2:
-        raise DataError(f"{model.name}: {len(teaching)} rows are left to teach, of one label; expected both")
+        raise DataError(
+            f"{model.name}: {len(teaching)} rows lie before the validation rows, with one label; expected both. Land"
+            " more history, or lower learning.validation"
+        )
 
     def part(numbers: "NDArray[np.intp]") -> "Rows":
         labels = rows.labels[numbers]
@@ -93,21 +96,21 @@ def _parted(model: Model, learning: Learning, rows: LabelledRows, chosen: "NDArr
     return part(teaching), part(measuring)
 
 
-def foretell(pipeline: "Pipeline", values: "NDArray[np.float32]") -> "NDArray[np.float64]":
+def predict(pipeline: "Pipeline", values: "NDArray[np.float32]") -> "NDArray[np.float64]":
     """The probability of the label 1, or the number, [n]."""
     import numpy as np
     from sklearn.base import is_regressor
 
     estimator = pipeline[-1]
     jobs = getattr(estimator, "n_jobs", None)
-    # A forest's threads add their trees' votes as they come, and sums of floats depend on the order: in one thread the
-    # same model gives the same figures to the last digit.
+    # A forest's threads add up votes in any order, and sums of floats depend on the order: one thread gives the same
+    # figures to the last digit each time.
     if jobs is not None:
         estimator.n_jobs = 1
     try:
-        said = pipeline.predict(values) if is_regressor(estimator) else pipeline.predict_proba(values)[:, 1]
+        found = pipeline.predict(values) if is_regressor(estimator) else pipeline.predict_proba(values)[:, 1]
     finally:
         if jobs is not None:
             estimator.n_jobs = jobs
-    answers: NDArray[np.float64] = said.astype(np.float64)
-    return answers
+    predictions: NDArray[np.float64] = found.astype(np.float64)
+    return predictions

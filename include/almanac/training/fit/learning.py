@@ -1,4 +1,4 @@
-"""Watches an estimator learn, epoch by epoch, and ends what leads nowhere.
+"""Fits an estimator in epochs, watches its losses, and stops early.
 
 Source of the rules: Prechelt (1998), "Early Stopping - But When?", in Neural Networks: Tricks of the Trade, LNCS 1524.
 """
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
     Rows = tuple[NDArray[np.float32], NDArray[np.int64]]
 
-_NO_BETTER = 0.01  # than always saying the base rate: less than a hundredth of its loss
-_STEADY = 1e-4  # a loss that moves by less has not moved
+_NO_BETTER = 0.01  # than predicting the base rate: by less than a hundredth of its loss
+_STEADY = 1e-4  # a smaller change of a loss does not count
 
 
 @dataclass(frozen=True)
 class Curve:
-    """How an estimator learnt.
+    """The learning curve of an estimator.
 
     Attributes:
         epochs: in their order.
-        kept: the number of the epoch that is used, from 0.
-        rule: which rule ended it: stuck, diverging, overfitting; empty: none did.
-        restored: epochs after which it diverged, was given back its best checkpoint and went on more carefully.
+        kept: the number of the epoch whose estimator is used, from 0.
+        rule: the rule that ended it: stuck, diverging, overfitting; empty: none did.
+        restored: epochs after which it diverged and was resumed from its best checkpoint with smaller steps.
     """
 
     epochs: tuple[Epoch, ...]
@@ -45,16 +45,16 @@ class Curve:
 
     @property
     def words(self) -> str:
-        """What a person should know; empty when no rule ended it or took it back."""
+        """The early end or the restores in words; empty: there was neither."""
         if not self.rule and self.restored:
             after = ", ".join(str(number + 1) for number in self.restored)
-            return f"learning diverged after epoch {after}; it went on from its best checkpoint with smaller steps"
+            return f"learning diverged after epoch {after}; it was resumed from its best checkpoint with smaller steps"
         if not self.rule:
             return ""
         last, kept = self.epochs[-1], self.epochs[self.kept]
         return (
             f"learning is {self.rule} after {len(self.epochs)} epochs: loss {last.train_loss:.4f} on the training "
-            f"rows, {last.validation_loss:.4f} on those that measure; epoch {self.kept + 1} is kept "
+            f"rows, {last.validation_loss:.4f} on the validation rows; epoch {self.kept + 1} is kept "
             f"({kept.train_loss:.4f}, {kept.validation_loss:.4f})"
         )
 
@@ -63,23 +63,23 @@ def learn(
     pipeline: "Pipeline", learning: Learning, teaching: "Rows", measuring: "Rows",
     checkpoints: CheckpointFolder | None = None,
 ) -> Curve:  # fmt: skip
-    """Fit the pipeline in epochs; afterwards its estimator is that of the best epoch.
+    """Fit the pipeline in epochs; at the end its estimator is that of the best epoch.
 
     Args:
         pipeline: unfitted; its last step has `partial_fit`.
-        learning: for how long, and what ends it.
-        teaching: values and labels to learn from.
-        measuring: those of later rows, that end it and teach nothing.
-        checkpoints: where it goes back to when it diverges, and goes on from when it was killed.
+        learning: the number of epochs, and the rules of an early end.
+        teaching: values and labels of the training rows.
+        measuring: values and labels of the later validation rows.
+        checkpoints: from which a killed fit resumes, and a diverging one is restored.
 
     Raises:
-        IntegrityError: the checkpoint to go back to is damaged.
+        IntegrityError: the checkpoint to restore is damaged.
     """
     return _Run(pipeline, learning, teaching, measuring, checkpoints).run()
 
 
 class _Run:
-    """One fit. `progress` is all that a later process must know to go on, beside the fitted pipelines."""
+    """One fit. Another process resumes it from `progress` and the fitted pipelines."""
 
     def __init__(
         self, pipeline: "Pipeline", learning: Learning, teaching: "Rows", measuring: "Rows",
@@ -115,7 +115,7 @@ class _Run:
         return done >= self.learning.epochs or (best >= 0 and done - 1 - best >= self.learning.patience)
 
     def _epoch(self) -> str:
-        """Learn the rows once more; the rule that this breaks."""
+        """Run one epoch; return the rule that it breaks, empty: none."""
         try:
             self.estimator.partial_fit(self.values, self.labels, **self.classes)
         except ValueError as error:
@@ -135,7 +135,7 @@ class _Run:
         return broken_rule(self.learning, epochs[self.progress.since :], self.loss.base)
 
     def _goes_back(self) -> bool:
-        """Restore the best checkpoint; whether the training goes on with it, more carefully."""
+        """Restore the best checkpoint; return whether the fit is resumed from it, with smaller steps."""
         declared, progress = self.learning.checkpoints, self.progress
         if declared is None or self.checkpoints is None or progress.best < 0:
             return False
@@ -156,7 +156,7 @@ class _Run:
             self.best = self.on_disk[self.progress.best].load()[-1]
 
     def _save(self, checkpoints: CheckpointFolder, *, newest: bool = True) -> None:
-        """The best epoch, unless it is there, and the newest one."""
+        """Save the best epoch, unless it is saved, and the newest one."""
         last, best = len(self.progress.epochs) - 1, self.progress.best
         wanted = {best: self.best, **({last: self.estimator} if newest else {})}
         for number, estimator in sorted(wanted.items()):
@@ -175,7 +175,7 @@ def broken_rule(learning: Learning, epochs: Sequence[Epoch], base_loss: float) -
     Args:
         learning: the rules.
         epochs: so far.
-        base_loss: of always saying the share of ones, or the mean.
+        base_loss: of predicting the share of label 1, or the mean, for all rows.
     """
     train = [epoch.train_loss for epoch in epochs]
     later = [epoch.validation_loss for epoch in epochs]
@@ -198,7 +198,7 @@ def _falls(losses: Sequence[float], times: int) -> bool:
 
 
 def _slow_down(estimator: Any, factor: float) -> None:
-    """Smaller steps from now on: of the optimiser of an MLP, of the schedule of SGD."""
+    """Reduce the step size: of an MLP's optimiser, or of SGD's schedule."""
     if (optimizer := getattr(estimator, "_optimizer", None)) is not None:
         optimizer.learning_rate *= factor
         optimizer.learning_rate_init *= factor  # Adam computes each rate from it
@@ -209,7 +209,7 @@ def _slow_down(estimator: Any, factor: float) -> None:
 
 
 def _fingerprint(pipeline: "Pipeline", learning: Learning, *parts: "Rows") -> str:
-    """Equal for the same rows, parameters and rules: only then can a training go on from a checkpoint."""
+    """A hash of rows, parameters and rules: a checkpoint is resumed only where it is equal."""
     import numpy as np
 
     digest = hashlib.sha256(f"{pipeline!r} {pipeline.get_params()!r} {learning!r}".encode())
@@ -220,7 +220,7 @@ def _fingerprint(pipeline: "Pipeline", learning: Learning, *parts: "Rows") -> st
 
 
 def _learning_rate(estimator: Any) -> float | None:
-    """Of the optimiser of an MLP, or by the schedule of SGD; None where the schedule does not tell."""
+    """The rate of an MLP's optimiser, or of SGD's schedule; None: the schedule has none."""
     optimizer = getattr(estimator, "_optimizer", None)
     if optimizer is not None:
         return float(optimizer.learning_rate)

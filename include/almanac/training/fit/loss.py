@@ -1,6 +1,6 @@
-"""How far an estimator is from its labels while it learns.
+"""The loss of a fit in epochs.
 
-Of yes or no the log loss, of numbers the mean squared error in units of the variance of the labels that teach.
+Log loss for labels 0 and 1; for numbers the mean squared error in units of the variance of the training labels.
 """
 
 import math
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class Loss:
-    """The measure of one training.
+    """The loss of one fit.
 
     Args:
-        labels: those that teach: 0 and 1 as integers, or numbers as floats.
+        labels: of the training rows: 0 and 1 as integers, or numbers as floats.
 
     Attributes:
-        base: the loss of always saying the share of ones, or the mean.
+        base: the loss of predicting the share of label 1, or the mean, for all rows.
     """
 
     def __init__(self, labels: "NDArray[Any]") -> None:
@@ -28,14 +28,14 @@ class Loss:
         self.base = 1.0 if self.is_number else -sum(p * math.log(p) for p in (share, 1 - share) if p > 0)
 
     def of(self, estimator: Any, values: "NDArray[np.float64]", labels: "NDArray[Any]") -> float:
-        """Of its answers to these rows; inf where one is undefined."""
+        """The loss of an estimator on these rows; inf where a prediction is not finite."""
         import numpy as np
 
-        said = estimator.predict(values) if self.is_number else estimator.predict_proba(values)[:, 1]
-        if not np.isfinite(said).all():
+        predictions = estimator.predict(values) if self.is_number else estimator.predict_proba(values)[:, 1]
+        if not np.isfinite(predictions).all():
             return math.inf
         if self.is_number:
-            return float(np.mean((said - labels) ** 2)) / self._variance
-        # clipped so far from certainty that one wrong row does not hide all others
-        right = np.clip(np.where(labels == 1, said, 1 - said), 1e-7, 1.0)
+            return float(np.mean((predictions - labels) ** 2)) / self._variance
+        # clipped, so that one certain and wrong row does not outweigh all others
+        right = np.clip(np.where(labels == 1, predictions, 1 - predictions), 1e-7, 1.0)
         return float(-np.log(right).mean())

@@ -1,7 +1,7 @@
-"""Looks for a candidate's parameters on the folds before the hold-out.
+"""Parameter search of a candidate, on the folds before the hold-out.
 
 Combinations and draws are scikit-learn's (`ParameterGrid`, `ParameterSampler`). Its `SearchCV` classes are not used:
-they average over folds, draw the rows of a halving at random instead of by time, and cannot be stopped. Halving:
+they average over folds, sample the rows of a halving at random instead of by time, and cannot be stopped. Halving:
 Jamieson and Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter optimization", with history
 as the resource.
 """
@@ -28,10 +28,10 @@ class Trial:
 
     Attributes:
         candidate: its name.
-        found: the parameters that were tried, laid over the declared ones.
+        found: the parameters that were tried; they replace declared ones.
         score: `train.metric`; None: it could not be fitted.
-        seconds: how long it took.
-        share: of each fold's training rows, the newest.
+        seconds: duration.
+        share: share of each fold's training rows, the newest.
         fault: why it could not be fitted.
     """
 
@@ -48,9 +48,9 @@ class Trial:
 
 
 def proposals(model: Model, name: str, overrides: Mapping[str, Scalar] | None) -> list[dict[str, Scalar]]:
-    """What a candidate's search will try, in its order; one empty proposal when nothing is to be looked for.
+    """The parameters that a candidate's search tries, in order; one empty proposal when there is nothing to search.
 
-    A parameter that a person gave by hand is not looked for.
+    A parameter that a person gave by hand is not searched.
     """
     from sklearn.model_selection import ParameterGrid, ParameterSampler
 
@@ -61,7 +61,7 @@ def proposals(model: Model, name: str, overrides: Mapping[str, Scalar] | None) -
     lists = {key: list(values) for key, values in space.items() if not isinstance(values, Range)}
     if search.kind == "grid":
         return [dict(each) for each in ParameterGrid(lists)]
-    # without a range there are only so many combinations
+    # without a range, combinations are limited
     most = len(ParameterGrid(lists)) if len(lists) == len(space) else search.trials
     drawn = ParameterSampler(
         {key: _Draw(values) if isinstance(values, Range) else list(values) for key, values in space.items()},
@@ -81,16 +81,16 @@ def run_trials(
     clock: Clock = time.monotonic,
     deadline: float | None = None,
 ) -> list[Trial]:
-    """Try proposals one after the other until they are used up or the search's `stop` says so.
+    """Try proposals one after the other, until there are no more or the search's `stop` ends it.
 
     Args:
         model: declares the search and the metric.
         name: of the candidate.
-        proposed: what to try.
+        proposed: the parameters to try.
         attempt: measures a proposal on a share of the history.
-        before: trials that were made already, which count for `stop`.
-        clock: seconds, growing.
-        deadline: on that clock, in place of `stop.time`.
+        before: earlier trials; they count for `stop`.
+        clock: in seconds, monotonic.
+        deadline: on that clock; replaces `stop.time`.
 
     Raises:
         ConfigError: no trial could be fitted.
@@ -110,7 +110,7 @@ def run_trials(
 
 
 def best_trial(model: Model, name: str, trials: Sequence[Trial]) -> Trial:
-    """The best of a candidate's trials on all its history; ties go to the first.
+    """The best of a candidate's trials on the whole history; ties go to the first.
 
     Raises:
         ConfigError: none could be fitted.
@@ -118,14 +118,17 @@ def best_trial(model: Model, name: str, trials: Sequence[Trial]) -> Trial:
     whole = [each for each in trials if each.candidate == name and each.score is not None and each.share == 1.0]
     if not whole:
         faults = {each.fault for each in trials if each.candidate == name and each.fault}
-        raise ConfigError("; ".join(sorted(faults)) or f"{model.name}: candidate {name}: no trial was made")
+        raise ConfigError(
+            "; ".join(sorted(faults))
+            or f"{model.name}: candidate {name}: got no trial on the whole history, expected one. Train again"
+        )
     return max(whole, key=lambda each: _rank(model.train.metric, each))
 
 
 def _halve(
     model: Model, name: str, proposed: Sequence[Mapping[str, Scalar]], attempt: Attempt, clock: Clock
 ) -> list[Trial]:
-    """All on little history, the best third of them on three times as much, and so on to one on all of it."""
+    """All on a short history, the best third of them on three times as much, and so on, up to one on all of it."""
     search: Search | None = model.train.candidates[name].search
     stop, started = search.stop if search else Stop(), clock()
     number = 0
@@ -141,7 +144,7 @@ def _halve(
         made = sorted(made, key=lambda each: _rank(model.train.metric, each), reverse=True)
         late = stop.time is not None and clock() - started >= stop.time.total_seconds()
         left = [each.found for each in made[: 1 if late else max(len(left) // FACTOR, 1)]]
-        number = 0 if late else number - 1  # only what was tried on all history may compete
+        number = 0 if late else number - 1  # only trials on the whole history are compared
 
 
 def _try(name: str, found: Mapping[str, Scalar], share: float, attempt: Attempt, clock: Clock) -> Trial:
@@ -149,12 +152,12 @@ def _try(name: str, found: Mapping[str, Scalar], share: float, attempt: Attempt,
     score, fault = None, ""
     try:
         score = attempt(found, share)
-    except ConfigError as error:  # combinations that the estimator refuses are no reason to lose the others
+    except ConfigError as error:  # a combination that the estimator refuses does not end the search
         fault = str(error)
     except DataError as error:
         if share == 1.0:
             raise
-        fault = str(error)  # little history can be of one class; then it says nothing about the proposal
+        fault = str(error)  # a short history can have one label only, which says nothing about the proposal
     return Trial(name, dict(found), score, round(clock() - began, 3), share, fault)
 
 
@@ -173,7 +176,7 @@ def _rank(metric: Metric, trial: Trial) -> float:
 
 @dataclass(frozen=True)
 class _Draw:
-    """A range as `ParameterSampler` draws from it."""
+    """A range that `ParameterSampler` can sample."""
 
     range: Range
 

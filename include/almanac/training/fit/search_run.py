@@ -1,7 +1,7 @@
-"""Spreads the trials of a search over tasks when they take long.
+"""Splits a long search into batches of trials, one Airflow task each.
 
-A task of its own costs more than a second, so trials share one for about `BATCH_S`; a search that is over sooner stays
-within the task that trains. A batch names dataset version and time, so that all, and the training, see the same rows.
+A task costs more than a second, so a batch holds trials for about `BATCH_S`; a shorter search runs within the task that
+trains. A batch names dataset version and time, so that all batches and the training use the same rows.
 """
 
 import time
@@ -15,8 +15,8 @@ from almanac.config.schema import Model
 from almanac.config.sections.search import BATCH_S, Scalar
 from almanac.data.table.model_rows import ModelRows
 from almanac.training.fit.candidates import choose_candidates
-from almanac.training.fit.compete import Arena
 from almanac.training.fit.search import Trial, run_trials
+from almanac.training.fit.selection import ModelSelection
 from almanac.training.train import Progress, prepare, training_columns
 from almanac.training.training_run import Searched
 
@@ -27,12 +27,12 @@ class Batch:
 
     Attributes:
         dataset_version: the Delta version to read.
-        joined: and those of joined datasets, by their models.
+        joined: the Delta versions of joined datasets, by their models.
         now: labels that become true after it are not known; ISO 8601.
-        candidate: whose parameters are looked for.
-        todo: what to try.
-        done: trials that were made while the search was planned; they count as this batch's own.
-        deadline: no trial begins after it, in seconds since 1970; None: there is none.
+        candidate: the candidate whose parameters are searched.
+        todo: the parameters to try.
+        done: trials from the planning of the search; they count for this batch.
+        deadline: no trial starts after it, in seconds since 1970; None: there is none.
     """
 
     dataset_version: int
@@ -67,26 +67,26 @@ def plan_search(
     overrides: Mapping[str, Scalar] | None,
     on_progress: Progress,
 ) -> list[Batch]:
-    """The batches of all searches that take longer than one; none when the training task itself is to search.
+    """The batches of all searches that need more than one; empty: the training task runs the searches itself.
 
-    Where no cost is declared, the first trial is made and measured.
+    Where `trial_cost` is not declared, the first trial is run and timed.
 
     Raises:
         ConfigError: a candidate or a parameter is unknown.
         DataError: there is no dataset, or too few labelled rows.
-        TransientError: a store is away.
+        TransientError: a store is not available.
     """
     began, rows = time.time(), ModelRows.newest(home, model)
-    arena = open_arena(rows, now, overrides, on_progress)
+    selection = open_selection(rows, now, overrides, on_progress)
     batches: list[Batch] = []
     for name in choose_candidates(model, candidates):
-        search, proposed = model.train.candidates[name].search, arena.propose(name)
+        search, proposed = model.train.candidates[name].search, selection.propose(name)
         if search is None or search.kind == "halving" or len(proposed) < 2:  # rounds of halving wait for each other
             continue
         done: list[Trial] = []
         cost = search.trial_cost.total_seconds() if search.trial_cost else None
         if cost is None:
-            done = run_trials(model, name, proposed[:1], arena.attempt_of(name))
+            done = run_trials(model, name, proposed[:1], selection.attempt_of(name))
             cost = done[0].seconds
         size = max(int(BATCH_S // max(cost, 0.001)), 1)
         on_progress(f"{name}: {len(proposed)} trials of {cost:.1f} s, {size} of them in a task")
@@ -112,21 +112,21 @@ def plan_search(
 def run_batch(
     model: Model, home: Home, batch: Batch, *, overrides: Mapping[str, Scalar] | None, on_progress: Progress
 ) -> list[Trial]:
-    """Make the trials of one batch.
+    """Run the trials of one batch.
 
     Raises:
         ConfigError: a parameter is unknown.
         DataError: the metric is not defined on the rows.
-        TransientError: a store is away.
+        TransientError: a store is not available.
     """
     now, name = datetime.fromisoformat(batch.now), batch.candidate
     rows = ModelRows(model, home, batch.dataset_version, batch.joined)
-    arena = open_arena(rows, now, overrides, on_progress)
+    selection = open_selection(rows, now, overrides, on_progress)
     return run_trials(
         model,
         name,
         batch.todo,
-        arena.attempt_of(name),
+        selection.attempt_of(name),
         before=batch.done,
         clock=time.time,
         deadline=batch.deadline,
@@ -134,7 +134,7 @@ def run_batch(
 
 
 def searched_in(results: Sequence[Mapping[str, Any]]) -> Searched | None:
-    """What the batches of one search have found; None when there was none."""
+    """The trials of all batches; None: there was no batch."""
     if not results:
         return None
     trials = tuple(Trial(**each) for result in results for each in result["trials"])
@@ -142,7 +142,9 @@ def searched_in(results: Sequence[Mapping[str, Any]]) -> Searched | None:
     return Searched(int(first["dataset_version"]), first["joined"], datetime.fromisoformat(first["now"]), trials)
 
 
-def open_arena(of: ModelRows, now: datetime, overrides: Mapping[str, Scalar] | None, on_progress: Progress) -> Arena:
-    """The folds before the hold-out of one dataset version."""
+def open_selection(
+    of: ModelRows, now: datetime, overrides: Mapping[str, Scalar] | None, on_progress: Progress
+) -> ModelSelection:
+    """Model selection on the folds before the hold-out of one dataset version."""
     rows, folds = prepare(of.model, of.read(columns=training_columns(of.model)), now=now)
-    return Arena(of.model, rows, folds[:-1], overrides, on_progress)
+    return ModelSelection(of.model, rows, folds[:-1], overrides, on_progress)

@@ -1,4 +1,4 @@
-"""Chooses the threshold from which on a probability counts as a yes: on validation folds, never on the hold-out."""
+"""Chooses the probability from which on the label is 1: on validation folds, never on the hold-out."""
 
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def choose_threshold(rule: ThresholdRule, labels: "NDArray[np.int8]", probabilities: "NDArray[np.float64]") -> float:
-    """The threshold that the rule asks for on these rows.
+    """The threshold by the rule, on these rows.
 
-    It lies halfway between two probabilities that were foretold, so that a rounding error of float32 moves no row
-    over it. Of equal ones the highest is taken; of those that keep a recall the highest, of those that keep a
-    precision the lowest.
+    It lies halfway between two predicted probabilities, so that no float32 rounding error moves a row
+    across it. Of equally good thresholds the highest is taken; of those that keep a recall the highest, of those that
+    keep a precision the lowest.
 
     Args:
         rule: from `train.threshold`.
@@ -37,8 +37,8 @@ def choose_threshold(rule: ThresholdRule, labels: "NDArray[np.int8]", probabilit
     sorted_, ones = probabilities[order], labels[order] == 1
     last = np.flatnonzero(np.append(np.diff(sorted_) < 0, True))
     hits = np.cumsum(ones)[last].astype(np.float64)
-    said: Counts = (last + 1).astype(np.float64)
-    figures = _figures(rule, hits, said, float(ones.sum()), float(len(labels)))
+    positives: Counts = (last + 1).astype(np.float64)
+    figures = _figures(rule, hits, positives, float(ones.sum()), float(len(labels)))
     if rule.best is not None:
         chosen = int(np.argmax(figures))
     else:
@@ -46,7 +46,7 @@ def choose_threshold(rule: ThresholdRule, labels: "NDArray[np.int8]", probabilit
         if not len(kept):
             raise DataError(
                 f"no threshold has {rule.floor} >= {rule.least} on {len(labels)} rows of the validation folds; the "
-                f"best is {figures.max():.4f}. Ask for less in train.threshold"
+                f"best is {figures.max():.4f}. Lower the floor in train.threshold"
             )
         chosen = int(kept[0] if rule.floor == "recall" else kept[-1])
     values = sorted_[last]
@@ -54,20 +54,20 @@ def choose_threshold(rule: ThresholdRule, labels: "NDArray[np.int8]", probabilit
     return float((values[chosen] + below) / 2)
 
 
-def _figures(rule: ThresholdRule, hits: "Counts", said: "Counts", ones: float, total: float) -> "Counts":
-    """The rule's figure for each threshold: `said` rows are taken for a 1, of which `hits` are."""
-    zeros, zero_hits = total - ones, total - said - (ones - hits)
-    f1: Counts = 2 * hits / (said + ones)
+def _figures(rule: ThresholdRule, hits: "Counts", positives: "Counts", ones: float, total: float) -> "Counts":
+    """The rule's metric for each threshold: `positives` rows are predicted as 1, `hits` of them rightly."""
+    zeros, zero_hits = total - ones, total - positives - (ones - hits)
+    f1: Counts = 2 * hits / (positives + ones)
     if rule.best == "f1":
         return f1
     if rule.best == "f1_macro":
-        macro: Counts = (f1 + 2 * zero_hits / (total - said + zeros)) / 2
+        macro: Counts = (f1 + 2 * zero_hits / (total - positives + zeros)) / 2
         return macro
     recall: Counts = hits / ones
     if rule.floor == "recall":
         return recall
     if rule.floor == "precision":
-        precision: Counts = hits / said
+        precision: Counts = hits / positives
         return precision
     balanced: Counts = (recall + zero_hits / zeros) / 2
     return balanced

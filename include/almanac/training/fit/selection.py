@@ -1,7 +1,7 @@
-"""Lets the declared candidates compete on the folds before the hold-out, each with the best parameters found for it."""
+"""Model selection: the best of the declared candidates on the folds before the hold-out, with its best parameters."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from almanac.config.grammar.threshold import parse_threshold
@@ -10,7 +10,7 @@ from almanac.config.sections.search import Scalar
 from almanac.statistics import metrics
 from almanac.training.backtest.backtest import Fold, LabelledRows
 from almanac.training.fit.candidates import effective_params
-from almanac.training.fit.fitting import fit, foretell
+from almanac.training.fit.fitting import fit, predict
 from almanac.training.fit.search import Attempt, Trial, best_trial, proposals, run_trials
 from almanac.training.fit.threshold import choose_threshold
 
@@ -20,35 +20,36 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Winner:
-    """The candidate that was best on the folds before the hold-out.
+class CandidateSelection:
+    """The candidate that is fitted for the hold-out, and how it was chosen on the folds before it.
 
     Attributes:
         name: its name.
-        overrides: what lies over its declared parameters: found by the search, or given by hand.
-        foretold: its probabilities for each of these folds.
-        threshold: from which probability on it says yes, chosen on these folds.
-        scores: the best of each candidate, by name.
-        trials: all that was tried, of all candidates.
+        params: the parameters of its estimator that are set: declared, found by a search, or given by hand.
+        threshold: the probability from which on the label is 1, chosen on these folds.
+        predictions: its predictions, [n] for each of these folds; empty for a continued champion, which was trained on
+            them.
+        scores: the best `train.metric` of each candidate on these folds, by name.
+        trials: all trials of all candidates.
     """
 
     name: str
-    overrides: Mapping[str, Scalar]
-    foretold: Sequence["NDArray[np.float64]"]
-    threshold: float
-    scores: Mapping[str, float]
-    trials: tuple[Trial, ...]
+    params: Mapping[str, Scalar]
+    threshold: float = metrics.THRESHOLD
+    predictions: Sequence["NDArray[np.float64]"] = ()
+    scores: Mapping[str, float] = field(default_factory=dict)
+    trials: tuple[Trial, ...] = ()
 
 
-class Arena:
-    """Measures candidates on some folds, and remembers what the best one foretold.
+class ModelSelection:
+    """Measures candidates on the folds before the hold-out, and keeps the predictions of the best one.
 
     Args:
         model: declares the candidates and the metric.
         rows: all labelled rows.
         folds: those before the hold-out, which no choice may look at.
-        overrides: parameters by hand, for every candidate.
-        tell: told what was done, in words.
+        overrides: parameters given by hand, for every candidate.
+        on_progress: called with a line about each step.
     """
 
     def __init__(
@@ -57,17 +58,17 @@ class Arena:
         rows: LabelledRows,
         folds: Sequence[Fold],
         overrides: Mapping[str, Scalar] | None,
-        tell: Callable[[str], None],
+        on_progress: Callable[[str], None],
     ) -> None:
         import numpy as np
 
         self.model, self.rows, self.folds = model, rows, folds
-        self._overrides, self._tell = dict(overrides or {}), tell
+        self._overrides, self._on_progress = dict(overrides or {}), on_progress
         self._truth = np.concatenate([rows.labels[fold.test] for fold in folds])
         self._best: tuple[float, str, dict[str, Scalar], list[NDArray[np.float64]]] | None = None
 
     def propose(self, name: str) -> list[dict[str, Scalar]]:
-        """What will be tried of a candidate.
+        """The parameters of a candidate that are to be tried.
 
         Raises:
             ConfigError: its estimator does not know a parameter.
@@ -85,25 +86,25 @@ class Arena:
         """
         import numpy as np
 
-        foretold = []
+        predictions = []
         for fold in self.folds:
             newest = fold.train[-max(int(len(fold.train) * share), 1) :]
             pipeline = fit(self.model, name, {**found, **self._overrides}, self.rows, newest)
-            foretold.append(foretell(pipeline, self.rows.values[fold.test]))
-            self._tell(f"{name}: fold {fold.number + 1} of {len(self.folds) + 1}, {len(newest)} rows")
-        metric, threshold = self.model.train.metric, self.threshold(foretold)
-        score = metrics.measure(metric, self._truth, np.concatenate(foretold), threshold=threshold)
+            predictions.append(predict(pipeline, self.rows.values[fold.test]))
+            self._on_progress(f"{name}: fold {fold.number + 1} of {len(self.folds) + 1}, {len(newest)} rows")
+        metric, threshold = self.model.train.metric, self.threshold(predictions)
+        score = metrics.measure(metric, self._truth, np.concatenate(predictions), threshold=threshold)
         rank = metrics.gain(self.model.train.metric, score, 0.0)
         if share == 1.0 and (self._best is None or rank > self._best[0]):
-            self._best = (rank, name, dict(found), foretold)
+            self._best = (rank, name, dict(found), predictions)
         return score
 
-    def compete(self, names: Sequence[str], searched: Sequence[Trial] = ()) -> Winner:
+    def select(self, names: Sequence[str], searched: Sequence[Trial] = ()) -> CandidateSelection:
         """Try what has not been tried yet, and take the best; ties go to the first.
 
         Args:
             names: the candidates.
-            searched: trials of their searches that were made elsewhere; what was searched is not searched again.
+            searched: trials of other tasks; a candidate with such trials is not searched again.
 
         Raises:
             ConfigError: a candidate cannot be fitted at all.
@@ -115,19 +116,19 @@ class Arena:
                 trials += run_trials(self.model, name, self.propose(name), self.attempt_of(name))
         best = {name: best_trial(self.model, name, trials) for name in names}
         scores = {name: trial.score for name, trial in best.items() if trial.score is not None}
-        winner = best[max(scores, key=lambda name: metrics.gain(self.model.train.metric, scores[name], 0.0))]
-        foretold = self._foretold(winner)
-        return Winner(
-            name=winner.candidate,
-            overrides={**winner.found, **self._overrides},
-            foretold=foretold,
-            threshold=self.threshold(foretold),
+        chosen = best[max(scores, key=lambda name: metrics.gain(self.model.train.metric, scores[name], 0.0))]
+        predictions = self._predictions(chosen)
+        return CandidateSelection(
+            name=chosen.candidate,
+            params=effective_params(self.model, chosen.candidate, {**chosen.found, **self._overrides}),
+            threshold=self.threshold(predictions),
+            predictions=predictions,
             scores=scores,
             trials=tuple(trials),
         )
 
-    def threshold(self, foretold: Sequence["NDArray[np.float64]"]) -> float:
-        """From which probability on it is a yes, by `train.threshold` on all folds together.
+    def threshold(self, predictions: Sequence["NDArray[np.float64]"]) -> float:
+        """The probability from which on the label is 1, by `train.threshold` on all folds together.
 
         Raises:
             DataError: no threshold keeps what is asked for.
@@ -135,17 +136,17 @@ class Arena:
         import numpy as np
 
         if self.model.label.is_number:
-            return metrics.THRESHOLD  # nobody asks for it
-        return choose_threshold(parse_threshold(self.model.train.threshold), self._truth, np.concatenate(foretold))
+            return metrics.THRESHOLD  # not used
+        return choose_threshold(parse_threshold(self.model.train.threshold), self._truth, np.concatenate(predictions))
 
     def attempt_of(self, name: str) -> Attempt:
         """`attempt` for one candidate."""
         return lambda found, share: self.attempt(name, found, share)
 
-    def _foretold(self, winner: Trial) -> Sequence["NDArray[np.float64]"]:
-        """What the winner foretold; tried once more when that was in another task."""
-        if self._best is None or self._best[1:3] != (winner.candidate, dict(winner.found)):
+    def _predictions(self, trial: Trial) -> Sequence["NDArray[np.float64]"]:
+        """The predictions of a trial; it is repeated when another task made it."""
+        if self._best is None or self._best[1:3] != (trial.candidate, dict(trial.found)):
             self._best = None
-            self.attempt(winner.candidate, winner.found)
+            self.attempt(trial.candidate, trial.found)
         assert self._best is not None  # noqa: S101 - set by attempt
         return self._best[3]

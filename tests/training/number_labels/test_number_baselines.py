@@ -1,4 +1,4 @@
-"""The naive rules that a number has to beat."""
+"""The baselines that a number has to beat."""
 
 import numpy as np
 import polars as pl
@@ -7,17 +7,17 @@ import pytest
 from almanac.errors import ConfigError
 from almanac.release.gates import Evaluation, judge
 from almanac.training.backtest.backtest import labelled_rows, split, subset
-from almanac.training.backtest.number_baselines import predict_naive_numbers
+from almanac.training.backtest.number_baselines import predict_number_baselines
 from almanac.training.train import train_candidate
 from tests.release.gates.evaluations import refused
 from tests.training.number_labels.load import LOAD, NOW, START, load_yaml
 
 
-def test_naive_rules_repeat_what_the_label_was(model, frame) -> None:
+def test_number_baselines_repeat_what_the_label_was(model, frame) -> None:
     rows = labelled_rows(model, frame, now=NOW)
     fold = split(model, rows.times)[-1]
     test = subset(rows, fold.test)
-    said = predict_naive_numbers(subset(rows, fold.train), test).answers
+    said = predict_number_baselines(subset(rows, fold.train), test).predictions
     load = dict(zip(frame["Hour"].to_list(), frame["Load"].to_list(), strict=True))
     first = test.times[0].astype("datetime64[us]").item().replace(tzinfo=START.tzinfo)
     step = frame["Hour"][1] - frame["Hour"][0]
@@ -30,7 +30,9 @@ def test_naive_rules_repeat_what_the_label_was(model, frame) -> None:
 def test_best_step_is_on_the_column_that_parts_best(model, frame) -> None:
     rows = labelled_rows(model, frame, now=NOW)
     fold = split(model, rows.times)[-1]
-    assert predict_naive_numbers(subset(rows, fold.train), subset(rows, fold.test)).stump.startswith("Load_lag_20h > ")
+    assert predict_number_baselines(subset(rows, fold.train), subset(rows, fold.test)).stump.startswith(
+        "Load_lag_20h > "
+    )
 
 
 def test_declared_rule_is_one_to_beat(frame) -> None:
@@ -44,7 +46,7 @@ def test_declared_rule_is_one_to_beat(frame) -> None:
     reason = refused(judge(model, Evaluation(found.rows, found.parity, train_metrics=found.metrics.train)))[
         "baselines[rmse]"
     ]
-    assert "worse than the best naive rule (plan, 1.0000)" in reason
+    assert "worse than the best baseline (plan, 1.0000)" in reason
 
 
 @pytest.mark.parametrize(

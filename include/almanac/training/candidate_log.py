@@ -1,8 +1,10 @@
-"""Writes a candidate as one MLflow run: parameters, metrics, tags, and files with their hashes."""
+"""Logs a candidate as one MLflow run: parameters, metrics, tags, and files with their hashes."""
 
 import json
 import tempfile
 import time
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +16,10 @@ from almanac.registry.onnx_model import LABELS, NUMBERS, PROBABILITIES
 from almanac.registry.paging import every
 from almanac.registry.pipeline_file import dump_pipeline
 from almanac.registry.records import Tag, TrainingContext
+from almanac.training.candidate_passport import build_passport
 from almanac.training.code_version import code_version
+from almanac.training.environment import package_versions
 from almanac.training.fingerprint import code_sha256, declaration_sha256
-from almanac.training.passport import build_passport, package_versions
 
 if TYPE_CHECKING:
     from almanac.registry.store import Registry
@@ -30,13 +33,13 @@ _SERVED_WITH = ("onnxruntime", "onnx", "numpy")
 def log_candidate(
     registry: "Registry", candidate: "TrainedCandidate", *, profile_json: str, context: TrainingContext
 ) -> str:
-    """Write the candidate as one MLflow run. A second call by the same Airflow run writes nothing.
+    """Log the candidate as one MLflow run. A second call by the same Airflow run writes nothing.
 
-    A run that died while it was written is marked as failed and written anew.
+    An MLflow run that an earlier try left unfinished is marked as failed, and a new one is written.
 
     Args:
-        registry: where to.
-        candidate: what to write.
+        registry: takes the run.
+        candidate: to be logged.
         profile_json: the reference profile.
         context: where the candidate comes from.
 
@@ -44,8 +47,8 @@ def log_candidate(
         The id of the MLflow run.
 
     Raises:
-        RegistryError: MLflow refuses it.
-        TransientError: MLflow is away.
+        RegistryError: MLflow refuses the request.
+        TransientError: MLflow is not available.
     """
     model, client = candidate.model.name, registry.client
     for run in _runs_of(registry, model, context.run):
@@ -59,9 +62,8 @@ def log_candidate(
         folder = Path(temporary)
         tags = _tags(candidate, context, parent=champion.version if champion else "")
         tags |= _write_files(folder, candidate, context, profile_json, tags[Tag.PARENT_VERSION])
-        run_id = str(
-            client.create_run(experiment, run_name=f"{candidate.name} {context.run.run_id}", tags=tags).info.run_id
-        )
+        name = f"{candidate.selection.name} {context.run.run_id}"
+        run_id = str(client.create_run(experiment, run_name=name, tags=tags).info.run_id)
         client.log_batch(run_id, params=_params(candidate))
         figures = _metrics(candidate)
         for at in range(0, len(figures), _MAX_METRICS):
@@ -74,14 +76,14 @@ def log_candidate(
 
 
 def find_logged(registry: "Registry", model: str, run: RunRef) -> str | None:
-    """The id of the MLflow run that this Airflow run has written to its end, if there is one."""
+    """The id of the MLflow run that this Airflow run has finished; None: there is none."""
     ids = [str(one.info.run_id) for one in _runs_of(registry, model, run) if Tag.LOGGED in one.data.tags]
     return ids[0] if ids else None
 
 
 def _runs_of(registry: "Registry", model: str, run: RunRef) -> list[Any]:
     experiment = registry.experiment(model)
-    # Airflow run ids hold colons, plus signs and, for a manual run, whatever a person typed: compared here, not in SQL
+    # Airflow run ids hold colons, plus signs and, for a manual run, any text: compared here, not in MLflow's query
     with mlflow_faults(f"{model}: runs"):
         of_dag = f"tags.`{Tag.DAG_ID.value}` = '{run.dag_id}'"
         found = every(registry.client.search_runs, [experiment], of_dag, max_results=1000)
@@ -89,7 +91,7 @@ def _runs_of(registry: "Registry", model: str, run: RunRef) -> list[Any]:
 
 
 def _tags(candidate: "TrainedCandidate", context: TrainingContext, *, parent: str) -> dict[str, str]:
-    code, run = code_version(), context.run
+    code, run, selection = code_version(), context.run, candidate.selection
     return {
         Tag.MODEL: candidate.model.name,
         Tag.MODE: candidate.mode,
@@ -103,18 +105,18 @@ def _tags(candidate: "TrainedCandidate", context: TrainingContext, *, parent: st
         Tag.GIT_DIRTY: "unknown" if code.dirty is None else str(code.dirty).lower(),
         Tag.DATASET_VERSION: str(context.dataset_version),
         Tag.JOINED_VERSIONS: json.dumps(dict(context.joined), sort_keys=True),
-        Tag.DATASET_START: candidate.train_start.isoformat(),
-        Tag.DATASET_END: candidate.labelled_until.isoformat(),
-        Tag.DATASET_ROWS: str(candidate.labelled_rows),
-        Tag.DATASET_SHA256: candidate.data_sha256,
+        Tag.DATASET_START: candidate.data.train_start.isoformat(),
+        Tag.DATASET_END: candidate.data.labelled_until.isoformat(),
+        Tag.DATASET_ROWS: str(candidate.data.labelled_rows),
+        Tag.DATASET_SHA256: candidate.data.sha256,
         Tag.DATASET_ORIGIN: candidate.model.dataset.origin[:_MAX_TAG],
         Tag.DATASET_LICENCE: candidate.model.dataset.licence[:_MAX_TAG],
         Tag.OWNER: candidate.model.owner,
         Tag.PARENT_VERSION: parent,
-        Tag.CANDIDATE: candidate.name,
-        Tag.PARAMS: json.dumps(candidate.params, sort_keys=True),
-        Tag.SEED: str(candidate.seed),
-        Tag.THRESHOLD: repr(candidate.threshold),
+        Tag.CANDIDATE: selection.name,
+        Tag.PARAMS: json.dumps(selection.params, sort_keys=True),
+        Tag.SEED: str(candidate.model.train.seed),
+        Tag.THRESHOLD: repr(selection.threshold),
         Tag.DECLARATION_SHA256: declaration_sha256(candidate.model),
         Tag.CODE_SHA256: code_sha256(),
         Tag.WARNINGS: "\n".join(candidate.warnings)[:_MAX_TAG],
@@ -129,25 +131,26 @@ def _tags(candidate: "TrainedCandidate", context: TrainingContext, *, parent: st
 def _params(candidate: "TrainedCandidate") -> list[Any]:
     from mlflow.entities import Param
 
-    estimator = candidate.model.train.candidates[candidate.name].estimator
+    train, selection = candidate.model.train, candidate.selection
     values = {
-        "candidate": candidate.name,
-        "estimator": estimator,
-        "seed": candidate.seed,
-        "threshold": candidate.threshold,
+        "candidate": selection.name,
+        "estimator": train.candidates[selection.name].estimator,
+        "seed": train.seed,
+        "threshold": selection.threshold,
+        **selection.params,
     }
-    values |= candidate.params
     return [Param(name, str(value)) for name, value in values.items()]
 
 
 def _log_trials(client: Any, experiment: str, parent: str, candidate: "TrainedCandidate") -> None:
-    """Each trial of a search as a child of the candidate's run, which MLflow's pages fold below it."""
+    """Log each trial of a search as a child of the candidate's run; MLflow's pages show it below that."""
     from mlflow.entities import Metric, Param
 
-    if len(candidate.trials) <= len(candidate.scores):  # nothing was looked for
+    selection = candidate.selection
+    if len(selection.trials) <= len(selection.scores):  # one trial of each candidate: there was no search
         return
     metric, now_ms = candidate.model.train.metric, int(time.time() * 1000)
-    for number, trial in enumerate(candidate.trials):
+    for number, trial in enumerate(selection.trials):
         tags = {"mlflow.parentRunId": parent, "almanac.fault": trial.fault[:_MAX_TAG]}
         child = str(client.create_run(experiment, run_name=f"{trial.candidate} {number + 1}", tags=tags).info.run_id)
         figures = {"seconds": trial.seconds, "share": trial.share}
@@ -165,16 +168,16 @@ def _log_trials(client: Any, experiment: str, parent: str, candidate: "TrainedCa
 def _metrics(candidate: "TrainedCandidate") -> list[Any]:
     from mlflow.entities import Metric
 
-    measured, parity = candidate.metrics, candidate.parity
-    groups: dict[str, dict[str, float]] = {
+    measured, parity, selection = candidate.metrics, candidate.parity, candidate.selection
+    groups: dict[str, Mapping[str, float]] = {
         "train": measured.train,
         "holdout": measured.holdout,
-        "selection": {f"{name}.{candidate.model.train.metric}": score for name, score in candidate.scores.items()},
+        "selection": {f"{name}.{candidate.model.train.metric}": score for name, score in selection.scores.items()},
         "parity": {
             "label_agreement": min(parity.holdout.label_agreement, parity.boundary.label_agreement),
             "max_difference": max(parity.holdout.max_difference, parity.boundary.max_difference),
         },
-        "rows": {"train": candidate.train_rows, "labelled": candidate.labelled_rows},
+        "rows": {"train": candidate.data.train_rows, "labelled": candidate.data.labelled_rows},
         "seconds": dict(candidate.seconds),
         **{f"baseline.{name}": values for name, values in measured.baselines.items()},
         **{f"segment.{name}": values for name, values in measured.segments.items()},
@@ -196,7 +199,7 @@ def _metrics(candidate: "TrainedCandidate") -> list[Any]:
 def _write_files(
     folder: Path, candidate: "TrainedCandidate", context: TrainingContext, profile_json: str, parent: str
 ) -> dict[str, str]:
-    """Write all files below the folder; gives the tags that prove them."""
+    """Write all files below the folder, and return the tags with their hashes."""
     import yaml
 
     onnx_sha256 = files.sha256(candidate.onnx)
@@ -207,8 +210,8 @@ def _write_files(
     candidate.rows.write_parquet(folder / files.BACKTEST)
     texts = {
         files.PROFILE: profile_json,
-        files.PASSPORT: passport,
-        files.PARITY: json.dumps(candidate.parity.to_dict(), indent=1),
+        files.PASSPORT: passport.to_json(),
+        files.PARITY: json.dumps(asdict(candidate.parity), indent=1),
         files.CONFIG: yaml.safe_dump(candidate.model.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
     }
     for name, text in texts.items():
@@ -217,7 +220,7 @@ def _write_files(
 
 
 def _write_model(folder: Path, candidate: "TrainedCandidate") -> None:
-    """The graph in MLflow's own form, so that `mlflow.pyfunc` and `mlflow models serve` can load it."""
+    """Write the graph in MLflow's own form, so that `mlflow.pyfunc` and `mlflow models serve` can load it."""
     import mlflow.onnx
     import numpy as np
     import onnx
@@ -241,9 +244,9 @@ def _write_model(folder: Path, candidate: "TrainedCandidate") -> None:
             ),
         ),
         input_example={"features": candidate.example},
-        pip_requirements=[f"{name}=={versions[name]}" for name in _SERVED_WITH],  # inferring them takes a process
+        pip_requirements=[f"{name}=={versions[name]}" for name in _SERVED_WITH],  # inferring them starts a process
         onnx_execution_providers=["CPUExecutionProvider"],
         metadata={"features": list(candidate.features)},
         save_as_external_data=False,
     )
-    (folder / "model.onnx").write_bytes(candidate.onnx)  # byte for byte what parity was measured on
+    (folder / "model.onnx").write_bytes(candidate.onnx)  # the very bytes whose parity was measured
