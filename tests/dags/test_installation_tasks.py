@@ -20,7 +20,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("os.fsync", lambda _: None)
     key = Key.new().text
-    monkeypatch.setattr("almanac_airflow.installation.backup_key", lambda: key)
+    monkeypatch.setattr("almanac_airflow.access.credentials.backup_key", lambda: key)
     monkeypatch.setattr("almanac_airflow.runs.current_run", lambda: RunRef("dag", "manual__1"))
     home = Home()
     home.home.mkdir()
@@ -51,7 +51,7 @@ def test_night_of_an_installation_does_what_its_tasks_promise(home: Home, call: 
 
     (taken, *_) = backups = call("backup_databases.backup")
     assert taken["snapshot"].startswith("group/all@")
-    with pytest.raises(AirflowSkipException, match="there is no second place"):
+    with pytest.raises(AirflowSkipException, match="there is no secondary repository"):
         call("backup_databases.replicate", backups)
     checked = call("backup_databases.check_files")
     assert checked["files"] > 0

@@ -23,11 +23,10 @@ _DRIVERS = {"postgres": "postgresql+psycopg2", "mysql": "mysql+pymysql", "mssql"
 
 
 def task_history(home: "Home") -> "TaskHistory | None":
-    """Who lists the runs of a model's DAGs: the server of the connection `almanac_airflow`, else the home's own.
+    """The client that lists the runs of a model's DAGs: of the connection `almanac_airflow`, else of this machine.
 
-    The connection names address, user and password; or a token as password alone.
-
-    Workers of a distributed installation see neither Airflow's database nor the files of the home.
+    The connection has address, user and password; or a token as password alone. Workers of a distributed installation
+    need it: they see neither Airflow's database nor the files of the home.
     """
     from airflow.sdk.configuration import conf
 
