@@ -33,7 +33,6 @@ def build(installation: Installation) -> DAG:
         params=drill_params(),
         tags=("backup",),
     ) as dag:
-
         # no retries: that a snapshot comes back only at the second try is a finding, too
         @task(retries=0, doc_md="Restores, uses, measures; then a damaged copy. The repository keeps each result.")
         def drill(*, params: dict[str, Any]) -> list[str]:
