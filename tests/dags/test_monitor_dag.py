@@ -49,6 +49,7 @@ def test_score_skips_while_scoring_is_stopped(tmp_path: Path, monkeypatch: pytes
     from airflow.dag_processing.dagbag import DagBag
 
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
+    monkeypatch.setattr("almanac_airflow.runs.current_run", lambda: RunRef("score_weather", "s"))
     bag = DagBag(str(REPOSITORY / "dags" / "score.py"))
     score = bag.dags["score_weather"].get_task("score").python_callable
     at = {"run": RunRef("monitor_weather", "r"), "now": datetime(2024, 6, 1, tzinfo=UTC)}

@@ -9,10 +9,9 @@ from almanac.config.schema import Model
 from almanac_airflow.access import credentials
 
 if TYPE_CHECKING:
-    from almanac.config.sections.backups import Drills
-
     from almanac.backup.installation import Places
     from almanac.backup.store.place import Place
+    from almanac.config.sections.backup import Drills
     from almanac.registry.run_context import RunContext
 
 _STATE_OF = {"dataset": "dataset", "outputs": "predictions"}
