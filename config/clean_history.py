@@ -22,7 +22,7 @@ from datetime import datetime
 from typing import Any
 
 EVENTS_OF_AN_ASSET = 100
-"""So many of the newest stay of each asset; `almanac_airflow.bells` looks back as far."""
+"""So many of the newest stay of each asset; `almanac_airflow.asset_events` looks back as far."""
 
 _BATCH_ROWS = 2_000  # of one transaction: the scheduler does not wait long for the lock of SQLite
 _UNFINISHED = ("queued", "running")

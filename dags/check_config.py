@@ -1,64 +1,56 @@
-"""Loads every model's YAML strictly: a broken file never takes other models' DAGs down, but here it fails loudly.
+"""Loads every model's YAML strictly: a broken file never takes other models' DAGs down, but fails here.
 
-Then it looks, for models that declare `train.triggers.change`, whether the declaration or the code differs from the
-champion's, and wakes their training. Run it after a deployment; it runs daily by itself.
+For models that declare `train.triggers.change` it also checks whether the declaration or the code differs from the
+champion's, and triggers their training. Run it after a deployment; it runs daily by itself.
 """
 
 from typing import Any
 
 from airflow.sdk import DAG, task
-from airflow.sdk.exceptions import AirflowSkipException
 
 from almanac.config.home import Home
+from almanac.config.installation import Installation
 from almanac.config.schema import Model
+from almanac.config.sections.pipelines import DEFAULT_QUEUE
 from almanac_airflow import assets
-from almanac_airflow.dags import cron, declared_models
-from almanac_airflow.installation import declared_installation
-from almanac_airflow.notifiers.alert import callbacks
+from almanac_airflow.dags import make_dag
+from almanac_airflow.declarations import declared_installation, declared_models
+from almanac_airflow.runs import run_context
+from almanac_airflow.steps import health, triggers
 
 HOME = Home()
+_HOW_TO_CORRECT = f"Reads `{HOME.models}`. To correct a file: see `docs/add-a-model.md`, then run this again."
 
 
 def look_for_change(model: Model) -> Any:
-    """A task that wakes the model's training when it would come out otherwise today; else it is skipped."""
+    """A task that triggers the model's training when it would come out different today; else it is skipped."""
     change = assets.change(model)
 
     @task(
         task_id=f"look_at_{model.name}",
         outlets=[change],
-        retries=3,
-        doc_md="Wakes the training when the declaration or the code differs from the champion's; else skipped.",
+        doc_md="Triggers the training when the declaration or the code differs from the champion's; else skipped.",
     )
     def look(*, outlet_events: Any) -> None:
-        from almanac.registry.store import Registry
-        from almanac.training.changes import find_change
-
-        reason = find_change(model, Registry.of(HOME))
-        if not reason:
-            raise AirflowSkipException("nothing has changed since the champion was trained")
-        outlet_events[change].extra = {"reason": reason}
+        outlet_events[change].extra = triggers.find_change(run_context(HOME), model)
 
     return look()
 
 
-def build() -> DAG:
+def build(installation: Installation) -> DAG:
     """`check_config`: check_every_yaml -> look_at_<model>, daily and by hand."""
-    with DAG(
-        dag_id="check_config",
-        description=__doc__.splitlines()[0],
-        doc_md=f"{__doc__}\n\nReads `{HOME.models}`. To mend: see `docs/add-a-model.md`, then run this again.",
-        schedule=cron("0 5 * * *"),
-        catchup=False,
-        tags=["config"],
-        default_args={"owner": "almanac", "retries": 0, **callbacks(None, declared_installation(HOME).alerts)},
+    with make_dag(
+        "check_config",
+        installation,
+        purpose=f"{__doc__}\n{_HOW_TO_CORRECT}",
+        schedule="0 5 * * *",
+        tags=("config",),
+        queue=DEFAULT_QUEUE,  # it opens no database of Airflow or MLflow
     ) as dag:
 
         @task(doc_md="Fails with every problem of every file.")
         def check_every_yaml() -> list[str]:
-            """The names of the models; fails with every problem of every file."""
-            from almanac.config.files.loader import check_models
-
-            return check_models(HOME.models)
+            return health.check_declarations(run_context(HOME))
 
         checked = check_every_yaml()
         for model in declared_models(HOME):
@@ -67,4 +59,4 @@ def build() -> DAG:
     return dag
 
 
-build()
+build(declared_installation(HOME))

@@ -1,7 +1,7 @@
-"""Strikes for a declared schedule that a rule waits for together with something else (`tides and nightly`).
+"""Emits the asset event of a declared schedule that a rule combines with something else (`tides and nightly`).
 
-Airflow can wait for several assets, but not for an asset *and* a time; so the time rings an asset. A schedule that
-stands alone in its rule needs no clock: it is part of the pipeline's own schedule.
+Airflow can wait for several assets, but not for an asset *and* a time; so each tick of the schedule emits an event. A
+schedule that stands alone in its rule needs no such DAG: it is part of the pipeline's own schedule.
 """
 
 from airflow.sdk import DAG, task
@@ -11,23 +11,28 @@ from almanac.config.schema import Model
 from almanac.config.sections.pipelines import clocked
 from almanac.config.sections.triggers import ScheduleTrigger
 from almanac_airflow import assets
-from almanac_airflow.dags import declared_models, model_dag
+from almanac_airflow.dags import make_dag
+from almanac_airflow.declarations import declared_models
 from almanac_airflow.timetables import DeclaredSchedule
 
 HOME = Home()
 
 
 def build(model: Model, name: str, trigger: ScheduleTrigger) -> DAG:
-    """`clock_<model>_<name>`: one task that rings."""
-    with model_dag(
-        "clock", model, purpose=__doc__, name=name, schedule=DeclaredSchedule([trigger]), wakes=trigger.words()
+    """`clock_<model>_<name>`: one task that emits the event."""
+    with make_dag(
+        "clock", model, purpose=__doc__, name=name, schedule=DeclaredSchedule([trigger]), triggered_by=trigger.words()
     ) as dag:
 
-        @task(outlets=[assets.trigger(model, name)], doc_md="Rings; who waits for it looks for new data itself.")
-        def strike() -> None:
-            """Nothing is left to do: that this task succeeds is the bell."""
+        @task(
+            task_id="strike",
+            outlets=[assets.trigger(model, name)],
+            doc_md="Emits the event of this tick; the pipelines that wait for it look for new data themselves.",
+        )
+        def emit_tick() -> None:
+            """Its success emits the event."""
 
-        strike()
+        emit_tick()
     return dag
 
 

@@ -1,22 +1,24 @@
-"""Watches what runs: data, predictions, performance, supply, ages, other versions and the runs themselves.
+"""Monitors what runs: data, predictions, performance, data freshness, other versions, and the runs themselves.
 
-Writes a report page, and does what the model declares for what has lasted (`monitor.actions`): it rings the retrain
-request, puts the previous version back, stops scoring, or asks a person and does what the person says. Whether a
-retrain is granted is decided, and written down, by the train DAG's policy. From insufficient data nothing follows.
-What must be done is read from the journal by the task that does it.
+Writes a report page, and does what the model declares for an alarm that has lasted (`monitor.actions`): it requests a
+retrain, makes the previous version champion again, stops scoring, or asks a person and does what the person answers.
+Whether a requested training takes place is decided, and recorded, by the policy of the train DAG. Insufficient data
+leads to no action. A task that acts reads from the journal what is to be done.
 """
 
 from typing import Any
 
 from airflow.sdk import DAG, TaskGroup, task
-from airflow.sdk.exceptions import AirflowSkipException
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac_airflow import assets
-from almanac_airflow.dags import declared_models, model_dag
+from almanac_airflow.dags import make_dag
+from almanac_airflow.declarations import declared_models
 from almanac_airflow.operators.decision import AlarmDecision
+from almanac_airflow.runs import run_context
 from almanac_airflow.schedules import schedule_of
+from almanac_airflow.steps import monitoring as steps
 
 HOME = Home()
 _MAX_RUNS = 16
@@ -27,61 +29,28 @@ def build(model: Model) -> DAG:
     retrain_request, champion = assets.retrain_request(model), assets.champion(model)
     schedule = schedule_of(model, "monitor", HOME)
     # A question waits for days, and what happens meanwhile must be seen: other runs go on, one watch at a time.
-    with model_dag("monitor", model, purpose=__doc__, schedule=schedule, max_active_runs=_MAX_RUNS) as dag:
+    with make_dag("monitor", model, purpose=__doc__, schedule=schedule, max_active_runs=_MAX_RUNS) as dag:
 
         @task(
             max_active_tis_per_dag=1,
-            doc_md="Evaluates the newest windows and all that belongs to them; writes the report, tells people.",
+            doc_md="Evaluates the newest windows and everything around them; writes the report, sends alerts.",
         )
         def watch() -> dict[str, Any]:
-            from almanac.journal.journal import Journal
-            from almanac.monitoring.monitor import monitor
-            from almanac.monitoring.telling import tell_findings
-            from almanac.registry.store import Registry
-            from almanac_airflow.access.connections import task_history
-            from almanac_airflow.events import require_event
-            from almanac_airflow.handled import handling
-            from almanac_airflow.notifiers.channels import teller
-            from almanac_airflow.runs import current_run, link, now
+            return steps.watch(run_context(HOME), model)
 
-            require_event(model, HOME, "monitor")
-            journal, history = Journal(HOME.journal_url), task_history(HOME)
-            registry, run = Registry.of(HOME), current_run()
-            with handling(model, HOME, "monitor"):
-                result = monitor(model, HOME, journal, registry, run=run, now=now(), history=history, link=link())
-            tell_findings(model, result, teller(run), run=run, link=link(), now=now())
-            return result.summary()
-
-        @task(outlets=[retrain_request], doc_md="Rings the retrain request with its reasons; skipped without one.")
+        @task(outlets=[retrain_request], doc_md="Emits the retrain request with its reasons; skipped without one.")
         def request_retrain(as_answered: bool, *, outlet_events: Any) -> None:
-            from almanac_airflow.runs import wanted
-
-            found = wanted(model, HOME, "retrain", as_answered=as_answered)
-            outlet_events[retrain_request].extra = {"reason": "; ".join(found.reasons), "subject": found.subject}
-
-        @task(outlets=[champion], doc_md="Puts the version before back into production, audited; skipped unless asked.")
-        def put_previous_back(as_answered: bool, *, outlet_events: Any) -> None:
-            from almanac.journal.journal import Journal
-            from almanac.monitoring.carry_out import put_previous_back
-            from almanac.registry.store import Registry
-            from almanac_airflow.runs import current_run, now, wanted
-
-            journal, found = Journal(HOME.journal_url), wanted(model, HOME, "previous", as_answered=as_answered)
-            version = put_previous_back(
-                model, Registry.of(HOME), journal, found.version, found.reasons, run=current_run(), now=now()
+            outlet_events[retrain_request].extra = steps.request_retrain(
+                run_context(HOME), model, as_answered=as_answered
             )
-            if version is None:
-                raise AirflowSkipException("there is no previous version, or the champion has changed meanwhile")
-            outlet_events[champion].extra = {"version": version}
+
+        @task(outlets=[champion], doc_md="Makes the previous version champion again, audited; skipped unless asked.")
+        def put_previous_back(as_answered: bool, *, outlet_events: Any) -> None:
+            outlet_events[champion].extra = steps.put_previous_back(run_context(HOME), model, as_answered=as_answered)
 
         @task(doc_md="Stops scoring until a person resumes it; skipped unless asked.")
         def stop_scoring(as_answered: bool) -> None:
-            from almanac.journal.journal import Journal
-            from almanac.scoring.pause import stop_scoring
-            from almanac_airflow.runs import current_run, now, wanted
-
-            reason = "; ".join(wanted(model, HOME, "stop_scoring", as_answered=as_answered).reasons)
-            stop_scoring(Journal(HOME.journal_url), model.name, reason=reason, run=current_run(), now=now())
+            steps.stop_scoring(run_context(HOME), model, as_answered=as_answered)
 
         found = watch()
         for act in (request_retrain, put_previous_back, stop_scoring):

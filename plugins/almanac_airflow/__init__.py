@@ -1,1 +1,1 @@
-"""What touches Airflow: assets, policies, parameters, triggers and notifiers that the DAG files share."""
+"""Everything that touches Airflow: the DAG factory, steps, operators, triggers, timetables, notifiers and pages."""

@@ -1,6 +1,6 @@
-"""The assets of a model: the bells by which its DAGs wake each other.
+"""The assets of a model: by their events its DAGs trigger each other.
 
-An event is a bell, not the data: whoever is woken looks at the store for what is new.
+An event is a signal, not the data: the DAG that it triggers looks at the store for what is new.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from almanac_airflow.triggers.landing import LandingTrigger
 
 
 def landing(model: Model, home: Home) -> Asset:
-    """Files have landed and are settled; rung by the watcher."""
+    """Files have landed and are settled; the watcher emits the event."""
     watcher = AssetWatcher(name=f"landing_{model.name}", trigger=_landing_trigger(model, model.source.patterns, home))
     return Asset(
         name=f"landing_{model.name}", uri=f"almanac://{model.name}/landing", group="landing", watchers=[watcher]
@@ -22,7 +22,7 @@ def landing(model: Model, home: Home) -> Asset:
 
 
 def arrival(model: Model, name: str, declared: ArrivalTrigger, home: Home) -> Asset:
-    """Files of other names have settled, or files were deleted; rung by a watcher of its own on the same listing."""
+    """Files of other names have settled, or files were deleted; its own watcher on the same listing emits the event."""
     trigger = _landing_trigger(model, declared.patterns, home, on=declared.on)
     return Asset(
         name=f"{name}.{model.name}",
@@ -33,12 +33,12 @@ def arrival(model: Model, name: str, declared: ArrivalTrigger, home: Home) -> As
 
 
 def event(model: Model, name: str) -> Asset:
-    """Somebody outside posts here; nobody is woken before the payload was checked."""
+    """Another system posts here; nothing else is triggered before the payload was checked."""
     return Asset(name=f"event_{name}.{model.name}", uri=f"almanac://{model.name}/events/{name}", group="event")
 
 
 def trigger(model: Model, name: str) -> Asset:
-    """A declared trigger has come true: its clock has struck, or its event's payload was accepted."""
+    """A declared trigger has fired: its schedule ticked, or the payload of its event was accepted."""
     return Asset(name=f"{name}.{model.name}", uri=f"almanac://{model.name}/triggers/{name}", group="trigger")
 
 
@@ -90,7 +90,7 @@ def shadow(model: Model) -> Asset:
 
 
 def predictions(model: Model) -> Asset:
-    """New hours have been scored."""
+    """New rows have been scored."""
     return of_model(model.name, "predictions")
 
 

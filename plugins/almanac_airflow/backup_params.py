@@ -25,12 +25,12 @@ def reason_params() -> dict[str, Param]:
 
 
 def retention_params() -> dict[str, Param]:
-    """Whether to look only, and whether a person has looked."""
+    """Whether this is a dry run, and whether a person approves a large deletion."""
     return {
         "dry_run": dry_run(
-            "Only say what would be forgotten, deleted and moved, and why the rest stays; change nothing."
+            "Only list what would be forgotten, deleted and moved, and why the rest stays; change nothing."
         ),
-        "approve": _approve("Approve a large sweep", "retention.max_deleted_share of a place"),
+        "approve": _approve("Approve a large sweep", "retention.max_deleted_share of a repository"),
     }
 
 
@@ -48,14 +48,14 @@ def drill_params() -> dict[str, Param]:
             "in turn",
             type="string",
             enum=["in turn", "first", "second"],
-            title="Place",
-            description="From which place. In turn: the first in one week, the second in the next.",
+            title="Repository",
+            description="From which backup repository. In turn: the first in one week, the second in the next.",
         ),
         "disaster": Param(
             False,
             type="boolean",
-            title="Play the loss of the machine",
-            description="A run by hand plays it only when this is set. It takes minutes.",
+            title="Rehearse the loss of the machine",
+            description="A run by hand does so only when this is set. It takes minutes.",
         ),
     }
 
@@ -67,51 +67,54 @@ def restore_params() -> dict[str, Param]:
             type="string",
             minLength=3,
             title="Snapshot",
-            description="dataset/weather (its newest), dataset/weather@20260131, or the start of a hash.",
+            description="dataset/weather (the newest), dataset/weather@20260131, or the first characters of a hash.",
         ),
         "where": Param(
             "folder",
             type="string",
             enum=["folder", "live"],
-            title="Where to",
+            title="Target",
             description="A new folder below <home>/restored; or live: where it came from, if nothing is there.",
         ),
         "replace": Param(
             False,
             type="boolean",
             title="Replace what is live",
-            description="What is there is moved aside, to <name>.before-<time>; nothing is deleted.",
+            description="What is there is renamed to <name>.before-<time>; nothing is deleted.",
         ),
         "use": Param(
             True,
             type="boolean",
-            title="Try it",
-            description="Open tables, ask databases, predict again. Only into a folder.",
+            title="Verify",
+            description="Open tables, query databases, predict again. Only in a folder.",
         ),
         "second": Param(
-            False, type="boolean", title="From the second place", description="When the first one is lost or damaged."
+            False,
+            type="boolean",
+            title="From the secondary repository",
+            description="When the primary one is lost or damaged.",
         ),
-        "reason": optional_reason("Why. Kept in the journal with your name, of what goes live."),
+        "reason": optional_reason("Why. For a live restore; kept in the journal with your name."),
     }
 
 
 def expiry_params() -> dict[str, Param]:
-    """Whether to look only, and whether a person has looked."""
+    """Whether this is a dry run, and whether a person approves a large deletion."""
     return {
-        "dry_run": dry_run("Only say what would be deleted, and why the rest stays; change nothing."),
-        "approve": _approve("Approve much at once", "expire.max_deleted_share of a kind"),
+        "dry_run": dry_run("Only list what would be deleted, and why the rest stays; change nothing."),
+        "approve": _approve("Approve a large deletion", "expire.max_deleted_share of a kind"),
     }
 
 
 def cleanup_params() -> dict[str, Param]:
-    """Whether to look only, and whether a person has looked."""
+    """Whether this is a dry run, and whether a person approves a large deletion."""
     return {
-        "dry_run": dry_run("Only say what would be deleted, and why the rest stays; measure everything."),
-        "approve": _approve("Approve much at once", "max_deleted_share of a kind"),
+        "dry_run": dry_run("Only list what would be deleted, and why the rest stays; measure everything."),
+        "approve": _approve("Approve a large deletion", "max_deleted_share of a kind"),
     }
 
 
 def _approve(title: str, share: str) -> Param:
-    """A person has looked, and wants it."""
-    said = f"Delete more than {share}. Look at a dry run first."
-    return Param(False, type="boolean", title=title, description=said)
+    """A person has checked it, and wants it."""
+    description = f"Delete more than {share}. Check a dry run first."
+    return Param(False, type="boolean", title=title, description=description)

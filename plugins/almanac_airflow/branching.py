@@ -5,31 +5,28 @@ from typing import TYPE_CHECKING, NoReturn
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
-from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac_airflow.operators.approval import COMPARISON
 
 if TYPE_CHECKING:
+    from almanac.registry.run_context import RunContext
     from almanac.release.approval import Desk
 
 APPROVE, PROMOTE = "approve", "promote"
 _RETURNED = "return_value"
 
 
-def desk(model: Model, home: Home, version: str) -> "Desk":
-    """What the running task needs to decide about a version."""
-    from almanac.journal.journal import Journal
-    from almanac.registry.store import Registry
+def desk(context: "RunContext", model: Model, version: str) -> "Desk":
+    """What a task needs to decide about a version."""
     from almanac.release.approval import Desk
-    from almanac_airflow.runs import current_run, now
 
-    return Desk(model, version, home, Registry.of(home), Journal(home.journal_url), current_run(), now())
+    return Desk(model, version, context.home, context.registry, context.journal, context.run, context.now)
 
 
 def go_on(at: "Desk", *, by_hand: str = "") -> str:
-    """Leave the way open that the version takes: ask a person, promote, or neither. Call it last in a task.
+    """Choose which tasks run next for a version: ask a person, promote, or neither. Call it last in a task.
 
-    A task that is skipped by another one costs no process: asking nobody must not cost a second.
+    A task that is skipped by another one needs no process: a run in which nobody is asked must not wait for one.
 
     Args:
         at: which version.
@@ -40,7 +37,7 @@ def go_on(at: "Desk", *, by_hand: str = "") -> str:
         The version, when a person is asked; the comparison is then in XCom.
 
     Raises:
-        DownstreamTasksSkipped: Airflow's word for the other two; the version is in XCom by then.
+        DownstreamTasksSkipped: in the other two cases; the version is in XCom by then.
     """
     from almanac.release.comparison import compare
     from almanac.release.route import Route, Way, find_route, route
@@ -63,10 +60,10 @@ def go_on(at: "Desk", *, by_hand: str = "") -> str:
 
 
 def ask_nobody(version: str) -> NoReturn:
-    """Leave the way to the promotion open; see `go_on`.
+    """Skip the question and go on to the promotion; see `go_on`.
 
     Raises:
-        DownstreamTasksSkipped: Airflow's word for it.
+        DownstreamTasksSkipped: always; this is how Airflow skips tasks.
     """
     get_current_context()["ti"].xcom_push(_RETURNED, version)
     raise DownstreamTasksSkipped(tasks=[APPROVE])

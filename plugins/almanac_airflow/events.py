@@ -1,11 +1,11 @@
-"""Which of the events that have woken a run count: those that the journal and the registry know of."""
+"""Which of the events that triggered a run count: those that the journal and the registry know of."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.pipelines import Kind
 from almanac.config.sections.triggers import EventTrigger
@@ -18,16 +18,18 @@ from almanac.events.claims import (
     why_not_closed,
 )
 from almanac.events.requests import pending_requests
-from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
 from almanac_airflow import assets
 from almanac_airflow.handled import handled_before, missed_now
-from almanac_airflow.runs import current_run, is_swept, now, partition_key
+from almanac_airflow.runs import is_swept, partition_key
 from almanac_airflow.schedules import assets_of, satisfied
+
+if TYPE_CHECKING:
+    from almanac.registry.run_context import RunContext
 
 
 @dataclass(frozen=True)
-class Woken:
+class TriggeringEvents:
     """The events that count.
 
     Attributes:
@@ -42,71 +44,69 @@ class Woken:
     refused: tuple[str, ...] = ()
 
 
-def require_event(model: Model, home: Home, kind: Kind) -> None:
-    """Go on if an event that counts has woken the run, or none at all; call it first in a pipeline's first task.
+def require_event(context: "RunContext", model: Model, kind: Kind) -> None:
+    """Go on if an event that counts triggered the run, or no event at all; call it first in a pipeline's first task.
 
     Raises:
-        AirflowSkipException: what woke the run is refused, and what is left does not fulfil the pipeline's rule.
+        AirflowSkipException: what triggered the run is refused, and what is left does not satisfy the pipeline's rule.
     """
-    woken = woken_by(model, home, kind)
-    if woken.refused and not satisfied(model, kind, woken.names, home):
-        raise AirflowSkipException("; ".join(woken.refused))
+    events = triggering_events(context, model, kind)
+    if events.refused and not satisfied(model, kind, events.names, context.home):
+        raise AirflowSkipException("; ".join(events.refused))
 
 
-def woken_by(model: Model, home: Home, kind: Kind) -> Woken:
+def triggering_events(context: "RunContext", model: Model, kind: Kind) -> TriggeringEvents:
     """Hold each event of the running task's run against what is recorded; refusals go to the journal.
 
-    A run of the sweep was woken by the states that are still not handled. What another run has handled counts for
-    nobody: an event and the sweep may wake two runs for the same.
+    A run of the sweep was triggered by the states that are still not handled. What another run has handled counts for
+    nobody: an event and the sweep may trigger two runs for the same.
     """
     names, reasons, refused = set[str](), dict[str, list[str]](), list[str]()
-    journal, run = Journal(home.journal_url), current_run()
     for event in _events(model):
-        reason, fault = _examine(model, home, journal, event, run)
+        reason, fault = _examine(context, model, event)
         if fault:
-            refused.append(record_refusal(journal, model.name, event.asset, fault, run=run, now=now()))
+            refused.append(record_refusal(context, model.name, event.asset, fault))
             continue
         names.add(event.asset)
         if reason:
             reasons.setdefault(event.asset, []).append(reason)
-    by_name = assets_of(model, kind, home)
+    by_name = assets_of(model, kind, context.home)
     if is_swept() and not partition_key():
-        names |= {by_name[name] for name in missed_now(model, home, kind)}
+        names |= {by_name[name] for name in missed_now(context, model, kind)}
         refused += [] if names else ["what the sweep has found was handled meanwhile"]
     elif names:
-        for name, words in handled_before(model, home, kind).items():
+        for name, why in handled_before(context, model, kind).items():
             if by_name[name] in names:
                 names.discard(by_name[name])
-                refused.append(words)
-    _add_requests(model, journal, names, reasons, by_name.get("retrain_request", ""), run)
-    said = {name: "; ".join(dict.fromkeys(each)) for name, each in reasons.items()}
-    return Woken(frozenset(names), said, tuple(dict.fromkeys(refused)))
+                refused.append(why)
+    _add_requests(context, model, names, reasons, by_name.get("retrain_request", ""))
+    joined = {name: "; ".join(dict.fromkeys(each)) for name, each in reasons.items()}
+    return TriggeringEvents(frozenset(names), joined, tuple(dict.fromkeys(refused)))
 
 
 def _add_requests(
-    model: Model, journal: Journal, names: set[str], reasons: dict[str, list[str]], asset: str, run: RunRef
+    context: "RunContext", model: Model, names: set[str], reasons: dict[str, list[str]], asset: str
 ) -> None:
-    """Whatever has woken a training: it answers all requests that wait for an answer, each with its reasons."""
-    by_the_clock = str(get_current_context()["dag_run"].run_type.value) == "scheduled"
-    if asset and (names or by_the_clock) and (pending := pending_requests(journal, model, run)):
+    """Whatever triggered a training: it answers all requests that wait for an answer, each with its reasons."""
+    scheduled = str(get_current_context()["dag_run"].run_type.value) == "scheduled"
+    if asset and (names or scheduled) and (pending := pending_requests(context.journal, model, context.run)):
         names.add(asset)
         reasons[asset] = [reason for one in pending for reason in one.reasons]
 
 
-def _examine(model: Model, home: Home, journal: Journal, event: AssetEvent, run: RunRef) -> tuple[str, str]:
-    """The reason that an event stands for, or why it does not count; most are mere bells, and have neither."""
+def _examine(context: "RunContext", model: Model, event: AssetEvent) -> tuple[str, str]:
+    """The reason that an event stands for, or why it does not count; most events have neither."""
+    journal = context.journal
     declared = {assets.trigger(model, name).name: name for name, of in model.triggers.items()
                 if isinstance(of, EventTrigger)}  # fmt: skip
     if event.asset == assets.retrain_request(model).name:
-        reason = "; ".join(retrain_reasons(journal, model, event, run))
+        reason = "; ".join(retrain_reasons(journal, model, event, context.run))
         return (
             reason,
             "" if reason else f"no record of monitor_{model.name} asks for a retrain that is not answered yet",
         )
     if event.asset == assets.change(model).name:
-        from almanac.registry.store import Registry
-
-        return why_not_changed(model, Registry.of(home))
+        return why_not_changed(model, context.registry)
     if event.asset in declared:
         return "", why_not_accepted(journal, model, declared[event.asset], event)
     if event.asset == assets.window(model).name:

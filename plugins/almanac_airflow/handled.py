@@ -6,104 +6,95 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.triggers import EventTrigger, ScheduleTrigger
-from almanac_airflow.runs import current_run, now, partition_key
+from almanac_airflow.runs import partition_key
 
 if TYPE_CHECKING:
-    from almanac.journal.journal import Journal
     from almanac.journal.records import WindowRecord
+    from almanac.registry.run_context import RunContext
 
 
 @contextmanager
-def handling(model: Model, home: Home, kind: str, *names: str, whole: bool = True) -> Iterator[None]:
+def handling(context: "RunContext", model: Model, kind: str, *names: str, whole: bool = True) -> Iterator[None]:
     """Remember, when the work in the block has ended well, the states that it was about; also when it is skipped.
 
-    They are read before the work begins: what comes meanwhile is not counted as handled. A run for a window has
-    handled that window, as the journal knew it before.
+    They are read before the work begins: what comes meanwhile does not count as handled. A run for a window has handled
+    that window, as the journal knew it before.
 
     Args:
+        context: of the running task.
         model: whose pipeline.
-        home: where everything is.
         kind: of the DAG.
         names: those of the rule that this task is about; none: all.
         whole: False: a person has chosen a part of the work, so that nothing of it counts as handled.
     """
     from almanac.events.handled import record_handled, record_window_handled
-    from almanac.journal.journal import Journal
 
     if not whole:
         yield
         return
-    journal, key = Journal(home.journal_url), partition_key()
-    window = _window(model, journal, key) if key else None
-    found = {} if key else _states(model, home, kind, names)
+    key = partition_key()
+    window = _window(context, model, key) if key else None
+    found = {} if key else _states(context, model, kind, names)
     skipped: AirflowSkipException | None = None
     try:
         yield
     except AirflowSkipException as error:
         skipped = error
     if window is not None:
-        record_window_handled(journal, model, kind, window, run=current_run(), now=now())
-    record_handled(journal, model, kind, found, run=current_run(), now=now())
+        record_window_handled(context, model, kind, window)
+    record_handled(context, model, kind, found)
     if skipped is not None:
         raise skipped
 
 
-def missed_now(model: Model, home: Home, kind: str) -> frozenset[str]:
-    """The names of a DAG's rule whose states are still not handled; empty while the rule is not fulfilled by them."""
+def missed_now(context: "RunContext", model: Model, kind: str) -> frozenset[str]:
+    """The names of a DAG's rule whose states are still not handled; empty while they do not satisfy the rule."""
     from almanac.events.handled import find_missed, waiting_dag
     from almanac.events.states import States
-    from almanac.journal.journal import Journal
-    from almanac.registry.store import Registry
 
-    journal, waiting = Journal(home.journal_url), waiting_dag(model, kind)
+    waiting = waiting_dag(model, kind)
     if waiting is None:
         return frozenset()
-    return frozenset(find_missed(model, waiting, States(home, journal, Registry.of(home), now()), journal))
+    return frozenset(find_missed(model, waiting, States(context), context.journal))
 
 
-def handled_before(model: Model, home: Home, kind: str, *names: str) -> dict[str, str]:
+def handled_before(context: "RunContext", model: Model, kind: str, *names: str) -> dict[str, str]:
     """The names of a DAG's rule whose states another run has handled as they are now, and which run that was.
 
-    Not clocks and posted events: of these each time counts, and the event comes a little later than the state.
+    Not schedules and posted events: of these each time counts, and the event comes a little later than the state.
 
     Args:
+        context: of the running task.
         model: whose pipeline.
-        home: where everything is.
         kind: of the DAG.
         names: those that are asked about; none: all.
     """
     from almanac.events.handled import handled
-    from almanac.journal.journal import Journal
     from almanac.journal.questions import same_run
 
-    marks, run = handled(Journal(home.journal_url), model, kind), current_run()
-    found = _states(model, home, kind, names) if marks else {}
+    marks = handled(context.journal, model, kind)
+    found = _states(context, model, kind, names) if marks else {}
     found = {name: value for name, value in found.items()
              if not isinstance(model.triggers.get(name), ScheduleTrigger | EventTrigger)}  # fmt: skip
     same = {name: marks[name] for name, value in found.items() if name in marks and marks[name].value == value}
     return {name: f"{mark.run.run_id} has handled {name}: {mark.value}" for name, mark in same.items()
-            if not same_run(mark.run, run)}  # fmt: skip
+            if not same_run(mark.run, context.run)}  # fmt: skip
 
 
-def _states(model: Model, home: Home, kind: str, names: Collection[str]) -> dict[str, str]:
-    """Only those that are asked about are read: that one is damaged does not stop what is not about it."""
+def _states(context: "RunContext", model: Model, kind: str, names: Collection[str]) -> dict[str, str]:
+    """Only those that are asked about are read: a damaged state does not stop what is not about it."""
     from almanac.events.handled import read_states, waiting_dag
     from almanac.events.states import States
-    from almanac.journal.journal import Journal
-    from almanac.registry.store import Registry
 
     waiting = waiting_dag(model, kind)
-    if waiting is None:
-        return {}
-    return read_states(model, waiting, States(home, Journal(home.journal_url), Registry.of(home), now()), names)
+    return {} if waiting is None else read_states(model, waiting, States(context), names)
 
 
-def _window(model: Model, journal: "Journal", key: str) -> "WindowRecord | None":
+def _window(context: "RunContext", model: Model, key: str) -> "WindowRecord | None":
     from almanac.windows.closing import window_of_run
 
     window = window_of_run(model, key)
-    of_start = (one for one in journal.windows(model.name) if one.window_start == window.start)
+    of_start = (one for one in context.journal.windows(model.name) if one.window_start == window.start)
     return next((one for one in of_start if one.window_end == window.end), None)

@@ -1,4 +1,4 @@
-"""The forms that people fill in when they start a run by hand. Airflow checks them by their JSON schema."""
+"""The forms of runs that people start by hand. Airflow checks them by their JSON schema."""
 
 from typing import Any, get_args
 
@@ -20,21 +20,21 @@ def training_params(model: Model) -> dict[str, Param]:
             items={"type": "string", "enum": names},
             examples=names,
             title="Candidates",
-            description=f"Which declared candidates compete. Empty: all of them ({', '.join(names)}).",
+            description=f"Which declared candidates are compared. Empty: all of them ({', '.join(names)}).",
         ),
         "overrides": Param(
             None,
             type=["null", "object"],
             title="Estimator parameters",
-            description='Laid over the declared parameters of every candidate, e.g. {"max_depth": 6}. The gates stay.',
+            description='Overrides declared parameters of every candidate, e.g. {"max_depth": 6}. The gates stay.',
         ),
         "mode": Param(
             None,
             type=["null", "string"],
             enum=[None, *get_args(Mode)],
             title="Mode",
-            description="scratch: anew. incremental: continue the champion on newer rows, or refuse. "
-            f"auto: continue it where that can be done. Empty: as declared ({model.train.mode}).",
+            description="scratch: train from the start. incremental: continue the champion on newer rows, or refuse. "
+            f"auto: continue it where possible. Empty: as declared ({model.train.mode}).",
         ),
         "reason": optional_reason("Why you start this run. Kept in the decision and on the model version."),
     }
@@ -50,7 +50,7 @@ def ingest_params() -> dict[str, Param]:
             title="Files",
             description="Names or globs of files in the landing area (weather_2024-*.csv). Empty: all that are new.",
         ),
-        "dry_run": dry_run("Only say which files would be taken; nothing is read, published or moved."),
+        "dry_run": dry_run("Only list the files that would be ingested; nothing is read, published or moved."),
     }
 
 
@@ -62,20 +62,20 @@ def range_params() -> dict[str, Param]:
             type=["null", "string"],
             format="date-time",
             title="Since",
-            description="First hour to score, with its offset (2024-01-01T00:00:00Z). Empty: what is new.",
+            description="Start of the range, with its offset (2024-01-01T00:00:00Z). Empty: what is new.",
         ),
         "until": Param(
             None,
             type=["null", "string"],
             format="date-time",
             title="Until",
-            description="End of the range, itself left out. Empty: the end of the dataset.",
+            description="End of the range, exclusive. Empty: the end of the dataset.",
         ),
     }
 
 
 def readmission_params() -> dict[str, Param]:
-    """Which quarantined rows to take, what was repaired in them, and why."""
+    """Which quarantined rows to check again, what was repaired in them, and why."""
     return {
         "batch": Param(
             type="string",
@@ -101,16 +101,16 @@ def readmission_params() -> dict[str, Param]:
             False,
             type="boolean",
             title="Rejected file",
-            description="Take the rejected file of this batch again, whole, after its declaration was mended.",
+            description="Check the whole rejected file of this batch again, after its declaration was corrected.",
         ),
-        "reason": _reason("Why the rows are right now. Kept in the commit and in the journal, with your name."),
+        "reason": _reason("Why the rows are correct now. Kept in the commit and in the journal, with your name."),
     }
 
 
 def maintenance_params() -> dict[str, Param]:
     """Whether to look only."""
-    said = "Only say what would be removed and which versions are needed by whom; change nothing."
-    return {"dry_run": dry_run(said)}
+    only = "Only list what would be removed and which versions are needed by whom; change nothing."
+    return {"dry_run": dry_run(only)}
 
 
 def rollback_params() -> dict[str, Param]:
@@ -123,7 +123,7 @@ def rollback_params() -> dict[str, Param]:
             title="To version",
             description="A version's number, or previous: the champion before the one that is in production now.",
         ),
-        "reason": _reason("Why the champion has to leave. Kept in the journal and on the version, with your name."),
+        "reason": _reason("Why the champion is replaced. Kept in the journal and on the version, with your name."),
     }
 
 
@@ -136,10 +136,11 @@ def promotion_params() -> dict[str, Param]:
             pattern="^[1-9][0-9]*$",
             title="Version",
             description="The number of a registered version whose gates passed. It is promoted at once if you may"
-            " decide alone (`approval.users`); else somebody is asked.",
+            " decide alone (`approval.users`); else a person who may is asked.",
         ),
         "reason": optional_reason(
-            "Why you promote it. Needed by hand; kept in the journal and on the version, with your name.", minLength=3
+            "Why you promote it. Required in a run by hand; kept in the journal and on the version, with your name.",
+            minLength=3,
         ),
     }
 
@@ -150,15 +151,15 @@ def dry_run(description: str) -> Param:
 
 
 def optional_reason(description: str, **more: Any) -> Param:
-    """Why a person does it; may be left out. Without null the page wants a text before it lets anyone go on."""
+    """Why a person does it; optional. Without null the page would demand a text."""
     return Param(None, type=["null", "string"], maxLength=500, title="Reason", description=description, **more)
 
 
 def answer_params(description: str) -> dict[str, Param]:
-    """Why a person answers a question of a run as they do."""
+    """Why a person gives this answer to a question of a run."""
     return {ANSWER_REASON: optional_reason(description, source="task")}  # the form of a question shows no others
 
 
 def _reason(description: str) -> Param:
-    """Why a person does it; wanted."""
+    """Why a person does it; required."""
     return Param(type="string", minLength=3, maxLength=500, title="Reason", description=description)

@@ -1,4 +1,4 @@
-"""Posted events, read from Airflow's own rows: all of them, whichever have woken a run."""
+"""Posted events, read from Airflow's own rows: all of them, whichever triggered a run."""
 
 from typing import TYPE_CHECKING, Any
 

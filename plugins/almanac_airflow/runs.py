@@ -1,4 +1,4 @@
-"""Who and what started this run, in the journal's words. All of it must be called from within a task."""
+"""What a task reads of its run: who and what started it, and its form. All of it must be called from within a task."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -15,23 +15,41 @@ from almanac.config.sections.monitoring import Action
 from almanac.config.sections.pipelines import clocked
 from almanac.errors import ConfigError
 from almanac.journal.records import Decision, RunRef
-from almanac.training.policy import Trigger
 from almanac_airflow import assets
 
 if TYPE_CHECKING:
-    from almanac.journal.journal import Journal
     from almanac.monitoring.carry_out import Wanted
-    from almanac_airflow.events import Woken
+    from almanac.registry.run_context import RunContext
+    from almanac.training.policy import Trigger
+    from almanac_airflow.events import TriggeringEvents
+
+
+def run_context(home: Home, context: Mapping[str, Any] | None = None) -> "RunContext":
+    """What the running task works with: make it once, first of all, and hand it on.
+
+    Args:
+        home: the installation.
+        context: Airflow's, as an operator gets it; None: that of the running task.
+    """
+    from almanac.journal.journal import Journal
+    from almanac.registry.run_context import RunContext
+
+    run = current_run() if context is None else run_of(context)
+    return RunContext(home, Journal(home.journal_url), run, now(), clock=now)
 
 
 def now() -> datetime:
-    """The time of the clock, in UTC."""
+    """The current time, in UTC."""
     return datetime.now(UTC)
 
 
 def current_run() -> RunRef:
     """The running task's run."""
-    context = get_current_context()
+    return run_of(get_current_context())
+
+
+def run_of(context: Mapping[str, Any]) -> RunRef:
+    """The run of a task, as the journal names it, from Airflow's context."""
     dag_run = context["dag_run"]
     return RunRef(
         dag_id=dag_run.dag_id,
@@ -43,7 +61,7 @@ def current_run() -> RunRef:
 
 
 def link() -> str:
-    """Where people find the running task in Airflow."""
+    """The URL of the running task in Airflow."""
     return str(getattr(get_current_context()["ti"], "log_url", ""))
 
 
@@ -57,17 +75,17 @@ def started_by_hand() -> str:
 
 
 def is_swept() -> bool:
-    """Whether the running task's run was started by the sweep; it looks again whether anything is left to do."""
+    """Whether the sweep started the running task's run; such a run looks again whether anything is left to do."""
     dag_run = get_current_context()["dag_run"]
     return str(dag_run.run_type.value) == "operator_triggered" and dag_run.run_id.startswith("sweep__")
 
 
-def training_trigger(model: Model, woken: "Woken", reason: str | None) -> tuple[Trigger, str]:
-    """What woke a training, and why: a request or a change before new data, when both did.
+def training_trigger(model: Model, events: "TriggeringEvents", reason: str | None) -> "tuple[Trigger, str]":
+    """What triggered a training, and why: a request or a change before new data, when both did.
 
     Args:
         model: whose training.
-        woken: the events that count.
+        events: those that count.
         reason: what a person gave as reason, or nothing.
     """
     asking: dict[str, Trigger] = {
@@ -75,53 +93,54 @@ def training_trigger(model: Model, woken: "Woken", reason: str | None) -> tuple[
         assets.change(model).name: "change",
     }
     for name, trigger in asking.items():
-        if name in woken.reasons:
-            return trigger, woken.reasons[name]
-    clocks = {assets.trigger(model, name).name for name in clocked(model)}
-    if woken.names - clocks:
-        return "new_data", reason or f"woken by {', '.join(sorted(woken.names))}"
-    if woken.names:
-        return "schedule", reason or f"woken by {', '.join(sorted(woken.names))}"
+        if name in events.reasons:
+            return trigger, events.reasons[name]
+    ticks = {assets.trigger(model, name).name for name in clocked(model)}
+    if events.names:
+        why = reason or f"triggered by {', '.join(sorted(events.names))}"
+        return ("new_data" if events.names - ticks else "schedule"), why
     if str(get_current_context()["dag_run"].run_type.value) == "scheduled":
         return "schedule", reason or "the schedule"
     return "manual", reason or "started by hand, without a reason"
 
 
-def wanted(model: Model, home: Home, action: Action, *, as_answered: bool) -> "Wanted":
+def wanted(context: "RunContext", model: Model, action: Action, *, as_answered: bool) -> "Wanted":
     """What the monitor, or a person whom it asked, wants of this run, by the journal.
 
     Raises:
         AirflowSkipException: nobody wants it.
     """
-    from almanac.journal.journal import Journal
     from almanac.monitoring.carry_out import find_wanted
 
-    journal = Journal(home.journal_url)
-    found = find_wanted(model, home, journal, action, run=current_run(), as_answered=as_answered)
+    found = find_wanted(context, model, action, as_answered=as_answered)
     if isinstance(found, str):
         raise AirflowSkipException(found)
     return found
 
 
-def told(decision: Decision) -> dict[str, Any]:
-    """A decision as an XCom shows it."""
-    said = {"accepted": decision.accepted, "reasons": list(decision.reasons), "figures": decision.figures}
-    return {**said, "ask": list(decision.ask)}
+def decision_xcom(decision: Decision) -> dict[str, Any]:
+    """A decision as it stands in XCom."""
+    return {
+        "accepted": decision.accepted,
+        "reasons": list(decision.reasons),
+        "figures": decision.figures,
+        "ask": list(decision.ask),
+    }
 
 
 def partition_key() -> str | None:
-    """The partition that the running task's run is for; None when it is for none."""
+    """The partition of the running task's run; None when it has none."""
     return get_current_context()["dag_run"].partition_key
 
 
-def version_param(model: Model, journal: "Journal", version: str | None, reason: str | None) -> tuple[str, str]:
+def version_param(context: "RunContext", model: Model, version: str | None, reason: str | None) -> tuple[str, str]:
     """The version that a person names, with the reason; or the one that has passed in shadow, without one.
 
     Whatever an event says: the journal's newest verdict names the version.
 
     Raises:
         ConfigError: a person gave only one of the two, or neither.
-        AirflowSkipException: an event has woken the run, but no verdict waits for a proposal.
+        AirflowSkipException: an event triggered the run, but no verdict waits for a proposal.
     """
     from almanac.events.claims import record_refusal, shadow_verdict
 
@@ -129,17 +148,15 @@ def version_param(model: Model, journal: "Journal", version: str | None, reason:
         return version, reason
     if version or reason or not (is_swept() or _names(get_current_context()["triggering_asset_events"])):
         raise ConfigError(f"version and reason: give both; got version {version!r} and reason {reason!r}")
-    run = current_run()
-    verdict = shadow_verdict(journal, model, run)
+    verdict = shadow_verdict(context.journal, model, context.run)
     if verdict is None:
         why = "the journal has no version that has passed in shadow and was not proposed yet"
-        name = assets.shadow(model).name
-        raise AirflowSkipException(record_refusal(journal, model.name, name, why, run=run, now=now()))
+        raise AirflowSkipException(record_refusal(context, model.name, assets.shadow(model).name, why))
     return verdict.subject.rpartition("@")[2], ""
 
 
 def range_param(model: Model, since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
-    """The range of event time that a person gave, or else that of the window that woke the run, or none.
+    """The range of event time that a person gave, or else that of the window that triggered the run, or none.
 
     Raises:
         ConfigError: a time has no offset, or the partition is no window of the model.

@@ -25,9 +25,9 @@ _BUILT_IN: dict[str, Callable[[Model], Asset]] = {
 
 
 def schedule_of(model: Model, kind: Kind, home: Home) -> Any:
-    """What wakes a pipeline: the declared rule, else the one that it was built with; None: only a person.
+    """What triggers a pipeline: the declared rule, else the built-in one; None: only a person.
 
-    Schedules that stand alone become one timetable; those below an `and` are waited for by their clock's bell.
+    Schedules that stand alone become one timetable; one below an `and` is awaited by the asset event of its tick.
     """
     rule = rule_of(model, kind)
     if rule is None:
@@ -35,32 +35,32 @@ def schedule_of(model: Model, kind: Kind, home: Home) -> Any:
     if isinstance(rule, Named) and isinstance(model.triggers.get(rule.name), WindowTrigger):
         return PartitionedAssetTimetable(assets=assets.window(model))
     schedules: list[ScheduleTrigger] = []
-    bells: list[Any] = []
+    awaited: list[Any] = []
     for part in alternatives(rule):
         schedule = schedule_named(model, kind, part.name) if isinstance(part, Named) else None
         if schedule is None:
-            bells.append(_condition(model, part, home))
+            awaited.append(_condition(model, part, home))
         else:
             schedules.append(schedule)
-    return _either(schedules, bells)
+    return _either(schedules, awaited)
 
 
-def _either(schedules: Sequence[ScheduleTrigger], bells: Sequence[Any]) -> Any:
-    if not bells:
+def _either(schedules: Sequence[ScheduleTrigger], awaited: Sequence[Any]) -> Any:
+    if not awaited:
         return DeclaredSchedule(schedules)
-    any_of = reduce(or_, bells)
+    any_of = reduce(or_, awaited)
     return AssetOrTimeSchedule(timetable=DeclaredSchedule(schedules), assets=any_of) if schedules else any_of
 
 
 def _condition(model: Model, rule: Rule, home: Home) -> Any:
     if isinstance(rule, Named):
-        return bell(model, rule.name, home)
+        return asset_of(model, rule.name, home)
     combine = and_ if rule.operator == "and" else or_
     return reduce(combine, [_condition(model, part, home) for part in rule.parts])
 
 
 def satisfied(model: Model, kind: Kind, found: Collection[str], home: Home) -> bool:
-    """Whether the events of these assets are enough to wake a pipeline, by its rule."""
+    """Whether the events of these assets satisfy the rule of a pipeline."""
     rule = rule_of(model, kind)
     return rule is not None and holds(
         rule, {name for name, asset in assets_of(model, kind, home).items() if asset in found}
@@ -71,16 +71,16 @@ def assets_of(model: Model, kind: Kind, home: Home) -> dict[str, str]:
     """The assets that a pipeline's rule waits for: the name of each, by the name in the rule."""
     rule = rule_of(model, kind)
     known = () if rule is None else dict.fromkeys(names(rule))
-    return {name: _asset_of(model, name, home) for name in known if name != OWN_SCHEDULE}
+    return {name: _awaited(model, name, home) for name in known if name != OWN_SCHEDULE}
 
 
-def _asset_of(model: Model, name: str, home: Home) -> str:
+def _awaited(model: Model, name: str, home: Home) -> str:
     declared = model.triggers.get(name)
-    return assets.window(model).name if isinstance(declared, WindowTrigger) else bell(model, name, home).name
+    return assets.window(model).name if isinstance(declared, WindowTrigger) else asset_of(model, name, home).name
 
 
-def bell(model: Model, name: str, home: Home) -> Asset:
-    """The asset that rings for a trigger."""
+def asset_of(model: Model, name: str, home: Home) -> Asset:
+    """The asset of a trigger: an event of it says that the trigger fired."""
     if name == "arrival":
         return assets.landing(model, home)
     if name in _BUILT_IN:

@@ -17,7 +17,7 @@ from almanac.windows.window import Window
 
 
 class DeclaredSchedule(Timetable):
-    """Ticks whenever one of the declared schedules does; after an outage once, not once for every tick missed."""
+    """Ticks whenever one of the declared schedules does; after an outage once, not for every missed tick."""
 
     def __init__(self, schedules: Sequence[ScheduleTrigger]) -> None:
         self.schedules = tuple(schedules)
@@ -45,7 +45,7 @@ class DeclaredSchedule(Timetable):
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
-        """A DAG that is new waits for its next tick; one that was stopped makes up for the last tick it missed."""
+        """A new DAG waits for its next tick; one that was stopped runs once for the last tick it missed."""
         now = _now()
         if last_automated_data_interval is None:
             tick = next_of(self._timings, now)

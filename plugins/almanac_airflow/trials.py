@@ -1,4 +1,4 @@
-"""The tasks in which a search of parameters tries them out, where its trials take too long for one task."""
+"""The tasks of a parameter search whose trials take too long for one task."""
 
 from typing import Any
 
@@ -6,25 +6,18 @@ from airflow.sdk import task
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
+from almanac_airflow.runs import run_context
+from almanac_airflow.steps import training
 
 
 def search(model: Model, home: Home, decision: Any) -> Any:
-    """What the trials in tasks of their own have found. Where no search can take long, there are no such tasks."""
+    """What the trials in tasks of their own have found; None: no search can take long, and there are no such tasks."""
     if not any(each.search.may_be_long for each in model.train.candidates.values() if each.search):
         return None
 
-    @task(doc_md="Cuts the trials of a search into tasks of about a minute; none when they are short.")
+    @task(doc_md="Divides the trials of a search into tasks of about a minute; none when they are short.")
     def plan_search(decision: dict[str, Any], *, params: dict[str, Any]) -> list[dict[str, Any]]:
-        from almanac.training.fit.search_run import plan_search
-        from almanac_airflow.runs import now
-
-        if not decision["accepted"] or decision["mode"] == "incremental":
-            return []
-        batches = plan_search(
-            model, home, now=now(), candidates=params["candidates"], overrides=params["overrides"],
-            on_progress=print,
-        )  # fmt: skip
-        return [batch.to_dict() for batch in batches]
+        return training.plan_search(run_context(home), model, decision, params)
 
     @task(
         doc_md="Tries parameters on the folds before the hold-out.",
@@ -32,11 +25,6 @@ def search(model: Model, home: Home, decision: Any) -> Any:
         **({"pool": model.train.trials.pool} if model.train.trials.pool else {}),
     )
     def try_out(batch: dict[str, Any], *, params: dict[str, Any]) -> dict[str, Any]:
-        from almanac.training.fit.search_run import Batch, run_batch
-
-        known = Batch.from_dict(batch)
-        trials = run_batch(model, home, known, overrides=params["overrides"], on_progress=print)
-        rows = {"dataset_version": known.dataset_version, "joined": dict(known.joined), "now": known.now}
-        return {**rows, "trials": [trial.to_dict() for trial in trials]}
+        return training.run_trials(run_context(home), model, batch, params)
 
     return try_out.expand(batch=plan_search(decision))

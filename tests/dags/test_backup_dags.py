@@ -1,4 +1,4 @@
-"""The DAGs of backups: light to parse, filled in, woken as declared."""
+"""The DAGs of backups: light to parse, filled in, triggered as declared."""
 
 import shutil
 from datetime import UTC, datetime
@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from almanac.config.home import MODELS_FOLDER, REPOSITORY
-from tests.dags.test_dags import parse
 
 OF_A_MODEL = ("backup_model", "backup_data", "expire_outputs")
 OF_ALL = ("backup_databases", "retention", "restore_drill", "restore", "cleanup")
@@ -27,8 +26,8 @@ def dags() -> dict[str, Any]:
     return found
 
 
-def bells(dag: Any) -> set[str]:
-    """The assets that wake a DAG."""
+def awaited(dag: Any) -> set[str]:
+    """The assets whose events trigger a DAG."""
 
     def names(condition: Any) -> set[str]:
         if condition is None:
@@ -39,18 +38,13 @@ def bells(dag: Any) -> set[str]:
     return names(dag.timetable.asset_condition)
 
 
-@pytest.mark.parametrize("name", ["backup_model", "backup_databases"])
-def test_backup_dag_file_imports_nothing_heavy(name: str, tmp_path: Path) -> None:
-    assert parse(name, tmp_path)["heavy"] == []
-
-
 def test_backup_dags_one_of_each_kind(dags: dict[str, Any]) -> None:
     assert set(dags) == {*(f"{name}_weather" for name in OF_A_MODEL), *OF_ALL}
 
 
-def test_backup_dags_are_woken_by_bells_and_clock(dags: dict[str, Any]) -> None:
-    assert bells(dags["backup_model_weather"]) == {"challenger_weather", "champion_weather"}
-    assert bells(dags["backup_data_weather"]) == {"dataset_weather", "predictions_weather"}
+def test_backup_dags_are_triggered_by_events_and_schedule(dags: dict[str, Any]) -> None:
+    assert awaited(dags["backup_model_weather"]) == {"challenger_weather", "champion_weather"}
+    assert awaited(dags["backup_data_weather"]) == {"dataset_weather", "predictions_weather"}
     assert type(dags["restore"].timetable).__name__ == "NullTimetable"
 
 
@@ -93,12 +87,12 @@ def test_backup_data_without_publications_keeps_the_clock_alone(
     monkeypatch.setenv("ALMANAC_MODELS", str(tmp_path / "models"))
     bag = DagBag(str(REPOSITORY / "dags" / "backup_data.py"))
     assert bag.import_errors == {}
-    assert bells(bag.dags["backup_data_weather"]) == set()
+    assert awaited(bag.dags["backup_data_weather"]) == set()
 
 
 def test_installation_broken_warns_and_uses_what_is_built_in(tmp_path: Path) -> None:
     from almanac.config.home import Home
-    from almanac_airflow.installation import declared_installation
+    from almanac_airflow.declarations import declared_installation
 
     (tmp_path / "_installation.yaml").write_text("backup: {workers: none}\n", "utf-8")
     with pytest.warns(UserWarning, match=r"_installation\.yaml: backup\.workers"):
@@ -127,7 +121,7 @@ def test_restore_drill_plays_the_loss_of_the_machine_when_it_is_due_or_asked_for
         return DrillResult(DISASTER, name, 1, False, ("step 5 failed",), datetime.now(UTC), 1.0, 1.0, place.uri)
 
     due = [False]
-    monkeypatch.setattr("almanac_airflow.installation.backup_key", lambda: "")
+    monkeypatch.setattr("almanac_airflow.access.credentials.backup_key", lambda: "")
     run_id = ["scheduled__2026-06-07"]
     monkeypatch.setattr("almanac_airflow.runs.current_run", lambda: RunRef("restore_drill", run_id[0]))
     monkeypatch.setattr("almanac.backup.tasks.run_backup.places_of", lambda *_: Places(place_at(tmp_path / "first")))

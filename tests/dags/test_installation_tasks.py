@@ -20,7 +20,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("os.fsync", lambda _: None)
     key = Key.new().text
-    monkeypatch.setattr("almanac_airflow.installation.backup_key", lambda: key)
+    monkeypatch.setattr("almanac_airflow.access.credentials.backup_key", lambda: key)
     monkeypatch.setattr("almanac_airflow.runs.current_run", lambda: RunRef("dag", "manual__1"))
     home = Home()
     home.home.mkdir()

@@ -35,9 +35,9 @@ def test_monitor_acts_on_an_answer_only_after_it(dag: Any) -> None:
         assert dag.get_task(f"a_person_decides.{name}_as_answered").upstream_task_ids == {"a_person_decides.ask"}
 
 
-def test_monitor_rings_only_what_it_does(dag: Any) -> None:
-    rings = {task.task_id: {asset.name for asset in task.outlets} for task in dag.tasks if task.outlets}
-    assert rings == {
+def test_monitor_emits_only_events_of_what_it_does(dag: Any) -> None:
+    emitted = {task.task_id: {asset.name for asset in task.outlets} for task in dag.tasks if task.outlets}
+    assert emitted == {
         "request_retrain": {"retrain_request_weather"},
         "put_previous_back": {"champion_weather"},
         "a_person_decides.request_retrain_as_answered": {"retrain_request_weather"},
@@ -49,6 +49,7 @@ def test_score_skips_while_scoring_is_stopped(tmp_path: Path, monkeypatch: pytes
     from airflow.dag_processing.dagbag import DagBag
 
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
+    monkeypatch.setattr("almanac_airflow.runs.current_run", lambda: RunRef("score_weather", "s"))
     bag = DagBag(str(REPOSITORY / "dags" / "score.py"))
     score = bag.dags["score_weather"].get_task("score").python_callable
     at = {"run": RunRef("monitor_weather", "r"), "now": datetime(2024, 6, 1, tzinfo=UTC)}

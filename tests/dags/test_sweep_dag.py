@@ -52,7 +52,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Port:
     return Port(Home(home=root / "home", models=root / "models"))
 
 
-def test_sweep_starts_once_the_runs_that_no_event_has_woken(port: Port) -> None:
+def test_sweep_starts_once_the_runs_that_no_event_has_triggered(port: Port) -> None:
     run = RunRef("ingest_weather", "i")
     port.journal.record_batch(
         BatchRecord("weather", "b" * 64, "u", 1, NOW, BatchState.PUBLISHED, 1, 1, 0, 0, NOW, run, dataset_version=0)

@@ -50,7 +50,7 @@ def test_train_goes_on_when_no_trial_needed_a_task(dags: dict[str, Any]) -> None
     assert dags["train_long"].get_task("train").trigger_rule == "none_failed"
 
 
-def test_train_wakes_on_a_change_that_check_config_finds(dags: dict[str, Any]) -> None:
+def test_train_is_triggered_by_a_change_that_check_config_finds(dags: dict[str, Any]) -> None:
     look = dags["check_config"].get_task("look_at_long")
     assert [asset.name for asset in look.outlets] == ["change_long"]
     assert look.upstream_task_ids == {"check_every_yaml"}

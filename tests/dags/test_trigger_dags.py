@@ -63,14 +63,14 @@ def names(condition: Any) -> Any:
     return {operator: [names(part) for part in parts]}
 
 
-def test_ingest_waits_for_any_bell_and_for_both_of_an_and(dags: dict[str, Any]) -> None:
+def test_ingest_waits_for_any_event_and_for_both_of_an_and(dags: dict[str, Any]) -> None:
     assert names(expression(dags["ingest_weather"])) == {
         "any": ["landing_weather", "withdrawn.weather", {"all": ["tides.weather", "nightly.weather"]}]
     }
     assert "every 1h (UTC)" in dags["ingest_weather"].timetable.timetable.description
 
 
-def test_and_of_a_schedule_gets_a_clock_that_rings_it(dags: dict[str, Any]) -> None:
+def test_and_of_a_schedule_gets_a_dag_that_emits_its_event(dags: dict[str, Any]) -> None:
     clock = dags["clock_weather_nightly"]
     assert [asset.name for asset in clock.get_task("strike").outlets] == ["nightly.weather"]
     assert "not between 07:00 and 19:00" in clock.doc_md

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from almanac.config.grammar.payload import PayloadField
+from almanac.config.home import Home
 from almanac.config.sections.triggers import EventTrigger
 from almanac.errors import TransientError
 from almanac.events import posted
@@ -16,6 +17,7 @@ from almanac.events.checking import PostedEvent, check_event
 from almanac.events.posted import Posting, decide_postings, look_from, undecided
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
+from tests.contexts import context_of
 from tests.monitoring.world import WEATHER
 
 BEGIN = datetime(2026, 11, 30, tzinfo=UTC)
@@ -40,7 +42,7 @@ class Rows:
 
 
 def look(rows: Rows, journal: Journal, run: RunRef, at: datetime) -> list[tuple[PostedEvent, Decision]]:
-    return decide_postings(MODEL, journal, rows.since(journal), run=run, now=at)
+    return decide_postings(context_of(Home(), run, at, journal=journal), MODEL, rows.since(journal))
 
 
 # What happens next: an event of this payload comes; a run looks; a run looks and dies after so many decisions.

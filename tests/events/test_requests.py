@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from almanac.config.home import Home
 from almanac.events.requests import answer_requests, pending_requests
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
+from tests.contexts import context_of
 from tests.monitoring.world import WEATHER
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -36,7 +38,7 @@ def answer(journal: Journal, run: RunRef = TRAIN, *, minutes: int = 5, accepted:
     requests = pending_requests(journal, WEATHER, run)
     decision = Decision("weather", DecisionKind.TRAINING, accepted, ("cooldown",), at, run, "retrain_request")
     journal.record_decision(decision)
-    answer_requests(journal, WEATHER, requests, decision, run=run, now=at)
+    answer_requests(context_of(Home(), run, at, journal=journal), WEATHER, requests, decision)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
@@ -55,7 +57,7 @@ def test_request_that_comes_while_another_is_answered_waits_for_the_next_run(jou
     ask(journal, "second", "drift", minutes=1)
     decision = Decision("weather", DecisionKind.TRAINING, True, ("yes",), AT + timedelta(minutes=2), TRAIN, "x")
     journal.record_decision(decision)
-    answer_requests(journal, WEATHER, requests, decision, run=TRAIN, now=AT)
+    answer_requests(context_of(Home(), TRAIN, AT, journal=journal), WEATHER, requests, decision)
     assert pending(journal) == [("drift",)]
     answer(journal, RunRef("train_weather", "next"))
     assert pending(journal) == []

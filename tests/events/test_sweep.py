@@ -39,7 +39,9 @@ from almanac.journal.records import (
     WindowRecord,
     WindowState,
 )
+from almanac.registry.run_context import RunContext
 from almanac.scoring.pause import stop_scoring
+from tests.contexts import context_of
 from tests.monitoring.world import WEATHER
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -117,12 +119,15 @@ class World:
     told: list[str] = field(default_factory=list)
     now: datetime = NOW
 
+    def context(self, run: RunRef = RUN) -> RunContext:
+        return context_of(self.home, run, self.now, journal=self.journal, registry=self.registry)
+
     def states(self) -> States:
-        return States(self.home, self.journal, self.registry, self.now)  # type: ignore[arg-type] # a fake
+        return States(self.context())
 
     def sweep(self, *models: Model) -> list[str]:
         """Sweep; gives the DAGs that were started."""
-        found = Sweep(models or (MODEL,), self.journal, self.states, self.dags, RUN, self.now)
+        found = Sweep(self.context(), models or (MODEL,), self.dags)
         started = sweep(found, Teller(self.journal, Nobody(), self.told.append, RUN), lambda _: None)  # type: ignore[arg-type]
         return [one.split()[0] for one in started]
 
@@ -131,7 +136,7 @@ class World:
         waiting = waiting_dag(MODEL, kind)
         assert waiting is not None
         states = read_states(MODEL, waiting, self.states())
-        record_handled(self.journal, MODEL, kind, states, run=RunRef(f"{kind}_weather", "r"), now=self.now)
+        record_handled(self.context(RunRef(f"{kind}_weather", "r")), MODEL, kind, states)
 
     def decide(self, kind: DecisionKind, subject: str = "", model: str = "weather", **figures: float) -> None:
         run = RunRef("monitor_weather", f"{self.now.isoformat()}")
@@ -273,7 +278,7 @@ def test_sweep_dag_that_ran_before_marks_were_kept_has_handled_what_is_there(wor
 def test_sweep_question_without_an_answer_stops_no_other(world: World) -> None:
     world.publish()
     world.registry.away = True
-    found = Sweep((MODEL,), world.journal, world.states, world.dags, RUN, NOW)
+    found = Sweep(world.context(), (MODEL,), world.dags)
     assert {one.dag_id for one in found.find()} == {"train_weather", "backup_data_weather", "reopen_weather"}
     assert [one.partition(":")[0] for one in found.unanswered] == ["score_weather", "backup_model_weather"]
 
@@ -283,7 +288,7 @@ def test_sweep_question_that_fails_in_a_way_that_nobody_foresaw_stops_no_other(
 ) -> None:
     world.publish()
     monkeypatch.setattr(world.registry, "aliases", lambda _model: {}["a bug"])
-    found = Sweep((MODEL,), world.journal, world.states, world.dags, RUN, NOW)
+    found = Sweep(world.context(), (MODEL,), world.dags)
     assert "train_weather" in {one.dag_id for one in found.find()}
     assert found.unanswered == ["score_weather: 'a bug'", "backup_model_weather: 'a bug'"]
 
@@ -323,7 +328,7 @@ def test_sweep_and_waits_for_both_since_the_last_run(world: World) -> None:
     waiting = waiting_dag(model, "train")
     assert waiting is not None
     states = read_states(model, waiting, world.states())
-    record_handled(world.journal, model, "train", states, run=RUN, now=world.now)
+    record_handled(world.context(), model, "train", states)
     world.now += timedelta(days=1)
     assert "train_weather" not in world.sweep(model)  # a night has passed, and no data have come
 
@@ -335,7 +340,7 @@ def postings(*payloads: Mapping[str, object]) -> list[Posting]:
 def test_sweep_undecided_events_start_their_check_and_decided_ones_do_not(world: World) -> None:
     world.dags.posted = postings({"height_m": 1})
     assert world.sweep() == ["event_weather"]
-    decide_postings(MODEL, world.journal, world.dags.posted, run=RunRef("event_weather", "e"), now=NOW)
+    decide_postings(world.context(RunRef("event_weather", "e")), MODEL, world.dags.posted)
     world.handle("ingest")
     assert world.sweep() == []
     world.dags.posted += [replace(world.dags.posted[0], number=7)]
@@ -354,7 +359,7 @@ def test_sweep_window_that_closed_and_was_not_scored_is_announced_again_by_reope
     world.journal.record_window(empty)
     assert windows_missed(world.journal, WINDOWED) == [closed]
     assert world.sweep(WINDOWED) == ["reopen_weather"]
-    record_window_handled(world.journal, WINDOWED, "score", closed, run=RUN, now=NOW)
+    record_window_handled(world.context(), WINDOWED, "score", closed)
     assert windows_missed(world.journal, WINDOWED) == []
     world.journal.record_window(late := replace(closed, state=WindowState.LATE, content="d"))
     assert windows_missed(world.journal, WINDOWED) == [late]

@@ -16,6 +16,7 @@ from almanac.monitoring.actions import Act
 from almanac.monitoring.carry_out import alarm_of, find_wanted, record_acts
 from almanac.monitoring.result import MonitorResult, Verdict
 from almanac_airflow.operators.decision import AlarmDecision
+from tests.contexts import context_of
 from tests.monitoring.world import WEATHER, changed
 
 MAY = datetime(2024, 5, 31, tzinfo=UTC)
@@ -33,7 +34,10 @@ def context(
                 Decision("weather", DecisionKind.ALARM, True, ("F1 fell",), MAY, run, subject, figures)
             )
     task = SimpleNamespace(dag_id=run.dag_id, run_id=run_id, try_number=1, task_id="ask")
-    return {"ti": task, "task_instance": task, "dag_run": SimpleNamespace(triggering_user_name=starter)}
+    dag_run = SimpleNamespace(
+        dag_id=run.dag_id, run_id=run_id, run_type=SimpleNamespace(value="scheduled"), triggering_user_name=starter
+    )
+    return {"ti": task, "task_instance": task, "dag_run": dag_run, "triggering_asset_events": {}}
 
 
 def asked_in(ask: AlarmDecision, monkeypatch: pytest.MonkeyPatch, run_id: str = "r", **more: Any) -> Any:
@@ -48,7 +52,7 @@ def asked_in(ask: AlarmDecision, monkeypatch: pytest.MonkeyPatch, run_id: str = 
 def wanted(action: str, run_id: str = "r", model: Model = WEATHER) -> Any:
     """What the tasks after it find in the journal: the reasons, or why nothing is done."""
     run = RunRef("monitor_weather", run_id)
-    found = find_wanted(model, Home(), Journal(Home().journal_url), action, run=run, as_answered=True)
+    found = find_wanted(context_of(Home(), run), model, action, as_answered=True)
     return found if isinstance(found, str) else found.reasons
 
 
@@ -159,9 +163,9 @@ def test_alarm_decision_marked_as_answered_leads_to_nothing(
 
 
 def test_alarm_decision_watch_marked_as_done_leads_to_nothing(ask: AlarmDecision) -> None:
-    journal, run = Journal(Home().journal_url), RunRef("monitor_weather", "r")
+    run = RunRef("monitor_weather", "r")
     for answered in (True, False):
-        found = find_wanted(WEATHER, Home(), journal, "retrain", run=run, as_answered=answered)
+        found = find_wanted(context_of(Home(), run), WEATHER, "retrain", as_answered=answered)
         assert found == "no finding requires it: the journal has no such finding of this run"
 
 

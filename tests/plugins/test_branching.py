@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
+from almanac.config.home import Home
 from almanac.errors import ConfigError
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac.registry.run_context import RunContext
 from almanac.release.approval import Desk
 from almanac.release.route import Route, Way
 from almanac_airflow import branching, runs
 from almanac_airflow.branching import ask_nobody, go_on
+from tests.contexts import context_of
 from tests.monitoring.world import WEATHER
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -85,13 +88,19 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def events(monkeypatch: pytest.MonkeyPatch, *versions: str) -> None:
-    rung = [SimpleNamespace(asset=SimpleNamespace(name="shadow_weather"), extra={"version": one}) for one in versions]
+    emitted = [
+        SimpleNamespace(asset=SimpleNamespace(name="shadow_weather"), extra={"version": one}) for one in versions
+    ]
     run = SimpleNamespace(
         dag_id="promote_weather", run_id="r", run_type=SimpleNamespace(value="asset_triggered"),
         triggering_user_name=None,
     )  # fmt: skip
-    context = {"triggering_asset_events": {"s": rung}, "dag_run": run, "ti": SimpleNamespace(try_number=1)}
+    context = {"triggering_asset_events": {"s": emitted}, "dag_run": run, "ti": SimpleNamespace(try_number=1)}
     monkeypatch.setattr(runs, "get_current_context", lambda: context)
+
+
+def context(journal: Journal) -> RunContext:
+    return context_of(Home(), runs.current_run(), AT, journal=journal)
 
 
 def verdict(journal: Journal, version: str, *, accepted: bool = True, at: datetime = AT) -> None:
@@ -103,30 +112,30 @@ def test_version_param_of_a_person_is_the_version_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, journal: Journal
 ) -> None:
     events(monkeypatch)
-    assert runs.version_param(WEATHER, journal, "5", "the port asks for it") == ("5", "the port asks for it")
+    assert runs.version_param(context(journal), WEATHER, "5", "the port asks for it") == ("5", "the port asks for it")
 
 
-def test_version_param_of_the_shadows_bell_is_the_journals_newest_whatever_the_event_says(
+def test_version_param_of_the_shadows_event_is_the_journals_newest_whatever_the_event_says(
     monkeypatch: pytest.MonkeyPatch, journal: Journal
 ) -> None:
     events(monkeypatch, "7")
     verdict(journal, "4")
     verdict(journal, "5")
     verdict(journal, "6", accepted=False)
-    assert runs.version_param(WEATHER, journal, None, None) == ("5", "")
+    assert runs.version_param(context(journal), WEATHER, None, None) == ("5", "")
 
 
 @pytest.mark.parametrize("kind", [DecisionKind.QUESTION, DecisionKind.APPROVAL, DecisionKind.PROMOTION])
-def test_version_param_of_a_bell_without_a_verdict_that_waits_is_refused_in_writing(
+def test_version_param_of_an_event_without_a_verdict_that_waits_is_refused_in_writing(
     monkeypatch: pytest.MonkeyPatch, journal: Journal, kind: DecisionKind
 ) -> None:
     events(monkeypatch, "5")
     with pytest.raises(AirflowSkipException, match="an event of shadow_weather is refused: the journal has no version"):
-        runs.version_param(WEATHER, journal, None, None)
+        runs.version_param(context(journal), WEATHER, None, None)
     verdict(journal, "5")
     journal.record_decision(Decision("weather", kind, True, ("said",), AT, RunRef("promote_weather", "q"), "weather@5"))
     with pytest.raises(AirflowSkipException):
-        runs.version_param(WEATHER, journal, None, None)
+        runs.version_param(context(journal), WEATHER, None, None)
     (refused,) = journal.decisions("weather", DecisionKind.EVENT)
     assert (refused.accepted, refused.subject) == (False, "shadow_weather")
 
@@ -137,4 +146,4 @@ def test_version_param_of_a_person_who_gives_half_of_it_is_refused(
 ) -> None:
     events(monkeypatch)
     with pytest.raises(ConfigError, match="version and reason: give both; got version"):
-        runs.version_param(WEATHER, journal, version, reason)
+        runs.version_param(context(journal), WEATHER, version, reason)

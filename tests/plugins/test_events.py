@@ -1,4 +1,4 @@
-"""An event only wakes: what it claims is looked up, and what nobody has recorded is refused in writing."""
+"""An event is only a signal: what it claims is looked up, and what nobody has recorded is refused in writing."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,8 @@ from almanac.config.sections.triggers import EventTrigger, ScheduleTrigger, Wind
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef, WindowRecord, WindowState
 from almanac_airflow import events, runs
-from almanac_airflow.events import require_event, woken_by
+from almanac_airflow.events import require_event, triggering_events
+from almanac_airflow.runs import run_context
 from tests.monitoring.world import WEATHER
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -54,12 +55,12 @@ def event(asset: str, source: RunRef | None = None, **extra: Any) -> Any:
     )  # fmt: skip
 
 
-def rings(monkeypatch: pytest.MonkeyPatch, *rung: Any, key: str | None = None, run_id: str = "r") -> None:
+def emitted(monkeypatch: pytest.MonkeyPatch, *found: Any, key: str | None = None, run_id: str = "r") -> None:
     run = SimpleNamespace(
         dag_id="train_weather", run_id=run_id, run_type=SimpleNamespace(value="asset_triggered"),
         triggering_user_name=None, partition_key=key,
     )  # fmt: skip
-    groups = {number: [each] for number, each in enumerate(rung)}
+    groups = {number: [each] for number, each in enumerate(found)}
     context = {"triggering_asset_events": groups, "dag_run": run, "ti": SimpleNamespace(try_number=1)}
     monkeypatch.setattr(runs, "get_current_context", lambda: context)
     monkeypatch.setattr(events, "get_current_context", lambda: context)
@@ -76,16 +77,16 @@ def refusals(journal: Journal) -> list[str]:
     return [one.reasons[0] for one in journal.decisions("weather", DecisionKind.EVENT) if not one.accepted]
 
 
-def woken(home: Home, model: Model = MODEL, kind: Kind = "train") -> events.Woken:
-    return woken_by(model, home, kind)
+def counted(home: Home, model: Model = MODEL, kind: Kind = "train") -> events.TriggeringEvents:
+    return triggering_events(run_context(home), model, kind)
 
 
 def test_retrain_request_has_the_reasons_of_the_monitors_record_not_of_the_event(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal
 ) -> None:
     write(journal, DecisionKind.ALARM, MONITOR, "F1 fell", retrain=1.0)
-    rings(monkeypatch, event("retrain_request_weather", MONITOR, reason="because I say so"))
-    assert woken(home).reasons == {"retrain_request_weather": "F1 fell"}
+    emitted(monkeypatch, event("retrain_request_weather", MONITOR, reason="because I say so"))
+    assert counted(home).reasons == {"retrain_request_weather": "F1 fell"}
 
 
 def test_retrain_request_of_a_person_has_the_answer_and_what_was_asked(
@@ -93,8 +94,8 @@ def test_retrain_request_of_a_person_has_the_answer_and_what_was_asked(
 ) -> None:
     write(journal, DecisionKind.ALARM, MONITOR, "F1 fell", ask=1.0)
     write(journal, DecisionKind.ACTION, MONITOR, "grace decided: retrain", retrain=1.0)
-    rings(monkeypatch, event("retrain_request_weather", MONITOR))
-    assert woken(home).reasons == {"retrain_request_weather": "grace decided: retrain; F1 fell"}
+    emitted(monkeypatch, event("retrain_request_weather", MONITOR))
+    assert counted(home).reasons == {"retrain_request_weather": "grace decided: retrain; F1 fell"}
 
 
 FORGED = {
@@ -109,9 +110,9 @@ def test_retrain_request_without_a_record_is_refused_in_writing_once(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal, source: RunRef | None
 ) -> None:
     write(journal, DecisionKind.ALARM, MONITOR, "F1 fell", retrain=1.0)
-    rings(monkeypatch, event("retrain_request_weather", source, reason="because I say so"))
+    emitted(monkeypatch, event("retrain_request_weather", source, reason="because I say so"))
     for _ in range(2):
-        assert woken(home).names == frozenset()
+        assert counted(home).names == frozenset()
     (said,) = refusals(journal)
     assert said.startswith("an event of retrain_request_weather is refused: no record of monitor_weather asks for a ")
 
@@ -121,8 +122,8 @@ def test_retrain_request_needs_an_accepted_record_of_a_retrain(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal, accepted: bool, figure: str
 ) -> None:
     write(journal, DecisionKind.ACTION, MONITOR, "grace decided", accepted=accepted, **{figure: 1.0})
-    rings(monkeypatch, event("retrain_request_weather", MONITOR))
-    assert woken(home).refused
+    emitted(monkeypatch, event("retrain_request_weather", MONITOR))
+    assert counted(home).refused
 
 
 @pytest.mark.parametrize(
@@ -133,12 +134,12 @@ def test_retrain_request_needs_an_accepted_record_of_a_retrain(
 def test_retrain_request_is_answered_once(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal, run_id: str, minutes: int, subject: str, counts: bool
 ) -> None:
-    """A task of the monitor that is cleared rings again, months later."""
+    """A task of the monitor that is cleared emits its event again, months later."""
     write(journal, DecisionKind.ALARM, MONITOR, "F1 fell", retrain=1.0)
     answered, at = RunRef("train_weather", run_id), AT + timedelta(minutes=minutes)
     write(journal, DecisionKind.TRAINING, answered, "cooldown", accepted=False, at=at, subject=subject)
-    rings(monkeypatch, event("retrain_request_weather", MONITOR))
-    assert (woken(home).refused == ()) is counts
+    emitted(monkeypatch, event("retrain_request_weather", MONITOR))
+    assert (counted(home).refused == ()) is counts
 
 
 @pytest.mark.parametrize(("found", "names"), [("the declaration changed", {"change_weather"}), ("", set())])
@@ -146,17 +147,17 @@ def test_change_is_looked_for_again(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal, found: str, names: set[str]
 ) -> None:
     monkeypatch.setattr("almanac.training.changes.find_change", lambda *_: found)
-    rings(monkeypatch, event("change_weather", reason="because I say so"))
-    result = woken(home)
+    emitted(monkeypatch, event("change_weather", reason="because I say so"))
+    result = counted(home)
     assert result.names == names
     assert result.reasons == ({"change_weather": found} if found else {})
 
 
 def test_event_that_was_accepted_counts(monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal) -> None:
     write(journal, DecisionKind.EVENT, DOOR, "as declared", subject="tides")
-    rings(monkeypatch, event("tides.weather", DOOR, payloads=[{"height_m": 1.5}]), event("nightly.weather"))
-    require_event(MODEL, home, "ingest")
-    assert woken(home, kind="ingest").names == {"tides.weather", "nightly.weather"}
+    emitted(monkeypatch, event("tides.weather", DOOR, payloads=[{"height_m": 1.5}]), event("nightly.weather"))
+    require_event(run_context(home), MODEL, "ingest")
+    assert counted(home, kind="ingest").names == {"tides.weather", "nightly.weather"}
 
 
 PAST_THE_CHECK: dict[str, tuple[RunRef | None, Any, str, bool, str]] = {
@@ -177,53 +178,53 @@ PAST_THE_CHECK: dict[str, tuple[RunRef | None, Any, str, bool, str]] = {
 
 
 @pytest.mark.parametrize("case", PAST_THE_CHECK.values(), ids=PAST_THE_CHECK)
-def test_event_past_the_check_wakes_nothing(
+def test_event_past_the_check_triggers_nothing(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal, case: tuple[RunRef | None, Any, str, bool, str]
 ) -> None:
     source, payloads, subject, accepted, said = case
     write(journal, DecisionKind.EVENT, DOOR, "checked", accepted=accepted, subject=subject)
-    rings(monkeypatch, event("tides.weather", source, payloads=payloads), event("nightly.weather"))
+    emitted(monkeypatch, event("tides.weather", source, payloads=payloads), event("nightly.weather"))
     with pytest.raises(AirflowSkipException, match=r"an event of tides\.weather is refused: ") as skipped:
-        require_event(MODEL, home, "ingest")
+        require_event(run_context(home), MODEL, "ingest")
     assert said in str(skipped.value)
     assert said in refusals(journal)[0]
 
 
-def test_event_that_is_refused_stops_no_run_that_another_one_wakes(
+def test_event_that_is_refused_stops_no_run_that_another_one_triggers(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal
 ) -> None:
-    rings(monkeypatch, event("tides.weather"), event("landing_weather"))
-    require_event(MODEL, home, "ingest")
+    emitted(monkeypatch, event("tides.weather"), event("landing_weather"))
+    require_event(run_context(home), MODEL, "ingest")
     assert len(refusals(journal)) == 1
 
 
 @pytest.mark.parametrize("state", WindowState)
 @pytest.mark.parametrize("listed", [True, False], ids=["with its event", "without"])
-def test_window_wakes_scoring_once_it_has_closed(
+def test_window_triggers_scoring_once_it_has_closed(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal, state: WindowState, listed: bool
 ) -> None:
     start = datetime(2026, 1, 3, tzinfo=UTC)
     journal.record_window(WindowRecord("weather", start, start + timedelta(days=1), state, AT, RunRef("w", "w")))
-    rings(monkeypatch, *([event("window_weather")] if listed else []), key=DAY)
+    emitted(monkeypatch, *([event("window_weather")] if listed else []), key=DAY)
     if state in (WindowState.DONE, WindowState.EMPTY, WindowState.LATE, WindowState.RUNNING):
-        require_event(MODEL, home, "score")
+        require_event(run_context(home), MODEL, "score")
     else:
         with pytest.raises(AirflowSkipException, match="has not closed, according to the journal; it is"):
-            require_event(MODEL, home, "score")
+            require_event(run_context(home), MODEL, "score")
 
 
 @pytest.mark.parametrize(("key", "said"), [(DAY, "it is unknown"), ("2026-01-03T05:00:00", "expected the start of a")])
-def test_window_that_nobody_closed_wakes_nothing(
+def test_window_that_nobody_closed_triggers_nothing(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal, key: str, said: str
 ) -> None:
-    rings(monkeypatch, event("window_weather"), key=key)
+    emitted(monkeypatch, event("window_weather"), key=key)
     with pytest.raises(AirflowSkipException, match=said):
-        require_event(MODEL, home, "score")
+        require_event(run_context(home), MODEL, "score")
 
 
 @pytest.mark.parametrize("kind", ["ingest", "train", "score", "monitor"])
-def test_run_that_no_event_has_woken_goes_on(
+def test_run_that_no_event_has_triggered_goes_on(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal, kind: Kind
 ) -> None:
-    rings(monkeypatch)
-    assert require_event(MODEL, home, kind) is None  # anything else would be a skip, which is an exception
+    emitted(monkeypatch)
+    assert require_event(run_context(home), MODEL, kind) is None  # anything else would be a skip, which is an exception

@@ -1,4 +1,4 @@
-"""A run remembers what it has handled; what an event and the sweep both wake is done once."""
+"""A run remembers what it has handled; what an event and the sweep both trigger is done once."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,8 +24,9 @@ from almanac.journal.records import (
     WindowState,
 )
 from almanac_airflow import events, runs
-from almanac_airflow.events import require_event, woken_by
+from almanac_airflow.events import require_event, triggering_events
 from almanac_airflow.handled import handled_before, handling
+from almanac_airflow.runs import run_context
 from tests.monitoring.world import WEATHER
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -82,17 +83,17 @@ def sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def work(home: Home) -> None:
-    with handling(MODEL, home, "train"):
+    with handling(run_context(home), MODEL, "train"):
         pass
 
 
-def test_run_of_the_sweep_is_woken_by_what_is_not_handled(
+def test_run_of_the_sweep_is_triggering_events_what_is_not_handled(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal
 ) -> None:
     publish(journal)
     sweeps(monkeypatch)
-    require_event(MODEL, home, "train")
-    assert "dataset_weather" in woken_by(MODEL, home, "train").names
+    require_event(run_context(home), MODEL, "train")
+    assert "dataset_weather" in triggering_events(run_context(home), MODEL, "train").names
 
 
 def test_run_of_the_sweep_skips_what_an_event_s_run_has_handled_meanwhile(
@@ -100,11 +101,11 @@ def test_run_of_the_sweep_skips_what_an_event_s_run_has_handled_meanwhile(
 ) -> None:
     publish(journal)
     runs_now(monkeypatch, "by event", "dataset_weather")
-    require_event(MODEL, home, "train")
+    require_event(run_context(home), MODEL, "train")
     work(home)
     sweeps(monkeypatch)
     with pytest.raises(AirflowSkipException, match="was handled meanwhile"):
-        require_event(MODEL, home, "train")
+        require_event(run_context(home), MODEL, "train")
 
 
 def test_run_of_an_event_skips_what_the_sweep_s_run_has_handled_before(
@@ -115,9 +116,9 @@ def test_run_of_an_event_skips_what_the_sweep_s_run_has_handled_before(
     work(home)
     runs_now(monkeypatch, "by event", "dataset_weather")
     with pytest.raises(AirflowSkipException, match="sweep__2026-11-21__abc has handled dataset: version 0"):
-        require_event(MODEL, home, "train")
+        require_event(run_context(home), MODEL, "train")
     publish(journal, version=1)
-    require_event(MODEL, home, "train")
+    require_event(run_context(home), MODEL, "train")
 
 
 def test_run_that_is_cleared_does_again_what_it_has_handled_itself(
@@ -126,17 +127,17 @@ def test_run_that_is_cleared_does_again_what_it_has_handled_itself(
     publish(journal)
     runs_now(monkeypatch, "by event", "dataset_weather")
     work(home)
-    require_event(MODEL, home, "train")
+    require_event(run_context(home), MODEL, "train")
 
 
-def test_clock_counts_each_time_that_it_strikes(monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal) -> None:
+def test_schedule_counts_at_each_tick(monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal) -> None:
     """Its event comes a little later than the tick, so that a run between the two would take it away."""
     runs_now(monkeypatch, "first", "nightly.weather")
     work(home)
     assert "nightly" in marks_of(journal, MODEL, "train")
     runs_now(monkeypatch, "second", "nightly.weather")
-    assert handled_before(MODEL, home, "train") == {}
-    assert woken_by(MODEL, home, "train").names == {"nightly.weather"}
+    assert handled_before(run_context(home), MODEL, "train") == {}
+    assert triggering_events(run_context(home), MODEL, "train").names == {"nightly.weather"}
 
 
 def test_handling_remembers_work_that_is_skipped_and_not_work_that_fails(
@@ -144,10 +145,10 @@ def test_handling_remembers_work_that_is_skipped_and_not_work_that_fails(
 ) -> None:
     publish(journal)
     runs_now(monkeypatch, "by event", "dataset_weather")
-    with pytest.raises(KeyError), handling(MODEL, home, "train"):
+    with pytest.raises(KeyError), handling(run_context(home), MODEL, "train"):
         raise KeyError("a fault")
     assert marks_of(journal, MODEL, "train") == {}
-    with pytest.raises(AirflowSkipException), handling(MODEL, home, "train"):
+    with pytest.raises(AirflowSkipException), handling(run_context(home), MODEL, "train"):
         raise AirflowSkipException("nothing to do")
     assert "dataset" in marks_of(journal, MODEL, "train")
 
@@ -157,7 +158,7 @@ def test_handling_remembers_what_was_there_before_the_work(
 ) -> None:
     publish(journal)
     runs_now(monkeypatch, "by event", "dataset_weather")
-    with handling(MODEL, home, "train"):
+    with handling(run_context(home), MODEL, "train"):
         publish(journal, version=1)
     assert marks_of(journal, MODEL, "train")["dataset"].value.startswith("version 0, ")
 
@@ -167,7 +168,7 @@ def test_handling_a_part_that_a_person_chose_is_not_remembered(
 ) -> None:
     publish(journal)
     runs_now(monkeypatch, "by hand", kind="manual")
-    with handling(MODEL, home, "train", whole=False):
+    with handling(run_context(home), MODEL, "train", whole=False):
         pass
     assert marks_of(journal, MODEL, "train") == {}
 
@@ -180,10 +181,10 @@ def test_handling_reads_no_state_that_the_task_is_not_about(
     log.mkdir(parents=True)
     (log / f"{0:020}.json").write_text("damaged", "utf-8")
     runs_now(monkeypatch, "by event", "dataset_weather")
-    with handling(MODEL, home, "backup_data", "dataset"):
+    with handling(run_context(home), MODEL, "backup_data", "dataset"):
         pass
     assert marks_of(journal, MODEL, "backup_data").keys() == {"dataset"}
-    with pytest.raises(AlmanacError), handling(MODEL, home, "backup_data", "predictions"):
+    with pytest.raises(AlmanacError), handling(run_context(home), MODEL, "backup_data", "predictions"):
         pass
 
 
@@ -203,7 +204,7 @@ def test_handling_for_a_window_remembers_that_window_alone(
     for window in windows:
         journal.record_window(window)
     runs_now(monkeypatch, "for a day", key="2026-01-03T00:00:00")
-    with handling(model, home, "score"):
+    with handling(run_context(home), model, "score"):
         pass
     assert windows_missed(journal, model) == windows[1:]
 
@@ -213,25 +214,28 @@ def request(journal: Journal, run_id: str, reason: str) -> None:
     journal.record_decision(Decision("weather", DecisionKind.ALARM, True, (reason,), AT, run, figures={"retrain": 1.0}))
 
 
-def test_training_that_one_request_wakes_has_the_reasons_of_all_that_wait(
+def test_training_that_one_request_triggers_has_the_reasons_of_all_that_wait(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal
 ) -> None:
     request(journal, "m", "F1 fell")
     request(journal, "n", "drift")
     runs_now(monkeypatch, "by event", "retrain_request_weather", source=MONITOR)
-    assert set(woken_by(MODEL, home, "train").reasons["retrain_request_weather"].split("; ")) == {"F1 fell", "drift"}
+    assert set(triggering_events(run_context(home), MODEL, "train").reasons["retrain_request_weather"].split("; ")) == {
+        "F1 fell",
+        "drift",
+    }
 
 
 @pytest.mark.parametrize(
     ("kind", "assets", "answers"),
     [("scheduled", (), True), ("asset_triggered", ("dataset_weather",), True), ("manual", (), False)],
 )
-def test_training_that_something_else_wakes_answers_what_waits_unless_a_person_started_it(
+def test_training_that_something_else_triggers_answers_what_waits_unless_a_person_started_it(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal, kind: str, assets: tuple[str, ...], answers: bool
 ) -> None:
     request(journal, "m", "F1 fell")
     runs_now(monkeypatch, "r", *assets, kind=kind)
-    assert ("retrain_request_weather" in woken_by(MODEL, home, "train").names) is answers
+    assert ("retrain_request_weather" in triggering_events(run_context(home), MODEL, "train").names) is answers
 
 
 def test_run_that_a_person_gave_a_name_of_the_sweep_is_a_person_s(

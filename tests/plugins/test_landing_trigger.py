@@ -1,4 +1,4 @@
-"""The watcher rings once for every group of settled files, and again after a death for what landed meanwhile."""
+"""The watcher fires once for every group of settled files, and again after a death for what landed meanwhile."""
 
 import asyncio
 import os
@@ -74,17 +74,17 @@ def test_trigger_other_model_or_name_does_not_ring() -> None:
     assert events(trigger(), listing, listing, listing) == []
 
 
-def test_trigger_changed_file_rings_again() -> None:
+def test_trigger_changed_file_fires_again() -> None:
     first, second = {"weather": {"a.csv": [10, old()]}}, {"weather": {"a.csv": [12, old()]}}
     assert len(events(trigger(), first, first, second, second)) == 2
 
 
-def test_trigger_removed_and_landed_again_rings_again() -> None:
+def test_trigger_removed_and_landed_again_fires_again() -> None:
     there, gone = {"weather": {"a.csv": [10, 1000.0]}}, {"weather": {}}
     assert len(events(trigger(), there, there, gone, there, there)) == 2
 
 
-def test_trigger_after_death_rings_only_for_what_landed_meanwhile() -> None:
+def test_trigger_after_death_fires_only_for_what_landed_meanwhile() -> None:
     store, seen = AssetState(), {"weather": {"a.csv": [10, 1000.0]}}
     before = trigger()
     before.asset_state_store = store  # type: ignore[assignment]
@@ -122,7 +122,7 @@ def test_trigger_serialized_builds_the_same() -> None:
     assert LandingTrigger(**arguments).serialize() == (path, arguments)
 
 
-def test_trigger_on_deleted_rings_for_files_that_are_gone_only() -> None:
+def test_trigger_on_deleted_fires_for_files_that_are_gone_only() -> None:
     watcher = LandingTrigger(
         root="/landing", folder="weather", patterns=["*.csv"], poll_s=0.05, settle_s=SETTLE_S, on="deleted"
     )
@@ -131,13 +131,13 @@ def test_trigger_on_deleted_rings_for_files_that_are_gone_only() -> None:
     assert events(watcher, both, both, left, left) == [{"folder": "weather", "files": 1, "first": "a.csv"}]
 
 
-def test_trigger_same_size_in_the_same_second_rings_by_its_etag() -> None:
+def test_trigger_same_size_in_the_same_second_fires_by_its_etag() -> None:
     first, second = ({"weather": {"a.csv": [10, 1000.0, etag]}} for etag in ("e1", "e2"))
     assert len(events(trigger(), first, first, second, second)) == 2
 
 
-def rung(watcher: LandingTrigger, changes: list[Callable[[], None]]) -> list[dict[str, Any]]:
-    """The bells of a watcher at a real store, where each bell is followed by the next change."""
+def fired(watcher: LandingTrigger, changes: list[Callable[[], None]]) -> list[dict[str, Any]]:
+    """The events of a watcher at a real store, where each is followed by the next change."""
 
     async def collect() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -152,7 +152,7 @@ def rung(watcher: LandingTrigger, changes: list[Callable[[], None]]) -> list[dic
     return asyncio.run(asyncio.wait_for(collect(), 60))
 
 
-def test_trigger_rings_for_objects_that_come_and_change(any_store: Store) -> None:
+def test_trigger_fires_for_objects_that_come_and_change(any_store: Store) -> None:
     place = f"{any_store.uri}/weather"
 
     def hundreds() -> None:
@@ -160,13 +160,13 @@ def test_trigger_rings_for_objects_that_come_and_change(any_store: Store) -> Non
             list(pool.map(lambda number: write_bytes(f"{place}/{number:03}.csv", b"x"), range(300)))
 
     watcher = LandingTrigger(root=any_store.uri, folder="weather", patterns=["*.csv"], poll_s=0.05, settle_s=0.0)
-    told = rung(watcher, [lambda: write_bytes(f"{place}/a.csv", b"1"), lambda: write_bytes(f"{place}/a.csv", b"2")])
+    told = fired(watcher, [lambda: write_bytes(f"{place}/a.csv", b"1"), lambda: write_bytes(f"{place}/a.csv", b"2")])
     assert [one["first"] for one in told] == ["a.csv", "a.csv"]
     hundreds()
-    assert rung(watcher, [lambda: None])[0]["files"] == 301
+    assert fired(watcher, [lambda: None])[0]["files"] == 301
 
 
-def test_trigger_on_deleted_rings_for_an_object_that_is_gone(any_store: Store) -> None:
+def test_trigger_on_deleted_fires_for_an_object_that_is_gone(any_store: Store) -> None:
     place = f"{any_store.uri}/weather"
     watcher = LandingTrigger(
         root=any_store.uri, folder="weather", patterns=["*.csv"], poll_s=0.05, settle_s=0.0, on="deleted"
@@ -214,4 +214,4 @@ def test_trigger_one_impossible_name_silences_its_folder_alone(s3_store: Store, 
     for name in ("tides//bad.csv", "tides/a.csv", "weather/b.csv"):
         s3_server.client().put_object(Bucket=bucket, Key=f"{root}/{name}", Body=b"x")
     watcher = LandingTrigger(root=s3_store.uri, folder="weather", patterns=["*.csv"], poll_s=0.05, settle_s=0.0)
-    assert rung(watcher, [lambda: None]) == [{"folder": "weather", "files": 1, "first": "b.csv"}]
+    assert fired(watcher, [lambda: None]) == [{"folder": "weather", "files": 1, "first": "b.csv"}]

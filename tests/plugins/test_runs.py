@@ -10,7 +10,7 @@ from almanac.config.home import MODELS_FOLDER
 from almanac.config.sections.pipelines import Pipeline
 from almanac.config.sections.triggers import ScheduleTrigger
 from almanac.errors import ConfigError
-from almanac_airflow.events import Woken
+from almanac_airflow.events import TriggeringEvents as Events
 from almanac_airflow.runs import chosen_files, range_param, started_by_hand, training_trigger
 
 FOUND = [{"uri": "s3://bucket/landing/weather/a_2024.csv"}, {"uri": "s3://bucket/landing/weather/sub/b_2024.csv"}]
@@ -24,7 +24,7 @@ def test_chosen_files_by_name_or_glob(globs: list[str] | None, names: list[str])
     assert [file["uri"].rsplit("/", 1)[1][0] for file in chosen_files(FOUND, globs)] == names
 
 
-def woken_by(monkeypatch: pytest.MonkeyPatch, run_type: str, *names: str) -> None:
+def triggered(monkeypatch: pytest.MonkeyPatch, run_type: str, *names: str) -> None:
     events = {name: [SimpleNamespace(asset=SimpleNamespace(name=name), extra={"reason": "drift"})] for name in names}
     run = SimpleNamespace(run_type=SimpleNamespace(value=run_type), partition_key=None)
     context = {"triggering_asset_events": events, "dag_run": run}
@@ -32,33 +32,41 @@ def woken_by(monkeypatch: pytest.MonkeyPatch, run_type: str, *names: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("run_type", "woken", "expected"),
+    ("run_type", "events", "expected"),
     [
         (
             "asset_triggered",
-            Woken(frozenset({"retrain_request_weather", "dataset_weather"}), {"retrain_request_weather": "drift"}),
+            Events(frozenset({"retrain_request_weather", "dataset_weather"}), {"retrain_request_weather": "drift"}),
             ("retrain_request", "drift"),
         ),
-        ("asset_triggered", Woken(frozenset({"dataset_weather"})), ("new_data", "woken by dataset_weather")),
-        ("asset_triggered", Woken(frozenset({"nightly.weather"})), ("schedule", "woken by nightly.weather")),
         (
             "asset_triggered",
-            Woken(frozenset({"nightly.weather", "champion_ships"})),
-            ("new_data", "woken by champion_ships, nightly.weather"),
+            Events(frozenset({"dataset_weather"})),
+            ("new_data", "triggered by dataset_weather"),
         ),
-        ("scheduled", Woken(), ("schedule", "the schedule")),
-        ("manual", Woken(), ("manual", "started by hand, without a reason")),
+        (
+            "asset_triggered",
+            Events(frozenset({"nightly.weather"})),
+            ("schedule", "triggered by nightly.weather"),
+        ),
+        (
+            "asset_triggered",
+            Events(frozenset({"nightly.weather", "champion_ships"})),
+            ("new_data", "triggered by champion_ships, nightly.weather"),
+        ),
+        ("scheduled", Events(), ("schedule", "the schedule")),
+        ("manual", Events(), ("manual", "started by hand, without a reason")),
     ],
 )
-def test_training_trigger_says_what_woke_it(
-    monkeypatch: pytest.MonkeyPatch, run_type: str, woken: Woken, expected: tuple[str, str]
+def test_training_trigger_says_what_triggered_it(
+    monkeypatch: pytest.MonkeyPatch, run_type: str, events: Events, expected: tuple[str, str]
 ) -> None:
     weather = find_model(MODELS_FOLDER, "weather")
     nightly = ScheduleTrigger(kind="schedule", cron=("0 2 * * *",))
     pipelines = {"train": Pipeline(when="retrain_request or (champion and nightly)")}
     model = weather.model_copy(update={"triggers": {"nightly": nightly}, "pipelines": pipelines})
-    woken_by(monkeypatch, run_type)
-    assert training_trigger(model, woken, "") == expected
+    triggered(monkeypatch, run_type)
+    assert training_trigger(model, events, "") == expected
 
 
 @pytest.mark.parametrize(
@@ -78,7 +86,7 @@ def test_range_param_a_person_s_range_wins_and_a_time_without_offset_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     weather = find_model(MODELS_FOLDER, "weather")
-    woken_by(monkeypatch, "manual")
+    triggered(monkeypatch, "manual")
     assert range_param(weather, None, None) == (None, None)
     since, until = range_param(weather, "2024-01-01T00:00:00Z", None)
     assert (since, until) == (datetime(2024, 1, 1, tzinfo=UTC), None)

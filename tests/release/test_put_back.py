@@ -6,6 +6,7 @@ import pytest
 
 from almanac.journal.records import DecisionKind
 from almanac.monitoring.carry_out import put_previous_back
+from tests.contexts import context_of
 
 
 @pytest.fixture
@@ -15,12 +16,13 @@ def two(crown, run):
 
 
 @pytest.fixture
-def put_back(registry, model, journal, run):
+def put_back(registry, model, home, journal, run):
     from tests.training.conftest import NOW
 
     def put(champion: str = "2", run_id: str = "monitor"):
         at = replace(run, dag_id="monitor_weather", run_id=run_id)
-        return put_previous_back(model, registry, journal, champion, ["F1 fell", "twice"], run=at, now=NOW)
+        context = context_of(home, at, NOW, journal=journal, registry=registry)
+        return put_previous_back(context, model, champion, ["F1 fell", "twice"])
 
     return put
 

@@ -11,8 +11,8 @@ from airflow.sdk.execution_time.secrets import DEFAULT_SECRETS_SEARCH_PATH_WORKE
 from airflow.secrets.metastore import MetastoreBackend
 
 from almanac.errors import ConfigError, TransientError
+from almanac_airflow.access.credentials import backup_key
 from almanac_airflow.access.reserved import RESERVED, VARIABLE, find_reserved, find_reserved_in_triggerer
-from almanac_airflow.installation import backup_key
 from tests.plugins.back_ends import Away, ExecutionAPISecretsBackend, Vault
 
 EVIL = {name: Connection(conn_id=name, password="evil") for name in RESERVED}

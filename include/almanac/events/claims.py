@@ -7,7 +7,6 @@ Airflow itself says which task of which run emitted an event; a posted one names
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from almanac.config.grammar.payload import payload_faults
@@ -18,6 +17,7 @@ from almanac.events.requests import pending_requests
 from almanac.journal.journal import Journal
 from almanac.journal.questions import same_run
 from almanac.journal.records import Decision, DecisionKind, RunRef, WindowState
+from almanac.registry.run_context import RunContext
 
 if TYPE_CHECKING:
     from almanac.registry.store import Registry
@@ -119,10 +119,11 @@ def shadow_verdict(journal: Journal, model: Model, run: RunRef | None) -> Decisi
     return newest
 
 
-def record_refusal(journal: Journal, model: str, asset: str, reason: str, *, run: RunRef, now: datetime) -> str:
+def record_refusal(context: RunContext, model: str, asset: str, reason: str) -> str:
     """Write once in a run that an event was refused; gives the words."""
     words = f"an event of {asset} is refused: {reason}"
-    known = journal.decisions(model, DecisionKind.EVENT, run=run)
+    known = context.journal.decisions(model, DecisionKind.EVENT, run=context.run)
     if not any(one.reasons == (words,) for one in known):
-        journal.record_decision(Decision(model, DecisionKind.EVENT, False, (words,), now, run, asset))
+        refused = Decision(model, DecisionKind.EVENT, False, (words,), context.now, context.run, asset)
+        context.journal.record_decision(refused)
     return words

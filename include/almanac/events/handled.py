@@ -7,7 +7,6 @@ the last run", asked of what is there and not of the events that said so.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from almanac.config.grammar.rules import Rule, holds, names, parse_rule
 from almanac.config.schema import Model
@@ -15,7 +14,8 @@ from almanac.config.sections.pipelines import KINDS, rule_of, window_of_model
 from almanac.config.sections.triggers import ScheduleTrigger, WindowTrigger
 from almanac.events.states import NOTHING, States
 from almanac.journal.journal import Journal
-from almanac.journal.records import RunRef, Watermark, WindowRecord, WindowState
+from almanac.journal.records import Watermark, WindowRecord, WindowState
+from almanac.registry.run_context import RunContext
 
 # What is handled by an answer of its own, whichever run gives it; see `requests` and `claims.shadow_verdict`.
 _ANSWERED = frozenset({"retrain_request", "shadow"})
@@ -60,16 +60,15 @@ def read_states(model: Model, waiting: Waiting, states: States, chosen: Collecti
     return {name: value for name in asked if (value := states.of(model, name)) != NOTHING}
 
 
-def record_handled(
-    journal: Journal, model: Model, kind: str, found: Mapping[str, str], *, run: RunRef, now: datetime
-) -> None:
+def record_handled(context: RunContext, model: Model, kind: str, found: Mapping[str, str]) -> None:
     """Remember the states that a DAG has handled: as they were before it began to look.
 
     Raises:
         TransientError: the journal is unreachable.
     """
     for name in sorted(found.keys() - _ANSWERED):
-        journal.record_watermark(Watermark(model.name, f"{_mark_of(kind)}{name}", found[name], now, run))
+        mark = Watermark(model.name, f"{_mark_of(kind)}{name}", found[name], context.now, context.run)
+        context.journal.record_watermark(mark)
 
 
 def handled(journal: Journal, model: Model, kind: str) -> dict[str, Watermark]:
@@ -92,9 +91,7 @@ def find_missed(model: Model, waiting: Waiting, states: States, journal: Journal
     return changed if holds(waiting.rule, changed) else {}
 
 
-def begin_marks(
-    journal: Journal, model: Model, waiting: Waiting, states: States, *, has_run: bool, run: RunRef, now: datetime
-) -> None:
+def begin_marks(context: RunContext, model: Model, waiting: Waiting, states: States, *, has_run: bool) -> None:
     """Give a DAG that has no marks yet those from which on it can miss something.
 
     One that has run before, by a release that kept no marks, has handled what is there. Of a new one only the clocks
@@ -106,9 +103,9 @@ def begin_marks(
     found = read_states(model, waiting, states)
     if not has_run:
         found = {name: value for name, value in found.items() if isinstance(model.triggers.get(name), ScheduleTrigger)}
-    record_handled(journal, model, waiting.kind, {**found, _BEGUN: "yes"}, run=run, now=now)
-    for window in find_missed_windows(journal, model, waiting) if has_run else ():
-        record_window_handled(journal, model, waiting.kind, window, run=run, now=now)
+    record_handled(context, model, waiting.kind, {**found, _BEGUN: "yes"})
+    for window in find_missed_windows(context.journal, model, waiting) if has_run else ():
+        record_window_handled(context, model, waiting.kind, window)
 
 
 def find_missed_windows(journal: Journal, model: Model, waiting: Waiting) -> list[WindowRecord]:
@@ -133,15 +130,14 @@ def windows_missed(journal: Journal, model: Model) -> list[WindowRecord]:
     return [one for waiting in waiting_dags(model) for one in find_missed_windows(journal, model, waiting)]
 
 
-def record_window_handled(
-    journal: Journal, model: Model, kind: str, window: WindowRecord, *, run: RunRef, now: datetime
-) -> None:
+def record_window_handled(context: RunContext, model: Model, kind: str, window: WindowRecord) -> None:
     """Remember that a DAG has handled a window as this record says it is.
 
     Raises:
         TransientError: the journal is unreachable.
     """
-    journal.record_watermark(Watermark(model.name, f"{_mark_of(kind)}{_window(window)}", window.content, now, run))
+    mark = Watermark(model.name, f"{_mark_of(kind)}{_window(window)}", window.content, context.now, context.run)
+    context.journal.record_watermark(mark)
 
 
 def _mark_of(kind: str) -> str:

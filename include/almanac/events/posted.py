@@ -13,7 +13,8 @@ from almanac.config.schema import Model
 from almanac.events.checking import PostedEvent, check_event
 from almanac.journal.journal import Journal
 from almanac.journal.questions import same_run
-from almanac.journal.records import Decision, DecisionKind, RunRef, Watermark
+from almanac.journal.records import Decision, DecisionKind, Watermark
+from almanac.registry.run_context import RunContext
 
 # An event is stored with the time at which its transaction began: one that took long comes behind newer ones.
 _OVERLAP = timedelta(hours=1)
@@ -65,20 +66,19 @@ def undecided(journal: Journal, model: str, postings: Sequence[Posting]) -> list
 
 
 def decide_postings(
-    model: Model, journal: Journal, postings: Sequence[Posting], *, run: RunRef, now: datetime
+    context: RunContext, model: Model, postings: Sequence[Posting]
 ) -> list[tuple[PostedEvent, Decision]]:
     """Decide about each event that has no decision yet; gives those about which this run has decided, at any try.
 
     Args:
+        context: of the run that decides.
         model: declares the triggers.
-        journal: takes the decisions.
         postings: all events of one trigger since `look_from`, in any order.
-        run: the run that decides.
-        now: aware.
 
     Raises:
         TransientError: the journal is unreachable.
     """
+    journal, run, now = context.journal, context.run, context.now
     ordered = sorted(postings, key=lambda one: (one.posted_at, one.number))
     for one in undecided(journal, model.name, ordered):
         check_event(model, journal, one.event, run=run, now=now, cause=one.cause)

@@ -13,6 +13,7 @@ from almanac.config.schema import Model
 from almanac.journal.journal import Journal
 from almanac.journal.questions import same_run
 from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac.registry.run_context import RunContext
 
 RETRAIN = "retrain"
 _NEWEST = 200  # records that are looked through; a request that is older was followed by so many others
@@ -58,9 +59,7 @@ def pending_requests(journal: Journal, model: Model, run: RunRef | None) -> list
     return [one for one in open_ones if before is None or one.decision.decided_at > before]
 
 
-def answer_requests(
-    journal: Journal, model: Model, requests: Sequence[Request], decision: Decision, *, run: RunRef, now: datetime
-) -> None:
+def answer_requests(context: RunContext, model: Model, requests: Sequence[Request], decision: Decision) -> None:
     """Write for each request what was decided about the training, once.
 
     Raises:
@@ -68,10 +67,10 @@ def answer_requests(
     """
     for one in requests:
         reasons = (f"asked by {one.decision.run.run_id}: {'; '.join(one.reasons)}", *decision.reasons)
-        journal.record_once(
+        context.journal.record_once(
             Decision(
-                model.name, DecisionKind.RETRAIN_ANSWER, decision.accepted, reasons, now, run, one.decision.subject,
-                cause=one.cause,
+                model.name, DecisionKind.RETRAIN_ANSWER, decision.accepted, reasons, context.now, context.run,
+                one.decision.subject, cause=one.cause,
             )
         )  # fmt: skip
 

@@ -6,21 +6,16 @@ state stays: the newest dataset version, the champion, the newest predictions, a
 
 import hashlib
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import timedelta
 
 from almanac.config.grammar.rules import names
 from almanac.config.grammar.ticks import latest_of
-from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.pipelines import OWN_SCHEDULE, clocked, rule_of
 from almanac.config.sections.triggers import DependencyTrigger, EventTrigger, ScheduleTrigger
 from almanac.errors import TransientError
-from almanac.journal.journal import Journal
 from almanac.journal.records import DecisionKind
-
-if TYPE_CHECKING:
-    from almanac.registry.store import Registry
+from almanac.registry.run_context import RunContext
 
 NOTHING = ""  # the value of a state in which there is nothing to handle
 _TICKED_WITHIN = timedelta(days=400)
@@ -34,17 +29,14 @@ class States:
     number of questions, however much there is.
 
     Args:
-        home: where datasets and predictions are.
-        journal: knows publications, decisions and requests.
-        registry: knows who is champion and challenger.
-        now: aware.
+        context: of the run that asks. The registry is opened only for a state that it knows.
 
     Raises:
         AlmanacError: on every method, when a store, the registry or the journal is unreachable or damaged.
     """
 
-    def __init__(self, home: Home, journal: Journal, registry: "Registry", now: datetime) -> None:
-        self._home, self._journal, self._registry, self._now = home, journal, registry, now
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
         self._known: dict[tuple[str, str], str] = {}
 
     def of(self, model: Model, name: str) -> str:
@@ -73,7 +65,7 @@ class States:
             return NOTHING
         from almanac.data.ingest.arrivals import files_left
 
-        left = files_left(model, self._home, self._journal, self._now)
+        left = files_left(model, self._context.home, self._context.journal, self._context.now)
         return f"{len(left)} files, {hashlib.sha256(chr(10).join(left).encode()).hexdigest()[:12]}" if left else NOTHING
 
     def _built_in(self, model: str, name: str) -> str:
@@ -88,7 +80,7 @@ class States:
         return self._known[model, name]
 
     def _dataset(self, model: str) -> str:
-        newest = self._journal.newest_published(model)
+        newest = self._context.journal.newest_published(model)
         return NOTHING if newest is None else f"version {newest.dataset_version}, batch {newest.batch_id[:12]}"
 
     def _predictions(self, model: str) -> str:
@@ -96,7 +88,7 @@ class States:
 
         from almanac.data.table.delta_table import MAINTENANCE, open_table
 
-        uri = self._home.predictions_of(model)
+        uri = self._context.home.predictions_of(model)
         table = open_table(uri)
         try:
             commits = [] if table is None else table.history(_COMMITS)
@@ -107,36 +99,39 @@ class States:
         return next((f"version {one['version']} of {one['timestamp']}" for one in written), NOTHING)
 
     def _training(self, model: str) -> str:
-        newest = self._journal.decisions(model, DecisionKind.GATES, limit=1)
+        newest = self._context.journal.decisions(model, DecisionKind.GATES, limit=1)
         return f"judged at {newest[0].decided_at.isoformat()}" if newest else NOTHING
 
     def _alias(self, model: str, alias: str) -> str:
         if (model, "aliases") not in self._known:
-            aliases = self._registry.aliases(model)
+            aliases = self._context.registry.aliases(model)
             self._known |= {(model, one): f"version {aliases[one]}" for one in aliases} | {(model, "aliases"): "read"}
         return self._known.get((model, alias), NOTHING)
 
     def _event(self, model: Model, trigger: str) -> str:
-        accepted = self._journal.decisions(model.name, DecisionKind.EVENT, limit=1, subject=trigger, accepted=True)
+        accepted = self._context.journal.decisions(
+            model.name, DecisionKind.EVENT, limit=1, subject=trigger, accepted=True
+        )
         return f"accepted at {accepted[0].decided_at.isoformat()} by {accepted[0].run.run_id}" if accepted else NOTHING
 
     def _tick(self, trigger: ScheduleTrigger) -> str:
-        last = latest_of([trigger.timing()], self._now - _TICKED_WITHIN, self._now)
+        now = self._context.now
+        last = latest_of([trigger.timing()], now - _TICKED_WITHIN, now)
         return NOTHING if last is None else f"tick of {last.isoformat()}"
 
     def _request(self, model: Model) -> str:
         from almanac.events.requests import pending_requests
 
-        pending = pending_requests(self._journal, model, None)
+        pending = pending_requests(self._context.journal, model, None)
         return f"asked by {pending[0].decision.run.run_id}" if pending else NOTHING
 
     def _change(self, model: Model) -> str:
         from almanac.training.changes import find_change
 
-        return find_change(model, self._registry)
+        return find_change(model, self._context.registry)
 
     def _shadow(self, model: Model) -> str:
         from almanac.events.claims import shadow_verdict
 
-        verdict = shadow_verdict(self._journal, model, None)
+        verdict = shadow_verdict(self._context.journal, model, None)
         return NOTHING if verdict is None else f"{verdict.subject} at {verdict.decided_at.isoformat()}"

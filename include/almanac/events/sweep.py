@@ -20,8 +20,8 @@ from almanac.errors import AlmanacError
 from almanac.events.handled import Waiting, begin_marks, find_missed, find_missed_windows, handled, waiting_dags
 from almanac.events.posted import Posting, undecided
 from almanac.events.states import States
-from almanac.journal.journal import Journal
-from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac.journal.records import Decision, DecisionKind
+from almanac.registry.run_context import RunContext
 from almanac.scoring.pause import stopped
 
 log = logging.getLogger(__name__)
@@ -96,25 +96,19 @@ class Sweep:
     """One sweep over all models.
 
     Args:
+        context: of the run that sweeps.
         models: all that are declared.
-        journal: knows what was handled; takes what was found.
-        states: makes a reader of states that has read nothing yet.
         dags: knows and starts DAGs.
-        run: the run that sweeps.
-        now: aware.
     """
 
+    context: RunContext
     models: Sequence[Model]
-    journal: Journal
-    states: Callable[[], States]
     dags: Dags
-    run: RunRef
-    now: datetime
     unanswered: list[str] = field(default_factory=list)
 
     def find(self) -> list[Missed]:
         """What was missed, of all models; a question that cannot be answered now is one of `unanswered`."""
-        states = self.states()
+        states = States(self.context)  # one that has read nothing yet
         self.unanswered.clear()
         return [one for model in self.models for one in self._of_model(model, states)]
 
@@ -122,7 +116,7 @@ class Sweep:
         """Start what was missed, write it down and tell it; gives the runs. One that is there already is none."""
         started = []
         for one in found:
-            run_id = one.run_id(self.now)
+            run_id = one.run_id(self.context.now)
             try:
                 if not self.dags.start(one.dag_id, run_id, note=one.words):
                     continue
@@ -159,15 +153,13 @@ class Sweep:
             return []
 
     def _of_dag(self, model: Model, waiting: Waiting, states: States, standing: Standing) -> Iterator[Missed]:
-        if not handled(self.journal, model, waiting.kind):
-            begin_marks(
-                self.journal, model, waiting, states, has_run=standing.has_run, run=self.run, now=self.now
-            )  # fmt: skip
+        if not handled(self.context.journal, model, waiting.kind):
+            begin_marks(self.context, model, waiting, states, has_run=standing.has_run)
         if _is_busy(waiting.kind, standing) or self._is_held(model, waiting.kind):
             return
-        if found := find_missed(model, waiting, states, self.journal):
+        if found := find_missed(model, waiting, states, self.context.journal):
             yield Missed(model, waiting.kind, found)
-        for one in find_missed_windows(self.journal, model, waiting):
+        for one in find_missed_windows(self.context.journal, model, waiting):
             # A run for a window has a partition, which only an event can give it: `reopen` announces it once more.
             window = f"window of {one.window_start:%Y-%m-%d %H:%M} UTC for {waiting.kind}"
             yield Missed(model, "reopen", {window: f"{one.rows} rows, content {one.content[:12]}"})
@@ -178,7 +170,7 @@ class Sweep:
         found = {
             name: ", ".join(one.cause for one in new)
             for name in triggers
-            if (new := undecided(self.journal, model.name, self.dags.postings(model, name)))
+            if (new := undecided(self.context.journal, model.name, self.dags.postings(model, name)))
         }
         if found:
             yield Missed(model, "event", found)
@@ -186,23 +178,23 @@ class Sweep:
     def _is_held(self, model: Model, kind: str) -> bool:
         """Whether it is declared, or a person's word, that the DAG does nothing now."""
         if kind == "score":
-            return stopped(self.journal, model.name) is not None
+            return stopped(self.context.journal, model.name) is not None
         if kind == "backup_data":
-            newest = self.journal.snapshots(f"dataset/{model.name}", limit=1)
-            return bool(newest) and newest[0].taken_at + model.backup.at_most_every > self.now
+            newest = self.context.journal.snapshots(f"dataset/{model.name}", limit=1)
+            return bool(newest) and newest[0].taken_at + model.backup.at_most_every > self.context.now
         return False
 
     def _tell(self, one: Missed, run_id: str, teller: Teller) -> None:
-        words = (one.words, f"run {run_id} was started")
-        decision = Decision(one.model.name, DecisionKind.SWEEP, True, words, self.now, self.run, one.dag_id)
-        self.journal.record_decision(decision)
+        words, run, now = (one.words, f"run {run_id} was started"), self.context.run, self.context.now
+        decision = Decision(one.model.name, DecisionKind.SWEEP, True, words, now, run, one.dag_id)
+        self.context.journal.record_decision(decision)
         message = event_message(
             "running", severity="warning", model=one.model.name, subject=f"{one.dag_id} had missed work",
             words=f"{one.words}. No event had triggered it, or its run did not succeed. Run {run_id} was started.",
             what_to_do="Nothing, if that run succeeds. Otherwise read its log; what is left is started again tomorrow.",
-            run=self.run, now=self.now,
+            run=run, now=now,
         )  # fmt: skip
-        teller.happened(one.model.alerts, message, "running", f"{one.dag_id} missed", self.now)
+        teller.happened(one.model.alerts, message, "running", f"{one.dag_id} missed", now)
 
 
 def sweep(found: Sweep, teller: Teller, wait: Callable[[float], None]) -> list[str]:

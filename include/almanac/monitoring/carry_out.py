@@ -6,40 +6,27 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from almanac.config.approvers import approval_of
-from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.monitoring import Action
 from almanac.journal.journal import Journal
 from almanac.journal.questions import same_run, why_not_valid
 from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac.registry.run_context import RunContext
 
 if TYPE_CHECKING:
     from almanac.monitoring.result import MonitorResult
-    from almanac.registry.store import Registry
 
 
-def put_previous_back(
-    model: Model,
-    registry: "Registry",
-    journal: Journal,
-    champion: str,
-    reasons: Sequence[str],
-    *,
-    run: RunRef,
-    now: datetime,
-) -> str | None:
+def put_previous_back(context: RunContext, model: Model, champion: str, reasons: Sequence[str]) -> str | None:
     """Make the version that was in production before champion again; gives its number.
 
     None when there is none, or when another version than the one that raised the alarm is in production by now.
 
     Args:
+        context: of the run that does it.
         model: whose.
-        registry: where.
-        journal: takes the audit rows.
         champion: number of the version that raised the alarm.
         reasons: why, in words.
-        run: the run.
-        now: aware.
 
     Raises:
         RegistryError: the version before never passed its gates.
@@ -48,6 +35,7 @@ def put_previous_back(
     from almanac.registry.records import CHAMPION, PREVIOUS
     from almanac.release.promotion import roll_back
 
+    registry, journal, run = context.registry, context.journal, context.run
     aliases = registry.aliases(model.name)
     begun = any(
         (one.run.dag_id, one.run.run_id) == (run.dag_id, run.run_id)
@@ -56,7 +44,7 @@ def put_previous_back(
     if not begun and (aliases.get(CHAMPION) != champion or PREVIOUS not in aliases):
         return None
     reason = "; ".join(reasons)
-    return roll_back(registry, model.name, reason=reason, run=run, journal=journal, now=now).to_version
+    return roll_back(registry, model.name, reason=reason, run=run, journal=journal, now=context.now).to_version
 
 
 def record_acts(journal: Journal, result: "MonitorResult", run: RunRef) -> None:
@@ -99,66 +87,58 @@ class Wanted:
     subject: str
 
 
-def find_wanted(
-    model: Model, home: Home, journal: Journal, action: Action, *, run: RunRef, as_answered: bool
-) -> Wanted | str:
+def find_wanted(context: RunContext, model: Model, action: Action, *, as_answered: bool) -> Wanted | str:
     """Whether a run of the monitor must take an action, by the journal alone; else why not.
 
     Args:
+        context: of the run of the monitor.
         model: whose.
-        home: names who may answer where the model names nobody.
-        journal: holds what was found, asked and answered.
         action: which.
-        run: of the monitor.
         as_answered: by a person's answer; else by the monitor's own finding.
 
     Raises:
         TransientError: the journal is unreachable.
     """
-    found = alarm_of(journal, model.name, "ask" if as_answered else action, run)
+    found = alarm_of(context.journal, model.name, "ask" if as_answered else action, context.run)
     if found is None:
         return "no finding requires it: the journal has no such finding of this run"
     version = f"{found.figures['version']:.0f}" if "version" in found.figures else ""
     if not as_answered:
         return Wanted(found.reasons, version, found.subject)
-    answer = answer_of(model.name, journal, run)
-    if fault := why_not_answered(model, home, journal, answer, run=run):
+    answer = answer_of(model.name, context.journal, context.run)
+    if fault := why_not_answered(context, model, answer):
         return f"nothing is done: {fault}"
     if answer is None or action not in answer.figures:
         return "the answer does not require it"
     return Wanted((*answer.reasons, *found.reasons), version, found.subject)
 
 
-def why_not_answered(model: Model, home: Home, journal: Journal, answer: Decision | None, *, run: RunRef) -> str:
+def why_not_answered(context: RunContext, model: Model, answer: Decision | None) -> str:
     """Why an answer to the monitor does not count; empty when it does."""
-    approval = approval_of(model, home)
-    asked = [one for one in journal.decisions(model.name, DecisionKind.ACTION, run=run) if one.ask]
+    approval, run = approval_of(model, context.home), context.run
+    asked = [one for one in context.journal.decisions(model.name, DecisionKind.ACTION, run=run) if one.ask]
     barred = {run.started_by.casefold(): "started this run"} if approval.four_eyes else {}
     question = asked[0] if asked else None
     return why_not_valid(question, answer, approval, timeout=model.monitor.answer_within, barred=barred)
 
 
-def ask_once(
-    model: Model, home: Home, journal: Journal, subject: str, reasons: Sequence[str], *, run: RunRef, now: datetime
-) -> Decision | None:
+def ask_once(context: RunContext, model: Model, subject: str, reasons: Sequence[str]) -> Decision | None:
     """Write that a person is asked, unless one was asked the same by another run; gives what that run wrote.
 
     An alarm lasts for days and the monitor runs each day: one question for a version and a window is enough.
 
     Args:
+        context: of the run that would ask.
         model: whose alarm.
-        home: names who may answer where the model names nobody.
-        journal: has the open questions.
         subject: which version and which window.
         reasons: why a person is asked.
-        run: which would ask.
-        now: aware.
     """
+    journal, run, now = context.journal, context.run, context.now
     asked = [one for one in journal.decisions(model.name, DecisionKind.ACTION) if one.subject == subject]
     others = [one for one in asked if not same_run(one.run, run)]
     if others:
         return others[0]
-    said, users = ("a person is asked to decide",), approval_of(model, home).users
+    said, users = ("a person is asked to decide",), approval_of(model, context.home).users
     journal.record_decision(
         Decision(
             model.name, DecisionKind.ACTION, True, said, now, run, subject, ask=tuple(reasons), people=users,
@@ -169,9 +149,8 @@ def ask_once(
 
 
 def record_answer(
+    context: RunContext,
     model: Model,
-    home: Home,
-    journal: Journal,
     chosen: Sequence[Action],
     *,
     by: str,
@@ -179,7 +158,6 @@ def record_answer(
     reason: str,
     subject: str,
     at: datetime,
-    run: RunRef,
 ) -> Decision:
     """Write what a person decided about an alarm; nobody answered in time when `by` is empty.
 
@@ -189,11 +167,11 @@ def record_answer(
     said = f"{by} decided: {', '.join(chosen) or 'nothing'}" if by else "no answer in time: nothing is done"
     answer = Decision(
         model.name, DecisionKind.ACTION, bool(chosen), (said, *filter(None, [reason])), at,
-        replace(run, started_by=by), subject, figures, people=(user_id or by,) if by else (),
+        replace(context.run, started_by=by), subject, figures, people=(user_id or by,) if by else (),
     )  # fmt: skip
-    if chosen and (fault := why_not_answered(model, home, journal, answer, run=run)):
+    if chosen and (fault := why_not_answered(context, model, answer)):
         answer = replace(answer, accepted=False, figures={}, reasons=(f"does not count: {fault}", *answer.reasons))
-    journal.record_decision(answer)
+    context.journal.record_decision(answer)
     return answer
 
 

@@ -1,4 +1,4 @@
-"""The adapter of the model registry: MLflow's client, and the files that a version consists of.
+"""The adapter of the model registry: MLflow's client, the files of a version, and the context of a run that uses it.
 
 May import: config, features, journal.
 """

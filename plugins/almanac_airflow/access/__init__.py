@@ -1,1 +1,1 @@
-"""Who may do what, and which connections and places count."""
+"""Who may do what, and which connections and credentials count."""

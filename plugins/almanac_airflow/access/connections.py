@@ -17,17 +17,16 @@ if TYPE_CHECKING:
     from almanac.config.home import Home
     from almanac.data.sources.http_client import Endpoint
     from almanac.data.sources.port import SourceReader
-    from almanac.monitoring.checks.running import TaskHistory
+    from almanac.health.airflow_history import AirflowHistory
 
 _DRIVERS = {"postgres": "postgresql+psycopg2", "mysql": "mysql+pymysql", "mssql": "mssql+pyodbc"}
 
 
-def task_history(home: "Home") -> "TaskHistory | None":
-    """Who lists the runs of a model's DAGs: the server of the connection `almanac_airflow`, else the home's own.
+def task_history(home: "Home") -> "AirflowHistory | None":
+    """The client that lists the runs of a model's DAGs: of the connection `almanac_airflow`, else of this machine.
 
-    The connection names address, user and password; or a token as password alone.
-
-    Workers of a distributed installation see neither Airflow's database nor the files of the home.
+    The connection has address, user and password; or a token as password alone. Workers of a distributed installation
+    need it: they see neither Airflow's database nor the files of the home.
     """
     from airflow.sdk.configuration import conf
 

@@ -1,13 +1,15 @@
-"""Holds what a form asks for against who started the run. Must be called from within a task."""
+"""Checks what a form asks for against who started the run. Must be called from within a task."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from almanac.config.home import Home
-from almanac_airflow.runs import current_run, now, started_by_hand
+from almanac_airflow.runs import started_by_hand
+
+if TYPE_CHECKING:
+    from almanac.registry.run_context import RunContext
 
 
-def approve_by_form(home: Home, what: str, *, model: str = "") -> None:
+def approve_by_form(context: "RunContext", what: str, *, model: str = "") -> None:
     """Go on if who started this run may approve it; see `almanac.journal.permission`.
 
     Raises:
@@ -15,17 +17,16 @@ def approve_by_form(home: Home, what: str, *, model: str = "") -> None:
         ConfigError: `_installation.yaml` is broken, so that nobody knows who may.
     """
     from almanac.config.files.loader import load_installation
-    from almanac.journal.journal import Journal
     from almanac.journal.permission import require_permission
 
-    approval, starter = load_installation(home.models).approval, started_by_hand()
     require_permission(
-        Journal(home.journal_url), approval, what, model=model, starter=starter, run=current_run(), now=now()
-    )
+        context.journal, load_installation(context.home.models).approval, what, model=model,
+        starter=started_by_hand(), run=context.run, now=context.now,
+    )  # fmt: skip
 
 
-def approve_restore(home: Home, form: Mapping[str, Any]) -> None:
-    """The same for a restore to where things are live; into a new folder nobody needs to approve one."""
+def approve_restore(context: "RunContext", form: Mapping[str, Any]) -> None:
+    """The same for a live restore; one into a new folder needs no approval."""
     if form["where"] == "live":
         replacing = ", replacing what is there" if form["replace"] else ""
-        approve_by_form(home, f"restore {form['snapshot']} live{replacing}"[:250])
+        approve_by_form(context, f"restore {form['snapshot']} live{replacing}"[:250])

@@ -1,4 +1,4 @@
-"""The connections by which the installation itself enters its places, and which of Airflow's sources may say them.
+"""The connections of the installation's own services, and which of Airflow's sources may define them.
 
 Airflow gives rights on connections to all of them together: a role that may make one for a source may also make
 `almanac_backup`, whose password signs backups. So these count where only whoever runs the installation can write: in
@@ -35,7 +35,7 @@ def find_reserved(name: str) -> "Connection | None":
     """A connection of the installation; None where there is none that counts.
 
     Raises:
-        ConfigError: `ALMANAC_DATABASE_CONNECTIONS` says something else than True or False.
+        ConfigError: `ALMANAC_DATABASE_CONNECTIONS` is neither True nor False.
         TransientError: a secrets back end did not answer. Airflow would go on with the next one, and at last with its
             database, in which others can write.
     """
@@ -52,7 +52,7 @@ def find_reserved(name: str) -> "Connection | None":
 
 
 async def find_reserved_in_triggerer(name: str) -> "Connection | None":
-    """The same where the loop must not wait."""
+    """The same where the event loop must not block."""
     from asgiref.sync import sync_to_async
 
     if database_counts():
@@ -70,12 +70,12 @@ def database_counts() -> bool:
     """Whether reserved connections in Airflow's database count in this installation.
 
     Raises:
-        ConfigError: the variable says neither True nor False.
+        ConfigError: the variable is neither True nor False.
     """
-    said = os.environ.get(VARIABLE, "") or "False"
-    if said not in ("True", "False"):
-        raise ConfigError(f"{VARIABLE}: neither True nor False; got {said!r}. See docs/production.md")
-    return said == "True"
+    value = os.environ.get(VARIABLE, "") or "False"
+    if value not in ("True", "False"):
+        raise ConfigError(f"{VARIABLE}: neither True nor False; got {value!r}. See docs/production.md")
+    return value == "True"
 
 
 def _back_ends(*, of_the_database: bool = False) -> "Iterator[BaseSecretsBackend]":
@@ -94,7 +94,7 @@ def _ask(back_end: "BaseSecretsBackend", name: str) -> "Connection | None":
     except Exception as error:
         raise TransientError(
             f"the secrets back end {type(back_end).__name__} did not say whether there is a connection {name!r}:"
-            f" {type(error).__name__}. Without its answer nothing goes on"
+            f" {type(error).__name__}. Nothing goes on without its answer"
         ) from error
     if found is not None:
         for secret in (found.password, found.extra):

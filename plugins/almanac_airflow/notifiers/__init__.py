@@ -1,1 +1,1 @@
-"""Notifiers: how people are told."""
+"""Notifiers: Airflow's callbacks that send alerts."""

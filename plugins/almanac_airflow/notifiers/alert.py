@@ -1,4 +1,4 @@
-"""The notifiers of Airflow's callbacks: what failed, was retried, waits, is over."""
+"""The notifiers of Airflow's callbacks: a task failed, was retried, waits for a person, succeeded."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -9,28 +9,27 @@ from airflow.sdk.definitions.context import Context
 from almanac.config.schema import Model
 from almanac.config.sections.alerts import AlertKind, Alerts
 from almanac.journal.records import RunRef
-from almanac_airflow.notifiers.channels import teller
+from almanac_airflow.notifiers.channels import notifier
 
 if TYPE_CHECKING:
     from almanac.alerts.message import Message
 
 _SUBJECTS: dict[AlertKind, str] = {
     "failure": "failed",
-    "retry": "failed and is tried again",
+    "retry": "failed and is retried",
     "end": "ended",
     "start": "started",
 }
 
 
 class AlertNotifier(BaseNotifier):
-    """Tells people what happened to a task, by the channels that the model declares, and writes it into the journal.
+    """Sends what happened to a task by the channels that the model declares, and records it in the journal.
 
-    A failure lasts until the same task succeeds, or finds nothing to do and is skipped: while it lasts it is told once,
-    then counted.
+    A failure lasts until the same task succeeds, or finds nothing to do and is skipped: it is sent once, then counted.
 
     Args:
-        model: whose; None: nobody's.
-        alerts: who is told; None: log and journal only.
+        model: whose; None: the installation's.
+        alerts: the channels; None: log and journal only.
         kind: what the callback means: failure, retry, start or end.
     """
 
@@ -41,20 +40,20 @@ class AlertNotifier(BaseNotifier):
         self.kind = kind
 
     def notify(self, context: Context) -> None:
-        """Tell it, unless the model is silent about this kind."""
-        if self.kind == "failure" and self._tells_rejections(context):
+        """Send it, unless the model silences this kind."""
+        if self.kind == "failure" and self._sends_rejection(context):
             return
         if self.kind in self.alerts.silent:
             return
         message, run, key = _message(self.model, self.kind, context), _run(context), _key(context, self.kind)
         now = datetime.now(UTC)
         if self.kind == "failure":
-            teller(run).seen(self.alerts, message, self.kind, key, now)
+            notifier(run).seen(self.alerts, message, self.kind, key, now)
         else:
-            teller(run).happened(self.alerts, message, self.kind, key, now)
+            notifier(run).happened(self.alerts, message, self.kind, key, now)
 
-    def _tells_rejections(self, context: Context) -> bool:
-        """Whether the task has done its work and failed on purpose; then the files last, not the task's failure."""
+    def _sends_rejection(self, context: Context) -> bool:
+        """Whether the task failed only to report rejected files: then it sends an alert about these."""
         from almanac.data.ingest.ingest import RejectedFilesError
         from almanac.health.rejections import rejection_message
 
@@ -66,17 +65,17 @@ class AlertNotifier(BaseNotifier):
             self.model or "", error.rejected, words=str(error), run=run, task_id=task.task_id,
             link=getattr(task, "log_url", ""), now=now,
         )  # fmt: skip
-        # Of a kind that is silent it is written down all the same: who looks for failures without a word must find it.
-        teller(run).seen(self.alerts, message, "rejection", _key(context, "failure"), now)
+        # Recorded even when the kind is silenced: else the search for unreported failures would report it.
+        notifier(run).seen(self.alerts, message, "rejection", _key(context, "failure"), now)
         return True
 
 
 class ApprovalNotifier(BaseNotifier):
-    """Tells people that their answer is waited for; for the `notifiers` of a human-in-the-loop operator.
+    """Sends the question of a human-in-the-loop operator, for its `notifiers`.
 
     Args:
         model: whose version or alarm.
-        alerts: who is told.
+        alerts: the channels.
         silence: what no answer means, in words.
     """
 
@@ -87,7 +86,7 @@ class ApprovalNotifier(BaseNotifier):
         self.silence = silence
 
     def notify(self, context: Context) -> None:
-        """Tell it; it lasts until `EndNotifier` sees the answer."""
+        """Send it; the alert lasts until `EndNotifier` sees the answer."""
         from almanac.alerts.message import approval_message
 
         task, operator = context["ti"], context["task"]
@@ -103,17 +102,17 @@ class ApprovalNotifier(BaseNotifier):
             now=datetime.now(UTC),
         )
         key, now = _key(context, "approval"), datetime.now(UTC)
-        teller(_run(context)).seen(self.alerts, message, "approval", key, now)
+        notifier(_run(context)).seen(self.alerts, message, "approval", key, now)
 
 
 class EndNotifier(BaseNotifier):
-    """Ends what lasted until a task ended well, its failure or its waiting, and tells those who were told of it.
+    """Resolves the alert that lasts until a task succeeds, and notifies those who got it.
 
-    A failure ends with a run about the same thing: the next window says nothing of the one that failed.
+    A failure ends with a run about the same thing: the run of the next window says nothing of the one that failed.
 
     Args:
-        model: whose; None: nobody's.
-        alerts: who was told.
+        model: whose; None: the installation's.
+        alerts: the channels.
         kind: failure or approval.
     """
 
@@ -124,34 +123,34 @@ class EndNotifier(BaseNotifier):
         self.kind = kind
 
     def notify(self, context: Context) -> None:
-        """End it, if it was open."""
+        """Resolve it, if it is open."""
         from almanac.alerts.about import covers
 
-        key, now, tells, model = _key(context, self.kind), datetime.now(UTC), teller(_run(context)), self.model or ""
+        key, now, send, model = _key(context, self.kind), datetime.now(UTC), notifier(_run(context)), self.model or ""
         if self.kind == "failure":
             done = _about(context)
-            tells.resolved(self.alerts, model, self.kind, key, lambda failed: covers(done, failed), now)
+            send.resolved(self.alerts, model, self.kind, key, lambda failed: covers(done, failed), now)
         else:
-            tells.ended(self.alerts, model, self.kind, key, now)
+            send.ended(self.alerts, model, self.kind, key, now)
 
 
 def callbacks(model: str | None, alerts: Alerts) -> dict[str, Any]:
-    """Airflow's callbacks of every task: only those of which somebody is told, or by which a failure ends.
+    """Airflow's callbacks of every task: those that send something, or that resolve a failure.
 
-    A task that skips itself has looked and found nothing to do; one whose upstream was skipped has not run, and Airflow
-    calls nothing: its failure lasts.
+    A task that skips itself has found nothing to do; one whose upstream was skipped has not run, and Airflow calls
+    nothing: its failure lasts.
 
     Args:
         model: whose tasks; None: the whole installation's.
-        alerts: who is told, and of what.
+        alerts: the channels, and what is silenced.
     """
-    told: dict[str, AlertKind] = {
+    kinds: dict[str, AlertKind] = {
         "on_execute_callback": "start",
         "on_success_callback": "end",
         "on_retry_callback": "retry",
     }
     found: dict[str, Any] = {
-        name: [AlertNotifier(model, alerts, kind)] for name, kind in told.items() if kind not in alerts.silent
+        name: [AlertNotifier(model, alerts, kind)] for name, kind in kinds.items() if kind not in alerts.silent
     }
     end = EndNotifier(model, alerts)
     found["on_success_callback"] = [end, *found.get("on_success_callback", [])]
@@ -159,7 +158,7 @@ def callbacks(model: str | None, alerts: Alerts) -> dict[str, Any]:
 
 
 def answered(model: Model) -> list[BaseNotifier]:
-    """The callbacks of a question whose task has succeeded: neither its waiting nor an earlier failure lasts."""
+    """The callbacks of a question whose task succeeded: neither the question nor an earlier failure stays open."""
     usual: list[BaseNotifier] = callbacks(model.name, model.alerts)["on_success_callback"]
     return [*usual, EndNotifier(model.name, model.alerts, "approval")]
 
@@ -170,7 +169,7 @@ def _run(context: Context) -> RunRef:
 
 
 def _key(context: Context, kind: AlertKind) -> str:
-    """What is one condition: a failure is the task's, whichever run; all else is the run's own."""
+    """Which alerts are the same: a failure is the task's, in whichever run; all else is the run's own."""
     from almanac.alerts.message import failure_key
 
     task: Any = context["ti"]

@@ -1,4 +1,4 @@
-"""Brings messages to people by Airflow's connections: web hooks, mail, and whatever apprise reaches."""
+"""Sends messages by Airflow's connections: web hooks, mail, and every service that apprise knows."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from almanac.config.sections.alerts import AppriseChannel, Channel, MailChannel, WebhookChannel
-from almanac_airflow.access.places import try_to_enter_places
+from almanac_airflow.access.credentials import try_to_load_connections
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Connections:
-    """The sender of messages; knows no secret longer than one message."""
+    """The sender of messages; keeps no secret longer than one message."""
 
     def reaches(self, channel: Channel) -> bool:
         """Whether the channel's connection exists."""
@@ -42,14 +42,14 @@ class Connections:
                 _apprise(channel, message)
 
 
-def teller(run: "RunRef") -> "Teller":
-    """Whoever tells people, in the name of a run."""
+def notifier(run: "RunRef") -> "Teller":
+    """Sends alerts, on behalf of a run."""
     from almanac.alerts.last_resort import LastResort
     from almanac.alerts.telling import Teller
     from almanac.config.home import Home
     from almanac.journal.journal import Journal
 
-    try_to_enter_places()  # callbacks come without the task that would have
+    try_to_load_connections()  # a callback runs without the task that would have loaded them
     home = Home()
     return Teller(Journal(home.journal_url), Connections(), log.error, run, LastResort(home.home / "alerts"))
 

@@ -1,4 +1,4 @@
-"""Tells that a run has not ended by its deadline; Airflow's scheduler watches the clock."""
+"""Alerts that a run has not ended by its deadline, which Airflow's scheduler checks."""
 
 import asyncio
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ from almanac.config.schema import Model
 def deadline_of(model: Model, kind: str, deadline: timedelta | None) -> list[DeadlineAlert]:
     """Airflow's deadline of a pipeline; none when none is declared.
 
-    The triggerer calls back, not a worker: what a worker calls back may read no connection (Airflow 3.3).
+    The callback runs in the triggerer: in a worker it could read no connection (Airflow 3.3).
     """
     if deadline is None:
         return []
-    told = AsyncCallback(tell_late, {"model": model.name, "kind": kind, "deadline": format_duration(deadline)})
-    return [DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=deadline, callback=told)]
+    callback = AsyncCallback(tell_late, {"model": model.name, "kind": kind, "deadline": format_duration(deadline)})
+    return [DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=deadline, callback=callback)]
 
 
 async def tell_late(context: Mapping[str, Any], model: str, kind: str, deadline: str) -> None:
-    """Tell the people whom the model names, in a thread: the triggerer has others to attend to.
+    """Send the alert, in a thread: the triggerer's event loop must not block.
 
     Args:
         context: Airflow's, with the run.
@@ -31,17 +31,17 @@ async def tell_late(context: Mapping[str, Any], model: str, kind: str, deadline:
         kind: of pipeline.
         deadline: as declared.
     """
-    await asyncio.to_thread(_tell, context["dag_run"], model, kind, deadline)
+    await asyncio.to_thread(_send, context["dag_run"], model, kind, deadline)
 
 
-def _tell(dag_run: Mapping[str, Any], model: str, kind: str, deadline: str) -> None:
+def _send(dag_run: Mapping[str, Any], model: str, kind: str, deadline: str) -> None:
     from datetime import UTC, datetime
 
     from almanac.alerts.message import event_message
     from almanac.config.files.loader import find_model
     from almanac.config.home import Home
     from almanac.journal.records import RunRef
-    from almanac_airflow.notifiers.channels import teller
+    from almanac_airflow.notifiers.channels import notifier
 
     now = datetime.now(UTC)
     run = RunRef(dag_run["dag_id"], dag_run["dag_run_id"], 1)
@@ -51,4 +51,4 @@ def _tell(dag_run: Mapping[str, Any], model: str, kind: str, deadline: str) -> N
         what_to_do="Open the run: is a task queued (no free slot), running (a long one), or waiting for a retry?",
     )  # fmt: skip
     alerts = find_model(Home().models, model).alerts
-    teller(run).happened(alerts, message, "late", f"{run.dag_id} {run.run_id}", now)
+    notifier(run).happened(alerts, message, "late", f"{run.dag_id} {run.run_id}", now)

@@ -1,1 +1,1 @@
-"""Operators that several kinds of DAG share, or that must wait."""
+"""Operators that wait: for a person, or for the archive."""

@@ -1,7 +1,6 @@
 """The question whether a version may go into production, asked through Airflow's human-in-the-loop."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -10,26 +9,26 @@ from airflow.sdk.execution_time.hitl import HITLUser
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
-from almanac.journal.records import RunRef
 from almanac_airflow.notifiers.alert import ApprovalNotifier, answered
 from almanac_airflow.params import ANSWER_REASON, answer_params
+from almanac_airflow.runs import run_context
 
 if TYPE_CHECKING:
     from almanac.release.approval import Answer, Desk
 
-APPROVAL_DOC = "A person compares and answers, here or by REST. Skipped when nobody must be asked; no answer is a no."
+APPROVAL_DOC = "A person compares and answers, here or by REST. Skipped when nobody has to be asked; no answer is a no."
 COMPARISON = "comparison"
-"""The XCom key under which the task before leaves what a person reads."""
+"""The XCom key of what a person reads; the task before pushes it."""
 
 
 class PromotionApproval(ApprovalOperator):
     """Waits for a person; no answer in time is a no. Question and answer go to the journal, the answer to the version.
 
-    That this task succeeds allows nothing: whoever promotes looks for the answer in the journal.
+    That this task succeeds allows nothing: the task that promotes looks for the answer in the journal.
 
     Skips what follows when the answer is no. Takes no worker's slot while it waits. An answer is final for its run: a
-    task that is tried again, or cleared, goes on with it. (Only one that came within the second in which the task
-    parked is lost to Airflow 3.3: its scheduler tries the task again, and the person is asked, and told, once more.)
+    task that is retried, or cleared, goes on with it. (Airflow 3.3 loses only an answer that came within the second in
+    which the task was deferred: its scheduler retries the task, and the person is asked once more.)
 
     Args:
         model: whose version.
@@ -56,7 +55,7 @@ class PromotionApproval(ApprovalOperator):
         )
 
     def execute(self, context: Context) -> Any:
-        """Write the question down and ask; tried again after an answer, go on with that."""
+        """Record the question and ask; retried after an answer, go on with that."""
         from almanac.release.approval import answer_of, ask_person
 
         at = self._desk(context)
@@ -65,12 +64,12 @@ class PromotionApproval(ApprovalOperator):
             self.assigned_users = users_of(ask_person(at, by_hand=_by_hand(context)))
             return super().execute(context)
         person = {"id": answer.id or answer.by, "name": answer.by} if answer.by else None
-        chosen, said = self.APPROVE if answer.approved else self.REJECT, {ANSWER_REASON: answer.reason}
-        event = {"chosen_options": [chosen], "params_input": said, "responded_at": answer.at}
+        chosen, given = self.APPROVE if answer.approved else self.REJECT, {ANSWER_REASON: answer.reason}
+        event = {"chosen_options": [chosen], "params_input": given, "responded_at": answer.at}
         return self.execute_complete(context, {**event, "responded_by_user": person})
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Record the answer, then go on or skip: a yes of somebody who may not say it is a no."""
+        """Record the answer, then go on or skip: the yes of a person who may not decide is a no."""
         from almanac.release.approval import record_answer
 
         at = self._desk(context)
@@ -80,27 +79,14 @@ class PromotionApproval(ApprovalOperator):
         return super().execute_complete(context, {**event, "chosen_options": [chosen]})
 
     def _desk(self, context: Context) -> "Desk":
-        from almanac.journal.journal import Journal
-        from almanac.registry.store import Registry
-        from almanac.release.approval import Desk
+        from almanac_airflow.branching import desk
 
-        home = Home()
-        return Desk(
-            self.model, str(self.version), home, Registry.of(home), Journal(home.journal_url), run_of(context),
-            datetime.now(UTC),
-        )  # fmt: skip
+        return desk(run_context(Home(), context), self.model, str(self.version))
 
 
 def users_of(ids: Sequence[str]) -> list[HITLUser]:
-    """Users as Airflow's questions want them; none: whoever may act on the DAG."""
+    """Users in the form of Airflow's questions; none: everybody who may act on the DAG."""
     return [HITLUser(id=each, name=each) for each in ids]
-
-
-def run_of(context: Context) -> RunRef:
-    """The run that asks, and who started it."""
-    task, dag_run = context["ti"], context["dag_run"]
-    starter = getattr(dag_run, "triggering_user_name", None) or "airflow"
-    return RunRef(task.dag_id, task.run_id, task.try_number, starter)
 
 
 def _by_hand(context: Context) -> str:

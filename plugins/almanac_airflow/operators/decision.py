@@ -1,6 +1,5 @@
-"""Asks a person what to do about an alarm of the monitor, in Airflow's own human-in-the-loop pages."""
+"""Asks a person what to do about an alarm of the monitor, by Airflow's human-in-the-loop."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -12,8 +11,9 @@ from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.monitoring import Action
 from almanac_airflow.notifiers.alert import ApprovalNotifier, answered
-from almanac_airflow.operators.approval import run_of, users_of
+from almanac_airflow.operators.approval import users_of
 from almanac_airflow.params import ANSWER_REASON, answer_params
+from almanac_airflow.runs import run_context
 
 _NOTHING = "Nothing"
 _ACTIONS: dict[str, Action] = {
@@ -27,7 +27,7 @@ class AlarmDecision(HITLOperator):
     """Waits for a person, taking no worker's slot; no answer in time is *nothing*. Skipped when nobody is asked.
 
     The same version and window are asked about once, however often the monitor runs meanwhile, and an answer is final
-    for its run: tried again, the task goes on with it. The tasks after it read the answer from the journal.
+    for its run: retried, the task goes on with it. The tasks after it read the answer from the journal.
 
     Args:
         model: whose alarm.
@@ -54,41 +54,35 @@ class AlarmDecision(HITLOperator):
         )
 
     def execute(self, context: Context) -> Any:
-        """Ask, if anything is to be asked that nobody was asked yet."""
-        from almanac.journal.journal import Journal
+        """Ask, unless there is nothing to ask, or it was asked already."""
         from almanac.monitoring.carry_out import alarm_of, answer_of, ask_once
 
-        home, run = Home(), run_of(context)
-        journal = Journal(home.journal_url)
-        found = alarm_of(journal, self.model.name, "ask", run)
+        at = run_context(Home(), context)
+        found = alarm_of(at.journal, self.model.name, "ask", at.run)
         if found is None:
             raise AirflowSkipException("nothing that a person is to decide")
-        given = answer_of(self.model.name, journal, run)
+        given = answer_of(self.model.name, at.journal, at.run)
         if given is not None:
             return list(given.reasons)
-        asked = ask_once(
-            self.model, home, journal, found.subject, found.reasons, run=run, now=datetime.now(UTC)
-        )  # fmt: skip
+        asked = ask_once(at, self.model, found.subject, found.reasons)
         if asked is not None:
             raise AirflowSkipException(f"asked already by run {asked.run.run_id}: {'; '.join(asked.reasons)}")
-        self.assigned_users = users_of(approval_of(self.model, home).users)
+        self.assigned_users = users_of(approval_of(self.model, at.home).users)
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Write the answer down, where those who carry it out read it; gives it in words."""
-        from almanac.journal.journal import Journal
+        """Record the answer where the tasks that act read it; gives it in words."""
         from almanac.monitoring.carry_out import alarm_of, record_answer
 
         super().execute_complete(context, event)
-        home, run = Home(), run_of(context)
-        journal = Journal(home.journal_url)
-        found = alarm_of(journal, self.model.name, "ask", run)
+        at = run_context(Home(), context)
+        found = alarm_of(at.journal, self.model.name, "ask", at.run)
         chosen = [_ACTIONS[option] for option in event["chosen_options"] if option in _ACTIONS]
         person: dict[str, Any] = event.get("responded_by_user") or {}
         reason = str((event.get("params_input") or {}).get(ANSWER_REASON) or "")
         answer = record_answer(
-            self.model, home, journal, chosen, by=str(person.get("name") or person.get("id") or ""),
+            at, self.model, chosen, by=str(person.get("name") or person.get("id") or ""),
             user_id=str(person.get("id") or ""), reason=reason, subject=found.subject if found else "",
-            at=event["responded_at"], run=run,
+            at=event["responded_at"],
         )  # fmt: skip
         return list(answer.reasons)

@@ -1,4 +1,4 @@
-"""Rings when files have landed and settled. One listing serves all the models below one root."""
+"""Fires when files have landed and settled. One listing serves all the models below one root."""
 
 import asyncio
 import logging
@@ -10,11 +10,11 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from almanac.errors import TransientError
 from almanac.storage.listing import is_like
-from almanac_airflow.access.places import enter_store_of
+from almanac_airflow.access.credentials import load_store_connection
 
 log = logging.getLogger(__name__)
 
-_RUNG = "rung"
+_ANNOUNCED = "rung"  # the key in the state of the asset; kept, because installations hold it
 # Below each model's folder, and one folder deeper.
 _EVERYTHING = ("*/*", "*/*/*")
 
@@ -22,9 +22,9 @@ _EVERYTHING = ("*/*", "*/*/*")
 class LandingTrigger(BaseEventTrigger):
     """Fires once for every group of files that has settled in `<root>/<folder>`.
 
-    A file is settled when two listings in a row agree on it and it is older than `settle_s`. What has been rung
-    is kept in the asset's state, so that a triggerer that died rings for what landed meanwhile. If it dies between
-    keeping the state and handing over the event, that bell is lost; the ingest DAG's timer sweep makes up for it.
+    A file is settled when two listings in a row agree on it and it is older than `settle_s`. What has been announced
+    is kept in the asset's state, so that a restarted triggerer fires for what landed meanwhile. If it dies between
+    keeping the state and handing over the event, that event is lost; the ingest DAG's own schedule makes up for it.
 
     Args:
         root: the landing area: a folder or an object-store URI.
@@ -32,7 +32,7 @@ class LandingTrigger(BaseEventTrigger):
         patterns: globs of the file names that count.
         poll_s: seconds between two listings.
         settle_s: seconds for which a file must not have changed.
-        on: `created` rings for new and changed files, `deleted` for files that were there and are gone.
+        on: `created` fires for new and changed files, `deleted` for files that were there and are gone.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class LandingTrigger(BaseEventTrigger):
         self.on = on
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Say how to build this trigger again."""
+        """How to build this trigger again."""
         return (
             "almanac_airflow.triggers.landing.LandingTrigger",
             {
@@ -70,7 +70,7 @@ class LandingTrigger(BaseEventTrigger):
 
         The time is in epoch seconds. While the store is away nothing is yielded, and no watcher ends.
         """
-        await enter_store_of(kwargs["root"])
+        await load_store_connection(kwargs["root"])
         while True:
             try:
                 listing = await asyncio.to_thread(_listing, kwargs["root"])
@@ -82,19 +82,19 @@ class LandingTrigger(BaseEventTrigger):
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         """Turn listings into one event for each group of newly settled files."""
-        rung: dict[str, list[Any]] = await self._load()
+        announced: dict[str, list[Any]] = await self._load()
         before: dict[str, list[Any]] = {}
         async for listing in shared_stream:
             files = self._matching(listing.get(self.folder, {}))
             settled = {name: seen for name, seen in files.items() if self._is_settled(seen, before.get(name))}
-            new = sorted(name for name, seen in settled.items() if rung.get(name) != seen)
+            new = sorted(name for name, seen in settled.items() if announced.get(name) != seen)
             before = files
-            gone = sorted(rung.keys() - files.keys())
+            gone = sorted(announced.keys() - files.keys())
             if new or gone:
-                rung = {name: seen for name, seen in rung.items() if name in files} | settled
-                await self._keep(rung)
-            if rings := gone if self.on == "deleted" else new:
-                yield TriggerEvent({"folder": self.folder, "files": len(rings), "first": rings[0]})
+                announced = {name: seen for name, seen in announced.items() if name in files} | settled
+                await self._keep(announced)
+            if changed := gone if self.on == "deleted" else new:
+                yield TriggerEvent({"folder": self.folder, "files": len(changed), "first": changed[0]})
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Run alone, where no stream is shared (tests)."""
@@ -110,18 +110,18 @@ class LandingTrigger(BaseEventTrigger):
     async def _load(self) -> dict[str, list[Any]]:
         if self.asset_state_store is None:
             return {}
-        return dict(await self.asset_state_store.aget(_RUNG, {}))
+        return dict(await self.asset_state_store.aget(_ANNOUNCED, {}))
 
-    async def _keep(self, rung: dict[str, list[Any]]) -> None:
+    async def _keep(self, announced: dict[str, list[Any]]) -> None:
         if self.asset_state_store is not None:
-            await self.asset_state_store.aset(_RUNG, rung)
+            await self.asset_state_store.aset(_ANNOUNCED, announced)
 
 
 def _listing(root: str) -> dict[str, dict[str, list[Any]]]:
     from almanac.storage.listing import list_files
 
     folders: dict[str, dict[str, list[Any]]] = {}
-    # Lenient: a model whose folder cannot be listed is told so by its own ingest, and others still ring.
+    # Lenient: a folder that cannot be listed fails the ingest of its own model; the others still fire.
     for file in list_files(root, _EVERYTHING, lenient=True):
         folder, _, path = file.uri.removeprefix(root.rstrip("/")).lstrip("/").partition("/")
         folders.setdefault(folder, {})[path] = [file.size_bytes, file.modified_at.timestamp(), file.etag]

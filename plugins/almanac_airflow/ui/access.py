@@ -12,22 +12,9 @@ from almanac.config.files.loader import load_models
 from almanac.config.home import Home
 from almanac.config.schema import Model
 
-# Kinds of DAG that are no pipelines of the YAML.
-_MORE_KINDS = (
-    "window",
-    "reopen",
-    "readmit",
-    "event",
-    "maintain_data",
-    "clock",
-    "promote",
-    "rollback",
-    "rollback_drill",
-)
-
 
 def may_read(user: BaseUser, dag_id: str) -> bool:
-    """Whether Airflow would show this person the logs of the DAG's tasks; pages tell no more than these."""
+    """Whether Airflow would show this person the logs of the DAG's tasks; pages show no more than these."""
     details = DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))
     return get_auth_manager().is_authorized_dag(
         method="GET", access_entity=DagAccessEntity.TASK_LOGS, details=details, user=user
@@ -53,7 +40,7 @@ def require_model(user: BaseUser, home: Home, name: str) -> Model:
     """The model of this name.
 
     Raises:
-        HTTPException: 403, or 404 when there is none; who may not see it does not learn which.
+        HTTPException: 403, or 404 when there is none; a person who may not see it is not told which.
     """
     require_dag(user, f"ingest_{name}")
     loaded = load_models(home.models)

@@ -34,7 +34,7 @@ _HEADERS = {
 
 
 def make_app() -> FastAPI:
-    """Make the application; every route but the error pages asks Airflow who is there and what they may read."""
+    """Make the application; every route but the error pages asks Airflow for the user and what the user may read."""
     app = FastAPI(title="Almanac", docs_url=None, redoc_url=None, openapi_url=None)
     for path, route in _ROUTES.items():
         app.get(path, response_class=HTMLResponse)(route)
@@ -68,8 +68,8 @@ def _journal_page(user: GetUserDep, pages: PagesDep, model: str = "", kind: str 
     if model:
         access.require_model(user, pages.home, model)
     models = access.readable_models(user, pages.home)
-    nobodys = access.may_read(user, "check_config")
-    return _page(pages.journal_of(models, model, kind, with_nobodys=nobodys))
+    of_installation = access.may_read(user, "check_config")
+    return _page(pages.journal_of(models, model, kind, with_nobodys=of_installation))
 
 
 def _run(user: GetUserDep, pages: PagesDep, dag_id: str, run_id: str = "") -> Response:
@@ -136,17 +136,17 @@ async def _refused(request: Request, error: Exception) -> Response:
     if status == 401:
         login = get_auth_manager().get_url_login(next_url=str(request.url))
         return _problem(status, "Please log in", "This page is for people who may use Airflow.", login, "Log in")
-    title = {403: "Not for you", 404: "No such page"}.get(status, "That did not work")
+    title = {403: "Access denied", 404: "Page not found"}.get(status, "The request failed")
     return _problem(status, title, str(detail), urls().home, "All models")
 
 
 async def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, UnknownPageError):
-        return _problem(404, "No such page", str(error), urls().home, "All models")
+        return _problem(404, "Page not found", str(error), urls().home, "All models")
     log.warning("%s: %s", request.url.path, error)
     if isinstance(error, TransientError):
-        return _problem(503, "Not available just now", str(error), str(request.url.path), "Try again")
-    return _problem(500, "That did not work", str(error), urls().home, "All models")
+        return _problem(503, "Temporarily unavailable", str(error), str(request.url.path), "Try again")
+    return _problem(500, "The request failed", str(error), urls().home, "All models")
 
 
 def _problem(status: int, title: str, text: str, link: str, label: str) -> Response:

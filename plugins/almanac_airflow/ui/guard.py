@@ -1,4 +1,4 @@
-"""Stands in front of Airflow's web server: slows wrong logins down, and tells browsers what a page may not do."""
+"""Middleware in front of Airflow's web server: delays wrong logins, and sets security headers."""
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -12,7 +12,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-# Airflow's own pages run scripts, so this says less than the pages of ours do; what they say themselves stays.
+# Airflow's own pages run scripts, so this forbids less than our pages do; a header that a page sets itself stays.
 HEADERS = {
     b"content-security-policy": b"frame-ancestors 'self'; object-src 'none'",
     b"x-frame-options": b"SAMEORIGIN",
@@ -26,10 +26,10 @@ _MAX_BYTES = 1 << 16
 
 
 class Guard:
-    """The middleware.
+    """Delays logins after wrong ones, and adds security headers.
 
     Args:
-        app: what it stands in front of.
+        app: the application behind it.
         delays: of this process.
     """
 
@@ -45,8 +45,8 @@ class Guard:
 
         async def with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                said = {name.lower() for name, _ in message.get("headers", ())}
-                more = [(name, value) for name, value in HEADERS.items() if name not in said]
+                present = {name.lower() for name, _ in message.get("headers", ())}
+                more = [(name, value) for name, value in HEADERS.items() if name not in present]
                 message = {**message, "headers": [*message.get("headers", ()), *more]}
             await send(message)
 
@@ -66,7 +66,7 @@ class Guard:
         if wait_s:
             await _refuse(send, 429, f"Too many wrong logins; try again in {ceil(wait_s)} s.", ceil(wait_s))
             return
-        # Counted before it is tried: else a thousand guesses at the same time would be one.
+        # Counted before it is tried: else a thousand simultaneous guesses would count as one.
         self._delays.failed(user, address)
 
         async def watched(message: MutableMapping[str, Any]) -> None:
@@ -78,7 +78,7 @@ class Guard:
 
 
 def middlewares() -> list[dict[str, Any]]:
-    """What the plugin hangs in front of Airflow's web server."""
+    """The middlewares of Airflow's web server."""
     return [{"middleware": Guard, "args": [], "kwargs": {}, "name": "Almanac: logins and headers"}]
 
 

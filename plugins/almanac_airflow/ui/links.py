@@ -1,4 +1,4 @@
-"""Buttons on tasks in Airflow's UI. The api-server works them out when a task is looked at; workers store nothing."""
+"""Buttons on tasks in Airflow's UI. The api-server computes them when a task is shown; workers store nothing."""
 
 from typing import TYPE_CHECKING, Any
 

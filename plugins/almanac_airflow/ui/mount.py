@@ -1,4 +1,4 @@
-"""What the plugin hangs into Airflow's web server, and into its menu."""
+"""What the plugin adds to Airflow's web server, and to its menu."""
 
 import asyncio
 from typing import Any
@@ -18,10 +18,10 @@ class LazyApp:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass the request on."""
         if self._app is None:
-            from almanac_airflow.access.places import try_to_enter_places
+            from almanac_airflow.access.credentials import try_to_load_connections
             from almanac_airflow.ui.app import make_app
 
-            await asyncio.to_thread(try_to_enter_places)
+            await asyncio.to_thread(try_to_load_connections)
             self._app = make_app()
         await self._app(scope, receive, send)
 
@@ -32,7 +32,7 @@ def fastapi_apps() -> list[dict[str, Any]]:
 
 
 def external_views() -> list[dict[str, Any]]:
-    """The entry of the menu, a page of its own, and a tab on each run and task: what this run did."""
+    """The entry of the menu, and a tab on each DAG, run and task."""
     run = f"{urls().root}/run?dag_id={{DAG_ID}}"
     tabs = {
         "dag": (run, "almanac_dag"),

@@ -1,4 +1,4 @@
-"""Where Almanac's pages hang in Airflow's web server. Light: every Airflow process that loads plugins reads it."""
+"""The addresses of Almanac's pages in Airflow's web server. Light: every process of Airflow imports it."""
 
 from urllib.parse import urlsplit
 

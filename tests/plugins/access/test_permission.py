@@ -1,6 +1,7 @@
 """Tasks ask who may before they act, and take nothing for granted that another task has handed over."""
 
 import shutil
+from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +17,9 @@ from almanac.errors import ApprovalError
 from almanac.events.checking import accepted_payloads
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
-from almanac_airflow.operators.thaw import ThawOperator
-from almanac_airflow.training import train_as_decided
+from almanac_airflow.operators.archive import ArchiveOperator
+from almanac_airflow.runs import run_context
+from almanac_airflow.steps.training import train
 from tests.monitoring.world import WEATHER
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -36,15 +38,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     return Home()
 
 
-def starts(monkeypatch: pytest.MonkeyPatch, who: str, run_type: str = "manual") -> None:
+def starts(monkeypatch: pytest.MonkeyPatch, who: str, run_type: str = "manual") -> dict[str, Any]:
+    """A run of this person; gives Airflow's context of its task."""
     run = SimpleNamespace(
         dag_id="d", run_id="r", run_type=SimpleNamespace(value=run_type), triggering_user_name=who, partition_key=None
     )
     context = {"triggering_asset_events": {}, "dag_run": run, "ti": SimpleNamespace(try_number=1)}
     monkeypatch.setattr("almanac_airflow.runs.get_current_context", lambda: context)
     monkeypatch.setattr("almanac_airflow.events.get_current_context", lambda: context)
-    for place in ("almanac_airflow.installation.backup_key", "almanac_airflow.operators.thaw.backup_key"):
-        monkeypatch.setattr(place, lambda: "key")
+    monkeypatch.setattr("almanac_airflow.access.credentials.backup_key", lambda: "key")
+    return context
 
 
 def call(file: str, dag_id: str, task_id: str) -> Any:
@@ -109,12 +112,12 @@ def test_thaw_asks_the_archive_for_a_live_restore_only_for_who_may_approve_it(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("almanac.backup.tasks.run_restore.ask_by_form", lambda *_, **__: [])
-    thaw: Any = ThawOperator(task_id="thaw", home=home, look_again=None)  # type: ignore[arg-type]
-    starts(monkeypatch, "eve")
+    thaw: Any = ArchiveOperator(task_id="thaw", home=home, look_again=None)  # type: ignore[arg-type]
+    for_eve = starts(monkeypatch, "eve")
     with pytest.raises(ApprovalError):
-        thaw.execute({"params": RESTORE})
-    starts(monkeypatch, "grace")
-    assert thaw.execute({"params": RESTORE}) == []
+        thaw.execute({**for_eve, "params": RESTORE})
+    for_grace = starts(monkeypatch, "grace")
+    assert thaw.execute({**for_grace, "params": RESTORE}) == []
 
 
 def test_promotion_by_hand_takes_the_version_of_the_form_not_that_of_xcom(
@@ -159,13 +162,13 @@ def test_training_is_granted_by_the_journal_not_by_xcom(home: Home, monkeypatch:
                 Decision("weather", DecisionKind.TRAINING, False, ("cooldown",), AT, run, "new_data")
             )
         with pytest.raises(AirflowSkipException, match="I say so"):
-            train_as_decided(WEATHER, home, handed, None, {"candidates": None, "overrides": None})
+            train(run_context(home), WEATHER, handed, None, {"candidates": None, "overrides": None})
 
 
 @pytest.mark.parametrize(
     ("file", "dag_id", "task_id", "handed"),
     [
-        ("ingest", "ingest_weather", "find_batches", {"params": {"files": None}, "inlet_events": {}}),
+        ("ingest", "ingest_weather", "find_batches", {"params": {"files": None}, "inlet_events": defaultdict(list)}),
         ("score", "score_weather", "score", {"params": {"since": None, "until": None}, "outlet_events": {}}),
         ("monitor", "monitor_weather", "watch", {}),
     ],
@@ -173,7 +176,7 @@ def test_training_is_granted_by_the_journal_not_by_xcom(home: Home, monkeypatch:
 def test_pipeline_looks_at_what_woke_it_first(
     home: Home, monkeypatch: pytest.MonkeyPatch, file: str, dag_id: str, task_id: str, handed: dict[str, Any]
 ) -> None:
-    def refuse(model: Any, _home: Home, kind: str) -> None:
+    def refuse(_context: Any, model: Any, kind: str) -> None:
         raise AirflowSkipException(f"{kind} of {model.name}: refused")
 
     monkeypatch.setattr("almanac_airflow.events.require_event", refuse)
@@ -186,13 +189,13 @@ def test_pipeline_looks_at_what_woke_it_first(
 def test_training_that_no_event_of_ours_woke_is_not_decided_by_the_policy(
     home: Home, monkeypatch: pytest.MonkeyPatch, refused: tuple[str, ...]
 ) -> None:
-    from almanac_airflow.events import Woken
+    from almanac_airflow.events import TriggeringEvents
 
     asked: list[str] = []
     answer = SimpleNamespace(
         decision=SimpleNamespace(accepted=True, reasons=("fresh",), figures={}, ask=()), mode="scratch"
     )
-    monkeypatch.setattr("almanac_airflow.events.woken_by", lambda *_: Woken(refused=refused))
+    monkeypatch.setattr("almanac_airflow.events.triggering_events", lambda *_: TriggeringEvents(refused=refused))
     monkeypatch.setattr("almanac.training.training_run.ask", lambda *_, **more: asked.append(more["trigger"]) or answer)
     starts(monkeypatch, "eve")
     form = {"reason": None, "mode": None, "candidates": None, "overrides": None}

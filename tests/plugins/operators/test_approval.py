@@ -66,8 +66,9 @@ def test_approval_tried_again_after_an_answer_does_not_ask_again(
     went_on: list[dict[str, Any]] = []
     monkeypatch.setattr("almanac.release.approval.answer_of", lambda *_: Answer(True, "grace", "I looked", AT))
     monkeypatch.setattr(PromotionApproval, "execute_complete", lambda _self, _context, event: went_on.append(event))
-    task = SimpleNamespace(dag_id="train_weather", run_id="r", try_number=2)
-    operator.execute({"ti": task, "dag_run": SimpleNamespace(triggering_user_name=None)})
+    run = {"dag_id": "train_weather", "run_id": "r", "run_type": SimpleNamespace(value="scheduled")}
+    dag_run = SimpleNamespace(triggering_user_name=None, **run)
+    operator.execute({"ti": SimpleNamespace(try_number=2), "dag_run": dag_run, "triggering_asset_events": {}})
     assert went_on[0]["responded_by_user"] == {"id": "grace", "name": "grace"}
     assert went_on[0]["chosen_options"] == ["Approve"]
     assert went_on[0]["params_input"] == {"why": "I looked"}

@@ -1,7 +1,7 @@
-"""Lets a process of Airflow into the places of the installation: object stores, the journal, MLflow.
+"""Gives a process of Airflow the credentials of the installation's services: object stores, journal, MLflow.
 
-Who enters is said by the connections `almanac_storage`, `almanac_journal` and `almanac_mlflow`, from the sources that
-`almanac_airflow.access.reserved` lets count.
+They come from the connections `almanac_storage`, `almanac_journal`, `almanac_mlflow` and `almanac_backup`, read from
+the sources that `almanac_airflow.access.reserved` accepts.
 """
 
 import logging
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from almanac.config.home import Home
 from almanac.errors import AlmanacError
-from almanac_airflow.access.reserved import find_reserved, find_reserved_in_triggerer
+from almanac_airflow.access.reserved import BACKUP, find_reserved, find_reserved_in_triggerer
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection as AirflowConnection
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def enter_places(_context: Any = None) -> None:
-    """Before a task's own work: what the connections say becomes known to this process.
+def load_connections(_context: Any = None) -> None:
+    """Make the credentials known to this process; Airflow calls it before each task.
 
-    Without a connection the environment stands as it is, or the role of the machine.
+    Without a connection the environment counts, or the role of the machine.
 
     Raises:
-        ConfigError: a connection says what its place does not know.
+        ConfigError: a connection has a field that its service does not know.
     """
     from almanac.config.connection import hand_over
     from almanac.storage.access import CONNECTION, enter
@@ -38,16 +38,16 @@ def enter_places(_context: Any = None) -> None:
         enter(found, home.stores)
 
 
-def try_to_enter_places() -> None:
-    """The same for pages and for alerts, most of which need no store: what does says what is wrong."""
+def try_to_load_connections(_context: Any = None) -> None:
+    """The same for pages and alerts: most of them need no store, and the one that does says what is wrong."""
     try:
-        enter_places()
+        load_connections()
     except AlmanacError as error:
         log.error("%s", error)
 
 
-async def enter_store_of(uri: str) -> None:
-    """The same in the triggerer, whose loop must not wait, for one place."""
+async def load_store_connection(uri: str) -> None:
+    """The same in the triggerer, whose event loop must not block, for one location."""
     from almanac.storage.access import CONNECTION, enter
     from almanac.storage.objects import is_remote
 
@@ -57,8 +57,14 @@ async def enter_store_of(uri: str) -> None:
         enter(_parts(connection), [uri])
 
 
+def backup_key() -> str:
+    """The key of the backup repository, from the connection `almanac_backup`; empty without one. For tasks only."""
+    found = find_reserved(BACKUP)
+    return (found.password if found else None) or ""
+
+
 def _services(home: Home) -> list[str]:
-    """The connections to services that ask who comes; a file does not."""
+    """The connections of services that ask for a login; a file does not."""
     from almanac.journal import place
     from almanac.registry import client_settings
 

@@ -14,8 +14,7 @@ from almanac.journal.place import entered
 from almanac.registry.client_settings import configure_client
 from almanac.storage.access import VARIABLE
 from almanac.storage.files import exists, read_bytes, write_bytes
-from almanac_airflow.access.places import enter_places, enter_store_of, try_to_enter_places
-from almanac_airflow.policies import DEFAULT_ARGS
+from almanac_airflow.access.credentials import load_connections, load_store_connection, try_to_load_connections
 from tests.plugins.back_ends import Vault
 from tests.servers.stores import Store
 from tests.storage.test_access import as_connection
@@ -31,47 +30,46 @@ def behind(any_store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     return any_store
 
 
-def test_enter_places_before_every_task_takes_the_connection(behind: Store) -> None:
-    assert DEFAULT_ARGS["pre_execute"] is enter_places
-    enter_places({})
+def test_load_connections_takes_the_connection(behind: Store) -> None:
+    load_connections({})
     write_bytes(f"{behind.uri}/a", b"x")
     assert read_bytes(f"{behind.uri}/a") == b"x"
 
 
-def test_enter_store_of_in_the_triggerer_takes_the_connection(behind: Store) -> None:
-    asyncio.run(enter_store_of(behind.uri))
+def test_load_store_connection_in_the_triggerer_takes_the_connection(behind: Store) -> None:
+    asyncio.run(load_store_connection(behind.uri))
     write_bytes(f"{behind.uri}/a", b"x")
     assert read_bytes(f"{behind.uri}/a") == b"x"
 
 
-def test_enter_places_without_a_connection_leaves_the_environment(
+def test_load_connections_without_a_connection_leaves_the_environment(
     any_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALMANAC_LANDING", any_store.uri)
     before = dict(os.environ)
-    enter_places({})
-    asyncio.run(enter_store_of(any_store.uri))
+    load_connections({})
+    asyncio.run(load_store_connection(any_store.uri))
     assert dict(os.environ) == before
 
 
-def test_enter_places_of_folders_asks_for_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_connections_of_folders_asks_for_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, '{"login": "id", "extra": {"role_arn": "x"}}')
     before = dict(os.environ)
-    enter_places({})
+    load_connections({})
     assert dict(os.environ) == before
     monkeypatch.setenv("ALMANAC_DATASETS", "s3://bucket/datasets")
     with pytest.raises(ConfigError, match="unknown"):
-        enter_places({})
+        load_connections({})
 
 
 def test_pages_enter_the_stores_and_outlive_a_wrong_connection(
     behind: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    try_to_enter_places()
+    try_to_load_connections()
     write_bytes(f"{behind.uri}/a", b"x")
     assert exists(f"{behind.uri}/a")
     monkeypatch.setenv(VARIABLE, '{"login": "id", "extra": {"role_arn": "x"}}')
-    try_to_enter_places()
+    try_to_load_connections()
     assert "unknown ['role_arn']" in caplog.text
 
 
@@ -87,14 +85,14 @@ def back_end(monkeypatch: pytest.MonkeyPatch) -> dict[str, Connection]:
     return known
 
 
-def test_enter_places_takes_the_logins_of_journal_and_mlflow(
+def test_load_connections_takes_the_logins_of_journal_and_mlflow(
     back_end: dict[str, Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "old")
     back_end["almanac_journal"] = Connection(conn_id="almanac_journal", login="writer", password="hush", port=6543)
     back_end["almanac_mlflow"] = Connection(conn_id="almanac_mlflow", login="trainer", password="psst")
 
-    enter_places({})
+    load_connections({})
     configure_client()
 
     url = entered(Home().journal_url)
@@ -103,24 +101,24 @@ def test_enter_places_takes_the_logins_of_journal_and_mlflow(
     assert "hush" not in str(dict(os.environ))
 
 
-def test_enter_places_takes_a_password_that_was_changed(back_end: dict[str, Connection]) -> None:
+def test_load_connections_takes_a_password_that_was_changed(back_end: dict[str, Connection]) -> None:
     for password in ("first", "second"):
         back_end["almanac_journal"] = Connection(conn_id="almanac_journal", login="writer", password=password)
-        enter_places({})
+        load_connections({})
         assert entered(Home().journal_url).password == password
 
 
-def test_enter_places_without_connections_leaves_the_environment(back_end: dict[str, Connection]) -> None:
-    enter_places({})
+def test_load_connections_without_connections_leaves_the_environment(back_end: dict[str, Connection]) -> None:
+    load_connections({})
     configure_client()
     assert entered(Home().journal_url).username is None
     assert "MLFLOW_TRACKING_USERNAME" not in os.environ
 
 
-def test_enter_places_asks_for_no_login_of_files(
+def test_load_connections_asks_for_no_login_of_files(
     back_end: dict[str, Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ALMANAC_JOURNAL_URL")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.setattr(supervisor, "ensure_secrets_backend_loaded", lambda: pytest.fail("asked"))
-    enter_places({})
+    load_connections({})

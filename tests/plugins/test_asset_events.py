@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from almanac_airflow.bells import announced_version
+from almanac_airflow.asset_events import announced_version
 
 
 class Events:
@@ -31,5 +31,5 @@ class Events:
         ([{"dataset_version": 500}, {"dataset_version": 0}], 0),
     ],
 )
-def test_rung_version_is_that_of_the_last_event_with_one(extras: list[Any], version: int | None) -> None:
+def test_announced_version_is_that_of_the_last_event_with_one(extras: list[Any], version: int | None) -> None:
     assert announced_version(Events(extras)) == version

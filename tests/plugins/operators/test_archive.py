@@ -13,8 +13,8 @@ from almanac.backup.store.keys import Key
 from almanac.backup.store.place import Place
 from almanac.config.home import Home
 from almanac.journal.records import RunRef
-from almanac_airflow.operators import thaw as module
-from almanac_airflow.operators.thaw import ThawOperator
+from almanac_airflow import runs
+from almanac_airflow.operators.archive import ArchiveOperator
 from tests.backup.cold import Clock, ColdStore
 from tests.backup.places import MAKER, START, SUBJECT, from_bytes
 
@@ -34,22 +34,22 @@ class Context(dict[str, Any]):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock(START)
-    monkeypatch.setattr(module, "now", clock)
-    monkeypatch.setattr(module, "backup_key", lambda: "")
-    monkeypatch.setattr(module, "current_run", lambda: RunRef("restore", "manual__1", 1, "ada", "manual"))
+    monkeypatch.setattr(runs, "now", clock)
+    monkeypatch.setattr("almanac_airflow.access.credentials.backup_key", lambda: "")
+    monkeypatch.setattr(runs, "run_of", lambda _: RunRef("restore", "manual__1", 1, "ada", "manual"))
     return clock
 
 
 @pytest.fixture
-def operator(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> ThawOperator:
+def operator(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> ArchiveOperator:
     place = Place(ColdStore(tmp_path / "backups", clock), Key.new())
     taken = take(place, Draft(SUBJECT, [from_bytes("one", b"content")], {}), maker=MAKER, clock=clock)
     place.store.tiers().move(taken.manifest.files[0].object_name, "archive")
     monkeypatch.setattr("almanac.backup.tasks.run_restore.places_of", lambda *_: SimpleNamespace(named=lambda _: place))
-    return ThawOperator(task_id="thaw", home=Home(home=tmp_path), look_again=LOOK_AGAIN)
+    return ArchiveOperator(task_id="thaw", home=Home(home=tmp_path), look_again=LOOK_AGAIN)
 
 
-def test_thaw_frozen_defers_and_says_until_when(operator: ThawOperator) -> None:
+def test_thaw_frozen_defers_and_says_until_when(operator: ArchiveOperator) -> None:
     context = Context()
     with pytest.raises(TaskDeferred) as deferred:
         operator.execute(context)
@@ -59,7 +59,7 @@ def test_thaw_frozen_defers_and_says_until_when(operator: ThawOperator) -> None:
     assert "expected at 2026-01-01 12:00 UTC" in words
 
 
-def test_thaw_looks_again_until_it_can_be_read(operator: ThawOperator, clock: Clock) -> None:
+def test_thaw_looks_again_until_it_can_be_read(operator: ArchiveOperator, clock: Clock) -> None:
     for _ in range(3):
         with pytest.raises(TaskDeferred):
             operator.execute(Context(), event=None)

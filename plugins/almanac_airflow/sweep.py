@@ -1,14 +1,11 @@
-"""What the sweep asks of Airflow: how DAGs stand, which events were posted, and to start a run."""
+"""What the sweep asks of Airflow: the state of a DAG, which events were posted, and to start a run."""
 
-import time
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 
-from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.errors import TransientError
 from almanac_airflow.postings import read_postings
@@ -17,30 +14,6 @@ if TYPE_CHECKING:
     from almanac.events.posted import Posting
     from almanac.events.sweep import Standing
     from almanac.journal.journal import Journal
-
-
-def start_missed(models: Sequence[Model], home: Home, inlet_events: Any) -> list[str]:
-    """Find what was missed and start it; gives what was started.
-
-    Raises:
-        TransientError: the journal is away, or some questions could not be answered; the others were.
-    """
-    from almanac.events.states import States
-    from almanac.events.sweep import Sweep, sweep
-    from almanac.journal.journal import Journal
-    from almanac.registry.store import Registry
-    from almanac_airflow.notifiers.channels import teller
-    from almanac_airflow.runs import current_run, now
-
-    journal, registry, run, at = Journal(home.journal_url), Registry.of(home), current_run(), now()
-    found = Sweep(
-        models, journal, lambda: States(home, journal, registry, at), AirflowDags(journal, inlet_events), run, at
-    )  # fmt: skip
-    started = sweep(found, teller(run), time.sleep)
-    print("\n".join(started))  # noqa: T201 - the task's log
-    if found.unanswered:
-        raise TransientError(f"the sweep could not look at everything: {'; '.join(found.unanswered)}")
-    return started
 
 
 class AirflowDags:
@@ -55,7 +28,7 @@ class AirflowDags:
         self._journal, self._events = journal, events
 
     def standing(self, dag_id: str) -> "Standing | None":
-        """How a DAG stands; None: Airflow has not parsed it yet."""
+        """The state of a DAG; None: Airflow has not parsed it yet."""
         from almanac.events.sweep import Standing
 
         task = get_current_context()["ti"]
@@ -64,12 +37,12 @@ class AirflowDags:
         except AirflowRuntimeError as error:
             if (error.error.detail or {}).get("status_code") == HTTPStatus.NOT_FOUND:
                 return None
-            raise TransientError(f"{dag_id}: Airflow does not say how it stands: {error}") from error
+            raise TransientError(f"{dag_id}: Airflow does not give its state: {error}") from error
         count = {state: task.get_dr_count(dag_id, states=[state]) for state in ("queued", "running", "success")}
         return Standing(bool(dag.is_paused), bool(count["queued"]), bool(count["running"]), bool(count["success"]))
 
     def start(self, dag_id: str, run_id: str, *, note: str) -> bool:
-        """Start a run as Airflow's TriggerDagRunOperator does, of which each starts one and is a task of its own.
+        """Start a run as Airflow's TriggerDagRunOperator does, which would need a task of its own for each run.
 
         Raises:
             TransientError: Airflow refuses.
