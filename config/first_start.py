@@ -38,7 +38,7 @@ def main() -> None:
     for url in (os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"], os.environ["ALMANAC_JOURNAL_URL"]):
         check_encoding(url)
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True)
-    create_journal()
+    upgrade_journal()
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 
     with get_application_builder() as builder:
@@ -72,16 +72,20 @@ def check_encoding(url: str) -> None:
         sys.exit(f"airflow-init: the database {found.database} is in {encoding}; expected UTF8. {WAY_OUT}")
 
 
-def create_journal() -> None:
-    """Make the journal's tables now, as their owner: `maintenance`, who may write them, must not be the first."""
-    from almanac.config.home import Home
-    from almanac.journal.database import Database
-    from almanac.journal.place import entered
+def upgrade_journal() -> None:
+    """Create or upgrade the journal's tables, as their owner; `maintenance`, who may write them, must not be first.
 
-    url = Home().journal_url
-    if entered(url).username is not None:
-        with Database(url).begin():
-            pass
+    A snapshot of the journal is taken before tables that exist are changed.
+    """
+    from almanac.backup.tasks.before_upgrade import upgrade_with_backup
+    from almanac.config.home import Home
+    from almanac.journal.place import entered
+    from almanac.storage.access import enter_from_environment
+
+    home = Home()
+    if entered(home.journal_url).username is not None:
+        enter_from_environment(home.stores)
+        upgrade_with_backup(home, print)
 
 
 def ensure_roles(security: Any) -> None:
