@@ -39,7 +39,7 @@ def main() -> None:
         check_encoding(url)
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True)
     drop_unreadable_triggers()
-    create_journal()
+    upgrade_journal()
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 
     with get_application_builder() as builder:
@@ -74,7 +74,7 @@ def check_encoding(url: str) -> None:
 
 
 def drop_unreadable_triggers() -> None:
-    """Take out triggers of a restored database that no key of this installation opens: one ends the triggerer."""
+    """Remove triggers of a restored database that no key of this installation decrypts: one ends the triggerer."""
     from airflow.configuration import conf
 
     from almanac.backup.restore import airflow_secrets
@@ -82,20 +82,24 @@ def drop_unreadable_triggers() -> None:
     url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
     lost = airflow_secrets.drop_unreadable_triggers(url, conf.get("core", "fernet_key", fallback=""))
     if lost:
-        told = f"{lost} triggers were encrypted with the key of another installation; they are made anew"
+        told = f"{lost} triggers were encrypted with the key of another installation; they are created again"
         sys.stdout.write(f"airflow-init: {told}\n")
 
 
-def create_journal() -> None:
-    """Make the journal's tables now, as their owner: `maintenance`, who may write them, must not be the first."""
-    from almanac.config.home import Home
-    from almanac.journal.database import Database
-    from almanac.journal.place import entered
+def upgrade_journal() -> None:
+    """Create or upgrade the journal's tables, as their owner; `maintenance`, who may write them, must not be first.
 
-    url = Home().journal_url
-    if entered(url).username is not None:
-        with Database(url).begin():
-            pass
+    A snapshot of the journal is taken before tables that exist are changed.
+    """
+    from almanac.backup.tasks.before_upgrade import upgrade_with_backup
+    from almanac.config.home import Home
+    from almanac.journal.place import entered
+    from almanac.storage.access import enter_from_environment
+
+    home = Home()
+    if entered(home.journal_url).username is not None:
+        enter_from_environment(home.stores)
+        upgrade_with_backup(home, print)
 
 
 def ensure_roles(security: Any) -> None:

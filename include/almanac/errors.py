@@ -10,6 +10,7 @@ AlmanacError
 │   │   └── DamagedDatabaseError  a database file is damaged
 │   └── ApprovalError     the request needs an approval that no entitled person has given
 └── TransientError        a network, a lock, a service that is away: retried with growing pauses
+    └── JournalSchemaError        the journal's tables are those of another release, until somebody upgrades them
 
 A message says where, what is wrong, what was got, what was expected and what to do next.
 """
@@ -60,6 +61,10 @@ class ApprovalError(PermanentError):
 
 class TransientError(AlmanacError):
     """A transient error: the task is retried with growing pauses."""
+
+
+class JournalSchemaError(TransientError):
+    """The journal's tables are those of another release. Retried: the upgrade may be under way in another process."""
 
 
 def raise_faults(words: str, faults: Sequence[tuple[str, Exception]]) -> None:

@@ -120,6 +120,17 @@ ELSEWHERE = (
         "docs/operations.md", "From a file's landing to its rows in the journal", _WHOLE, "Makefile", "make demo"
     ),
     *_lines("docs/operations.md", "The machine is lost", _INSTALLS, "Makefile", "make setup"),
+    *_lines("docs/upgrading.md", "Upgrade an installation", "needs an installation of the release before, which is in",
+            "tests/upgrade/test_upgrade_services.py",
+            "./almanac down", "git pull", "make setup", "./almanac up", "./almanac doctor"),
+    *_lines("docs/upgrading.md", "Upgrade an installation", _ENGINE, "tests/services/test_compose.py",
+            "docker compose build", "docker compose up --detach"),
+    *_lines("docs/upgrading.md", "Upgrade an installation", "needs an installation of the release before, which is in",
+            "tests/upgrade/test_upgrade.py", "./almanac journal upgrade --without-backup"),
+    *_lines("docs/upgrading.md", "Go back to an older version",
+            "needs the code of the release before; that the snapshot holds its tables is asked in",
+            "tests/upgrade/test_upgrade.py", "./almanac list database/journal", "./almanac down",
+            "./almanac restore database/journal@20261130T033000Z --live --replace", "./almanac up"),
     *_lines(
         "docs/production.md", "Production", "writes .env beside docker-compose.yaml, once and for all; the same into"
         " another file is asked in", "tests/services/test_env_file.py", "make env",

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,24 @@ from tests.docs.happenings import DAY_S, _model, _places, _rows, everything_can_
 from tests.docs.states import MODEL, _ingest, _journal, _run, know
 
 _ROWS, _ROWS_OF_MARCH = 4365, 744
+
+
+def the_journal_is_of_0_1() -> None:
+    """Without what came after it: a revision, a table and some columns."""
+    from almanac.journal.schema import VERSION_TABLE
+
+    with closing(sqlite3.connect(Home().home / "journal.db")) as connection:
+        for statement in (
+            f"DROP TABLE {VERSION_TABLE}", "DROP TABLE declarations", "ALTER TABLE decisions DROP COLUMN people",
+            "DROP INDEX batches_by_base", "ALTER TABLE batches DROP COLUMN base",
+        ):  # fmt: skip
+            connection.execute(statement)
+        connection.commit()
+
+
+def the_journal_is_read_again() -> None:
+    """With all its batches."""
+    assert _journal().batches(MODEL)
 
 
 def the_newest_commit_is_removed() -> None:

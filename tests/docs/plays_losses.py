@@ -29,7 +29,17 @@ def _measured(page: str, section: str) -> Scene:
     return Scene(page, section, "registered", (step,), way="sizes")
 
 
+def _upgraded(page: str, section: str) -> Scene:
+    step = Step(
+        "./almanac journal upgrade", (r"backed up: .*database/journal@", r"from no revision \(0\.1\) to revision \d+"),
+        after="losses:the_journal_is_read_again",
+    )  # fmt: skip
+    return Scene(page, section, "published", (step,), before="losses:the_journal_is_of_0_1", way="upgrade")
+
+
 SCENES = (
+    _upgraded(PAGE, "The journal's tables are of another version"),
+    _upgraded("docs/upgrading.md", "The journal"),
     _measured(PAGE, "Which page answers which question"),
     Scene(
         PAGE, _CLEANUP, "registered",

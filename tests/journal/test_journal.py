@@ -4,7 +4,6 @@ import multiprocessing
 import sqlite3
 import threading
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -95,17 +94,6 @@ def test_journal_decision_keeps_why_a_person_is_asked(journal: Journal) -> None:
     assert journal.decisions("weather")[0].ask == ("variation: 30 % change",)
 
 
-def test_journal_of_an_older_form_gets_the_new_column_and_keeps_its_rows(journal: Journal, tmp_path: Path) -> None:
-    journal.record_decision(DECISION)
-    with sqlite3.connect(tmp_path / "deep" / "journal.db") as older:
-        for column in ("ask", "people", "expires_at"):
-            older.execute(f"ALTER TABLE decisions DROP COLUMN {column}")
-    again = Journal(f"sqlite:///{tmp_path}/deep/journal.db")
-    again.record_decision(replace(DECISION, ask=("look",), people=("7",), expires_at=NOW))
-    known = [(one.ask, one.people, one.expires_at) for one in again.decisions("weather")]
-    assert known == [(("look",), ("7",), NOW), ((), (), None)]
-
-
 def test_journal_time_in_another_zone_comes_back_in_utc(journal: Journal) -> None:
     local = datetime(2026, 11, 21, 14, tzinfo=timezone(timedelta(hours=2)))
     journal.record_decision(replace(DECISION, decided_at=local))
@@ -187,17 +175,3 @@ def test_journal_created_by_many_processes_at_once_fails_for_none(tmp_path: Path
         writer.join(60)
     assert [writer.exitcode for writer in writers] == [0] * 6
     assert len(Journal(url).decisions("weather")) == 6
-
-
-def test_journal_of_an_older_release_gets_columns_and_their_indexes(tmp_path: Path) -> None:
-    """Made before batches had a `base`, which an index is on: rows are kept, and it can be asked for."""
-    url = f"sqlite:///{tmp_path}/journal.db"
-    Journal(url).record_batch(BATCH)
-    with closing(sqlite3.connect(tmp_path / "journal.db")) as connection:
-        for index in ("batches_by_base", "batches_by_version"):
-            connection.execute(f"DROP INDEX {index}")
-        connection.execute("ALTER TABLE batches DROP COLUMN base")
-        connection.commit()
-    journal = Journal(url)
-    assert journal.batches(BATCH.model) == [BATCH]
-    assert journal.unchanged_since(BATCH.model, "x") == []

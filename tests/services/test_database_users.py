@@ -14,7 +14,9 @@ from sqlalchemy.pool import NullPool
 
 from almanac.backup.subjects.postgres import check_rows, load, postgres_draft, scratch_database
 from almanac.config.home import REPOSITORY
+from almanac.errors import JournalSchemaError
 from almanac.journal.database import Database
+from almanac.journal.upgrade import upgrade_journal
 from tests.servers.postgres import REASON, binaries, postgres
 
 pytestmark = pytest.mark.skipif(binaries() is None, reason=REASON)
@@ -48,7 +50,11 @@ def server(users: ModuleType) -> Iterator[URL]:
         run(airflow, "CREATE VIEW jobs AS SELECT * FROM job")
         run(airflow, "CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'")
         run(airflow, "CREATE SCHEMA extra CREATE SEQUENCE alone")
-        Database(url.set(database="almanac").render_as_string(hide_password=False)).begin().__enter__()
+        almanac = url.set(database="almanac")
+        with Database(almanac.render_as_string(hide_password=False)).begin():
+            pass
+        run(almanac, "DROP TABLE journal_revision")  # 0.1 kept none
+        run(almanac, "DROP TABLE declarations")
         users.ensure_databases(url, PASSWORDS)
         yield url
 
@@ -101,12 +107,17 @@ def test_what_was_there_belongs_to_the_database_s_owner_and_can_be_changed_by_it
 
 def test_journal_of_older_days_is_brought_up_to_date_by_its_user(server: URL) -> None:
     journal = as_user(server, "journal", "almanac").render_as_string(hide_password=False)
+    with pytest.raises(JournalSchemaError, match="no revision"):
+        Database(as_user(server, "maintenance", "almanac").render_as_string(hide_password=False)).begin()
 
-    with Database(journal).begin() as connection:  # makes what is missing, which takes its owner
-        connection.execute(text("ALTER TABLE batches ADD COLUMN later text"))
+    assert upgrade_journal(journal, lambda: None).changed
+
+    with Database(journal).begin() as connection:
+        connection.execute(text("ALTER TABLE declarations ADD COLUMN later text"))
 
 
 def test_maintenance_writes_the_journal_and_of_the_others_reads_all_and_deletes_airflow_s_rows(server: URL) -> None:
+    upgrade_journal(as_user(server, "journal", "almanac").render_as_string(hide_password=False), lambda: None)
     with Database(as_user(server, "maintenance", "almanac").render_as_string(hide_password=False)).begin() as journal:
         journal.execute(text("DELETE FROM batches"))
 
@@ -170,3 +181,32 @@ def test_first_start_refuses_a_database_in_another_encoding(server: URL, users: 
     with pytest.raises(SystemExit, match="airflow-init: the database celery is in SQL_ASCII; expected UTF8"):
         first_start.check_encoding(server.set(database=in_ascii).render_as_string(hide_password=False))
     first_start.check_encoding("sqlite:///a-file-has-no-encoding")
+
+
+def test_first_start_upgrades_the_journal_after_a_snapshot_of_it(
+    server: URL, users: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import first_start
+
+    journal = as_user(server, "journal", "almanac").render_as_string(hide_password=False)
+    upgrade_journal(journal, lambda: None)
+    run(server.set(database="almanac"), "DROP TABLE journal_revision")
+    monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
+    monkeypatch.setenv("ALMANAC_JOURNAL_URL", journal)
+
+    first_start.upgrade_journal()
+
+    assert "from no revision (0.1) to revision" in capsys.readouterr().out
+    assert (tmp_path / "backups" / "latest" / "database" / "journal.json").is_file()
+    with Database(journal).begin() as connection:
+        assert connection.execute(text("SELECT subject FROM snapshots")).scalars().all() == ["database/journal"]
+
+
+def test_first_start_leaves_a_journal_alone_whose_login_is_not_known_here(
+    users: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import first_start
+
+    monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
+    monkeypatch.setenv("ALMANAC_JOURNAL_URL", "postgresql+psycopg2://127.0.0.1:1/almanac")
+    first_start.upgrade_journal()

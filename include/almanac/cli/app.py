@@ -22,7 +22,7 @@ from almanac.cli import (
 )
 from almanac.cli.backups import backup, keys, loss, restore, retirement
 from almanac.config.patience import VARIABLE, short_patience
-from almanac.errors import AlmanacError, TransientError
+from almanac.errors import AlmanacError, JournalSchemaError, TransientError
 
 app = typer.Typer(
     name="almanac",
@@ -80,7 +80,8 @@ def main() -> None:
         app(prog_name="almanac")
     except AlmanacError as error:
         print(f"almanac: {error}", file=sys.stderr)
-        if isinstance(error, TransientError) and set(EMERGENCY).intersection(sys.argv[1:2]):
+        passing = isinstance(error, TransientError) and not isinstance(error, JournalSchemaError)
+        if passing and set(EMERGENCY).intersection(sys.argv[1:2]):
             print(
                 f"This command waits a few seconds only; set {VARIABLE}=60 in its environment to wait longer.",
                 file=sys.stderr,

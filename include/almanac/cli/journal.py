@@ -1,6 +1,6 @@
-"""`journal rebuild`: makes the journal's rows again after its loss."""
+"""`journal upgrade`: brings the journal's tables to this release. `journal rebuild`: makes rows again after a loss."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,12 +9,45 @@ if TYPE_CHECKING:
 
     from almanac.backup.restore.journal_rebuild import Rebuilt
 
-commands = typer.Typer(help="The journal: rebuild its rows after a loss.", no_args_is_help=True)
+commands = typer.Typer(help="The journal: upgrade its tables; rebuild its rows after a loss.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.add_typer(commands, name="journal", rich_help_panel="Backups")
+
+
+@commands.command()
+def upgrade(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit code 1 when an upgrade is needed.")
+    ] = False,
+    without_backup: Annotated[
+        bool, typer.Option("--without-backup", help="Take no snapshots first. Have a dump of your own.")
+    ] = False,
+) -> None:
+    """Upgrade the journal's tables to this release; harmless when they are current. `almanac up` does the same.
+
+    Snapshots of all databases that exist are taken first, into the first backup repository. Nothing is changed when
+    they cannot be taken, or when a newer release has upgraded the journal.
+    """
+    from almanac.backup.installation import databases, exists
+    from almanac.backup.tasks.before_upgrade import upgrade_with_backup
+    from almanac.config.home import Home
+    from almanac.journal.schema import HEAD, describe
+    from almanac.journal.upgrade import find_upgrade
+
+    home = Home()
+    if check and not exists(databases(home)["journal"]):
+        print(f"{home.journal_url}: no journal yet; it is created on first use with revision {HEAD}")
+        return
+    if not check:
+        upgrade_with_backup(home, print, without_backup=without_backup)
+    done = find_upgrade(home.journal_url)
+    if done.changed:
+        print(f"{done.place}: {describe(done.before)}; `almanac journal upgrade` brings it to revision {done.after}")
+        raise typer.Exit(1)
+    print(f"{done.place}: revision {done.after}, current")
 
 
 @commands.command()

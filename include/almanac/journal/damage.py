@@ -1,4 +1,4 @@
-"""Tells a damaged database file from one that is locked, full or away, and says how to have it back."""
+"""Distinguishes a damaged database file from one that is locked, full or unavailable; names the restore commands."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _TIMEOUT_S = 5.0
 
 
 def damaged(name: str, place: object, problem: object) -> DamagedDatabaseError:
-    """The error for a damaged database, with the commands that bring it back.
+    """The error for a damaged database, with the commands that restore it.
 
     Args:
         name: of its snapshots: journal, mlflow or airflow.
@@ -33,7 +33,7 @@ def damaged(name: str, place: object, problem: object) -> DamagedDatabaseError:
 
 
 def check_file(name: str, path: Path) -> None:
-    """Refuse what is no file, or an empty one, which SQLite takes for a new database; that nothing is there is none.
+    """Refuse a folder, and an empty file, which SQLite takes for a new database. A missing file is accepted.
 
     Raises:
         DamagedDatabaseError: it is a folder, or empty.
@@ -44,35 +44,35 @@ def check_file(name: str, path: Path) -> None:
 
 
 def file_problem(path: Path) -> str:
-    """What is wrong with a database as the disk lists it; empty: nothing, or it is not there.
+    """What is wrong with a database file by its type and size; empty: nothing, or there is no file.
 
-    The file is not opened: closing it would take away the locks that SQLite holds on it in this process (POSIX locks
-    belong to process and file), another process would take the log of writes away, and what is read would be old for
-    ever. What its bytes say SQLite itself tells when it opens it.
+    The file is not opened: closing it would release the locks that SQLite holds on it in this process (POSIX locks
+    belong to process and file); another process could then delete the write-ahead log, and this process would read
+    stale pages from then on. SQLite itself reports damaged bytes when it opens the file.
     """
     try:
         found = path.stat()
     except OSError:
-        return ""  # nothing there; or rights or disks, of which whoever opens it tells
+        return ""  # missing, or a problem of permissions or disks, which opening it reports
     if stat.S_ISDIR(found.st_mode):
         return "it is a folder, expected a file"
     return "" if found.st_size else "it is empty, expected a database: it was cut off"
 
 
 def first_page_problem(path: Path) -> str:
-    """The same, and what SQLite says of the file's first page."""
+    """As `file_problem`, and what SQLite says of the first page."""
     if (problem := file_problem(path)) or not path.exists():
         return problem
     try:
         with closing(sqlite3.connect(read_only(path), uri=True, timeout=_TIMEOUT_S)) as connection:
             connection.execute("PRAGMA schema_version").fetchone()
     except sqlite3.DatabaseError as error:
-        return str(error) if is_damage(error) else ""  # whoever opens it tells the rest
+        return str(error) if is_damage(error) else ""  # opening it reports the rest
     return ""
 
 
 def whole_file_problem(path: Path) -> str:
-    """What is wrong with a database when all of its pages are looked at; seconds for each gigabyte.
+    """What is wrong with a database, by a check of all pages; takes seconds per gigabyte.
 
     Raises:
         sqlite3.OperationalError: it is locked.
@@ -90,7 +90,7 @@ def whole_file_problem(path: Path) -> str:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether an error, or one that it comes of, says that a database file is damaged."""
+    """Whether an error, or one of its causes, says that a database file is damaged."""
     for one in _causes(error):
         if isinstance(one, sqlite3.Error) and (getattr(one, "sqlite_errorcode", 0) or 0) & 0xFF in _DAMAGE:
             return True
@@ -100,7 +100,7 @@ def is_damage(error: BaseException) -> bool:
 
 
 def make_database(path: Path) -> None:
-    """Make an empty database in one step, so that a file without bytes is never one that is just being made."""
+    """Create an empty database atomically, so that an empty file is never one that is being created."""
     spare = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         with closing(sqlite3.connect(spare)) as connection:

@@ -1,4 +1,4 @@
-"""The database of the journal: made on first use, brought up to date, safe to use from many processes at once."""
+"""The database of the journal: its tables are created on first use; safe to use from many processes at once."""
 
 import json
 import select
@@ -8,29 +8,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, Table, create_engine, event, inspect, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
-from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
-from tenacity import (
-    retry,
-    retry_if_exception,
-    retry_if_exception_type,
-    stop_after_attempt,
-    stop_after_delay,
-    wait_random,
-)
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from almanac.config.patience import patience
 from almanac.errors import TransientError
-from almanac.journal import tables
 from almanac.journal.damage import check_file, damaged, is_damage, make_database
 from almanac.journal.place import entered
+from almanac.journal.schema import HEAD, check_revision, create_tables, lock_schema, read_revision
 
 NAME = "journal"  # of its snapshots: database/journal
-# Of a damaged page SQLite may give a row whose JSON or text is none.
+# From a damaged page SQLite may return a row whose JSON or text is invalid.
 _FAULTS = (DBAPIError, json.JSONDecodeError, UnicodeDecodeError)
 _BUSY_S = 30.0  # how long a writer waits for another
-# Of a connection whose other side is gone nothing comes any more; the kernel notices, if it is asked to.
+# Without keepalives a connection whose server is gone would wait without end.
 _POSTGRES = {
     "connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
@@ -42,40 +34,54 @@ class Database:
     """The journal's tables at a SQLAlchemy URL.
 
     Raises:
-        TransientError: it cannot be made; on every transaction: it is locked, full or away.
+        TransientError: on every transaction: it is locked, full or away.
+        JournalSchemaError: on every transaction: its tables are those of another release; see `upgrade`.
         DamagedDatabaseError: on every transaction: its file is damaged.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._created = False
+        self._checked = False
 
     @cached_property
     def _engine(self) -> Engine:
-        """Made on first use: whoever tells people of a journal that cannot be opened has one himself."""
+        """Made on first use: alerts about a journal that cannot be opened hold one themselves."""
         return _engine(self._url)
+
+    @property
+    def place(self) -> str:
+        """Its URL without a password."""
+        return self._engine.url.render_as_string(hide_password=True)
 
     def begin(self) -> "Transaction":
         """A transaction: it commits at the end of a `with` block, and rolls back when the block raises."""
-        if not self._created:
-            self._create_tables()
-            self._created = True
+        if not self._checked:
+            found = self.revision()
+            check_revision(self._create() if found is None else found, self.place)
+            self._checked = True
         return Transaction(self._engine)
 
-    # PostgreSQL lets the loser of two `IF NOT EXISTS` at once fail on its catalogue; the tables are there then.
-    @retry(retry=retry_if_exception_type((IntegrityError, ProgrammingError)), stop=stop_after_attempt(3), reraise=True)
-    def _create_tables(self) -> None:
-        # Not `create_all`: it looks first and creates then, and two new processes may look before either creates.
+    def begin_unchecked(self) -> "Transaction":
+        """A transaction whatever the tables are; for those who read or change their revision."""
+        return Transaction(self._engine)
+
+    def revision(self) -> str | None:
+        """See `read_revision`."""
         with Transaction(self._engine) as connection:
-            for table in tables.metadata.sorted_tables:
-                connection.execute(CreateTable(table, if_not_exists=True))
-                _add_columns(connection, table)  # an index may be on one of them
-                for index in table.indexes:
-                    connection.execute(CreateIndex(index, if_not_exists=True))
+            return read_revision(connection)
+
+    def _create(self) -> str:
+        """Create the tables, unless another process was faster; returns the revision that there is then."""
+        with Transaction(self._engine) as connection:
+            lock_schema(connection)
+            found = read_revision(connection)
+            if found is None:
+                create_tables(connection)
+            return HEAD if found is None else found
 
 
 class Transaction:
-    """`engine.begin()` with the database's passing faults as TransientError, and damage as DamagedDatabaseError."""
+    """`engine.begin()` that raises TransientError for an unavailable database, and DamagedDatabaseError."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -96,17 +102,8 @@ class Transaction:
             raise _fault(self._engine, error) from error
 
 
-def _add_columns(connection: Any, table: Table) -> None:
-    """Give an older journal the columns that have come since; they have a default, so its rows stay whole."""
-    known = {column["name"] for column in inspect(connection).get_columns(table.name)}
-    for column in table.columns:
-        if column.name not in known:
-            declared = CreateColumn(column).compile(dialect=connection.dialect)
-            connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {declared}"))
-
-
 def _fault(engine: Engine, error: Exception) -> Exception:
-    """What a fault of the database means; one that is no fault of it, such as a broken constraint, stays itself."""
+    """The Almanac error for a database error; a caller's error, such as a violated constraint, is returned as it is."""
     place = engine.url.render_as_string(hide_password=True)
     said = getattr(error, "orig", error)
     if is_damage(error):
@@ -133,7 +130,7 @@ def _engine(url: str) -> Engine:
 
     @event.listens_for(engine, "do_connect")
     def _look(*_call: object) -> None:
-        """SQLite takes an empty file for a new database: a journal that was cut off would begin anew in silence."""
+        """SQLite takes an empty file for a new database: a truncated journal would be replaced by an empty one."""
         if parsed.database:
             check_file(NAME, Path(parsed.database))
 
@@ -162,9 +159,9 @@ def _postgres(url: URL) -> Engine:
 
 
 def _wait_briefly(connection: Any) -> None:
-    """Wait for PostgreSQL's next answer; a server that hangs keeps its connections, and its own limits do not count.
+    """Wait for PostgreSQL's next answer, for a limited time: a server that hangs does not enforce its own timeouts.
 
-    It waits so for every connection of the process, and as long as patience is short; see `short_patience`.
+    Installed for every connection of the process while `short_patience` is active.
     """
     from psycopg2 import OperationalError as NoAnswer
     from psycopg2.extensions import POLL_OK, POLL_READ

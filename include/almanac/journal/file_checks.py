@@ -1,4 +1,4 @@
-"""What the rolling check of stored files has found: one row per subject and turn, whatever the number of files."""
+"""Results of the rolling check of stored files: one row per subject and slot, whatever the number of files."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,16 +12,16 @@ from almanac.journal.journal import Journal
 
 @dataclass(frozen=True)
 class FileCheck:
-    """One turn of a subject's files.
+    """The result of one slot of a subject's files.
 
     Attributes:
-        subject: whose.
-        slot: which turn,
-        slots: of how many.
-        checked_at: when it was last had.
-        files: how many were read,
-        size_bytes: and how much.
-        damaged: path and fault of each that is damaged.
+        subject: for example `dataset/weather`.
+        slot: the number of the slot, from 0.
+        slots: how many slots the files are spread over.
+        checked_at: when the slot was last checked.
+        files: how many were read.
+        size_bytes: of these files.
+        damaged: path and problem of each damaged file.
     """
 
     subject: str
@@ -35,14 +35,14 @@ class FileCheck:
 
 @dataclass(frozen=True)
 class CheckState:
-    """How well the files of a subject are known to be whole.
+    """How recently the files of a subject were checked.
 
     Attributes:
-        subject: whose.
-        slots: how many turns there are, one a night.
-        share: of them that were had within so many days, 0 to 1.
-        oldest: the turn that was had longest ago; None: not all were had.
-        damaged: path and fault of each damaged file.
+        subject: for example `dataset/weather`.
+        slots: how many there are; one is checked each night.
+        share: of the slots that were checked within `slots` days, 0 to 1.
+        oldest: when the least recent slot was checked; None: not all were checked.
+        damaged: path and problem of each damaged file.
     """
 
     subject: str
@@ -53,7 +53,7 @@ class CheckState:
 
 
 class FileChecks:
-    """The turns in the journal.
+    """The checked slots in the journal.
 
     Raises:
         TransientError: on every method, when the journal is away.
@@ -63,7 +63,7 @@ class FileChecks:
         self._journal = journal
 
     def all(self, subject: str = "") -> list[FileCheck]:
-        """What was checked, of a subject or of all."""
+        """The results, of a subject or of all."""
         table = tables.file_checks
         query = select(table).order_by(table.c.subject, table.c.slot)
         query = query.where(table.c.subject == subject) if subject else query
@@ -72,7 +72,7 @@ class FileChecks:
             return [FileCheck(**{**row, "damaged": tuple(row["damaged"])}) for row in rows]
 
     def record(self, check: FileCheck) -> None:
-        """Write a turn; those of another number of turns go."""
+        """Write a result; those with another number of slots are deleted."""
         columns = tables.file_checks.c
         gone = (columns.slot == check.slot) | (columns.slots != check.slots)
         row = {**asdict(check), "damaged": list(check.damaged)}
@@ -81,7 +81,7 @@ class FileChecks:
             connection.execute(insert(tables.file_checks).values(row))
 
     def settle(self, subject: str, left: Sequence[str]) -> None:
-        """After a repair that has compared everything: only what is left is damaged."""
+        """After a repair that compared all files: only the files in `left` are damaged."""
         columns = tables.file_checks.c
         still = {line.split(": ", 1)[0] for line in left}
         for check in self.all(subject):
@@ -91,7 +91,7 @@ class FileChecks:
                 connection.execute(update(tables.file_checks).where(key).values(damaged=damaged))
 
     def damaged(self) -> dict[str, tuple[str, ...]]:
-        """Path and fault of each file that was found damaged and was not put back, by subject."""
+        """Path and problem of each damaged file that was not repaired, by subject."""
         found: dict[str, tuple[str, ...]] = {}
         for check in self.all():
             if check.damaged:
@@ -99,7 +99,7 @@ class FileChecks:
         return found
 
     def states(self, now: datetime) -> list[CheckState]:
-        """How each subject stands that was ever checked."""
+        """The state of each subject that was ever checked."""
         rows: dict[str, list[FileCheck]] = {}
         for check in self.all():
             rows.setdefault(check.subject, []).append(check)

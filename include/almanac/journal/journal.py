@@ -1,4 +1,4 @@
-"""Writes and reads the journal. Safe to use from many processes at once."""
+"""The journal's records, written and read. Safe to use from many processes at once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -25,16 +25,17 @@ from almanac.journal.records import (
     Watermark,
     WindowRecord,
 )
-from almanac.journal.rows import alert_of, batch_of, decision_of, drill_of, known, move_of, row_of, run_of, window_of
+from almanac.journal.rows import record_of, records_of, row_of
 
 _AT_ONCE = 300  # values of one statement: SQLite takes 999
 
 
 class Journal:
-    """The operations database at a SQLAlchemy URL; its tables are made on first use.
+    """The operations database at a SQLAlchemy URL; its tables are created on first use.
 
     Raises:
-        TransientError: on every method, when the database is locked, full or away.
+        TransientError: on every method, when the database is locked, full or unavailable.
+        JournalSchemaError: on every method, when its tables are those of another release.
         DamagedDatabaseError: on every method, when its file is damaged.
     """
 
@@ -42,7 +43,7 @@ class Journal:
         self._database = Database(url)
 
     def record_batch(self, batch: BatchRecord, arrival: Arrival | None = None) -> None:
-        """Write the end of a batch, and of the file that brought it; a second record of the same replaces the first."""
+        """Write the result of a batch, and of its file; a second record of a batch replaces the first."""
         row = row_of(batch)
         key = (tables.batches.c.model == batch.model) & (tables.batches.c.batch_id == batch.batch_id)
         with self._database.begin() as connection:
@@ -52,12 +53,12 @@ class Journal:
                 _write_arrival(connection, arrival)
 
     def record_arrival(self, arrival: Arrival) -> None:
-        """Write that a file was dealt with, so that later listings need not read it again."""
+        """Record that a file was ingested, so that later listings need not read it again."""
         with self._database.begin() as connection:
             _write_arrival(connection, arrival)
 
     def arrivals(self, model: str) -> dict[str, Arrival]:
-        """The files that were dealt with, by URI."""
+        """The files that were ingested, by URI."""
         query = select(tables.arrivals).where(tables.arrivals.c.model == model)
         with self._database.begin() as connection:
             return {row["uri"]: Arrival(**row) for row in connection.execute(query).mappings()}
@@ -68,27 +69,27 @@ class Journal:
         query = select(table).where((table.c.model == model) & (table.c.batch_id == batch_id))
         with self._database.begin() as connection:
             row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else batch_of(row)
+        return None if row is None else record_of(BatchRecord, row)
 
     def batch_beginning(self, model: str, beginning: str) -> BatchRecord | None:
-        """The newest batch whose id begins so; eight characters are the least that may name one."""
+        """The newest batch whose id starts with a text of at least eight characters."""
         if len(beginning) < 8 or not beginning.isalnum():
             return None
         table = tables.batches
         query = select(table).where((table.c.model == model) & table.c.batch_id.startswith(beginning))
         with self._database.begin() as connection:
             row = connection.execute(query.order_by(table.c.recorded_at.desc()).limit(1)).mappings().one_or_none()
-        return None if row is None else batch_of(row)
+        return None if row is None else record_of(BatchRecord, row)
 
     def batches(self, model: str, limit: int = 1000) -> list[BatchRecord]:
         """The newest batches, newest first."""
         table = tables.batches
         query = select(table).where(table.c.model == model).order_by(table.c.recorded_at.desc()).limit(limit)
         with self._database.begin() as connection:
-            return [batch_of(row) for row in connection.execute(query).mappings()]
+            return records_of(BatchRecord, connection.execute(query).mappings())
 
     def is_rejected(self, model: str, uri: str) -> bool:
-        """Whether what landed last at a place was rejected, and has neither landed again nor been readmitted since."""
+        """Whether the last file at a URI was rejected, and has neither landed again nor been readmitted since."""
         batch, arrival = tables.batches.c, tables.arrivals.c
         newest = select(batch.state, batch.modified_at).where(batch.model == model, batch.uri == uri)
         known = select(arrival.state, arrival.modified_at).where(arrival.model == model, arrival.uri == uri)
@@ -97,7 +98,7 @@ class Journal:
             seen = connection.execute(known).first()
         if last is None or last.state != BatchState.REJECTED:
             return False
-        # Bytes that were known already make no new batch; only their arrival says that they landed.
+        # Bytes that were ingested before make no new batch; only their arrival is recorded.
         return seen is None or seen.state == BatchState.REJECTED or seen.modified_at <= last.modified_at
 
     def newest_version(self, model: str) -> int | None:
@@ -115,10 +116,10 @@ class Journal:
         query = query.order_by(columns.dataset_version.desc(), columns.recorded_at.desc()).limit(1)
         with self._database.begin() as connection:
             row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else batch_of(row)
+        return None if row is None else record_of(BatchRecord, row)
 
     def first_published(self, model: str) -> datetime | None:
-        """When the first batch that is known was published; None: none was."""
+        """When the first known batch was published; None: none was."""
         columns = tables.batches.c
         query = select(columns.recorded_at).where(columns.model == model, columns.state == BatchState.PUBLISHED)
         with self._database.begin() as connection:
@@ -126,29 +127,29 @@ class Journal:
             return found
 
     def published_after(self, model: str, version: int) -> list[BatchRecord]:
-        """The batches that were published after a dataset version, all of them, the oldest first."""
+        """All batches that were published after a dataset version, the oldest first."""
         columns = tables.batches.c
         query = select(tables.batches).where(columns.model == model, columns.state == BatchState.PUBLISHED)
         query = query.where(columns.dataset_version > version).order_by(columns.dataset_version)
         with self._database.begin() as connection:
-            return [batch_of(row) for row in connection.execute(query).mappings()]
+            return records_of(BatchRecord, connection.execute(query).mappings())
 
     def has_quarantined(self, model: str) -> bool:
-        """Whether a published batch had rows that were quarantined."""
+        """Whether a published batch had quarantined rows."""
         columns = tables.batches.c
         query = select(columns.batch_id).where(columns.model == model, columns.state == BatchState.PUBLISHED)
         with self._database.begin() as connection:
             return connection.execute(query.where(columns.rows_quarantined > 0).limit(1)).first() is not None
 
     def forget_batches(self, model: str, batch_ids: Sequence[str]) -> None:
-        """Forget batches and the files that brought them: what still lies in the landing area is taken again."""
+        """Delete batches and their arrivals: files that are still in the landing area are ingested again."""
         with self._database.begin() as connection:
             for table in (tables.batches, tables.arrivals):
                 for batch_id in batch_ids:
                     connection.execute(delete(table).where(table.c.model == model, table.c.batch_id == batch_id))
 
     def unchanged_since(self, model: str, base: str) -> list[str]:
-        """The ids of the batches that brought nothing new to the dataset as this commit had left it."""
+        """The ids of the batches that added nothing to the dataset as of this commit."""
         columns = tables.batches.c
         query = select(columns.batch_id).where(columns.model == model, columns.base == base)
         query = query.where(columns.state == BatchState.UNCHANGED).order_by(columns.batch_id)
@@ -160,7 +161,7 @@ class Journal:
         self._insert(tables.decisions, row_of(decision))
 
     def record_once(self, decision: Decision) -> bool:
-        """Write a decision unless one of the same model, kind and cause is there; gives whether it was written.
+        """Write a decision unless one of the same model, kind and cause exists; returns whether it was written.
 
         Of two processes that decide about the same cause at once, one writes.
 
@@ -168,7 +169,7 @@ class Journal:
             ValueError: it has no cause.
         """
         if decision.cause is None:
-            raise ValueError(f"a decision that is written once has a cause; got none of {decision.kind}")
+            raise ValueError(f"{decision.kind}: a decision that is written once needs a cause; got None")
         try:
             self._insert(tables.decisions, row_of(decision))
         except IntegrityError:
@@ -182,7 +183,7 @@ class Journal:
             chosen = columns.cause.in_(causes[start : start + _AT_ONCE])
             query = select(tables.decisions).where(columns.model == model, columns.kind == kind, chosen)
             with self._database.begin() as connection:
-                found.update({row["cause"]: decision_of(row) for row in connection.execute(query).mappings()})
+                found.update({row["cause"]: record_of(Decision, row) for row in connection.execute(query).mappings()})
         return found
 
     def decisions(
@@ -195,7 +196,7 @@ class Journal:
         subject: str | None = None,
         accepted: bool | None = None,
     ) -> list[Decision]:
-        """Decisions about a model, newest first; of one run, whichever try, when it is given."""
+        """Decisions about a model, newest first; of all tries of one run, if it is given."""
         table = tables.decisions
         query = select(table).where(table.c.model == model).order_by(table.c.id.desc()).limit(limit)
         if kind is not None:
@@ -209,19 +210,19 @@ class Journal:
         if accepted is not None:
             query = query.where(table.c.accepted.is_(accepted))
         with self._database.begin() as connection:
-            return [decision_of(row) for row in connection.execute(query).mappings()]
+            return records_of(Decision, connection.execute(query).mappings())
 
     def record_alert(self, alert: Alert) -> None:
-        """Write that an alert went out, or did not."""
+        """Record that a notification was sent, or could not be."""
         self._insert(tables.alerts, row_of(alert))
 
     def alerts(self, model: str | None = None, limit: int | None = None) -> list[Alert]:
-        """Alerts about a model, or about all, newest first; those that are about none have an empty name."""
+        """Notifications about a model, or about all, newest first; those about no model have an empty name."""
         table = tables.alerts
         query = select(table).order_by(table.c.id.desc()).limit(limit)
         query = query if model is None else query.where(table.c.model == model)
         with self._database.begin() as connection:
-            return [alert_of(row) for row in connection.execute(query).mappings()]
+            return records_of(Alert, connection.execute(query).mappings())
 
     def record_alias_move(self, move: AliasMove) -> None:
         """Write that an alias moved."""
@@ -232,33 +233,33 @@ class Journal:
         table = tables.alias_moves
         query = select(table).where(table.c.model == model).order_by(table.c.id.desc()).limit(limit)
         with self._database.begin() as connection:
-            return [move_of(row) for row in connection.execute(query).mappings()]
+            return records_of(AliasMove, connection.execute(query).mappings())
 
     def record_watermark(self, mark: Watermark) -> None:
-        """Write how far a source has been read; what was written before is replaced."""
+        """Write how far a source has been read, in place of the stored watermark."""
         table = tables.watermarks
         with self._database.begin() as connection:
             connection.execute(delete(table).where((table.c.model == mark.model) & (table.c.name == mark.name)))
             connection.execute(insert(table).values(row_of(mark)))
 
     def watermark(self, model: str, name: str) -> Watermark | None:
-        """How far a source has been read, if it was read before."""
+        """How far a source has been read; None: it was never read."""
         table = tables.watermarks
         query = select(table).where((table.c.model == model) & (table.c.name == name))
         with self._database.begin() as connection:
             row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else Watermark(**known(row, Watermark), run=run_of(row))
+        return None if row is None else record_of(Watermark, row)
 
     def watermarks(self, model: str, beginning: str) -> dict[str, Watermark]:
-        """The watermarks whose names begin so, by the rest of their names."""
+        """The watermarks whose names start with a text, by the rest of their names."""
         table = tables.watermarks
         query = select(table).where(table.c.model == model, table.c.name.startswith(beginning, autoescape=True))
         with self._database.begin() as connection:
             rows = connection.execute(query).mappings().all()
-        return {row["name"][len(beginning) :]: Watermark(**known(row, Watermark), run=run_of(row)) for row in rows}
+        return {row["name"][len(beginning) :]: record_of(Watermark, row) for row in rows}
 
     def record_window(self, window: WindowRecord) -> None:
-        """Write where a window stands; it replaces what was known of the same window."""
+        """Write the state of a window, in place of the stored one."""
         columns = tables.windows.c
         key = (columns.model == window.model) & (columns.window_start == window.window_start)
         with self._database.begin() as connection:
@@ -266,14 +267,14 @@ class Journal:
             connection.execute(insert(tables.windows).values(row_of(window)))
 
     def windows(self, model: str) -> list[WindowRecord]:
-        """The windows of a model that have been looked at, the oldest first."""
+        """The known windows of a model, the oldest first."""
         table = tables.windows
         query = select(table).where(table.c.model == model).order_by(table.c.window_start)
         with self._database.begin() as connection:
-            return [window_of(row) for row in connection.execute(query).mappings()]
+            return records_of(WindowRecord, connection.execute(query).mappings())
 
     def of_run(self, dag_id: str, run_id: str) -> RunTraces:
-        """Everything that one Airflow run has written, newest first."""
+        """All records of one Airflow run, newest first."""
 
         def rows(connection: Any, table: Table, order: str) -> Any:
             of_run = (table.c.dag_id == dag_id) & (table.c.run_id == run_id)
@@ -281,15 +282,15 @@ class Journal:
 
         with self._database.begin() as connection:
             return RunTraces(
-                tuple(batch_of(row) for row in rows(connection, tables.batches, "recorded_at")),
-                tuple(window_of(row) for row in rows(connection, tables.windows, "window_start")),
-                tuple(decision_of(row) for row in rows(connection, tables.decisions, "id")),
-                tuple(alert_of(row) for row in rows(connection, tables.alerts, "id")),
-                tuple(move_of(row) for row in rows(connection, tables.alias_moves, "id")),
+                tuple(records_of(BatchRecord, rows(connection, tables.batches, "recorded_at"))),
+                tuple(records_of(WindowRecord, rows(connection, tables.windows, "window_start"))),
+                tuple(records_of(Decision, rows(connection, tables.decisions, "id"))),
+                tuple(records_of(Alert, rows(connection, tables.alerts, "id"))),
+                tuple(records_of(AliasMove, rows(connection, tables.alias_moves, "id"))),
             )
 
     def record_snapshot(self, snapshot: SnapshotRecord) -> None:
-        """Write that a snapshot was taken; twice is once."""
+        """Record that a snapshot was taken; idempotent."""
         columns = tables.snapshots.c
         key = (columns.place == snapshot.place) & (columns.subject == snapshot.subject)
         with self._database.begin() as connection:
@@ -302,27 +303,26 @@ class Journal:
         query = select(table).order_by(table.c.taken_at.desc()).limit(limit)
         query = query.where(table.c.subject == subject) if subject else query
         with self._database.begin() as connection:
-            rows = connection.execute(query).mappings()
-            return [SnapshotRecord(**known(row, SnapshotRecord), run=run_of(row)) for row in rows]
+            return records_of(SnapshotRecord, connection.execute(query).mappings())
 
     def record_drill(self, drill: DrillRecord) -> None:
-        """Write what a drill has proven."""
+        """Write the result of a drill."""
         self._insert(tables.drills, row_of(drill))
 
     def drills(self, subject: str = "") -> list[DrillRecord]:
-        """What drills have proven, of a subject or of all, the newest first."""
+        """The results of drills, of a subject or of all, the newest first."""
         table = tables.drills
         query = select(table).order_by(table.c.id.desc())
         query = query.where(table.c.subject == subject) if subject else query
         with self._database.begin() as connection:
-            return [drill_of(row) for row in connection.execute(query).mappings()]
+            return records_of(DrillRecord, connection.execute(query).mappings())
 
     def _insert(self, table: Table, row: Mapping[str, Any]) -> None:
         with self._database.begin() as connection:
             connection.execute(insert(table).values(row))
 
     def transaction(self) -> Transaction:
-        """A transaction for the parts of the journal that have a module of their own."""
+        """A transaction for the parts of the journal in other modules."""
         return self._database.begin()
 
 

@@ -1,4 +1,4 @@
-"""What a person approves by starting a run with a form: a restore that goes live, a deletion above its cap."""
+"""Approval by starting a run with a form: live restores and deletions above the limit."""
 
 from datetime import datetime
 
@@ -14,22 +14,22 @@ _INSTALLATION = "docs/production.md, Who may do what"
 def require_permission(
     journal: Journal, approval: Approval, what: str, *, model: str = "", starter: str, run: RunRef, now: datetime
 ) -> None:
-    """Go on if who started a run may approve what its form asks for. The answer is written down, a yes and a no.
+    """Return if the person who started a run may approve what its form asks for. The answer is recorded, yes or no.
 
-    A yes holds for `approval.timeout`: a run that is cleared later needs another. With four eyes two people start the
-    same within that time, and the second goes on.
+    An approval is valid for `approval.timeout`: a run that is cleared later needs another one. With four eyes two
+    people start the same operation within that time, and the second run proceeds.
 
     Args:
-        journal: takes the answer.
-        approval: who may.
-        what: is approved, in words; the same words are the same thing.
-        model: whose; empty: the installation's.
-        starter: the name of who started the run by hand; empty: nobody did, or Airflow does not say who.
-        run: which.
+        journal: records the answer.
+        approval: who may approve.
+        what: describes the operation; equal texts are the same operation.
+        model: whose operation; empty: the installation's.
+        starter: the user who started the run by hand; empty: nobody did, or Airflow does not know who.
+        run: the run.
         now: aware.
 
     Raises:
-        ApprovalError: this person may not, or nobody is known.
+        ApprovalError: this person may not approve, or the person is unknown.
         TransientError: the journal is away.
     """
     given = [one for one in journal.decisions(model, DecisionKind.APPROVAL, run=run) if one.subject == what]
@@ -66,6 +66,6 @@ def _why_not(approval: Approval, starter: str) -> str:
 
 
 def _has_first(journal: Journal, approval: Approval, what: str, model: str, starter: str, now: datetime) -> bool:
-    """Whether somebody else who may has asked for the same lately."""
+    """Whether another person who may approve has started the same operation within `approval.timeout`."""
     lately = journal.decisions(model, DecisionKind.APPROVAL, since=now - approval.timeout)
     return any(one.subject == what and one.people and starter not in one.people for one in lately)

@@ -1,4 +1,4 @@
-"""Where the journal is, and who enters it."""
+"""The URL of the journal, with the credentials of its connection."""
 
 from sqlalchemy.engine import URL, make_url
 
@@ -8,7 +8,7 @@ CONNECTION = "almanac_journal"
 
 
 def entered(url: str) -> URL:
-    """The journal's URL, completed by the connection `almanac_journal` where there is one; a file needs none.
+    """The journal's URL, completed by the connection `almanac_journal` if there is one; SQLite needs none.
 
     Raises:
         ConfigError: the connection cannot be read.
@@ -19,7 +19,7 @@ def entered(url: str) -> URL:
 
 
 def completed(url: URL, connection: Connection) -> URL:
-    """The URL; what it leaves out (user and password, host, port, database) the connection says."""
+    """The URL; user and password, host, port and database that it omits are taken from the connection."""
     names_nobody = url.username is None
     return url.set(
         username=connection.login if names_nobody else None,

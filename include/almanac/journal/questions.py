@@ -1,7 +1,7 @@
-"""Questions to people and their answers. What a person must decide is decided from these rows of the journal alone.
+"""Questions to people and their answers. A decision that needs a person is made from these rows of the journal alone.
 
-Airflow asks, and brings the answer; but whoever may mark, skip or clear a task can make a run go on without one. So the
-question is written down when it is asked, the answer when it is given, and whoever acts looks for both.
+Airflow shows the question and delivers the answer, but a user who may mark, skip or clear a task can let a run continue
+without one. So question and answer are recorded, and the code that acts looks for both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class Exchange:
 
 
 def same_run(one: RunRef, other: RunRef) -> bool:
-    """Whether both are tries of one run. Callers choose run ids: of two DAGs they may be equal."""
+    """Whether both are tries of one run. Run ids are chosen by callers, so two DAGs may have equal ones."""
     return (one.dag_id, one.run_id) == (other.dag_id, other.run_id)
 
 
@@ -38,7 +38,7 @@ def record_question(
     run: RunRef,
     now: datetime,
 ) -> Decision:
-    """Write that a person is asked. A question of the same run about the same that was asked before is over."""
+    """Record a question. It replaces an earlier question of the same run about the same subject."""
     question = Decision(
         model, DecisionKind.QUESTION, True, tuple(reasons), now, run, subject,
         people=approval.users, expires_at=now + approval.timeout,
@@ -48,7 +48,7 @@ def record_question(
 
 
 def exchange_of(journal: Journal, model: str, subject: str, run: RunRef) -> Exchange:
-    """What was asked last in a run about a subject, and what was answered to that.
+    """The last question of a run about a subject, and its answer.
 
     Raises:
         TransientError: the journal is away.
@@ -72,14 +72,14 @@ def why_not_valid(
     timeout: timedelta,
     barred: Mapping[str, str],
 ) -> str:
-    """Why an answer does not count; empty when it does.
+    """Why an answer is not valid; empty: it is valid.
 
     Args:
-        question: what was asked; None: nothing.
-        answer: what was said; None: nothing.
-        approval: the declaration as it is now. An answer counts if its giver was allowed then and is now.
-        timeout: how long a question waits that does not say until when.
-        barred: who may not answer although they are declared, in small letters, and why.
+        question: None: there is none.
+        answer: None: there is none.
+        approval: the current declaration. An answer is valid if its author was allowed then and is now.
+        timeout: of a question without `expires_at`.
+        barred: declared users who may not answer, in lower case, with the reason.
     """
     if question is None:
         return "no question of this run is in the journal"

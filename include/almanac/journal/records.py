@@ -1,4 +1,4 @@
-"""What the journal keeps, one frozen dataclass per table."""
+"""The records of the journal, one frozen dataclass per table."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,17 +8,17 @@ from almanac.display import MAX_ERROR, shorten, shorten_lines
 
 
 class BatchState(StrEnum):
-    """What became of a batch."""
+    """The result of a batch."""
 
     PUBLISHED = "published"
-    DUPLICATE = "duplicate"  # the same bytes had been dealt with before, under this or another name
+    DUPLICATE = "duplicate"  # the same bytes were ingested before, under this or another name
     EMPTY = "empty"  # a valid header and no rows
     UNCHANGED = "unchanged"  # other bytes, but the dataset holds every row already, so nothing was committed
     REJECTED = "rejected"
 
 
 class DecisionKind(StrEnum):
-    """What was decided."""
+    """The kind of a decision."""
 
     TRAINING = "training"
     GATES = "gates"
@@ -31,21 +31,21 @@ class DecisionKind(StrEnum):
     READMISSION = "readmission"
     RESTORE = "restore"
     EVENT = "event"
-    SCORING = "scoring"  # accepted: it goes on; refused: it is stopped
+    SCORING = "scoring"  # accepted: it continues; refused: it is stopped
     EXPIRY = "expiry"  # old outputs were deleted
-    BACKUP_KEY = "backup_key"  # a person has asked for another key of the backups
-    LOSS = "loss"  # a person has accepted that a table has lost commits, or is another one
-    REPAIR = "repair"  # damaged files were put back from snapshots
-    ACTION = "action"  # what a person decided about an alarm of the monitor
+    BACKUP_KEY = "backup_key"  # a person has rotated the key of the backups
+    LOSS = "loss"  # a person has accepted that a table has lost commits or was replaced
+    REPAIR = "repair"  # damaged files were restored from snapshots
+    ACTION = "action"  # a person's decision about an alarm of the monitor
     QUESTION = "question"  # a person is asked: about what, by which run, until when, and who may answer
     RETIREMENT = "retirement"  # a model without a declaration is no longer protected; refused: it is again
-    ALARM = "alarm"  # what one run of the monitor found must be done; the tasks that do it read it here
-    RETRAIN_ANSWER = "retrain_answer"  # what a training run decided about one request of the monitor or a person
-    SWEEP = "sweep"  # a pipeline that should have run and did not was found, and started
+    ALARM = "alarm"  # the actions that one run of the monitor requires; the tasks that execute them read it here
+    RETRAIN_ANSWER = "retrain_answer"  # a training run's decision about one request of the monitor or a person
+    SWEEP = "sweep"  # a pipeline that should have run was found and started
 
 
 class WindowState(StrEnum):
-    """Where a tumbling window stands."""
+    """The state of a tumbling window."""
 
     WAITING = "waiting"  # for another model's window of the same time
     RUNNING = "running"
@@ -57,7 +57,7 @@ class WindowState(StrEnum):
 
 @dataclass(frozen=True)
 class RunRef:
-    """The Airflow run (or the command line's) that did it: for audits and links."""
+    """The Airflow run or command that wrote a record: for audits and links."""
 
     dag_id: str
     run_id: str
@@ -110,7 +110,7 @@ class BatchRecord:
 
 @dataclass(frozen=True)
 class Decision:
-    """A yes or a no, with its reasons and figures. Refusals are decisions, never exceptions.
+    """An acceptance or a refusal, with reasons and figures. Refusals are decisions, never exceptions.
 
     A question names in `people` who may answer (ids of Airflow users; empty: whoever may act on the DAG) and in
     `expires_at` until when; an answer names in `people` the id of who gave it. At most one decision of a model and kind
@@ -136,7 +136,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Alert:
-    """A message that went out, or that could not be delivered."""
+    """A notification that was sent, or could not be delivered."""
 
     model: str
     severity: str  # info | warning | critical
@@ -170,7 +170,7 @@ class AliasMove:
 class Watermark:
     """How far a source has been read. Only the source that wrote it understands `value`.
 
-    `name` carries a hash of the declaration: another query or address starts anew.
+    `name` contains a hash of the declaration: another query or address starts from the beginning.
     """
 
     model: str
@@ -199,7 +199,7 @@ class WindowRecord:
 
 @dataclass(frozen=True)
 class RunTraces:
-    """What one Airflow run has left in the journal."""
+    """The records of one Airflow run."""
 
     batches: tuple[BatchRecord, ...] = ()
     windows: tuple[WindowRecord, ...] = ()
@@ -210,7 +210,7 @@ class RunTraces:
 
 @dataclass(frozen=True)
 class SnapshotRecord:
-    """One snapshot that was taken: what the backup place must still hold."""
+    """One snapshot that was taken: the backup repository must still hold it."""
 
     place: str
     subject: str
@@ -224,7 +224,7 @@ class SnapshotRecord:
 
 @dataclass(frozen=True)
 class DrillRecord:
-    """One snapshot that a drill restored and used, or could not."""
+    """One snapshot that a drill restored and used, or failed to."""
 
     place: str
     subject: str
@@ -234,12 +234,12 @@ class DrillRecord:
     meant_to_fail: bool  # a damaged copy; passed: it was refused
     said: tuple[str, ...]
     drilled_at: datetime
-    duration_s: float  # the time of recovery
-    age_s: float  # of the newest snapshot then: what a loss would cost
+    duration_s: float  # of the recovery
+    age_s: float  # of the newest snapshot at that time: the data that a loss would cost
     run: RunRef
 
 
 def _shorten(record: object, *names: str) -> None:
-    """Cut and clean the texts of a record: they quote files, servers and people, and go to pages and alerts."""
+    """Shorten and clean the texts of a record: they quote files, servers and people, and are shown to people."""
     for name in names:
         object.__setattr__(record, name, shorten_lines(getattr(record, name)))

@@ -1,7 +1,10 @@
 """Records of the journal as rows of its tables, and back."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
-from typing import Any
+from enum import StrEnum
+from functools import cache
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from sqlalchemy import RowMapping
 
@@ -9,19 +12,16 @@ from almanac.journal.records import (
     Alert,
     AliasMove,
     BatchRecord,
-    BatchState,
     Decision,
-    DecisionKind,
     DrillRecord,
     RunRef,
     SnapshotRecord,
     Watermark,
     WindowRecord,
-    WindowState,
 )
 
 Record = BatchRecord | Decision | Alert | AliasMove | Watermark | WindowRecord | SnapshotRecord | DrillRecord
-_RUN_FIELDS = frozenset(field.name for field in fields(RunRef))
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 def row_of(record: Record) -> dict[str, Any]:
@@ -31,54 +31,32 @@ def row_of(record: Record) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}
 
 
-def known(row: RowMapping, kind: type) -> dict[str, Any]:
-    """The columns that a record's fields are read from."""
-    names = {field.name for field in fields(kind)} - {"run"}
-    return {name: value for name, value in row.items() if name in names}
+def record_of(kind: Callable[..., AnyRecord], row: RowMapping) -> AnyRecord:
+    """The record of a row, by the class of the record.
+
+    JSON holds lists where a record has tuples, and columns hold texts where it has enumerations.
+    """
+    values = {name: read(row[name]) for name, read in _fields(kind)}
+    return kind(**values, run=RunRef(**{name: row[name] for name, _ in _fields(RunRef)}))
 
 
-def run_of(row: RowMapping) -> RunRef:
-    """The run that wrote a row."""
-    return RunRef(**{name: row[name] for name in _RUN_FIELDS})
+def records_of(kind: Callable[..., AnyRecord], rows: Iterable[RowMapping]) -> list[AnyRecord]:
+    """The records of rows."""
+    return [record_of(kind, row) for row in rows]
 
 
-def batch_of(row: RowMapping) -> BatchRecord:
-    """A batch."""
-    values = known(row, BatchRecord)
-    values["state"] = BatchState(values["state"])
-    values["reasons"] = tuple(values["reasons"])
-    values["warnings"] = tuple(values["warnings"])
-    return BatchRecord(**values, run=run_of(row))
+@cache
+def _fields(kind: Any) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """The fields that are columns, each with the function from the column's value to the field's."""
+    hints = get_type_hints(kind)
+    return tuple((field.name, _reader(hints[field.name])) for field in fields(kind) if field.name != "run")
 
 
-def decision_of(row: RowMapping) -> Decision:
-    """A decision."""
-    values = known(row, Decision)
-    values["kind"] = DecisionKind(values["kind"])
-    for name in ("reasons", "ask", "people"):
-        values[name] = tuple(values[name])
-    return Decision(**values, run=run_of(row))
+def _reader(hint: Any) -> Callable[[Any], Any]:
+    if get_origin(hint) is tuple:
+        return tuple
+    return hint if isinstance(hint, type) and issubclass(hint, StrEnum) else _same
 
 
-def alert_of(row: RowMapping) -> Alert:
-    """An alert."""
-    return Alert(**known(row, Alert), run=run_of(row))
-
-
-def move_of(row: RowMapping) -> AliasMove:
-    """An alias move."""
-    return AliasMove(**known(row, AliasMove), run=run_of(row))
-
-
-def window_of(row: RowMapping) -> WindowRecord:
-    """A window."""
-    values = known(row, WindowRecord)
-    values["state"] = WindowState(values["state"])
-    return WindowRecord(**values, run=run_of(row))
-
-
-def drill_of(row: RowMapping) -> DrillRecord:
-    """A drill."""
-    values = known(row, DrillRecord)
-    values["said"] = tuple(values["said"])
-    return DrillRecord(**values, run=run_of(row))
+def _same(value: Any) -> Any:
+    return value

@@ -1,4 +1,4 @@
-"""How far each Delta table is known to have come: one row per table, beside the table, written after each commit."""
+"""The newest known version of each Delta table: one row per table, written after each commit."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -12,14 +12,14 @@ from almanac.journal.journal import Journal
 
 @dataclass(frozen=True)
 class TableMark:
-    """The newest commit of a table that somebody has seen.
+    """The newest commit of a table that was observed.
 
     Attributes:
         name: of the table: `dataset/weather`, `predictions/weather`, `shadow/weather`, `quarantine/weather`.
-        table_id: Delta's own id of the table; empty: not known.
-        version: the table has at least this one.
-        commit_sha256: of the bytes of that version's commit; empty: not known.
-        source: who knows it, in words.
+        table_id: Delta's own id of the table; empty: unknown.
+        version: the table has at least this version.
+        commit_sha256: of the bytes of that version's commit; empty: unknown.
+        source: where it was observed.
         marked_at: when it was written.
     """
 
@@ -49,9 +49,9 @@ class TableMarks:
         return None if row is None else TableMark(**row)
 
     def advance(self, mark: TableMark) -> None:
-        """Write a mark, unless the table is known to have come further: of two writers the slower one changes nothing.
+        """Write a mark, unless a newer version is known: of two writers the slower one changes nothing.
 
-        A mark of another table id is not touched: only `replace` may say that a table was begun anew.
+        A mark of another table id is not changed: only `replace` may record that a table was recreated.
         """
         columns = tables.table_marks.c
         further = (columns.name == mark.name) & (columns.version <= mark.version)
@@ -62,11 +62,11 @@ class TableMarks:
         try:
             with self.journal.transaction() as connection:
                 connection.execute(insert(tables.table_marks).values(asdict(mark)))
-        except IntegrityError:  # there is one, and it is further
+        except IntegrityError:  # there is a newer one
             return
 
     def replace(self, name: str, mark: TableMark | None) -> None:
-        """Write a mark whatever was known before; None: nothing is known any more."""
+        """Write a mark whatever was known before; None: delete it."""
         with self.journal.transaction() as connection:
             connection.execute(delete(tables.table_marks).where(tables.table_marks.c.name == name))
             if mark is not None:

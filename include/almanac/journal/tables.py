@@ -23,7 +23,7 @@ metadata = MetaData()
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A time in UTC. SQLite forgets zones, so they are refused on the way in and given back on the way out."""
+    """A time in UTC. SQLite stores no zone: a time without one is refused, and UTC is added when it is read."""
 
     impl = DateTime
     cache_ok = True
@@ -64,7 +64,7 @@ arrivals = Table(
     Column("modified_at", UtcDateTime, nullable=False),
     Column("batch_id", String(64), nullable=False),
     Column("state", String(20), nullable=False),
-    # Object stores tell times in whole seconds: two contents of one size in one second differ only in this.
+    # Object stores report whole seconds: two contents of one size within one second differ only in this.
     Column("etag", String(200), nullable=False, server_default=""),
 )
 
@@ -130,7 +130,7 @@ alerts = Table(
     *_run_columns(),
 )
 
-# `open_key` is set while a condition lasts: of two that see it at once only one can open it.
+# `open_key` is set while an alert is open: of two processes that see it at once only one can open it.
 conditions = Table(
     "conditions",
     metadata,
@@ -224,7 +224,7 @@ drills = Table(
     *_run_columns(),
 )
 
-# How far each Delta table has come; see `almanac.journal.table_marks`.
+# The newest known version of each Delta table; see `almanac.journal.table_marks`.
 table_marks = Table(
     "table_marks",
     metadata,
@@ -236,7 +236,7 @@ table_marks = Table(
     Column("marked_at", UtcDateTime, nullable=False),
 )
 
-# What the rolling check of stored files has found: one row per subject and slot, whatever the number of files.
+# Results of the rolling check of stored files: one row per subject and slot, whatever the number of files.
 file_checks = Table(
     "file_checks",
     metadata,
@@ -249,7 +249,7 @@ file_checks = Table(
     Column("damaged", JSON, nullable=False),
 )
 
-# What each YAML said when it could be read last; see `almanac.journal.declarations`.
+# The last readable content of each YAML file; see `almanac.journal.declarations`.
 declarations = Table(
     "declarations",
     metadata,

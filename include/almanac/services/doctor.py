@@ -31,7 +31,7 @@ from almanac.errors import AlmanacError, ConfigError, TransientError
 from almanac.services import preflight
 from almanac.services.environment import environment
 from almanac.services.health import airflow_problem, mlflow_problem
-from almanac.services.loss_checks import backup_rows, database_rows, table_rows
+from almanac.services.loss_checks import backup_rows, database_rows, journal_rows, table_rows
 from almanac.services.overview import Overview, ServiceHealth, overview
 from almanac.services.ports import Ports, is_free, load_ports
 from almanac.services.protection_checks import foreign_rows, undeclared_rows
@@ -68,6 +68,7 @@ def examine(home: Home) -> list[Check]:
         *(partial(_place_checks, name, place) for name, place in _places(home).items()),
         lambda: [mode_check(path, mode) for path, mode in _private(home).items()],
         lambda: [Check(*row) for row in database_rows(home)],
+        lambda: [Check(*row) for row in journal_rows(home)],
         lambda: [Check(*row) for row in table_rows(home)],
         lambda: [Check(*row) for row in backup_rows(home)],
         lambda: [port_check(load_ports(home.home) or Ports(), running=running)],

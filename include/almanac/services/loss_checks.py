@@ -45,6 +45,22 @@ def database_rows(home: Home) -> Iterator[Row]:
             yield row, "ok", f"{path}: whole", ""
 
 
+def journal_rows(home: Home) -> Iterator[Row]:
+    """Whether the journal's tables are those of this version. A journal that does not exist yet is no fault."""
+    from almanac.backup.installation import databases, exists
+    from almanac.journal.schema import describe
+    from almanac.journal.upgrade import find_upgrade
+
+    if not exists(databases(home)["journal"]):
+        return
+    found = find_upgrade(home.journal_url)
+    if found.changed:
+        seen = f"{found.place}: {describe(found.before)}, expected revision {found.after}"
+        yield "journal tables", "fail", seen, "./almanac journal upgrade"
+    else:
+        yield "journal tables", "ok", f"revision {found.after}", ""
+
+
 def table_rows(home: Home) -> Iterator[Row]:
     """Each model's tables: not behind what is known of them, their logs without gaps, their files all there."""
     from almanac.data.table.loss import losses

@@ -154,6 +154,7 @@ class Services:
         """
         with self._alone():
             if self._supervised():
+                self._upgrade_journal()
                 self._start_what_stands()
                 wait_until_healthy(self.home, self.ports, self.credentials, self._tell, timeout_s=_HEALTH_TIMEOUT_S)
                 self._ensure_pools()
@@ -254,6 +255,7 @@ class Services:
 
     def _start(self, with_parent: bool) -> None:
         self._refuse_half()
+        self._upgrade_journal()
         credentials = load_or_create(self.home.home)
         ports = choose_ports(self.home.home)
         variables = environment(self.home, ports, credentials, extra=self._extra)
@@ -267,8 +269,13 @@ class Services:
             supervisor.startProcessGroup(WAITING, False)
         wait_until_healthy(self.home, ports, credentials, self._tell, timeout_s=_HEALTH_TIMEOUT_S)
 
+    def _upgrade_journal(self) -> None:
+        from almanac.backup.tasks.before_upgrade import upgrade_with_backup
+
+        upgrade_with_backup(self.home, self._tell)
+
     def _back_up_databases(self) -> None:
-        from almanac.backup.tasks.run_backup import back_up_before_upgrade
+        from almanac.backup.tasks.before_upgrade import back_up_before_upgrade
 
         self._tell("Airflow's database is of another version, or of another home; backing up before the migration")
         back_up_before_upgrade(self.home)

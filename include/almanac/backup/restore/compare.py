@@ -24,6 +24,7 @@ from almanac.data.table.delta_table import open_table
 from almanac.errors import AlmanacError, DataError
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchRecord, BatchState
+from almanac.journal.upgrade import upgrade_journal
 from almanac.registry.records import CHAMPION, ModelVersion, foreign_words
 from almanac.training.passport import load_passport
 
@@ -101,10 +102,11 @@ def compare_folder(folders: Mapping[str, Path], manifests: Mapping[str, Manifest
 
 
 def _journal(folder: Path | None, home: Home, scratch: Path) -> Journal | None:
-    """A copy of the restored one, because opening a journal brings it up to date; else that of the home."""
+    """A copy of the restored one, upgraded, because an older release may have written it; else that of the home."""
     if folder is not None and (folder / "journal.db").is_file():
-        copy = shutil.copyfile(folder / "journal.db", scratch / "journal.db")
-        return Journal(sqlite_url(copy))
+        url = sqlite_url(shutil.copyfile(folder / "journal.db", scratch / "journal.db"))
+        upgrade_journal(url, back_up=lambda: None)
+        return Journal(url)
     return Journal(home.journal_url) if exists(databases(home)["journal"]) else None
 
 

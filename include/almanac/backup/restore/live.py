@@ -31,6 +31,8 @@ from almanac.config.credentials import private_folder, write_private
 from almanac.config.home import Home
 from almanac.errors import AlmanacError, ConfigError, IntegrityError, TransientError
 from almanac.failpoints import reached
+from almanac.journal.schema import describe
+from almanac.journal.upgrade import upgrade_journal
 from almanac.storage.locks import locked
 
 log = logging.getLogger(__name__)
@@ -86,8 +88,16 @@ class _Restore:
                 self.failed[ref] = error
         if self.failed:
             raise self._failure(refs, said)
+        upgraded = self._upgrade_journal(manifests)
         self.progress.end()
-        return [*(line for ref in refs for line in said[ref]), *self._keep_key()]
+        return [*(line for ref in refs for line in said[ref]), *upgraded, *self._keep_key()]
+
+    def _upgrade_journal(self, manifests: dict[Ref, Manifest]) -> list[str]:
+        """A snapshot of an older release brings the tables of that release; the snapshot itself is their backup."""
+        if not any(ref.subject == "database/journal" for ref in manifests):
+            return []
+        done = upgrade_journal(self.home.journal_url, back_up=lambda: None)
+        return [f"the journal is upgraded from {describe(done.before)} to {describe(done.after)}"] * done.changed
 
     def _readable(self, refs: list[Ref]) -> dict[Ref, Manifest]:
         """The manifests of those members that can be restored here."""

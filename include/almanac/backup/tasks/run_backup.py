@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from almanac.backup.installation import Places, databases, exists, open_places
+from almanac.backup.installation import Places, open_places
 from almanac.backup.retention.protected import last_installation, note_declared, protected_models
 from almanac.backup.snapshot.backup import Backup
 from almanac.backup.snapshot.journal_rows import record_drills, record_taken
@@ -90,18 +90,6 @@ def back_up_checkpoints(home: Home, model: str, *, run: RunRef, given_key: str) 
         run_backup(home, [f"checkpoints/{model}"], run=run, given_key=given_key, reason="a checkpoint")
     except AlmanacError as error:
         log.warning("the checkpoint is on this disk only: %s", error)
-
-
-def back_up_before_upgrade(home: Home) -> None:
-    """A snapshot of each database that exists, before a new version changes them.
-
-    Raises:
-        IntegrityError: a database is damaged; it must not be changed before it is repaired.
-        TransientError: the repository or a database is unreachable.
-    """
-    there = [name for name, url in databases(home).items() if exists(url)]
-    run = RunRef("almanac up", datetime.now(UTC).isoformat(timespec="seconds"), trigger="before an upgrade")
-    run_backup(home, [f"database/{name}" for name in there], run=run)
 
 
 def is_due(home: Home, subject: str, *, at_most_every: timedelta, now: datetime) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from almanac.config.files.former_keys import OF_INSTALLATION, OF_MODELS, rename_former_keys
 from almanac.config.files.neighbours import neighbour_faults
 from almanac.config.files.profile import DEFAULTS, INSTALLATION, below, check_overlay, find_profile, unknown_files
 from almanac.config.files.validation_errors import describe_errors, suggest_line
@@ -133,7 +134,7 @@ def find_model(folder: Path, name: str) -> Model:
     tree, said, files = _own(paths[name]), list[str](), _files(paths[name])
     for path in (folder / DEFAULTS, folder / f"{name}.yaml"):
         if path.exists():
-            overlay = read_yaml(path, _HELP)
+            overlay = _read(path)
             check_overlay(path, overlay)
             tree, said, files = lay_over(tree, overlay), [*said, where(path)], [*files, path]
     return _model(name, tree, " and ".join(said), files) if said else model
@@ -150,7 +151,7 @@ def load_installation(folder: Path) -> Installation:
     paths = [path for path in (each / INSTALLATION for each in folders) if path.exists()]
     tree: dict[str, object] = {}
     for path in paths:
-        tree = lay_over(tree, read_yaml(path, _HELP))
+        tree = lay_over(tree, rename_former_keys(read_yaml(path, _HELP), where(path), OF_INSTALLATION))
     try:
         return Installation.model_validate(tree)
     except ValidationError as error:
@@ -171,11 +172,18 @@ def _declared(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(under.glob("*.yaml")) if not path.name.startswith("_")}
 
 
+def _read(path: Path) -> dict[str, object]:
+    """One file of declarations, by the keys of today."""
+    tree = rename_former_keys(read_yaml(path, _HELP), where(path), OF_MODELS)
+    numbers = tree.get(NUMBERS)
+    return {**tree, NUMBERS: rename_former_keys(numbers, where(path), OF_MODELS)} if isinstance(numbers, dict) else tree
+
+
 def _own(path: Path) -> dict[str, object]:
     """What the declarations of one folder say of a model."""
     defaults_path = path.with_name(DEFAULTS)
-    defaults = read_yaml(defaults_path, _HELP) if defaults_path.exists() else {}
-    declared = read_yaml(path, _HELP)
+    defaults = _read(defaults_path) if defaults_path.exists() else {}
+    declared = _read(path)
     if "name" in declared:
         raise ConfigError(f"{where(path)}: name: the file's name is the model's name; remove the key. {_HELP}")
     return lay_over(_defaults_for(declared, defaults), declared)

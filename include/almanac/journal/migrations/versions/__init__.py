@@ -1,0 +1,1 @@
+"""The revisions, in order. `almanac.journal.schema.HEAD` names the newest."""
