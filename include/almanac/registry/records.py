@@ -146,11 +146,6 @@ class Logged:
             raise self._unreadable(Tag.JOINED_VERSIONS, text, "numbers by model, as JSON") from error
 
     @property
-    def dataset_sha256(self) -> str:
-        """The hash of the labelled rows; see `hash_rows`."""
-        return self.tag(Tag.DATASET_SHA256)
-
-    @property
     def manifest_sha256(self) -> str:
         """The hash of `manifest.json`, which holds the hashes of all other files."""
         return self.tag(Tag.MANIFEST_SHA256)

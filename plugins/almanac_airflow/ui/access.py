@@ -12,19 +12,6 @@ from almanac.config.files.loader import load_models
 from almanac.config.home import Home
 from almanac.config.schema import Model
 
-# Kinds of DAG that are no pipelines of the YAML.
-_MORE_KINDS = (
-    "window",
-    "reopen",
-    "readmit",
-    "event",
-    "maintain_data",
-    "clock",
-    "promote",
-    "rollback",
-    "rollback_drill",
-)
-
 
 def may_read(user: BaseUser, dag_id: str) -> bool:
     """Whether Airflow would show this person the logs of the DAG's tasks; pages tell no more than these."""
