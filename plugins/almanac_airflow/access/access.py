@@ -1,6 +1,7 @@
 """Who may edit which kind of DAG. Airflow's FAB auth manager heeds it; on one machine there is one administrator.
 
-`config/first_start.py` makes the roles. Operators and administrators may edit every DAG; whoever may look, sees all.
+`almanac_airflow.processes.first_start` makes the roles. Operators and administrators may edit every DAG; whoever may
+look, sees all.
 """
 
 # What a data engineer may start and clear. Not among them: what moves an alias or restores.

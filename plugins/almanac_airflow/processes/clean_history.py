@@ -1,8 +1,8 @@
 """Deletes old rows of Airflow's database by Airflow's own `db clean`, but for those that something still reads.
 
-`python config/clean_history.py --before 2026-01-01T00:00:00+00:00 [--dry-run]` prints JSON: rows by table, and when the
-newest of them last changed. A program of its own, because a task of Airflow 3 has no way to its database: it is started
-with that database's address, by `almanac.cleanup.airflow_rows`.
+`python -m almanac_airflow.processes.clean_history --before 2026-01-01T00:00:00+00:00 [--dry-run]` prints JSON: rows by
+table, and when the newest of them last changed. A program of its own, because a task of Airflow 3 has no way to its
+database: it is started with that database's address, by `almanac.cleanup.airflow_rows`.
 
 `airflow db clean` keeps the newest run of each DAG by the time of its start. The scheduler goes on from others: from
 the run of the newest window, although a backfill of older windows started later; and from the newest run that an event
