@@ -70,7 +70,7 @@ status: $(RUNTIME)  ## Say which of them run
 lint: $(DEVELOPMENT)  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy include
+	$(BIN)/mypy
 
 audit: $(DEVELOPMENT)  ## List licences and known vulnerabilities of the locked packages
 	@$(BIN)/python tools/audit.py

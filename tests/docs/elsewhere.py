@@ -54,7 +54,7 @@ ELSEWHERE = (
     ),
     *_lines(
         "docs/into-your-airflow.md", "Declare a model", _THEIRS, "tests/packaging/test_other_project.py",
-        "almanac draft bikes rentals.csv --label rented --horizon 4h", "almanac config check",
+        "almanac draft bikes rentals.csv --label rented --horizon 4h", "almanac config show bikes",
     ),
     *_lines(
         "docs/into-your-airflow.md", "What it leaves alone", _FOREIGN, "tests/cleanup/test_airflow_rows.py",

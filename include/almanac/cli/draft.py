@@ -43,10 +43,12 @@ def draft(
         return
     if path.exists():
         raise ConfigError(f"{path}: there is such a model already; choose another name, or remove the file first")
+    started = _start(path.parent)
     path.write_text(text, "utf-8")
     notes = [line.removeprefix("# ") for line in text.splitlines()[1:] if line.startswith("# ")]
     if faults := [problem for problem in load_models(path.parent).problems if path.name in problem]:
-        path.unlink()
+        for written in (path, *started):
+            written.unlink()
         raise ConfigError("draft: what the file shows makes no model:\n" + "\n".join(faults))
     copy = f"cp {quote(str(file))} {quote(home.landing_of(model))}/"
     print(
@@ -56,3 +58,16 @@ def draft(
         f"  3. {copy}     # mkdir it first; ingest_{model} wakes by itself\n"
         f"  4. Watch ingest_{model} and train_{model} in Airflow; `./almanac trace {model}@1` tells the rest."
     )
+
+
+def _start(folder: Path) -> list[Path]:
+    """Give a folder that declares nothing yet the file of what all models have in common; what was written."""
+    from shutil import copyfile
+
+    from almanac.config.files.profile import DEFAULTS
+    from almanac.config.repository import STARTER
+
+    if any(folder.glob("*.yaml")):
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    return [Path(copyfile(STARTER / DEFAULTS, folder / DEFAULTS))]

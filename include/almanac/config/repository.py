@@ -14,6 +14,9 @@ _HOLDER = Path(__file__).resolve().parents[2]
 IN_CHECKOUT = _HOLDER.name == "include" and (_HOLDER.parent / "pyproject.toml").is_file()
 ROOT = _HOLDER.parent if IN_CHECKOUT else _HOLDER
 DAG_FILES = ROOT / "dags" if IN_CHECKOUT else ROOT / "almanac_airflow" / "dag_files"
+STARTER = ROOT / "include" / "models" if IN_CHECKOUT else ROOT / "almanac" / "starter"
+"""Holds the `_defaults.yaml` that a folder of models begins with."""
+
 # The last one is for `airflow_local_settings`, which is no package's: every Airflow may have one of its own.
 _SOURCES = tuple(ROOT / name for name in ("include", "plugins", "config")) if IN_CHECKOUT else ()
 

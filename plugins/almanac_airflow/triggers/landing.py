@@ -5,7 +5,7 @@ import fnmatch
 import logging
 import time
 from collections.abc import AsyncIterator, Hashable
-from typing import Any
+from typing import Any, cast
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
@@ -112,11 +112,11 @@ class LandingTrigger(BaseEventTrigger):
     async def _load(self) -> dict[str, list[Any]]:
         if self.asset_state_store is None:
             return {}
-        return dict(await self.asset_state_store.aget(_RUNG, {}))
+        return dict(cast("dict[str, list[Any]]", await self.asset_state_store.aget(_RUNG, {})))
 
     async def _keep(self, rung: dict[str, list[Any]]) -> None:
         if self.asset_state_store is not None:
-            await self.asset_state_store.aset(_RUNG, rung)
+            await self.asset_state_store.aset(_RUNG, cast(Any, rung))
 
 
 def _listing(root: str) -> dict[str, dict[str, list[Any]]]:

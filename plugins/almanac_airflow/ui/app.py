@@ -37,7 +37,7 @@ def make_app() -> FastAPI:
     """Make the application; every route but the error pages asks Airflow who is there and what they may read."""
     app = FastAPI(title="Almanac", docs_url=None, redoc_url=None, openapi_url=None)
     for path, route in _ROUTES.items():
-        app.get(path, response_class=HTMLResponse)(route)
+        app.add_api_route(path, route, response_class=HTMLResponse)
     app.exception_handler(HTTPException)(_refused)
     app.exception_handler(AlmanacError)(_failed)
     return app

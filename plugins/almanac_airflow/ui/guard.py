@@ -96,10 +96,10 @@ def _is_right(start: MutableMapping[str, Any], *, is_form: bool) -> bool:
 
 async def _read(receive: Receive) -> bytes | None:
     """The body of a request; None: it is larger than any login."""
-    body = b""
+    body: bytes = b""
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        body += bytes(message.get("body", b""))
         if len(body) > _MAX_BYTES:
             return None
         if message["type"] != "http.request" or not message.get("more_body"):
