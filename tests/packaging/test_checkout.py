@@ -62,6 +62,7 @@ def test_up_in_an_environment_without_the_package_is_refused_before_anything_is_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repository, "entry_points", lambda **_wanted: ())
+    monkeypatch.setattr("almanac.services.services.start_supervisor", lambda *_, **__: pytest.fail("was started"))
     home = Home(home=tmp_path / "home")
     with pytest.raises(ConfigError, match="does not find its plugin"):
         Services(home).up()

@@ -1,9 +1,10 @@
 """The web application with Almanac's pages. Imported when the first page is asked for, and by the api-server alone."""
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.core_api.security import GetUserDep
@@ -37,7 +38,7 @@ def make_app() -> FastAPI:
     """Make the application; every route but the error pages asks Airflow who is there and what they may read."""
     app = FastAPI(title="Almanac", docs_url=None, redoc_url=None, openapi_url=None)
     for path, route in _ROUTES.items():
-        app.add_api_route(path, route, response_class=HTMLResponse)
+        app.get(path, response_class=HTMLResponse)(route)
     app.exception_handler(HTTPException)(_refused)
     app.exception_handler(AlmanacError)(_failed)
     return app
@@ -115,7 +116,7 @@ def _windows(user: GetUserDep, pages: PagesDep, model: str, state: str = "") -> 
     return _page(pages.windows(access.require_model(user, pages.home, model), state))
 
 
-_ROUTES = {
+_ROUTES: dict[str, Callable[..., Any]] = {
     "/": _start,
     "/journal": _journal_page,
     "/run": _run,
