@@ -47,5 +47,13 @@ def test_load_dags_for_one_dag_reads_its_file_and_hardly_another(
     assert read == ["train"]
 
 
+@pytest.mark.parametrize(
+    ("dag_id", "file"),
+    [("window_rides", "window"), ("reopen_rides", "window"), ("rollback_drill_rides", "rollback"), ("sweep", "sweep")],
+)
+def test_dag_files_of_a_dag_that_only_some_models_have_are_found_by_its_kind(dag_id: str, file: str) -> None:
+    assert [path.stem for path in dag_files(dag_id)] == [file]
+
+
 def test_dag_files_of_a_dag_of_another_project_are_none() -> None:
     assert dag_files("their_own_dag") == ()
