@@ -25,5 +25,7 @@ RUN apt-get update \
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /opt/almanac
 COPY . .
+# Our own packages, from this folder; what they need is there.
+RUN /opt/venv/bin/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable .
 ENV PATH=/opt/venv/bin:$PATH
 USER 50000:50000

@@ -11,11 +11,13 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 ON_ALL_CORES := -n $(shell nproc) --no-loadscope-reorder
 # A test with dozens of deaths in it may take more than an hour.
 PATIENTLY := -o faulthandler_timeout=9000
+# Of pyproject.toml; tasks in pods have a lock of their own.
+EXTRAS := s3 azure postgres smtp apprise http celery fab server
 RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help servers demo demo-celery demo-containers env test test-all test-containers test-faults test-mutants up down status lint audit lock setup
+.PHONY: help servers demo demo-celery demo-containers env test test-all test-containers test-faults test-mutants up down status lint audit lock setup wheel
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,16 +70,19 @@ status: $(RUNTIME)  ## Say which of them run
 lint: $(DEVELOPMENT)  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy include
+	$(BIN)/mypy
 
 audit: $(DEVELOPMENT)  ## List licences and known vulnerabilities of the locked packages
 	@$(BIN)/python tools/audit.py
 
 lock: $(UV)  ## Write down the versions that requirements*.in ask for, with their hashes
-	$(COMPILE) requirements.in -o requirements.txt
+	$(COMPILE) pyproject.toml $(addprefix --extra ,$(EXTRAS)) requirements.in -o requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) requirements-bench.in -o requirements-bench.txt
 	$(COMPILE) requirements-kubernetes.in -o requirements-kubernetes.txt
+
+wheel: $(RUNTIME)  ## Build the wheel into dist/, for an Airflow that is there already
+	@$(BIN)/python -m hatchling build --target wheel --directory dist
 
 setup: $(RUNTIME)  ## Install what the product needs into .venv
 
@@ -86,9 +91,11 @@ $(UV):
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-$(RUNTIME): requirements.txt | $(UV)
+# The packages of this repository are installed editable: what is imported are its folders.
+$(RUNTIME): requirements.txt pyproject.toml | $(UV)
 	@$(PYTHON) include/almanac/services/preflight.py
 	@$(UV) pip install --python $(BIN)/python --require-hashes -r requirements.txt
+	@$(UV) pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(DEVELOPMENT): requirements-dev.txt $(RUNTIME)

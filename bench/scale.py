@@ -90,8 +90,6 @@ def _parse_here() -> None:
     from airflow.sdk import DAG
     from airflow.sdk.definitions._internal.dag_parsing_context import _airflow_parsing_context_manager
 
-    sys.path[:0] = [str(REPOSITORY / "plugins"), str(REPOSITORY / "config")]
-
     def read(path: Path, dag_id: str | None = None) -> tuple[float, list[str]]:
         spec = spec_from_file_location(f"scale_{path.stem}", path)
         if spec is None or spec.loader is None:

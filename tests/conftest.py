@@ -16,10 +16,9 @@ os.environ.update(
     {
         "ALMANAC_HOME": f"{_HOME}/almanac",
         # what tests start as a process of its own finds the packages as this one does
-        "PYTHONPATH": os.pathsep.join([f"{_REPOSITORY}/include", f"{_REPOSITORY}/plugins", str(_REPOSITORY)]),
+        "PYTHONPATH": os.pathsep.join([f"{_REPOSITORY}/{name}" for name in ("include", "plugins", "config", "")]),
         "AIRFLOW_HOME": f"{_HOME}/airflow",
         "AIRFLOW__CORE__DAGS_FOLDER": str(_REPOSITORY / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(_REPOSITORY / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "GX_ANALYTICS_ENABLED": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",

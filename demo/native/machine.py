@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from almanac.config.home import REPOSITORY
+from almanac.config.repository import python_path
 from almanac.services.environment import MARKER
 from almanac.services.ports import LOOPBACK
 from demo.native import data_stores
@@ -94,6 +95,7 @@ class Machine:
         programs = [str(Path(sys.executable).parent), *map(str, data_stores.programs()), "/usr/bin", "/bin"]
         return {
             "PATH": ":".join(programs),
+            "PYTHONPATH": python_path(),
             "HOME": str(self.volume("home")),
             "LANG": "C.UTF-8",
             "NO_PROXY": f"{LOOPBACK},localhost",

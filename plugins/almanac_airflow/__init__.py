@@ -1,1 +1,15 @@
 """Everything that touches Airflow: the DAG factory, steps, operators, triggers, timetables, notifiers and pages."""
+
+
+def provider_info() -> dict[str, object]:
+    """What `airflow providers` lists; Airflow calls it by the entry point `apache_airflow_provider`.
+
+    It does not name the plugin: Airflow finds that by an entry point of its own, and would load it twice.
+    """
+    return {
+        "package-name": "almanac",
+        "name": "Almanac",
+        "description": "Schedules everything around a machine-learning model: data, training, scoring, backups.",
+        "notifications": ["almanac_airflow.notifiers.alert.AlertNotifier"],
+        "triggers": [{"integration-name": "Almanac", "python-modules": ["almanac_airflow.triggers.landing"]}],
+    }

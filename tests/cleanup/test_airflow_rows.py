@@ -3,7 +3,6 @@
 With the database that Airflow itself makes, and its own `db clean`.
 """
 
-import importlib.util
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from almanac.cleanup.airflow_rows import AirflowRows
-from almanac.config.home import REPOSITORY, Home
+from almanac.config.home import Home
 from almanac.errors import TransientError
 
 NOW = datetime.now(UTC)
@@ -26,12 +25,9 @@ DAY = timedelta(days=1)
 
 @pytest.fixture(scope="module")
 def program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("clean_history", REPOSITORY / "config" / "clean_history.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    from almanac_airflow.processes import clean_history
+
+    return clean_history
 
 
 @pytest.fixture(scope="module")
@@ -160,11 +156,10 @@ def test_clean_events_by_which_announcements_remember_stay(session: Any, program
     assert events(session) == program.EVENTS_OF_AN_ASSET + 1
 
 
-def test_kept_events_reach_as_far_back_as_announcements_look() -> None:
+def test_kept_events_reach_as_far_back_as_announcements_look(program: ModuleType) -> None:
     from almanac_airflow import bells
 
-    source = (REPOSITORY / "config" / "clean_history.py").read_text("utf-8")
-    assert f"EVENTS_OF_AN_ASSET = {bells._LOOK_BACK}\n" in source
+    assert program.EVENTS_OF_AN_ASSET == bells._LOOK_BACK
 
 
 def test_clean_models_that_were_not_parsed_lately_stay(program: ModuleType) -> None:

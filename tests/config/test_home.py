@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from almanac.config.home import Home
+from almanac.errors import ConfigError
 
 
 def test_home_moved_moves_every_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,3 +38,18 @@ def test_home_names_declarations_so_that_services_find_them_from_any_folder(
     assert home.models == Path.cwd() / "include" / "environments" / "dev"
     told = environment(home, Ports(), load_or_create(tmp_path))
     assert told["ALMANAC_MODELS"] == str(home.models)
+
+
+@pytest.mark.parametrize("missing", [("ALMANAC_HOME",), ("ALMANAC_MODELS",), ("ALMANAC_HOME", "ALMANAC_MODELS")])
+def test_home_of_an_installed_package_must_be_said(
+    missing: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a checkout has a `var/` and models of its own; `site-packages` is no place for data."""
+    monkeypatch.setattr("almanac.config.home.IN_CHECKOUT", False)
+    for name in ("ALMANAC_HOME", "ALMANAC_MODELS"):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert Home().models == tmp_path
+    for name in missing:
+        monkeypatch.delenv(name)
+    with pytest.raises(ConfigError, match=rf"^{' and '.join(missing)}: not set, .* expected ALMANAC_HOME=<folder"):
+        Home()

@@ -11,6 +11,7 @@ _ENGINE = "needs a container engine or a cluster; the file that it reads is held
 _STORE = "needs an object store; a real server of that interface takes its place in"
 _BENCH = "a benchmark of minutes or hours; its figures are dated. That its options exist is checked in"
 _FOREIGN = "no program of ours: it asks the machine"
+_THEIRS = "is for another project's Airflow, where a test installs the wheel"
 _ASKED = "needs a run that waits for a person; such a run is answered by this request in"
 
 
@@ -36,6 +37,34 @@ ELSEWHERE = (
     *_lines(
         "docs/data-checks.md", "Speed and memory", _BENCH, "tests/docs/test_benchmarks.py",
         "python bench/ingest.py <folder> 5 20",
+    ),
+    *_lines(
+        "docs/into-your-airflow.md", "Install", _THEIRS, "tests/packaging/test_other_project.py",
+        "make wheel", "pip install dist/almanac-0.2.0-py3-none-any.whl",
+        "pip install 'dist/almanac-0.2.0-py3-none-any.whl[s3,postgres]'",
+    ),
+    *_lines(
+        "docs/into-your-airflow.md", "Tell it where things are",
+        "needs workers of Celery or FAB's user manager; what DAGs ask of them is held by",
+        "tests/plugins/access/test_access.py",
+        "airflow pools set NAME SLOTS TEXT", "airflow celery worker --queues default,heavy,maintenance",
+        'airflow roles create Approver "Data engineer"',
+    ),
+    *_lines(
+        "docs/into-your-airflow.md", "Show Airflow the DAGs", _THEIRS, "tests/packaging/test_other_project.py",
+        "airflow plugins", "airflow providers list",
+    ),
+    *_lines(
+        "docs/into-your-airflow.md", "Declare a model", _THEIRS, "tests/packaging/test_other_project.py",
+        "almanac draft bikes rentals.csv --label rented --horizon 4h", "almanac config show bikes",
+    ),
+    *_lines(
+        "docs/into-your-airflow.md", "What it leaves alone", _FOREIGN, "tests/cleanup/test_airflow_rows.py",
+        "airflow db clean",
+    ),
+    *_lines(
+        "docs/into-your-airflow.md", "How to remove it", _FOREIGN, "tests/packaging/test_other_project.py",
+        "airflow dags delete DAG_ID",
     ),
     *_lines(
         "docs/monitoring.md", "Measured", _BENCH, "tests/docs/test_benchmarks.py",

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from almanac.config.home import REPOSITORY
+from almanac.config.repository import python_path
 
 # No module may start a thread: it would not exist in the forked process.
 _MODULES = (
@@ -43,7 +44,7 @@ class Warm:
             [sys.executable, "-P", "-m", "tests.docs.warm"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **_QUIET, "PYTHONPATH": f"{REPOSITORY}/include:{REPOSITORY}"},
+            env={**os.environ, **_QUIET, "PYTHONPATH": python_path(str(REPOSITORY))},
             text=True,
         )
 

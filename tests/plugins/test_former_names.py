@@ -11,6 +11,8 @@ from airflow._shared.module_loading import import_string, qualname
 from almanac.config.home import REPOSITORY
 from almanac_airflow import timetables
 from almanac_airflow.notifiers.late import tell_late
+from almanac_airflow.plugin import AlmanacPlugin
+from almanac_airflow.processes import former_names
 from almanac_airflow.triggers.landing import LandingTrigger
 
 # Written by 0.1.
@@ -19,11 +21,9 @@ WRITTEN = {"almanac.triggers.landing.LandingTrigger": LandingTrigger, "almanac.n
 
 @pytest.fixture(autouse=True)
 def _accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(REPOSITORY / "config"))
-    former = importlib.import_module("former_names")
-    for name in former.FORMER:
+    for name in former_names.FORMER:
         monkeypatch.delitem(sys.modules, name, raising=False)
-    former.accept_former_names()
+    former_names.accept_former_names()
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -37,12 +37,7 @@ def test_former_module_any_other_name_is_refused_with_where_it_is_now() -> None:
 
 
 def test_plugin_knows_timetables_by_their_former_names_too() -> None:
-    spec = importlib.util.spec_from_file_location("almanac_plugin", REPOSITORY / "plugins" / "almanac_plugin.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    known = {qualname(one): one for one in module.AlmanacPlugin.timetables}
+    known = {qualname(one): one for one in AlmanacPlugin.timetables}
     for name in ("DeclaredSchedule", "TumblingWindows"):
         assert known[f"almanac_airflow.timetables.{name}"] is getattr(timetables, name)
         assert issubclass(known[f"almanac.timetables.{name}"], getattr(timetables, name))

@@ -290,6 +290,10 @@ def test_run_link_leads_to_the_page_of_the_run() -> None:
     assert link == "/almanac/run?dag_id=ingest_weather&run_id=manual__1%2B2"
 
 
+def test_run_link_of_a_dag_of_another_project_is_none() -> None:
+    assert RunLink().get_link(None, ti_key=_key("their_own_dag")) == ""
+
+
 @pytest.mark.parametrize(
     ("result", "expected"),
     [

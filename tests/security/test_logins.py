@@ -1,7 +1,6 @@
 """Wrong logins wait longer and longer, and nobody else notices; browsers are told what a page may not do."""
 
 import asyncio
-import importlib.util
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -11,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from almanac.config.repository import ROOT
+from almanac.services import mlflow_authentication
 from almanac.services.login_delays import FREE_FAILURES, MAX_DELAY_S, LoginDelays
-from almanac_airflow.ui.guard import HEADERS, Guard
+from almanac_airflow.plugin import AlmanacPlugin
+from almanac_airflow.ui.guard import HEADERS, Guard, middlewares
 
 PASSWORD = "right"
 
@@ -180,22 +180,22 @@ def test_guard_adds_headers_and_keeps_those_of_a_page(clock: Clock) -> None:
 
 
 def test_plugin_hangs_the_guard_in_front_of_the_server() -> None:
-    spec = importlib.util.spec_from_file_location("almanac_plugin", ROOT / "plugins" / "almanac_plugin.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert [one["middleware"] for one in module.AlmanacPlugin.fastapi_root_middlewares] == [Guard]
+    assert [one["middleware"] for one in AlmanacPlugin.fastapi_root_middlewares] == [Guard]
+
+
+def test_guard_is_left_out_where_somebody_else_guards_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [one["middleware"] for one in middlewares()] == [Guard]
+    monkeypatch.setenv("ALMANAC_LOGIN_GUARD", "0")
+    assert middlewares() == []
 
 
 @pytest.fixture
 def mlflow_login(monkeypatch: pytest.MonkeyPatch, clock: Clock, tmp_path) -> Any:
-    spec = importlib.util.spec_from_file_location("mlflow_login", ROOT / "config" / "mlflow_login.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "_delays", LoginDelays(clock))
+    monkeypatch.setattr(mlflow_authentication, "_delays", LoginDelays(clock))
     ini = tmp_path / "auth.ini"
     ini.write_text(
         f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{tmp_path}/auth.db\nadmin_username = admin\n"
-        "authorization_function = mlflow_login:authenticate\n"
+        "authorization_function = almanac.services.mlflow_authentication:authenticate\n"
     )
     monkeypatch.setenv("MLFLOW_AUTH_CONFIG_PATH", str(ini))
     monkeypatch.setenv("MLFLOW_AUTH_ADMIN_PASSWORD", PASSWORD * 4)
@@ -207,7 +207,7 @@ def mlflow_login(monkeypatch: pytest.MonkeyPatch, clock: Clock, tmp_path) -> Any
         return login if login is not None and login.password == PASSWORD else make_response("who are you?", 401)
 
     monkeypatch.setattr(auth, "authenticate_request_basic_auth", checks)
-    return module
+    return mlflow_authentication
 
 
 def test_mlflow_slows_wrong_logins_and_sends_headers(mlflow_login: Any, clock: Clock) -> None:

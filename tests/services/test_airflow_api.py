@@ -1,11 +1,12 @@
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from almanac.errors import PermanentError, TransientError
-from almanac.services.airflow_api import AirflowClient, DagRun, Health
+from almanac.services.airflow_api import AirflowClient, DagRun, Health, Job
 
 RUN = {"dag_id": "d", "dag_run_id": "r", "state": "running", "run_type": "manual", "duration": None}
 
@@ -234,3 +235,21 @@ def test_emit_finds_an_asset_of_a_later_page(server):
     client(server).emit("almanac://4")
 
     assert json.loads(server.requests[-1].content)["asset_id"] == 4
+
+
+def test_jobs_are_read_with_how_they_ended(server):
+    row = {"job_type": "SchedulerJob", "hostname": "one", "start_date": "2026-11-30T01:00:00Z", "state": "success"}
+    rows = [{**row, "end_date": None, "state": "running"}, {**row, "end_date": "2026-11-30T02:00:00Z"}]
+    never = {**row, "start_date": None, "end_date": None}
+    server.answers["GET /api/v2/jobs"] = lambda _: httpx.Response(200, json={"jobs": [*rows, never]})
+
+    began = datetime(2026, 11, 30, 1, tzinfo=UTC)
+    assert client(server).jobs("SchedulerJob") == (
+        Job("SchedulerJob", "one", began, False),
+        Job("SchedulerJob", "one", began, True),
+    )
+    assert dict(server.requests[-1].url.params) == {
+        "job_type": "SchedulerJob",
+        "order_by": "-start_date",
+        "limit": "100",
+    }

@@ -43,6 +43,8 @@ SECRET = {
 # What only one machine needs, or only the server of MLflow.
 ABSENT = {
     "ALMANAC_SERVICES_OF", "SPT_NOENV", "PATH", "NO_PROXY", "no_proxy",
+    # An image holds one checkout, which is installed there.
+    "PYTHONPATH",
     "MLFLOW_AUTH_CONFIG_PATH", "MLFLOW_AUTH_ADMIN_USERNAME", "MLFLOW_AUTH_ADMIN_PASSWORD",
     "MLFLOW_FLASK_SERVER_SECRET_KEY",
     # Users with roles come from FAB's database instead.

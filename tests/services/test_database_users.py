@@ -1,7 +1,6 @@
-"""config/database_users.py: each database has an owner of its own, on a new cluster and on one of older days."""
+"""Each database has an owner of its own, on a new cluster and on one of older days."""
 
 import secrets
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +12,6 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from almanac.backup.subjects.postgres import check_rows, load, postgres_draft, scratch_database
-from almanac.config.home import REPOSITORY
 from almanac.errors import JournalSchemaError
 from almanac.journal.database import Database
 from almanac.journal.upgrade import upgrade_journal
@@ -26,15 +24,10 @@ PASSWORDS = {user: secrets.token_hex(8) for user in USERS}
 
 
 @pytest.fixture(scope="module")
-def users() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(REPOSITORY / "config"))
-    try:
-        import database_users
+def users() -> ModuleType:
+    from almanac.services import database_users
 
-        yield database_users
-    finally:
-        sys.path.remove(str(REPOSITORY / "config"))
-        sys.modules.pop("database_users", None)
+    return database_users
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +168,7 @@ def test_ensure_databases_in_another_encoding_is_refused_with_the_way_out(
 
 
 def test_first_start_refuses_a_database_in_another_encoding(server: URL, users: ModuleType, in_ascii: str) -> None:
-    import first_start
+    from almanac_airflow.processes import first_start
 
     first_start.check_encoding(server.render_as_string(hide_password=False))
     with pytest.raises(SystemExit, match="airflow-init: the database celery is in SQL_ASCII; expected UTF8"):

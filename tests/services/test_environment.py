@@ -71,6 +71,5 @@ def test_environment_says_every_place_of_the_home(tmp_path):
 def test_environment_finds_our_code_and_our_settings(home):
     found = environment(home, PORTS, generate(), parent={})
 
-    assert found["PYTHONPATH"].split(":") == [str(REPOSITORY / "include"), str(REPOSITORY / "config")]
+    assert found["PYTHONPATH"].split(":") == [str(REPOSITORY / name) for name in ("include", "plugins", "config")]
     assert found["AIRFLOW__CORE__DAGS_FOLDER"] == str(REPOSITORY / "dags")
-    assert found["AIRFLOW__CORE__PLUGINS_FOLDER"] == str(REPOSITORY / "plugins")

@@ -91,13 +91,16 @@ def test_warm_switched_off_stays_cold(tmp_path):
     ],
 )
 def test_is_parent_of_tasks_by_its_command(tmp_path, arguments, executor, expected):
-    code = f"import airflow_local_settings as settings; print(settings.is_parent_of_tasks({arguments!r}, {executor!r}))"
+    code = (
+        "from almanac_airflow.processes.warm_workers import is_parent_of_tasks;"
+        f"print(is_parent_of_tasks({arguments!r}, {executor!r}))"
+    )
 
     assert run(Home(home=tmp_path), code).strip() == str(expected)
 
 
 def test_warm_module_that_is_missing_is_told_and_does_not_stop_the_scheduler(tmp_path):
-    code = "import airflow_local_settings as settings; settings.warm(['no_such_module']); print('on')"
+    code = "from almanac_airflow.processes import warm_workers; warm_workers.warm(['no_such_module']); print('on')"
 
     output = run(Home(home=tmp_path), code)
 

@@ -184,12 +184,3 @@ def test_mean_z_equals_scipys_welch(pair: tuple[np.ndarray, np.ndarray]) -> None
 @pytest.mark.parametrize(("now", "z"), [(5.0, 0.0), (6.0, measures.FAR), (4.0, -measures.FAR)])
 def test_mean_z_of_constants_is_nothing_or_far(now: float, z: float) -> None:
     assert measures.mean_z(exact(np.full(600, 5.0)), exact(np.full(600, now)), n=600, m=600) == z
-
-
-def test_benjamini_hochberg_equals_scipy() -> None:
-    p = RNG.random(25) ** 3
-    assert measures.benjamini_hochberg(p.tolist()) == pytest.approx(stats.false_discovery_control(p))
-
-
-def test_benjamini_hochberg_nothing_tested_gives_nothing() -> None:
-    assert measures.benjamini_hochberg([]) == ()

@@ -1,4 +1,4 @@
-"""Old rows of Airflow's database, by its own `db clean`; see `config/clean_history.py` for what stays all the same."""
+"""Old rows of Airflow's database, by its own `db clean`; see `_PROGRAM` for what stays all the same."""
 
 import json
 import os
@@ -12,12 +12,13 @@ from sqlalchemy.engine import make_url
 
 from almanac.backup.installation import exists
 from almanac.cleanup.plan import ExpiryPlan, Item
-from almanac.config.home import REPOSITORY, Home
+from almanac.config.home import Home
 from almanac.config.location import sqlite_path, sqlite_url
+from almanac.config.repository import ROOT, python_path
 from almanac.errors import TransientError
 from almanac.services.environment import airflow_home
 
-_PROGRAM = REPOSITORY / "config" / "clean_history.py"
+_PROGRAM = "almanac_airflow.processes.clean_history"  # a process of its own: this package imports no Airflow
 _TIMEOUT = timedelta(hours=1)
 _LAST_WORDS = 600  # characters
 # A task's process may not ask Airflow's database, and says so to its children by these.
@@ -57,21 +58,19 @@ class AirflowRows:
         self._run()
 
     def _run(self, *arguments: str) -> dict[str, Any]:
-        command = [sys.executable, str(_PROGRAM), "--before", self._before.isoformat(), *arguments]
+        command = [sys.executable, "-m", _PROGRAM, "--before", self._before.isoformat(), *arguments]
         try:
             done = subprocess.run(
-                command, env=self._environment, capture_output=True, text=True, check=False, cwd=REPOSITORY,
+                command, env=self._environment, capture_output=True, text=True, check=False, cwd=ROOT,
                 stdin=subprocess.DEVNULL, timeout=_TIMEOUT.total_seconds(),
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise TransientError(
-                f"{_PROGRAM.name}: not finished after {_TIMEOUT}; the next cleanup continues"
-            ) from error
+            raise TransientError(f"{_PROGRAM}: not finished after {_TIMEOUT}; the next cleanup continues") from error
         lines = done.stdout.strip().splitlines()
         if done.returncode or not lines:
             said = (done.stderr or done.stdout).strip()[-_LAST_WORDS:]
             raise TransientError(
-                f"Airflow's database could not be cleaned: {_PROGRAM.name} ended with {done.returncode}: {said}"
+                f"Airflow's database could not be cleaned: {_PROGRAM} ended with {done.returncode}: {said}"
             )
         found: dict[str, Any] = json.loads(lines[-1])
         return found
@@ -87,5 +86,5 @@ class AirflowRows:
             "AIRFLOW_HOME": os.environ.get("AIRFLOW_HOME", str(airflow_home(self._home))),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url,
-            "PYTHONPATH": str(REPOSITORY / "include"),
+            "PYTHONPATH": python_path(os.environ.get("PYTHONPATH", "")),
         }

@@ -76,7 +76,8 @@ def main() -> None:
 
     clean_standard_streams()
     try:
-        enter_from_environment(Home().stores)
+        if "--help" not in sys.argv:  # which needs no installation
+            enter_from_environment(Home().stores)
         app(prog_name="almanac")
     except AlmanacError as error:
         print(f"almanac: {error}", file=sys.stderr)

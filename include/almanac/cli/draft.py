@@ -69,13 +69,18 @@ def draft(
         return
     if path.exists():
         raise ConfigError(f"{path}: the model exists already; choose another name, or remove the file first")
+    written = [path, *_start(path.parent)]
     path.write_text(FIRST_LINE + text, "utf-8")
     notes = [line.removeprefix("# ") for line in text.splitlines()[1:] if line.startswith("# ")]
-    if faults := [problem for problem in load_models(path.parent).problems if path.name in problem]:
-        path.unlink()
-        raise ConfigError("draft: no model can be drafted from this file:\n" + "\n".join(faults))
-    for line in _tried(home, model, file) if file.stat().st_size <= _MOST_TRIED else ():
-        print(line)
+    try:
+        if faults := [problem for problem in load_models(path.parent).problems if path.name in problem]:
+            raise ConfigError("draft: no model can be drafted from this file:\n" + "\n".join(faults))
+        for line in _tried(home, model, file) if file.stat().st_size <= _MOST_TRIED else ():
+            print(line)
+    except BaseException:
+        for each in written:
+            each.unlink()
+        raise
     write_schema(path.parent)
     copy = f"cp {quote(str(file))} {quote(home.landing_of(model))}/"
     print(
@@ -121,10 +126,10 @@ def check(
 
 
 def _tried(home: "Home", model: str, file: Path) -> list[str]:
-    """What the trial of a new declaration says; a declaration that could never pass is removed.
+    """What the trial of a new declaration says.
 
     Raises:
-        ConfigError: that is why.
+        ConfigError: it could never pass.
     """
     from almanac.config.files.loader import find_model
     from almanac.draft.trial import in_words, try_file
@@ -134,7 +139,6 @@ def _tried(home: "Home", model: str, file: Path) -> list[str]:
     tried = try_file(declared, file, now=datetime.now(UTC))
     lines = in_words(tried)
     if tried.problems:
-        (Path(home.models) / f"{model}.yaml").unlink()
         raise ConfigError(
             "draft: tried on the file, and nothing is written:\n  "
             + "\n  ".join(lines)
@@ -158,3 +162,16 @@ def _time(text: str) -> datetime:
     if time.tzinfo is None:
         raise ValueError(f"--origin: a time without an offset; got {text!r}, expected such as 2020-01-01T00:00:00Z")
     return time
+
+
+def _start(folder: Path) -> list[Path]:
+    """Copy the defaults of all models into a folder that declares nothing yet; gives what was written."""
+    from shutil import copyfile
+
+    from almanac.config.files.profile import DEFAULTS
+    from almanac.config.repository import STARTER
+
+    if any(folder.glob("*.yaml")):
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    return [Path(copyfile(STARTER / DEFAULTS, folder / DEFAULTS))]

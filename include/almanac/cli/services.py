@@ -83,6 +83,7 @@ def demo(
     ] = False,
 ) -> None:
     """Run everything once, from a landed file to a monitored champion, in a separate home."""
+    _need_checkout("demo")
     from demo.story import main
 
     raise typer.Exit(main("containers" if containers else "celery" if celery else ""))
@@ -97,12 +98,24 @@ def env(
 
     An existing secret is never replaced.
     """
+    _need_checkout("env")
     from almanac.config.home import REPOSITORY
     from almanac.services.env_file import write_env_file
 
     path = path or REPOSITORY / ".env"
     names = write_env_file(path, (REPOSITORY / "docker-compose.yaml").read_text("utf-8"))
     print(f"{path}: {len(names)} new secrets. Keep a copy elsewhere: the databases depend on it.")
+
+
+def _need_checkout(command: str) -> None:
+    from almanac.config.repository import IN_CHECKOUT, ROOT
+    from almanac.errors import ConfigError
+
+    if not IN_CHECKOUT:
+        raise ConfigError(
+            f"`almanac {command}` uses files that the package in {ROOT} does not have; expected a checkout of Almanac's"
+            f" repository: run `./almanac {command}` there"
+        )
 
 
 def _tell(message: str) -> None:

@@ -16,7 +16,8 @@ from almanac.config.location import (
     check_path,
     sqlite_url,
 )
-from almanac.config.repository import ROOT
+from almanac.config.repository import IN_CHECKOUT, ROOT
+from almanac.errors import ConfigError
 
 REPOSITORY = ROOT
 MODELS_FOLDER = REPOSITORY / "include" / "models"
@@ -63,6 +64,19 @@ class Home(BaseSettings):
         for name, value in values.items():
             if isinstance(value, str | Path):
                 check_encoding(str(value), _variable(name))
+        return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ask_where(cls, values: Mapping[str, object]) -> Mapping[str, object]:
+        """Only a checkout has folders of its own for its data and its models."""
+        missing = [] if IN_CHECKOUT else [name for name in ("home", "models") if not values.get(name)]
+        if missing:
+            raise ConfigError(
+                f"{' and '.join(map(_variable, missing))}: not set, and Almanac runs as an installed package; expected"
+                " ALMANAC_HOME=<folder for data, journal and reports> and ALMANAC_MODELS=<folder of the models' YAML"
+                " files> in the environment of every process of Airflow. See docs/into-your-airflow.md"
+            )
         return values
 
     def model_post_init(self, _context: object, /) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from almanac.backup.store.keys import VARIABLE
 from almanac.backup.store.place import Place
-from almanac.config.home import REPOSITORY, Home
+from almanac.config.home import Home
 from almanac.config.location import sqlite_url
+from almanac.config.repository import python_path
 from almanac.errors import AlmanacError, IntegrityError
 from almanac.services.services import Services
 
@@ -105,7 +106,7 @@ class ScratchMachine:
             **kept,
             **places,
             "HOME": str(self.root),
-            "PYTHONPATH": str(REPOSITORY / "include"),
+            "PYTHONPATH": python_path(),
             "ALMANAC_HOME": str(mine.home),
             "ALMANAC_MODELS": str(mine.models),
             "ALMANAC_MLFLOW_DATABASE_URL": mine.mlflow_database_url,

@@ -10,7 +10,7 @@ from almanac.config.home import Home
 from almanac.health.unheard import FailedTask
 from almanac.journal.records import RunRef
 from almanac.monitoring.checks.running import TaskRun, Timing
-from almanac.services.airflow_api import AirflowClient, Json
+from almanac.services.airflow_api import AirflowClient, Job, Json
 from almanac.services.ports import load_ports
 
 _ENDED_WELL = frozenset({"success", "skipped"})
@@ -137,6 +137,15 @@ class AirflowHistory:
         tags = found.get("tags") if isinstance(found, dict) else None
         rows = tags if isinstance(tags, list) else []
         return frozenset(str(tag["name"]) for tag in rows if isinstance(tag, dict))
+
+    def jobs(self, kind: str) -> Sequence[Job]:
+        """The newest of Airflow's own processes of a kind.
+
+        Raises:
+            TransientError: Airflow does not answer.
+            PermanentError: it refuses.
+        """
+        return self._client.jobs(kind)
 
     def _failed_task(self, row: dict[str, Json]) -> FailedTask | None:
         """None for a task that has never begun: a person or the scheduler has marked it, no process has died."""

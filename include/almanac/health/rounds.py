@@ -26,11 +26,11 @@ from almanac.health.snapshots import places_to_look_at, tell_vanished
 from almanac.health.unheard import Failures, tell_unheard
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
-from almanac.services.incarnations import incarnations, machine
+from almanac.services.incarnations import Jobs, incarnations, machine
 
 
-class Tasks(Waiting, Failures, Protocol):
-    """Who knows how Airflow's tasks stand."""
+class Tasks(Waiting, Failures, Jobs, Protocol):
+    """Who knows how Airflow's tasks and processes stand."""
 
 
 def attend(
@@ -86,7 +86,7 @@ def attend(
             teller.seen(everybody, message, kind, key, now)
         teller.ended_but(everybody, "", kind, messages, now)
     tell_damage(teller, home, installation, models, journal, run, now)
-    restarts = restart_messages(journal, incarnations(home, broker_url, now), machine(now), run, now)
+    restarts = restart_messages(journal, incarnations(home, broker_url, tasks, now), machine(now), run, now)
     for what, message in restarts.items():
         teller.happened(everybody, message, "service", what, now)
     declared = {model.name: model.alerts for model in models}

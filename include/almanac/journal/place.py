@@ -3,6 +3,7 @@
 from sqlalchemy.engine import URL, make_url
 
 from almanac.config.connection import Connection, find_connection
+from almanac.extras import extra
 
 CONNECTION = "almanac_journal"
 
@@ -11,9 +12,12 @@ def entered(url: str) -> URL:
     """The journal's URL, completed by the connection `almanac_journal` if there is one; SQLite needs none.
 
     Raises:
-        ConfigError: the connection cannot be read.
+        ConfigError: the connection cannot be read, or the driver is not installed.
     """
     named = make_url(url)
+    if named.get_backend_name() == "postgresql":
+        with extra("postgres", "a journal on PostgreSQL"):
+            named.get_dialect().import_dbapi()
     found = None if named.get_backend_name() == "sqlite" else find_connection(CONNECTION)
     return named if found is None else completed(named, found)
 

@@ -142,11 +142,6 @@ class Logged:
         return self._by_name(Tag.JOINED_VERSIONS, int, "numbers by model, as JSON")
 
     @property
-    def dataset_sha256(self) -> str:
-        """The hash of the labelled rows; see `hash_rows`."""
-        return self.tag(Tag.DATASET_SHA256)
-
-    @property
     def manifest_sha256(self) -> str:
         """The hash of `manifest.json`, which holds the hashes of all other files."""
         return self.tag(Tag.MANIFEST_SHA256)

@@ -69,6 +69,16 @@ class TaskRun:
     tries: int
 
 
+@dataclass(frozen=True)
+class Job:
+    """One life of a process of Airflow. `kind` is Airflow's: SchedulerJob, TriggererJob, DagProcessorJob."""
+
+    kind: str
+    host: str
+    began: datetime
+    ended_well: bool
+
+
 class AirflowClient:
     """Logs in when it must, and again when its token has expired.
 
@@ -131,6 +141,13 @@ class AirflowClient:
     def set_paused(self, dag_id: str, paused: bool) -> None:
         """Pause a DAG, or let it run."""
         self.call("PATCH", f"/dags/{dag_id}", body={"is_paused": paused})
+
+    def jobs(self, kind: str) -> tuple[Job, ...]:
+        """List the newest of Airflow's processes of a kind: a hundred, alive or not."""
+        page = _object(self.call("GET", "/jobs", job_type=kind, order_by="-start_date", limit="100"))
+        rows = page.get("jobs")
+        found = [_object(row) for row in rows] if isinstance(rows, list) else []
+        return tuple(_job(row) for row in found if row.get("start_date"))
 
     def trigger(self, dag_id: str, conf: Mapping[str, Json] | None = None, run_id: str = "") -> DagRun:
         """Start a run by hand; one run, however often Airflow must be asked."""
@@ -277,6 +294,12 @@ def _dag_run(found: Json) -> DagRun:
         _text(run["run_type"]),
         float(seconds) if isinstance(seconds, int | float) else None,
     )
+
+
+def _job(row: dict[str, Json]) -> Job:
+    ended_well = row.get("end_date") is not None and row.get("state") == "success"
+    began = datetime.fromisoformat(_text(row["start_date"]))
+    return Job(_text(row["job_type"]), _text(row["hostname"]), began, ended_well)
 
 
 def _object(found: Json) -> dict[str, Json]:

@@ -27,6 +27,7 @@ from almanac.config.files.loader import load_models
 from almanac.config.home import REPOSITORY, Home
 from almanac.config.location import check_path, sqlite_url
 from almanac.config.patience import patience
+from almanac.config.repository import IN_CHECKOUT
 from almanac.errors import AlmanacError, ConfigError, TransientError
 from almanac.services import preflight
 from almanac.services.environment import environment
@@ -64,7 +65,7 @@ def examine(home: Home) -> list[Check]:
     running = seen.supervisor != "down"
     checks: tuple[Callable[[], Iterable[Check]], ...] = (
         lambda: machine_checks(REPOSITORY),
-        lambda: [lock_check(REPOSITORY / "requirements.txt", _installed)],
+        lambda: [lock_check(REPOSITORY / "requirements.txt", _installed) if IN_CHECKOUT else _released()],
         *(partial(_place_checks, name, place) for name, place in _places(home).items()),
         lambda: [mode_check(path, mode) for path, mode in _private(home).items()],
         lambda: [Check(*row) for row in database_rows(home)],
@@ -103,6 +104,11 @@ def machine_checks(root: Path) -> list[Check]:
     memory = preflight.memory_bytes()
     seen = f"Python {sys.version.split()[0]}"
     return [Check("machine", "ok", seen if memory is None else f"{seen}, {memory / preflight.GB:.1f} GB memory")]
+
+
+def _released() -> Check:
+    """An installed package has no lock beside it; pip has compared what it needs with what is there."""
+    return Check("packages", "ok", f"almanac {version('almanac')}; `pip check` compares what it needs")
 
 
 def lock_check(lock: Path, installed: Callable[[str], str]) -> Check:

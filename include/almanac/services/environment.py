@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from almanac.config.credentials import ADMIN, Credentials, airflow_passwords_file
-from almanac.config.home import REPOSITORY, Home
+from almanac.config.home import Home
 from almanac.config.location import sqlite_url
+from almanac.config.repository import DAG_FILES, python_path
 from almanac.services.ports import LOOPBACK, Ports
 
 # Every process that belongs to a home carries this; `down` finds by it what outlived its parent.
@@ -80,7 +81,7 @@ def _process(home: Home, parent: Mapping[str, str]) -> dict[str, str]:
         # setproctitle writes over the environment that /proc shows, and with it over the marker.
         "SPT_NOENV": "1",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), parent.get("PATH", os.defpath)]),
-        "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "include"), str(REPOSITORY / "config")]),
+        "PYTHONPATH": python_path(),
         # `python -m` must not find modules in the folder where someone happened to stand.
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
@@ -119,8 +120,7 @@ def _airflow(home: Home) -> dict[str, str]:
     folder = airflow_home(home)
     return {
         "AIRFLOW_HOME": str(folder),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAG_FILES),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         # Python 3.14 changes the default; a spawned worker inherits none of the imports that make it warm.

@@ -1,19 +1,25 @@
 """Uptime of each service, as it reports itself: a changed start time means a restart."""
 
+import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from almanac.config.home import Home
+from almanac.errors import AlmanacError
+from almanac.extras import extra
 from almanac.journal.place import entered
+from almanac.services.airflow_api import Job
+
+log = logging.getLogger(__name__)
 
 _JOBS = {"SchedulerJob": "scheduler", "TriggererJob": "triggerer", "DagProcessorJob": "dag-processor"}
 _PATIENCE_S = 5
@@ -35,18 +41,27 @@ class Incarnation:
     regular: bool = False
 
 
-def incarnations(home: Home, broker_url: str, now: datetime) -> tuple[Incarnation, ...]:
+class Jobs(Protocol):
+    """Who lists Airflow's own processes."""
+
+    def jobs(self, kind: str) -> Sequence[Job]:
+        """The newest of a kind."""
+        ...
+
+
+def incarnations(home: Home, broker_url: str, jobs: Jobs | None, now: datetime) -> tuple[Incarnation, ...]:
     """The services that can be asked, and are there; what does not answer is left out.
 
-    Airflow's own processes are rows of its database, PostgreSQL knows its beginning, Redis and the workers how long
+    Airflow's api-server lists its processes, PostgreSQL knows its beginning, Redis and the workers how long
     they have been up. The api-server and MLflow do not tell.
 
     Args:
         home: names the databases.
         broker_url: of Celery; empty: there is none.
+        jobs: lists Airflow's processes; None: nobody can be asked.
         now: aware; ages are counted back from it.
     """
-    found = [*_airflow(make_url(home.airflow_database_url)), *_postgres(entered(home.journal_url))]
+    found = [*_airflow(jobs), *_postgres(entered(home.journal_url))]
     return (*found, *_celery(broker_url, now)) if broker_url else tuple(found)
 
 
@@ -62,33 +77,38 @@ def machine(now: datetime) -> Incarnation | None:
     return Incarnation(f"machine {_BOOT_ID.read_text('ascii').strip()}", now - age)
 
 
-def _airflow(url: URL) -> Iterable[Incarnation]:
-    query = (
-        "SELECT job_type, hostname, start_date, end_date, state FROM job"
-        " WHERE job_type IN ('SchedulerJob', 'TriggererJob', 'DagProcessorJob') ORDER BY start_date"
-    )
-    newest: dict[str, Any] = {}
+def _airflow(jobs: Jobs | None) -> Iterable[Incarnation]:
+    newest: dict[str, Job] = {}
     regular: dict[str, bool] = {}
-    for row in _rows(url, query):
-        name = f"{_JOBS[row.job_type]}@{row.hostname}"
+    try:
+        found = [job for kind in _JOBS for job in jobs.jobs(kind)] if jobs else []
+    except AlmanacError as error:
+        log.warning("whether a service of Airflow was started again is not known: %s", error)
+        return []
+    for job in sorted(found, key=lambda job: job.began):
+        name = f"{_JOBS[job.kind]}@{job.host}"
         before = newest.get(name)
-        regular[name] = before is None or (before.end_date is not None and before.state == "success")
-        newest[name] = row
-    return [Incarnation(name, _time(row.start_date), regular[name]) for name, row in newest.items()]
+        regular[name] = before is None or before.ended_well
+        newest[name] = job
+    return [Incarnation(name, job.began, regular[name]) for name, job in newest.items()]
 
 
 def _postgres(url: URL) -> Iterable[Incarnation]:
     if url.get_backend_name() != "postgresql":
         return []
-    return [
-        Incarnation("postgres", _time(row.began)) for row in _rows(url, "SELECT pg_postmaster_start_time() AS began")
-    ]
+    engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": _PATIENCE_S})
+    try:
+        with engine.connect() as connection:
+            return [Incarnation("postgres", connection.execute(text("SELECT pg_postmaster_start_time()")).scalar_one())]
+    except SQLAlchemyError:
+        return []
 
 
 def _celery(broker_url: str, now: datetime) -> Iterable[Incarnation]:
-    from celery import Celery
-    from kombu.exceptions import OperationalError
-    from redis import Redis, RedisError
+    with extra("celery", "Celery's broker"):
+        from celery import Celery
+        from kombu.exceptions import OperationalError
+        from redis import Redis, RedisError
 
     found = []
     try:
@@ -100,17 +120,3 @@ def _celery(broker_url: str, now: datetime) -> Iterable[Incarnation]:
         return found
     ages = ((name, timedelta(seconds=float(said["uptime"]))) for name, said in sorted(workers.items()))
     return [*found, *(Incarnation(name, now - age) for name, age in ages)]
-
-
-def _rows(url: URL, query: str) -> list[Any]:
-    connect = {"connect_timeout": _PATIENCE_S} if url.get_backend_name() == "postgresql" else {}
-    try:
-        with create_engine(url, poolclass=NullPool, connect_args=connect).connect() as connection:
-            return list(connection.execute(text(query)))
-    except SQLAlchemyError:
-        return []
-
-
-def _time(found: datetime | str) -> datetime:
-    moment = datetime.fromisoformat(found) if isinstance(found, str) else found
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -18,6 +18,7 @@ from almanac.config.credentials import (
 )
 from almanac.config.home import Home
 from almanac.config.location import sqlite_url
+from almanac.config.repository import check_installed
 from almanac.errors import ConfigError, PermanentError
 from almanac.services.airflow_api import AirflowClient
 from almanac.services.databases import create_databases, migrate_airflow
@@ -61,7 +62,7 @@ _MLFLOW_AUTH = """\
 default_permission = NO_PERMISSIONS
 database_uri = {database_url}
 admin_username = {admin}
-authorization_function = mlflow_login:authenticate
+authorization_function = almanac.services.mlflow_authentication:authenticate
 auth_cache_ttl_seconds = 60
 """
 
@@ -255,6 +256,7 @@ class Services:
 
     def _start(self, with_parent: bool) -> None:
         self._refuse_half()
+        check_installed()
         self._upgrade_journal()
         credentials = load_or_create(self.home.home)
         ports = choose_ports(self.home.home)

@@ -1,7 +1,6 @@
 """How far two distributions are apart, and how surprising that is. Formulas only; each names its source."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -245,20 +244,3 @@ def mean_z(reference: "Distribution", window: "Distribution", *, n: float, m: fl
     if moved == 0:
         return 0.0
     return math.copysign(min(abs(moved) / error, FAR) if error > 0 else FAR, moved)
-
-
-def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Adjusted p-values, in the order given: below a rate r they keep the false discovery rate at r.
-
-    Benjamini and Hochberg (1995); valid under the positive dependence that columns of one table have (2001).
-    """
-    import numpy as np
-
-    if not p_values:
-        return ()
-    p = np.asarray(p_values)
-    order = np.argsort(p)
-    scaled = p[order] * len(p) / np.arange(1, len(p) + 1)
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
-    return tuple(adjusted.tolist())

@@ -1,12 +1,14 @@
-"""The version of the code: the git commit of the checkout, or the commit that an image was built from."""
+"""The version of the code: the git commit, the commit an image was built from, or the version of the package."""
 
 import os
 import re
 import subprocess
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from almanac.config.home import REPOSITORY
+from almanac.config.repository import IN_CHECKOUT
 
 COMMIT_VARIABLE = "ALMANAC_CODE_COMMIT"
 UNKNOWN = "unknown"
@@ -21,12 +23,16 @@ class CodeVersion:
 
 
 def code_version(repository: Path = REPOSITORY) -> CodeVersion:
-    """By git; without git or a repository, by the variable `ALMANAC_CODE_COMMIT`; without that, `unknown`."""
+    """By git; without git or a repository, by the variable `ALMANAC_CODE_COMMIT`.
+
+    Without that it is the version of the installed package, and for a folder without git `unknown`.
+    """
     if (repository / ".git").exists():  # not a repository further up, of which this is only a folder
         commit, changes = _git(repository, "rev-parse", "HEAD"), _git(repository, "status", "--porcelain")
         if commit:
             return CodeVersion(commit, None if changes is None else bool(changes))
-    return CodeVersion(os.environ.get(COMMIT_VARIABLE) or UNKNOWN, None)
+    released = UNKNOWN if IN_CHECKOUT else f"almanac {version('almanac')}"
+    return CodeVersion(os.environ.get(COMMIT_VARIABLE) or released, None)
 
 
 def authors_of(path: Path, *commits: str) -> frozenset[str]:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from almanac.config.home import REPOSITORY
+from almanac.config.repository import ROOT, python_path
 from almanac.errors import DataError, TransientError
 
 _TIMEOUT_S = 120
@@ -67,10 +67,11 @@ def render_apart(document: bytes) -> bytes:
         TransientError: it took too long.
     """
     command = [sys.executable, "-m", "almanac.validation.data_docs"]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "include"), "PYTHONWARNINGS": "ignore"}
+    path = python_path(os.environ.get("PYTHONPATH", ""))
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
     try:
         done = subprocess.run(
-            command, input=document, capture_output=True, check=False, cwd=REPOSITORY, env=environment,
+            command, input=document, capture_output=True, check=False, cwd=ROOT, env=environment,
             timeout=_TIMEOUT_S,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from statistics import median
 from typing import TYPE_CHECKING
 
 from almanac.config.sections.dataset import Column, Dataset, Skew
@@ -186,14 +187,10 @@ def _largest_jump(batch: "pl.DataFrame") -> tuple[float, date | None]:
     days = batch.group_by(day=pl.col("time").dt.date()).agg(pl.col("value").median()).sort("day")
     values = days["value"].to_list()
     steps = [
-        (abs(_middle(values[at : at + _DAYS_BESIDE]) - _middle(values[at - _DAYS_BESIDE : at])), days["day"][at])
+        (abs(median(values[at : at + _DAYS_BESIDE]) - median(values[at - _DAYS_BESIDE : at])), days["day"][at])
         for at in range(_DAYS_BESIDE, len(values) - _DAYS_BESIDE + 1)
     ]
     return max(steps, default=(0.0, None))
-
-
-def _middle(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]
 
 
 def _rhythm(

@@ -1,6 +1,7 @@
 """Who may edit which kind of DAG. Airflow's FAB auth manager applies it; on one machine there is one administrator.
 
-`config/first_start.py` makes the roles. Operators and administrators may edit every DAG; all readers see every DAG.
+`almanac_airflow.processes.first_start` makes the roles. Operators and administrators may edit every DAG; all readers
+see every DAG.
 """
 
 # What a data engineer may start and clear. Not among them: what moves an alias or restores.

@@ -90,7 +90,7 @@ def _ask(back_end: "BaseSecretsBackend", name: str) -> "Connection | None":
     from airflow.sdk.log import mask_secret
 
     try:
-        found = back_end.get_connection(conn_id=name)
+        found: Connection | None = back_end.get_connection(conn_id=name)
     except Exception as error:
         raise TransientError(
             f"the secrets back end {type(back_end).__name__} did not say whether there is a connection {name!r}:"

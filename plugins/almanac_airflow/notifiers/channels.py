@@ -7,6 +7,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from almanac.config.sections.alerts import AppriseChannel, Channel, MailChannel, WebhookChannel
+from almanac.extras import extra
 from almanac_airflow.access.credentials import try_to_load_connections
 
 if TYPE_CHECKING:
@@ -70,15 +71,17 @@ def _url(connection: "Connection") -> str:
 
 
 def _mail(channel: MailChannel, message: "Message") -> None:
-    from airflow.providers.smtp.hooks.smtp import SmtpHook
+    with extra("smtp", "an alert by mail"):
+        from airflow.providers.smtp.hooks.smtp import SmtpHook
 
     with SmtpHook(smtp_conn_id=channel.connection) as hook:
         hook.send_email_smtp(to=list(channel.recipients), subject=message.subject, html_content=message.html)
 
 
 def _apprise(channel: AppriseChannel, message: "Message") -> None:
-    from airflow.providers.apprise.hooks.apprise import AppriseHook
-    from apprise import Apprise, NotifyType
+    with extra("apprise", "an alert by apprise"):
+        from airflow.providers.apprise.hooks.apprise import AppriseHook
+        from apprise import Apprise, NotifyType
 
     from almanac.errors import TransientError
 

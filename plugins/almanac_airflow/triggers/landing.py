@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Hashable
-from typing import Any
+from typing import Any, cast
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
@@ -110,11 +110,11 @@ class LandingTrigger(BaseEventTrigger):
     async def _load(self) -> dict[str, list[Any]]:
         if self.asset_state_store is None:
             return {}
-        return dict(await self.asset_state_store.aget(_ANNOUNCED, {}))
+        return dict(cast("dict[str, list[Any]]", await self.asset_state_store.aget(_ANNOUNCED, {})))
 
     async def _keep(self, announced: dict[str, list[Any]]) -> None:
         if self.asset_state_store is not None:
-            await self.asset_state_store.aset(_ANNOUNCED, announced)
+            await self.asset_state_store.aset(_ANNOUNCED, cast(Any, announced))
 
 
 def _listing(root: str) -> dict[str, dict[str, list[Any]]]:

@@ -1,9 +1,10 @@
 """The web application with Almanac's pages. Imported when the first page is asked for, and by the api-server alone."""
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.core_api.security import GetUserDep
@@ -115,7 +116,7 @@ def _windows(user: GetUserDep, pages: PagesDep, model: str, state: str = "") -> 
     return _page(pages.windows(access.require_model(user, pages.home, model), state))
 
 
-_ROUTES = {
+_ROUTES: dict[str, Callable[..., Any]] = {
     "/": _start,
     "/journal": _journal_page,
     "/run": _run,

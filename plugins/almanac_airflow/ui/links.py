@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperatorLink
 
+from almanac.config.repository import dag_files
 from almanac_airflow.ui.paths import urls
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ class RunLink(BaseOperatorLink):
     name = "What this run did"
 
     def get_link(self, operator: "BaseOperator", *, ti_key: "TaskInstanceKey") -> str:
-        """Link to the run's page."""
-        return urls().run(ti_key.dag_id, ti_key.run_id)
+        """Link to the run's page; none on DAGs of other projects in the same Airflow."""
+        return urls().run(ti_key.dag_id, ti_key.run_id) if dag_files(ti_key.dag_id) else ""
 
 
 class ReportLink(BaseOperatorLink):

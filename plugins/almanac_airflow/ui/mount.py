@@ -3,7 +3,8 @@
 import asyncio
 from typing import Any
 
-from almanac_airflow.ui.paths import MOUNT, urls
+from almanac.reporting.urls import MOUNT
+from almanac_airflow.ui.paths import urls
 
 
 class LazyApp:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from almanac.config.home import REPOSITORY
+from almanac.config.repository import python_path
 from almanac.errors import ConfigError
 from almanac.services.env_file import secret_names
 from demo.native.compose_file import Service, read_compose
@@ -51,7 +52,7 @@ def test_process_paths_of_a_volume_are_below_its_folder(services, tmp_path):
 
     assert scheduler.environment["AIRFLOW_HOME"] == f"{tmp_path}/volumes/home/airflow"
     assert mlflow.environment["MLFLOW_ARTIFACTS_DESTINATION"] == f"{tmp_path}/volumes/mlflow/mlartifacts"
-    assert scheduler.environment["PYTHONPATH"] == f"{REPOSITORY}/include:{REPOSITORY}/config"
+    assert scheduler.environment["PYTHONPATH"] == python_path()
 
 
 def test_process_nothing_of_a_container_is_left(services, tmp_path):

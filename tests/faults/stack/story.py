@@ -191,7 +191,8 @@ class Story:
     def _answering(self) -> set[str]:
         """All that say since when they run: a worker that has just been started again does not yet."""
         broker = self.stack.environment("worker")["AIRFLOW__CELERY__BROKER_URL"]
-        return {one.name for one in incarnations(self.stack.home, broker, self._now())}
+        with self.stack.airflow() as airflow:
+            return {one.name for one in incarnations(self.stack.home, broker, airflow, self._now())}
 
     def _knows_the_dags(self, airflow: AirflowClient) -> bool:
         """A DAG whose newest parse could not be written down is out of the list until the next one."""

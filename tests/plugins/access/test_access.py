@@ -1,22 +1,17 @@
 """The roles that DAGs name are those that the first start makes; what restores is nobody's but the operators'."""
 
-import importlib.util
 from types import ModuleType
 
 import pytest
 
-from almanac.config.home import REPOSITORY
 from almanac_airflow.access.access import access_control
 
 
 @pytest.fixture(scope="module")
 def first_start() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("first_start", REPOSITORY / "config" / "first_start.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    from almanac_airflow.processes import first_start
+
+    return first_start
 
 
 def test_access_control_names_only_roles_that_the_first_start_makes(first_start):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from almanac.config.home import REPOSITORY
 from almanac.services.watch import signs
 from tests.servers.http import Answer, HttpServer
 from tests.servers.silent import silent_server
@@ -95,8 +94,9 @@ def test_alive_database_that_is_away_ends_no_pod(tmp_path):
 
 
 def probe(service: str, url: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url}
+    environment = {name: os.environ[name] for name in ("PATH", "PYTHONPATH")}
+    environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = url
     return subprocess.run(
-        [sys.executable, REPOSITORY / "config" / "alive.py", service], env=environment, cwd="/", capture_output=True,
+        [sys.executable, "-m", "almanac.services.watch.alive", service], env=environment, cwd="/", capture_output=True,
         text=True, check=False,
     )  # fmt: skip

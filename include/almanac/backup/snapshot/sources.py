@@ -64,16 +64,6 @@ def _stamp(found: os.stat_result) -> str:
     return f"{found.st_mtime_ns}-{found.st_ino}" if time.time() - found.st_mtime > _RACY_S else ""
 
 
-def from_uri(path: str, uri: str) -> SourceFile:
-    """A file in a folder or an object store."""
-    with store_faults(uri, "looked at"):
-        if not is_remote(uri):
-            return from_path(path, local_path(uri))
-        import obstore
-
-        return _remote(path, uri, obstore.head(*open_store(uri)))
-
-
 def below(uri: str, prefix: str = "") -> list[SourceFile]:
     """All regular files below a folder, by path; none when there is no such folder. Symbolic links are left out."""
     with store_faults(uri, "listed"):

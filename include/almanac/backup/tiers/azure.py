@@ -7,6 +7,7 @@ from typing import Any
 
 from almanac.backup.tiers.archive_faults import archive_faults
 from almanac.backup.tiers.port import OBJECTS, FrozenError, Readiness, Stored, Tier
+from almanac.extras import extra
 
 _NAMES: dict[Tier, str] = {"hot": "Hot", "cool": "Cool", "archive": "Archive"}
 _TIERS: dict[str, Tier] = {"Cool": "cool", "Cold": "cool", "Archive": "archive"}
@@ -67,7 +68,8 @@ class AzureTiers:
 
     @cached_property
     def _container(self) -> Any:
-        from azure.storage.blob import BlobServiceClient
+        with extra("azure", "a backup repository on Azure with tiers"):
+            from azure.storage.blob import BlobServiceClient
 
         account = os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "")
         url = os.environ.get("AZURE_STORAGE_ENDPOINT") or f"https://{account}.blob.core.windows.net"
@@ -80,6 +82,7 @@ def _credential(account: str) -> Any:
         return {"account_name": account, "account_key": key}
     if token := os.environ.get("AZURE_STORAGE_SAS_TOKEN"):
         return token
-    from azure.identity import DefaultAzureCredential
+    with extra("azure", "Azure Blob with the identity of this machine"):
+        from azure.identity import DefaultAzureCredential
 
     return DefaultAzureCredential()

@@ -7,6 +7,7 @@ from typing import Any
 
 from almanac.backup.tiers.archive_faults import archive_faults
 from almanac.backup.tiers.port import OBJECTS, Readiness, Stored, Tier
+from almanac.extras import extra
 
 _CLASSES: dict[Tier, str] = {"hot": "STANDARD", "cool": "STANDARD_IA", "archive": "GLACIER"}
 _TIERS: dict[str, Tier] = {
@@ -80,7 +81,8 @@ class S3Tiers:
 
     @cached_property
     def _client(self) -> Any:
-        import boto3
+        with extra("s3", "a backup repository on S3 with tiers"):
+            import boto3
 
         said = os.environ
         return boto3.session.Session().client(

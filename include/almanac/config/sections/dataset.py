@@ -19,10 +19,6 @@ ROW_RULES = (
     "type", "null", "range", "values", "regex", "future", "past", "late", "order", "that", "unique", "conflict",
     "conflict_with_dataset", "record",
 )  # fmt: skip
-BATCH_RULES = (
-    "null_share", "unit", "shift", "stuck", "flat", "rhythm", "change_point", "categories", "volume", "gaps", "dense",
-    "stale", "offset", "constant",
-)  # fmt: skip
 DEFAULT_ACTIONS: dict[str, Action] = {
     **dict.fromkeys(ROW_RULES, "quarantine"),
     # what no change of the world explains stops a batch; what one may explain is reported

@@ -22,6 +22,7 @@ from almanac.config.home import Home
 from almanac.config.location import sqlite_url
 from almanac.config.patience import patience
 from almanac.errors import ConfigError, TransientError
+from almanac.extras import extra
 from almanac.services.environment import airflow_database, mlflow_database
 from almanac.services.ports import LOOPBACK, Ports
 from almanac.services.supervision import supervise
@@ -241,7 +242,8 @@ def supervisor_of(home: Home, *, timeout_s: float = _ANSWER_S) -> Iterator[Super
     Raises:
         TransientError: none answers.
     """
-    from supervisor.xmlrpc import SupervisorTransport
+    with extra("server", "`almanac up`"):
+        from supervisor.xmlrpc import SupervisorTransport
 
     transport = SupervisorTransport(None, None, serverurl=f"unix://{socket_file(home)}")
     # Its own connection waits for ever, and one that is stopped lets everybody in.

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
-from almanac.config.home import REPOSITORY
+from almanac.config.repository import python_path
 from almanac.config.sections.alerts import Severity
 
 _TRIES = 5
@@ -82,7 +82,7 @@ class Outbox:
         return not self._waiting
 
     def _start(self, alert: ServiceAlert) -> None:
-        path = os.pathsep.join([str(REPOSITORY / "plugins"), os.environ.get("PYTHONPATH", "")])
+        path = python_path(os.environ.get("PYTHONPATH", ""))
         self._since = self._clock()
         self._process = subprocess.Popen(
             self._command,

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from almanac.config.location import read_only, sqlite_path
 from almanac.errors import ConfigError
+from almanac.extras import extra
 
 JOBS = {"scheduler": "SchedulerJob", "triggerer": "TriggererJob", "dag-processor": "DagProcessorJob"}
 PATHS = {"api-server": "/api/v2/monitor/health", "mlflow": "/health"}
@@ -69,7 +70,8 @@ def worker_answers(broker_url: str, name: str) -> bool | Unanswered:
         broker_url: of Celery.
         name: of the worker, `celery@host`.
     """
-    from celery import Celery
+    with extra("celery", "a guarded Celery worker"):
+        from celery import Celery
 
     patient = {"socket_timeout": ANSWER_S, "socket_connect_timeout": ANSWER_S}
     client = Celery(broker=broker_url)

@@ -1,8 +1,8 @@
 """Deletes old rows of Airflow's database by Airflow's own `db clean`, but for those that something still reads.
 
-`python config/clean_history.py --before 2026-01-01T00:00:00+00:00 [--dry-run]` prints JSON: rows by table, and when the
-newest of them last changed. A program of its own, because a task of Airflow 3 has no way to its database: it is started
-with that database's address, by `almanac.cleanup.airflow_rows`.
+`python -m almanac_airflow.processes.clean_history --before 2026-01-01T00:00:00+00:00 [--dry-run]` prints JSON: rows by
+table, and when the newest of them last changed. A program of its own, because a task of Airflow 3 has no way to its
+database: it is started with that database's address, by `almanac.cleanup.airflow_rows`.
 
 `airflow db clean` keeps the newest run of each DAG by the time of its start. The scheduler goes on from others: from
 the run of the newest window, although a backfill of older windows started later; and from the newest run that an event
@@ -54,6 +54,7 @@ def clean(before: datetime, *, dry_run: bool) -> dict[str, Any]:
     """
     from airflow.utils import db_cleanup
     from airflow.utils.session import create_session
+    from pendulum import instance
 
     with create_session() as session:
         filters = _filters(needed_runs(session))
@@ -68,9 +69,14 @@ def clean(before: datetime, *, dry_run: bool) -> dict[str, Any]:
     tables = [name for name in _TABLES if name in db_cleanup.config_dict]
     with contextlib.redirect_stdout(io.StringIO()) as said:
         db_cleanup.run_cleanup(
-            clean_before_timestamp=before, table_names=tables, dry_run=dry_run, confirm=False, skip_archive=True,
-            batch_size=_BATCH_ROWS, error_on_cleanup_failure=True,
-        )  # fmt: skip
+            clean_before_timestamp=instance(before),
+            table_names=tables,
+            dry_run=dry_run,
+            confirm=False,
+            skip_archive=True,
+            batch_size=_BATCH_ROWS,
+            error_on_cleanup_failure=True,
+        )
     counts = {table: int(rows) for table, rows in _CHECKED.findall(said.getvalue())}
     return {"rows": {table: rows for table, rows in counts.items() if rows}, "changed_at": changed_at}
 
@@ -115,7 +121,7 @@ def _filters(needed: Iterable[int]) -> dict[str, list[Any]]:
         DagRun.run_id == literal_column("base.run_id"),
         DagRun.state.in_(_UNFINISHED),
     )
-    event = column("id")
+    event: Any = column("id")
     kept_events = [
         event.not_in(select(newest.c.id).where(newest.c.place <= EVENTS_OF_AN_ASSET)),
         event.not_in(select(PartitionedAssetKeyLog.asset_event_id)),

@@ -3,6 +3,7 @@
 `authorization_function` of mlflow_auth.ini names it: MLflow calls it for each request that needs a login.
 """
 
+from collections.abc import Callable
 from math import ceil
 
 from flask import Response, after_this_request, request
@@ -20,17 +21,18 @@ _delays = LoginDelays()
 
 def authenticate() -> Authorization | Response:
     """Who is there; or the answer to whoever is nobody, or must wait."""
-    from mlflow.server.auth import authenticate_request_basic_auth
+    from mlflow.server import auth
 
+    ask: Callable[[], Authorization | Response] = auth.authenticate_request_basic_auth
     after_this_request(_with_headers)
     login = request.authorization
     if login is None or not login.username:
-        return authenticate_request_basic_auth()
+        return ask()
     user, address = login.username, request.remote_addr or ""
     if wait_s := ceil(_delays.wait_s(user, address)):
         text = f"Too many wrong logins; try again in {wait_s} s."
         return Response(text, 429, {"Retry-After": str(wait_s)}, mimetype="text/plain")
-    found = authenticate_request_basic_auth()
+    found = ask()
     if isinstance(found, Response):
         _delays.failed(user, address)
     else:

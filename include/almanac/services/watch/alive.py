@@ -1,15 +1,13 @@
 """Liveness probe of a pod: ends with 1 when the service that is named has not reported for long.
 
-Its heartbeat is read from Airflow's database: an api-server that hangs ends no other pod. Where nobody can tell
-(the database is away, the service has not reported yet) it ends with 0: a restart would not help.
+`python -m almanac.services.watch.alive scheduler`. Its heartbeat is read from Airflow's database: an api-server that
+hangs ends no other pod. Where nobody can tell (the database is away, the service has not reported yet) it ends with 0:
+a restart would not help.
 """
 
 import os
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "include"))  # a probe is started without the environment of a shell
 
 from almanac.services.watch.signs import Unanswered, heartbeats, this_host
 

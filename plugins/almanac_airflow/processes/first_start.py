@@ -28,9 +28,10 @@ ROLES = {
 }  # fmt: skip
 
 
-# The monitor's own user: it counts failures, retries and waits, and needs to see no log, no XCom and no connection.
+# The monitor's own user: it counts failures, retries and waits, and sees since when processes run. It needs to see no
+# log, no XCom and no connection.
 MONITOR, MONITOR_ROLE = "monitor", "Run watcher"
-MONITOR_MAY = [("can_read", "DAGs"), ("can_read", "DAG Runs"), ("can_read", "Task Instances")]
+MONITOR_MAY = [("can_read", name) for name in ("DAGs", "DAG Runs", "Task Instances", "Jobs")]
 
 
 def main() -> None:
@@ -57,11 +58,11 @@ def check_encoding(url: str) -> None:
     Raises:
         SystemExit: it is in another one; says what to do.
     """
-    from database_users import WAY_OUT
     from sqlalchemy import create_engine, text
     from sqlalchemy.pool import NullPool
 
     from almanac.journal.place import entered
+    from almanac.services.database_users import WAY_OUT
 
     found = entered(url)
     # Without a name its login stands in a secrets back end, for Airflow's processes alone.
