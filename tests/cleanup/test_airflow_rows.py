@@ -157,9 +157,9 @@ def test_clean_events_by_which_announcements_remember_stay(session: Any, program
 
 
 def test_kept_events_reach_as_far_back_as_announcements_look(program: ModuleType) -> None:
-    from almanac_airflow import bells
+    from almanac_airflow import asset_events
 
-    assert program.EVENTS_OF_AN_ASSET == bells._LOOK_BACK
+    assert program.EVENTS_OF_AN_ASSET == asset_events._LOOK_BACK
 
 
 def test_clean_models_that_were_not_parsed_lately_stay(program: ModuleType) -> None:

@@ -39,6 +39,6 @@ def test_draft_leaves_the_defaults_of_a_folder_as_they_are(folder: Path) -> None
 
 
 def test_draft_that_makes_no_model_leaves_the_folder_empty(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("almanac.config.draft.draft.draft", lambda *_: "title: no model\n")
+    monkeypatch.setattr("almanac.draft.draft.draft", lambda *_: "title: no model\n")
     assert draft(folder, "--label", "Load").exit_code != 0
     assert list(folder.iterdir()) == []

@@ -179,7 +179,7 @@ def test_first_start_refuses_a_database_in_another_encoding(server: URL, users: 
 def test_first_start_upgrades_the_journal_after_a_snapshot_of_it(
     server: URL, users: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import first_start
+    from almanac_airflow.processes import first_start
 
     journal = as_user(server, "journal", "almanac").render_as_string(hide_password=False)
     upgrade_journal(journal, lambda: None)
@@ -198,7 +198,7 @@ def test_first_start_upgrades_the_journal_after_a_snapshot_of_it(
 def test_first_start_leaves_a_journal_alone_whose_login_is_not_known_here(
     users: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import first_start
+    from almanac_airflow.processes import first_start
 
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
     monkeypatch.setenv("ALMANAC_JOURNAL_URL", "postgresql+psycopg2://127.0.0.1:1/almanac")

@@ -29,6 +29,7 @@ from almanac.release.promotion import promote, register
 from almanac.release.run_judgement import judge
 from almanac.services.loss_checks import journal_rows
 from almanac.storage.listing import list_files
+from almanac.training.passport import load_passport
 from almanac.training.training_run import ask, train
 from tests.journal.revisions import FIRST, make, shape
 from tests.upgrade.quay import NAME, csv_of
@@ -173,7 +174,7 @@ def test_version_of_0_1_is_traced_from_its_passport_to_the_file(home: Home) -> N
     chain = json.loads(done.stdout)
     assert "first.csv" in json.dumps(chain)
     registry = Registry.of(home)
-    assert registry.load_passport(registry.version(NAME, "1"))
+    assert load_passport(registry, registry.version(NAME, "1")).model == NAME
 
 
 def test_dataset_of_0_1_takes_new_rows(grown: Home) -> None:

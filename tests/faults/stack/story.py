@@ -148,7 +148,7 @@ class Story:
         for version in versions:
             if version.version not in self._checked:
                 manifest = files.download(self.registry.client, version.mlflow_run_id, files.MANIFEST)
-                for path in files.read_manifest(manifest):
+                for path in files.read_manifest(manifest, version.version):
                     self.registry.load_file(version, path)  # raises when it is not what was recorded
                 assert load_passport(self.registry, version).model == MODEL
                 self._checked.add(version.version)

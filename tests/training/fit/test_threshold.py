@@ -111,5 +111,5 @@ def test_graph_label_follows_the_threshold_and_says_it(recalling, frame, candida
 
 def test_graph_of_a_half_is_left_as_it_was_converted(small, frame) -> None:
     plain = train_candidate(small, frame, now=NOW, candidates=["logistic"])
-    assert plain.threshold == OnnxModel(plain.onnx).threshold == 0.5
+    assert plain.selection.threshold == OnnxModel(plain.onnx).threshold == 0.5
     assert b"probability_of_one" not in plain.onnx
