@@ -131,9 +131,9 @@ def _ours(what: str, form: str, place: str, source: str) -> None:
     from almanac.backup.store.keys import Key
     from almanac.backup.store.local_store import LocalStore
     from almanac.backup.store.manifest import Maker
-    from almanac.backup.store.place import Place
+    from almanac.backup.store.repository import BackupRepository
 
-    opened = Place(LocalStore(Path(place)), Key(bytes(32)), encrypt=form == "aes", compress=form != "raw")
+    opened = BackupRepository(LocalStore(Path(place)), Key(bytes(32)), encrypt=form == "aes", compress=form != "raw")
     actions: dict[str, Callable[[], object]] = {
         "nothing": lambda: None,
         "backup": lambda: take(opened, Draft("dataset/bench", below(source), {}), maker=Maker()),

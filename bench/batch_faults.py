@@ -38,12 +38,12 @@ def main() -> None:
     print("| fault | months | stopped | only warned | nothing said | by |")
     print("|---|---:|---:|---:|---:|---|")
     for name, change in ((name, change) for name, change in faults().items() if given.only in name):
-        said = judge(model, rows, change, given.step)
-        stopped = sum(any(action == "reject" for _, action in month) for month in said)
-        silent = sum(not month for month in said)
-        rules = Counter(rule for month in said for rule, _ in month)
+        text = judge(model, rows, change, given.step)
+        stopped = sum(any(action == "reject" for _, action in month) for month in text)
+        silent = sum(not month for month in text)
+        rules = Counter(rule for month in text for rule, _ in month)
         by = ", ".join(f"{rule} {count}" for rule, count in rules.most_common(5))
-        print(f"| {name} | {len(said)} | {stopped} | {len(said) - stopped - silent} | {silent} | {by} |", flush=True)
+        print(f"| {name} | {len(text)} | {stopped} | {len(text) - stopped - silent} | {silent} | {by} |", flush=True)
 
 
 def read(source: Path) -> pl.DataFrame:

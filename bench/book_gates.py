@@ -104,8 +104,8 @@ def judge_book(raw: pl.DataFrame, name: str, pipeline) -> Judged:
     """A model of the book on the rows after those it knows, with the book's own label."""
     rows = book_rows(raw)
     known, later = np.arange(BOOK_ROWS), np.arange(BOOK_ROWS, len(rows))
-    said = pipeline.predict(rows.values[later].astype(np.float64)).astype(float)
-    return judge(name, rows, known, later, said)
+    predicted = pipeline.predict(rows.values[later].astype(np.float64)).astype(float)
+    return judge(name, rows, known, later, predicted)
 
 
 def judge_true_label(raw: pl.DataFrame) -> Judged:
@@ -122,8 +122,8 @@ def judge_true_label(raw: pl.DataFrame) -> Judged:
     later = np.flatnonzero(rows.times >= cut)
     forest = RandomForestClassifier(100, max_depth=10, random_state=0, n_jobs=2)
     forest.fit(rows.values[known], rows.labels[known])
-    said = forest.predict_proba(rows.values[later])[:, 1]
-    return judge("forest, true label", rows, known, later, said)
+    predicted = forest.predict_proba(rows.values[later])[:, 1]
+    return judge("forest, true label", rows, known, later, predicted)
 
 
 def judge(name: str, rows: LabelledRows, known: np.ndarray, later: np.ndarray, said: np.ndarray) -> Judged:
@@ -165,8 +165,8 @@ def main(path: Path) -> None:
     judged.append(judge_true_label(raw))
     print(f"\n{'model':<20} {'accuracy':>8} {'majority':>8} {'persist.':>8} {'stump':>8}  refused by")
     for one in judged:
-        naive = " ".join(f"{one.naive[rule]:>8.4f}" for rule in ("majority", "persistence", "stump"))
-        print(f"{one.name:<20} {one.accuracy:>8.4f} {naive}  {', '.join(one.refused_by) or 'nothing'}")
+        baselines = " ".join(f"{one.naive[rule]:>8.4f}" for rule in ("majority", "persistence", "stump"))
+        print(f"{one.name:<20} {one.accuracy:>8.4f} {baselines}  {', '.join(one.refused_by) or 'nothing'}")
     for one in judged:
         print(f"\n{one.name}: best rule on one column: {one.stump}")
         for result in one.results:

@@ -101,8 +101,8 @@ def measure(
                         effective.append(one.rows / one.figures.get("design_effect", np.nan))
             asks[shift] += [bool(before & now) for before, now in pairwise(drifted)]
     shares = {
-        shift: (*(float(np.mean(kind)) for kind in zip(*said, strict=True)), float(np.mean(asks[shift])))
-        for shift, said in columns.items()
+        shift: (*(float(np.mean(kind)) for kind in zip(*text, strict=True)), float(np.mean(asks[shift])))
+        for shift, text in columns.items()
     }
     return float(np.nanmedian(effective)), shares  # type: ignore[return-value]
 

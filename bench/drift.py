@@ -25,7 +25,7 @@ import polars as pl
 from almanac.monitoring.checks.drift import assess
 from almanac.statistics.comparison import compare_numbers, compare_shares, count_texts
 from almanac.statistics.distribution import Observed
-from almanac.statistics.profile import Profile
+from almanac.statistics.profile import ReferenceProfile
 from almanac.statistics.profiling import build_profile, finite_numbers
 from bench.drift_worlds import NUMBERS, TEXTS, TIME, declared, table
 
@@ -121,7 +121,7 @@ def _from_rows(reference: pl.DataFrame, window: pl.DataFrame, _: str) -> None:
 
 def _from_profile(_: pl.DataFrame, window: pl.DataFrame, text: str) -> None:
     times = pl.Series(TIME, np.arange(window.height) * 3_600_000_000).cast(pl.Datetime("us", "UTC"))
-    assess(MODEL, Profile.from_json(text), window.with_columns(times))
+    assess(MODEL, ReferenceProfile.from_json(text), window.with_columns(times))
 
 
 def _build(reference: pl.DataFrame, _: pl.DataFrame, __: str) -> None:

@@ -1,4 +1,4 @@
-"""How often would a monitor wake people for nothing, and how often would it miss what is real? Beside the defaults.
+"""How often would a monitor trigger people for nothing, and how often would it miss what is real? Beside the defaults.
 
 For each repetition: a reference of 25 columns, then windows of as many rows, four of each quiet kind (three months in
 which two windows running could ask) and two of each real change. Each rule says which columns have drifted in a
@@ -76,21 +76,21 @@ def _repeat(rng: np.random.Generator, rows: int, tallies: dict[tuple[str, str], 
     sides = _Sides(reference)
     for scenario in SCENARIOS:
         count = QUIET_WINDOWS if scenario in SCENARIOS[:2] else REAL_WINDOWS
-        said: dict[str, list[tuple[set[str], bool]]] = {rule: [] for rule in RULES}
+        text: dict[str, list[tuple[set[str], bool]]] = {rule: [] for rule in RULES}
         for number in range(count):
             window = table(rng, rows, scenario, START + timedelta(hours=rows * (number + 1)))
             drifts = assess(MODEL, profile, window)
             moved = {drift.name for drift in drifts if drift.status is Status.DRIFTED}
             stuck = any(drift.status is Status.STUCK for drift in drifts)
-            said["Almanac"].append((moved, bool(moved) or stuck))
+            text["Almanac"].append((moved, bool(moved) or stuck))
             for rule, names in sides.flagged(window).items():
-                said[rule].append((names, bool(names)))
-            dataset = len(said[COLUMN][-1][0]) >= EVIDENTLY_SHARE * 25
-            said[DATASET].append(({"dataset"} if dataset else set(), dataset))
-        for rule, windows in said.items():
+                text[rule].append((names, bool(names)))
+            dataset = len(text[COLUMN][-1][0]) >= EVIDENTLY_SHARE * 25
+            text[DATASET].append(({"dataset"} if dataset else set(), dataset))
+        for rule, windows in text.items():
             tally = tallies[rule, scenario]
             tally.columns += [len(names) for names, _ in windows]
-            tally.told += [told for _, told in windows]
+            tally.told += [notified for _, notified in windows]
             tally.asks += [bool(before & now) for (before, _), (now, _) in pairwise(windows)]
 
 
@@ -154,10 +154,10 @@ def _ask_evidently(python: str, rows: int, repetitions: int) -> None:
                 table(rng, rows, scenario).drop(TIME).write_parquet(Path(folder) / f"window_{pair}.parquet")
         script = Path(__file__).with_name("evidently_side.py")
         done = subprocess.run([python, script, folder], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-    said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
+    output = [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
     print(f"\nEvidently itself, {repetitions} windows each (columns; dataset drift):")
     for place, scenario in enumerate(SCENARIOS):
-        mine = [one for one in said if one["pair"].startswith(f"{place}-")]
+        mine = [one for one in output if one["pair"].startswith(f"{place}-")]
         drifted = np.mean([one["share"] >= EVIDENTLY_SHARE for one in mine])
         print(f"- {scenario}: {np.mean([one['columns'] for one in mine]):.1f}; {drifted:.0%}")
 

@@ -159,9 +159,9 @@ def redelivered() -> Iterator[tuple[str, float, Case]]:
 
 def strength(report: LeakReport, feature: str) -> float:
     """The share that a limit is held against; 0 where what is true now says as much."""
-    told = report.explained.get(feature, 0.0)
+    sent = report.explained.get(feature, 0.0)
     present = report.persistence
-    return told if present is None or 1 - told <= (1 - present) / 2 else 0.0
+    return sent if present is None or 1 - sent <= (1 - present) / 2 else 0.0
 
 
 def main() -> None:

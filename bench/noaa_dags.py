@@ -4,9 +4,9 @@
 
 The days of `bench.noaa_retraining`, landed as files, some years at a time, into a real Airflow with its own MLflow. The
 first ten years are ingested, trained on and promoted. Then, for each step: the next years land and are ingested by the
-DAG that waits for them; `score_noaa` scores them with whoever is champion; `train_noaa` trains, judges, and promotes by
-rule. What the champions of their time said (*retrained*) is held against what the very first version says of the same
-days (*static*) and against persistence.
+DAG that waits for them; `score_noaa` scores them with anyone who is champion; `train_noaa` trains, judges, and
+promotes by rule. What the champions of their time said (*retrained*) is held against what the very first version says
+of the same days (*static*) and against persistence.
 """
 
 import argparse
@@ -41,7 +41,7 @@ WAYS = ("persistence", "static", "retrained")
 
 @dataclass(frozen=True)
 class Step:
-    """Some years that were foretold: their end, the share of days that each way was right on, and by which version."""
+    """Some years that were predicted: their end, the share of days that each way was right on, and by which version."""
 
     end: datetime
     days: int
@@ -78,7 +78,7 @@ class Years:
 
     def land(self, since: datetime, until: datetime) -> None:
         """Write the days as a file and wait until they are published."""
-        from almanac.data.table.dataset import Dataset
+        from almanac.data.table.dataset import DatasetTable
 
         part = self.days.filter(pl.col("Day") >= since, pl.col("Day") < until)
         folder = Path(self.services.home.landing_of(MODEL))
@@ -86,7 +86,11 @@ class Years:
         hidden = folder / f".{since:%Y%m%d}.csv.part"
         part.with_columns(pl.col("Day").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).write_csv(hidden)
         hidden.rename(folder / f"{since:%Y%m%d}.csv")
-        dataset, deadline, last = Dataset.of(self.services.home, self.model), time.monotonic() + 300, part["Day"].max()
+        dataset, deadline, last = (
+            DatasetTable.of(self.services.home, self.model),
+            time.monotonic() + 300,
+            part["Day"].max(),
+        )
         while (reach := dataset.time_range() if dataset.exists() else None) is None or reach[1] < last:
             check(time.monotonic() < deadline, f"the days to {last} were not published in 300 s; got {reach}")
             time.sleep(1)
@@ -104,8 +108,10 @@ class Years:
         """Each way's share of days on which it was right."""
         time_, frame = self.model.dataset.time, self.days
         graph = OnnxModel(self.registry.load_onnx(self.registry.version(MODEL, "1")))
-        said = read_table(self.services.home.predictions_of(MODEL))
-        newest = said.sort(pl.col("model_version").cast(pl.Int64)).unique("time", keep="last", maintain_order=True)
+        predictions = read_table(self.services.home.predictions_of(MODEL))
+        newest = predictions.sort(pl.col("model_version").cast(pl.Int64)).unique(
+            "time", keep="last", maintain_order=True
+        )
         table = frame.select(
             pl.col(time_).alias("time"),
             labels(self.model, frame, now=NOW).alias("truth"),
@@ -133,8 +139,8 @@ def replay(services: Services, model: Model, days: pl.DataFrame, years: int) -> 
         right, count = world.foretold(since, until)
         verdict = world.verdict(world.run("train", {"reason": f"the years to {until:%Y-%m}"}))
         steps.append(Step(until, count, right, champion.version if champion else "", verdict))
-        told = "  ".join(f"{way} {right[way]:.3f}" for way in WAYS)
-        print(f"to {until:%Y-%m} {count:>5} days by version {steps[-1].champion}: {told}; then {verdict}", flush=True)
+        sent = "  ".join(f"{way} {right[way]:.3f}" for way in WAYS)
+        print(f"to {until:%Y-%m} {count:>5} days by version {steps[-1].champion}: {sent}; then {verdict}", flush=True)
         since = until
     return steps
 
@@ -149,7 +155,7 @@ def draw(steps: list[Step], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
     for way, color in zip(WAYS, ("#9ca3af", "#d97706", "#2563eb"), strict=True):
         axes.plot([step.end for step in steps], [step.right[way] for step in steps], marker="o", color=color, label=way)
-    axes.set_ylabel("share of days foretold right")
+    axes.set_ylabel("share of days predicted right")
     axes.legend(frameon=False, ncols=3)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -164,7 +170,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="almanac-noaa-") as folder:
         home = Home(home=Path(folder), models=Path(folder) / "models")
         model = declare(home.models)
-        with Services(home, tell=print).running() as services:
+        with Services(home, report=print).running() as services:
             wait_for_dags(services, *(f"{kind}_{MODEL}" for kind in ("ingest", "train", "score")))
             steps = replay(services, model, read(), asked.years)
     total = sum(step.days for step in steps)

@@ -1,10 +1,10 @@
-"""Does retraining pay? Fifty years of daily weather, foretold two years at a time.
+"""Does retraining pay? Fifty years of daily weather, predicted two years at a time.
 
     python -m bench.noaa_retraining [weather.csv]
 
 The stream benchmark of Elwell and Polikar (2011), "Incremental learning of concept drift in nonstationary
 environments", IEEE Trans. Neural Networks 22(10): 18,159 days from 1949 on, eight figures a day without names, rain on
-31.4 % of days. Each step is foretold by gradient boosting that was trained
+31.4 % of days. Each step is predicted by gradient boosting that was trained
 
 - once, on the first ten years (static),
 - on everything before the step (retrained),
@@ -31,7 +31,7 @@ from almanac.config.files.loader import load_model
 from almanac.config.files.profile import DEFAULTS
 from almanac.config.home import MODELS_FOLDER
 from almanac.config.schema import Model
-from almanac.statistics.bootstrap import Interval, paired_interval
+from almanac.statistics.bootstrap import ConfidenceInterval, paired_interval
 from almanac.training.backtest.backtest import labelled_rows, split
 from almanac.training.fit.fitting import fit, predict
 from almanac.training.train import train_candidate
@@ -73,7 +73,7 @@ monitor:
 
 @dataclass(frozen=True)
 class Curve:
-    """One row for each foretold day: its step, label, and what each way of training says."""
+    """One row for each predicted day: its step, label, and what each way of training says."""
 
     rows: pl.DataFrame
     seconds: dict[str, float]
@@ -83,7 +83,7 @@ class Curve:
         rows = self.rows if rows is None else rows
         return float(((rows[way] >= 0.5) == (rows["label"] == 1)).mean())
 
-    def gain(self, way: str, over: str) -> Interval:
+    def gain(self, way: str, over: str) -> ConfidenceInterval:
         """How much better one way is than another, with a 95 % interval."""
         rows = self.rows.with_columns(pl.col(way).alias("answer"))
         return paired_interval(METRIC, rows, rows[over].to_numpy(), resamples=500, confidence=0.95, seed=1)
@@ -113,7 +113,7 @@ def read(path: Path = NOAA) -> pl.DataFrame:
 
 
 def replay(frame: pl.DataFrame) -> Curve:
-    """Foretell each step in the three ways."""
+    """Predict each step in the three ways."""
     now, seconds = frame["Day"].max(), {}
     started = time.perf_counter()
     expanding = train_candidate(declared(), frame, now=now).rows

@@ -24,8 +24,8 @@ from almanac.config.schema import Model
 from almanac.features.features import build_features
 from almanac.features.labels import labels
 from almanac.monitoring.checks.drift import Status, assess, part_weights
-from almanac.monitoring.checks.performance import Standing, evaluate
-from almanac.statistics.profile import PREDICTION, Profile
+from almanac.monitoring.checks.performance import PerformanceState, evaluate
+from almanac.statistics.profile import PREDICTION, ReferenceProfile
 from almanac.statistics.profiling import build_profile
 from almanac.windows.window import complete_windows
 from demo.climate import Climate
@@ -100,7 +100,7 @@ def _first(asks: list[bool]) -> int:
     return asks.index(True) + 2 if any(asks) else 0
 
 
-def _windows(model: Model, profile: Profile, frame: pl.DataFrame) -> Iterator[tuple[set[str], bool]]:
+def _windows(model: Model, profile: ReferenceProfile, frame: pl.DataFrame) -> Iterator[tuple[set[str], bool]]:
     time = pl.col(model.dataset.time)
     for window in complete_windows(CUT, END, model.monitor.window):
         part = frame.filter(time >= window.start, time < window.end)
@@ -112,7 +112,7 @@ def _windows(model: Model, profile: Profile, frame: pl.DataFrame) -> Iterator[tu
             weights=part_weights(model, profile, part),
         )
         drifted = {c.name for c in assess(model, profile, part) if c.status is Status.DRIFTED}
-        yield drifted, found.standing is Standing.DEGRADED
+        yield drifted, found.standing is PerformanceState.DEGRADED
 
 
 def _year(seed: int, climate: Climate) -> pl.DataFrame:

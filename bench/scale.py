@@ -172,17 +172,17 @@ def _airflow(variables: dict[str, str], *arguments: str) -> tuple[float, float]:
     process = subprocess.Popen(
         [sys.executable, "-m", "airflow", *arguments], env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    said = process.stdout.read() if process.stdout else b""
+    output = process.stdout.read() if process.stdout else b""
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise SystemExit(said.decode()[-2000:])
+        raise SystemExit(output.decode()[-2000:])
     return time.perf_counter() - started, usage.ru_maxrss / 1024
 
 
 def latency(rates: list[int], minutes: float) -> None:
     """Seconds from landing to the journal."""
     from almanac.journal.journal import Journal
-    from tests.faults.quays import Quay, declare
+    from tests.faults.landing_stores import Quay, declare
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -245,7 +245,7 @@ def api(users: int, seconds: float) -> None:
 def _services(home: Home) -> Iterator["Services"]:  # noqa: F821
     from almanac.services.services import Services
 
-    with Services(home, tell=lambda text: sys.stderr.write(f"{text}\n")).running() as services:
+    with Services(home, report=lambda text: sys.stderr.write(f"{text}\n")).running() as services:
         with services.airflow() as airflow:
             while not any(dag.startswith("ingest_") for dag in airflow.dag_ids()):
                 time.sleep(1)

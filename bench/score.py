@@ -60,7 +60,7 @@ def prepare(folder: Path, most: int, candidate: str) -> None:
 
     from almanac.config.files.loader import find_model
     from almanac.config.home import MODELS_FOLDER, Home
-    from almanac.data.table.dataset import Dataset
+    from almanac.data.table.dataset import DatasetTable
     from almanac.features.features import build_features
     from almanac.registry.pipeline_file import dump_pipeline
     from almanac.statistics.profiling import build_profile
@@ -69,7 +69,7 @@ def prepare(folder: Path, most: int, candidate: str) -> None:
     from tests.data.parts import publish_rows
 
     model = find_model(MODELS_FOLDER, "weather")
-    dataset = Dataset.of(Home(home=folder), model)
+    dataset = DatasetTable.of(Home(home=folder), model)
     for number, first in enumerate(range(0, most, BATCH_ROWS)):
         part = rows(first, min(BATCH_ROWS, most - first))
         part = part.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
@@ -117,21 +117,25 @@ def score_almanac(folder: Path, until: datetime) -> int:
 def score_at_once(folder: Path, until: datetime, method: str) -> int:
     from almanac.config.files.loader import find_model
     from almanac.config.home import MODELS_FOLDER, Home
-    from almanac.data.table.dataset import Dataset
+    from almanac.data.table.dataset import DatasetTable
     from almanac.features.features import build_features, feature_columns
 
     model = find_model(MODELS_FOLDER, "weather")
-    frame = Dataset.of(Home(home=folder), model).read(columns=list(feature_columns(model)), since=START, until=until)
+    frame = DatasetTable.of(Home(home=folder), model).read(
+        columns=list(feature_columns(model)), since=START, until=until
+    )
     values = build_features(model, frame).values
     if method == "scikit-learn":
         from almanac.registry.pipeline_file import load_pipeline
 
-        said = load_pipeline((folder / "pipeline.skops").read_bytes()).predict_proba(values)[:, 1]
+        predicted = load_pipeline((folder / "pipeline.skops").read_bytes()).predict_proba(values)[:, 1]
     else:
         import mlflow.pyfunc
 
-        said = mlflow.pyfunc.load_model(str(folder / "mlflow")).predict({"features": values})["probabilities"][:, 1]
-    out = pl.DataFrame({"time": frame["Timestamp"], "probability": said})
+        predicted = mlflow.pyfunc.load_model(str(folder / "mlflow")).predict({"features": values})["probabilities"][
+            :, 1
+        ]
+    out = pl.DataFrame({"time": frame["Timestamp"], "probability": predicted})
     out.write_parquet(Path(tempfile.mkdtemp(dir=folder)) / "predictions.parquet", compression="zstd")
     return out.height
 
@@ -161,11 +165,11 @@ def main() -> None:
         print(f"{chosen.candidate}\n{'rows':>10} {'method':14} {'seconds':>8} {'rows/s':>9} {'peak MB':>8}")
         for count in chosen.rows:
             for method in METHODS:
-                told = subprocess.run(
+                output = subprocess.run(
                     [sys.executable, "-m", "bench.score", "--measure", folder, method, str(count)],
                     check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
                 )  # fmt: skip
-                seen = json.loads(told.stdout.splitlines()[-1])
+                seen = json.loads(output.stdout.splitlines()[-1])
                 pace = seen["rows"] / seen["seconds"]
                 print(
                     f"{seen['rows']:>10} {method:14} {seen['seconds']:>8.1f} {pace:>9.0f} {seen['peak_mb']:>8.0f}",

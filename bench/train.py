@@ -27,7 +27,7 @@ import yaml
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, REPOSITORY, Home
 from almanac.config.schema import Model
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.services.services import Services
 from bench.real_airflow import Platform, check, run_to_its_end, wait_for_dags
 from demo.native.stack import NativeStack
@@ -67,7 +67,7 @@ def publish(home: Home, model: Model, hours: int) -> None:
     time_ = pl.col("Timestamp").str.to_datetime("%Y-%m-%d %H:%M:%S%:z", time_zone="UTC")
     frame = generate_hours(start, hours, seed=2026).with_columns(time_.cast(pl.Datetime("us", "UTC")))
     rows = frame.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-    publish_rows(Dataset.of(home, model), rows, "bench")
+    publish_rows(DatasetTable.of(home, model), rows, "bench")
 
 
 def through_airflow(services: Platform, number: int) -> list[Step]:
@@ -111,13 +111,13 @@ def plain() -> None:
         from almanac.release.promotion import promote, register
         from almanac.release.run_judgement import judge
         from almanac.training.passport import load_passport
-        from almanac.training.training_run import ask, train
+        from almanac.training.training_run import decide_mode, train
     home = Home()
     model = find_model(home.models, MODEL)
     journal, registry = Journal(home.journal_url), Registry.of(home)
     run, now = RunRef(DAG_ID, f"plain__{time.time()}"), datetime.now(UTC)
     with timed("decide"):
-        ask(model, home, journal, registry, trigger="manual", reason="bench", run=run, now=now)
+        decide_mode(model, home, journal, registry, trigger="manual", reason="bench", run=run, now=now)
     with timed("train"):
         logged = train(
             model, home, registry, reason="bench", run=run, now=now, candidates=None, overrides=None,
@@ -149,12 +149,12 @@ def _platform(folder: Path, *, celery: bool, warm: bool) -> Platform:
     if celery:
         root = folder / "stack"
         return NativeStack(
-            root, workers=1, extra=extra, models=folder / "models", tell=lambda line: print(line, file=sys.stderr)
+            root, workers=1, extra=extra, models=folder / "models", report=lambda line: print(line, file=sys.stderr)
         )
     return Services(Home(home=folder, models=folder / "models"), extra=extra)
 
 
-def measure(hours: int, *, celery: bool, warm: bool, tell: Callable[[str], None]) -> None:
+def measure(hours: int, *, celery: bool, warm: bool, report: Callable[[str], None]) -> None:
     with tempfile.TemporaryDirectory(prefix="almanac-bench-") as name:
         folder = Path(name)
         declare(folder / "models")
@@ -166,30 +166,37 @@ def measure(hours: int, *, celery: bool, warm: bool, tell: Callable[[str], None]
             by_airflow = through_airflow(services, 2)
             by_hand = in_plain_process(services)
     kind = f"{'Celery' if celery else 'LocalExecutor'}, {'warm' if warm else 'cold'} workers"
-    _report(by_airflow, by_hand, kind=kind, hours=hours, tell=tell)
+    _report(by_airflow, by_hand, kind=kind, hours=hours, report=report)
 
 
 def _report(
-    by_airflow: list[Step], by_hand: dict[str, dict[str, float]], *, kind: str, hours: int, tell: Callable[[str], None]
+    by_airflow: list[Step],
+    by_hand: dict[str, dict[str, float]],
+    *,
+    kind: str,
+    hours: int,
+    report: Callable[[str], None],
 ) -> None:
     seconds = by_hand["seconds"]
-    tell(f"\n{kind}, {hours} hours; seconds; load {os.getloadavg()[0]:.1f}")
-    tell(f"{'step':<10} {'plain':>7} {'task':>7} {'waited':>7}")
+    report(f"\n{kind}, {hours} hours; seconds; load {os.getloadavg()[0]:.1f}")
+    report(f"{'step':<10} {'plain':>7} {'task':>7} {'waited':>7}")
     for step in by_airflow:
-        tell(f"{step.name:<10} {seconds.get(step.name, 0.0):>7.2f} {step.ran:>7.2f} {step.waited:>7.2f}  {step.state}")
+        report(
+            f"{step.name:<10} {seconds.get(step.name, 0.0):>7.2f} {step.ran:>7.2f} {step.waited:>7.2f}  {step.state}"
+        )
     work = sum(seconds[name] for name in STEPS)
     ran, waited = sum(step.ran for step in by_airflow), sum(step.waited for step in by_airflow)
     whole = work + seconds["imports"]
-    tell(f"plain process: {work:.2f} of work and {seconds['imports']:.2f} of imports = {whole:.2f}")
-    tell(f"DAG: {ran:.2f} within tasks and {waited:.2f} between them = {ran + waited:.2f}")
-    tell(
+    report(f"plain process: {work:.2f} of work and {seconds['imports']:.2f} of imports = {whole:.2f}")
+    report(f"DAG: {ran:.2f} within tasks and {waited:.2f} between them = {ran + waited:.2f}")
+    report(
         f"overhead: {ran + waited - whole:+.2f} s, ratio {(ran + waited) / whole:.2f}; beside work alone "
         f"{ran + waited - work:+.2f} s, ratio {(ran + waited) / work:.2f}"
     )
     parts = by_hand["within_train"]
     rest = seconds["train"] - sum(parts.values())
-    told = ", ".join(f"{name} {value:.2f}" for name, value in parts.items())
-    tell(f"within plain train: {told}; reading, profile, MLflow: {rest:.2f}")
+    sent = ", ".join(f"{name} {value:.2f}" for name, value in parts.items())
+    report(f"within plain train: {sent}; reading, profile, MLflow: {rest:.2f}")
 
 
 def main() -> None:
@@ -204,7 +211,7 @@ def main() -> None:
         return
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     for warm in (False,) if asked.cold else (True, False):
-        measure(asked.hours, celery=asked.celery, warm=warm, tell=print)
+        measure(asked.hours, celery=asked.celery, warm=warm, report=print)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ import yaml
 from almanac.config.home import MODELS_FOLDER, REPOSITORY
 from bench.real_airflow import check, run_to_its_end, wait_for_dags
 from demo.native.stack import NativeStack
-from tests.faults.quays import Quay, declare
+from tests.faults.landing_stores import Quay, declare
 
 _SLOTS = 4
 _WAIT_S = 2.0
@@ -107,7 +107,7 @@ def measure(workers: Sequence[int], tasks: int, models: int) -> None:
             "AIRFLOW__CORE__PARALLELISM": slots,
             "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": slots,
         }
-        stack = NativeStack(root / "stack", workers=most, extra=extra, models=root / "models", tell=_tell)
+        stack = NativeStack(root / "stack", workers=most, extra=extra, models=root / "models", report=_tell)
         with stack.running():
             wait_for_dags(stack, "mapped", *(f"ingest_{name}" for name in names))
             quays = [Quay(stack.home, name, root / "faults") for name in names]

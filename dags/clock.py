@@ -8,7 +8,7 @@ from airflow.sdk import DAG, task
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
-from almanac.config.sections.pipelines import clocked
+from almanac.config.sections.pipelines import schedule_names
 from almanac.config.sections.triggers import ScheduleTrigger
 from almanac_airflow import assets
 from almanac_airflow.dags import make_dag
@@ -37,7 +37,7 @@ def build(model: Model, name: str, trigger: ScheduleTrigger) -> DAG:
 
 
 for declared in declared_models(HOME):
-    for name in clocked(declared):
+    for name in schedule_names(declared):
         trigger = declared.triggers[name]
         if isinstance(trigger, ScheduleTrigger):
             globals()[f"clock_{declared.name}_{name}"] = build(declared, name, trigger)

@@ -53,13 +53,13 @@ def build(model: Model) -> DAG:
             steps.stop_scoring(run_context(HOME), model, as_answered=as_answered)
 
         found = watch()
-        for act in (request_retrain, put_previous_back, stop_scoring):
-            found >> act(as_answered=False)
+        for action in (request_retrain, put_previous_back, stop_scoring):
+            found >> action(as_answered=False)
         with TaskGroup("a_person_decides"):
             ask = AlarmDecision(model=model, after="watch")
             found >> ask
-            for act in (request_retrain, put_previous_back, stop_scoring):
-                ask >> act.override(task_id=f"{act.function.__name__}_as_answered")(as_answered=True)
+            for action in (request_retrain, put_previous_back, stop_scoring):
+                ask >> action.override(task_id=f"{action.function.__name__}_as_answered")(as_answered=True)
     return dag
 
 

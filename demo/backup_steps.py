@@ -41,7 +41,7 @@ def data_and_databases_are_backed_up(stage: Stage) -> None:
     subjects = ("database/mlflow", "database/journal", "database/airflow", f"dataset/{MODEL}", f"outputs/{MODEL}")
     missing = [subject for subject in subjects if f"member     {subject}@" not in listed]
     stage.ledger.check(FIRST + 1, "databases, data and outputs in the group, missing", expected=[], seen=missing)
-    stage.tell(f"          {group['snapshot']}: {group['members']} snapshots")
+    stage.report(f"          {group['snapshot']}: {group['members']} snapshots")
     intact = "; 0 damaged" in _almanac(stage, "verify")
     stage.ledger.check(FIRST + 1, "every object as recorded", expected=True, seen=intact)
 
@@ -65,11 +65,11 @@ def drill_passes(stage: Stage) -> None:
     run = stage.airflow.trigger("restore_drill", {})
     run = stage.wait_end(run, timeout_s=240)
     stage.ledger.check(FIRST + 3, "the drill", expected="success", seen=run.state)
-    said = stage.result(run, "drill")
-    for line in said:
-        stage.tell(f"          {line[:150]}")
-    stage.ledger.check(FIRST + 3, "stored inputs predicted again", expected=True, seen="predicted again" in str(said))
-    refused = "damaged copy refused" in str(said)
+    lines = stage.result(run, "drill")
+    for line in lines:
+        stage.report(f"          {line[:150]}")
+    stage.ledger.check(FIRST + 3, "stored inputs predicted again", expected=True, seen="predicted again" in str(lines))
+    refused = "damaged copy refused" in str(lines)
     stage.ledger.check(FIRST + 3, "a copy damaged on purpose is refused", expected=True, seen=refused)
 
 
@@ -83,11 +83,11 @@ def deleted_files_come_back(stage: Stage) -> None:
     for folder in (artifacts, dataset):
         shutil.rmtree(folder)
     stage.ledger.check(FIRST + 4, "gone: rows of the dataset", expected=0, seen=stage.dataset_rows())
-    stage.tell(f"          almanac restore dataset/{MODEL} --live")
+    stage.report(f"          almanac restore dataset/{MODEL} --live")
     _almanac(stage, "restore", f"dataset/{MODEL}", "--live", exit_code=DIFFERS)  # the registry's files are gone still
     *others, last = _newest_of_each_version(stage)
     for snapshot in (*others, last):
-        stage.tell(f"          almanac restore {snapshot} --live")
+        stage.report(f"          almanac restore {snapshot} --live")
         _almanac(stage, "restore", snapshot, "--live", exit_code=0 if snapshot == last else DIFFERS)
     stage.ledger.check(FIRST + 4, "rows of the dataset", expected=rows, seen=stage.dataset_rows())
     stage.ledger.check(FIRST + 4, "the champion's graph, SHA-256", expected=graph, seen=_graph(stage, str(champion)))
@@ -104,9 +104,9 @@ def damaged_snapshot_is_refused(stage: Stage) -> None:
     content = bytearray(victim.read_bytes())
     content[len(content) // 2] ^= 1
     victim.write_bytes(content)
-    said = _almanac(stage, "restore", f"dataset/{MODEL}", "--to", str(stage.home.home / "back"), exit_code=1)
+    output = _almanac(stage, "restore", f"dataset/{MODEL}", "--to", str(stage.home.home / "back"), exit_code=1)
     stage.ledger.check(
-        FIRST + 5, "refused, and the file is named", expected=path, seen=path if path in said else said[:160]
+        FIRST + 5, "refused, and the file is named", expected=path, seen=path if path in output else output[:160]
     )
     stage.ledger.check(FIRST + 5, "nothing was restored", expected=False, seen=(stage.home.home / "back").exists())
     content[len(content) // 2] ^= 1
@@ -126,10 +126,10 @@ BACKUP_STORY: tuple[tuple[str, Callable[[Stage], None]], ...] = (
 def _almanac(stage: Stage, *arguments: str, exit_code: int = 0) -> str:
     """What the command line says, in the story's home."""
     done = stage.almanac(*arguments)
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     if done.returncode != exit_code:
-        raise StoryError(f"almanac {' '.join(arguments)} ended with {done.returncode}: {said[-500:]}")
-    return said
+        raise StoryError(f"almanac {' '.join(arguments)} ended with {done.returncode}: {output[-500:]}")
+    return output
 
 
 def _graph(stage: Stage, version: str) -> str:

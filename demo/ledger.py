@@ -28,7 +28,7 @@ class Row:
 class Ledger:
     """Collects rows; `seconds` of a row count from the row before."""
 
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     rows: list[Row] = field(default_factory=list)
     _since: float = field(default_factory=time.monotonic)
 
@@ -46,7 +46,7 @@ class Ledger:
         self._since = now
         self.rows.append(row)
         mark = "pass" if row.passed else "FAIL"
-        self.tell(f"    {mark}  {claim}: {row.seen}" + ("" if row.passed else f"  (expected {row.expected})"))
+        self.report(f"    {mark}  {claim}: {row.seen}" + ("" if row.passed else f"  (expected {row.expected})"))
 
     @property
     def passed(self) -> bool:

@@ -30,13 +30,15 @@ def person_approves(stage: Stage, step: int, before: set[str]) -> DagRun:
     place = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/approve/-1/hitlDetails"
     question = stage.airflow.call("GET", place)
     body = str(question["body"]) if isinstance(question, dict) else ""
-    stage.tell(f"          {next((line for line in body.splitlines() if 'get another label' in line), body)[:200]}")
+    stage.report(f"          {next((line for line in body.splitlines() if 'get another label' in line), body)[:200]}")
     stage.ledger.check(
         step, "the new model decides otherwise: a person is asked", expected="awaiting_input",
         seen=stage.states(run)["approve"],
     )  # fmt: skip
-    told = stage.wait("the alert", lambda: [each for each in stage.sink.received[alerts:] if ASKED in each["subject"]])
-    stage.ledger.check(step, "and told", expected=1, seen=len(told))
+    alerts_sent = stage.wait(
+        "the alert", lambda: [each for each in stage.sink.received[alerts:] if ASKED in each["subject"]]
+    )
+    stage.ledger.check(step, "and told", expected=1, seen=len(alerts_sent))
     # A person reads first. Airflow takes a task that is answered within the second in which it parked for lost, forgets
     # the answer and asks once more.
     time.sleep(READS_S)

@@ -69,7 +69,7 @@ class Stage:
     faults: Path
     root: Path
     secrets: Mapping[str, str] = field(repr=False)
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     cooldown_s: float
     # Where `./almanac` does not run on this machine: runs it, and is given its arguments and a timeout.
     command_line: Callable[..., subprocess.CompletedProcess[str]] | None = None
@@ -167,7 +167,7 @@ class Stage:
         """Wait until a retrain request would no longer be refused because of the first training."""
         left = self._training_ended + self.cooldown_s - time.monotonic()
         if left > 0:
-            self.tell(f"          the cooldown of the first training lasts {left:.0f} s more; waiting")
+            self.report(f"          the cooldown of the first training lasts {left:.0f} s more; waiting")
             time.sleep(left)
 
     def states(self, run: DagRun) -> dict[str, str]:

@@ -66,10 +66,10 @@ def champion_is_trained(stage: Stage) -> None:
     if version is None:
         return
     metrics = _metrics(stage, version)
-    ours, naive = metrics["holdout.f1_macro"], metrics["baseline.persistence.f1_macro"]
+    ours, baseline = metrics["holdout.f1_macro"], metrics["baseline.persistence.f1_macro"]
     stage.ledger.check(
         2, "macro-F1 on the hold-out, against persistence", expected="> persistence + 0.02",
-        seen=f"{ours:.3f} against {naive:.3f}", passed=ours > naive + 0.02,
+        seen=f"{ours:.3f} against {baseline:.3f}", passed=ours > baseline + 0.02,
     )  # fmt: skip
     agreement = metrics["parity.label_agreement"]
     stage.ledger.check(
@@ -168,7 +168,7 @@ def climate_changes(stage: Stage) -> None:
     run = person_approves(stage, 7, before)
     decision = stage.result(run, "decide")
     stage.ledger.check(7, "the monitor asked, training was granted", expected=True, seen=decision["accepted"])
-    stage.tell(f"          {'; '.join(decision['reasons'])[:200]}")
+    stage.report(f"          {'; '.join(decision['reasons'])[:200]}")
     new = stage.version_of("champion")
     stage.ledger.check(7, "a new champion", expected=f"not {old}", seen=new, passed=new != old)
     stage.ledger.check(7, "the old one is previous", expected=old, seen=stage.version_of("previous"))
@@ -179,9 +179,9 @@ def climate_changes(stage: Stage) -> None:
     run = stage.wait_run("train", after=before, what="the posted request to be decided")
     decision = stage.result(run, "decide")
     stage.ledger.check(7, "a request that the monitor never made", expected=False, seen=decision["accepted"])
-    said = "; ".join(decision["reasons"])
-    why = f"no record of monitor_{MODEL}" in said
-    stage.ledger.check(7, "and it says why", expected="no record of it", seen=said[:160], passed=why)
+    reasons = "; ".join(decision["reasons"])
+    why = f"no record of monitor_{MODEL}" in reasons
+    stage.ledger.check(7, "and it says why", expected="no record of it", seen=reasons[:160], passed=why)
 
 
 def killed_process_loses_nothing(stage: Stage) -> None:
@@ -198,7 +198,7 @@ def killed_process_loses_nothing(stage: Stage) -> None:
     stage.ledger.check(8, "validated, not published: dataset version", expected=version, seen=stage.dataset_version())
     (stage.faults / "validated").unlink()
     os.kill(pid, signal.SIGKILL)
-    stage.tell(f"          killed process {pid}")
+    stage.report(f"          killed process {pid}")
     stage.wait("December in the dataset", lambda: stage.dataset_rows() > before_rows, timeout_s=180)
     stage.wait_quiet()
     rows = stage.dataset()

@@ -68,7 +68,7 @@ def main(where: Where = "") -> int:
         where: on what.
     """
     started = time.monotonic()
-    ledger = Ledger(tell=_tell)
+    ledger = Ledger(report=_tell)
     root = _fresh_folder(f"demo-{where}" if where else "demo")
     figures: dict[str, object] = {}
     try:
@@ -115,8 +115,8 @@ def _platform(root: Path, sink: WebhookSink, where: Where) -> Platform:
     if where == "celery":
         from demo.native.stack import NativeStack
 
-        return NativeStack(root, workers=WORKERS, extra=extra, models=models, tell=_tell)
-    return Services(Home(home=root, models=models), extra=extra, tell=_tell)
+        return NativeStack(root, workers=WORKERS, extra=extra, models=models, report=_tell)
+    return Services(Home(home=root, models=models), extra=extra, report=_tell)
 
 
 def _containers(root: Path, models: Path, webhook: Mapping[str, str]) -> Platform:
@@ -125,7 +125,7 @@ def _containers(root: Path, models: Path, webhook: Mapping[str, str]) -> Platfor
     from demo.containers.stack import HOME_INSIDE, ContainerStack
 
     stack = ContainerStack(
-        root, project="almanac-demo", tell=_tell, workers=WORKERS, models=models,
+        root, project="almanac-demo", report=_tell, workers=WORKERS, models=models,
         extra={**webhook, FOLDER_VARIABLE: f"{HOME_INSIDE}/faults"},
     )  # fmt: skip
     if problem := prepare(stack.engine):
@@ -155,7 +155,7 @@ def _play(platform: Platform, root: Path, sink: WebhookSink, ledger: Ledger) -> 
             root=getattr(platform, "written", root),
             command_line=getattr(platform, "almanac", None),
             secrets={**platform.secrets, "the webhook's token": sink.token},
-            tell=_tell,
+            report=_tell,
             cooldown_s=COOLDOWN.total_seconds(),
         )
         story = (*STORY, *PIPELINE_STORY, *PROMOTION_STORY, *BACKUP_STORY, *SECRECY_STORY)

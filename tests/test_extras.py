@@ -12,9 +12,9 @@ from almanac.backup.tiers.s3 import S3Tiers
 from almanac.config.home import Home
 from almanac.errors import ConfigError
 from almanac.extras import extra
-from almanac.journal.place import entered
+from almanac.journal.location import with_login
 from almanac.services.supervision.supervision import supervisor_of
-from almanac.services.watch.signs import worker_answers
+from almanac.services.watch.signs import worker_responds
 from almanac_airflow.notifiers import channels
 
 
@@ -28,8 +28,8 @@ MESSAGE: Any = SimpleNamespace(subject="s", html="h", text="t", severity="info")
 USES: dict[str, tuple[str, str, Callable[[], object]]] = {
     "s3": ("boto3", "s3", lambda: S3Tiers("s3://bucket/x").look("objects/a")),
     "azure": ("azure.storage.blob", "azure", lambda: AzureTiers("abfs://container/x").look("objects/a")),
-    "postgres": ("psycopg2", "postgres", lambda: entered("postgresql+psycopg2://u@localhost/almanac")),
-    "celery": ("celery", "celery", lambda: worker_answers("redis://localhost:1", "celery@x")),
+    "postgres": ("psycopg2", "postgres", lambda: with_login("postgresql+psycopg2://u@localhost/almanac")),
+    "celery": ("celery", "celery", lambda: worker_responds("redis://localhost:1", "celery@x")),
     "supervisor": ("supervisor", "server", _supervise),
     "smtp": ("airflow.providers.smtp.hooks.smtp", "smtp", lambda: channels._mail(CHANNEL, MESSAGE)),
     "apprise": ("apprise", "apprise", lambda: channels._apprise(CHANNEL, MESSAGE)),

@@ -14,14 +14,14 @@ from almanac.config.home import REPOSITORY
 
 STORY = """
 from almanac import failpoints
-failpoints.reached("claimed", "ab")
-failpoints.reached("validated", "ab")
+failpoints.failpoint("claimed", "ab")
+failpoints.failpoint("validated", "ab")
 print("to the end")
 """
 
 
 @pytest.mark.parametrize("order", ["validated", "validated.ab"])
-def test_reached_ordered_point_stops_the_process_and_names_it(tmp_path: Path, order: str) -> None:
+def test_failpoint_ordered_point_stops_the_process_and_names_it(tmp_path: Path, order: str) -> None:
     (tmp_path / order).touch()
     process = subprocess.Popen(
         [sys.executable, "-c", STORY], cwd=REPOSITORY,
@@ -43,8 +43,8 @@ def test_reached_ordered_point_stops_the_process_and_names_it(tmp_path: Path, or
 
 
 @pytest.mark.parametrize("order", ["committed", "validated.cd"])
-def test_reached_other_point_or_subject_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+def test_failpoint_other_point_or_subject_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str) -> None:
     (tmp_path / order).touch()
     monkeypatch.setenv(failpoints.FOLDER_VARIABLE, str(tmp_path))
-    failpoints.reached("validated", "ab")
+    failpoints.failpoint("validated", "ab")
     assert [path.name for path in tmp_path.iterdir()] == [order]

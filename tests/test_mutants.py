@@ -125,9 +125,9 @@ def test_run_in_which_all_are_killed_is_clean(project, capfd) -> None:
 
 def test_run_names_each_survivor_and_fails(project, capfd) -> None:
     assert project(["no mutant", EDGE, "may: 21 -> 22"]) == NEW_SURVIVORS
-    told = capfd.readouterr().out
-    assert f"  survived: guard.py:2 {EDGE}\n" in told
-    assert "2 survived without an explanation in mutants.yaml" in told
+    output = capfd.readouterr().out
+    assert f"  survived: guard.py:2 {EDGE}\n" in output
+    assert "2 survived without an explanation in mutants.yaml" in output
 
 
 def test_run_accepts_survivors_that_are_explained_and_names_those_that_are_killed_by_now(project, capfd) -> None:
@@ -141,9 +141,9 @@ def test_run_of_tests_that_fail_without_a_mutant_says_nothing_is_known(project, 
     with pytest.raises(SystemExit) as ended:
         project([])
     assert ended.value.code == UNKNOWN
-    told = capfd.readouterr()
-    assert "its tests fail without a mutant" in told.err
-    assert "what pytest said" in told.out
+    output = capfd.readouterr()
+    assert "its tests fail without a mutant" in output.err
+    assert "what pytest said" in output.out
 
 
 def test_run_tries_no_more_than_asked_for_and_other_modules_not_at_all(project, capfd) -> None:
@@ -180,8 +180,8 @@ def test_try_out_asks_the_tests_ends_what_hangs_and_puts_the_module_back(tmp_pat
     (project / "guard.py").write_text("def may(): return True")
     (project / "test_guard.py").write_text("from guard import may\n\ndef test_may():\n    assert may()\n")
     command = [sys.executable, "-c", TRIES, str(project), str(copies)]
-    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    assert said.splitlines() == [SURVIVED, KILLED, KILLED, "def may(): return True"]
+    output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert output.splitlines() == [SURVIVED, KILLED, KILLED, "def may(): return True"]
 
 
 def test_declared_modules_tests_and_explained_survivors_are_there() -> None:

@@ -66,7 +66,7 @@ def sentences_of_template(text: str) -> Iterator[tuple[int, str]]:
     """Line number and text of each line of a template; a text within a Jinja expression is one, too."""
     for found in _TEMPLATE_CODE.finditer(text):
         line = text.count("\n", 0, found.start()) + 1
-        yield from ((line, said) for said in re.findall(r'"([^"]* [^"]*)"', found[0]))
+        yield from ((line, message) for message in re.findall(r'"([^"]* [^"]*)"', found[0]))
     yield from enumerate(_TEMPLATE_CODE.sub(lambda found: _blank(found[0]), text).splitlines(), 1)
 
 
@@ -89,10 +89,10 @@ def sentences_of_code(text: str) -> Iterator[tuple[int, str]]:
 
 def _found(sentences: Iterator[tuple[int, str]]) -> list[str]:
     return [
-        f"line {line}: {match[0]!r}: write {better}; got {said.strip()[:100]!r}"
-        for line, said in sentences
+        f"line {line}: {match[0]!r}: write {better}; got {text.strip()[:100]!r}"
+        for line, text in sentences
         for word, better in _FORBIDDEN.items()
-        if (match := word.search(said))
+        if (match := word.search(text))
     ]
 
 
@@ -127,7 +127,7 @@ def test_exception_is_still_needed(name: str) -> None:
 
 def test_words_are_found_in_pages_templates_and_code() -> None:
     page = "Whoever lands\n```\nanew\n```\n`--begin-anew` is code, learnt is not\n"
-    assert [line for line, said in sentences_of_page(page) if _found(iter([(line, said)]))] == [1, 5]
+    assert [line for line, text in sentences_of_page(page) if _found(iter([(line, text)]))] == [1, 5]
     template = '<p class="anew">{{ teller.anew }}</p>\n{{ "a bell rings" }}\nforetold {% if mend %}x{% endif %}\n'
     assert sorted(int(one.split()[1].rstrip(":")) for one in _found(sentences_of_template(template))) == [2, 3]
     code = (

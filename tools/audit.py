@@ -66,8 +66,8 @@ def ask(service: str) -> str:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if not done.stdout.strip():
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        print(f"pip-audit gave no answer; its last word: {said[:300]}", file=sys.stderr)
+        message = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        print(f"pip-audit gave no answer; its last word: {message[:300]}", file=sys.stderr)
     return done.stdout
 
 
@@ -94,21 +94,22 @@ def read_answer(answer: str, names: Mapping[str, str]) -> Audit:
 def in_words(found: Audit, packages: int, service: str) -> str:
     """The outcome in a sentence or two."""
     looked_at = packages - len(found.not_asked)
-    said = f"{len(found.vulnerabilities)} known vulnerabilities in {looked_at} of {packages} packages."
+    summary = f"{len(found.vulnerabilities)} known vulnerabilities in {looked_at} of {packages} packages."
     if not found.not_asked:
-        return said
+        return summary
     return (
-        f"{said} About {len(found.not_asked)} the database ({service}) could not be asked: of these nothing is known."
+        f"{summary} About {len(found.not_asked)} the database ({service}) could not be asked: of these nothing is"
+        f" known."
         " Run make audit where there is a way to it."
     )
 
 
 def licence_lines(names: Iterable[str]) -> list[str]:
     """One line per licence with the packages under it; those that are not installed here come last."""
-    said = {_folded(one.metadata["Name"]): _licence(one.metadata) for one in distributions()}
+    licences = {_folded(one.metadata["Name"]): _licence(one.metadata) for one in distributions()}
     by_licence: dict[str, list[str]] = {}
     for name in sorted(names):
-        by_licence.setdefault(said.get(name, "not installed here"), []).append(name)
+        by_licence.setdefault(licences.get(name, "not installed here"), []).append(name)
     last = by_licence.pop("not installed here", [])
     lines = [f"{licence}: {', '.join(found)}" for licence, found in sorted(by_licence.items())]
     return [*lines, *([f"not installed here: {', '.join(last)}"] if last else [])]

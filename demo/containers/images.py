@@ -27,19 +27,19 @@ _DEBIAN = "localhost/almanac-test/debian"
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-def make_images(engine: Engine, tell: Callable[[str], None]) -> None:
+def make_images(engine: Engine, report: Callable[[str], None]) -> None:
     """Make the bases, and our image from the Dockerfile as it stands.
 
     Raises:
         PermanentError: a build failed.
         CalledProcessError: Debian could not be unpacked.
     """
-    make_bases(engine, tell)
-    tell(f"building {OWN} from the Dockerfile (minutes, the first time)")
+    make_bases(engine, report)
+    report(f"building {OWN} from the Dockerfile (minutes, the first time)")
     engine.build(OWN, REPOSITORY)
 
 
-def make_bases(engine: Engine, tell: Callable[[str], None]) -> None:
+def make_bases(engine: Engine, report: Callable[[str], None]) -> None:
     """Make the images that are not there yet, or whose files have changed.
 
     Raises:
@@ -47,12 +47,12 @@ def make_bases(engine: Engine, tell: Callable[[str], None]) -> None:
         CalledProcessError: Debian could not be unpacked.
     """
     if not engine.has_image(_DEBIAN):
-        tell("unpacking Debian (a minute)")
+        report("unpacking Debian (a minute)")
         _import_debian(engine)
     for tag, name in BASES.items():
         made = f"localhost/almanac-test/{name}:{_hash_of(_FOLDER / name)}"
         if not engine.has_image(made):
-            tell(f"making {tag} of Debian's packages")
+            report(f"making {tag} of Debian's packages")
             engine.build(made, _FOLDER / name)
         engine.run("tag", made, tag)
 

@@ -24,7 +24,7 @@ from almanac.config.connection import parse_connection
 from almanac.config.credentials import ADMIN, private_folder, write_private
 from almanac.config.home import REPOSITORY, Home
 from almanac.errors import PermanentError, TransientError
-from almanac.journal.place import CONNECTION, completed
+from almanac.journal.location import CONNECTION, completed
 from almanac.services.airflow_api import AirflowClient
 from almanac.services.env_file import read_env_file, write_env_file
 from almanac.services.ports import LOOPBACK, any_free_port
@@ -54,7 +54,7 @@ class ContainerStack:
     Args:
         root: a folder for `.env` and for what lies over the compose file; made when it is not there.
         project: tells it from others; begins the name of each container, network and volume.
-        tell: called with one line for each step.
+        report: called with one line for each step.
         workers: how many containers of `worker`.
         extra: more variables for Airflow's services.
         models: a folder with declarations instead of the image's.
@@ -67,7 +67,7 @@ class ContainerStack:
         root: Path,
         *,
         project: str,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
         workers: int = 1,
         extra: Mapping[str, str] | None = None,
         models: Path | None = None,
@@ -75,7 +75,7 @@ class ContainerStack:
         values: Mapping[str, str] | None = None,
     ) -> None:
         self.engine, self.root, self.project = Engine(), private_folder(root), project
-        self._tell, self._workers, self._models = tell, workers, models
+        self._report, self._workers, self._models = report, workers, models
         self._extra = {**(extra or {}), **({"ALMANAC_MODELS": f"{HOME_INSIDE}/models"} if models else {})}
         self._ports = {name: any_free_port() for name in _PUBLISHED}
         self._files = [COMPOSE, *overrides]
@@ -181,7 +181,7 @@ class ContainerStack:
         order.prepare()
         while order.is_active():
             wave = order.get_ready()
-            self._tell(f"starting {', '.join(wave)}")
+            self._report(f"starting {', '.join(wave)}")
             self.compose("up", "--detach", "--no-deps", "--no-build", *self._scale(wave), *wave)
             for name in wave:
                 self.wait(name)
@@ -293,8 +293,8 @@ class ContainerStack:
 
     def memory_bytes(self) -> dict[str, int]:
         """What each container holds, as its control group counts it."""
-        said = json.loads(self.engine.run("stats", "--no-stream", "--format", "json", *self.containers()))
-        return {each["name"]: _bytes(each["mem_usage"].split("/")[0].strip()) for each in said}
+        stats = json.loads(self.engine.run("stats", "--no-stream", "--format", "json", *self.containers()))
+        return {each["name"]: _bytes(each["mem_usage"].split("/")[0].strip()) for each in stats}
 
     def _scale(self, names: Sequence[str]) -> list[str]:
         return ["--scale", f"worker={self._workers}"] if "worker" in names else []

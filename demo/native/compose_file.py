@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from almanac.config.files.yaml_file import lay_over
+from almanac.config.files.yaml_file import merge_overlay
 from almanac.config.grammar.types import parse_duration
 from almanac.errors import ConfigError
 
@@ -65,7 +65,7 @@ def read_compose(paths: Sequence[Path], values: Mapping[str, str]) -> dict[str, 
     found: dict[str, Any] = {}
     for path in paths:
         # Mappings merge, all else replaces: what compose does with the keys that our files use.
-        found = lay_over(found, yaml.safe_load(path.read_text("utf-8")))
+        found = merge_overlay(found, yaml.safe_load(path.read_text("utf-8")))
     folder = paths[0].parent
     return {name: _service(name, _fill(each, values), folder) for name, each in found["services"].items()}
 

@@ -64,8 +64,8 @@ def initialise_postgres(service: Service, machine: Machine, environment: Mapping
     password_file = data.with_name(f"{data.name}.password")
     password_file.touch(mode=0o600)
     password_file.write_text(service.environment["POSTGRES_PASSWORD"], "utf-8")
-    _hand_over(data)
-    _hand_over(password_file)
+    _set_owner(data)
+    _set_owner(password_file)
     user = service.environment["POSTGRES_USER"]
 
     def run(*command: str, text: str = "") -> None:
@@ -103,7 +103,7 @@ def _owner() -> str:
         return "nobody"
 
 
-def _hand_over(path: Path) -> None:
+def _set_owner(path: Path) -> None:
     if os.geteuid() == 0:
         owner = pwd.getpwnam(_owner())
         os.chown(path, owner.pw_uid, owner.pw_gid)

@@ -23,7 +23,7 @@ from almanac.config.connection import Connection, parse_connection
 from almanac.config.credentials import ADMIN, private_folder, write_private
 from almanac.config.home import REPOSITORY, Home
 from almanac.errors import ConfigError, PermanentError, TransientError
-from almanac.journal.place import CONNECTION, completed
+from almanac.journal.location import CONNECTION, completed
 from almanac.services.airflow_api import AirflowClient
 from almanac.services.env_file import read_env_file, write_env_file
 from almanac.services.environment import MARKER
@@ -63,7 +63,7 @@ class NativeStack:
         workers: how many Celery workers.
         extra: more variables for Airflow's services, as an override file of compose would add them.
         models: the folder with the models' declarations.
-        tell: called with one line for each step.
+        report: called with one line for each step.
         overrides: files that lie over docker-compose.yaml.
         values: of the variables in them that are no secrets of this stack.
         mlflow: more variables for MLflow's server, as its `env_file` would add them.
@@ -77,7 +77,7 @@ class NativeStack:
         workers: int,
         extra: Mapping[str, str],
         models: Path,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
         overrides: Sequence[Path] = (),
         values: Mapping[str, str] | None = None,
         mlflow: Mapping[str, str] | None = None,
@@ -85,7 +85,7 @@ class NativeStack:
     ) -> None:
         if packages := missing(DATA_STORES):
             raise ConfigError(f"this needs programs of Debian: apt-get install {' '.join(packages)}")
-        self._tell = tell
+        self._report = report
         self._replicas = {"worker": workers}
         self._extra = {**extra, "ALMANAC_MODELS": str(models)}
         self._extra_of_mlflow = dict(mlflow or {})
@@ -163,7 +163,7 @@ class NativeStack:
                 yield self
             finally:
                 with uninterrupted():
-                    stop_supervisor(self._supervised, self._tell)
+                    stop_supervisor(self._supervised, self._report)
                     shutil.rmtree(data_stores.data_folder(self._services["postgres"], self._machine), True)
 
     def _make_secrets(self) -> dict[str, str]:
@@ -202,7 +202,7 @@ class NativeStack:
 
     def _start_wave(self, names: tuple[str, ...]) -> None:
         """Start services whose dependencies are met, and wait until they are well, or have ended well."""
-        self._tell(f"starting {', '.join(names)}")
+        self._report(f"starting {', '.join(names)}")
         lasting = [each for name in names if not self._services[name].once for each in self._processes[name]]
         with supervisor_of(self._supervised) as supervisor:
             for process in lasting:

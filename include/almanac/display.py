@@ -53,8 +53,8 @@ def show(value: object, limit: int = MAX_NAME) -> str:
 
 def join_names(names: Sequence[str], limit: int = MAX_NAMES) -> str:
     """Names in a row: `'a', 'b' and 199,998 more`."""
-    said = ", ".join(show(name) for name in islice(names, limit))
-    return said if len(names) <= limit else f"{said} and {len(names) - limit:,} more"
+    text = ", ".join(show(name) for name in islice(names, limit))
+    return text if len(names) <= limit else f"{text} and {len(names) - limit:,} more"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

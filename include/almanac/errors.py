@@ -67,23 +67,23 @@ class JournalSchemaError(TransientError):
     """The journal's tables are those of another release. Retried: the upgrade may be under way in another process."""
 
 
-def raise_faults(words: str, faults: Sequence[tuple[str, Exception]]) -> None:
+def raise_together(words: str, errors: Sequence[tuple[str, Exception]]) -> None:
     """Say what went wrong with some of many things, after all were tried.
 
     Args:
         words: what has become of the rest.
-        faults: what could not be done, by its name, and why.
+        errors: what could not be done, by its name, and why.
 
     Raises:
         TransientError: there is something, and some of it may be done by another try.
         AlmanacError: there is one thing: what was wrong with it.
         IntegrityError: there are more.
     """
-    if not faults:
+    if not errors:
         return
-    first = faults[0][1]
-    if len(faults) == 1 and isinstance(first, AlmanacError):
+    first = errors[0][1]
+    if len(errors) == 1 and isinstance(first, AlmanacError):
         raise first
-    said = "\n".join([f"{words}:", *(f"{what}: {error}" for what, error in faults)])
-    passing = any(isinstance(error, TransientError) for _, error in faults)
-    raise (TransientError if passing else IntegrityError)(said) from first
+    message = "\n".join([f"{words}:", *(f"{what}: {error}" for what, error in errors)])
+    passing = any(isinstance(error, TransientError) for _, error in errors)
+    raise (TransientError if passing else IntegrityError)(message) from first

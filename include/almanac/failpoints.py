@@ -13,7 +13,7 @@ from pathlib import Path
 FOLDER_VARIABLE = "ALMANAC_FAULTS"
 
 
-def reached(point: str, subject: str = "") -> None:
+def failpoint(point: str, subject: str = "") -> None:
     """Stop this process (SIGSTOP) if a fault test waits for it at this point, for this subject or for any."""
     folder = os.environ.get(FOLDER_VARIABLE)
     if not folder:

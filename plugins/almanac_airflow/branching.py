@@ -54,12 +54,12 @@ def go_on(at: "Desk", *, by_hand: str = "") -> str:
         task.xcom_push(COMPARISON, compare(model, at.home, at.registry, version, reasons=found.reasons, now=at.now))
         return version
     if found.way is Way.PROMOTE:
-        ask_nobody(version)
+        skip_approval(version)
     task.xcom_push(_RETURNED, version)
     raise DownstreamTasksSkipped(tasks=[APPROVE, PROMOTE])
 
 
-def ask_nobody(version: str) -> NoReturn:
+def skip_approval(version: str) -> NoReturn:
     """Skip the question and go on to the promotion; see `go_on`.
 
     Raises:

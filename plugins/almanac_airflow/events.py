@@ -63,9 +63,9 @@ def triggering_events(context: "RunContext", model: Model, kind: Kind) -> Trigge
     """
     names, reasons, refused = set[str](), dict[str, list[str]](), list[str]()
     for event in _events(model):
-        reason, fault = _examine(context, model, event)
-        if fault:
-            refused.append(record_refusal(context, model.name, event.asset, fault))
+        reason, problem = _examine(context, model, event)
+        if problem:
+            refused.append(record_refusal(context, model.name, event.asset, problem))
             continue
         names.add(event.asset)
         if reason:

@@ -12,13 +12,13 @@ from airflow.sdk.exceptions import AirflowSkipException
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.monitoring import Action
-from almanac.config.sections.pipelines import clocked
+from almanac.config.sections.pipelines import schedule_names
 from almanac.errors import ConfigError
 from almanac.journal.records import Decision, RunRef
 from almanac_airflow import assets
 
 if TYPE_CHECKING:
-    from almanac.monitoring.carry_out import Wanted
+    from almanac.monitoring.execute_actions import RequestedAction
     from almanac.registry.run_context import RunContext
     from almanac.training.policy import Trigger
     from almanac_airflow.events import TriggeringEvents
@@ -95,7 +95,7 @@ def training_trigger(model: Model, events: "TriggeringEvents", reason: str | Non
     for name, trigger in asking.items():
         if name in events.reasons:
             return trigger, events.reasons[name]
-    ticks = {assets.trigger(model, name).name for name in clocked(model)}
+    ticks = {assets.trigger(model, name).name for name in schedule_names(model)}
     if events.names:
         why = reason or f"triggered by {', '.join(sorted(events.names))}"
         return ("new_data" if events.names - ticks else "schedule"), why
@@ -104,15 +104,15 @@ def training_trigger(model: Model, events: "TriggeringEvents", reason: str | Non
     return "manual", reason or "started by hand, without a reason"
 
 
-def wanted(context: "RunContext", model: Model, action: Action, *, as_answered: bool) -> "Wanted":
+def requested_action(context: "RunContext", model: Model, action: Action, *, as_answered: bool) -> "RequestedAction":
     """What the monitor, or a person whom it asked, wants of this run, by the journal.
 
     Raises:
         AirflowSkipException: nobody wants it.
     """
-    from almanac.monitoring.carry_out import find_wanted
+    from almanac.monitoring.execute_actions import find_requested
 
-    found = find_wanted(context, model, action, as_answered=as_answered)
+    found = find_requested(context, model, action, as_answered=as_answered)
     if isinstance(found, str):
         raise AirflowSkipException(found)
     return found

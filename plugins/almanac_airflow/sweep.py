@@ -12,7 +12,7 @@ from almanac_airflow.postings import read_postings
 
 if TYPE_CHECKING:
     from almanac.events.posted import Posting
-    from almanac.events.sweep import Standing
+    from almanac.events.sweep import DagState
     from almanac.journal.journal import Journal
 
 
@@ -27,9 +27,9 @@ class AirflowDags:
     def __init__(self, journal: "Journal", events: Any) -> None:
         self._journal, self._events = journal, events
 
-    def standing(self, dag_id: str) -> "Standing | None":
+    def standing(self, dag_id: str) -> "DagState | None":
         """The state of a DAG; None: Airflow has not parsed it yet."""
-        from almanac.events.sweep import Standing
+        from almanac.events.sweep import DagState
 
         task = get_current_context()["ti"]
         try:
@@ -39,7 +39,7 @@ class AirflowDags:
                 return None
             raise TransientError(f"{dag_id}: Airflow does not give its state: {error}") from error
         count = {state: task.get_dr_count(dag_id, states=[state]) for state in ("queued", "running", "success")}
-        return Standing(bool(dag.is_paused), bool(count["queued"]), bool(count["running"]), bool(count["success"]))
+        return DagState(bool(dag.is_paused), bool(count["queued"]), bool(count["running"]), bool(count["success"]))
 
     def start(self, dag_id: str, run_id: str, *, note: str) -> bool:
         """Start a run as Airflow's TriggerDagRunOperator does, which would need a task of its own for each run.

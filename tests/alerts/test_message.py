@@ -36,7 +36,7 @@ def test_mask_leaves_ordinary_text_alone() -> None:
     assert mask(text) == text
 
 
-def test_message_masks_whoever_makes_it() -> None:
+def test_message_masks_anyone_who_makes_it() -> None:
     message = failure(TransientError("redis://:s3cret@cache:6379 is away"), link="https://u:pw99@host/run")
     everything = f"{message.text}{message.html}{message.payload}"
     assert "s3cret" not in everything

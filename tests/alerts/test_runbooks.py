@@ -19,7 +19,7 @@ def test_runbook_of_every_kind_is_written(kind):
     ]
 
 
-def test_runbook_there_is_none_of_a_kind_that_is_never_told():
+def test_runbook_there_is_none_of_a_kind_that_is_never_reported():
     text = (REPOSITORY / runbook("drift").split("#")[0]).read_text("utf-8")
     written = [line.removeprefix("### Alert: ") for line in text.splitlines() if line.startswith("### Alert: ")]
 

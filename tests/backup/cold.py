@@ -57,7 +57,7 @@ class ColdTiers(TierFolders):
         self.refuse_frozen(name)
         super().move(name, tier)
 
-    def thaw(self, name: str, *, days: int) -> None:
+    def rehydrate(self, name: str, *, days: int) -> None:
         assert name not in self.asked, "asked for twice: it would be paid twice"
         self.asked[name] = (self.clock(), days)
 

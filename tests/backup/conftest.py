@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from almanac.backup.store.place import Place
-from tests.backup.places import place_at
+from almanac.backup.store.repository import BackupRepository
+from tests.backup.repositories import repository_at
 from tests.backup.world import World, shared_world
 
 
@@ -22,6 +22,6 @@ def world() -> World:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    """An empty backup place of the test's own."""
-    return place_at(tmp_path / "backups")
+def repository(tmp_path: Path) -> BackupRepository:
+    """An empty backup repository of the test's own."""
+    return repository_at(tmp_path / "backups")

@@ -7,18 +7,18 @@ import polars as pl
 import pytest
 from deltalake import write_deltalake
 
-from almanac.backup.coverage import Gap, Taken, find_gaps, lines_of, live_subjects, taken_of
+from almanac.backup.coverage import CoverageGap, RepositorySnapshots, find_gaps, lines_of, live_subjects, taken_of
 from almanac.backup.snapshot.writer import Draft, take
 from almanac.backup.store.catalogue import Catalogue
-from almanac.backup.store.manifest import Maker, Member
-from almanac.backup.store.place import Place
+from almanac.backup.store.manifest import GroupMember, Maker
+from almanac.backup.store.repository import BackupRepository
 from almanac.backup.survey import survey
 from almanac.config.home import Home
 from almanac.config.sections.backup import InstallationBackup
 from almanac.health.backups import missed_backup
 from almanac.journal.journal import Journal
 from almanac.journal.records import AliasMove, BatchRecord, BatchState, RunRef
-from tests.backup.places import days, place_at, snapshot, write_files
+from tests.backup.repositories import days, repository_at, snapshot, write_files
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SETTINGS = InstallationBackup()  # max_age 2 days, drills 8 days
@@ -36,9 +36,9 @@ def gaps(
     of = {subject: NOW - days(age) for subject, age in taken.items()}
     other = None if second is None else {subject: NOW - days(age) for subject, age in second.items()}
     found = find_gaps(
-        {subject: NOW - days(age) for subject, age in there.items()}, Taken(of, of, members),
+        {subject: NOW - days(age) for subject, age in there.items()}, RepositorySnapshots(of, of, members),
         {subject: NOW - days(age) for subject, age in drills.items()}, SETTINGS, now=NOW,
-        second=None if other is None else Taken(other, other),
+        second=None if other is None else RepositorySnapshots(other, other),
     )  # fmt: skip
     return {gap.subject: (gap.words, gap.overdue) for gap in found}
 
@@ -86,7 +86,7 @@ def test_gaps_names_whose_drill_is_too_old() -> None:
     assert found == {"group/all": ("last restored by a drill too long ago", True)}
 
 
-def test_gaps_names_what_the_second_place_has_not() -> None:
+def test_gaps_names_what_the_secondary_repository_has_not() -> None:
     second = {name: 1.0 for name in ALL if name != "dataset/inland"}
     assert gaps(taken=ALL, second=second) == {"dataset/inland": ("no snapshot in the secondary repository", False)}
 
@@ -96,17 +96,17 @@ def test_gaps_nothing_exists_and_nothing_is_missing() -> None:
 
 
 def test_lines_of_one_cause_is_one_line_with_all_names() -> None:
-    found = [Gap(name, "drill", "never restored by a drill", False) for name in ("a/x", "b/x")]
+    found = [CoverageGap(name, "drill", "never restored by a drill", False) for name in ("a/x", "b/x")]
     assert lines_of(found) == ["never restored by a drill: a/x, b/x"]
 
 
 def test_missed_backup_is_one_alert_for_all_that_are_missing() -> None:
-    late = [Gap(name, "snapshot", "no snapshot", True) for name in ("dataset/a", "database/b")]
-    told = missed_backup([*late, Gap("dataset/new", "snapshot", "no snapshot", False)], days(2), RUN, NOW)
-    assert told is not None
-    assert told.subject == "dataset/a, database/b: backups are overdue"
-    assert told.error == "no snapshot: dataset/a, database/b"
-    assert told.parts == ("dataset/a", "database/b")
+    late = [CoverageGap(name, "snapshot", "no snapshot", True) for name in ("dataset/a", "database/b")]
+    sent = missed_backup([*late, CoverageGap("dataset/new", "snapshot", "no snapshot", False)], days(2), RUN, NOW)
+    assert sent is not None
+    assert sent.subject == "dataset/a, database/b: backups are overdue"
+    assert sent.error == "no snapshot: dataset/a, database/b"
+    assert sent.parts == ("dataset/a", "database/b")
 
 
 @pytest.fixture
@@ -135,28 +135,28 @@ def test_live_subjects_are_what_is_there_and_since_when(used: tuple[Home, Journa
 
 def test_survey_says_by_name_what_a_place_has_not(used: tuple[Home, Journal], tmp_path: Path) -> None:
     home, journal = used
-    place, source = place_at(tmp_path / "backups"), tmp_path / "source"
+    repository, source = repository_at(tmp_path / "backups"), tmp_path / "source"
     write_files(source)
-    snapshot(place, source, at=NOW - days(1))
-    _group(place, ("dataset/weather",), at=NOW - timedelta(hours=3))
+    snapshot(repository, source, at=NOW - days(1))
+    _group(repository, ("dataset/weather",), at=NOW - timedelta(hours=3))
     settings = SETTINGS.model_copy(update={"drills": SETTINGS.drills.model_copy(update={"disaster_every": None})})
-    assert lines_of(survey(home, ["weather"], journal, [place], settings, now=NOW)) == [
+    assert lines_of(survey(home, ["weather"], journal, [repository], settings, now=NOW)) == [
         "no snapshot: database/journal, model/weather, outputs/weather",
         "never restored by a drill: dataset/weather, group/all",
     ]
 
 
 def test_taken_of_a_place_knows_the_members_of_the_newest_group(tmp_path: Path) -> None:
-    place = place_at(tmp_path / "backups")
+    repository = repository_at(tmp_path / "backups")
     write_files(tmp_path / "source")
-    snapshot(place, tmp_path / "source", at=NOW - days(1))
-    _group(place, ("dataset/weather",), at=NOW)
-    taken = taken_of(place)
+    snapshot(repository, tmp_path / "source", at=NOW - days(1))
+    _group(repository, ("dataset/weather",), at=NOW)
+    taken = taken_of(repository)
     assert taken is not None
     assert taken.members == {"dataset/weather"}
 
 
-def _group(place: Place, subjects: tuple[str, ...], *, at: datetime) -> None:
-    found = [Catalogue(place).newest(subject) for subject in subjects]
-    members = tuple(Member(subject=ref.subject, name=ref.name) for ref in found if ref)
-    take(place, Draft("group/all", (), {}, members=members), maker=Maker(dag_id="test"), clock=lambda: at)
+def _group(repository: BackupRepository, subjects: tuple[str, ...], *, at: datetime) -> None:
+    found = [Catalogue(repository).newest(subject) for subject in subjects]
+    members = tuple(GroupMember(subject=ref.subject, name=ref.name) for ref in found if ref)
+    take(repository, Draft("group/all", (), {}, members=members), maker=Maker(dag_id="test"), clock=lambda: at)

@@ -7,7 +7,7 @@ import pytest
 
 from almanac.backup.restore.live import restore_live
 from almanac.backup.restore.to_folder import Restores, restore_to
-from almanac.backup.store.place import Place, open_store
+from almanac.backup.store.repository import BackupRepository, open_store
 from almanac.cleanup.model_runs import ModelRuns
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, Home
@@ -30,11 +30,11 @@ def names(folder: Path) -> list[str]:
 
 
 def test_world_at_an_odd_path_is_backed_up_restored_to_another_and_used(
-    world: World, place: Place, root: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, repository: BackupRepository, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     before = names(world.home.home.parents[1])
-    odd_place = Place(open_store(str(root / f"{ODD} backups")), place.key)
+    odd_place = BackupRepository(open_store(str(root / f"{ODD} backups")), repository.key)
     taken = world.backup(odd_place).everything([MODEL])
     home = Home(home=root / f"{ODD} reborn")
     restore_live(odd_place, taken.ref, home)
@@ -51,10 +51,10 @@ def test_world_at_an_odd_path_is_backed_up_restored_to_another_and_used(
 
 
 def test_old_runs_of_mlflow_are_removed_at_an_odd_path_and_no_folder_appears_beside_it(
-    world: World, place: Place
+    world: World, repository: BackupRepository
 ) -> None:
     before = names(world.home.home.parents[1])
-    runs = ModelRuns(world.home, [MODEL], world.registry, place, timedelta(days=365), datetime.now(UTC))
+    runs = ModelRuns(world.home, [MODEL], world.registry, repository, timedelta(days=365), datetime.now(UTC))
     assert runs._store() is not None
     assert names(world.home.home.parents[1]) == before
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 from deltalake import write_deltalake
 
-from almanac.backup.snapshot.backup import Backup
+from almanac.backup.snapshot.backup import BackupRun
 from almanac.backup.store.manifest import Maker
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.config.files.loader import load_model
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.config.schema import Model
@@ -40,8 +40,8 @@ class World:
     registry: Registry
     model: Model
 
-    def backup(self, place: Place, **more: object) -> Backup:
-        return Backup(self.home, place, MAKER, self.registry, **more)
+    def backup(self, repository: BackupRepository, **more: object) -> BackupRun:
+        return BackupRun(self.home, repository, MAKER, self.registry, **more)
 
 
 @cache
@@ -74,9 +74,9 @@ def make_world(root: Path, tracking_uri: str = "") -> World:
     write_dataset(home.dataset_of(MODEL))
     write_deltalake(home.predictions_of(MODEL), pl.DataFrame({"time": [1, 2], "probability": [0.1, 0.9]}))
     write_deltalake(home.quarantined_rows_of(MODEL), pl.DataFrame({"batch": ["a"], "row": [1]}))
-    for place, text in ((home.quarantined_files_of(MODEL), "bad,file"), (home.reports_of(MODEL), "<html>")):
-        Path(place).mkdir(parents=True)
-        Path(place, "one.txt").write_text(text)
+    for repository, text in ((home.quarantined_files_of(MODEL), "bad,file"), (home.reports_of(MODEL), "<html>")):
+        Path(repository).mkdir(parents=True)
+        Path(repository, "one.txt").write_text(text)
     journal.record_decision(Decision(MODEL, DecisionKind.GATES, True, ("good",), datetime.now(UTC), RUN))
     return World(home, registry, model)
 

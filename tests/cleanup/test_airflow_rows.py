@@ -149,7 +149,7 @@ def test_clean_unfinished_run_stays_however_old(session: Any, program: ModuleTyp
 
 
 def test_clean_events_by_which_announcements_remember_stay(session: Any, program: ModuleType) -> None:
-    """A dataset that got nothing for a year must not be announced anew."""
+    """A dataset that got nothing for a year must not be announced again."""
     add_events(session, program.EVENTS_OF_AN_ASSET + 5, OLD)
     add_events(session, 1, OLD, asset="other")
     program.clean(BEFORE, dry_run=False)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from almanac.backup.installation import open_places
+from almanac.backup.installation import open_repositories
 from almanac.backup.store.catalogue import Catalogue
-from almanac.cleanup.cleanup import Cleanup, CleanupReport, report_faults
+from almanac.cleanup.cleanup import CleanupReport, CleanupRun, raise_reported_problems
 from almanac.cleanup.plan import ExpiryPlan
 from almanac.cleanup.sizes import load_sizes
 from almanac.cleanup.task_logs import TaskLogs
@@ -23,7 +23,7 @@ from almanac.config.sections.backup import InstallationBackup
 from almanac.config.sections.cleanup import Cleanup as Ages
 from almanac.errors import IntegrityError, TransientError
 from almanac.journal.journal import Journal
-from almanac.journal.records import Alert, DecisionKind, RunRef
+from almanac.journal.records import DecisionKind, DeliveredAlert, RunRef
 
 NOW = datetime.now(UTC)
 RUN = RunRef("cleanup", "test")
@@ -40,7 +40,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     monkeypatch.setattr("os.fsync", lambda _: None)
     monkeypatch.setattr("almanac.storage.disk.sync_disk", lambda _: None)
     home = Home(home=tmp_path, models=MODELS_FOLDER)
-    Journal(home.journal_url).record_alert(Alert("weather", "info", "old", "", "log", True, OLD, RUN))
+    Journal(home.journal_url).record_alert(DeliveredAlert("weather", "info", "old", "", "log", True, OLD, RUN))
     return home
 
 
@@ -48,11 +48,11 @@ def away() -> Any:
     raise TransientError("MLflow is away")
 
 
-def cleanup(home: Home, model: Model, **ages: object) -> Cleanup:
+def cleanup(home: Home, model: Model, **ages: object) -> CleanupRun:
     declared = Ages.model_validate({"airflow_history": None, "model_runs": None, "max_deleted_share": 1.0, **ages})
-    return Cleanup(
+    return CleanupRun(
         home, Installation(cleanup=declared), [model], Journal(home.journal_url), away,
-        open_places(home, InstallationBackup()), now=NOW,
+        open_repositories(home, InstallationBackup()), now=NOW,
     )  # fmt: skip
 
 
@@ -87,12 +87,12 @@ def test_first_cleanup_takes_a_snapshot_that_holds_what_goes(home: Home, model: 
     from almanac.backup.restore.restore import restore
 
     cleaning = cleanup(home, model)
-    assert faults(cleaning.carry_out(run=RUN)) == {}
+    assert faults(cleaning.execute(run=RUN)) == {}
     assert titles(home) == []
-    catalogue = Catalogue(cleaning.places.first)
+    catalogue = Catalogue(cleaning.repositories.first)
     newest = catalogue.newest("database/journal")
     assert newest is not None
-    back = restore(cleaning.places.first, newest, tmp_path / "back")
+    back = restore(cleaning.repositories.first, newest, tmp_path / "back")
     with sqlite3.connect(back.folder / "journal.db") as connection:
         assert connection.execute("SELECT title FROM alerts").fetchall() == [("old",)]
 
@@ -103,7 +103,7 @@ def test_cleanup_without_a_snapshot_deletes_no_row_and_says_what_to_do(
     """Nothing was backed up, and what should have done it did not: rows stay, files go all the same."""
     monkeypatch.setattr("almanac.cleanup.cleanup.run_backup", lambda *_, **__: [])
     path = log_of_a_task(home)
-    report = cleanup(home, model).carry_out(run=RUN)
+    report = cleanup(home, model).execute(run=RUN)
     assert "no snapshot holds what would be deleted; got none" in faults(report)["journal"]
     assert "almanac backup database/journal" in faults(report)["journal"]
     assert titles(home) == ["old"]
@@ -124,10 +124,10 @@ def test_snapshot_older_than_the_last_change_does_not_count(
 
 def test_second_cleanup_takes_no_snapshot_when_one_is_young_enough(home: Home, model: Model) -> None:
     cleaning = cleanup(home, model)
-    cleaning.carry_out(run=RUN)
-    cleaning.journal.record_alert(Alert("weather", "info", "older", "", "log", True, OLD, RUN))
-    cleaning.carry_out(run=RUN)
-    assert len(Catalogue(cleaning.places.first).refs("database/journal")) == 1
+    cleaning.execute(run=RUN)
+    cleaning.journal.record_alert(DeliveredAlert("weather", "info", "older", "", "log", True, OLD, RUN))
+    cleaning.execute(run=RUN)
+    assert len(Catalogue(cleaning.repositories.first).refs("database/journal")) == 1
 
 
 def test_damaged_snapshot_does_not_count(home: Home, model: Model) -> None:
@@ -135,27 +135,27 @@ def test_damaged_snapshot_does_not_count(home: Home, model: Model) -> None:
     cleaning._secure("journal", OLD, RUN)
     (manifest,) = Path(home.backups, "manifests", "database", "journal").iterdir()
     manifest.write_bytes(manifest.read_bytes() + b" ")
-    assert "damaged" in faults(cleaning.carry_out(run=RUN))["journal"]
+    assert "damaged" in faults(cleaning.execute(run=RUN))["journal"]
     assert titles(home) == ["old"]
 
 
 def test_one_part_that_fails_stops_no_other(home: Home, model: Model) -> None:
     path = log_of_a_task(home)
-    report = cleanup(home, model, model_runs="180d").carry_out(run=RUN)
+    report = cleanup(home, model, model_runs="180d").execute(run=RUN)
     assert faults(report) == {"model_runs": "MLflow is away"}
     assert titles(home) == []
     assert not path.exists()
     with pytest.raises(IntegrityError, match="not everything was cleaned:\nmodel_runs: MLflow is away"):
-        report_faults(report.to_json())
+        raise_reported_problems(report.to_json())
 
 
 def test_too_many_files_at_once_wait_for_a_person(home: Home, model: Model) -> None:
     path = log_of_a_task(home)
     cleaning = cleanup(home, model, max_deleted_share=0.5)
-    assert "task_logs: too much would expire at once" in faults(cleaning.carry_out(run=RUN))["task_logs"]
-    assert "almanac cleanup --approve" in faults(cleaning.carry_out(run=RUN))["task_logs"]
+    assert "task_logs: too much would expire at once" in faults(cleaning.execute(run=RUN))["task_logs"]
+    assert "almanac cleanup --approve" in faults(cleaning.execute(run=RUN))["task_logs"]
     assert path.exists()
-    assert faults(cleaning.carry_out(run=RUN, approved=True)) == {}
+    assert faults(cleaning.execute(run=RUN, approved=True)) == {}
     assert not path.exists()
 
 
@@ -163,21 +163,21 @@ def test_history_younger_than_a_monitor_looks_back_is_not_deleted(home: Home, mo
     running = model.monitor.running.model_copy(update={"window": timedelta(days=61)})
     monitor = model.monitor.model_copy(update={"running": running})
     watched = model.model_copy(update={"monitor": monitor})
-    report = cleanup(home, watched, airflow_history="60d").carry_out(run=RUN)
+    report = cleanup(home, watched, airflow_history="60d").execute(run=RUN)
     assert "monitor.running.window of weather looks back so far" in faults(report)["airflow_history"]
-    assert faults(cleanup(home, model, airflow_history="60d").carry_out(run=RUN)) == {}
+    assert faults(cleanup(home, model, airflow_history="60d").execute(run=RUN)) == {}
 
 
 def test_what_went_is_written_down(home: Home, model: Model) -> None:
     log_of_a_task(home)
-    cleanup(home, model).carry_out(run=RUN)
+    cleanup(home, model).execute(run=RUN)
     noted = Journal(home.journal_url).decisions("", DecisionKind.EXPIRY)
     assert {kind: count for one in noted for kind, count in one.figures.items()} == {"task_logs": 1.0, "journal": 1.0}
 
 
 def test_sizes_and_growth_since_the_last_cleanup_are_kept(home: Home, model: Model) -> None:
     cleaning = cleanup(home, model)
-    cleaning.carry_out(run=RUN)
+    cleaning.execute(run=RUN)
     log_of_a_task(home, at=NOW)
     cleaning.plan()
     newest, cleaned = load_sizes(cleaning.journal)

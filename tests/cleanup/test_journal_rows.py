@@ -6,13 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.alert_log import AlertLog
 from almanac.alerts.message import Message
 from almanac.cleanup.journal_rows import JournalRows
 from almanac.cleanup.plan import ExpiryPlan
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER
-from almanac.journal.records import Alert, Arrival, BatchRecord, BatchState, Decision, DecisionKind, DrillRecord
+from almanac.journal.records import (
+    Arrival,
+    BatchRecord,
+    BatchState,
+    Decision,
+    DecisionKind,
+    DeliveredAlert,
+    DrillRecord,
+)
 from almanac.journal.tables import arrivals, batches, conditions, decisions, drills
 from tests.data.installation import NOW, RUN, Site, tiny_csv, tiny_dataset
 
@@ -68,16 +76,16 @@ def test_newest_retrain_request_that_was_held_back_stays_however_old(site: Site)
 
 def test_delivered_alerts_go_and_undelivered_ones_stay(site: Site) -> None:
     for title, delivered, at in (("told", True, OLD), ("lost", False, OLD), ("new", True, YOUNG)):
-        site.journal.record_alert(Alert("weather", "info", title, "", "log", delivered, at, RUN))
+        site.journal.record_alert(DeliveredAlert("weather", "info", title, "", "log", delivered, at, RUN))
     assert clean(site) == {"1 delivered alerts"}
     assert {one.title for one in site.journal.alerts()} == {"lost", "new"}
 
 
 def test_alarm_that_lasts_stays_however_old(site: Site) -> None:
-    log = ConditionLog(site.journal)
+    log = AlertLog(site.journal)
     for key in ("lasts", "over"):
         message = Message("warning", key, "", "", "weather", "dag", "run", "task", 1, "", "", "")
-        seen = log.seen(message, "drift", key, OLD)
+        seen = log.record(message, "drift", key, OLD)
         if key == "over":
             log.end("weather", "drift", key, OLD)
             log.save(replace(seen, closed_at=OLD))
@@ -138,7 +146,7 @@ def test_unchanged_batch_stays_until_the_log_knows_it(site: Site) -> None:
     assert (site.ingest().unchanged, site.dataset.version()) == (1, 1)
 
 
-def test_row_that_was_written_anew_meanwhile_stays(site: Site) -> None:
+def test_row_that_was_written_again_meanwhile_stays(site: Site) -> None:
     """Between the plan and the deletion the same bytes were delivered again, and published."""
     site.journal.record_batch(replace(RECORD, batch_id="b"))
     rows = JournalRows(site.home, [site.model], site.journal, AGE, NOW)

@@ -9,13 +9,13 @@ from mlflow.entities import ViewType
 from almanac.backup.snapshot.sources import from_maker
 from almanac.backup.snapshot.writer import Draft, take
 from almanac.backup.store.manifest import Fact
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.cleanup.model_runs import ModelRuns
 from almanac.config.home import Home
 from almanac.errors import IntegrityError
 from almanac.registry.records import Tag
 from almanac.registry.store import Registry
-from tests.backup.places import MAKER, place_at
+from tests.backup.repositories import MAKER, repository_at
 from tests.servers.mlflow import mlflow_server
 
 NOW = datetime.now(UTC)
@@ -24,18 +24,18 @@ OLD = NOW - AGE - timedelta(days=1)
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BackupRepository:
     monkeypatch.setattr("os.fsync", lambda _: None)
     monkeypatch.setattr("almanac.storage.disk.sync_disk", lambda _: None)
-    return place_at(tmp_path / "backups")
+    return repository_at(tmp_path / "backups")
 
 
 @pytest.fixture
-def runs(registry: Registry, model, place: Place, tmp_path: Path) -> ModelRuns:
+def runs(registry: Registry, model, repository: BackupRepository, tmp_path: Path) -> ModelRuns:
     """With MLflow's database at hand, as where backups are taken."""
     path = registry.tracking_uri.removeprefix("sqlite:///")
     home = Home(home=tmp_path, mlflow_database_url=f"sqlite:///{path}")
-    return ModelRuns(home, [model.name], registry, place, AGE, NOW)
+    return ModelRuns(home, [model.name], registry, repository, AGE, NOW)
 
 
 def add(registry: Registry, name: str, ended: datetime | None = OLD, **tags: str) -> str:
@@ -108,16 +108,16 @@ def test_run_that_was_registered_after_the_plan_was_made_stays(registry, model, 
     assert registry.client.list_artifacts(run_id)
 
 
-def test_run_that_a_snapshot_names_stays(registry, model, runs, place) -> None:
+def test_run_that_a_snapshot_names_stays(registry, model, runs, repository) -> None:
     """Its version may have been removed from the registry; a restore puts it back."""
     run_id = add(registry, model.name)
     facts: dict[str, Fact] = {"version": "1", "mlflow_run_id": run_id}
     draft = Draft(f"model/{model.name}", [from_maker("a", lambda: b"a", "")], facts)
-    take(place, draft, maker=MAKER, clock=lambda: NOW)
+    take(repository, draft, maker=MAKER, clock=lambda: NOW)
     assert [item.needs for item in runs.plan().items] == [("a snapshot names it",)]
     clean(runs)
     assert registry.client.list_artifacts(run_id)
-    (manifest,) = Path(place.uri, "manifests", "model", model.name).iterdir()
+    (manifest,) = Path(repository.uri, "manifests", "model", model.name).iterdir()
     manifest.write_bytes(manifest.read_bytes() + b" ")
     with pytest.raises(IntegrityError, match="damaged"):
         runs.plan()
@@ -138,14 +138,14 @@ def test_deletion_that_was_cut_off_is_gone_on_with(registry, model, runs) -> Non
 
 
 @pytest.mark.slow
-def test_files_behind_the_server_go_too(tmp_path: Path, model, place) -> None:
+def test_files_behind_the_server_go_too(tmp_path: Path, model, repository) -> None:
     """As in production: only MLflow's server reaches its files, and its database is elsewhere."""
     with mlflow_server(tmp_path, str(tmp_path / "artifacts"), {}) as url:
         served = Registry(url)
         gone, kept = add(served, model.name), add(served, model.name)
         register(served, model.name, kept)
         home = Home(home=tmp_path / "home")
-        clean(ModelRuns(home, [model.name], served, place, AGE, NOW))
+        clean(ModelRuns(home, [model.name], served, repository, AGE, NOW))
         assert len(list((tmp_path / "artifacts").rglob("model.onnx"))) == 1
         assert served.client.get_run(gone).info.lifecycle_stage == "deleted"
         assert served.client.list_artifacts(kept)

@@ -66,7 +66,7 @@ def said(*words: str) -> str:
 
 
 @pytest.mark.parametrize("words", [("rollback", "weather", *REASON), ("promote", "weather@1", *REASON)])
-def test_mlflow_that_hangs_is_said(words, home, monkeypatch):
+def test_mlflow_that_hangs_is_reported(words, home, monkeypatch):
     load_or_create(home.home)
     for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
         monkeypatch.setenv(name, "x")
@@ -88,7 +88,7 @@ JOURNAL = [
 
 
 @pytest.mark.parametrize("words", JOURNAL, ids=" ".join)
-def test_postgres_that_hangs_is_said(words, home, monkeypatch):
+def test_postgres_that_hangs_is_reported(words, home, monkeypatch):
     with silent_server() as port:
         monkeypatch.setenv("ALMANAC_JOURNAL_URL", f"postgresql+psycopg2://almanac:x@127.0.0.1:{port}/almanac")
         output = said(*words)
@@ -97,7 +97,7 @@ def test_postgres_that_hangs_is_said(words, home, monkeypatch):
     assert "check that the database is up" in output
 
 
-def test_journal_that_another_process_keeps_locked_is_said(home):
+def test_journal_that_another_process_keeps_locked_is_reported(home):
     Journal(home.journal_url).alerts()
     with closing(sqlite3.connect(home.home / "journal.db")) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -107,7 +107,7 @@ def test_journal_that_another_process_keeps_locked_is_said(home):
 
 
 @pytest.mark.parametrize("words", [("list",), ("show", "group/all")], ids=" ".join)
-def test_object_store_that_hangs_is_said(words, home, monkeypatch):
+def test_object_store_that_hangs_is_reported(words, home, monkeypatch):
     with silent_listener() as listening:
         for name, value in {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port_of(listening)}", "AWS_ALLOW_HTTP": "true", "AWS_REGION": "r",

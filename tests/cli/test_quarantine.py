@@ -43,11 +43,11 @@ def run(*arguments: str) -> Result:
 def test_list_counts_by_batch_and_rule_and_names_rejected_files(site: Site, batch: str) -> None:
     site.land("b.csv", "")
     site.ingest()
-    said = run("list").output
-    assert f"weather  {batch}  2 rows  a.csv" in said
-    assert re.search(r"1  Humidity\.range", said)
-    assert "rejected file  b.csv" in said
-    assert run("list", "weather").output == said
+    output = run("list").output
+    assert f"weather  {batch}  2 rows  a.csv" in output
+    assert re.search(r"1  Humidity\.range", output)
+    assert "rejected file  b.csv" in output
+    assert run("list", "weather").output == output
 
 
 def test_list_empty_says_so(site: Site) -> None:
@@ -55,10 +55,10 @@ def test_list_empty_says_so(site: Site) -> None:
 
 
 def test_show_gives_raw_rows_with_rules_and_nothing_that_moves_the_cursor(site: Site, batch: str) -> None:
-    said = run("show", "weather", batch).output
-    assert "row 3  Humidity.range" in said
-    assert '"Humidity":"wet"' in said
-    assert "\x1b" not in said
+    output = run("show", "weather", batch).output
+    assert "row 3  Humidity.range" in output
+    assert '"Humidity":"wet"' in output
+    assert "\x1b" not in output
     assert "1 more rows; --limit shows them" in run("show", "weather", batch, "--limit", "1").output
     assert "row 3" not in run("show", "weather", batch, "--row", "4").output
 
@@ -67,8 +67,8 @@ def test_show_rejected_file_gives_the_reasons(site: Site) -> None:
     site.land("b.csv", "")
     site.ingest()
     (record,) = site.journal.batches("weather")
-    said = run("show", "weather", record.batch_id[:8]).output
-    assert "empty file; got 0 bytes" in said
+    output = run("show", "weather", record.batch_id[:8]).output
+    assert "empty file; got 0 bytes" in output
 
 
 def test_show_unknown_batch_is_refused(site: Site) -> None:
@@ -117,7 +117,7 @@ def test_readmit_whole_file_refused_again(site: Site) -> None:
     assert "required column missing: Humidity" in result.output
 
 
-def test_readmit_whole_file_after_the_declaration_was_mended(
+def test_readmit_whole_file_after_the_declaration_was_corrected(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.land("b.csv", "\n".join([HEAD, line(0, "80"), line(1, "70"), ""]))

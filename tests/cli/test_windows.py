@@ -42,12 +42,12 @@ def test_windows_gaps_and_failures_are_named_with_the_ranges_to_run_again(home: 
     record(home, 0, WindowState.DONE)
     record(home, 2, WindowState.FAILED)
     record(home, 3, WindowState.EMPTY)
-    code, said = windows("tides")
+    code, output = windows("tides")
     assert code == 1
-    assert [line.split("│")[2].strip() for line in said.splitlines() if "2021-01" in line and "│" in line] == [
+    assert [line.split("│")[2].strip() for line in output.splitlines() if "2021-01" in line and "│" in line] == [
         "done", "gap", "failed", "empty",
     ]  # fmt: skip
-    assert "from_date 2021-01-02T00:00:00Z  to_date 2021-01-03T00:00:00Z" in said
+    assert "from_date 2021-01-02T00:00:00Z  to_date 2021-01-03T00:00:00Z" in output
 
 
 def test_windows_all_closed_ends_with_zero(home: Home) -> None:

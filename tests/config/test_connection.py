@@ -3,18 +3,18 @@
 import pytest
 
 from almanac.config import connection
-from almanac.config.connection import Connection, find_connection, hand_over, variable_of
+from almanac.config.connection import Connection, find_connection, register_connection, variable_of
 from almanac.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)
-def nothing_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_handed_over", {})
+def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_registered", {})
 
 
 def test_find_connection_reads_the_variable_that_airflow_would_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = '{"conn_type": "postgres", "login": "a", "password": "b", "host": "c", "port": 1, "schema": "d"}'
-    monkeypatch.setenv("AIRFLOW_CONN_ALMANAC_X", said)
+    text = '{"conn_type": "postgres", "login": "a", "password": "b", "host": "c", "port": 1, "schema": "d"}'
+    monkeypatch.setenv("AIRFLOW_CONN_ALMANAC_X", text)
     found = find_connection("almanac_x")
     assert found == Connection(login="a", password="b", host="c", port=1, schema="d")
     assert "'b'" not in repr(found)
@@ -43,7 +43,7 @@ def test_find_connection_that_cannot_be_read_is_refused_without_what_it_says(
 
 def test_find_connection_prefers_what_airflow_has_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_ALMANAC_X", '{"login": "old"}')
-    hand_over("almanac_x", Connection(login="new"))
+    register_connection("almanac_x", Connection(login="new"))
     found = find_connection("almanac_x")
     assert found is not None
     assert found.login == "new"

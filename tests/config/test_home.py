@@ -36,12 +36,12 @@ def test_home_names_declarations_so_that_services_find_them_from_any_folder(
     monkeypatch.setenv("ALMANAC_MODELS", "include/environments/dev")
     home = Home(home=tmp_path)
     assert home.models == Path.cwd() / "include" / "environments" / "dev"
-    told = environment(home, Ports(), load_or_create(tmp_path))
-    assert told["ALMANAC_MODELS"] == str(home.models)
+    variables = environment(home, Ports(), load_or_create(tmp_path))
+    assert variables["ALMANAC_MODELS"] == str(home.models)
 
 
 @pytest.mark.parametrize("missing", [("ALMANAC_HOME",), ("ALMANAC_MODELS",), ("ALMANAC_HOME", "ALMANAC_MODELS")])
-def test_home_of_an_installed_package_must_be_said(
+def test_home_of_an_installed_package_must_be_reported(
     missing: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only a checkout has a `var/` and models of its own; `site-packages` is no place for data."""

@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from almanac.backup.restore.to_folder import Restores, restore_to
-from almanac.backup.store.place import open_store
+from almanac.backup.store.repository import open_store
 from almanac.config.home import Home
 from almanac.config.location import check_location, path_of, read_only, sqlite_path, sqlite_url
 from almanac.data.table.delta_table import open_table, read_table
@@ -60,12 +60,12 @@ def test_home_with_a_character_that_a_client_reads_as_syntax_is_refused(
 
     with pytest.raises(ConfigError) as refusal:
         Home()
-    said = str(refusal.value)
-    assert said.startswith("ALMANAC_HOME: got ")
-    assert REFUSED[odd].replace("\u200b", "\\u200b") in said
-    assert "expected" in said
-    assert "Nothing was written. See docs/operations.md" in said
-    assert len(said) < 1000
+    message = str(refusal.value)
+    assert message.startswith("ALMANAC_HOME: got ")
+    assert REFUSED[odd].replace("\u200b", "\\u200b") in message
+    assert "expected" in message
+    assert "Nothing was written. See docs/operations.md" in message
+    assert len(message) < 1000
     assert list(tmp_path.iterdir()) == []
 
 

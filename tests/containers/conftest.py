@@ -27,5 +27,5 @@ def stack(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """All services, well."""
     root = tmp_path_factory.mktemp("containers")
     models = declared_models(root, {"source": SOURCE_OVERLAY})
-    with ContainerStack(root / "stack", project="almanac-test", tell=print, models=models).running() as running:
+    with ContainerStack(root / "stack", project="almanac-test", report=print, models=models).running() as running:
         yield running

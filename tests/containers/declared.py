@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from almanac.config.files.yaml_file import lay_over
+from almanac.config.files.yaml_file import merge_overlay
 from almanac.config.home import MODELS_FOLDER
 
 
@@ -15,6 +15,6 @@ def declared_models(root: Path, over: dict[str, Any]) -> Path:
     models = root / "models"
     shutil.copytree(MODELS_FOLDER, models)
     path = models / "weather.yaml"
-    declared = lay_over(yaml.safe_load(path.read_text("utf-8")), over)
+    declared = merge_overlay(yaml.safe_load(path.read_text("utf-8")), over)
     path.write_text(yaml.safe_dump(declared, sort_keys=False, allow_unicode=True), "utf-8")
     return models

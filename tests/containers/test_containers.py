@@ -51,9 +51,9 @@ def wait(what: str, until: Callable[[], Any]) -> Any:
 
 def status(stack: ContainerStack, service: str) -> dict[str, str]:
     """Of the process whose command the file names (the first may be the init)."""
-    code, said = stack.inside(stack.container(service), "cat", "/proc/1/status")
-    assert code == 0, said
-    return {key: value.strip() for key, _, value in (line.partition(":") for line in said.splitlines())}
+    code, output = stack.inside(stack.container(service), "cat", "/proc/1/status")
+    assert code == 0, output
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in output.splitlines())}
 
 
 def land(stack: ContainerStack, year: int, month: int, folder: Any) -> int:
@@ -109,8 +109,8 @@ def test_root_is_read_only_and_tmp_is_not(stack: ContainerStack, service: str) -
     container = stack.container(service)
 
     for place in ("/", "/usr/bin", "/var"):
-        code, said = stack.inside(container, "sh", "-c", f"touch {place}/written")
-        assert (code, "Read-only file system" in said) == (1, True), (place, said)
+        code, output = stack.inside(container, "sh", "-c", f"touch {place}/written")
+        assert (code, "Read-only file system" in output) == (1, True), (place, output)
     assert stack.inside(container, "sh", "-c", "touch /tmp/written && rm /tmp/written") == (0, "")
 
 
@@ -149,10 +149,10 @@ def test_broker_cannot_be_reached_by_who_has_no_password_of_it(stack: ContainerS
 
 @pytest.mark.parametrize("service", ["postgres", "redis"])
 def test_data_store_has_no_way_out(stack: ContainerStack, service: str) -> None:
-    code, said = stack.inside(stack.container(service), "cat", "/proc/net/route")
+    code, output = stack.inside(stack.container(service), "cat", "/proc/net/route")
 
     assert code == 0
-    assert [line for line in said.splitlines()[1:] if line.split()[1] == "00000000"] == []
+    assert [line for line in output.splitlines()[1:] if line.split()[1] == "00000000"] == []
 
 
 def test_worker_s_passwords_open_the_journal_and_results_and_nothing_else(stack: ContainerStack) -> None:
@@ -205,14 +205,14 @@ def test_two_workers_do_the_work_of_one(stack: ContainerStack, tmp_path: Any) ->
 
     wait("the next batch", lambda: published(stack) > done)
     workers = [stack.container("worker", number) for number in (1, 2)]
-    code, said = stack.inside(
+    code, output = stack.inside(
         workers[0], "python", "-c",
         "import os; from celery import Celery;"
         "print(sorted(Celery(broker=os.environ['AIRFLOW__CELERY__BROKER_URL']).control.ping(timeout=10)))",
     )  # fmt: skip
-    assert code == 0, said
+    assert code == 0, output
     for container in workers:
-        assert stack.inspect(container)["Config"]["Hostname"] in said
+        assert stack.inspect(container)["Config"]["Hostname"] in output
 
 
 def test_logs_of_containers_show_no_secret(stack: ContainerStack) -> None:

@@ -1,4 +1,4 @@
-"""Every kind of store: a place for files, and a backup place."""
+"""Every kind of store: a place for files, and a backup repository."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The contract of a backup place: a folder, S3 and Azure keep it alike."""
+"""The contract of a backup repository: a folder, S3 and Azure keep it alike."""
 
 import threading
 from contextlib import suppress

@@ -74,11 +74,11 @@ def test_remove_takes_it_out_of_its_tier(store: Store) -> None:
     assert list(store.list("objects")) == []
 
 
-def test_thawed_object_is_read(store: Store) -> None:
+def test_restored_from_archive_object_is_read(store: Store) -> None:
     """Emulators give it at once; how waiting goes is tested with a cold store of our own."""
     tiers = store.tiers()
     tiers.move(NAME, "archive")
-    tiers.thaw(NAME, days=2)
+    tiers.rehydrate(NAME, days=2)
     found = tiers.look(NAME)
     assert found is not None
     assert found.readiness == "ready"
@@ -122,8 +122,8 @@ def test_s3_asked_for_is_pending_until_it_comes(s3_server: S3Server, s3_backup_s
         s3_backup_store.create(NAME, b"content")
         tiers = s3_backup_store.tiers()
         tiers.move(NAME, "archive")
-        tiers.thaw(NAME, days=2)
-        tiers.thaw(NAME, days=2)  # twice is no fault
+        tiers.rehydrate(NAME, days=2)
+        tiers.rehydrate(NAME, days=2)  # twice is no fault
         seen = [found.readiness for _ in range(5) if (found := tiers.look(NAME))]
     finally:
         unset = {"model_name": "s3::keyrestore"}
@@ -132,7 +132,7 @@ def test_s3_asked_for_is_pending_until_it_comes(s3_server: S3Server, s3_backup_s
     assert seen[-1] == "ready"
 
 
-def test_folder_killed_between_the_steps_of_a_move_is_mended(folder_backup_store: Store, tmp_path: Path) -> None:
+def test_folder_killed_between_the_steps_of_a_move_is_repaired(folder_backup_store: Store, tmp_path: Path) -> None:
     folder_backup_store.create(NAME, b"content")
     tiers = folder_backup_store.tiers()
     tiers.move(NAME, "cool")

@@ -63,7 +63,7 @@ def test_any_name_is_listed_and_read_as_it_was_written(place: str, name: str) ->
     assert _names(place) == []
 
 
-def test_missing_file_is_told_from_a_fault(place: str) -> None:
+def test_missing_file_is_reported_from_a_fault(place: str) -> None:
     for read in (read_bytes, hash_file, lambda uri: list(read_blocks(uri))):
         with pytest.raises(FileNotFoundError):
             read(f"{place}/gone")
@@ -205,18 +205,18 @@ ASKING: list[Callable[[str], object]] = [
 
 
 @pytest.mark.parametrize("ask", ASKING)
-def test_wrong_secret_is_transient_and_never_said(
+def test_wrong_secret_is_transient_and_never_printed(
     any_store: Store, ask: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(any_store.secret_name, WRONG_SECRET)
     with pytest.raises(TransientError, match=r"could not be \w+( at)?: .*403.*grants access") as caught:
         ask(f"{any_store.uri}/a")
-    said = "".join(traceback.format_exception(caught.value))
-    assert WRONG_SECRET not in said
-    assert any_store.secret not in said
+    message = "".join(traceback.format_exception(caught.value))
+    assert WRONG_SECRET not in message
+    assert any_store.secret not in message
 
 
-def test_signed_address_is_never_said(azure_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signed_address_is_never_printed(azure_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Azure's shared access signatures are part of every address."""
     monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_KEY")
     token = "sv=2021-08-06&ss=b&srt=sco&sp=r&se=2020-01-01T00:00:00Z&sig=c2VjcmV0IHNpZ25hdHVyZQ%3D%3D"

@@ -23,13 +23,13 @@ class OneProcess:
         migrate_airflow(home, self._environment)
 
     def run(self, dag_id: str, *, red: bool = False, marked: str = "", **conf: object) -> str:
-        """Run a DAG, which must end as foretold; what it said is returned. A `marked` task is a success unrun."""
+        """Run a DAG, which must end as predicted; what it said is returned. A `marked` task is a success unrun."""
         words = ["dags", "test", dag_id, *(("-c", json.dumps(conf)) if conf else ())]
         words += ["--mark-success-pattern", marked] if marked else []
         done = subprocess.run(
             [sys.executable, "-m", "airflow", *words],
             env=self._environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=600,
         )  # fmt: skip
-        said = done.stdout + done.stderr
-        assert done.returncode == int(red), (words, said[-3000:])
-        return said
+        output = done.stdout + done.stderr
+        assert done.returncode == int(red), (words, output[-3000:])
+        return output

@@ -53,7 +53,7 @@ def test_backup_dags_show_how_they_are_configured(dags: dict[str, Any]) -> None:
     assert "at_most_every: 1h" in dags["backup_data_weather"].doc_md
 
 
-def test_tasks_that_are_no_models_tell_what_the_installation_declares(
+def test_tasks_that_are_no_models_notify_what_the_installation_declares(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.dag_processing.dagbag import DagBag
@@ -105,10 +105,10 @@ def test_restore_drill_plays_the_loss_of_the_machine_when_it_is_due_or_asked_for
     from airflow.sdk.exceptions import AirflowSkipException
 
     from almanac.backup.drill.drills import DISASTER, DrillResult
-    from almanac.backup.installation import Places
+    from almanac.backup.installation import BackupRepositories
     from almanac.errors import IntegrityError
     from almanac.journal.records import RunRef
-    from tests.backup.places import place_at
+    from tests.backup.repositories import repository_at
 
     task = dags["restore_drill"].task_dict["disaster"]
     # Each failure makes the run red: a task behind another would decide alone.
@@ -116,7 +116,7 @@ def test_restore_drill_plays_the_loss_of_the_machine_when_it_is_due_or_asked_for
     name = "20260601T000000.000000Z-" + "0" * 64
     played: list[str] = []
 
-    def play(_home: Any, place: Any, _settings: Any, *, tell: Any) -> DrillResult:
+    def play(_home: Any, place: Any, _settings: Any, *, report: Any) -> DrillResult:
         played.append(place.uri)
         return DrillResult(DISASTER, name, 1, False, ("step 5 failed",), datetime.now(UTC), 1.0, 1.0, place.uri)
 
@@ -124,8 +124,11 @@ def test_restore_drill_plays_the_loss_of_the_machine_when_it_is_due_or_asked_for
     monkeypatch.setattr("almanac_airflow.access.credentials.backup_key", lambda: "")
     run_id = ["scheduled__2026-06-07"]
     monkeypatch.setattr("almanac_airflow.runs.current_run", lambda: RunRef("restore_drill", run_id[0]))
-    monkeypatch.setattr("almanac.backup.tasks.run_backup.places_of", lambda *_: Places(place_at(tmp_path / "first")))
-    monkeypatch.setattr("almanac.backup.tasks.run_backup.tell_drills", lambda *_: None)
+    monkeypatch.setattr(
+        "almanac.backup.tasks.run_backup.repositories_of",
+        lambda *_: BackupRepositories(repository_at(tmp_path / "first")),
+    )
+    monkeypatch.setattr("almanac.backup.tasks.run_backup.record_drill_results", lambda *_: None)
     monkeypatch.setattr("almanac.drills.run_drill.run_disaster_drill", play)
     monkeypatch.setattr("almanac.backup.drill.disaster_due.disaster_is_due", lambda *_, **__: due[0])
     form = {"place": "in turn", "disaster": False}

@@ -9,7 +9,7 @@ import yaml
 
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, Home
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.draft.draft import Wish, draft
 from almanac.journal.journal import Journal
 from almanac.journal.records import DecisionKind
@@ -50,7 +50,7 @@ def test_drafted_model_of_a_number_is_trained_scored_and_shadowed_by_its_dags(ho
     airflow = OneProcess(home)
     land(home, rows[:KNOWN], "first.csv")
     airflow.run("ingest_load")
-    assert Dataset.of(home, model).count() == KNOWN
+    assert DatasetTable.of(home, model).count() == KNOWN
 
     airflow.run("train_load", reason="the first")
     registry = Registry.of(home)
@@ -59,9 +59,9 @@ def test_drafted_model_of_a_number_is_trained_scored_and_shadowed_by_its_dags(ho
     airflow.run("train_load", reason="a challenger")
     assert registry.aliases("load")["shadow"] == "2"
 
-    # Whoever starts this run may not decide alone, so somebody is asked; the question is marked as answered.
-    said = airflow.run("promote_load", red=True, marked="approve", version="2", reason="I want it")
-    assert "load@2: not promoted: " in said
+    # Anyone who starts this run may not decide alone, so somebody is asked; the question is marked as answered.
+    output = airflow.run("promote_load", red=True, marked="approve", version="2", reason="I want it")
+    assert "load@2: not promoted: " in output
     assert registry.aliases("load")["champion"] == "1"
     refused = Journal(home.journal_url).decisions("load", DecisionKind.PROMOTION)[0]
     assert not refused.accepted
@@ -71,9 +71,9 @@ def test_drafted_model_of_a_number_is_trained_scored_and_shadowed_by_its_dags(ho
     airflow.run("ingest_load")
     airflow.run("score_load")
     for table, number in ((PredictionTable.of(home, model), "1"), (PredictionTable.shadow_of(home, model), "2")):
-        said = table.read(number, since=START, until=START + timedelta(hours=KNOWN + LATER))
-        assert said.height >= LATER
-        assert said["prediction"].is_finite().all()
+        output = table.read(number, since=START, until=START + timedelta(hours=KNOWN + LATER))
+        assert output.height >= LATER
+        assert output["prediction"].is_finite().all()
     (verdict,) = Journal(home.journal_url).decisions("load", DecisionKind.SHADOW)
     assert verdict.accepted, verdict.reasons
     assert verdict.figures["rmse"] < 40

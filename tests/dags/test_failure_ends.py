@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.alert_log import AlertLog
 from almanac.config.home import Home
 from almanac.journal.journal import Journal
 from tests.dags.one_process import OneProcess
@@ -15,9 +15,9 @@ pytestmark = pytest.mark.slow
 def test_failure_of_a_task_ends_when_it_is_skipped_the_next_time(tmp_path: Path) -> None:
     home = Home(home=tmp_path / "home")
     airflow = OneProcess(home)
-    log = ConditionLog(Journal(home.journal_url))
+    log = AlertLog(Journal(home.journal_url))
 
-    airflow.run("score_weather", red=True, since="2024-01-01T00:00:00")  # no offset: mended by a person only, no retry
+    airflow.run("score_weather", red=True, since="2024-01-01T00:00:00")  # no offset: fixed by a person only, no retry
     (failed,) = log.recent()
     assert (failed.message.subject, failed.ended_at) == ("score_weather: score failed", None)
 

@@ -24,12 +24,12 @@ def dag() -> Any:
     return bag.dags["monitor_weather"]
 
 
-def test_monitor_acts_at_once_where_the_yaml_says_so(dag: Any) -> None:
+def test_monitor_actions_at_once_where_the_yaml_says_so(dag: Any) -> None:
     for name in ACTS:
         assert dag.get_task(name).upstream_task_ids == {"watch"}
 
 
-def test_monitor_acts_on_an_answer_only_after_it(dag: Any) -> None:
+def test_monitor_actions_on_an_answer_only_after_it(dag: Any) -> None:
     assert dag.get_task("a_person_decides.ask").upstream_task_ids == {"watch"}
     for name in ACTS:
         assert dag.get_task(f"a_person_decides.{name}_as_answered").upstream_task_ids == {"a_person_decides.ask"}

@@ -8,7 +8,7 @@ import pytest
 from almanac.backup.snapshot.sources import below
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, Home
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchState
 from almanac.storage.access import VARIABLE
@@ -31,10 +31,10 @@ def test_ingest_and_maintenance_in_a_store(any_store: Store, tmp_path: Path) -> 
     write_bytes(f"{landing}/empty.csv", b"")
 
     airflow = OneProcess(home, **{VARIABLE: as_connection(any_store)})
-    said = airflow.run("ingest_weather", red=True)  # a file was rejected
-    said += airflow.run("maintain_data_weather")
+    output = airflow.run("ingest_weather", red=True)  # a file was rejected
+    output += airflow.run("maintain_data_weather")
 
-    dataset = Dataset.of(home, find_model(MODELS_FOLDER, "weather"))
+    dataset = DatasetTable.of(home, find_model(MODELS_FOLDER, "weather"))
     assert dataset.count() == (31 + 28) * 24
     batches = Journal(home.journal_url).batches("weather")
     assert sorted(batch.state for batch in batches) == sorted([BatchState.PUBLISHED] * 2 + [BatchState.REJECTED])
@@ -45,5 +45,5 @@ def test_ingest_and_maintenance_in_a_store(any_store: Store, tmp_path: Path) -> 
         assert not (home.home / place).exists(), place
     databases = [path.read_bytes() for path in tmp_path.rglob("*.db")]  # XComs, rendered fields, the journal
     assert databases
-    for text in (said.encode(), *databases):
+    for text in (output.encode(), *databases):
         assert any_store.secret.encode() not in text

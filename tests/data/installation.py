@@ -12,7 +12,7 @@ from almanac.config.sections.dataset import Column
 from almanac.config.sections.dataset import Dataset as DatasetSection
 from almanac.data.ingest.ingest import IngestSummary, ignore_step, ingest_batches
 from almanac.data.quarantine.quarantine import Quarantine
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
 from almanac.storage.listing import StoredFile, list_files
@@ -34,7 +34,7 @@ class Site:
         self.home = Home(home=root).model_copy(update={name: f"{store}/{name}" for name in places})
         self.journal = Journal(self.home.journal_url)
         self.model = model
-        self.dataset = Dataset.of(self.home, model)
+        self.dataset = DatasetTable.of(self.home, model)
         self.landing = Path(self.home.landing_of(model.name))
         if not store:
             self.landing.mkdir(parents=True, exist_ok=True)

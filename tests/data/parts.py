@@ -6,16 +6,16 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
-from almanac.data.table.dataset import Dataset, Snapshot
+from almanac.data.table.dataset import DatasetSnapshot, DatasetTable
 from almanac.data.table.delta_table import BATCH, MONTH
 from almanac.data.table.part_files import PartWriter
 
 
 def publish_rows(
-    dataset: Dataset,
+    dataset: DatasetTable,
     rows: pl.DataFrame,
     batch_id: str,
-    after: Snapshot | None = None,
+    after: DatasetSnapshot | None = None,
     replaced: Sequence[pl.DataFrame] = (),
 ) -> int:
     """Publish the declared columns and `_row` as one batch, in the place of others if there are any."""

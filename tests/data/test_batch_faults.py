@@ -58,7 +58,7 @@ def test_file_whose_times_are_all_ahead_is_rejected_with_words(site: Site) -> No
 def test_file_with_right_times_is_published_without_a_word_on_them(site: Site) -> None:
     site.land("right.csv", month(MONTH_H))
     assert site.ingest().published_rows == MONTH_H
-    assert not [said for said in warnings(site, "right.csv") if "rhythm" in said or "offset" in said]
+    assert not [text for text in warnings(site, "right.csv") if "rhythm" in text or "offset" in text]
 
 
 def test_file_whose_unit_changes_in_its_middle_is_rejected_with_the_hour(site: Site) -> None:
@@ -67,7 +67,7 @@ def test_file_whose_unit_changes_in_its_middle_is_rejected_with_the_hour(site: S
     assert "mixed.csv: warm.unit: seems to be in another unit (°F) from 2021-02-15" in rejected.reasons[0]
 
 
-def test_number_that_never_was_another_one_is_said_from_the_first_batch_on(site: Site) -> None:
+def test_number_that_never_was_another_one_is_reported_from_the_first_batch_on(site: Site) -> None:
     site.land("second.csv", month(MONTH_H))
     site.ingest()
     assert "dead.constant: 720 rows have no value but 7.5: is it measured?" in warnings(site, "first.csv")
@@ -75,7 +75,7 @@ def test_number_that_never_was_another_one_is_said_from_the_first_batch_on(site:
     assert again in warnings(site, "second.csv")
 
 
-def test_number_that_is_declared_to_be_one_is_not_said(tmp_path: Path, weather: Model) -> None:
+def test_number_that_is_declared_to_be_one_is_not_reported(tmp_path: Path, weather: Model) -> None:
     columns = {**COLUMNS, "dead": Column(type="float", min=7.5, max=7.5)}
     dataset = tiny_dataset(columns=columns, skew={**SKEW, "min_rows": 200})
     site = Site(tmp_path, weather.model_copy(update={"dataset": dataset}))

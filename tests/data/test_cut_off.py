@@ -28,7 +28,7 @@ def test_file_of_which_less_or_more_was_read_than_listed_is_left_for_a_later_run
     site.land("a.csv", tiny_csv(GOOD))
     (listed,) = site.new()
     with monkeypatch.context() as patched:
-        patched.setattr("almanac.data.ingest.publication.read_listed", lambda *_: iter([read]))
+        patched.setattr("almanac.data.ingest.file_ingest.read_listed", lambda *_: iter([read]))
         assert site.ingest(files=[listed]).waiting == (f"{listed.uri}: still growing",)
     assert not site.dataset.exists()
     assert site.ingest().published_rows == len(GOOD)
@@ -52,7 +52,7 @@ def test_rows_of_a_try_that_was_cut_off_do_not_stay_beside_the_rejected_file(sit
     assert site.journal.batches(site.model.name)[0].state is BatchState.REJECTED
 
 
-def test_rejection_of_an_earlier_run_is_not_told_again_by_a_later_one(site: Site) -> None:
+def test_rejection_of_an_earlier_run_is_not_reported_again_by_a_later_one(site: Site) -> None:
     site.model = site.model.model_copy(update={"dataset": tiny_dataset(max_bad_share=0.1)})
     site.land("a.csv", tiny_csv([*GOOD, *BAD]))
     (listed,) = site.new()

@@ -14,10 +14,10 @@ from almanac.backup.snapshot.sources import SourceFile
 from almanac.backup.snapshot.witnesses import raise_marks
 from almanac.backup.snapshot.writer import Draft, take
 from almanac.backup.store.manifest import Maker
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.backup.subjects.dataset import dataset_draft
 from almanac.backup.subjects.outputs import outputs_draft
-from almanac.backup.tasks.run_backup import places_of
+from almanac.backup.tasks.run_backup import repositories_of
 from almanac.backup.tasks.run_restore import run_restore
 from almanac.data.table.data_files import active_files
 from almanac.data.table.delta_log import commit_file
@@ -29,7 +29,7 @@ from almanac.errors import DataLossError
 from almanac.journal.file_checks import FileCheck, FileChecks
 from almanac.journal.records import DecisionKind
 from almanac.journal.table_marks import TableMarks
-from tests.backup.places import place_at
+from tests.backup.repositories import repository_at
 from tests.data.installation import NOW, RUN, Site, tiny_csv
 
 MAKER = Maker(dag_id="test", started_by="ada", reason="a test")
@@ -37,9 +37,9 @@ GRAPH = b"a graph" * 100
 
 
 @pytest.fixture
-def place(told: Site, tmp_path: Path) -> Place:
+def place(told: Site, tmp_path: Path) -> BackupRepository:
     """A place with a snapshot of everything; the model's artifacts are one file."""
-    place = place_at(tmp_path / "backups")
+    place = repository_at(tmp_path / "backups")
     dataset, outputs = dataset_draft(told.home, "weather", readable=(0,)), outputs_draft(told.home, "weather")
     assert dataset is not None
     assert outputs is not None
@@ -81,8 +81,8 @@ def test_read_of_a_table_with_a_lost_or_cut_file_names_it(
     path = a_file(told.dataset.uri)
     damage(path)
 
-    said = rf"1 files are damaged or missing: .*{path.name} .*{words}.*almanac repair"
-    with pytest.raises(DataLossError, match=said):
+    message = rf"1 files are damaged or missing: .*{path.name} .*{words}.*almanac repair"
+    with pytest.raises(DataLossError, match=message):
         told.dataset.read()
 
 
@@ -102,7 +102,7 @@ def test_compaction_of_a_table_with_a_lost_file_stops(told: Site) -> None:
         compact(told.model, told.home)
 
 
-def check(told: Site, place: Place, *, nights: int = 10, days: int = 30) -> list[FileCheck]:
+def check(told: Site, place: BackupRepository, *, nights: int = 10, days: int = 30) -> list[FileCheck]:
     """Nights of the rolling check; three turns are had in each of the first."""
     model = told.model.model_copy(
         update={"maintenance": told.model.maintenance.model_copy(update={"check_files_every": timedelta(days=days)})}
@@ -113,7 +113,7 @@ def check(told: Site, place: Place, *, nights: int = 10, days: int = 30) -> list
     return checks
 
 
-def test_check_of_whole_files_reads_each_once_and_finds_nothing(told: Site, place: Place) -> None:
+def test_check_of_whole_files_reads_each_once_and_finds_nothing(told: Site, place: BackupRepository) -> None:
     checks = [one for one in check(told, place) if one.subject == "dataset/weather"]
 
     assert (sum(one.files for one in checks), [one.slot for one in checks]) == (6, list(range(30)))
@@ -131,7 +131,7 @@ def test_check_of_whole_files_reads_each_once_and_finds_nothing(told: Site, plac
     ],
 )
 def test_check_finds_every_damage_and_repair_puts_the_same_bytes_back(
-    told: Site, place: Place, kind: str, find: Callable[[Site], Path], damage: Callable[[Path], None]
+    told: Site, place: BackupRepository, kind: str, find: Callable[[Site], Path], damage: Callable[[Path], None]
 ) -> None:
     path = find(told)
     whole = path.read_bytes()
@@ -143,33 +143,33 @@ def test_check_finds_every_damage_and_repair_puts_the_same_bytes_back(
     (done,) = repair_subjects(told.home, place, [f"{kind}/weather"])
     record_repair(told.journal, [done], run=RUN, reason="a test", now=NOW)
 
-    assert (len(done.mended), done.left) == (1, [])
+    assert (len(done.repaired), done.left) == (1, [])
     assert path.read_bytes() == whole
     assert FileChecks(told.journal).damaged() == {}
     decision = told.journal.decisions("weather", DecisionKind.REPAIR)[0]
     assert (decision.accepted, decision.subject, decision.reasons[0]) == (True, f"{kind}/weather", "a test")
 
 
-def test_repair_of_whole_files_touches_nothing(told: Site, place: Place) -> None:
+def test_repair_of_whole_files_touches_nothing(told: Site, place: BackupRepository) -> None:
     before = {path: path.stat().st_mtime_ns for path in told.home.home.rglob("*.parquet")}
 
     done = repair_subjects(told.home, place, ["weather"])
 
-    assert [(one.mended, one.left) for one in done] == [([], [])] * 3
+    assert [(one.repaired, one.left) for one in done] == [([], [])] * 3
     assert {path: path.stat().st_mtime_ns for path in told.home.home.rglob("*.parquet")} == before
 
 
-def test_repair_of_a_dry_run_says_what_it_would_do(told: Site, place: Place) -> None:
+def test_repair_of_a_dry_run_says_what_it_would_do(told: Site, place: BackupRepository) -> None:
     path = a_file(told.dataset.uri)
     path.unlink()
 
     (done,) = repair_subjects(told.home, place, ["dataset/weather"], dry_run=True)
 
-    assert done.mended == [f"{path.relative_to(told.dataset.uri)}: is gone"]
+    assert done.repaired == [f"{path.relative_to(told.dataset.uri)}: is gone"]
     assert not path.exists()
 
 
-def test_repair_of_what_no_snapshot_has_says_so(told: Site, place: Place) -> None:
+def test_repair_of_what_no_snapshot_has_says_so(told: Site, place: BackupRepository) -> None:
     told.land("later.csv", tiny_csv([(5000, 1, "a")]))
     told.ingest()
     newest = set(active_files(open_table(told.dataset.uri))) - set(active_files(open_table(told.dataset.uri, 2)))
@@ -182,7 +182,7 @@ def test_repair_of_what_no_snapshot_has_says_so(told: Site, place: Place) -> Non
     assert not told.journal.decisions("weather", DecisionKind.REPAIR)[0].accepted
 
 
-def test_backup_of_a_table_that_is_behind_is_refused(told: Site, place: Place) -> None:
+def test_backup_of_a_table_that_is_behind_is_refused(told: Site, place: BackupRepository) -> None:
     """It would be the newest snapshot, and the first to be restored."""
     (Path(told.dataset.uri) / commit_file(2)).unlink()
 
@@ -193,7 +193,9 @@ def test_backup_of_a_table_that_is_behind_is_refused(told: Site, place: Place) -
         outputs_draft(told.home, "weather")
 
 
-def test_repair_finds_a_commit_in_an_older_snapshot(told: Site, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repair_finds_a_commit_in_an_older_snapshot(
+    told: Site, place: BackupRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A backup was taken after the loss, by a release that did not notice it."""
     newest = Path(told.dataset.uri) / commit_file(2)
     newest.unlink()
@@ -204,11 +206,11 @@ def test_repair_finds_a_commit_in_an_older_snapshot(told: Site, place: Place, mo
 
     (done,) = repair_subjects(told.home, place, ["dataset/weather"])
 
-    assert (len(done.mended), done.left, newest.exists()) == (1, [], True)
+    assert (len(done.repaired), done.left, newest.exists()) == (1, [], True)
 
 
-def test_repair_takes_nothing_from_snapshots_of_another_table(told: Site, place: Place) -> None:
-    """The table was begun anew, and has as many commits as the old one; none of them is in a snapshot."""
+def test_repair_takes_nothing_from_snapshots_of_another_table(told: Site, place: BackupRepository) -> None:
+    """The table was started again, and has as many commits as the old one; none of them is in a snapshot."""
     shutil.rmtree(told.dataset.uri)
     accept(told.home, "dataset/weather", told.journal, reason="a test", run=RUN, now=NOW, begin_anew=True)
     for number in range(3):
@@ -219,11 +221,11 @@ def test_repair_takes_nothing_from_snapshots_of_another_table(told: Site, place:
 
     (done,) = repair_subjects(told.home, place, ["dataset/weather"])
 
-    assert (done.mended, lost.exists()) == ([], False)
+    assert (done.repaired, lost.exists()) == ([], False)
     assert any("is missing" in line for line in done.left)
 
 
-def test_repair_of_a_newest_commit_that_no_snapshot_has_says_so(told: Site, place: Place) -> None:
+def test_repair_of_a_newest_commit_that_no_snapshot_has_says_so(told: Site, place: BackupRepository) -> None:
     open_table(told.dataset.uri).delete("x > 0 AND _month = '2021-01'")
     TableGuard.of(told.home, "dataset", "weather").check(open_table(told.dataset.uri))
     version = open_table(told.dataset.uri).version()
@@ -236,7 +238,7 @@ def test_repair_of_a_newest_commit_that_no_snapshot_has_says_so(told: Site, plac
     assert [line.partition(": ")[2][:7] for line in done.left] == ["is gone"]
 
 
-def test_repair_of_a_removed_newest_commit_lets_writers_go_on(told: Site, place: Place) -> None:
+def test_repair_of_a_removed_newest_commit_lets_writers_go_on(told: Site, place: BackupRepository) -> None:
     """The story of the issue: without the guard, the next month would have been published on top, and 3 rows gone."""
     (Path(told.dataset.uri) / commit_file(2)).unlink()
     told.land("next.csv", tiny_csv([(5000, 1, "a")]))
@@ -249,17 +251,17 @@ def test_repair_of_a_removed_newest_commit_lets_writers_go_on(told: Site, place:
     assert told.dataset.count() == 10
 
 
-def test_repair_after_an_accepted_loss_does_not_bring_the_commit_back(told: Site, place: Place) -> None:
+def test_repair_after_an_accepted_loss_does_not_bring_the_commit_back(told: Site, place: BackupRepository) -> None:
     newest = Path(told.dataset.uri) / commit_file(2)
     newest.unlink()
     accept(told.home, "dataset/weather", told.journal, reason="a test", run=RUN, now=datetime.now(UTC))
 
     (done,) = repair_subjects(told.home, place, ["dataset/weather"])
 
-    assert (done.mended, done.left, newest.exists()) == ([], [], False)
+    assert (done.repaired, done.left, newest.exists()) == ([], [], False)
 
 
-def test_repair_leaves_another_history_alone(told: Site, place: Place) -> None:
+def test_repair_leaves_another_history_alone(told: Site, place: BackupRepository) -> None:
     newest = Path(told.dataset.uri) / commit_file(2)
     newest.unlink()
     open_table(told.dataset.uri).delete("x > 0 AND _month = '2021-01'")
@@ -271,7 +273,7 @@ def test_repair_leaves_another_history_alone(told: Site, place: Place) -> None:
     assert newest.read_bytes() == forked
 
 
-def test_repair_of_a_missing_checkpoint_makes_it_anew(told: Site, place: Place) -> None:
+def test_repair_of_a_missing_checkpoint_makes_it_again(told: Site, place: BackupRepository) -> None:
     open_table(told.dataset.uri).create_checkpoint()
     (checkpoint,) = Path(told.dataset.uri).glob("_delta_log/*.checkpoint.parquet")
     cut(checkpoint)
@@ -280,14 +282,14 @@ def test_repair_of_a_missing_checkpoint_makes_it_anew(told: Site, place: Place) 
 
     (done,) = repair_subjects(told.home, place, ["dataset/weather"])
 
-    assert (len(done.mended), done.left, told.dataset.count()) == (1, [], 9)
+    assert (len(done.repaired), done.left, told.dataset.count()) == (1, [], 9)
 
 
 def test_live_restore_of_an_older_state_lets_writers_go_on(told: Site) -> None:
     """By the form, as by the command line: what was published since is taken again."""
     draft = dataset_draft(told.home, "weather", readable=())
     assert draft is not None
-    taken = take(places_of(told.home, "").first, draft, maker=MAKER)
+    taken = take(repositories_of(told.home, "").first, draft, maker=MAKER)
     told.land("later.csv", tiny_csv([(5000, 1, "a")]))
     told.ingest()
     form = {"snapshot": str(taken.ref), "second": False, "where": "live", "replace": True, "use": False}
@@ -299,7 +301,7 @@ def test_live_restore_of_an_older_state_lets_writers_go_on(told: Site) -> None:
     assert told.dataset.count() == 10
 
 
-def test_run_check_is_red_while_files_are_damaged(told: Site, place: Place) -> None:
+def test_run_check_is_red_while_files_are_damaged(told: Site, place: BackupRepository) -> None:
     class Nobody:
         def versions(self, model: str) -> list[object]:
             return []
@@ -314,7 +316,7 @@ def test_run_check_is_red_while_files_are_damaged(told: Site, place: Place) -> N
         run_check(told.home, place, [told.model], Nobody(), now=NOW)
 
 
-def test_marks_of_a_lost_journal_are_raised_to_what_snapshots_know(told: Site, place: Place) -> None:
+def test_marks_of_a_lost_journal_are_raised_to_what_snapshots_know(told: Site, place: BackupRepository) -> None:
     """Journal and newest commit gone at once: the snapshot is the last who knows."""
     (Path(told.dataset.uri) / commit_file(2)).unlink()
     TableMarks(told.journal).replace("dataset/weather", None)
@@ -337,13 +339,13 @@ def test_marks_are_raised_to_what_passports_know(told: Site, tmp_path: Path) -> 
         def versions_joining(self, model: str) -> list[Version]:
             return []
 
-    raise_marks(told.home, place_at(tmp_path / "empty"), "weather", told.journal, Passports())
+    raise_marks(told.home, repository_at(tmp_path / "empty"), "weather", told.journal, Passports())
 
     with pytest.raises(DataLossError, match="expected at least 9, which the passport of weather@7 knows"):
         told.dataset.version()
 
 
-def test_marks_after_an_accepted_loss_are_not_raised_by_older_snapshots(told: Site, place: Place) -> None:
+def test_marks_after_an_accepted_loss_are_not_raised_by_older_snapshots(told: Site, place: BackupRepository) -> None:
     (Path(told.dataset.uri) / commit_file(2)).unlink()
     accept(told.home, "dataset/weather", told.journal, reason="a test", run=RUN, now=datetime.now(UTC))
 

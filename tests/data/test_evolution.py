@@ -70,7 +70,7 @@ def test_dataset_table_says_where_it_comes_from_without_almanac(site: Site) -> N
     assert about.description == "Rows of Rain at the port.\nOrigin: made up\nOwner: port-forecast\nLicence: none needed"
 
 
-def test_card_tells_schema_and_statistics_of_a_version(site: Site) -> None:
+def test_card_reports_schema_and_statistics_of_a_version(site: Site) -> None:
     grown = _with(site, n=Column(type="integer", nullable=True, unit="pcs"))
     grown.land("b.csv", LATER)
     grown.ingest()

@@ -53,23 +53,23 @@ def test_ingest_killed_after_any_step_comes_to_the_same_end(
 ) -> None:
     calm = Site(tmp_path / "calm", site.model)
     calm.land("a.csv", content)
-    told = calm.ingest()
+    ingested = calm.ingest()
     site.land("a.csv", content)
     try:
         site.ingest(on_step=_kill_at(step))
     except KilledError:
         summary = site.ingest()
-        if step != "journaled" or told.rejected:  # after it the run itself goes on and tells
-            assert summary.published_rows == told.published_rows
-            assert summary.quarantined_rows == told.quarantined_rows
-            assert len(summary.rejected) == len(told.rejected)
+        if step != "journaled" or ingested.rejected:  # after it the run itself goes on and tells
+            assert summary.published_rows == ingested.published_rows
+            assert summary.quarantined_rows == ingested.quarantined_rows
+            assert len(summary.rejected) == len(ingested.rejected)
     site.ingest()
     assert _state(site) == _state(calm)
     assert site.rejected_files() == calm.rejected_files()
     assert [path.exists() for path in (site.landing / "a.csv", calm.landing / "a.csv")] in ([True] * 2, [False] * 2)
 
 
-def test_ingest_retried_by_the_same_run_tells_again_what_was_published(site: Site) -> None:
+def test_ingest_retried_by_the_same_run_reports_again_what_was_published(site: Site) -> None:
     """A worker dies after the last step: Airflow tries the task again with the same files."""
     site.land("a.csv", tiny_csv(GOOD_AND_BAD))
     with pytest.raises(KilledError):
@@ -79,7 +79,7 @@ def test_ingest_retried_by_the_same_run_tells_again_what_was_published(site: Sit
     assert site.ingest().published_rows == 6
 
 
-def test_ingest_retried_by_the_same_run_tells_again_what_was_rejected(site: Site) -> None:
+def test_ingest_retried_by_the_same_run_reports_again_what_was_rejected(site: Site) -> None:
     from almanac.data.ingest.ingest import ingest_batches
     from almanac.storage.listing import list_files
     from tests.data.installation import NOW, RUN

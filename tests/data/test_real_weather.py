@@ -33,10 +33,10 @@ def test_ingest_real_weather_publishes_every_good_row_once(tmp_path: Path, weath
     assert summary.dropped_rows == 24
     assert summary.published_rows == summary.dataset_rows == 96_453 - 24 - 1311 == 95_118
     warned = {
-        (record.uri[-11:-4], said.split(":")[0])
+        (record.uri[-11:-4], text.split(":")[0])
         for record in site.journal.batches("weather")
-        for said in record.warnings
-        if "dropped" not in said
+        for text in record.warnings
+        if "dropped" not in text
     }
     dead = ("2007-10", "2012-06", "2014-12", "2015-01", "2015-09")  # the sensor of pressure, for days on end
     stood_still = ("2016-10", "Visibility_km.flat")  # at 0 for 193 hours

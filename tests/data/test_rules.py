@@ -138,8 +138,8 @@ def test_conflicting_keys_in_different_chunks_are_found(
     tmp_path: Path, weather: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("almanac.data.formats.csv_file._BLOCK", 2_000)
-    monkeypatch.setattr("almanac.data.ingest.repeated._HASHES_AT_ONCE", 50)
-    monkeypatch.setattr("almanac.data.ingest.repeated._ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("almanac.data.ingest.duplicates._HASHES_AT_ONCE", 50)
+    monkeypatch.setattr("almanac.data.ingest.duplicates._ROWS_AT_ONCE", 2)
     monkeypatch.setattr("almanac.data.ingest.staging._SAMPLE", 100)
     site = _site(tmp_path, weather)
     rows = [(hour, 1.5, "a") for hour in range(400)]
@@ -162,7 +162,7 @@ def test_volume_and_staleness_are_reported(tmp_path: Path, weather: Model) -> No
     site.ingest()
     record = next(one for one in site.journal.batches("weather") if one.uri.endswith("7.csv"))
     assert "batch.volume: 1 rows, while the last batches had 10" in record.warnings
-    assert any(said.startswith("Time.stale: the newest row is of 2021-01-03 12:00 UTC") for said in record.warnings)
+    assert any(text.startswith("Time.stale: the newest row is of 2021-01-03 12:00 UTC") for text in record.warnings)
 
 
 def test_correction_replaces_and_older_versions_still_show_what_was(tmp_path: Path, weather: Model) -> None:

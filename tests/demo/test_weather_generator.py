@@ -182,7 +182,7 @@ def test_generate_hours_one_knob_moves_its_column(climate, column, shift):
     assert changed[column].mean() - usual[column].mean() == pytest.approx(shift, rel=0.15)
 
 
-def test_generate_hours_naive_start_is_refused():
+def test_generate_hours_baseline_start_is_refused():
     with pytest.raises(ValueError, match="start: got the naive 2021-01-01"):
         generate_hours(datetime(2021, 1, 1), 1)  # noqa: DTZ001
 

@@ -141,7 +141,7 @@ def scoring_goes_on() -> None:
 
 def an_alert_lasts() -> None:
     """An ingest has failed, its channel took no message."""
-    from almanac.alerts.condition_log import ConditionLog
+    from almanac.alerts.alert_log import AlertLog
     from almanac.alerts.delivery import deliver
     from almanac.alerts.message import event_message
 
@@ -150,34 +150,34 @@ def an_alert_lasts() -> None:
         "failure", severity="critical", model=MODEL, subject="ingest_weather / ingest failed", run=_run("ingest"),
         now=now, words="No space left on device", what_to_do="Make room.",
     )  # fmt: skip
-    condition = ConditionLog(journal).seen(message, "failure", "ingest", now)
+    alert = AlertLog(journal).record(message, "failure", "ingest", now)
 
     def refuse() -> None:
         raise ConnectionError("the pager does not answer")
 
     deliver(message, "pager", refuse, journal=journal, run=_run("ingest"), now=now)
-    know(number=condition.id)
+    know(number=alert.id)
 
 
 def the_alert_is_taken_on() -> None:
-    """By whoever typed the command."""
-    from almanac.alerts.condition_log import ConditionLog
+    """By anyone who typed the command."""
+    from almanac.alerts.alert_log import AlertLog
 
-    assert ConditionLog(_journal()).condition(int(facts()["number"])).acknowledged_by
+    assert AlertLog(_journal()).alert(int(facts()["number"])).acknowledged_by
 
 
 def the_alert_is_dismissed() -> None:
-    """By whoever typed the command, who said why."""
-    from almanac.alerts.condition_log import ConditionLog
+    """By anyone who typed the command, who said why."""
+    from almanac.alerts.alert_log import AlertLog
 
-    condition = ConditionLog(_journal()).condition(int(facts()["number"]))
-    assert condition.ended_at
-    assert (condition.dismissed_by, condition.dismiss_reason) != ("", "")
+    alert = AlertLog(_journal()).alert(int(facts()["number"]))
+    assert alert.ended_at
+    assert (alert.dismissed_by, alert.dismiss_reason) != ("", "")
 
 
 def a_file_is_rejected_and_told() -> None:
     """As the last task of the ingest tells it."""
-    from almanac.alerts.condition_log import ConditionLog
+    from almanac.alerts.alert_log import AlertLog
     from almanac.health.rejections import rejection_message
 
     journal, now = _journal(), datetime.now(UTC)
@@ -186,12 +186,12 @@ def a_file_is_rejected_and_told() -> None:
         MODEL, [{"uri": record.uri, "report_uri": record.report_uri}], words=" ".join(record.reasons),
         run=record.run, task_id="report_rejections", link="", now=now,
     )  # fmt: skip
-    know(number=ConditionLog(journal).seen(message, "rejection", "ingest_weather.report_rejections", now).id)
+    know(number=AlertLog(journal).record(message, "rejection", "ingest_weather.report_rejections", now).id)
 
 
 def a_snapshot_vanishes() -> None:
-    """After the last look somebody deletes the manifest of the dataset's newest snapshot in the first place."""
-    from almanac.backup.snapshot.vanished import look
+    """After the last look somebody deletes the manifest of the dataset's newest snapshot in the primary repository."""
+    from almanac.backup.snapshot.missing import look
     from almanac.backup.store.catalogue import Catalogue
 
     place = _places().first
@@ -201,16 +201,16 @@ def a_snapshot_vanishes() -> None:
 
 def the_alarm_about_it_is_over() -> None:
     """A tombstone says why it is gone."""
-    from almanac.backup.snapshot.vanished import vanished
+    from almanac.backup.snapshot.missing import missing_snapshots
 
-    assert vanished(_places().first, _journal()) == []
+    assert missing_snapshots(_places().first, _journal()) == []
 
 
 def _places() -> Any:
-    from almanac.backup.installation import open_places
+    from almanac.backup.installation import open_repositories
     from almanac.config.files.loader import load_installation
 
-    return open_places(Home(), load_installation(Home().models).backup)
+    return open_repositories(Home(), load_installation(Home().models).backup)
 
 
 def the_files_of_the_version_before_are_lost() -> None:
@@ -250,9 +250,9 @@ def a_month_s_files_are_removed() -> None:
 
 def every_row_is_back() -> None:
     """As many as were published."""
-    from almanac.data.table.dataset import Dataset
+    from almanac.data.table.dataset import DatasetTable
 
-    assert Dataset.of(Home(), _model()).read(columns=["Humidity"]).height == 4365
+    assert DatasetTable.of(Home(), _model()).read(columns=["Humidity"]).height == 4365
 
 
 def an_object_is_damaged() -> None:
@@ -268,7 +268,7 @@ def an_object_is_damaged() -> None:
 
 
 def everything_can_be_restored() -> None:
-    """No snapshot of the first place is damaged."""
+    """No snapshot of the primary repository is damaged."""
     from almanac.backup.snapshot.verify import verify
     from almanac.backup.store.catalogue import Catalogue
 
@@ -283,7 +283,7 @@ def most_snapshots_are_forgotten() -> None:
 
     catalogue = Catalogue(_places().first)
     for ref in catalogue.refs():
-        catalogue.bury(ref, at=datetime.now(UTC) - timedelta(days=10), by="ada", reason="a mistake")
+        catalogue.add_tombstone(ref, at=datetime.now(UTC) - timedelta(days=10), by="ada", reason="a mistake")
 
 
 def nothing_forgotten_is_left() -> None:
@@ -331,7 +331,7 @@ def bikes_are_taken_and_trained() -> None:
 
 
 def the_machine_burns() -> None:
-    """The home and the first backup place are gone; the key and the secrets were put into a safe before."""
+    """The home and the first backup repository are gone; the key and the secrets were put into a safe before."""
     from almanac.backup.store.keys import find_or_make_keys
 
     know(key=find_or_make_keys(Home())[0].text)
@@ -345,7 +345,7 @@ def the_secrets_are_put_back() -> None:
 
 
 def the_machine_burns_with_its_safe() -> None:
-    """Nothing but the key and the second place is left."""
+    """Nothing but the key and the secondary repository is left."""
     from almanac.services.services import Services
 
     Services(Home()).down()
@@ -357,10 +357,10 @@ def data_versions_and_databases_are_back() -> None:
     """In the new home; MLflow's database is sound."""
     import sqlite3
 
-    from almanac.data.table.dataset import Dataset
+    from almanac.data.table.dataset import DatasetTable
 
     home = Home()
-    assert Dataset.of(home, _model()).read(columns=["Humidity"]).height >= 4365
+    assert DatasetTable.of(home, _model()).read(columns=["Humidity"]).height >= 4365
     with closing(sqlite3.connect(home.home / "mlflow.db")) as connection:
         assert connection.execute("SELECT count(*) FROM model_versions").fetchone()[0] >= 4
     assert {record.uri.rsplit("/", 1)[1] for record in _journal().batches(MODEL)} >= {
@@ -511,10 +511,10 @@ def the_machine_is_lost_in_one_process() -> None:
     from tests.docs.one_process import services
 
     with patch.object(ScratchMachine, "services", services):
-        result = Disaster(_places().second, Home(), timedelta(minutes=20), tell=print).run()
+        result = Disaster(_places().second, Home(), timedelta(minutes=20), report=print).run()
     assert result.passed, result.said
     assert result.level == 6
     steps = ("(RPO)", "(RTO)", "48 rows published", "trained and judged", "scored: weather/", "traced: weather/")
-    said = "\n".join(result.said)
-    assert [words for words in steps if words not in said] == []
+    text = "\n".join(result.said)
+    assert [words for words in steps if words not in text] == []
     assert list((Home().scratch / "drills").iterdir()) == []

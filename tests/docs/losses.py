@@ -53,9 +53,9 @@ def another_history_is_written() -> None:
 
 def every_row_is_back_and_writers_go_on() -> None:
     """The next file is published."""
-    from almanac.data.table.dataset import Dataset
+    from almanac.data.table.dataset import DatasetTable
 
-    assert Dataset.of(Home(), _model()).read(columns=["Humidity"]).height == _ROWS
+    assert DatasetTable.of(Home(), _model()).read(columns=["Humidity"]).height == _ROWS
     _publish_march()
 
 
@@ -166,8 +166,8 @@ def the_rotation_is_in_the_journal() -> None:
     from almanac.journal.records import DecisionKind
 
     keys, _ = find_keys(Home())
-    (said,) = _journal().decisions("", DecisionKind.BACKUP_KEY)
-    assert said.subject == keys[0].name
+    (decisions,) = _journal().decisions("", DecisionKind.BACKUP_KEY)
+    assert decisions.subject == keys[0].name
     assert len(keys) == 2
     write_keys(Home(), keys[:1])
     everything_can_be_restored()

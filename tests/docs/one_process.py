@@ -8,7 +8,7 @@ from typing import Any
 
 from almanac.config.home import Home
 from almanac.drills.scratch_machine import ScratchMachine
-from almanac.services.airflow_api import DagRun, TaskRun
+from almanac.services.airflow_api import DagRun, TaskInstance
 from tests.docs.states import MODEL
 
 RUN_ID = "manual__drill"
@@ -45,8 +45,8 @@ class OneProcess:
             self._score(datetime.fromisoformat(conf["since"]), datetime.fromisoformat(conf["until"]))
         return self.run(dag_id, RUN_ID)
 
-    def tasks(self, dag_id: str, run_id: str) -> tuple[TaskRun, ...]:
-        return (TaskRun("judge", -1, "success", 1), TaskRun("approve", -1, "awaiting_input", 1))
+    def tasks(self, dag_id: str, run_id: str) -> tuple[TaskInstance, ...]:
+        return (TaskInstance("judge", -1, "success", 1), TaskInstance("approve", -1, "awaiting_input", 1))
 
     def run(self, dag_id: str, run_id: str) -> DagRun:
         return DagRun(dag_id, run_id, "success", "manual", 1.0)

@@ -21,13 +21,13 @@ def play(scene: Scene, stage: Stage, heard: Callable[[str], None] = lambda _: No
         if step.before:
             _happen(stage, step.before)
         line = bound(step, scene, stage)
-        code, said = stage.run(line)
-        assert code == step.exit_code, f"$ {line}\n{said[-3000:]}\nended with {code}, expected {step.exit_code}"
-        assert "Traceback (most recent call last)" not in said, f"$ {line}\n{said[-3000:]}"
+        code, output = stage.run(line)
+        assert code == step.exit_code, f"$ {line}\n{output[-3000:]}\nended with {code}, expected {step.exit_code}"
+        assert "Traceback (most recent call last)" not in output, f"$ {line}\n{output[-3000:]}"
         for pattern in step.says:
             wanted = _filled(pattern, stage, escape=True)
-            assert re.search(wanted, said), f"$ {line}\n{said[-3000:]}\nsays nothing like {wanted!r}"
-        heard(said)
+            assert re.search(wanted, output), f"$ {line}\n{output[-3000:]}\nsays nothing like {wanted!r}"
+        heard(output)
         if step.after:
             _happen(stage, step.after)
 
@@ -48,5 +48,5 @@ def _filled(text: str, stage: Stage, *, escape: bool = False) -> str:
 
 def _happen(stage: Stage, name: str) -> None:
     module, _, function = name.rpartition(":")
-    code, said = stage.warm.call(f"tests.docs.{module or 'happenings'}:{function}", stage.variables, stage.folder)
-    assert code == 0, f"{name}: {said[-3000:]}"
+    code, output = stage.warm.call(f"tests.docs.{module or 'happenings'}:{function}", stage.variables, stage.folder)
+    assert code == 0, f"{name}: {output[-3000:]}"

@@ -57,9 +57,9 @@ class Theatre:
             for name in _LINKED:
                 (folder / name).symlink_to(REPOSITORY / name)
             stage = Stage(folder, self.warm)
-        code, said = self.warm.call("tests.docs.states:build", stage.variables, stage.folder, name=state)
+        code, output = self.warm.call("tests.docs.states:build", stage.variables, stage.folder, name=state)
         if code != 0:
-            self._failed[state] = f"state {state!r}: {said[-3000:]}"
+            self._failed[state] = f"state {state!r}: {output[-3000:]}"
         assert code == 0, self._failed[state]
         kept.parent.mkdir(exist_ok=True)
         shutil.move(stage.folder, kept)
@@ -138,7 +138,7 @@ class Stage:
             return int(answer.is_error), answer.text
         try:
             with services.airflow() as airflow:
-                said = airflow.call(method, path.removeprefix("/api/v2"), body=json.loads(body[0]) if body else None)
-                return 0, json.dumps(said)
+                output = airflow.call(method, path.removeprefix("/api/v2"), body=json.loads(body[0]) if body else None)
+                return 0, json.dumps(output)
         except AlmanacError as error:
             return 1, str(error)

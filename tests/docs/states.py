@@ -132,7 +132,7 @@ def _ingest() -> None:
 def registered() -> None:
     """Four versions: 2 was champion, 3 is, 4 has passed the gates; the champion has scored."""
     from almanac.config.files.loader import find_model
-    from almanac.data.table.dataset import Dataset
+    from almanac.data.table.dataset import DatasetTable
     from almanac.registry.records import PASSED, Tag, TrainingContext
     from almanac.registry.store import Registry
     from almanac.release.promotion import promote, register
@@ -143,7 +143,7 @@ def registered() -> None:
 
     home, journal, now = Home(), _journal(), datetime.now(UTC)
     model, registry = find_model(home.models, MODEL), Registry.of(home)
-    dataset = Dataset.of(home, model)
+    dataset = DatasetTable.of(home, model)
     rows = dataset.read()
     candidate = train_candidate(model, rows, now=now)
     profile = _profile(model, rows, candidate)
@@ -197,8 +197,8 @@ CREATE TABLE variable (key, val, is_encrypted);
 
 
 def backed_up() -> None:
-    """A group of everything in the first place and in the second, as the nightly run leaves them."""
-    from almanac.backup.installation import open_places
+    """A group of everything in the primary repository and in the second, as the nightly run leaves them."""
+    from almanac.backup.installation import open_repositories
     from almanac.backup.snapshot.replicate import replicate
     from almanac.backup.store.catalogue import Catalogue
     from almanac.backup.tasks.run_backup import run_backup
@@ -206,7 +206,7 @@ def backed_up() -> None:
 
     home = Home()
     run_backup(home, [], run=_run("backup"), reason="the nightly run")
-    places = open_places(home, load_installation(home.models).backup)
+    places = open_repositories(home, load_installation(home.models).backup)
     assert places.second is not None
     replicate(places.first, places.second)
     catalogue = Catalogue(places.first)

@@ -9,5 +9,5 @@ from tests.docs.stage import Theatre
 def test_disaster_drill_from_place_and_key_alone_comes_to_its_end(theatre: Theatre) -> None:
     stage = theatre.stage("served, backed up")
     happening = "tests.docs.happenings:the_machine_is_lost_in_one_process"
-    code, said = stage.warm.call(happening, stage.variables, stage.folder)
-    assert code == 0, said[-4000:]
+    code, output = stage.warm.call(happening, stage.variables, stage.folder)
+    assert code == 0, output[-4000:]

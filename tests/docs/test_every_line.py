@@ -73,7 +73,7 @@ def test_played_printed_lines_are_printed_somewhere() -> None:
 
 
 def test_new_command_in_an_error_is_noticed() -> None:
-    assert calls_in("Mend it: almanac verify dataset/x --level 2; then go on") == [
+    assert calls_in("Fix it: almanac verify dataset/x --level 2; then go on") == [
         "./almanac verify dataset/x --level 2"
     ]
     assert calls_in("`almanac sweep --dry-run` shows it. See: almanac list") == [
@@ -112,7 +112,7 @@ def test_lines_are_found_in_spans_blocks_and_requests(tmp_path: Path) -> None:
     ]
 
 
-def test_scenes_of_one_section_can_be_told_apart() -> None:
+def test_scenes_of_one_section_can_be_distinguished() -> None:
     names = [str(scene) for scene in SCENES]
     assert sorted(set(names)) == sorted(names)
 

@@ -35,6 +35,6 @@ def test_disaster_drill_leaves_nothing_behind_but_its_result(stage: Stage) -> No
     """After the scenes: no scratch folder, no process, and a line on the page."""
     old = Home(home=stage.folder / "var")
     assert not old.scratch.exists() or list((old.scratch / "drills").iterdir()) == []
-    code, said = stage.run("./almanac backup-report report.html")
-    assert code == 0, said
+    code, output = stage.run("./almanac backup-report report.html")
+    assert code == 0, output
     assert "disaster/all" in (stage.folder / "report.html").read_text("utf-8")

@@ -77,9 +77,9 @@ class Reader:
         shutil.rmtree(aside, ignore_errors=True)
         shutil.copytree(self.stage.folder, aside, symlinks=True)
         for shape, line in lines.items():
-            code, said = self.stage.run(line)
-            if (code != 0 and code not in SAYS_WHAT_IS_WRONG.get(shape, ())) or "Traceback (most recent call" in said:
-                self.refused.append(f"$ {line}\n{said[-1500:]}\nended with {code}")
+            code, output = self.stage.run(line)
+            if (code != 0 and code not in SAYS_WHAT_IS_WRONG.get(shape, ())) or "Traceback (most recent call" in output:
+                self.refused.append(f"$ {line}\n{output[-1500:]}\nended with {code}")
         shutil.rmtree(self.stage.folder)
         aside.rename(self.stage.folder)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from almanac.draft.draft import Wish
-from almanac.draft.table import Said
+from almanac.draft.table import DeclaredForm
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -163,7 +163,7 @@ LOOK_ALIKES = (
         {"Calls": "float", "City": "string"},
     ),
     LookAlike(
-        "epoch.csv", epoch, Wish("v", said=Said(names=("at", "v", "on"))), 900, ("at", "epoch ms"), ("at",),
+        "epoch.csv", epoch, Wish("v", declared=DeclaredForm(names=("at", "v", "on"))), 900, ("at", "epoch ms"), ("at",),
         {"v": "float", "on": "integer"},
     ),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from almanac.cli.app import app
 from almanac.config.files.loader import find_model
 from almanac.draft.draft import Wish, draft
-from almanac.draft.table import Said
+from almanac.draft.table import DeclaredForm
 from almanac.errors import AlmanacError, ConfigError
 from tests.training.number_labels.load import make_load
 
@@ -99,7 +99,7 @@ def test_draft_of_what_the_file_has_not_is_refused(tmp_path: Path, wish: Wish, f
         ("Day,x\n1/2/2011,3\n", Wish("x"), r"Day can be read in 2 ways in all rows; got for example '1/2/2011'"),
         ("Day,x\n2011-01-02,3.5\n2011-01-02,4.5\n", Wish("x"), "1 rows have the time of another row"),
         ("Day,x\n2011-01-02,3\n", Wish("x"), "one time only; got 1 rows"),
-        ("Day,x\n2011-01-02,3\n", Wish("x", said=Said(time="When")), "--time: no column 'When'"),
+        ("Day,x\n2011-01-02,3\n", Wish("x", declared=DeclaredForm(time="When")), "--time: no column 'When'"),
     ],
 )
 def test_draft_of_a_file_that_is_no_table_in_time_is_refused(tmp_path, text: str, wish: Wish, fault: str) -> None:

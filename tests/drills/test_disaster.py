@@ -7,16 +7,16 @@ import pytest
 
 from almanac.backup.drill.disaster_due import disaster_is_due, disaster_max_age, unplayable
 from almanac.backup.drill.drills import DISASTER, DrillResult, last_good, record, results
-from almanac.backup.installation import Places
-from almanac.backup.snapshot.backup import Backup
-from almanac.backup.store.place import Place
+from almanac.backup.installation import BackupRepositories
+from almanac.backup.snapshot.backup import BackupRun
+from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import REPOSITORY, Home
 from almanac.config.sections.backup import Drills
 from almanac.drills.disaster import Disaster
 from almanac.drills.run_drill import check_disaster
 from almanac.drills.scratch_machine import ScratchMachine
 from almanac.errors import ConfigError, DataError, IntegrityError
-from tests.backup.places import MAKER, object_path, place_at
+from tests.backup.repositories import MAKER, object_path, repository_at
 from tests.backup.world import MODEL, World
 
 NOW = datetime(2026, 6, 7, 5, tzinfo=UTC)
@@ -33,49 +33,51 @@ def home(tmp_path: Path) -> Home:
     return Home(home=tmp_path / "home")
 
 
-def test_disaster_drill_of_a_damaged_member_fails_and_names_the_file(world: World, place: Place, home: Home) -> None:
-    backup = world.backup(place)
+def test_disaster_drill_of_a_damaged_member_fails_and_names_the_file(
+    world: World, repository: BackupRepository, home: Home
+) -> None:
+    backup = world.backup(repository)
     taken = backup.outputs(MODEL)
     assert taken is not None
     backup.everything([MODEL])
-    path = object_path(place, taken, "reports/one.txt")
+    path = object_path(repository, taken, "reports/one.txt")
     path.write_bytes(path.read_bytes()[:-1] + b"X")
     heard: list[str] = []
-    done = Disaster(place, home, HOUR, tell=heard.append).run()
+    done = Disaster(repository, home, HOUR, report=heard.append).run()
     assert not done.passed
     assert "`./almanac restore group/all@" in done.said[-1]
     assert "reports/one.txt" in done.said[-1]
     assert heard[-1] == done.said[-1]
-    assert results(place) == (done,)
-    assert last_good(place) == ()
+    assert results(repository) == (done,)
+    assert last_good(repository) == ()
     assert list((home.scratch / "drills").iterdir()) == []
     with pytest.raises(IntegrityError, match=r"reports/one\.txt(.|\n)*'A drill has failed'"):
         check_disaster(done)
 
 
-def test_disaster_drill_without_a_group_says_so(place: Place, home: Home) -> None:
+def test_disaster_drill_without_a_group_says_so(repository: BackupRepository, home: Home) -> None:
     with pytest.raises(DataError, match="no snapshot matches by 'group/all'"):
-        Disaster(place, home, HOUR).run()
+        Disaster(repository, home, HOUR).run()
 
 
-def test_disaster_drill_on_postgresql_says_what_to_do_instead(place: Place, tmp_path: Path) -> None:
+def test_disaster_drill_on_postgresql_says_what_to_do_instead(repository: BackupRepository, tmp_path: Path) -> None:
     home = Home(home=tmp_path / "home", journal_url="postgresql+psycopg2://db/almanac")
     with pytest.raises(ConfigError, match=r"databases on postgresql. Set `backup.drills.disaster_every: null`"):
-        Disaster(place, home, HOUR).run()
+        Disaster(repository, home, HOUR).run()
     assert disaster_max_age(home, Drills()) is None
 
 
 def test_scratch_machine_has_place_and_key_and_nothing_else(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repository: BackupRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALMANAC_LANDING", "s3://real/landing")
     monkeypatch.setenv("AIRFLOW_CONN_ALMANAC_SMTP", "smtp://real")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "real")
-    machine = ScratchMachine(tmp_path / "machine", place, REPOSITORY / "include" / "models")
+    machine = ScratchMachine(tmp_path / "machine", repository, REPOSITORY / "include" / "models")
     reading, working = (machine._variables(reads) for reads in (True, False))
-    assert reading["ALMANAC_SECOND_BACKUPS"] == place.uri
+    assert reading["ALMANAC_SECOND_BACKUPS"] == repository.uri
     assert reading["AWS_SECRET_ACCESS_KEY"] == "real"  # the way to the place
-    assert place.uri not in working.values()  # what the drill makes is written into no real place
+    assert repository.uri not in working.values()  # what the drill makes is written into no real place
     assert "AWS_SECRET_ACCESS_KEY" not in working
     for variables in (reading, working):
         assert not [name for name, value in variables.items() if "real" in value and not name.startswith("AWS_")]
@@ -84,17 +86,17 @@ def test_scratch_machine_has_place_and_key_and_nothing_else(
 
 
 def test_disaster_is_due_when_the_last_good_one_is_too_old_and_never_when_not_declared(
-    place: Place, world: World
+    repository: BackupRepository, world: World
 ) -> None:
-    settings, places = Drills(disaster_every=timedelta(days=27)), Places(place)
-    Backup(world.home, place, MAKER, world.registry).outputs(MODEL)
-    assert disaster_is_due(places, settings, now=NOW)
-    record(place, result(NOW - timedelta(days=20)))
-    assert not disaster_is_due(places, settings, now=NOW)
-    assert disaster_is_due(places, settings, now=NOW + timedelta(days=8))
-    record(place, result(NOW + timedelta(days=8), passed=False))
-    assert disaster_is_due(places, settings, now=NOW + timedelta(days=9))
-    assert not disaster_is_due(places, Drills(disaster_every=None), now=NOW + timedelta(days=90))
+    settings, repositories = Drills(disaster_every=timedelta(days=27)), BackupRepositories(repository)
+    BackupRun(world.home, repository, MAKER, world.registry).outputs(MODEL)
+    assert disaster_is_due(repositories, settings, now=NOW)
+    record(repository, result(NOW - timedelta(days=20)))
+    assert not disaster_is_due(repositories, settings, now=NOW)
+    assert disaster_is_due(repositories, settings, now=NOW + timedelta(days=8))
+    record(repository, result(NOW + timedelta(days=8), passed=False))
+    assert disaster_is_due(repositories, settings, now=NOW + timedelta(days=9))
+    assert not disaster_is_due(repositories, Drills(disaster_every=None), now=NOW + timedelta(days=90))
 
 
 def test_disaster_max_age_adds_the_time_until_the_next_drill(home: Home) -> None:
@@ -109,7 +111,7 @@ def test_disaster_keeps_every_dag_paused_in_the_restored_database(tmp_path: Path
 
     from almanac.drills.disaster import _keep_quiet
 
-    machine = ScratchMachine(tmp_path, place_at(tmp_path / "backups"), REPOSITORY / "include" / "models")
+    machine = ScratchMachine(tmp_path, repository_at(tmp_path / "backups"), REPOSITORY / "include" / "models")
     path = machine.home.home / "airflow" / "airflow.db"
     path.parent.mkdir(parents=True)
     with closing(sqlite3.connect(path)) as connection, connection:

@@ -9,7 +9,7 @@ import pytest
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.failpoints import FOLDER_VARIABLE
 from almanac.services.services import Services
-from tests.faults.quays import POINTS, Quay, declare
+from tests.faults.landing_stores import POINTS, Quay, declare
 from tests.waiting import wait
 
 PATIENCE_S = 900.0
@@ -37,14 +37,14 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     declare(root / "models", QUAYS)
     (root / "faults").mkdir()
     home = Home(home=root, models=root / "models")
-    with Services(home, extra={FOLDER_VARIABLE: f"{root}/faults", **PARSED_ONCE}, tell=print).running() as running:
+    with Services(home, extra={FOLDER_VARIABLE: f"{root}/faults", **PARSED_ONCE}, report=print).running() as running:
         with running.airflow() as airflow:
             wait(airflow.dag_ids, "the DAGs", PATIENCE_S)
         yield running
 
 
 def sweep_yearly(declarations: Path) -> None:
-    """Events alone wake these models: every ten minutes a sweep would now and then be faster."""
+    """Events alone trigger these models: every ten minutes a sweep would now and then be faster."""
     text = declarations.read_text("utf-8")
     assert SWEEP in text
     declarations.write_text(text.replace(SWEEP, 'sweep: "0 0 1 1 *"'), "utf-8")

@@ -31,7 +31,7 @@ NET = {
 
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Services]:
-    """The weather, learnt by a net alone, with two years of hours."""
+    """The weather, learned by a net alone, with two years of hours."""
     models = tmp_path / "models"
     shutil.copytree(MODELS_FOLDER, models)
     declared = yaml.safe_load((models / "weather.yaml").read_text("utf-8"))
@@ -39,7 +39,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
     declared["pipelines"] = {kind: {"enabled": False} for kind in ("ingest", "score")}
     (models / "weather.yaml").write_text(yaml.safe_dump(declared, allow_unicode=True), "utf-8")
     home = Home(home=tmp_path, models=models)
-    with Services(home, tell=print).running() as running:
+    with Services(home, report=print).running() as running:
         publish_hours(home, BEGIN, TRAINED_UNTIL, "two years")
         yield running
 
@@ -60,7 +60,7 @@ def test_training_killed_between_two_epochs_goes_on_from_its_newest_checkpoint(s
         assert airflow.wait(run.dag_id, run.run_id, timeout_s=300).state == "success"
         tries = {task.task_id: task.tries for task in airflow.tasks(run.dag_id, run.run_id)}
     assert tries["train"] == 2
-    assert sorted(epochs()) == sorted(set(epochs())), "an epoch was learnt twice"
+    assert sorted(epochs()) == sorted(set(epochs())), "an epoch was learned twice"
     assert set(before) < set(epochs())
     assert max(epochs()) == EPOCHS - 1
 

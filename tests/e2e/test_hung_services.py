@@ -36,11 +36,11 @@ def running(tmp_path_factory: pytest.TempPathFactory, sink: WebhookSink) -> Iter
     root = tmp_path_factory.mktemp("hung")
     shutil.copytree(MODELS_FOLDER, root / "models")
     installation = root / "models" / "_installation.yaml"
-    said = yaml.safe_load(installation.read_text("utf-8"))
-    said["alerts"] = {"channels": {"webhook": {"kind": "webhook", "connection": "almanac_webhook"}}}
-    installation.write_text(yaml.safe_dump(said), "utf-8")
+    document = yaml.safe_load(installation.read_text("utf-8"))
+    document["alerts"] = {"channels": {"webhook": {"kind": "webhook", "connection": "almanac_webhook"}}}
+    installation.write_text(yaml.safe_dump(document), "utf-8")
     home = Home(home=root, models=root / "models")
-    services = Services(home, extra={"AIRFLOW_CONN_ALMANAC_WEBHOOK": sink.connection}, tell=print)
+    services = Services(home, extra={"AIRFLOW_CONN_ALMANAC_WEBHOOK": sink.connection}, report=print)
     with services.running():
         yield services
 
@@ -61,7 +61,7 @@ def told(sink: WebhookSink, words: str) -> bool:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_hung_service_is_shown_restarted_and_told(name, running, sink):
+def test_hung_service_is_shown_restarted_and_reported(name, running, sink):
     wait(lambda: overview(running.home).healthy, "all services", 300)
     before = {each.name: each.pid for each in running.status()}
     for process in [psutil.Process(before[name]), *psutil.Process(before[name]).children(recursive=True)]:
@@ -83,7 +83,7 @@ def test_hung_service_is_shown_restarted_and_told(name, running, sink):
     assert command(running, "status").returncode == 0
 
 
-def test_supervisor_killed_services_are_shown_told_and_taken_over(running, sink):
+def test_supervisor_killed_services_are_shown_reported_and_taken_over(running, sink):
     before = {each.pid for each in running.status()}
     process = supervisor_process(running.home)
     assert process is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from almanac.config.files.loader import find_model
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchState
 from almanac.services.services import Services
@@ -25,9 +25,9 @@ def landed(services: Services, tmp_path: Path) -> Path:
     return file.rename(target)
 
 
-def test_ingest_landed_file_wakes_the_dag_and_is_published_once(services: Services, landed: Path) -> None:
+def test_ingest_landed_file_triggers_the_dag_and_is_published_once(services: Services, landed: Path) -> None:
     model = find_model(services.home.models, "weather")
-    dataset = Dataset.of(services.home, model)
+    dataset = DatasetTable.of(services.home, model)
     deadline = time.monotonic() + 120
     while not dataset.exists():
         assert time.monotonic() < deadline, "the watcher did not ring, or the ingest failed"

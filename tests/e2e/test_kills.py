@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from almanac.services.services import Services
-from tests.faults.quays import POINTS, Quay, check_heard, wait_until_ended
+from tests.faults.landing_stores import POINTS, Quay, check_heard, wait_until_ended
 from tests.waiting import wait
 
 pytestmark = pytest.mark.e2e
 
 
-def test_ingest_killed_at_each_point_publishes_once_and_rings(services: Services, quays: tuple[Quay, ...]) -> None:
+def test_ingest_killed_at_each_point_publishes_once_and_emits(services: Services, quays: tuple[Quay, ...]) -> None:
     with services.airflow() as airflow:
         wait(lambda: {f"ingest_{quay.name}" for quay in quays} <= set(airflow.dag_ids()), "the DAGs")
         with ThreadPoolExecutor(len(quays)) as pool:

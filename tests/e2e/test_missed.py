@@ -1,4 +1,4 @@
-"""What no event has woken is found by the sweep of a running Airflow: each test makes an event that nobody hears."""
+"""What no event has triggered is found by the sweep of a running Airflow: each test makes an unheard event."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import yaml
 from almanac.config.credentials import ADMIN
 from almanac.config.files.loader import find_model
 from almanac.config.home import Home
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.errors import TransientError
 from almanac.journal.journal import Journal
 from almanac.journal.records import DecisionKind
@@ -64,7 +64,7 @@ class Port:
         wait(taken, "Airflow to take an event")
 
     def rows(self) -> int:
-        dataset = Dataset.of(self.home, find_model(self.home.models, "weather"))
+        dataset = DatasetTable.of(self.home, find_model(self.home.models, "weather"))
         return dataset.count() if dataset.exists() else 0
 
     def scored(self) -> int:
@@ -86,7 +86,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
     common = yaml.safe_load((models / "_installation.yaml").read_text("utf-8"))
     (models / "_installation.yaml").write_text(yaml.safe_dump({**common, "sweep": "* * * * *"}), "utf-8")
     home = Home(home=root, models=models)
-    with Services(home, tell=print).running() as services, services.airflow() as airflow:
+    with Services(home, report=print).running() as services, services.airflow() as airflow:
         wait(lambda: "sweep" in airflow.dag_ids(), "the DAGs")
         yield Port(home, services, airflow)
 

@@ -67,7 +67,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     """Two windows of a changed climate have passed; nobody has looked yet."""
     home = declare(Path(tmp_path_factory.mktemp("watched")))
     with mail_server() as mailbox:
-        services = Services(home, extra={"AIRFLOW_CONN_ALMANAC_SMTP": mailbox.connection}, tell=print)
+        services = Services(home, extra={"AIRFLOW_CONN_ALMANAC_SMTP": mailbox.connection}, report=print)
         with services.running(), services.airflow() as airflow:
             world = Watched.of(services)
             world.time_passes(80, climate_changed=True)
@@ -83,7 +83,7 @@ def first(office: Office) -> DagRun:
     return run
 
 
-def test_monitor_asks_with_figures_and_tells_that_it_waits(office: Office, first: DagRun) -> None:
+def test_monitor_asks_with_figures_and_reports_that_it_waits(office: Office, first: DagRun) -> None:
     question = office.question(first)
     assert "performance is degraded in 2 windows running" in question["body"]
     assert question["options"] == ["Nothing", "Ask for a retrain", "Put the previous version back", "Stop scoring"]
@@ -91,7 +91,7 @@ def test_monitor_asks_with_figures_and_tells_that_it_waits(office: Office, first
     assert sum("what should be done? An answer is waited for" in one for one in office.mailbox.subjects) == 1
 
 
-def test_monitor_runs_on_while_its_question_waits_and_asks_and_tells_no_second_time(
+def test_monitor_runs_on_while_its_question_waits_and_asks_and_reports_no_second_time(
     office: Office, first: DagRun
 ) -> None:
     mails = len(office.mailbox.mails)
@@ -104,8 +104,8 @@ def test_monitor_runs_on_while_its_question_waits_and_asks_and_tells_no_second_t
 def test_monitor_columns_that_drift_are_one_mail_that_the_command_line_takes_on(
     office: Office, first: DagRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = [subject for subject in office.mailbox.subjects if subject.startswith("weather: drift of ")]
-    assert len(told) == 1
+    sent = [subject for subject in office.mailbox.subjects if subject.startswith("weather: drift of ")]
+    assert len(sent) == 1
     shown = office.almanac(monkeypatch, "alerts", "list")
     (line,) = [line for line in shown.splitlines() if "drift of" in line]
     number = line.split("│")[1].strip()
@@ -113,7 +113,7 @@ def test_monitor_columns_that_drift_are_one_mail_that_the_command_line_takes_on(
     assert "Acknowledged by ann" in office.almanac(monkeypatch, "alerts", "show", number)
 
 
-def test_answer_retrain_rings_the_request_with_the_person_s_reason(office: Office, first: DagRun) -> None:
+def test_answer_retrain_emits_the_request_with_the_person_s_reason(office: Office, first: DagRun) -> None:
     states = office.answer(first, "Ask for a retrain", why="the wind has turned")
     assert states["a_person_decides.request_retrain_as_answered"] == "success"
     assert {states[f"a_person_decides.{act}_as_answered"] for act in ("put_previous_back", "stop_scoring")} == {
@@ -173,7 +173,7 @@ def test_question_whose_run_is_deleted_is_over(office: Office, first: DagRun) ->
     assert now == over + 1
 
 
-def test_drift_that_is_over_is_told_once_to_those_who_were_told(office: Office, first: DagRun) -> None:
+def test_drift_that_is_over_is_reported_once_to_those_who_were_reported(office: Office, first: DagRun) -> None:
     office.world.time_passes(60)
     office.ended(office.watch())
     wait(lambda: any(one.startswith("over: weather: drift of") for one in office.mailbox.subjects), "its end")
@@ -182,7 +182,7 @@ def test_drift_that_is_over_is_told_once_to_those_who_were_told(office: Office, 
 
 @pytest.fixture
 def four_eyes(office: Office) -> Iterator[None]:
-    """Whoever starts a promotion by hand must not approve it alone; the next task that starts reads so."""
+    """Anyone who starts a promotion by hand must not approve it alone; the next task that starts reads so."""
     path = office.world.home.models / "_installation.yaml"
     declared = path.read_text("utf-8")
     path.write_text(declared.replace("four_eyes: false", "four_eyes: true"), "utf-8")
@@ -242,12 +242,12 @@ def test_retrain_request_that_somebody_posts_is_refused_in_writing(office: Offic
     office.airflow.emit("almanac://weather/retrain_request", {"reason": "I say so"})
     new = wait(lambda: [one for one in office.airflow.runs("train_weather") if one.run_id not in before], "a run")
     assert office.ended(new[0])["train"] == "skipped"
-    (said,) = [one for one in office.world.journal.decisions("weather", DecisionKind.EVENT) if not one.accepted]
-    assert said.subject == "retrain_request_weather"
-    assert "no record of monitor_weather asks for a retrain" in said.reasons[0]
+    (decisions,) = [one for one in office.world.journal.decisions("weather", DecisionKind.EVENT) if not one.accepted]
+    assert decisions.subject == "retrain_request_weather"
+    assert "no record of monitor_weather asks for a retrain" in decisions.reasons[0]
 
 
-def test_run_that_missed_its_deadline_is_told_by_airflow_s_own_deadline_alert(office: Office) -> None:
+def test_run_that_missed_its_deadline_is_reported_by_airflow_s_own_deadline_alert(office: Office) -> None:
     late = "train_weather is late"
     wait(lambda: late in office.mailbox.subjects, f"the mail; there is {office.mailbox.subjects}")
     assert office.mailbox.subjects.count(late) == 1

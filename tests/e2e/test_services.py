@@ -27,7 +27,7 @@ def test_services_all_processes_are_healthy(services):
         "mlflow", "scheduler", "api-server", "dag-processor", "triggerer", "watcher",
     }  # fmt: skip
     with services.airflow() as airflow:
-        assert airflow.health().sick == ()
+        assert airflow.health().unhealthy == ()
 
 
 def test_services_all_give_a_sign_of_life(services):
@@ -138,7 +138,7 @@ def test_down_ends_everything_and_touches_no_other_home(services, other_home):
     assert processes_of(other_home.home) == []
     assert other.down() is False
     with services.airflow() as airflow:
-        assert airflow.health().sick == ()
+        assert airflow.health().unhealthy == ()
 
 
 # By an exception while half of it runs; and by what no code can catch, when all of it does.

@@ -1,4 +1,4 @@
-"""Every declared kind of trigger against a running Airflow: what is posted, closed, backfilled or published wakes."""
+"""Every declared kind of trigger against a running Airflow: posted, closed, backfilled, published."""
 
 import shutil
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from almanac.cli.app import app
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, Home
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.errors import PermanentError
 from almanac.journal.journal import Journal
 from almanac.journal.records import DecisionKind, WindowState
@@ -61,7 +61,7 @@ class Port:
         return [run for run in self.airflow.runs(dag_id) if key in run.run_id]
 
     def scored(self, day: int) -> int:
-        """How often scoring was woken for a day in January."""
+        """How often scoring was triggered for a day in January."""
         runs = self.airflow.listed("/dags/score_weather/dagRuns", "dag_runs")
         return sum(str(run["partition_key"]).startswith(f"2021-01-{day:02}T") for run in runs)
 
@@ -93,18 +93,18 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Port]:
     for name, declared in {"weather": weather, "ships": ships}.items():
         (models / f"{name}.yaml").write_text(yaml.safe_dump(declared, allow_unicode=True), "utf-8")
     home = Home(home=root, models=models)
-    with Services(home, extra=PARSED_ONCE, tell=print).running() as services, services.airflow() as airflow:
+    with Services(home, extra=PARSED_ONCE, report=print).running() as services, services.airflow() as airflow:
         wait(lambda: {"window_weather", "event_weather", "score_ships"} <= set(airflow.dag_ids()), "the DAGs")
         assert airflow.import_problems() == ()
         port = Port(home, airflow)
         port.land("first", range(10))
-        dataset = Dataset.of(home, find_model(models, "weather"))
+        dataset = DatasetTable.of(home, find_model(models, "weather"))
         wait(lambda: dataset.exists() and dataset.count() == 240, "ten days in the dataset", 180)
         yield port
 
 
-def test_dependency_another_model_s_dataset_wakes(port: Port) -> None:
-    (run,) = wait(lambda: finished(port.runs("score_ships")), "ships to be woken by weather's dataset")
+def test_dependency_another_model_s_dataset_triggers(port: Port) -> None:
+    (run,) = wait(lambda: finished(port.runs("score_ships")), "ships to be triggered by weather's dataset")
     assert (run.run_type, run.state) == ("asset_triggered", "success")
     assert port.states(run) == {"score": "skipped"}
 
@@ -118,8 +118,10 @@ def test_window_backfill_closes_each_window_of_the_range(port: Port) -> None:
     runs = wait(lambda: finished(port.runs("window_weather")), "the backfill", 240)
     assert [run.state for run in runs] == ["success"] * 12
     assert port.windows() == {**dict.fromkeys(range(1, 11), "done"), 11: "empty", 12: "empty"}
-    woken = wait(lambda: len(port.runs("score_weather")) >= 10 and port.runs("score_weather"), "scoring to be woken")
-    assert len(woken) == 10  # once for each window with rows, with its partition
+    triggered = wait(
+        lambda: len(port.runs("score_weather")) >= 10 and port.runs("score_weather"), "scoring to be triggered"
+    )
+    assert len(triggered) == 10  # once for each window with rows, with its partition
 
 
 def test_window_gaps_are_seen_in_one_command(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,30 +139,30 @@ def test_window_one_is_run_again_alone(port: Port) -> None:
     port.airflow.call("POST", path, body={"logical_date": None, "partition_key": "2021-01-03T00:00:00"})
     runs = wait(lambda: finished(port.runs("window_weather")[before:]), "the window")
     assert [run.state for run in runs] == ["success"]
-    wait(lambda: port.scored(3) == scored + 1, "scoring to be woken for it again")
+    wait(lambda: port.scored(3) == scored + 1, "scoring to be triggered for it again")
     with pytest.raises(PermanentError, match="expected the start of a window"):
         port.airflow.call("POST", path, body={"logical_date": None, "partition_key": "2021-01-03T05:00:00"})
 
 
-def test_window_late_rows_reopen_it_and_wake_its_listeners_again(port: Port) -> None:
+def test_window_late_rows_reopen_it_and_trigger_its_listeners_again(port: Port) -> None:
     assert port.scored(11) == 0
     port.land("late", range(10, 11))
     wait(lambda: port.windows()[11] == "late", "11 January to be late")
-    wait(lambda: port.scored(11) == 1, "scoring to be woken for it")
+    wait(lambda: port.scored(11) == 1, "scoring to be triggered for it")
     assert port.windows()[12] == "empty"
 
 
-def test_event_accepted_wakes_with_the_clock_what_waits_for_both(port: Port) -> None:
+def test_event_accepted_triggers_with_the_clock_what_waits_for_both(port: Port) -> None:
     before = {run.run_id for run in port.runs("ingest_weather")}
     port.post({"station": "hamina", "height_m": 1.2})
     (run,) = wait(lambda: finished(port.runs("event_weather")), "the event to be checked")
     assert (run.state, port.states(run)["accept_tides"]) == ("success", "success")
 
-    def woken() -> DagRun | None:
+    def triggered() -> DagRun | None:
         new = [each for each in port.runs("ingest_weather") if each.run_id not in before and each.finished]
         return next((each for each in new if each.run_type == "asset_triggered"), None)
 
-    ingest = wait(woken, "the ingest to be woken by tides and minutely", 150)
+    ingest = wait(triggered, "the ingest to be triggered by tides and minutely", 150)
     assert port.states(ingest)["find_batches"] == "skipped"  # green: no new data
 
 

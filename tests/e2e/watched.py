@@ -14,7 +14,7 @@ import yaml
 from almanac.config.credentials import ADMIN
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, Home
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
 from almanac.registry.records import PASSED, Tag
@@ -72,7 +72,7 @@ def publish_hours(home: Home, since: datetime, until: datetime, batch: str, *, c
     """Publish generated weather."""
     frame = hours(since, until, climate=CHANGED_CLIMATE if climate_changed else TODAY)
     rows = frame.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-    publish_rows(Dataset.of(home, find_model(home.models, "weather")), rows, batch)
+    publish_rows(DatasetTable.of(home, find_model(home.models, "weather")), rows, batch)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""k posted events give k decisions: whenever they come, whoever looks, and however often a look dies half way."""
+"""k posted events give k decisions: whenever they come, anyone who looks, and however often a look dies half way."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -46,8 +46,8 @@ def test_requests_that_one_run_answers_are_each_answered_by_name(journal: Journa
     for number in range(count):
         ask(journal, f"m{number}", f"reason {number}", minutes=number)
     answer(journal)
-    said = [one.reasons for one in journal.decisions("weather", DecisionKind.RETRAIN_ANSWER)]
-    assert sorted(said) == [(f"asked by m{number}: reason {number}", "cooldown") for number in range(count)]
+    decisions = [one.reasons for one in journal.decisions("weather", DecisionKind.RETRAIN_ANSWER)]
+    assert sorted(decisions) == [(f"asked by m{number}: reason {number}", "cooldown") for number in range(count)]
     assert pending(journal) == []
 
 

@@ -1,4 +1,4 @@
-"""What no event has woken is found by its state, started once, and told: for every DAG that waits for events."""
+"""What no event has triggered is found by its state, started once, and told: for every DAG that waits for events."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from almanac.alerts.telling import Teller
+from almanac.alerts.notifier import Notifier
 from almanac.config.grammar.payload import PayloadField
 from almanac.config.home import Home
 from almanac.config.schema import Model
@@ -27,7 +27,7 @@ from almanac.events.handled import (
 )
 from almanac.events.posted import Posting, decide_postings
 from almanac.events.states import States
-from almanac.events.sweep import Standing, Sweep, sweep
+from almanac.events.sweep import DagState, Sweep, sweep
 from almanac.journal.journal import Journal
 from almanac.journal.records import (
     BatchRecord,
@@ -83,12 +83,12 @@ class Registry:
 class Dags:
     """All DAGs are there and idle, unless it is said otherwise; runs that were started, by DAG."""
 
-    said: dict[str, Standing | None] = field(default_factory=dict)
+    said: dict[str, DagState | None] = field(default_factory=dict)
     runs: list[tuple[str, str]] = field(default_factory=list)
     posted: list[Posting] = field(default_factory=list)
 
-    def standing(self, dag_id: str) -> Standing | None:
-        return self.said.get(dag_id, Standing())
+    def standing(self, dag_id: str) -> DagState | None:
+        return self.said.get(dag_id, DagState())
 
     def start(self, dag_id: str, run_id: str, *, note: str) -> bool:
         if (dag_id, run_id) in self.runs:
@@ -128,7 +128,7 @@ class World:
     def sweep(self, *models: Model) -> list[str]:
         """Sweep; gives the DAGs that were started."""
         found = Sweep(self.context(), models or (MODEL,), self.dags)
-        started = sweep(found, Teller(self.journal, Nobody(), self.told.append, RUN), lambda _: None)  # type: ignore[arg-type]
+        started = sweep(found, Notifier(self.journal, Nobody(), self.told.append, RUN), lambda _: None)  # type: ignore[arg-type]
         return [one.split()[0] for one in started]
 
     def handle(self, kind: str) -> None:
@@ -191,8 +191,8 @@ def test_sweep_starts_once_whatever_missed_what_happened(
     assert world.sweep() == []  # the same state is the same run
     for kind in kinds:
         assert any(f"{kind}_weather has not handled" in text for text in world.told)
-    said = world.journal.decisions("weather", DecisionKind.SWEEP)
-    assert {one.subject for one in said} == {f"{kind}_weather" for kind in kinds}
+    decisions = world.journal.decisions("weather", DecisionKind.SWEEP)
+    assert {one.subject for one in decisions} == {f"{kind}_weather" for kind in kinds}
 
 
 @pytest.mark.parametrize("case", ["a publication", "a promotion", "an accepted event", "another model's training"])
@@ -244,16 +244,16 @@ def test_sweep_run_that_did_not_help_is_started_again_the_next_day(world: World)
     assert "train_weather" in world.sweep()
 
 
-STANDINGS: dict[str, Standing | None] = {
+STANDINGS: dict[str, DagState | None] = {
     "not parsed yet": None,
-    "paused": Standing(paused=True),
-    "queued": Standing(queued=True),
-    "at work": Standing(running=True),
+    "paused": DagState(paused=True),
+    "queued": DagState(queued=True),
+    "at work": DagState(running=True),
 }
 
 
 @pytest.mark.parametrize("standing", STANDINGS.values(), ids=STANDINGS)
-def test_sweep_leaves_a_dag_that_cannot_hear_or_is_about_to_look(world: World, standing: Standing | None) -> None:
+def test_sweep_leaves_a_dag_that_cannot_hear_or_is_about_to_look(world: World, standing: DagState | None) -> None:
     world.publish()
     world.dags.said["train_weather"] = standing
     assert "train_weather" not in world.sweep()
@@ -263,13 +263,13 @@ def test_sweep_leaves_a_dag_that_cannot_hear_or_is_about_to_look(world: World, s
 
 def test_sweep_monitor_that_waits_for_a_person_is_started_all_the_same(world: World) -> None:
     world.predict()
-    world.dags.said["monitor_weather"] = Standing(running=True)
+    world.dags.said["monitor_weather"] = DagState(running=True)
     assert "monitor_weather" in world.sweep()
 
 
 def test_sweep_dag_that_ran_before_marks_were_kept_has_handled_what_is_there(world: World) -> None:
     world.publish()
-    world.dags.said["train_weather"] = Standing(has_run=True)
+    world.dags.said["train_weather"] = DagState(has_run=True)
     assert "train_weather" not in world.sweep()
     world.publish(version=1)
     assert "train_weather" in world.sweep()
@@ -370,7 +370,7 @@ def test_sweep_old_windows_of_a_dag_that_ran_before_marks_were_kept_are_handled(
     world.journal.record_window(
         WindowRecord("weather", start, start + timedelta(days=1), WindowState.DONE, NOW, RUN, rows=24, content="c")
     )
-    world.dags.said["score_weather"] = Standing(has_run=True)
+    world.dags.said["score_weather"] = DagState(has_run=True)
     assert world.sweep(WINDOWED) == []
     assert handled(world.journal, WINDOWED, "score")
 

@@ -8,7 +8,7 @@ import pytest
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.failpoints import FOLDER_VARIABLE
 from almanac.services.services import Services
-from tests.faults.quays import Quay, declare
+from tests.faults.landing_stores import Quay, declare
 from tests.waiting import wait
 
 _NAMES = tuple(f"quay_{letter}" for letter in "abcde")
@@ -30,7 +30,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     (root / "faults").mkdir()
     home = Home(home=root, models=root / "models")
     extra = {FOLDER_VARIABLE: f"{root}/faults", **_HEARTBEATS}
-    with Services(home, extra=extra, tell=print).running() as running, running.airflow() as airflow:
+    with Services(home, extra=extra, report=print).running() as running, running.airflow() as airflow:
         wait(lambda: {f"ingest_{name}" for name in _NAMES} <= set(airflow.dag_ids()), "the DAGs")
         yield running
 

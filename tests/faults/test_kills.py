@@ -1,4 +1,4 @@
-"""`kill -9` of real processes, again and again: whatever dies where, each row is there once, and the bell has rung."""
+"""`kill -9` of real processes, again and again: whatever dies where, each row is there once, and the event has rung."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ import pytest
 
 from almanac.services.services import Services
 from almanac.services.supervision.leftovers import processes_of
-from tests.faults.quays import POINTS, Quay, check_heard, events_of, wait_until_ended
+from tests.faults.landing_stores import POINTS, Quay, check_heard, events_of, wait_until_ended
 from tests.waiting import wait
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -44,7 +44,7 @@ def test_task_killed_twenty_times_at_each_point_loses_and_doubles_nothing(
     assert sum(len(quay.landed) for quay in quays) == _KILLS * len(POINTS)
 
 
-def test_task_taken_for_dead_wakes_up_beside_its_successor_and_doubles_nothing(
+def test_task_taken_for_dead_comes_back_beside_its_successor_and_doubles_nothing(
     services: Services, quays: tuple[Quay, ...]
 ) -> None:
     """Its worker dies; it sleeps through its own second try, and then goes on where it was, unless it was ended too."""
@@ -55,13 +55,13 @@ def test_task_taken_for_dead_wakes_up_beside_its_successor_and_doubles_nothing(
     assert worker is not None
     worker.kill()
     wait(quay.published, "the second try")
-    if sleeper.is_running():  # seen ended before its successor had done: whoever ends it leaves nothing to wake
+    if sleeper.is_running():  # seen ended before its successor had done: anyone who ends it leaves nothing to trigger
         sleeper.resume()
         sleeper.wait(60)
     _settle(services, quays)
 
 
-def test_run_that_fails_for_good_rings_for_what_it_published_before(
+def test_run_that_fails_for_good_emits_for_what_it_published_before(
     services: Services, quays: tuple[Quay, ...]
 ) -> None:
     """Of two files that one run takes, each of its four tries dies at the second; the next run takes that."""
@@ -72,7 +72,7 @@ def test_run_that_fails_for_good_rings_for_what_it_published_before(
         before = len(events_of(airflow, quay.name))
         for again in (True, True, True, False):
             quay.stopped("claimed", second, again=again).kill()
-        wait(lambda: len(events_of(airflow, quay.name)) > before, "the bell for the first")
+        wait(lambda: len(events_of(airflow, quay.name)) > before, "the event for the first")
         assert events_of(airflow, quay.name)[before]["extra"]["published_batches"] == 1
         wait(quay.published, "the next run")
         (failed,) = [run for run in airflow.runs(f"ingest_{quay.name}") if run.state == "failed"]

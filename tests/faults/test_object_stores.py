@@ -11,7 +11,7 @@ import pytest
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.data.ingest.ingest import InterruptedIngestError
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.journal.records import BatchState
 from tests.data.installation import Site, tiny_csv, tiny_dataset
 from tests.servers.door import Door
@@ -33,7 +33,7 @@ def site(tmp_path: Path, door: Door, s3_store: Store) -> Site:
     site = Site(tmp_path, find_model(MODELS_FOLDER, "weather").model_copy(update={"dataset": tiny_dataset()}))
     stores = {name: f"{s3_store.uri}/{name}" for name in ("datasets", "quarantine", "reports")}
     site.home = Home(home=tmp_path, **stores)
-    site.dataset = Dataset.of(site.home, site.model)
+    site.dataset = DatasetTable.of(site.home, site.model)
     site.land("a.csv", tiny_csv(GOOD_AND_BAD))
     return site
 

@@ -30,7 +30,7 @@ from almanac.data.table.log_checkpoints import SPACING
 from almanac.data.table.maintenance import compact, vacuum
 from almanac.journal.records import BatchState, RunRef
 from almanac.registry.records import ModelVersion
-from tests.backup.places import place_at
+from tests.backup.repositories import repository_at
 from tests.data.installation import NOW, Site, tiny_csv, tiny_dataset
 
 FILES = int(os.environ.get("ALMANAC_SOAK_FILES", "3600"))
@@ -119,7 +119,7 @@ def soak(site: Site, files: int, place: Path) -> Iterator[tuple[Sample, int]]:
 
 def keep_house(site: Site, place: Path, now: datetime) -> None:
     """What the DAGs do: expire outputs, clean the journal, maintain the dataset."""
-    Expiry(site.model, site.home, site.journal, place_at(place), now=now).carry_out(run=RunRef("expire", "soak"))
+    Expiry(site.model, site.home, site.journal, repository_at(place), now=now).execute(run=RunRef("expire", "soak"))
     compact(site.model, site.home)
     vacuum(site.model, site.home, NoVersions(), keep_for=timedelta())
     journal = JournalRows(site.home, [site.model], site.journal, DAY, now)

@@ -116,7 +116,7 @@ def test_disk_filled_by_the_batch_itself_leaves_nothing_behind(site: Site, place
         _check(site, 1, 100_000)
 
 
-def test_disk_of_the_journal_full_is_told_and_made_good_by_the_next_run(site: Site) -> None:
+def test_disk_of_the_journal_full_is_reported_and_made_good_by_the_next_run(site: Site) -> None:
     with small_disk(site.home.home / "journal") as disk:
         site.land("0.csv", _file(0))
         _ingest(site)

@@ -1,4 +1,4 @@
-"""A real installation whose places are all in an object store: from an arriving object to the bell and the report."""
+"""A real installation whose places are all in an object store: from an arriving object to the event and the report."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from almanac.config.home import MODELS_FOLDER, Home
 from almanac.services.services import Services
 from almanac.storage.access import VARIABLE
 from almanac.storage.files import read_bytes
-from tests.faults.quays import Quay, declare, wait_until_ended
+from tests.faults.landing_stores import Quay, declare, wait_until_ended
 from tests.servers.stores import Store
 from tests.storage.test_access import as_connection
 from tests.waiting import wait
@@ -32,7 +32,7 @@ def services(any_store: Store, tmp_path: Path) -> Iterator[Services]:
     shutil.copy(MODELS_FOLDER / "_defaults.yaml", models)
     declare(models, ["quay"])
     home = Home(home=tmp_path, models=models, **{place: f"{any_store.uri}/{place}" for place in _PLACES})
-    with Services(home, extra={VARIABLE: as_connection(any_store)}, tell=print).running() as running:
+    with Services(home, extra={VARIABLE: as_connection(any_store)}, report=print).running() as running:
         with running.airflow() as airflow:
             wait(lambda: "ingest_quay" in airflow.dag_ids(), "the DAGs")
         yield running

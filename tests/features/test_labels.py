@@ -55,7 +55,7 @@ def test_state_now_is_the_column_at_the_row_itself(weather: Model, frame: pl.Dat
     assert state_now(weather, frame).to_list() == [0, 1, 1, 0, 1, None, 0, 1]
 
 
-def test_state_before_is_the_column_one_season_before_the_foretold_time(weather: Model, frame: pl.DataFrame) -> None:
+def test_state_before_is_the_column_one_season_before_the_predicted_time(weather: Model, frame: pl.DataFrame) -> None:
     got = state_before(weather, frame, timedelta(hours=6))  # 4 ahead, 6 back: two hours before the row
     assert got.name == "state_before"
     assert got.to_list() == [None, None, 0, 1, 1, 0, 1, None]

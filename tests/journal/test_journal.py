@@ -14,13 +14,13 @@ import pytest
 from almanac.errors import TransientError
 from almanac.journal.journal import Journal
 from almanac.journal.records import (
-    Alert,
     AliasMove,
     Arrival,
     BatchRecord,
     BatchState,
     Decision,
     DecisionKind,
+    DeliveredAlert,
     RunRef,
     Watermark,
 )
@@ -107,7 +107,7 @@ def test_journal_time_without_zone_is_refused(journal: Journal) -> None:
 
 
 def test_journal_alerts_and_alias_moves_come_back(journal: Journal) -> None:
-    alert = Alert("weather", "critical", "rejected", "why", "webhook", False, NOW, RUN, "connection refused")
+    alert = DeliveredAlert("weather", "critical", "rejected", "why", "webhook", False, NOW, RUN, "connection refused")
     move = AliasMove("weather", "champion", "1", "2", "passed the gates", NOW, RUN)
     journal.record_alert(alert)
     journal.record_alias_move(move)

@@ -126,6 +126,6 @@ def test_answer_of_who_is_barred_by_name_or_id_is_not_valid(given: Decision) -> 
     )
 
 
-def test_no_question_and_no_answer_are_told_apart() -> None:
+def test_no_question_and_no_answer_are_distinguished() -> None:
     assert fault(answer(True, AT), None) == "no question of this run is in the journal"
     assert fault(None) == "the question of this run has no answer in the journal"

@@ -5,20 +5,29 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from almanac.monitoring.actions import choose_acts
+from almanac.monitoring.actions import plan_actions
 from almanac.monitoring.checks.drift import ColumnDrift, Status
-from almanac.monitoring.checks.performance import Performance, Standing
+from almanac.monitoring.checks.performance import Performance, PerformanceState
 from almanac.monitoring.decision import judge_windows
 from almanac.monitoring.findings import Condition, Finding, State
-from almanac.monitoring.result import Verdict, WindowResult
+from almanac.monitoring.result import MonitorVerdict, WindowResult
 from tests.monitoring.world import WEATHER, changed
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
-HOLDS = Performance(Standing.HOLDING, "f1_macro", 720, 720, 0.85, 0.8, 0.9, 0.85, 0.86)
+HOLDS = Performance(PerformanceState.HOLDING, "f1_macro", 720, 720, 0.85, 0.8, 0.9, 0.85, 0.86)
 FELL = Performance(
-    Standing.DEGRADED, "f1_macro", 720, 720, 0.6, 0.55, 0.65, 0.6, 0.86, reasons=("f1_macro 0.600 against 0.860",)
+    PerformanceState.DEGRADED,
+    "f1_macro",
+    720,
+    720,
+    0.6,
+    0.55,
+    0.65,
+    0.6,
+    0.86,
+    reasons=("f1_macro 0.600 against 0.860",),
 )
-UNKNOWN = Performance(Standing.INSUFFICIENT, "f1_macro", 720, 12, reasons=("12 labelled predictions of 720",))
+UNKNOWN = Performance(PerformanceState.INSUFFICIENT, "f1_macro", 720, 12, reasons=("12 labelled predictions of 720",))
 
 
 def window(number: int, performance: Performance, *names: str, stuck: str = "") -> WindowResult:
@@ -128,42 +137,44 @@ def finding(state: State, condition: Condition = Condition.PERFORMANCE) -> Findi
     return Finding(condition, state, "f1_macro", f"it is {state}")
 
 
-def acts(*findings: Finding, **declared: object) -> dict[str, tuple[str, ...]]:
+def actions(*findings: Finding, **declared: object) -> dict[str, tuple[str, ...]]:
     model = changed(WEATHER, "monitor.actions", **declared)
-    return {act.action: act.reasons for act in choose_acts(model, findings)}
+    return {act.action: act.reasons for act in plan_actions(model, findings)}
 
 
-def test_choose_acts_alarm_does_what_is_declared() -> None:
+def test_plan_actions_alarm_does_what_is_declared() -> None:
     declared = {"performance": ["notify", "previous", "stop_scoring", "ask"]}
-    done = acts(finding(State.ALARM), **declared)
+    done = actions(finding(State.ALARM), **declared)
     assert done == dict.fromkeys(("notify", "previous", "stop_scoring", "ask"), ("it is alarm",))
 
 
-def test_choose_acts_one_action_may_be_given_alone() -> None:
-    assert acts(finding(State.ALARM), performance="ask") == {"ask": ("it is alarm",)}
+def test_plan_actions_one_action_may_be_given_alone() -> None:
+    assert actions(finding(State.ALARM), performance="ask") == {"ask": ("it is alarm",)}
 
 
-def test_choose_acts_warning_is_only_told() -> None:
-    assert acts(finding(State.WARNING), performance=["notify", "retrain", "previous"]) == {"notify": ("it is warning",)}
+def test_plan_actions_warning_is_only_reported() -> None:
+    assert actions(finding(State.WARNING), performance=["notify", "retrain", "previous"]) == {
+        "notify": ("it is warning",)
+    }
 
 
 @pytest.mark.parametrize("state", [State.FINE, State.INSUFFICIENT])
-def test_choose_acts_fine_and_insufficient_do_nothing(state: State) -> None:
-    assert acts(finding(state), performance=["notify", "retrain", "previous", "stop_scoring", "ask"]) == {}
+def test_plan_actions_fine_and_insufficient_do_nothing(state: State) -> None:
+    assert actions(finding(state), performance=["notify", "retrain", "previous", "stop_scoring", "ask"]) == {}
 
 
-def test_choose_acts_declared_as_nothing_does_nothing() -> None:
-    assert acts(finding(State.ALARM), performance=[]) == {}
+def test_plan_actions_declared_as_nothing_does_nothing() -> None:
+    assert actions(finding(State.ALARM), performance=[]) == {}
 
 
-def test_choose_acts_same_action_for_two_conditions_is_done_once_with_both_reasons() -> None:
+def test_plan_actions_same_action_for_two_conditions_is_done_once_with_both_reasons() -> None:
     both = (finding(State.ALARM), finding(State.ALARM, Condition.DRIFT))
-    assert acts(*both)["retrain"] == ("it is alarm", "it is alarm")
+    assert actions(*both)["retrain"] == ("it is alarm", "it is alarm")
 
 
-def test_choose_acts_defaults_ask_for_a_retrain_on_drift_and_performance_alone() -> None:
+def test_plan_actions_defaults_ask_for_a_retrain_on_drift_and_performance_alone() -> None:
     for condition in Condition:
-        done = {act.action for act in choose_acts(WEATHER, (finding(State.ALARM, condition),))}
+        done = {act.action for act in plan_actions(WEATHER, (finding(State.ALARM, condition),))}
         asks = condition in (Condition.DRIFT, Condition.PERFORMANCE)
         assert done == ({"notify", "retrain"} if asks else {"notify"})
 
@@ -202,7 +213,7 @@ def test_judge_windows_fine_says_what_could_not_be_seen() -> None:
     assert one.text == "none of 3 columns has drifted; shifts below a distance of 0.48 (Pressure) could not be seen"
 
 
-def test_judge_windows_window_that_could_not_be_tested_begins_the_count_anew() -> None:
+def test_judge_windows_window_that_could_not_be_tested_begins_the_count_again() -> None:
     bad, untested = window(0, UNKNOWN, "Temperature_C"), with_columns(few("Temperature_C", large=True))
     last = window(2, UNKNOWN, "Temperature_C")
     assert found(bad, untested, last)[DRIFT].state is State.WARNING
@@ -210,6 +221,6 @@ def test_judge_windows_window_that_could_not_be_tested_begins_the_count_anew() -
 
 def test_verdict_is_never_quiet_where_a_column_stands_far_off_or_none_was_compared() -> None:
     blind, far = few("Pressure", large=False), few("Pressure", large=True)
-    assert (with_columns(blind).verdict, with_columns(blind).untested) == (Verdict.QUIET, ("Pressure",))
-    assert with_columns(far).verdict is Verdict.INSUFFICIENT
-    assert replace(window(0, HOLDS), columns=(blind, blind)).verdict is Verdict.INSUFFICIENT
+    assert (with_columns(blind).verdict, with_columns(blind).untested) == (MonitorVerdict.QUIET, ("Pressure",))
+    assert with_columns(far).verdict is MonitorVerdict.INSUFFICIENT
+    assert replace(window(0, HOLDS), columns=(blind, blind)).verdict is MonitorVerdict.INSUFFICIENT

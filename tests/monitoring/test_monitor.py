@@ -11,7 +11,7 @@ from almanac.journal.journal import Journal
 from almanac.journal.records import DecisionKind, RunRef
 from almanac.monitoring.findings import Condition, State
 from almanac.monitoring.monitor import monitor
-from almanac.monitoring.result import MonitorResult, Verdict
+from almanac.monitoring.result import MonitorResult, MonitorVerdict
 from almanac.registry.records import ModelVersion
 from almanac.scoring.score import score_new_windows
 from demo.weather_generator import CHANGED_CLIMATE
@@ -51,7 +51,7 @@ def time_passes(world: World, days: int, *, climate_changed: bool = False) -> No
 def test_monitor_without_champion_says_so_and_requests_nothing(world: World, journal: Journal) -> None:
     world.registry.number = None
     result = watch(world, journal)
-    assert result.verdict is Verdict.INSUFFICIENT
+    assert result.verdict is MonitorVerdict.INSUFFICIENT
     assert not result.retrain_requested
     assert result.reasons == ("no champion yet: nothing to compare with",)
 
@@ -59,7 +59,7 @@ def test_monitor_without_champion_says_so_and_requests_nothing(world: World, jou
 def test_monitor_before_a_window_is_complete_is_insufficient(world: World, journal: Journal) -> None:
     time_passes(world, 20)
     result = watch(world, journal)
-    assert (result.verdict, result.windows) == (Verdict.INSUFFICIENT, ())
+    assert (result.verdict, result.windows) == (MonitorVerdict.INSUFFICIENT, ())
     assert result.reasons == ("insufficient: no complete window of 30d after the rows that version 1 was made on",)
 
 
@@ -67,7 +67,7 @@ def test_monitor_quiet_months_request_nothing(world: World, journal: Journal) ->
     time_passes(world, 120)
     result = watch(world, journal)
     assert not result.retrain_requested
-    assert [window.verdict for window in result.windows] == [Verdict.QUIET] * 3
+    assert [window.verdict for window in result.windows] == [MonitorVerdict.QUIET] * 3
     assert result.windows[-1].performance.coverage == 1.0
     (decision,) = journal.decisions("weather", DecisionKind.RETRAIN_REQUEST)
     assert not decision.accepted
@@ -82,7 +82,7 @@ def test_monitor_changed_climate_requests_a_retrain_after_two_windows(world: Wor
         datetime(2024, 3, 18, tzinfo=UTC),
     ]
     assert result.retrain_requested
-    assert result.verdict is Verdict.DEGRADED
+    assert result.verdict is MonitorVerdict.DEGRADED
     assert any("performance is degraded in 2 consecutive windows to 2024-03-17: f1_macro" in r for r in result.reasons)
     (decision,) = journal.decisions("weather", DecisionKind.RETRAIN_REQUEST)
     assert decision.accepted
@@ -208,7 +208,7 @@ def test_monitor_insufficient_data_let_nothing_follow(world: World, journal: Jou
     time_passes(world, 20, climate_changed=True)
     result = monitor(model, world.home, journal, world.registry, run=RUN, now=NOW, with_report=False)
     assert {found.state for found in result.findings} == {State.INSUFFICIENT}
-    assert result.acts == ()
+    assert result.actions == ()
 
 
 def test_monitor_report_again_replaces_its_page(world: World, journal: Journal) -> None:

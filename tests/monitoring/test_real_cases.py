@@ -10,13 +10,13 @@ import pytest
 from almanac.config.schema import Model
 from almanac.features.features import build_features
 from almanac.features.labels import labels
-from almanac.monitoring.actions import choose_acts
+from almanac.monitoring.actions import plan_actions
 from almanac.monitoring.checks.drift import assess, part_weights
-from almanac.monitoring.checks.performance import Standing, evaluate
+from almanac.monitoring.checks.performance import PerformanceState, evaluate
 from almanac.monitoring.decision import judge_windows
 from almanac.monitoring.findings import Condition, Finding, State
 from almanac.monitoring.result import WindowResult
-from almanac.statistics.profile import PREDICTION, Profile
+from almanac.statistics.profile import PREDICTION, ReferenceProfile
 from almanac.statistics.profiling import build_profile
 from almanac.training.fit.candidates import build_pipeline
 from almanac.windows.window import complete_windows
@@ -29,15 +29,15 @@ RAW = REAL_DATA / "weather" / "weather_dataset_raw.csv.gz"
 LABEL = "_label"
 
 
-def look(model: Model, profile: Profile, frame: pl.DataFrame, until: datetime) -> list[WindowResult]:
+def look(model: Model, profile: ReferenceProfile, frame: pl.DataFrame, until: datetime) -> list[WindowResult]:
     """The complete windows after the reference; `frame` holds `prediction` and `_label`."""
     time = pl.col(model.dataset.time)
     results = []
     for window in complete_windows(profile.until, until, model.monitor.window):
         part = frame.filter(time >= window.start, time < window.end)
         weights = part_weights(model, profile, part)
-        said = {"probabilities": part[PREDICTION].to_numpy(), "labels": part[LABEL].to_numpy()}
-        performance = evaluate(model, profile, **said, weights=weights)
+        predicted = {"probabilities": part[PREDICTION].to_numpy(), "labels": part[LABEL].to_numpy()}
+        performance = evaluate(model, profile, **predicted, weights=weights)
         columns = assess(model, profile, part)
         results.append(WindowResult(window.start, window.end, part.height, weights, columns, performance))
     return results
@@ -49,7 +49,7 @@ def findings(model: Model, windows: list[WindowResult]) -> list[tuple[Finding, .
 
 
 def asks(model: Model, found: list[tuple[Finding, ...]]) -> list[bool]:
-    return [any(act.action == "retrain" for act in choose_acts(model, month)) for month in found]
+    return [any(act.action == "retrain" for act in plan_actions(model, month)) for month in found]
 
 
 @pytest.mark.real_data
@@ -71,18 +71,18 @@ def test_bike_rentals_features_are_quiet_and_performance_asks() -> None:
     judged_from = int(np.searchsorted(frame["mnth"].to_numpy()[year == 0], 11))
     first = RandomForestRegressor(40, min_samples_leaf=3, random_state=0).fit(seen[:judged_from], truth[:judged_from])
     champion = RandomForestRegressor(40, min_samples_leaf=3, random_state=0).fit(seen[year == 0], truth[year == 0])
-    foretold = np.where(year == 0, first.predict(seen), champion.predict(seen))
-    foretold[:judged_from] = np.nan
+    predicted = np.where(year == 0, first.predict(seen), champion.predict(seen))
+    predicted[:judged_from] = np.nan
     reference = frame.filter(pl.col("yr") == 0)
-    profile = build_profile(model, reference, probabilities=foretold[year == 0], labels=reference[LABEL].to_numpy())
-    later = frame.with_columns(pl.Series(PREDICTION, foretold)).filter(pl.col("yr") == 1)
+    profile = build_profile(model, reference, probabilities=predicted[year == 0], labels=reference[LABEL].to_numpy())
+    later = frame.with_columns(pl.Series(PREDICTION, predicted)).filter(pl.col("yr") == 1)
     windows = look(model, profile, later, datetime(2013, 1, 1, tzinfo=UTC))
     found = findings(model, windows)
     miss = later[PREDICTION] - later[LABEL]
     assert float((miss**2).mean() ** 0.5) == pytest.approx(125, abs=4)
     assert profile.figures["year"].value == pytest.approx(67, abs=12)
     assert [window.drifted for window in windows if set(window.drifted) - {PREDICTION}] == []
-    assert {window.performance.standing for window in windows} == {Standing.DEGRADED}
+    assert {window.performance.standing for window in windows} == {PerformanceState.DEGRADED}
     assert asks(model, found) == [False] + [True] * (len(windows) - 1)
     assert [one.condition for one in found[1] if one.state is State.ALARM] == [Condition.PERFORMANCE]
 
@@ -102,23 +102,23 @@ def _five_years() -> list[WindowResult]:
     frame = frame.with_columns(truth.alias(LABEL))
     values, label = build_features(WEATHER, frame).values, truth.to_numpy()
     years = frame["Timestamp"].dt.year().to_numpy()
-    foretold = np.full(frame.height, np.nan)
+    predictions = np.full(frame.height, np.nan)
     folds = [(year, [year]) for year in range(2008, 2012)] + [(2012, list(range(2012, 2017)))]
     for before, judged in folds:
         pipeline = build_pipeline(WEATHER, "logistic")
         known = (years < before) & np.isfinite(label)
         pipeline.fit(values[known], label[known].astype(int))
         rows = np.isin(years, judged)
-        foretold[rows] = pipeline.predict_proba(values[rows])[:, 1]
-    frame = frame.with_columns(pl.Series(PREDICTION, foretold))
+        predictions[rows] = pipeline.predict_proba(values[rows])[:, 1]
+    frame = frame.with_columns(pl.Series(PREDICTION, predictions))
     reference = frame.filter(pl.col("Timestamp").dt.year() < 2012)
-    said = {"probabilities": reference[PREDICTION].to_numpy(), "labels": reference[LABEL].to_numpy()}
-    profile = build_profile(WEATHER, reference, **said)
+    predicted = {"probabilities": reference[PREDICTION].to_numpy(), "labels": reference[LABEL].to_numpy()}
+    profile = build_profile(WEATHER, reference, **predicted)
     return look(WEATHER, profile, frame, frame["Timestamp"][-1] + timedelta(hours=1))
 
 
 @pytest.mark.real_data
-def test_real_weather_winter_wakes_nobody(five_years: list[WindowResult]) -> None:
+def test_real_weather_winter_notifies_nobody(five_years: list[WindowResult]) -> None:
     assert len(five_years) == 60
     running = [set(now.drifted) & set(before.drifted) for before, now in pairwise(five_years)]
     assert not any({"Temperature_C", "Apparent_Temperature_C", "Humidity"} & names for names in running)
@@ -137,7 +137,7 @@ def test_real_weather_performance_never_asks_though_it_hardly_snows_in_summer(fi
 def test_real_weather_column_that_moves_while_performance_holds_warns_and_replaces_nothing(
     five_years: list[WindowResult],
 ) -> None:
-    """The station came to report visibility otherwise, for years; where it snows, rain is foretold as before."""
+    """The station came to report visibility otherwise, for years; where it snows, rain is predicted as before."""
     drift = [one for month in findings(WEATHER, five_years) for one in month if one.condition is Condition.DRIFT]
     harmless = [one for one in drift if "Performance holds" in one.text]
     assert harmless

@@ -12,7 +12,7 @@ import polars as pl
 
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, Home
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.delta_table import read_table
 from almanac.features.features import build_features
 from almanac.features.labels import labels
@@ -112,8 +112,8 @@ class World:
         return cls(Home(home=folder))
 
     @property
-    def dataset(self) -> Dataset:
-        return Dataset.of(self.home, WEATHER)
+    def dataset(self) -> DatasetTable:
+        return DatasetTable.of(self.home, WEATHER)
 
     def publish(self, frame: pl.DataFrame) -> int:
         self.batches += 1

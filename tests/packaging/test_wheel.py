@@ -72,7 +72,7 @@ def test_wheel_carries_the_licence(wheel: ZipFile) -> None:
     assert wheel.read(name) == (REPOSITORY / "LICENSE").read_bytes()
 
 
-def test_wheel_tells_airflow_of_the_plugin_and_the_provider(wheel: ZipFile) -> None:
+def test_wheel_reports_airflow_of_the_plugin_and_the_provider(wheel: ZipFile) -> None:
     (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/entry_points.txt")]
     found = ConfigParser()
     found.read_string(wheel.read(name).decode())

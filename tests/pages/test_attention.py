@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from almanac.alerts.about import about
-from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.alert_log import AlertLog
 from almanac.alerts.message import event_message, failure_message
+from almanac.alerts.run_scope import scope_of
 from almanac.config.sections.alerts import AlertKind
 from almanac.health.rejections import rejection_message
 from almanac.journal.journal import Journal
-from almanac.journal.records import Alert, BatchRecord, BatchState, RunRef, WindowRecord, WindowState
+from almanac.journal.records import BatchRecord, BatchState, DeliveredAlert, RunRef, WindowRecord, WindowState
 from almanac.pages.attention import cards_of
 from almanac.pages.news import News
 from almanac.reporting.urls import Urls
@@ -47,24 +47,34 @@ def headlines(journal: Journal, **more: Any) -> list[str]:
 
 
 def see(journal: Journal, kind: AlertKind, subject: str) -> None:
-    said = event_message(
+    message = event_message(
         kind, severity="warning", model="weather", subject=subject, words="words", what_to_do="look", run=RUN, now=NOW
     )
-    ConditionLog(journal).seen(said, kind, subject, NOW)
+    AlertLog(journal).record(message, kind, subject, NOW)
 
 
 def reject(journal: Journal) -> None:
     """A file is rejected, twice looked at and told by two channels, one of which does not answer."""
     journal.record_batch(REJECTED)
-    said = rejection_message(
+    message = rejection_message(
         "weather", [{"uri": URI}], words="a.csv: no column x", run=RUN, task_id="report_rejections", link="", now=NOW
     )
     for _ in range(2):
-        ConditionLog(journal).seen(said, "rejection", "ingest_weather.report_rejections", NOW)
+        AlertLog(journal).record(message, "rejection", "ingest_weather.report_rejections", NOW)
     for channel, delivered in (("mail", True), ("pager", False)):
         for prefix in ("", "still: "):
             journal.record_alert(
-                Alert("weather", "critical", f"{prefix}{said.subject}", said.text, channel, delivered, NOW, RUN, "away")
+                DeliveredAlert(
+                    "weather",
+                    "critical",
+                    f"{prefix}{message.subject}",
+                    message.text,
+                    channel,
+                    delivered,
+                    NOW,
+                    RUN,
+                    "away",
+                )
             )
     see(journal, "quality", "weather: quality of batches: alarm")
 
@@ -81,11 +91,11 @@ def test_cards_one_bad_file_is_one_card_with_what_follows(journal: Journal) -> N
 
 def test_cards_dismissed_file_needs_no_attention_any_more(journal: Journal) -> None:
     reject(journal)
-    ConditionLog(journal).dismiss(1, "ann", "the sender has gone", NOW + timedelta(hours=1))
+    AlertLog(journal).dismiss(1, "ann", "the sender has gone", NOW + timedelta(hours=1))
     assert headlines(journal) == ["Alert 2, warning: weather: quality of batches: alarm"]
 
 
-def test_cards_rejected_file_that_nobody_was_told_of_is_shown_until_it_is_delivered_again(journal: Journal) -> None:
+def test_cards_rejected_file_that_nobody_was_reported_of_is_shown_until_it_is_delivered_again(journal: Journal) -> None:
     journal.record_batch(REJECTED)
     assert headlines(journal) == ["Batch rejected: a.csv (0 of 5 rows published)"]
     later = replace(REJECTED, batch_id="b" * 64, state=BatchState.PUBLISHED, recorded_at=NOW + timedelta(hours=1))
@@ -114,18 +124,18 @@ def test_cards_what_lasts_is_shown_however_old_and_what_is_over_is_not(journal: 
     long_ago = NOW - timedelta(days=90)
     for number, subject in enumerate(("lasts", "is over")):
         see(journal, "drift", subject)
-        assert ConditionLog(journal).condition(number + 1).message.subject == subject
-    ConditionLog(journal).end("weather", "drift", "is over", long_ago)
+        assert AlertLog(journal).alert(number + 1).message.subject == subject
+    AlertLog(journal).end("weather", "drift", "is over", long_ago)
     assert headlines(journal) == ["Alert 1, warning: lasts"]
 
 
 def test_cards_failed_window_is_part_of_its_failure(journal: Journal) -> None:
     assert headlines(journal, failed=[FAILED]) == ["Window failed: 2026-01-31 00:00 to 2026-02-01 00:00 UTC"]
-    said = failure_message(
+    message = failure_message(
         model="weather", run=RUN, task_id="close", error="store away", link="", now=NOW,
-        about=about(key_of(Window(START, FAILED.window_end)), {}),
+        about=scope_of(key_of(Window(START, FAILED.window_end)), {}),
     )  # fmt: skip
-    ConditionLog(journal).seen(said, "failure", "window_weather.close", NOW)
+    AlertLog(journal).record(message, "failure", "window_weather.close", NOW)
     other = replace(FAILED, window_start=START + timedelta(days=1), window_end=START + timedelta(days=2))
     assert headlines(journal, failed=[FAILED, other]) == [
         "Alert 1, critical: ingest_weather: close failed",
@@ -134,5 +144,7 @@ def test_cards_failed_window_is_part_of_its_failure(journal: Journal) -> None:
 
 
 def test_cards_message_that_did_not_arrive_and_belongs_to_nothing_is_shown(journal: Journal) -> None:
-    journal.record_alert(Alert("weather", "critical", "it failed", "it failed", "pager", False, NOW, RUN, "away"))
+    journal.record_alert(
+        DeliveredAlert("weather", "critical", "it failed", "it failed", "pager", False, NOW, RUN, "away")
+    )
     assert headlines(journal) == ["Alert, critical: it failed"]

@@ -6,7 +6,7 @@ from airflow.sdk import Connection
 
 
 class Vault:
-    """A secrets back end of whoever runs the installation."""
+    """A secrets back end of anyone who runs the installation."""
 
     def __init__(self, known: Mapping[str, Connection]) -> None:
         self.known = known

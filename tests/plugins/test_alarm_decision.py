@@ -12,9 +12,9 @@ from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
-from almanac.monitoring.actions import Act
-from almanac.monitoring.carry_out import alarm_of, find_wanted, record_acts
-from almanac.monitoring.result import MonitorResult, Verdict
+from almanac.monitoring.actions import PlannedAction
+from almanac.monitoring.execute_actions import alarm_of, find_requested, record_actions
+from almanac.monitoring.result import MonitorResult, MonitorVerdict
 from almanac_airflow.operators.decision import AlarmDecision
 from tests.contexts import context_of
 from tests.monitoring.world import WEATHER, changed
@@ -52,7 +52,7 @@ def asked_in(ask: AlarmDecision, monkeypatch: pytest.MonkeyPatch, run_id: str = 
 def wanted(action: str, run_id: str = "r", model: Model = WEATHER) -> Any:
     """What the tasks after it find in the journal: the reasons, or why nothing is done."""
     run = RunRef("monitor_weather", run_id)
-    found = find_wanted(context_of(Home(), run), model, action, as_answered=True)
+    found = find_requested(context_of(Home(), run), model, action, as_answered=True)
     return found if isinstance(found, str) else found.reasons
 
 
@@ -165,7 +165,7 @@ def test_alarm_decision_marked_as_answered_leads_to_nothing(
 def test_alarm_decision_watch_marked_as_done_leads_to_nothing(ask: AlarmDecision) -> None:
     run = RunRef("monitor_weather", "r")
     for answered in (True, False):
-        found = find_wanted(context_of(Home(), run), WEATHER, "retrain", as_answered=answered)
+        found = find_requested(context_of(Home(), run), WEATHER, "retrain", as_answered=answered)
         assert found == "no finding requires it: the journal has no such finding of this run"
 
 
@@ -181,16 +181,16 @@ def test_alarm_decision_answer_of_somebody_else_does_not_count(tmp_path: Path, m
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
     model = changed(WEATHER, "approval", users=("8",))
     ask = AlarmDecision(model=model, after="watch")
-    said = ask.execute_complete(asked_in(ask, monkeypatch), answer("Stop scoring"))
-    assert said[0] == "does not count: grace may not answer; got the user 7/grace, expected one of 8"
+    text = ask.execute_complete(asked_in(ask, monkeypatch), answer("Stop scoring"))
+    assert text[0] == "does not count: grace may not answer; got the user 7/grace, expected one of 8"
     assert not answers()[0].accepted
     assert wanted("stop_scoring", model=model).startswith("nothing is done: grace may not answer")
 
 
 def test_alarm_decision_late_answer_does_not_count(ask: AlarmDecision, monkeypatch: pytest.MonkeyPatch) -> None:
     late = datetime.now(UTC) + WEATHER.monitor.answer_within + timedelta(hours=1)
-    said = ask.execute_complete(asked_in(ask, monkeypatch), answer("Stop scoring", at=late))
-    assert said[0].startswith("does not count: the answer came at ")
+    text = ask.execute_complete(asked_in(ask, monkeypatch), answer("Stop scoring", at=late))
+    assert text[0].startswith("does not count: the answer came at ")
     assert wanted("stop_scoring").startswith("nothing is done: the answer came at ")
 
 
@@ -199,14 +199,16 @@ def test_alarm_decision_with_four_eyes_who_started_the_run_does_not_answer(
 ) -> None:
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
     ask = AlarmDecision(model=changed(WEATHER, "approval", four_eyes=True), after="watch")
-    said = ask.execute_complete(asked_in(ask, monkeypatch, starter="Grace"), answer("Stop scoring"))
-    assert said[0] == "does not count: four eyes: grace started this run, so somebody else must answer"
+    text = ask.execute_complete(asked_in(ask, monkeypatch, starter="Grace"), answer("Stop scoring"))
+    assert text[0] == "does not count: four eyes: grace started this run, so somebody else must answer"
 
 
-def test_alarm_acts_of_the_newest_try_count(ask: AlarmDecision) -> None:
+def test_alarm_actions_of_the_newest_try_count(ask: AlarmDecision) -> None:
     run, journal = RunRef("monitor_weather", "r"), Journal(Home().journal_url)
-    result = MonitorResult("weather", Verdict.QUIET, ("fine",), MAY, acts=(Act("retrain", ("F1 fell",)),))
-    record_acts(journal, result, run)
+    result = MonitorResult(
+        "weather", MonitorVerdict.QUIET, ("fine",), MAY, actions=(PlannedAction("retrain", ("F1 fell",)),)
+    )
+    record_actions(journal, result, run)
     assert alarm_of(journal, "weather", "retrain", run)
-    record_acts(journal, replace(result, acts=(), monitored_at=MAY + timedelta(minutes=1)), run)
+    record_actions(journal, replace(result, actions=(), monitored_at=MAY + timedelta(minutes=1)), run)
     assert alarm_of(journal, "weather", "retrain", run) is None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.alert_log import AlertLog
 from almanac.config.files.loader import load_models
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.config.sections.alerts import Alerts
@@ -140,12 +140,12 @@ def test_notifier_same_task_fails_again_is_counted_and_its_success_ends_it(journ
         "ingest_weather: report_rejections failed",
         "over: ingest_weather: report_rejections failed",
     ]
-    (condition,) = ConditionLog(journal).recent()
-    assert condition.times == 2
-    assert "second" in condition.message.error
+    (alert,) = AlertLog(journal).recent()
+    assert alert.times == 2
+    assert "second" in alert.message.error
 
 
-def test_notifier_rejected_files_are_told_as_such_and_no_later_success_ends_them(
+def test_notifier_rejected_files_are_reported_as_such_and_no_later_success_ends_them(
     journal: Journal, sink: WebhookSink
 ) -> None:
     rejected = [{"uri": "file:///landing/weather/a.csv", "reasons": ["no column x"], "report_uri": "file:///a.html"}]
@@ -158,17 +158,17 @@ def test_notifier_rejected_files_are_told_as_such_and_no_later_success_ends_them
         ("weather: a.csv was rejected", "docs/operations.md#alert-rejection")
     ]
     assert "no column x" in sink.received[0]["error"]
-    (condition,) = ConditionLog(journal).recent()
-    assert (condition.kind, condition.ended_at) == ("rejection", None)
+    (alert,) = AlertLog(journal).recent()
+    assert (alert.kind, alert.ended_at) == ("rejection", None)
 
 
-def test_notifier_rejections_that_nobody_is_told_of_are_written_down(journal: Journal, sink: WebhookSink) -> None:
+def test_notifier_rejections_that_nobody_is_reported_of_are_written_down(journal: Journal, sink: WebhookSink) -> None:
     """Else who looks for failures without a word would tell them as a process that died."""
     error = RejectedFilesError("bad", [{"uri": "file:///a.csv"}])
     AlertNotifier("weather", by("webhook", silent=["rejection"]))(context(error))
 
     assert sink.received == []
-    assert len(ConditionLog(journal).recent()) == 1
+    assert len(AlertLog(journal).recent()) == 1
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_notifier_success_about_another_thing_ends_no_failure(
 
 
 @pytest.mark.parametrize("well", ["on_success_callback", "on_skipped_callback"])
-def test_callbacks_of_no_model_tell_a_failure_and_its_end(well: str, journal: Journal, sink: WebhookSink) -> None:
+def test_callbacks_of_no_model_notify_a_failure_and_its_end(well: str, journal: Journal, sink: WebhookSink) -> None:
     found = callbacks(None, by("webhook"))
     found["on_failure_callback"](context(DataError("the place is full")))
     for notifier in found[well]:
@@ -201,11 +201,11 @@ def test_callbacks_of_no_model_tell_a_failure_and_its_end(well: str, journal: Jo
         "ingest_weather: report_rejections failed",
         "over: ingest_weather: report_rejections failed",
     ]
-    assert ConditionLog(journal).recent()[0].ended_at is not None
+    assert AlertLog(journal).recent()[0].ended_at is not None
 
 
 @pytest.mark.parametrize("kind", ["start", "retry", "end"])
-def test_notifier_kinds_that_are_silent_by_default_are_told_when_switched_on(
+def test_notifier_kinds_that_are_silent_by_default_are_reported_when_switched_on(
     kind: Any, journal: Journal, sink: WebhookSink
 ) -> None:
     AlertNotifier("weather", by("webhook"), kind)(context(DataError("again")))
@@ -244,7 +244,7 @@ def test_notifier_apprise_service_that_refuses_is_recorded(
     assert "did not take the message" in refused.error
 
 
-def test_callbacks_are_those_of_which_somebody_is_told() -> None:
+def test_callbacks_are_those_of_which_somebody_is_reported() -> None:
     (model,) = load_models(MODELS_FOLDER).models
     usual = callbacks("weather", model.alerts)
 
@@ -252,7 +252,9 @@ def test_callbacks_are_those_of_which_somebody_is_told() -> None:
     assert set(callbacks("weather", by("webhook", silent=[]))) == {*usual, "on_execute_callback", "on_retry_callback"}
 
 
-def test_tell_late_names_run_and_deadline(journal: Journal, sink: WebhookSink, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notify_late_names_run_and_deadline(
+    journal: Journal, sink: WebhookSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ALMANAC_MODELS", str(MODELS_FOLDER))
     (model,) = load_models(MODELS_FOLDER).models
     (alert,) = deadline_of(model, "train", timedelta(hours=2))

@@ -16,7 +16,7 @@ from almanac.registry.run_context import RunContext
 from almanac.release.approval import Desk
 from almanac.release.route import Route, Way
 from almanac_airflow import branching, runs
-from almanac_airflow.branching import ask_nobody, go_on
+from almanac_airflow.branching import go_on, skip_approval
 from tests.contexts import context_of
 from tests.monitoring.world import WEATHER
 
@@ -77,7 +77,7 @@ def test_go_on_by_hand_asks_nobody_where_the_rule_promotes(
 
 def test_ask_nobody_skips_the_question_alone(left: dict[str, Any]) -> None:
     with pytest.raises(DownstreamTasksSkipped) as skipped:
-        ask_nobody("5")
+        skip_approval("5")
     assert skipped.value.tasks == ["approve"]
     assert left == {"return_value": "5"}
 

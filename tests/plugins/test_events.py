@@ -113,8 +113,8 @@ def test_retrain_request_without_a_record_is_refused_in_writing_once(
     emitted(monkeypatch, event("retrain_request_weather", source, reason="because I say so"))
     for _ in range(2):
         assert counted(home).names == frozenset()
-    (said,) = refusals(journal)
-    assert said.startswith("an event of retrain_request_weather is refused: no record of monitor_weather asks for a ")
+    (text,) = refusals(journal)
+    assert text.startswith("an event of retrain_request_weather is refused: no record of monitor_weather asks for a ")
 
 
 @pytest.mark.parametrize(("accepted", "figure"), [(False, "retrain"), (True, "previous")])
@@ -181,13 +181,13 @@ PAST_THE_CHECK: dict[str, tuple[RunRef | None, Any, str, bool, str]] = {
 def test_event_past_the_check_triggers_nothing(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal, case: tuple[RunRef | None, Any, str, bool, str]
 ) -> None:
-    source, payloads, subject, accepted, said = case
+    source, payloads, subject, accepted, text = case
     write(journal, DecisionKind.EVENT, DOOR, "checked", accepted=accepted, subject=subject)
     emitted(monkeypatch, event("tides.weather", source, payloads=payloads), event("nightly.weather"))
     with pytest.raises(AirflowSkipException, match=r"an event of tides\.weather is refused: ") as skipped:
         require_event(run_context(home), MODEL, "ingest")
-    assert said in str(skipped.value)
-    assert said in refusals(journal)[0]
+    assert text in str(skipped.value)
+    assert text in refusals(journal)[0]
 
 
 def test_event_that_is_refused_stops_no_run_that_another_one_triggers(

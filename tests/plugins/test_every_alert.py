@@ -12,22 +12,22 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from almanac.alerts.telling import Teller
+from almanac.alerts.notifier import Notifier
 from almanac.config.files.loader import find_model, load_installation
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.config.installation import Installation
 from almanac.config.schema import Model
 from almanac.config.sections.alerts import AlertKind, Alerts
 from almanac.data.ingest.ingest import RejectedFilesError
-from almanac.health.rounds import attend
+from almanac.health.rounds import run_checks
 from almanac.journal.file_checks import FileCheck, FileChecks
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef, SnapshotRecord
 from almanac.monitoring.findings import Condition, Finding, State
-from almanac.monitoring.result import MonitorResult, Verdict
-from almanac.monitoring.telling import tell_findings
+from almanac.monitoring.notifications import notify_findings
+from almanac.monitoring.result import MonitorResult, MonitorVerdict
 from almanac.registry.records import Logged
-from almanac.training.telling import tell_warnings
+from almanac.training.notifications import notify_warnings
 from almanac_airflow.notifiers.alert import ApprovalNotifier, callbacks
 from almanac_airflow.notifiers.channels import Connections
 from almanac_airflow.notifiers.late import tell_late
@@ -53,7 +53,7 @@ class People:
         self.mailbox = mailbox
         self.hook = hook
         self.journal = Journal(home.journal_url)
-        self.teller = Teller(self.journal, Connections(), print, RUN)
+        self.notifier = Notifier(self.journal, Connections(), print, RUN)
 
     def subjects(self) -> tuple[list[str], list[str]]:
         return self.mailbox.subjects, [str(one["subject"]) for one in self.hook.received]
@@ -82,12 +82,12 @@ def task() -> SimpleNamespace:
 def by_callback(name: str) -> Callable[[People, Alerts], None]:
     """As Airflow calls what `callbacks` gives every task of a model."""
 
-    def tell(people: People, alerts: Alerts) -> None:
+    def report(people: People, alerts: Alerts) -> None:
         found = callbacks("weather", alerts).get(name, [])
         for notifier in found if isinstance(found, list) else [found]:
             notifier({"ti": task(), "exception": ValueError("unit is feet")})
 
-    return tell
+    return report
 
 
 def tell_rejection(people: People, alerts: Alerts) -> None:
@@ -97,7 +97,7 @@ def tell_rejection(people: People, alerts: Alerts) -> None:
 
 
 def tell_deadline(people: People, alerts: Alerts) -> None:
-    """As the triggerer calls it, which reads the model's YAML anew."""
+    """As the triggerer calls it, which reads the model's YAML again."""
     models = people.home.home / "models"
     shutil.copytree(MODELS_FOLDER, models)
     declared = yaml.safe_load((models / "weather.yaml").read_text("utf-8"))
@@ -118,16 +118,16 @@ def tell_question(people: People, alerts: Alerts) -> None:
 
 def tell_training(people: People, alerts: Alerts) -> None:
     logged = Logged("weather", "m", {"almanac.warnings": "forest: the loss is stuck"})
-    tell_warnings(people.teller, weather(alerts), logged, run=RUN, now=NOON)
+    notify_warnings(people.notifier, weather(alerts), logged, run=RUN, now=NOON)
 
 
-def tell_finding(condition: Condition) -> Callable[[People, Alerts], None]:
-    def tell(people: People, alerts: Alerts) -> None:
-        finding = Finding(condition, State.ALARM, "x", f"{condition}: .9, limit .1")
-        result = MonitorResult("weather", Verdict.QUIET, (), NOON, (finding,))
-        tell_findings(weather(alerts), result, people.teller, run=RUN, link="http://x", now=NOON)
+def tell_finding(alert: Condition) -> Callable[[People, Alerts], None]:
+    def report(people: People, alerts: Alerts) -> None:
+        finding = Finding(alert, State.ALARM, "x", f"{alert}: .9, limit .1")
+        result = MonitorResult("weather", MonitorVerdict.QUIET, (), NOON, (finding,))
+        notify_findings(weather(alerts), result, people.notifier, run=RUN, link="http://x", now=NOON)
 
-    return tell
+    return report
 
 
 def make_a_round(people: People, alerts: Alerts, *, days: int = 0, subject: str = "", full: float = 1.0) -> None:
@@ -139,7 +139,9 @@ def make_a_round(people: People, alerts: Alerts, *, days: int = 0, subject: str 
         {**shipped.model_dump(exclude={"alerts", "max_disk_share"}), "alerts": alerts, "max_disk_share": full}
     )
     now = NOON + timedelta(days=days)
-    attend(people.home, (), installation, people.teller, acknowledge=[], broker_url="", tasks=None, run=RUN, now=now)
+    run_checks(
+        people.home, (), installation, people.notifier, acknowledge=[], broker_url="", tasks=None, run=RUN, now=now
+    )
 
 
 def tell_damaged_file(people: People, alerts: Alerts) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from almanac.config.home import Home
-from almanac.monitoring.checks.running import Timing
+from almanac.monitoring.checks.dag_health import NextRun
 from almanac_airflow.access.connections import task_history
 from tests.servers.http import Answer, Asked, HttpServer
 
@@ -27,7 +27,7 @@ def test_task_history_asks_the_server_of_the_connection_with_its_token(
         monkeypatch.setenv(VARIABLE, json.dumps(connection))
         history = task_history(Home(home=tmp_path))
         assert history is not None
-        assert history.timing("train_weather") == Timing(paused=True, due_at=None)
+        assert history.timing("train_weather") == NextRun(paused=True, due_at=None)
         assert server.asked[0].path == "/api/v2/dags/train_weather"
 
 

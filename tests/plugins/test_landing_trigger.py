@@ -52,14 +52,14 @@ class AssetState:
         self.values[key] = value
 
 
-def test_trigger_settled_files_ring_once_together() -> None:
+def test_trigger_settled_files_emit_once_together() -> None:
     listing = {"weather": {"a.csv": [10, old()], "b.csv": [11, old()]}}
     assert events(trigger(), listing, listing, listing, listing) == [
         {"folder": "weather", "files": 2, "first": "a.csv"}
     ]
 
 
-def test_trigger_growing_file_does_not_ring() -> None:
+def test_trigger_growing_file_does_not_emit() -> None:
     growing = [{"weather": {"a.csv": [size, old()]}} for size in range(5)]
     assert events(trigger(), *growing) == []
 
@@ -69,7 +69,7 @@ def test_trigger_fresh_file_waits_until_it_has_settled() -> None:
     assert events(trigger(), fresh, fresh, fresh) == []
 
 
-def test_trigger_other_model_or_name_does_not_ring() -> None:
+def test_trigger_other_model_or_name_does_not_emit() -> None:
     listing = {"tides": {"a.csv": [10, old()]}, "weather": {"a.txt": [10, old()]}}
     assert events(trigger(), listing, listing, listing) == []
 
@@ -160,8 +160,8 @@ def test_trigger_fires_for_objects_that_come_and_change(any_store: Store) -> Non
             list(pool.map(lambda number: write_bytes(f"{place}/{number:03}.csv", b"x"), range(300)))
 
     watcher = LandingTrigger(root=any_store.uri, folder="weather", patterns=["*.csv"], poll_s=0.05, settle_s=0.0)
-    told = fired(watcher, [lambda: write_bytes(f"{place}/a.csv", b"1"), lambda: write_bytes(f"{place}/a.csv", b"2")])
-    assert [one["first"] for one in told] == ["a.csv", "a.csv"]
+    sent = fired(watcher, [lambda: write_bytes(f"{place}/a.csv", b"1"), lambda: write_bytes(f"{place}/a.csv", b"2")])
+    assert [one["first"] for one in sent] == ["a.csv", "a.csv"]
     hundreds()
     assert fired(watcher, [lambda: None])[0]["files"] == 301
 

@@ -15,11 +15,11 @@ from fastapi.testclient import TestClient
 from almanac.config.home import Home
 from almanac.journal.journal import Journal
 from almanac.journal.records import (
-    Alert,
     BatchRecord,
     BatchState,
     Decision,
     DecisionKind,
+    DeliveredAlert,
     RunRef,
     WindowRecord,
     WindowState,
@@ -79,9 +79,18 @@ def _happen(journal: Journal, home: Home) -> None:
         Decision("weather", DecisionKind.GATES, False, ("worse than persistence",), NOW, RUN, "run 1", {"f1": 0.5})
     )
     journal.record_alert(
-        Alert("weather", "critical", "it failed", "it failed\n\nthe reason\n\nWhat to do: mend it", "webhook", False,
-              NOW, RUN, error="refused")
-    )  # fmt: skip
+        DeliveredAlert(
+            "weather",
+            "critical",
+            "it failed",
+            "it failed\n\nthe reason\n\nWhat to do: fix it",
+            "webhook",
+            False,
+            NOW,
+            RUN,
+            error="refused",
+        )
+    )
     start = datetime(2026, 1, 31, tzinfo=UTC)
     journal.record_window(
         WindowRecord("weather", start, start + timedelta(days=1), WindowState.FAILED, NOW, RUN, reason="store away")

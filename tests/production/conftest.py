@@ -27,7 +27,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStack]:
     extra = {"AIRFLOW_CONN_ALMANAC_WEBHOOK": connection}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("demo.native.stack._HEALTHY_S", PATIENCE_S)  # on a machine that does much else
-        with NativeStack(root, workers=2, extra=extra, models=models, tell=print).running() as running:
+        with NativeStack(root, workers=2, extra=extra, models=models, report=print).running() as running:
             with running.airflow() as airflow:
                 wait(lambda: "ingest_weather" in airflow.dag_ids(), "the DAGs", PATIENCE_S)
             yield running

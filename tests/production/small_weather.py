@@ -27,7 +27,7 @@ _GATES: dict[str, Any] = {
 
 
 def declare(models: Path, **changes: Any) -> None:
-    """Write the declarations; nothing but a person wakes training, and nobody monitors this week.
+    """Write the declarations; nothing but a person triggers training, and nobody monitors this week.
 
     Args:
         models: the folder, which must not exist yet.

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from almanac.config.files.loader import find_model
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchState
 from bench.ingest import make_file
@@ -49,7 +49,7 @@ def stack(group: Path, tmp_path: Path) -> Iterator[NativeStack]:
     asleep = {kind: {"enabled": False} for kind in ("train", "score")}
     small_weather.declare(tmp_path / "models", pipelines=asleep, source={"max_size_mb": 16_384})
     with NativeStack(
-        tmp_path / "stack", workers=1, extra={}, models=tmp_path / "models", tell=print
+        tmp_path / "stack", workers=1, extra={}, models=tmp_path / "models", report=print
     ).running() as running:
         (worker,) = (psutil.Process(pid) for pid in running.pids("worker"))
         for process in (worker, *worker.children(recursive=True)):
@@ -73,4 +73,4 @@ def test_worker_of_2_gib_publishes_20_million_rows(stack: NativeStack, group: Pa
     assert batch.run.try_number == 1, "a task was killed"
     bad = ROWS // BAD_EVERY
     assert (batch.rows_published, batch.rows_quarantined) == (ROWS - bad, bad)
-    assert Dataset.of(stack.home, find_model(stack.home.models, MODEL)).count() == ROWS - bad
+    assert DatasetTable.of(stack.home, find_model(stack.home.models, MODEL)).count() == ROWS - bad

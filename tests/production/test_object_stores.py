@@ -20,11 +20,11 @@ import pytest
 from almanac.backup.restore.live import restore_live
 from almanac.backup.snapshot.verify import verify
 from almanac.backup.store.catalogue import Catalogue
-from almanac.backup.tasks.run_backup import places_of
+from almanac.backup.tasks.run_backup import repositories_of
 from almanac.config.credentials import ADMIN
 from almanac.config.files.loader import find_model
 from almanac.config.home import REPOSITORY
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.errors import AlmanacError
 from almanac.registry.store import Registry
 from almanac.scoring.predictions import PredictionTable
@@ -74,9 +74,9 @@ def _on_azure(server: AzureServer) -> Cloud:
         "conn_type": "generic", "login": server.account, "password": server.key, "extra": {"endpoint_url": endpoint}
     }  # fmt: skip
     account = f"AccountName={server.account};AccountKey={server.key}"
-    said = f"DefaultEndpointsProtocol=http;{account};BlobEndpoint={endpoint};"
+    text = f"DefaultEndpointsProtocol=http;{account};BlobEndpoint={endpoint};"
     artifacts = f"wasbs://{BUCKET}@{server.account}.blob.core.windows.net/{folder}/mlartifacts"
-    mlflow = {"AZURE_STORAGE_CONNECTION_STRING": said}
+    mlflow = {"AZURE_STORAGE_CONNECTION_STRING": text}
     return Cloud(f"abfs://{BUCKET}/{folder}", artifacts, json.dumps(connection), mlflow, server.environment)
 
 
@@ -120,7 +120,7 @@ def stack(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Na
     small_weather.declare(root / "models")
     back_end = _SecretsBackEnd(root)
     stack = NativeStack(
-        root, workers=2, extra=back_end.environment, models=root / "models", tell=print, overrides=[OBJECTS],
+        root, workers=2, extra=back_end.environment, models=root / "models", report=print, overrides=[OBJECTS],
         values={"ALMANAC_STORE": cloud.store, "ALMANAC_ARTIFACT_STORE": cloud.artifacts}, mlflow=cloud.mlflow,
     )  # fmt: skip
     back_end.fill(stack, cloud)
@@ -139,7 +139,7 @@ def _play(stack: NativeStack) -> None:
     content, rows = small_weather.history()
     bad = small_weather.month(small_weather.MONTHS)[:1].with_columns(pl.lit(5.0).alias("Humidity"))
     content += bad.write_csv(include_header=False).encode()
-    dataset = Dataset.of(stack.home, find_model(stack.home.models, MODEL))
+    dataset = DatasetTable.of(stack.home, find_model(stack.home.models, MODEL))
     with stack.airflow() as airflow:
         _wait("the DAGs", lambda: {f"ingest_{MODEL}", f"train_{MODEL}", "backup_databases"} <= set(airflow.dag_ids()))
         write_bytes(f"{stack.home.landing_of(MODEL)}/history.csv", content)
@@ -186,7 +186,7 @@ def test_predictions_of_the_week_are_there_once(stack: NativeStack) -> None:
 
 
 def test_backup_of_everything_is_whole(stack: NativeStack) -> None:
-    place = places_of(stack.home, "").first
+    place = repositories_of(stack.home, "").first
     refs = Catalogue(place).refs()
 
     verified = verify(place, refs, level=3, now=datetime.now(UTC))
@@ -203,7 +203,7 @@ def test_lost_artifacts_come_back_through_mlflow_s_server(stack: NativeStack, cl
     with pytest.raises(AlmanacError, match="MLflow"):
         registry.load_onnx(champion)
 
-    place = places_of(stack.home, "").first
+    place = repositories_of(stack.home, "").first
     restore_live(place, Catalogue(place).find(f"model/{MODEL}"), stack.home)
 
     assert registry.load_onnx(champion) == graph

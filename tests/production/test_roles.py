@@ -8,7 +8,7 @@ import pytest
 
 from almanac.backup.store.key_records import newest_record
 from almanac.backup.store.keys import Key
-from almanac.backup.store.place import open_store
+from almanac.backup.store.repository import open_store
 from almanac.config.credentials import ADMIN
 from almanac.services.login_delays import FREE_FAILURES
 from demo.native.stack import NativeStack

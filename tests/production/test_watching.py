@@ -8,7 +8,7 @@ import httpx
 import psutil
 import pytest
 
-from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.alert_log import AlertLog
 from almanac.alerts.message import KILLED
 from almanac.journal.journal import Journal
 from almanac.services.airflow_api import AirflowClient, DagRun
@@ -52,14 +52,14 @@ def test_monitor_s_user_may_look_at_runs_and_at_nothing_else(stack, findings) ->
         assert made.status_code == 403
 
 
-def test_task_killed_in_its_last_try_is_told_by_the_next_round(stack) -> None:
+def test_task_killed_in_its_last_try_is_reported_by_the_next_round(stack) -> None:
     """Airflow calls nothing back then; `check_every_yaml` has one try."""
-    log = ConditionLog(Journal(stack.home.journal_url))
+    log = AlertLog(Journal(stack.home.journal_url))
     with stack.airflow() as airflow:
         run = airflow.trigger("check_config")
         wait(lambda: _kill(stack, airflow, run), "the task's process", timeout_s=480)
         assert airflow.wait(run.dag_id, run.run_id, timeout_s=600).state == "failed"
-        for _ in range(2):  # whoever was told is not told again
+        for _ in range(2):  # anyone who was told is not told again
             small_weather.run(airflow, "alerts")
     (failed,) = [one for one in log.recent(limit=1000) if one.key == "check_config.check_every_yaml"]
     assert (failed.model, failed.times, failed.ended_at) == ("", 1, None)
@@ -68,7 +68,7 @@ def test_task_killed_in_its_last_try_is_told_by_the_next_round(stack) -> None:
 
     with stack.airflow() as airflow:
         small_weather.run(airflow, "check_config")
-    assert log.condition(failed.id).ended_at is not None
+    assert log.alert(failed.id).ended_at is not None
 
 
 def _kill(stack: NativeStack, airflow: AirflowClient, run: DagRun) -> bool | None:

@@ -9,7 +9,7 @@ SIZE = 2
 
 
 class SmallPages:
-    """An `MlflowClient` whose lists are cut into pages of two; whoever reads one page misses the rest."""
+    """An `MlflowClient` whose lists are cut into pages of two; anyone who reads one page misses the rest."""
 
     def __init__(self, client: Any) -> None:
         self._client = client

@@ -7,7 +7,7 @@ import pytest
 
 from almanac.errors import RegistryError, TransientError
 from almanac.registry import files
-from almanac.registry.faults import mlflow_faults
+from almanac.registry.errors import mlflow_errors
 from almanac.registry.store import Registry
 from tests.servers.door import Door
 from tests.servers.mlflow import mlflow_server
@@ -45,7 +45,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def read(client: Any, run_id: str, path: str) -> bytes:
-    with mlflow_faults("a test"):
+    with mlflow_errors("a test"):
         return files.download(client, run_id, path)
 
 

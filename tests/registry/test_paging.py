@@ -23,7 +23,7 @@ from almanac.registry.records import PASSED, Tag
 from almanac.registry.store import Registry
 from almanac.release.promotion import register, rollback_target
 from almanac.training.candidate_log import find_logged
-from tests.backup.places import MAKER, from_bytes, place_at
+from tests.backup.repositories import MAKER, from_bytes, repository_at
 from tests.backup.world import RUN
 from tests.registry.small_pages import SmallRegistry
 
@@ -71,7 +71,7 @@ def _refused(small: Registry, name: str) -> str:
 
 
 def _pinned(small: Registry, name: str, folder: Path, _ids: list[str]) -> int:
-    place = place_at(folder / "pins")
+    place = repository_at(folder / "pins")
     for number in range(OWN):
         take(
             place,
@@ -85,7 +85,7 @@ def _pinned(small: Registry, name: str, folder: Path, _ids: list[str]) -> int:
 
 def _runs(small: Registry, name: str, folder: Path, _ids: list[str]) -> list[bool]:
     home = Home(home=folder, mlflow_database_url=small.tracking_uri)
-    plan = ModelRuns(home, [name], small, place_at(folder / "none"), timedelta(days=180), NOW).plan()
+    plan = ModelRuns(home, [name], small, repository_at(folder / "none"), timedelta(days=180), NOW).plan()
     return [any("is registered" in need for need in item.needs) for item in plan.items]
 
 
@@ -98,7 +98,7 @@ def _compared(small: Registry, name: str, folder: Path, _ids: list[str]) -> int:
 
 def _marks(small: Registry, name: str, folder: Path, _ids: list[str]) -> int:
     journal = Journal(f"sqlite:///{folder}/marks.db")
-    return len(raise_marks(Home(home=folder), place_at(folder / "marks"), name, journal, small))
+    return len(raise_marks(Home(home=folder), repository_at(folder / "marks"), name, journal, small))
 
 
 def _registered_again(small: Registry, name: str, folder: Path, ids: list[str]) -> str:

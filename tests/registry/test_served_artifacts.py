@@ -16,7 +16,7 @@ from almanac.config.home import Home
 from almanac.errors import TransientError
 from almanac.registry.files import sha256
 from almanac.registry.served_artifacts import hash_served, holds_files, is_served, put_files
-from tests.backup.places import MAKER, place_at
+from tests.backup.repositories import MAKER, repository_at
 
 ROOT = "/api/2.0/mlflow-artifacts/artifacts"
 
@@ -111,7 +111,7 @@ def test_hash_served_is_of_the_bytes_that_the_server_gives(server: Artifacts, tm
 
 
 def test_repair_of_a_served_artifact_goes_through_the_server(server: Artifacts, tmp_path: Path) -> None:
-    place = place_at(tmp_path / "backups")
+    place = repository_at(tmp_path / "backups")
     facts = {"version": "1", "artifact_path": "1/run/artifacts"}
     graph = SourceFile("artifacts/model/model.onnx", lambda: iter((b"graph",)), 5)
     take(place, Draft("model/weather", [graph], facts), maker=MAKER)
@@ -120,7 +120,7 @@ def test_repair_of_a_served_artifact_goes_through_the_server(server: Artifacts, 
 
     (done,) = repair_subjects(home, place, ["model/weather"])
 
-    assert (len(done.mended), done.left) == (1, [])
+    assert (len(done.repaired), done.left) == (1, [])
     assert server.files["1/run/artifacts/model/model.onnx"] == b"graph"
 
 

@@ -23,7 +23,7 @@ def test_log_candidate_twice_by_one_run_writes_once(registry, model, run, log, t
     assert log(trained, replace(run, run_id="another")) != first
 
 
-def test_log_candidate_after_a_death_in_the_middle_writes_anew(registry, model, log, trained, monkeypatch) -> None:
+def test_log_candidate_after_a_death_in_the_middle_writes_again(registry, model, log, trained, monkeypatch) -> None:
     client = registry.client
 
     def die(*_: object) -> None:
@@ -44,7 +44,7 @@ def test_logged_run_that_died_cannot_be_used(registry, model) -> None:
         registry.logged(run.info.run_id)
 
 
-def test_logged_candidate_tells_where_it_comes_from(registry, model, run, log, trained) -> None:
+def test_logged_candidate_reports_where_it_comes_from(registry, model, run, log, trained) -> None:
     logged = registry.logged(log(trained))
     assert logged.dataset_version == 36
     assert logged.labelled_rows == trained.data.labelled_rows
@@ -93,7 +93,7 @@ def test_mlflow_itself_can_load_what_was_logged(registry, log, trained, tmp_path
     folder = registry.client.download_artifacts(log(trained), "model", str(tmp_path))
     answer = mlflow.pyfunc.load_model(folder).predict({"features": trained.example})
     np.testing.assert_allclose(
-        answer["probabilities"][:, 1], OnnxModel(trained.onnx).answers(trained.example), atol=1e-6
+        answer["probabilities"][:, 1], OnnxModel(trained.onnx).predict(trained.example), atol=1e-6
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from almanac.config.files.loader import load_model
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.config.schema import Model
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
 from almanac.registry.records import PASSED, Tag, TrainingContext
@@ -146,5 +146,5 @@ def home(tmp_path: Path) -> Home:
 def world(home: Home, model: Model, frame) -> Home:
     """A home whose dataset holds the rows of `frame`, at the version that `log` names."""
     rows = frame.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-    publish_rows(Dataset.of(home, model), rows, "batch")
+    publish_rows(DatasetTable.of(home, model), rows, "batch")
     return home

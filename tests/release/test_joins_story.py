@@ -9,7 +9,7 @@ import pytest
 
 from almanac.config.files.loader import load_models
 from almanac.config.home import Home
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.model_rows import ModelRows
 from almanac.errors import ConfigError, DataError
 from almanac.features.features import build_features, feature_columns
@@ -66,7 +66,7 @@ def sky():
 
 def publish(home: Home, model, frame: pl.DataFrame, batch: str) -> int:
     rows = frame.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-    return publish_rows(Dataset.of(home, model), rows, batch)
+    return publish_rows(DatasetTable.of(home, model), rows, batch)
 
 
 def cold_of(load: pl.DataFrame) -> pl.DataFrame:
@@ -111,17 +111,17 @@ def test_joined_column_is_used(registry, grid, world) -> None:
     graph = OnnxModel(registry.load_onnx(version))
     blind = matrix.values.copy()
     blind[:, matrix.names.index("forecast.Cold")] = np.nan
-    assert np.abs(graph.answers(blind) - graph.answers(matrix.values)).mean() > 10
+    assert np.abs(graph.predict(blind) - graph.predict(matrix.values)).mean() > 10
 
 
 def test_score_builds_the_same_features_from_the_newest_versions(registry, grid, world) -> None:
     home, _, version = world
     score_new_windows(grid, home, registry, run=RunRef("score_load", "1"), now=START + timedelta(hours=ALL))
-    said = PredictionTable.of(home, grid).read(version.version, since=START, until=START + timedelta(hours=ALL))
+    predicted = PredictionTable.of(home, grid).read(version.version, since=START, until=START + timedelta(hours=ALL))
     matrix = build_features(grid, ModelRows.newest(home, grid).read(columns=feature_columns(grid)))
-    expected = OnnxModel(registry.load_onnx(version)).score(matrix)[-said.height :]
-    assert said["prediction"].to_numpy() == pytest.approx(expected, abs=1e-6)
-    assert said["missing"].is_null().all()
+    expected = OnnxModel(registry.load_onnx(version)).score(matrix)[-predicted.height :]
+    assert predicted["prediction"].to_numpy() == pytest.approx(expected, abs=1e-6)
+    assert predicted["missing"].is_null().all()
 
 
 def test_rows_that_arrive_later_in_the_second_dataset_are_scored_again(registry, grid, sky, world) -> None:

@@ -93,11 +93,11 @@ def test_judge_run_as_good_with_newer_rows_passes_and_says_so(
 def test_news_is_what_the_champion_is_not_made_of(kept, registry, changes, words) -> None:
     champion = registry.logged(kept)
     end = datetime.fromisoformat(champion.tag(Tag.DATASET_END)) + changes.get("labelled_until", timedelta(0))
-    told = {Tag.DATASET_END: end.isoformat()}
-    told |= {Tag.DATASET_SHA256: changes["data_sha256"]} if "data_sha256" in changes else {}
-    told |= {Tag.PARAMS: "{}"} if "params" in changes else {}
-    told |= {changes["tag"]: "other"} if "tag" in changes else {}
-    news = _news(replace(champion, tags={**champion.tags, **told}), champion)
+    tags = {Tag.DATASET_END: end.isoformat()}
+    tags |= {Tag.DATASET_SHA256: changes["data_sha256"]} if "data_sha256" in changes else {}
+    tags |= {Tag.PARAMS: "{}"} if "params" in changes else {}
+    tags |= {changes["tag"]: "other"} if "tag" in changes else {}
+    news = _news(replace(champion, tags={**champion.tags, **tags}), champion)
     assert news == "" if words is None else words in news
 
 

@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from almanac.config.home import Home
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.errors import ConfigError
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
-from almanac.monitoring.checks.performance import Standing
+from almanac.monitoring.checks.performance import PerformanceState
 from almanac.monitoring.monitor import monitor
 from almanac.registry.records import PASSED, Tag
 from almanac.release.comparison import compare
@@ -67,7 +67,7 @@ def candidate(model):
     return train_candidate(model, both(HOURS), now=START + timedelta(hours=HOURS))
 
 
-def test_backtest_tells_rows_of_one_time_apart(candidate) -> None:
+def test_backtest_reports_rows_of_one_time_apart(candidate) -> None:
     assert {"key.Place", "segment"} <= set(candidate.rows.columns)
     assert candidate.rows.n_unique(subset=["time", "key.Place"]) == candidate.rows.height
     assert set(candidate.metrics.segments) == set(PLACES)
@@ -96,7 +96,7 @@ def world(registry, model, tmp_path_factory):
     rows, now = both(HOURS + LATER), START + timedelta(hours=HOURS)
     for batch, part in (("first", rows[: 2 * HOURS]), ("second", rows[2 * HOURS :])):
         numbered = part.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-        publish_rows(Dataset.of(home, model), numbered, batch)
+        publish_rows(DatasetTable.of(home, model), numbered, batch)
         if batch == "first":
             logged = train(
                 model, home, registry, reason="a test", run=run, now=now, candidates=None, overrides=None,
@@ -126,5 +126,5 @@ def test_rows_of_several_places_are_scored_and_watched(registry, model, world) -
         done.rows == rows.height == rows.n_unique(subset=["time", "Place"]) == 2 * (LATER + 24)
     )  # and the day in which its labels end
     found = monitor(model, home, journal, registry, run=RunRef("monitor_places", "1"), now=now)
-    assert {window.performance.standing for window in found.windows} == {Standing.HOLDING}
+    assert {window.performance.standing for window in found.windows} == {PerformanceState.HOLDING}
     assert {group.name for group in found.windows[-1].groups} == set(PLACES)

@@ -13,7 +13,7 @@ from almanac.cli.app import app
 from almanac.cli.lineage import version_of
 from almanac.config.home import Home
 from almanac.data.table.commit_record import to_metadata
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.errors import DataError, RegistryError
 from almanac.journal.records import BatchRecord, BatchState, RunRef
 from almanac.registry.records import TrainingContext
@@ -31,7 +31,7 @@ CUT = 4500
 
 def publish(home: Home, model, rows: pl.DataFrame, name: str, monkeypatch) -> None:
     """Publish rows as an ingest does: the commit carries the batch's record."""
-    dataset = Dataset.of(home, model)
+    dataset = DatasetTable.of(home, model)
     uri, count, run = f"/landing/{name}.csv", rows.height, RunRef("ingest_weather", name)
     record = BatchRecord(
         model.name, name * 32, uri, 1, NOW, BatchState.PUBLISHED, count, count, 0, 0, NOW, run, dataset_version=None
@@ -61,7 +61,7 @@ def version(home, registry, model, run):
     """`version(dataset_version)`: a registered version that was trained on the dataset's version 1."""
 
     def registered(dataset_version: int = 1):
-        frame = Dataset.of(home, model).read(version=1)
+        frame = DatasetTable.of(home, model).read(version=1)
         candidate = train_candidate(model, frame, now=NOW)
         context = TrainingContext(run, dataset_version=dataset_version, reason="by hand")
         run_id = log_candidate(registry, candidate, profile_json="{}", context=context)
@@ -170,27 +170,27 @@ def almanac(registry: Registry, monkeypatch):
 
 def test_almanac_trace_prints_the_chain_and_json_holds_every_file(almanac, model, version) -> None:
     version()
-    code, told = almanac("trace", f"{model.name}@champion")
+    code, output = almanac("trace", f"{model.name}@champion")
     assert code == 0
-    assert "/landing/b.csv" in told
-    assert "/landing/c.csv" not in told
-    code, told = almanac("trace", f"{model.name}@1", "--json")
-    assert [one["uri"] for one in json.loads(told)["files"]] == ["/landing/a.csv", "/landing/b.csv"]
+    assert "/landing/b.csv" in output
+    assert "/landing/c.csv" not in output
+    code, output = almanac("trace", f"{model.name}@1", "--json")
+    assert [one["uri"] for one in json.loads(output)["files"]] == ["/landing/a.csv", "/landing/b.csv"]
 
 
 def test_almanac_rebuild_of_the_same_data_exits_with_0(almanac, model, version) -> None:
     version()
-    code, told = almanac("rebuild", f"{model.name}@champion")
+    code, output = almanac("rebuild", f"{model.name}@champion")
     assert code == 0
-    assert "The results are the same." in told
+    assert "The results are the same." in output
 
 
 def test_almanac_rebuild_of_other_data_exits_with_1(almanac, model, version) -> None:
     version(dataset_version=0)
-    code, told = almanac("rebuild", f"{model.name}@1")
+    code, output = almanac("rebuild", f"{model.name}@1")
     assert code == 1
-    assert "differs" in told
-    assert "The results differ: data SHA-256, " in told
+    assert "differs" in output
+    assert "The results differ: data SHA-256, " in output
 
 
 def test_almanac_trace_of_what_is_no_id_is_refused(almanac) -> None:

@@ -59,7 +59,7 @@ def test_card_asks_the_network_for_nothing(card: str) -> None:
     assert not re.search(r"url\((?!#)", card)
 
 
-def test_card_tells_data_figures_gates_and_origin(card: str, declared, trained) -> None:
+def test_card_reports_data_figures_gates_and_origin(card: str, declared, trained) -> None:
     page = Texts()
     page.feed(card)
     text = " ".join(" ".join(page.seen).split())
@@ -85,7 +85,7 @@ def test_card_escapes_what_gates_say(card: str) -> None:
     assert "<b>change" not in card
 
 
-def test_passport_tells_owner_licence_and_origin_of_each_feature(passport, declared, trained) -> None:
+def test_passport_reports_owner_licence_and_origin_of_each_feature(passport, declared, trained) -> None:
     assert [one.name for one in passport.feature_metadata] == list(trained.features)
     humidity = next(one for one in passport.feature_metadata if one.name == "Humidity")
     assert humidity.description == "Relative; 0 is a dead sensor"
@@ -97,7 +97,7 @@ def test_passport_has_figures_on_the_validation_folds(passport, trained) -> None
     assert passport.metrics.validation["f1_macro"] == pytest.approx(trained.selection.scores["forest"])
 
 
-def test_judge_run_logs_the_card_and_tags_tell_the_licence(registry, model, frame, journal, run, trained) -> None:
+def test_judge_run_logs_the_card_and_tags_notify_the_licence(registry, model, frame, journal, run, trained) -> None:
     from dataclasses import replace
 
     context = TrainingContext(run, 36, "by hand")

@@ -5,9 +5,9 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.journal.records import RunRef
-from almanac.monitoring.checks.performance import Standing
+from almanac.monitoring.checks.performance import PerformanceState
 from almanac.monitoring.monitor import monitor
 from almanac.registry import files
 from almanac.release.comparison import compare
@@ -19,7 +19,7 @@ from almanac.release.shadow import judge_shadow
 from almanac.scoring.prediction_id import PredictionId
 from almanac.scoring.predictions import PredictionTable
 from almanac.scoring.score import score_new_windows, score_shadow
-from almanac.training.training_run import ask, train
+from almanac.training.training_run import decide_mode, train
 from tests.data.parts import publish_rows
 from tests.training.number_labels.load import HOURS, LOAD, START, load_yaml, make_load
 
@@ -39,12 +39,12 @@ class Grid:
 
     def publish(self, frame: pl.DataFrame) -> None:
         rows = frame.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-        publish_rows(Dataset.of(self.home, self.model), rows, f"batch{self.hours}")
+        publish_rows(DatasetTable.of(self.home, self.model), rows, f"batch{self.hours}")
         self.hours += frame.height
 
     def train(self, name: str, **by_hand):
         run = RunRef("train_load", name)
-        asked = ask(
+        asked = decide_mode(
             self.model, self.home, self.journal, self.registry, trigger="manual", reason="a test", run=run,
             now=self.now, by_hand=bool(by_hand),
         )  # fmt: skip
@@ -127,8 +127,8 @@ def test_score_publishes_numbers(grid) -> None:
 def test_trace_of_a_predicted_number_says_it(grid) -> None:
     time = START + timedelta(hours=HOURS + 48)
     lineage = trace_prediction(grid.model, grid.home, grid.registry, PredictionId("load", time, "1"))
-    said = dict(lineage.steps())["prediction"]
-    assert float(said.split(": ")[1].split(";")[0]) == pytest.approx(lineage.prediction.answer, rel=1e-5)
+    predicted = dict(lineage.steps())["prediction"]
+    assert float(predicted.split(": ")[1].split(";")[0]) == pytest.approx(lineage.prediction.answer, rel=1e-5)
 
 
 def test_rebuild_of_a_number_gives_the_same_to_the_last_digit(grid) -> None:
@@ -150,12 +150,12 @@ def test_monitor_of_a_number_holds_and_then_asks_when_the_level_changes(grid) ->
     found = monitor(grid.model, grid.home, grid.journal, grid.registry, run=RunRef("monitor_load", "2"), now=grid.now)
     standings = [window.performance.standing for window in found.windows]
     assert standings
-    assert set(standings) == {Standing.HOLDING}
+    assert set(standings) == {PerformanceState.HOLDING}
     assert {"persistence", "mean"} <= {one.subject for one in found.findings}
     jump = make_load(JUMP, seed=3, start=grid.now, level=900.0)
     grid.publish(jump)
     grid.score()
     later = monitor(grid.model, grid.home, grid.journal, grid.registry, run=RunRef("monitor_load", "3"), now=grid.now)
-    assert later.windows[-1].performance.standing is Standing.DEGRADED
+    assert later.windows[-1].performance.standing is PerformanceState.DEGRADED
     assert later.retrain_requested
     assert later.report_uri

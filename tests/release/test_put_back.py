@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from almanac.journal.records import DecisionKind
-from almanac.monitoring.carry_out import put_previous_back
+from almanac.monitoring.execute_actions import put_previous_back
 from tests.contexts import context_of
 
 

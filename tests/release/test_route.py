@@ -126,8 +126,8 @@ def test_find_route_names_a_reason_once_that_tag_and_journal_give(world: World) 
 def test_route_writes_a_refusal_once_a_run(world: World) -> None:
     manual = world.declare(promotion="manual")
     assert [manual.route().way for _ in range(2)] == [Way.STAY] * 2
-    (told,) = manual.journal.decisions("weather", DecisionKind.PROMOTION)
-    assert (told.accepted, told.subject, told.run) == (False, "weather@2", RUN)
+    (decisions,) = manual.journal.decisions("weather", DecisionKind.PROMOTION)
+    assert (decisions.accepted, decisions.subject, decisions.run) == (False, "weather@2", RUN)
 
 
 def test_route_that_promotes_writes_nothing_yet(world: World) -> None:

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from almanac.config.sections.promotion import Shadow
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.journal.records import Decision, DecisionKind, RunRef
 from almanac.registry.records import PASSED, Tag, TrainingContext
 from almanac.release.approval import Answer, Desk, ask_person, promote_as_answered, record_answer
@@ -16,7 +16,7 @@ from almanac.release.promotion import promote, set_shadow
 from almanac.release.route import Way, route
 from almanac.release.shadow import judge_shadow
 from almanac.scoring.score import score_new_windows, score_shadow
-from almanac.statistics.profile import Profile
+from almanac.statistics.profile import ReferenceProfile
 from almanac.statistics.profiling import build_profile
 from almanac.training.candidate_log import log_candidate
 from almanac.training.train import train_candidate
@@ -73,7 +73,7 @@ def versions(registry, shadowed, home, hours, journal, run, two):
         two(name)
         assert route(shadowed, registry, journal, "2", run=run, now=NOW).way is Way.SHADOW
         rows = hours.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-        publish_rows(Dataset.of(home, shadowed), rows, "batch")
+        publish_rows(DatasetTable.of(home, shadowed), rows, "batch")
         assert score_new_windows(shadowed, home, registry, run=run, now=NOW).model_version == "1"
         assert score_shadow(shadowed, home, registry, run=run, now=NOW).model_version == "2"
 
@@ -110,7 +110,7 @@ class Retrained:
         return getattr(self._registry, name)
 
     def load_profile(self, version) -> str:
-        profile = Profile.from_json(self._registry.load_profile(version))
+        profile = ReferenceProfile.from_json(self._registry.load_profile(version))
         later = profile.until + timedelta(days=30) if version.version == self._number else profile.until
         return replace(profile, until=later).to_json()
 

@@ -16,7 +16,7 @@ def test_hash_features_same_values_give_the_same_number_whatever_their_bits() ->
     assert first == second
 
 
-def test_hash_features_tells_rows_apart() -> None:
+def test_hash_features_reports_rows_apart() -> None:
     rows = np.random.default_rng(1).normal(size=(100_000, 3)).astype(np.float32)
     rows[:50_000, 1:] = 0  # rows that differ in one column only
     assert len(np.unique(hash_features(rows))) == len(np.unique(rows, axis=0)) > 99_000

@@ -17,7 +17,7 @@ def journal(tmp_path: Path) -> Journal:
     return Journal(f"sqlite:///{tmp_path}/journal.db")
 
 
-def test_stopped_nothing_was_said_goes_on(journal: Journal) -> None:
+def test_stopped_nothing_was_reported_goes_on(journal: Journal) -> None:
     assert stopped(journal, "weather") is None
 
 
@@ -33,9 +33,12 @@ def test_stop_scoring_lasts_until_resumed_and_is_written_down(journal: Journal, 
 
 
 def test_stop_and_resume_twice_write_once(journal: Journal) -> None:
-    said = [stop_scoring(journal, "weather", reason="a", **AT), stop_scoring(journal, "weather", reason="b", **AT)]
-    said += [resume_scoring(journal, "weather", reason="c", **AT), resume_scoring(journal, "weather", reason="d", **AT)]
-    assert said == [True, False, True, False]
+    lines = [stop_scoring(journal, "weather", reason="a", **AT), stop_scoring(journal, "weather", reason="b", **AT)]
+    lines += [
+        resume_scoring(journal, "weather", reason="c", **AT),
+        resume_scoring(journal, "weather", reason="d", **AT),
+    ]
+    assert lines == [True, False, True, False]
     assert len(journal.decisions("weather")) == 2
 
 

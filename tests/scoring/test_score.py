@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.delta_table import ConcurrentCommitError
 from almanac.errors import ConfigError, IntegrityError, TransientError
 from almanac.features.features import build_features, feature_columns
@@ -160,13 +160,13 @@ def test_score_after_a_death_in_the_middle_goes_on(world: World, monkeypatch: py
 
 def test_score_reads_only_what_features_need(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[list[str]] = []
-    really = Dataset.read
+    really = DatasetTable.read
 
-    def spy(self: Dataset, **named: Any) -> pl.DataFrame:
+    def spy(self: DatasetTable, **named: Any) -> pl.DataFrame:
         read.append(named["columns"])
         return really(self, **named)
 
-    monkeypatch.setattr(Dataset, "read", spy)
+    monkeypatch.setattr(DatasetTable, "read", spy)
     score(world)
     assert read == [list(feature_columns(WEATHER))]
     assert "Apparent_Temperature_C" not in read[0]

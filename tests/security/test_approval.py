@@ -128,7 +128,7 @@ def answered_in_an_old_run(desk: Desk) -> Desk:
 
 
 def answered_in_another_dag_of_the_same_run_id(desk: Desk) -> Desk:
-    """Whoever starts a run by REST chooses its id."""
+    """Anyone who starts a run by REST chooses its id."""
     return answered_in(desk, replace(RUN, dag_id="promote_weather"))
 
 
@@ -382,8 +382,8 @@ def hand_in_it(desk: Desk, registry: MemoryRegistry, who: str) -> Desk:
     if who == "trained the version":
         registry.tags["2"][Tag.STARTED_BY] = "grace"
     else:
-        told = Decision("weather", DecisionKind.TRAINING, True, ("x",), AT, replace(RUN, started_by="grace"), "manual")
-        desk.journal.record_decision(told)
+        made = Decision("weather", DecisionKind.TRAINING, True, ("x",), AT, replace(RUN, started_by="grace"), "manual")
+        desk.journal.record_decision(made)
     return desk
 
 
@@ -393,8 +393,8 @@ def test_four_eyes_refuse_who_had_a_hand_in_it_and_take_another(eyes: Desk, regi
     ask_person(at)
     other = replace(at, run=replace(at.run, run_id="second"))
     assert not record_answer(at, GRACE).approved
-    said = at.journal.decisions("weather", DecisionKind.APPROVAL)[0].reasons[0]
-    assert said == f"does not count: four eyes: grace {who.partition(',')[0]}, so somebody else must answer"
+    decisions = at.journal.decisions("weather", DecisionKind.APPROVAL)[0].reasons[0]
+    assert decisions == f"does not count: four eyes: grace {who.partition(',')[0]}, so somebody else must answer"
     again = replace(eyes, run=replace(at.run, run_id=RUN.run_id, dag_id="promote_weather"))
     ask_person(again)
     assert record_answer(again, ADA).approved
@@ -435,8 +435,8 @@ def test_four_eyes_refuse_who_git_says_declared_the_model(
     at = replace(eyes, home=Home(home=tmp_path, models=models))
     ask_person(at)
     assert not record_answer(at, Answer(True, name, "", AT, name)).approved
-    said = at.journal.decisions("weather", DecisionKind.APPROVAL)[0].reasons[0]
-    assert f"four eyes: {name} declared the model" in said
+    decisions = at.journal.decisions("weather", DecisionKind.APPROVAL)[0].reasons[0]
+    assert f"four eyes: {name} declared the model" in decisions
 
 
 def test_git_is_asked_for_commits_only(eyes: Desk, registry: MemoryRegistry, tmp_path: Path) -> None:

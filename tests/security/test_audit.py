@@ -20,7 +20,7 @@ def test_read_answer_about_all_without_a_vulnerability_is_clean() -> None:
     assert (found.exit_code, found.not_asked) == (audit.CLEAN, ())
 
 
-def test_read_answer_names_each_vulnerability_and_what_mends_it() -> None:
+def test_read_answer_names_each_vulnerability_and_what_fixes_it() -> None:
     flaw = {"id": "PYSEC-1", "fix_versions": ["1.1"]}
     found = audit.read_answer(answer({"name": "flask", "version": "1.0", "vulns": [flaw]}), NAMES)
     assert found.vulnerabilities == ("flask 1.0: PYSEC-1; fixed in 1.1",)

@@ -15,7 +15,7 @@ from almanac.data.formats.header import check_header
 from almanac.display import MAX_ERROR, MAX_LINES, MAX_REASON, clean, join_names, shorten, shorten_lines, show
 from almanac.errors import DataError, RegistryError
 from almanac.journal.records import BatchRecord, Decision, DecisionKind
-from almanac.registry.faults import mlflow_faults
+from almanac.registry.errors import mlflow_errors
 from almanac.reporting.templates import environment
 from tests.data.installation import NOW, RUN, tiny_dataset
 
@@ -90,12 +90,12 @@ def test_header_of_200_000_columns_gives_short_reasons(reject: bool) -> None:
     if reject:
         with pytest.raises(DataError) as raised:
             check_header([*dataset.columns, *names], "a.csv", dataset)
-        said = (str(raised.value),)
+        message = (str(raised.value),)
     else:
-        said = batch(warnings=tuple(check_header([*dataset.columns, *names], "a.csv", dataset))).warnings
-        assert said[-1] == f"and {200_000 - MAX_LINES + 1:,} more"
-    assert sum(map(len, said)) < 20_000
-    assert all(map(is_safe, said))
+        message = batch(warnings=tuple(check_header([*dataset.columns, *names], "a.csv", dataset))).warnings
+        assert message[-1] == f"and {200_000 - MAX_LINES + 1:,} more"
+    assert sum(map(len, message)) < 20_000
+    assert all(map(is_safe, message))
 
 
 def test_header_without_the_declared_columns_gives_a_short_reason() -> None:
@@ -111,16 +111,16 @@ def test_records_cut_their_reasons() -> None:
 
 
 def test_error_is_shown_cut_and_clean() -> None:
-    said = str(DataError(f"{HOSTILE}{'x' * 10**6}"))
-    assert len(said) == MAX_ERROR
-    assert is_safe(said)
+    message = str(DataError(f"{HOSTILE}{'x' * 10**6}"))
+    assert len(message) == MAX_ERROR
+    assert is_safe(message)
 
 
 def test_answer_of_mlflow_reaches_no_terminal_as_it_is() -> None:
     from mlflow.exceptions import RestException
 
     answer = {"error_code": "INVALID_PARAMETER_VALUE", "message": HOSTILE}
-    with pytest.raises(RegistryError) as raised, mlflow_faults("here"):
+    with pytest.raises(RegistryError) as raised, mlflow_errors("here"):
         raise RestException(answer)
     assert is_safe(str(raised.value))
 
@@ -141,9 +141,9 @@ def test_page_writes_texts_cut_and_clean_and_our_own_markup_whole() -> None:
 
 def test_clean_stream_makes_all_visible_but_colors(capsys: pytest.CaptureFixture[str]) -> None:
     print(f"\x1b[1;31mred\x1b[0m {HOSTILE}", file=CleanStream(sys.stdout))
-    said = capsys.readouterr().out
-    assert said.startswith("\x1b[1;31mred\x1b[0m ")
-    assert is_safe(said.removeprefix("\x1b[1;31mred\x1b[0m"))
+    output = capsys.readouterr().out
+    assert output.startswith("\x1b[1;31mred\x1b[0m ")
+    assert is_safe(output.removeprefix("\x1b[1;31mred\x1b[0m"))
 
 
 def test_command_line_prints_an_error_clean() -> None:

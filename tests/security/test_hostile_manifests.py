@@ -28,10 +28,10 @@ from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.keys import Key
 from almanac.backup.store.local_store import LocalStore
 from almanac.backup.store.manifest import Ref, canonical
-from almanac.backup.store.place import Place, prepare
+from almanac.backup.store.repository import BackupRepository, prepare
 from almanac.config.home import Home
 from almanac.errors import AlmanacError, IntegrityError
-from tests.backup.places import MAKER, from_bytes
+from tests.backup.repositories import MAKER, from_bytes
 
 KEY = Key.new()
 AT = "20260131T094500.123456Z"
@@ -132,7 +132,7 @@ class Sandbox:
         (self.deep / "canary").write_text("untouched")
         self.repository, self.target = self.deep / "repository", self.deep / "target"
         self.home = Home(home=self.deep / "home", MLFLOW_TRACKING_URI=f"sqlite:///{self.deep}/home/mlflow.db")
-        self.place = Place(LocalStore(self.repository), KEY, workers=1)
+        self.place = BackupRepository(LocalStore(self.repository), KEY, workers=1)
         prepare(self.place.store)
         self.refs: dict[str, Ref] = {}
         for subject, (files, facts) in SNAPSHOTS.items():
@@ -198,12 +198,12 @@ def sandbox(tmp_path: Path) -> Sandbox:
 
 def in_words(act: Callable[[], object]) -> None:
     """It ends well, or with an error of ours that says something."""
-    said = "it ended well, and said where it is"
+    text = "it ended well, and said where it is"
     try:
         act()
     except AlmanacError as error:
-        said = str(error)
-    assert len(said) > 20
+        text = str(error)
+    assert len(text) > 20
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -213,7 +213,7 @@ def test_whatever_a_manifest_holds_nothing_outside_is_written(
 ) -> None:
     before = shared.outside()
     ref = shared.forge(subject, change, signed=signed)
-    place = shared.place if signed else Place(shared.place.store, None, workers=1)
+    place = shared.place if signed else BackupRepository(shared.place.store, None, workers=1)
 
     def use_it() -> None:
         done = restore_to(Restores(place, ref, shared.target / "single"), lambda _: None)
@@ -270,7 +270,7 @@ def test_version_that_is_no_number_never_becomes_a_path(sandbox: Sandbox, versio
     before = sandbox.outside()
     ref = sandbox.forge("model/weather", lambda body: body["facts"].update(version=version), signed=False)
     group = sandbox.group([{"subject": ref.subject, "name": ref.name}])
-    place = Place(sandbox.place.store, None)
+    place = BackupRepository(sandbox.place.store, None)
     with pytest.raises(IntegrityError, match="has no usable value of 'version'"):
         restore_to(Restores(place, group, sandbox.target / "back"), lambda _: None)
     assert sandbox.outside() == before

@@ -47,14 +47,14 @@ def models(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_load_models_refuses_a_bomb_by_name_and_reads_the_others(models: Path, name: str) -> None:
-    content, said = BOMBS[name]
+    content, text = BOMBS[name]
     (models / "bomb.yaml").write_text(content)
     started = time.process_time()
     loaded = load_models(models)
     assert [model.name for model in loaded.models] == ["weather"]
     assert len(loaded.problems) == 1
     assert "bomb.yaml" in loaded.problems[0]
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=text):
         raise ConfigError(loaded.problems[0])
     assert len(loaded.problems[0]) < 5_000
     assert time.process_time() - started < 30  # CPU of this process; it was more than 40 s, or a crash

@@ -1,4 +1,4 @@
-"""Whoever may start a restore or a large deletion is not by that alone who may approve it."""
+"""Anyone who may start a restore or a large deletion is not by that alone who may approve it."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -29,7 +29,7 @@ def sources(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED))
-def test_find_reserved_in_the_database_does_not_count_and_is_told(
+def test_find_reserved_in_the_database_does_not_count_and_is_reported(
     name: str, sources: list[object], caplog: pytest.LogCaptureFixture
 ) -> None:
     sources += [Vault({}), ExecutionAPISecretsBackend(EVIL)]

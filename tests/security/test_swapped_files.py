@@ -1,4 +1,4 @@
-"""Whoever may write into a landing area puts something else in a file's place once it was listed."""
+"""Anyone who may write into a landing area puts something else in a file's place once it was listed."""
 
 import os
 import socket
@@ -136,7 +136,7 @@ def test_stored_file_carries_its_identity_through_xcom(landing: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["link", "fifo"])
-def test_ingest_of_a_swapped_file_waits_and_tells_nothing_of_the_target(site: Site, tmp_path: Path, how: str) -> None:
+def test_ingest_of_a_swapped_file_waits_and_reports_nothing_of_the_target(site: Site, tmp_path: Path, how: str) -> None:
     good, bad = site.land("b.csv", tiny_csv([(1, 1, "a")])), site.land("a.csv", "12345678")
     (bad.parents[1] / "secret").write_text(SECRET)
     files = site.new()

@@ -55,8 +55,8 @@ class AzureServer:
         """Make a container; its name must have three characters or more."""
         date = formatdate(usegmt=True)
         headers = {"x-ms-date": date, "x-ms-version": _API_VERSION}
-        said = "".join(f"{key}:{value}\n" for key, value in headers.items())
-        signed = "PUT" + "\n" * 12 + f"{said}/{self.account}/{self.account}/{name}\nrestype:container"
+        text = "".join(f"{key}:{value}\n" for key, value in headers.items())
+        signed = "PUT" + "\n" * 12 + f"{text}/{self.account}/{self.account}/{name}\nrestype:container"
         signature = hmac.new(base64.b64decode(self.key), signed.encode(), hashlib.sha256).digest()
         headers["Authorization"] = f"SharedKey {self.account}:{base64.b64encode(signature).decode()}"
         httpx.put(f"{self.url}/{self.account}/{name}?restype=container", headers=headers).raise_for_status()
@@ -90,12 +90,12 @@ def azure_server() -> Iterator[AzureServer]:
 
 def _address(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
-    said = []
+    lines = []
     for line in process.stdout:
-        said.append(line)
+        lines.append(line)
         if "successfully listens on" in line:
             return line.rsplit(" ", 1)[1].strip()
-    raise AssertionError(f"Azurite did not start: {''.join(said)}")
+    raise AssertionError(f"Azurite did not start: {''.join(lines)}")
 
 
 def _installed() -> Path:

@@ -37,8 +37,8 @@ def cutting_proxy(upstream: str, *words: str) -> Iterator[CuttingProxy]:
         yield proxy
     finally:
         process.kill()
-        said, _ = process.communicate()
-    proxy.lost += said.splitlines()
+        text, _ = process.communicate()
+    proxy.lost += text.splitlines()
 
 
 class _Proxy:

@@ -74,9 +74,9 @@ def s3_server() -> Iterator[S3Server]:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, "the S3 server did not start; run `python -m tests.servers.s3` to see why"
-        said = json.loads(line)
-        url = f"http://127.0.0.1:{said['port']}"
-        yield S3Server(url, said["access_key"], said["secret_key"], said["role"], process)
+        document = json.loads(line)
+        url = f"http://127.0.0.1:{document['port']}"
+        yield S3Server(url, document["access_key"], document["secret_key"], document["role"], process)
     finally:
         process.kill()
         process.communicate()
@@ -110,7 +110,7 @@ def _serve() -> None:
     taken = sts_backends[DEFAULT_ACCOUNT_ID]["aws"].assume_role(_REGION, "test", role.arn, "", 3600, "")
     application = _OneAtATime(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler)
-    said = {
+    document = {
         "port": server.port,
         "access_key": key.access_key_id,
         "secret_key": key.secret_access_key,
@@ -121,7 +121,7 @@ def _serve() -> None:
             "Expiration": "2099-01-01T00:00:00Z",
         },
     }
-    sys.stdout.write(f"{json.dumps(said)}\n")
+    sys.stdout.write(f"{json.dumps(document)}\n")
     sys.stdout.flush()
     server.serve_forever()
 

@@ -170,7 +170,7 @@ def test_health_process_never_seen_is_sick():
     )
 
     assert airflow.health() == Health("healthy", "healthy", "", "unhealthy")
-    assert airflow.health().sick == ("triggerer", "dag_processor")
+    assert airflow.health().unhealthy == ("triggerer", "dag_processor")
 
 
 @pytest.mark.parametrize("made", [True, False], ids=["after it made the run", "before it made the run"])

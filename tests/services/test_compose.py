@@ -113,7 +113,7 @@ def test_compose_base_profile_has_at_most_seven_services_beyond_the_data_stores(
 @pytest.mark.parametrize(
     "service", ["mlflow", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "worker-heavy"]
 )
-def test_compose_service_that_hangs_ends_so_that_its_restart_policy_acts(service, compose):
+def test_compose_service_that_hangs_ends_so_that_its_restart_policy_actions(service, compose):
     declared = compose["services"][service]
     *guard, name, _program = declared["command"].split()[:5]
 
@@ -181,12 +181,12 @@ def test_compose_of_a_store_lets_everybody_into_it_with_its_own_secret():
     assert store["AWS_SECRET_ACCESS_KEY"] == "s3cret"
     for service in AIRFLOW_SERVICES:
         access = parse_connection(CONNECTION, services[service].environment[VARIABLE])
-        told = variables(access, [values["ALMANAC_STORE"]])
-        assert {name: told[name] for name in store if name.startswith("AWS_")} == {
+        sent = variables(access, [values["ALMANAC_STORE"]])
+        assert {name: sent[name] for name in store if name.startswith("AWS_")} == {
             name: value for name, value in store.items() if name.startswith("AWS_")
         }
         assert (
-            told["AWS_ENDPOINT_URL"] == services["mlflow"].environment["MLFLOW_S3_ENDPOINT_URL"] == "http://store:8333"
+            sent["AWS_ENDPOINT_URL"] == services["mlflow"].environment["MLFLOW_S3_ENDPOINT_URL"] == "http://store:8333"
         )
     text = (REPOSITORY / "docker-compose.store.yaml").read_text("utf-8")
     assert "ports" not in yaml.safe_load(text)["services"]["store"]

@@ -1,4 +1,4 @@
-"""Every kind of damage to every database is named, with the way to have it back, by whoever meets it."""
+"""Every kind of damage to every database is named, with the way to have it back, by anyone who meets it."""
 
 import os
 import shutil
@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.alert_log import AlertLog
 from almanac.alerts.last_resort import LastResort
 from almanac.alerts.message import Message, event_message
-from almanac.alerts.telling import Teller
+from almanac.alerts.notifier import Notifier
 from almanac.backup.subjects.sqlite import sqlite_draft
 from almanac.backup.tasks.run_backup import run_backup
 from almanac.config.home import Home
@@ -24,7 +24,7 @@ from almanac.journal.damage import make_database, whole_file_problem
 from almanac.journal.exclusive import exclusive
 from almanac.journal.file_checks import FileChecks
 from almanac.journal.journal import Journal
-from almanac.journal.records import Alert, RunRef
+from almanac.journal.records import DeliveredAlert, RunRef
 from almanac.journal.table_marks import TableMarks
 from almanac.registry.store import Registry
 from almanac.services.databases import create_databases, database_files, migrate_airflow
@@ -41,7 +41,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = Home(home=root)
     journal = Journal(home.journal_url)
     for number in range(400):
-        journal.record_alert(Alert("weather", "info", f"title {number}", "text " * 40, "log", True, NOW, RUN))
+        journal.record_alert(DeliveredAlert("weather", "info", f"title {number}", "text " * 40, "log", True, NOW, RUN))
     create_databases(home)
     for name in ("mlflow", "airflow"):
         with closing(sqlite3.connect(database_files(home)[name])) as connection, connection:
@@ -76,7 +76,7 @@ def empty(path: Path) -> None:
 
 
 def flip_pages(path: Path) -> None:
-    """All pages but the first: whoever reads anything meets one."""
+    """All pages but the first: anyone who reads anything meets one."""
     pages = path.stat().st_size // 4096
     with path.open("r+b") as stream:
         for page in range(1, pages):
@@ -111,10 +111,12 @@ def back_up(home: Home, name: str) -> object:
 
 
 JOURNAL_USERS: dict[str, Callable[[Home], object]] = {
-    "write": lambda home: Journal(home.journal_url).record_alert(Alert("m", "info", "t", "t", "log", True, NOW, RUN)),
+    "write": lambda home: Journal(home.journal_url).record_alert(
+        DeliveredAlert("m", "info", "t", "t", "log", True, NOW, RUN)
+    ),
     "read": lambda home: Journal(home.journal_url).alerts(),
     "batches": lambda home: Journal(home.journal_url).batches("weather"),
-    "alerts list": lambda home: ConditionLog(Journal(home.journal_url)).unclosed(),
+    "alerts list": lambda home: AlertLog(Journal(home.journal_url)).unclosed(),
     "marks": lambda home: TableMarks(Journal(home.journal_url)).find("dataset/weather"),
     "file checks": lambda home: FileChecks(Journal(home.journal_url)).all(),
 }
@@ -122,7 +124,7 @@ JOURNAL_USERS: dict[str, Callable[[Home], object]] = {
 
 @pytest.mark.parametrize("how", DAMAGES)
 @pytest.mark.parametrize("use", JOURNAL_USERS.values(), ids=JOURNAL_USERS)
-def test_journal_that_is_damaged_is_named_to_whoever_uses_it(
+def test_journal_that_is_damaged_is_named_to_anyone_who_uses_it(
     home: Home, use: Callable[[Home], object], how: Callable[[Path], None]
 ) -> None:
     path = damage(home, "journal", how)
@@ -167,7 +169,7 @@ def test_doctor_looks_at_the_logins_of_mlflow_too(home: Home) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("how", [overwrite_header, empty, put_text, put_folder])
 def test_start_on_a_damaged_database_is_refused(home: Home, name: str, how: Callable[[Path], None]) -> None:
-    """The services would begin an empty one anew, in silence."""
+    """The services would begin an empty one again, in silence."""
     damage(home, name, how)
 
     with pytest.raises(DamagedDatabaseError, match=f"the database {name!r} is damaged"):
@@ -193,9 +195,9 @@ def test_registry_whose_server_meets_a_damaged_page_names_it() -> None:
     """Through the server only its words arrive."""
     from mlflow.exceptions import MlflowException
 
-    from almanac.registry.faults import mlflow_faults
+    from almanac.registry.errors import mlflow_errors
 
-    with pytest.raises(DamagedDatabaseError, match="'mlflow' is damaged"), mlflow_faults("http://mlflow"):
+    with pytest.raises(DamagedDatabaseError, match="'mlflow' is damaged"), mlflow_errors("http://mlflow"):
         raise MlflowException("(sqlite3.DatabaseError) database disk image is malformed")
 
 
@@ -223,7 +225,7 @@ def test_make_database_is_never_empty_and_replaces_nothing(tmp_path: Path) -> No
     assert [one.name for one in tmp_path.iterdir() if one.suffix == ".new"] == []
 
 
-def test_journal_that_was_deleted_begins_anew(home: Home) -> None:
+def test_journal_that_was_deleted_begins_again(home: Home) -> None:
     database_files(home)["journal"].unlink()
 
     assert Journal(home.journal_url).alerts() == []
@@ -282,10 +284,10 @@ def test_critical_alert_reaches_people_while_the_journal_is_damaged(
 ) -> None:
     damage(home, "journal", how)
     channels, logged = Channels(), []
-    teller = Teller(Journal(home.journal_url), channels, logged.append, RUN, LastResort(home.home / "alerts"))
+    notifier = Notifier(Journal(home.journal_url), channels, logged.append, RUN, LastResort(home.home / "alerts"))
 
     with pytest.raises(DamagedDatabaseError):
-        getattr(teller, tell)(ALERTS, critical(), "failure", "a key", NOW)
+        getattr(notifier, tell)(ALERTS, critical(), "failure", "a key", NOW)
 
     ((connection, message),) = channels.sent
     assert connection == "hook"
@@ -294,24 +296,24 @@ def test_critical_alert_reaches_people_while_the_journal_is_damaged(
     assert "not delivered by broken" in logged[0]
 
 
-def test_critical_alert_without_a_journal_is_told_once_an_hour(home: Home) -> None:
+def test_critical_alert_without_a_journal_is_reported_once_an_hour(home: Home) -> None:
     damage(home, "journal", empty)
     channels = Channels()
     for minutes in (0, 5, 59, 61, 66):
-        teller = Teller(Journal(home.journal_url), channels, print, RUN, LastResort(home.home / "alerts"))
+        notifier = Notifier(Journal(home.journal_url), channels, print, RUN, LastResort(home.home / "alerts"))
         with pytest.raises(DamagedDatabaseError):
-            teller.seen(ALERTS, critical(), "failure", "a key", NOW + timedelta(minutes=minutes))
+            notifier.open(ALERTS, critical(), "failure", "a key", NOW + timedelta(minutes=minutes))
 
     assert len(channels.sent) == 2
 
 
-def test_two_critical_alerts_without_a_journal_are_both_told(home: Home) -> None:
+def test_two_critical_alerts_without_a_journal_are_both_reported(home: Home) -> None:
     damage(home, "journal", empty)
     channels = Channels()
-    teller = Teller(Journal(home.journal_url), channels, print, RUN, LastResort(home.home / "alerts"))
+    notifier = Notifier(Journal(home.journal_url), channels, print, RUN, LastResort(home.home / "alerts"))
     for key in ("one", "two"):
         with pytest.raises(DamagedDatabaseError):
-            teller.seen(ALERTS, critical(), "failure", key, NOW)
+            notifier.open(ALERTS, critical(), "failure", key, NOW)
 
     assert len(channels.sent) == 2
 
@@ -319,9 +321,9 @@ def test_two_critical_alerts_without_a_journal_are_both_told(home: Home) -> None
 def test_alert_that_is_not_critical_waits_for_the_journal(home: Home) -> None:
     damage(home, "journal", empty)
     channels = Channels()
-    teller = Teller(Journal(home.journal_url), channels, print, RUN, LastResort(home.home / "alerts"))
+    notifier = Notifier(Journal(home.journal_url), channels, print, RUN, LastResort(home.home / "alerts"))
     with pytest.raises(DamagedDatabaseError):
-        teller.seen(ALERTS, critical("warning"), "failure", "a key", NOW)
+        notifier.open(ALERTS, critical("warning"), "failure", "a key", NOW)
 
     assert channels.sent == []
 

@@ -151,7 +151,7 @@ def test_ensure_databases_again_changes_passwords_and_nothing_else(server: URL, 
 
 @pytest.fixture
 def in_ascii(server: URL) -> Iterator[str]:
-    """The results' database, made anew in an encoding that holds no `·`."""
+    """The results' database, made again in an encoding that holds no `·`."""
     run(server, "DROP DATABASE IF EXISTS celery", autocommit=True)
     ascii = "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
     run(server, f"CREATE DATABASE celery {ascii}", autocommit=True)

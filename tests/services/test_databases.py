@@ -82,12 +82,12 @@ def test_migrate_airflow_backs_up_what_is_there_before_it_is_changed(home, migra
 
 def test_migrate_airflow_without_a_backup_changes_nothing(home, migrations, monkeypatch):
     def away():
-        raise TransientError("the backup place is away")
+        raise TransientError("the backup repository is away")
 
     databases.migrate_airflow(home, {})
     monkeypatch.setattr(databases, "version", lambda _name: "99")
 
-    with pytest.raises(TransientError, match="the backup place is away"):
+    with pytest.raises(TransientError, match="the backup repository is away"):
         databases.migrate_airflow(home, {}, before=away)
 
     assert len(migrations) == 1

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from almanac.config.files.yaml_file import lay_over
+from almanac.config.files.yaml_file import merge_overlay
 from almanac.config.home import REPOSITORY
 
 FILES = [REPOSITORY / f"docker-compose{name}.yaml" for name in ("", ".objects", ".store")]
@@ -19,7 +19,7 @@ _TASKS = {"MLFLOW_AUTH_ADMIN_PASSWORD", "AIRFLOW_MONITOR_PASSWORD"}
 _TOKENS, _LOGS, _STORE = {"AIRFLOW__API_AUTH__JWT_SECRET"}, {"AIRFLOW__API__SECRET_KEY"}, {"STORE_SECRET_KEY"}
 _JOURNAL, _MAINTENANCE = {"JOURNAL_DATABASE_PASSWORD"}, {"MAINTENANCE_DATABASE_PASSWORD"}
 _WORKER = _QUEUES | _TASKS | _LOGS | _STORE
-# Whoever is not here holds nothing. docs/production.md says what each is needed for.
+# Anyone who is not here holds nothing. docs/production.md says what each is needed for.
 SECRETS = {
     "postgres": {"POSTGRES_PASSWORD"},
     "redis": {"REDIS_PASSWORD"},
@@ -52,7 +52,7 @@ def compose() -> dict[str, Any]:
     """All files over one another."""
     found: dict[str, Any] = {}
     for path in FILES:
-        found = lay_over(found, yaml.safe_load(path.read_text("utf-8")))
+        found = merge_overlay(found, yaml.safe_load(path.read_text("utf-8")))
     return found
 
 
@@ -68,7 +68,7 @@ def complaints(name: str, service: dict[str, Any], networks: dict[str, Any] = CO
     root = name in ROOT_AT_FIRST
     secrets = set(_NAMED.findall(text)) - _PLACES
     needs = {
-        # postgres-init and mlflow, too: whoever has a URL of it.
+        # postgres-init and mlflow, too: anyone who has a URL of it.
         "database": name == "postgres" or "@postgres/" in text or "//postgres" in text,
         "broker": name == "redis" or "@redis:" in text,
     }

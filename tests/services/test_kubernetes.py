@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from almanac.config.files.yaml_file import lay_over
+from almanac.config.files.yaml_file import merge_overlay
 from almanac.config.home import REPOSITORY
 from almanac.services.watch.signs import JOBS
 
@@ -180,7 +180,10 @@ def test_every_pod_keeps_every_rule(pod: dict[str, Any], values: dict[str, Any])
 )
 def test_rule_refuses_alone(pod: dict[str, Any], rule: str, change: dict[str, Any]) -> None:
     (container,) = pod["spec"]["containers"]
-    spec, container = lay_over(pod["spec"], change.get("spec", {})), lay_over(container, change.get("container", {}))
+    spec, container = (
+        merge_overlay(pod["spec"], change.get("spec", {})),
+        merge_overlay(container, change.get("container", {})),
+    )
 
     assert loose_rights("task", spec, container) == [rule]
 

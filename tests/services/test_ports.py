@@ -32,7 +32,7 @@ def test_choose_ports_taken_one_is_replaced_and_the_others_stay(tmp_path, taken)
     assert load_ports(tmp_path) == after
 
 
-def test_choose_ports_damaged_file_starts_anew(tmp_path):
+def test_choose_ports_damaged_file_starts_again(tmp_path):
     ports_file(tmp_path).parent.mkdir()
     ports_file(tmp_path).write_text("{")
 

@@ -99,7 +99,7 @@ def test_is_parent_of_tasks_by_its_command(tmp_path, arguments, executor, expect
     assert run(Home(home=tmp_path), code).strip() == str(expected)
 
 
-def test_warm_module_that_is_missing_is_told_and_does_not_stop_the_scheduler(tmp_path):
+def test_warm_module_that_is_missing_is_reported_and_does_not_stop_the_scheduler(tmp_path):
     code = "from almanac_airflow.processes import warm_workers; warm_workers.warm(['no_such_module']); print('on')"
 
     output = run(Home(home=tmp_path), code)

@@ -10,7 +10,7 @@ from scipy import stats
 from almanac.monitoring.checks.drift import reference_of
 from almanac.statistics.comparison import compare_nulls, compare_numbers, compare_shares, count_texts
 from almanac.statistics.distribution import Mixture, Observed, summarise
-from almanac.statistics.profile import NumberProfile, Profile, TextProfile
+from almanac.statistics.profile import NumberProfile, ReferenceProfile, TextProfile
 from almanac.statistics.profiling import build_profile
 from tests.monitoring.world import WEATHER, changed
 
@@ -51,7 +51,7 @@ def _sides() -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 @pytest.fixture(scope="module", name="stored")
-def _stored(sides: tuple[pl.DataFrame, pl.DataFrame]) -> Profile:
+def _stored(sides: tuple[pl.DataFrame, pl.DataFrame]) -> ReferenceProfile:
     """A profile of those columns that was written and read again."""
     frame = sides[0].rename(lambda name: name.replace(" ", "_").replace("-", "_"))
     declared = {"Timestamp": {"type": "timestamp"}, "Weather_conditions": {"type": "string"}} | {
@@ -65,12 +65,12 @@ def _stored(sides: tuple[pl.DataFrame, pl.DataFrame]) -> Profile:
     )
     frame = frame.with_columns(Timestamp=times.head(N))
     unknown = np.full(N, np.nan)
-    return Profile.from_json(build_profile(model, frame, probabilities=unknown, labels=unknown).to_json())
+    return ReferenceProfile.from_json(build_profile(model, frame, probabilities=unknown, labels=unknown).to_json())
 
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_compare_numbers_from_the_profile_agrees_with_the_rows_to_three_digits(
-    name: str, sides: tuple[pl.DataFrame, pl.DataFrame], stored: Profile
+    name: str, sides: tuple[pl.DataFrame, pl.DataFrame], stored: ReferenceProfile
 ) -> None:
     reference, window = (frame[name].to_numpy() for frame in sides)
     profile = stored.column(name.replace("-", "_"))
@@ -92,7 +92,7 @@ def test_compare_numbers_from_the_profile_agrees_with_the_rows_to_three_digits(
 
 
 def test_compare_shares_of_sixty_categories_from_the_profile_equals_scipy(
-    sides: tuple[pl.DataFrame, pl.DataFrame], stored: Profile
+    sides: tuple[pl.DataFrame, pl.DataFrame], stored: ReferenceProfile
 ) -> None:
     reference, window = (count_texts(frame["sixty categories"]) for frame in sides)
     profile = stored.column("sixty_categories")
@@ -137,14 +137,14 @@ def test_mixture_deciles_of_a_profile_are_those_of_the_rows() -> None:
     assert short.deciles() == pytest.approx(Observed.of(values).deciles(), rel=1e-8)
 
 
-def test_compare_numbers_outside_the_range_and_constant_are_told() -> None:
+def test_compare_numbers_outside_the_range_and_constant_are_reported() -> None:
     found = compare_numbers(Observed.of(RNG.random(1000)), Observed.of(np.full(600, 7.0)))
     assert found.figures["outside_range"] == 1.0
     assert found.notes[0] == "constant at 7"
     assert found.notes[1].startswith("100.0% outside the reference's range 0.0")
 
 
-def test_compare_shares_new_and_vanished_categories_are_named() -> None:
+def test_compare_shares_new_and_missing_categories_are_named() -> None:
     shares = np.array([0.6, 0.38, 0.02, 0.0])
     found = compare_shares(["clear", "rain", "snow"], shares, {"clear": 500, "fog": 50, "hail": 50}, n=5000)
     assert found.notes == ("new: 'fog' (8.3%), 'hail' (8.3%)", "vanished: 'rain', 'snow'")
@@ -152,7 +152,7 @@ def test_compare_shares_new_and_vanished_categories_are_named() -> None:
     assert found.figures["new_share"] == pytest.approx(1 / 6)
 
 
-def test_compare_shares_rare_category_that_is_not_there_has_not_vanished() -> None:
+def test_compare_shares_rare_category_that_is_not_there_has_not_missing() -> None:
     shares = np.array([0.997, 0.003, 0.0])
     assert compare_shares(["clear", "snow"], shares, {"clear": 600}, n=5000).notes == ()
 

@@ -10,7 +10,7 @@ import pytest
 from almanac.monitoring.checks.drift import ColumnDrift, Status, assess
 from almanac.statistics.evidence import weigh
 from almanac.statistics.measures import kolmogorov_smirnov_p, smallest_significant
-from almanac.statistics.profile import Profile
+from almanac.statistics.profile import ReferenceProfile
 from almanac.statistics.profiling import build_profile
 from tests.monitoring.world import WEATHER, changed
 
@@ -35,13 +35,13 @@ def rows(count: int, seed: int, *, shift: float = 0.0, rain: float = 0.3) -> pl.
 
 
 @pytest.fixture(scope="module")
-def profile() -> Profile:
+def profile() -> ReferenceProfile:
     frame = rows(REFERENCE, 0)
     unknown = np.full(REFERENCE, np.nan)
     return build_profile(MODEL, frame, probabilities=frame["prediction"].to_numpy(), labels=unknown)
 
 
-def found(profile: Profile, effect: float | None, frame: pl.DataFrame) -> dict[str, ColumnDrift]:
+def found(profile: ReferenceProfile, effect: float | None, frame: pl.DataFrame) -> dict[str, ColumnDrift]:
     dependent = replace(profile, columns=tuple(replace(one, design_effect=effect) for one in profile.columns))
     return {column.name: column for column in assess(MODEL, dependent, frame)}
 
@@ -60,13 +60,13 @@ def found(profile: Profile, effect: float | None, frame: pl.DataFrame) -> dict[s
     ],
 )
 def test_assess_says_no_more_than_effective_rows_allow(
-    profile: Profile, effect: float, shift: float, status: Status, large: bool
+    profile: ReferenceProfile, effect: float, shift: float, status: Status, large: bool
 ) -> None:
     column = found(profile, effect, rows(WINDOW, 1, shift=shift))["Temperature_C"]
     assert (column.status, column.large) == (status, large)
 
 
-def test_assess_large_shift_that_cannot_be_tested_says_so_with_figures(profile: Profile) -> None:
+def test_assess_large_shift_that_cannot_be_tested_says_so_with_figures(profile: ReferenceProfile) -> None:
     column = found(profile, 400.0, rows(WINDOW, 1, shift=4.0))["Temperature_C"]
     assert column.reasons[0].startswith(
         "large, cannot be tested: 3.6 effective rows (of 1,440) against 36.0 of the reference, at least 10 are needed"
@@ -76,7 +76,9 @@ def test_assess_large_shift_that_cannot_be_tested_says_so_with_figures(profile: 
     assert "q_distribution" not in column.figures
 
 
-def test_assess_text_with_few_effective_rows_is_insufficient_and_large_where_it_moved(profile: Profile) -> None:
+def test_assess_text_with_few_effective_rows_is_insufficient_and_large_where_it_moved(
+    profile: ReferenceProfile,
+) -> None:
     quiet = found(profile, 400.0, rows(WINDOW, 1))["Weather_conditions"]
     moved = found(profile, 400.0, rows(WINDOW, 1, rain=0.99))["Weather_conditions"]
     assert [(one.status, one.large) for one in (quiet, moved)] == [
@@ -85,23 +87,23 @@ def test_assess_text_with_few_effective_rows_is_insufficient_and_large_where_it_
     ]
 
 
-def test_assess_dependence_that_nobody_measured_is_insufficient(profile: Profile) -> None:
+def test_assess_dependence_that_nobody_measured_is_insufficient(profile: ReferenceProfile) -> None:
     column = found(profile, None, rows(WINDOW, 1, shift=4.0))["Temperature_C"]
     assert column.status is Status.INSUFFICIENT
     assert "could not be measured" in column.reasons[0]
 
 
-def test_assess_stuck_column_with_few_effective_rows_is_stuck(profile: Profile) -> None:
+def test_assess_stuck_column_with_few_effective_rows_is_stuck(profile: ReferenceProfile) -> None:
     frame = rows(WINDOW, 1).with_columns(Temperature_C=pl.lit(10.0))
     assert found(profile, 400.0, frame)["Temperature_C"].status is Status.STUCK
 
 
-def test_assess_nulls_of_few_effective_rows_are_drift_all_the_same(profile: Profile) -> None:
+def test_assess_nulls_of_few_effective_rows_are_drift_all_the_same(profile: ReferenceProfile) -> None:
     frame = rows(WINDOW, 1).with_columns(Humidity=pl.lit(None, dtype=pl.Float64))
     assert found(profile, 400.0, frame)["Humidity"].status is Status.DRIFTED
 
 
-def test_assess_quiet_column_says_what_it_could_have_seen(profile: Profile) -> None:
+def test_assess_quiet_column_says_what_it_could_have_seen(profile: ReferenceProfile) -> None:
     few = found(profile, 130.0, rows(WINDOW, 1))["Temperature_C"].figures["smallest_seen"]
     many = found(profile, 1.0, rows(WINDOW, 1))["Temperature_C"].figures["smallest_seen"]
     assert few > 0.5

@@ -159,7 +159,7 @@ def test_homogeneity_pools_rare_categories() -> None:
     assert got == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9)
 
 
-def test_homogeneity_one_category_tells_nothing() -> None:
+def test_homogeneity_one_category_reports_nothing() -> None:
     assert measures.homogeneity(np.array([1.0, 0.0]), np.array([1.0, 0.0]), n=500, m=500) == (0.0, 1.0)
 
 

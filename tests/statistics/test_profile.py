@@ -7,14 +7,14 @@ import pytest
 
 from almanac.errors import DataError, IntegrityError
 from almanac.monitoring.checks.drift import assess
-from almanac.statistics.profile import MAX_SIZE_BYTES, Profile
+from almanac.statistics.profile import MAX_SIZE_BYTES, ReferenceProfile
 from almanac.statistics.profiling import build_profile
 from tests.monitoring.world import START, TRAINED_UNTIL, WEATHER, champion_files, changed, reference
 
 
 @pytest.fixture(scope="module")
-def profile() -> Profile:
-    return Profile.from_json(champion_files()[1])
+def profile() -> ReferenceProfile:
+    return ReferenceProfile.from_json(champion_files()[1])
 
 
 def unlabelled(frame: pl.DataFrame) -> dict[str, np.ndarray]:
@@ -22,19 +22,19 @@ def unlabelled(frame: pl.DataFrame) -> dict[str, np.ndarray]:
     return {"probabilities": unknown, "labels": unknown}
 
 
-def test_profile_json_round_trip_is_equal_and_small(profile: Profile) -> None:
+def test_profile_json_round_trip_is_equal_and_small(profile: ReferenceProfile) -> None:
     text = profile.to_json()
-    assert Profile.from_json(text) == profile
-    assert Profile.from_json(text).to_json() == text
+    assert ReferenceProfile.from_json(text) == profile
+    assert ReferenceProfile.from_json(text).to_json() == text
     assert len(text) < MAX_SIZE_BYTES
 
 
-def test_profile_covers_the_rows_it_was_built_from(profile: Profile) -> None:
+def test_profile_covers_the_rows_it_was_built_from(profile: ReferenceProfile) -> None:
     assert (profile.since, profile.until) == (START, TRAINED_UNTIL)
     assert profile.rows == reference().height
 
 
-def test_profile_watches_columns_but_not_time_and_key(profile: Profile) -> None:
+def test_profile_watches_columns_but_not_time_and_key(profile: ReferenceProfile) -> None:
     assert [column.name for column in profile.columns] == [
         "Location",
         "Temperature_C",
@@ -51,7 +51,7 @@ def test_profile_watches_columns_but_not_time_and_key(profile: Profile) -> None:
     assert profile.left_out == {"Timestamp": "time"}
 
 
-def test_profile_parts_are_months_of_utc(profile: Profile) -> None:
+def test_profile_parts_are_months_of_utc(profile: ReferenceProfile) -> None:
     column = profile.column("Temperature_C")
     assert column is not None
     july = reference().filter(pl.col("Timestamp").dt.month() == 7)["Temperature_C"]
@@ -61,13 +61,13 @@ def test_profile_parts_are_months_of_utc(profile: Profile) -> None:
     assert column.parts["07"].minimum == july.min()
 
 
-def test_profile_prediction_holds_out_of_sample_rows_alone(profile: Profile) -> None:
+def test_profile_prediction_holds_out_of_sample_rows_alone(profile: ReferenceProfile) -> None:
     column = profile.column("prediction")
     assert column is not None
     assert column.parts["year"].n == 300 * 24
 
 
-def test_profile_figures_are_by_season_and_of_the_year(profile: Profile) -> None:
+def test_profile_figures_are_by_season_and_of_the_year(profile: ReferenceProfile) -> None:
     assert profile.figures["year"].rows == 300 * 24 - WEATHER.label.horizon // timedelta(hours=1)
     assert 0.5 < profile.figures["year"].value < 1.0
     assert 0 < profile.figures["year"].standard_error < 0.05
@@ -128,7 +128,7 @@ def test_profile_of_eighty_columns_by_month_stays_below_one_megabyte() -> None:
         **{name: pl.Series([f"category {number}" for number in rng.integers(0, 90, n)]) for name in texts},
     )
     text = build_profile(model, frame, **unlabelled(frame)).to_json()
-    assert len(Profile.from_json(text).columns) == 82
+    assert len(ReferenceProfile.from_json(text).columns) == 82
     assert len(text) < MAX_SIZE_BYTES
 
 
@@ -154,17 +154,17 @@ def test_build_profile_unequal_lengths_raises() -> None:
 )
 def test_from_json_refuses_what_it_does_not_know(text: str, message: str) -> None:
     with pytest.raises(IntegrityError, match=message):
-        Profile.from_json(text)
+        ReferenceProfile.from_json(text)
 
 
-def test_from_json_of_a_later_format_is_refused(profile: Profile) -> None:
+def test_from_json_of_a_later_format_is_refused(profile: ReferenceProfile) -> None:
     later = json.dumps({**json.loads(profile.to_json()), "format": 2})
     with pytest.raises(IntegrityError, match="format 2"):
-        Profile.from_json(later)
+        ReferenceProfile.from_json(later)
 
 
-def test_profile_times_keep_their_zone(profile: Profile) -> None:
-    assert Profile.from_json(profile.to_json()).until == datetime(2024, 1, 1, tzinfo=UTC)
+def test_profile_times_keep_their_zone(profile: ReferenceProfile) -> None:
+    assert ReferenceProfile.from_json(profile.to_json()).until == datetime(2024, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("wild", [[1.7e308], [1.7e308, -1.7e308] * 40, [1e-300]])
@@ -173,6 +173,6 @@ def test_profile_of_huge_finite_numbers_is_written_and_compared(wild: list[float
     humidity = frame["Humidity"].to_list()
     frame = frame.with_columns(pl.Series("Humidity", [*wild, *humidity[len(wild) :]]))
     profile = build_profile(WEATHER, frame, **unlabelled(frame))
-    assert Profile.from_json(profile.to_json()) == profile
+    assert ReferenceProfile.from_json(profile.to_json()) == profile
     found = {column.name: column for column in assess(WEATHER, profile, frame.tail(500))}
     json.dumps([dict(column.figures) for column in found.values()], allow_nan=False)

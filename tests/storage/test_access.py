@@ -7,7 +7,7 @@ import pytest
 
 from almanac.config.connection import Connection
 from almanac.errors import ConfigError
-from almanac.storage.access import VARIABLE, enter_from_environment, variables
+from almanac.storage.access import VARIABLE, load_credentials_from_environment, variables
 from almanac.storage.files import read_bytes, write_bytes
 from tests.servers.stores import Store
 
@@ -78,12 +78,12 @@ def test_access_shown_keeps_its_secrets() -> None:
 
 
 def as_connection(store: Store) -> str:
-    said = store.environment
+    text = store.environment
     if store.uri.startswith("s3:"):
-        extra = {"region_name": said["AWS_REGION"], "endpoint_url": said["AWS_ENDPOINT_URL"]}
-        login = said["AWS_ACCESS_KEY_ID"]
+        extra = {"region_name": text["AWS_REGION"], "endpoint_url": text["AWS_ENDPOINT_URL"]}
+        login = text["AWS_ACCESS_KEY_ID"]
     else:
-        extra, login = {"endpoint_url": said["AZURE_STORAGE_ENDPOINT"]}, said["AZURE_STORAGE_ACCOUNT_NAME"]
+        extra, login = {"endpoint_url": text["AZURE_STORAGE_ENDPOINT"]}, text["AZURE_STORAGE_ACCOUNT_NAME"]
     return json.dumps({"conn_type": "generic", "login": login, "password": store.secret, "extra": extra})
 
 
@@ -91,7 +91,7 @@ def test_enter_from_environment_lets_into_the_store(any_store: Store, monkeypatc
     monkeypatch.setenv(VARIABLE, as_connection(any_store))
     for name in any_store.environment:
         monkeypatch.delenv(name)
-    enter_from_environment([any_store.uri])
+    load_credentials_from_environment([any_store.uri])
     write_bytes(f"{any_store.uri}/a", b"x")
     assert read_bytes(f"{any_store.uri}/a") == b"x"
 
@@ -100,14 +100,14 @@ def test_enter_from_environment_lets_into_the_store(any_store: Store, monkeypatc
 def test_enter_from_environment_other_form_is_refused(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, said)
     with pytest.raises(ConfigError, match=r"AIRFLOW_CONN_ALMANAC_STORAGE: not a connection; expected JSON") as caught:
-        enter_from_environment(S3)
+        load_credentials_from_environment(S3)
     assert "hush" not in str(caught.value)
 
 
 def test_enter_from_environment_is_not_asked_without_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "anything")
     before = dict(os.environ)
-    enter_from_environment([])
+    load_credentials_from_environment([])
     assert dict(os.environ) == before
     with pytest.raises(ConfigError):  # the same value is read, and refused, where there is a store
-        enter_from_environment(S3)
+        load_credentials_from_environment(S3)

@@ -4,16 +4,16 @@ from almanac.errors import TransientError
 from almanac.storage.locks import locked
 
 
-def test_locked_held_by_another_waits_tells_once_and_gives_up(tmp_path):
-    told = []
+def test_locked_held_by_another_waits_reports_once_and_gives_up(tmp_path):
+    sent = []
     with (
         locked(tmp_path / "lock", lambda: None, timeout_s=0),
         pytest.raises(TransientError, match="still locked by another process"),
-        locked(tmp_path / "lock", lambda: told.append(1), timeout_s=0.5),
+        locked(tmp_path / "lock", lambda: sent.append(1), timeout_s=0.5),
     ):
         pass
 
-    assert told == [1]
+    assert sent == [1]
 
 
 def test_locked_after_an_error_is_free_again(tmp_path):

@@ -51,7 +51,7 @@ def small(weather: Model) -> Model:
 
 @pytest.fixture(scope="session")
 def change() -> Callable[..., Model]:
-    """Declare a model anew with one section changed: `change(model, "train.backtest", folds=3)`."""
+    """Declare a model again with one section changed: `change(model, "train.backtest", folds=3)`."""
 
     def changed(model: Model, place: str, **values: Any) -> Model:
         declared = model.model_dump()

@@ -5,12 +5,12 @@ from datetime import timedelta
 import polars as pl
 
 from almanac.config.home import Home
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
 from almanac.release.promotion import promote, register
 from almanac.release.run_judgement import judge
-from almanac.training.training_run import ask, train
+from almanac.training.training_run import decide_mode, train
 from tests.data.parts import publish_rows
 from tests.training.conftest import START, make_hours
 
@@ -25,7 +25,7 @@ class Story:
     def publish(self, count: int) -> None:
         frame = make_hours(self.hours + count)[self.hours :]
         rows = frame.with_columns(_row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-        publish_rows(Dataset.of(self.home, self.model), rows, f"batch{self.hours}")
+        publish_rows(DatasetTable.of(self.home, self.model), rows, f"batch{self.hours}")
         self.hours += count
 
     @property
@@ -36,7 +36,7 @@ class Story:
         """One DAG run: the verdict of the gates, or the refusal."""
         self.runs += 1
         model, run, now = model or self.model, RunRef("train", f"run{self.runs}"), self.now
-        asked = ask(
+        asked = decide_mode(
             model, self.home, self.journal, self.registry, trigger=trigger, reason="a test", run=run, now=now,
             mode=mode, by_hand=bool(by_hand),
         )  # fmt: skip

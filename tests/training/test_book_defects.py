@@ -1,6 +1,6 @@
 """The faults of a published example, each as a test that fails if it comes back.
 
-Source: the port-of-Turku example of a book on MLOps: its label lies in the past, its scaler is fitted anew at
+Source: the port-of-Turku example of a book on MLOps: its label lies in the past, its scaler is fitted again at
 inference, its graph is declared six wide for seven features, its rows are split at random over time, it logs the
 parameters of an estimator that its search did not touch, its yes and no are exchanged, duplicates move its windows.
 """
@@ -55,8 +55,8 @@ def test_label_is_not_of_the_past(seven, frame) -> None:
 
 def test_scaler_is_not_fitted_at_inference(candidate, holdout) -> None:
     graph, values = OnnxModel(candidate.onnx), holdout[0]
-    alone = np.array([graph.answers(values[row : row + 1])[0] for row in range(50)])
-    np.testing.assert_allclose(alone, graph.answers(values[:50]), atol=1e-6)
+    alone = np.array([graph.predict(values[row : row + 1])[0] for row in range(50)])
+    np.testing.assert_allclose(alone, graph.predict(values[:50]), atol=1e-6)
     assert alone.std() > 0.05  # a scaler that was fitted on one row would make all rows zero, and equal
 
 
@@ -64,7 +64,7 @@ def test_graph_is_as_wide_as_the_features(candidate, holdout) -> None:
     graph = OnnxModel(candidate.onnx)
     assert len(graph.features) == len(candidate.features) == holdout[0].shape[1] == 7
     with pytest.raises(DataError, match=r"got \(720, 6\), expected \[n, 7\]"):
-        graph.answers(holdout[0][:, :6])
+        graph.predict(holdout[0][:, :6])
 
 
 def test_rows_are_not_split_at_random_over_time(seven, frame) -> None:
@@ -75,7 +75,7 @@ def test_rows_are_not_split_at_random_over_time(seven, frame) -> None:
         assert (np.diff(fold.test) == 1).all()
 
 
-def test_parameters_that_are_told_are_those_of_the_fitted_estimator(candidate) -> None:
+def test_parameters_that_are_reported_are_those_of_the_fitted_estimator(candidate) -> None:
     fitted = candidate.pipeline[-1].get_params()
     assert candidate.selection.params.items() <= fitted.items()
     assert fitted["C"] == 3.0  # found; 1e-6 was declared
@@ -83,8 +83,8 @@ def test_parameters_that_are_told_are_those_of_the_fitted_estimator(candidate) -
 
 def test_output_is_not_inverted(candidate, holdout) -> None:
     values, truth = holdout
-    said = OnnxModel(candidate.onnx).answers(values)
-    assert said[truth == 1].mean() > said[truth == 0].mean() + 0.2
+    text = OnnxModel(candidate.onnx).predict(values)
+    assert text[truth == 1].mean() > text[truth == 0].mean() + 0.2
     assert candidate.metrics.holdout["roc_auc"] > 0.8
 
 

@@ -33,7 +33,7 @@ def test_find_change_without_champion_is_empty(small) -> None:
     assert find_change(small, OneChampion(None)) == ""
 
 
-def test_find_change_of_a_champion_that_cannot_tell_is_empty(small) -> None:
+def test_find_change_of_a_champion_that_cannot_notify_is_empty(small) -> None:
     assert find_change(small, OneChampion({})) == ""
 
 
@@ -48,8 +48,8 @@ def test_find_change_of_a_champion_that_cannot_tell_is_empty(small) -> None:
     ],
 )
 def test_find_change_of_the_declaration_says_so(small, change, place, values) -> None:
-    said = find_change(change(small, place, **values), OneChampion(tags_of(small)))
-    assert said == "the model's declaration changed since version 7 was trained"
+    text = find_change(change(small, place, **values), OneChampion(tags_of(small)))
+    assert text == "the model's declaration changed since version 7 was trained"
 
 
 @pytest.mark.parametrize(

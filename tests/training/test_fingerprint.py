@@ -48,7 +48,7 @@ def test_making_files_are_those_of_features_fits_metrics_and_rows_and_no_others(
         "training/candidate_passport.py",
         "training/candidate_log.py",
         "training/policy.py",
-        "training/telling.py",
+        "training/notifications.py",
         "training/changes.py",
         "training/training_run.py",
     )

@@ -9,7 +9,7 @@ import pytest
 from almanac.config.home import Home
 from almanac.journal.journal import Journal
 from almanac.journal.records import DecisionKind, RunRef
-from almanac.training.backtest.backtest import fold_faults
+from almanac.training.backtest.backtest import fold_problems
 from almanac.training.policy import count_labelled, decide_training
 from tests.training.conftest import NOW, START, make_hours
 from tests.training.number_labels.load import HOURS as LOAD_HOURS
@@ -108,12 +108,12 @@ def test_decide_training_on_a_number_that_does_not_change_is_a_recorded_refusal(
     assert any(words in reason for reason in decision.reasons), decision.reasons
 
 
-def test_fold_faults_of_a_sliding_window_names_each_fold_with_too_few_rows(model, change) -> None:
+def test_fold_problems_of_a_sliding_window_names_each_fold_with_too_few_rows(model, change) -> None:
     model = change(change(model, "train", window="10d"), "train.backtest", min_train_rows=100)
     hours = np.arange(DAYS * 24)
     times = np.datetime64(START.replace(tzinfo=None), "us") + hours[
         ~((hours > 158 * 24) & (hours < 169 * 24))
     ] * np.timedelta64(1, "h")
-    (fault,) = fold_faults(model, times, np.arange(len(times)) % 2)
+    (fault,) = fold_problems(model, times, np.arange(len(times)) % 2)
     assert fault.startswith("fold 1 of the backtest")
     assert "training rows, wanted 100" in fault

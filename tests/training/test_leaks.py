@@ -1,4 +1,4 @@
-"""Features that know the label, in every form in which a file can hold it, and hold-outs that were learnt."""
+"""Features that know the label, in every form in which a file can hold it, and hold-outs that were learned."""
 
 import numpy as np
 import polars as pl

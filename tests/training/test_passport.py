@@ -154,10 +154,10 @@ def test_passport_with_a_wrong_value_is_refused_with_its_place(path: str) -> Non
     value, words = REFUSED[path]
     with pytest.raises(IntegrityError) as caught:
         read_passport(json.dumps(changed(path, value)), "v@3: passport.json")
-    said = str(caught.value)
-    assert said.startswith(f"v@3: passport.json: not a readable passport: {path}")
-    assert words in said
-    assert said.endswith(". Restore the version from its backup, or train again")
+    message = str(caught.value)
+    assert message.startswith(f"v@3: passport.json: not a readable passport: {path}")
+    assert words in message
+    assert message.endswith(". Restore the version from its backup, or train again")
 
 
 def test_passport_threshold_that_is_no_number_is_refused() -> None:
@@ -193,10 +193,10 @@ def test_passport_with_many_faults_names_three_and_shows_nothing_that_a_terminal
     tree = changed("seconds", {f"\x1b[2J{number}" * 1000: "\x1b[2Jlong" * 1000 for number in range(50)})
     with pytest.raises(IntegrityError) as caught:
         read_passport(json.dumps(tree), "here")
-    said = str(caught.value)
-    assert "; and 47 more. Restore the version" in said
-    assert "\x1b" not in said
-    assert len(said) < 1000
+    message = str(caught.value)
+    assert "; and 47 more. Restore the version" in message
+    assert "\x1b" not in message
+    assert len(message) < 1000
 
 
 class Shelf:

@@ -1,4 +1,4 @@
-"""Whether a wake-up may train: durable, and every refusal says which limit, what was measured, until when."""
+"""Whether a triggered run may train: durable, and every refusal says which limit, what was measured, until when."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,7 +26,7 @@ def model(weather, change):
 
 @pytest.fixture
 def ask(model, tmp_path):
-    """`ask(n)` asks as run n; the journal is opened anew each time, as another process would."""
+    """`ask(n)` asks as run n; the journal is opened again each time, as another process would."""
 
     def asked(number: int, at: datetime = NOW, trigger="retrain_request", labelled=PLENTY, champion="1") -> Decision:
         return decide_training(

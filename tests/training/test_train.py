@@ -38,7 +38,7 @@ def test_train_twice_gives_the_same_to_the_last_digit(small, frame, candidate) -
     assert again.rows.equals(candidate.rows)
 
 
-def test_foretell_of_a_forest_with_threads_is_the_same_to_the_last_digit(small, frame, change) -> None:
+def test_predict_of_a_forest_with_threads_is_the_same_to_the_last_digit(small, frame, change) -> None:
     forest = small.train.candidates["forest"].model_dump() | {
         "params": {"n_estimators": 60, "max_depth": 6, "n_jobs": 2}
     }
@@ -57,7 +57,7 @@ def clone_in_one_thread(pipeline):
     return other
 
 
-def test_train_holdout_is_foretold_by_the_pipeline_that_is_handed_over(small, frame, candidate) -> None:
+def test_train_holdout_is_predicted_by_the_pipeline_that_is_handed_over(small, frame, candidate) -> None:
     rows = labelled_rows(small, frame, now=NOW)
     fold = split(small, rows.times)[-1]
     last = candidate.rows.filter(pl.col("fold") == 3)
@@ -118,10 +118,10 @@ def test_train_reads_no_more_than_the_training_columns(small, frame, candidate) 
     assert again.data.sha256 == candidate.data.sha256
 
 
-def test_train_tells_its_progress(small, frame) -> None:
-    told: list[str] = []
-    train_candidate(small, frame, now=NOW, candidates=["logistic"], on_progress=told.append)
-    assert told[1].startswith("logistic: fold 1 of 4")
+def test_train_reports_its_progress(small, frame) -> None:
+    sent: list[str] = []
+    train_candidate(small, frame, now=NOW, candidates=["logistic"], on_progress=sent.append)
+    assert sent[1].startswith("logistic: fold 1 of 4")
 
 
 def test_export_writes_names_label_and_horizon_into_the_graph(candidate) -> None:

@@ -1,4 +1,4 @@
-"""Training takes [now - delay - window, now - delay]: late labels are neither learnt nor judged by early."""
+"""Training takes [now - delay - window, now - delay]: late labels are neither learned nor judged by early."""
 
 from datetime import timedelta
 
@@ -54,9 +54,9 @@ def test_window_fixed_takes_no_row_outside_and_cuts_its_folds_within(small, chan
     since, until = START + timedelta(days=50), START + timedelta(days=300)
     model = change(small, "train", window={"since": since, "until": until})
     rows = labelled_rows(model, frame, now=NOW)
-    naive = np.datetime64(since.replace(tzinfo=None)), np.datetime64(until.replace(tzinfo=None))
-    assert (rows.times[0], rows.times[-1] + HOUR) == naive
-    assert split(model, rows.times)[-1].end == naive[1]
+    baselines = np.datetime64(since.replace(tzinfo=None)), np.datetime64(until.replace(tzinfo=None))
+    assert (rows.times[0], rows.times[-1] + HOUR) == baselines
+    assert split(model, rows.times)[-1].end == baselines[1]
     assert count_labelled(model, frame, now=NOW).rows == len(rows) == 250 * 24
 
 

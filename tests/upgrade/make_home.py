@@ -58,7 +58,7 @@ def play(root: Path) -> None:
     from quay import NAME, csv_of
 
     home = Home(home=root, models=root / "models")
-    with Services(home, tell=print).running() as services, services.airflow() as airflow:
+    with Services(home, report=print).running() as services, services.airflow() as airflow:
         wanted = {f"{kind}_{NAME}" for kind in ("ingest", "train", "score")}
         until(lambda: wanted <= set(airflow.dag_ids()), "the DAGs")
         landing = Path(home.landing_of(NAME))

@@ -19,7 +19,7 @@ from almanac.cli.app import app
 from almanac.config.files.loader import find_model
 from almanac.config.home import REPOSITORY, Home
 from almanac.data.ingest.ingest import ingest_batches
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.errors import JournalSchemaError
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchState, DecisionKind, RunRef
@@ -30,7 +30,7 @@ from almanac.release.run_judgement import judge
 from almanac.services.loss_checks import journal_rows
 from almanac.storage.listing import list_files
 from almanac.training.passport import load_passport
-from almanac.training.training_run import ask, train
+from almanac.training.training_run import decide_mode, train
 from tests.journal.revisions import FIRST, make, shape
 from tests.upgrade.quay import NAME, csv_of
 from tests.upgrade.stored_home import unpack
@@ -73,7 +73,7 @@ def grown(home: Home) -> Iterator[Home]:
     known, now = journal.arrivals(NAME), datetime.now(UTC)
     files = [one for one in list_files(home.landing_of(NAME), model.source.patterns) if one.uri not in known]
     ingest_batches(model, home, journal, files, RUN, now=now, clock=lambda: now)
-    asked = ask(model, home, journal, registry, trigger="manual", reason="a test", run=RUN, now=now, mode=None)
+    asked = decide_mode(model, home, journal, registry, trigger="manual", reason="a test", run=RUN, now=now, mode=None)
     logged = train(
         model, home, registry, reason="a test", run=RUN, now=now, candidates=None, overrides=None,
         on_progress=lambda _: None, mode=asked.mode,
@@ -180,7 +180,7 @@ def test_version_of_0_1_is_traced_from_its_passport_to_the_file(home: Home) -> N
 def test_dataset_of_0_1_takes_new_rows(grown: Home) -> None:
     newest = Journal(grown.journal_url).batches(NAME)[0]
     assert (newest.state, newest.rows_published) == (BatchState.PUBLISHED, 10 * 24)
-    assert Dataset.of(grown, find_model(grown.models, NAME)).count() == (DAYS + 10) * 24
+    assert DatasetTable.of(grown, find_model(grown.models, NAME)).count() == (DAYS + 10) * 24
 
 
 def test_champion_of_0_1_is_followed_by_one_of_today(grown: Home) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.alert_log import AlertLog
 from almanac.config.files.loader import find_model
 from almanac.config.home import Home
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.journal.journal import Journal
 from almanac.registry.store import Registry
 from almanac.release.lineage import trace
@@ -37,11 +37,11 @@ class Running:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    home, said = unpack(tmp_path_factory.mktemp("home"), served=True), list[str]()
+    home, lines = unpack(tmp_path_factory.mktemp("home"), served=True), list[str]()
     _let_deadlines_pass(home)
-    with Services(home, tell=said.append).running() as services, services.airflow() as airflow:
+    with Services(home, report=lines.append).running() as services, services.airflow() as airflow:
         wait(lambda: {TRAIN, f"ingest_{NAME}"} <= set(airflow.dag_ids()), "the DAGs")
-        yield Running(services, airflow, said)
+        yield Running(services, airflow, lines)
 
 
 def _let_deadlines_pass(home: Home) -> None:
@@ -60,13 +60,13 @@ def test_up_upgrades_the_journal_after_a_backup(running: Running) -> None:
 
 
 def test_deadline_of_a_run_that_0_1_queued_is_alerted_by_its_old_name(running: Running) -> None:
-    log = ConditionLog(running.journal)
+    log = AlertLog(running.journal)
     (late,) = wait(lambda: [one for one in log.recent(model=NAME) if one.kind == "late"], "the alert")
     assert TRAIN in late.key
 
 
 def test_landing_area_is_watched_and_a_file_is_taken_in(running: Running) -> None:
-    dataset = Dataset.of(running.home, find_model(running.home.models, NAME))
+    dataset = DatasetTable.of(running.home, find_model(running.home.models, NAME))
     before = dataset.count()
     (Path(running.home.landing_of(NAME)) / "second.csv").write_text(csv_of(range(30, 40)), "utf-8")
     wait(lambda: dataset.count() == before + 240, "the rows")

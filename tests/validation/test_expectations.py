@@ -113,7 +113,7 @@ def test_suite_document_says_what_great_expectations_own_validation_says() -> No
     suite = Suite("own", compile_rules(dataset), now=NOW)
     for seed in (1, 2):  # the second goes through the graphs of the first
         frame = _typed(_random_rows(seed, 50, 0.3), dataset, [None] * 50)
-        said = suite.validate(frame).document
+        text = suite.validate(frame).document
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}
         asset = context.data_sources.add_pandas("own").add_dataframe_asset("own")
@@ -123,9 +123,9 @@ def test_suite_document_says_what_great_expectations_own_validation_says() -> No
         own = batch.validate(suite._build(frame.columns), result_format="BASIC").to_json_dict()
         for result in own["results"]:
             result["expectation_config"]["kwargs"].pop("batch_id")
-        by_rule = [sorted(one["results"], key=_rule_of) for one in (said, own)]
+        by_rule = [sorted(one["results"], key=_rule_of) for one in (text, own)]
         assert by_rule[0] == by_rule[1]
-        assert (said["statistics"], said["success"]) == (own["statistics"], own["success"])
+        assert (text["statistics"], text["success"]) == (own["statistics"], own["success"])
 
 
 def _rule_of(result: dict[str, dict[str, dict[str, str]]]) -> str:

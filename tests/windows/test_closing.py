@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from almanac.data.table.dataset import Snapshot
+from almanac.data.table.dataset import DatasetSnapshot
 from almanac.errors import ConfigError
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef, Watermark, WindowState
@@ -85,13 +85,13 @@ def test_reopen_windows_looks_only_at_months_that_have_changed(site: Site, monke
     later = NOW + timedelta(days=9)
     assert reopen_windows(site.model, site.home, site.journal, run=RUN, now=later) == []
     read: list[tuple[str, ...]] = []
-    rows = Snapshot.rows
+    rows = DatasetSnapshot.rows
 
-    def spied(self: Snapshot, columns: list[str], **bounds: Any) -> Any:
+    def spied(self: DatasetSnapshot, columns: list[str], **bounds: Any) -> Any:
         read.append(tuple(bounds["months"]))
         return rows(self, columns, **bounds)
 
-    monkeypatch.setattr(Snapshot, "rows", spied)
+    monkeypatch.setattr(DatasetSnapshot, "rows", spied)
     land(site, "march.csv", range(24 * 60, 24 * 60 + 6))
     march = 4 * 60
     close(site, march)
@@ -105,7 +105,7 @@ def test_reopen_windows_looks_only_at_months_that_have_changed(site: Site, monke
     assert read[1:] == [("2021-01",)]
 
 
-def test_reopen_windows_forgets_its_mark_when_the_dataset_was_begun_anew(site: Site) -> None:
+def test_reopen_windows_forgets_its_mark_when_the_dataset_was_begun_again(site: Site) -> None:
     land(site, "a.csv", range(6))
     close(site, 0)
     for name in ("b.csv", "c.csv"):

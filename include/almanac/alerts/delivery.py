@@ -11,7 +11,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ex
 from almanac.alerts.message import Message, mask
 from almanac.errors import ConfigError, PermanentError, TransientError
 from almanac.journal.journal import Journal
-from almanac.journal.records import Alert, RunRef
+from almanac.journal.records import DeliveredAlert, RunRef
 
 TIMEOUT_S = 10.0
 _TRIES = 3
@@ -60,8 +60,8 @@ def deliver(
     error = ""
     try:
         send()
-    except Exception as fault:  # noqa: BLE001 - providers' hooks raise what they like
-        error = mask(f"{type(fault).__name__}: {fault}")
+    except Exception as failure:  # noqa: BLE001 - providers' hooks raise what they like
+        error = mask(f"{type(failure).__name__}: {failure}")
         log.error("alert not delivered by %s: %s\n%s", channel, error, message.text)
     record(message, channel, journal=journal, run=run, now=now, error=error)
     return not error
@@ -74,7 +74,7 @@ def record(message: Message, channel: str, *, journal: Journal, run: RunRef, now
         TransientError: the journal is unreachable.
     """
     journal.record_alert(
-        Alert(
+        DeliveredAlert(
             model=message.model,
             severity=message.severity,
             title=message.subject,

@@ -29,17 +29,17 @@ class LastResort:
             now: aware.
         """
         name = f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.told"
-        places = (self._folder / name, Path(tempfile.gettempdir()) / f"almanac-alert-{name}")
-        for place in places:
+        paths = (self._folder / name, Path(tempfile.gettempdir()) / f"almanac-alert-{name}")
+        for path in paths:
             with suppress(OSError, ValueError):  # not there, or cut off: then it counts as not told
-                if abs(now - datetime.fromisoformat(place.read_text("utf-8"))) < AGAIN_AFTER:
+                if abs(now - datetime.fromisoformat(path.read_text("utf-8"))) < AGAIN_AFTER:
                     return False
-        for place in places:
+        for path in paths:
             try:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_text(now.isoformat(), "utf-8")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(now.isoformat(), "utf-8")
             except OSError as error:
-                log.warning("%s: cannot be written: %s", place, error)
+                log.warning("%s: cannot be written: %s", path, error)
                 continue
             return True
         return True  # twice is better than never

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
-from almanac.alerts.about import WHOLE
+from almanac.alerts.run_scope import WHOLE
 from almanac.config.sections.alerts import AlertKind, Severity
 from almanac.display import MAX_ERROR, shorten
 from almanac.errors import PermanentError, TransientError
@@ -149,7 +149,7 @@ def failure_message(
         error: what it raised, or words for it.
         link: to the run.
         now: aware.
-        about: what the run is about; see `almanac.alerts.about`.
+        about: what the run is about; see `almanac.alerts.run_scope`.
     """
     words = str(error) or type(error).__name__
     kind = "" if isinstance(error, str) else f"{type(error).__name__}: "

@@ -10,7 +10,7 @@ from almanac.backup.drill.drills import DISASTER
 from almanac.backup.installation import databases, exists
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.manifest import Ref
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
 from almanac.config.sections.backup import InstallationBackup
 from almanac.errors import AlmanacError, IntegrityError
@@ -22,7 +22,7 @@ EVERYTHING = "group/all"
 
 
 @dataclass(frozen=True)
-class Gap:
+class CoverageGap:
     """One subject that is not backed up or not proven.
 
     Attributes:
@@ -41,7 +41,7 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Taken:
+class RepositorySnapshots:
     """The snapshots of a repository.
 
     Attributes:
@@ -56,14 +56,14 @@ class Taken:
 
 def find_gaps(
     live: Mapping[str, datetime],
-    taken: Taken,
+    taken: RepositorySnapshots,
     proven: Mapping[str, datetime],
     settings: InstallationBackup,
     *,
     now: datetime,
     disaster_max_age: timedelta | None = None,
-    second: Taken | None = None,
-) -> tuple[Gap, ...]:
+    second: RepositorySnapshots | None = None,
+) -> tuple[CoverageGap, ...]:
     """Everything that is missing; what is missing for longer than declared is overdue.
 
     Args:
@@ -76,7 +76,7 @@ def find_gaps(
         second: the snapshots of the secondary repository; None: there is none, or it cannot be asked.
     """
     gaps = [
-        Gap(subject, "snapshot", "no snapshot", now - since > settings.max_age)
+        CoverageGap(subject, "snapshot", "no snapshot", now - since > settings.max_age)
         for subject, since in sorted(live.items())
         if subject not in taken.newest
     ]
@@ -84,7 +84,9 @@ def find_gaps(
     if second is not None:
         missing = (subject for subject in sorted(taken.first) if subject not in second.newest)
         gaps += [
-            Gap(one, "snapshot", "no snapshot in the secondary repository", now - taken.first[one] > settings.max_age)
+            CoverageGap(
+                one, "snapshot", "no snapshot in the secondary repository", now - taken.first[one] > settings.max_age
+            )
             for one in missing
         ]
     limits = dict.fromkeys(taken.first, settings.drills.max_age)
@@ -94,34 +96,38 @@ def find_gaps(
     return (*gaps, *_unproven(first, limits, proven, now))
 
 
-def _of_everything(live: Mapping[str, datetime], taken: Taken, max_age: timedelta, now: datetime) -> Iterable[Gap]:
+def _of_everything(
+    live: Mapping[str, datetime], taken: RepositorySnapshots, max_age: timedelta, now: datetime
+) -> Iterable[CoverageGap]:
     """The snapshot that ties all others: whether there is one, how old it is, whom it leaves out."""
     newest = taken.newest.get(EVERYTHING)
     if newest is None:
         since = min([*live.values(), *taken.first.values()], default=None)
         if since is not None:
-            yield Gap(EVERYTHING, "snapshot", "no snapshot", now - since > max_age)
+            yield CoverageGap(EVERYTHING, "snapshot", "no snapshot", now - since > max_age)
         return
     if now - newest > max_age:
-        yield Gap(EVERYTHING, "snapshot", "no snapshot that is young enough", True, newest)
+        yield CoverageGap(EVERYTHING, "snapshot", "no snapshot that is young enough", True, newest)
     for subject in sorted(live) if taken.members is not None else ():
         if taken.first.get(subject, now) < newest and subject not in (taken.members or ()):
             late = now - taken.newest[subject] > max_age
-            yield Gap(subject, "snapshot", "not in the newest snapshot of everything", late, taken.newest[subject])
+            yield CoverageGap(
+                subject, "snapshot", "not in the newest snapshot of everything", late, taken.newest[subject]
+            )
 
 
 def _unproven(
     first: Mapping[str, datetime], limits: Mapping[str, timedelta], proven: Mapping[str, datetime], now: datetime
-) -> Iterable[Gap]:
+) -> Iterable[CoverageGap]:
     for subject, since in sorted(first.items()):
         last = proven.get(subject)
         if last is None:
-            yield Gap(subject, "drill", "never restored by a drill", now - since > limits[subject])
+            yield CoverageGap(subject, "drill", "never restored by a drill", now - since > limits[subject])
         elif now - last > limits[subject]:
-            yield Gap(subject, "drill", "last restored by a drill too long ago", True, last)
+            yield CoverageGap(subject, "drill", "last restored by a drill too long ago", True, last)
 
 
-def lines_of(gaps: Sequence[Gap]) -> list[str]:
+def lines_of(gaps: Sequence[CoverageGap]) -> list[str]:
     """The gaps in words, one line for each thing that is wrong, with the names of all that it is about."""
     by_words: dict[str, list[str]] = {}
     for gap in gaps:
@@ -195,18 +201,18 @@ def proven_by(journal: Journal) -> dict[str, datetime]:
     return proven
 
 
-def taken_of(place: Place) -> Taken | None:
+def taken_of(repository: BackupRepository) -> RepositorySnapshots | None:
     """The snapshots of a repository; None when it cannot be asked, which is reported by the tasks that use it."""
     try:
-        catalogue = Catalogue(place)
+        catalogue = Catalogue(repository)
         refs = catalogue.refs()
         return _taken(((ref.subject, ref.created) for ref in refs), _members(catalogue, refs))
     except AlmanacError as error:
-        log.warning("%s: cannot tell what is backed up there: %s", place.uri, error)
+        log.warning("%s: cannot tell what is backed up there: %s", repository.uri, error)
         return None
 
 
-def taken_by_journal(journal: Journal) -> Taken:
+def taken_by_journal(journal: Journal) -> RepositorySnapshots:
     """The snapshots that the journal knows.
 
     Raises:
@@ -215,13 +221,13 @@ def taken_by_journal(journal: Journal) -> Taken:
     return _taken(((one.subject, one.taken_at) for one in journal.snapshots()), None)
 
 
-def _taken(found: Iterable[tuple[str, datetime]], members: frozenset[str] | None) -> Taken:
+def _taken(found: Iterable[tuple[str, datetime]], members: frozenset[str] | None) -> RepositorySnapshots:
     first: dict[str, datetime] = {}
     newest: dict[str, datetime] = {}
     for subject, at in found:
         first[subject] = min(at, first.get(subject, at))
         newest[subject] = max(at, newest.get(subject, at))
-    return Taken(first, newest, members)
+    return RepositorySnapshots(first, newest, members)
 
 
 def _members(catalogue: Catalogue, refs: Sequence[Ref]) -> frozenset[str] | None:

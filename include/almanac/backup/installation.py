@@ -6,22 +6,22 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 
 from almanac.backup.store.keys import find_keys, find_or_make_keys
-from almanac.backup.store.place import Place, open_store
+from almanac.backup.store.repository import BackupRepository, open_store
 from almanac.config.home import Home
 from almanac.config.location import sqlite_url
 from almanac.config.sections.backup import InstallationBackup
 from almanac.errors import ConfigError
-from almanac.journal.place import entered
+from almanac.journal.location import with_login
 
 
 @dataclass(frozen=True)
-class Places:
+class BackupRepositories:
     """Where snapshots are: the primary repository, and the second one if there is one."""
 
-    first: Place
-    second: Place | None = None
+    first: BackupRepository
+    second: BackupRepository | None = None
 
-    def named(self, second: bool) -> Place:
+    def named(self, second: bool) -> BackupRepository:
         """One of them.
 
         Raises:
@@ -33,12 +33,14 @@ class Places:
             raise ConfigError("there is no secondary repository; set one by ALMANAC_SECOND_BACKUPS=/other/disk/backups")
         return self.second
 
-    def all(self) -> tuple[Place, ...]:
+    def all(self) -> tuple[BackupRepository, ...]:
         """Those that there are."""
         return (self.first,) if self.second is None else (self.first, self.second)
 
 
-def open_places(home: Home, settings: InstallationBackup, *, given_key: str = "", write: bool = True) -> Places:
+def open_repositories(
+    home: Home, settings: InstallationBackup, *, given_key: str = "", write: bool = True
+) -> BackupRepositories:
     """Open the repositories of an installation.
 
     Args:
@@ -53,15 +55,15 @@ def open_places(home: Home, settings: InstallationBackup, *, given_key: str = ""
     keys = find_or_make_keys(home, given=given_key) if write else find_keys(home, given=given_key)[0]
     key = keys[0] if keys else None
 
-    def opened(uri: str) -> Place:
-        return Place(open_store(uri), key, settings.encrypt, settings.compress, settings.workers, keys[1:])
+    def opened(uri: str) -> BackupRepository:
+        return BackupRepository(open_store(uri), key, settings.encrypt, settings.compress, settings.workers, keys[1:])
 
-    return Places(opened(home.backups), opened(home.second_backups) if home.second_backups else None)
+    return BackupRepositories(opened(home.backups), opened(home.second_backups) if home.second_backups else None)
 
 
-def unsigned(place: Place) -> Place:
+def unsigned(repository: BackupRepository) -> BackupRepository:
     """The same place; signatures are not checked."""
-    return Place(place.store, None, workers=place.workers)
+    return BackupRepository(repository.store, None, workers=repository.workers)
 
 
 def databases(home: Home) -> dict[str, URL]:
@@ -71,7 +73,7 @@ def databases(home: Home) -> dict[str, URL]:
     """
     return {
         "mlflow": make_url(home.mlflow_database_url),
-        "journal": entered(home.journal_url),
+        "journal": with_login(home.journal_url),
         "airflow": make_url(home.airflow_database_url),
         "mlflow_auth": make_url(sqlite_url(home.home / "mlflow_auth.db")),
     }

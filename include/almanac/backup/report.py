@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from almanac.backup.coverage import Gap, lines_of
-from almanac.backup.installation import Places
+from almanac.backup.coverage import CoverageGap, lines_of
+from almanac.backup.installation import BackupRepositories
 from almanac.backup.retention.protected import NOBODY, Protected
+from almanac.backup.snapshot.missing import missing_snapshots
 from almanac.backup.snapshot.replicate import worst_lag
-from almanac.backup.snapshot.vanished import vanished
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.manifest import Ref
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
+from almanac.backup.tiers.archive_request import ArchiveRequest, archive_requests
 from almanac.backup.tiers.plan import Holding, holdings
 from almanac.backup.tiers.port import Tier
-from almanac.backup.tiers.thaw import Thaw, thaws
 from almanac.config.sections.backup import InstallationBackup
 from almanac.errors import AlmanacError, IntegrityError
 from almanac.journal.file_checks import CheckState, FileChecks
@@ -52,7 +52,7 @@ class SubjectState:
 
 
 @dataclass(frozen=True)
-class PlaceState:
+class RepositoryState:
     """One place; `fault` says why nothing is known of it."""
 
     uri: str
@@ -60,8 +60,8 @@ class PlaceState:
     subjects: tuple[SubjectState, ...] = ()
     tiers: Mapping[Tier, Holding] | None = None
     waiting: tuple[tuple[Ref, datetime, str], ...] = ()
-    thaws: tuple[Thaw, ...] = ()
-    vanished: tuple[Ref, ...] = ()
+    archive_requests: tuple[ArchiveRequest, ...] = ()
+    missing: tuple[Ref, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class BackupReport:
 
     Attributes:
         at: when it was looked.
-        places: the first and, if there is one, the second.
+        repositories: the first and, if there is one, the second.
         lag: how far the second is behind; None without one, or when it is not known.
         drills: the newest ones, also those that were meant to fail.
         settings: what is declared.
@@ -80,22 +80,22 @@ class BackupReport:
     """
 
     at: datetime
-    places: tuple[PlaceState, ...]
+    repositories: tuple[RepositoryState, ...]
     lag: timedelta | None
     drills: tuple[DrillRecord, ...]
     settings: InstallationBackup
     checks: tuple[CheckState, ...] = ()
     protected: Protected = NOBODY
-    gaps: tuple[Gap, ...] = ()
+    gaps: tuple[CoverageGap, ...] = ()
 
     @property
     def problems(self) -> list[str]:
         """What a person should attend to, in words; none: all is well."""
         found = [f"{problem} Nothing is deleted until it is corrected." for problem in self.protected.problems]
-        for place in self.places:
-            found += [f"{place.uri}: {place.fault}"] if place.fault else []
-            found += [f"{ref} is missing from {place.uri}" for ref in place.vanished]
-            found += [f"{one.subject}: {one.damage}" for one in place.subjects if one.damage]
+        for repository in self.repositories:
+            found += [f"{repository.uri}: {repository.fault}"] if repository.fault else []
+            found += [f"{ref} is missing from {repository.uri}" for ref in repository.missing]
+            found += [f"{one.subject}: {one.damage}" for one in repository.subjects if one.damage]
         found += lines_of([gap for gap in self.gaps if gap.overdue])
         found += [f"{one.subject}: {line}: almanac repair {one.subject}" for one in self.checks for line in one.damaged]
         newest = {(drill.subject, drill.meant_to_fail): drill for drill in reversed(self.drills)}
@@ -109,13 +109,18 @@ class BackupReport:
 
 
 def make_report(
-    places: Places, journal: Journal, settings: InstallationBackup, protected: Protected = NOBODY, *, now: datetime,
-    gaps: Sequence[Gap] = (),
-) -> BackupReport:  # fmt: skip
+    repositories: BackupRepositories,
+    journal: Journal,
+    settings: InstallationBackup,
+    protected: Protected = NOBODY,
+    *,
+    now: datetime,
+    gaps: Sequence[CoverageGap] = (),
+) -> BackupReport:
     """Look at the repositories; one that is away is named, the rest is shown.
 
     Args:
-        places: of the installation.
+        repositories: of the installation.
         journal: knows drills, and what was there.
         settings: what is declared.
         protected: whose data is kept.
@@ -126,34 +131,40 @@ def make_report(
         TransientError: the journal is unreachable.
     """
     drills = journal.drills()
-    states = tuple(_place(place, journal, drills, settings, now) for place in places.all())
-    known = places.second is not None and not any(state.fault for state in states)
-    lag = worst_lag(places.first, places.second) if known and places.second is not None else None
+    states = tuple(_repository(repository, journal, drills, settings, now) for repository in repositories.all())
+    known = repositories.second is not None and not any(state.fault for state in states)
+    lag = worst_lag(repositories.first, repositories.second) if known and repositories.second is not None else None
     checks = tuple(FileChecks(journal).states(now))
     newest = tuple(drills[:_DRILLS])
     return BackupReport(now, states, lag, newest, settings, checks, protected, tuple(gaps))
 
 
-def _place(
-    place: Place, journal: Journal, drills: Sequence[DrillRecord], settings: InstallationBackup, now: datetime
-) -> PlaceState:
+def _repository(
+    repository: BackupRepository,
+    journal: Journal,
+    drills: Sequence[DrillRecord],
+    settings: InstallationBackup,
+    now: datetime,
+) -> RepositoryState:
     try:
-        catalogue, grace = Catalogue(place), settings.retention.grace
+        catalogue, grace = Catalogue(repository), settings.retention.grace
         refs = catalogue.refs(forgotten=True)
-        tombs = [tomb for tomb in catalogue.tombstones() if tomb.ref in refs]
-        dead = {tomb.ref for tomb in tombs}
+        tombstones = [tombstone for tombstone in catalogue.tombstones() if tombstone.ref in refs]
+        dead = {tombstone.ref for tombstone in tombstones}
         living = [ref for ref in refs if ref not in dead]
-        stored = [(one.tier, one.size_bytes) for one in place.store.tiers().stored()]
-        return PlaceState(
-            place.uri,
+        stored = [(one.tier, one.size_bytes) for one in repository.store.tiers().stored()]
+        return RepositoryState(
+            repository.uri,
             subjects=tuple(_subject(catalogue, group, drills, settings, now) for group in _by_subject(living)),
             tiers=holdings(stored, settings.tiers),
-            waiting=tuple((tomb.ref, tomb.forgotten_at + grace, tomb.reason) for tomb in tombs),
-            thaws=tuple(thaws(place)),
-            vanished=tuple(vanished(place, journal)),
+            waiting=tuple(
+                (tombstone.ref, tombstone.forgotten_at + grace, tombstone.reason) for tombstone in tombstones
+            ),
+            archive_requests=tuple(archive_requests(repository)),
+            missing=tuple(missing_snapshots(repository, journal)),
         )
     except AlmanacError as error:
-        return PlaceState(place.uri, fault=str(error))
+        return RepositoryState(repository.uri, fault=str(error))
 
 
 def _by_subject(refs: Sequence[Ref]) -> list[list[Ref]]:

@@ -68,9 +68,9 @@ class AirflowRows:
             raise TransientError(f"{_PROGRAM}: not finished after {_TIMEOUT}; the next cleanup continues") from error
         lines = done.stdout.strip().splitlines()
         if done.returncode or not lines:
-            said = (done.stderr or done.stdout).strip()[-_LAST_WORDS:]
+            output = (done.stderr or done.stdout).strip()[-_LAST_WORDS:]
             raise TransientError(
-                f"Airflow's database could not be cleaned: {_PROGRAM} ended with {done.returncode}: {said}"
+                f"Airflow's database could not be cleaned: {_PROGRAM} ended with {done.returncode}: {output}"
             )
         found: dict[str, Any] = json.loads(lines[-1])
         return found

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from almanac.backup.store.catalogue import Catalogue
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 
 NOT_BACKED_UP = "in no snapshot yet"
 
@@ -21,14 +21,14 @@ class BackedUp:
         return () if not self.asked or self.files.issuperset(files) else (NOT_BACKED_UP,)
 
 
-def backed_up(place: Place, model: str, *, asked: bool = True) -> BackedUp:
+def backed_up(repository: BackupRepository, model: str, *, asked: bool = True) -> BackedUp:
     """What the newest snapshot of `outputs/<model>` holds; nothing before the first one.
 
     Raises:
         IntegrityError: its manifest is damaged; so nothing may go.
         TransientError: the repository is unreachable.
     """
-    catalogue = Catalogue(place)
+    catalogue = Catalogue(repository)
     newest = catalogue.newest(f"outputs/{model}") if asked else None
     files = () if newest is None else catalogue.read(newest).files
     return BackedUp(frozenset((entry.path, entry.size) for entry in files), asked)

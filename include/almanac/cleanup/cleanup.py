@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from almanac.backup.installation import Places
+from almanac.backup.installation import BackupRepositories
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.tasks.run_backup import run_backup
 from almanac.cleanup.airflow_rows import AirflowRows
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Part(Protocol):
+class CleanupPart(Protocol):
     """One kind of what an installation writes about itself, with its declared age.
 
     Attributes:
@@ -92,7 +92,7 @@ class CleanupReport:
         return {"parts": [part.to_json() for part in self.parts], "sizes": [size.to_json() for size in self.sizes]}
 
 
-class Cleanup:
+class CleanupRun:
     """What one installation has, and what needs it.
 
     Args:
@@ -101,7 +101,7 @@ class Cleanup:
         models: all that are declared.
         journal: knows what was decided and, afterwards, what went.
         registry: opens what knows model versions and their runs; when it is away, only these stay.
-        places: the backups.
+        repositories: the backups.
         given_key: of the backups, from a connection.
         outputs: those of the models, too; a schedule leaves them to the DAGs `expire_outputs_<model>`.
         now: the time.
@@ -114,14 +114,14 @@ class Cleanup:
         models: Sequence[Model],
         journal: Journal,
         registry: Callable[[], "Registry"],
-        places: Places,
+        repositories: BackupRepositories,
         *,
         given_key: str = "",
         outputs: bool = True,
         now: datetime,
     ) -> None:
         self.home, self.installation, self.models = home, installation, models
-        self.journal, self.registry, self.places = journal, registry, places
+        self.journal, self.registry, self.repositories = journal, registry, repositories
         self.given_key, self.outputs, self.now = given_key, outputs, now
 
     def plan(self) -> CleanupReport:
@@ -134,7 +134,7 @@ class Cleanup:
         done += [self._tried(f"outputs of {one.model.name}", one.plan) for one in self._outputs()]
         return CleanupReport(tuple(done), self._measured(cleaned=False))
 
-    def carry_out(self, *, run: RunRef, approved: bool = False) -> CleanupReport:
+    def execute(self, *, run: RunRef, approved: bool = False) -> CleanupReport:
         """Delete what `plan` says, in its current state; when it is killed, the next cleanup continues.
 
         Args:
@@ -144,31 +144,29 @@ class Cleanup:
         Raises:
             TransientError: the journal is unreachable.
         """
-        done = [
-            self._tried(kind, partial(self._carried_out, make, run, approved)) for kind, make in self._parts().items()
-        ]
+        done = [self._tried(kind, partial(self._executed, make, run, approved)) for kind, make in self._parts().items()]
         done += [
-            self._tried(f"outputs of {one.model.name}", partial(one.carry_out, run=run, approved=approved))
+            self._tried(f"outputs of {one.model.name}", partial(one.execute, run=run, approved=approved))
             for one in self._outputs()
         ]
         return CleanupReport(tuple(done), self._measured(cleaned=True, run=run))
 
-    def _parts(self) -> dict[str, Callable[[], Part]]:
+    def _parts(self) -> dict[str, Callable[[], CleanupPart]]:
         """How to make each part that has an age."""
         ages, home, now = self.installation.cleanup, self.home, self.now
         names = [model.name for model in self.models]
         logs = airflow_home(home) / "logs"
-        parts: dict[str, Callable[[timedelta], Part]] = {
+        parts: dict[str, Callable[[timedelta], CleanupPart]] = {
             "airflow_history": self._history,
             "task_logs": lambda age: TaskLogs(logs, age, now),
             "journal": lambda age: JournalRows(home, self.models, self.journal, age, now),
-            "model_runs": lambda age: ModelRuns(home, names, self.registry(), self.places.first, age, now),
+            "model_runs": lambda age: ModelRuns(home, names, self.registry(), self.repositories.first, age, now),
         }
         return {kind: partial(make, age) for kind, make in parts.items() if (age := getattr(ages, kind)) is not None}
 
     def _outputs(self) -> list[Expiry]:
         models = self.models if self.outputs else ()
-        return [Expiry(model, self.home, self.journal, self.places.first, now=self.now) for model in models]
+        return [Expiry(model, self.home, self.journal, self.repositories.first, now=self.now) for model in models]
 
     def _tried(self, kind: str, make: Callable[[], ExpiryPlan]) -> PartDone:
         try:
@@ -177,7 +175,7 @@ class Cleanup:
             log.warning("%s: %s", kind, error)
             return PartDone(kind, fault=str(error))
 
-    def _carried_out(self, make: Callable[[], Part], run: RunRef, approved: bool) -> ExpiryPlan:
+    def _executed(self, make: Callable[[], CleanupPart], run: RunRef, approved: bool) -> ExpiryPlan:
         refuse_to_delete(self.home.models)
         part = make()
         plan = part.plan()
@@ -218,7 +216,7 @@ class Cleanup:
             IntegrityError: there is no such snapshot, even after one was taken.
             ConfigError, TransientError: none can be taken.
         """
-        subject, catalogue = f"database/{database}", Catalogue(self.places.first)
+        subject, catalogue = f"database/{database}", Catalogue(self.repositories.first)
         newest = catalogue.newest(subject)
         if newest is None or newest.created <= changed_at:
             run_backup(self.home, [subject], run=run, given_key=self.given_key, reason="before a cleanup")
@@ -237,19 +235,19 @@ class Cleanup:
         return sizes
 
 
-def _planned(make: Callable[[], Part]) -> ExpiryPlan:
+def _planned(make: Callable[[], CleanupPart]) -> ExpiryPlan:
     return make().plan()
 
 
-def report_faults(report: dict[str, Any]) -> None:
+def raise_reported_problems(report: dict[str, Any]) -> None:
     """Fail, and so alert, when a part could not be cleaned; the others were.
 
     Raises:
         IntegrityError: there is one.
     """
-    faults = [f"{part['kind']}: {part['fault']}" for part in report["parts"] if part["fault"]]
-    if faults:
-        raise IntegrityError("not everything was cleaned:\n" + "\n".join(faults))
+    problems = [f"{part['kind']}: {part['fault']}" for part in report["parts"] if part["fault"]]
+    if problems:
+        raise IntegrityError("not everything was cleaned:\n" + "\n".join(problems))
 
 
 def in_json(report: CleanupReport) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from almanac.alerts.condition_log import ConditionLog
-from almanac.backup.store.place import Place
+from almanac.alerts.alert_log import AlertLog
+from almanac.backup.store.repository import BackupRepository
 from almanac.cleanup.backed_up import BackedUp, backed_up
 from almanac.cleanup.files import landing_needs, plan_checkpoints, plan_files, report_needs
 from almanac.cleanup.plan import ExpiryPlan, joined
@@ -16,7 +16,7 @@ from almanac.config.schema import Model
 from almanac.config.sections.expiry import EXPIRING
 from almanac.data.quarantine.quarantine import Quarantine
 from almanac.data.table.commit_record import committed_batches
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.table_guard import TableGuard
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
@@ -34,7 +34,7 @@ class Expiry:
         model: declares the ages.
         home: where everything is.
         journal: knows batches, conditions and, afterwards, what went.
-        place: the backups.
+        repository: the backups.
         now: the time.
 
     Raises:
@@ -42,18 +42,20 @@ class Expiry:
         TransientError: on every method, when a store is unreachable.
     """
 
-    def __init__(self, model: Model, home: Home, journal: Journal, place: Place, *, now: datetime) -> None:
-        self.model, self.home, self.journal, self.place, self.now = model, home, journal, place, now
+    def __init__(
+        self, model: Model, home: Home, journal: Journal, repository: BackupRepository, *, now: datetime
+    ) -> None:
+        self.model, self.home, self.journal, self.repository, self.now = model, home, journal, repository, now
 
     def plan(self) -> ExpiryPlan:
         """What would be deleted; nothing is changed."""
         declared, plans = self.model.expire, self._plans()
-        known = backed_up(self.place, self.model.name, asked=declared.unless_backed_up) if declared.ages else None
+        known = backed_up(self.repository, self.model.name, asked=declared.unless_backed_up) if declared.ages else None
         aged = [plans[kind](self.now - age, known) for kind, age in declared.ages.items() if known is not None]
         upkeep = [plan_upkeep(kind, uri, now=self.now, keep=KEEP_FILES) for kind, uri in self._tables().items()]
         return joined([*aged, *upkeep])
 
-    def carry_out(self, *, run: RunRef, approved: bool = False) -> ExpiryPlan:
+    def execute(self, *, run: RunRef, approved: bool = False) -> ExpiryPlan:
         """Delete what `plan` says, in its current state; when it is killed, the next run continues.
 
         Args:
@@ -82,7 +84,7 @@ class Expiry:
                 remove(uri, below=self.home.landing_of(self.model.name) if item.kind == "landing" else "")
         self._clear_checkpoints()
         if plan.going:
-            self._tell(plan, run)
+            self._record(plan, run)
         return plan
 
     def _plans(self) -> dict[str, Callable[[datetime, BackedUp], ExpiryPlan]]:
@@ -119,12 +121,12 @@ class Expiry:
     def _reports(self, before: datetime, known: BackedUp) -> ExpiryPlan:
         uri, waiting = self.home.reports_of(self.model.name), Quarantine(self.home, self.model).read_rows()
         batches = {str(batch)[:_SHORT] for batch in waiting["batch"]} if waiting.width else set()
-        linked = [one.message.report for one in ConditionLog(self.journal).unclosed() if one.message.report]
+        linked = [one.message.report for one in AlertLog(self.journal).unclosed() if one.message.report]
         needs = report_needs(uri, quarantined=batches, linked=linked, known=known)
         return plan_files("reports", uri, ["*"], before=before, needs=needs)
 
     def _held(self) -> frozenset[str]:
-        return frozenset(record.batch_id for record in committed_batches(Dataset.of(self.home, self.model)))
+        return frozenset(record.batch_id for record in committed_batches(DatasetTable.of(self.home, self.model)))
 
     def _clear_checkpoints(self) -> None:
         uri = self.home.checkpoints_of(self.model.name)
@@ -133,7 +135,7 @@ class Expiry:
                 if folder.is_dir() and not any(folder.iterdir()):
                     folder.rmdir()
 
-    def _tell(self, plan: ExpiryPlan, run: RunRef) -> None:
+    def _record(self, plan: ExpiryPlan, run: RunRef) -> None:
         kinds = sorted({item.kind for item in plan.going})
         counts = {kind: float(sum(item.count for item in plan.going if item.kind == kind)) for kind in kinds}
         reasons = tuple(

@@ -11,7 +11,7 @@ from almanac.cleanup.plan import ExpiryPlan, Item
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.quarantine.quarantine import Quarantine
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchState, DecisionKind
 from almanac.journal.tables import alerts, arrivals, batches, conditions, decisions, drills
@@ -121,7 +121,7 @@ class JournalRows:
             (arrivals.c.model == name) & (arrivals.c.modified_at < before), lambda row: row["uri"] in there,
         )  # fmt: skip
         old = (batches.c.model == name) & (batches.c.recorded_at < before)
-        snapshot, kept = Dataset.of(self._home, model).snapshot(), self._kept(model)
+        snapshot, kept = DatasetTable.of(self._home, model).snapshot(), self._kept(model)
         stays: dict[BatchState, Callable[[Mapping[str, Any]], bool]] = {
             BatchState.EMPTY: lambda row: False,
             BatchState.UNCHANGED: lambda row: not snapshot.holds(row["batch_id"]),

@@ -8,10 +8,10 @@ from sqlalchemy.engine import make_url
 
 from almanac.backup.installation import exists
 from almanac.backup.store.catalogue import Catalogue
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.cleanup.plan import ExpiryPlan, Item
 from almanac.config.home import Home
-from almanac.registry.faults import mlflow_faults
+from almanac.registry.errors import mlflow_errors
 from almanac.registry.files import Artifacts
 from almanac.registry.paging import every
 from almanac.registry.records import Tag
@@ -33,7 +33,7 @@ class ModelRuns:
         home: names MLflow's database.
         models: all that are declared; runs of others stay.
         registry: knows the runs and the versions.
-        place: its snapshots name runs, too.
+        repository: its snapshots name runs, too.
         age: declared.
         now: the time.
 
@@ -46,9 +46,15 @@ class ModelRuns:
     kind, database = "model_runs", "mlflow"
 
     def __init__(
-        self, home: Home, models: Sequence[str], registry: "Registry", place: Place, age: timedelta, now: datetime
+        self,
+        home: Home,
+        models: Sequence[str],
+        registry: "Registry",
+        repository: BackupRepository,
+        age: timedelta,
+        now: datetime,
     ) -> None:
-        self._home, self._models, self._registry, self._place = home, models, registry, place
+        self._home, self._models, self._registry, self._repository = home, models, registry, repository
         self._before = now - age
 
     def plan(self) -> ExpiryPlan:
@@ -75,7 +81,7 @@ class ModelRuns:
         store = self._store() if plan.going else None
         for item in plan.going:
             (run_id,) = item.where
-            with mlflow_faults(f"MLflow run {run_id}: delete"):
+            with mlflow_errors(f"MLflow run {run_id}: delete"):
                 if self._registry.is_registered(run_id):  # since the plan was made
                     continue
                 run = self._registry.client.get_run(run_id)
@@ -94,7 +100,7 @@ class ModelRuns:
         from mlflow.entities import ViewType
 
         client = self._registry.client
-        with mlflow_faults(f"{model}: runs"):
+        with mlflow_errors(f"{model}: runs"):
             found = client.get_experiment_by_name(model)
             if found is None:
                 return
@@ -117,12 +123,12 @@ class ModelRuns:
         return Item(self.kind, f"{run.info.run_name} ({run_id})", size, at, tuple(needs), (run_id,))
 
     def _size(self, run: Any) -> int:
-        with mlflow_faults(f"MLflow run {run.info.run_id}: files"):
+        with mlflow_errors(f"MLflow run {run.info.run_id}: files"):
             sizes = Artifacts.of(self._registry.client, run).sizes()
         return sum(size for size in sizes.values() if size > 0)
 
     def _pinned(self, model: str) -> frozenset[str]:
-        catalogue = Catalogue(self._place)
+        catalogue = Catalogue(self._repository)
         manifests = (catalogue.read(ref) for ref in catalogue.refs(f"model/{model}", forgotten=True))
         return frozenset(str(manifest.facts.get("mlflow_run_id")) for manifest in manifests)
 
@@ -132,7 +138,7 @@ class ModelRuns:
             return None
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-        with mlflow_faults("MLflow's database"):
+        with mlflow_errors("MLflow's database"):
             return SqlAlchemyStore(self._home.mlflow_database_url, self._home.artifacts)
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from almanac.backup.tasks.run_backup import places_of
+from almanac.backup.tasks.run_backup import repositories_of
 from almanac.cleanup.expire import Expiry
 from almanac.config.home import Home
 from almanac.config.schema import Model
@@ -13,7 +13,7 @@ from almanac.journal.records import RunRef
 
 def expiry_of(model: Model, home: Home, *, given_key: str, now: datetime) -> Expiry:
     """A model's expiry, against the first backup repository."""
-    return Expiry(model, home, Journal(home.journal_url), places_of(home, given_key).first, now=now)
+    return Expiry(model, home, Journal(home.journal_url), repositories_of(home, given_key).first, now=now)
 
 
 def run_plan(model: Model, home: Home, *, given_key: str, now: datetime) -> dict[str, Any]:
@@ -34,4 +34,4 @@ def run_expiry(
         ApprovalError: it would be too much.
         IntegrityError, TransientError: see `Expiry`.
     """
-    return expiry_of(model, home, given_key=given_key, now=now).carry_out(run=run, approved=approved).to_json()
+    return expiry_of(model, home, given_key=given_key, now=now).execute(run=run, approved=approved).to_json()

@@ -161,8 +161,8 @@ def _counted(name: str, place: str, age: str, found: Iterable[tuple[str, int, fl
     oldest = float("inf")
     for _, one, time in found:
         size, count, oldest = size + one, count + 1, min(oldest, time or oldest)
-    said = "" if oldest == float("inf") else datetime.fromtimestamp(oldest, UTC).isoformat(timespec="minutes")
-    return Size(name, place, size, count, age, said)
+    oldest_text = "" if oldest == float("inf") else datetime.fromtimestamp(oldest, UTC).isoformat(timespec="minutes")
+    return Size(name, place, size, count, age, oldest_text)
 
 
 def _listed(place: str) -> Iterable[tuple[str, int, float]]:
@@ -176,11 +176,11 @@ def _database(name: str, url: URL, journal: Journal) -> Size:
     """Its file; of a server's nothing is asked, but of the journal the rows."""
     age = {"airflow": "cleanup.airflow_history", "journal": "cleanup.journal", "mlflow": "cleanup.model_runs"}
     place, rows = url.render_as_string(hide_password=True), _rows(journal) if name == "journal" else 0
-    said = age.get(name, "never")
+    age_text = age.get(name, "never")
     if url.get_backend_name() != "sqlite":
-        return Size(f"database {name}", place, -1, rows, f"{said}; ask the server for its size")
+        return Size(f"database {name}", place, -1, rows, f"{age_text}; ask the server for its size")
     files = [Path(f"{url.database}{suffix}") for suffix in ("", "-wal", "-shm")]
-    return Size(f"database {name}", place, sum(one.stat().st_size for one in files if one.exists()), rows, said)
+    return Size(f"database {name}", place, sum(one.stat().st_size for one in files if one.exists()), rows, age_text)
 
 
 def _rows(journal: Journal) -> int:

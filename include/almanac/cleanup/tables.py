@@ -10,12 +10,12 @@ from almanac.cleanup.backed_up import BackedUp
 from almanac.cleanup.plan import ExpiryPlan, Item
 from almanac.config.schema import Model
 from almanac.data.table.data_files import table_location
-from almanac.data.table.delta_table import collect, open_table, read_faults, scan_table
+from almanac.data.table.delta_table import collect, open_table, read_errors, scan_table
 from almanac.data.table.log_checkpoints import unneeded_checkpoints
 from almanac.data.table.table_guard import TableGuard
 from almanac.errors import TransientError
 from almanac.scoring.predictions import DAY, TIME, VERSION
-from almanac.storage.faults import describe
+from almanac.storage.errors import describe
 
 KEEP_FILES = timedelta(days=7)  # who reads an older version of the table has so long to finish
 _WINDOWS = 3  # of the monitor: those that it compares, and one to spare
@@ -159,7 +159,7 @@ def _files(table: Any, by: Sequence[str]) -> dict[tuple[str, ...], list[tuple[st
     """Path and size of the active files, by the values of their partition."""
     import polars as pl
 
-    with read_faults(table_location(table)):
+    with read_errors(table_location(table)):
         actions = pl.DataFrame(table.get_add_actions(flatten=True))
     found: dict[tuple[str, ...], list[tuple[str, int]]] = {}
     for row in actions.iter_rows(named=True):

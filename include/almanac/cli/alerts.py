@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from almanac.journal.records import Alert
+    from almanac.journal.records import DeliveredAlert
 
 commands = typer.Typer(help="Alerts: list, show, acknowledge, dismiss.", no_args_is_help=True)
 
@@ -29,7 +29,7 @@ def list_alerts(
     from rich.table import Table
     from rich.text import Text
 
-    from almanac.alerts.condition_log import ConditionLog
+    from almanac.alerts.alert_log import AlertLog
     from almanac.config.home import Home
     from almanac.journal.journal import Journal
 
@@ -37,7 +37,7 @@ def list_alerts(
     if undelivered:
         _print_undelivered(journal.alerts(model or None))
         return
-    found = ConditionLog(journal).recent(model=model, over=everything)
+    found = AlertLog(journal).recent(model=model, over=everything)
     table = Table("number", "since", "times", "severity", "model", "what", "acknowledged by", "over", title="alerts")
     colors = {"critical": "red", "warning": "yellow"}
     for each in found:
@@ -56,18 +56,18 @@ def list_alerts(
 @commands.command()
 def show(number: Annotated[int, typer.Argument(help="The number in `almanac alerts list`.")]) -> None:
     """Show one alert: what happened, since when, how often, what to do."""
-    from almanac.alerts.condition import worded
-    from almanac.alerts.condition_log import ConditionLog
+    from almanac.alerts.alert import worded
+    from almanac.alerts.alert_log import AlertLog
     from almanac.config.home import Home
     from almanac.journal.journal import Journal
 
-    condition = ConditionLog(Journal(Home().journal_url)).condition(number)
-    print(worded(condition, "new", condition.seen_at).text)
-    print(f"Sent to: {', '.join(condition.told_to) or 'log and journal'}; last at {_minute(condition.told_at) or '-'}")
-    if condition.acknowledged_by:
-        print(f"Acknowledged by {condition.acknowledged_by} at {_minute(condition.acknowledged_at)}")
-    if condition.dismissed_by:
-        print(f"Dismissed by {condition.dismissed_by} at {_minute(condition.ended_at)}: {condition.dismiss_reason}")
+    alert = AlertLog(Journal(Home().journal_url)).alert(number)
+    print(worded(alert, "new", alert.seen_at).text)
+    print(f"Sent to: {', '.join(alert.told_to) or 'log and journal'}; last at {_minute(alert.told_at) or '-'}")
+    if alert.acknowledged_by:
+        print(f"Acknowledged by {alert.acknowledged_by} at {_minute(alert.acknowledged_at)}")
+    if alert.dismissed_by:
+        print(f"Dismissed by {alert.dismissed_by} at {_minute(alert.ended_at)}: {alert.dismiss_reason}")
 
 
 @commands.command()
@@ -79,14 +79,12 @@ def ack(
     import getpass
     from datetime import UTC
 
-    from almanac.alerts.condition_log import ConditionLog
+    from almanac.alerts.alert_log import AlertLog
     from almanac.config.home import Home
     from almanac.journal.journal import Journal
 
-    condition = ConditionLog(Journal(Home().journal_url)).acknowledge(
-        number, by or getpass.getuser(), datetime.now(UTC)
-    )
-    print(f"{condition.message.subject}: acknowledged by {condition.acknowledged_by}")
+    alert = AlertLog(Journal(Home().journal_url)).acknowledge(number, by or getpass.getuser(), datetime.now(UTC))
+    print(f"{alert.message.subject}: acknowledged by {alert.acknowledged_by}")
 
 
 @commands.command()
@@ -99,17 +97,15 @@ def dismiss(
     import getpass
     from datetime import UTC
 
-    from almanac.alerts.condition_log import ConditionLog
+    from almanac.alerts.alert_log import AlertLog
     from almanac.config.home import Home
     from almanac.journal.journal import Journal
 
-    condition = ConditionLog(Journal(Home().journal_url)).dismiss(
-        number, by or getpass.getuser(), reason, datetime.now(UTC)
-    )
-    print(f"{condition.message.subject}: dismissed by {condition.dismissed_by}; reported within five minutes")
+    alert = AlertLog(Journal(Home().journal_url)).dismiss(number, by or getpass.getuser(), reason, datetime.now(UTC))
+    print(f"{alert.message.subject}: dismissed by {alert.dismissed_by}; reported within five minutes")
 
 
-def _print_undelivered(alerts: "list[Alert]") -> None:
+def _print_undelivered(alerts: "list[DeliveredAlert]") -> None:
     lost = [alert for alert in alerts if not alert.delivered]
     for alert in lost:
         print(f"{_minute(alert.raised_at)}  {alert.channel:12}  {alert.title}\n    {alert.error}")

@@ -72,12 +72,12 @@ def main() -> None:
     """Run the command line; what Almanac raises on purpose is a message, not a traceback."""
     from almanac.cli.terminal import clean_standard_streams
     from almanac.config.home import Home
-    from almanac.storage.access import enter_from_environment
+    from almanac.storage.access import load_credentials_from_environment
 
     clean_standard_streams()
     try:
         if "--help" not in sys.argv:  # which needs no installation
-            enter_from_environment(Home().stores)
+            load_credentials_from_environment(Home().stores)
         app(prog_name="almanac")
     except AlmanacError as error:
         print(f"almanac: {error}", file=sys.stderr)

@@ -28,17 +28,17 @@ def cleanup(
     """
     from datetime import UTC, datetime
 
-    from almanac.cleanup.cleanup import Cleanup, in_json
+    from almanac.cleanup.cleanup import CleanupRun, in_json
     from almanac.config.files.loader import load_installation, load_models
     from almanac.journal.journal import Journal
     from almanac.services.registry_access import open_registry
 
     home, _, places = open_installation()
-    cleaning = Cleanup(
+    cleaning = CleanupRun(
         home, load_installation(home.models), load_models(home.models).models, Journal(home.journal_url),
         lambda: open_registry(home), places, now=datetime.now(UTC),
     )  # fmt: skip
-    report = cleaning.plan() if dry_run else cleaning.carry_out(run=run_of("cleanup"), approved=approve)
+    report = cleaning.plan() if dry_run else cleaning.execute(run=run_of("cleanup"), approved=approve)
     if json:
         print(in_json(report))
     else:

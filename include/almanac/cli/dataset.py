@@ -39,7 +39,7 @@ def print_card(card: "DatasetCard") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    said = {
+    texts = {
         "place": card.uri,
         "origin": card.origin,
         "owner": card.owner,
@@ -51,7 +51,7 @@ def print_card(card: "DatasetCard") -> None:
     }
     console = Console()
     facts = Table(title=f"dataset of {card.model}", show_header=False)
-    for name, text in said.items():
+    for name, text in texts.items():
         facts.add_row(name, Text(text))
     console.print(facts)
     columns = Table("column", "type", "unit", "empty", "smallest", "largest")

@@ -50,12 +50,12 @@ def draft(
     from almanac.config.home import Home
     from almanac.draft.draft import Wish
     from almanac.draft.draft import draft as drafted
-    from almanac.draft.table import Said
+    from almanac.draft.table import DeclaredForm
     from almanac.errors import ConfigError
 
     home = Home()
     try:
-        said = Said(
+        said = DeclaredForm(
             time, time_format, None if timezone is None else check_timezone(timezone),
             None if origin is None else _time(origin), _list(names), _list(key),
         )  # fmt: skip
@@ -73,8 +73,8 @@ def draft(
     path.write_text(FIRST_LINE + text, "utf-8")
     notes = [line.removeprefix("# ") for line in text.splitlines()[1:] if line.startswith("# ")]
     try:
-        if faults := [problem for problem in load_models(path.parent).problems if path.name in problem]:
-            raise ConfigError("draft: no model can be drafted from this file:\n" + "\n".join(faults))
+        if problems := [problem for problem in load_models(path.parent).problems if path.name in problem]:
+            raise ConfigError("draft: no model can be drafted from this file:\n" + "\n".join(problems))
         for line in _tried(home, model, file) if file.stat().st_size <= _MOST_TRIED else ():
             print(line)
     except BaseException:

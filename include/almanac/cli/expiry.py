@@ -31,7 +31,7 @@ def expire(
     home, _, places = open_installation()
     declared = find_model(home.models, model)
     expiry = Expiry(declared, home, Journal(home.journal_url), places.first, now=datetime.now(UTC))
-    plan = expiry.carry_out(run=run_of("expire"), approved=approve) if apply else expiry.plan()
+    plan = expiry.execute(run=run_of("expire"), approved=approve) if apply else expiry.plan()
     for item in plan.items:
         word = "stays " if item.needs else "gone  " if apply else "GOES  "
         print(f"{word}  {item.kind:16}  {item.at:%Y-%m-%d}  {size(item.size_bytes):>10}  {item.name}", end="")

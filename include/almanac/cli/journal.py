@@ -7,7 +7,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from almanac.backup.restore.journal_rebuild import Rebuilt
+    from almanac.backup.restore.journal_rebuild import RebuiltRows
 
 commands = typer.Typer(help="The journal: upgrade its tables; rebuild its rows after a loss.", no_args_is_help=True)
 
@@ -76,7 +76,7 @@ def rebuild() -> None:
         raise typer.Exit(1)
 
 
-def _print(parts: "Iterable[Rebuilt]") -> list[str]:
+def _print(parts: "Iterable[RebuiltRows]") -> list[str]:
     """Print each part as it comes, and return what could not be read."""
     problems = []
     for one in parts:

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from almanac.registry.store import Registry
     from almanac.release.lineage import Lineage
-    from almanac.release.rebuild import Rebuilt
+    from almanac.release.rebuild import RebuiltVersion
 
 _FILES_SHOWN = 20
 
@@ -61,7 +61,7 @@ def rebuild(version: Annotated[str, typer.Argument(help="weather@3 or weather@ch
         raise typer.Exit(1)
 
 
-def _tell(message: str) -> None:
+def _print_progress(message: str) -> None:
     print(f"  {message}", flush=True)
 
 
@@ -107,7 +107,7 @@ def print_lineage(lineage: "Lineage") -> None:
         print(f"{hidden} older batches are not shown; --json shows them.")
 
 
-def print_rebuilt(rebuilt: "Rebuilt") -> None:
+def print_rebuilt(rebuilt: "RebuiltVersion") -> None:
     """Print what is the same and what is not."""
     from rich.console import Console
     from rich.table import Table

@@ -44,7 +44,7 @@ def promote(
             " there"
         )
     registry, journal = open_registry(home), Journal(home.journal_url)
-    promote_version(registry, model, number, reason=_said(reason), run=_run(now), journal=journal, now=now)
+    promote_version(registry, model, number, reason=_checked_reason(reason), run=_run(now), journal=journal, now=now)
     print(f"{name}: version {number} is champion. Scoring takes it from its next run on.")
 
 
@@ -65,11 +65,11 @@ def rollback(
     home, now = Home(), datetime.now(UTC)
     name = find_model(home.models, model).name
     registry, journal = open_registry(home), Journal(home.journal_url)
-    done = roll_back(registry, name, to=to, reason=_said(reason), run=_run(now), journal=journal, now=now)
+    done = roll_back(registry, name, to=to, reason=_checked_reason(reason), run=_run(now), journal=journal, now=now)
     print(f"{name}: version {done.to_version} is champion again, version {done.from_version} is out of production.")
 
 
-def _said(reason: str) -> str:
+def _checked_reason(reason: str) -> str:
     if len(reason.strip()) < 3:
         raise typer.BadParameter("--reason: say why, in at least three characters")
     return reason.strip()

@@ -36,7 +36,7 @@ def up(
     if missing:
         raise typer.BadParameter(f"not set in your environment: {', '.join(missing)}")
     started = time.monotonic()
-    services = Services(Home(), extra={name: os.environ[name] for name in wanted}, tell=_tell)
+    services = Services(Home(), extra={name: os.environ[name] for name in wanted}, report=_print_progress)
     if services.up():
         print(f"The services are up after {time.monotonic() - started:.0f} s.")
     else:
@@ -51,7 +51,7 @@ def down() -> None:
     from almanac.config.home import Home
     from almanac.services.services import Services
 
-    stopped = Services(Home(), tell=_tell).down()
+    stopped = Services(Home(), report=_print_progress).down()
     print("The services are stopped." if stopped else "The services were not running.")
 
 
@@ -118,5 +118,5 @@ def _need_checkout(command: str) -> None:
         )
 
 
-def _tell(message: str) -> None:
+def _print_progress(message: str) -> None:
     print(f"  {message}", flush=True)

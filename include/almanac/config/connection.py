@@ -29,12 +29,12 @@ class Connection(BaseModel):
 
 
 # Here and not in the environment, which this process's children would inherit.
-_handed_over: dict[str, Connection] = {}
+_registered: dict[str, Connection] = {}
 
 
-def hand_over(name: str, connection: Connection) -> None:
+def register_connection(name: str, connection: Connection) -> None:
     """Let this process use a connection that Airflow has found, in whichever of its secrets back ends."""
-    _handed_over[name] = connection
+    _registered[name] = connection
 
 
 def find_connection(name: str) -> Connection | None:
@@ -43,10 +43,10 @@ def find_connection(name: str) -> Connection | None:
     Raises:
         ConfigError: the variable cannot be read.
     """
-    if name in _handed_over:
-        return _handed_over[name]
-    said = os.environ.get(variable_of(name))
-    return parse_connection(name, said) if said else None
+    if name in _registered:
+        return _registered[name]
+    text = os.environ.get(variable_of(name))
+    return parse_connection(name, text) if text else None
 
 
 def variable_of(name: str) -> str:
@@ -54,14 +54,14 @@ def variable_of(name: str) -> str:
     return f"AIRFLOW_CONN_{name.upper()}"
 
 
-def parse_connection(name: str, said: str) -> Connection:
+def parse_connection(name: str, text: str) -> Connection:
     """Read a connection as JSON.
 
     Raises:
         ConfigError: it is something else.
     """
     try:
-        return Connection.model_validate_json(said)
+        return Connection.model_validate_json(text)
     except ValidationError:
         raise ConfigError(
             f"{variable_of(name)}: not a connection; expected JSON with some of login, password, host, port, schema and"

@@ -100,18 +100,18 @@ class Home(BaseSettings):
         }
         object.__setattr__(self, "home", root)
         object.__setattr__(self, "models", self.models.absolute())  # services run in another folder than the caller
-        for name, place in unset.items():
-            said = getattr(self, name) or elsewhere.get(name) or place
-            object.__setattr__(self, name, _checked(name, said) if said else "")
+        for name, default in unset.items():
+            location = getattr(self, name) or elsewhere.get(name) or default
+            object.__setattr__(self, name, _checked(name, location) if location else "")
 
     @property
     def stores(self) -> tuple[str, ...]:
         """The places that are in object stores."""
-        places = (
+        locations = (
             *(self.landing, self.datasets, self.quarantine, self.predictions, self.reports),
             *(self.backups, self.second_backups),
         )
-        return tuple(place for place in places if "://" in place)
+        return tuple(location for location in locations if "://" in location)
 
     @property
     def scratch(self) -> Path:
@@ -151,12 +151,12 @@ class Home(BaseSettings):
         return f"{self.reports}/{model}"
 
 
-def _checked(name: str, place: str) -> str:
+def _checked(name: str, location: str) -> str:
     if name in _DATABASES:
-        return check_database(place.rstrip("/"), _variable(name))
+        return check_database(location.rstrip("/"), _variable(name))
     if name == "artifacts":
-        return check_location(place, _variable(name), schemes=None)  # MLflow has stores of its own
-    return check_location(place, _variable(name), schemes=BACKUP_SCHEMES if name in _BACKUPS else SCHEMES)
+        return check_location(location, _variable(name), schemes=None)  # MLflow has stores of its own
+    return check_location(location, _variable(name), schemes=BACKUP_SCHEMES if name in _BACKUPS else SCHEMES)
 
 
 def _variable(name: str) -> str:

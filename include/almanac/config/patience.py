@@ -64,7 +64,7 @@ def short_patience() -> Iterator[None]:
 
 def _seconds() -> float:
     try:
-        said = float(os.environ.get(VARIABLE, _SHORT_S))
+        seconds = float(os.environ.get(VARIABLE, _SHORT_S))
     except ValueError:
         return _SHORT_S
-    return said if 0 < said < float("inf") else _SHORT_S
+    return seconds if 0 < seconds < float("inf") else _SHORT_S

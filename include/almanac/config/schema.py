@@ -17,7 +17,7 @@ from almanac.config.sections.backup import Backup
 from almanac.config.sections.dataset import Column, Dataset
 from almanac.config.sections.expiry import Expire
 from almanac.config.sections.features import Feature, check_features, names_of
-from almanac.config.sections.gates import Gates, check_answers, check_behaviour, check_segments
+from almanac.config.sections.gates import Gates, check_behaviour, check_prediction_rules, check_segments
 from almanac.config.sections.joins import Join, check_joins, joined_columns
 from almanac.config.sections.label import Label, check_rare
 from almanac.config.sections.maintenance import Maintenance
@@ -93,7 +93,7 @@ class Model(Section):
         numbers = self.label.is_number
         check_metrics(self)
         check_kind((each.estimator for each in self.train.candidates.values()), numbers=numbers)
-        check_answers(self.gates, numbers=numbers)
+        check_prediction_rules(self.gates, numbers=numbers)
         if numbers and self.train.threshold != NO_THRESHOLD:
             raise ValueError(
                 f"train.threshold: a label that is a number needs no threshold; got {self.train.threshold!r}, remove it"

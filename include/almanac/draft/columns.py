@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from almanac.config.grammar.column_names import fault_of_name
+from almanac.config.grammar.column_names import problem_of_name
 from almanac.config.sections.dataset import Column
 from almanac.data.ingest.parsing import read_numbers
 
@@ -21,7 +21,7 @@ _WHOLE = r"^\s*[+-]?\d{1,18}(?:\.0+)?\s*$"
 
 
 @dataclass(frozen=True)
-class Seen:
+class ProfiledColumn:
     """One column.
 
     Attributes:
@@ -57,7 +57,7 @@ class Seen:
         return self.distinct <= 1
 
 
-def look_at_column(cells: "pl.Series", name: str, *, as_text: bool = False) -> "tuple[Seen, pl.Series]":
+def look_at_column(cells: "pl.Series", name: str, *, as_text: bool = False) -> "tuple[ProfiledColumn, pl.Series]":
     """What a column shows, and its typed values, null where a cell is empty or cannot be read.
 
     Args:
@@ -74,7 +74,7 @@ def look_at_column(cells: "pl.Series", name: str, *, as_text: bool = False) -> "
         return replace(seen, source=cells.name), numbers
     values = known.unique().sort().to_list()
     return (
-        Seen(
+        ProfiledColumn(
             name, cells.name, "string", len(known) < len(texts), len(values),
             values=tuple(values) if len(values) <= _FEW else (),
         ),
@@ -87,14 +87,14 @@ def usable_names(header: tuple[str, ...]) -> dict[str, str]:
     names: dict[str, str] = {}
     for place, source in enumerate(header, 1):
         plain = re.sub(r"\s+", " ", source).strip()[:100]
-        name = plain if not fault_of_name(plain) else f"column_{place}"
+        name = plain if not problem_of_name(plain) else f"column_{place}"
         while name.casefold() in {other.casefold() for other in names.values()}:
             name += "_2"
         names[source] = name
     return names
 
 
-def _as_numbers(texts: "pl.Series", name: str) -> "tuple[Seen, pl.Series] | None":
+def _as_numbers(texts: "pl.Series", name: str) -> "tuple[ProfiledColumn, pl.Series] | None":
     """The column as one of numbers, if nearly all of its cells are written as such in one way."""
     import polars as pl
 
@@ -116,7 +116,7 @@ def _as_numbers(texts: "pl.Series", name: str) -> "tuple[Seen, pl.Series] | None
     whole = best == (".", None) and bool(meant.str.contains(_WHOLE).all())
     low, high = (None if end is None else float(str(end)) for end in (numbers.min(), numbers.max()))
     decimal, thousands = best
-    seen = Seen(
+    seen = ProfiledColumn(
         name=name, source="", type="integer" if whole else "float", nullable=numbers.null_count() > 0,
         distinct=numbers.drop_nulls().n_unique(), low=low, high=high,
         nulls=(*nothing, *(f"{value:.0f}" for value in sentinels)), decimal=None if decimal == "." else ",",
@@ -159,11 +159,11 @@ def _counts(numbers: "pl.Series") -> bool:
 def _in_words(texts: "pl.Series", way: tuple[str, str | None], other: tuple[str, str | None]) -> str:
     """That the cells can be read in two ways, with an example."""
     example = next((text for text in texts.drop_nulls() if re.search(r"\d[,.' ]\d", text)), "")
-    said = [
+    declared = [
         f"decimal sign {decimal!r}, {f'{sign!r} between groups' if sign else 'no groups'}"
         for decimal, sign in (way, other)
     ]
-    return f"{example!r} was read with {said[0]}; it could also have {said[1]}"
+    return f"{example!r} was read with {declared[0]}; it could also have {declared[1]}"
 
 
 def _stands_apart(numbers: "pl.Series", value: float) -> bool:

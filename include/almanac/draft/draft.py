@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from almanac.config.grammar.types import format_duration
-from almanac.draft.columns import Seen
-from almanac.draft.table import NOTHING_SAID, Said, Table, declared_columns, look_at
+from almanac.draft.columns import ProfiledColumn
+from almanac.draft.table import NOTHING_DECLARED, DeclaredForm, Table, declared_columns, look_at
 from almanac.errors import ConfigError
 
 _DAY = timedelta(days=1)
@@ -35,7 +35,7 @@ class Wish:
     label: str
     equals: str | None = None
     horizon: timedelta | None = None
-    said: Said = NOTHING_SAID
+    declared: DeclaredForm = NOTHING_DECLARED
 
 
 def draft(name: str, path: Path, wish: Wish) -> str:
@@ -51,8 +51,8 @@ def draft(name: str, path: Path, wish: Wish) -> str:
         DataError: see `look_at`.
     """
     texts = (wish.label,) if wish.equals is not None else ()
-    said = replace(wish.said, texts=(*wish.said.texts, *texts), needed=(*wish.said.needed, wish.label))
-    table = look_at(path, said)
+    declared = replace(wish.declared, texts=(*wish.declared.texts, *texts), needed=(*wish.declared.needed, wish.label))
+    table = look_at(path, declared)
     label = next((column for column in table.columns if wish.label in (column.name, column.source)), None)
     if label is None:
         raise ConfigError(f"--label: no column {wish.label!r} beside the time; got {[c.name for c in table.columns]}")
@@ -104,7 +104,7 @@ def _text(section: dict[str, Any]) -> str:
 class _Guess:
     """What is guessed of one file."""
 
-    def __init__(self, table: Table, label: Seen, wish: Wish, file: str) -> None:
+    def __init__(self, table: Table, label: ProfiledColumn, wish: Wish, file: str) -> None:
         self.table, self.label, self.wish, self.file = table, label, wish, file
         self.is_number = wish.equals is None
         next_row = table.step if table.is_series else timedelta(0)
@@ -145,15 +145,15 @@ class _Guess:
             },
         }
 
-    def is_identifier(self, seen: Seen) -> bool:
+    def is_identifier(self, seen: ProfiledColumn) -> bool:
         """Whether a column says another thing in each row, so that nothing can be learned from it."""
         return seen.type != "float" and self.rows > _FEW_ROWS and seen.distinct == self.rows and seen is not self.label
 
     @property
     def label_section(self) -> dict[str, Any]:
         ahead = format_duration(self.horizon)
-        said = {"name": f"{_slug(self.label.name)}_in_{ahead}", "column": self.label.name}
-        return {**said, **({} if self.is_number else {"equals": self.wish.equals}), "horizon": ahead}
+        declared = {"name": f"{_slug(self.label.name)}_in_{ahead}", "column": self.label.name}
+        return {**declared, **({} if self.is_number else {"equals": self.wish.equals}), "horizon": ahead}
 
     @property
     def features(self) -> list[dict[str, Any]]:
@@ -204,7 +204,7 @@ class _Guess:
         rows, by_hour = int(self.fold / self.table.step), self.table.step < _DAY
         gates: dict[str, Any] = {
             "absolute": {self.metric: _figure(limit)},
-            "baselines": {"metric": self.metric, "margin": self._part(0.01), "kinds": self._naive_rules()},
+            "baselines": {"metric": self.metric, "margin": self._part(0.01), "kinds": self._baseline_names()},
             "champion": {"metric": self.metric, "max_loss": self._part(0.02), "resamples": 500, "confidence": 0.95},
             "segments": {
                 "by": "hour_of_day" if by_hour else "month",
@@ -214,7 +214,7 @@ class _Guess:
         }  # fmt: skip
         return {**gates, "calibration": {"min_rows": rows // 2}} if rows < 400 else gates
 
-    def _naive_rules(self) -> list[str]:
+    def _baseline_names(self) -> list[str]:
         now = ["persistence"] if self.horizon and self.table.is_series else []
         return ["mean" if self.is_number else "majority", *now, *self._seasonal_rules(), "stump"]
 
@@ -228,13 +228,13 @@ class _Guess:
     def monitor(self) -> dict[str, Any]:
         window = _whole(max(30 * _DAY, 60 * self.table.step), self.table.step)
         rows = int(window / self.table.step)
-        said: dict[str, Any] = {
+        declared: dict[str, Any] = {
             "window": format_duration(window),
             "performance": {
                 "metric": self.metric, "max_loss": self._part(0.1), "min_rows": max(min(rows // 2, 300), 1),
             },
         }  # fmt: skip
-        return {**said, "drift": {"min_rows": max(rows * 3 // 4, 2)}} if rows < 700 else said
+        return {**declared, "drift": {"min_rows": max(rows * 3 // 4, 2)}} if rows < 700 else declared
 
     def _part(self, share: float) -> float:
         """A part of what is large: of the label's spread where it is a number, of 1 otherwise."""

@@ -12,8 +12,8 @@ from almanac.config.sections.dataset import Column, Dataset
 from almanac.config.sections.formats import CsvFormat
 from almanac.data.formats.csv_file import CsvRecords, open_csv
 from almanac.data.formats.file_content import FileContent
-from almanac.data.formats.records import ROW
-from almanac.draft.columns import NOTHING, Seen, look_at_column, usable_names
+from almanac.data.formats.reader import ROW
+from almanac.draft.columns import NOTHING, ProfiledColumn, look_at_column, usable_names
 from almanac.draft.dialect import find_format
 from almanac.draft.times import Times, find_times, step_of
 from almanac.errors import DataError
@@ -29,7 +29,7 @@ _REPEATED = 3  # rows of one key, in the mean, and they are a series
 
 
 @dataclass(frozen=True)
-class Said:
+class DeclaredForm:
     """What a person says of the file, where it does not show it itself; None: it is looked for.
 
     Attributes:
@@ -53,7 +53,7 @@ class Said:
     needed: tuple[str, ...] = ()
 
 
-NOTHING_SAID = Said()
+NOTHING_DECLARED = DeclaredForm()
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class Table:
     key: tuple[str, ...]
     step: timedelta
     span: timedelta
-    columns: tuple[Seen, ...]
+    columns: tuple[ProfiledColumn, ...]
     ignored: tuple[str, ...]
     is_series: bool
     frame: "pl.DataFrame"
@@ -87,7 +87,7 @@ class Table:
     notes: tuple[str, ...]
 
 
-def look_at(path: Path, said: Said = NOTHING_SAID) -> Table:
+def look_at(path: Path, declared: DeclaredForm = NOTHING_DECLARED) -> Table:
     """Read a file of text, packed or not, and say what it shows.
 
     Raises:
@@ -99,8 +99,8 @@ def look_at(path: Path, said: Said = NOTHING_SAID) -> Table:
     with tempfile.TemporaryDirectory(prefix="almanac-") as folder:
         content = FileContent.copy(_blocks(path), path.name, Path(folder), _MOST_UNPACKED)
         form = find_format(content)
-        if said.names is not None:
-            form = form.model_copy(update={"header": "none", "names": said.names, "row_names": None})
+        if declared.names is not None:
+            form = form.model_copy(update={"header": "none", "names": declared.names, "row_names": None})
         cells, rows, records = _read(content, form)
     names = usable_names(tuple(name for name in cells.columns if name != ROW))
     nothing = tuple(token for token in NOTHING if _occurs(cells, token))
@@ -108,20 +108,22 @@ def look_at(path: Path, said: Said = NOTHING_SAID) -> Table:
         form = form.model_copy(update={"nulls": nothing})
         cells = cells.with_columns(pl.when(~pl.exclude(ROW).str.strip_chars().is_in(nothing)).then(pl.exclude(ROW)))
     times = find_times(
-        cells.drop(ROW), path.name, wanted=said.time, format=said.time_format, timezone=said.timezone,
-        origin=said.origin,
+        cells.drop(ROW), path.name, wanted=declared.time, format=declared.time_format, timezone=declared.timezone,
+        origin=declared.origin,
     )  # fmt: skip
     time = names[times.sources[0]] if len(times.sources) == 1 else _free("time", names)
     typed, columns = {time: times.values.alias(time)}, []
     for source, name in names.items():
         if source not in times.sources and source != form.row_names:
-            seen, values = look_at_column(cells[source], name, as_text=name in said.texts or source in said.texts)
+            seen, values = look_at_column(
+                cells[source], name, as_text=name in declared.texts or source in declared.texts
+            )
             columns.append(seen)
             typed[name] = values.alias(name)
     frame = pl.DataFrame(list(typed.values())).drop_nulls(time).sort(time)
     form, columns = _common_decimal(form, columns)
-    key = _key(path.name, frame, time, columns, said.key)
-    kept = {*key, *(names.get(name, name) for name in said.needed)}
+    key = _key(path.name, frame, time, columns, declared.key)
+    kept = {*key, *(names.get(name, name) for name in declared.needed)}
     ignored = tuple(seen.source for seen in columns if seen.counts_rows and seen.name not in kept)
     columns = [seen for seen in columns if seen.source not in ignored]
     step = step_of(frame[time])
@@ -133,7 +135,11 @@ def look_at(path: Path, said: Said = NOTHING_SAID) -> Table:
         *times.notes,
         *([f"{unreadable} of {len(times.values)} rows have no readable time"] if unreadable else []),
         *_notes_of(columns),
-        *([f"{path.name} has no header: name its columns with --names a,b,c"] if form.names and not said.names else []),
+        *(
+            [f"{path.name} has no header: name its columns with --names a,b,c"]
+            if form.names and not declared.names
+            else []
+        ),
     ]
     span = frame[time][-1] - frame[time][0]
     whole = max(timedelta(seconds=round(step.total_seconds())), timedelta(seconds=1))
@@ -153,7 +159,7 @@ def look_at(path: Path, said: Said = NOTHING_SAID) -> Table:
     )
 
 
-def _notes_of(columns: list[Seen]) -> list[str]:
+def _notes_of(columns: list[ProfiledColumn]) -> list[str]:
     notes = [f"{seen.name}: {seen.doubt}" for seen in columns if seen.doubt]
     notes += [
         f"{seen.name}: {seen.unread} cells are no numbers: such rows are quarantined" for seen in columns if seen.unread
@@ -181,9 +187,11 @@ def _read(content: FileContent, form: CsvFormat) -> "tuple[pl.DataFrame, int, Cs
         max_bad_share=1.0, origin="", licence="",
     )  # fmt: skip
     records = open_csv(content, form, anything)
-    said = tuple(warning for warning in records.warnings if not warning.startswith("schema: "))  # no column is declared
+    declared = tuple(
+        warning for warning in records.warnings if not warning.startswith("schema: ")
+    )  # no column is declared
     known = records.dataset.model_copy(update={"time": records.columns()[0]})
-    records = replace(records, dataset=known, warnings=said)
+    records = replace(records, dataset=known, warnings=declared)
     kept: list[pl.DataFrame] = []
     rows, every = 0, 1
     for chunk in records.chunks():
@@ -209,7 +217,7 @@ def _free(name: str, names: Mapping[str, str]) -> str:
     return next(candidate for candidate in (name, f"event_{name}", f"{name}_of_row") if candidate not in taken)
 
 
-def _common_decimal(form: CsvFormat, columns: list[Seen]) -> tuple[CsvFormat, list[Seen]]:
+def _common_decimal(form: CsvFormat, columns: list[ProfiledColumn]) -> tuple[CsvFormat, list[ProfiledColumn]]:
     """A decimal comma belongs to the file where no column has a point."""
     commas = [seen for seen in columns if seen.decimal == ","]
     points = [seen for seen in columns if seen.type == "float" and seen.decimal is None]
@@ -221,7 +229,7 @@ def _common_decimal(form: CsvFormat, columns: list[Seen]) -> tuple[CsvFormat, li
 
 
 def _key(
-    name: str, frame: "pl.DataFrame", time: str, columns: list[Seen], wanted: tuple[str, ...] | None
+    name: str, frame: "pl.DataFrame", time: str, columns: list[ProfiledColumn], wanted: tuple[str, ...] | None
 ) -> tuple[str, ...]:
     """The time alone, or with as few other columns as tell the rows apart."""
     if wanted is not None:

@@ -160,9 +160,9 @@ def _formats(known: "pl.Series", sources: Sequence[str], *, named: bool) -> list
 
 
 def _part_formats(sources: Sequence[str], cells: Sequence[str]) -> list[str]:
-    said = {name: directive for directive, names in _PARTS.items() for name in names}
-    if all(source.casefold() in said for source in sources):
-        return [" ".join(said[source.casefold()] for source in sources)]
+    declared = {name: directive for directive, names in _PARTS.items() for name in names}
+    if all(source.casefold() in declared for source in sources):
+        return [" ".join(declared[source.casefold()] for source in sources)]
     clocks = ("%H:%M:%S", "%H:%M", "%I:%M %p", "%H.%M.%S", "%H", "%H%M")
     patterns = [
         f"{day} {clock}" for day, clock in product(_DAYS, clocks) if len(f"{day} {clock}".split()) == len(sources)
@@ -209,10 +209,10 @@ def _decided(
     if len(in_order) == 1:
         return in_order[0]
     example = next(text for n, text in enumerate(texts) if len({str(one[2][n]) for one in different}) > 1)
-    said = " or ".join(f"{form!r}" for form, _, _ in different)
+    declared = " or ".join(f"{form!r}" for form, _, _ in different)
     raise ConfigError(
         f"--time-format: {'+'.join(sources)} can be read in {len(different)} ways in all rows; got for example"
-        f" {example!r}. Say which it is: {said}"
+        f" {example!r}. Say which it is: {declared}"
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.ingest.ingest import IngestSummary, ingest_batches
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.errors import AlmanacError, DataError
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
@@ -25,7 +25,7 @@ _RUN = RunRef("check", "check")
 
 
 @dataclass(frozen=True)
-class Trial:
+class DraftTrial:
     """What came of it.
 
     Attributes:
@@ -57,7 +57,7 @@ class Trial:
     problems: tuple[str, ...] = ()
 
 
-def try_file(model: Model, path: Path, *, now: datetime) -> Trial:
+def try_file(model: Model, path: Path, *, now: datetime) -> DraftTrial:
     """Ingest one file into an empty dataset and prepare a training; nothing outside of a scratch folder is written.
 
     Args:
@@ -70,7 +70,7 @@ def try_file(model: Model, path: Path, *, now: datetime) -> Trial:
     """
     if not any(is_like(path.name, pattern) for pattern in model.source.patterns):
         known = list(model.source.patterns)
-        return Trial(problems=(f"source.patterns: {path.name} would not be taken; expected a name like {known}",))
+        return DraftTrial(problems=(f"source.patterns: {path.name} would not be taken; expected a name like {known}",))
     with _scratch_home(model, path) as home:
         journal = Journal(home.journal_url)
         files = list_files(home.landing_of(model.name), model.source.patterns)
@@ -78,7 +78,7 @@ def try_file(model: Model, path: Path, *, now: datetime) -> Trial:
         trial = _ingested(model, journal, summary)
         if not summary.published_rows:
             return trial
-        return _prepared(model, Dataset.of(home, model).read(), trial, now)
+        return _prepared(model, DatasetTable.of(home, model).read(), trial, now)
 
 
 @contextmanager
@@ -96,14 +96,14 @@ def _scratch_home(model: Model, path: Path) -> Iterator[Home]:
         yield home
 
 
-def _ingested(model: Model, journal: Journal, summary: IngestSummary) -> Trial:
+def _ingested(model: Model, journal: Journal, summary: IngestSummary) -> DraftTrial:
     records = journal.batches(model.name)
     rejected = tuple(reason for batch in summary.rejected for reason in batch.reasons)
     problems = (*rejected, *summary.waiting)
     if not problems and not summary.published_rows:
         problems = ("nothing of the file would be published",)
     broken = sorted(((rule, n) for one in records for rule, n in one.broken_rules.items()), key=lambda item: -item[1])
-    return Trial(
+    return DraftTrial(
         rows_read=sum(one.rows_read for one in records),
         published=summary.published_rows,
         quarantined=summary.quarantined_rows,
@@ -114,7 +114,7 @@ def _ingested(model: Model, journal: Journal, summary: IngestSummary) -> Trial:
     )
 
 
-def _prepared(model: Model, rows: "pl.DataFrame", trial: Trial, now: datetime) -> Trial:
+def _prepared(model: Model, rows: "pl.DataFrame", trial: DraftTrial, now: datetime) -> DraftTrial:
     """The same with what a first training would find; why it could not begin is a problem."""
     from almanac.statistics.metrics import LOWER_IS_BETTER, measure_all
     from almanac.training.backtest.backtest import subset
@@ -148,7 +148,7 @@ def _prepared(model: Model, rows: "pl.DataFrame", trial: Trial, now: datetime) -
     )  # fmt: skip
 
 
-def in_words(trial: Trial) -> list[str]:
+def in_words(trial: DraftTrial) -> list[str]:
     """What came of it, a line each."""
     rows = f"{trial.published} rows would be published, {trial.quarantined} quarantined, {trial.dropped} dropped"
     lines = [f"{trial.rows_read} records: {rows}"]

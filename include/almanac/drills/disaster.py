@@ -18,7 +18,7 @@ from almanac.backup.drill.drills import DISASTER, DrillResult, record
 from almanac.backup.restore.live import scratch
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.manifest import Ref
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.config.files.loader import load_models
 from almanac.config.home import Home
 from almanac.config.schema import Model
@@ -51,19 +51,19 @@ class Disaster:
     """One drill.
 
     Args:
-        place: whose newest group is restored.
+        repository: whose newest group is restored.
         home: the real installation; its declarations are taken, and nothing else.
         timeout: of ingest, of training and of scoring, each.
         clock: the time.
-        tell: called with each step in words.
+        report: called with each step in words.
     """
 
-    place: Place
+    repository: BackupRepository
     home: Home
     timeout: timedelta
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    tell: Callable[[str], None] = lambda _: None
-    said: list[str] = field(default_factory=list)
+    report: Callable[[str], None] = lambda _: None
+    lines: list[str] = field(default_factory=list)
 
     def run(self) -> DrillResult:
         """Play it; a failure is a result, not an exception. The result is kept in the repository.
@@ -74,53 +74,53 @@ class Disaster:
         """
         if why := unplayable(self.home):
             raise ConfigError(why)
-        ref, started, at = Catalogue(self.place).find(GROUP), time.monotonic(), self.clock()
+        ref, started, at = Catalogue(self.repository).find(GROUP), time.monotonic(), self.clock()
         passed, level = True, _LEVEL
         with scratch(self.home.scratch / "drills") as folder:
-            machine = ScratchMachine(folder, self.place, self.home.models)
+            machine = ScratchMachine(folder, self.repository, self.home.models)
             try:
                 self._play(machine, ref, started)
             except AlmanacError as error:
                 passed, level = False, 1
-                self._say(f"{error}")
+                self._report(f"{error}")
         result = DrillResult(
-            DISASTER, ref.name, level, passed, tuple(self.said), at, round(time.monotonic() - started, 3),
-            round((at - ref.created).total_seconds(), 3), self.place.uri,
+            DISASTER, ref.name, level, passed, tuple(self.lines), at, round(time.monotonic() - started, 3),
+            round((at - ref.created).total_seconds(), 3), self.repository.uri,
         )  # fmt: skip
-        record(self.place, result)
+        record(self.repository, result)
         return result
 
     def _play(self, machine: ScratchMachine, ref: Ref, started: float) -> None:
-        self._say(f"the newest {GROUP} was {_span((self.clock() - ref.created).total_seconds())} old (RPO)")
+        self._report(f"the newest {GROUP} was {_span((self.clock() - ref.created).total_seconds())} old (RPO)")
         machine.almanac("list", GROUP, "--second", timeout_s=_COMMAND_S, reads_backups=True)
         restored = machine.almanac("restore", str(ref), "--live", "--second", timeout_s=_COMMAND_S, reads_backups=True)
         for line in restored.splitlines():
-            self.tell(f"    {line}")
+            self.report(f"    {line}")
         _keep_quiet(machine.home)
         with machine.services() as (services, up_s):
-            self._say(
+            self._report(
                 f"the services were up {_span(time.monotonic() - started)} after the beginning (RTO), {up_s:.0f} s of"
                 " it for their start"
             )
             self._missing(restored)
             model = self._choose(machine)
             if model is None:
-                self._say("no model has a dataset in it: nothing was ingested, trained, scored or traced")
+                self._report("no model has a dataset in it: nothing was ingested, trained, scored or traced")
                 return
             with services.airflow() as airflow:
                 work = _Work(machine, model, airflow, self.timeout.total_seconds())
                 work.awake()
-                self._say(work.ingest(self.clock()))
-                self._say(work.train())
+                self._report(work.ingest(self.clock()))
+                self._report(work.train())
                 prediction = work.score()
-                self._say(f"scored: {prediction}" if prediction else "no champion: nothing was scored")
-                self._say(work.trace(prediction))
+                self._report(f"scored: {prediction}" if prediction else "no champion: nothing was scored")
+                self._report(work.trace(prediction))
 
     def _missing(self, restored: str) -> None:
         """What the restore itself says did not come back."""
         for line in restored.splitlines():
             if " is in " not in line and " loaded into " not in line:
-                self._say(line)
+                self._report(line)
 
     def _choose(self, machine: ScratchMachine) -> Model | None:
         """The first model with a dataset, one with a champion before others."""
@@ -130,9 +130,9 @@ class Disaster:
         registry = _registry(machine.home)
         return min(models, key=lambda model: registry.champion(model.name) is None, default=None)
 
-    def _say(self, text: str) -> None:
-        self.said.append(text)
-        self.tell(text)
+    def _report(self, text: str) -> None:
+        self.lines.append(text)
+        self.report(text)
 
 
 @dataclass
@@ -154,11 +154,11 @@ class _Work:
     def ingest(self, now: datetime) -> str:
         """Land a file; the restored installation finds it by itself."""
         from almanac.data.ingest.sample_file import write_sample
-        from almanac.data.table.dataset import Dataset
+        from almanac.data.table.dataset import DatasetTable
         from almanac.journal.journal import Journal
 
         home = self.machine.home
-        rows = Dataset.of(home, self.model).read()
+        rows = DatasetTable.of(home, self.model).read()
         landing = Path(home.landing_of(self.model.name))
         made = write_sample(self.model, rows, self.machine.root / "made", now=now)
         landing.mkdir(parents=True, exist_ok=True)
@@ -170,7 +170,7 @@ class _Work:
             return next((f"{one.state.value}: {', '.join(one.reasons)}" for one in found), "")
 
         state = self._wait("the landed file", batch)
-        after = Dataset.of(home, self.model).read(columns=[self.model.dataset.time]).height
+        after = DatasetTable.of(home, self.model).read(columns=[self.model.dataset.time]).height
         if after <= rows.height:
             raise IntegrityError(f"{landed.name}: landed, but none of its rows was published; it is {state}")
         return f"{landed.name} landed: {after - rows.height} rows published, {after} in all"
@@ -186,13 +186,13 @@ class _Work:
 
     def score(self) -> str:
         """Let the champion score the newest day again; give the id of a prediction, none without a champion."""
-        from almanac.data.table.dataset import Dataset
+        from almanac.data.table.dataset import DatasetTable
         from almanac.scoring.predictions import PredictionTable
 
         champion = _registry(self.machine.home).champion(self.model.name)
         if champion is None:
             return ""
-        newest = Dataset.of(self.machine.home, self.model).read(columns=[self.model.dataset.time]).max().item()
+        newest = DatasetTable.of(self.machine.home, self.model).read(columns=[self.model.dataset.time]).max().item()
         since = (newest - timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
         until = since + timedelta(days=3)
         self.airflow.set_paused(f"score_{self.model.name}", False)
@@ -209,9 +209,9 @@ class _Work:
         """Where it comes from, down to the file."""
         newest = f"{self.model.name}@{_registry(self.machine.home).versions(self.model.name)[0].version}"
         what = prediction or newest
-        said = self.machine.almanac("trace", what, timeout_s=_COMMAND_S)
-        if "dataset" not in said:
-            raise IntegrityError(f"`./almanac trace {what}` does not name the dataset: {said[-500:]}")
+        output = self.machine.almanac("trace", what, timeout_s=_COMMAND_S)
+        if "dataset" not in output:
+            raise IntegrityError(f"`./almanac trace {what}` does not name the dataset: {output[-500:]}")
         return f"traced: {what}"
 
     def _trigger(self, kind: str, **conf: str) -> "DagRun":

@@ -12,10 +12,10 @@ from sqlalchemy.engine import URL
 from almanac.backup.drill.drill import Drill, clear_scratch, in_words, overdue
 from almanac.backup.drill.drills import DrillResult
 from almanac.backup.drill.drills import results as kept_results
-from almanac.backup.installation import Places, databases
+from almanac.backup.installation import BackupRepositories, databases
 from almanac.backup.snapshot.verify import Share, verify
 from almanac.backup.store.catalogue import Catalogue
-from almanac.backup.store.place import FORMAT_FILE, Place
+from almanac.backup.store.repository import FORMAT_FILE, BackupRepository
 from almanac.config.home import Home
 from almanac.config.sections.backup import Drills
 from almanac.errors import IntegrityError
@@ -24,7 +24,12 @@ from almanac.journal.records import RunRef, Watermark
 
 
 def run_drill(
-    home: Home, place: Place, subjects: Sequence[str], *, tell: Callable[[str], None], trust: bool = False
+    home: Home,
+    repository: BackupRepository,
+    subjects: Sequence[str],
+    *,
+    report: Callable[[str], None],
+    trust: bool = False,
 ) -> list[DrillResult]:
     """Drill subjects of a repository (none: all) in the installation's scratch folder, never in a live location.
 
@@ -37,10 +42,12 @@ def run_drill(
         name: url for name, url in databases(home).items() if url.get_backend_name() == "postgresql"
     }
     chance = random.Random()  # noqa: S311 - chooses snapshots, keeps no secret
-    return Drill(place, folder, chance, servers, trust=trust).run(subjects, tell)
+    return Drill(repository, folder, chance, servers, trust=trust).run(subjects, report)
 
 
-def run_disaster_drill(home: Home, place: Place, settings: Drills, *, tell: Callable[[str], None]) -> DrillResult:
+def run_disaster_drill(
+    home: Home, repository: BackupRepository, settings: Drills, *, report: Callable[[str], None]
+) -> DrillResult:
     """Play the loss of the whole machine from a repository, in the installation's scratch folder; see `Disaster`.
 
     Raises:
@@ -51,7 +58,7 @@ def run_disaster_drill(home: Home, place: Place, settings: Drills, *, tell: Call
     from almanac.drills.disaster import Disaster
 
     clear_scratch(home.scratch / "drills", older_than=datetime.now(UTC) - timedelta(days=1))
-    return Disaster(place, home, settings.disaster_timeout, tell=tell).run()
+    return Disaster(repository, home, settings.disaster_timeout, report=report).run()
 
 
 def check_disaster(result: DrillResult) -> None:
@@ -64,7 +71,9 @@ def check_disaster(result: DrillResult) -> None:
         raise IntegrityError(f"the disaster drill:\n{in_words(result)}\nSee docs/operations.md, 'A drill has failed'")
 
 
-def check_drills(places: Places, results: Sequence[DrillResult], settings: Drills, *, now: datetime) -> None:
+def check_drills(
+    repositories: BackupRepositories, results: Sequence[DrillResult], settings: Drills, *, now: datetime
+) -> None:
     """Fail, and so alarm, when the newest drill of a subject has failed, or when its last good one is too old.
 
     Also of the subjects that this drill was not about: that another one came back ends no alarm.
@@ -72,9 +81,9 @@ def check_drills(places: Places, results: Sequence[DrillResult], settings: Drill
     Raises:
         IntegrityError: with everything that is wrong.
     """
-    subjects = sorted({subject for place in places.all() for subject in Catalogue(place).subjects()})
-    wrong = [in_words(result) for result in _failed(places, subjects, results)]
-    late = overdue(places, subjects, max_age=settings.max_age, now=now)
+    subjects = sorted({subject for repository in repositories.all() for subject in Catalogue(repository).subjects()})
+    wrong = [in_words(result) for result in _failed(repositories, subjects, results)]
+    late = overdue(repositories, subjects, max_age=settings.max_age, now=now)
     if not results:
         wrong.append("there was nothing to restore")
     if wrong or late:
@@ -85,10 +94,12 @@ def check_drills(places: Places, results: Sequence[DrillResult], settings: Drill
         )
 
 
-def _failed(places: Places, subjects: Sequence[str], done: Sequence[DrillResult]) -> list[DrillResult]:
+def _failed(
+    repositories: BackupRepositories, subjects: Sequence[str], done: Sequence[DrillResult]
+) -> list[DrillResult]:
     """The newest drill of each subject that has snapshots, where it failed; of damaged copies the newest of all."""
     newest: dict[tuple[str, bool], DrillResult] = {}
-    known = [result for place in places.all() for result in kept_results(place)]
+    known = [result for repository in repositories.all() for result in kept_results(repository)]
     for result in sorted([*known, *done], key=lambda one: one.at):
         if result.subject in subjects or result in done:
             newest["" if result.meant_to_fail else result.subject, result.meant_to_fail] = result
@@ -96,24 +107,26 @@ def _failed(places: Places, subjects: Sequence[str], done: Sequence[DrillResult]
     return [*failed, *(result for result in done if not result.passed and result not in failed)]
 
 
-def verify_share(place: Place, settings: Drills, journal: Journal, run: RunRef, *, now: datetime) -> dict[str, int]:
+def verify_share(
+    repository: BackupRepository, settings: Drills, journal: Journal, run: RunRef, *, now: datetime
+) -> dict[str, int]:
     """Verify today's share of all objects of a repository, and those that the last check found damaged.
 
     Raises:
         IntegrityError: something is damaged; every file is named.
         TransientError: the repository or the journal is unreachable.
     """
-    if place.store.find(FORMAT_FILE) is None:
+    if repository.store.find(FORMAT_FILE) is None:
         return {"snapshots": 0, "objects": 0, "bytes_read": 0}
-    name = f"damaged {hashlib.sha256(place.uri.encode()).hexdigest()[:16]}"
+    name = f"damaged {hashlib.sha256(repository.uri.encode()).hexdigest()[:16]}"
     mark = journal.watermark("", name)
     before = frozenset(json.loads(mark.value)) if mark else frozenset()
     share = replace(Share.today(settings.verify_days, now), also=before)
-    found = verify(place, Catalogue(place).refs(), level=3, now=now, share=share)
+    found = verify(repository, Catalogue(repository).refs(), level=3, now=now, share=share)
     damaged = {finding.sha256 for finding in found.findings if finding.fatal and finding.sha256}
     if damaged != before:
         journal.record_watermark(Watermark("", name, json.dumps(sorted(damaged)), now, run))
     fatal = [finding.text for finding in found.findings if finding.fatal]
     if fatal:
-        raise IntegrityError(f"{place.uri}: {len(fatal)} files of snapshots are damaged:\n" + "\n".join(fatal))
+        raise IntegrityError(f"{repository.uri}: {len(fatal)} files of snapshots are damaged:\n" + "\n".join(fatal))
     return {"snapshots": found.snapshots, "objects": found.objects, "bytes_read": found.bytes_read}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from almanac.backup.store.keys import VARIABLE
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
 from almanac.config.location import sqlite_url
 from almanac.config.repository import python_path
@@ -31,12 +31,12 @@ class ScratchMachine:
 
     Args:
         root: an empty folder, which becomes its disk.
-        place: the backup repository, which it reads, and into which nothing of its own is written.
+        repository: the backup repository, which it reads, and into which nothing of its own is written.
         models: the declarations, which come with the project.
     """
 
     root: Path
-    place: Place
+    repository: BackupRepository
     models: Path
 
     @property
@@ -68,10 +68,10 @@ class ScratchMachine:
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             raise IntegrityError(f"`{line}` did not end within {timeout_s:.0f} s") from error
-        said = (done.stdout + done.stderr).strip()
+        output = (done.stdout + done.stderr).strip()
         if done.returncode != 0:
-            raise IntegrityError(f"`{line}` ended with {done.returncode}: {said[-_SHOWN:]}")
-        return said
+            raise IntegrityError(f"`{line}` ended with {done.returncode}: {output[-_SHOWN:]}")
+        return output
 
     @contextmanager
     def services(self) -> Iterator[tuple[Services, float]]:
@@ -100,8 +100,8 @@ class ScratchMachine:
         if reads_backups:
             kept |= {name: text for name, text in os.environ.items() if name.startswith(_OF_THE_STORE)}
         places = {f"ALMANAC_{name.upper()}": str(getattr(mine, name)) for name in (*_PLACES, "journal_url", "backups")}
-        second = self.place.uri if reads_backups else mine.second_backups
-        key = self.place.key.text if self.place.key else ""
+        second = self.repository.uri if reads_backups else mine.second_backups
+        key = self.repository.key.text if self.repository.key else ""
         return {
             **kept,
             **places,

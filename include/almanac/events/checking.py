@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from almanac.config.grammar.payload import payload_faults
+from almanac.config.grammar.payload import payload_problems
 from almanac.config.schema import Model
 from almanac.config.sections.triggers import EventTrigger
 from almanac.display import shorten
@@ -30,14 +30,14 @@ def check_event(
     """Check a payload against its declaration and write the decision into the journal, once for a cause."""
     declared = model.triggers.get(event.trigger)
     if isinstance(declared, EventTrigger):
-        faults = payload_faults(declared.payload, event.payload)
+        problems = payload_problems(declared.payload, event.payload)
     else:
-        faults = (f"no event trigger {event.trigger!r} is declared",)
+        problems = (f"no event trigger {event.trigger!r} is declared",)
     decision = Decision(
         model=model.name,
         kind=DecisionKind.EVENT,
-        accepted=not faults,
-        reasons=faults or ("the payload is as declared",),
+        accepted=not problems,
+        reasons=problems or ("the payload is as declared",),
         decided_at=now,
         run=run,
         subject=event.trigger,
@@ -60,7 +60,7 @@ def accepted_payloads(
     count = sum(one.accepted and one.subject == trigger for one in known)
     if not isinstance(declared, EventTrigger):
         return []
-    return [each for each in payloads if not payload_faults(declared.payload, each)][:count]
+    return [each for each in payloads if not payload_problems(declared.payload, each)][:count]
 
 
 def raise_refusals(model: str, refused: Sequence[Mapping[str, object]]) -> None:
@@ -75,12 +75,12 @@ def raise_refusals(model: str, refused: Sequence[Mapping[str, object]]) -> None:
     """
     if not refused:
         return
-    said = "\n".join(
+    message = "\n".join(
         f"event {each['trigger']}: refused: {each['reasons']}; got"
         f" {shorten(json.dumps(each['payload']), _SHOWN_CHARACTERS)}"
         for each in refused
     )
     raise DataError(
-        f"{said}\nexpected what include/models/{model}.yaml declares under triggers. No pipeline was triggered."
+        f"{message}\nexpected what include/models/{model}.yaml declares under triggers. No pipeline was triggered."
         " Correct it and post it again; see docs/triggers.md."
     )

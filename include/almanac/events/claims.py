@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from almanac.config.grammar.payload import payload_faults
+from almanac.config.grammar.payload import payload_problems
 from almanac.config.schema import Model
 from almanac.config.sections.triggers import EventTrigger
 from almanac.errors import ConfigError
@@ -72,7 +72,7 @@ def why_not_accepted(journal: Journal, model: Model, trigger: str, event: AssetE
     if not isinstance(payloads, list):
         return f"its payloads are not a list; got {type(payloads).__name__}"
     maps = [each if isinstance(each, dict) else {"payload": each} for each in payloads]
-    return "; ".join(fault for each in maps for fault in payload_faults(declared.payload, each))
+    return "; ".join(problem for each in maps for problem in payload_problems(declared.payload, each))
 
 
 def why_not_closed(journal: Journal, model: Model, partition_key: str) -> str:

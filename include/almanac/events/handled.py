@@ -24,7 +24,7 @@ _BEGUN = "(begun)"  # says that a DAG was looked at; no trigger is called so
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingDag:
     """A DAG of a model that events trigger, and its rule."""
 
     kind: str
@@ -36,25 +36,25 @@ class Waiting:
         return tuple(dict.fromkeys(names(self.rule)))
 
 
-def waiting_dags(model: Model) -> tuple[Waiting, ...]:
+def waiting_dags(model: Model) -> tuple[WaitingDag, ...]:
     """The DAGs of a model that wait for events and look at a state; `event_<model>` looks at posted events itself."""
-    found = [Waiting(kind, rule) for kind in KINDS if (rule := rule_of(model, kind)) is not None]
-    found.append(Waiting("backup_model", parse_rule("challenger or champion")))
+    found = [WaitingDag(kind, rule) for kind in KINDS if (rule := rule_of(model, kind)) is not None]
+    found.append(WaitingDag("backup_model", parse_rule("challenger or champion")))
     if model.backup.after_publication:
-        found.append(Waiting("backup_data", parse_rule("dataset or predictions")))
+        found.append(WaitingDag("backup_data", parse_rule("dataset or predictions")))
     if model.shadow is not None:
-        found.append(Waiting("promote", parse_rule("shadow")))
+        found.append(WaitingDag("promote", parse_rule("shadow")))
     if window_of_model(model):
-        found.append(Waiting("reopen", parse_rule("dataset")))
+        found.append(WaitingDag("reopen", parse_rule("dataset")))
     return tuple(found)
 
 
-def waiting_dag(model: Model, kind: str) -> Waiting | None:
+def waiting_dag(model: Model, kind: str) -> WaitingDag | None:
     """One of them; None when events do not trigger it."""
     return next((one for one in waiting_dags(model) if one.kind == kind), None)
 
 
-def read_states(model: Model, waiting: Waiting, states: States, chosen: Collection[str] = ()) -> dict[str, str]:
+def read_states(model: Model, waiting: WaitingDag, states: States, chosen: Collection[str] = ()) -> dict[str, str]:
     """The states that a DAG's rule is about, or the chosen of them, as they are now; empty ones are left out."""
     asked = [name for name in waiting.names if not chosen or name in chosen]
     return {name: value for name in asked if (value := states.of(model, name)) != NOTHING}
@@ -76,7 +76,7 @@ def handled(journal: Journal, model: Model, kind: str) -> dict[str, Watermark]:
     return journal.watermarks(model.name, _mark_of(kind))
 
 
-def find_missed(model: Model, waiting: Waiting, states: States, journal: Journal) -> dict[str, str]:
+def find_missed(model: Model, waiting: WaitingDag, states: States, journal: Journal) -> dict[str, str]:
     """The states that a DAG should have handled and did not; empty while its rule is not fulfilled by them.
 
     Raises:
@@ -91,7 +91,7 @@ def find_missed(model: Model, waiting: Waiting, states: States, journal: Journal
     return changed if holds(waiting.rule, changed) else {}
 
 
-def begin_marks(context: RunContext, model: Model, waiting: Waiting, states: States, *, has_run: bool) -> None:
+def begin_marks(context: RunContext, model: Model, waiting: WaitingDag, states: States, *, has_run: bool) -> None:
     """Give a DAG that has no marks yet those from which on it can miss something.
 
     One that has run before, by a release that kept no marks, has handled what is there. Of a new one only the clocks
@@ -108,7 +108,7 @@ def begin_marks(context: RunContext, model: Model, waiting: Waiting, states: Sta
         record_window_handled(context, model, waiting.kind, window)
 
 
-def find_missed_windows(journal: Journal, model: Model, waiting: Waiting) -> list[WindowRecord]:
+def find_missed_windows(journal: Journal, model: Model, waiting: WaitingDag) -> list[WindowRecord]:
     """The windows with rows that a DAG should have handled as they are now and did not, the oldest first.
 
     Raises:

@@ -85,14 +85,14 @@ def _requests(journal: Journal, model: Model) -> list[Request]:
     answered = journal.decisions(model.name, DecisionKind.ACTION, limit=_NEWEST)
     monitor = f"monitor_{model.name}"
     found = [
-        Request(one, (*one.reasons, *(_asked(alarms, one.run) if one.kind is DecisionKind.ACTION else ())))
+        Request(one, (*one.reasons, *(_alarm_reasons(alarms, one.run) if one.kind is DecisionKind.ACTION else ())))
         for one in (*answered, *alarms)
         if one.accepted and RETRAIN in one.figures and one.run.dag_id == monitor
     ]
     return sorted(found, key=lambda one: one.decision.decided_at, reverse=True)
 
 
-def _asked(alarms: Sequence[Decision], run: RunRef) -> tuple[str, ...]:
+def _alarm_reasons(alarms: Sequence[Decision], run: RunRef) -> tuple[str, ...]:
     """Why a person was asked."""
     return next((one.reasons for one in alarms if "ask" in one.figures and same_run(one.run, run)), ())
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from almanac.config.grammar.rules import names
 from almanac.config.grammar.ticks import latest_of
 from almanac.config.schema import Model
-from almanac.config.sections.pipelines import OWN_SCHEDULE, clocked, rule_of
+from almanac.config.sections.pipelines import OWN_SCHEDULE, rule_of, schedule_names
 from almanac.config.sections.triggers import DependencyTrigger, EventTrigger, ScheduleTrigger
 from almanac.errors import TransientError
 from almanac.journal.records import DecisionKind
@@ -52,7 +52,7 @@ class States:
         if isinstance(trigger, EventTrigger):
             return self._event(model, name)
         if isinstance(trigger, ScheduleTrigger):
-            return self._tick(trigger) if name in clocked(model) else NOTHING
+            return self._tick(trigger) if name in schedule_names(model) else NOTHING
         own: dict[str, Callable[[Model], str]] = {
             "retrain_request": self._request, "change": self._change, "shadow": self._shadow,
             "arrival": self._arrival,

@@ -13,11 +13,11 @@ from datetime import datetime
 from typing import Protocol
 
 from almanac.alerts.message import event_message
-from almanac.alerts.telling import Teller
+from almanac.alerts.notifier import Notifier
 from almanac.config.schema import Model
 from almanac.config.sections.triggers import EventTrigger
 from almanac.errors import AlmanacError
-from almanac.events.handled import Waiting, begin_marks, find_missed, find_missed_windows, handled, waiting_dags
+from almanac.events.handled import WaitingDag, begin_marks, find_missed, find_missed_windows, handled, waiting_dags
 from almanac.events.posted import Posting, undecided
 from almanac.events.states import States
 from almanac.journal.records import Decision, DecisionKind
@@ -30,7 +30,7 @@ _GRACE_S = 30.0  # from an event to the run that it triggers
 
 
 @dataclass(frozen=True)
-class Standing:
+class DagState:
     """The state of a DAG.
 
     Attributes:
@@ -48,7 +48,7 @@ class Standing:
 class Dags(Protocol):
     """Who knows DAGs and starts their runs."""
 
-    def standing(self, dag_id: str) -> Standing | None:
+    def standing(self, dag_id: str) -> DagState | None:
         """The state of a DAG; None: it is not there (yet)."""
         ...
 
@@ -112,7 +112,7 @@ class Sweep:
         self.unanswered.clear()
         return [one for model in self.models for one in self._of_model(model, states)]
 
-    def start(self, found: Sequence[Missed], teller: Teller) -> list[str]:
+    def start(self, found: Sequence[Missed], notifier: Notifier) -> list[str]:
         """Start what was missed, write it down and tell it; gives the runs. One that is there already is none."""
         started = []
         for one in found:
@@ -124,23 +124,25 @@ class Sweep:
                 self.unanswered.append(f"{one.dag_id}: {error}")
                 continue
             started.append(f"{one.dag_id} {run_id}")
-            self._tell(one, run_id, teller)
+            self._notify(one, run_id, notifier)
         return started
 
     def _of_model(self, model: Model, states: States) -> Iterator[Missed]:
         missed = [
             one
             for waiting in waiting_dags(model)
-            for one in self._answered(f"{waiting.kind}_{model.name}", self._of_dag, model, waiting, states)
+            for one in self._found_or_logged(f"{waiting.kind}_{model.name}", self._of_dag, model, waiting, states)
         ]
         for kind in dict.fromkeys(one.kind for one in missed):
             found = {name: what for one in missed if one.kind == kind for name, what in one.states.items()}
             yield Missed(model, kind, found)
         triggers = [name for name, one in model.triggers.items() if isinstance(one, EventTrigger)]
         if triggers:
-            yield from self._answered(f"event_{model.name}", self._of_postings, model, sorted(triggers))
+            yield from self._found_or_logged(f"event_{model.name}", self._of_postings, model, sorted(triggers))
 
-    def _answered(self, dag_id: str, ask: Callable[..., Iterator[Missed]], model: Model, *more: object) -> list[Missed]:
+    def _found_or_logged(
+        self, dag_id: str, ask: Callable[..., Iterator[Missed]], model: Model, *more: object
+    ) -> list[Missed]:
         """Ask one question; that it cannot be answered stops no other one."""
         try:
             standing = self.dags.standing(dag_id)
@@ -152,7 +154,7 @@ class Sweep:
             self.unanswered.append(f"{dag_id}: {error}")
             return []
 
-    def _of_dag(self, model: Model, waiting: Waiting, states: States, standing: Standing) -> Iterator[Missed]:
+    def _of_dag(self, model: Model, waiting: WaitingDag, states: States, standing: DagState) -> Iterator[Missed]:
         if not handled(self.context.journal, model, waiting.kind):
             begin_marks(self.context, model, waiting, states, has_run=standing.has_run)
         if _is_busy(waiting.kind, standing) or self._is_held(model, waiting.kind):
@@ -164,7 +166,7 @@ class Sweep:
             window = f"window of {one.window_start:%Y-%m-%d %H:%M} UTC for {waiting.kind}"
             yield Missed(model, "reopen", {window: f"{one.rows} rows, content {one.content[:12]}"})
 
-    def _of_postings(self, model: Model, triggers: Sequence[str], standing: Standing) -> Iterator[Missed]:
+    def _of_postings(self, model: Model, triggers: Sequence[str], standing: DagState) -> Iterator[Missed]:
         if _is_busy("event", standing):
             return
         found = {
@@ -184,7 +186,7 @@ class Sweep:
             return bool(newest) and newest[0].taken_at + model.backup.at_most_every > self.context.now
         return False
 
-    def _tell(self, one: Missed, run_id: str, teller: Teller) -> None:
+    def _notify(self, one: Missed, run_id: str, notifier: Notifier) -> None:
         words, run, now = (one.words, f"run {run_id} was started"), self.context.run, self.context.now
         decision = Decision(one.model.name, DecisionKind.SWEEP, True, words, now, run, one.dag_id)
         self.context.journal.record_decision(decision)
@@ -194,15 +196,15 @@ class Sweep:
             what_to_do="Nothing, if that run succeeds. Otherwise read its log; what is left is started again tomorrow.",
             run=run, now=now,
         )  # fmt: skip
-        teller.happened(one.model.alerts, message, "running", f"{one.dag_id} missed", now)
+        notifier.notify_once(one.model.alerts, message, "running", f"{one.dag_id} missed", now)
 
 
-def sweep(found: Sweep, teller: Teller, wait: Callable[[float], None]) -> list[str]:
+def sweep(found: Sweep, notifier: Notifier, wait: Callable[[float], None]) -> list[str]:
     """Find, give runs that were just triggered time to start, find again, and start what is left.
 
     Args:
         found: the sweep.
-        teller: sends and closes alerts.
+        notifier: sends and closes alerts.
         wait: waits for so many seconds.
 
     Returns:
@@ -214,9 +216,9 @@ def sweep(found: Sweep, teller: Teller, wait: Callable[[float], None]) -> list[s
     if not found.find():
         return []
     wait(_GRACE_S)
-    return found.start(found.find(), teller)
+    return found.start(found.find(), notifier)
 
 
-def _is_busy(kind: str, standing: Standing) -> bool:
+def _is_busy(kind: str, standing: DagState) -> bool:
     """Whether a run will look at the states, or is at it; a run of the monitor may wait for an answer for days."""
     return standing.queued or (standing.running and kind != "monitor")

@@ -26,7 +26,7 @@ def join_as_of(frame: "pl.DataFrame", time: str, name: str, join: Join, other: "
     """
     import polars as pl
 
-    keys = {column: f"_key_{place}" for place, column in enumerate(join.on.values())}
+    keys = {column: f"_key_{position}" for position, column in enumerate(join.on.values())}
     known = other.select(
         (pl.col(join.time) + join.known_after).alias(_KNOWN),
         *(pl.col(column).alias(key) for column, key in keys.items()),

@@ -51,8 +51,8 @@ def build_features(model: Model, frame: "pl.DataFrame") -> FeatureMatrix:
     check_frame(model, frame, feature_columns(model))
     columns = [column for feature in model.features for column in _columns(model, feature, frame)]
     values = np.empty((frame.height, len(columns)), dtype=np.float32)
-    for place, (_, series) in enumerate(columns):
-        values[:, place] = series.to_numpy()
+    for position, (_, series) in enumerate(columns):
+        values[:, position] = series.to_numpy()
     values[~np.isfinite(values)] = np.nan  # an infinite reading is no reading; no estimator takes it
     times = frame[model.dataset.time].dt.cast_time_unit("us").dt.replace_time_zone(None).to_numpy()
     return FeatureMatrix(tuple(name for name, _ in columns), values, times.astype("datetime64[us]"))

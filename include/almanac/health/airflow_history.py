@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import quote
 
-from almanac.alerts.about import about, covers
+from almanac.alerts.run_scope import covers, scope_of
 from almanac.config.credentials import ADMIN, credentials_file, load
 from almanac.config.home import Home
-from almanac.health.unheard import FailedTask
+from almanac.health.unreported_failures import FailedTask
 from almanac.journal.records import RunRef
-from almanac.monitoring.checks.running import TaskRun, Timing
+from almanac.monitoring.checks.dag_health import NextRun, TaskTiming
 from almanac.services.airflow_api import AirflowClient, Job, Json
 from almanac.services.ports import load_ports
 
@@ -18,7 +18,7 @@ _ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"
 
 
 class AirflowHistory:
-    """What `almanac.monitoring.checks.running.TaskHistory` and `almanac.health.rounds.Tasks` ask for.
+    """What `almanac.monitoring.checks.dag_health.TaskHistory` and `almanac.health.rounds.Tasks` ask for.
 
     Args:
         client: of the server that runs the DAGs.
@@ -42,14 +42,14 @@ class AirflowHistory:
         url = f"http://127.0.0.1:{ports.airflow}"
         return cls(AirflowClient(url, ADMIN, load(path).airflow_password, timeout_s=10.0), pages)
 
-    def task_runs(self, dag_id: str, *, limit: int) -> Sequence[TaskRun]:
+    def task_runs(self, dag_id: str, *, limit: int) -> Sequence[TaskTiming]:
         """The newest task runs of a DAG.
 
         Raises:
             TransientError: Airflow does not answer.
             PermanentError: it knows no such DAG, or refuses.
         """
-        found: list[TaskRun] = []
+        found: list[TaskTiming] = []
         while len(found) < limit:
             page = self._client.call(
                 "GET",
@@ -64,7 +64,7 @@ class AirflowHistory:
             found += [_task_run(row) for row in rows if isinstance(row, dict)]
         return found
 
-    def timing(self, dag_id: str) -> Timing:
+    def timing(self, dag_id: str) -> NextRun:
         """When the DAG's next scheduled run should begin.
 
         Raises:
@@ -73,7 +73,7 @@ class AirflowHistory:
         """
         found = self._client.call("GET", f"/dags/{dag_id}")
         dag = found if isinstance(found, dict) else {}
-        return Timing(paused=dag.get("is_paused") is True, due_at=_time(dag.get("next_dagrun_run_after")))
+        return NextRun(paused=dag.get("is_paused") is True, due_at=_time(dag.get("next_dagrun_run_after")))
 
     def waits(self, run: RunRef, task_id: str) -> bool:
         """Whether a task has not ended yet; False when its run was deleted.
@@ -111,10 +111,10 @@ class AirflowHistory:
             and run.started_at is not None
             and run.started_at > failed.started_at
         ]
-        subject = self.about(failed.run) if later else ""
-        return any(covers(self.about(RunRef(failed.run.dag_id, run_id)), subject) for run_id in dict.fromkeys(later))
+        subject = self.scope_of(failed.run) if later else ""
+        return any(covers(self.scope_of(RunRef(failed.run.dag_id, run_id)), subject) for run_id in dict.fromkeys(later))
 
-    def about(self, run: RunRef) -> str:
+    def scope_of(self, run: RunRef) -> str:
         """What a run is about: its window, or what a person's form named.
 
         Raises:
@@ -124,7 +124,7 @@ class AirflowHistory:
         found = self._client.call("GET", f"/dags/{run.dag_id}/dagRuns/{quote(run.run_id, safe='')}")
         values = found if isinstance(found, dict) else {}
         key, conf = values.get("partition_key"), values.get("conf")
-        return about(key if isinstance(key, str) else None, conf if isinstance(conf, dict) else None)
+        return scope_of(key if isinstance(key, str) else None, conf if isinstance(conf, dict) else None)
 
     def tags(self, dag_id: str) -> frozenset[str]:
         """The tags of a DAG.
@@ -157,10 +157,10 @@ class AirflowHistory:
         return FailedTask(RunRef(dag_id, run_id, tries if isinstance(tries, int) else 1), task_id, started, link)
 
 
-def _task_run(row: dict[str, Json]) -> TaskRun:
+def _task_run(row: dict[str, Json]) -> TaskTiming:
     queued, started, duration = _time(row.get("queued_when")), _time(row.get("start_date")), row.get("duration")
     tries = row.get("try_number")
-    return TaskRun(
+    return TaskTiming(
         task_id=str(row.get("task_id")),
         state=str(row.get("state") or ""),
         tries=tries if isinstance(tries, int) else 0,

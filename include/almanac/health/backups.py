@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from almanac.alerts.message import Message, event_message
-from almanac.backup.coverage import EVERYTHING, Gap, lines_of
+from almanac.backup.coverage import EVERYTHING, CoverageGap, lines_of
 from almanac.journal.records import RunRef
 
 
-def missed_backup(gaps: Sequence[Gap], max_age: timedelta, run: RunRef, now: datetime) -> Message | None:
+def missed_backup(gaps: Sequence[CoverageGap], max_age: timedelta, run: RunRef, now: datetime) -> Message | None:
     """The alert that snapshots are missing or too old, one for all of them; None while none is overdue.
 
     Args:

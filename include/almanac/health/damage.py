@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from almanac.alerts.message import Message, event_message
-from almanac.alerts.telling import Teller
+from almanac.alerts.notifier import Notifier
 from almanac.config.home import Home
 from almanac.config.installation import Installation
 from almanac.config.schema import Model
@@ -19,8 +19,8 @@ from almanac.journal.records import RunRef
 log = logging.getLogger(__name__)
 
 
-def tell_damage(
-    teller: Teller,
+def report_damage(
+    notifier: Notifier,
     home: Home,
     installation: Installation,
     models: Sequence[Model],
@@ -52,8 +52,8 @@ def tell_damage(
             f"{len(damaged)} files of {subject} are damaged or missing", words, todo, run, now
         )
     for key, message in messages.items():
-        teller.seen(installation.alerts, message, "damage", key, now)
-    teller.ended_but(installation.alerts, "", "damage", {*messages, *unknown}, now)
+        notifier.open(installation.alerts, message, "damage", key, now)
+    notifier.resolve_except(installation.alerts, "", "damage", {*messages, *unknown}, now)
 
 
 def _message(subject: str, words: str, todo: str, run: RunRef, now: datetime) -> Message:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from almanac.alerts.message import Message, event_message
-from almanac.backup.coverage import Gap
+from almanac.backup.coverage import CoverageGap
 from almanac.backup.drill.drills import DISASTER
 from almanac.journal.records import RunRef
 
@@ -12,7 +12,12 @@ SUBJECTS = "subjects"
 
 
 def overdue_messages(
-    gaps: Sequence[Gap], max_age: timedelta, run: RunRef, now: datetime, *, disaster_max_age: timedelta | None = None
+    gaps: Sequence[CoverageGap],
+    max_age: timedelta,
+    run: RunRef,
+    now: datetime,
+    *,
+    disaster_max_age: timedelta | None = None,
 ) -> dict[str, Message]:
     """The alerts for drills that are overdue: one for all subjects, one for the loss of the whole machine.
 
@@ -32,7 +37,7 @@ def overdue_messages(
     return found
 
 
-def _message(late: Sequence[Gap], max_age: timedelta, command: str, run: RunRef, now: datetime) -> Message:
+def _message(late: Sequence[CoverageGap], max_age: timedelta, command: str, run: RunRef, now: datetime) -> Message:
     lines = [
         f"{gap.subject}: " + (f"the last one was at {gap.last:%Y-%m-%d %H:%M}Z" if gap.last else "there was none yet")
         for gap in late

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.alert_log import AlertLog
 from almanac.alerts.message import Message, event_message
-from almanac.alerts.telling import Teller
+from almanac.alerts.notifier import Notifier
 from almanac.config.sections.alerts import Alerts
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
@@ -47,12 +47,12 @@ def rejection_message(
 
 
 def end_resolved(
-    teller: Teller, declared: Mapping[str, Alerts], everybody: Alerts, journal: Journal, now: datetime
+    notifier: Notifier, declared: Mapping[str, Alerts], everybody: Alerts, journal: Journal, now: datetime
 ) -> None:
     """End what was told of each rejected file that has been delivered again or readmitted since.
 
     Args:
-        teller: sends and closes alerts.
+        notifier: sends and closes alerts.
         declared: alerts by model.
         everybody: who is notified of what belongs to no model any more.
         journal: has the state of the files.
@@ -61,9 +61,9 @@ def end_resolved(
     Raises:
         TransientError: the journal is unreachable.
     """
-    for one in ConditionLog(journal).unclosed():
+    for one in AlertLog(journal).unclosed():
         if one.kind == "rejection" and one.ended_at is None:
             alerts = declared.get(one.model, everybody)
             well = {uri for uri in one.message.parts if not journal.is_rejected(one.model, uri)}
             if well or not one.message.parts:
-                teller.resolved(alerts, one.model, "rejection", one.key, well.__contains__, now)
+                notifier.resolve_parts(alerts, one.model, "rejection", one.key, well.__contains__, now)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.alert_log import AlertLog
 from almanac.alerts.message import Message
-from almanac.alerts.telling import Teller
+from almanac.alerts.notifier import Notifier
 from almanac.backup.coverage import EVERYTHING
 from almanac.backup.drill.disaster_due import disaster_max_age
 from almanac.backup.retention.protected import note_declared, protected_models
@@ -16,28 +16,28 @@ from almanac.config.installation import Installation
 from almanac.config.schema import Model
 from almanac.config.sections.alerts import AlertKind
 from almanac.health.backups import missed_backup
-from almanac.health.damage import tell_damage
+from almanac.health.damage import report_damage
 from almanac.health.disk import disk_message
 from almanac.health.drills import overdue_messages
-from almanac.health.questions import Waiting, end_unasked
+from almanac.health.expired_approvals import WaitingTasks, resolve_expired
+from almanac.health.missing_snapshots import report_missing_snapshots, repositories_to_check
 from almanac.health.rejections import end_resolved
-from almanac.health.restarts import restart_messages
-from almanac.health.snapshots import places_to_look_at, tell_vanished
-from almanac.health.unheard import Failures, tell_unheard
+from almanac.health.service_uptime import restart_messages
+from almanac.health.unreported_failures import Failures, report_unreported_failures
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
-from almanac.services.incarnations import Jobs, incarnations, machine
+from almanac.services.uptime import Jobs, machine, service_uptimes
 
 
-class Tasks(Waiting, Failures, Jobs, Protocol):
+class Tasks(WaitingTasks, Failures, Jobs, Protocol):
     """Who knows how Airflow's tasks and processes stand."""
 
 
-def attend(
+def run_checks(
     home: Home,
     models: Sequence[Model],
     installation: Installation,
-    teller: Teller,
+    notifier: Notifier,
     *,
     acknowledge: Sequence[int],
     dismiss: Sequence[int] = (),
@@ -53,7 +53,7 @@ def attend(
         home: whose disk and journal.
         models: all that are declared.
         installation: whose people are told what belongs to no model.
-        teller: sends and closes alerts.
+        notifier: sends and closes alerts.
         acknowledge: numbers of conditions that the person who started the run takes on.
         dismiss: numbers of those that this person ends, for a reason.
         reason: why.
@@ -72,42 +72,42 @@ def attend(
     """
     journal = Journal(home.journal_url)
     for number in acknowledge:
-        ConditionLog(journal).acknowledge(number, run.started_by, now)
+        AlertLog(journal).acknowledge(number, run.started_by, now)
     note_declared(home, journal, run=run, now=now)
     for number in dismiss:
-        ConditionLog(journal).dismiss(number, run.started_by, reason, now)
+        AlertLog(journal).dismiss(number, run.started_by, reason, now)
     everybody, disk = installation.alerts, disk_message(home, installation.max_disk_share, run, now)
     found: dict[AlertKind, dict[str, Message]] = {
         "disk": {} if disk is None else {str(home.home): disk},
-        **_of_backups(teller, home, installation, journal, run, now),
+        **_of_backups(notifier, home, installation, journal, run, now),
     }
     for kind, messages in found.items():
         for key, message in messages.items():
-            teller.seen(everybody, message, kind, key, now)
-        teller.ended_but(everybody, "", kind, messages, now)
-    tell_damage(teller, home, installation, models, journal, run, now)
-    restarts = restart_messages(journal, incarnations(home, broker_url, tasks, now), machine(now), run, now)
+            notifier.open(everybody, message, kind, key, now)
+        notifier.resolve_except(everybody, "", kind, messages, now)
+    report_damage(notifier, home, installation, models, journal, run, now)
+    restarts = restart_messages(journal, service_uptimes(home, broker_url, tasks, now), machine(now), run, now)
     for what, message in restarts.items():
-        teller.happened(everybody, message, "service", what, now)
+        notifier.notify_once(everybody, message, "service", what, now)
     declared = {model.name: model.alerts for model in models}
-    end_unasked(teller, declared, journal, tasks, now)
-    end_resolved(teller, declared, everybody, journal, now)
-    tell_unheard(teller, declared, everybody, journal, tasks, now)
-    told = teller.attend(declared, everybody, now)
-    return {"told": told, "restarted": len(restarts), "acknowledged": len(acknowledge), "dismissed": len(dismiss)}
+    resolve_expired(notifier, declared, journal, tasks, now)
+    end_resolved(notifier, declared, everybody, journal, now)
+    report_unreported_failures(notifier, declared, everybody, journal, tasks, now)
+    notified = notifier.process_due(declared, everybody, now)
+    return {"told": notified, "restarted": len(restarts), "acknowledged": len(acknowledge), "dismissed": len(dismiss)}
 
 
 def _of_backups(
-    teller: Teller, home: Home, installation: Installation, journal: Journal, run: RunRef, now: datetime
+    notifier: Notifier, home: Home, installation: Installation, journal: Journal, run: RunRef, now: datetime
 ) -> dict[AlertKind, dict[str, Message]]:
     """What is missing of backups and drills; reports missing snapshots."""
     settings, everybody = installation.backup, installation.alerts
-    places, disaster = places_to_look_at(home, settings), disaster_max_age(home, settings.drills)
-    tell_vanished(teller, everybody, places, journal, run, now)
-    gaps = survey(home, protected_models(home).models, journal, places, settings, now=now)
+    repositories, disaster = repositories_to_check(home, settings), disaster_max_age(home, settings.drills)
+    report_missing_snapshots(notifier, everybody, repositories, journal, run, now)
+    gaps = survey(home, protected_models(home).models, journal, repositories, settings, now=now)
     missed = missed_backup(gaps, settings.max_age, run, now)
     if missed is None:
-        teller.ended(everybody, "", "backup", EVERYTHING, now)
+        notifier.resolve(everybody, "", "backup", EVERYTHING, now)
     else:
-        teller.seen(everybody, missed, "backup", EVERYTHING, now)
+        notifier.open(everybody, missed, "backup", EVERYTHING, now)
     return {"drill": overdue_messages(gaps, settings.drills.max_age, run, now, disaster_max_age=disaster)}

@@ -13,21 +13,21 @@ from almanac.errors import DamagedDatabaseError
 
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # What SQLite says of a damaged file; through MLflow's server only these words arrive.
-_SAID = ("database disk image is malformed", "file is not a database", "malformed database schema")
+_DAMAGE_MESSAGES = ("database disk image is malformed", "file is not a database", "malformed database schema")
 _TIMEOUT_S = 5.0
 
 
-def damaged(name: str, place: object, problem: object) -> DamagedDatabaseError:
+def damaged(name: str, location: object, problem: object) -> DamagedDatabaseError:
     """The error for a damaged database, with the commands that restore it.
 
     Args:
         name: of its snapshots: journal, mlflow or airflow.
-        place: its file, as far as that is known.
+        location: its file, as far as that is known.
         problem: what is wrong.
     """
-    said = " ".join(str(problem).split())
+    text = " ".join(str(problem).split())
     return DamagedDatabaseError(
-        f"{place}: the database {name!r} is damaged: {said}. Restore it so: ./almanac down; ./almanac restore"
+        f"{location}: the database {name!r} is damaged: {text}. Restore it so: ./almanac down; ./almanac restore"
         f" database/{name} --live --replace; ./almanac up. See docs/operations.md, 'A database is damaged'"
     )
 
@@ -94,7 +94,9 @@ def is_damage(error: BaseException) -> bool:
     for one in _causes(error):
         if isinstance(one, sqlite3.Error) and (getattr(one, "sqlite_errorcode", 0) or 0) & 0xFF in _DAMAGE:
             return True
-        if isinstance(one, json.JSONDecodeError | UnicodeDecodeError) or any(text in str(one) for text in _SAID):
+        if isinstance(one, json.JSONDecodeError | UnicodeDecodeError) or any(
+            text in str(one) for text in _DAMAGE_MESSAGES
+        ):
             return True
     return False
 

@@ -15,7 +15,7 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 from almanac.config.patience import patience
 from almanac.errors import TransientError
 from almanac.journal.damage import check_file, damaged, is_damage, make_database
-from almanac.journal.place import entered
+from almanac.journal.location import with_login
 from almanac.journal.schema import HEAD, check_revision, create_tables, lock_schema, read_revision
 
 NAME = "journal"  # of its snapshots: database/journal
@@ -104,17 +104,19 @@ class Transaction:
 
 def _fault(engine: Engine, error: Exception) -> Exception:
     """The Almanac error for a database error; a caller's error, such as a violated constraint, is returned as it is."""
-    place = engine.url.render_as_string(hide_password=True)
-    said = getattr(error, "orig", error)
+    location = engine.url.render_as_string(hide_password=True)
+    cause = getattr(error, "orig", error)
     if is_damage(error):
-        return damaged(NAME, place, said)
+        return damaged(NAME, location, cause)
     if isinstance(error, OperationalError):
-        return TransientError(f"journal {place}: {said}; check that the database is up and not full, then try again")
+        return TransientError(
+            f"journal {location}: {cause}; check that the database is up and not full, then try again"
+        )
     return error
 
 
 def _engine(url: str) -> Engine:
-    parsed = entered(url)
+    parsed = with_login(url)
     if parsed.get_backend_name() != "sqlite":
         return _postgres(parsed)
     if parsed.database:

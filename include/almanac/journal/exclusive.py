@@ -10,7 +10,7 @@ from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from almanac.errors import TransientError
-from almanac.journal.place import entered
+from almanac.journal.location import with_login
 from almanac.storage.locks import locked
 
 _CONNECT_S = 10
@@ -31,11 +31,11 @@ def exclusive(journal_url: str, name: str, *, wait_s: float = 0.0) -> Iterator[N
     Raises:
         TransientError: another process holds the lock, or the database is away.
     """
-    url = entered(journal_url)
+    url = with_login(journal_url)
     if url.get_backend_name() == "sqlite":
-        place = Path(url.database or ".").parent / "locks"
-        place.mkdir(parents=True, exist_ok=True)
-        with locked(place / f"{name}.lock", lambda: None, timeout_s=wait_s):
+        folder = Path(url.database or ".").parent / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder / f"{name}.lock", lambda: None, timeout_s=wait_s):
             yield
         return
     engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": _CONNECT_S})

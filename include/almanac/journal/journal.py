@@ -11,13 +11,13 @@ from sqlalchemy.exc import IntegrityError
 from almanac.journal import tables
 from almanac.journal.database import Database, Transaction
 from almanac.journal.records import (
-    Alert,
     AliasMove,
     Arrival,
     BatchRecord,
     BatchState,
     Decision,
     DecisionKind,
+    DeliveredAlert,
     DrillRecord,
     RunRef,
     RunTraces,
@@ -212,17 +212,17 @@ class Journal:
         with self._database.begin() as connection:
             return records_of(Decision, connection.execute(query).mappings())
 
-    def record_alert(self, alert: Alert) -> None:
+    def record_alert(self, alert: DeliveredAlert) -> None:
         """Record that a notification was sent, or could not be."""
         self._insert(tables.alerts, row_of(alert))
 
-    def alerts(self, model: str | None = None, limit: int | None = None) -> list[Alert]:
+    def alerts(self, model: str | None = None, limit: int | None = None) -> list[DeliveredAlert]:
         """Notifications about a model, or about all, newest first; those about no model have an empty name."""
         table = tables.alerts
         query = select(table).order_by(table.c.id.desc()).limit(limit)
         query = query if model is None else query.where(table.c.model == model)
         with self._database.begin() as connection:
-            return records_of(Alert, connection.execute(query).mappings())
+            return records_of(DeliveredAlert, connection.execute(query).mappings())
 
     def record_alias_move(self, move: AliasMove) -> None:
         """Write that an alias moved."""
@@ -285,7 +285,7 @@ class Journal:
                 tuple(records_of(BatchRecord, rows(connection, tables.batches, "recorded_at"))),
                 tuple(records_of(WindowRecord, rows(connection, tables.windows, "window_start"))),
                 tuple(records_of(Decision, rows(connection, tables.decisions, "id"))),
-                tuple(records_of(Alert, rows(connection, tables.alerts, "id"))),
+                tuple(records_of(DeliveredAlert, rows(connection, tables.alerts, "id"))),
                 tuple(records_of(AliasMove, rows(connection, tables.alias_moves, "id"))),
             )
 

@@ -35,22 +35,22 @@ def require_permission(
     given = [one for one in journal.decisions(model, DecisionKind.APPROVAL, run=run) if one.subject == what]
     if given and given[0].accepted and given[0].decided_at + approval.timeout >= now:
         return
-    fault = _why_not(approval, starter)
+    problem = _why_not(approval, starter)
     if given and given[0].accepted:
-        fault = f"it was approved at {given[0].decided_at:%Y-%m-%d %H:%M} UTC, and that has run out"
-    people = (starter,) if not fault else ()
-    if not fault and approval.four_eyes and not _has_first(journal, approval, what, model, starter, now):
-        fault = (
+        problem = f"it was approved at {given[0].decided_at:%Y-%m-%d %H:%M} UTC, and that has run out"
+    people = (starter,) if not problem else ()
+    if not problem and approval.four_eyes and not _has_first(journal, approval, what, model, starter, now):
+        problem = (
             f"four eyes: {starter} is the first to ask for it; let somebody else start the same within"
             f" {format_duration(approval.timeout)}"
         )
-    said = f"refused to {starter or 'an unknown starter'}: {fault}" if fault else f"approved by {starter}"
+    reason = f"refused to {starter or 'an unknown starter'}: {problem}" if problem else f"approved by {starter}"
     journal.record_decision(
-        Decision(model, DecisionKind.APPROVAL, not fault, (said,), now, run, what, people=people)
+        Decision(model, DecisionKind.APPROVAL, not problem, (reason,), now, run, what, people=people)
     )  # fmt: skip
-    if fault:
+    if problem:
         raise ApprovalError(
-            f"{what}: {fault}. Nothing was done. Expected a run started by hand by"
+            f"{what}: {problem}. Nothing was done. Expected a run started by hand by"
             f" {'one of ' + ', '.join(approval.users) if approval.users else 'a person whom Airflow names'}"
             f" (approval.users of _installation.yaml; {_INSTALLATION})"
         )

@@ -112,7 +112,7 @@ class BatchRecord:
 class Decision:
     """An acceptance or a refusal, with reasons and figures. Refusals are decisions, never exceptions.
 
-    A question names in `people` who may answer (ids of Airflow users; empty: whoever may act on the DAG) and in
+    A question names in `people` who may answer (ids of Airflow users; empty: anyone who may act on the DAG) and in
     `expires_at` until when; an answer names in `people` the id of who gave it. At most one decision of a model and kind
     has a given `cause` (see `Journal.record_once`); None: it has none.
     """
@@ -135,7 +135,7 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Alert:
+class DeliveredAlert:
     """A notification that was sent, or could not be delivered."""
 
     model: str
@@ -204,7 +204,7 @@ class RunTraces:
     batches: tuple[BatchRecord, ...] = ()
     windows: tuple[WindowRecord, ...] = ()
     decisions: tuple[Decision, ...] = ()
-    alerts: tuple[Alert, ...] = ()
+    alerts: tuple[DeliveredAlert, ...] = ()
     moves: tuple[AliasMove, ...] = ()
 
 

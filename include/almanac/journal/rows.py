@@ -9,10 +9,10 @@ from typing import Any, TypeVar, get_origin, get_type_hints
 from sqlalchemy import RowMapping
 
 from almanac.journal.records import (
-    Alert,
     AliasMove,
     BatchRecord,
     Decision,
+    DeliveredAlert,
     DrillRecord,
     RunRef,
     SnapshotRecord,
@@ -20,7 +20,7 @@ from almanac.journal.records import (
     WindowRecord,
 )
 
-Record = BatchRecord | Decision | Alert | AliasMove | Watermark | WindowRecord | SnapshotRecord | DrillRecord
+Record = BatchRecord | Decision | DeliveredAlert | AliasMove | Watermark | WindowRecord | SnapshotRecord | DrillRecord
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 

@@ -7,7 +7,7 @@ from almanac.config.schema import Model
 from almanac.config.sections.monitoring import Action
 from almanac.monitoring.findings import Finding, State
 
-DEEDS: dict[Action, str] = {
+ACTION_TEXTS: dict[Action, str] = {
     "notify": "An alert is sent",
     "retrain": "A retrain is requested",
     "previous": "The previous version is put back into production",
@@ -17,14 +17,14 @@ DEEDS: dict[Action, str] = {
 
 
 @dataclass(frozen=True)
-class Act:
+class PlannedAction:
     """One thing to do, and why."""
 
     action: Action
     reasons: tuple[str, ...]
 
 
-def choose_acts(model: Model, findings: Sequence[Finding]) -> tuple[Act, ...]:
+def plan_actions(model: Model, findings: Sequence[Finding]) -> tuple[PlannedAction, ...]:
     """What follows from the findings, each action once, with all its reasons.
 
     A warning is told to people where its condition says `notify`; nothing else follows from it. From insufficient
@@ -37,9 +37,9 @@ def choose_acts(model: Model, findings: Sequence[Finding]) -> tuple[Act, ...]:
         for action in model.monitor.actions.of(finding.condition.value):
             if finding.state is State.ALARM or action == "notify":
                 reasons.setdefault(action, []).append(finding.text)
-    return tuple(Act(action, tuple(texts)) for action, texts in reasons.items())
+    return tuple(PlannedAction(action, tuple(texts)) for action, texts in reasons.items())
 
 
-def reasons_for(acts: Sequence[Act], action: Action) -> tuple[str, ...]:
+def reasons_for(actions: Sequence[PlannedAction], action: Action) -> tuple[str, ...]:
     """Why an action is taken; empty when it is not."""
-    return next((act.reasons for act in acts if act.action == action), ())
+    return next((planned.reasons for planned in actions if planned.action == action), ())

@@ -9,15 +9,15 @@ from datetime import datetime
 
 from almanac.config.schema import Model
 from almanac.monitoring.checks.drift import ColumnDrift, Status
-from almanac.monitoring.checks.performance import Standing
+from almanac.monitoring.checks.performance import PerformanceState
 from almanac.monitoring.findings import Condition, Finding, State
 from almanac.monitoring.result import WindowResult
 from almanac.reporting.templates import last_day
 
 _STATES = {
-    Standing.HOLDING: State.FINE,
-    Standing.DEGRADED: State.WARNING,
-    Standing.INSUFFICIENT: State.INSUFFICIENT,
+    PerformanceState.HOLDING: State.FINE,
+    PerformanceState.DEGRADED: State.WARNING,
+    PerformanceState.INSUFFICIENT: State.INSUFFICIENT,
 }
 
 
@@ -40,7 +40,7 @@ def performance_holds(model: Model, windows: Sequence[WindowResult]) -> bool:
     """Whether the newest window's labels say so, and those of the others that count do not say otherwise."""
     newest = windows[-model.monitor.drift.windows :]
     standings = [window.performance.standing for window in newest]
-    return bool(standings) and standings[-1] is Standing.HOLDING and Standing.DEGRADED not in standings
+    return bool(standings) and standings[-1] is PerformanceState.HOLDING and PerformanceState.DEGRADED not in standings
 
 
 def _drift(model: Model, windows: Sequence[WindowResult], column: ColumnDrift) -> Finding:
@@ -99,16 +99,16 @@ def _stuck(windows: Sequence[WindowResult], column: ColumnDrift) -> Finding:
 def _performance(model: Model, windows: Sequence[WindowResult]) -> Finding:
     found = windows[-1].performance
     state, since, when = _STATES[found.standing], None, f"in the window to {last_day(windows[-1].end)}"
-    if found.standing is Standing.DEGRADED:
-        count, since = _running(windows, lambda window: window.performance.standing is Standing.DEGRADED)
+    if found.standing is PerformanceState.DEGRADED:
+        count, since = _running(windows, lambda window: window.performance.standing is PerformanceState.DEGRADED)
         state = State.ALARM if count >= model.monitor.drift.windows else State.WARNING
         when = _when(windows, count)
-    said = "; ".join(found.reasons) or _figure(windows[-1])
+    reasons = "; ".join(found.reasons) or _figure(windows[-1])
     figures = {"coverage": found.coverage, "labelled": float(found.rows)}
     known = {"value": found.value, "low": found.low, "high": found.high, "reference": found.reference}
     figures |= {name: value for name, value in known.items() if value is not None}
     return Finding(
-        Condition.PERFORMANCE, state, found.metric, f"performance is {found.standing} {when}: {said}", figures, since
+        Condition.PERFORMANCE, state, found.metric, f"performance is {found.standing} {when}: {reasons}", figures, since
     )
 
 

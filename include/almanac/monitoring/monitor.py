@@ -6,25 +6,25 @@ from datetime import datetime
 from almanac.config.grammar.types import format_duration
 from almanac.config.home import Home
 from almanac.config.schema import Model
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.errors import PermanentError
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
-from almanac.monitoring.actions import choose_acts, reasons_for
-from almanac.monitoring.carry_out import record_acts
+from almanac.monitoring.actions import plan_actions, reasons_for
+from almanac.monitoring.checks.challengers import ChallengerRegistry, judge_baselines, judge_challengers
+from almanac.monitoring.checks.dag_health import TaskHistory, judge_dag_health, judge_latency
+from almanac.monitoring.checks.data_freshness import judge_ages, judge_batches, judge_volume
 from almanac.monitoring.checks.drift import Status
-from almanac.monitoring.checks.rivals import VersionRegistry, judge_naive, judge_rivals
-from almanac.monitoring.checks.running import TaskHistory, judge_latency, judge_running
 from almanac.monitoring.checks.segment_findings import judge_groups
-from almanac.monitoring.checks.supply import judge_ages, judge_batches, judge_volume
 from almanac.monitoring.decision import judge_windows, performance_holds
+from almanac.monitoring.execute_actions import record_actions
 from almanac.monitoring.findings import Condition, Finding, State
 from almanac.monitoring.report.markdown import render_markdown
-from almanac.monitoring.result import MonitorResult, Verdict, WindowResult
+from almanac.monitoring.result import MonitorResult, MonitorVerdict, WindowResult
 from almanac.monitoring.watch import Watch
 from almanac.registry.records import PREVIOUS
 from almanac.reporting.templates import last_day
-from almanac.statistics.profile import Profile
+from almanac.statistics.profile import ReferenceProfile
 
 _OF_WINDOWS = (Condition.DRIFT, Condition.PERFORMANCE)
 
@@ -33,7 +33,7 @@ def monitor(
     model: Model,
     home: Home,
     journal: Journal,
-    registry: VersionRegistry,
+    registry: ChallengerRegistry,
     *,
     run: RunRef,
     now: datetime,
@@ -67,13 +67,13 @@ def monitor(
     champion = registry.champion(model.name)
     findings = (
         judge_batches(model, journal.batches(model.name), since=now - model.monitor.window, until=now),
-        *judge_running(model, history, now),
+        *judge_dag_health(model, history, now),
     )
     watch: Watch | None = None
     windows: tuple[WindowResult, ...] = ()
     if champion is not None:
-        profile = Profile.from_json(registry.load_profile(champion))
-        watch = Watch(model, home, profile, champion, now, Dataset.of(home, model).version())
+        profile = ReferenceProfile.from_json(registry.load_profile(champion))
+        watch = Watch(model, home, profile, champion, now, DatasetTable.of(home, model).version())
         windows = watch.windows()
         findings = (*_compare(watch, registry, journal, windows), *findings)
     result = _decide(model, windows, findings, watch, now)
@@ -85,12 +85,12 @@ def monitor(
             result = _report(watch, result)
     result = replace(result, markdown=render_markdown(model, result))
     _record(journal, result, run)
-    record_acts(journal, result, run)
+    record_actions(journal, result, run)
     return result
 
 
 def _compare(
-    watch: Watch, registry: VersionRegistry, journal: Journal, windows: tuple[WindowResult, ...]
+    watch: Watch, registry: ChallengerRegistry, journal: Journal, windows: tuple[WindowResult, ...]
 ) -> tuple[Finding, ...]:
     """The champion's windows against its profile, the baselines and the other versions, and how old all is."""
     model = watch.model
@@ -105,15 +105,15 @@ def _compare(
 
 
 def _compare_versions(
-    watch: Watch, registry: VersionRegistry, journal: Journal, windows: tuple[WindowResult, ...]
+    watch: Watch, registry: ChallengerRegistry, journal: Journal, windows: tuple[WindowResult, ...]
 ) -> tuple[Finding, ...]:
     """The champion against baselines and other versions, on the newest window with labels."""
     labelled = watch.labelled_window(windows)
-    naive = () if labelled is None else judge_naive(watch.model, labelled)
-    return (*naive, *judge_rivals(watch.model, registry, journal, watch.champion, labelled))
+    baselines = () if labelled is None else judge_baselines(watch.model, labelled)
+    return (*baselines, *judge_challengers(watch.model, registry, journal, watch.champion, labelled))
 
 
-def _previous(model: Model, registry: VersionRegistry) -> tuple[str, bytes] | None:
+def _previous(model: Model, registry: ChallengerRegistry) -> tuple[str, bytes] | None:
     """The version before the champion, to see what they look at; one that is gone, or its files, is no matter."""
     try:
         version = registry.by_alias(model.name, PREVIOUS)
@@ -133,14 +133,14 @@ def _report(watch: Watch, result: MonitorResult) -> MonitorResult:
 def _decide(
     model: Model, windows: tuple[WindowResult, ...], findings: tuple[Finding, ...], watch: Watch | None, now: datetime
 ) -> MonitorResult:
-    acts, version = choose_acts(model, findings), watch.champion.version if watch else ""
+    actions, version = plan_actions(model, findings), watch.champion.version if watch else ""
     return MonitorResult(
         model=model.name,
-        verdict=windows[-1].verdict if windows else Verdict.INSUFFICIENT,
-        reasons=reasons_for(acts, "retrain") or (_why_not(model, windows, findings, version),),
+        verdict=windows[-1].verdict if windows else MonitorVerdict.INSUFFICIENT,
+        reasons=reasons_for(actions, "retrain") or (_why_not(model, windows, findings, version),),
         monitored_at=now,
         findings=findings,
-        acts=acts,
+        actions=actions,
         model_version=version,
         dataset_version=watch.dataset_version if watch else -1,
         windows=windows,
@@ -156,14 +156,14 @@ def _why_not(model: Model, windows: tuple[WindowResult, ...], findings: tuple[Fi
         return f"insufficient: no complete window of {size} after the rows that version {version} was made on"
     last = windows[-1]
     when = f"window to {last_day(last.end)}"
-    if last.verdict is Verdict.QUIET:
+    if last.verdict is MonitorVerdict.QUIET:
         drifted = f"; {_untested(last)}" if last.untested else ""
         return f"quiet: no column has drifted in the {when}{drifted}; performance {last.performance.standing}"
-    if last.verdict is Verdict.INSUFFICIENT:
+    if last.verdict is MonitorVerdict.INSUFFICIENT:
         return f"insufficient: {_untested(last)} in the {when}; performance {last.performance.standing}"
     if any(found.state is State.ALARM and found.condition in _OF_WINDOWS for found in findings):
         return f"{last.verdict} in the {when}; monitor.actions requests no retrain in this case"
-    if last.verdict is Verdict.DRIFTED and performance_holds(model, windows):
+    if last.verdict is MonitorVerdict.DRIFTED and performance_holds(model, windows):
         return f"drifted in the {when}, but performance holds: no reason to replace the model"
     return f"{last.verdict} in the {when}, but not the same in {needed} consecutive windows"
 

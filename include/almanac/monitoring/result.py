@@ -8,15 +8,15 @@ from enum import StrEnum
 from typing import Any
 
 from almanac.config.sections.monitoring import Action
-from almanac.monitoring.actions import Act, reasons_for
+from almanac.monitoring.actions import PlannedAction, reasons_for
 from almanac.monitoring.checks.drift import ColumnDrift, Status
 from almanac.monitoring.checks.importance import Explanation
-from almanac.monitoring.checks.performance import Performance, Standing
+from almanac.monitoring.checks.performance import Performance, PerformanceState
 from almanac.monitoring.findings import Finding, State
 from almanac.statistics.segment_figures import Group
 
 
-class Verdict(StrEnum):
+class MonitorVerdict(StrEnum):
     """What is said of a window, or of all of them."""
 
     QUIET = "quiet"
@@ -65,18 +65,18 @@ class WindowResult:
         return tuple(column.name for column in self.columns if column.status is Status.INSUFFICIENT)
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> MonitorVerdict:
         """Degraded before drifted before quiet.
 
         Insufficient when no column could be compared, or one stands far off that could not be tested. What else could
         not be compared is in `untested`, beside the verdict on the others.
         """
-        if self.performance.standing is Standing.DEGRADED:
-            return Verdict.DEGRADED
+        if self.performance.standing is PerformanceState.DEGRADED:
+            return MonitorVerdict.DEGRADED
         if self.drifted:
-            return Verdict.DRIFTED
+            return MonitorVerdict.DRIFTED
         blind = len(self.untested) == len(self.columns) or any(column.large for column in self.columns)
-        return Verdict.INSUFFICIENT if blind else Verdict.QUIET
+        return MonitorVerdict.INSUFFICIENT if blind else MonitorVerdict.QUIET
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class MonitorResult:
         reasons: why a retrain is asked for, or why not, in words with figures.
         monitored_at: aware.
         findings: everything that was watched, and its state.
-        acts: what is to be done.
+        actions: what is to be done.
         model_version: of the champion; empty when there is none.
         dataset_version: what was read; -1 when nothing was.
         windows: the newest complete ones, the oldest first.
@@ -101,11 +101,11 @@ class MonitorResult:
     """
 
     model: str
-    verdict: Verdict
+    verdict: MonitorVerdict
     reasons: tuple[str, ...]
     monitored_at: datetime
     findings: tuple[Finding, ...] = ()
-    acts: tuple[Act, ...] = ()
+    actions: tuple[PlannedAction, ...] = ()
     model_version: str = ""
     dataset_version: int = -1
     windows: tuple[WindowResult, ...] = ()
@@ -133,11 +133,12 @@ class MonitorResult:
 
     def reasons_for(self, action: Action) -> tuple[str, ...]:
         """Why an action is to be taken; empty when it is not."""
-        return reasons_for(self.acts, action)
+        return reasons_for(self.actions, action)
 
     def to_json(self) -> str:
         """The whole result as JSON; times in ISO 8601."""
         content = asdict(self)
+        content["acts"] = content.pop("actions")  # the key of results that exist
         for window, known in zip(content["windows"], self.windows, strict=True):
             window |= {"verdict": known.verdict, "drifted": list(known.drifted), "untested": list(known.untested)}
         return json.dumps(content, default=_plain, sort_keys=True)
@@ -156,7 +157,7 @@ class MonitorResult:
                 {"condition": found.condition, "state": found.state, "subject": found.subject, "text": found.text}
                 for found in self.findings
             ],
-            "acts": {act.action: list(act.reasons) for act in self.acts},
+            "acts": {planned.action: list(planned.reasons) for planned in self.actions},
             "model_version": self.model_version,
             "dataset_version": self.dataset_version,
             "monitored_at": self.monitored_at.isoformat(),

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.model_rows import ModelRows
+from almanac.monitoring.checks.challengers import LabelledWindow
+from almanac.monitoring.checks.data_freshness import Ages
 from almanac.monitoring.checks.drift import assess, part_weights, reference_of, shares_of
 from almanac.monitoring.checks.importance import Explanation, importances, moved_predictions
-from almanac.monitoring.checks.performance import Standing, evaluate
-from almanac.monitoring.checks.rivals import LabelledWindow
-from almanac.monitoring.checks.supply import Ages
+from almanac.monitoring.checks.performance import PerformanceState, evaluate
 from almanac.monitoring.result import WindowResult
 from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.records import ModelVersion
 from almanac.scoring.predictions import TIME, PredictionTable
-from almanac.statistics.profile import PREDICTED_CLASS, PREDICTION, NumberProfile, Profile
+from almanac.statistics.profile import PREDICTED_CLASS, PREDICTION, NumberProfile, ReferenceProfile
 from almanac.statistics.segment_figures import measure_groups
 from almanac.windows.window import Window, complete_windows
 
@@ -47,14 +47,14 @@ class Watch:
 
     model: Model
     home: Home
-    profile: Profile
+    profile: ReferenceProfile
     champion: ModelVersion
     now: datetime
     dataset_version: int
 
     def windows(self) -> tuple[WindowResult, ...]:
         """The newest complete windows, the oldest first."""
-        reach = Dataset.of(self.home, self.model).time_range(self.dataset_version)
+        reach = DatasetTable.of(self.home, self.model).time_range(self.dataset_version)
         if reach is None:
             return ()
         until = min(reach[1] + self.model.dataset.step, self.now)
@@ -84,9 +84,9 @@ class Watch:
         if not found.height:
             return frame
         keys = [key for key in model.dataset.key if key != time]
-        answer, took = pl.col(model.label.answer_column).alias(PREDICTION), pl.col("latency_us").alias(LATENCY)
-        said = found.select(pl.col(TIME).alias(time), *keys, answer, took)
-        return frame.join(said, on=[time, *keys], how="left", maintain_order="left")
+        prediction, took = pl.col(model.label.prediction_column).alias(PREDICTION), pl.col("latency_us").alias(LATENCY)
+        predictions = found.select(pl.col(TIME).alias(time), *keys, prediction, took)
+        return frame.join(predictions, on=[time, *keys], how="left", maintain_order="left")
 
     def scored(self, window: Window | WindowResult) -> "pl.DataFrame":
         """The window's rows that were scored, `_label` NaN where it is not known."""
@@ -94,7 +94,7 @@ class Watch:
 
     def labelled_window(self, windows: tuple[WindowResult, ...]) -> LabelledWindow | None:
         """The newest window whose performance is known, to compare versions on."""
-        known = [window for window in windows if window.performance.standing is not Standing.INSUFFICIENT]
+        known = [window for window in windows if window.performance.standing is not PerformanceState.INSUFFICIENT]
         return self._labelled(known[-1]) if known else None
 
     def explain(
@@ -107,7 +107,7 @@ class Watch:
             graph: the champion's.
             previous: number and graph of the version before, to compare with.
         """
-        known = [window for window in windows if window.performance.standing is not Standing.INSUFFICIENT]
+        known = [window for window in windows if window.performance.standing is not PerformanceState.INSUFFICIENT]
         if not known:
             return None
         served = OnnxModel(graph)
@@ -144,7 +144,7 @@ class Watch:
         from almanac.features.labels import label_columns, labels
 
         model, time = self.model, self.model.dataset.time
-        frame = Dataset.of(self.home, model).read(version=self.dataset_version, columns=label_columns(model))
+        frame = DatasetTable.of(self.home, model).read(version=self.dataset_version, columns=label_columns(model))
         known = frame.filter(labels(model, frame, now=self.now).is_not_null())
         prediction = PredictionTable.of(self.home, model).newest(self.champion.version)
         newest = frame[time].max()
@@ -180,8 +180,8 @@ class Watch:
         frame = self.rows(window)
         weights = part_weights(self.model, self.profile, frame)
         scored = _scored(frame)
-        said, truth = scored[PREDICTION].to_numpy(), scored[LABEL].to_numpy()
-        performance = evaluate(self.model, self.profile, probabilities=said, labels=truth, weights=weights)
+        predicted, truth = scored[PREDICTION].to_numpy(), scored[LABEL].to_numpy()
+        performance = evaluate(self.model, self.profile, probabilities=predicted, labels=truth, weights=weights)
         return WindowResult(
             window.start,
             window.end,
@@ -189,7 +189,7 @@ class Watch:
             weights,
             assess(self.model, self.profile, frame),
             performance,
-            measure_groups(self.model, self.profile, scored, said, truth),
+            measure_groups(self.model, self.profile, scored, predicted, truth),
             _median(scored, LATENCY),
         )
 

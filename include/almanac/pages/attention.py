@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from almanac.alerts.condition import Condition
-from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.alert import Alert
+from almanac.alerts.alert_log import AlertLog
 from almanac.config.sections.alerts import AlertKind
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchRecord, BatchState, WindowRecord
@@ -41,17 +41,17 @@ def cards_of(
     Raises:
         TransientError: the journal is unreachable.
     """
-    log = ConditionLog(journal)
+    log = AlertLog(journal)
     recent = log.recent(model=model)
-    told = [one for one in log.recent(model=model, over=False) if one.message.severity != "info"]
+    open_alerts = [one for one in log.recent(model=model, over=False) if one.message.severity != "info"]
     happened = [one for one in recent if one.instant and one.opened_at >= since and one.message.severity != "info"]
-    kinds = {one.kind for one in told}
-    causes = [one for one in (*told, *happened) if _FOLLOWS.get(one.kind) not in kinds]
+    kinds = {one.kind for one in open_alerts}
+    causes = [one for one in (*open_alerts, *happened) if _FOLLOWS.get(one.kind) not in kinds]
     undelivered = [one for one in journal.alerts(model, _ALERTS) if not one.delivered and one.raised_at >= since]
     cards = [
-        news.of_condition(
+        news.of_open_alert(
             one,
-            follows=[other for other in told if _FOLLOWS.get(other.kind) == one.kind],
+            follows=[other for other in open_alerts if _FOLLOWS.get(other.kind) == one.kind],
             undelivered=[alert for alert in undelivered if one.message.subject in alert.title],
         )
         for one in causes
@@ -60,19 +60,19 @@ def cards_of(
     lost = (alert for alert in undelivered if not any(subject in alert.title for subject in subjects))
     cards += news.merged(map(news.of_alert, lost))
     cards += [
-        news.of_batch(one, urls) for one in batches if one.recorded_at >= since and _is_untold(one, journal, recent)
+        news.of_batch(one, urls) for one in batches if one.recorded_at >= since and _is_unreported(one, journal, recent)
     ]
-    parts = {part for one in told if one.kind == "failure" for part in one.message.parts}
+    parts = {part for one in open_alerts if one.kind == "failure" for part in one.message.parts}
     cards += [news.of_window(one, urls) for one in failed if f"window {_key(one)}" not in parts]
     return cards
 
 
-def _is_untold(batch: BatchRecord, journal: Journal, conditions: Sequence[Condition]) -> bool:
+def _is_unreported(batch: BatchRecord, journal: Journal, conditions: Sequence[Alert]) -> bool:
     """Whether nothing else says of a batch that it was rejected, or that rows of it are in quarantine."""
     if batch.state is not BatchState.REJECTED:
         return batch.state is BatchState.PUBLISHED and batch.rows_quarantined > 0
-    said = (one for one in conditions if one.kind == "rejection" and one.seen_at >= batch.recorded_at)
-    return journal.is_rejected(batch.model, batch.uri) and not any(batch.uri in one.message.parts for one in said)
+    rejections = (one for one in conditions if one.kind == "rejection" and one.seen_at >= batch.recorded_at)
+    return journal.is_rejected(batch.model, batch.uri) and not any(batch.uri in one.message.parts for one in rejections)
 
 
 def _key(record: WindowRecord) -> str:

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from almanac.alerts.condition import Condition
+from almanac.alerts.alert import Alert
 from almanac.journal.records import (
-    Alert,
     AliasMove,
     BatchRecord,
     BatchState,
     Decision,
     DecisionKind,
+    DeliveredAlert,
     RunRef,
     RunTraces,
     WindowRecord,
@@ -91,37 +91,49 @@ def of_decision(decision: Decision) -> News:
     )  # fmt: skip
 
 
-def of_alert(alert: Alert) -> News:
+def of_alert(alert: DeliveredAlert) -> News:
     """A message that people were sent, or should have been."""
     paragraphs = [part.strip() for part in alert.text.split("\n\n")]
-    said = tuple(paragraphs[1:3]) if len(paragraphs) > 2 else (alert.text.strip(),)
+    paragraphs_shown = tuple(paragraphs[1:3]) if len(paragraphs) > 2 else (alert.text.strip(),)
     sent = f"Sent by {alert.channel}." if alert.delivered else f"NOT delivered by {alert.channel}: {alert.error}"
     sent = "In the log only: no channel is set up." if alert.channel == "log" else sent
     tone = {"critical": "bad", "warning": "warn"}.get(alert.severity, "calm")
     return News(
-        alert.raised_at, tone, ALERT, alert.model, f"Alert, {alert.severity}: {alert.title}", alert.run, (*said, sent),
+        alert.raised_at,
+        tone,
+        ALERT,
+        alert.model,
+        f"Alert, {alert.severity}: {alert.title}",
+        alert.run,
+        (*paragraphs_shown, sent),
         alert.text,
-    )  # fmt: skip
-
-
-def of_condition(condition: Condition, *, follows: Sequence[Condition] = (), undelivered: Sequence[Alert] = ()) -> News:
-    """What people were told and what lasts, with what follows from the same cause."""
-    said, run = condition.message, RunRef(condition.message.dag_id, condition.message.run_id)
-    seen = (
-        f"Seen {condition.times} times since {condition.opened_at:%Y-%m-%d %H:%M} UTC. " if condition.times > 1 else ""
     )
-    told = f"Sent by {', '.join(condition.told_to)}." if condition.told_to else "In the log only: no channel took it."
-    if condition.acknowledged_by:
-        told += f" {condition.acknowledged_by} has acknowledged it."
-    lines = [*said.error.splitlines()[: _MAX_LINES - 1], f"What to do: {said.what_to_do}"]
+
+
+def of_open_alert(
+    open_alert: Alert, *, follows: Sequence[Alert] = (), undelivered: Sequence[DeliveredAlert] = ()
+) -> News:
+    """What people were told and what lasts, with what follows from the same cause."""
+    message, run = open_alert.message, RunRef(open_alert.message.dag_id, open_alert.message.run_id)
+    seen = (
+        f"Seen {open_alert.times} times since {open_alert.opened_at:%Y-%m-%d %H:%M} UTC. "
+        if open_alert.times > 1
+        else ""
+    )
+    delivery = (
+        f"Sent by {', '.join(open_alert.told_to)}." if open_alert.told_to else "In the log only: no channel took it."
+    )
+    if open_alert.acknowledged_by:
+        delivery += f" {open_alert.acknowledged_by} has acknowledged it."
+    lines = [*message.error.splitlines()[: _MAX_LINES - 1], f"What to do: {message.what_to_do}"]
     lines += [f"As a consequence, also: {other.message.subject}" for other in follows]
     lines += [f"NOT delivered by {alert.channel}: {alert.error}" for alert in undelivered[:1]]
-    tone = {"critical": "bad", "warning": "warn"}.get(said.severity, "calm")
-    page = said.report if said.report.startswith(("http://", "https://")) else ""
-    headline = f"Alert {condition.id}, {said.severity}: {said.subject}"
+    tone = {"critical": "bad", "warning": "warn"}.get(message.severity, "calm")
+    page = message.report if message.report.startswith(("http://", "https://")) else ""
+    headline = f"Alert {open_alert.id}, {message.severity}: {message.subject}"
     return News(
-        condition.opened_at, tone, ALERT, condition.model, headline, run,
-        (*lines, f"{seen}{told}"), said.text, link=page, label="Report",
+        open_alert.opened_at, tone, ALERT, open_alert.model, headline, run,
+        (*lines, f"{seen}{delivery}"), message.text, link=page, label="Report",
     )  # fmt: skip
 
 

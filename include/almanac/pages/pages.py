@@ -135,15 +135,15 @@ class Pages:
 
     def backups(self) -> str:
         """What is backed up, how old it is, how well proven, where it lies and what that costs."""
-        from almanac.backup.installation import open_places
+        from almanac.backup.installation import open_repositories
         from almanac.backup.report import make_report
         from almanac.backup.retention.protected import last_installation, protected_models
         from almanac.backup.survey import survey
 
         settings, found = last_installation(self.home)[0].backup, protected_models(self.home)
-        places = open_places(self.home, settings, write=False)
-        gaps = survey(self.home, found.models, self.journal, places.all(), settings, now=self.now)
-        report = make_report(places, self.journal, settings, found, now=self.now, gaps=gaps)
+        repositories = open_repositories(self.home, settings, write=False)
+        gaps = survey(self.home, found.models, self.journal, repositories.all(), settings, now=self.now)
+        report = make_report(repositories, self.journal, settings, found, now=self.now, gaps=gaps)
         return self._with_navigation(render("pages/backups.html.j2", report=report), "", "backups")
 
     def storage(self) -> str:

@@ -55,7 +55,7 @@ class OnnxModel:
                 " Restore the version from its backup"
             )
 
-    def answers(self, values: "NDArray[np.float32]") -> "NDArray[np.float64]":
+    def predict(self, values: "NDArray[np.float32]") -> "NDArray[np.float64]":
         """The probability of the label 1, or the number, [n].
 
         Args:
@@ -104,7 +104,7 @@ class OnnxModel:
         Raises:
             DataError: the matrix lacks a feature of the graph.
         """
-        return self.answers(self.arrange(features))
+        return self.predict(self.arrange(features))
 
     def arrange(self, features: "FeatureMatrix") -> "NDArray[np.float32]":
         """The columns of the graph's input, in its order, [n, k].
@@ -119,5 +119,5 @@ class OnnxModel:
 
 
 def predict_onnx(onnx: bytes, values: "NDArray[np.float32]") -> "NDArray[np.float64]":
-    """The probability of the label 1, or the number, [n], by the graph's bytes; see `OnnxModel.answers`."""
-    return OnnxModel(onnx).answers(values)
+    """The probability of the label 1, or the number, [n], by the graph's bytes; see `OnnxModel.predict`."""
+    return OnnxModel(onnx).predict(values)

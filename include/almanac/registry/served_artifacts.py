@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from almanac.registry.client_settings import configure_client
-from almanac.registry.faults import mlflow_faults
+from almanac.registry.errors import mlflow_errors
 
 SERVED = "mlflow-artifacts:"
 
@@ -23,7 +23,7 @@ def holds_files(uri: str, tracking_uri: str) -> bool:
         RegistryError: the server refuses the request.
         TransientError: it is not available.
     """
-    with mlflow_faults(uri):
+    with mlflow_errors(uri):
         return bool(_repository(uri, tracking_uri).list_artifacts())
 
 
@@ -36,7 +36,7 @@ def sizes_of(uri: str, tracking_uri: str) -> dict[str, int]:
     """
     from almanac.registry.files import Artifacts
 
-    with mlflow_faults(uri):
+    with mlflow_errors(uri):
         return Artifacts(uri, _repository(uri, tracking_uri)).sizes()
 
 
@@ -47,7 +47,7 @@ def put_files(folder: Path, uri: str, tracking_uri: str) -> None:
         RegistryError: the server refuses the request.
         TransientError: it is not available.
     """
-    with mlflow_faults(uri):
+    with mlflow_errors(uri):
         _repository(uri, tracking_uri).log_artifacts(str(folder))
 
 
@@ -59,7 +59,7 @@ def hash_served(uri: str, name: str, tracking_uri: str) -> str:
         RegistryError: it refuses the request.
         TransientError: it is not available.
     """
-    with mlflow_faults(f"{uri}/{name}"), tempfile.TemporaryDirectory(prefix="almanac-") as folder:
+    with mlflow_errors(f"{uri}/{name}"), tempfile.TemporaryDirectory(prefix="almanac-") as folder:
         repository = _repository(uri, tracking_uri)
         if name in {found.path for found in repository.list_artifacts(name.rpartition("/")[0] or None)}:
             return hashlib.sha256(Path(repository.download_artifacts(name, folder)).read_bytes()).hexdigest()

@@ -9,7 +9,7 @@ from almanac.errors import RegistryError
 from almanac.journal.damage import check_file
 from almanac.registry import files
 from almanac.registry.client_settings import configure_client
-from almanac.registry.faults import exists_already, is_missing, mlflow_faults
+from almanac.registry.errors import exists_already, is_missing, mlflow_errors
 from almanac.registry.paging import every
 from almanac.registry.records import CHAMPION, Logged, ModelVersion, Tag
 
@@ -54,7 +54,7 @@ class Registry:
                 check_file(
                     "mlflow", path
                 )  # MLflow creates its tables in an empty file, and retries a damaged one for minutes
-            with mlflow_faults(self.tracking_uri):
+            with mlflow_errors(self.tracking_uri):
                 self._connected = MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
         return self._connected
 
@@ -71,7 +71,7 @@ class Registry:
         """Alias -> version number; empty when the model has no version yet."""
         from mlflow.exceptions import MlflowException
 
-        with mlflow_faults(f"{model}: aliases"):
+        with mlflow_errors(f"{model}: aliases"):
             try:
                 registered = self.client.get_registered_model(model)
             except MlflowException as error:
@@ -82,7 +82,7 @@ class Registry:
 
     def version(self, model: str, number: str | int) -> ModelVersion:
         """One version by its number."""
-        with mlflow_faults(f"{model}@{number}"):
+        with mlflow_errors(f"{model}@{number}"):
             return _model_version(self.client.get_model_version(model, str(number)))
 
     def versions(self, model: str) -> list[ModelVersion]:
@@ -98,20 +98,20 @@ class Registry:
 
     def registered(self, model: str) -> list[ModelVersion]:
         """All versions, also foreign ones, newest first; without their aliases."""
-        with mlflow_faults(f"{model}: versions"):
+        with mlflow_errors(f"{model}: versions"):
             found = self._search(f"name = '{model}'")
             return sorted(found, key=lambda one: -int(one.version))
 
     def versions_joining(self, model: str) -> list[ModelVersion]:
         """All versions, of any model, whose training joined this model's dataset."""
         wanted = f"tag.`{Tag.JOINED_VERSIONS.value}` LIKE '%\"{model}\"%'"
-        with mlflow_faults(f"versions that join the dataset of {model}"):
+        with mlflow_errors(f"versions that join the dataset of {model}"):
             found = self._search(wanted)
         return [one for one in found if model in one.joined]
 
     def is_registered(self, mlflow_run_id: str) -> bool:
         """Whether any version, of any model, was registered from this MLflow run."""
-        with mlflow_faults(f"MLflow run {mlflow_run_id}: versions"):
+        with mlflow_errors(f"MLflow run {mlflow_run_id}: versions"):
             return bool(self._search(f"run_id = '{mlflow_run_id}'"))
 
     def _search(self, wanted: str) -> list[ModelVersion]:
@@ -123,7 +123,7 @@ class Registry:
         Raises:
             RegistryError: there is no such run, or it is unfinished.
         """
-        with mlflow_faults(f"MLflow run {mlflow_run_id}"):
+        with mlflow_errors(f"MLflow run {mlflow_run_id}"):
             tags = dict(self.client.get_run(mlflow_run_id).data.tags)
         if Tag.LOGGED not in tags:
             raise RegistryError(
@@ -161,12 +161,12 @@ class Registry:
         """The id of the model's experiment, which is created when it is missing."""
         from mlflow.exceptions import MlflowException
 
-        with mlflow_faults(f"{model}: experiment"):
+        with mlflow_errors(f"{model}: experiment"):
             found = self.client.get_experiment_by_name(model)
             if found is None:
-                place = f"{self._artifact_root}/{model}" if self._artifact_root else None
+                location = f"{self._artifact_root}/{model}" if self._artifact_root else None
                 try:
-                    return str(self.client.create_experiment(model, artifact_location=place))
+                    return str(self.client.create_experiment(model, artifact_location=location))
                 except MlflowException as error:
                     if not exists_already(error):  # created by another process in between
                         raise
@@ -174,7 +174,7 @@ class Registry:
             return str(found.experiment_id)
 
     def _read(self, version: Logged, path: str) -> bytes:
-        with mlflow_faults(f"{version.title}: {path}"):
+        with mlflow_errors(f"{version.title}: {path}"):
             return files.download(self.client, version.mlflow_run_id, path, root=self._artifact_root)
 
     def artifacts(self, run: Any) -> files.Artifacts:

@@ -11,7 +11,7 @@ from almanac.errors import ApprovalError, RegistryError
 from almanac.journal.journal import Journal
 from almanac.journal.questions import NOBODY, Exchange, exchange_of, record_question, why_not_valid
 from almanac.journal.records import Decision, DecisionKind, RunRef
-from almanac.registry.faults import mlflow_faults
+from almanac.registry.errors import mlflow_errors
 from almanac.registry.records import APPROVED, CHAMPION, PASSED, REJECTED, Tag
 from almanac.release.four_eyes import barred
 from almanac.release.promotion import promote
@@ -142,8 +142,8 @@ def record_answer(desk: Desk, answer: Answer) -> Answer:
             desk.model.name, DecisionKind.APPROVAL, answer.approved, reasons, answer.at, by, desk.subject,
             people=(answer.id or answer.by,) if answer.by else (),
         )  # fmt: skip
-        if answer.approved and (fault := desk.fault(exchange.question, given)):
-            given = replace(given, accepted=False, reasons=(f"does not count: {fault}", *reasons))
+        if answer.approved and (problem := desk.fault(exchange.question, given)):
+            given = replace(given, accepted=False, reasons=(f"does not count: {problem}", *reasons))
         desk.journal.record_decision(given)
         answer = replace(answer, approved=given.accepted)
     else:
@@ -154,7 +154,7 @@ def record_answer(desk: Desk, answer: Answer) -> Answer:
         Tag.APPROVAL_BY: who,
         Tag.APPROVAL_REASON: answer.reason,
     }
-    with mlflow_faults(f"{desk.subject}: approval"):
+    with mlflow_errors(f"{desk.subject}: approval"):
         for name, value in tags.items():
             desk.registry.client.set_model_version_tag(desk.model.name, desk.version, name.value, value)
     return answer
@@ -219,15 +219,15 @@ def promote_as_answered(desk: Desk, *, by_hand: str = "") -> Decision:
     exchange, found = desk.exchange(), find_route(desk.model, desk.registry, desk.journal, desk.version)
     if exchange.answer is not None and not exchange.answer.accepted:
         raise RegistryError(f"{desk.subject}: {'; '.join(exchange.answer.reasons)}, so it is not promoted")
-    if fault := _why_not_of_this_run(desk, by_hand) or _why_used(desk):
-        raise _refused(desk, fault)
+    if problem := _why_not_of_this_run(desk, by_hand) or _why_used(desk):
+        raise _refused(desk, problem)
     if found.way in (Way.STAY, Way.SHADOW) and not by_hand:
         return desk.record(False, *found.reasons)
-    fault = desk.fault(exchange.question, exchange.answer)
-    if fault and (found.way is Way.ASK or (by_hand and found.way is not Way.PROMOTE)):
-        raise _refused(desk, f"{'; '.join(found.reasons)}; but {fault}")
+    problem = desk.fault(exchange.question, exchange.answer)
+    if problem and (found.way is Way.ASK or (by_hand and found.way is not Way.PROMOTE)):
+        raise _refused(desk, f"{'; '.join(found.reasons)}; but {problem}")
     reason, run = by_hand, desk.run
-    if exchange.answer is not None and not fault:
+    if exchange.answer is not None and not problem:
         answer = _answer(exchange.answer)
         reason, run = ": ".join(filter(None, [answer.words, answer.reason])), replace(desk.run, started_by=answer.by)
     chosen = desk.registry.version(desk.model.name, desk.version)
@@ -262,13 +262,13 @@ def _why_used(desk: Desk) -> str:
     return ""
 
 
-def _refused(desk: Desk, fault: str) -> ApprovalError:
+def _refused(desk: Desk, problem: str) -> ApprovalError:
     """Record the refusal; return the error, which says how to promote."""
-    desk.record(False, f"not promoted: {fault}")
+    desk.record(False, f"not promoted: {problem}")
     users = approval_of(desk.model, desk.home).users
     who = f"one of {', '.join(users)}" if users else "a person who may act on the DAG"
     return ApprovalError(
-        f"{desk.subject}: not promoted: {fault}. Expected the approval of {who} in the journal, for this version and"
+        f"{desk.subject}: not promoted: {problem}. Expected the approval of {who} in the journal, for this version and"
         f" run. Start promote_{desk.model.name} with the version and a reason, and let {who} answer there; see"
         " docs/operations.md, A promotion waits for an answer"
     )

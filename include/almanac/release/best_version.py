@@ -58,13 +58,13 @@ def find_best(
         try:
             graph, data = OnnxModel(registry.load_onnx(version)), load_passport(registry, version).data
             features = build_features(model, served.frame)
-            if fault := _obstacle(graph, features, data, evaluation):
-                why.append(f"version {version.version} is skipped: it {fault}")
+            if problem := _problem(graph, features, data, evaluation):
+                why.append(f"version {version.version} is skipped: it {problem}")
                 continue
-            answers = graph.score(features)[served.rows]
+            predictions = graph.score(features)[served.rows]
         except PermanentError as error:  # a passing fault is raised instead: the task is tried again
             return Reference(version.version, "; ".join(why), fault=str(error))
-        return Reference(version.version, "; ".join(why), answers, threshold=version.threshold)
+        return Reference(version.version, "; ".join(why), predictions, threshold=version.threshold)
     return Reference(champion, "; ".join(why))
 
 
@@ -86,7 +86,7 @@ def _of_the_year(
     return sorted(chosen, key=lambda one: (-_level(one, there, gains), int(one.version)))
 
 
-def _obstacle(graph: OnnxModel, features: "FeatureMatrix", data: PassportData, evaluation: Evaluation) -> str:
+def _problem(graph: OnnxModel, features: "FeatureMatrix", data: PassportData, evaluation: Evaluation) -> str:
     """Why a version cannot be compared on the hold-out; empty: it can be. `data` is its passport's."""
     if missing := sorted(set(graph.features) - set(features.names)):
         return f"needs features that are no longer declared: {missing}"

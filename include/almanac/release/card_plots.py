@@ -27,7 +27,7 @@ def reliability(holdout: "pl.DataFrame", bins: int) -> tuple[str, str]:
         axes.plot([0, 1], [0, 1], color=THEN, linestyle="--", linewidth=1, label="calibrated")
         most = max(one.rows for one in found.bins)
         sizes = [20 + 120 * one.rows / most for one in found.bins]
-        predicted, happened = [one.foretold for one in found.bins], [one.happened for one in found.bins]
+        predicted, happened = [one.predicted for one in found.bins], [one.happened for one in found.bins]
         axes.plot(predicted, happened, color=NOW, linewidth=1)
         axes.scatter(predicted, happened, s=sizes, color=NOW, label="this model; size: rows")
         axes.set_xlabel("predicted probability")

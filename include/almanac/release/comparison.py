@@ -117,14 +117,14 @@ def _segments(model: Model, evaluation: "Evaluation") -> str:
 
 
 def _changes(model: Model, evaluation: "Evaluation") -> str:
-    if evaluation.champion_answers is None:
-        why = evaluation.champion_fault or "there is no champion"
+    if evaluation.champion_predictions is None:
+        why = evaluation.champion_problem or "there is no champion"
         return f"**What would change** is unknown: {why}."
     rows = evaluation.holdout
     if model.label.is_number:
-        return _changed_numbers(rows, evaluation.champion_answers)
+        return _changed_numbers(rows, evaluation.champion_predictions)
     ours = rows["answer"].to_numpy() >= evaluation.threshold
-    theirs = evaluation.champion_answers >= evaluation.champion_threshold
+    theirs = evaluation.champion_predictions >= evaluation.champion_threshold
     changed, label = ours != theirs, rows["label"].to_numpy() == 1
     count, right = int(changed.sum()), int((changed & (ours == label)).sum())
     return (
@@ -179,8 +179,8 @@ def _all_columns(
     model: Model, evaluation: "Evaluation", rows: "pl.DataFrame"
 ) -> "Iterator[tuple[str, NDArray[np.float64]]]":
     yield CANDIDATE, rows["answer"].to_numpy()
-    if evaluation.champion_answers is not None:
-        yield CHAMPION, evaluation.champion_answers
+    if evaluation.champion_predictions is not None:
+        yield CHAMPION, evaluation.champion_predictions
     for kind in model.gates.baselines.names:
         if kind in rows.columns:
             yield kind, rows[kind].to_numpy()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.model_rows import ModelRows
 from almanac.errors import PermanentError, RegistryError
 from almanac.features.features import build_features, feature_columns, history_needed
@@ -35,15 +35,17 @@ def drill(
     if PREVIOUS not in registry.aliases(model.name):
         return None
     version = rollback_target(registry, model.name)
-    fault, figures = "", {}
+    problem, figures = "", {}
     try:
         figures = _score(model, home, registry, version)
     except PermanentError as error:
-        fault = str(error)
-    words = fault or f"version {version.version} is loaded, its hash is right, and it scores {figures['rows']:.0f} rows"
+        problem = str(error)
+    words = (
+        problem or f"version {version.version} is loaded, its hash is right, and it scores {figures['rows']:.0f} rows"
+    )
     subject = f"{model.name}@{version.version}"
     decision = Decision(
-        model.name, DecisionKind.ROLLBACK_DRILL, not fault, (words,), now, run, subject, figures
+        model.name, DecisionKind.ROLLBACK_DRILL, not problem, (words,), now, run, subject, figures
     )  # fmt: skip
     journal.record_decision(decision)
     return decision
@@ -58,7 +60,7 @@ def _score(model: Model, home: Home, registry: "Registry", version: ModelVersion
     import numpy as np
 
     graph = OnnxModel(registry.load_onnx(version))
-    reach = Dataset.of(home, model).time_range()
+    reach = DatasetTable.of(home, model).time_range()
     if reach is None:
         raise RegistryError(f"{model.name}: the dataset has no row to score. Land data first")
     since = reach[1] - _STEPS * model.dataset.step - history_needed(model)

@@ -13,7 +13,7 @@ from almanac.features.labels import labels
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
 from almanac.registry import files
-from almanac.registry.faults import mlflow_faults
+from almanac.registry.errors import mlflow_errors
 from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.pipeline_file import load_pipeline
 from almanac.registry.records import PASSED, REFUSED, Logged, ModelVersion, Tag
@@ -117,8 +117,8 @@ def evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.Dat
         known = replace(known, news=_news(candidate, champion))
         probabilities = OnnxModel(registry.load_onnx(champion)).score(build_features(model, frame))[rows]
     except PermanentError as error:  # transient errors are raised: the task is retried
-        return replace(known, champion=champion.version, champion_fault=str(error))
-    return replace(known, champion=champion.version, champion_answers=probabilities)
+        return replace(known, champion=champion.version, champion_problem=str(error))
+    return replace(known, champion=champion.version, champion_predictions=probabilities)
 
 
 def _news(candidate: Logged, champion: ModelVersion) -> str:
@@ -190,7 +190,7 @@ def _log(
         "gates": [asdict(result) for result in results],
         "speed": None if speed is None else speed.to_dict(),
     }
-    with mlflow_faults(f"{decision.model}: decision about MLflow run {decision.subject}"):
+    with mlflow_errors(f"{decision.model}: decision about MLflow run {decision.subject}"):
         content = json.dumps(verdict, indent=1).encode()
         files.upload(registry.client, decision.subject, files.DECISION, content)
         files.upload(registry.client, decision.subject, files.CARD, card.encode())

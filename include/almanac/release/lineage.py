@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.table.commit_record import committed_batches
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.errors import RegistryError
 from almanac.journal.records import BatchRecord, RunRef
 from almanac.registry.records import ModelVersion, Tag
@@ -118,7 +118,7 @@ def trace(model: Model, home: Home, registry: "Registry", version: str) -> Linea
         TransientError: a store is not available.
     """
     found = registry.version(model.name, version)
-    batches = committed_batches(Dataset.of(home, model))
+    batches = committed_batches(DatasetTable.of(home, model))
     seen = tuple(
         one for one in batches if one.dataset_version is not None and one.dataset_version <= found.dataset_version
     )
@@ -156,7 +156,7 @@ def trace_prediction(model: Model, home: Home, registry: "Registry", id_: Predic
     prediction = Prediction(
         str(id_),
         row[TIME],
-        row[model.label.answer_column],
+        row[model.label.prediction_column],
         row.get("label"),
         row["scored_at"],
         row["dataset_version"],

@@ -22,7 +22,7 @@ _BEFORE_FOLDS = "Each point is a model trained on the rows before its fold; the 
 
 
 @dataclass(frozen=True)
-class Picture:
+class CardPlot:
     """One plot and the text below it; `svg` is markup of our own."""
 
     title: str
@@ -70,24 +70,24 @@ def _headline(decision: Decision) -> str:
     return "Passed its gates; a person must approve it" if decision.ask else "Passed all its gates"
 
 
-def _honesty(model: Model, holdout: "pl.DataFrame") -> Picture:
+def _calibration(model: Model, holdout: "pl.DataFrame") -> CardPlot:
     from almanac.release import card_plots
 
     if model.label.is_number:
-        return Picture("Predicted and true numbers", *card_plots.misses(holdout))
-    return Picture("Calibration of its probabilities", *card_plots.reliability(holdout, model.gates.calibration.bins))
+        return CardPlot("Predicted and true numbers", *card_plots.misses(holdout))
+    return CardPlot("Calibration of its probabilities", *card_plots.reliability(holdout, model.gates.calibration.bins))
 
 
-def _pictures(model: Model, backtest: "pl.DataFrame", threshold: float, speed: Speed | None) -> list[Picture]:
+def _pictures(model: Model, backtest: "pl.DataFrame", threshold: float, speed: Speed | None) -> list[CardPlot]:
     from almanac.release import card_plots
 
     holdout = backtest.filter(backtest["fold"] == backtest["fold"].max())
     metric = model.gates.baselines.metric
     pictures = [
-        _honesty(model, holdout),
-        Picture(f"{metric} over the folds", _BEFORE_FOLDS, card_plots.folds(backtest, metric, threshold)),
+        _calibration(model, holdout),
+        CardPlot(f"{metric} over the folds", _BEFORE_FOLDS, card_plots.folds(backtest, metric, threshold)),
     ]
     if speed is not None:
         text = "Fastest of several calls, in one thread of onnxruntime; both scales are logarithmic."
-        pictures.append(Picture("Latency by batch size", text, card_plots.latency(speed)))
+        pictures.append(CardPlot("Latency by batch size", text, card_plots.latency(speed)))
     return [picture for picture in pictures if picture.svg]

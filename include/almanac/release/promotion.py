@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from almanac.config.schema import Model
-from almanac.config.sections.promotion import obstacles
+from almanac.config.sections.promotion import promotion_problems
 from almanac.errors import ConfigError, RegistryError
 from almanac.journal.journal import Journal
 from almanac.journal.records import AliasMove, Decision, DecisionKind, RunRef
-from almanac.registry.faults import exists_already, mlflow_faults
+from almanac.registry.errors import exists_already, mlflow_errors
 from almanac.registry.records import CHALLENGER, CHAMPION, PASSED, PREVIOUS, SHADOW, Logged, ModelVersion, Tag
 from almanac.release.withdrawn import rolled_back_at
 from almanac.reporting.markdown import inline, table
@@ -48,7 +48,7 @@ def register(
             f"{model}: MLflow run {mlflow_run_id} belongs to model {logged.model}; give a run of {model}"
         )
     _check_gates(logged, f"{model}: MLflow run {mlflow_run_id}")
-    with mlflow_faults(f"{model}: register MLflow run {mlflow_run_id}"):
+    with mlflow_errors(f"{model}: register MLflow run {mlflow_run_id}"):
         try:
             client.create_registered_model(model)
         except MlflowException as error:
@@ -96,13 +96,13 @@ def promote(
     name, where = model.name, f"{model.name}@{version}"
     chosen = registry.version(name, version)
     _check_gates(chosen, where)
-    if faults := obstacles(model):
-        raise ConfigError(f"{where}: cannot be promoted: {'; '.join(faults)}. Declare it in the model's YAML first")
+    if problems := promotion_problems(model):
+        raise ConfigError(f"{where}: cannot be promoted: {'; '.join(problems)}. Declare it in the model's YAML first")
     before = registry.aliases(name)
     old = before.get(CHAMPION, "")
     if old != version:
         registry.load_onnx(chosen)  # a version that cannot be loaded must not become champion
-    with mlflow_faults(f"{where}: promote"):
+    with mlflow_errors(f"{where}: promote"):
         client = registry.client
         if old != version:
             # first, so that a crash between the two leaves the old champion in production, and named
@@ -129,7 +129,7 @@ def set_shadow(
         RegistryError: it has not passed the gates.
         TransientError: MLflow or the journal is not available.
     """
-    with mlflow_faults(f"{model}: shadow"):
+    with mlflow_errors(f"{model}: shadow"):
         if version is not None:
             _check_gates(registry.version(model, version), f"{model}@{version}")
             registry.client.set_registered_model_alias(model, SHADOW, version)
@@ -170,7 +170,7 @@ def roll_back(
         subject = f"{model}@{plan.to_version}"
         journal.record_decision(Decision(model, DecisionKind.ROLLBACK, True, (words,), now, run, subject, figures))
     left = registry.version(model, plan.from_version)
-    with mlflow_faults(f"{model}: roll back to version {plan.to_version}"):
+    with mlflow_errors(f"{model}: roll back to version {plan.to_version}"):
         client = registry.client
         client.set_registered_model_alias(model, CHAMPION, plan.to_version)  # first: production waits for it
         _unmark(registry, registry.version(model, plan.to_version))
@@ -218,10 +218,10 @@ def _plan(registry: "Registry", journal: Journal, model: str, to: str) -> Rolled
 
 def _check_was_champion(journal: Journal, target: ModelVersion, where: str, to: str) -> None:
     """Refuse a version that was never in production: a rollback must not bypass its approval."""
-    crowned = any(
+    was_champion = any(
         one.alias == CHAMPION and one.to_version == target.version for one in journal.alias_moves(target.model)
     )
-    if to != PREVIOUS and not crowned:
+    if to != PREVIOUS and not was_champion:
         raise RegistryError(
             f"{where}: was never in production, according to the journal, so it is no target of a rollback. Promote it:"
             f" ./almanac promote {where} --reason ..., or start promote_{target.model}"

@@ -43,7 +43,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Rebuilt:
+class RebuiltVersion:
     """The comparison of a version with its rebuild.
 
     Attributes:
@@ -71,7 +71,7 @@ class Rebuilt:
         )
 
 
-def rebuild(home: Home, registry: Registry, version: ModelVersion, *, on_progress: Progress) -> Rebuilt:
+def rebuild(home: Home, registry: Registry, version: ModelVersion, *, on_progress: Progress) -> RebuiltVersion:
     """Train a version again on its dataset version, with its declaration, candidate, parameters and seed.
 
     Args:
@@ -90,7 +90,7 @@ def rebuild(home: Home, registry: Registry, version: ModelVersion, *, on_progres
     model = _declared(registry, version)
     frame = ModelRows(model, home, version.dataset_version, version.joined).read()
     candidate = _train(model, frame, registry, passport, on_progress)
-    return Rebuilt(
+    return RebuiltVersion(
         version.title,
         tuple(_results(passport, candidate, registry.load_onnx(version), frame)),
         tuple(_circumstances(passport, candidate)),

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from almanac.config.schema import Model
-from almanac.config.sections.promotion import obstacles
+from almanac.config.sections.promotion import promotion_problems
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
 from almanac.registry.records import PASSED, REFUSED, ModelVersion, Tag
@@ -71,8 +71,8 @@ def find_route(model: Model, registry: "Registry", journal: Journal, number: str
     there = champion.version if champion else ""
     if there == number:  # a retry after its promotion
         return Route(Way.PROMOTE, ("it is already champion",))
-    if faults := obstacles(model):
-        return Route(Way.STAY, tuple(f"cannot be promoted: {fault}" for fault in faults))
+    if problems := promotion_problems(model):
+        return Route(Way.STAY, tuple(f"cannot be promoted: {problem}" for problem in problems))
     if left := rolled_back_at(journal, version):
         return Route(Way.STAY, (f"it was rolled back at {left}; only a person can promote it again, by hand",))
     if stale := _stale(version, there):

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.promotion import Shadow
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.features.labels import label_columns, labels
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
-from almanac.registry.faults import mlflow_faults
+from almanac.registry.errors import mlflow_errors
 from almanac.registry.records import PASSED, REFUSED, SHADOW, ModelVersion, Tag
 from almanac.release.promotion import set_shadow
 from almanac.scoring.predictions import TIME, PredictionTable
-from almanac.statistics.profile import Profile
+from almanac.statistics.profile import ReferenceProfile
 
 if TYPE_CHECKING:
     import polars as pl
@@ -81,7 +81,7 @@ def _rows(
     """`time`, `label`, `answer` of the shadow, `reference` of the champion, and both latencies, by time."""
     import polars as pl
 
-    since = max(Profile.from_json(registry.load_profile(one)).until for one in (shadow, champion))
+    since = max(ReferenceProfile.from_json(registry.load_profile(one)).until for one in (shadow, champion))
     tables = PredictionTable.shadow_of(home, model), PredictionTable.of(home, model)
     ours, theirs = (
         table.read(one.version, since=since, until=now) for table, one in zip(tables, (shadow, champion), strict=True)
@@ -89,15 +89,15 @@ def _rows(
     empty = pl.DataFrame(schema={"time": pl.Datetime("us", "UTC"), "label": pl.Int8})
     if not ours.height or not theirs.height:
         return empty
-    frame = Dataset.of(home, model).read(columns=list(label_columns(model)), since=since)
+    frame = DatasetTable.of(home, model).read(columns=list(label_columns(model)), since=since)
     time, keys = model.dataset.time, [key for key in model.dataset.key if key != model.dataset.time]
     known = frame.select(pl.col(time).alias(TIME), *keys, labels(model, frame, now=now).alias("label")).drop_nulls(
         "label"
     )
     on = [TIME, *keys]
-    answer = pl.col(model.label.answer_column)
-    own = ours.select(*on, answer.alias("answer"), "latency_us")
-    other = theirs.select(*on, answer.alias("reference"), pl.col("latency_us").alias("reference_latency_us"))
+    prediction = pl.col(model.label.prediction_column)
+    own = ours.select(*on, prediction.alias("answer"), "latency_us")
+    other = theirs.select(*on, prediction.alias("reference"), pl.col("latency_us").alias("reference_latency_us"))
     joined = known.join(own, on=on, how="inner").join(other, on=on, how="inner")
     return joined.drop_nulls(["answer", "reference"]).sort(on)
 
@@ -167,7 +167,7 @@ def _record(
         Tag.SHADOW_AGAINST: champion.version,
         Tag.SHADOW_REASON: "; ".join(result.reasons),
     }
-    with mlflow_faults(f"{name}@{number}: verdict of the shadow"):
+    with mlflow_errors(f"{name}@{number}: verdict of the shadow"):
         for figure, value in result.figures.items():
             registry.client.log_metric(shadow.mlflow_run_id, f"shadow.{figure}", value)
         for tag, text in tags.items():

@@ -37,20 +37,20 @@ def draw(paint: Callable[[Any], None], *, height: float) -> str:
     return text[text.index("<svg") :]
 
 
-def true_numbers(observed: "Floats", foretold: "Floats") -> str:
+def true_numbers(observed: "Floats", predicted: "Floats") -> str:
     """Observed share by predicted probability; empty without labels."""
     import numpy as np
 
-    known = np.flatnonzero(np.isfinite(observed) & np.isfinite(foretold))
+    known = np.flatnonzero(np.isfinite(observed) & np.isfinite(predicted))
     if len(known) < _MIN_BIN_ROWS:
         return ""
     shown = known[np.linspace(0, len(known) - 1, min(len(known), _MOST_DOTS)).astype(int)]
-    both = np.concatenate([observed[known], foretold[known]])
+    both = np.concatenate([observed[known], predicted[known]])
     ends = [float(both.min()), float(both.max())]
 
     def paint(axes: Any) -> None:
         axes.plot(ends, ends, color=THEN, linewidth=1, linestyle="--", label="true")
-        axes.scatter(foretold[shown], observed[shown], s=5, alpha=0.4, linewidths=0, color=NOW, label="a row")
+        axes.scatter(predicted[shown], observed[shown], s=5, alpha=0.4, linewidths=0, color=NOW, label="a row")
         axes.set_xlabel("foretold")
         axes.set_ylabel("came true")
         axes.legend(frameon=False, fontsize=8, loc="upper left")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from almanac.config.sections.joins import Join
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.model_rows import ModelRows, dataset_joined
 from almanac.windows.window import window_of
 
@@ -15,7 +15,7 @@ CHUNK_ROWS = 200_000
 
 
 @dataclass(frozen=True)
-class Chunk:
+class WindowChunk:
     """Windows that follow one another, from `start` to `end`, and what their rows came from."""
 
     start: datetime
@@ -40,7 +40,7 @@ def window_contents(
     The digest is made of the batches that the window's rows came from, and those of the windows that features look
     back into, also in joined datasets: it changes when rows are added, corrected or readmitted there.
     """
-    dataset, version = Dataset.of(rows.home, rows.model), rows.version
+    dataset, version = DatasetTable.of(rows.home, rows.model), rows.version
     earliest = window_of(since - history, size).start  # whole windows: part of one would have another digest
     batches = dataset.batches_by_window(size, version=version, since=earliest, until=until)
     lines = {start: "\n".join(f"{batch} {rows}" for batch, rows in sorted(of.items())) for start, of in batches.items()}
@@ -73,12 +73,12 @@ def _joined_lines(
 
 def chunks(
     windows: Sequence[WindowContent], chosen: Sequence[WindowContent], size: timedelta, *, rows: int = CHUNK_ROWS
-) -> Iterator[Chunk]:
+) -> Iterator[WindowChunk]:
     """Put chosen windows together as long as no other window with rows lies between them and they stay small."""
-    places = {window.start: place for place, window in enumerate(windows)}
+    positions = {window.start: position for position, window in enumerate(windows)}
     group: list[WindowContent] = []
     for window in chosen:
-        follows = bool(group) and places[window.start] == places[group[-1].start] + 1
+        follows = bool(group) and positions[window.start] == positions[group[-1].start] + 1
         if group and (not follows or sum(one.rows for one in group) + window.rows > rows):
             yield _chunk(group, size)
             group = []
@@ -87,9 +87,9 @@ def chunks(
         yield _chunk(group, size)
 
 
-def _chunk(windows: Sequence[WindowContent], size: timedelta) -> Chunk:
+def _chunk(windows: Sequence[WindowContent], size: timedelta) -> WindowChunk:
     contents = {window.start: window.digest for window in windows}
-    return Chunk(windows[0].start, windows[-1].start + size, contents)
+    return WindowChunk(windows[0].start, windows[-1].start + size, contents)
 
 
 def _starts(first: datetime, last: datetime, size: timedelta) -> list[datetime]:

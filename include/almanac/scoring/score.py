@@ -12,7 +12,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.delta_table import ConcurrentCommitError
 from almanac.data.table.model_rows import ModelRows
 from almanac.errors import ConfigError, IntegrityError
@@ -20,11 +20,11 @@ from almanac.features.features import feature_columns, history_needed
 from almanac.journal.records import RunRef
 from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.records import SHADOW, ModelVersion
-from almanac.scoring.answers import Answers, answer, ask
-from almanac.scoring.plan import Chunk, WindowContent, chunks, window_contents
+from almanac.scoring.plan import WindowChunk, WindowContent, chunks, window_contents
 from almanac.scoring.port import ChampionRegistry
+from almanac.scoring.predict import ScoredRows, build_inputs, predict
 from almanac.scoring.predictions import NO_VERSION, PredictionTable, window_key
-from almanac.statistics.profile import Profile
+from almanac.statistics.profile import ReferenceProfile
 from almanac.windows.window import window_of
 
 CATCH_UP = timedelta(days=400)
@@ -137,7 +137,7 @@ class _Scorer:
 
 def _scorer(model: Model, registry: ChampionRegistry, version: ModelVersion, table: PredictionTable) -> _Scorer:
     graph = OnnxModel(registry.load_onnx(version))
-    known_until = Profile.from_json(registry.load_profile(version)).until
+    known_until = ReferenceProfile.from_json(registry.load_profile(version)).until
     return _Scorer(version, graph, table, window_of(known_until, model.score.window).start)
 
 
@@ -153,12 +153,12 @@ class _Done:
     dataset_version: int = NO_VERSION
     predictions_version: int = NO_VERSION
 
-    def add(self, chunk: Chunk, answers: Answers, predictions_version: int) -> None:
+    def add(self, chunk: WindowChunk, scored: ScoredRows, predictions_version: int) -> None:
         self.windows |= chunk.contents.keys()
-        self.rows += answers.rows.height
-        self.rejected += answers.rejected
-        self.imputed += answers.imputed
-        self.missing += Counter(answers.missing)
+        self.rows += scored.rows.height
+        self.rejected += scored.rejected
+        self.imputed += scored.imputed
+        self.missing += Counter(scored.missing)
         self.predictions_version = predictions_version
 
 
@@ -180,7 +180,7 @@ class _Job:
     )
     def score(self, since: datetime | None, until: datetime | None) -> None:
         """Score the range, or without one what is new."""
-        dataset, size = Dataset.of(self.home, self.model), self.model.score.window
+        dataset, size = DatasetTable.of(self.home, self.model), self.model.score.window
         rows = ModelRows.newest(self.home, self.model)
         version = self.done.dataset_version = rows.version
         windows = window_contents(
@@ -194,7 +194,7 @@ class _Job:
         for chunk in chunks(windows, chosen, size):
             self._score(rows, chunk)
 
-    def _start(self, dataset: Dataset, version: int, since: datetime | None, *, given: bool) -> datetime:
+    def _start(self, dataset: DatasetTable, version: int, since: datetime | None, *, given: bool) -> datetime:
         size, start = self.model.score.window, self.scorer.since
         if given:
             return start if since is None else window_of(since, size).start
@@ -211,26 +211,26 @@ class _Job:
             if window.start >= since and known.get(window_key(window.start)) != window.digest
         ]
 
-    def _score(self, rows: ModelRows, chunk: Chunk) -> None:
+    def _score(self, rows: ModelRows, chunk: WindowChunk) -> None:
         frame = rows.read(
             columns=list(feature_columns(self.model)),
             since=chunk.start - history_needed(self.model),
             until=chunk.end,
         )
-        questions = ask(self.model, frame, chunk.start)
+        inputs = build_inputs(self.model, frame, chunk.start)
         number = self.scorer.version.version
-        answers = answer(
-            self.model, self.scorer.graph, questions, chunk,
+        scored = predict(
+            self.model, self.scorer.graph, inputs, chunk,
             model_version=number, dataset_version=rows.version, now=self.now,
         )  # fmt: skip
-        if answers.unanswered and self.scorer.in_shadow:
+        if scored.unanswered and self.scorer.in_shadow:
             raise IntegrityError(
-                f"{self.model.name}@{number} in shadow: its graph gives no finite number for {answers.unanswered} of"
-                f" {answers.rows.height} rows of {window_key(chunk.start)} to {window_key(chunk.end)}, whose inputs"
+                f"{self.model.name}@{number} in shadow: its graph gives no finite number for {scored.unanswered} of"
+                f" {scored.rows.height} rows of {window_key(chunk.start)} to {window_key(chunk.end)}, whose inputs"
                 " are complete. Train again; to end its shadow run, delete the alias `shadow` in MLflow"
             )
-        written = self.scorer.table.replace(answers.rows, number, chunk.start, chunk.end, metadata=self._metadata(rows))
-        self.done.add(chunk, answers, written)
+        written = self.scorer.table.replace(scored.rows, number, chunk.start, chunk.end, metadata=self._metadata(rows))
+        self.done.add(chunk, scored, written)
 
     def _metadata(self, rows: ModelRows) -> Mapping[str, str]:
         return {

@@ -30,7 +30,7 @@ class Health:
     dag_processor: str
 
     @property
-    def sick(self) -> tuple[str, ...]:
+    def unhealthy(self) -> tuple[str, ...]:
         """The processes that are not healthy."""
         return tuple(name for name, state in vars(self).items() if state != "healthy")
 
@@ -60,7 +60,7 @@ class DagRun:
 
 
 @dataclass(frozen=True)
-class TaskRun:
+class TaskInstance:
     """One task of a run, its last try."""
 
     task_id: str
@@ -194,10 +194,10 @@ class AirflowClient:
                 raise TransientError(f"{dag_id} {run_id}: {seen} after {timeout_s:.0f} s")
             time.sleep(poll_s)
 
-    def tasks(self, dag_id: str, run_id: str) -> tuple[TaskRun, ...]:
+    def tasks(self, dag_id: str, run_id: str) -> tuple[TaskInstance, ...]:
         """List the tasks of a run."""
         return tuple(
-            TaskRun(
+            TaskInstance(
                 _text(each["task_id"]),
                 int(str(each["map_index"])),
                 _text(each["state"]),

@@ -66,7 +66,7 @@ def examine(home: Home) -> list[Check]:
     checks: tuple[Callable[[], Iterable[Check]], ...] = (
         lambda: machine_checks(REPOSITORY),
         lambda: [lock_check(REPOSITORY / "requirements.txt", _installed) if IN_CHECKOUT else _released()],
-        *(partial(_place_checks, name, place) for name, place in _places(home).items()),
+        *(partial(_place_checks, name, location) for name, location in _places(home).items()),
         lambda: [mode_check(path, mode) for path, mode in _private(home).items()],
         lambda: [Check(*row) for row in database_rows(home)],
         lambda: [Check(*row) for row in journal_rows(home)],
@@ -92,8 +92,8 @@ def _made(check: Callable[[], Iterable[Check]]) -> list[Check]:
         return [Check("doctor", "fail", str(error), "a check could not run; read its message")]
 
 
-def _place_checks(name: str, place: str) -> list[Check]:
-    return [place_check(name, place)]
+def _place_checks(name: str, location: str) -> list[Check]:
+    return [place_check(name, location)]
 
 
 def machine_checks(root: Path) -> list[Check]:
@@ -125,11 +125,11 @@ def lock_check(lock: Path, installed: Callable[[str], str]) -> Check:
     return Check("packages", "fail", ", ".join(wrong[:5]) + more, "rm .venv/.installed; make setup")
 
 
-def place_check(name: str, place: str) -> Check:
+def place_check(name: str, location: str) -> Check:
     """Check that a place can be written to, and that a store keeps what commits rely on."""
-    if is_remote(place):
-        return _store_check(name, place)
-    path = check_path(local_path(place), name)
+    if is_remote(location):
+        return _store_check(name, location)
+    path = check_path(local_path(location), name)
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         return Check(name, "ok", str(path))
@@ -138,15 +138,15 @@ def place_check(name: str, place: str) -> Check:
     )
 
 
-def _store_check(name: str, place: str) -> Check:
+def _store_check(name: str, location: str) -> Check:
     try:
-        probe(place)
+        probe(location)
     except TransientError as error:
         todo = "tasks have the connection almanac_storage; here, set what it says (docs/object-storage.md)"
         return Check(name, "warn", str(error), todo)
     except ConfigError as error:
         return Check(name, "fail", str(error), "see docs/object-storage.md")
-    return Check(name, "ok", f"{place}: accessible, and conditional writes work")
+    return Check(name, "ok", f"{location}: accessible, and conditional writes work")
 
 
 def mode_check(path: Path, mode: int) -> Check:

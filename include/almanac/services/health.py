@@ -27,9 +27,9 @@ def airflow_problem(ports: Ports, credentials: Credentials) -> str:
     """
     with AirflowClient(ports.airflow_url, ADMIN, credentials.airflow_password, timeout_s=_answer_s()) as client:
         try:
-            sick = client.health().sick
-            if sick:
-                return f"not healthy yet: {', '.join(sick)}"
+            unhealthy = client.health().unhealthy
+            if unhealthy:
+                return f"not healthy yet: {', '.join(unhealthy)}"
             client.login()
         except (TransientError, PermanentError) as error:
             return str(error)
@@ -59,7 +59,7 @@ def _answer_s() -> float:
 
 
 def wait_until_healthy(
-    home: Home, ports: Ports, credentials: Credentials, say: Callable[[str], None], *, timeout_s: float
+    home: Home, ports: Ports, credentials: Credentials, report: Callable[[str], None], *, timeout_s: float
 ) -> None:
     """Wait for every service, and say when each is there.
 
@@ -73,14 +73,14 @@ def wait_until_healthy(
         problems = {name: check(ports, credentials) for name, check in waiting.items()}
         for name, problem in problems.items():
             if not problem:
-                say(f"{name} is healthy")
+                report(f"{name} is healthy")
                 del waiting[name]
         if not waiting:
             return
         _fail_if_given_up(home)
         if time.monotonic() > deadline:
-            told = "; ".join(f"{name}: {problem}" for name, problem in problems.items() if problem)
-            raise TransientError(f"not healthy after {timeout_s:.0f} s: {told}. Logs: {log_file(home, '*')}")
+            reasons = "; ".join(f"{name}: {problem}" for name, problem in problems.items() if problem)
+            raise TransientError(f"not healthy after {timeout_s:.0f} s: {reasons}. Logs: {log_file(home, '*')}")
         time.sleep(_POLL_S)
 
 

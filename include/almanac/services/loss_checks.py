@@ -86,7 +86,7 @@ def table_rows(home: Home) -> Iterator[Row]:
 def backup_rows(home: Home) -> Iterator[Row]:
     """What is not backed up or not proven, by name: the same as the page of backups and the alerts say."""
     from almanac.backup.coverage import lines_of
-    from almanac.backup.installation import open_places
+    from almanac.backup.installation import open_repositories
     from almanac.backup.retention.protected import protected_models
     from almanac.backup.survey import survey
     from almanac.config.files.loader import load_installation
@@ -98,8 +98,8 @@ def backup_rows(home: Home) -> Iterator[Row]:
         return
     try:
         names, settings = protected_models(home).models, load_installation(home.models).backup
-        places = open_places(home, settings, write=False).all()
-        gaps = survey(home, names, Journal(home.journal_url), places, settings, now=datetime.now(UTC))
+        repositories = open_repositories(home, settings, write=False).all()
+        gaps = survey(home, names, Journal(home.journal_url), repositories, settings, now=datetime.now(UTC))
     except AlmanacError as error:
         yield "backups", "warn", f"cannot be checked: {error}", "correct that first"
         return

@@ -20,7 +20,7 @@ _delays = LoginDelays()
 
 
 def authenticate() -> Authorization | Response:
-    """Who is there; or the answer to whoever is nobody, or must wait."""
+    """Who is there; or the answer to anyone who is nobody, or must wait."""
     from mlflow.server import auth
 
     ask: Callable[[], Authorization | Response] = auth.authenticate_request_basic_auth

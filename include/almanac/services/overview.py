@@ -22,7 +22,7 @@ from almanac.services.supervision.supervision import (
     supervisor_process,
 )
 from almanac.services.watch import signs
-from almanac.services.watch.looks import Signs, ask, tree_of
+from almanac.services.watch.looks import Signs, read_signs, tree_of
 from almanac.services.watch.pulse import Limits
 from almanac.services.watch.watcher import last_look_s
 
@@ -102,53 +102,53 @@ class Overview:
 def overview(home: Home) -> Overview:
     """Ask supervisor, services and kernel; takes some seconds at most, whatever hangs."""
     with ThreadPoolExecutor(1) as pool:  # at once: what hangs costs its own wait, and not the sum
-        asked = pool.submit(ask, home, load_ports(home.home) or Ports(), _ASK_S)
+        asked = pool.submit(read_signs, home, load_ports(home.home) or Ports(), _ASK_S)
         process = supervisor_process(home)
         running = () if process is not None and is_stopped(process) else statuses(home)
-        said = asked.result()
+        found_signs = asked.result()
     if running:
-        return Overview("up", process.pid if process else 0, _supervised(home, running, said))
+        return Overview("up", process.pid if process else 0, _supervised(home, running, found_signs))
     if process is not None:
-        return Overview("hung", process.pid, _unsupervised(said), _left(home, process.pid))
+        return Overview("hung", process.pid, _unsupervised(found_signs), _left(home, process.pid))
     left = _left(home, 0)
-    return Overview("gone", 0, _unsupervised(said), left) if left else Overview("down", 0, ())
+    return Overview("gone", 0, _unsupervised(found_signs), left) if left else Overview("down", 0, ())
 
 
-def _supervised(home: Home, running: tuple[ServiceStatus, ...], said: Signs) -> tuple[ServiceHealth, ...]:
-    found = [_watcher(home, each) if each.name == WATCHER else _service(home, each, said) for each in running]
+def _supervised(home: Home, running: tuple[ServiceStatus, ...], found_signs: Signs) -> tuple[ServiceHealth, ...]:
+    found = [_watcher(home, each) if each.name == WATCHER else _service(home, each, found_signs) for each in running]
     if WATCHER not in {each.name for each in running}:
         words = "hung services are not restarted: an older version started these services; ./almanac down, then up"
         found.append(ServiceHealth(WATCHER, "MISSING", words))
     return tuple(found)
 
 
-def _service(home: Home, service: ServiceStatus, said: Signs) -> ServiceHealth:
+def _service(home: Home, service: ServiceStatus, found_signs: Signs) -> ServiceHealth:
     name, pid = service.name, service.pid
     if not service.running:
         return ServiceHealth(name, service.state, f"{service.description}; read {log_file(home, name)}", pid)
     tree = tree_of(service)
     if stopped := [each.pid for each in tree if is_stopped(each)]:
-        last = _last_words(name, said)
+        last = _last_words(name, found_signs)
         return ServiceHealth(name, "HUNG", f"pid {_listed(stopped)} was stopped by a signal (SIGSTOP){last}", pid, True)
-    state, words = _alive(name, said, _up_s(tree))
+    state, words = _alive(name, found_signs, _up_s(tree))
     return ServiceHealth(name, state, f"{service.description}{words}", pid)
 
 
-def _alive(name: str, said: Signs, up_s: float) -> tuple[str, str]:
+def _alive(name: str, found_signs: Signs, up_s: float) -> tuple[str, str]:
     """Whether a service that has a process lives, and in words why not."""
     begins = up_s < _STARTS_S
     if name in signs.PATHS:
-        if name in said.answered:
+        if name in found_signs.responding:
             return "RUNNING", ""
         return ("STARTING" if begins else "HUNG"), f"; does not answer {signs.PATHS[name]} within {_ASK_S:.0f} s"
     if name not in signs.JOBS:
         return "RUNNING", ""
-    if said.beats is None:
-        return "UNKNOWN", f"; its heartbeat cannot be read: {said.unknown}"
-    age_s = _age_s(name, said)
+    if found_signs.beats is None:
+        return "UNKNOWN", f"; its heartbeat cannot be read: {found_signs.unknown}"
+    age_s = _age_s(name, found_signs)
     if age_s is None or age_s > up_s + 1.0:  # of the life before this one
         return ("STARTING" if begins else "HUNG"), "; no heartbeat since it started"
-    return ("HUNG", _last_words(name, said)) if age_s > _SILENT_S else ("RUNNING", "")
+    return ("HUNG", _last_words(name, found_signs)) if age_s > _SILENT_S else ("RUNNING", "")
 
 
 def _watcher(home: Home, service: ServiceStatus) -> ServiceHealth:
@@ -166,23 +166,23 @@ def _watcher(home: Home, service: ServiceStatus) -> ServiceHealth:
     return ServiceHealth(WATCHER, "RUNNING", f"{service.description}; checked {age_s:.0f} s ago", service.pid)
 
 
-def _unsupervised(said: Signs) -> tuple[ServiceHealth, ...]:
+def _unsupervised(found_signs: Signs) -> tuple[ServiceHealth, ...]:
     """Those that can be asked, without a supervisor that knows their processes."""
     found = []
     for name in ("mlflow", *signs.JOBS, "api-server"):
-        state, words = _alive(name, said, float("inf"))
-        seen = words.removeprefix("; ") or ("answers" if name in signs.PATHS else _last_words(name, said)[2:])
+        state, words = _alive(name, found_signs, float("inf"))
+        seen = words.removeprefix("; ") or ("answers" if name in signs.PATHS else _last_words(name, found_signs)[2:])
         found.append(ServiceHealth(name, "NOT SUPERVISED" if state == "RUNNING" else state, seen))
     return tuple(found)
 
 
-def _last_words(name: str, said: Signs) -> str:
-    age_s = _age_s(name, said)
+def _last_words(name: str, found_signs: Signs) -> str:
+    age_s = _age_s(name, found_signs)
     return "" if age_s is None else f"; last heartbeat {age_s:.0f} s ago"
 
 
-def _age_s(name: str, said: Signs) -> float | None:
-    beat = (said.beats or {}).get(name)
+def _age_s(name: str, found_signs: Signs) -> float | None:
+    beat = (found_signs.beats or {}).get(name)
     return None if beat is None else max(0.0, (datetime.now(UTC) - beat).total_seconds())
 
 

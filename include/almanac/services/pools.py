@@ -22,7 +22,7 @@ def named_pools(models: Iterable[Model]) -> dict[str, int]:
     return {name: slots[name] for name in sorted(slots) if name != _ALWAYS_THERE}
 
 
-def ensure_pools(home: Home, airflow: AirflowClient, tell: Callable[[str], None]) -> None:
+def ensure_pools(home: Home, airflow: AirflowClient, report: Callable[[str], None]) -> None:
     """Create what is missing; one that exists stays as somebody has set it.
 
     Raises:
@@ -34,4 +34,4 @@ def ensure_pools(home: Home, airflow: AirflowClient, tell: Callable[[str], None]
             continue
         body: Json = {"name": name, "slots": slots, "description": DESCRIPTION, "include_deferred": False}
         airflow.call("POST", "/pools", body=body)
-        tell(f"pool {name!r} created with {slots} slots; Airflow's Admin > Pools changes it")
+        report(f"pool {name!r} created with {slots} slots; Airflow's Admin > Pools changes it")

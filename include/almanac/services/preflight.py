@@ -55,13 +55,13 @@ def venv_problem() -> str:
     )
 
 
-def disk_problem(free_bytes: int, place: Path, *, installed: bool) -> str:
+def disk_problem(free_bytes: int, path: Path, *, installed: bool) -> str:
     """Say whether there is room for the packages and for a home."""
     needed = DISK_BYTES_INSTALLED if installed else DISK_BYTES
     if free_bytes >= needed:
         return ""
     return (
-        f"Disk: got {free_bytes / GB:.1f} GB free at {place}, expected {needed / GB:.0f} GB. "
+        f"Disk: got {free_bytes / GB:.1f} GB free at {path}, expected {needed / GB:.0f} GB. "
         "Free some space, or put the project on a larger disk."
     )
 

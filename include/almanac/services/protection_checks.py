@@ -50,6 +50,6 @@ def foreign_rows(home: Home) -> Iterator[Row]:
     names = set(protected_models(home).models)
     for name, number in sorted((str(name), int(number)) for name, number in found):
         if name in names:
-            said = foreign_words(ModelVersion(name, "", {}, version=str(number))).partition(": ")[2]
-            seen, _, todo = said.partition(". ")
+            words = foreign_words(ModelVersion(name, "", {}, version=str(number))).partition(": ")[2]
+            seen, _, todo = words.partition(". ")
             yield f"version {name}@{number}", "warn", seen, todo

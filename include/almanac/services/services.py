@@ -47,7 +47,7 @@ from almanac.services.supervision.supervision import (
 )
 from almanac.storage.locks import locked
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 _LOCK_TIMEOUT_S = 300.0
 # 180 s were not enough on two cores with a load of 16.
@@ -77,13 +77,13 @@ class Services:
     Args:
         home: the places of the installation.
         extra: more variables for the services, for example `AIRFLOW_CONN_...`; they are read when the services start.
-        tell: called with one line for each step.
+        report: called with one line for each step.
     """
 
-    def __init__(self, home: Home, *, extra: Mapping[str, str] | None = None, tell: Tell = _silent) -> None:
+    def __init__(self, home: Home, *, extra: Mapping[str, str] | None = None, report: Report = _silent) -> None:
         self.home = home
         self._extra = dict(extra or {})
-        self._tell = tell
+        self._report = report
 
     @property
     def ports(self) -> Ports:
@@ -156,8 +156,8 @@ class Services:
         with self._alone():
             if self._supervised():
                 self._upgrade_journal()
-                self._start_what_stands()
-                wait_until_healthy(self.home, self.ports, self.credentials, self._tell, timeout_s=_HEALTH_TIMEOUT_S)
+                self._start_missing()
+                wait_until_healthy(self.home, self.ports, self.credentials, self._report, timeout_s=_HEALTH_TIMEOUT_S)
                 self._ensure_pools()
                 return False
             # Of a supervisord that was killed, or hangs: they would hold the ports and the databases.
@@ -207,18 +207,18 @@ class Services:
     def _alone(self) -> Iterator[None]:
         """Let nobody else start or stop the services of this home meanwhile."""
         path = private_folder(services_folder(self.home)) / "lock"
-        with locked(path, self._tell_waiting("this home"), timeout_s=_LOCK_TIMEOUT_S):
+        with locked(path, self._report_waiting("this home"), timeout_s=_LOCK_TIMEOUT_S):
             yield
 
     @contextmanager
     def _alone_on_machine(self) -> Iterator[None]:
         """Let no other home choose its ports between our choice and the moment when our servers listen."""
         path = private_temporary_folder() / "lock"
-        with locked(path, self._tell_waiting("this machine"), timeout_s=_LOCK_TIMEOUT_S):
+        with locked(path, self._report_waiting("this machine"), timeout_s=_LOCK_TIMEOUT_S):
             yield
 
-    def _tell_waiting(self, what: str) -> Callable[[], None]:
-        return lambda: self._tell(f"another process starts or stops services of {what}; waiting for it")
+    def _report_waiting(self, what: str) -> Callable[[], None]:
+        return lambda: self._report(f"another process starts or stops services of {what}; waiting for it")
 
     def _refuse_half(self) -> None:
         """Airflow would create what a restore has not brought back yet, and the restore could not finish."""
@@ -240,19 +240,19 @@ class Services:
             time.sleep(1.0)
         return True
 
-    def _start_what_stands(self) -> None:
+    def _start_missing(self) -> None:
         """Start services that have ended or were stopped; silent ones are left to the watcher."""
         found = overview(self.home).services
         with supervisor_of(self.home) as supervisor:
             for each in found:
                 if each.state in ("FATAL", "STOPPED"):
-                    self._tell(f"{each.name} is not running ({each.state}); starting it")
+                    self._report(f"{each.name} is not running ({each.state}); starting it")
                     supervisor.startProcess(full_name(each.name), False)
                 elif each.stopped:
-                    self._tell(f"{each.name} {each.words}; killing it and starting it again")
+                    self._report(f"{each.name} {each.words}; killing it and starting it again")
                     end_tree(psutil.Process(each.pid))
                 elif each.state == "MISSING":
-                    self._tell(f"{each.name}: {each.words}")
+                    self._report(f"{each.name}: {each.words}")
 
     def _start(self, with_parent: bool) -> None:
         self._refuse_half()
@@ -262,24 +262,24 @@ class Services:
         ports = choose_ports(self.home.home)
         variables = environment(self.home, ports, credentials, extra=self._extra)
         self._prepare(ports)
-        self._tell("starting MLflow; preparing Airflow's database")
+        self._report("starting MLflow; preparing Airflow's database")
         start_supervisor(self.home, variables, with_parent=with_parent)
         migrate_airflow(self.home, variables, before=self._back_up_databases)
         self._drop_unreadable_triggers(variables)
-        self._tell("starting Airflow: scheduler, api-server, dag-processor, triggerer")
+        self._report("starting Airflow: scheduler, api-server, dag-processor, triggerer")
         with supervisor_of(self.home) as supervisor:
             supervisor.startProcessGroup(WAITING, False)
-        wait_until_healthy(self.home, ports, credentials, self._tell, timeout_s=_HEALTH_TIMEOUT_S)
+        wait_until_healthy(self.home, ports, credentials, self._report, timeout_s=_HEALTH_TIMEOUT_S)
 
     def _upgrade_journal(self) -> None:
         from almanac.backup.tasks.before_upgrade import upgrade_with_backup
 
-        upgrade_with_backup(self.home, self._tell)
+        upgrade_with_backup(self.home, self._report)
 
     def _back_up_databases(self) -> None:
         from almanac.backup.tasks.before_upgrade import back_up_before_upgrade
 
-        self._tell("Airflow's database is of another version, or of another home; backing up before the migration")
+        self._report("Airflow's database is of another version, or of another home; backing up before the migration")
         back_up_before_upgrade(self.home)
 
     def _drop_unreadable_triggers(self, variables: Mapping[str, str]) -> None:
@@ -287,13 +287,14 @@ class Services:
 
         url, keys = variables["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"], variables["AIRFLOW__CORE__FERNET_KEY"]
         if lost := drop_unreadable_triggers(url, keys):
-            self._tell(
-                f"{lost} triggers in Airflow's database were encrypted with the key of another home; they are made anew"
+            self._report(
+                f"{lost} triggers in Airflow's database were encrypted with the key of another home; they are made"
+                f" again"
             )
 
     def _ensure_pools(self) -> None:
         with self.airflow() as airflow:
-            ensure_pools(self.home, airflow, self._tell)
+            ensure_pools(self.home, airflow, self._report)
 
     def _prepare(self, ports: Ports) -> None:
         private_folder(airflow_home(self.home))
@@ -301,7 +302,7 @@ class Services:
         make_landing_folders(self.home)
         database = self.home.home / "mlflow_auth.db"
         if fit_login(database, self.credentials.mlflow_password):
-            self._tell("MLflow's users come from another home: its administrator now has this home's password")
+            self._report("MLflow's users come from another home: its administrator now has this home's password")
         mlflow_auth_file(self.home).write_text(
             _MLFLOW_AUTH.format(database_url=sqlite_url(database), admin=ADMIN), "utf-8"
         )
@@ -309,4 +310,4 @@ class Services:
         create_databases(self.home)
 
     def _stop(self) -> bool:
-        return stop_supervisor(self.home, self._tell)
+        return stop_supervisor(self.home, self._report)

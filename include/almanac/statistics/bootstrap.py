@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Interval:
+class ConfidenceInterval:
     """How much better the first model is: observed, and the ends of the interval. Below 0 it is worse."""
 
     observed: float
@@ -34,7 +34,7 @@ def paired_interval(
     confidence: float,
     seed: int,
     thresholds: tuple[float, float] = (metrics.THRESHOLD, metrics.THRESHOLD),
-) -> Interval:
+) -> ConfidenceInterval:
     """The percentile interval of the gain of `rows["answer"]` over `reference`.
 
     Whole days are drawn, with replacement, and both models are measured on the same draw: hours of one day resemble
@@ -70,7 +70,7 @@ def paired_interval(
         for _ in range(resamples)
     ]
     low, high = np.quantile(gains, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(gain(np.arange(len(label))), float(low), float(high))
+    return ConfidenceInterval(gain(np.arange(len(label))), float(low), float(high))
 
 
 def _days(rows: "pl.DataFrame") -> list["NDArray[np.intp]"]:

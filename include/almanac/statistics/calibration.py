@@ -19,7 +19,7 @@ class Bin:
     """Rows of like probability: how many, the mean predicted probability, and the observed share."""
 
     rows: int
-    foretold: float
+    predicted: float
     happened: float
 
 
@@ -49,11 +49,11 @@ def calibration_of(labels: "NDArray[np.int8]", probabilities: "NDArray[np.float6
     if not len(labels) or not possible.all():
         wrong = int((~possible).sum())
         raise DataError(f"calibration: got {wrong} of {len(labels)} probabilities NaN or outside [0, 1], expected none")
-    place = np.minimum((probabilities * bins).astype(int), bins - 1)
+    position = np.minimum((probabilities * bins).astype(int), bins - 1)
     found = [
         Bin(int(chosen.sum()), float(probabilities[chosen].mean()), float(labels[chosen].mean()))
-        for chosen in (place == number for number in range(bins))
+        for chosen in (position == number for number in range(bins))
         if chosen.any()
     ]
-    ece = sum(one.rows * abs(one.happened - one.foretold) for one in found) / len(labels)
+    ece = sum(one.rows * abs(one.happened - one.predicted) for one in found) / len(labels)
     return Calibration(ece, float(np.mean((probabilities - labels) ** 2)), tuple(found))

@@ -97,7 +97,7 @@ def compare_shares(
     m = float(sum(window.values()))
     now = np.append(counts, m - counts.sum()) / m
     new = {name: count for name, count in window.items() if name not in known}
-    vanished = [
+    absent = [
         category for category, p, count in zip(categories, reference, counts, strict=False)
         if not count and p * m / effect >= _MIN_EXPECTED
     ]  # fmt: skip
@@ -107,11 +107,11 @@ def compare_shares(
         "chi_squared": chi_squared,
         "new_share": float(now[-1]) if reference[-1] == 0 else 0.0,
         "new_categories": float(len(new)) if reference[-1] == 0 else 0.0,
-        "vanished_categories": float(len(vanished)),
+        "vanished_categories": float(len(absent)),
         "design_effect": effect,
     }
     tested = np.count_nonzero(reference + now) > 1  # one category then and now: nothing to test
-    notes = _text_notes(new if reference[-1] == 0 else {}, vanished, m)
+    notes = _text_notes(new if reference[-1] == 0 else {}, absent, m)
     return Comparison(figures, {DISTRIBUTION: p_value} if tested else {}, notes)
 
 
@@ -166,11 +166,11 @@ def _number_notes(reference: "Distribution", window: "Distribution", outside: fl
     return tuple(notes)
 
 
-def _text_notes(new: Mapping[str, int], vanished: Sequence[str], total: float) -> tuple[str, ...]:
+def _text_notes(new: Mapping[str, int], absent: Sequence[str], total: float) -> tuple[str, ...]:
     notes = []
     if new:
         named = sorted(new.items(), key=lambda item: (-item[1], item[0]))[:_MAX_NAMED]
         notes.append("new: " + ", ".join(f"{name!r} ({count / total:.1%})" for name, count in named))
-    if vanished:
-        notes.append("vanished: " + ", ".join(map(repr, vanished[:_MAX_NAMED])))
+    if absent:
+        notes.append("vanished: " + ", ".join(map(repr, absent[:_MAX_NAMED])))
     return tuple(notes)

@@ -243,8 +243,8 @@ class Mixture:
 
         support, (_, right) = self._support, self.at_support
         # a profile keeps six digits: what was exactly a tenth may stand there as a little less
-        place = np.searchsorted(right, np.asarray(DECILES) - 1e-6)
-        found: Floats = support[np.minimum(place, len(support) - 1)]
+        position = np.searchsorted(right, np.asarray(DECILES) - 1e-6)
+        found: Floats = support[np.minimum(position, len(support) - 1)]
         return found
 
     def cdf(self, at: "Floats") -> "tuple[Floats, Floats]":
@@ -305,10 +305,10 @@ class Observed:
         """The 0.5 and 99.5 % quantiles, as numpy gives them by default."""
         import numpy as np
 
-        place = np.asarray(WINSOR) * (len(self.values) - 1)
-        below = np.floor(place).astype(int)
+        position = np.asarray(WINSOR) * (len(self.values) - 1)
+        below = np.floor(position).astype(int)
         above = np.minimum(below + 1, len(self.values) - 1)
-        part = place - below
+        part = position - below
         low, high = self.values[below] * (1 - part) + part * self.values[above]  # their difference may overflow
         return float(low), float(high)
 
@@ -340,8 +340,8 @@ class Observed:
         """The smallest values whose distribution function reaches .1, .2 ... .9, [9]."""
         import numpy as np
 
-        place = np.ceil(np.asarray(DECILES) * len(self.values) - _ROUNDING).astype(int)
-        found: Floats = self.values[np.maximum(place, 1) - 1]
+        position = np.ceil(np.asarray(DECILES) * len(self.values) - _ROUNDING).astype(int)
+        found: Floats = self.values[np.maximum(position, 1) - 1]
         return found
 
     def cdf(self, at: "Floats") -> "tuple[Floats, Floats]":
@@ -361,15 +361,15 @@ def _cdf(sample: NumberSample, at: "Floats") -> "tuple[Floats, Floats]":
     import numpy as np
 
     x, left, right = sample.arrays
-    place = np.searchsorted(x, at, side="right") - 1  # the last knot that is not above the point
-    below = np.maximum(place, 0)
+    position = np.searchsorted(x, at, side="right") - 1  # the last knot that is not above the point
+    below = np.maximum(position, 0)
     above = np.minimum(below + 1, len(x) - 1)
     start, height = x[below], right[below]
     width = x[above] / 2 - start / 2  # halved: the whole of it may overflow
     with np.errstate(over="ignore"):
         share = np.clip((at / 2 - start / 2) / np.where(width > 0, width, 1.0), 0.0, 1.0)
     between = height + share * np.where(width > 0, left[above] - height, 0.0)
-    on_knot, before = start == at, place < 0
+    on_knot, before = start == at, position < 0
     from_left, from_right = np.where(on_knot, left[below], between), np.where(on_knot, height, between)
     from_left[before] = from_right[before] = 0.0
     return from_left, from_right

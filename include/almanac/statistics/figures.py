@@ -23,7 +23,7 @@ CONFIDENCE = 0.95
 def figure(
     metric: Metric,
     observed: "Floats",
-    foretold: "Floats",
+    predicted: "Floats",
     *,
     share: float | None = None,
     threshold: float = 0.5,
@@ -37,7 +37,7 @@ def figure(
     Args:
         metric: its name in the YAML.
         observed: 0 or 1, or numbers for an error, ordered by time, [n].
-        foretold: probabilities of the label 1, or numbers, [n].
+        predicted: probabilities of the label 1, or numbers, [n].
         share: as if this share of the labels were 1. F1 of a July in which it never snows and F1 of a year are no
             match: most metrics follow the mix of the labels, which is the world's doing and not the model's. Rows
             weigh by p'(y) / p(y), as Saerens, Latinne and Decaestecker (2002) correct for another prior.
@@ -49,7 +49,7 @@ def figure(
     found = _jackknife(
         metric,
         observed,
-        lambda rows: measured(metric, observed[rows], foretold[rows], share=share, threshold=threshold),
+        lambda rows: measured(metric, observed[rows], predicted[rows], share=share, threshold=threshold),
     )
     if found is None:
         return None
@@ -109,7 +109,7 @@ def _jackknife(
 def measured(
     metric: Metric,
     observed: "Floats",
-    foretold: "Floats",
+    predicted: "Floats",
     *,
     share: float | None = None,
     threshold: float = 0.5,
@@ -124,10 +124,10 @@ def measured(
     from almanac.statistics.metrics import measure
 
     if metric in _ERRORS:
-        return measure(metric, observed, foretold)
+        return measure(metric, observed, predicted)
     plain = share is None or metric in _KNOW_NO_SHARE
     rows = slice(None) if plain else _at_share(observed, cast(float, share))
-    return measure(metric, observed[rows].astype(np.int8), foretold[rows], threshold=threshold)
+    return measure(metric, observed[rows].astype(np.int8), predicted[rows], threshold=threshold)
 
 
 def enough_of_both(metric: Metric, observed: "Floats", needed: int) -> bool:

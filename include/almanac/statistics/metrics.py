@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Labels = NDArray[Any]  # int8, 0 or 1; float64 where a number is predicted
-    Answers = NDArray[np.float64]
+    Predictions = NDArray[np.float64]
 
 METRICS: tuple[Metric, ...] = (*CLASS_METRICS, *NUMBER_METRICS)
 THRESHOLD = 0.5
@@ -28,13 +28,13 @@ class UndefinedMetricError(DataError):
     """The metric has no value on these rows. Gates refuse on it."""
 
 
-def measure(metric: Metric, labels: "Labels", answers: "Answers", *, threshold: float = THRESHOLD) -> float:
+def measure(metric: Metric, labels: "Labels", predictions: "Predictions", *, threshold: float = THRESHOLD) -> float:
     """One metric; predicted labels are `probability >= threshold`.
 
     Args:
         metric: its name in the YAML.
         labels: 0 or 1, or numbers, [n].
-        answers: probabilities of the label 1, or numbers, [n].
+        predictions: probabilities of the label 1, or numbers, [n].
         threshold: from which on a probability counts as a 1.
 
     Raises:
@@ -43,12 +43,12 @@ def measure(metric: Metric, labels: "Labels", answers: "Answers", *, threshold: 
     """
     import numpy as np
 
-    labels, answers = np.asarray(labels), np.asarray(answers, dtype=np.float64)
-    _check(metric, labels, answers)
+    labels, predictions = np.asarray(labels), np.asarray(predictions, dtype=np.float64)
+    _check(metric, labels, predictions)
     value = (
-        _of_numbers(metric, labels, answers)
+        _of_numbers(metric, labels, predictions)
         if metric in NUMBER_METRICS
-        else _of_classes(metric, labels, answers, threshold)
+        else _of_classes(metric, labels, predictions, threshold)
     )
     if not np.isfinite(value):
         raise UndefinedMetricError(f"{metric}: got {value} on {len(labels)} rows, expected a finite number")
@@ -57,7 +57,7 @@ def measure(metric: Metric, labels: "Labels", answers: "Answers", *, threshold: 
 
 def measure_all(
     labels: "Labels",
-    answers: "Answers",
+    predictions: "Predictions",
     metrics: Iterable[Metric],
     *,
     threshold: float = THRESHOLD,
@@ -66,7 +66,7 @@ def measure_all(
     values: dict[str, float] = {}
     for metric in metrics:
         try:
-            values[metric] = measure(metric, labels, answers, threshold=threshold)
+            values[metric] = measure(metric, labels, predictions, threshold=threshold)
         except UndefinedMetricError:
             continue
     return values
@@ -79,29 +79,29 @@ def gain(metric: Metric, value: float, reference: float) -> float:
     return reference - value if metric in LOWER_IS_BETTER else value - reference
 
 
-def _check(metric: Metric, labels: "Labels", answers: "Answers") -> None:
+def _check(metric: Metric, labels: "Labels", predictions: "Predictions") -> None:
     import numpy as np
 
     if metric not in METRICS:
         raise UndefinedMetricError(f"unknown metric; got {metric!r}, expected one of {METRICS}")
-    if labels.shape != answers.shape or labels.ndim != 1 or not len(labels):
+    if labels.shape != predictions.shape or labels.ndim != 1 or not len(labels):
         raise UndefinedMetricError(
-            f"{metric}: got {labels.shape} labels and {answers.shape} answers, expected the same number, not 0"
+            f"{metric}: got {labels.shape} labels and {predictions.shape} answers, expected the same number, not 0"
         )
     if metric in NUMBER_METRICS:
-        if wrong := int((~(np.isfinite(labels) & np.isfinite(answers))).sum()):
+        if wrong := int((~(np.isfinite(labels) & np.isfinite(predictions))).sum()):
             raise UndefinedMetricError(f"{metric}: {wrong} of {len(labels)} rows have no label or no prediction")
         return
     if not ((labels == 0) | (labels == 1)).all():
         raise UndefinedMetricError(f"{metric}: labels are not all 0 or 1; got {np.unique(labels)[:5]}")
-    if not ((answers >= 0) & (answers <= 1)).all():  # a NaN is neither
-        wrong = int((~((answers >= 0) & (answers <= 1))).sum())
+    if not ((predictions >= 0) & (predictions <= 1)).all():  # a NaN is neither
+        wrong = int((~((predictions >= 0) & (predictions <= 1))).sum())
         raise UndefinedMetricError(f"{metric}: {wrong} probabilities of {len(labels)} are NaN or outside [0, 1]")
     if metric in _NEED_BOTH_CLASSES and labels.min() == labels.max():
         raise UndefinedMetricError(f"{metric}: all {len(labels)} labels are {int(labels[0])}; it needs both classes")
 
 
-def precision_at(labels: "Labels", probabilities: "Answers", share: float) -> float:
+def precision_at(labels: "Labels", probabilities: "Predictions", share: float) -> float:
     """The share of ones among this share of the rows, those with the highest probabilities.
 
     Of rows that tie at the border as many count as fit, each as the mean of them: their order says nothing.
@@ -114,12 +114,12 @@ def precision_at(labels: "Labels", probabilities: "Answers", share: float) -> fl
     return float((labels[above].sum() + labels[at].mean() * (chosen - above.sum())) / chosen)
 
 
-def _of_numbers(metric: Metric, labels: "Labels", answers: "Answers") -> float:
+def _of_numbers(metric: Metric, labels: "Labels", predictions: "Predictions") -> float:
     """A figure of numbers. sMAPE as in Makridakis, Spiliotis and Assimakopoulos (2020), the M4 competition."""
     import numpy as np
     from sklearn import metrics as sk
 
-    misses = answers - labels
+    misses = predictions - labels
     match metric:
         case "rmse":
             return float(np.sqrt(np.mean(misses**2)))
@@ -128,15 +128,15 @@ def _of_numbers(metric: Metric, labels: "Labels", answers: "Answers") -> float:
         case "bias":
             return float(np.mean(misses))
         case "r2" if np.ptp(labels) > 0:  # else there is nothing to explain
-            return float(sk.r2_score(labels, answers))
+            return float(sk.r2_score(labels, predictions))
         case "smape":
-            both = np.abs(labels) + np.abs(answers)
+            both = np.abs(labels) + np.abs(predictions)
             off = np.divide(np.abs(misses), both, out=np.zeros(len(both)), where=both > 0)  # 0 predicted as 0 is right
             return float(200 * np.mean(off))
     return float("nan")
 
 
-def _of_classes(metric: Metric, labels: "Labels", probabilities: "Answers", threshold: float) -> float:
+def _of_classes(metric: Metric, labels: "Labels", probabilities: "Predictions", threshold: float) -> float:
     from sklearn import metrics as sk
 
     match metric:
@@ -152,10 +152,10 @@ def _of_classes(metric: Metric, labels: "Labels", probabilities: "Answers", thre
             return calibration_of(labels, probabilities, bins=10).ece
         case "log_loss":
             return float(sk.log_loss(labels, probabilities, labels=[0, 1]))
-    return _of_answers(metric, labels, (probabilities >= threshold).astype(int))
+    return _of_labels(metric, labels, (probabilities >= threshold).astype(int))
 
 
-def _of_answers(metric: Metric, labels: "Labels", predicted: "NDArray[np.int64]") -> float:
+def _of_labels(metric: Metric, labels: "Labels", predicted: "NDArray[np.int64]") -> float:
     """A figure of predicted labels, from the four counts; a share of nothing is 0.
 
     scikit-learn gives the same numbers (with `zero_division=0`) and takes 50 times as long, to check its arguments: a

@@ -80,7 +80,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Profile:
+class ReferenceProfile:
     """The reference profile of a model version.
 
     Attributes:
@@ -129,7 +129,7 @@ class Profile:
         return text
 
     @classmethod
-    def from_json(cls, text: str) -> "Profile":
+    def from_json(cls, text: str) -> "ReferenceProfile":
         """Read what `to_json` wrote.
 
         Raises:
@@ -148,8 +148,8 @@ class Profile:
             raise IntegrityError(f"reference profile of format {known} is incomplete: {error!r}") from error
 
 
-def _profile(content: dict[str, Any]) -> Profile:
-    return Profile(
+def _profile(content: dict[str, Any]) -> ReferenceProfile:
+    return ReferenceProfile(
         model=content["model"],
         since=datetime.fromisoformat(content["since"]),
         until=datetime.fromisoformat(content["until"]),

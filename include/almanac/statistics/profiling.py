@@ -14,7 +14,7 @@ from almanac.statistics.profile import (
     PREDICTION,
     Figure,
     NumberProfile,
-    Profile,
+    ReferenceProfile,
     TextProfile,
     TextSample,
 )
@@ -90,7 +90,7 @@ class _Rows:
 
 def build_profile(
     model: Model, frame: "pl.DataFrame", *, probabilities: "Floats", labels: "Floats", threshold: float = 0.5
-) -> Profile:
+) -> ReferenceProfile:
     """Build the reference profile of a model version.
 
     Args:
@@ -120,7 +120,7 @@ def build_profile(
     columns.append(_numbers(PREDICTION, probabilities, rows))
     if not model.label.is_number:
         columns.append(_texts(PREDICTED_CLASS, predicted_classes(probabilities, threshold), rows))
-    return Profile(
+    return ReferenceProfile(
         model=model.name,
         since=times[0],
         until=times[-1] + model.dataset.step,
@@ -162,8 +162,8 @@ def predicted_classes(scores: "Floats", threshold: float) -> "pl.Series":
     import numpy as np
     import polars as pl
 
-    said = pl.Series(PREDICTED_CLASS, np.where(scores >= threshold, "yes", "no"))
-    return said.set(pl.Series(np.isnan(scores)), None)
+    classes = pl.Series(PREDICTED_CLASS, np.where(scores >= threshold, "yes", "no"))
+    return classes.set(pl.Series(np.isnan(scores)), None)
 
 
 def finite_numbers(series: "pl.Series") -> "Floats":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from almanac.config.schema import Model
 from almanac.config.sections.monitoring import TIME_SEGMENTS, SegmentMonitor
 from almanac.statistics.figures import NORMAL, enough_of_both, figure, share_of, worse_by
-from almanac.statistics.profile import Figure, Profile
+from almanac.statistics.profile import Figure, ReferenceProfile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +43,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Gap:
+class SegmentGap:
     """The largest gap between two groups that both have rows enough.
 
     `low` and `high` hold for every pair at once: 95 %, Bonferroni's correction for as many pairs as there are.
@@ -69,12 +69,12 @@ def group_names(model: Model, by: str, frame: "pl.DataFrame") -> "NDArray[np.obj
 
 
 def judged_groups(
-    model: Model, frame: "pl.DataFrame", foretold: "Floats", observed: "Floats", threshold: float = 0.5
+    model: Model, frame: "pl.DataFrame", predicted: "Floats", observed: "Floats", threshold: float = 0.5
 ) -> dict[str, Figure]:
     """`by=name` -> the metric of a group's out-of-sample predictions, for the reference profile."""
     import numpy as np
 
-    known = np.isfinite(foretold) & np.isfinite(observed)
+    known = np.isfinite(predicted) & np.isfinite(observed)
     settings, found = model.monitor.performance, {}
     share = float(observed[known].mean()) if known.any() else None
     for segment in model.monitor.segments:
@@ -85,14 +85,14 @@ def judged_groups(
             rows = known & (names == name)
             if rows.sum() < segment.min_rows or not _enough(model, observed[rows]):
                 continue
-            measured = figure(settings.metric, observed[rows], foretold[rows], share=share, threshold=threshold)
+            measured = figure(settings.metric, observed[rows], predicted[rows], share=share, threshold=threshold)
             if measured is not None:
                 found[f"{segment.by}={name}"] = measured
     return found
 
 
 def measure_groups(
-    model: Model, profile: Profile, frame: "pl.DataFrame", foretold: "Floats", observed: "Floats"
+    model: Model, profile: ReferenceProfile, frame: "pl.DataFrame", predictions: "Floats", observed: "Floats"
 ) -> tuple[Group, ...]:
     """Every group of every declared segment in a window.
 
@@ -100,7 +100,7 @@ def measure_groups(
         model: declares segments and limits.
         profile: says what the version could do when it was judged.
         frame: the window's scored rows, ordered by time, [n].
-        foretold: what was predicted, [n].
+        predictions: what was predicted, [n].
         observed: labels, NaN where not known yet, [n].
     """
     import numpy as np
@@ -112,20 +112,20 @@ def measure_groups(
         names = group_names(model, segment.by, frame)
         for name in sorted({one for one in names if one is not None}):
             rows = (names == name) & known
-            said, yes, measured = foretold[names == name], None, None
-            if not model.label.is_number and len(said) >= segment.min_rows:
-                yes = share_of(said >= profile.threshold)
+            predicted, yes, measured = predictions[names == name], None, None
+            if not model.label.is_number and len(predicted) >= segment.min_rows:
+                yes = share_of(predicted >= profile.threshold)
             if rows.sum() >= segment.min_rows and _enough(model, observed[rows]):
                 share = year.share if year else None
                 metric, threshold = model.monitor.performance.metric, profile.threshold
-                measured = figure(metric, observed[rows], foretold[rows], share=share, threshold=threshold)
+                measured = figure(metric, observed[rows], predictions[rows], share=share, threshold=threshold)
             judged = profile.segments.get(f"{segment.by}={name}")
             worse = measured is not None and judged is not None and _degraded(model, measured, judged)
             groups.append(Group(segment.by, name, int(rows.sum()), yes, measured, judged, worse))
     return tuple(groups)
 
 
-def largest_gap(model: Model, segment: SegmentMonitor, groups: Sequence[Group]) -> Gap | None:
+def largest_gap(model: Model, segment: SegmentMonitor, groups: Sequence[Group]) -> SegmentGap | None:
     """The gap between the best and the worst group of a segment; None when fewer than two can be measured."""
     metric = model.monitor.performance.metric
     known = {
@@ -136,7 +136,7 @@ def largest_gap(model: Model, segment: SegmentMonitor, groups: Sequence[Group]) 
     return _widest(segment.by, known, lambda value, other: worse_by(metric, value, other))
 
 
-def largest_yes_gap(segment: SegmentMonitor, groups: Sequence[Group]) -> Gap | None:
+def largest_yes_gap(segment: SegmentMonitor, groups: Sequence[Group]) -> SegmentGap | None:
     """The gap between the groups that most and least often get a yes (demographic parity), labels or not.
 
     `better` names the group with more of it: whether a yes is good, the model does not know.
@@ -145,7 +145,9 @@ def largest_yes_gap(segment: SegmentMonitor, groups: Sequence[Group]) -> Gap | N
     return _widest(segment.by, known, lambda value, other: other - value)
 
 
-def _widest(by: str, known: Mapping[str, tuple[float, float]], worse_by: Callable[[float, float], float]) -> Gap | None:
+def _widest(
+    by: str, known: Mapping[str, tuple[float, float]], worse_by: Callable[[float, float], float]
+) -> SegmentGap | None:
     """Between the groups whose values, given with their standard errors, differ most; None of fewer than two."""
     from scipy.special import ndtri
 
@@ -157,7 +159,7 @@ def _widest(by: str, known: Mapping[str, tuple[float, float]], worse_by: Callabl
     value = worse_by(known[worse][0], known[better][0])
     error = (known[better][1] ** 2 + known[worse][1] ** 2) ** 0.5
     half = float(ndtri(1 - 0.025 / pairs)) * error
-    return Gap(by, better, worse, value, value - half, value + half)
+    return SegmentGap(by, better, worse, value, value - half, value + half)
 
 
 def _degraded(model: Model, now: Figure, judged: Figure) -> bool:

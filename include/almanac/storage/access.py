@@ -52,12 +52,12 @@ def variables(access: Connection, uris: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def enter(access: Connection, uris: Iterable[str]) -> None:
+def load_credentials(access: Connection, uris: Iterable[str]) -> None:
     """Let this process, and those that it starts, into the stores of these URIs."""
     os.environ.update(variables(access, uris))
 
 
-def enter_from_environment(uris: Iterable[str]) -> None:
+def load_credentials_from_environment(uris: Iterable[str]) -> None:
     """The same where no Airflow runs, from the variable that Airflow would read, if it is set.
 
     Raises:
@@ -65,7 +65,7 @@ def enter_from_environment(uris: Iterable[str]) -> None:
     """
     wanted = tuple(uris)
     if wanted and (access := find_connection(CONNECTION)):
-        enter(access, wanted)
+        load_credentials(access, wanted)
 
 
 def _named(extra: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from almanac.config.location import path_of
 from almanac.storage.disk import sync_path
-from almanac.storage.faults import store_faults
+from almanac.storage.errors import store_errors
 from almanac.storage.local_files import open_regular, unlink_below
 from almanac.storage.objects import is_remote, open_store
 
@@ -28,7 +28,7 @@ def read_bytes(uri: str) -> bytes:
         FileNotFoundError: there is none.
         TransientError: the store is unreachable.
     """
-    with store_faults(uri, "read"):
+    with store_errors(uri, "read"):
         if not is_remote(uri):
             with open_regular(local_path(uri)) as stream:
                 return stream.read()
@@ -46,7 +46,7 @@ def read_blocks(uri: str) -> Iterator[bytes]:
     """
     blocks = _object_blocks(uri) if is_remote(uri) else _local_blocks(uri)
     while True:
-        with store_faults(uri, "read"):  # not around the yield: what its taker does is not an error of ours
+        with store_errors(uri, "read"):  # not around the yield: what its taker does is not an error of ours
             block = next(blocks, None)
         if block is None:
             return
@@ -61,7 +61,7 @@ def hash_file(uri: str) -> str:
         TransientError: the store is unreachable.
     """
     if not is_remote(uri):
-        with store_faults(uri, "read"), open_regular(local_path(uri)) as stream:
+        with store_errors(uri, "read"), open_regular(local_path(uri)) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()  # a third faster than block by block
     digest = hashlib.sha256()
     for block in read_blocks(uri):
@@ -75,7 +75,7 @@ def identity(uri: str) -> str | None:
     Raises:
         TransientError: the store is unreachable.
     """
-    with store_faults(uri, "looked at"):
+    with store_errors(uri, "looked at"):
         try:
             if not is_remote(uri):
                 facts = local_path(uri).stat()
@@ -94,7 +94,7 @@ def exists(uri: str) -> bool:
     Raises:
         TransientError: the store is unreachable.
     """
-    with store_faults(uri, "looked at"):
+    with store_errors(uri, "looked at"):
         if not is_remote(uri):
             try:
                 return stat.S_ISREG(local_path(uri).lstat().st_mode)
@@ -115,7 +115,7 @@ def write_bytes(uri: str, content: bytes) -> None:
     Raises:
         TransientError: the store is unreachable or full; nothing is left behind under this name.
     """
-    with store_faults(uri, "written"):
+    with store_errors(uri, "written"):
         if not is_remote(uri):
             _install(local_path(uri), lambda part: part.write_bytes(content))
             return
@@ -130,7 +130,7 @@ def copy_file(path: Path, uri: str) -> None:
     Raises:
         TransientError: the store is unreachable or full.
     """
-    with store_faults(uri, "written"):
+    with store_errors(uri, "written"):
         if not is_remote(uri):
             _install(local_path(uri), lambda part: shutil.copyfile(path, part))
             return
@@ -149,7 +149,7 @@ def move_file(path: Path, uri: str) -> None:
         copy_file(path, uri)
         path.unlink()
         return
-    with store_faults(uri, "written"):
+    with store_errors(uri, "written"):
         _install(local_path(uri), lambda part: shutil.move(path, part))
 
 
@@ -163,7 +163,7 @@ def remove(uri: str, *, below: str = "") -> None:
     Raises:
         TransientError: the store is unreachable or refuses.
     """
-    with store_faults(uri, "removed"):
+    with store_errors(uri, "removed"):
         try:
             if is_remote(uri):
                 import obstore

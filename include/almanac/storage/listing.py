@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from almanac.errors import DataError
-from almanac.storage.faults import store_faults
+from almanac.storage.errors import store_errors
 from almanac.storage.files import BLOCK, local_path, read_blocks, remove
 from almanac.storage.local_files import OtherFileError, identity_of, open_regular
 from almanac.storage.objects import is_remote, open_store
@@ -83,7 +83,7 @@ def list_files(uri: str, patterns: Sequence[str], *, lenient: bool = False) -> l
     root = uri.rstrip("/")
     split = [tuple(pattern.split("/")) for pattern in patterns]
     depth = max(len(parts) for parts in split)
-    with store_faults(root, "listed"):
+    with store_errors(root, "listed"):
         entries = _objects(root, depth, lenient) if is_remote(root) else _walk(local_path(root), (), root, depth)
         files = [
             file for parts, file in entries if any(_matches(parts, pattern) for pattern in split) and _is_there(file)
@@ -112,7 +112,7 @@ def read_listed(file: StoredFile, root: str) -> Iterator[bytes]:
 
 
 def _local_blocks(file: StoredFile, root: str) -> Iterator[bytes]:
-    with store_faults(file.uri, "read"):
+    with store_errors(file.uri, "read"):
         stream = open_regular(local_path(file.uri), below=local_path(root.rstrip("/")))
     with stream:
         facts = os.fstat(stream.fileno())
@@ -120,7 +120,7 @@ def _local_blocks(file: StoredFile, root: str) -> Iterator[bytes]:
         if now != file or file.identity not in ("", now.identity):
             raise OtherFileError(f"{file.uri}: changed since it was listed; it is ingested when it is stable")
         while True:
-            with store_faults(file.uri, "read"):
+            with store_errors(file.uri, "read"):
                 block = stream.read(BLOCK)
             if not block:
                 return
@@ -137,7 +137,7 @@ def remove_unchanged(file: StoredFile, root: str = "") -> bool:
     Raises:
         TransientError: the store is unreachable or refuses.
     """
-    with store_faults(file.uri, "looked at"):
+    with store_errors(file.uri, "looked at"):
         try:
             now = _look(file)
         except FileNotFoundError:
@@ -158,17 +158,17 @@ def _walk(folder: Path, above: tuple[str, ...], uri: str, depth: int) -> Iterato
     for entry in entries:
         if not _may_be_taken(uri, entry.name) or entry.is_symlink():
             continue
-        parts, place = (*above, entry.name), f"{uri}/{entry.name}"
+        parts, path = (*above, entry.name), f"{uri}/{entry.name}"
         if entry.is_dir(follow_symlinks=False):
             if len(parts) < depth:
-                yield from _walk(folder / entry.name, parts, place, depth)
+                yield from _walk(folder / entry.name, parts, path, depth)
             continue
         try:
             facts = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             continue
         if stat.S_ISREG(facts.st_mode):
-            yield parts, _local(place, entry.name, facts)
+            yield parts, _local(path, entry.name, facts)
 
 
 def _objects(uri: str, depth: int, lenient: bool) -> list[tuple[tuple[str, ...], StoredFile]]:

@@ -26,11 +26,11 @@ def locked(path: Path, waiting: Callable[[], None], *, timeout_s: float) -> Iter
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, FILE_MODE)
     try:
         deadline = time.monotonic() + timeout_s
-        told = False
+        announced = False
         while not _try_lock(descriptor):
-            if not told:
+            if not announced:
                 waiting()
-                told = True
+                announced = True
             if time.monotonic() > deadline:
                 raise TransientError(
                     f"{path}: still locked by another process after {timeout_s:.0f} s; try again later"

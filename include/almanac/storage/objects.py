@@ -43,7 +43,7 @@ def open_store(uri: str) -> tuple[Any, str]:
     return _open(f"{scheme}://{bucket}", entry, patience()), path
 
 
-def open_place(uri: str, *, give_up_after: timedelta | None = None) -> Any:
+def open_location(uri: str, *, give_up_after: timedelta | None = None) -> Any:
     """A store of its own for one place: paths are those below the URI.
 
     Args:
@@ -69,10 +69,10 @@ def _open(root: str, entry: tuple[tuple[str, str], ...], waits: Patience) -> Any
 
 def _options(uri: str, environment: Mapping[str, str], waits: Patience) -> Any:
     cloud = "AWS" if uri.startswith("s3:") else "AZURE"
-    said = {name: value for name in _OPTIONS if (value := environment.get(f"{cloud}_{name.upper()}"))}
+    options = {name: value for name in _OPTIONS if (value := environment.get(f"{cloud}_{name.upper()}"))}
     if waits.short:
-        return {**said, **dict.fromkeys(("connect_timeout", "read_timeout"), f"{waits.answer_s:g}s")}
-    return {**_PATIENCE, **said}
+        return {**options, **dict.fromkeys(("connect_timeout", "read_timeout"), f"{waits.answer_s:g}s")}
+    return {**_PATIENCE, **options}
 
 
 def _retry(waits: Patience) -> Any:

@@ -5,8 +5,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 from almanac.errors import ConfigError
-from almanac.storage.faults import store_faults
-from almanac.storage.objects import open_place, open_store
+from almanac.storage.errors import store_errors
+from almanac.storage.objects import open_location, open_store
 
 
 def probe(uri: str) -> None:
@@ -21,17 +21,17 @@ def probe(uri: str) -> None:
     from obstore.exceptions import AlreadyExistsError
 
     name = f".almanac-probe-{uuid4()}"
-    with store_faults(uri, "tried"):
+    with store_errors(uri, "tried"):
         open_store(uri)  # refuses what is no store
-        place = open_place(uri, give_up_after=timedelta(seconds=5))
-        obstore.put(place, name, b"", mode="create")
+        path = open_location(uri, give_up_after=timedelta(seconds=5))
+        obstore.put(path, name, b"", mode="create")
         try:
-            obstore.put(place, name, b"", mode="create")
+            obstore.put(path, name, b"", mode="create")
         except AlreadyExistsError:
             return
         finally:
             with suppress(FileNotFoundError):
-                obstore.delete(place, name)
+                obstore.delete(path, name)
     raise ConfigError(
         f"{uri}: this store overwrites an existing object although If-None-Match forbids it, so of two concurrent"
         " commits one would be lost. Use another store, or a newer version of it; see docs/object-storage.md."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from almanac.journal.records import RunRef
 from almanac.registry import files
-from almanac.registry.faults import mlflow_faults
+from almanac.registry.errors import mlflow_errors
 from almanac.registry.metric_name import metric_name
 from almanac.registry.onnx_model import LABELS, NUMBERS, PROBABILITIES
 from almanac.registry.paging import every
@@ -54,11 +54,11 @@ def log_candidate(
     for run in _runs_of(registry, model, context.run):
         if Tag.LOGGED in run.data.tags:
             return str(run.info.run_id)
-        with mlflow_faults(f"{model}: unfinished MLflow run {run.info.run_id}"):
+        with mlflow_errors(f"{model}: unfinished MLflow run {run.info.run_id}"):
             client.set_terminated(run.info.run_id, "FAILED")
     champion = registry.champion(model)
     experiment = registry.experiment(model)
-    with tempfile.TemporaryDirectory(prefix="almanac-") as temporary, mlflow_faults(f"{model}: log candidate"):
+    with tempfile.TemporaryDirectory(prefix="almanac-") as temporary, mlflow_errors(f"{model}: log candidate"):
         folder = Path(temporary)
         tags = _tags(candidate, context, parent=champion.version if champion else "")
         tags |= _write_files(folder, candidate, context, profile_json, tags[Tag.PARENT_VERSION])
@@ -84,7 +84,7 @@ def find_logged(registry: "Registry", model: str, run: RunRef) -> str | None:
 def _runs_of(registry: "Registry", model: str, run: RunRef) -> list[Any]:
     experiment = registry.experiment(model)
     # Airflow run ids hold colons, plus signs and, for a manual run, any text: compared here, not in MLflow's query
-    with mlflow_faults(f"{model}: runs"):
+    with mlflow_errors(f"{model}: runs"):
         of_dag = f"tags.`{Tag.DAG_ID.value}` = '{run.dag_id}'"
         found = every(registry.client.search_runs, [experiment], of_dag, max_results=1000)
         return [one for one in found if one.data.tags.get(Tag.RUN_ID) == run.run_id]

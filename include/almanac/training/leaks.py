@@ -180,11 +180,11 @@ def _duplicates(model: Model, rows: LabelledRows, fold: Fold) -> int:
     import polars as pl
 
     names = {name for feature in model.features if not isinstance(feature, TimeFeature) for name in feature.names}
-    columns = [place for place, name in enumerate(rows.names) if name in names]
+    columns = [position for position, name in enumerate(rows.names) if name in names]
     if not columns or not len(fold.train):
         return 0
-    chosen = [rows.values[:, place].astype(np.float64) for place in columns] + [rows.labels.astype(np.float64)]
-    frame = pl.DataFrame({str(place): pl.Series(values).fill_nan(None) for place, values in enumerate(chosen)})
+    chosen = [rows.values[:, position].astype(np.float64) for position in columns] + [rows.labels.astype(np.float64)]
+    frame = pl.DataFrame({str(position): pl.Series(values).fill_nan(None) for position, values in enumerate(chosen)})
     train, test = frame[fold.train], frame[fold.test]
     twice = test.with_row_index("_row").join(train.unique(), on=frame.columns, how="semi", nulls_equal=True)
     expected = np.full(twice.height, np.log(train.height))

@@ -24,7 +24,7 @@ from almanac.config.grammar.types import format_duration
 from almanac.config.schema import Model
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
-from almanac.training.backtest.backtest import fold_faults, known_labels, rows_before_backtest
+from almanac.training.backtest.backtest import fold_problems, known_labels, rows_before_backtest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +44,7 @@ class LabelledCount:
     Attributes:
         rows: number of rows with a known label.
         before_backtest: number of training rows of the first fold.
-        faults: why no candidate can be trained or measured on the folds; see `fold_faults`.
+        faults: why no candidate can be trained or measured on the folds; see `fold_problems`.
     """
 
     rows: int
@@ -67,7 +67,7 @@ def count_labelled(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Lab
     times = label_times(model, frame, now=now)
     before = rows_before_backtest(model, times)
     is_enough = before >= model.train.backtest.min_train_rows
-    return LabelledCount(len(times), before, fold_faults(model, times, labels) if is_enough else ())
+    return LabelledCount(len(times), before, fold_problems(model, times, labels) if is_enough else ())
 
 
 def label_times(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "NDArray[np.datetime64]":

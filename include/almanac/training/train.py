@@ -31,7 +31,7 @@ from almanac.training.export.export import export_onnx
 from almanac.training.export.parity import ParityReport, check_parity
 from almanac.training.fit.candidates import choose_candidates
 from almanac.training.fit.checkpoints import Checkpointing
-from almanac.training.fit.continuation import Parent, continuation_faults, continue_champion, new_rows
+from almanac.training.fit.continuation import Parent, continuation_problems, continue_champion, new_rows
 from almanac.training.fit.fitting import fit_watched, predict
 from almanac.training.fit.learning import Curve
 from almanac.training.fit.search import Trial
@@ -131,16 +131,16 @@ def continue_candidate(
         on_progress: called with a line about each step.
 
     Raises:
-        ConfigError: the champion cannot be continued; see `continuation_faults`.
+        ConfigError: the champion cannot be continued; see `continuation_problems`.
         DataError: too few labelled rows.
     """
     watch = _Watch(on_progress)
     rows, folds = prepare(model, frame, now=now)
     watch.done("features", f"{len(rows)} labelled rows, {len(rows.names)} features")
     holdout = folds[-1]
-    faults = continuation_faults(model, parent, holdout, rows.times)
-    if faults:
-        raise ConfigError(f"{model.name}: the champion cannot be continued: {'; '.join(faults)}. Train from scratch")
+    problems = continuation_problems(model, parent, holdout, rows.times)
+    if problems:
+        raise ConfigError(f"{model.name}: the champion cannot be continued: {'; '.join(problems)}. Train from scratch")
     chosen = new_rows(parent, holdout, rows.times)
     pipeline = continue_champion(parent, rows, chosen)
     watch.done("fit", f"version {parent.version} is continued on {len(chosen)} more rows")

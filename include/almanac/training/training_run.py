@@ -19,7 +19,7 @@ from almanac.config.schema import Model
 from almanac.config.sections.learning import Checkpoints
 from almanac.config.sections.search import Scalar
 from almanac.config.sections.training import Mode
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.model_rows import ModelRows
 from almanac.errors import PermanentError, RegistryError
 from almanac.features.labels import label_columns
@@ -34,7 +34,7 @@ from almanac.statistics.profiling import build_profile
 from almanac.training.backtest.backtest import row_keys, split
 from almanac.training.candidate_log import find_logged, log_candidate
 from almanac.training.fit.checkpoints import CheckpointFolder
-from almanac.training.fit.continuation import Parent, continuation_faults
+from almanac.training.fit.continuation import Parent, continuation_problems
 from almanac.training.fit.search import Trial
 from almanac.training.fit.selection import CandidateSelection
 from almanac.training.passport import load_passport
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class TrainingDecision:
     """Whether to train, and how."""
 
     decision: Decision
@@ -64,7 +64,7 @@ class Searched:
     trials: tuple[Trial, ...]
 
 
-def ask(
+def decide_mode(
     model: Model,
     home: Home,
     journal: Journal,
@@ -76,7 +76,7 @@ def ask(
     now: datetime,
     mode: Mode | None = None,
     by_hand: bool = False,
-) -> Asked:
+) -> TrainingDecision:
     """Decide by the model's policy whether this run may train, and how; see `decide_training`.
 
     Args:
@@ -95,10 +95,10 @@ def ask(
         DataError: there is no dataset yet.
         TransientError: a store is not available.
     """
-    frame = Dataset.of(home, model).read(columns=label_columns(model))
+    frame = DatasetTable.of(home, model).read(columns=label_columns(model))
     champion = registry.champion(model.name)
     wanted: Mode = mode or model.train.mode
-    faults = _continuation_faults(model, registry, champion, frame, now, by_hand) if wanted != "scratch" else []
+    problems = _continuation_problems(model, registry, champion, frame, now, by_hand) if wanted != "scratch" else []
     decision = decide_training(
         model,
         trigger=trigger,
@@ -108,10 +108,10 @@ def ask(
         journal=journal,
         now=now,
         run=run,
-        impossible=[f"mode incremental: {fault}" for fault in faults] if wanted == "incremental" else [],
-        remarks=[f"from scratch: {fault}" for fault in faults] if wanted == "auto" else [],
+        impossible=[f"mode incremental: {problem}" for problem in problems] if wanted == "incremental" else [],
+        remarks=[f"from scratch: {problem}" for problem in problems] if wanted == "auto" else [],
     )
-    return Asked(decision, "scratch" if faults or wanted == "scratch" else "incremental")
+    return TrainingDecision(decision, "scratch" if problems or wanted == "scratch" else "incremental")
 
 
 def train(
@@ -213,7 +213,7 @@ def load_parent(registry: Registry, version: Logged) -> Parent:
     )
 
 
-def _continuation_faults(
+def _continuation_problems(
     model: Model,
     registry: Registry,
     champion: ModelVersion | None,
@@ -228,7 +228,7 @@ def _continuation_faults(
         return ["candidates or parameters were chosen by hand, and a fitted estimator cannot take them"]
     times = label_times(model, frame, now=now)
     try:
-        return continuation_faults(model, load_parent(registry, champion), split(model, times)[-1], times)
+        return continuation_problems(model, load_parent(registry, champion), split(model, times)[-1], times)
     except PermanentError as error:
         return [str(error)]
 

@@ -77,8 +77,8 @@ def render_apart(document: bytes) -> bytes:
     except subprocess.TimeoutExpired as error:
         raise TransientError(f"Data Docs: not rendered within {_TIMEOUT_S} s; try again") from error
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise DataError(f"Data Docs: could not be rendered: {said[-1] if said else f'exit code {done.returncode}'}")
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise DataError(f"Data Docs: could not be rendered: {lines[-1] if lines else f'exit code {done.returncode}'}")
     return done.stdout
 
 

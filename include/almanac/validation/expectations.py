@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SuiteVerdict:
     """What Great Expectations says: the rules that are broken, by how many rows, and its full result.
 
     The result is empty when no rule is broken.
@@ -39,18 +39,18 @@ class Suite:
         context = gx.get_context(mode="ephemeral")
         context.enable_analytics(False)
 
-    def validate(self, frame: "pl.DataFrame") -> Verdict:
+    def validate(self, frame: "pl.DataFrame") -> SuiteVerdict:
         """Run all rules over a frame with typed and helper columns.
 
         Raises:
             DataError: a rule could not be run, or its result is missing: nothing may be published then.
         """
         if frame.is_empty():
-            return Verdict({}, {})
+            return SuiteVerdict({}, {})
         if self._graph is None:
             self._graph = SuiteGraph(self._build(frame.columns))
         broken = self._count(self._graph, frame)
-        return Verdict(broken, _document(self._graph, self._name, broken)) if broken else Verdict({}, {})
+        return SuiteVerdict(broken, _document(self._graph, self._name, broken)) if broken else SuiteVerdict({}, {})
 
     def _count(self, graph: SuiteGraph, frame: "pl.DataFrame") -> dict[str, int]:
         found = graph.count(_with_given(frame).to_pandas())

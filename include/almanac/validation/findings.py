@@ -6,7 +6,7 @@ from almanac.config.sections.dataset import Action
 
 
 @dataclass(frozen=True)
-class Finding:
+class BatchFinding:
     """One rule that a batch as a whole breaks, e.g. `Temperature_C.unit`, and what was seen."""
 
     rule: str

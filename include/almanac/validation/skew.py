@@ -7,7 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from almanac.config.sections.dataset import Column, Dataset, Skew
-from almanac.validation.findings import Finding
+from almanac.validation.findings import BatchFinding
 from almanac.validation.rhythm import MIN_ALONE, Offset, common_offset, offset
 from almanac.validation.rules import unparsed
 from almanac.validation.unit_change import unit_change
@@ -42,7 +42,7 @@ class BatchFacts:
 
 def find_skew(
     sample: "pl.DataFrame", reference: "pl.DataFrame | None", facts: BatchFacts, dataset: Dataset, *, now: datetime
-) -> tuple[Finding, ...]:
+) -> tuple[BatchFinding, ...]:
     """Find what is odd about a batch as a whole.
 
     Args:
@@ -61,7 +61,7 @@ def find_skew(
             found += _column(name, column, sample, reference, dataset, skew)
         found += _rhythm(sample, reference, dataset, skew)
     found += _constant(sample, reference, dataset, skew)
-    return tuple(Finding(rule, dataset.action(rule), text) for rule, text in found)
+    return tuple(BatchFinding(rule, dataset.action(rule), text) for rule, text in found)
 
 
 def _extent(facts: BatchFacts, dataset: Dataset, skew: Skew, now: datetime) -> Iterator[tuple[str, str]]:
@@ -151,8 +151,8 @@ def _flat(
         return
     (longest, value, since), (before, _, _) = _longest_run(batch), _longest_run(usual.sort("time"))
     if longest >= _MIN_RUN * step and longest > skew.flat * max(before, step):
-        said = f"{value:.4g} does not change for {longest} from {since:%Y-%m-%d %H:%M} UTC on"
-        yield f"{name}.flat", f"{said}; usually for at most {before}"
+        text = f"{value:.4g} does not change for {longest} from {since:%Y-%m-%d %H:%M} UTC on"
+        yield f"{name}.flat", f"{text}; usually for at most {before}"
 
 
 def _longest_run(rows: "pl.DataFrame") -> tuple[timedelta, float, datetime]:

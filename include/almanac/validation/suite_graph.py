@@ -64,8 +64,8 @@ class SuiteGraph:
         for rule, one in self._expectations.items():
             metrics = {name: found(rule, name) for name in self._needed[rule]}
             # `_validate` is what Great Expectations asks of every expectation: metrics in, judgement out.
-            said = one._validate(metrics, {"result_format": _FORMAT}, self._engine)
-            results.append(ExpectationValidationResult(**said, expectation_config=one.configuration))
+            result = one._validate(metrics, {"result_format": _FORMAT}, self._engine)
+            results.append(ExpectationValidationResult(**result, expectation_config=one.configuration))
         return results
 
     def _resolved(self, graph: Any) -> Callable[[str, str], Any]:

@@ -11,7 +11,7 @@ from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.pipelines import window_of_model
 from almanac.config.sections.triggers import WindowTrigger
-from almanac.data.table.dataset import Dataset, Snapshot
+from almanac.data.table.dataset import DatasetSnapshot, DatasetTable
 from almanac.data.table.delta_table import BATCH
 from almanac.errors import ConfigError
 from almanac.journal.journal import Journal
@@ -28,7 +28,7 @@ CLOSED = frozenset({WindowState.DONE, WindowState.EMPTY, WindowState.LATE})
 
 
 @dataclass(frozen=True)
-class Content:
+class WindowRows:
     """What lies in a window. `digest` is of the batches whose rows those are: a correction changes it too."""
 
     rows: int
@@ -84,7 +84,7 @@ def close_window(
     Raises:
         TransientError: the store or the journal is unreachable.
     """
-    snapshot = Dataset.of(home, model, journal).checked_snapshot()
+    snapshot = DatasetTable.of(home, model, journal).checked_snapshot()
     (content,) = _contents(model, snapshot, [window])
     state = WindowState.DONE if content.rows else WindowState.EMPTY
     record = _record(model, window, state, snapshot.version, content, run=run, now=now)
@@ -108,7 +108,7 @@ def reopen_windows(model: Model, home: Home, journal: Journal, *, run: RunRef, n
     Raises:
         TransientError: the store or the journal is unreachable.
     """
-    snapshot = Dataset.of(home, model, journal).checked_snapshot()
+    snapshot = DatasetTable.of(home, model, journal).checked_snapshot()
     mark = journal.watermark(model.name, _LOOKED_AT)
     changed = None if mark is None else snapshot.changed_months(int(mark.value))
     since = None if mark is None else mark.recorded_at - _CLOSING
@@ -145,7 +145,7 @@ def _window_of(record: WindowRecord) -> Window:
 
 
 def _record(
-    model: Model, window: Window, state: WindowState, version: int, content: Content, *, run: RunRef, now: datetime
+    model: Model, window: Window, state: WindowState, version: int, content: WindowRows, *, run: RunRef, now: datetime
 ) -> WindowRecord:
     return WindowRecord(
         model.name, window.start, window.end, state, now, run, rows=content.rows,
@@ -170,7 +170,7 @@ def _covering(trigger: WindowTrigger, window: Window) -> Collection[Window]:
     return found
 
 
-def _contents(model: Model, snapshot: Snapshot, windows: Sequence[Window]) -> list[Content]:
+def _contents(model: Model, snapshot: DatasetSnapshot, windows: Sequence[Window]) -> list[WindowRows]:
     time = model.dataset.time
     if snapshot.table is None or not windows:
         return [_content(model, None, window) for window in windows]
@@ -186,12 +186,12 @@ def _rows_of(rows: "pl.DataFrame", time: str, window: Window) -> "pl.DataFrame":
     return rows.slice(int(first), int(last) - int(first))
 
 
-def _content(model: Model, rows: "pl.DataFrame | None", window: Window) -> Content:
+def _content(model: Model, rows: "pl.DataFrame | None", window: Window) -> WindowRows:
     steps = (window.end - window.start) // model.dataset.step
     if rows is None:
-        return Content(0, steps, _digest(()))
+        return WindowRows(0, steps, _digest(()))
     found = rows[model.dataset.time].n_unique()
-    return Content(rows.height, max(steps - found, 0), _digest(rows[BATCH].unique().to_list()))
+    return WindowRows(rows.height, max(steps - found, 0), _digest(rows[BATCH].unique().to_list()))
 
 
 def _digest(batches: Collection[str]) -> str:

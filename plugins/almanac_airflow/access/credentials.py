@@ -27,15 +27,15 @@ def load_connections(_context: Any = None) -> None:
     Raises:
         ConfigError: a connection has a field that its service does not know.
     """
-    from almanac.config.connection import hand_over
-    from almanac.storage.access import CONNECTION, enter
+    from almanac.config.connection import register_connection
+    from almanac.storage.access import CONNECTION, load_credentials
 
     home = Home()
     for name in _services(home):
         if found := _find(name):
-            hand_over(name, found)
+            register_connection(name, found)
     if home.stores and (found := _find(CONNECTION)):
-        enter(found, home.stores)
+        load_credentials(found, home.stores)
 
 
 def try_to_load_connections(_context: Any = None) -> None:
@@ -48,13 +48,13 @@ def try_to_load_connections(_context: Any = None) -> None:
 
 async def load_store_connection(uri: str) -> None:
     """The same in the triggerer, whose event loop must not block, for one location."""
-    from almanac.storage.access import CONNECTION, enter
+    from almanac.storage.access import CONNECTION, load_credentials
     from almanac.storage.objects import is_remote
 
     if not is_remote(uri):
         return
     if connection := await find_reserved_in_triggerer(CONNECTION):
-        enter(_parts(connection), [uri])
+        load_credentials(_parts(connection), [uri])
 
 
 def backup_key() -> str:
@@ -65,10 +65,10 @@ def backup_key() -> str:
 
 def _services(home: Home) -> list[str]:
     """The connections of services that ask for a login; a file does not."""
-    from almanac.journal import place
+    from almanac.journal import location
     from almanac.registry import client_settings
 
-    found = [] if home.journal_url.startswith("sqlite") else [place.CONNECTION]
+    found = [] if home.journal_url.startswith("sqlite") else [location.CONNECTION]
     return found + ([client_settings.CONNECTION] if home.tracking_uri.startswith(("http://", "https://")) else [])
 
 

@@ -1,7 +1,7 @@
 """The connections of the installation's own services, and which of Airflow's sources may define them.
 
 Airflow gives rights on connections to all of them together: a role that may make one for a source may also make
-`almanac_backup`, whose password signs backups. So these count where only whoever runs the installation can write: in
+`almanac_backup`, whose password signs backups. So these count where only anyone who runs the installation can write: in
 the environment of the process and in a secrets back end. One in Airflow's database counts only if
 `ALMANAC_DATABASE_CONNECTIONS` says so. See docs/production.md.
 """
@@ -45,7 +45,7 @@ def find_reserved(name: str) -> "Connection | None":
         except AirflowNotFoundException:
             return None
     for back_end in _back_ends():
-        if found := _ask(back_end, name):
+        if found := _find_in(back_end, name):
             return found
     _warn_of_one_in_the_database(name)
     return None
@@ -61,7 +61,7 @@ async def find_reserved_in_triggerer(name: str) -> "Connection | None":
         except AirflowNotFoundException:
             return None
     for back_end in _back_ends():
-        if found := await sync_to_async(_ask)(back_end, name):
+        if found := await sync_to_async(_find_in)(back_end, name):
             return found
     return None
 
@@ -86,7 +86,7 @@ def _back_ends(*, of_the_database: bool = False) -> "Iterator[BaseSecretsBackend
             yield back_end
 
 
-def _ask(back_end: "BaseSecretsBackend", name: str) -> "Connection | None":
+def _find_in(back_end: "BaseSecretsBackend", name: str) -> "Connection | None":
     from airflow.sdk.log import mask_secret
 
     try:

@@ -48,9 +48,9 @@ class AlertNotifier(BaseNotifier):
         message, run, key = _message(self.model, self.kind, context), _run(context), _key(context, self.kind)
         now = datetime.now(UTC)
         if self.kind == "failure":
-            notifier(run).seen(self.alerts, message, self.kind, key, now)
+            notifier(run).open(self.alerts, message, self.kind, key, now)
         else:
-            notifier(run).happened(self.alerts, message, self.kind, key, now)
+            notifier(run).notify_once(self.alerts, message, self.kind, key, now)
 
     def _sends_rejection(self, context: Context) -> bool:
         """Whether the task failed only to report rejected files: then it sends an alert about these."""
@@ -66,7 +66,7 @@ class AlertNotifier(BaseNotifier):
             link=getattr(task, "log_url", ""), now=now,
         )  # fmt: skip
         # Recorded even when the kind is silenced: else the search for unreported failures would report it.
-        notifier(run).seen(self.alerts, message, "rejection", _key(context, "failure"), now)
+        notifier(run).open(self.alerts, message, "rejection", _key(context, "failure"), now)
         return True
 
 
@@ -102,7 +102,7 @@ class ApprovalNotifier(BaseNotifier):
             now=datetime.now(UTC),
         )
         key, now = _key(context, "approval"), datetime.now(UTC)
-        notifier(_run(context)).seen(self.alerts, message, "approval", key, now)
+        notifier(_run(context)).open(self.alerts, message, "approval", key, now)
 
 
 class EndNotifier(BaseNotifier):
@@ -124,14 +124,14 @@ class EndNotifier(BaseNotifier):
 
     def notify(self, context: Context) -> None:
         """Resolve it, if it is open."""
-        from almanac.alerts.about import covers
+        from almanac.alerts.run_scope import covers
 
         key, now, send, model = _key(context, self.kind), datetime.now(UTC), notifier(_run(context)), self.model or ""
         if self.kind == "failure":
-            done = _about(context)
-            send.resolved(self.alerts, model, self.kind, key, lambda failed: covers(done, failed), now)
+            done = _scope_of(context)
+            send.resolve_parts(self.alerts, model, self.kind, key, lambda failed: covers(done, failed), now)
         else:
-            send.ended(self.alerts, model, self.kind, key, now)
+            send.resolve(self.alerts, model, self.kind, key, now)
 
 
 def callbacks(model: str | None, alerts: Alerts) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def callbacks(model: str | None, alerts: Alerts) -> dict[str, Any]:
     return {**found, "on_skipped_callback": [end], "on_failure_callback": AlertNotifier(model, alerts)}
 
 
-def answered(model: Model) -> list[BaseNotifier]:
+def end_of_approval(model: Model) -> list[BaseNotifier]:
     """The callbacks of a question whose task succeeded: neither the question nor an earlier failure stays open."""
     usual: list[BaseNotifier] = callbacks(model.name, model.alerts)["on_success_callback"]
     return [*usual, EndNotifier(model.name, model.alerts, "approval")]
@@ -177,11 +177,11 @@ def _key(context: Context, kind: AlertKind) -> str:
     return key if kind == "failure" else f"{key} {task.run_id}"
 
 
-def _about(context: Context) -> str:
-    from almanac.alerts.about import about
+def _scope_of(context: Context) -> str:
+    from almanac.alerts.run_scope import scope_of
 
     dag_run: Any = context.get("dag_run")
-    return about(getattr(dag_run, "partition_key", None), getattr(dag_run, "conf", None))
+    return scope_of(getattr(dag_run, "partition_key", None), getattr(dag_run, "conf", None))
 
 
 def _message(model: str | None, kind: AlertKind, context: Context) -> "Message":
@@ -192,7 +192,7 @@ def _message(model: str | None, kind: AlertKind, context: Context) -> "Message":
     run, link, now = _run(context), getattr(task, "log_url", ""), datetime.now(UTC)
     if kind == "failure":
         return failure_message(model=model, run=run, task_id=task.task_id, error=error, link=link, now=now,
-                               about=_about(context))  # fmt: skip
+                               about=_scope_of(context))  # fmt: skip
     words = str(error) if kind == "retry" else f"Try {task.try_number}."
     return event_message(
         kind, severity="info", model=model or "", subject=f"{run.dag_id}: {task.task_id} {_SUBJECTS[kind]}",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from almanac.alerts.message import Message
-    from almanac.alerts.telling import Teller
+    from almanac.alerts.notifier import Notifier
     from almanac.journal.records import RunRef
 
 log = logging.getLogger(__name__)
@@ -43,16 +43,16 @@ class Connections:
                 _apprise(channel, message)
 
 
-def notifier(run: "RunRef") -> "Teller":
+def notifier(run: "RunRef") -> "Notifier":
     """Sends alerts, on behalf of a run."""
     from almanac.alerts.last_resort import LastResort
-    from almanac.alerts.telling import Teller
+    from almanac.alerts.notifier import Notifier
     from almanac.config.home import Home
     from almanac.journal.journal import Journal
 
     try_to_load_connections()  # a callback runs without the task that would have loaded them
     home = Home()
-    return Teller(Journal(home.journal_url), Connections(), log.error, run, LastResort(home.home / "alerts"))
+    return Notifier(Journal(home.journal_url), Connections(), log.error, run, LastResort(home.home / "alerts"))
 
 
 def _post(connection: "Connection", message: "Message") -> None:

@@ -51,4 +51,4 @@ def _send(dag_run: Mapping[str, Any], model: str, kind: str, deadline: str) -> N
         what_to_do="Open the run: is a task queued (no free slot), running (a long one), or waiting for a retry?",
     )  # fmt: skip
     alerts = find_model(Home().models, model).alerts
-    notifier(run).happened(alerts, message, "late", f"{run.dag_id} {run.run_id}", now)
+    notifier(run).notify_once(alerts, message, "late", f"{run.dag_id} {run.run_id}", now)

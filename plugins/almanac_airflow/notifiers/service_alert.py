@@ -38,7 +38,7 @@ def send(alert: dict[str, Any]) -> None:
         "service", severity=alert["severity"], model="", run=run, now=now,
         subject=alert["subject"], words=alert["words"], what_to_do=alert["what_to_do"],
     )  # fmt: skip
-    notifier(run).happened(declared_installation(Home()).alerts, message, "service", alert["key"], now)
+    notifier(run).notify_once(declared_installation(Home()).alerts, message, "service", alert["key"], now)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from airflow.sdk.execution_time.hitl import HITLUser
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
-from almanac_airflow.notifiers.alert import ApprovalNotifier, answered
+from almanac_airflow.notifiers.alert import ApprovalNotifier, end_of_approval
 from almanac_airflow.params import ANSWER_REASON, answer_params
 from almanac_airflow.runs import run_context
 
@@ -49,7 +49,7 @@ class PromotionApproval(ApprovalOperator):
             response_timeout=model.approval.timeout,
             assigned_users=users_of(model.approval.users),
             notifiers=[ApprovalNotifier(model.name, model.alerts)],
-            on_success_callback=answered(model),
+            on_success_callback=end_of_approval(model),
             params=answer_params("Why. Kept with your name in the journal and on the version."),
             **more,
         )

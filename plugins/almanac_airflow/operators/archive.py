@@ -31,11 +31,13 @@ class ArchiveOperator(BaseOperator):
 
     def execute(self, context: Context, event: Any = None) -> list[str]:
         """Request, or look how far it is."""
-        from almanac.backup.tasks.run_restore import ask_by_form
+        from almanac.backup.tasks.run_restore import request_restore_by_form
 
         at, form = run_context(self.home, context), context["params"]
         approve_restore(at, form)
-        waiting = ask_by_form(self.home, form, given_key=credentials.backup_key(), now=at.now, by=at.run.started_by)
+        waiting = request_restore_by_form(
+            self.home, form, given_key=credentials.backup_key(), now=at.now, by=at.run.started_by
+        )
         words = [each.words for each in waiting]
         if waiting:
             for line in words:

@@ -10,7 +10,7 @@ from almanac.config.approvers import approval_of
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.monitoring import Action
-from almanac_airflow.notifiers.alert import ApprovalNotifier, answered
+from almanac_airflow.notifiers.alert import ApprovalNotifier, end_of_approval
 from almanac_airflow.operators.approval import users_of
 from almanac_airflow.params import ANSWER_REASON, answer_params
 from almanac_airflow.runs import run_context
@@ -47,7 +47,7 @@ class AlarmDecision(HITLOperator):
             response_timeout=model.monitor.answer_within,
             assigned_users=users_of(model.approval.users),
             notifiers=[ApprovalNotifier(model.name, model.alerts, silence=_NOTHING.lower())],
-            on_success_callback=answered(model),
+            on_success_callback=end_of_approval(model),
             params=answer_params("Why. Kept with your name in the journal."),
             doc_md="Asks a person what to do, where `monitor.actions` says so; skipped otherwise.",
             **more,
@@ -55,7 +55,7 @@ class AlarmDecision(HITLOperator):
 
     def execute(self, context: Context) -> Any:
         """Ask, unless there is nothing to ask, or it was asked already."""
-        from almanac.monitoring.carry_out import alarm_of, answer_of, ask_once
+        from almanac.monitoring.execute_actions import alarm_of, answer_of, ask_once
 
         at = run_context(Home(), context)
         found = alarm_of(at.journal, self.model.name, "ask", at.run)
@@ -72,7 +72,7 @@ class AlarmDecision(HITLOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Record the answer where the tasks that act read it; gives it in words."""
-        from almanac.monitoring.carry_out import alarm_of, record_answer
+        from almanac.monitoring.execute_actions import alarm_of, record_answer
 
         super().execute_complete(context, event)
         at = run_context(Home(), context)

@@ -61,10 +61,10 @@ def check_encoding(url: str) -> None:
     from sqlalchemy import create_engine, text
     from sqlalchemy.pool import NullPool
 
-    from almanac.journal.place import entered
+    from almanac.journal.location import with_login
     from almanac.services.database_users import WAY_OUT
 
-    found = entered(url)
+    found = with_login(url)
     # Without a name its login stands in a secrets back end, for Airflow's processes alone.
     if found.get_backend_name() != "postgresql" or found.username is None:
         return
@@ -94,12 +94,12 @@ def upgrade_journal() -> None:
     """
     from almanac.backup.tasks.before_upgrade import upgrade_with_backup
     from almanac.config.home import Home
-    from almanac.journal.place import entered
-    from almanac.storage.access import enter_from_environment
+    from almanac.journal.location import with_login
+    from almanac.storage.access import load_credentials_from_environment
 
     home = Home()
-    if entered(home.journal_url).username is not None:
-        enter_from_environment(home.stores)
+    if with_login(home.journal_url).username is not None:
+        load_credentials_from_environment(home.stores)
         upgrade_with_backup(home, print)
 
 

@@ -9,8 +9,8 @@ from almanac.config.schema import Model
 from almanac_airflow.access import credentials
 
 if TYPE_CHECKING:
-    from almanac.backup.installation import Places
-    from almanac.backup.store.place import Place
+    from almanac.backup.installation import BackupRepositories
+    from almanac.backup.store.repository import BackupRepository
     from almanac.config.sections.backup import Drills
     from almanac.registry.run_context import RunContext
 
@@ -98,9 +98,9 @@ def report_faults(taken: list[dict[str, Any]]) -> None:
     Raises:
         IntegrityError: something could not; the message says what and why.
     """
-    from almanac.backup.tasks.run_backup import report_faults
+    from almanac.backup.tasks.run_backup import raise_reported_problems
 
-    report_faults(taken)
+    raise_reported_problems(taken)
 
 
 def check_files(context: "RunContext") -> dict[str, Any]:
@@ -108,11 +108,11 @@ def check_files(context: "RunContext") -> dict[str, Any]:
     from almanac.backup.retention.protected import last_declarations
     from almanac.backup.snapshot.file_checks import run_check
     from almanac.backup.store.catalogue import Catalogue
-    from almanac.backup.tasks.run_backup import places_of
+    from almanac.backup.tasks.run_backup import repositories_of
 
-    place = places_of(context.home, credentials.backup_key()).first
-    models = last_declarations(context.home, Catalogue(place).subjects())
-    return run_check(context.home, place, models, context.registry, now=context.now)
+    repository = repositories_of(context.home, credentials.backup_key()).first
+    models = last_declarations(context.home, Catalogue(repository).subjects())
+    return run_check(context.home, repository, models, context.registry, now=context.now)
 
 
 def restore(context: "RunContext", params: dict[str, Any]) -> list[str]:
@@ -135,23 +135,26 @@ def drill(context: "RunContext", settings: "Drills", params: dict[str, Any]) -> 
         IntegrityError: a drill failed, or the last good one is too old.
     """
     from almanac.backup.drill.drill import in_words
-    from almanac.backup.tasks.run_backup import tell_drills
+    from almanac.backup.tasks.run_backup import record_drill_results
     from almanac.drills.run_drill import check_drills, run_drill
 
-    places, place = _places(context, params["place"])
-    results = run_drill(context.home, place, params["subjects"] or (), tell=print)
-    tell_drills(context.home, results, context.run)
-    check_drills(places, results, settings, now=context.clock())
+    repositories, repository = _places(context, params["place"])
+    results = run_drill(context.home, repository, params["subjects"] or (), report=print)
+    record_drill_results(context.home, results, context.run)
+    check_drills(repositories, results, settings, now=context.clock())
     return [in_words(result) for result in results]
 
 
 def verify(context: "RunContext", settings: "Drills") -> dict[str, Any]:
     """Read today's share of all objects of each repository."""
-    from almanac.backup.tasks.run_backup import places_of
+    from almanac.backup.tasks.run_backup import repositories_of
     from almanac.drills.run_drill import verify_share
 
-    places = places_of(context.home, credentials.backup_key()).all()
-    return {place.uri: verify_share(place, settings, context.journal, context.run, now=context.now) for place in places}
+    repositories = repositories_of(context.home, credentials.backup_key()).all()
+    return {
+        repository.uri: verify_share(repository, settings, context.journal, context.run, now=context.now)
+        for repository in repositories
+    }
 
 
 def drill_disaster(context: "RunContext", settings: "Drills", params: dict[str, Any]) -> str:
@@ -163,30 +166,32 @@ def drill_disaster(context: "RunContext", settings: "Drills", params: dict[str, 
     """
     from almanac.backup.drill.disaster_due import disaster_is_due, unplayable
     from almanac.backup.drill.drill import in_words
-    from almanac.backup.tasks.run_backup import tell_drills
+    from almanac.backup.tasks.run_backup import record_drill_results
     from almanac.drills.run_drill import check_disaster, run_disaster_drill
 
-    places, place = _places(context, params["place"])
+    repositories, repository = _places(context, params["place"])
     if why := unplayable(context.home):
         raise AirflowSkipException(why)
     if not params["disaster"]:
         if context.run.run_id.startswith("manual__"):
             raise AirflowSkipException("a run by hand plays it only when its form says so")
-        if not disaster_is_due(places, settings, now=context.now):
+        if not disaster_is_due(repositories, settings, now=context.now):
             raise AirflowSkipException("the last good disaster drill is young enough")
-    result = run_disaster_drill(context.home, place, settings, tell=print)
-    tell_drills(context.home, [result], context.run)
+    result = run_disaster_drill(context.home, repository, settings, report=print)
+    record_drill_results(context.home, [result], context.run)
     check_disaster(result)
     return in_words(result)
 
 
-def _places(context: "RunContext", chosen: str) -> "tuple[Places, Place]":
+def _places(context: "RunContext", chosen: str) -> "tuple[BackupRepositories, BackupRepository]":
     """All repositories, and the one that the form of a drill names."""
-    from almanac.backup.drill.drill import place_in_turn
-    from almanac.backup.tasks.run_backup import places_of
+    from almanac.backup.drill.drill import repository_in_turn
+    from almanac.backup.tasks.run_backup import repositories_of
 
-    places = places_of(context.home, credentials.backup_key())
-    return places, place_in_turn(places, context.now) if chosen == "in turn" else places.named(chosen == "second")
+    repositories = repositories_of(context.home, credentials.backup_key())
+    return repositories, repository_in_turn(repositories, context.now) if chosen == "in turn" else repositories.named(
+        chosen == "second"
+    )
 
 
 def forget(context: "RunContext", params: dict[str, Any]) -> dict[str, Any]:
@@ -210,7 +215,7 @@ def sweep(context: "RunContext", params: dict[str, Any]) -> dict[str, Any]:
 
     dry_run, approved = params["dry_run"], params["approve"]
     if approved and not dry_run:
-        approve_by_form(context, "sweep more of a backup place than retention.max_deleted_share")
+        approve_by_form(context, "sweep more of a backup repository than retention.max_deleted_share")
     return run_sweep(
         context.home, given_key=credentials.backup_key(), now=context.now, dry_run=dry_run, approved=approved
     )

@@ -67,9 +67,9 @@ def report_faults(done: dict[str, Any]) -> None:
     Raises:
         AlmanacError: one could not; the message says which and why.
     """
-    from almanac.cleanup.cleanup import report_faults
+    from almanac.cleanup.cleanup import raise_reported_problems
 
-    report_faults(done)
+    raise_reported_problems(done)
 
 
 def plan_maintenance(context: "RunContext", model: Model) -> dict[str, Any]:
@@ -79,10 +79,10 @@ def plan_maintenance(context: "RunContext", model: Model) -> dict[str, Any]:
         AirflowSkipException: there is no dataset yet.
     """
     from almanac.backup.retention.needs import backed_up_versions
-    from almanac.data.table.dataset import Dataset
+    from almanac.data.table.dataset import DatasetTable
     from almanac.data.table.maintenance import plan_maintenance
 
-    if not Dataset.of(context.home, model).exists():
+    if not DatasetTable.of(context.home, model).exists():
         raise AirflowSkipException("no dataset yet")
     backed_up = backed_up_versions(context.home, model.name)
     return plan_maintenance(model, context.home, context.registry, backed_up=backed_up).to_json()

@@ -24,13 +24,13 @@ def attend(context: "RunContext", installation: Installation, params: dict[str, 
     from airflow.sdk.configuration import conf
 
     from almanac.backup.retention.protected import last_declarations
-    from almanac.health.rounds import attend
+    from almanac.health.rounds import run_checks
     from almanac_airflow.access.connections import task_history
     from almanac_airflow.notifiers.channels import notifier
 
     broker = conf.get("celery", "BROKER_URL") if "Celery" in conf.get("core", "EXECUTOR") else ""
     home, run = context.home, context.run
-    return attend(
+    return run_checks(
         home, last_declarations(home), installation, notifier(run),
         acknowledge=params["acknowledge"], dismiss=params["dismiss"], reason=params["reason"] or "",
         broker_url=broker, tasks=task_history(home), run=run, now=context.now,

@@ -21,7 +21,7 @@ def fetch(context: "RunContext", model: Model, params: dict[str, Any]) -> dict[s
         return {}  # nothing is fetched; the next task still says what lies there
     require_event(context, model, "ingest")
     reader = open_reader(model.source)
-    return fetch(model, reader, context.home, context.journal, context.run, on_step=failpoints.reached).to_json()
+    return fetch(model, reader, context.home, context.journal, context.run, on_step=failpoints.failpoint).to_json()
 
 
 def find_batches(context: "RunContext", model: Model, params: dict[str, Any], events: Any) -> list[dict[str, Any]]:
@@ -63,7 +63,7 @@ def ingest_batches(context: "RunContext", model: Model, files: list[dict[str, An
 
     batches = [StoredFile.from_json(file) for file in files]
     return ingest_batches(
-        model, context.home, context.journal, batches, context.run, on_step=failpoints.reached
+        model, context.home, context.journal, batches, context.run, on_step=failpoints.failpoint
     ).to_json()
 
 

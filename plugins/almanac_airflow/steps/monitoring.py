@@ -17,7 +17,7 @@ def watch(context: "RunContext", model: Model) -> dict[str, Any]:
         AirflowSkipException: what triggered the run is refused.
     """
     from almanac.monitoring.monitor import monitor
-    from almanac.monitoring.telling import tell_findings
+    from almanac.monitoring.notifications import notify_findings
     from almanac_airflow.access.connections import task_history
     from almanac_airflow.events import require_event
     from almanac_airflow.handled import handling
@@ -30,7 +30,7 @@ def watch(context: "RunContext", model: Model) -> dict[str, Any]:
             model, context.home, context.journal, context.registry, run=context.run, now=context.now,
             history=task_history(context.home), link=link(),
         )  # fmt: skip
-    tell_findings(model, result, notifier(context.run), run=context.run, link=link(), now=context.clock())
+    notify_findings(model, result, notifier(context.run), run=context.run, link=link(), now=context.clock())
     return result.summary()
 
 
@@ -40,9 +40,9 @@ def request_retrain(context: "RunContext", model: Model, *, as_answered: bool) -
     Raises:
         AirflowSkipException: nothing asks for it.
     """
-    from almanac_airflow.runs import wanted
+    from almanac_airflow.runs import requested_action
 
-    found = wanted(context, model, "retrain", as_answered=as_answered)
+    found = requested_action(context, model, "retrain", as_answered=as_answered)
     return {"reason": "; ".join(found.reasons), "subject": found.subject}
 
 
@@ -52,10 +52,10 @@ def put_previous_back(context: "RunContext", model: Model, *, as_answered: bool)
     Raises:
         AirflowSkipException: nothing asks for it, or it cannot be done any longer.
     """
-    from almanac.monitoring.carry_out import put_previous_back
-    from almanac_airflow.runs import wanted
+    from almanac.monitoring.execute_actions import put_previous_back
+    from almanac_airflow.runs import requested_action
 
-    found = wanted(context, model, "previous", as_answered=as_answered)
+    found = requested_action(context, model, "previous", as_answered=as_answered)
     version = put_previous_back(context, model, found.version, found.reasons)
     if version is None:
         raise AirflowSkipException("there is no previous version, or the champion has changed meanwhile")
@@ -69,7 +69,7 @@ def stop_scoring(context: "RunContext", model: Model, *, as_answered: bool) -> N
         AirflowSkipException: nothing asks for it.
     """
     from almanac.scoring.pause import stop_scoring
-    from almanac_airflow.runs import wanted
+    from almanac_airflow.runs import requested_action
 
-    reason = "; ".join(wanted(context, model, "stop_scoring", as_answered=as_answered).reasons)
+    reason = "; ".join(requested_action(context, model, "stop_scoring", as_answered=as_answered).reasons)
     stop_scoring(context.journal, model.name, reason=reason, run=context.run, now=context.now)

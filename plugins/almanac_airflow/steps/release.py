@@ -31,7 +31,7 @@ def propose(context: "RunContext", model: Model, params: dict[str, Any]) -> str:
         return branching.go_on(at)
     if why_not_alone := decide_by_hand(at, started_by_hand(), reason):
         return branching.go_on(at, by_hand=f"{reason}; {why_not_alone}")
-    return branching.ask_nobody(version)
+    return branching.skip_approval(version)
 
 
 def promote(context: "RunContext", model: Model, version: str, *, by_hand: str = "") -> dict[str, Any]:

@@ -18,7 +18,7 @@ def decide(context: "RunContext", model: Model, params: Mapping[str, Any]) -> di
         The decision as the next task reads it, and the mode.
     """
     from almanac.events.requests import answer_requests, pending_requests
-    from almanac.training.training_run import ask
+    from almanac.training.training_run import decide_mode
     from almanac_airflow.events import triggering_events
     from almanac_airflow.handled import handling
     from almanac_airflow.runs import decision_xcom, training_trigger
@@ -30,7 +30,7 @@ def decide(context: "RunContext", model: Model, params: Mapping[str, Any]) -> di
     trigger, reason = training_trigger(model, events, params["reason"])
     requests = pending_requests(context.journal, model, context.run) if trigger == "retrain_request" else []
     with handling(context, model, "train"):
-        asked = ask(
+        asked = decide_mode(
             model, context.home, context.journal, context.registry, trigger=trigger, reason=reason, now=context.now,
             run=context.run, mode=params["mode"], by_hand=bool(params["candidates"] or params["overrides"]),
         )  # fmt: skip
@@ -91,7 +91,7 @@ def train(
     from almanac.backup.tasks.run_backup import back_up_checkpoints
     from almanac.journal.records import DecisionKind
     from almanac.training.fit.search_run import searched_in
-    from almanac.training.telling import tell_warnings
+    from almanac.training.notifications import notify_warnings
     from almanac.training.training_run import train
     from almanac_airflow.access import credentials
     from almanac_airflow.notifiers.channels import notifier
@@ -106,7 +106,7 @@ def train(
         on_progress=print,
         back_up=lambda: back_up_checkpoints(home, model.name, run=run, given_key=credentials.backup_key()),
     )  # fmt: skip
-    tell_warnings(notifier(run), model, registry.logged(logged), run=run, now=context.clock())
+    notify_warnings(notifier(run), model, registry.logged(logged), run=run, now=context.clock())
     return logged
 
 

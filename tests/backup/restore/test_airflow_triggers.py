@@ -67,7 +67,7 @@ def test_trigger_of_another_key_goes_with_its_watcher_and_no_other(url: str) -> 
     assert drop_unreadable_triggers(url, NEW) == 0
 
 
-def test_task_that_waited_by_a_lost_trigger_begins_anew_and_others_stay(url: str) -> None:
+def test_task_that_waited_by_a_lost_trigger_begins_again_and_others_stay(url: str) -> None:
     drop_unreadable_triggers(url, NEW)
     found = rows(url, "SELECT task_id, state, trigger_id, next_method FROM task_instance ORDER BY task_id")
     assert found == [

@@ -14,13 +14,13 @@ from almanac.backup.restore.compare import Difference, compare, compare_folder
 from almanac.backup.restore.live import restore_live
 from almanac.backup.restore.to_folder import Restores, restore_to
 from almanac.backup.restore.whole import differences
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
 from almanac.data.table.commit_record import to_metadata
 from almanac.journal.journal import Journal
 from almanac.journal.records import AliasMove, BatchRecord, BatchState
 from almanac.registry.store import Registry
-from tests.backup.places import place_at
+from tests.backup.repositories import repository_at
 from tests.backup.world import MODEL, RUN, World
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -30,9 +30,9 @@ NOW = datetime(2026, 11, 1, tzinfo=UTC)
 def copied(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The world restored to a home of its own, to be copied by each test."""
     root = tmp_path_factory.mktemp("copied")
-    place = place_at(root / "backups")
+    repository = repository_at(root / "backups")
     home = home_at(root / "home")
-    restore_live(place, world.backup(place).everything([MODEL]).ref, home)
+    restore_live(repository, world.backup(repository).everything([MODEL]).ref, home)
     return root
 
 
@@ -83,13 +83,13 @@ def test_dataset_older_than_the_journal_names_the_files_that_are_missing(home: H
     journal = Journal(home.journal_url)
     journal.record_batch(batch("a" * 64, 4))
     journal.record_batch(replace(batch("b" * 64, 4), state=BatchState.REJECTED))
-    said = lost(compared(home))
-    assert "lacks 1 batches with 24 rows that the journal records as published" in said
-    assert "the dataset is older than the journal" in said
-    assert f"landing/{'a' * 64}.csv" in said
+    text = lost(compared(home))
+    assert "lacks 1 batches with 24 rows that the journal records as published" in text
+    assert "the dataset is older than the journal" in text
+    assert f"landing/{'a' * 64}.csv" in text
 
 
-def test_journal_older_than_the_dataset_is_said_and_nothing_is_lost(home: Home) -> None:
+def test_journal_older_than_the_dataset_is_reported_and_nothing_is_lost(home: Home) -> None:
     publish(home, batch("a" * 64, 4))
     (one,) = compared(home)
     assert "holds 1 batches that the journal does not know: the journal is older" in one.text
@@ -97,19 +97,19 @@ def test_journal_older_than_the_dataset_is_said_and_nothing_is_lost(home: Home) 
     assert one.words.startswith("note")
 
 
-def test_table_that_is_not_there_is_said(home: Home) -> None:
+def test_table_that_is_not_there_is_reported(home: Home) -> None:
     Journal(home.journal_url).record_batch(batch("a" * 64, 4))
     shutil.rmtree(home.dataset_of(MODEL))
-    said = lost(compared(home))
-    assert "there is no table; the journal knows 1 published batches and the registry 2 versions" in said
+    text = lost(compared(home))
+    assert "there is no table; the journal knows 1 published batches and the registry 2 versions" in text
 
 
-def test_dataset_older_than_what_versions_were_trained_on_is_said(home: Home) -> None:
+def test_dataset_older_than_what_versions_were_trained_on_is_reported(home: Home) -> None:
     for commit in Path(home.dataset_of(MODEL), "_delta_log").glob("*.json"):
         if int(commit.stem) > 0:
             commit.unlink()
-    said = lost(compared(home))
-    assert "ends at version 0; weather@2 (on 2), weather@1 (on 1) were trained on later ones" in said
+    text = lost(compared(home))
+    assert "ends at version 0; weather@2 (on 2), weather@1 (on 1) were trained on later ones" in text
 
 
 def test_files_of_a_version_that_something_was_trained_on_are_missed(home: Home) -> None:
@@ -127,16 +127,16 @@ def test_version_whose_files_are_not_there_or_otherwise_is_named(home: Home, pat
     before = kept.read_bytes()
     kept.write_bytes(before + b" ")
     try:
-        said = lost(compared(home))
+        text = lost(compared(home))
     finally:
         kept.write_bytes(before)
-    assert said.startswith("weather@1: the registry names it, and it cannot be read")
+    assert text.startswith("weather@1: the registry names it, and it cannot be read")
 
 
 def test_databases_of_different_times_show_by_the_champion(home: Home) -> None:
     Journal(home.journal_url).record_alias_move(AliasMove(MODEL, "champion", "2", "3", "better", NOW, RUN))
-    said = lost(compared(home))
-    assert "champion is version 2 in MLflow, and 3 in the journal since 2026-11-01" in said
+    text = lost(compared(home))
+    assert "champion is version 2 in MLflow, and 3 in the journal since 2026-11-01" in text
 
 
 def test_empty_home_is_compared_with_nothing_and_gets_no_database(tmp_path: Path) -> None:
@@ -146,20 +146,22 @@ def test_empty_home_is_compared_with_nothing_and_gets_no_database(tmp_path: Path
 
 
 def test_single_dataset_restored_live_is_compared_too(copied: Path, home: Home, world: World, tmp_path: Path) -> None:
-    place = place_at(tmp_path / "backups")
-    taken = world.backup(place).dataset(MODEL)
+    repository = repository_at(tmp_path / "backups")
+    taken = world.backup(repository).dataset(MODEL)
     assert taken is not None
     Journal(home.journal_url).record_batch(batch("a" * 64, 4))
-    restore_live(place, taken.ref, home, replace=True)
-    found = differences(home, Registry.of(home), place, taken.ref)
+    restore_live(repository, taken.ref, home, replace=True)
+    found = differences(home, Registry.of(home), repository, taken.ref)
     assert "lacks 1 batches" in lost(found)
 
 
 def test_group_in_a_folder_is_compared_with_its_own_journal(world: World, home: Home, tmp_path: Path) -> None:
     Journal(home.journal_url).record_batch(batch("a" * 64, 4))
-    place = place_at(tmp_path / "backups")
+    repository = repository_at(tmp_path / "backups")
     there = World(home, Registry.of(home), world.model)
-    done = restore_to(Restores(place, there.backup(place).everything([MODEL]).ref, tmp_path / "back"), lambda _: None)
+    done = restore_to(
+        Restores(repository, there.backup(repository).everything([MODEL]).ref, tmp_path / "back"), lambda _: None
+    )
     journal = tmp_path / "back" / "database" / "journal" / "journal.db"
     before = journal.read_bytes()
     assert "lacks 1 batches" in lost(compare_folder(done.folders, done.manifests, home_at(tmp_path / "empty")))
@@ -167,9 +169,11 @@ def test_group_in_a_folder_is_compared_with_its_own_journal(world: World, home: 
     assert not (tmp_path / "empty").exists()
 
 
-def test_group_without_a_version_that_its_mlflow_names_is_said(world: World, tmp_path: Path) -> None:
-    place: Place = place_at(tmp_path / "backups")
-    done = restore_to(Restores(place, world.backup(place).everything([MODEL]).ref, tmp_path / "back"), lambda _: None)
+def test_group_without_a_version_that_its_mlflow_names_is_reported(world: World, tmp_path: Path) -> None:
+    repository: BackupRepository = repository_at(tmp_path / "backups")
+    done = restore_to(
+        Restores(repository, world.backup(repository).everything([MODEL]).ref, tmp_path / "back"), lambda _: None
+    )
     kept = {name: manifest for name, manifest in done.manifests.items() if name != f"model/{MODEL}/v2"}
     empty = home_at(tmp_path / "empty")
     assert compare_folder(done.folders, done.manifests, empty) == []
@@ -194,10 +198,10 @@ def test_connections_encrypted_with_another_key_are_named(tmp_path: Path, monkey
         secret = Fernet(old).encrypt(b"geheim").decode()
         database.execute("INSERT INTO connection VALUES ('port', ?, NULL, 1, 0)", (secret,))
         database.execute("INSERT INTO connection VALUES ('plain', 'open', NULL, 0, 0)")
-    (said,) = unreadable_secrets(home)
-    assert "1 connections of Airflow were encrypted with the key of the old home" in said
-    assert "port" in said
-    assert "plain" not in said
+    (text,) = unreadable_secrets(home)
+    assert "1 connections of Airflow were encrypted with the key of the old home" in text
+    assert "port" in text
+    assert "plain" not in text
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", other.decode())
     assert unreadable_secrets(home) != []
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", f"{other.decode()},{old.decode()}")

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from almanac.backup.drill.drills import DrillResult, record
-from almanac.backup.restore.journal_rebuild import Rebuilt, rebuild_journal
+from almanac.backup.restore.journal_rebuild import RebuiltRows, rebuild_journal
 from almanac.backup.snapshot.journal_rows import record_drills, record_taken
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.config.files.loader import load_model
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.errors import TransientError
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchState, RunRef
 from almanac.registry.records import CHAMPION, ModelVersion
-from tests.backup.places import snapshot, write_files
+from tests.backup.repositories import snapshot, write_files
 from tests.backup.world import MODEL, World
 from tests.data.installation import Site, tiny_csv, tiny_dataset
 
@@ -54,7 +54,7 @@ def lost(tmp_path: Path) -> Journal:
 
 def test_batches_come_from_the_commits(site: Site, tmp_path: Path) -> None:
     journal = lost(tmp_path)
-    expected = [Rebuilt("batches of weather", 2, 0), Rebuilt("promotions of weather")]
+    expected = [RebuiltRows("batches of weather", 2, 0), RebuiltRows("promotions of weather")]
     assert list(rebuild_journal(site.home, [site.model], NoVersions(), [], journal, RUN)) == expected
     assert journal.batches(MODEL) == site.journal.batches(MODEL)
     assert site.ingest().published_rows == 0
@@ -63,18 +63,18 @@ def test_batches_come_from_the_commits(site: Site, tmp_path: Path) -> None:
 def test_rows_that_are_there_stay_as_they_are(site: Site) -> None:
     (newest, oldest) = site.journal.batches(MODEL)
     site.journal.forget_batches(MODEL, [oldest.batch_id])
-    told = replace(newest, warnings=("a person has looked at it",))
-    site.journal.record_batch(told)
+    sent = replace(newest, warnings=("a person has looked at it",))
+    site.journal.record_batch(sent)
     parts = list(rebuild_journal(site.home, [site.model], NoVersions(), [], site.journal, RUN))
-    assert parts[0] == Rebuilt("batches of weather", 1, 1)
-    assert site.journal.batches(MODEL) == [told, oldest]
+    assert parts[0] == RebuiltRows("batches of weather", 1, 1)
+    assert site.journal.batches(MODEL) == [sent, oldest]
     assert {one.state for one in site.journal.batches(MODEL)} == {BatchState.PUBLISHED}
 
 
 def test_promotions_come_from_the_tags_of_versions(world: World, tmp_path: Path) -> None:
     journal, home = lost(tmp_path), Home(home=tmp_path / "empty")
     parts = [list(rebuild_journal(home, [world.model], world.registry, [], journal, RUN))[1] for _ in range(2)]
-    assert parts == [Rebuilt("promotions of weather", 2, 0), Rebuilt("promotions of weather", 0, 2)]
+    assert parts == [RebuiltRows("promotions of weather", 2, 0), RebuiltRows("promotions of weather", 0, 2)]
 
     def champions(of: Journal) -> list[tuple[object, ...]]:
         moves = [one for one in of.alias_moves(MODEL) if one.alias == CHAMPION]
@@ -83,28 +83,30 @@ def test_promotions_come_from_the_tags_of_versions(world: World, tmp_path: Path)
     assert champions(journal) == champions(Journal(world.home.journal_url))
 
 
-def test_snapshots_and_drills_come_from_the_repository(place: Place, tmp_path: Path) -> None:
+def test_snapshots_and_drills_come_from_the_repository(repository: BackupRepository, tmp_path: Path) -> None:
     write_files(tmp_path / "source")
     taken, before, now = (
-        snapshot(place, tmp_path / "source"),
+        snapshot(repository, tmp_path / "source"),
         Journal(f"sqlite:///{tmp_path}/one.db"),
         datetime.now(UTC),
     )
-    record_taken(before, place.uri, [taken], RUN)
-    drill = DrillResult(taken.ref.subject, taken.ref.name, 5, True, ("opens",), now, 1.0, 2.0, place.uri)
-    record(place, drill)
+    record_taken(before, repository.uri, [taken], RUN)
+    drill = DrillResult(taken.ref.subject, taken.ref.name, 5, True, ("opens",), now, 1.0, 2.0, repository.uri)
+    record(repository, drill)
     record_drills(before, [drill], RUN)
     journal, home = lost(tmp_path), Home(home=tmp_path / "empty")
     for added, known in ((1, 0), (0, 1)):
-        parts = list(rebuild_journal(home, [], NoVersions(), [place], journal, RUN))
-        subjects = (f"snapshots of {place.uri}", f"drills of {place.uri}")
-        assert parts == [Rebuilt(subject, added, known) for subject in subjects]
+        parts = list(rebuild_journal(home, [], NoVersions(), [repository], journal, RUN))
+        subjects = (f"snapshots of {repository.uri}", f"drills of {repository.uri}")
+        assert parts == [RebuiltRows(subject, added, known) for subject in subjects]
     assert journal.drills() == before.drills()
     (there,), (was,) = journal.snapshots(), before.snapshots()
     assert (there.subject, there.name, there.files) == (was.subject, was.name, was.files)
 
 
-def test_store_that_is_away_is_named_and_stops_no_other(site: Site, place: Place, tmp_path: Path) -> None:
-    batches, promotions, *others = rebuild_journal(site.home, [site.model], Away(), [place], lost(tmp_path), RUN)
+def test_store_that_is_away_is_named_and_stops_no_other(
+    site: Site, repository: BackupRepository, tmp_path: Path
+) -> None:
+    batches, promotions, *others = rebuild_journal(site.home, [site.model], Away(), [repository], lost(tmp_path), RUN)
     assert (batches.added, promotions.problem) == (2, "MLflow is away")
     assert [one.problem for one in others] == ["", ""]

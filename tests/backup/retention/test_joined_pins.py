@@ -8,7 +8,7 @@ from almanac.backup.snapshot.writer import Draft, take
 from almanac.backup.store.manifest import Ref
 from almanac.config.sections.backup import Keep
 from almanac.registry.records import ModelVersion, Tag
-from tests.backup.places import MAKER, START, days, from_bytes, place_at
+from tests.backup.repositories import MAKER, START, days, from_bytes, repository_at
 
 
 class JoiningRegistry:
@@ -23,15 +23,15 @@ class JoiningRegistry:
 
 
 def test_snapshot_of_a_joined_dataset_is_pinned_by_the_version_that_joined_it(tmp_path) -> None:
-    place = place_at(tmp_path / "backups")
+    repository = repository_at(tmp_path / "backups")
 
     def add(day: int) -> Ref:
         draft = Draft("dataset/sky", [from_bytes("file", bytes([day]) * 100)], {"readable_versions": [day]})
-        return take(place, draft, maker=MAKER, clock=lambda: START + days(day)).ref
+        return take(repository, draft, maker=MAKER, clock=lambda: START + days(day)).ref
 
     joined, unused, newest = map(add, range(3))
     plan = plan_forget(
-        place, lambda _: Keep(last=1, min_keep=1), JoiningRegistry(), models=["weather"], now=datetime.now(UTC)
+        repository, lambda _: Keep(last=1, min_keep=1), JoiningRegistry(), models=["weather"], now=datetime.now(UTC)
     )
     reasons = {choice.ref: choice.reasons for choice in plan.choices}
     assert set(plan.going) == {unused}

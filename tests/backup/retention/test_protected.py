@@ -19,13 +19,13 @@ from almanac.backup.retention.protected import (
 )
 from almanac.backup.snapshot import backup as backup_module
 from almanac.backup.snapshot import file_checks
-from almanac.backup.snapshot.vanished import look
+from almanac.backup.snapshot.missing import look
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.manifest import Manifest
-from almanac.backup.tasks.run_backup import places_of, report_faults, run_backup
+from almanac.backup.tasks.run_backup import raise_reported_problems, repositories_of, run_backup
 from almanac.backup.tasks.run_retention import make_plan, run_forget, run_sweep
 from almanac.backup.tasks.run_tiers import make_tier_plan
-from almanac.cleanup.cleanup import Cleanup
+from almanac.cleanup.cleanup import CleanupRun
 from almanac.cleanup.expire import Expiry
 from almanac.config.files.loader import load_installation
 from almanac.config.home import MODELS_FOLDER, Home
@@ -46,7 +46,7 @@ PARTS = {f"model/{MODEL}", f"dataset/{MODEL}", f"outputs/{MODEL}", "database/mlf
 
 @pytest.fixture
 def home(world: World, tmp_path: Path) -> Home:
-    """The world, with declarations, a backup place and a journal of its own."""
+    """The world, with declarations, a backup repository and a journal of its own."""
     shutil.copytree(MODELS_FOLDER, tmp_path / "models")
     home = world.home.model_copy(
         update={
@@ -67,7 +67,7 @@ def journal(home: Home) -> Journal:
 
 
 def group(home: Home) -> Manifest:
-    catalogue = Catalogue(places_of(home, "").first)
+    catalogue = Catalogue(repositories_of(home, "").first)
     newest = catalogue.newest("group/all")
     assert newest is not None
     return catalogue.read(newest)
@@ -106,8 +106,8 @@ def test_backup_with_a_foreign_version_lists_it_and_does_the_rest(
     home: Home, foreign: str, subjects: tuple[str, ...], taken: set[str]
 ) -> None:
     rows = run_backup(home, subjects, run=RUN)
-    report_faults(rows)
-    assert set(Catalogue(places_of(home, "").first).subjects()) >= taken
+    raise_reported_problems(rows)
+    assert set(Catalogue(repositories_of(home, "").first).subjects()) >= taken
     if subjects != (f"dataset/{MODEL}",):
         assert [row["note"].partition(": somebody")[0] for row in rows if "note" in row] == [
             f"{MODEL}@{foreign}: foreign"
@@ -116,13 +116,13 @@ def test_backup_with_a_foreign_version_lists_it_and_does_the_rest(
 
 def test_pins_vacuum_and_compare_with_a_foreign_version_go_on(home: Home, world: World, foreign: str) -> None:
     run_backup(home, (), run=RUN)
-    plan = make_plan(home, places_of(home, "").first, now=NOW)
+    plan = make_plan(home, repositories_of(home, "").first, now=NOW)
     needs = [need for one in plan.choices for need in one.needs]
     assert any(need.startswith(f"what {MODEL}@1 (previous) was trained on") for need in needs)
     assert set(needed_versions(world.model, world.registry, newest=3)) == {1, 2, 3}
-    (said,) = [one for one in compare(world.home, world.registry, [MODEL]) if "foreign" in one.text]
-    assert not said.lost
-    assert f"{MODEL}@{foreign}" in said.text
+    (text,) = [one for one in compare(world.home, world.registry, [MODEL]) if "foreign" in one.text]
+    assert not text.lost
+    assert f"{MODEL}@{foreign}" in text.text
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_version_of_ours_that_does_not_say_what_it_needs_stops_deleting_and_no_b
         assert members(home) == PARTS
         assert f"model/{MODEL}@{number}" in faults(rows)
         with pytest.raises(RegistryError, match=r"tag almanac\.dataset\.version"):
-            make_plan(home, places_of(home, "").first, now=NOW)
+            make_plan(home, repositories_of(home, "").first, now=NOW)
         with pytest.raises(RegistryError, match=r"tag almanac\.dataset\.version"):
             needed_versions(world.model, world.registry, newest=3)
     finally:
@@ -173,7 +173,7 @@ def test_backup_of_everything_without_a_part_takes_and_ties_the_rest(
     assert members(home) == PARTS - lost
     assert {str(one).partition("@")[0] for one in group(home).facts["missing"]} == lost
     with pytest.raises(IntegrityError, match=f"everything else was backed up, but(.|\n)*{error}"):
-        report_faults(rows)
+        raise_reported_problems(rows)
 
 
 @pytest.mark.parametrize("method", ["aliases", "registered"])
@@ -191,7 +191,7 @@ def test_backup_of_several_subjects_takes_those_behind_a_bad_one(home: Home, mon
     monkeypatch.setattr(backup_module, "dataset_draft", raises(DataError("files are gone")))
     with pytest.raises(DataError, match="files are gone"):
         run_backup(home, [f"dataset/{MODEL}", f"outputs/{MODEL}"], run=RUN)
-    assert Catalogue(places_of(home, "").first).subjects() == (f"outputs/{MODEL}",)
+    assert Catalogue(repositories_of(home, "").first).subjects() == (f"outputs/{MODEL}",)
 
 
 # --- a typo in any YAML
@@ -209,26 +209,26 @@ OF_EACH_KIND = ("another model's", "the installation's")
 @pytest.fixture
 def typo(request: pytest.FixtureRequest, home: Home) -> str:
     """A typo in one of the files; gives the name of the file that is told."""
-    name, text, told = TYPOS[request.param]
+    name, text, sent = TYPOS[request.param]
     (home.models / name).write_text(text)
-    return told
+    return sent
 
 
 @pytest.mark.parametrize("typo", TYPOS, indirect=True)
-def test_typo_the_nightly_backup_takes_everything_and_tells_it(home: Home, typo: str) -> None:
+def test_typo_the_nightly_backup_takes_everything_and_reports_it(home: Home, typo: str) -> None:
     rows = run_backup(home, (), run=RUN)
     assert members(home) == PARTS
     with pytest.raises(IntegrityError, match=f"{typo}(.|\n)*Nothing is deleted until this is corrected"):
-        report_faults(rows)
+        raise_reported_problems(rows)
 
 
 def _cleanup(home: Home, world: World) -> None:
     installation = load_installation(MODELS_FOLDER)
-    made = Cleanup(
-        home, installation, [world.model], Journal(home.journal_url), lambda: world.registry, places_of(home, ""),
+    made = CleanupRun(
+        home, installation, [world.model], Journal(home.journal_url), lambda: world.registry, repositories_of(home, ""),
         now=NOW + timedelta(days=4000),
     )  # fmt: skip
-    report = made.carry_out(run=RUN, approved=True)
+    report = made.execute(run=RUN, approved=True)
     assert report.parts
     assert all("while a model's YAML is invalid" in part.fault for part in report.parts)
     raise ConfigError(report.faults[0])
@@ -238,12 +238,12 @@ DELETING = {
     "forget": lambda home, _: run_forget(home, given_key="", now=NOW, by="ada", dry_run=False),
     "sweep": lambda home, _: run_sweep(home, given_key="", now=NOW, dry_run=False, approved=True),
     "tiers": lambda home, _: make_tier_plan(
-        home, places_of(home, "").first, load_installation(MODELS_FOLDER).backup.tiers, now=NOW
+        home, repositories_of(home, "").first, load_installation(MODELS_FOLDER).backup.tiers, now=NOW
     ),
     "vacuum": lambda home, world: vacuum(world.model, home, world.registry, keep_for=timedelta()),
     "expire": lambda home, world: Expiry(
-        world.model, home, Journal(home.journal_url), places_of(home, "").first, now=NOW
-    ).carry_out(run=RUN),
+        world.model, home, Journal(home.journal_url), repositories_of(home, "").first, now=NOW
+    ).execute(run=RUN),
     "cleanup": _cleanup,
 }
 
@@ -264,7 +264,7 @@ def test_typo_the_settings_that_could_be_read_last_hold(home: Home, journal: Jou
     settings, problem = last_installation(home)
     assert (settings.backup.encrypt, settings.backup.max_age) == (True, timedelta(days=3))
     assert "encript" in problem
-    assert places_of(home, "").first.encrypt
+    assert repositories_of(home, "").first.encrypt
 
 
 def test_typo_a_model_is_taken_as_it_was_declared_last(home: Home, journal: Journal) -> None:
@@ -299,20 +299,20 @@ def test_note_declared_writes_only_what_has_changed(home: Home, journal: Journal
 def gone(home: Home) -> Home:
     """The model was backed up, and then its YAML went."""
     run_backup(home, (), run=RUN)
-    look(places_of(home, "").first, Journal(home.journal_url), RUN)  # as the round of alerts does
+    look(repositories_of(home, "").first, Journal(home.journal_url), RUN)  # as the round of alerts does
     (home.models / f"{MODEL}.yaml").unlink()
     return home
 
 
 def pins(home: Home) -> list[str]:
-    plan = make_plan(home, places_of(home, "").first, now=NOW)
+    plan = make_plan(home, repositories_of(home, "").first, now=NOW)
     return sorted(need for one in plan.choices for need in one.needs if MODEL in need)
 
 
 def test_model_without_a_declaration_stays_in_the_nightly_group_and_keeps_its_pins(gone: Home) -> None:
     before = pins(gone)
     rows = run_backup(gone, (), run=RUN)
-    report_faults(rows)
+    raise_reported_problems(rows)
     assert members(gone) == PARTS
     assert before == pins(gone)
     assert f"the newest of registered {MODEL}@2 (champion)" in before
@@ -325,7 +325,7 @@ def test_model_without_a_declaration_keeps_the_policy_that_was_declared(home: Ho
     note_declared(home, journal, run=RUN, now=NOW)
     run_backup(home, [f"outputs/{MODEL}"], run=RUN)
     path.unlink()
-    plan = make_plan(home, places_of(home, "").first, now=NOW)
+    plan = make_plan(home, repositories_of(home, "").first, now=NOW)
     (choice,) = plan.choices
     assert "last 9" in choice.rules
 
@@ -382,7 +382,7 @@ def test_protected_models_without_a_journal_are_all_that_left_a_trace(gone: Home
     retire(gone, journal, MODEL, reason="the port has closed", run=RUN, now=NOW)
     (gone.home.parent / "file").write_text("where a folder is wanted")
     lost = gone.model_copy(update={"journal_url": f"sqlite:///{gone.home.parent}/file/journal.db"})
-    assert protected_models(lost, Catalogue(places_of(gone, "").first).subjects()).undeclared == (MODEL,)
+    assert protected_models(lost, Catalogue(repositories_of(gone, "").first).subjects()).undeclared == (MODEL,)
 
 
 def test_protected_models_of_a_lost_folder_of_declarations_are_all(gone: Home) -> None:
@@ -420,7 +420,7 @@ def test_doctor_says_when_foreign_versions_cannot_be_asked_for(home: Home, tmp_p
 
 def test_page_of_backups_says_that_an_undeclared_model_is_still_protected(gone: Home, journal: Journal) -> None:
     report = make_report(
-        places_of(gone, ""), journal, last_installation(gone)[0].backup, protected_models(gone), now=NOW
+        repositories_of(gone, ""), journal, last_installation(gone)[0].backup, protected_models(gone), now=NOW
     )
     page = render("pages/backups.html.j2", report=report)
     assert f"<strong>{MODEL}</strong>: no declaration, still protected" in page
@@ -430,7 +430,7 @@ def test_page_of_backups_says_that_an_undeclared_model_is_still_protected(gone: 
 def test_page_of_backups_names_a_typo(home: Home, journal: Journal) -> None:
     (home.models / f"{MODEL}.yaml").write_text("titel: a typo\n")
     settings, found = last_installation(home)[0].backup, protected_models(home)
-    report = make_report(places_of(home, ""), journal, settings, found, now=NOW)
+    report = make_report(repositories_of(home, ""), journal, settings, found, now=NOW)
     assert any(f"{MODEL}.yaml" in problem and "Nothing is deleted" in problem for problem in report.problems)
 
 
@@ -441,12 +441,12 @@ def test_nightly_check_of_files_goes_on_behind_a_model_that_cannot_be_checked(
     tides = world.model.model_copy(update={"name": "tides"})
     marks = file_checks.raise_marks
 
-    def damaged(home: Home, place, model: str, *rest: object):
+    def damaged(home: Home, repository, model: str, *rest: object):
         if model == "tides":
             raise IntegrityError("the manifest of tides is damaged")
-        return marks(home, place, model, *rest)
+        return marks(home, repository, model, *rest)
 
     monkeypatch.setattr(file_checks, "raise_marks", damaged)
     with pytest.raises(IntegrityError, match="the manifest of tides is damaged"):
-        file_checks.run_check(home, places_of(home, "").first, [tides, world.model], world.registry, now=NOW)
+        file_checks.run_check(home, repositories_of(home, "").first, [tides, world.model], world.registry, now=NOW)
     assert FileChecks(journal).all(f"dataset/{MODEL}")

@@ -111,8 +111,8 @@ def test_choose_random_timelines_agree_with_restic(tmp_path: Path) -> None:
 
 
 def _restic_version() -> tuple[int, ...]:
-    said = subprocess.run(["restic", "version"], check=True, capture_output=True, text=True).stdout
-    return tuple(map(int, said.split()[1].split(".")[:2]))
+    output = subprocess.run(["restic", "version"], check=True, capture_output=True, text=True).stdout
+    return tuple(map(int, output.split()[1].split(".")[:2]))
 
 
 def _names(refs: list[Ref]) -> list[str]:
@@ -168,7 +168,7 @@ def _repository(folder: Path, times: list[datetime]):
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as repository:
         answers = [
             {
                 "times": [time.isoformat() for time in times],
@@ -176,6 +176,6 @@ if __name__ == "__main__":
                 | ({"within": keep.within.days} if keep.within else {}),
                 "kept": expected,
             }
-            for times, keep, expected in _ask_restic(Path(place), random.Random(1), timelines=4, policies=15)
+            for times, keep, expected in _ask_restic(Path(repository), random.Random(1), timelines=4, policies=15)
         ]
     ANSWERS.write_text("[\n" + ",\n".join(map(json.dumps, answers)) + "\n]\n", "utf-8")

@@ -9,7 +9,7 @@ from almanac.backup.retention.sweep import sweep
 from almanac.backup.snapshot.writer import Draft, take
 from almanac.backup.store.catalogue import Catalogue
 from almanac.errors import TransientError
-from tests.backup.places import MAKER, START, from_bytes, place_at
+from tests.backup.repositories import MAKER, START, from_bytes, repository_at
 
 
 class LosesItsLock:
@@ -37,16 +37,18 @@ class LosesItsLock:
     ids=["before the first deletion", "between manifests and objects"],
 )
 def test_sweep_that_lost_its_lock_deletes_nothing_more(tmp_path, lost_at: str, manifests_gone: bool) -> None:
-    place = place_at(tmp_path / "backups")
+    repository = repository_at(tmp_path / "backups")
     old, new = (
-        take(place, Draft("dataset/weather", [from_bytes("file", content)], {}), maker=MAKER, clock=lambda: START).ref
+        take(
+            repository, Draft("dataset/weather", [from_bytes("file", content)], {}), maker=MAKER, clock=lambda: START
+        ).ref
         for content in (b"old" * 100, b"new" * 100)
     )
-    Catalogue(place).bury(old, at=datetime.now(UTC) - timedelta(days=30), by="somebody", reason="test")
-    objects = {entry.name for entry in place.store.list("objects")}
-    raced = replace(place, store=LosesItsLock(place.store, lost_at))
+    Catalogue(repository).add_tombstone(old, at=datetime.now(UTC) - timedelta(days=30), by="somebody", reason="test")
+    objects = {entry.name for entry in repository.store.list("objects")}
+    raced = replace(repository, store=LosesItsLock(repository.store, lost_at))
     with pytest.raises(TransientError, match="the lock for sweep was lost"):
         sweep(raced, grace=timedelta(), now=datetime.now(UTC) + timedelta(days=1), max_share=1.0)
-    assert {entry.name for entry in place.store.list("objects")} == objects
-    assert (old not in Catalogue(place).refs(forgotten=True)) == manifests_gone
-    assert new in Catalogue(place).refs()
+    assert {entry.name for entry in repository.store.list("objects")} == objects
+    assert (old not in Catalogue(repository).refs(forgotten=True)) == manifests_gone
+    assert new in Catalogue(repository).refs()

@@ -25,10 +25,10 @@ from almanac.backup.snapshot.verify import verify
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.keys import Key
 from almanac.backup.store.local_store import LocalStore
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.backup.tiers import folders
 from almanac.errors import TransientError
-from tests.backup.places import START, SUBJECT, contents, days, snapshot, write_files
+from tests.backup.repositories import START, SUBJECT, contents, days, snapshot, write_files
 
 NOW = datetime.now(UTC)
 LATER = NOW + timedelta(days=30)
@@ -63,8 +63,8 @@ class KillingStore(LocalStore):
         return operate
 
 
-def place_at(root: Path, at: int = 0) -> Place:
-    return Place(KillingStore(root, at) if at else LocalStore(root), KEY, workers=1)
+def repository_at(root: Path, at: int = 0) -> BackupRepository:
+    return BackupRepository(KillingStore(root, at) if at else LocalStore(root), KEY, workers=1)
 
 
 class Scene:
@@ -75,29 +75,29 @@ class Scene:
         self.source, self.first, self.second = folder / "source", folder / "first", folder / "second"
         for number in range(3):
             write_files(self.source, count=2, seed=number)
-            snapshot(place_at(self.first), self.source, at=START + days(number))
+            snapshot(repository_at(self.first), self.source, at=START + days(number))
         self.before = contents(self.source)
-        oldest = Catalogue(place_at(self.first)).refs()[0]
-        Catalogue(place_at(self.first)).bury(oldest, at=NOW, by="ada", reason="old")
+        oldest = Catalogue(repository_at(self.first)).refs()[0]
+        Catalogue(repository_at(self.first)).add_tombstone(oldest, at=NOW, by="ada", reason="old")
         write_files(self.source, count=2, seed=9)
 
     def back_up(self, at: int) -> None:
-        snapshot(place_at(self.first, at), self.source, at=START + days(9))
+        snapshot(repository_at(self.first, at), self.source, at=START + days(9))
 
     def forget(self, at: int) -> None:
-        catalogue = Catalogue(place_at(self.first, at))
+        catalogue = Catalogue(repository_at(self.first, at))
         second = catalogue.refs(forgotten=True)[1]
-        catalogue.bury(second, at=NOW, by="ada", reason="old")
+        catalogue.add_tombstone(second, at=NOW, by="ada", reason="old")
 
     def sweep(self, at: int) -> None:
-        sweep(place_at(self.first, at), grace=GRACE, now=LATER, max_share=1.0)
+        sweep(repository_at(self.first, at), grace=GRACE, now=LATER, max_share=1.0)
 
     def restore(self, at: int) -> None:
-        place = place_at(self.first, at)
-        restore(place, Catalogue(place).find(SUBJECT), self.folder / "back")
+        repository = repository_at(self.first, at)
+        restore(repository, Catalogue(repository).find(SUBJECT), self.folder / "back")
 
     def replicate(self, at: int) -> None:
-        replicate(place_at(self.first), place_at(self.second, at))
+        replicate(repository_at(self.first), repository_at(self.second, at))
 
     def move(self, at: int) -> None:
         """Killed between any two steps within a move, not only between moves."""
@@ -111,9 +111,9 @@ class Scene:
 
             return operate
 
-        tiers = place_at(self.first).store.tiers()
+        tiers = repository_at(self.first).store.tiers()
         with pytest.MonkeyPatch.context() as patched:
-            for name in ("_put", "sync_path", "reached"):
+            for name in ("_put", "sync_path", "failpoint"):
                 patched.setattr(folders, name, counted(getattr(folders, name)))
             for one in sorted(tiers.stored(), key=lambda one: one.name):
                 tiers.move(one.name, "cool")
@@ -151,15 +151,15 @@ def killed(scene: Path, folder: Path, name: str, at: int) -> bool:
     assert process.exitcode in (0, -signal.SIGKILL)
     for root in (copy.first, copy.second):
         if root.exists():
-            place = place_at(root)
-            found = verify(place, Catalogue(place).refs(), level=3, now=NOW).findings
+            repository = repository_at(root)
+            found = verify(repository, Catalogue(repository).refs(), level=3, now=NOW).findings
             assert not [finding.text for finding in found if finding.fatal]
     back = folder / "back"
     assert not back.exists() or len(contents(back)) == len(contents(copy.source))
     ACTIONS[name](copy, 0) if not back.exists() else None  # the next run goes on at once, whatever lies there
-    sweep(place_at(copy.first), grace=GRACE, now=LATER, max_share=1.0)
-    assert plan_sweep(place_at(copy.first), grace=GRACE, now=LATER).objects == {}
-    newest = restore(place_at(copy.first), Catalogue(place_at(copy.first)).find(SUBJECT), folder / "proof")
+    sweep(repository_at(copy.first), grace=GRACE, now=LATER, max_share=1.0)
+    assert plan_sweep(repository_at(copy.first), grace=GRACE, now=LATER).objects == {}
+    newest = restore(repository_at(copy.first), Catalogue(repository_at(copy.first)).find(SUBJECT), folder / "proof")
     assert len(contents(newest.folder)) == 7
     shutil.rmtree(folder)
     return process.exitcode != 0
@@ -191,26 +191,26 @@ def test_two_backups_and_one_sweep_at_once_leave_nothing_dangling(tmp_path: Path
     for process in processes:
         process.join(120)
         assert process.exitcode == 0
-    place = place_at(root)
-    assert len(Catalogue(place).refs()) == 2
-    found = verify(place, Catalogue(place).refs(), level=3, now=NOW).findings
+    repository = repository_at(root)
+    assert len(Catalogue(repository).refs()) == 2
+    found = verify(repository, Catalogue(repository).refs(), level=3, now=NOW).findings
     assert not [finding.text for finding in found if finding.fatal]
-    assert list(place.store.list("locks")) == []
+    assert list(repository.store.list("locks")) == []
 
 
 def _forget_and_back_up(root: Path, source: Path, name: str) -> None:
-    catalogue = Catalogue(place_at(root))
+    catalogue = Catalogue(repository_at(root))
     for _ in range(8):
         for ref in catalogue.refs(f"dataset/{name}"):
-            catalogue.bury(ref, at=START, by="ada", reason="old")
-        snapshot(place_at(root), source, subject=f"dataset/{name}")
+            catalogue.add_tombstone(ref, at=START, by="ada", reason="old")
+        snapshot(repository_at(root), source, subject=f"dataset/{name}")
 
 
 def _sweep_for(root: Path, seconds: float) -> None:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         try:
-            sweep(place_at(root), grace=timedelta(0), now=LATER, max_share=1.0)
+            sweep(repository_at(root), grace=timedelta(0), now=LATER, max_share=1.0)
         except FileNotFoundError:  # no place yet
             time.sleep(0.01)
 
@@ -220,19 +220,19 @@ def test_backup_that_was_stopped_while_others_swept_takes_its_manifest_back(
 ) -> None:
     """Stopped between its last look at the lock and its manifest; its lock ran out, and an object was swept."""
     write_files(tmp_path / "source")
-    place = place_at(tmp_path / "place")
+    repository = repository_at(tmp_path / "place")
     add = Catalogue.add
 
     def stopped(self: Catalogue, manifest: Any) -> Any:
-        for entry in list(place.store.list("locks")):
-            place.store.remove(entry.name)
-        place.store.remove(manifest.files[0].object_name)
+        for entry in list(repository.store.list("locks")):
+            repository.store.remove(entry.name)
+        repository.store.remove(manifest.files[0].object_name)
         return add(self, manifest)
 
     monkeypatch.setattr(Catalogue, "add", stopped)
     with pytest.raises(TransientError, match="the lock for backup of dataset/weather was lost"):
-        snapshot(place, tmp_path / "source")
-    assert Catalogue(place).refs() == ()
+        snapshot(repository, tmp_path / "source")
+    assert Catalogue(repository).refs() == ()
 
 
 def test_place_that_may_not_be_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,4 +242,4 @@ def test_place_that_may_not_be_written_says_so(tmp_path: Path, monkeypatch: pyte
     write_files(tmp_path / "source")
     monkeypatch.setattr("os.link", refused)
     with pytest.raises(TransientError, match=r"Permission denied.*grants access"):
-        snapshot(place_at(tmp_path / "place"), tmp_path / "source")
+        snapshot(repository_at(tmp_path / "place"), tmp_path / "source")

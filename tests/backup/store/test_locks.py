@@ -1,4 +1,4 @@
-"""Locks of a backup place."""
+"""Locks of a backup repository."""
 
 import os
 import subprocess
@@ -82,7 +82,7 @@ def test_locked_of_another_machine_holds_until_its_time_is_over(store: LocalStor
         pass
 
 
-def test_locked_where_machines_cannot_be_told_apart_holds_until_its_time_is_over(
+def test_locked_where_machines_cannot_be_distinguished_holds_until_its_time_is_over(
     store: LocalStore, monkeypatch
 ) -> None:
     """No process of that number runs here; it may well run there."""

@@ -13,16 +13,16 @@ from sqlalchemy.engine import URL
 from almanac.backup.drill.functional import use
 from almanac.backup.restore.restore import restore
 from almanac.backup.snapshot.writer import take
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.backup.subjects.postgres import check_rows, load, postgres_draft, scratch_database
 from almanac.backup.subjects.sqlite import sqlite_draft
 from almanac.errors import ConfigError, DataError, IntegrityError, TransientError
-from tests.backup.places import restored
+from tests.backup.repositories import restored
 from tests.backup.world import MAKER, World
 from tests.servers.postgres import REASON, binaries, postgres
 
 
-def test_sqlite_under_writers_is_one_consistent_snapshot(place: Place, tmp_path: Path) -> None:
+def test_sqlite_under_writers_is_one_consistent_snapshot(repository: BackupRepository, tmp_path: Path) -> None:
     """Two rows are always written in one transaction: a copy of the file would see one without the other."""
     path = tmp_path / "busy.db"
     with closing(sqlite3.connect(path)) as connection:
@@ -42,8 +42,8 @@ def test_sqlite_under_writers_is_one_consistent_snapshot(place: Place, tmp_path:
     try:
         for number in range(5):
             with sqlite_draft("busy", path) as draft:
-                taken = take(place, draft, maker=MAKER)
-            back = restore(place, taken.ref, tmp_path / f"back{number}")
+                taken = take(repository, draft, maker=MAKER)
+            back = restore(repository, taken.ref, tmp_path / f"back{number}")
             with closing(sqlite3.connect(back.folder / "busy.db")) as connection:
                 ones, twos = connection.execute("SELECT sum(value = 1), sum(value = 2) FROM pairs").fetchone()
             assert ones == twos
@@ -61,18 +61,18 @@ def test_sqlite_missing_or_damaged_says_so(tmp_path: Path) -> None:
         pass
 
 
-def test_sqlite_restored_with_other_rows_is_refused(world: World, place: Place, tmp_path: Path) -> None:
-    world.backup(place).database("journal")
-    back = restored(place, "database/journal", tmp_path / "back")
+def test_sqlite_restored_with_other_rows_is_refused(world: World, repository: BackupRepository, tmp_path: Path) -> None:
+    world.backup(repository).database("journal")
+    back = restored(repository, "database/journal", tmp_path / "back")
     with closing(sqlite3.connect(back.folder / "journal.db")) as connection, connection:
         connection.execute("DELETE FROM decisions")
     with pytest.raises(IntegrityError, match="differ from what was recorded"):
         use(back.folder, back.manifest)
 
 
-def test_database_unknown_says_which_there_are(world: World, place: Place) -> None:
+def test_database_unknown_says_which_there_are(world: World, repository: BackupRepository) -> None:
     with pytest.raises(ConfigError, match=r"no database 'x'; there are \['airflow', .*'mlflow_auth'\]"):
-        world.backup(place).database("x")
+        world.backup(repository).database("x")
 
 
 @pytest.fixture(scope="module")
@@ -83,24 +83,26 @@ def server() -> Iterator[URL]:
         yield url
 
 
-def test_postgres_comes_back_row_by_row(place: Place, tmp_path: Path, server: URL) -> None:
+def test_postgres_comes_back_row_by_row(repository: BackupRepository, tmp_path: Path, server: URL) -> None:
     with scratch_database(server) as url:
         _fill(url)
         with postgres_draft("journal", url) as draft:
             _change(url)  # after the snapshot began: neither the dump nor the checksums see it
-            taken = take(place, draft, maker=MAKER)
+            taken = take(repository, draft, maker=MAKER)
     assert taken.manifest.files[0].codec == "zstd"
     assert "s3cret" not in str(taken.manifest)
-    back = restored(place, "database/journal", tmp_path / "back")
+    back = restored(repository, "database/journal", tmp_path / "back")
     assert use(back.folder, back.manifest, server=server) == ["1 tables with the rows that were recorded"]
 
 
-def test_postgres_changed_rows_of_the_right_number_are_found(place: Place, tmp_path: Path, server: URL) -> None:
+def test_postgres_changed_rows_of_the_right_number_are_found(
+    repository: BackupRepository, tmp_path: Path, server: URL
+) -> None:
     with scratch_database(server) as url:
         _fill(url)
         with postgres_draft("journal", url) as draft:
-            take(place, draft, maker=MAKER)
-        back = restored(place, "database/journal", tmp_path / "back")
+            take(repository, draft, maker=MAKER)
+        back = restored(repository, "database/journal", tmp_path / "back")
         with pytest.raises(IntegrityError, match="pg_restore ended"):
             load(back.folder / "journal.dump", url)  # never over what is there
         with create_engine(url).begin() as connection:

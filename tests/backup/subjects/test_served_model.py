@@ -9,16 +9,16 @@ import pytest
 
 from almanac.backup.restore.live import restore_live
 from almanac.backup.restore.restore import restore
-from almanac.backup.snapshot.writer import Taken
+from almanac.backup.snapshot.writer import WrittenSnapshot
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.local_store import LocalStore
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
 from almanac.data.table.delta_table import read_table
 from almanac.errors import IntegrityError, RegistryError, TransientError
 from almanac.registry.files import uri_of
 from almanac.registry.store import Registry
-from tests.backup.places import contents, object_path, place_at
+from tests.backup.repositories import contents, object_path, repository_at
 from tests.backup.world import MODEL, ROWS, World, make_world
 from tests.servers.mlflow import mlflow_server
 
@@ -32,17 +32,19 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Pa
 
 
 @pytest.fixture(scope="module")
-def first(served: tuple[World, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, list[Taken]]:
+def first(
+    served: tuple[World, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[BackupRepository, list[WrittenSnapshot]]:
     """A place with a snapshot of each version."""
-    place = place_at(tmp_path_factory.mktemp("first") / "backups")
-    return place, served[0].backup(place).model(MODEL)
+    repository = repository_at(tmp_path_factory.mktemp("first") / "backups")
+    return repository, served[0].backup(repository).model(MODEL)
 
 
 @pytest.fixture
-def place(first: tuple[Place, list[Taken]], tmp_path: Path) -> Place:
+def repository(first: tuple[BackupRepository, list[WrittenSnapshot]], tmp_path: Path) -> BackupRepository:
     """A copy of it, of the test's own."""
     shutil.copytree(first[0].uri, tmp_path / "backups")
-    return Place(LocalStore(tmp_path / "backups"), first[0].key)
+    return BackupRepository(LocalStore(tmp_path / "backups"), first[0].key)
 
 
 def files_of(world: World, kept: Path, number: str) -> Path:
@@ -51,50 +53,52 @@ def files_of(world: World, kept: Path, number: str) -> Path:
 
 
 def test_versions_come_back_byte_for_byte(
-    served: tuple[World, Path], first: tuple[Place, list[Taken]], tmp_path: Path
+    served: tuple[World, Path], first: tuple[BackupRepository, list[WrittenSnapshot]], tmp_path: Path
 ) -> None:
-    place, taken = first
+    repository, taken = first
     assert [one.manifest.facts["version"] for one in taken] == ["1", "2"]
     for one in taken:
         number = str(one.manifest.facts["version"])
-        back = restore(place, one.ref, tmp_path / number)
+        back = restore(repository, one.ref, tmp_path / number)
         assert contents(back.folder / "artifacts") == contents(files_of(*served, number))
 
 
-def test_unchanged_versions_are_not_read_again(served: tuple[World, Path], place: Place) -> None:
-    again = served[0].backup(place).model(MODEL)
+def test_unchanged_versions_are_not_read_again(served: tuple[World, Path], repository: BackupRepository) -> None:
+    again = served[0].backup(repository).model(MODEL)
     assert [(one.written, one.files_read) for one in again] == [(False, 0), (False, 0)]
 
 
-def test_moved_alias_costs_the_record_alone(served: tuple[World, Path], place: Place) -> None:
+def test_moved_alias_costs_the_record_alone(served: tuple[World, Path], repository: BackupRepository) -> None:
     world, _ = served
     world.registry.client.set_registered_model_alias(MODEL, "shadow", "1")
-    again = world.backup(place).model(MODEL)
+    again = world.backup(repository).model(MODEL)
     world.registry.client.delete_registered_model_alias(MODEL, "shadow")
     assert [(one.written, one.files_read) for one in again] == [(True, 1), (False, 0)]
 
 
-def test_reread_reads_everything(served: tuple[World, Path], place: Place) -> None:
-    again = served[0].backup(place, reread=True).model(MODEL)
+def test_reread_reads_everything(served: tuple[World, Path], repository: BackupRepository) -> None:
+    again = served[0].backup(repository, reread=True).model(MODEL)
     assert [(one.written, one.files_read) for one in again] == [(False, len(one.manifest.files)) for one in again]
 
 
 def test_object_that_the_place_has_lost_is_fetched_again(
-    served: tuple[World, Path], first: tuple[Place, list[Taken]], place: Place
+    served: tuple[World, Path], first: tuple[BackupRepository, list[WrittenSnapshot]], repository: BackupRepository
 ) -> None:
-    lost = object_path(place, first[1][1], "artifacts/passport.json")
+    lost = object_path(repository, first[1][1], "artifacts/passport.json")
     lost.unlink()
-    again = served[0].backup(place).model(MODEL)
+    again = served[0].backup(repository).model(MODEL)
     assert [one.files_read for one in again] == [0, 1]
     assert lost.exists()
 
 
-def test_version_that_lost_its_graph_is_not_backed_up_as_if_whole(served: tuple[World, Path], place: Place) -> None:
+def test_version_that_lost_its_graph_is_not_backed_up_as_if_whole(
+    served: tuple[World, Path], repository: BackupRepository
+) -> None:
     world, kept = served
-    before = Catalogue(place).refs()
+    before = Catalogue(repository).refs()
     graph = files_of(world, kept, "1") / "model" / "model.onnx"
     aside = graph.rename(graph.with_suffix(".aside"))
-    backup = world.backup(place)
+    backup = world.backup(repository)
     try:
         taken = backup.model(MODEL)
     finally:
@@ -102,11 +106,11 @@ def test_version_that_lost_its_graph_is_not_backed_up_as_if_whole(served: tuple[
     with pytest.raises(RegistryError, match=r"has no file .model/model\.onnx. in .* It is lost"):
         backup.check()
     assert [(one.written, one.manifest.facts["version"]) for one in taken] == [(False, "2")]
-    assert Catalogue(place).refs() == before
+    assert Catalogue(repository).refs() == before
 
 
 def test_with_the_server_down_files_are_read_where_they_lie(
-    served: tuple[World, Path], place: Place, tmp_path: Path
+    served: tuple[World, Path], repository: BackupRepository, tmp_path: Path
 ) -> None:
     """As a backup by hand reads them: MLflow's database says `mlflow-artifacts:/...`, and nobody answers there."""
     world, kept = served
@@ -114,9 +118,9 @@ def test_with_the_server_down_files_are_read_where_they_lie(
     down = World(home, Registry.of(home), world.model)
     version = down.registry.version(MODEL, "2")
     assert down.registry.load_onnx(version) == world.registry.load_onnx(version)
-    again = down.backup(place).model(MODEL)
+    again = down.backup(repository).model(MODEL)
     assert [(one.written, one.files_read) for one in again] == [(False, 0), (False, 0)]
-    fresh = down.backup(place_at(tmp_path / "fresh")).model(MODEL)
+    fresh = down.backup(repository_at(tmp_path / "fresh")).model(MODEL)
     assert [one.manifest.content for one in fresh] == [one.manifest.content for one in again]
 
 
@@ -127,10 +131,12 @@ def test_place_of_a_run_that_leads_out_of_the_files_is_refused() -> None:
     assert uri_of(run, "http://server", "/srv") == "mlflow-artifacts:/../../etc"  # the server decides
 
 
-def test_restored_through_the_server_once_it_is_up(served: tuple[World, Path], place: Place, tmp_path: Path) -> None:
+def test_restored_through_the_server_once_it_is_up(
+    served: tuple[World, Path], repository: BackupRepository, tmp_path: Path
+) -> None:
     """Of a group what lies elsewhere comes back although the server is away; the rest when it is up."""
     world, kept = served
-    ref = world.backup(place).everything([MODEL]).ref
+    ref = world.backup(repository).everything([MODEL]).ref
     home = Home(home=tmp_path / "home", artifacts="mlflow-artifacts:", MLFLOW_TRACKING_URI="http://127.0.0.1:9")
     number = str(world.registry.version(MODEL, "1").version)
     folder = files_of(world, kept, number)
@@ -141,12 +147,12 @@ def test_restored_through_the_server_once_it_is_up(served: tuple[World, Path], p
         with pytest.MonkeyPatch.context() as patched:
             patched.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
             with pytest.raises(TransientError, match="2 of 5 snapshots could not be restored") as caught:
-                restore_live(place, ref, home)
+                restore_live(repository, ref, home)
         assert "NOT BACK  model/weather@" in str(caught.value)
         assert read_table(home.dataset_of(MODEL)).height == ROWS[3]
         up = home.model_copy(update={"tracking_uri": world.home.tracking_uri})
-        said = restore_live(place, ref, up)
-        assert sum("is in mlflow-artifacts:/" in line for line in said) == 2
+        lines = restore_live(repository, ref, up)
+        assert sum("is in mlflow-artifacts:/" in line for line in lines) == 2
         assert contents(folder) == before
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -11,7 +11,7 @@ from almanac.backup.retention.needs import backed_up_versions
 from almanac.backup.snapshot.verify import Share
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.keys import Key
-from almanac.backup.tasks.run_backup import is_due, places_of, run_backup, tell_drills
+from almanac.backup.tasks.run_backup import is_due, record_drill_results, repositories_of, run_backup
 from almanac.backup.tasks.run_restore import run_restore
 from almanac.backup.tasks.run_retention import run_forget, run_replicate, run_sweep
 from almanac.config.home import Home
@@ -30,7 +30,7 @@ FORM = {"snapshot": f"dataset/{MODEL}", "where": "folder", "replace": False, "us
 
 @pytest.fixture
 def home(world: World, tmp_path: Path) -> Home:
-    """The world, with backup places, a journal and a folder for restores of its own."""
+    """The world, with backup repositories, a journal and a folder for restores of its own."""
     return world.home.model_copy(
         update={
             "home": tmp_path / "home",
@@ -41,7 +41,7 @@ def home(world: World, tmp_path: Path) -> Home:
     )
 
 
-def test_run_backup_sums_up_and_tells_the_journal(home: Home) -> None:
+def test_run_backup_sums_up_and_reports_the_journal(home: Home) -> None:
     (taken,) = run_backup(home, [f"dataset/{MODEL}"], run=RUN)
     assert taken["new"]
     assert taken["files"] > 4
@@ -52,7 +52,7 @@ def test_run_backup_sums_up_and_tells_the_journal(home: Home) -> None:
 def test_run_backup_key_of_a_connection_is_the_one(home: Home) -> None:
     key = Key.new()
     run_backup(home, [f"dataset/{MODEL}"], run=RUN, given_key=key.text)
-    Catalogue(places_of(home, key.text).first).read(Catalogue(places_of(home, key.text).first).refs()[0])
+    Catalogue(repositories_of(home, key.text).first).read(Catalogue(repositories_of(home, key.text).first).refs()[0])
     with pytest.raises(IntegrityError, match="signature"):
         run_restore(home, FORM, given_key=Key.new().text, run=RUN, now=NOW)
     with pytest.raises(ConfigError, match="the connection's password: not a backup key"):
@@ -73,9 +73,9 @@ def test_run_forget_dry_run_changes_nothing_then_forgets_in_both_places(home: Ho
     run_replicate(home, given_key="")
     plan = run_forget(home, given_key="", now=datetime.now(UTC), by="ada", dry_run=True)
     assert [len(one["goes"]) for one in plan.values()] == [1, 1]
-    assert len(Catalogue(places_of(home, "").first).refs()) == 3
+    assert len(Catalogue(repositories_of(home, "").first).refs()) == 3
     run_forget(home, given_key="", now=datetime.now(UTC), by="ada", dry_run=False)
-    assert [len(Catalogue(place).refs()) for place in places_of(home, "").all()] == [2, 2]
+    assert [len(Catalogue(repository).refs()) for repository in repositories_of(home, "").all()] == [2, 2]
     done = run_sweep(home, given_key="", now=datetime.now(UTC), dry_run=False, approved=False)
     assert [one["snapshots"] for one in done.values()] == [[], []]
     later = datetime.now(UTC) + timedelta(days=8)
@@ -91,7 +91,7 @@ def test_run_forget_broken_yaml_forgets_nothing(home: Home, tmp_path: Path) -> N
         run_forget(broken, given_key="", now=NOW, by="ada", dry_run=False)
 
 
-def test_run_replicate_without_a_second_place_is_none(home: Home) -> None:
+def test_run_replicate_without_a_secondary_repository_is_none(home: Home) -> None:
     alone = home.model_copy(update={"second_backups": ""})
     run_backup(alone, ["database/mlflow"], run=RUN)
     assert run_replicate(alone, given_key="") is None
@@ -99,68 +99,70 @@ def test_run_replicate_without_a_second_place_is_none(home: Home) -> None:
 
 def test_check_drills_passes_then_alarms_when_overdue(home: Home) -> None:
     run_backup(home, [f"outputs/{MODEL}"], run=RUN)
-    places = places_of(home, "")
-    results = run_drill(home, places.first, (), tell=lambda _: None)
-    tell_drills(home, results, RUN)
-    check_drills(places, results, Drills(), now=NOW)
+    repositories = repositories_of(home, "")
+    results = run_drill(home, repositories.first, (), report=lambda _: None)
+    record_drill_results(home, results, RUN)
+    check_drills(repositories, results, Drills(), now=NOW)
     assert len(Journal(home.journal_url).drills()) == 2
     with pytest.raises(IntegrityError, match="overdue    outputs/weather: last good drill"):
-        check_drills(places, results, Drills(), now=NOW + timedelta(days=30))
+        check_drills(repositories, results, Drills(), now=NOW + timedelta(days=30))
     with pytest.raises(IntegrityError, match="there was nothing to restore"):
-        check_drills(places, [], Drills(), now=NOW)
+        check_drills(repositories, [], Drills(), now=NOW)
 
 
 def test_check_drills_another_subject_that_came_back_ends_no_alarm(home: Home) -> None:
     run_backup(home, [f"outputs/{MODEL}", "database/journal"], run=RUN)
-    places = places_of(home, "")
+    repositories = repositories_of(home, "")
     (outputs, *_), (database, *_) = (
-        run_drill(home, places.first, [subject], tell=lambda _: None)
+        run_drill(home, repositories.first, [subject], report=lambda _: None)
         for subject in (f"outputs/{MODEL}", "database/journal")
     )
     failed = replace(outputs, passed=False, said=("one.txt: damaged",), at=outputs.at + timedelta(seconds=1))
-    record(places.first, failed)
+    record(repositories.first, failed)
     with pytest.raises(IntegrityError, match=r"FAILED +outputs/weather\S+ .*one.txt: damaged"):
-        check_drills(places, [database], Drills(), now=NOW)
+        check_drills(repositories, [database], Drills(), now=NOW)
     good = replace(outputs, at=outputs.at + timedelta(seconds=2))
-    record(places.first, good)
-    check_drills(places, [database], Drills(), now=NOW)
+    record(repositories.first, good)
+    check_drills(repositories, [database], Drills(), now=NOW)
 
 
 def test_verify_share_reads_what_was_damaged_until_it_is_whole(home: Home) -> None:
     run_backup(home, [f"outputs/{MODEL}"], run=RUN)
-    place, journal = places_of(home, "").first, Journal(home.journal_url)
+    repository, journal = repositories_of(home, "").first, Journal(home.journal_url)
     settings = Drills(verify_days=7)
-    entry = next(iter(place.store.list("objects")))
-    sha256, path = entry.name.rsplit("/", 1)[-1], Path(place.uri, entry.name)
+    entry = next(iter(repository.store.list("objects")))
+    sha256, path = entry.name.rsplit("/", 1)[-1], Path(repository.uri, entry.name)
     whole = path.read_bytes()
     path.write_bytes(b"x" * len(whole))
     week = [NOW + timedelta(days=day) for day in range(7)]
     turn = next(at for at in week if Share.today(7, at).takes(sha256))
     for at in (turn, turn + timedelta(days=1)):  # on the second day it has no turn
         with pytest.raises(IntegrityError, match="files of snapshots are damaged"):
-            verify_share(place, settings, journal, RUN, now=at)
+            verify_share(repository, settings, journal, RUN, now=at)
     path.write_bytes(whole)
-    verify_share(place, settings, journal, RUN, now=turn + timedelta(days=2))
+    verify_share(repository, settings, journal, RUN, now=turn + timedelta(days=2))
     path.write_bytes(b"y" * len(whole))
-    verify_share(place, settings, journal, RUN, now=turn + timedelta(days=3))  # it is known as whole until its turn
+    verify_share(
+        repository, settings, journal, RUN, now=turn + timedelta(days=3)
+    )  # it is known as whole until its turn
 
 
 def test_verify_share_names_what_is_damaged(home: Home) -> None:
     run_backup(home, [f"outputs/{MODEL}"], run=RUN)
-    place, journal = places_of(home, "").first, Journal(home.journal_url)
-    assert verify_share(place, Drills(verify_days=1), journal, RUN, now=NOW)["objects"] > 0
-    for entry in list(place.store.list("objects")):
-        Path(place.uri, entry.name).write_bytes(b"x" * entry.size_bytes)
+    repository, journal = repositories_of(home, "").first, Journal(home.journal_url)
+    assert verify_share(repository, Drills(verify_days=1), journal, RUN, now=NOW)["objects"] > 0
+    for entry in list(repository.store.list("objects")):
+        Path(repository.uri, entry.name).write_bytes(b"x" * entry.size_bytes)
     with pytest.raises(IntegrityError, match=r"files of snapshots are damaged(.|\n)*quarantine/files/one.txt"):
-        verify_share(place, Drills(verify_days=1), journal, RUN, now=NOW)
+        verify_share(repository, Drills(verify_days=1), journal, RUN, now=NOW)
 
 
 def test_run_restore_to_a_folder_and_try_it(home: Home) -> None:
     run_backup(home, [f"dataset/{MODEL}"], run=RUN)
-    said = run_restore(home, FORM, given_key="", run=RUN, now=NOW)
-    folder = Path(said[0].split(" is in ")[1])
+    lines = run_restore(home, FORM, given_key="", run=RUN, now=NOW)
+    folder = Path(lines[0].split(" is in ")[1])
     assert read_table(str(folder)).height == ROWS[3]
-    assert "opens at version 3" in said[1]
+    assert "opens at version 3" in lines[1]
 
 
 def test_run_restore_live_is_in_the_journal_with_who_when_and_why(home: Home, tmp_path: Path) -> None:
@@ -168,11 +170,11 @@ def test_run_restore_live_is_in_the_journal_with_who_when_and_why(home: Home, tm
     reborn = home.model_copy(update={"datasets": str(tmp_path / "reborn")})
     form = FORM | {"where": "live", "use": False, "reason": "somebody deleted a month"}
 
-    said = run_restore(reborn, form, given_key="", run=RUN, now=NOW)
+    lines = run_restore(reborn, form, given_key="", run=RUN, now=NOW)
 
     (decision,) = Journal(home.journal_url).decisions(MODEL, DecisionKind.RESTORE)
     assert decision.subject.startswith(f"dataset/{MODEL}@")
-    assert decision.reasons == ("somebody deleted a month", *said)
+    assert decision.reasons == ("somebody deleted a month", *lines)
     assert (decision.run.started_by, decision.decided_at) == ("ada", NOW)
 
 

@@ -12,17 +12,17 @@ from almanac.backup.retention.forget import read_all
 from almanac.backup.retention.sweep import plan_sweep, sweep
 from almanac.backup.snapshot.sources import SourceFile
 from almanac.backup.snapshot.verify import verify
-from almanac.backup.snapshot.writer import Draft, Taken, take
+from almanac.backup.snapshot.writer import Draft, WrittenSnapshot, take
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.locks import locked
 from almanac.backup.store.manifest import Ref
-from almanac.backup.store.place import Place
-from almanac.backup.tiers.hottest import hot_refs
-from almanac.backup.tiers.plan import Moved, TierPlan, in_words, move, plan_tiers, wanted_tiers
+from almanac.backup.store.repository import BackupRepository
+from almanac.backup.tiers.hot_snapshots import hot_refs
+from almanac.backup.tiers.plan import MoveResult, TierPlan, in_words, move, plan_tiers, wanted_tiers
 from almanac.backup.tiers.port import Stored, Tier
 from almanac.config.sections.tiers import TierPrices, Tiers
 from almanac.errors import IntegrityError, TransientError
-from tests.backup.places import MAKER, days, from_bytes, place_at
+from tests.backup.repositories import MAKER, days, from_bytes, repository_at
 from tests.backup.retention.test_forget_and_sweep import NOTHING, FakeRegistry
 
 NOW = datetime.now(UTC)
@@ -35,127 +35,138 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return place_at(tmp_path / "backups")
+def repository(tmp_path: Path) -> BackupRepository:
+    return repository_at(tmp_path / "backups")
 
 
-def add(place: Place, subject: str, age: timedelta, *files: SourceFile, **facts: object) -> Taken:
+def add(
+    repository: BackupRepository, subject: str, age: timedelta, *files: SourceFile, **facts: object
+) -> WrittenSnapshot:
     own = from_bytes("own", f"{subject} {age}".encode() * 100)
     draft = Draft(subject, [own, *files], facts)  # type: ignore[arg-type]
-    return take(place, draft, maker=MAKER, clock=lambda: NOW - age)
+    return take(repository, draft, maker=MAKER, clock=lambda: NOW - age)
 
 
-def plan(place: Place, settings: Tiers = TIERS, registry: FakeRegistry = NOTHING) -> TierPlan:
-    catalogue = Catalogue(place)
+def plan(repository: BackupRepository, settings: Tiers = TIERS, registry: FakeRegistry = NOTHING) -> TierPlan:
+    catalogue = Catalogue(repository)
     manifests, _ = read_all(catalogue)
     hot = hot_refs(catalogue, manifests, registry, models=["weather"], now=NOW)
-    return plan_tiers(place.store.tiers().stored(), wanted_tiers(manifests, hot, settings, now=NOW), settings, now=NOW)
+    return plan_tiers(
+        repository.store.tiers().stored(), wanted_tiers(manifests, hot, settings, now=NOW), settings, now=NOW
+    )
 
 
-def move_all(place: Place, **more: object) -> Moved:
-    return move(place, plan(place, **more), TIERS)  # type: ignore[arg-type]
+def move_all(repository: BackupRepository, **more: object) -> MoveResult:
+    return move(repository, plan(repository, **more), TIERS)  # type: ignore[arg-type]
 
 
-def tiers_of(place: Place, taken: Taken) -> set[Tier]:
+def tiers_of(repository: BackupRepository, taken: WrittenSnapshot) -> set[Tier]:
     names = {entry.object_name for entry in taken.manifest.files}
-    return {one.tier for one in place.store.tiers().stored() if one.name in names}
+    return {one.tier for one in repository.store.tiers().stored() if one.name in names}
 
 
-def test_move_by_age_of_the_snapshot(place: Place) -> None:
-    very_old, old, young, newest = (add(place, "dataset/weather", days(age)) for age in (400, 40, 20, 1))
-    assert move_all(place).objects == 2
-    assert [tiers_of(place, one) for one in (very_old, old, young, newest)] == [{"archive"}, {"cool"}, {"hot"}, {"hot"}]
+def test_move_by_age_of_the_snapshot(repository: BackupRepository) -> None:
+    very_old, old, young, newest = (add(repository, "dataset/weather", days(age)) for age in (400, 40, 20, 1))
+    assert move_all(repository).objects == 2
+    assert [tiers_of(repository, one) for one in (very_old, old, young, newest)] == [
+        {"archive"},
+        {"cool"},
+        {"hot"},
+        {"hot"},
+    ]
 
 
-def test_moved_snapshots_are_verified_and_restored_as_before(place: Place, tmp_path: Path) -> None:
-    taken = [add(place, "dataset/weather", days(age)) for age in (400, 40, 1)]
-    move_all(place)
+def test_moved_snapshots_are_verified_and_restored_as_before(repository: BackupRepository, tmp_path: Path) -> None:
+    taken = [add(repository, "dataset/weather", days(age)) for age in (400, 40, 1)]
+    move_all(repository)
     for number, one in enumerate(taken):
-        restore(place, one.ref, tmp_path / f"back-{number}")
-    found = verify(place, [one.ref for one in taken], level=3, now=NOW)
+        restore(repository, one.ref, tmp_path / f"back-{number}")
+    found = verify(repository, [one.ref for one in taken], level=3, now=NOW)
     assert (found.findings, found.objects) == ((), 3)
 
 
-def test_move_again_moves_nothing(place: Place) -> None:
+def test_move_again_moves_nothing(repository: BackupRepository) -> None:
     for age in (400, 40, 1):
-        add(place, "dataset/weather", days(age))
-    move_all(place)
-    assert plan(place).moves == ()
+        add(repository, "dataset/weather", days(age))
+    move_all(repository)
+    assert plan(repository).moves == ()
 
 
-def test_only_snapshot_stays_hot_however_old(place: Place) -> None:
-    add(place, "dataset/weather", days(3000))
-    assert plan(place).moves == ()
+def test_only_snapshot_stays_hot_however_old(repository: BackupRepository) -> None:
+    add(repository, "dataset/weather", days(3000))
+    assert plan(repository).moves == ()
 
 
-def test_manifests_stay_hot(place: Place) -> None:
+def test_manifests_stay_hot(repository: BackupRepository) -> None:
     for age in (400, 1):
-        add(place, "dataset/weather", days(age))
-    assert all(one.stored.name.startswith("objects/") for one in plan(place).moves)
-    move_all(place)
-    assert len(list((Path(place.uri) / "manifests").rglob("*.json"))) == 2
+        add(repository, "dataset/weather", days(age))
+    assert all(one.stored.name.startswith("objects/") for one in plan(repository).moves)
+    move_all(repository)
+    assert len(list((Path(repository.uri) / "manifests").rglob("*.json"))) == 2
 
 
-def test_shared_object_takes_the_hottest_tier(place: Place) -> None:
+def test_shared_object_takes_the_hot_tier(repository: BackupRepository) -> None:
     shared = from_bytes("shared", b"the same in both" * 50)
-    old = add(place, "dataset/weather", days(400), shared)
-    add(place, "outputs/weather", days(1), shared)
-    add(place, "dataset/weather", days(0))
-    move_all(place)
-    assert tiers_of(place, old) == {"archive", "hot"}
+    old = add(repository, "dataset/weather", days(400), shared)
+    add(repository, "outputs/weather", days(1), shared)
+    add(repository, "dataset/weather", days(0))
+    move_all(repository)
+    assert tiers_of(repository, old) == {"archive", "hot"}
 
 
 @pytest.mark.parametrize(("aliases", "hot"), [({"champion": "1"}, {"1"}), ({"previous": "2"}, {"2"}), ({}, set())])
-def test_versions_in_use_and_the_newest_stay_hot(place: Place, aliases: dict[str, str], hot: set[str]) -> None:
-    taken = {version: add(place, "model/weather", days(500 - int(version)), version=version) for version in "123"}
-    add(place, "model/weather", days(1), version="3")
-    move_all(place, registry=FakeRegistry({}, aliases))
-    newest = tiers_of(place, taken["3"])
+def test_versions_in_use_and_the_newest_stay_hot(
+    repository: BackupRepository, aliases: dict[str, str], hot: set[str]
+) -> None:
+    taken = {version: add(repository, "model/weather", days(500 - int(version)), version=version) for version in "123"}
+    add(repository, "model/weather", days(1), version="3")
+    move_all(repository, registry=FakeRegistry({}, aliases))
+    newest = tiers_of(repository, taken["3"])
     assert newest == {"archive"}, "an older snapshot of the newest version may go: the newer one holds it"
-    assert {version for version in "12" if tiers_of(place, taken[version]) == {"hot"}} == hot
+    assert {version for version in "12" if tiers_of(repository, taken[version]) == {"hot"}} == hot
 
 
-def test_last_proven_stays_hot(place: Place) -> None:
-    proven, other = (add(place, "dataset/weather", days(age)) for age in (400, 390))
-    add(place, "dataset/weather", days(1))
+def test_last_proven_stays_hot(repository: BackupRepository) -> None:
+    proven, other = (add(repository, "dataset/weather", days(age)) for age in (400, 390))
+    add(repository, "dataset/weather", days(1))
     record(
-        place,
-        DrillResult("dataset/weather", proven.ref.name, 5, True, (), NOW, duration_s=1, age_s=1, place=place.uri),
+        repository,
+        DrillResult("dataset/weather", proven.ref.name, 5, True, (), NOW, duration_s=1, age_s=1, place=repository.uri),
     )
-    move_all(place)
-    assert [tiers_of(place, one) for one in (proven, other)] == [{"hot"}, {"archive"}]
+    move_all(repository)
+    assert [tiers_of(repository, one) for one in (proven, other)] == [{"hot"}, {"archive"}]
 
 
-def test_snapshot_of_a_clock_in_the_future_ages_nobody(place: Place) -> None:
-    young = add(place, "dataset/weather", days(1))
-    add(place, "dataset/weather", days(-4000))
-    assert plan(place).moves == ()
-    assert tiers_of(place, young) == {"hot"}
+def test_snapshot_of_a_clock_in_the_future_ages_nobody(repository: BackupRepository) -> None:
+    young = add(repository, "dataset/weather", days(1))
+    add(repository, "dataset/weather", days(-4000))
+    assert plan(repository).moves == ()
+    assert tiers_of(repository, young) == {"hot"}
 
 
-def test_registry_away_moves_nothing(place: Place) -> None:
+def test_registry_away_moves_nothing(repository: BackupRepository) -> None:
     class Away(FakeRegistry):
         def aliases(self, model: str) -> dict[str, str]:
             raise TransientError("MLflow is away")
 
-    add(place, "model/weather", days(400), version="1")
+    add(repository, "model/weather", days(400), version="1")
     with pytest.raises(TransientError, match="away"):
-        plan(place, registry=Away({}, {}))
+        plan(repository, registry=Away({}, {}))
 
 
-def test_object_that_is_wanted_again_becomes_hot(place: Place) -> None:
-    old = add(place, "model/weather", days(400), version="1")
-    add(place, "model/weather", days(1), version="2")
-    move_all(place)
-    assert tiers_of(place, old) == {"archive"}
-    move_all(place, registry=FakeRegistry({}, {"champion": "1"}))
-    assert tiers_of(place, old) == {"hot"}
+def test_object_that_is_wanted_again_becomes_hot(repository: BackupRepository) -> None:
+    old = add(repository, "model/weather", days(400), version="1")
+    add(repository, "model/weather", days(1), version="2")
+    move_all(repository)
+    assert tiers_of(repository, old) == {"archive"}
+    move_all(repository, registry=FakeRegistry({}, {"champion": "1"}))
+    assert tiers_of(repository, old) == {"hot"}
 
 
-def test_orphan_stays_where_it_is(place: Place) -> None:
-    add(place, "dataset/weather", days(1))
-    place.store.create("objects/ab/orphan", b"nobody names me")
-    assert plan(place).moves == ()
+def test_orphan_stays_where_it_is(repository: BackupRepository) -> None:
+    add(repository, "dataset/weather", days(1))
+    repository.store.create("objects/ab/orphan", b"nobody names me")
+    assert plan(repository).moves == ()
 
 
 def stored(size: int, tier: Tier = "hot", age: timedelta = timedelta(days=100)) -> Stored:
@@ -200,9 +211,9 @@ def test_plan_says_what_tiers_hold_and_cost_before_and_after() -> None:
     assert (found.now["hot"].objects, found.now["hot"].month, found.then["hot"].objects) == (1, 0.023, 0)
     assert found.then["cool"].month == 0.0125
     assert found.saved == pytest.approx(0.0105)
-    said = "\n".join(in_words(found, BILLED))
-    assert "hot to cool: 1" in said
-    assert "0.0230 USD a month" in said
+    message = "\n".join(in_words(found, BILLED))
+    assert "hot to cool: 1" in message
+    assert "0.0230 USD a month" in message
 
 
 def test_plan_names_why_old_objects_stay() -> None:
@@ -210,34 +221,34 @@ def test_plan_names_why_old_objects_stay() -> None:
     assert found.staying == {"too small to save money in archive": 1}
 
 
-def test_sweep_leaves_what_is_billed_anyway(place: Place) -> None:
-    old, _ = add(place, "dataset/weather", days(400)), add(place, "dataset/weather", days(1))
-    move_all(place)
-    Catalogue(place).bury(old.ref, at=NOW - days(30), by="ada", reason="old")
+def test_sweep_leaves_what_is_billed_anyway(repository: BackupRepository) -> None:
+    old, _ = add(repository, "dataset/weather", days(400)), add(repository, "dataset/weather", days(1))
+    move_all(repository)
+    Catalogue(repository).add_tombstone(old.ref, at=NOW - days(30), by="ada", reason="old")
     later = NOW + days(20)
-    assert plan_sweep(place, grace=days(7), now=later).objects
-    assert not plan_sweep(place, grace=days(7), now=later, tiers=BILLED).objects
-    assert plan_sweep(place, grace=days(7), now=NOW + days(91), tiers=BILLED).objects
-    done = sweep(place, grace=days(7), now=later, max_share=1, tiers=BILLED)
+    assert plan_sweep(repository, grace=days(7), now=later).objects
+    assert not plan_sweep(repository, grace=days(7), now=later, tiers=BILLED).objects
+    assert plan_sweep(repository, grace=days(7), now=NOW + days(91), tiers=BILLED).objects
+    done = sweep(repository, grace=days(7), now=later, max_share=1, tiers=BILLED)
     assert (len(done.manifests), len(done.objects)) == (1, 0)
 
 
-def test_move_waits_for_a_sweep(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_move_waits_for_a_sweep(repository: BackupRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("almanac.backup.tiers.plan.locked", lambda *of: locked(*of, wait_s=0.1))
     for age in (400, 1):
-        add(place, "dataset/weather", days(age))
-    with locked(place.store, "exclusive", "sweep"), pytest.raises(TransientError, match="locked by sweep"):
-        move_all(place)
+        add(repository, "dataset/weather", days(age))
+    with locked(repository.store, "exclusive", "sweep"), pytest.raises(TransientError, match="locked by sweep"):
+        move_all(repository)
 
 
-def test_damaged_object_in_the_archive_is_found(place: Place, tmp_path: Path) -> None:
-    old: Ref = add(place, "dataset/weather", days(400)).ref
-    add(place, "dataset/weather", days(1))
-    move_all(place)
-    (path,) = [path for path in (Path(place.uri) / "archive").rglob("*") if path.is_file()]
+def test_damaged_object_in_the_archive_is_found(repository: BackupRepository, tmp_path: Path) -> None:
+    old: Ref = add(repository, "dataset/weather", days(400)).ref
+    add(repository, "dataset/weather", days(1))
+    move_all(repository)
+    (path,) = [path for path in (Path(repository.uri) / "archive").rglob("*") if path.is_file()]
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(IntegrityError, match="damaged"):
-        restore(place, old, tmp_path / "back")
+        restore(repository, old, tmp_path / "back")
 
 
 def test_archive_before_the_stay_in_cool_is_over_is_refused() -> None:

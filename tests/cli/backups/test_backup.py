@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from almanac.backup.store.keys import Key
 from almanac.backup.store.local_store import LocalStore
-from almanac.backup.tiers.thaw import thaws
+from almanac.backup.tiers.archive_request import archive_requests
 from almanac.cli.app import app
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.data.table.delta_table import read_table
@@ -24,7 +24,7 @@ from almanac.journal.records import BatchRecord, BatchState, DecisionKind
 from almanac.services.ports import choose_ports, ports_file
 from almanac.services.services import Services
 from tests.backup.cold import Clock, ColdStore
-from tests.backup.places import place_at
+from tests.backup.repositories import repository_at
 from tests.backup.world import MODEL, ROWS, RUN, World, shared_world
 
 
@@ -53,18 +53,18 @@ def run(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_backup_of_everything_then_list_show_verify_and_drill(run, world: World) -> None:
-    said = run("backup", "--reason", "before the upgrade")
-    assert "group/all@" in said
-    assert "6 snapshots" in said
+    output = run("backup", "--reason", "before the upgrade")
+    assert "group/all@" in output
+    assert "6 snapshots" in output
     assert len(run("list").splitlines()) == 7
     assert "version 2" in run("list", f"model/{MODEL}")
     shown = run("show", f"dataset/{MODEL}", "--files")
     assert "before the upgrade" in shown
     assert "_delta_log/00000000000000000003.json" in shown
     assert "0 damaged" in run("verify")
-    said = run("drill", f"dataset/{MODEL}")
-    assert "opens at version 3 with 60 rows" in said
-    assert "damaged copy refused" in said
+    output = run("drill", f"dataset/{MODEL}")
+    assert "opens at version 3 with 60 rows" in output
+    assert "damaged copy refused" in output
     assert "drill" in run("show", f"dataset/{MODEL}")
     journal = Journal(world.home.journal_url)
     assert journal.snapshots("group/all")[0].run.started_by
@@ -75,10 +75,10 @@ def test_backup_with_a_typo_takes_everything_says_it_and_sweeps_nothing(run, tmp
     shutil.copytree(MODELS_FOLDER, tmp_path / "models")
     (tmp_path / "models" / "tides.yaml").write_text("title: only\n")
     monkeypatch.setenv("ALMANAC_MODELS", str(tmp_path / "models"))
-    said = run("backup", exit_code=1)
-    assert "group/all@" in said
-    assert "A declaration cannot be read" in said
-    assert "tides.yaml" in said
+    output = run("backup", exit_code=1)
+    assert "group/all@" in output
+    assert "A declaration cannot be read" in output
+    assert "tides.yaml" in output
     with pytest.raises(ConfigError, match="nothing is deleted while a model's YAML is invalid"):
         run("sweep")
 
@@ -100,8 +100,8 @@ def test_restore_needs_the_backup_place_alone(run, world: World, tmp_path: Path,
     reborn = tmp_path / "reborn"
     monkeypatch.setenv("ALMANAC_HOME", str(reborn))
     monkeypatch.setenv("ALMANAC_BACKUP_KEY", key)
-    said = run("restore", "group/all", "--live", "--second")
-    assert f"{reborn}/datasets/{MODEL}" in said
+    output = run("restore", "group/all", "--live", "--second")
+    assert f"{reborn}/datasets/{MODEL}" in output
     assert read_table(str(reborn / "datasets" / MODEL)).height == ROWS[3]
     assert (reborn / "mlflow.db").exists()
     assert (reborn / "journal.db").exists()
@@ -109,8 +109,8 @@ def test_restore_needs_the_backup_place_alone(run, world: World, tmp_path: Path,
 
 def test_restore_to_a_folder_and_use_it(run, tmp_path: Path) -> None:
     run("backup", f"model/{MODEL}", "--version", "2")
-    said = run("restore", f"model/{MODEL}", "--to", str(tmp_path / "back"), "--use")
-    assert "64 stored inputs predicted again" in said
+    output = run("restore", f"model/{MODEL}", "--to", str(tmp_path / "back"), "--use")
+    assert "64 stored inputs predicted again" in output
     assert (tmp_path / "back" / "artifacts" / "model" / "model.onnx").exists()
 
 
@@ -127,20 +127,20 @@ def test_verify_damaged_names_it_and_fails(run, tmp_path: Path) -> None:
     for path in (tmp_path / "backups" / "objects").rglob("*"):
         if path.is_file() and path.read_bytes() == b"bad,file":
             path.write_bytes(b"bad,filX")
-    said = run("verify", exit_code=1)
-    assert "DAMAGED" in said
-    assert "quarantine/files/one.txt" in said
+    output = run("verify", exit_code=1)
+    assert "DAMAGED" in output
+    assert "quarantine/files/one.txt" in output
     assert "The drill has failed" in run("drill", exit_code=1)
-    said = run("restore", f"outputs/{MODEL}", "--to", str(tmp_path / "back"), "--partial", exit_code=1)
+    output = run("restore", f"outputs/{MODEL}", "--to", str(tmp_path / "back"), "--partial", exit_code=1)
     assert (tmp_path / "back" / "reports" / "one.txt").exists()
 
 
 def test_forget_shows_the_plan_then_forgets_then_sweeps(run) -> None:
     for _ in range(3):
         run("backup", "database/journal")
-    said = run("forget")
-    assert "GOES" in said
-    assert "almanac forget --apply" in said
+    output = run("forget")
+    assert "GOES" in output
+    assert "almanac forget --apply" in output
     assert len(run("list").splitlines()) == 3
     assert "1 are forgotten" in run("forget", "--apply", "--reason", "policy")
     assert len(run("list").splitlines()) == 2
@@ -173,18 +173,18 @@ def test_backup_unknown_subject_says_which_there_are(run) -> None:
 
 def test_backup_key_is_one_line_that_opens_the_place(run, tmp_path: Path) -> None:
     assert len(run("backup-key").strip()) == 44
-    assert place_at(tmp_path).key is not None
+    assert repository_at(tmp_path).key is not None
 
 
-def test_tiers_shows_the_plan_and_moves_only_when_told(run, tmp_path: Path) -> None:
+def test_tiers_shows_the_plan_and_moves_only_when_reported(run, tmp_path: Path) -> None:
     run("backup", f"outputs/{MODEL}")
     assert "0 objects (0.0 MiB) move: 0.0000 USD once" in run("tiers")
     place = LocalStore(tmp_path / "backups")
     for entry in list(place.list("objects")):
         place.tiers().move(entry.name, "cool")  # what is newest belongs into hot
-    said = run("tiers")
-    assert "cool to hot" in said
-    assert "almanac tiers --apply" in said
+    output = run("tiers")
+    assert "cool to hot" in output
+    assert "almanac tiers --apply" in output
     assert {one.tier for one in place.tiers().stored()} == {"cool"}
     run("tiers", "--apply")
     assert {one.tier for one in place.tiers().stored()} == {"hot"}
@@ -200,15 +200,15 @@ def test_restore_from_the_archive_asks_says_when_and_is_run_again(
     for entry in list(store.list("objects")):
         store.tiers().move(entry.name, "archive")
     command = ("restore", f"outputs/{MODEL}", "--to", str(tmp_path / "back"), "--use")
-    said = run(*command, exit_code=75)
-    assert "requested" in said
-    assert "expected at" in said
+    output = run(*command, exit_code=75)
+    assert "requested" in output
+    assert "expected at" in output
     assert "pending" in run(*command, exit_code=75)
     assert not (tmp_path / "back").exists()
     clock.forward(timedelta(hours=5))
     assert "is in" in run(*command)
     assert (tmp_path / "back" / "reports" / "one.txt").read_text() == "<html>"
-    assert [thaw.state for thaw in thaws(place_at(tmp_path / "backups"))] == ["verified"]
+    assert [request.state for request in archive_requests(repository_at(tmp_path / "backups"))] == ["verified"]
 
 
 def test_expire_shows_then_deletes_as_declared(run, world: World, tmp_path: Path, monkeypatch) -> None:
@@ -256,12 +256,12 @@ def test_restore_that_lacks_published_batches_says_so_and_ends_with_3(run, world
     journal = Journal(world.home.journal_url)
     journal.record_batch(lost)
     try:
-        said = run("restore", f"dataset/{MODEL}", "--to", str(tmp_path / "back"), exit_code=3)
+        output = run("restore", f"dataset/{MODEL}", "--to", str(tmp_path / "back"), exit_code=3)
     finally:
         with journal.transaction() as connection:
             connection.execute(delete(tables.batches).where(tables.batches.c.batch_id == lost.batch_id))
-    assert "DIFFERS" in said
-    assert "landing/june.csv" in said
+    assert "DIFFERS" in output
+    assert "landing/june.csv" in output
     assert read_table(str(tmp_path / "back")).height == ROWS[3]
 
 
@@ -288,8 +288,8 @@ def test_restore_of_one_part_into_an_empty_home_leaves_room_for_the_databases(
     monkeypatch.setenv("ALMANAC_BACKUP_KEY", run("backup-key").strip())
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path / "reborn"))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/reborn/mlflow.db")
-    said = run("restore", f"dataset/{MODEL}", "--live")
-    assert "there is no journal here" in said
+    output = run("restore", f"dataset/{MODEL}", "--live")
+    assert "there is no journal here" in output
     assert list((tmp_path / "reborn").glob("*.db")) == []
     run("restore", "database/journal", "--live")
     assert (tmp_path / "reborn" / "journal.db").exists()
@@ -308,10 +308,10 @@ def test_key_rotate_keeps_what_was_there_before_and_is_in_the_journal(
     run("backup", f"dataset/{MODEL}")
     old = run("key", "show").split()[0]
     run("replicate")
-    said = run("key", "rotate", "--reason", "ada has left")
+    output = run("key", "rotate", "--reason", "ada has left")
     new = run("key", "show").split()[0]
     assert new != old
-    assert said.count(f"{old} -> {new}") == 2
+    assert output.count(f"{old} -> {new}") == 2
     assert [one.subject for one in Journal(world.home.journal_url).decisions("", DecisionKind.BACKUP_KEY)] == [new]
     key = run("backup-key").strip()
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path / "reborn"))

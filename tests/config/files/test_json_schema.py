@@ -15,7 +15,7 @@ DECLARED = sorted(path for path in Path(MODELS_FOLDER).glob("*.yaml") if not pat
 
 
 def test_schema_that_is_committed_is_that_of_the_code() -> None:
-    assert (Path(MODELS_FOLDER) / FILE).read_text("utf-8") == as_text(), "write it anew: ./almanac schema --write"
+    assert (Path(MODELS_FOLDER) / FILE).read_text("utf-8") == as_text(), "write it again: ./almanac schema --write"
 
 
 @pytest.mark.parametrize("path", DECLARED, ids=lambda path: path.name)

@@ -101,7 +101,7 @@ def test_profile_file_of_no_model_is_a_problem_and_takes_nobody_down(profile: Pa
         ("over: x\nplaces: {landing: data}\n", "places.landing: not a place: got 'data', expected an absolute path"),
     ],
 )
-def test_profile_that_is_wrong_is_told(profile: Path, text: str, message: str) -> None:
+def test_profile_that_is_wrong_is_reported(profile: Path, text: str, message: str) -> None:
     (profile / "_profile.yaml").write_text(text, "utf-8")
 
     (problem,) = load_models(profile).problems

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from almanac.config.files.loader import find_model, load_installation, load_models
-from almanac.config.files.profile import Profile
+from almanac.config.files.profile import EnvironmentProfile
 from almanac.config.files.validation_errors import MAX_FAULT, known_keys
 from almanac.config.home import MODELS_FOLDER
 from almanac.config.installation import Installation
@@ -58,30 +58,30 @@ def problems_of(models: Path, tree: Any) -> list[str]:
     return [line for problem in load_models(models).problems for line in problem.splitlines()]
 
 
-def test_every_value_that_is_wrong_is_told_with_its_line_and_in_few_words(models: Path) -> None:
+def test_every_value_that_is_wrong_is_reported_with_its_line_and_in_few_words(models: Path) -> None:
     tree = yaml.safe_load((models / "weather.yaml").read_text("utf-8"))
-    told = 0
+    count = 0
     for number, steps in enumerate([*places(tree)][::3]):  # all values at all places take a minute
         for line in problems_of(models, changed(tree, steps, WRONG[number % len(WRONG)])):
-            told += 1
+            count += 1
             assert "weather.yaml: " in line
             assert "(line " in line, line
             assert len(line) < MAX_FAULT + 300, line
             assert "Input should be" not in line
-    assert told > 30
+    assert count > 30
 
 
-def test_every_key_that_is_mistyped_is_told_with_the_one_that_was_meant(models: Path) -> None:
+def test_every_key_that_is_mistyped_is_reported_with_the_one_that_was_meant(models: Path) -> None:
     tree = yaml.safe_load((models / "weather.yaml").read_text("utf-8"))
-    told = 0
+    count = 0
     for steps in [*places(tree)][::2]:
         key = steps[-1]
         if isinstance(key, str) and len(key) > 4:
             wrong = f"{key[:-2]}{key[-1]}{key[-2]}"
             found = [line for line in problems_of(models, changed(tree, steps, None, wrong)) if "unknown key" in line]
-            told += len(found)
+            count += len(found)
             assert all(f"{wrong}: unknown key (did you mean '{key}'?)" in line for line in found), found
-    assert told > 15
+    assert count > 15
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_fault_of_the_model_as_a_whole_does_not_print_the_model(models: Path) ->
     assert len(problem) < 700
 
 
-def test_many_faults_are_told_in_few_lines(models: Path) -> None:
+def test_many_faults_are_reported_in_few_lines(models: Path) -> None:
     tree = yaml.safe_load((models / "weather.yaml").read_text("utf-8"))
     tree["dataset"] |= {f"key{number}": "x" * 500 for number in range(500)}
 
@@ -149,7 +149,7 @@ def test_fault_of_the_installation_and_of_a_profile_have_lines_too(models: Path)
         load_installation(models)
 
 
-def test_overlay_key_and_model_that_are_mistyped_are_told_with_the_near_one(models: Path, tmp_path: Path) -> None:
+def test_overlay_key_and_model_that_are_mistyped_are_reported_with_the_near_one(models: Path, tmp_path: Path) -> None:
     profile = tmp_path / "profile"
     profile.mkdir()
     (profile / "_profile.yaml").write_text(f"over: {models}\n", "utf-8")
@@ -160,7 +160,7 @@ def test_overlay_key_and_model_that_are_mistyped_are_told_with_the_near_one(mode
         find_model(models, "wether")
 
 
-def test_trigger_of_another_model_is_told_with_its_line_and_the_near_name(models: Path) -> None:
+def test_trigger_of_another_model_is_reported_with_its_line_and_the_near_name(models: Path) -> None:
     text = (models / "weather.yaml").read_text("utf-8")
     lines = text.count("\n") + 1
     more = "triggers:\n  tides:\n    kind: dependency\n    model: wether\npipelines: {train: {when: tides}}\n"
@@ -185,7 +185,7 @@ def test_known_keys_of_every_section_are_those_of_the_schema(steps: Steps, key: 
 
 def test_known_keys_of_the_other_files_are_theirs() -> None:
     assert "workers" in known_keys(Installation, ("backup",))
-    assert "landing" in known_keys(Profile, ("places",))
+    assert "landing" in known_keys(EnvironmentProfile, ("places",))
 
 
 def test_did_you_mean_says_nothing_when_nothing_is_near() -> None:

@@ -63,14 +63,14 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_text_that_is_no_yaml_is_told_with_its_place_and_what_was_expected(case: str) -> None:
-    raw, line, column, said = BROKEN[case]
+def test_text_that_is_no_yaml_is_reported_with_its_place_and_what_was_expected(case: str) -> None:
+    raw, line, column, text = BROKEN[case]
     with pytest.raises(ConfigError) as refusal:
         parse_yaml(raw, "models/rain.yaml", "See the docs.")
     message = str(refusal.value)
     assert message.startswith("models/rain.yaml: ")
     assert f"line {line}, column {column}: " in message
-    assert said in message
+    assert text in message
     assert message.endswith(". See the docs.")
     assert "\n" not in message
     assert len(message) < 1000

@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from almanac.config.grammar.ticks import Timing, latest_of, next_tick, parse_day_time, parse_every
+from almanac.config.grammar.ticks import Schedule, latest_of, next_tick, parse_day_time, parse_every
 
 HELSINKI = ZoneInfo("Europe/Helsinki")
 
 
-def timing(*crons: str, every: str | None = None, zone: str = "Europe/Helsinki", **more: object) -> Timing:
+def timing(*crons: str, every: str | None = None, zone: str = "Europe/Helsinki", **more: object) -> Schedule:
     span = more.pop("not_between", None)
-    return Timing(
+    return Schedule(
         crons=crons,
         every=None if every is None else parse_every(every),
         zone=ZoneInfo(zone),
@@ -26,7 +26,7 @@ def timing(*crons: str, every: str | None = None, zone: str = "Europe/Helsinki",
     )
 
 
-def ticks(schedule: Timing, after: datetime, number: int) -> list[datetime]:
+def ticks(schedule: Schedule, after: datetime, number: int) -> list[datetime]:
     found: list[datetime] = []
     for _ in range(number):
         tick = next_tick(schedule, after)
@@ -58,14 +58,14 @@ def test_next_tick_daily_cron_keeps_the_wall_clock_in_autumn() -> None:
 
 
 @pytest.mark.parametrize("schedule", [timing("30 3 * * *"), timing(every="1d", start=datetime(2026, 1, 1, 3, 30))])  # noqa: DTZ001
-def test_next_tick_hour_that_does_not_exist_comes_an_hour_later(schedule: Timing) -> None:
+def test_next_tick_hour_that_does_not_exist_comes_an_hour_later(schedule: Schedule) -> None:
     assert [local(t) for t in ticks(schedule, helsinki("2026-03-28 00:00"), 3)] == [
         "03-28 03:30 EET", "03-29 04:30 EEST", "03-30 03:30 EEST",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("schedule", [timing("30 3 * * *"), timing(every="1d", start=datetime(2026, 1, 1, 3, 30))])  # noqa: DTZ001
-def test_next_tick_hour_that_comes_twice_ticks_once(schedule: Timing) -> None:
+def test_next_tick_hour_that_comes_twice_ticks_once(schedule: Schedule) -> None:
     assert [local(t) for t in ticks(schedule, helsinki("2026-10-24 12:00"), 2)] == [
         "10-25 03:30 EEST",
         "10-26 03:30 EET",
@@ -74,7 +74,7 @@ def test_next_tick_hour_that_comes_twice_ticks_once(schedule: Timing) -> None:
 
 @pytest.mark.parametrize("schedule", [timing("0 * * * *"), timing(every="1h")])
 @pytest.mark.parametrize("day", ["2026-03-28 22:30", "2026-10-24 22:30"])
-def test_next_tick_hourly_goes_on_in_real_time_over_both_changes(schedule: Timing, day: str) -> None:
+def test_next_tick_hourly_goes_on_in_real_time_over_both_changes(schedule: Schedule, day: str) -> None:
     found = ticks(schedule, helsinki(day), 12)
     assert {later - earlier for earlier, later in pairwise(found)} == {timedelta(hours=1)}
 

@@ -10,7 +10,7 @@ from almanac.config.approvers import approval_of
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.config.schema import Model
-from almanac.config.sections.promotion import Approval, obstacles
+from almanac.config.sections.promotion import Approval, promotion_problems
 from almanac.errors import ConfigError
 
 
@@ -19,13 +19,13 @@ def declared() -> dict[str, object]:
     return find_model(MODELS_FOLDER, "weather").model_dump()
 
 
-def test_promotion_weather_as_declared_has_no_obstacle(declared) -> None:
-    assert obstacles(Model.model_validate(declared)) == ()
+def test_promotion_weather_as_declared_has_no_problem(declared) -> None:
+    assert promotion_problems(Model.model_validate(declared)) == ()
 
 
-def test_promotion_with_monitoring_disabled_has_an_obstacle(declared) -> None:
+def test_promotion_with_monitoring_disabled_has_an_problem(declared) -> None:
     declared["pipelines"] = {"monitor": {"enabled": False}}
-    assert obstacles(Model.model_validate(declared)) == (
+    assert promotion_problems(Model.model_validate(declared)) == (
         "monitor: its pipeline is disabled (pipelines.monitor.enabled)",
     )
 
@@ -61,7 +61,7 @@ def test_approval_names_its_own_users_else_those_of_the_installation_and_four_ey
         assert (found.users, found.four_eyes, found.timeout) == (users, four_eyes, timedelta(hours=2))
 
 
-def test_approval_of_a_model_is_read_anew_with_what_a_profile_lays_over_it(tmp_path: Path, declared) -> None:
+def test_approval_of_a_model_is_read_again_with_what_a_profile_lays_over_it(tmp_path: Path, declared) -> None:
     (tmp_path / "base").mkdir()
     (tmp_path / "over").mkdir()
     (tmp_path / "over" / "_profile.yaml").write_text("over: ../base\n", "utf-8")

@@ -8,11 +8,11 @@ import pytest
 import yaml
 
 from almanac.config.files.loader import load_model, load_models
-from almanac.config.grammar.payload import PayloadField, payload_faults
+from almanac.config.grammar.payload import PayloadField, payload_problems
 from almanac.config.grammar.rules import Combined, Named, alternatives, conjoined, parse_rule
 from almanac.config.home import MODELS_FOLDER
 from almanac.config.schema import Model
-from almanac.config.sections.pipelines import clocked, words
+from almanac.config.sections.pipelines import schedule_names, words
 from almanac.errors import ConfigError
 
 WEATHER = yaml.safe_load((MODELS_FOLDER / "weather.yaml").read_text("utf-8"))
@@ -52,7 +52,7 @@ REFUSED = {
     "built-in name": ({"arrival": NIGHTLY}, {"ingest": {"when": "arrival"}}, r"names are built in; got \['arrival'\]"),
     "two windows": ({"daily": WINDOW, "weekly": WINDOW}, {}, r"one window trigger per model;.*\['daily', 'weekly'\]"),
     "window and": ({"daily": WINDOW}, {"score": {"when": "daily or champion"}}, "a window trigger cannot be combined"),
-    "window wakes ingest": ({"daily": WINDOW}, {"ingest": {"when": "daily"}}, "cannot trigger ingest"),
+    "window triggers ingest": ({"daily": WINDOW}, {"ingest": {"when": "daily"}}, "cannot trigger ingest"),
     "window size": ({"daily": {**WINDOW, "size": "0s"}}, {}, "size must be longer than 0s"),
     "window offset": ({"daily": {**WINDOW, "offset": "1d"}}, {}, "offset must be shorter than size"),
     "window start": ({"daily": {**WINDOW, "start": "2026-01-01T00:00:00"}}, {}, "triggers.daily.start: "),
@@ -90,7 +90,7 @@ def test_words_combined_rule_reads_as_a_person_would_say_it(tmp_path: Path) -> N
         "when new files have settled in the landing area or (an event was posted with station and the schedule is due,"
         " by cron `0 2 * * *` (Europe/Helsinki), each since the last run)"
     )
-    assert clocked(model) == ("nightly",)
+    assert schedule_names(model) == ("nightly",)
 
 
 def test_words_without_declaration_say_the_built_in_rule(tmp_path: Path) -> None:
@@ -148,8 +148,8 @@ GOOD = {"station": "hamina", "height_m": 1, "at": "2026-01-01T00:00:00Z"}
 
 
 def test_payload_faults_good_payload_has_none() -> None:
-    assert payload_faults(PAYLOAD, GOOD) == ()
-    assert payload_faults({}, {}) == ()
+    assert payload_problems(PAYLOAD, GOOD) == ()
+    assert payload_problems({}, {}) == ()
 
 
 @pytest.mark.parametrize(
@@ -170,15 +170,15 @@ def test_payload_faults_good_payload_has_none() -> None:
     ],
 )
 def test_payload_faults_each_fault_is_named(change: dict[str, Any], message: str) -> None:
-    (fault,) = payload_faults(PAYLOAD, {**GOOD, **change})
+    (fault,) = payload_problems(PAYLOAD, {**GOOD, **change})
     assert re.match(message, fault)
 
 
 def test_payload_faults_missing_fields_are_all_named() -> None:
-    assert payload_faults(PAYLOAD, {}) == ("station: missing", "height_m: missing")
+    assert payload_problems(PAYLOAD, {}) == ("station: missing", "height_m: missing")
 
 
-def test_words_fetched_source_is_not_woken_by_what_it_lands_itself(tmp_path: Path) -> None:
+def test_words_fetched_source_is_not_triggered_by_what_it_lands_itself(tmp_path: Path) -> None:
     path = write(tmp_path, "tides", {}, {})
     declared = yaml.safe_load(path.read_text("utf-8")) | {"source": {"kind": "http", "connection": "port_api"}}
     path.write_text(yaml.safe_dump(declared), "utf-8")

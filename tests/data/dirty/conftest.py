@@ -39,12 +39,12 @@ def judge(two_junes: Path, tmp_path: Path, weather: Model) -> Callable[[Case], J
         landed = site.land(case.name, case.content())
         os.utime(landed, (_NOW.timestamp(), _NOW.timestamp()))
         summary = site.ingest(now=_NOW)
-        said = [*summary.waiting]
+        lines = [*summary.waiting]
         for record in (one for one in site.journal.batches("weather") if one.uri == str(landed)):
-            said += [*record.reasons, *record.warnings, *(f"{rule}: {n}" for rule, n in record.broken_rules.items())]
+            lines += [*record.reasons, *record.warnings, *(f"{rule}: {n}" for rule, n in record.broken_rules.items())]
         rows = site.dataset.read()
         assert rows["Timestamp"].n_unique() == rows.height == 1440 + summary.published_rows
-        return Judgement(_verdict(summary), tuple(said))
+        return Judgement(_verdict(summary), tuple(lines))
 
     return judged
 

@@ -45,13 +45,13 @@ def test_case_gets_its_right_verdict(name: str, tmp_path: Path, weather: Model) 
         tmp_path,
         weather.model_copy(update={"source": type(weather.source).model_validate(source), "dataset": dataset}),
     )
-    right, said = RIGHT[name]
+    right, text = RIGHT[name]
     site.land(name, (CASES / name).read_bytes())
     later = max(file.modified_at for file in site.new()) + timedelta(days=1)
     found = site.ingest(now=later)
     if right is None:
         (rejected,) = found.rejected
-        assert said in " ".join(rejected.reasons)
+        assert text in " ".join(rejected.reasons)
         assert found.published_rows == 0
     else:
         assert (found.published_rows, found.quarantined_rows, found.rejected) == (*right, ())

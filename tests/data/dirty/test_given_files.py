@@ -73,10 +73,10 @@ def test_dirty_file_gets_its_verdict(name: str, tmp_path: Path, weather: Model) 
     shutil.copyfile(DIRTY / name, landed)
     summary = site.ingest(now=datetime.fromtimestamp(landed.stat().st_mtime, UTC) + timedelta(seconds=10))
     records = site.journal.batches("weather")
-    verdict, said = "retry", [*summary.waiting]
+    verdict, lines = "retry", [*summary.waiting]
     if records:
         (record,) = records
-        said = [*record.reasons, *record.warnings, *(f"{k}: {n}" for k, n in record.broken_rules.items())]
+        lines = [*record.reasons, *record.warnings, *(f"{k}: {n}" for k, n in record.broken_rules.items())]
         verdict = _verdict(str(record.state), record.rows_quarantined, list(record.warnings))
     if name in WHOLE_FILE_REJECTED:
         assert verdict == "reject"
@@ -85,7 +85,7 @@ def test_dirty_file_gets_its_verdict(name: str, tmp_path: Path, weather: Model) 
         assert summary.published_rows == (case["rows_accepted"] or 0)
         assert summary.quarantined_rows == (case["rows_quarantined"] or 0)
     pattern = SAID[name]
-    assert not said if pattern is None else any(re.search(pattern, line) for line in said), said
+    assert not lines if pattern is None else any(re.search(pattern, line) for line in lines), lines
 
 
 def _verdict(state: str, quarantined: int, warnings: list[str]) -> str:
@@ -95,7 +95,7 @@ def _verdict(state: str, quarantined: int, warnings: list[str]) -> str:
         return "empty_partition"
     if quarantined:
         return "quarantine_rows"
-    return "accept_warn" if [said for said in warnings if "byte-order" not in said] else "accept"
+    return "accept_warn" if [text for text in warnings if "byte-order" not in text] else "accept"
 
 
 def test_dirty_late_days_fill_their_own_place_and_corrections_replace(tmp_path: Path, weather: Model) -> None:
@@ -138,12 +138,12 @@ def test_dirty_file_after_six_years_of_history(name: str, tmp_path: Path, weathe
     shutil.copyfile(DIRTY / name, site.landing / name)
     summary = site.ingest()
     record = next(one for one in site.journal.batches("weather") if one.uri.endswith(name))
-    said = [*record.reasons, *record.warnings, *(f"{k}: {n}" for k, n in record.broken_rules.items())]
+    lines = [*record.reasons, *record.warnings, *(f"{k}: {n}" for k, n in record.broken_rules.items())]
     wanted = WITH_REFERENCE[name]
     assert bool(summary.rejected) == (_expected(name)["verdict"] == "reject")
-    assert any(re.search(wanted, line) for line in said) if wanted else True
+    assert any(re.search(wanted, line) for line in lines) if wanted else True
     if name in ("00_clean.csv", "06_extra_column.csv"):  # 78 hours of a dead pressure sensor are all there is
-        assert {line.split(":")[0] for line in said} <= {
+        assert {line.split(":")[0] for line in lines} <= {
             "Pressure_millibars.range", "Pressure_millibars.change_point", "schema",
         }  # fmt: skip
 

@@ -12,7 +12,7 @@ import pytest
 from almanac.config.sections.formats import CsvFormat
 from almanac.data.formats.csv_file import open_csv
 from almanac.data.formats.file_content import FileContent
-from almanac.data.formats.records import IncompleteFileError
+from almanac.data.formats.reader import IncompleteFileError
 from almanac.errors import DataError
 from tests.data.installation import tiny_csv, tiny_dataset
 

@@ -23,7 +23,7 @@ from almanac.config.sections.formats import (
 )
 from almanac.data.formats.file_content import FileContent
 from almanac.data.formats.formats import open_records
-from almanac.data.formats.records import IncompleteFileError
+from almanac.data.formats.reader import IncompleteFileError
 from almanac.data.ingest.parsing import parse_cells
 from almanac.errors import DataError
 from tests.data.installation import tiny_dataset

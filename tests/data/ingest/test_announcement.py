@@ -1,4 +1,4 @@
-"""The bell rings once for every published batch, however the run ended that published it."""
+"""The event rings once for every published batch, however the run ended that published it."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -50,7 +50,7 @@ def test_find_unannounced_without_any_event_names_everything(site: Site) -> None
     assert found.published_batches == 2
 
 
-def test_find_unannounced_dataset_begun_anew_rings_although_its_versions_are_smaller(site: Site) -> None:
+def test_find_unannounced_dataset_begun_again_emits_although_its_versions_are_smaller(site: Site) -> None:
     _publish(site, 0, 10)
     found = _find(site, 500)
     assert found is not None
@@ -58,7 +58,7 @@ def test_find_unannounced_dataset_begun_anew_rings_although_its_versions_are_sma
     assert _find(site, found.dataset_version) is None
 
 
-def test_find_unannounced_batch_without_a_version_rings_with_the_next(site: Site) -> None:
+def test_find_unannounced_batch_without_a_version_emits_with_the_next(site: Site) -> None:
     """A record of an older release."""
     _publish(site, 0)
     (record,) = site.journal.batches("weather")

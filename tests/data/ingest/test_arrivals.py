@@ -99,7 +99,7 @@ def test_find_batches_without_settle_still_looks_twice(landing: Landing) -> None
     assert landing.waits == [0.0]
 
 
-def test_find_batches_file_that_vanishes_is_forgotten(landing: Landing) -> None:
+def test_find_batches_file_that_goes_missing_is_forgotten(landing: Landing) -> None:
     landing.put("a.csv", age_s=60)
     landing.meanwhile = lambda: (landing.folder / "a.csv").unlink()
     assert landing.find() == FoundBatches((), 0)

@@ -35,9 +35,9 @@ def test_ingest_good_file_is_published_with_its_window(site: Site) -> None:
 def test_ingest_summary_is_json(site: Site) -> None:
     site.land("a.csv", tiny_csv(_rows(3)))
     site.land("bad.csv", "")
-    said = site.ingest().to_json()
-    assert json.loads(json.dumps(said)) == said
-    assert said["rejected"][0]["uri"].endswith("/bad.csv")
+    summary = site.ingest().to_json()
+    assert json.loads(json.dumps(summary)) == summary
+    assert summary["rejected"][0]["uri"].endswith("/bad.csv")
 
 
 def test_ingest_same_bytes_under_another_name_change_nothing(site: Site) -> None:
@@ -216,7 +216,7 @@ def test_ingest_changed_columns_are_refused_and_the_file_stays(site: Site) -> No
 def test_ingest_store_away_for_one_file_does_the_others_and_says_so(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import almanac.data.ingest.publication as room
+    import almanac.data.ingest.file_ingest as room
 
     def away(file: StoredFile, root: str) -> Iterator[bytes]:
         if file.name == "1.csv":

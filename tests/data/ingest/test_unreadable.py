@@ -3,7 +3,7 @@
 import pytest
 from polars.exceptions import PanicException
 
-from almanac.data.ingest import publication
+from almanac.data.ingest import file_ingest
 from almanac.errors import DataError, TransientError
 from tests.data.installation import KilledError, Site, tiny_csv
 
@@ -15,7 +15,7 @@ class Raising:
     """In the place of `open_records`: the file of one name raises."""
 
     def __init__(self, name: str, error: BaseException) -> None:
-        self._name, self._error, self._open = name, error, publication.open_records
+        self._name, self._error, self._open = name, error, file_ingest.open_records
 
     def __call__(self, content, declared, dataset):
         if content.name == self._name:
@@ -32,7 +32,7 @@ class Raising:
 def test_whatever_a_file_raises_it_is_rejected_and_the_next_is_taken(site: Site, monkeypatch, error) -> None:
     site.land("a.csv", tiny_csv(ROWS))
     site.land("b.csv", tiny_csv(LATER))
-    monkeypatch.setattr(publication, "open_records", Raising("a.csv", error))
+    monkeypatch.setattr(file_ingest, "open_records", Raising("a.csv", error))
     found = site.ingest()
     (rejected,) = found.rejected
     assert rejected.reasons[0].startswith(f"a.csv: unreadable: {type(error).__name__}: ")
@@ -47,7 +47,7 @@ def test_whatever_a_file_raises_it_is_rejected_and_the_next_is_taken(site: Site,
 )
 def test_what_stops_the_process_or_passes_rejects_nothing(site: Site, monkeypatch, error) -> None:
     site.land("a.csv", tiny_csv(ROWS))
-    monkeypatch.setattr(publication, "open_records", Raising("a.csv", error))
+    monkeypatch.setattr(file_ingest, "open_records", Raising("a.csv", error))
     with pytest.raises(TransientError if isinstance(error, OSError) else type(error)):  # a full disk passes
         site.ingest()
     assert site.rejected_files() == []
@@ -56,10 +56,10 @@ def test_what_stops_the_process_or_passes_rejects_nothing(site: Site, monkeypatc
 
 def test_known_faults_stay_what_they_are(site: Site, monkeypatch) -> None:
     site.land("a.csv", tiny_csv(ROWS))
-    monkeypatch.setattr(publication, "open_records", Raising("a.csv", TransientError("away")))
+    monkeypatch.setattr(file_ingest, "open_records", Raising("a.csv", TransientError("away")))
     with pytest.raises(TransientError, match="away"):
         site.ingest()
-    monkeypatch.setattr(publication, "open_records", Raising("a.csv", DataError("a.csv: not CSV")))
+    monkeypatch.setattr(file_ingest, "open_records", Raising("a.csv", DataError("a.csv: not CSV")))
     assert site.ingest().rejected[0].reasons == ("a.csv: not CSV",)
 
 

@@ -22,7 +22,7 @@ def published(site: Site) -> list[tuple[int, float]]:
 
 
 def let_c_be_a_kind(site: Site) -> None:
-    """The declaration is mended, not the rows."""
+    """The declaration is fixed, not the rows."""
     columns = {**site.model.dataset.columns}
     columns["kind"] = columns["kind"].model_copy(update={"values": ("a", "b", "c")})
     site.model = site.model.model_copy(update={"dataset": tiny_dataset(columns=columns)})

@@ -79,7 +79,7 @@ def test_readmit_leaves_who_when_why(site: Site, batch: str) -> None:
     assert batch in decision.subject
 
 
-def test_readmit_rows_keep_their_numbers_and_their_batch_is_told(site: Site, batch: str) -> None:
+def test_readmit_rows_keep_their_numbers_and_their_batch_is_reported(site: Site, batch: str) -> None:
     readmit(site, batch, rows=[8], edits={8: {"x": "1"}})
     (row,) = [row for row in site.dataset.read(columns=["_batch", "_row"]).rows() if row[0] != batch]
     record = site.journal.batch("weather", row[0])
@@ -91,8 +91,8 @@ def test_readmit_rows_keep_their_numbers_and_their_batch_is_told(site: Site, bat
 
 def test_readmit_raw_text_in_the_commit_is_json(site: Site, batch: str) -> None:
     readmit(site, batch, rows=[7], edits={7: {"x": "9"}})
-    (said,) = [commit["readmits"] for commit in site.dataset.snapshot().table.history() if "readmits" in commit]
-    assert json.loads(said) == {"batch": batch, "rows": [7], "reasons": ["sensor read out again"]}
+    (text,) = [commit["readmits"] for commit in site.dataset.snapshot().table.history() if "readmits" in commit]
+    assert json.loads(text) == {"batch": batch, "rows": [7], "reasons": ["sensor read out again"]}
 
 
 def test_readmissions_are_in_the_commits(site: Site, batch: str) -> None:

@@ -44,7 +44,7 @@ def test_readmit_row_of_a_published_key_is_refused_and_an_equal_one_dropped(site
     assert site.quarantined()["row"].to_list() == [7, 9]
 
 
-def test_readmit_after_the_declaration_was_mended_needs_no_edit(site: Site, batch: str) -> None:
+def test_readmit_after_the_declaration_was_corrected_needs_no_edit(site: Site, batch: str) -> None:
     let_c_be_a_kind(site)
     done = readmit(site, batch)
     assert (done.published, [row for row, _ in done.refused]) == ((9,), [7, 8])

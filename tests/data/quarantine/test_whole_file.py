@@ -21,7 +21,7 @@ def whole(site: Site, batch: str, reason: str = "c is a kind now") -> Readmitted
     return readmit_file(site.model, site.home, site.journal, batch, run=ADA, reason=reason, clock=lambda: NOW)
 
 
-def test_readmit_file_after_the_declaration_was_mended_is_published_once(site: Site) -> None:
+def test_readmit_file_after_the_declaration_was_corrected_is_published_once(site: Site) -> None:
     batch = reject(site)
     let_c_be_a_kind(site)
     done = whole(site, batch[:12])

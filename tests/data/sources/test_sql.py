@@ -158,7 +158,7 @@ def test_fetch_sql_without_watermark_reads_all(site: Site, engine: Engine, datab
     assert site.journal.watermark("weather", SqlReader(source, database).name) is None
 
 
-def test_fetch_sql_other_query_starts_anew(site: Site, engine: Engine, database: URL) -> None:
+def test_fetch_sql_other_query_starts_again(site: Site, engine: Engine, database: URL) -> None:
     add(engine, range(3), seen=START)
     take(site, database, declare(watermark={"column": "seen"}))
     other = declare(query=QUERY + " WHERE x > 0", watermark={"column": "seen"})

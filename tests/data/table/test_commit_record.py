@@ -27,8 +27,8 @@ class Table:
 
 
 def test_to_metadata_is_readable_without_the_record() -> None:
-    said = to_metadata(RECORD)
-    assert {name: value for name, value in said.items() if name != "almanac"} == {
+    text = to_metadata(RECORD)
+    assert {name: value for name, value in text.items() if name != "almanac"} == {
         "batch": "a" * 64,
         "uri": "/landing/ä b.csv",
         "rows": "740",
@@ -39,8 +39,8 @@ def test_to_metadata_is_readable_without_the_record() -> None:
 
 
 def test_to_metadata_of_a_batch_without_rows_says_no_window() -> None:
-    said = to_metadata(replace(RECORD, window_start=None, window_end=None))
-    assert (said["window_start"], said["window_end"]) == ("", "")
+    text = to_metadata(replace(RECORD, window_start=None, window_end=None))
+    assert (text["window_start"], text["window_end"]) == ("", "")
 
 
 def test_batches_in_gives_each_record_back_with_its_version_oldest_first() -> None:

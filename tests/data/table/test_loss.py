@@ -1,4 +1,4 @@
-"""What is lost is noticed by the next writer, whoever it is; each test damages real files."""
+"""What is lost is noticed by the next writer, anyone who it is; each test damages real files."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from almanac.cleanup.tables import delete_rows
 from almanac.config.home import Home
 from almanac.data.quarantine.quarantine import Quarantine
 from almanac.data.quarantine.readmission import Readmitter
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.delta_log import commit_file, log_problems
 from almanac.data.table.delta_table import open_table
 from almanac.data.table.loss import accept, accept_restored, losses
@@ -85,7 +85,7 @@ def test_ingest_on_a_dataset_that_grew_other_commits_stops(told: Site) -> None:
     """What the released code would have left behind: a fork, as long as the real history."""
     drop_newest(told.dataset.uri)
     TableMarks(told.journal).replace(NAME, None)
-    unguarded = Dataset(told.dataset.uri, time_column="Time", columns=told.model.dataset.columns)
+    unguarded = DatasetTable(told.dataset.uri, time_column="Time", columns=told.model.dataset.columns)
     mark = TableMarks(told.journal)
     compact_rows(told.dataset.uri)
     mark.replace(NAME, TableMark(NAME, "", 2, "0" * 64, "the journal", NOW))
@@ -167,7 +167,7 @@ def test_ingest_without_a_mark_on_a_fork_misses_the_batch(told: Site) -> None:
         told.ingest()
 
 
-def test_ingest_without_any_journal_goes_on_and_marks_anew(told: Site) -> None:
+def test_ingest_without_any_journal_goes_on_and_marks_again(told: Site) -> None:
     """ADR 2: the journal can be lost. What the table lost at the same time only snapshots know."""
     for path in told.home.home.glob("journal.db*"):
         path.unlink()
@@ -208,7 +208,7 @@ def test_readmission_on_a_dataset_that_is_behind_stops(told: Site) -> None:
 
 
 def test_publish_by_a_stale_snapshot_of_a_damaged_table_stops(told: Site) -> None:
-    """The last look, for whoever took a snapshot without looking."""
+    """The last look, for anyone who took a snapshot without looking."""
     snapshot = told.dataset.snapshot()
     flip(commit_of(told.dataset.uri, 2))
 
@@ -310,7 +310,7 @@ def test_version_of_a_dataset_that_is_behind_is_not_pinned(told: Site) -> None:
     drop_newest(told.dataset.uri)
 
     with pytest.raises(DataLossError, match="is behind"):
-        Dataset.of(told.home, told.model).version()
+        DatasetTable.of(told.home, told.model).version()
 
 
 def test_version_of_a_joined_dataset_that_is_behind_is_not_pinned(told: Site) -> None:
@@ -358,12 +358,12 @@ def test_losses_names_a_newest_commit_that_was_changed(told: Site) -> None:
 def test_accept_lets_writers_go_on_and_takes_what_still_lies_there_again(told: Site) -> None:
     told.ingest()  # the copied file is known from here on, as one that was dealt with
     drop_newest(told.dataset.uri)
-    said = accept(told.home, NAME, told.journal, reason="the disk is gone", run=RUN, now=NOW)
+    lines = accept(told.home, NAME, told.journal, reason="the disk is gone", run=RUN, now=NOW)
     assert told.journal.newest_version("weather") == 1
 
     summary = told.ingest()
 
-    assert "batch" in said[1]
+    assert "batch" in lines[1]
     assert (summary.published_batches, summary.published_rows, summary.dataset_version) == (1, 3, 2)
     assert told.journal.newest_version("weather") == 2
     decision = told.journal.decisions("weather", DecisionKind.LOSS)[0]
@@ -389,7 +389,7 @@ def test_accept_without_a_reason_is_refused(told: Site) -> None:
         accept(told.home, NAME, told.journal, reason=" ", run=RUN, now=NOW)
 
 
-def test_accept_of_a_table_that_is_gone_is_refused_unless_it_shall_be_begun_anew(told: Site) -> None:
+def test_accept_of_a_table_that_is_gone_is_refused_unless_it_shall_be_begun_again(told: Site) -> None:
     """A disk that is not mounted looks like that."""
     shutil.rmtree(told.dataset.uri)
     with pytest.raises(ConfigError, match=r"Is the disk mounted.*--begin-anew"):
@@ -409,9 +409,9 @@ def test_accept_of_what_is_no_table_is_refused(told: Site, name: str) -> None:
 def test_accept_restored_takes_both_tables_of_the_outputs(told: Site) -> None:
     predict(PredictionTable.of(told.home, told.model), 1)
 
-    said = accept_restored(told.home, "outputs/weather", told.journal, reason="a test", run=RUN, now=NOW)
+    lines = accept_restored(told.home, "outputs/weather", told.journal, reason="a test", run=RUN, now=NOW)
 
-    assert [line.split(":")[0] for line in said] == ["predictions/weather", "quarantine/weather"]
+    assert [line.split(":")[0] for line in lines] == ["predictions/weather", "quarantine/weather"]
 
 
 def test_advance_never_goes_back(site: Site) -> None:
@@ -433,7 +433,7 @@ def test_check_does_not_cost_more_after_many_commits(told: Site) -> None:
     hint = json.loads((log / "_last_checkpoint").read_bytes())
     assert hint["version"] == 2
     for version in (0, 1):
-        (log / f"{version:020}.json").unlink()  # before the checkpoint: whoever looked there would stumble
+        (log / f"{version:020}.json").unlink()  # before the checkpoint: anyone who looked there would stumble
 
     TableGuard.of(told.home, "dataset", "weather").check(open_table(uri))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from almanac.data.table.part_files import Part
+from almanac.data.table.part_files import PartFile
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -22,6 +22,6 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
     ],
 )
 def test_stats_last_time_gains_nothing_that_it_needs_not(last: datetime, said: str) -> None:
-    part = Part(Path("x"), "2026-01")
+    part = PartFile(Path("x"), "2026-01")
     part.count(pl.DataFrame({"time": [NOON - timedelta(hours=1), last]}))
     assert json.loads(part.stats())["maxValues"]["time"] == said

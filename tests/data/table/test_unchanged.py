@@ -8,7 +8,7 @@ from deltalake import CommitProperties
 from almanac.config.schema import Model
 from almanac.data.ingest.announcement import find_unannounced
 from almanac.data.quarantine.readmission import Readmitter
-from almanac.data.table.dataset import Snapshot
+from almanac.data.table.dataset import DatasetSnapshot
 from almanac.data.table.loss import accept_restored
 from almanac.data.table.maintenance import compact
 from almanac.errors import IntegrityError
@@ -194,9 +194,9 @@ def test_ingest_checks_again_what_others_committed_on_meanwhile(site: Site, monk
     rival = Site(site.home.home, site.model)
     correction = rival.land("3.csv.part", CORRECTED)
     (files,) = [[file for file in site.new() if file.name == "2.csv"]]
-    plain, seen = Snapshot.commit_id, []
+    plain, seen = DatasetSnapshot.commit_id, []
 
-    def commit_id(self: Snapshot) -> str:
+    def commit_id(self: DatasetSnapshot) -> str:
         found = plain(self)
         if not seen:
             seen.append(found)
@@ -204,7 +204,7 @@ def test_ingest_checks_again_what_others_committed_on_meanwhile(site: Site, monk
             rival.ingest(files=[file for file in rival.new() if file.name == "3.csv"])
         return found
 
-    monkeypatch.setattr(Snapshot, "commit_id", commit_id)
+    monkeypatch.setattr(DatasetSnapshot, "commit_id", commit_id)
     site.ingest(files=files)
     (record,) = [one for one in site.journal.batches("weather") if one.uri.endswith("2.csv")]
     assert record.base != seen[0]

@@ -23,8 +23,8 @@ def test_prepare_without_apt_says_what_to_install(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    said = machine.prepare(Engine(tmp_path / "state"))
-    assert "On Debian: apt-get install podman runc iptables" in said
+    text = machine.prepare(Engine(tmp_path / "state"))
+    assert "On Debian: apt-get install podman runc iptables" in text
     assert not (tmp_path / "state").exists()
 
 
@@ -38,7 +38,7 @@ def test_every_image_that_the_files_name_can_be_made() -> None:
 
 
 def test_stack_publishes_on_free_ports_and_adds_variables_to_airflow_alone(tmp_path: Path) -> None:
-    stack = ContainerStack(tmp_path / "stack", project="trial", tell=print, extra={"MORE": "1"})
+    stack = ContainerStack(tmp_path / "stack", project="trial", report=print, extra={"MORE": "1"})
     stack._write_override()
 
     text = (tmp_path / "stack" / "override.yaml").read_text("utf-8")

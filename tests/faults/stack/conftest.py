@@ -14,7 +14,7 @@ from almanac.config.credentials import ADMIN
 from demo.native.debian import missing
 from demo.native.stack import DATA_STORES, NativeStack
 from demo.sink import WebhookSink
-from tests.faults.quays import declare
+from tests.faults.landing_stores import declare
 from tests.faults.stack.story import StoreQuay, Story
 from tests.production import small_weather
 
@@ -57,7 +57,7 @@ class Harbours:
         """Start a stack and play the beginning of the story on it."""
         sink = self._open.enter_context(WebhookSink())
         variables = {**IMPATIENT, "AIRFLOW_CONN_ALMANAC_WEBHOOK": sink.connection, **extra}
-        started = NativeStack(root, workers=2, extra=variables, models=root / "models", tell=print, **stack)
+        started = NativeStack(root, workers=2, extra=variables, models=root / "models", report=print, **stack)
         self._open.enter_context(started.running())
         patch = self._open.enter_context(pytest.MonkeyPatch.context())
         patch.setenv("MLFLOW_TRACKING_USERNAME", ADMIN)

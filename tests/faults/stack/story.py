@@ -12,20 +12,20 @@ from sqlalchemy import create_engine, text
 
 from almanac.backup.snapshot.verify import Level, verify
 from almanac.backup.store.catalogue import Catalogue
-from almanac.backup.tasks.run_backup import places_of
+from almanac.backup.tasks.run_backup import repositories_of
 from almanac.config.files.loader import find_model
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.errors import AlmanacError
 from almanac.journal.journal import Journal
 from almanac.registry import files
 from almanac.registry.store import Registry
 from almanac.services.airflow_api import AirflowClient
-from almanac.services.incarnations import incarnations
+from almanac.services.uptime import service_uptimes
 from almanac.storage.files import write_bytes
 from almanac.training.passport import load_passport
 from demo.native.stack import NativeStack
 from demo.sink import WebhookSink
-from tests.faults.quays import Quay
+from tests.faults.landing_stores import Quay
 from tests.production import small_weather
 from tests.production.small_weather import MODEL
 
@@ -76,7 +76,7 @@ class Story:
     def begin(self) -> None:
         """A history lands, the first champion is trained on it, and all of it is backed up."""
         content, rows = small_weather.history()
-        dataset = Dataset.of(self.stack.home, find_model(self.stack.home.models, MODEL))
+        dataset = DatasetTable.of(self.stack.home, find_model(self.stack.home.models, MODEL))
         with self.stack.airflow() as airflow:
             self._wait("the DAGs", lambda: self._knows_the_dags(airflow))
             write_bytes(f"{self.stack.home.landing_of(MODEL)}/history.csv", content)
@@ -118,7 +118,7 @@ class Story:
             small_weather.run(airflow, "alerts")
 
     def clear_what_failed(self) -> None:
-        """What a runbook tells an operator to do with what is red; then its alert ends, and the next is told anew."""
+        """What a runbook tells an operator to do with what is red; then its alert ends, and the next is sent again."""
         red = {one[:2] for one in self._disturbed if one[-1] == "failed" and one[0] != "alerts"}
         with self.stack.airflow() as airflow:
             for dag_id, run_id in red:
@@ -161,7 +161,7 @@ class Story:
 
     def faults_of_snapshots(self, level: Level = 2) -> list[str]:
         """What is wrong with any snapshot that can be seen."""
-        place = places_of(self.stack.home, "").first
+        place = repositories_of(self.stack.home, "").first
         verified = verify(place, Catalogue(place).refs(), level=level, now=self._now())
         return [f"{finding.ref}: {finding.text}" for finding in verified.findings]
 
@@ -186,13 +186,13 @@ class Story:
             return now
 
     def _well(self, airflow: AirflowClient) -> bool:
-        return airflow.health().sick == () and all(self.stack.pids(name) for name in _SERVICES)
+        return airflow.health().unhealthy == () and all(self.stack.pids(name) for name in _SERVICES)
 
     def _answering(self) -> set[str]:
         """All that say since when they run: a worker that has just been started again does not yet."""
         broker = self.stack.environment("worker")["AIRFLOW__CELERY__BROKER_URL"]
         with self.stack.airflow() as airflow:
-            return {one.name for one in incarnations(self.stack.home, broker, airflow, self._now())}
+            return {one.name for one in service_uptimes(self.stack.home, broker, airflow, self._now())}
 
     def _knows_the_dags(self, airflow: AirflowClient) -> bool:
         """A DAG whose newest parse could not be written down is out of the list until the next one."""
@@ -209,14 +209,14 @@ class Story:
 
     def _wait(self, what: str, until: Callable[[], Any]) -> None:
         """Services may be away meanwhile: no answer is not yet an answer."""
-        deadline, said = time.monotonic() + _SETTLE_S, ""
+        deadline, message = time.monotonic() + _SETTLE_S, ""
         while True:
             try:
                 if until():
                     return
-                said = f"{getattr(self, '_last_seen', '')}"
+                message = f"{getattr(self, '_last_seen', '')}"
             except (AlmanacError, OSError) as error:
-                said = str(error)
+                message = str(error)
             if time.monotonic() > deadline:
-                raise StuckError(f"waited {_SETTLE_S:.0f} s for {what}: {said[:600]}")
+                raise StuckError(f"waited {_SETTLE_S:.0f} s for {what}: {message[:600]}")
             time.sleep(0.5)

@@ -67,7 +67,7 @@ def _suffer(story: Story, number: int, faults: list[Fault], draw: random.Random)
 
     What several in a row have done together stands in the last one's row.
     """
-    told = len(story.sink.received)
+    count = len(story.sink.received)
     story.work(number, next((fault.needs for fault in faults if fault.needs == "backup"), ""))
     began = []
     for fault in faults:
@@ -78,7 +78,7 @@ def _suffer(story: Story, number: int, faults: list[Fault], draw: random.Random)
     story.settle()
     ended = time.monotonic()
     story.look_after_alerts()
-    together = _found(story, faults, told)
+    together = _found(story, faults, count)
     story.clear_what_failed()
     alone = [Suffered(fault.name, ended - at) for fault, at in zip(faults, began, strict=True)]
     return [*alone[:-1], replace(together, recovered_s=alone[-1].recovered_s)]
@@ -91,7 +91,7 @@ def _found(story: Story, faults: list[Fault], told: int) -> Suffered:
     failed = [one for one in disturbed if one[2] == "failed" and one[0] != "alerts"]
     messages = story.sink.received[told:]
     wrong = [*story.faults_of_versions(), *story.faults_of_snapshots()]
-    wrong += [f"nobody was told of {one}" for one in failed if not any(one[0] in str(said) for said in messages)]
+    wrong += [f"nobody was told of {one}" for one in failed if not any(one[0] in str(message) for message in messages)]
     if any(fault.name.startswith(kind) for kind in _ALWAYS_TOLD for fault in faults) and not messages:
         wrong.append("nobody was told")
     return Suffered(

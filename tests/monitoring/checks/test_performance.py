@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from almanac.monitoring.checks.performance import Standing, evaluate
+from almanac.monitoring.checks.performance import PerformanceState, evaluate
 from almanac.statistics.figures import figure, lower_is_better, measured, worse_by
 from almanac.statistics.metrics import UndefinedMetricError
-from almanac.statistics.profile import Figure, Profile
+from almanac.statistics.profile import Figure, ReferenceProfile
 from tests.monitoring.world import START, TRAINED_UNTIL, WEATHER, changed
 from tests.training.number_labels.load import LOAD, load_yaml
 
@@ -16,8 +16,8 @@ RNG = np.random.default_rng(4)
 YEAR = {"year": 1.0}
 
 
-def profile(**figures: Figure) -> Profile:
-    return Profile("weather", START, TRAINED_UNTIL, 17520, "month", (), {}, figures)
+def profile(**figures: Figure) -> ReferenceProfile:
+    return ReferenceProfile("weather", START, TRAINED_UNTIL, 17520, "month", (), {}, figures)
 
 
 JUDGED = profile(year=Figure("accuracy", 0.90, 0.01, 8640))
@@ -34,7 +34,7 @@ def said(accuracy: float, n: int = 720) -> tuple[np.ndarray, np.ndarray]:
 def test_evaluate_as_good_as_judged_is_holding() -> None:
     probabilities, labels = said(0.89)
     found = evaluate(MODEL, JUDGED, probabilities=probabilities, labels=labels, weights=YEAR)
-    assert found.standing is Standing.HOLDING
+    assert found.standing is PerformanceState.HOLDING
     assert found.value == pytest.approx(0.89, abs=0.002)
     assert found.low is not None
     assert found.high is not None
@@ -45,7 +45,7 @@ def test_evaluate_as_good_as_judged_is_holding() -> None:
 def test_evaluate_clear_loss_is_degraded_with_figures() -> None:
     probabilities, labels = said(0.75)
     found = evaluate(MODEL, JUDGED, probabilities=probabilities, labels=labels, weights=YEAR)
-    assert found.standing is Standing.DEGRADED
+    assert found.standing is PerformanceState.DEGRADED
     assert found.reasons[0].startswith("accuracy 0.750 against 0.900 when judged: worse by 0.150, limit 0.05")
 
 
@@ -54,21 +54,21 @@ def test_evaluate_loss_that_chance_explains_is_holding() -> None:
     probabilities, labels = said(0.80)
     found = evaluate(MODEL, unsure, probabilities=probabilities, labels=labels, weights=YEAR)
     assert found.loss == pytest.approx(0.1, abs=0.002)
-    assert found.standing is Standing.HOLDING
+    assert found.standing is PerformanceState.HOLDING
 
 
 def test_evaluate_significant_but_small_loss_is_holding() -> None:
     sure = profile(year=Figure("accuracy", 0.90, 0.0005, 10**6))
     probabilities, labels = said(0.87, n=20_000)
     found = evaluate(MODEL, sure, probabilities=probabilities, labels=labels, weights=YEAR)
-    assert found.standing is Standing.HOLDING
+    assert found.standing is PerformanceState.HOLDING
 
 
-def test_evaluate_few_labels_are_insufficient_and_coverage_is_told() -> None:
+def test_evaluate_few_labels_are_insufficient_and_coverage_is_reported() -> None:
     probabilities, labels = said(0.2)
     labels[250:] = np.nan
     found = evaluate(MODEL, JUDGED, probabilities=probabilities, labels=labels, weights=YEAR)
-    assert found.standing is Standing.INSUFFICIENT
+    assert found.standing is PerformanceState.INSUFFICIENT
     assert found.reasons == ("250 labelled predictions of 720, at least 300 are needed",)
     assert found.coverage == pytest.approx(250 / 720)
 
@@ -76,13 +76,13 @@ def test_evaluate_few_labels_are_insufficient_and_coverage_is_told() -> None:
 def test_evaluate_nothing_scored_is_insufficient() -> None:
     nothing = np.empty(0)
     found = evaluate(MODEL, JUDGED, probabilities=nothing, labels=nothing, weights=YEAR)
-    assert (found.standing, found.coverage) == (Standing.INSUFFICIENT, 0.0)
+    assert (found.standing, found.coverage) == (PerformanceState.INSUFFICIENT, 0.0)
 
 
 def test_evaluate_one_class_where_the_metric_needs_two_is_insufficient() -> None:
     model = changed(MODEL, "monitor.performance", metric="f1_macro")
     found = evaluate(model, JUDGED, probabilities=np.full(400, 0.1), labels=np.zeros(400), weights=YEAR)
-    assert found.standing is Standing.INSUFFICIENT
+    assert found.standing is PerformanceState.INSUFFICIENT
     assert found.reasons == ("fewer than 30 of 400 labelled rows have the rarer label",)
 
 
@@ -102,30 +102,30 @@ def test_evaluate_another_mix_of_labels_is_no_loss() -> None:
     often, rare = (RNG.random(n) < 0.5).astype(float), (RNG.random(n) < 0.08).astype(float)
 
     def say(truth: np.ndarray) -> np.ndarray:
-        said = np.where(truth == 1, RNG.random(n) < 0.8, RNG.random(n) < 0.15)
-        return np.where(said, 0.9, 0.1)
+        predicted = np.where(truth == 1, RNG.random(n) < 0.8, RNG.random(n) < 0.15)
+        return np.where(predicted, 0.9, 0.1)
 
     judged = figure("f1", often, say(often))
     assert judged is not None
     found = evaluate(model, profile(year=judged), probabilities=say(rare), labels=rare, weights=YEAR)
     assert found.plain is not None
     assert found.plain < judged.value - 0.2
-    assert found.standing is Standing.HOLDING
+    assert found.standing is PerformanceState.HOLDING
     assert found.value == pytest.approx(judged.value, abs=0.03)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
 def test_measured_at_another_share_equals_scikit_learns_weights(share: float) -> None:
     truth = (RNG.random(3000) < 0.3).astype(float)
-    said = np.clip(truth * 0.3 + RNG.random(3000) * 0.7, 0, 1)
+    predicted = np.clip(truth * 0.3 + RNG.random(3000) * 0.7, 0, 1)
     weights = np.where(truth == 1, share / truth.mean(), (1 - share) / (1 - truth.mean()))
-    for metric, function, foretold in (
-        ("accuracy", sk.accuracy_score, said >= 0.5),
-        ("log_loss", sk.log_loss, said.clip(1e-6, 1 - 1e-6)),
-        ("average_precision", sk.average_precision_score, said),
+    for metric, function, predictions in (
+        ("accuracy", sk.accuracy_score, predicted >= 0.5),
+        ("log_loss", sk.log_loss, predicted.clip(1e-6, 1 - 1e-6)),
+        ("average_precision", sk.average_precision_score, predicted),
     ):
-        expected = function(truth, foretold, sample_weight=weights)
-        got = measured(metric, truth, said.clip(1e-6, 1 - 1e-6), share=share)
+        expected = function(truth, predictions, sample_weight=weights)
+        got = measured(metric, truth, predicted.clip(1e-6, 1 - 1e-6), share=share)
         assert got == pytest.approx(expected, abs=0.01), metric
 
 
@@ -143,7 +143,7 @@ def test_evaluate_rmse_degraded_with_figures() -> None:
     found = evaluate(
         model, profile(year=judged), probabilities=truth + RNG.normal(-85, 92, 720), labels=truth, weights=YEAR
     )
-    assert found.standing is Standing.DEGRADED
+    assert found.standing is PerformanceState.DEGRADED
     assert found.value == pytest.approx(125, abs=12)
     assert found.loss == pytest.approx(58, abs=14)
 
@@ -186,7 +186,7 @@ def test_evaluate_log_loss_grows_when_it_gets_worse() -> None:
     probabilities, labels = said(0.6)
     judged = profile(year=Figure("log_loss", 0.3, 0.01, 8000))
     found = evaluate(model, judged, probabilities=probabilities, labels=labels, weights=YEAR)
-    assert found.standing is Standing.DEGRADED
+    assert found.standing is PerformanceState.DEGRADED
 
 
 def test_figure_error_of_independent_rows_is_binomial() -> None:

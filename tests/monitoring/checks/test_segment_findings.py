@@ -8,7 +8,7 @@ import pytest
 from almanac.config.schema import Model
 from almanac.monitoring.checks.segment_findings import judge_groups
 from almanac.monitoring.findings import Finding, State
-from almanac.statistics.profile import Figure, Profile
+from almanac.statistics.profile import Figure, ReferenceProfile
 from almanac.statistics.segment_figures import Group, judged_groups, largest_gap, measure_groups
 from tests.monitoring.world import START, TRAINED_UNTIL, WEATHER, changed
 from tests.training.number_labels.load import LOAD, load_yaml, make_load
@@ -32,15 +32,15 @@ def rows(right: dict[str, float]) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]
     return frame, np.where(hit, truth, 1 - truth) * 0.8 + 0.1, truth
 
 
-def judged(model: Model, right: dict[str, float]) -> Profile:
+def judged(model: Model, right: dict[str, float]) -> ReferenceProfile:
     year = {"year": Figure("accuracy", 0.9, 0.005, N, 0.4)}
     groups = judged_groups(model, *rows(right))
-    return Profile("weather", START, TRAINED_UNTIL, N, "none", (), {}, year, segments=groups)
+    return ReferenceProfile("weather", START, TRAINED_UNTIL, N, "none", (), {}, year, segments=groups)
 
 
-def measured(model: Model, profile: Profile, right: dict[str, float]) -> tuple[Group, ...]:
-    frame, said, truth = rows(right)
-    return measure_groups(model, profile, frame, said, truth)
+def measured(model: Model, profile: ReferenceProfile, right: dict[str, float]) -> tuple[Group, ...]:
+    frame, text, truth = rows(right)
+    return measure_groups(model, profile, frame, text, truth)
 
 
 def named(findings: tuple[Finding, ...]) -> dict[str, Finding]:
@@ -75,7 +75,7 @@ def test_judge_groups_gap_without_a_limit_is_only_shown() -> None:
     assert named(judge_groups(model, [groups, groups]))["Location"].state is State.FINE
 
 
-def test_judge_groups_group_worse_than_judged_is_told_by_name() -> None:
+def test_judge_groups_group_worse_than_judged_is_reported_by_name() -> None:
     model = declared(max_gap=None)
     groups = measured(model, judged(model, EQUAL), UNEQUAL)
     found = named(judge_groups(model, [groups, groups]))
@@ -98,20 +98,20 @@ def test_judge_groups_no_segments_declared_finds_nothing() -> None:
 
 def test_measure_groups_says_how_often_each_group_gets_a_yes() -> None:
     model = declared()
-    frame, said, truth = rows(EQUAL)
-    said[frame["Location"].to_numpy() == "city"] = 0.9
-    shares = {group.name: group.said_yes for group in measure_groups(model, judged(model, EQUAL), frame, said, truth)}
+    frame, text, truth = rows(EQUAL)
+    text[frame["Location"].to_numpy() == "city"] = 0.9
+    shares = {group.name: group.said_yes for group in measure_groups(model, judged(model, EQUAL), frame, text, truth)}
     assert shares["city"] == (1.0, 0.0)
     assert shares["port"] is not None
     assert shares["port"][0] < 0.6
 
 
-def test_judge_groups_yes_far_more_often_for_one_group_is_told_with_an_interval() -> None:
-    frame, said, truth = rows(EQUAL)
-    said[(frame["Location"].to_numpy() == "city") & (RNG.random(N) < 0.3)] = 0.9
+def test_judge_groups_yes_far_more_often_for_one_group_is_reported_with_an_interval() -> None:
+    frame, text, truth = rows(EQUAL)
+    text[(frame["Location"].to_numpy() == "city") & (RNG.random(N) < 0.3)] = 0.9
     for limit, expected in ((None, State.FINE), (0.1, State.ALARM)):
         model = declared(max_gap=None, max_yes_gap=limit)
-        groups = measure_groups(model, judged(model, EQUAL), frame, said, truth)
+        groups = measure_groups(model, judged(model, EQUAL), frame, text, truth)
         one = named(judge_groups(model, [groups, groups]))["Location: yes"]
         assert one.state is expected
         assert one.text.startswith("Location city gets a positive prediction more often than port, by ")
@@ -140,9 +140,9 @@ def test_measure_groups_of_a_number_have_an_error_and_no_yes() -> None:
 
 def test_measure_groups_unknown_labels_do_not_count() -> None:
     model = declared()
-    frame, said, truth = rows(EQUAL)
+    frame, text, truth = rows(EQUAL)
     truth[frame["Location"].to_numpy() == "city"] = np.nan
-    found = {g.name: g for g in measure_groups(model, judged(model, EQUAL), frame, said, truth)}
+    found = {g.name: g for g in measure_groups(model, judged(model, EQUAL), frame, text, truth)}
     assert (found["city"].rows, found["city"].figure) == (0, None)
 
 
@@ -169,12 +169,12 @@ def test_largest_gap_of_many_groups_is_wider_than_of_two() -> None:
 def test_profile_keeps_its_segments_through_json() -> None:
     profile = judged(declared(), EQUAL)
     assert set(profile.segments) == {"Location=city", "Location=port"}
-    assert Profile.from_json(profile.to_json()) == profile
+    assert ReferenceProfile.from_json(profile.to_json()) == profile
 
 
 def test_profile_without_segments_is_still_read() -> None:
     text = judged(declared(), EQUAL).to_json().replace('"segments"', '"unknown"')
-    assert Profile.from_json(text).segments == {}
+    assert ReferenceProfile.from_json(text).segments == {}
 
 
 def test_segments_of_an_unknown_column_are_refused() -> None:

@@ -1,16 +1,16 @@
 from datetime import UTC, datetime
 
-from almanac.monitoring.actions import Act
+from almanac.monitoring.actions import PlannedAction
 from almanac.monitoring.findings import Condition, Finding, State
 from almanac.monitoring.report.markdown import render_markdown
-from almanac.monitoring.result import MonitorResult, Verdict
+from almanac.monitoring.result import MonitorResult, MonitorVerdict
 from tests.monitoring.world import WEATHER
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
 
 def said(*findings: Finding, **more: object) -> str:
-    result = MonitorResult("weather", Verdict.DEGRADED, ("why",), NOW, findings, model_version="3", **more)
+    result = MonitorResult("weather", MonitorVerdict.DEGRADED, ("why",), NOW, findings, model_version="3", **more)
     return render_markdown(WEATHER, result)
 
 
@@ -21,7 +21,7 @@ def finding(state: State, text: str = "text", subject: str = "f1") -> Finding:
 def test_render_markdown_verdict_first_then_alarms_then_what_is_fine_as_a_count() -> None:
     text = said(
         finding(State.FINE), finding(State.WARNING, "a bit"), finding(State.ALARM, "fell"),
-        acts=(Act("retrain", ("fell",)), Act("stop_scoring", ("fell",))),
+        actions=(PlannedAction("retrain", ("fell",)), PlannedAction("stop_scoring", ("fell",))),
     )  # fmt: skip
     lines = text.splitlines()
     assert lines[0] == "**Rain at the port: degraded** (version 3)"
@@ -44,7 +44,7 @@ def test_render_markdown_many_findings_are_cut_and_counted() -> None:
     assert "8 more, 0 fine of 20 checked." in text
 
 
-def test_render_markdown_nothing_follows_is_said() -> None:
+def test_render_markdown_nothing_follows_is_reported() -> None:
     assert "What follows: nothing." in said(finding(State.INSUFFICIENT))
 
 

@@ -10,7 +10,7 @@ from airflow.sdk.execution_time import supervisor
 from almanac.config import connection
 from almanac.config.home import Home
 from almanac.errors import ConfigError
-from almanac.journal.place import entered
+from almanac.journal.location import with_login
 from almanac.registry.client_settings import configure_client
 from almanac.storage.access import VARIABLE
 from almanac.storage.files import exists, read_bytes, write_bytes
@@ -78,7 +78,7 @@ def back_end(monkeypatch: pytest.MonkeyPatch) -> dict[str, Connection]:
     """The connections that Airflow finds, in whatever back end; the environment has none of them."""
     known: dict[str, Connection] = {}
     monkeypatch.setattr(supervisor, "ensure_secrets_backend_loaded", lambda: [Vault(known)])
-    monkeypatch.setattr(connection, "_handed_over", {})
+    monkeypatch.setattr(connection, "_registered", {})
     monkeypatch.setenv("ALMANAC_JOURNAL_URL", "postgresql+psycopg2://db.port.example/almanac")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.port.example")
     monkeypatch.delenv("MLFLOW_TRACKING_USERNAME", raising=False)
@@ -95,7 +95,7 @@ def test_load_connections_takes_the_logins_of_journal_and_mlflow(
     load_connections({})
     configure_client()
 
-    url = entered(Home().journal_url)
+    url = with_login(Home().journal_url)
     assert (url.username, url.password, url.host, url.port) == ("writer", "hush", "db.port.example", 6543)
     assert (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]) == ("trainer", "psst")
     assert "hush" not in str(dict(os.environ))
@@ -105,13 +105,13 @@ def test_load_connections_takes_a_password_that_was_changed(back_end: dict[str, 
     for password in ("first", "second"):
         back_end["almanac_journal"] = Connection(conn_id="almanac_journal", login="writer", password=password)
         load_connections({})
-        assert entered(Home().journal_url).password == password
+        assert with_login(Home().journal_url).password == password
 
 
 def test_load_connections_without_connections_leaves_the_environment(back_end: dict[str, Connection]) -> None:
     load_connections({})
     configure_client()
-    assert entered(Home().journal_url).username is None
+    assert with_login(Home().journal_url).username is None
     assert "MLFLOW_TRACKING_USERNAME" not in os.environ
 
 

@@ -73,7 +73,7 @@ FORMS: dict[str, tuple[str, str, str, str, dict[str, Any], tuple[Any, ...]]] = {
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_form_acts_only_for_who_may_approve_it(home: Home, monkeypatch: pytest.MonkeyPatch, form: Any) -> None:
+def test_form_actions_only_for_who_may_approve_it(home: Home, monkeypatch: pytest.MonkeyPatch, form: Any) -> None:
     file, dag_id, task_id, place, params, handed = form
     done: list[str] = []
     monkeypatch.setattr(place, lambda *_, **__: done.append("done"))
@@ -108,16 +108,16 @@ def test_form_that_asks_for_nothing_large_needs_nobody(
     assert done == ["done"]
 
 
-def test_thaw_asks_the_archive_for_a_live_restore_only_for_who_may_approve_it(
+def test_archive_restore_asks_the_archive_for_a_live_restore_only_for_who_may_approve_it(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("almanac.backup.tasks.run_restore.ask_by_form", lambda *_, **__: [])
-    thaw: Any = ArchiveOperator(task_id="thaw", home=home, look_again=None)  # type: ignore[arg-type]
+    monkeypatch.setattr("almanac.backup.tasks.run_restore.request_restore_by_form", lambda *_, **__: [])
+    request: Any = ArchiveOperator(task_id="thaw", home=home, look_again=None)  # type: ignore[arg-type]
     for_eve = starts(monkeypatch, "eve")
     with pytest.raises(ApprovalError):
-        thaw.execute({**for_eve, "params": RESTORE})
+        request.execute({**for_eve, "params": RESTORE})
     for_grace = starts(monkeypatch, "grace")
-    assert thaw.execute({**for_grace, "params": RESTORE}) == []
+    assert request.execute({**for_grace, "params": RESTORE}) == []
 
 
 def test_promotion_by_hand_takes_the_version_of_the_form_not_that_of_xcom(
@@ -144,7 +144,7 @@ def test_proposal_by_hand_is_decided_by_who_may_and_asked_for_others(
 ) -> None:
     seen: dict[str, str] = {}
     monkeypatch.setattr("almanac_airflow.branching.go_on", lambda _, by_hand="": seen.setdefault("asked", by_hand))
-    monkeypatch.setattr("almanac_airflow.branching.ask_nobody", lambda version: seen.setdefault("nobody", version))
+    monkeypatch.setattr("almanac_airflow.branching.skip_approval", lambda version: seen.setdefault("nobody", version))
     monkeypatch.setattr("almanac.release.approval.record_answer", lambda *_: None)
     starts(monkeypatch, who)
     call("promote", "promote_weather", "propose")(params={"version": "2", "reason": "the port asks"})
@@ -196,7 +196,9 @@ def test_training_that_no_event_of_ours_woke_is_not_decided_by_the_policy(
         decision=SimpleNamespace(accepted=True, reasons=("fresh",), figures={}, ask=()), mode="scratch"
     )
     monkeypatch.setattr("almanac_airflow.events.triggering_events", lambda *_: TriggeringEvents(refused=refused))
-    monkeypatch.setattr("almanac.training.training_run.ask", lambda *_, **more: asked.append(more["trigger"]) or answer)
+    monkeypatch.setattr(
+        "almanac.training.training_run.decide_mode", lambda *_, **more: asked.append(more["trigger"]) or answer
+    )
     starts(monkeypatch, "eve")
     form = {"reason": None, "mode": None, "candidates": None, "overrides": None}
     found = call("train", "train_weather", "decide")(params=form)

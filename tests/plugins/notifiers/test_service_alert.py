@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import pytest
 
-from almanac.alerts.condition_log import ConditionLog
+from almanac.alerts.alert_log import AlertLog
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.journal.journal import Journal
 from almanac.services.watch.outbox import ServiceAlert
@@ -22,7 +22,7 @@ def home(tmp_path, monkeypatch) -> Home:
     return Home()
 
 
-def test_main_tells_the_installations_people_and_the_journal(home, monkeypatch):
+def test_main_reports_the_installations_people_and_the_journal(home, monkeypatch):
     with WebhookSink() as sink:
         monkeypatch.setenv("AIRFLOW_CONN_ALMANAC_WEBHOOK", sink.connection)
         main()
@@ -30,14 +30,14 @@ def test_main_tells_the_installations_people_and_the_journal(home, monkeypatch):
     (received,) = sink.received
     assert (received["subject"], received["severity"]) == (ALERT.subject, "critical")
     assert received["runbook"] == "docs/operations.md#alert-service"
-    (condition,) = ConditionLog(Journal(home.journal_url)).recent()
-    assert (condition.kind, condition.key, condition.told_to) == ("service", "scheduler", ("webhook",))
-    assert condition.closed_at is not None
+    (alert,) = AlertLog(Journal(home.journal_url)).recent()
+    assert (alert.kind, alert.key, alert.told_to) == ("service", "scheduler", ("webhook",))
+    assert alert.closed_at is not None
 
 
 def test_main_what_could_not_be_delivered_waits_for_the_next_round(home, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_ALMANAC_WEBHOOK", '{"conn_type": "http", "host": "http://127.0.0.1:9/x"}')
     main()
 
-    open_ = ConditionLog(Journal(home.journal_url)).unclosed()
+    open_ = AlertLog(Journal(home.journal_url)).unclosed()
     assert ALERT.subject in {each.message.subject for each in open_}

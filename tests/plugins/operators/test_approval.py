@@ -82,7 +82,7 @@ def sink(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookSink
         yield receiver
 
 
-def test_approval_notifier_tells_what_waits_until_when_and_where_to_answer(
+def test_approval_notifier_reports_what_waits_until_when_and_where_to_answer(
     operator: PromotionApproval, model: Model, sink: WebhookSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://port:8080")

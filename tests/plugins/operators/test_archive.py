@@ -10,13 +10,13 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from almanac.backup.snapshot.writer import Draft, take
 from almanac.backup.store.keys import Key
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
 from almanac.journal.records import RunRef
 from almanac_airflow import runs
 from almanac_airflow.operators.archive import ArchiveOperator
 from tests.backup.cold import Clock, ColdStore
-from tests.backup.places import MAKER, START, SUBJECT, from_bytes
+from tests.backup.repositories import MAKER, START, SUBJECT, from_bytes
 
 LOOK_AGAIN = timedelta(minutes=10)
 
@@ -42,14 +42,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def operator(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> ArchiveOperator:
-    place = Place(ColdStore(tmp_path / "backups", clock), Key.new())
+    place = BackupRepository(ColdStore(tmp_path / "backups", clock), Key.new())
     taken = take(place, Draft(SUBJECT, [from_bytes("one", b"content")], {}), maker=MAKER, clock=clock)
     place.store.tiers().move(taken.manifest.files[0].object_name, "archive")
-    monkeypatch.setattr("almanac.backup.tasks.run_restore.places_of", lambda *_: SimpleNamespace(named=lambda _: place))
+    monkeypatch.setattr(
+        "almanac.backup.tasks.run_restore.repositories_of", lambda *_: SimpleNamespace(named=lambda _: place)
+    )
     return ArchiveOperator(task_id="thaw", home=Home(home=tmp_path), look_again=LOOK_AGAIN)
 
 
-def test_thaw_frozen_defers_and_says_until_when(operator: ArchiveOperator) -> None:
+def test_archive_restore_archived_defers_and_says_until_when(operator: ArchiveOperator) -> None:
     context = Context()
     with pytest.raises(TaskDeferred) as deferred:
         operator.execute(context)
@@ -59,7 +61,7 @@ def test_thaw_frozen_defers_and_says_until_when(operator: ArchiveOperator) -> No
     assert "expected at 2026-01-01 12:00 UTC" in words
 
 
-def test_thaw_looks_again_until_it_can_be_read(operator: ArchiveOperator, clock: Clock) -> None:
+def test_archive_restore_looks_again_until_it_can_be_read(operator: ArchiveOperator, clock: Clock) -> None:
     for _ in range(3):
         with pytest.raises(TaskDeferred):
             operator.execute(Context(), event=None)

@@ -10,14 +10,16 @@ import yaml
 
 from almanac.release.gates import GateResult, Reference
 from almanac.training.export.parity import ParityPart, ParityReport
-from almanac.training.export.speed import Speed, Timing
+from almanac.training.export.speed import BatchTiming, Speed
 from almanac.training.leaks import LeakReport
 
 DAYS = 360
 START = datetime(2023, 1, 1, tzinfo=UTC)
 HONEST = LeakReport({"Humidity": 0.4}, 0.5, {"Humidity": 0.1}, 3, 2160)
 GOOD = ParityReport(0.999, ParityPart(100, 1.0, 1e-7, 1e-6), ParityPart(50, 1.0, 1e-7, 1e-6))
-QUICK = Speed(2_000_000, 1_000_000, (Timing(1, 10.0, 0.1), Timing(64, 11.0, 0.2), Timing(10_000, 30.0, 30.0)))
+QUICK = Speed(
+    2_000_000, 1_000_000, (BatchTiming(1, 10.0, 0.1), BatchTiming(64, 11.0, 0.2), BatchTiming(10_000, 30.0, 30.0))
+)
 
 
 def predict(label: np.ndarray, errors: float, seed: int) -> np.ndarray:
@@ -49,7 +51,7 @@ def champion(frame: pl.DataFrame, errors: float) -> dict[str, object]:
     """A champion that errs on this share of the hold-out's rows, is the best of its year, and knows older rows."""
     label = frame.filter(pl.col("fold") == 3)["label"].to_numpy()
     best = Reference("7", "the best of the last year")
-    return {"champion": "7", "champion_answers": predict(label, errors, 4), "best": best, "news": "it knows more"}
+    return {"champion": "7", "champion_predictions": predict(label, errors, 4), "best": best, "news": "it knows more"}
 
 
 def best(frame: pl.DataFrame, errors: float) -> dict[str, object]:

@@ -9,7 +9,7 @@ from almanac.features.features import build_features
 from almanac.registry.onnx_model import OnnxModel
 from almanac.release.gates import Evaluation, judge
 from almanac.release.gates.budget import budget
-from almanac.training.export.speed import BATCHES, Timing, measure_speed
+from almanac.training.export.speed import BATCHES, BatchTiming, measure_speed
 from almanac.training.fit.candidates import build_pipeline
 from tests.release.gates.evaluations import QUICK, only, rows
 
@@ -25,7 +25,7 @@ def test_budget_figures_are_megabytes_and_milliseconds(weather) -> None:
 
 
 def test_budget_slow_graph_alone_refuses(weather, evaluate) -> None:
-    speed = replace(QUICK, timings=(Timing(1, 10, 60.0),))
+    speed = replace(QUICK, timings=(BatchTiming(1, 10, 60.0),))
     assert "one row takes 60.000 ms" in only(judge(weather, evaluate(speed=speed)), "budget[latency]")
 
 

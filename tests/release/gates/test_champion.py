@@ -18,7 +18,7 @@ from almanac.registry.records import ModelVersion, Tag
 from almanac.release.best_version import find_best
 from almanac.release.gates import Reference, judge, passed
 from almanac.release.gates.champion import hold_against
-from almanac.statistics.bootstrap import Interval
+from almanac.statistics.bootstrap import ConfidenceInterval
 from tests.release.gates.evaluations import DAYS, GOOD, START, best, champion, only, refused, rows
 from tests.training.passports import changed
 
@@ -47,7 +47,7 @@ NOW = START + timedelta(days=DAYS)
     ],
 )
 def test_hold_against_decides_by_both_ends_of_the_interval(gate, interval, news, is_passed, words) -> None:
-    verdict = hold_against(gate, Interval(*interval), news)
+    verdict = hold_against(gate, ConfidenceInterval(*interval), news)
     assert (verdict.passed, words in verdict.words) == (is_passed, True), verdict
 
 
@@ -57,7 +57,7 @@ def test_hold_against_no_line_of_accepted_versions_falls_far_below_its_best(step
     """Whatever each is worth beside the one before: what both gates let through stays within `max_loss` of the best."""
     worth = peak = 0.0
     for gain, half in steps:
-        against_champion = Interval(gain, gain - half, gain + half)
+        against_champion = ConfidenceInterval(gain, gain - half, gain + half)
         gap = worth + gain - peak
         if hold_against(GATE, against_champion, NEWER).passed and gap - half >= -GATE.max_loss:
             worth += gain
@@ -138,10 +138,10 @@ class Versions:
 
 
 def version(number: int, **tags: str) -> ModelVersion:
-    told = {Tag.PARENT_VERSION: str(number - 1) if number > 1 else ""} | {
+    tagged = {Tag.PARENT_VERSION: str(number - 1) if number > 1 else ""} | {
         Tag[name]: text for name, text in tags.items()
     }
-    return ModelVersion("weather", f"run{number}", told, version=str(number))
+    return ModelVersion("weather", f"run{number}", tagged, version=str(number))
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_find_best_follows_the_measured_differences_within_a_year(line, find, se
 def test_find_best_answers_with_the_graph_on_the_hold_out_s_rows(line, find, served) -> None:
     line([None, -0.01], [20, 10])
     found = find(Versions(served.onnx, [version(1, THRESHOLD="0.4"), version(2)]))
-    assert found.answers.shape == (len(served.rows),)
+    assert found.predictions.shape == (len(served.rows),)
     assert (found.threshold, found.fault) == (0.4, "")
 
 
@@ -242,14 +242,14 @@ def test_find_best_passes_over_what_the_declaration_has_left_behind(weather, lin
 def test_find_best_that_is_damaged_is_a_fault_and_no_next_one(line, find, served) -> None:
     line([None, 0.05, -0.01], [30, 20, 10])
     found = find(Versions(served.onnx, [version(number) for number in (1, 2, 3)], damaged=("2",)))
-    assert (found.version, found.answers) == ("2", None)
+    assert (found.version, found.predictions) == ("2", None)
     assert "the bytes are not what was recorded" in found.fault
 
 
 def test_find_best_with_an_unreadable_passport_is_a_fault_and_no_next_one(line, find, served) -> None:
     line([None, 0.05, -0.01], [30, 20, 10])
     found = find(Versions(served.onnx, [version(number) for number in (1, 2, 3)], train_ends={"2": None}))
-    assert (found.version, found.answers) == ("2", None)
+    assert (found.version, found.predictions) == ("2", None)
     assert found.fault.startswith("weather@2: passport.json: not a readable passport: data.train_end: got None")
 
 

@@ -90,7 +90,7 @@ def test_segment_of_exactly_as_many_rows_as_are_needed_is_judged(seasons, change
 
 
 def test_first_version_has_no_champion_to_be_worse_than_or_different_from(weather) -> None:
-    first = replace(GIVEN, champion="", champion_answers=None)
+    first = replace(GIVEN, champion="", champion_predictions=None)
     for gate in (champion, variation):
         (one,) = gate(weather, first)
         assert (one.passed, one.measured, one.ask) == (True, None, False)
@@ -99,7 +99,7 @@ def test_first_version_has_no_champion_to_be_worse_than_or_different_from(weathe
 def test_champion_that_cannot_be_measured_refuses_and_says_why(weather) -> None:
     for why, text in (("its graph is lost", "its graph is lost"), ("", "no reason was given")):
         for gate in (champion, variation):
-            (one,) = gate(weather, replace(GIVEN, champion_answers=None, champion_fault=why))
+            (one,) = gate(weather, replace(GIVEN, champion_predictions=None, champion_problem=why))
             assert not one.passed
             assert one.reason == f"champion 7 cannot be measured: {text}"
 
@@ -107,7 +107,7 @@ def test_champion_that_cannot_be_measured_refuses_and_says_why(weather) -> None:
 def test_candidate_and_champion_are_measured_each_with_its_own_threshold(weather) -> None:
     """Both predict the same; the thresholds alone make the one worse than the other, and other answers of it."""
     answers = GIVEN.holdout["answer"].to_numpy()
-    same = replace(GIVEN, champion_answers=answers)
+    same = replace(GIVEN, champion_predictions=answers)
     assert champion(weather, same)[0].measured == 0.0
     assert variation(weather, same)[0].measured == 0.0
     all_no = replace(same, threshold=0.95)
@@ -119,7 +119,7 @@ def test_candidate_and_champion_are_measured_each_with_its_own_threshold(weather
 def test_probability_at_the_threshold_and_at_both_ends_is_possible(weather) -> None:
     """0 and 1 are probabilities, and at the threshold the answer is yes."""
     answers = np.resize([0.0, 0.5, 1.0], GIVEN.holdout.height)
-    given = replace(GIVEN, champion_answers=answers)
+    given = replace(GIVEN, champion_predictions=answers)
     changed = (answers >= 0.5) != (GIVEN.holdout["answer"].to_numpy() >= 0.5)
     assert variation(weather, given)[0].measured == float(changed.mean())
 
@@ -129,4 +129,4 @@ def test_variation_of_an_impossible_probability_refuses(weather, value: float) -
     answers = np.full(GIVEN.holdout.height, 0.5)
     answers[3] = value
     with pytest.raises(ValueError, match="1 probabilities of 2160 are NaN or outside"):
-        variation(weather, replace(GIVEN, champion_answers=answers))
+        variation(weather, replace(GIVEN, champion_predictions=answers))

@@ -88,7 +88,7 @@ def test_champion_alone_refuses_when_the_evidence_is_thin(weather, change, evalu
 
 def test_champion_that_cannot_be_scored_refuses(weather, evaluate) -> None:
     known = {"champion": "7", "best": Reference("7", "the best")}
-    evaluation = evaluate(rows(), GOOD, **known, champion_fault="features ['x'] are missing")
+    evaluation = evaluate(rows(), GOOD, **known, champion_problem="features ['x'] are missing")
     assert refused(judge(weather, evaluation)) == {
         "champion[f1_macro]": "champion 7 cannot be measured: features ['x'] are missing",
         "variation": "champion 7 cannot be measured: features ['x'] are missing",
@@ -98,7 +98,7 @@ def test_champion_that_cannot_be_scored_refuses(weather, evaluate) -> None:
 def test_champion_with_a_nan_refuses(weather, evaluate) -> None:
     frame = rows()
     evaluation = evaluate(frame, GOOD, **champion(frame, 0.2))
-    evaluation.champion_answers[5] = np.nan
+    evaluation.champion_predictions[5] = np.nan
     reasons = refused(judge(weather, evaluation))
     assert set(reasons) == {"champion", "variation"}
     assert all("1 probabilities of 2160 are NaN" in reason for reason in reasons.values())
@@ -106,7 +106,7 @@ def test_champion_with_a_nan_refuses(weather, evaluate) -> None:
 
 def test_champion_with_other_rows_refuses(weather, evaluate) -> None:
     frame = rows()
-    evaluation = replace(evaluate(frame, **champion(frame, 0.2)), champion_answers=np.full(9, 0.5))
+    evaluation = replace(evaluate(frame, **champion(frame, 0.2)), champion_predictions=np.full(9, 0.5))
     reasons = refused(judge(weather, evaluation))
     assert set(reasons) == {"champion", "variation"}
     assert all("cannot be computed" in reason for reason in reasons.values())

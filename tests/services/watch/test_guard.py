@@ -111,7 +111,7 @@ def test_sign_of_worker_broker_that_is_away_is_unknown(monkeypatch):
 )
 def test_sign_of_worker_asks_the_one_of_this_container(command, name, monkeypatch):
     asked = []
-    monkeypatch.setattr(signs, "worker_answers", lambda url, worker: asked.append((url, worker)) or False)
+    monkeypatch.setattr(signs, "worker_responds", lambda url, worker: asked.append((url, worker)) or False)
 
     assert sign_of("worker", command, {"AIRFLOW__CELERY__BROKER_URL": "redis://x"})() == ""
     assert asked == [("redis://x", name)]

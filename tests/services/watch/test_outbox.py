@@ -44,43 +44,43 @@ def told(folder: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def test_put_is_told_by_a_process_of_its_own(outbox, tmp_path):
+def test_put_is_reported_by_a_process_of_its_own(outbox, tmp_path):
     outbox.put(ALERT)
-    wait(outbox.attend, "it to be told")
+    wait(outbox.process_due, "it to be told")
 
-    (said,) = told(tmp_path)
-    assert (said["subject"], said["severity"]) == ("scheduler hung and was restarted", "warning")
-    assert said["context"] == "server"  # reads connections from Airflow's database: there is no task
+    (text,) = told(tmp_path)
+    assert (text["subject"], text["severity"]) == ("scheduler hung and was restarted", "warning")
+    assert text["context"] == "server"  # reads connections from Airflow's database: there is no task
 
 
-def test_put_several_are_told_one_after_the_other(outbox, tmp_path):
+def test_put_several_are_reported_one_after_the_other(outbox, tmp_path):
     for key in ("a", "b", "c"):
         outbox.put(ServiceAlert(key, key, "", ""))
-    wait(outbox.attend, "all to be told")
+    wait(outbox.process_due, "all to be told")
 
     assert [each["key"] for each in told(tmp_path)] == ["a", "b", "c"]
 
 
-def test_attend_what_could_not_be_told_is_tried_again_later(outbox, tmp_path, clock):
+def test_attend_what_could_not_be_reported_is_tried_again_later(outbox, tmp_path, clock):
     (tmp_path / "fails").write_text("1")
     outbox.put(ALERT)
-    wait(lambda: outbox.attend() or (tmp_path / "fails").read_text() == "0", "the first try")
-    wait(lambda: outbox.attend() or outbox._process is None, "its end")
+    wait(lambda: outbox.process_due() or (tmp_path / "fails").read_text() == "0", "the first try")
+    wait(lambda: outbox.process_due() or outbox._process is None, "its end")
     assert len(told(tmp_path)) == 1
 
     clock.now += 20.0
-    wait(outbox.attend, "it to be told")
+    wait(outbox.process_due, "it to be told")
     assert len(told(tmp_path)) == 2
 
 
-def test_attend_what_can_never_be_told_is_given_up_and_logged(outbox, tmp_path, clock, caplog):
+def test_attend_what_can_never_be_reported_is_given_up_and_logged(outbox, tmp_path, clock, caplog):
     (tmp_path / "fails").write_text("99")
     outbox.put(ALERT)
 
     def given_up() -> bool:
-        if outbox._process is None:  # whoever tells has all the time that it needs
+        if outbox._process is None:  # anyone who tells has all the time that it needs
             clock.now += 20.0
-        return outbox.attend()
+        return outbox.process_due()
 
     wait(given_up, "it to be given up")
     assert len(told(tmp_path)) == 5

@@ -80,7 +80,7 @@ def run(fake, monkeypatch) -> Callable:
 
 
 @pytest.mark.parametrize("name", ["scheduler", "mlflow"])
-def test_look_stopped_service_is_killed_with_its_tasks_started_again_and_told(name, fake):
+def test_look_stopped_service_is_killed_with_its_tasks_started_again_and_reported(name, fake):
     wait(fake.all_run, "the programs to run")
     watch, before, tree = Watch(fake), {each.name: each.pid for each in statuses(fake.home)}, fake.tree(name)
     watch.look()
@@ -116,7 +116,7 @@ def test_look_api_server_stopped_restarts_no_other(fake):
     assert all(fake.pid(name) == pid for name, pid in before.items() if name != "api-server")
 
 
-def test_look_supervisor_that_hangs_is_told_once(fake):
+def test_look_supervisor_that_hangs_is_reported_once(fake):
     watch, process = Watch(fake), supervisor_process(fake.home)
     process.suspend()
     try:
@@ -152,7 +152,7 @@ def test_status_all_alive_ends_with_0(fake, run):
 
 
 @pytest.mark.parametrize("name", ["scheduler", "mlflow", "watcher"])
-def test_status_stopped_service_is_said_to_hang(name, fake, run):
+def test_status_stopped_service_is_reported_to_hang(name, fake, run):
     process = fake.suspend(name)
     try:
         done, rows = run("status"), run("doctor").output
@@ -167,7 +167,7 @@ def test_status_stopped_service_is_said_to_hang(name, fake, run):
     assert "HUNG" in rows
 
 
-def test_status_silent_scheduler_that_runs_is_said_to_hang(fake, run, monkeypatch):
+def test_status_silent_scheduler_that_runs_is_reported_to_hang(fake, run, monkeypatch):
     monkeypatch.setattr("almanac.services.overview._SILENT_S", -1.0)
     done = run("status")
 
@@ -175,7 +175,7 @@ def test_status_silent_scheduler_that_runs_is_said_to_hang(fake, run, monkeypatc
     assert done.exit_code == 1
 
 
-def test_status_killed_supervisor_is_said_and_down_ends_what_it_left(tmp_path, monkeypatch):
+def test_status_killed_supervisor_is_reported_and_down_ends_what_it_left(tmp_path, monkeypatch):
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
     with fake_services(tmp_path, without="watcher") as fake:
         assert "MISSING" in CliRunner().invoke(app, ["status"]).output
@@ -184,47 +184,47 @@ def test_status_killed_supervisor_is_said_and_down_ends_what_it_left(tmp_path, m
         process.wait(60)
         triggerer.suspend()  # now: what is stopped when its parent dies, the kernel ends
 
-        said = CliRunner().invoke(app, ["status"])
+        output = CliRunner().invoke(app, ["status"])
         ended = CliRunner().invoke(app, ["down"])
 
         left = len(processes_of(fake.home.home))
-    assert said.exit_code == 1
-    assert "The supervisor is gone; 8 processes still run (pids " in said.output
-    assert "`./almanac up` takes over" in said.output
+    assert output.exit_code == 1
+    assert "The supervisor is gone; 8 processes still run (pids " in output.output
+    assert "`./almanac up` takes over" in output.output
     assert "killing the 8 processes that it left behind" in ended.output
     assert left == 0
 
 
-def test_status_stopped_supervisor_is_said_and_down_ends_everything(tmp_path, monkeypatch):
+def test_status_stopped_supervisor_is_reported_and_down_ends_everything(tmp_path, monkeypatch):
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
     with fake_services(tmp_path) as fake:
         process = supervisor_process(fake.home)
         process.suspend()
         wait(lambda: is_stopped(process), "it to be stopped")
 
-        said = CliRunner().invoke(app, ["status"])
+        output = CliRunner().invoke(app, ["status"])
         ended = CliRunner().invoke(app, ["down"])
 
         left = len(processes_of(fake.home.home))
-    assert f"The supervisor (pid {process.pid}) hangs" in said.output
-    assert said.exit_code == 1
+    assert f"The supervisor (pid {process.pid}) hangs" in output.output
+    assert output.exit_code == 1
     assert f"the supervisor (pid {process.pid}) does not answer; killing it" in ended.output
     assert left == 0
 
 
 def test_up_starts_at_once_what_was_stopped_and_what_does_not_run(fake):
     wait(fake.all_run, "the programs to run")
-    before, said = {each.name: each.pid for each in statuses(fake.home)}, []
+    before, lines = {each.name: each.pid for each in statuses(fake.home)}, []
     fake.suspend("watcher")
     with supervisor_of(fake.home, timeout_s=60) as supervisor:
         supervisor.stopProcess("airflow:triggerer", True)
 
-    Services(fake.home, tell=said.append)._start_what_stands()
+    Services(fake.home, report=lines.append)._start_missing()
 
     wait(fake.all_run, "the programs to run")
     assert {name for name, pid in before.items() if fake.pid(name) != pid} == {"watcher", "triggerer"}
-    assert any("watcher was stopped by a signal" in line for line in said)
-    assert "triggerer does not run (STOPPED); starting it" in said
+    assert any("watcher was stopped by a signal" in line for line in lines)
+    assert "triggerer does not run (STOPPED); starting it" in lines
 
 
 def test_up_supervisor_that_is_stopped_does_not_count_as_one(fake):

@@ -31,10 +31,10 @@ def test_best_stump_is_as_good_as_brute_force(metric, seed: int) -> None:
     best = -np.inf
     for column, threshold, above in itertools.product(range(3), [-np.inf, *np.arange(0, 5)], (True, False)):
         known = np.nan_to_num(values[:, column], nan=-np.inf)
-        said = known > threshold if above else ~(known > threshold)
-        if said.all() or not said.any():
+        text = known > threshold if above else ~(known > threshold)
+        if text.all() or not text.any():
             continue
-        best = max(best, measure(metric, labels, said.astype(float)))
+        best = max(best, measure(metric, labels, text.astype(float)))
     stump = best_stump(rows(values, labels), metric)
     assert measure(metric, labels, stump.decide(values).astype(float)) == pytest.approx(best)
 
@@ -64,17 +64,17 @@ def test_predict_baselines_does_not_look_at_the_test_labels() -> None:
 def test_predict_baselines_persistence_says_the_present_and_majority_where_it_is_unknown() -> None:
     train = rows([[0], [1], [2], [3]], [0, 0, 0, 1], [0, 0, 1, 1])
     test = rows([[0]] * 3, [0] * 3, [1, 0, np.nan])
-    said = predict_baselines(train, test, "accuracy").predictions
-    assert ((said["persistence"] >= THRESHOLD) == [True, False, False]).all()
-    assert ((said["majority"] >= THRESHOLD) == [False] * 3).all()
+    predicted = predict_baselines(train, test, "accuracy").predictions
+    assert ((predicted["persistence"] >= THRESHOLD) == [True, False, False]).all()
+    assert ((predicted["majority"] >= THRESHOLD) == [False] * 3).all()
 
 
 def test_predict_baselines_probabilities_are_the_shares_of_training() -> None:
     train = rows(np.arange(10)[:, None], [0] * 7 + [1] * 3, [0] * 6 + [1] * 4)
     test = rows([[0]] * 2, [0, 1], [0, 1])
-    said = predict_baselines(train, test, "accuracy").predictions
-    np.testing.assert_allclose(said["majority"], 0.3)
-    np.testing.assert_allclose(said["persistence"], [0, 0.75])
+    predicted = predict_baselines(train, test, "accuracy").predictions
+    np.testing.assert_allclose(predicted["majority"], 0.3)
+    np.testing.assert_allclose(predicted["persistence"], [0, 0.75])
 
 
 def test_predict_baselines_of_one_class_refuses() -> None:
@@ -91,9 +91,9 @@ def test_predict_baselines_of_a_season_repeats_what_was_then() -> None:
     train, test = (
         replace(rows(np.arange(100)[:, None], labels), seasons={"day_ago": labels.astype(float)}) for _ in range(2)
     )
-    said = predict_baselines(train, test, "accuracy").predictions
-    assert ((said["day_ago"] >= THRESHOLD) == (labels == 1)).all()
-    assert np.isnan(said["year_ago"]).all()
+    predicted = predict_baselines(train, test, "accuracy").predictions
+    assert ((predicted["day_ago"] >= THRESHOLD) == (labels == 1)).all()
+    assert np.isnan(predicted["year_ago"]).all()
 
 
 def test_predict_baselines_of_a_season_without_history_cannot_be_computed() -> None:
@@ -126,6 +126,6 @@ def test_declared_condition_is_a_rule_to_beat(small, change, frame) -> None:
     model = change(small, "gates", baselines={**baselines, "rules": {"muggy": "Humidity > 0.6"}})
     rows = labelled_rows(model, frame, now=NOW)
     fold = split(model, rows.times)[-1]
-    said = predict_baselines(subset(rows, fold.train), subset(rows, fold.test), "accuracy").predictions["muggy"]
+    predicted = predict_baselines(subset(rows, fold.train), subset(rows, fold.test), "accuracy").predictions["muggy"]
     humid = rows.values[fold.test][:, rows.names.index("Humidity")] > 0.6
-    np.testing.assert_array_equal(said >= 0.5, humid)
+    np.testing.assert_array_equal(predicted >= 0.5, humid)

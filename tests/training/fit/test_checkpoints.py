@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from almanac.config.sections.learning import Checkpoints, Learning
 from almanac.errors import IntegrityError
 from almanac.training.fit.checkpoints import CheckpointFolder, read_all
-from almanac.training.fit.learning import Curve, learn
+from almanac.training.fit.learning import Curve, fit_by_epochs
 from almanac.training.train import train_candidate
 from tests.training.conftest import NOW
 
@@ -69,7 +69,7 @@ def kill_after(count: int) -> Callable[[], None]:
 
 
 def test_checkpoints_are_named_by_time_and_epoch_and_lie_beside_the_losses(tmp_path: Path) -> None:
-    learn(net(), rules(epochs=7), TEACHING, MEASURING, folder_at(tmp_path))
+    fit_by_epochs(net(), rules(epochs=7), TEACHING, MEASURING, folder_at(tmp_path))
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names[0].startswith("20260131T0945")
     assert [one.epoch for one in read_all(tmp_path)][-1] == 6
@@ -78,7 +78,7 @@ def test_checkpoints_are_named_by_time_and_epoch_and_lie_beside_the_losses(tmp_p
 
 def test_checkpoints_old_ones_go_but_the_best_stays(tmp_path: Path) -> None:
     pipeline = net(rate=0.3)
-    curve = learn(pipeline, rules(epochs=30, on_diverging="end"), TEACHING, MEASURING, folder_at(tmp_path))
+    curve = fit_by_epochs(pipeline, rules(epochs=30, on_diverging="end"), TEACHING, MEASURING, folder_at(tmp_path))
     kept = {one.epoch for one in read_all(tmp_path)}
     assert curve.kept in kept
     assert len(kept) <= 3
@@ -86,25 +86,25 @@ def test_checkpoints_old_ones_go_but_the_best_stays(tmp_path: Path) -> None:
 
 def test_checkpoint_is_called_after_each(tmp_path: Path) -> None:
     calls: list[int] = []
-    learn(net(), rules(epochs=7), TEACHING, MEASURING, folder_at(tmp_path, lambda: calls.append(1)))
+    fit_by_epochs(net(), rules(epochs=7), TEACHING, MEASURING, folder_at(tmp_path, lambda: calls.append(1)))
     assert len(calls) == 3  # after epochs 3 and 6, and at the end
 
 
 def test_killed_training_goes_on_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     whole, killed = net(), net()
-    expected = learn(whole, rules(), TEACHING, MEASURING, folder_at(tmp_path / "whole"))
+    expected = fit_by_epochs(whole, rules(), TEACHING, MEASURING, folder_at(tmp_path / "whole"))
     with pytest.raises(_Killed):
-        learn(killed, rules(), TEACHING, MEASURING, folder_at(tmp_path / "one", kill_after(2)))
+        fit_by_epochs(killed, rules(), TEACHING, MEASURING, folder_at(tmp_path / "one", kill_after(2)))
     resumed = net()
     folder = folder_at(tmp_path / "one")
     folder.clock.now += timedelta(hours=1)  # type: ignore[attr-defined]
-    assert learn(resumed, rules(), TEACHING, MEASURING, folder) == expected
+    assert fit_by_epochs(resumed, rules(), TEACHING, MEASURING, folder) == expected
     assert np.array_equal(resumed.predict_proba(VALUES), whole.predict_proba(VALUES))
 
 
-def test_resume_does_not_learn_again_what_was_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resume_does_not_learn_again_what_was_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(_Killed):
-        learn(net(), rules(), TEACHING, MEASURING, folder_at(tmp_path, kill_after(3)))
+        fit_by_epochs(net(), rules(), TEACHING, MEASURING, folder_at(tmp_path, kill_after(3)))
     fits: list[int] = []
     real = MLPClassifier._partial_fit if hasattr(MLPClassifier, "_partial_fit") else MLPClassifier.partial_fit
     name = real.__name__
@@ -114,35 +114,35 @@ def test_resume_does_not_learn_again_what_was_learnt(tmp_path: Path, monkeypatch
         return real(self, *given, **more)
 
     monkeypatch.setattr(MLPClassifier, name, counted)
-    learn(net(), rules(), TEACHING, MEASURING, folder_at(tmp_path))
-    assert len(fits) == 3  # of twelve, nine were learnt
+    fit_by_epochs(net(), rules(), TEACHING, MEASURING, folder_at(tmp_path))
+    assert len(fits) == 3  # of twelve, nine were learned
 
 
 @pytest.mark.parametrize("other", ["rows", "parameters", "rules"])
 def test_checkpoints_of_another_training_are_not_gone_on_with(tmp_path: Path, other: str) -> None:
     with pytest.raises(_Killed):
-        learn(net(), rules(), TEACHING, MEASURING, folder_at(tmp_path, kill_after(2)))
+        fit_by_epochs(net(), rules(), TEACHING, MEASURING, folder_at(tmp_path, kill_after(2)))
     teaching = (TEACHING[0] + 1, TEACHING[1]) if other == "rows" else TEACHING
     pipeline = net(0.02) if other == "parameters" else net()
     declared = rules(epochs=5) if other == "rules" else rules()
-    curve = learn(pipeline, declared, teaching, MEASURING, folder_at(tmp_path))
-    fresh = learn(
+    curve = fit_by_epochs(pipeline, declared, teaching, MEASURING, folder_at(tmp_path))
+    fresh = fit_by_epochs(
         net(0.02) if other == "parameters" else net(), declared, teaching, MEASURING, folder_at(tmp_path / "fresh")
     )
     assert curve == fresh
 
 
 def test_damaged_newest_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    expected = learn(net(), rules(), TEACHING, MEASURING, folder_at(tmp_path / "whole"))
+    expected = fit_by_epochs(net(), rules(), TEACHING, MEASURING, folder_at(tmp_path / "whole"))
     with pytest.raises(_Killed):
-        learn(net(), rules(), TEACHING, MEASURING, folder_at(tmp_path / "one", kill_after(3)))
+        fit_by_epochs(net(), rules(), TEACHING, MEASURING, folder_at(tmp_path / "one", kill_after(3)))
     newest = read_all(tmp_path / "one")[-1]
     newest.path.write_bytes(newest.path.read_bytes()[:-3])
-    assert learn(net(), rules(), TEACHING, MEASURING, folder_at(tmp_path / "one")) == expected
+    assert fit_by_epochs(net(), rules(), TEACHING, MEASURING, folder_at(tmp_path / "one")) == expected
 
 
 def test_swapped_checkpoint_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
-    learn(net(), rules(), TEACHING, MEASURING, folder_at(tmp_path))
+    fit_by_epochs(net(), rules(), TEACHING, MEASURING, folder_at(tmp_path))
     first, *_, last = read_all(tmp_path)
     last.path.write_bytes(first.path.read_bytes() + b"x")
     with pytest.raises(IntegrityError, match="the bytes are not what was recorded"):
@@ -160,7 +160,7 @@ def diverging(learning: Learning, folder: CheckpointFolder, monkeypatch: pytest.
         return real(self, *given, **more)
 
     monkeypatch.setattr(MLPClassifier, "partial_fit", property(lambda self: partial_fit.__get__(self)))
-    return pipeline, learn(pipeline, learning, TEACHING, MEASURING, folder)
+    return pipeline, fit_by_epochs(pipeline, learning, TEACHING, MEASURING, folder)
 
 
 def test_diverging_ends_with_the_best_checkpoint_as_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,13 +192,13 @@ def test_diverging_again_and_again_ends(tmp_path: Path, monkeypatch: pytest.Monk
     losses = iter([0.6, 0.6, *(loss for _ in range(20) for pair in ([0.7] * 2, [0.8] * 2, [0.9] * 2) for loss in pair)])
     monkeypatch.setattr("almanac.training.fit.loss.Loss.of", lambda *_: next(losses))
     learning = rules(epochs=40, on_diverging="go_on", max_restores=2).model_copy(update={"diverging": 2})
-    curve = learn(net(), learning, TEACHING, MEASURING, folder_at(tmp_path))
+    curve = fit_by_epochs(net(), learning, TEACHING, MEASURING, folder_at(tmp_path))
     assert (curve.rule, len(curve.restored)) == ("diverging", 2)
 
 
 def test_restoring_takes_less_than_seconds(tmp_path: Path) -> None:
     pipeline = make_pipeline(StandardScaler(), MLPClassifier((256, 256), random_state=1))
-    learn(pipeline, rules(epochs=1), TEACHING, MEASURING, folder_at(tmp_path))
+    fit_by_epochs(pipeline, rules(epochs=1), TEACHING, MEASURING, folder_at(tmp_path))
     started = time.monotonic()
     read_all(tmp_path)[-1].load()
     assert time.monotonic() - started < 5
@@ -207,7 +207,7 @@ def test_restoring_takes_less_than_seconds(tmp_path: Path) -> None:
 def test_loss_log_of_a_loss_that_is_no_number_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([0.6, 0.6, 0.5, 0.5, 0.4, 0.4, *[math.inf] * 9])
     monkeypatch.setattr("almanac.training.fit.loss.Loss.of", lambda *_: next(losses))
-    curve = learn(net(), rules(on_diverging="end"), TEACHING, MEASURING, folder_at(tmp_path))
+    curve = fit_by_epochs(net(), rules(on_diverging="end"), TEACHING, MEASURING, folder_at(tmp_path))
     assert curve.rule == "diverging"
     last = (tmp_path / "losses.jsonl").read_text().splitlines()[-1]
     assert json.loads(last)["train_loss"] == "inf"

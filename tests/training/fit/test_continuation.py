@@ -1,4 +1,4 @@
-"""The champion is continued on rows that it has not learnt, never on its judge's, or it is said why it cannot be."""
+"""The champion is continued on rows that it has not learned, never on its judge's, or it is said why it cannot be."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ import pytest
 from almanac.errors import ConfigError
 from almanac.registry.pipeline_file import dump_pipeline, load_pipeline
 from almanac.training.backtest.backtest import labelled_rows, split
-from almanac.training.fit.continuation import Parent, continuation_faults, continue_champion, new_rows
+from almanac.training.fit.continuation import Parent, continuation_problems, continue_champion, new_rows
 from almanac.training.train import continue_candidate, train_candidate
 from tests.training.conftest import HOURS, NOW
 
@@ -49,7 +49,7 @@ def holdout_of(model, frame):
     return rows, split(model, rows.times)[-1]
 
 
-def test_new_rows_begin_after_what_was_learnt_and_end_before_the_holdout(model, frame, parent) -> None:
+def test_new_rows_begin_after_what_was_learned_and_end_before_the_holdout(model, frame, parent) -> None:
     rows, holdout = holdout_of(model, frame)
     times = rows.times[new_rows(parent, holdout, rows.times)]
     assert times[0] == np.datetime64(parent.train_end.replace(tzinfo=None)) + np.timedelta64(1, "h")
@@ -68,9 +68,9 @@ def test_continue_is_partial_fit_of_the_champions_estimator_and_leaves_the_champ
     before = parent.pipeline.predict_proba(rows.values[holdout.test])
     continued = continue_candidate(model, frame, now=NOW, parent=parent)
     np.testing.assert_array_equal(parent.pipeline.predict_proba(rows.values[holdout.test]), before)
-    learnt = new_rows(parent, holdout, rows.times)
-    values = parent.pipeline[:-1].transform(rows.values[learnt])
-    expected = parent.pipeline[-1].partial_fit(values, rows.labels[learnt].astype(np.int64))
+    training_rows = new_rows(parent, holdout, rows.times)
+    values = parent.pipeline[:-1].transform(rows.values[training_rows])
+    expected = parent.pipeline[-1].partial_fit(values, rows.labels[training_rows].astype(np.int64))
     np.testing.assert_array_equal(
         continued.pipeline.predict_proba(rows.values[holdout.test]),
         expected.predict_proba(parent.pipeline[:-1].transform(rows.values[holdout.test])),
@@ -98,7 +98,7 @@ def test_continue_candidate_does_not_look_at_the_holdout(model, frame, parent) -
 
 def faults_of(model, frame, parent) -> str:
     rows, holdout = holdout_of(model, frame)
-    return "; ".join(continuation_faults(model, parent, holdout, rows.times))
+    return "; ".join(continuation_problems(model, parent, holdout, rows.times))
 
 
 def test_continuation_faults_of_a_fit_champion_are_none(model, frame, parent) -> None:

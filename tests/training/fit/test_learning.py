@@ -52,7 +52,7 @@ def epochs(train, later=None) -> list[Epoch]:
         ([0.5, 0.4, math.inf], None, "diverging"),
         ([0.69, 0.69, 0.69], None, "stuck"),
         ([0.69, 0.69], None, ""),
-        ([0.5, 0.5, 0.5, 0.5], None, ""),  # at rest, but it has learnt something
+        ([0.5, 0.5, 0.5, 0.5], None, ""),  # at rest, but it has learned something
         ([0.5, 0.4, 0.3, 0.2], [0.5, 0.52, 0.54, 0.56], "overfitting"),
         ([0.5, 0.4, 0.3, 0.2], [0.5, 0.52, 0.51, 0.56], ""),
     ],
@@ -94,14 +94,14 @@ def test_train_without_learning_has_no_curve(small, frame) -> None:
     assert train_candidate(small, frame, now=NOW, candidates=["logistic"]).curve is None
 
 
-def test_train_that_learns_nothing_is_stuck_and_people_are_told(watched, frame) -> None:
+def test_train_that_learns_nothing_is_stuck_and_people_are_reported(watched, frame) -> None:
     params = {"loss": "log_loss", "learning_rate": "constant", "eta0": 1e-9}
     stuck = train_candidate(watched(SGD, params=params, learning={"epochs": 50, "stuck": 4}), frame, now=NOW)
     assert (stuck.curve.rule, len(stuck.curve.epochs)) == ("stuck", 4)
     assert stuck.warnings[0].startswith("learning is stuck after 4 epochs: loss 0.69")
 
 
-def test_train_that_learns_by_heart_is_overfitting(watched, frame) -> None:
+def test_train_that_memorises_is_overfitting(watched, frame) -> None:
     params = {"hidden_layer_sizes": 64, "learning_rate_init": 0.05, "alpha": 0.0}
     learning = {"epochs": 200, "overfitting": 2, "patience": 200}
     net = train_candidate(watched(params=params, learning=learning), frame, now=NOW)
@@ -134,11 +134,11 @@ def test_constant_features_have_one_value_at_most(column: list[float], constant:
     assert constant_features(rows, np.arange(0)) == ()
 
 
-def test_train_on_a_feature_that_never_changes_tells_people(small, frame) -> None:
+def test_train_on_a_feature_that_never_changes_reports_people(small, frame) -> None:
     still = frame.with_columns(Humidity=pl.lit(0.5))
-    (said,) = train_candidate(small, still, now=NOW, candidates=["logistic"]).warnings
-    assert "Humidity" in said
-    assert "training rows, so the model cannot use it; fix the source" in said
+    (text,) = train_candidate(small, still, now=NOW, candidates=["logistic"]).warnings
+    assert "Humidity" in text
+    assert "training rows, so the model cannot use it; fix the source" in text
 
 
 def test_warn_of_a_parameter_beside_a_figure_says_so_when_it_is_true(small, change, frame) -> None:

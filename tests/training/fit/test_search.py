@@ -66,9 +66,9 @@ def test_search_does_not_look_at_the_holdout(deep, frame, found) -> None:
 
 
 def test_search_of_other_tasks_is_not_searched_again_and_gives_the_same(deep, frame, found) -> None:
-    told: list[str] = []
-    again = train_candidate(deep, frame, now=NOW, searched=found.selection.trials, on_progress=told.append)
-    assert sum("fold" in line and "rows" in line for line in told) == 1 + 3  # features, and the winner on three folds
+    sent: list[str] = []
+    again = train_candidate(deep, frame, now=NOW, searched=found.selection.trials, on_progress=sent.append)
+    assert sum("fold" in line and "rows" in line for line in sent) == 1 + 3  # features, and the winner on three folds
     assert again.onnx == found.onnx
     assert again.rows.equals(found.rows)
 
@@ -178,8 +178,8 @@ def test_halving_out_of_time_ends_with_the_best_on_all_history(searching) -> Non
 
 def test_halving_of_a_real_forest_takes_the_newest_history(searching, frame) -> None:
     model = searching(kind="halving", space={"max_depth": [1, 8, 2]}, trials=3)
-    told: list[str] = []
-    found = train_candidate(model, frame, now=NOW, on_progress=told.append)
+    sent: list[str] = []
+    found = train_candidate(model, frame, now=NOW, on_progress=sent.append)
     assert [round(each.share, 2) for each in found.selection.trials] == [0.33, 0.33, 0.33, 1.0]
     assert found.selection.params["max_depth"] == 8
 

@@ -37,12 +37,12 @@ def test_choose_threshold_by_hand(declared, expected: float) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_choose_threshold_best_is_as_good_as_brute_force(metric, seed: int) -> None:
     draw = np.random.default_rng(seed)
-    said = draw.integers(0, 30, 300) / 30
-    labels = (draw.random(300) < said**2).astype(np.int8)
-    chosen = choose_threshold(parse_threshold(f"best {metric}"), labels, said)
-    best = max(measure(metric, labels, said, threshold=value) for value in np.linspace(0, 1, 200))
-    assert measure(metric, labels, said, threshold=chosen) == pytest.approx(best)
-    assert np.abs(said - chosen).min() > 0.01  # halfway between two
+    text = draw.integers(0, 30, 300) / 30
+    labels = (draw.random(300) < text**2).astype(np.int8)
+    chosen = choose_threshold(parse_threshold(f"best {metric}"), labels, text)
+    best = max(measure(metric, labels, text, threshold=value) for value in np.linspace(0, 1, 200))
+    assert measure(metric, labels, text, threshold=chosen) == pytest.approx(best)
+    assert np.abs(text - chosen).min() > 0.01  # halfway between two
 
 
 def test_choose_threshold_that_nothing_keeps_refuses() -> None:

@@ -75,7 +75,7 @@ def test_half_width_is_the_conformal_quantile() -> None:
 def test_numbers_far_from_the_champions_ask_a_person(model, candidate) -> None:
     answers = candidate.rows.filter(pl.col("fold") == 2)["answer"].to_numpy()
     other = np.where(np.arange(len(answers)) % 3 == 0, answers + 80, answers)
-    given = evaluation(candidate, champion="4", champion_answers=other, best=BEST)
+    given = evaluation(candidate, champion="4", champion_predictions=other, best=BEST)
     assert stops(model, given) == {"variation"}
     assert "get a number far from that of champion 4" in str(judge(model, given))
 
@@ -83,4 +83,6 @@ def test_numbers_far_from_the_champions_ask_a_person(model, candidate) -> None:
 def test_worse_than_the_champion_by_rmse_is_refused_alone(model, candidate) -> None:
     rows = candidate.rows.filter(pl.col("fold") == 2)
     nearer = (rows["answer"] + (rows["label"] - rows["answer"]) * 0.3).to_numpy()
-    assert stops(model, evaluation(candidate, champion="4", champion_answers=nearer, best=BEST)) == {"champion[rmse]"}
+    assert stops(model, evaluation(candidate, champion="4", champion_predictions=nearer, best=BEST)) == {
+        "champion[rmse]"
+    }

@@ -57,7 +57,7 @@ def hours() -> pl.DataFrame:
     return pl.read_csv(BIKES).with_columns(time).sort("Hour")
 
 
-def test_bikes_of_2012_foretold_from_2011_are_far_too_few(bikes, hours) -> None:
+def test_bikes_of_2012_predicted_from_2011_are_far_too_few(bikes, hours) -> None:
     rows = labelled_rows(bikes, hours, now=NOW)
     is_later = rows.times >= np.datetime64("2012-01-01")
     pipeline = fit(bikes, "forest", None, rows, np.flatnonzero(~is_later))
@@ -107,16 +107,16 @@ def newest_day(frame: pl.DataFrame, horizon: int) -> tuple[LabelledRows, list[st
     return subset(rows, chosen), known["Series"].gather(chosen).to_list()
 
 
-def test_m4_hourly_seasonal_naive_has_the_published_figures(competition) -> None:
+def test_m4_hourly_seasonal_baseline_has_the_published_figures(competition) -> None:
     frame, scales = competition
-    truth, said, of_series = [], [], []
+    truth, lines, of_series = [], [], []
     for horizon in (SEASON, STEPS):  # persistence over a whole number of seasons is seasonal naive
         rows, names = newest_day(frame, horizon)
         assert len(rows) == len(names) == 414 * SEASON
         truth.append(rows.labels)
-        said.append(predict_number_baselines(rows, rows).predictions["persistence"])
+        lines.append(predict_number_baselines(rows, rows).predictions["persistence"])
         of_series += names
-    labels, answers = np.concatenate(truth), np.concatenate(said)
+    labels, answers = np.concatenate(truth), np.concatenate(lines)
     assert measure("smape", labels, answers) == pytest.approx(13.912, abs=5e-4)
     scaled = np.abs(answers - labels) / np.array([scales[name] for name in of_series])
     assert scaled.mean() == pytest.approx(1.193, abs=5e-4)

@@ -1,4 +1,4 @@
-"""A number is learnt: once, in epochs, and continued."""
+"""A number is learned: once, in epochs, and continued."""
 
 import numpy as np
 import polars as pl
@@ -35,7 +35,7 @@ def test_unknown_number_of_the_label_is_no_label(model, frame) -> None:
 
 
 @pytest.mark.parametrize("estimator", ["linear_model.SGDRegressor", "neural_network.MLPRegressor"])
-def test_number_learnt_in_epochs_is_watched(frame, estimator) -> None:
+def test_number_learned_in_epochs_is_watched(frame, estimator) -> None:
     declared = {"estimator": f"sklearn.{estimator}", "scale": True, "learning": {"epochs": 12, "stuck": None}}
     model = load_yaml(LOAD, train={"candidates": {"one": declared}})
     rows = labelled_rows(model, frame, now=NOW)
@@ -43,9 +43,9 @@ def test_number_learnt_in_epochs_is_watched(frame, estimator) -> None:
     losses = [epoch.validation_loss for epoch in curve.epochs]
     assert losses[curve.kept] == min(losses)
     assert losses[curve.kept] < losses[0]
-    said, truth = predict(pipeline, rows.values[2700:3000]), rows.labels[2700:3000]
+    predicted, truth = predict(pipeline, rows.values[2700:3000]), rows.labels[2700:3000]
     teaching = rows.labels[: 2700 - 4]
-    assert float(np.mean((said - truth) ** 2)) / float(teaching.var()) == pytest.approx(min(losses), rel=0.02)
+    assert float(np.mean((predicted - truth) ** 2)) / float(teaching.var()) == pytest.approx(min(losses), rel=0.02)
 
 
 def test_number_that_learns_nothing_is_stuck(frame) -> None:

@@ -7,8 +7,8 @@ from almanac.statistics.metrics import UndefinedMetricError, gain, measure, meas
 
 
 def test_metrics_of_numbers_are_as_computed_by_hand() -> None:
-    true, said = np.array([1.0, 2.0, 4.0, 5.0]), np.array([2.0, 2.0, 2.0, 6.0])
-    found = measure_all(true, said, ("rmse", "mae", "bias", "r2", "smape"))
+    true, predicted = np.array([1.0, 2.0, 4.0, 5.0]), np.array([2.0, 2.0, 2.0, 6.0])
+    found = measure_all(true, predicted, ("rmse", "mae", "bias", "r2", "smape"))
     assert found["rmse"] == pytest.approx(np.sqrt(6 / 4))
     assert found["mae"] == pytest.approx(1.0)
     assert found["bias"] == pytest.approx(0.0)
@@ -16,7 +16,7 @@ def test_metrics_of_numbers_are_as_computed_by_hand() -> None:
     assert found["smape"] == pytest.approx(200 / 4 * (1 / 3 + 0 + 2 / 6 + 1 / 11))
 
 
-def test_smape_of_a_nought_foretold_as_nought_is_no_miss() -> None:
+def test_smape_of_a_nought_predicted_as_nought_is_no_miss() -> None:
     assert measure("smape", np.array([0.0, 1.0]), np.array([0.0, 1.0])) == 0.0
 
 

@@ -17,14 +17,14 @@ def test_number_baselines_repeat_what_the_label_was(model, frame) -> None:
     rows = labelled_rows(model, frame, now=NOW)
     fold = split(model, rows.times)[-1]
     test = subset(rows, fold.test)
-    said = predict_number_baselines(subset(rows, fold.train), test).predictions
+    predicted = predict_number_baselines(subset(rows, fold.train), test).predictions
     load = dict(zip(frame["Hour"].to_list(), frame["Load"].to_list(), strict=True))
     first = test.times[0].astype("datetime64[us]").item().replace(tzinfo=START.tzinfo)
     step = frame["Hour"][1] - frame["Hour"][0]
-    assert said["persistence"][0] == load[first]
-    assert said["day_ago"][0] == load[first + 4 * step - 24 * step]
-    assert said["mean"][0] == pytest.approx(rows.labels[fold.train].mean())
-    assert np.isnan(said["year_ago"]).all()  # there is no year of history
+    assert predicted["persistence"][0] == load[first]
+    assert predicted["day_ago"][0] == load[first + 4 * step - 24 * step]
+    assert predicted["mean"][0] == pytest.approx(rows.labels[fold.train].mean())
+    assert np.isnan(predicted["year_ago"]).all()  # there is no year of history
 
 
 def test_best_step_is_on_the_column_that_parts_best(model, frame) -> None:

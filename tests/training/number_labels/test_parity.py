@@ -30,8 +30,8 @@ def test_parity_allowed_regressor_agrees_on_hard_rows(model, frame, estimator) -
     served = OnnxModel(graph)
     assert served.is_number
     assert served.features == rows.names
-    assert served.answers(np.empty((0, len(rows.names)), np.float32)).shape == (0,)
-    assert np.isfinite(served.answers(np.full((1, len(rows.names)), np.nan, np.float32))).all()
+    assert served.predict(np.empty((0, len(rows.names)), np.float32)).shape == (0,)
+    assert np.isfinite(served.predict(np.full((1, len(rows.names)), np.nan, np.float32))).all()
 
 
 def test_parity_of_a_graph_that_says_other_numbers_is_refused(model, frame) -> None:

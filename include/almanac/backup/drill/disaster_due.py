@@ -6,7 +6,7 @@ from sqlalchemy.engine import make_url
 
 from almanac.backup.drill.drill import overdue
 from almanac.backup.drill.drills import DISASTER
-from almanac.backup.installation import Places
+from almanac.backup.installation import BackupRepositories
 from almanac.config.home import Home
 from almanac.config.sections.backup import Drills
 
@@ -24,10 +24,10 @@ def unplayable(home: Home) -> str:
     )
 
 
-def disaster_is_due(places: Places, settings: Drills, *, now: datetime) -> bool:
+def disaster_is_due(repositories: BackupRepositories, settings: Drills, *, now: datetime) -> bool:
     """Whether the last good disaster drill, wherever it was, is older than declared."""
     every = settings.disaster_every
-    return every is not None and bool(overdue(places, [DISASTER], max_age=every, now=now))
+    return every is not None and bool(overdue(repositories, [DISASTER], max_age=every, now=now))
 
 
 def disaster_max_age(home: Home, settings: Drills) -> timedelta | None:

@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 from almanac.backup.drill.drills import DrillResult, record
 from almanac.backup.drill.functional import use
 from almanac.backup.drill.registered import check_registry
-from almanac.backup.installation import Places
+from almanac.backup.installation import BackupRepositories
 from almanac.backup.restore.live import members, scratch
 from almanac.backup.restore.one_home import as_one_home
 from almanac.backup.restore.restore import restore
@@ -28,8 +28,8 @@ from almanac.backup.store.codec import HEAD
 from almanac.backup.store.facts import folder_of, inside
 from almanac.backup.store.local_store import LocalStore
 from almanac.backup.store.manifest import Manifest, Ref
-from almanac.backup.store.place import Place
-from almanac.backup.tiers.thaw import archived, is_frozen
+from almanac.backup.store.repository import BackupRepository
+from almanac.backup.tiers.archive_request import archived, is_frozen
 from almanac.errors import AlmanacError, IntegrityError
 
 _FULL = 5
@@ -41,7 +41,7 @@ class Drill:
     """One drill.
 
     Args:
-        place: whose snapshots.
+        repository: whose snapshots.
         folder: where scratch folders are made; this machine's own.
         random: chooses the older snapshots and the damage.
         servers: PostgreSQL servers by name of the database, on which scratch databases may be made.
@@ -49,60 +49,60 @@ class Drill:
         trust: load formats that can run code, too.
     """
 
-    place: Place
+    repository: BackupRepository
     folder: Path
     random: random.Random
     servers: Mapping[str, URL]
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     trust: bool = False
 
-    def run(self, subjects: Sequence[str] = (), tell: Callable[[str], None] = lambda _: None) -> list[DrillResult]:
+    def run(self, subjects: Sequence[str] = (), report: Callable[[str], None] = lambda _: None) -> list[DrillResult]:
         """Drill subjects (none: all), then a damaged copy; each result is kept in the repository.
 
         Args:
             subjects: whose snapshots.
-            tell: called with each result in words.
+            report: called with each result in words.
         """
-        catalogue, archive = Catalogue(self.place), archived(self.place)
+        catalogue, archive = Catalogue(self.repository), archived(self.repository)
         results = []
         for subject in subjects or catalogue.subjects():
             for ref in self.chosen(catalogue.refs(subject), archive):
                 results.append(self.one(ref))
-                tell(in_words(results[-1]))
+                report(in_words(results[-1]))
         with_files = [result.ref for result in results if result.passed and not result.subject.startswith("group/")]
         if with_files:
             results.append(self.damaged(self.random.choice(with_files)))
-            tell(in_words(results[-1]))
+            report(in_words(results[-1]))
         return results
 
     def one(self, ref: Ref) -> DrillResult:
         """Restore and use one snapshot, or each of a group; a failure is a result, not an exception."""
         started, at = time.monotonic(), self.clock()
-        passed, level, said = True, _FULL, []
+        passed, level, lines = True, _FULL, []
         try:
             with scratch(self.folder) as folder:
-                said = self._restore_and_use(ref, folder)
+                lines = self._restore_and_use(ref, folder)
         except AlmanacError as error:
-            passed, level, said = False, 1, [str(error)]
-        result = self._result(ref, level, passed, said, at, time.monotonic() - started)
-        record(self.place, result)
+            passed, level, lines = False, 1, [str(error)]
+        result = self._result(ref, level, passed, lines, at, time.monotonic() - started)
+        record(self.repository, result)
         return result
 
     def damaged(self, ref: Ref) -> DrillResult:
         """Copy a snapshot, damage the copy, and see that it is refused."""
         started, at = time.monotonic(), self.clock()
         with scratch(self.folder) as folder:
-            copy = Place(LocalStore(folder / "copy"), self.place.key, older=self.place.older)
-            replicate(self.place, copy, subjects=[ref.subject])
+            copy = BackupRepository(LocalStore(folder / "copy"), self.repository.key, older=self.repository.older)
+            replicate(self.repository, copy, subjects=[ref.subject])
             path = self._damage(copy, ref)
             try:
                 restore(copy, ref, folder / "back")
-                passed, said = False, [f"{path}: was damaged on purpose, and the restore did not notice"]
+                passed, lines = False, [f"{path}: was damaged on purpose, and the restore did not notice"]
             except IntegrityError as error:
-                passed, said = path in str(error), [f"a damaged copy of {path} was refused"]
+                passed, lines = path in str(error), [f"a damaged copy of {path} was refused"]
         spent = time.monotonic() - started
-        result = self._result(ref, _FULL, passed, said, at, spent, meant_to_fail=True)
-        record(self.place, result)
+        result = self._result(ref, _FULL, passed, lines, at, spent, meant_to_fail=True)
+        record(self.repository, result)
         return result
 
     def chosen(self, refs: Sequence[Ref], archive: Collection[str]) -> list[Ref]:
@@ -112,26 +112,26 @@ class Drill:
 
     def _is_frozen(self, ref: Ref, archive: Collection[str]) -> bool:
         try:
-            return is_frozen(self.place, ref, archive)
+            return is_frozen(self.repository, ref, archive)
         except IntegrityError:
             return False  # drilled, and found damaged
 
     def _restore_and_use(self, ref: Ref, folder: Path) -> list[str]:
-        said: list[str] = []
+        lines: list[str] = []
         folders: dict[str, Path] = {}
         manifests: dict[str, Manifest] = {}
-        for member in members(self.place, ref):
-            where = folder_of(Catalogue(self.place).read(member))
-            restored = restore(self.place, member, inside(folder, where))
+        for member in members(self.repository, ref):
+            where = folder_of(Catalogue(self.repository).read(member))
+            restored = restore(self.repository, member, inside(folder, where))
             name = member.subject.split("/")[1]
-            said += use(restored.folder, restored.manifest, server=self.servers.get(name), trust=self.trust)
+            lines += use(restored.folder, restored.manifest, server=self.servers.get(name), trust=self.trust)
             folders[where], manifests[where] = restored.folder, restored.manifest
         if ref.subject.startswith("group/"):
             database = as_one_home(folders, manifests, folder)
-            said += [check_registry(database, manifests)] if database else []
-        return said
+            lines += [check_registry(database, manifests)] if database else []
+        return lines
 
-    def _damage(self, copy: Place, ref: Ref) -> str:
+    def _damage(self, copy: BackupRepository, ref: Ref) -> str:
         """Spoil a few bytes of one object; give the path of the file.
 
         Of a compressed object not those of its head: they can change without changing what is unpacked.
@@ -148,37 +148,39 @@ class Drill:
         return entry.path
 
     def _result(
-        self, ref: Ref, level: int, passed: bool, said: Sequence[str], at: datetime, spent: float,
+        self, ref: Ref, level: int, passed: bool, lines: Sequence[str], at: datetime, spent: float,
         *, meant_to_fail: bool = False,
     ) -> DrillResult:  # fmt: skip
-        newest = Catalogue(self.place).newest(ref.subject) or ref
+        newest = Catalogue(self.repository).newest(ref.subject) or ref
         return DrillResult(
             subject=ref.subject,
             snapshot=ref.name,
             level=level,
             passed=passed,
-            said=tuple(said),
+            said=tuple(lines),
             at=at,
             duration_s=round(spent, 3),
             age_s=round((at - newest.created).total_seconds(), 3),
-            place=self.place.uri,
+            place=self.repository.uri,
             meant_to_fail=meant_to_fail,
         )
 
 
-def place_in_turn(places: Places, now: datetime) -> Place:
+def repository_in_turn(repositories: BackupRepositories, now: datetime) -> BackupRepository:
     """The primary repository in one week, the second in the next."""
-    every = places.all()
+    every = repositories.all()
     return every[now.isocalendar().week % len(every)]
 
 
-def overdue(places: Places, subjects: Sequence[str], *, max_age: timedelta, now: datetime) -> list[str]:
+def overdue(
+    repositories: BackupRepositories, subjects: Sequence[str], *, max_age: timedelta, now: datetime
+) -> list[str]:
     """Subjects whose last good drill, wherever it was, is older than declared, in words."""
     from almanac.backup.drill.drills import last_good
 
     newest: dict[str, datetime] = {}
-    for place in places.all():
-        for result in last_good(place):
+    for repository in repositories.all():
+        for result in last_good(repository):
             newest[result.subject] = max(result.at, newest.get(result.subject, result.at))
     late = [subject for subject in subjects if subject not in newest or newest[subject] + max_age < now]
     return [

@@ -6,7 +6,7 @@ from datetime import datetime
 from secrets import token_hex
 
 from almanac.backup.store.manifest import Ref, canonical, check_subject, format_time
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.json_text import parse_json
 
 DISASTER = "disaster/all"  # the subject of the drill in which the whole machine is lost
@@ -49,35 +49,35 @@ class DrillResult:
         return Ref(self.subject, self.snapshot)
 
 
-def record(place: Place, result: DrillResult) -> None:
+def record(repository: BackupRepository, result: DrillResult) -> None:
     """Keep a result."""
     name = f"{_FOLDER}/{format_time(result.at)}-{token_hex(4)}.json"
-    place.store.create(name, canonical(asdict(result) | {"at": result.at.isoformat()}))
+    repository.store.create(name, canonical(asdict(result) | {"at": result.at.isoformat()}))
 
 
-def results(place: Place) -> tuple[DrillResult, ...]:
+def results(repository: BackupRepository) -> tuple[DrillResult, ...]:
     """The newest results, newest first; what cannot be read counts as no drill."""
-    names = sorted((entry.name for entry in place.store.list(_FOLDER)), reverse=True)[:_LOOK_BACK]
-    return tuple(_results(place, names))
+    names = sorted((entry.name for entry in repository.store.list(_FOLDER)), reverse=True)[:_LOOK_BACK]
+    return tuple(_results(repository, names))
 
 
-def last_good(place: Place) -> tuple[DrillResult, ...]:
+def last_good(repository: BackupRepository) -> tuple[DrillResult, ...]:
     """The newest good result of each subject."""
     newest: dict[str, DrillResult] = {}
-    for result in results(place):
+    for result in results(repository):
         if result.passed and not result.meant_to_fail:
             newest.setdefault(result.subject, result)
     return tuple(newest.values())
 
 
-def _results(place: Place, names: Iterable[str]) -> Iterable[DrillResult]:
+def _results(repository: BackupRepository, names: Iterable[str]) -> Iterable[DrillResult]:
     for name in names:
         try:
-            found = parse_json(place.store.read(name, limit=_MAX_BYTES).data)
-            said, at = tuple(map(str, found["said"])), datetime.fromisoformat(found["at"])
+            found = parse_json(repository.store.read(name, limit=_MAX_BYTES).data)
+            lines, at = tuple(map(str, found["said"])), datetime.fromisoformat(found["at"])
             if at.tzinfo is None:
                 continue
             subject = found["subject"] if found["subject"] == DISASTER else check_subject(found["subject"])
-            yield DrillResult(**found | {"at": at, "said": said, "subject": subject})
+            yield DrillResult(**found | {"at": at, "said": lines, "subject": subject})
         except (ValueError, KeyError, TypeError, FileNotFoundError):
             continue

@@ -65,12 +65,12 @@ def _use(folder: Path, manifest: Manifest, server: URL | None, trust: bool) -> l
 
 
 def _use_outputs(folder: Path, manifest: Manifest) -> list[str]:
-    said = []
+    lines = []
     for table in TABLES:
         facts = manifest.facts.get(table)
         if isinstance(facts, dict):
-            said.append(f"{table} {check_table(folder / table, facts)}")
-    return [*said, f"{manifest.facts.get('files')} files"]
+            lines.append(f"{table} {check_table(folder / table, facts)}")
+    return [*lines, f"{manifest.facts.get('files')} files"]
 
 
 def _use_database(folder: Path, name: str, manifest: Manifest, server: URL | None) -> list[str]:
@@ -91,14 +91,14 @@ def _use_model(folder: Path, manifest: Manifest, trust: bool) -> list[str]:
     record, facts = json.loads((folder / RUN).read_bytes()), model_facts(manifest)
     if sorted(record["version"]["aliases"]) != facts.aliases:
         raise IntegrityError(f"{manifest.subject}: its aliases and its facts differ; do not use it")
-    said = [_use_graph(folder, manifest, facts), f"{len(record['version']['tags'])} tags, aliases {facts.aliases}"]
+    lines = [_use_graph(folder, manifest, facts), f"{len(record['version']['tags'])} tags, aliases {facts.aliases}"]
     pipeline = folder / ARTIFACTS / files.PIPELINE
     if pipeline.is_file():
         from almanac.registry.pipeline_file import load_pipeline
 
         load_pipeline(pipeline.read_bytes())
-        said.append("the scikit-learn pipeline loads, of trusted types only")
-    return said + [_use_code(path, trust) for path in sorted(folder.rglob("*")) if path.suffix in _CODE]
+        lines.append("the scikit-learn pipeline loads, of trusted types only")
+    return lines + [_use_code(path, trust) for path in sorted(folder.rglob("*")) if path.suffix in _CODE]
 
 
 def _use_checkpoints(folder: Path) -> list[str]:
@@ -116,7 +116,7 @@ def _use_graph(folder: Path, manifest: Manifest, facts: ModelFacts) -> str:
     onnx = (folder / onnx_path()).read_bytes()
     files.verified(onnx, facts.onnx_sha256, f"{manifest.subject}: {onnx_path()}")
     check = json.loads((folder / CHECK).read_bytes())
-    got = OnnxModel(onnx).answers(np.array(check["inputs"], dtype=np.float32))
+    got = OnnxModel(onnx).predict(np.array(check["inputs"], dtype=np.float32))
     expected = np.array(check["probabilities"])
     worst = float(np.abs(got - expected).max())
     if not worst <= _TOLERANCE:

@@ -17,7 +17,7 @@ _QUERIES = {
     " UNION ALL SELECT conn_id, extra FROM connection WHERE is_extra_encrypted AND coalesce(extra, '') <> ''",
     "variable": "SELECT key, val FROM variable WHERE is_encrypted AND coalesce(val, '') <> ''",
 }
-# What hangs on a trigger, in the order of the references. A task that waited begins anew.
+# What hangs on a trigger, in the order of the references. A task that waited starts again.
 _LET_GO = (
     "UPDATE task_instance SET state = NULL, next_method = NULL WHERE trigger_id = :id AND state = 'deferred'",
     "UPDATE task_instance SET trigger_id = NULL WHERE trigger_id = :id",
@@ -35,23 +35,23 @@ def unreadable_secrets(home: Home) -> list[str]:
         TransientError: Airflow's database is unreachable.
     """
     keys = _keys(home)
-    said = []
+    lines = []
     for kind, query in _QUERIES.items():
         names = sorted({name for name, secret in _rows(home, query) if not _opens(keys, secret)})
         if names:
-            said.append(
+            lines.append(
                 f"{len(names)} {kind}s of Airflow were encrypted with the key of the old home, which lies in its"
                 f" secrets/: {', '.join(names[:10])}. Put the copy of that folder into {home.home}/secrets before the"
                 " services start, or enter them again"
             )
-    return said
+    return lines
 
 
 def drop_unreadable_triggers(url: str, keys: str) -> int:
     """Take out the triggers that no key of this home opens, of a database that came from another; give their number.
 
     A single one ends Airflow's triggerer at each start, so that no landed file is noticed any more. The dag-processor
-    makes those of watched assets anew.
+    makes those of watched assets again.
 
     Args:
         url: of Airflow's database, brought to the installed version.

@@ -69,7 +69,7 @@ def compare(home: Home, registry: "Registry", models: Collection[str]) -> list[D
     if not known:
         found.append(Difference("MLflow has no database here, so the model versions are unknown", lost=False))
     for model in sorted(models):
-        with _told(found, f"{model}: could not be compared"):
+        with _reported(found, f"{model}: could not be compared"):
             versions = registry.versions(model) if known else []
             found += _of_dataset(home.dataset_of(model), model, journal, versions)
             found += _of_versions(registry, model, versions)
@@ -89,7 +89,7 @@ def compare_folder(folders: Mapping[str, Path], manifests: Mapping[str, Manifest
     """
     of = {manifest.subject: folders[name] for name, manifest in manifests.items()}
     found: list[Difference] = []
-    with TemporaryDirectory(prefix="almanac-compare-") as scratch, _told(found, "could not be compared"):
+    with TemporaryDirectory(prefix="almanac-compare-") as scratch, _reported(found, "could not be compared"):
         journal = _journal(of.get("database/journal"), home, Path(scratch))
         for subject, folder in of.items():
             kind, _, name = subject.partition("/")
@@ -142,7 +142,7 @@ def _has_registry(home: Home, registry: "Registry") -> bool:
 
 
 @contextmanager
-def _told(found: list[Difference], what: str) -> Iterator[None]:
+def _reported(found: list[Difference], what: str) -> Iterator[None]:
     """What cannot be compared is a difference, too: its state is unknown."""
     try:
         yield
@@ -163,11 +163,11 @@ def _of_dataset(
                 f" {len(versions)} versions that were trained on it. Restore dataset/{model}"
             )
         return
-    yield from _of_batches(uri, table, published, told=journal is not None)
+    yield from _of_batches(uri, table, published, with_journal=journal is not None)
     yield from _of_training_rows(uri, table, versions)
 
 
-def _of_batches(uri: str, table: Any, published: Sequence[BatchRecord], *, told: bool) -> Iterator[Difference]:
+def _of_batches(uri: str, table: Any, published: Sequence[BatchRecord], *, with_journal: bool) -> Iterator[Difference]:
     missing = [row for row in published if table.transaction_version(row.batch_id) is None]
     if missing:
         yield Difference(
@@ -176,7 +176,7 @@ def _of_batches(uri: str, table: Any, published: Sequence[BatchRecord], *, told:
             f" is older than the journal. Let their files land again: {_some(row.uri for row in missing)}"
         )
     known = {row.batch_id for row in published}
-    unknown = [row for row in batches_in(table) if row.batch_id not in known] if told else []
+    unknown = [row for row in batches_in(table) if row.batch_id not in known] if with_journal else []
     if unknown:
         yield Difference(
             f"{uri}: holds {len(unknown)} batches that the journal does not know: the journal is older than the"

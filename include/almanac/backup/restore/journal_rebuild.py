@@ -12,12 +12,12 @@ from typing import Protocol
 
 from almanac.backup.drill.drills import results
 from almanac.backup.snapshot.journal_rows import record_drills
-from almanac.backup.snapshot.vanished import look
-from almanac.backup.store.place import Place
+from almanac.backup.snapshot.missing import look
+from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.table.commit_record import committed_batches
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.errors import AlmanacError
 from almanac.journal.journal import Journal
 from almanac.journal.records import AliasMove, RunRef
@@ -25,7 +25,7 @@ from almanac.registry.records import CHAMPION, ModelVersion, Tag
 
 
 @dataclass(frozen=True)
-class Rebuilt:
+class RebuiltRows:
     """What became of one kind of row.
 
     Attributes:
@@ -49,15 +49,20 @@ class Versions(Protocol):
 
 
 def rebuild_journal(
-    home: Home, models: Sequence[Model], registry: Versions, places: Sequence[Place], journal: Journal, run: RunRef
-) -> Iterator[Rebuilt]:
+    home: Home,
+    models: Sequence[Model],
+    registry: Versions,
+    repositories: Sequence[BackupRepository],
+    journal: Journal,
+    run: RunRef,
+) -> Iterator[RebuiltRows]:
     """Add what the journal lacks, one subject after the other; a store that is away does not stop the others.
 
     Args:
         home: its datasets are read.
         models: all that are declared.
         registry: its versions' tags are read.
-        places: backup repositories.
+        repositories: backup repositories.
         journal: gets the rows.
         run: who asks; snapshots and drills get it, batches and promotions keep their own.
 
@@ -67,20 +72,20 @@ def rebuild_journal(
     parts: list[tuple[str, Callable[[], tuple[int, int]]]] = [
         *((f"batches of {one.name}", partial(_batches, home, one, journal)) for one in models),
         *((f"promotions of {one.name}", partial(_promotions, registry, one.name, journal)) for one in models),
-        *((f"snapshots of {one.uri}", partial(_snapshots, one, journal, run)) for one in places),
-        *((f"drills of {one.uri}", partial(_drills, one, journal, run)) for one in places),
+        *((f"snapshots of {one.uri}", partial(_snapshots, one, journal, run)) for one in repositories),
+        *((f"drills of {one.uri}", partial(_drills, one, journal, run)) for one in repositories),
     ]
     for subject, rebuild in parts:
         try:
             added, known = rebuild()
         except AlmanacError as error:
-            yield Rebuilt(subject, problem=str(error))
+            yield RebuiltRows(subject, problem=str(error))
         else:
-            yield Rebuilt(subject, added, known)
+            yield RebuiltRows(subject, added, known)
 
 
 def _batches(home: Home, model: Model, journal: Journal) -> tuple[int, int]:
-    records = committed_batches(Dataset.of(home, model))
+    records = committed_batches(DatasetTable.of(home, model))
     lacking = [one for one in records if journal.batch(model.name, one.batch_id) is None]
     for record in lacking:
         journal.record_batch(record)
@@ -111,18 +116,18 @@ def _moves_in_tags(model: str, versions: Sequence[ModelVersion]) -> list[AliasMo
     return moves
 
 
-def _snapshots(place: Place, journal: Journal, run: RunRef) -> tuple[int, int]:
+def _snapshots(repository: BackupRepository, journal: Journal, run: RunRef) -> tuple[int, int]:
     def count() -> int:
-        return sum(one.place == place.uri for one in journal.snapshots())
+        return sum(one.place == repository.uri for one in journal.snapshots())
 
     before = count()
-    look(place, journal, run)
+    look(repository, journal, run)
     return count() - before, before
 
 
-def _drills(place: Place, journal: Journal, run: RunRef) -> tuple[int, int]:
+def _drills(repository: BackupRepository, journal: Journal, run: RunRef) -> tuple[int, int]:
     known = {(one.subject, one.name, one.drilled_at) for one in journal.drills()}
-    found = results(place)
+    found = results(repository)
     lacking = [one for one in found if (one.subject, one.snapshot, one.at) not in known]
     record_drills(journal, lacking, run)
     return len(lacking), len(found) - len(lacking)

@@ -15,22 +15,22 @@ from pathlib import Path
 from secrets import token_hex
 
 from almanac.backup.restore.placement import check, clear, put, send, stage, staged_name
-from almanac.backup.restore.progress import Member, Progress, Step
+from almanac.backup.restore.progress import RestoreMember, RestoreProgress, Step
 from almanac.backup.restore.restore import Restored
-from almanac.backup.restore.targets import NoPlaceError, check_free, server_of, targets_of
+from almanac.backup.restore.targets import NoTargetError, check_free, server_of, targets_of
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.facts import database_facts, inside
 from almanac.backup.store.keys import CONNECTION, key_file
 from almanac.backup.store.manifest import Manifest, Ref
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.backup.subjects.postgres import check_rows, is_empty, load
 from almanac.backup.subjects.sqlite import move_artifacts
-from almanac.backup.tiers.thawed import restore_thawed
+from almanac.backup.tiers.archive_restore import restore_from_archive
 from almanac.config.connection import find_connection
 from almanac.config.credentials import private_folder, write_private
 from almanac.config.home import Home
 from almanac.errors import AlmanacError, ConfigError, IntegrityError, TransientError
-from almanac.failpoints import reached
+from almanac.failpoints import failpoint
 from almanac.journal.schema import describe
 from almanac.journal.upgrade import upgrade_journal
 from almanac.storage.locks import locked
@@ -38,19 +38,19 @@ from almanac.storage.locks import locked
 log = logging.getLogger(__name__)
 
 
-def members(place: Place, ref: Ref) -> list[Ref]:
+def members(repository: BackupRepository, ref: Ref) -> list[Ref]:
     """The snapshots of a group, databases first; of anything else the snapshot itself."""
-    manifest = Catalogue(place).read(ref)
+    manifest = Catalogue(repository).read(ref)
     return list(dict.fromkeys(one.ref for one in manifest.members)) or [ref]
 
 
-def restore_live(place: Place, ref: Ref, home: Home, *, replace: bool = False) -> list[str]:
+def restore_live(repository: BackupRepository, ref: Ref, home: Home, *, replace: bool = False) -> list[str]:
     """Restore a snapshot, or each of a group, to the installation's own places; say where.
 
     After an interruption it continues where it stopped.
 
     Args:
-        place: where the snapshot is.
+        repository: where the snapshot is.
         ref: which.
         home: where it belongs.
         replace: move what is there aside, to `<name>.before-<time>`; False: refuse.
@@ -61,14 +61,14 @@ def restore_live(place: Place, ref: Ref, home: Home, *, replace: bool = False) -
     """
     private_folder(home.home / "restores")
     with locked(home.home / "restores" / "lock", lambda: None, timeout_s=0.0):
-        return _Restore(place, ref, home, replace).run()
+        return _Restore(repository, ref, home, replace).run()
 
 
 @dataclass
 class _Restore:
     """One restore of a snapshot or of a group."""
 
-    place: Place
+    repository: BackupRepository
     ref: Ref
     home: Home
     replace: bool
@@ -76,21 +76,21 @@ class _Restore:
 
     def run(self) -> list[str]:
         """All members; each failure is kept, and the others go on."""
-        self.progress = Progress.of(self.home, self.ref, now=datetime.now(UTC))
-        refs = members(self.place, self.ref)
+        self.progress = RestoreProgress.of(self.home, self.ref, now=datetime.now(UTC))
+        refs = members(self.repository, self.ref)
         manifests = self._readable(refs)
         self._check_free(manifests)  # all are looked at before the first is touched
-        said: dict[Ref, tuple[str, ...]] = {}
+        lines_of: dict[Ref, tuple[str, ...]] = {}
         for ref, manifest in manifests.items():
             try:
-                said[ref] = self._member(ref, manifest)
+                lines_of[ref] = self._member(ref, manifest)
             except AlmanacError as error:
                 self.failed[ref] = error
         if self.failed:
-            raise self._failure(refs, said)
+            raise self._failure(refs, lines_of)
         upgraded = self._upgrade_journal(manifests)
         self.progress.end()
-        return [*(line for ref in refs for line in said[ref]), *upgraded, *self._keep_key()]
+        return [*(line for ref in refs for line in lines_of[ref]), *upgraded, *self._keep_key()]
 
     def _upgrade_journal(self, manifests: dict[Ref, Manifest]) -> list[str]:
         """A snapshot of an older release brings the tables of that release; the snapshot itself is their backup."""
@@ -104,10 +104,10 @@ class _Restore:
         found: dict[Ref, Manifest] = {}
         for ref in refs:
             try:
-                manifest = Catalogue(self.place).read(ref)
+                manifest = Catalogue(self.repository).read(ref)
                 targets_of(self.home, manifest)
                 found[ref] = manifest
-            except (IntegrityError, NoPlaceError) as error:
+            except (IntegrityError, NoTargetError) as error:
                 self.failed[ref] = error
         return found
 
@@ -142,37 +142,37 @@ class _Restore:
             known = self._bring(ref, manifest)
         self._place(ref, manifest, known)
         url = server_of(self.home, manifest)
-        said = [f"{ref} is in {target.uri}" for target in targets]
+        lines = [f"{ref} is in {target.uri}" for target in targets]
         if url is not None:
-            said = [f"{ref} is loaded into {url.host}/{url.database}"]
-        done = Member(Step.DONE, said=tuple(said))
+            lines = [f"{ref} is loaded into {url.host}/{url.database}"]
+        done = RestoreMember(Step.DONE, said=tuple(lines))
         self.progress.set(ref, done)
-        reached("restore_done", ref.subject.replace("/", "-"))
+        failpoint("restore_done", ref.subject.replace("/", "-"))
         return done.said
 
-    def _place(self, ref: Ref, manifest: Manifest, staged: Member) -> None:
+    def _place(self, ref: Ref, manifest: Manifest, staged: RestoreMember) -> None:
         """Move what is staged into place, and verify it."""
         targets = targets_of(self.home, manifest)
         for target in targets:
             if target.local is not None:
                 name = Path(staged.staged[target.uri])
                 put(name, target.local, replace=self.replace, begun=self.progress.begun)
-        reached("restore_put", ref.subject.replace("/", "-"))
+        failpoint("restore_put", ref.subject.replace("/", "-"))
         try:
             for target in targets:
                 check(manifest, target, self.home.tracking_uri)
         except IntegrityError:  # the next try restores it again; existing data then block it, with a message
-            self.progress.set(ref, Member(Step.BEGUN, staged.staged))
+            self.progress.set(ref, RestoreMember(Step.BEGUN, staged.staged))
             raise
 
-    def _bring(self, ref: Ref, manifest: Manifest) -> Member:
+    def _bring(self, ref: Ref, manifest: Manifest) -> RestoreMember:
         """Restore files beside their targets, to their store, or into their database."""
         targets = targets_of(self.home, manifest)
         local = ((target.uri, target.local) for target in targets)
         staged = {uri: str(staged_name(path, ref.sha256[:12])) for uri, path in local if path is not None}
-        self.progress.set(ref, Member(Step.BEGUN, staged))
+        self.progress.set(ref, RestoreMember(Step.BEGUN, staged))
         with self._files(ref) as restored:
-            reached("restore_files", ref.subject.replace("/", "-"))
+            failpoint("restore_files", ref.subject.replace("/", "-"))
             self._load(restored)
             self._move_artifacts(restored)
             for target in targets:
@@ -183,9 +183,9 @@ class _Restore:
                     send(source, target, self.home.tracking_uri)
                 else:
                     stage(source, target.local, Path(staged[target.uri]))
-        member = Member(Step.STAGED, staged)
+        member = RestoreMember(Step.STAGED, staged)
         self.progress.set(ref, member)
-        reached("restore_staged", ref.subject.replace("/", "-"))
+        failpoint("restore_staged", ref.subject.replace("/", "-"))
         return member
 
     @contextmanager
@@ -194,7 +194,7 @@ class _Restore:
         folder = self.home.scratch / "restore-live"
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            yield restore_thawed(self.place, ref, folder / "files", clock=lambda: datetime.now(UTC))
+            yield restore_from_archive(self.repository, ref, folder / "files", clock=lambda: datetime.now(UTC))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -222,15 +222,15 @@ class _Restore:
     def _keep_key(self) -> list[str]:
         """A whole installation goes on with the key of its snapshots: it would make another one, and sign with that."""
         path = key_file(self.home)
-        if not self.ref.subject.startswith("group/") or self.place.key is None:
+        if not self.ref.subject.startswith("group/") or self.repository.key is None:
             return []
         if path.exists() or find_connection(CONNECTION) is not None:
             return []
         private_folder(path.parent)
-        write_private(path, self.place.key.text + "\n")
+        write_private(path, self.repository.key.text + "\n")
         return [f"the key of the backups is kept in {path}"]
 
-    def _failure(self, refs: list[Ref], said: dict[Ref, tuple[str, ...]]) -> AlmanacError:
+    def _failure(self, refs: list[Ref], lines_of: dict[Ref, tuple[str, ...]]) -> AlmanacError:
         if len(refs) == 1:
             return self.failed[refs[0]]
         errors = self.failed.values()
@@ -241,7 +241,7 @@ class _Restore:
             kind = TransientError
         lines = [f"{self.ref}: {len(self.failed)} of {len(refs)} snapshots could not be restored:"]
         lines += [f"  NOT BACK  {ref}: {error}" for ref, error in self.failed.items()]
-        lines += [f"  is back   {line}" for ref in refs for line in said.get(ref, ())]
+        lines += [f"  is back   {line}" for ref in refs for line in lines_of.get(ref, ())]
         lines.append(
             "Correct what is named, then run the same command again: it continues with what is not back. What is"
             " damaged may be intact in the secondary repository (--second), or in an older snapshot; to stop at what is"
@@ -256,14 +256,14 @@ def give_up(home: Home, ref: Ref) -> list[str]:
     Returns:
         In words, what is back and what is not; none when nothing was begun.
     """
-    progress = Progress.of(home, ref, now=datetime.now(UTC))
-    said: list[str] = []
+    progress = RestoreProgress.of(home, ref, now=datetime.now(UTC))
+    lines: list[str] = []
     for name, member in progress.members.items():
         for staged in member.staged.values():
             clear(Path(staged))
-        said += member.said or [f"{name} is not back"]
+        lines += member.said or [f"{name} is not back"]
     progress.end()
-    return said
+    return lines
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from almanac.backup.snapshot.sources import below
 from almanac.backup.store.facts import database_facts
 from almanac.backup.store.manifest import FileEntry, Manifest
 from almanac.backup.subjects.sqlite import examine
-from almanac.backup.tiers.thawed import reads_as
+from almanac.backup.tiers.archive_restore import reads_as
 from almanac.errors import ConfigError, IntegrityError, TransientError
 from almanac.registry.served_artifacts import is_served, put_files, sizes_of
 from almanac.storage.disk import sync_path, sync_paths
@@ -41,7 +41,7 @@ def stage(source: Path, target: Path, staged: Path) -> None:
     Raises:
         TransientError: the disk is full or refuses.
     """
-    with _disk_faults(target):
+    with _disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         clear(staged)
         try:
@@ -71,7 +71,7 @@ def put(staged: Path, target: Path, *, replace: bool, begun: datetime) -> None:
         return
     if is_used(target) and not replace:
         raise ConfigError(f"{target}: already exists. Give --replace to move it aside, or --to another folder")
-    with _disk_faults(target):
+    with _disk_errors(target):
         beside = [Path(f"{target}{suffix}") for suffix in _BESIDE_SQLITE] if staged.is_file() else []
         for old in (target, *beside):
             if old.is_dir() and not old.is_symlink() and not any(old.iterdir()):
@@ -157,7 +157,7 @@ def _aside(old: Path, begun: datetime) -> Path:
 
 
 @contextmanager
-def _disk_faults(target: Path) -> Iterator[None]:
+def _disk_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, shutil.Error) as error:

@@ -28,7 +28,7 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True)
-class Member:
+class RestoreMember:
     """One snapshot of a restore.
 
     Attributes:
@@ -47,13 +47,13 @@ class _Record:
     format: int
     snapshot: str
     begun: datetime
-    members: dict[str, Member]
+    members: dict[str, RestoreMember]
 
 
 _READER = TypeAdapter(_Record)
 
 
-class Progress:
+class RestoreProgress:
     """The record of one restore.
 
     Args:
@@ -69,7 +69,7 @@ class Progress:
         self.path = path
         self.begun = now
         self._ref = ref
-        self._members: dict[str, Member] = {}
+        self._members: dict[str, RestoreMember] = {}
         if found := _read(path):
             if found.snapshot != _name(ref):
                 raise ConfigError(
@@ -84,15 +84,15 @@ class Progress:
         return cls(record_file(home, ref), ref, now=now)
 
     @property
-    def members(self) -> Mapping[str, Member]:
+    def members(self) -> Mapping[str, RestoreMember]:
         """All that were begun, by `subject@name`."""
         return self._members
 
-    def member(self, ref: Ref) -> Member | None:
+    def member(self, ref: Ref) -> RestoreMember | None:
         """How far a snapshot is; None: not begun."""
         return self._members.get(_name(ref))
 
-    def set(self, ref: Ref, member: Member) -> None:
+    def set(self, ref: Ref, member: RestoreMember) -> None:
         """Keep how far a snapshot is, durably.
 
         Raises:

@@ -18,7 +18,7 @@ from almanac.backup.snapshot.live_files import (
 )
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.manifest import FileEntry
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
 from almanac.data.table.data_files import decode_problem
 from almanac.data.table.delta_log import HINT, LOG, commit_file, hash_commit, is_commit, log_problems
@@ -40,28 +40,30 @@ _TABLE_OF = {"": "dataset", "predictions/": "predictions", "quarantine/rows/": "
 
 
 @dataclass
-class Repaired:
+class RepairedSubject:
     """What became of one subject.
 
     Attributes:
         subject: which.
         files: how many were compared.
-        mended: path and fault of what was put back; in a dry run, of what can be.
+        repaired: path and fault of what was put back; in a dry run, of what can be.
         left: path and fault of what no snapshot could repair.
     """
 
     subject: str
     files: int = 0
-    mended: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
 
-def repair_subjects(home: Home, place: Place, names: Sequence[str], *, dry_run: bool = False) -> list[Repaired]:
+def repair_subjects(
+    home: Home, repository: BackupRepository, names: Sequence[str], *, dry_run: bool = False
+) -> list[RepairedSubject]:
     """Compare every live file of these subjects with snapshots and the tables' logs, and repair what differs.
 
     Args:
         home: where the files are.
-        place: has the snapshots.
+        repository: has the snapshots.
         names: subjects, tables, or models for all of theirs.
         dry_run: only say what is damaged.
 
@@ -70,12 +72,17 @@ def repair_subjects(home: Home, place: Place, names: Sequence[str], *, dry_run: 
         IntegrityError: a manifest is damaged.
         TransientError: a store is unreachable.
     """
-    subjects = list(dict.fromkeys(one for name in names for one in _subjects_of(place, name)))
+    subjects = list(dict.fromkeys(one for name in names for one in _subjects_of(repository, name)))
     with scratch(home.scratch) as folder:
-        return [_Repair(home, Subject(home, place, name), place, folder / "file", dry_run).run() for name in subjects]
+        return [
+            _Repair(home, Subject(home, repository, name), repository, folder / "file", dry_run).run()
+            for name in subjects
+        ]
 
 
-def record_repair(journal: Journal, done: Iterable[Repaired], *, run: RunRef, reason: str, now: datetime) -> None:
+def record_repair(
+    journal: Journal, done: Iterable[RepairedSubject], *, run: RunRef, reason: str, now: datetime
+) -> None:
     """Write down who has put what back, and what is still damaged.
 
     Raises:
@@ -83,39 +90,41 @@ def record_repair(journal: Journal, done: Iterable[Repaired], *, run: RunRef, re
     """
     for one in done:
         FileChecks(journal).settle(one.subject, one.left)
-        if one.mended or one.left:
-            figures = {"mended": float(len(one.mended)), "left": float(len(one.left))}
-            said = (reason, *one.mended[:50], *(f"left: {line}" for line in one.left[:50]))
+        if one.repaired or one.left:
+            figures = {"mended": float(len(one.repaired)), "left": float(len(one.left))}
+            reasons = (reason, *one.repaired[:50], *(f"left: {line}" for line in one.left[:50]))
             model = one.subject.partition("/")[2]
             journal.record_decision(
-                Decision(model, DecisionKind.REPAIR, not one.left, said, now, run, subject=one.subject, figures=figures)
+                Decision(
+                    model, DecisionKind.REPAIR, not one.left, reasons, now, run, subject=one.subject, figures=figures
+                )
             )
 
 
-def _subjects_of(place: Place, name: str) -> list[str]:
+def _subjects_of(repository: BackupRepository, name: str) -> list[str]:
     kind, slash, model = name.partition("/")
     if slash:
         return [check_subject_name(f"{_SNAPSHOT_OF.get(kind, kind)}/{model}")]
-    known = set(Catalogue(place).subjects())
+    known = set(Catalogue(repository).subjects())
     found = [subject for kind in _OF_MODEL if (subject := f"{kind}/{name}") in known]
     if not found:
-        raise DataError(f"{place.uri}: no snapshot of {name!r}; there are {', '.join(sorted(known)) or 'none'}")
+        raise DataError(f"{repository.uri}: no snapshot of {name!r}; there are {', '.join(sorted(known)) or 'none'}")
     return found
 
 
 class _Repair:
     """The repair of one subject; `spare` is a path of this machine for one file at a time."""
 
-    def __init__(self, home: Home, subject: Subject, place: Place, spare: Path, dry_run: bool) -> None:
-        self.home, self.subject, self.place, self.spare, self.dry_run = home, subject, place, spare, dry_run
-        self.done = Repaired(subject.name)
+    def __init__(self, home: Home, subject: Subject, repository: BackupRepository, spare: Path, dry_run: bool) -> None:
+        self.home, self.subject, self.repository, self.spare, self.dry_run = home, subject, repository, spare, dry_run
+        self.done = RepairedSubject(subject.name)
 
-    def run(self) -> Repaired:
+    def run(self) -> RepairedSubject:
         """Compare and repair everything."""
         for prefix, uri in self.subject.tables().items():
             self._table(prefix, uri)
         for file in self.subject.other_files():
-            self._mend(file)
+            self._repair(file)
         return self.done
 
     def _table(self, prefix: str, uri: str) -> None:
@@ -126,8 +135,8 @@ class _Repair:
             return
         mark = self._mark(prefix)
         for file in self.subject.commits(prefix, uri, until=None if mark is None else mark.version):
-            self._mend_commit(file)
-        self._mend_checkpoint(uri)
+            self._repair_commit(file)
+        self._repair_checkpoint(uri)
         self._look_at_mark(uri, mark)
         try:
             files = list(self.subject.data_files(prefix, uri))
@@ -135,7 +144,7 @@ class _Repair:
             self.done.left.append(f"{error}")
             return
         for file in files:
-            self._mend(file)
+            self._repair(file)
 
     def _mark(self, prefix: str) -> TableMark | None:
         """What the journal knows of the table, which need not be there."""
@@ -148,7 +157,7 @@ class _Repair:
 
     def _look_at_mark(self, uri: str, mark: TableMark | None) -> None:
         """A commit that is younger than the newest snapshot is known to nobody but the mark."""
-        if mark is None or any(commit_file(mark.version) in line for line in (*self.done.mended, *self.done.left)):
+        if mark is None or any(commit_file(mark.version) in line for line in (*self.done.repaired, *self.done.left)):
             return
         found = hash_commit(uri, mark.version)
         if found is None or (mark.commit_sha256 and found != mark.commit_sha256):
@@ -158,7 +167,7 @@ class _Repair:
                 f" the whole table, or accept the loss: almanac accept {mark.name} --reason '...'"
             )
 
-    def _mend_commit(self, file: LiveFile) -> None:
+    def _repair_commit(self, file: LiveFile) -> None:
         """A commit that is there and whole is only replaced by what is known to be the same commit."""
         problem = problem_of(file, self.home.tracking_uri)
         if problem and problem != GONE and file.entry is not None and not self._is_same_commit(file):
@@ -168,14 +177,14 @@ class _Repair:
                 f" almanac restore {self.subject.name} --live --replace, or almanac accept"
             )
             return
-        self._mend(file, problem)
+        self._repair(file, problem)
 
     def _is_same_commit(self, file: LiveFile) -> bool:
         """Whether the file is the snapshot's commit, damaged: not JSON, or nearly the same bytes."""
         content = read_bytes(file.uri)
         if not is_commit(content) or file.entry is None:
             return True
-        restore_file(self.place, file.entry, self.spare)
+        restore_file(self.repository, file.entry, self.spare)
         try:
             known = self.spare.read_bytes()
             flipped = sum(map(int.__ne__, content, known)) if len(content) == len(known) else _FLIPPED + 1
@@ -183,7 +192,7 @@ class _Repair:
         finally:
             self.spare.unlink()
 
-    def _mend_checkpoint(self, uri: str) -> None:
+    def _repair_checkpoint(self, uri: str) -> None:
         """A checkpoint says nothing that the commits do not say: a damaged one is made again from them."""
         found = list_files(f"{uri}/{LOG}", ["*.checkpoint*.parquet"])
         damaged = [file.uri for file in found if decode_problem(file.uri)]
@@ -201,9 +210,9 @@ class _Repair:
             for one in (*damaged, f"{uri}/{HINT}"):
                 remove(one)
             open_table(uri).create_checkpoint()
-        self.done.mended.append(f"{words}; it is rebuilt from the commits")
+        self.done.repaired.append(f"{words}; it is rebuilt from the commits")
 
-    def _mend(self, file: LiveFile, problem: str | None = None) -> None:
+    def _repair(self, file: LiveFile, problem: str | None = None) -> None:
         self.done.files += 1
         problem = problem_of(file, self.home.tracking_uri) if problem is None else problem
         if not problem:
@@ -218,11 +227,11 @@ class _Repair:
         except AlmanacError as error:
             self.done.left.append(f"{line}; {error}")
             return
-        self.done.mended.append(line)
+        self.done.repaired.append(line)
 
     def _put(self, file: LiveFile, entry: FileEntry) -> None:
         target = self.spare.parent / "served" / file.name if is_served(file.root) else self.spare
-        restore_file(self.place, entry, target)
+        restore_file(self.repository, entry, target)
         if is_served(file.root):
             put_files(self.spare.parent / "served", file.root, self.home.tracking_uri)
             target.unlink()

@@ -16,7 +16,7 @@ from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.codec import decode
 from almanac.backup.store.locks import locked
 from almanac.backup.store.manifest import FileEntry, Manifest, Ref
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.errors import ConfigError, IntegrityError, TransientError
 from almanac.storage import disk
 
@@ -40,11 +40,13 @@ class Restored:
     damaged: tuple[str, ...] = ()
 
 
-def restore(place: Place, ref: Ref, target: Path, *, partial: bool = False, lock: bool = True) -> Restored:
+def restore(
+    repository: BackupRepository, ref: Ref, target: Path, *, partial: bool = False, lock: bool = True
+) -> Restored:
     """Restore a snapshot into a new folder, which appears when everything is in it.
 
     Args:
-        place: where the snapshot is.
+        repository: where the snapshot is.
         ref: which.
         target: the folder; it must not exist, or be empty.
         partial: restore what is whole and name the rest, instead of nothing.
@@ -55,11 +57,11 @@ def restore(place: Place, ref: Ref, target: Path, *, partial: bool = False, lock
         IntegrityError: manifest or objects are damaged; all that are damaged are named, and nothing is restored.
         TransientError: the store is unreachable, or the disk is too small.
     """
-    manifest = Catalogue(place).read(ref)
+    manifest = Catalogue(repository).read(ref)
     _check_target(target)
-    with _held(place, ref, lock), _partial(target) as folder:
+    with _held(repository, ref, lock), _partial(target) as folder:
         _check_space(folder, manifest)
-        damaged = _write_all(place, manifest.files, folder)
+        damaged = _write_all(repository, manifest.files, folder)
         if damaged and not partial:
             raise IntegrityError(
                 f"{ref}: {len(damaged)} of {len(manifest.files)} files are damaged; nothing was restored. Restore it"
@@ -73,19 +75,19 @@ def restore(place: Place, ref: Ref, target: Path, *, partial: bool = False, lock
     return Restored(ref, manifest, target, tuple(damaged))
 
 
-def restore_file(place: Place, entry: FileEntry, path: Path) -> None:
+def restore_file(repository: BackupRepository, entry: FileEntry, path: Path) -> None:
     """Restore one file to a path where nothing is yet.
 
     Raises:
         IntegrityError: its object is gone or damaged; the path is left empty.
         TransientError: the store is unreachable, or the disk is full.
     """
-    where = f"{place.uri}/{entry.object_name}"
+    where = f"{repository.uri}/{entry.object_name}"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb", buffering=0) as stream:
-            for piece in decode(place.store.stream(entry.object_name), entry.encoded, place.keys, where):
+            for piece in decode(repository.store.stream(entry.object_name), entry.encoded, repository.keys, where):
                 stream.write(piece)
         disk.start_writing(path)
     except FileNotFoundError as error:
@@ -106,15 +108,15 @@ def _sync(folder: Path) -> None:
         raise TransientError(f"{folder.parent}: cannot be written: {error}") from error
 
 
-def _write_all(place: Place, files: Collection[FileEntry], folder: Path) -> list[str]:
+def _write_all(repository: BackupRepository, files: Collection[FileEntry], folder: Path) -> list[str]:
     def write(entry: FileEntry) -> str:
         try:
-            restore_file(place, entry, folder / entry.path)
+            restore_file(repository, entry, folder / entry.path)
         except IntegrityError as error:
             return f"{entry.path}: {error}"
         return ""
 
-    with ThreadPoolExecutor(place.workers) as pool:
+    with ThreadPoolExecutor(repository.workers) as pool:
         return [message for message in pool.map(write, files) if message]
 
 
@@ -144,9 +146,9 @@ def _partial(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _held(place: Place, ref: Ref, lock: bool) -> Iterator[None]:
+def _held(repository: BackupRepository, ref: Ref, lock: bool) -> Iterator[None]:
     if not lock:
         yield
         return
-    with locked(place.store, "shared", f"restore of {ref}"):
+    with locked(repository.store, "shared", f"restore of {ref}"):
         yield

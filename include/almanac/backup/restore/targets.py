@@ -17,7 +17,7 @@ from almanac.storage.files import local_path
 from almanac.storage.objects import is_remote
 
 
-class NoPlaceError(ConfigError):
+class NoTargetError(ConfigError):
     """A snapshot does not say where it belongs, so that it can only be restored to a folder."""
 
 
@@ -43,7 +43,7 @@ def targets_of(home: Home, manifest: Manifest) -> list[Target]:
     """Where the files of a snapshot belong; none for a database of a server, see `server_of`.
 
     Raises:
-        NoPlaceError: it does not belong to one place of this installation.
+        NoTargetError: it does not belong to one place of this installation.
         ConfigError: there is no such database here, or it is of another kind now.
         IntegrityError: its manifest does not say where, or says something that is no place.
     """
@@ -52,15 +52,15 @@ def targets_of(home: Home, manifest: Manifest) -> list[Target]:
         case "dataset":
             return [Target("", home.dataset_of(name))]
         case "outputs":
-            places = {
+            locations = {
                 "predictions": home.predictions_of(name),
                 "quarantine/rows": home.quarantined_rows_of(name),
                 "quarantine/files": home.quarantined_files_of(name),
                 "reports": home.reports_of(name),
                 "landing": home.landing_of(name),
             }
-            held = [path for path in places if any(entry.path.startswith(f"{path}/") for entry in manifest.files)]
-            return [Target(path, places[path]) for path in held]
+            held = [path for path in locations if any(entry.path.startswith(f"{path}/") for entry in manifest.files)]
+            return [Target(path, locations[path]) for path in held]
         case "checkpoints":
             return [Target("", home.checkpoints_of(name))]
         case "model" if path := model_facts(manifest).artifact_path:
@@ -68,7 +68,7 @@ def targets_of(home: Home, manifest: Manifest) -> list[Target]:
         case "database":
             return [] if server_of(home, manifest) else [Target(f"{name}.db", str(database(home, name).database))]
         case _:
-            raise NoPlaceError(
+            raise NoTargetError(
                 f"{manifest.subject}: has no single live location; restore it with --to, then see docs/operations.md"
             )
 

@@ -10,16 +10,16 @@ from sqlalchemy.engine import URL
 
 from almanac.backup.drill.functional import use
 from almanac.backup.restore.live import members
-from almanac.backup.restore.progress import Member, Progress, Step
+from almanac.backup.restore.progress import RestoreMember, RestoreProgress, Step
 from almanac.backup.restore.restore import Restored
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.facts import folder_of, inside
 from almanac.backup.store.manifest import Manifest, Ref
-from almanac.backup.store.place import Place
-from almanac.backup.tiers.thawed import differs_on_disk, restore_thawed
+from almanac.backup.store.repository import BackupRepository
+from almanac.backup.tiers.archive_restore import differs_on_disk, restore_from_archive
 from almanac.config.location import check_path
 from almanac.errors import AlmanacError, IntegrityError, TransientError
-from almanac.failpoints import reached
+from almanac.failpoints import failpoint
 
 _RECORD = "almanac-restore.json"
 
@@ -29,7 +29,7 @@ class Restores:
     """What is restored, and how.
 
     Attributes:
-        place: where the snapshot is.
+        repository: where the snapshot is.
         ref: which.
         target: the folder; new, empty, or that of the same restore which did not come to its end.
         partial: restore what is whole and name the rest.
@@ -38,7 +38,7 @@ class Restores:
         servers: PostgreSQL servers by name of the database, on which scratch databases may be made.
     """
 
-    place: Place
+    repository: BackupRepository
     ref: Ref
     target: Path
     partial: bool = False
@@ -62,42 +62,42 @@ class ToFolder:
     damaged: tuple[str, ...] = ()
 
 
-def restore_to(job: Restores, tell: Callable[[str], None]) -> ToFolder:
+def restore_to(job: Restores, report: Callable[[str], None]) -> ToFolder:
     """Restore to a folder; a group's members each to one below it, and one that cannot be does not stop the others.
 
     Args:
         job: what, and where to.
-        tell: called with the state and the result of each.
+        report: called with the state and the result of each.
 
     Raises:
         ConfigError: the folder is in use, or its path is none that every client reads as it stands.
         IntegrityError, TransientError: some could not be restored; says which, and that the others are there.
     """
     check_path(job.target, "the folder to restore to")
-    refs = members(job.place, job.ref)
+    refs = members(job.repository, job.ref)
     if refs == [job.ref]:
-        restored = _restore(job, job.ref, job.target, tell)
-        _use(job, restored, tell)
+        restored = _restore(job, job.ref, job.target, report)
+        _use(job, restored, report)
         return ToFolder({"": restored.folder}, {"": restored.manifest}, restored.damaged)
-    progress = Progress(job.target / _RECORD, job.ref, now=datetime.now(UTC))
+    progress = RestoreProgress(job.target / _RECORD, job.ref, now=datetime.now(UTC))
     folders: dict[str, Path] = {}
     manifests: dict[str, Manifest] = {}
     damaged: list[str] = []
     failed: dict[Ref, AlmanacError] = {}
     for ref in refs:
         try:
-            manifest = Catalogue(job.place).read(ref)
+            manifest = Catalogue(job.repository).read(ref)
             name = folder_of(manifest)
             folder = inside(job.target, name)
             if progress.member(ref) is None or not folder.exists():
-                progress.set(ref, Member(Step.BEGUN))
+                progress.set(ref, RestoreMember(Step.BEGUN))
                 _clear_half(folder)
-                restored = _restore(job, ref, folder, tell)
+                restored = _restore(job, ref, folder, report)
             else:  # an earlier try has brought it: it appears whole
-                restored = _look(job, Restored(ref, manifest, folder), tell)
+                restored = _look(job, Restored(ref, manifest, folder), report)
             damaged += restored.damaged
-            _use(job, restored, tell)
-            reached("restore_member", ref.subject.replace("/", "-"))
+            _use(job, restored, report)
+            failpoint("restore_member", ref.subject.replace("/", "-"))
         except AlmanacError as error:
             failed[ref] = error
         else:
@@ -114,13 +114,13 @@ def _clear_half(folder: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _restore(job: Restores, ref: Ref, folder: Path, tell: Callable[[str], None]) -> Restored:
-    restored = restore_thawed(job.place, ref, folder, clock=lambda: datetime.now(UTC), partial=job.partial)
-    tell(f"{ref} is in {restored.folder}")
+def _restore(job: Restores, ref: Ref, folder: Path, report: Callable[[str], None]) -> Restored:
+    restored = restore_from_archive(job.repository, ref, folder, clock=lambda: datetime.now(UTC), partial=job.partial)
+    report(f"{ref} is in {restored.folder}")
     return restored
 
 
-def _look(job: Restores, restored: Restored, tell: Callable[[str], None]) -> Restored:
+def _look(job: Restores, restored: Restored, report: Callable[[str], None]) -> Restored:
     wrong = differs_on_disk(restored)
     if wrong and not job.partial:
         raise IntegrityError(
@@ -128,15 +128,15 @@ def _look(job: Restores, restored: Restored, tell: Callable[[str], None]) -> Res
             " Remove"
             " this folder, then run the same command again"
         )
-    tell(f"{restored.ref} is in {restored.folder} already")
+    report(f"{restored.ref} is in {restored.folder} already")
     return replace(restored, damaged=tuple(f"{path}: missing, or changed" for path in wrong))
 
 
-def _use(job: Restores, restored: Restored, tell: Callable[[str], None]) -> None:
+def _use(job: Restores, restored: Restored, report: Callable[[str], None]) -> None:
     if job.use:
         server = (job.servers or {}).get(restored.ref.subject.split("/")[1])
         for line in use(restored.folder, restored.manifest, server=server, trust=job.trust):
-            tell(f"    {line}")
+            report(f"    {line}")
 
 
 def _failure(job: Restores, failed: Mapping[Ref, AlmanacError], count: int) -> AlmanacError:

@@ -6,7 +6,7 @@ from almanac.backup.restore.airflow_secrets import unreadable_secrets
 from almanac.backup.restore.compare import Difference, compare
 from almanac.backup.restore.live import members
 from almanac.backup.store.manifest import Ref
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.config.files.loader import load_models
 from almanac.config.home import Home
 from almanac.errors import AlmanacError
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 _OF_MODELS = ("model", "dataset", "outputs", "checkpoints")
 
 
-def differences(home: Home, registry: "Registry", place: Place, ref: Ref) -> list[Difference]:
+def differences(home: Home, registry: "Registry", repository: BackupRepository, ref: Ref) -> list[Difference]:
     """What journal, registry and data do not know alike after a restore of a snapshot or group.
 
     Args:
         home: where it was restored.
         registry: of that home.
-        place: where the snapshot is.
+        repository: where the snapshot is.
         ref: which.
     """
-    subjects = {one.subject for one in members(place, ref)}
+    subjects = {one.subject for one in members(repository, ref)}
     models = {name for kind, _, name in (subject.partition("/") for subject in subjects) if kind in _OF_MODELS}
     if not models and subjects & {"database/mlflow", "database/journal"}:
         models = {model.name for model in load_models(home.models).models}

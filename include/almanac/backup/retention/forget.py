@@ -8,11 +8,11 @@ from almanac.backup.retention.pins import AliasRegistry, Pins, find_pins, member
 from almanac.backup.retention.retention import Choice, choose
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.manifest import Manifest, Ref
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.config.schema import Model
 from almanac.config.sections.backup import Keep, Retention
 from almanac.errors import DataError, IntegrityError
-from almanac.failpoints import reached
+from almanac.failpoints import failpoint
 
 KeepOf = Callable[[str], Keep]
 
@@ -63,12 +63,12 @@ def keep_of(models: Sequence[Model], retention: Retention, *, second: bool = Fal
 
 
 def plan_forget(
-    place: Place, keep: KeepOf, registry: AliasRegistry, *, models: Sequence[str], now: datetime
+    repository: BackupRepository, keep: KeepOf, registry: AliasRegistry, *, models: Sequence[str], now: datetime
 ) -> ForgetPlan:
     """Say what would be forgotten, and why the rest stays; nothing is changed.
 
     Args:
-        place: whose snapshots.
+        repository: whose snapshots.
         keep: the policy of each subject.
         registry: says what is in use.
         models: the declared models.
@@ -77,7 +77,7 @@ def plan_forget(
     Raises:
         RegistryError, TransientError: what is in use cannot be known; so nothing may go.
     """
-    catalogue = Catalogue(place)
+    catalogue = Catalogue(repository)
     manifests, damaged = read_all(catalogue)
     pins = find_pins(catalogue, manifests, registry, models=models)
     groups = [ref for ref in manifests if ref.subject.startswith("group/")]
@@ -85,27 +85,29 @@ def plan_forget(
     staying = [choice.ref for choice in choices if choice.stays]
     both = _joined(pins, member_pins(staying, manifests))
     choices += _choose([ref for ref in manifests if ref not in groups], keep, now, both)
-    choices += [Choice(ref, (f"damaged, so a person must decide: {fault}",)) for ref, fault in damaged.items()]
+    choices += [Choice(ref, (f"damaged, so a person must decide: {problem}",)) for ref, problem in damaged.items()]
     return ForgetPlan(tuple(choices))
 
 
-def forget(place: Place, plan: ForgetPlan, *, now: datetime, by: str, reason: str) -> int:
+def forget(repository: BackupRepository, plan: ForgetPlan, *, now: datetime, by: str, reason: str) -> int:
     """Write a tombstone for each forgotten snapshot; give their number. May be interrupted anywhere and repeated."""
-    catalogue = Catalogue(place)
+    catalogue = Catalogue(repository)
     for ref in plan.going:
-        catalogue.bury(ref, at=now, by=by, reason=reason)
-        reached("backup_forget")
+        catalogue.add_tombstone(ref, at=now, by=by, reason=reason)
+        failpoint("backup_forget")
     return len(plan.going)
 
 
-def forget_one(place: Place, ref: Ref, plan: ForgetPlan, *, now: datetime, by: str, reason: str) -> None:
+def forget_one(
+    repository: BackupRepository, ref: Ref, plan: ForgetPlan, *, now: datetime, by: str, reason: str
+) -> None:
     """Forget one snapshot that a person names, though the policy would keep it; what something needs stays.
 
     Raises:
         DataError: something needs it.
     """
     check_not_needed(ref, plan)
-    Catalogue(place).bury(ref, at=now, by=by, reason=reason)
+    Catalogue(repository).add_tombstone(ref, at=now, by=by, reason=reason)
 
 
 def check_not_needed(ref: Ref, plan: ForgetPlan) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 from almanac.backup.drill.drills import last_good
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.manifest import Manifest, Ref
-from almanac.backup.tiers.thaw import OPEN, thaws
+from almanac.backup.tiers.archive_request import OPEN, archive_requests
 from almanac.registry.records import ModelVersion
 
 Pins = Mapping[Ref, Sequence[str]]
@@ -40,11 +40,11 @@ def find_pins(catalogue: Catalogue, manifests: Manifests, registry: AliasRegistr
         TransientError: the registry is unreachable.
     """
     pins: dict[Ref, list[str]] = {ref: ["legal hold"] for ref in catalogue.held()}
-    for result in last_good(catalogue.place):
+    for result in last_good(catalogue.repository):
         pins.setdefault(result.ref, []).append("last good drill")
-    for thaw in thaws(catalogue.place):
-        if thaw.state in OPEN:
-            pins.setdefault(thaw.ref, []).append("is being restored")
+    for request in archive_requests(catalogue.repository):
+        if request.state in OPEN:
+            pins.setdefault(request.ref, []).append("is being restored")
     for model in models:
         for ref, reason in _of_model(model, manifests, registry):
             pins.setdefault(ref, []).append(reason)

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from almanac.backup.store.catalogue import Catalogue, Tombstone
 from almanac.backup.store.locks import Lock, locked
 from almanac.backup.store.manifest import Manifest, Ref, object_name
-from almanac.backup.store.place import Place, check_format
+from almanac.backup.store.repository import BackupRepository, check_format
 from almanac.backup.tiers.plan import must_stay
 from almanac.config.sections.tiers import Tiers
 from almanac.errors import ApprovalError, IntegrityError
-from almanac.failpoints import reached
+from almanac.failpoints import failpoint
 
 log = logging.getLogger(__name__)
 _AT_ONCE = 100
@@ -46,11 +46,13 @@ class SweepPlan:
         return self.bytes / self.total_bytes if self.total_bytes else 0.0
 
 
-def plan_sweep(place: Place, *, grace: timedelta, now: datetime, tiers: Tiers | None = None) -> SweepPlan:
+def plan_sweep(
+    repository: BackupRepository, *, grace: timedelta, now: datetime, tiers: Tiers | None = None
+) -> SweepPlan:
     """Say what a sweep would delete; nothing is changed.
 
     Args:
-        place: which.
+        repository: which.
         grace: so long after it was forgotten a snapshot stays, and so long an orphan.
         now: the time.
         tiers: minimum stays; an object that is billed anyway stays. None: no minimum stays.
@@ -58,27 +60,27 @@ def plan_sweep(place: Place, *, grace: timedelta, now: datetime, tiers: Tiers | 
     Raises:
         IntegrityError: a manifest is damaged, so that the objects it needs are unknown; nothing may be deleted.
     """
-    check_format(place.store)
-    catalogue = Catalogue(place)
+    check_format(repository.store)
+    catalogue = Catalogue(repository)
     there = frozenset(catalogue.refs(forgotten=True))
-    tombs = [tomb for tomb in catalogue.tombstones() if tomb.ref in there]
-    dead = {tomb.ref for tomb in tombs if tomb.forgotten_at + grace <= now}
+    tombstones = [tombstone for tombstone in catalogue.tombstones() if tombstone.ref in there]
+    dead = {tombstone.ref for tombstone in tombstones if tombstone.forgotten_at + grace <= now}
     living = {ref: _read(catalogue, ref) for ref in there - dead}
     dead -= {Ref(member.subject, member.name) for manifest in living.values() for member in manifest.members}
     living |= {ref: _read(catalogue, ref) for ref in there - dead - living.keys()}
     needed = {object_name(entry.sha256) for manifest in living.values() for entry in manifest.files}
-    objects = list(place.store.list("objects"))
+    objects = list(repository.store.list("objects"))
     orphans = {o.name: o.size_bytes for o in objects if o.name not in needed and o.modified_at + grace <= now}
     if tiers is not None and orphans:
-        billed = must_stay(place.store.tiers().stored(), tiers, now=now)
+        billed = must_stay(repository.store.tiers().stored(), tiers, now=now)
         orphans = {name: size for name, size in orphans.items() if name not in billed}
     total = sum(entry.size_bytes for entry in objects)
-    waiting = tuple(tomb for tomb in tombs if tomb.ref not in dead)
+    waiting = tuple(tombstone for tombstone in tombstones if tombstone.ref not in dead)
     return SweepPlan(tuple(sorted(dead)), orphans, waiting, total)
 
 
 def sweep(
-    place: Place, *, grace: timedelta, now: datetime, max_share: float, approved: bool = False,
+    repository: BackupRepository, *, grace: timedelta, now: datetime, max_share: float, approved: bool = False,
     tiers: Tiers | None = None,
 ) -> SweepPlan:  # fmt: skip
     """Delete what `plan_sweep` says, alone in the repository: manifests first, then objects.
@@ -86,7 +88,7 @@ def sweep(
     Whatever kills it leaves at worst orphans, which the next one takes.
 
     Args:
-        place: which.
+        repository: which.
         grace: see `plan_sweep`.
         now: the time.
         max_share: more of the repository than this is not deleted without a person.
@@ -101,26 +103,26 @@ def sweep(
         IntegrityError: see `plan_sweep`; nothing was deleted.
         TransientError: others work in the repository, or the store is unreachable.
     """
-    with locked(place.store, "exclusive", "sweep") as lock:
-        plan = plan_sweep(place, grace=grace, now=now, tiers=tiers)
+    with locked(repository.store, "exclusive", "sweep") as lock:
+        plan = plan_sweep(repository, grace=grace, now=now, tiers=tiers)
         if plan.share > max_share and not approved:
             raise ApprovalError(
-                f"{place.uri}: a sweep would delete {plan.share:.0%} of it ({plan.bytes >> 20} MiB, of"
+                f"{repository.uri}: a sweep would delete {plan.share:.0%} of it ({plan.bytes >> 20} MiB, of"
                 f" {len(plan.manifests)} snapshots); expected at most {max_share:.0%}. Nothing was deleted. See"
                 " `almanac sweep --dry-run`; if it is intended: almanac sweep --approve"
             )
-        _delete(place, lock, [ref.path for ref in plan.manifests])
-        reached("backup_sweep")
-        _delete(place, lock, plan.objects)
-        place.store.clear_leftovers(older_than=now - max(grace, _UNFINISHED))
+        _delete(repository, lock, [ref.path for ref in plan.manifests])
+        failpoint("backup_sweep")
+        _delete(repository, lock, plan.objects)
+        repository.store.clear_leftovers(older_than=now - max(grace, _UNFINISHED))
     return plan
 
 
-def _delete(place: Place, lock: Lock, names: Iterable[str]) -> None:
+def _delete(repository: BackupRepository, lock: Lock, names: Iterable[str]) -> None:
     for number, name in enumerate(names):
         if number % _AT_ONCE == 0:
             lock.require()  # a process that was stopped for too long must not delete under others
-        place.store.remove(name)
+        repository.store.remove(name)
 
 
 def _read(catalogue: Catalogue, ref: Ref) -> Manifest:
@@ -129,5 +131,5 @@ def _read(catalogue: Catalogue, ref: Ref) -> Manifest:
     except IntegrityError as error:
         raise IntegrityError(
             f"nothing can be swept while a manifest is damaged, because it may need any object: {error}. Or move it"
-            f" away by hand: {catalogue.place.uri}/{ref.path}"
+            f" away by hand: {catalogue.repository.uri}/{ref.path}"
         ) from error

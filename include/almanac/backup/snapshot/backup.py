@@ -14,18 +14,18 @@ from sqlalchemy.engine import URL
 from almanac.backup.installation import database, databases, exists
 from almanac.backup.retention.protected import last_declared
 from almanac.backup.snapshot.sources import below
-from almanac.backup.snapshot.writer import Draft, Taken, take
+from almanac.backup.snapshot.writer import Draft, WrittenSnapshot, take
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.facts import model_facts
-from almanac.backup.store.manifest import Fact, Maker, Manifest, Member, Ref
-from almanac.backup.store.place import Place
+from almanac.backup.store.manifest import Fact, GroupMember, Maker, Manifest, Ref
+from almanac.backup.store.repository import BackupRepository
 from almanac.backup.subjects.dataset import dataset_draft
 from almanac.backup.subjects.model import model_draft
 from almanac.backup.subjects.outputs import outputs_draft
 from almanac.backup.subjects.postgres import postgres_draft
 from almanac.backup.subjects.sqlite import sqlite_draft
 from almanac.config.home import Home
-from almanac.errors import ConfigError, IntegrityError, RegistryError, TransientError, raise_faults
+from almanac.errors import ConfigError, IntegrityError, RegistryError, TransientError, raise_together
 from almanac.registry.records import ModelVersion, foreign_words
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ MLFLOW = "mlflow"
 
 
 @dataclass(frozen=True)
-class Backup:
+class BackupRun:
     """One backup run of an installation. What cannot be taken never stops the rest; see `faults` and `check`.
 
     Args:
         home: what is backed up.
-        place: where to.
+        repository: where to.
         maker: author and reason.
         registry: names model versions.
         clock: gives the snapshots' time.
@@ -58,7 +58,7 @@ class Backup:
     """
 
     home: Home
-    place: Place
+    repository: BackupRepository
     maker: Maker
     registry: "Registry"
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -74,13 +74,13 @@ class Backup:
             AlmanacError: there is one thing: what was wrong with it.
             IntegrityError: there are more.
         """
-        raise_faults("not everything was backed up; the rest was", self.faults)
+        raise_together("not everything was backed up; the rest was", self.faults)
 
-    def fault_words(self) -> list[str]:
+    def problem_texts(self) -> list[str]:
         """What could not be taken, and why, a line each."""
         return [f"{what}: {error}" for what, error in self.faults]
 
-    def model(self, name: str, *, only: str = "") -> list[Taken]:
+    def model(self, name: str, *, only: str = "") -> list[WrittenSnapshot]:
         """Every version of a model that is not in a snapshot as it is now, the oldest first; the newest is the last.
 
         Versions that somebody else has registered are named in `notes`; what is wrong with one stands in `faults`.
@@ -92,12 +92,12 @@ class Backup:
         known = self._known_versions(name)
         found = [one for one in reversed(self.registry.registered(name)) if only in ("", one.version)]
         self.notes.extend(foreign_words(one) for one in found if one.is_foreign)
-        taken: list[Taken] = []
+        taken: list[WrittenSnapshot] = []
         for version in (one for one in found if not one.is_foreign):
             taken += self._tried(f"model/{name}@{version.version}", self._version, version, known)
         return taken
 
-    def dataset(self, name: str) -> Taken | None:
+    def dataset(self, name: str) -> WrittenSnapshot | None:
         """The dataset at its newest version; None before the first batch."""
         readable: set[int] = set()
         for version in self.registry.versions(name):
@@ -108,17 +108,17 @@ class Backup:
         draft = dataset_draft(self.home, name, readable=readable)
         return None if draft is None else self._take(draft)
 
-    def outputs(self, name: str) -> Taken | None:
+    def outputs(self, name: str) -> WrittenSnapshot | None:
         """Predictions, quarantine and reports; None when there is none."""
         draft = outputs_draft(self.home, name, landing=self._with_landing(name))
         return None if draft is None else self._take(draft)
 
-    def checkpoints(self, name: str) -> Taken | None:
+    def checkpoints(self, name: str) -> WrittenSnapshot | None:
         """Of trainings of a model, with their loss logs; None when there are none."""
         files = below(self.home.checkpoints_of(name))
         return self._take(Draft(f"checkpoints/{name}", files, {"files": len(files)})) if files else None
 
-    def database(self, name: str) -> Taken:
+    def database(self, name: str) -> WrittenSnapshot:
         """One database.
 
         Raises:
@@ -127,11 +127,11 @@ class Backup:
         with _database_draft(name, database(self.home, name)) as draft:
             return self._take(draft)
 
-    def subjects(self, texts: Sequence[str], *, version: str = "") -> list[Taken]:
+    def subjects(self, texts: Sequence[str], *, version: str = "") -> list[WrittenSnapshot]:
         """Those of several; see `subject`. What cannot be taken stands in `faults`."""
         return [one for text in texts for one in self._tried(text, partial(self.subject, text, version=version))]
 
-    def subject(self, text: str, *, version: str = "") -> list[Taken]:
+    def subject(self, text: str, *, version: str = "") -> list[WrittenSnapshot]:
         """Snapshots of a subject that a person names; none when there is nothing yet.
 
         Args:
@@ -157,7 +157,7 @@ class Backup:
                     " checkpoints/NAME or database/NAME; without any: everything"
                 )
 
-    def everything(self, models: Sequence[str]) -> Taken:
+    def everything(self, models: Sequence[str]) -> WrittenSnapshot:
         """Databases first, then the artifacts that they name, tied by one group; it says what could not be taken.
 
         Raises:
@@ -172,23 +172,23 @@ class Backup:
                 taken += self._tried(f"{kind}/{name}", of, name)
         if not taken:
             self.check()
-        members = tuple(Member(subject=one.ref.subject, name=one.ref.name) for one in taken)
+        members = tuple(GroupMember(subject=one.ref.subject, name=one.ref.name) for one in taken)
         facts: dict[str, Fact] = {"home": str(self.home.home), "snapshots": len(members)}
         if self.faults:
             facts["missing"] = [what for what, _ in self.faults]
         return self._take(Draft("group/all", (), facts, members=members))
 
-    def _registered(self, models: Sequence[str]) -> list[Taken]:
+    def _registered(self, models: Sequence[str]) -> list[WrittenSnapshot]:
         """MLflow's database, then every version in it; again, when somebody moved an alias meanwhile.
 
         Raises:
             TransientError: somebody moved one each time, or MLflow is unreachable; its database is taken all the same.
         """
         there = exists(database(self.home, MLFLOW))  # else it is another machine's, which backs it up itself
-        faults, notes = list(self.faults), list(self.notes)
-        taken: list[Taken] = []
+        errors, notes = list(self.faults), list(self.notes)
+        taken: list[WrittenSnapshot] = []
         for _ in range(3):
-            self.faults[:], self.notes[:] = faults, notes
+            self.faults[:], self.notes[:] = errors, notes
             taken = self._tried(f"database/{MLFLOW}", self.database, MLFLOW) if there else []
             try:
                 before = {name: self.registry.aliases(name) for name in models}
@@ -202,7 +202,9 @@ class Backup:
         self.faults.append(("model versions", moved))
         return taken
 
-    def _tried(self, what: str, take: Callable[..., Taken | list[Taken] | None], *asked: object) -> list[Taken]:
+    def _tried(
+        self, what: str, take: Callable[..., WrittenSnapshot | list[WrittenSnapshot] | None], *asked: object
+    ) -> list[WrittenSnapshot]:
         """What was taken; nothing, and a fault, when it cannot be, whatever went wrong."""
         try:
             taken = take(*asked)
@@ -218,22 +220,22 @@ class Backup:
         declared = last_declared(self.home, name)
         return declared is not None and declared.backup.landing
 
-    def _take(self, draft: Draft, same_as: tuple[Ref, Manifest] | None = None) -> Taken:
+    def _take(self, draft: Draft, same_as: tuple[Ref, Manifest] | None = None) -> WrittenSnapshot:
         return take(
-            self.place, draft, maker=self.maker, clock=self.clock, reread=self.reread, same_as=same_as
+            self.repository, draft, maker=self.maker, clock=self.clock, reread=self.reread, same_as=same_as
         )  # fmt: skip
 
-    def _version(self, version: ModelVersion, known: Mapping[str, tuple[Ref, Manifest]]) -> Taken:
+    def _version(self, version: ModelVersion, known: Mapping[str, tuple[Ref, Manifest]]) -> WrittenSnapshot:
         with model_draft(self.home, self.registry, version) as draft:
             return self._take(draft, known.get(version.version))
 
     def _known_versions(self, name: str) -> Mapping[str, tuple[Ref, Manifest]]:
         """The newest snapshot of each version; damaged ones do not count, so that they are backed up again."""
-        return {model_facts(manifest).version: (ref, manifest) for ref, manifest in _readable(self.place, name)}
+        return {model_facts(manifest).version: (ref, manifest) for ref, manifest in _readable(self.repository, name)}
 
 
-def _readable(place: Place, name: str) -> Iterator[tuple[Ref, Manifest]]:
-    catalogue = Catalogue(place)
+def _readable(repository: BackupRepository, name: str) -> Iterator[tuple[Ref, Manifest]]:
+    catalogue = Catalogue(repository)
     for ref in catalogue.refs(f"model/{name}"):
         try:
             manifest = catalogue.read(ref)

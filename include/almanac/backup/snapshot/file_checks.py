@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 
 from almanac.backup.snapshot.live_files import LiveFile, Subject, problem_of, slot_of
 from almanac.backup.snapshot.witnesses import raise_marks
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.table.delta_log import LOG, log_problems
-from almanac.data.table.maintenance import VersionRegistry
-from almanac.errors import AlmanacError, DataError, DataLossError, raise_faults
+from almanac.data.table.maintenance import NeededVersions
+from almanac.errors import AlmanacError, DataError, DataLossError, raise_together
 from almanac.journal.file_checks import FileCheck, FileChecks
 from almanac.journal.journal import Journal
 from almanac.storage.listing import list_files
@@ -28,7 +28,7 @@ _SHOWN = 100  # damaged files that a row names
 
 
 def check_files(
-    home: Home, place: Place, models: Sequence[Model], registry: VersionRegistry | None, *, now: datetime
+    home: Home, repository: BackupRepository, models: Sequence[Model], registry: NeededVersions | None, *, now: datetime
 ) -> list[FileCheck]:
     """Read the files whose turn it is, of all models, and write down which are damaged.
 
@@ -36,7 +36,7 @@ def check_files(
 
     Args:
         home: where they are.
-        place: its snapshots know the hashes.
+        repository: its snapshots know the hashes.
         models: all that are declared.
         registry: has the passports; None: they are not looked at.
         now: aware.
@@ -45,27 +45,27 @@ def check_files(
         IntegrityError: a manifest is damaged; everything else was checked.
         TransientError: a store or the journal is unreachable.
     """
-    journal, faults = Journal(home.journal_url), list[tuple[str, Exception]]()
+    journal, errors = Journal(home.journal_url), list[tuple[str, Exception]]()
     checks: list[FileCheck] = []
     for model in models:
         every = model.maintenance.check_files_every
         try:
-            for line in raise_marks(home, place, model.name, journal, registry):
+            for line in raise_marks(home, repository, model.name, journal, registry):
                 log.warning("%s", line)
         except AlmanacError as error:
-            faults.append((f"marks of {model.name}", error))
+            errors.append((f"marks of {model.name}", error))
         for name in (f"{kind}/{model.name}" for kind in KINDS):
             try:
-                subject = Subject(home, place, name, newest_only=True)
+                subject = Subject(home, repository, name, newest_only=True)
                 checks += _check_subject(FileChecks(journal), subject, every, now, home.tracking_uri)
             except AlmanacError as error:
-                faults.append((name, error))
-    raise_faults("not everything was checked; the rest was", faults)
+                errors.append((name, error))
+    raise_together("not everything was checked; the rest was", errors)
     return checks
 
 
 def run_check(
-    home: Home, place: Place, models: Sequence[Model], registry: VersionRegistry, *, now: datetime
+    home: Home, repository: BackupRepository, models: Sequence[Model], registry: NeededVersions, *, now: datetime
 ) -> Summary:
     """As `check_files`, as a schedule does it: summed up as plain JSON, and red when anything is damaged.
 
@@ -73,7 +73,7 @@ def run_check(
         DataLossError: files are damaged or gone.
         IntegrityError, TransientError: see `check_files`.
     """
-    checks = check_files(home, place, models, registry, now=now)
+    checks = check_files(home, repository, models, registry, now=now)
     raise_damaged(checks)
     return {"turns": len(checks), "files": sum(c.files for c in checks), "bytes": sum(c.size_bytes for c in checks)}
 
@@ -86,9 +86,9 @@ def raise_damaged(checks: Sequence[FileCheck]) -> None:
     """
     damaged = {check.subject: check.damaged for check in checks if check.damaged}
     if damaged:
-        said = "\n".join(f"{subject}: {line}" for subject, lines in damaged.items() for line in lines)
+        lines_text = "\n".join(f"{subject}: {line}" for subject, lines in damaged.items() for line in lines)
         raise DataLossError(
-            f"{sum(map(len, damaged.values()))} files are damaged or missing:\n{said}\nPut them back from the"
+            f"{sum(map(len, damaged.values()))} files are damaged or missing:\n{lines_text}\nPut them back from the"
             " snapshots:"
             f" ./almanac repair {' '.join(damaged)}. See docs/operations.md, 'A file is damaged'"
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from almanac.backup.drill.drills import DrillResult
-from almanac.backup.snapshot.writer import Taken
+from almanac.backup.snapshot.writer import WrittenSnapshot
 from almanac.backup.store.manifest import Ref
 from almanac.config.home import Home
 from almanac.data.table.loss import accept_restored
@@ -12,7 +12,7 @@ from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, DrillRecord, RunRef, SnapshotRecord
 
 
-def record_taken(journal: Journal, place: str, taken: Iterable[Taken], run: RunRef) -> None:
+def record_taken(journal: Journal, place: str, taken: Iterable[WrittenSnapshot], run: RunRef) -> None:
     """Write one row for each new snapshot.
 
     Raises:
@@ -28,7 +28,7 @@ def record_taken(journal: Journal, place: str, taken: Iterable[Taken], run: RunR
             )
 
 
-def record_restore(journal: Journal, ref: Ref, said: Sequence[str], run: RunRef, reason: str, now: datetime) -> None:
+def record_restore(journal: Journal, ref: Ref, lines: Sequence[str], run: RunRef, reason: str, now: datetime) -> None:
     """Write who has put what back where, and why.
 
     Raises:
@@ -36,7 +36,7 @@ def record_restore(journal: Journal, ref: Ref, said: Sequence[str], run: RunRef,
     """
     kind, _, name = ref.subject.partition("/")
     model = name if kind in ("model", "dataset", "outputs") else ""
-    reasons = tuple(filter(None, (reason, *said)))
+    reasons = tuple(filter(None, (reason, *lines)))
     journal.record_decision(Decision(model, DecisionKind.RESTORE, True, reasons, now, run, subject=str(ref)))
 
 

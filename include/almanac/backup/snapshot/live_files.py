@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.manifest import FileEntry, Manifest, check_path
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
 from almanac.data.table.data_files import active_files, decode_problem
 from almanac.data.table.delta_log import LOG, commit_file, hash_commit, is_commit
@@ -58,7 +58,7 @@ class Subject:
 
     Args:
         home: where.
-        place: knows what its files were.
+        repository: knows what its files were.
         name: `dataset/weather`, `outputs/weather`, `model/weather`; `shadow/weather`, which no snapshot has.
         newest_only: read one manifest, not all that there are; of a model all, for each is of one version.
 
@@ -68,10 +68,10 @@ class Subject:
         TransientError: a store is unreachable.
     """
 
-    def __init__(self, home: Home, place: Place, name: str, *, newest_only: bool = False) -> None:
+    def __init__(self, home: Home, repository: BackupRepository, name: str, *, newest_only: bool = False) -> None:
         self.home, self.name = home, name
         self.kind, _, self.model = name.partition("/")
-        catalogue = Catalogue(place)
+        catalogue = Catalogue(repository)
         refs = () if self.kind == "shadow" else catalogue.refs(name)[::-1]
         wanted = refs[:1] if newest_only and self.kind != "model" else refs
         self.manifests: list[Manifest] = [catalogue.read(ref) for ref in wanted]

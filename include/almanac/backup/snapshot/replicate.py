@@ -11,9 +11,9 @@ from almanac.backup.store.codec import HEAD, codec_of, decode
 from almanac.backup.store.key_records import claim
 from almanac.backup.store.locks import locked
 from almanac.backup.store.manifest import MAX_MANIFEST_BYTES, FileEntry, Ref
-from almanac.backup.store.place import Place, prepare
+from almanac.backup.store.repository import BackupRepository, prepare
 from almanac.errors import IntegrityError
-from almanac.failpoints import reached
+from almanac.failpoints import failpoint
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Replicated:
     lag: timedelta
 
 
-def replicate(first: Place, second: Place, *, subjects: Sequence[str] = ()) -> Replicated:
+def replicate(first: BackupRepository, second: BackupRepository, *, subjects: Sequence[str] = ()) -> Replicated:
     """Copy every snapshot that the secondary repository does not have, the oldest first.
 
     A snapshot that the secondary repository has forgotten by its own policy is not sent again. A damaged one is named
@@ -52,7 +52,7 @@ def replicate(first: Place, second: Place, *, subjects: Sequence[str] = ()) -> R
         for place in (place for place in (first, second) if place.key):
             claim(place.store, place.signing_key(), place.older, like=first.store)
         source, target = Catalogue(first), Catalogue(second)
-        known = {*target.refs(forgotten=True), *(tomb.ref for tomb in target.tombstones())}
+        known = {*target.refs(forgotten=True), *(tombstone.ref for tombstone in target.tombstones())}
         wanted = [ref for ref in source.refs() if not subjects or ref.subject in subjects]
         missing = sorted((ref for ref in wanted if ref not in known), key=_groups_last)
         lag = worst_lag(first, second)
@@ -67,19 +67,19 @@ def replicate(first: Place, second: Place, *, subjects: Sequence[str] = ()) -> R
         return Replicated(tuple(copied), sent, tuple(failed), lag)
 
 
-def worst_lag(first: Place, second: Place) -> timedelta:
+def worst_lag(first: BackupRepository, second: BackupRepository) -> timedelta:
     """How far the secondary repository is behind, at the subject where it is furthest."""
     here, there = _newest(first), _newest(second)
     lags = [time - there.get(subject, _first(first, subject)) for subject, time in here.items()]
     return max([*lags, timedelta(0)])
 
 
-def _newest(place: Place) -> dict[str, datetime]:
-    return {ref.subject: ref.created for ref in Catalogue(place).refs()}
+def _newest(repository: BackupRepository) -> dict[str, datetime]:
+    return {ref.subject: ref.created for ref in Catalogue(repository).refs()}
 
 
-def _first(place: Place, subject: str) -> datetime:
-    return Catalogue(place).refs(subject)[0].created
+def _first(repository: BackupRepository, subject: str) -> datetime:
+    return Catalogue(repository).refs(subject)[0].created
 
 
 def _groups_last(ref: Ref) -> tuple[bool, str]:
@@ -89,20 +89,20 @@ def _groups_last(ref: Ref) -> tuple[bool, str]:
 def _copy(source: Catalogue, target: Catalogue, ref: Ref, there: set[str]) -> int:
     manifest = source.read(ref)
     entries = {entry.object_name: entry for entry in manifest.files if entry.object_name not in there}
-    store = target.place.store
-    with store.staging() as folder, ThreadPoolExecutor(target.place.workers) as pool:
+    store = target.repository.store
+    with store.staging() as folder, ThreadPoolExecutor(target.repository.workers) as pool:
         jobs = [(entry, folder / str(number)) for number, entry in enumerate(entries.values())]
-        list(pool.map(lambda job: _copy_object(source.place, target.place, *job), jobs))
+        list(pool.map(lambda job: _copy_object(source.repository, target.repository, *job), jobs))
     store.sync([entry.object_name for entry in manifest.files])
-    reached("backup_replicate")
-    data = source.place.store.read(ref.path, limit=MAX_MANIFEST_BYTES).data
+    failpoint("backup_replicate")
+    data = source.repository.store.read(ref.path, limit=MAX_MANIFEST_BYTES).data
     store.create(ref.path, data)
     target.point(ref)
     there.update(entries)
     return sum(entry.stored_size for entry in entries.values())
 
 
-def _copy_object(source: Place, target: Place, entry: FileEntry, staged: Path) -> None:
+def _copy_object(source: BackupRepository, target: BackupRepository, entry: FileEntry, staged: Path) -> None:
     """The stored bytes as they are, checked on both sides: from what was read, and from what lies there then."""
     name = entry.object_name
     try:

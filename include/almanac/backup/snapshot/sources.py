@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from almanac.backup.store.codec import read_pieces
-from almanac.storage.faults import store_faults
+from almanac.storage.errors import store_errors
 from almanac.storage.files import local_path, read_blocks
 from almanac.storage.local_files import LocalFile, OtherFileError, files_below, identity_of, open_regular
 from almanac.storage.objects import is_remote, open_store
@@ -66,7 +66,7 @@ def _stamp(found: os.stat_result) -> str:
 
 def below(uri: str, prefix: str = "") -> list[SourceFile]:
     """All regular files below a folder, by path; none when there is no such folder. Symbolic links are left out."""
-    with store_faults(uri, "listed"):
+    with store_errors(uri, "listed"):
         if not is_remote(uri):
             folder = local_path(uri)
             here = (file for file in files_below(folder, prefix) if not file.name.endswith(".part"))

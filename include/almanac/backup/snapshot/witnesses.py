@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from almanac.backup.snapshot.live_files import Subject
-from almanac.backup.store.place import Place
+from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
 from almanac.data.table.delta_log import commit_file
-from almanac.data.table.maintenance import VersionRegistry
+from almanac.data.table.maintenance import NeededVersions
 from almanac.journal.journal import Journal
 from almanac.journal.records import DecisionKind
 from almanac.journal.table_marks import TableMark, TableMarks
@@ -18,12 +18,14 @@ from almanac.journal.table_marks import TableMark, TableMarks
 _NAMES = {"": "dataset", "predictions/": "predictions", "quarantine/rows/": "quarantine"}
 
 
-def raise_marks(home: Home, place: Place, model: str, journal: Journal, registry: VersionRegistry | None) -> list[str]:
+def raise_marks(
+    home: Home, repository: BackupRepository, model: str, journal: Journal, registry: NeededVersions | None
+) -> list[str]:
     """Write the marks of a model's tables up to what newest snapshots and passports know; say which were raised.
 
     Args:
         home: where the tables are.
-        place: has the snapshots.
+        repository: has the snapshots.
         model: whose tables.
         journal: has the marks.
         registry: knows on which dataset versions model versions were trained; None: it is not asked.
@@ -36,7 +38,7 @@ def raise_marks(home: Home, place: Place, model: str, journal: Journal, registry
     accepted: dict[str, datetime] = {}
     for decision in journal.decisions(model, DecisionKind.LOSS):  # the newest first
         accepted.setdefault(decision.subject, decision.decided_at)
-    known = [*_snapshots(home, place, model), *_passports(model, registry)]
+    known = [*_snapshots(home, repository, model), *_passports(model, registry)]
     for witness in known:
         mark, since = marks.find(witness.name), accepted.get(witness.name)
         if (since is not None and since >= witness.marked_at) or (mark is not None and mark.version >= witness.version):
@@ -46,9 +48,9 @@ def raise_marks(home: Home, place: Place, model: str, journal: Journal, registry
     return raised
 
 
-def _snapshots(home: Home, place: Place, model: str) -> Iterator[TableMark]:
+def _snapshots(home: Home, repository: BackupRepository, model: str) -> Iterator[TableMark]:
     for kind in ("dataset", "outputs"):
-        subject = Subject(home, place, f"{kind}/{model}", newest_only=True)
+        subject = Subject(home, repository, f"{kind}/{model}", newest_only=True)
         if not subject.manifests:
             continue
         manifest = subject.manifests[0]
@@ -62,7 +64,7 @@ def _snapshots(home: Home, place: Place, model: str) -> Iterator[TableMark]:
                 yield TableMark(f"{_NAMES[prefix]}/{model}", "", version, sha256, source, manifest.created)
 
 
-def _passports(model: str, registry: VersionRegistry | None) -> Iterator[TableMark]:
+def _passports(model: str, registry: NeededVersions | None) -> Iterator[TableMark]:
     for version in registry.versions(model) if registry is not None else ():
         made_at = version.created_at or datetime.fromtimestamp(0, UTC)
         source = f"the passport of {model}@{version.version}"

@@ -15,11 +15,20 @@ from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.codec import HEAD, Encoded, codec_of, decode, encode
 from almanac.backup.store.key_records import claim
 from almanac.backup.store.locks import Lock, locked
-from almanac.backup.store.manifest import Fact, FileEntry, Maker, Manifest, Member, Ref, content_checksum, object_name
-from almanac.backup.store.place import Place, prepare
+from almanac.backup.store.manifest import (
+    Fact,
+    FileEntry,
+    GroupMember,
+    Maker,
+    Manifest,
+    Ref,
+    content_checksum,
+    object_name,
+)
+from almanac.backup.store.repository import BackupRepository, prepare
 from almanac.backup.tiers.port import FrozenError
 from almanac.errors import DataError, IntegrityError, TransientError
-from almanac.failpoints import reached
+from almanac.failpoints import failpoint
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +48,11 @@ class Draft:
     files: Sequence[SourceFile]
     facts: Mapping[str, Fact]
     tools: Mapping[str, str] = field(default_factory=dict)
-    members: tuple[Member, ...] = ()
+    members: tuple[GroupMember, ...] = ()
 
 
 @dataclass(frozen=True)
-class Taken:
+class WrittenSnapshot:
     """A snapshot and what it cost. `written` is False when it would have been the same as the one before it."""
 
     ref: Ref
@@ -55,18 +64,18 @@ class Taken:
 
 
 def take(
-    place: Place,
+    repository: BackupRepository,
     draft: Draft,
     *,
     maker: Maker,
     clock: Clock = lambda: datetime.now(UTC),
     reread: bool = False,
     same_as: tuple[Ref, Manifest] | None = None,
-) -> Taken:
+) -> WrittenSnapshot:
     """Take a snapshot.
 
     Args:
-        place: where to.
+        repository: where to.
         draft: what of.
         maker: author and reason.
         clock: gives the snapshot's time.
@@ -79,29 +88,31 @@ def take(
         TransientError: the store or a source is unreachable, full, or a file changed while it was read; nothing was
             added but orphans.
     """
-    place.signing_key()
-    prepare(place.store)
-    with locked(place.store, "shared", f"backup of {draft.subject}") as lock:
-        claim(place.store, place.signing_key(), place.older, by=maker.started_by)
-        return _Taking(place, draft, reread, same_as).take(lock, maker, clock)
+    repository.signing_key()
+    prepare(repository.store)
+    with locked(repository.store, "shared", f"backup of {draft.subject}") as lock:
+        claim(repository.store, repository.signing_key(), repository.older, by=maker.started_by)
+        return _Taking(repository, draft, reread, same_as).take(lock, maker, clock)
 
 
 class _Taking:
-    def __init__(self, place: Place, draft: Draft, reread: bool, same_as: tuple[Ref, Manifest] | None) -> None:
-        self.place, self.draft, self.same_as = place, draft, same_as
-        self.catalogue = Catalogue(place)
+    def __init__(
+        self, repository: BackupRepository, draft: Draft, reread: bool, same_as: tuple[Ref, Manifest] | None
+    ) -> None:
+        self.repository, self.draft, self.same_as = repository, draft, same_as
+        self.catalogue = Catalogue(repository)
         self.parent = self._parent()
         base = same_as or self.parent
         before = {} if base is None or reread else {entry.path: entry for entry in base[1].files}
         self._before: Mapping[str, FileEntry] = before
-        self._stored = {entry.name: entry.size_bytes for entry in place.store.list("objects")}
+        self._stored = {entry.name: entry.size_bytes for entry in repository.store.list("objects")}
 
-    def take(self, lock: Lock, maker: Maker, clock: Clock) -> Taken:
+    def take(self, lock: Lock, maker: Maker, clock: Clock) -> WrittenSnapshot:
         """Objects, manifest, pointer."""
         reused = {file.path: self._known(file) for file in self.draft.files}
         to_read = [file for file in self.draft.files if reused[file.path] is None]
         fresh = self._store(to_read)
-        reached("backup_objects")
+        failpoint("backup_objects")
         entries = sorted([entry for entry in reused.values() if entry] + fresh, key=lambda entry: entry.path)
         if len({entry.path for entry in entries}) < len(self.draft.files):
             raise IntegrityError(f"{self.draft.subject}: two files would have the same path in the snapshot")
@@ -119,13 +130,13 @@ class _Taking:
             members=self.draft.members,
         )
         if self.same_as and _same(self.same_as[1], manifest):
-            return Taken(*self.same_as, False, len(fresh), read, 0)
+            return WrittenSnapshot(*self.same_as, False, len(fresh), read, 0)
         if fresh:  # what the snapshot before names was synced before it was written
-            self.place.store.sync([entry.object_name for entry in fresh])
+            self.repository.store.sync([entry.object_name for entry in fresh])
         lock.require()
         ref = self.catalogue.add(manifest)
         self._confirm(lock, ref, manifest)
-        return Taken(ref, manifest, True, len(fresh), read, stored)
+        return WrittenSnapshot(ref, manifest, True, len(fresh), read, stored)
 
     def _parent(self) -> tuple[Ref, Manifest] | None:
         ref = self.catalogue.newest(self.draft.subject)
@@ -147,12 +158,12 @@ class _Taking:
     def _store(self, files: Sequence[SourceFile]) -> list[FileEntry]:
         if not files:
             return []
-        with self.place.store.staging() as folder, ThreadPoolExecutor(self.place.workers) as pool:
+        with self.repository.store.staging() as folder, ThreadPoolExecutor(self.repository.workers) as pool:
             numbered = [(file, folder / f"{number}") for number, file in enumerate(files)]
             return list(pool.map(lambda pair: self._store_one(*pair), numbered))
 
     def _store_one(self, file: SourceFile, staged: Path) -> FileEntry:
-        place = self.place
+        place = self.repository
         try:
             encoded = encode(file.pieces(), staged, compress=place.compress, key=place.object_key)
         except FileNotFoundError as error:
@@ -172,7 +183,7 @@ class _Taking:
 
     def _put(self, staged: Path, encoded: Encoded) -> Encoded:
         """Write the object unless it exists, and read it back; a damaged one is replaced."""
-        store, name = self.place.store, object_name(encoded.sha256)
+        store, name = self.repository.store, object_name(encoded.sha256)
         if name not in self._stored and store.adopt(staged, name):
             self._read_back(name, encoded)
             return encoded
@@ -194,17 +205,17 @@ class _Taking:
         return encoded
 
     def _read_back(self, name: str, encoded: Encoded) -> None:
-        where = f"{self.place.uri}/{name}"
-        for _ in decode(self.place.store.stream(name), encoded, self.place.keys, where):
+        where = f"{self.repository.uri}/{name}"
+        for _ in decode(self.repository.store.stream(name), encoded, self.repository.keys, where):
             pass
 
     def _confirm(self, lock: Lock, ref: Ref, manifest: Manifest) -> None:
         """A process that was stopped between its last look at the lock and its manifest may have been swept under."""
         if lock.held():
             return
-        there = {entry.name for entry in self.place.store.list("objects")}
+        there = {entry.name for entry in self.repository.store.list("objects")}
         if any(entry.object_name not in there for entry in manifest.files):
-            self.place.store.remove(ref.path)
+            self.repository.store.remove(ref.path)
             lock.require()
 
 

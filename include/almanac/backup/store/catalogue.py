@@ -12,8 +12,8 @@ from almanac.backup.store.manifest import (
     read_manifest,
     write_manifest,
 )
-from almanac.backup.store.place import Place
 from almanac.backup.store.port import ConflictError
+from almanac.backup.store.repository import BackupRepository
 from almanac.errors import DataError, IntegrityError
 from almanac.json_text import parse_json
 
@@ -38,8 +38,8 @@ class Catalogue:
         TransientError: on every method, when the store is unreachable.
     """
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    def __init__(self, repository: BackupRepository) -> None:
+        self.repository = repository
 
     def refs(self, subject: str = "", *, forgotten: bool = False) -> tuple[Ref, ...]:
         """The snapshots of a subject, or of all, the oldest of each subject first.
@@ -65,22 +65,22 @@ class Catalogue:
     def read(self, ref: Ref) -> Manifest:
         """A manifest, checked."""
         try:
-            data = self.place.store.read(ref.path, limit=MAX_MANIFEST_BYTES).data
+            data = self.repository.store.read(ref.path, limit=MAX_MANIFEST_BYTES).data
         except FileNotFoundError as error:
-            raise IntegrityError(f"{self.place.uri}/{ref.path}: the manifest is missing") from error
-        return read_manifest(ref, data, self.place.keys, where=self.place.uri)
+            raise IntegrityError(f"{self.repository.uri}/{ref.path}: the manifest is missing") from error
+        return read_manifest(ref, data, self.repository.keys, where=self.repository.uri)
 
     def add(self, manifest: Manifest) -> Ref:
         """Write a manifest: from here on the snapshot exists. The pointer moves afterwards."""
-        ref, data = write_manifest(manifest, self.place.signing_key())
-        self.place.store.create(ref.path, data)
+        ref, data = write_manifest(manifest, self.repository.signing_key())
+        self.repository.store.create(ref.path, data)
         self.point(ref)
         return ref
 
     def point(self, ref: Ref) -> None:
         """Move the subject's pointer, never to an older snapshot."""
         name, data = f"latest/{ref.subject}.json", canonical({"manifest": ref.name})
-        store = self.place.store
+        store = self.repository.store
         while True:
             if store.create(name, data):
                 return
@@ -96,7 +96,7 @@ class Catalogue:
     def pointer(self, subject: str) -> str:
         """The name of the manifest that the pointer names; empty without a pointer."""
         try:
-            return _pointed(self.place.store.read(f"latest/{subject}.json", limit=_SMALL).data)
+            return _pointed(self.repository.store.read(f"latest/{subject}.json", limit=_SMALL).data)
         except FileNotFoundError:
             return ""
 
@@ -120,56 +120,57 @@ class Catalogue:
         if len(refs) != 1:
             known = ", ".join(self.subjects()) or "none"
             raise DataError(
-                f"{self.place.uri}: {'no snapshot matches' if not refs else f'{len(refs)} snapshots match'} {text!r};"
+                f"{self.repository.uri}: {'no snapshot matches' if not refs else f'{len(refs)} snapshots match'}"
+                f" {text!r};"
                 f" expected a subject ({known}), subject@time or the start of a hash. See: almanac list"
             )
         return refs[0]
 
-    def bury(self, ref: Ref, *, at: datetime, by: str, reason: str) -> bool:
+    def add_tombstone(self, ref: Ref, *, at: datetime, by: str, reason: str) -> bool:
         """Write a tombstone; say whether there was none."""
         content = canonical({"forgotten_at": at.isoformat(), "forgotten_by": by, "reason": reason})
-        return self.place.store.create(_beside("forgotten", ref), content)
+        return self.repository.store.create(_beside("forgotten", ref), content)
 
-    def exhume(self, ref: Ref) -> None:
+    def remove_tombstone(self, ref: Ref) -> None:
         """Take a tombstone away: the snapshot is there again, unless it was swept."""
-        self.place.store.remove(_beside("forgotten", ref))
+        self.repository.store.remove(_beside("forgotten", ref))
 
     def tombstones(self) -> tuple[Tombstone, ...]:
         """All tombstones, also of snapshots that were swept."""
         return tuple(self._tombstone(ref) for ref in sorted(self._parsed("forgotten")))
 
-    def buried(self) -> frozenset[Ref]:
+    def tombstone_refs(self) -> frozenset[Ref]:
         """The snapshots with a tombstone, also those that were swept."""
         return frozenset(self._parsed("forgotten"))
 
     def hold(self, ref: Ref, *, at: datetime, by: str, reason: str) -> None:
         """Keep a snapshot whatever the policy says."""
         content = canonical({"held_at": at.isoformat(), "held_by": by, "reason": reason})
-        self.place.store.create(_beside("holds", ref), content)
+        self.repository.store.create(_beside("holds", ref), content)
 
     def release(self, ref: Ref) -> None:
         """End a hold."""
-        self.place.store.remove(_beside("holds", ref))
+        self.repository.store.remove(_beside("holds", ref))
 
     def held(self) -> frozenset[Ref]:
         """The snapshots on hold."""
         return frozenset(self._parsed("holds"))
 
     def _parsed(self, folder: str) -> Iterable[Ref]:
-        parsed = (Ref.parse(entry.name) for entry in self.place.store.list(folder))
+        parsed = (Ref.parse(entry.name) for entry in self.repository.store.list(folder))
         return [ref for ref in parsed if ref is not None]
 
     def _tombstone(self, ref: Ref) -> Tombstone:
         name = _beside("forgotten", ref)
         try:
-            content = parse_json(self.place.store.read(name, limit=_SMALL).data)
+            content = parse_json(self.repository.store.read(name, limit=_SMALL).data)
             at = datetime.fromisoformat(content["forgotten_at"])
             if at.tzinfo is None:
                 raise ValueError("a time without a zone")
             return Tombstone(ref, at, str(content["forgotten_by"]), str(content["reason"]))
         except (ValueError, KeyError, TypeError) as error:
             raise IntegrityError(
-                f"{self.place.uri}/{name}: damaged; remove it, then forget the snapshot again"
+                f"{self.repository.uri}/{name}: damaged; remove it, then forget the snapshot again"
             ) from error
 
 

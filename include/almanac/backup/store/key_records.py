@@ -30,11 +30,11 @@ _NONCE_BYTES = 12
 KeyName = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 
-class _Closed(BaseModel):
+class _ClosedRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Retired(_Closed):
+class Retired(_ClosedRecord):
     """A key that was in force before.
 
     Attributes:
@@ -48,7 +48,7 @@ class Retired(_Closed):
     manifests: tuple[Sha256, ...] = ()
 
 
-class KeyRecord(_Closed):
+class KeyRecord(_ClosedRecord):
     """Which key is in force since when, who wanted it so, and the keys before it."""
 
     format: Literal[1] = 1
@@ -222,10 +222,10 @@ def _copy_newest(source: Store, target: Store) -> bool:
 
 
 def _of_another_key(store: Store, theirs: str, key: Key, older: Sequence[Key]) -> str:
-    said = f"{store.uri}: this repository has another key; got {key.name}, expected {theirs}. "
+    message = f"{store.uri}: this repository has another key; got {key.name}, expected {theirs}. "
     if any(one.name == theirs for one in older):
-        return said + "A rotation of the key is unfinished: run almanac key rotate again. Nothing was written"
-    return said + (
+        return message + "A rotation of the key is unfinished: run almanac key rotate again. Nothing was written"
+    return message + (
         "A snapshot with another key could not be restored with the right one, so nothing was written. Give the right"
         " key (ALMANAC_BACKUP_KEY, the connection almanac_backup, or secrets/backup.key of the home); to change the"
         " key: almanac key rotate. See docs/operations.md"

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from almanac.backup.store.port import CHUNK, ConflictError, Content, Entry
+from almanac.backup.store.port import CHUNK, ConflictError, Entry, StoredContent
 from almanac.backup.tiers.folders import TierFolders
 from almanac.backup.tiers.port import OBJECTS, TierStore
 from almanac.errors import IntegrityError
 from almanac.storage import disk
-from almanac.storage.faults import store_faults
+from almanac.storage.errors import store_errors
 from almanac.storage.local_files import OtherFileError, files_below, find_regular, open_regular
 
 _STAGING = "tmp"
@@ -60,7 +60,7 @@ class LocalStore:
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a small file durably if there is none of this name."""
-        with store_faults(f"{self.root}/{name}", "written"), self.staging() as folder:
+        with store_errors(f"{self.root}/{name}", "written"), self.staging() as folder:
             part = folder / "new"
             part.write_bytes(data)
             disk.sync_path(part)
@@ -71,7 +71,7 @@ class LocalStore:
     def replace(self, name: str, data: bytes, *, version: str) -> str:
         """Write over the version that was read; writers of this folder wait for each other."""
         path = self._path(name)
-        with store_faults(str(path), "written"), self._exclusive(), self.staging() as folder:
+        with store_errors(str(path), "written"), self._exclusive(), self.staging() as folder:
             try:
                 found = self.read(name, limit=_SWAPPED_BYTES).version
             except FileNotFoundError:
@@ -85,34 +85,34 @@ class LocalStore:
             disk.sync_path(path.parent)
         return _version(data)
 
-    def read(self, name: str, *, limit: int) -> Content:
+    def read(self, name: str, *, limit: int) -> StoredContent:
         """Read a small file."""
         path = self._path(name)
-        with store_faults(str(path), "read"), _opened(path) as stream:
+        with store_errors(str(path), "read"), _opened(path) as stream:
             data = _read(stream, limit + 1)
         if len(data) > limit:
             raise IntegrityError(
                 f"{path}: more than {limit} bytes, more than any file of this kind has; do not trust it"
             )
-        return Content(data, _version(data))
+        return StoredContent(data, _version(data))
 
     def stream(self, name: str) -> Iterator[bytes]:
         """The content, piece by piece."""
         path = self._path(name)
-        with store_faults(str(path), "read"), _opened(path) as stream:
+        with store_errors(str(path), "read"), _opened(path) as stream:
             while piece := stream.read(CHUNK):
                 yield piece
 
     def head(self, name: str, count: int) -> bytes:
         """The first bytes."""
         path = self._path(name)
-        with store_faults(str(path), "read"), _opened(path) as stream:
+        with store_errors(str(path), "read"), _opened(path) as stream:
             return _read(stream, count)
 
     def find(self, name: str) -> Entry | None:
         """Size and age."""
         path = self._path(name)
-        with store_faults(str(path), "looked at"):
+        with store_errors(str(path), "looked at"):
             found = find_regular(path)
         return None if found is None else _entry(name, found)
 
@@ -121,7 +121,7 @@ class LocalStore:
         if folder == OBJECTS:
             yield from (Entry(one.name, one.size_bytes, one.since) for one in self._tiers.stored())
             return
-        with store_faults(f"{self.root}/{folder}", "listed"):
+        with store_errors(f"{self.root}/{folder}", "listed"):
             for name, _, found in files_below(self.root / folder, f"{folder}/"):
                 yield _entry(name, found)
 
@@ -129,7 +129,7 @@ class LocalStore:
     def staging(self) -> Iterator[Path]:
         """A folder on the same disk, so that adopting is a rename."""
         folder = self.root / _STAGING / f"{os.getpid()}-{secrets.token_hex(6)}"
-        with store_faults(str(folder), "made"):
+        with store_errors(str(folder), "made"):
             folder.mkdir(parents=True, mode=0o700)
         try:
             yield folder
@@ -138,12 +138,12 @@ class LocalStore:
 
     def adopt(self, path: Path, name: str, *, over: bool = False) -> bool:
         """Move a staged file to its place if there is none of this name, or over it."""
-        with store_faults(f"{self.root}/{name}", "written"):
+        with store_errors(f"{self.root}/{name}", "written"):
             return self._adopt(path, name, over=over)
 
     def sync(self, names: Sequence[str]) -> None:
         """Sync files and their folders."""
-        with store_faults(self.uri, "synced"):
+        with store_errors(self.uri, "synced"):
             paths = {self._path(name) for name in names}
             self._unsynced.update(folder for path in paths for folder in (path.parent, path.parent.parent))
             self._sync(paths)
@@ -151,7 +151,7 @@ class LocalStore:
     def remove(self, name: str) -> None:
         """Remove a file, durably, from whatever tier."""
         paths = self._tiers.everywhere(name) if _is_object(name) else (self.root / name,)
-        with store_faults(f"{self.root}/{name}", "removed"):
+        with store_errors(f"{self.root}/{name}", "removed"):
             for path in paths:
                 path.unlink(missing_ok=True)
                 if path.parent.exists():
@@ -161,7 +161,7 @@ class LocalStore:
         """Remove staging folders that a killed process left."""
         staging = self.root / _STAGING
         limit = older_than.timestamp()
-        with store_faults(str(staging), "cleared"):
+        with store_errors(str(staging), "cleared"):
             folders = list(staging.iterdir()) if staging.is_dir() else []
             old = [folder for folder in folders if folder.stat().st_mtime < limit]
             for folder in old:

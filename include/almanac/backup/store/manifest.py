@@ -78,11 +78,11 @@ Bytes = Annotated[int, Field(strict=True, ge=0, lt=1 << 63)]
 Subject = Annotated[str, AfterValidator(check_subject)]
 
 
-class _Closed(BaseModel):
+class _ClosedSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class FileEntry(_Closed):
+class FileEntry(_ClosedSection):
     """One file of a snapshot, and the object that holds it."""
 
     path: Annotated[str, AfterValidator(check_path)]
@@ -103,7 +103,7 @@ class FileEntry(_Closed):
         return object_name(self.sha256)
 
 
-class Maker(_Closed):
+class Maker(_ClosedSection):
     """Who or what took the snapshot, and why."""
 
     dag_id: str = ""
@@ -112,7 +112,7 @@ class Maker(_Closed):
     reason: str = ""
 
 
-class Member(_Closed):
+class GroupMember(_ClosedSection):
     """A snapshot that belongs to a group."""
 
     subject: Subject
@@ -124,7 +124,7 @@ class Member(_Closed):
         return Ref(self.subject, self.name)
 
 
-class Manifest(_Closed):
+class Manifest(_ClosedSection):
     """One snapshot. `parent` is the name of the subject's manifest before it; see docs/backup-format.md."""
 
     format: int = FORMAT
@@ -136,7 +136,7 @@ class Manifest(_Closed):
     facts: dict[str, Fact] = Field(default_factory=dict)
     tools: dict[str, str] = Field(default_factory=dict)
     made_by: Maker = Maker()
-    members: tuple[Member, ...] = ()
+    members: tuple[GroupMember, ...] = ()
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -263,8 +263,8 @@ def read_manifest(ref: Ref, data: bytes, keys: Key | KeyRing | None, *, where: s
         body, signature = document["body"], document["signature"]
         found = body["format"]
         _check_format(found, place)
-        if (ring := KeyRing.of(keys)) is not None:
-            _check_signature(ring, ref, body, signature, place)
+        if (key_ring := KeyRing.of(keys)) is not None:
+            _check_signature(key_ring, ref, body, signature, place)
         manifest = Manifest.model_validate(body | {"created": parse_time(body["created"])})
     except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
         raise IntegrityError(f"{place}: no manifest of this format: {_first_line(error)}. Do not trust it") from error
@@ -303,7 +303,7 @@ def _check_signature(keys: KeyRing, ref: Ref, body: object, signature: Mapping[s
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        message = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     else:
-        said = f"{type(error).__name__}: {error}"
-    return "".join(letter if letter.isprintable() else "?" for letter in said[:300])
+        message = f"{type(error).__name__}: {error}"
+    return "".join(letter if letter.isprintable() else "?" for letter in message[:300])

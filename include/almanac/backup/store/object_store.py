@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from almanac.backup.store.port import CHUNK, ConflictError, Content, Entry
-from almanac.backup.tiers.archive_faults import archive_faults
+from almanac.backup.store.port import CHUNK, ConflictError, Entry, StoredContent
+from almanac.backup.tiers.archive_errors import archive_errors
 from almanac.backup.tiers.port import TierStore
 from almanac.errors import IntegrityError
-from almanac.storage.faults import store_faults
-from almanac.storage.objects import open_place
+from almanac.storage.errors import store_errors
+from almanac.storage.objects import open_location
 
 _PART = 8 * CHUNK
 
@@ -30,15 +30,15 @@ class ObjectStore:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri.rstrip("/")
-        with store_faults(self.uri, "opened"):
-            self._store = open_place(self.uri)
+        with store_errors(self.uri, "opened"):
+            self._store = open_location(self.uri)
 
     def create(self, name: str, data: bytes) -> bool:
         """Write a small file if there is none of this name."""
         import obstore
         from obstore.exceptions import AlreadyExistsError
 
-        with store_faults(self._where(name), "written"):
+        with store_errors(self._where(name), "written"):
             try:
                 obstore.put(self._store, name, data, mode="create")
             except AlreadyExistsError:
@@ -50,18 +50,18 @@ class ObjectStore:
         import obstore
         from obstore.exceptions import PreconditionError
 
-        with store_faults(self._where(name), "written"):
+        with store_errors(self._where(name), "written"):
             try:
                 written = obstore.put(self._store, name, data, mode={"e_tag": version})
             except (PreconditionError, FileNotFoundError) as error:
                 raise ConflictError(f"{self._where(name)}: was changed meanwhile; read it again") from error
         return str(written["e_tag"])
 
-    def read(self, name: str, *, limit: int) -> Content:
+    def read(self, name: str, *, limit: int) -> StoredContent:
         """Read a small file."""
         import obstore
 
-        with archive_faults(self._where(name), "read"):
+        with archive_errors(self._where(name), "read"):
             found = obstore.get(self._store, name)
             size = int(found.meta["size"])
             data = bytes(found.bytes()) if size <= limit else b""
@@ -69,13 +69,13 @@ class ObjectStore:
             raise IntegrityError(
                 f"{self._where(name)}: {size} bytes, more than any file of this kind has; do not trust it"
             )
-        return Content(data, str(found.meta["e_tag"]))
+        return StoredContent(data, str(found.meta["e_tag"]))
 
     def stream(self, name: str) -> Iterator[bytes]:
         """The content, piece by piece."""
         import obstore
 
-        with archive_faults(self._where(name), "read"):
+        with archive_errors(self._where(name), "read"):
             for piece in obstore.get(self._store, name).stream(min_chunk_size=CHUNK):
                 yield bytes(piece)
 
@@ -83,7 +83,7 @@ class ObjectStore:
         """The first bytes."""
         import obstore
 
-        with archive_faults(self._where(name), "read"):
+        with archive_errors(self._where(name), "read"):
             size = int(obstore.head(self._store, name)["size"])
             if not size:
                 return b""
@@ -93,7 +93,7 @@ class ObjectStore:
         """Size and age."""
         import obstore
 
-        with store_faults(self._where(name), "looked at"):
+        with store_errors(self._where(name), "looked at"):
             try:
                 found = obstore.head(self._store, name)
             except FileNotFoundError:
@@ -104,7 +104,7 @@ class ObjectStore:
         """All files below a folder."""
         import obstore
 
-        with store_faults(self._where(folder), "listed"):
+        with store_errors(self._where(folder), "listed"):
             for page in obstore.list(self._store, f"{folder}/"):
                 for found in page:
                     yield Entry(str(found["path"]), int(found["size"]), found["last_modified"])
@@ -131,7 +131,7 @@ class ObjectStore:
         else:
             created = over or self.find(name) is None
             if created:
-                with store_faults(self._where(name), "written"):
+                with store_errors(self._where(name), "written"):
                     obstore.put(self._store, name, path, mode="overwrite", chunk_size=_PART, max_concurrency=4)
         path.unlink()
         return created
@@ -143,7 +143,7 @@ class ObjectStore:
         """Remove a file."""
         import obstore
 
-        with store_faults(self._where(name), "removed"):
+        with store_errors(self._where(name), "removed"):
             try:
                 obstore.delete(self._store, name)
             except FileNotFoundError:

@@ -30,7 +30,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Content:
+class StoredContent:
     """A small file, and what tells this version of it from others."""
 
     data: bytes
@@ -60,7 +60,7 @@ class Store(Protocol):
             ConflictError: it is another version by now, or gone.
         """
 
-    def read(self, name: str, *, limit: int) -> Content:
+    def read(self, name: str, *, limit: int) -> StoredContent:
         """Read a small file.
 
         Raises:

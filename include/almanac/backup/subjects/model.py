@@ -21,7 +21,7 @@ from almanac.backup.store.codec import read_pieces
 from almanac.backup.store.manifest import Fact
 from almanac.config.files.loader import card_of
 from almanac.config.home import Home
-from almanac.registry.faults import mlflow_faults
+from almanac.registry.errors import mlflow_errors
 from almanac.registry.files import ONNX, Artifacts
 from almanac.registry.records import ModelVersion
 from almanac.storage.files import local_path
@@ -49,9 +49,9 @@ def model_draft(home: Home, registry: "Registry", version: ModelVersion) -> Iter
         TransientError: MLflow is away.
     """
     where = f"{version.model}@{version.version}: export"
-    with tempfile.TemporaryDirectory(prefix="almanac-backup-") as folder, mlflow_faults(where):
+    with tempfile.TemporaryDirectory(prefix="almanac-backup-") as folder, mlflow_errors(where):
         run = registry.client.get_run(version.mlflow_run_id)
-        seen = _seen(registry.client, version, run)
+        seen = _snapshot_of(registry.client, version, run)
         artifacts = _artifacts(registry, run, Path(folder))
         there = [[file.path, file.size, file.stamp] for file in artifacts]
         made = [
@@ -98,11 +98,11 @@ def _artifacts(registry: "Registry", run: Any, folder: Path) -> list[SourceFile]
 
 
 def _fetched(kept: Artifacts, path: str, folder: Path) -> Iterator[bytes]:
-    with mlflow_faults(f"MLflow run {kept.run_id}: {path}"):
+    with mlflow_errors(f"MLflow run {kept.run_id}: {path}"):
         yield from read_pieces(kept.fetch(path, folder).open("rb", buffering=0))
 
 
-def _seen(client: Any, version: ModelVersion, run: Any) -> dict[str, Any]:
+def _snapshot_of(client: Any, version: ModelVersion, run: Any) -> dict[str, Any]:
     """What MLflow tells of run, version and name at once, as plain JSON: of each metric the last value."""
     found = client.get_model_version(version.model, version.version)
     name = client.get_registered_model(version.model)
@@ -138,7 +138,7 @@ def _record(client: Any, seen: dict[str, Any]) -> bytes:
     def history(name: str) -> list[list[float]]:
         return [[one.value, one.timestamp, one.step] for one in client.get_metric_history(run["run_id"], name)]
 
-    with mlflow_faults(f"MLflow run {run['run_id']}: metrics"):
+    with mlflow_errors(f"MLflow run {run['run_id']}: metrics"):
         metrics = {name: history(name) if last[2] else [last] for name, last in run["metrics"].items()}
     return _json({**seen, "run": {**run, "metrics": metrics}})
 
@@ -153,7 +153,7 @@ def _check(registry: "Registry", version: ModelVersion) -> bytes:
     draw = np.random.default_rng(_SEED)
     scales = draw.choice([0.5, 5.0, 50.0, 1000.0], size=(_ROWS, 1))
     inputs = (draw.standard_normal((_ROWS, len(graph.features))) * scales).astype(np.float32)
-    return _json({"inputs": inputs.tolist(), "probabilities": graph.answers(inputs).tolist()})
+    return _json({"inputs": inputs.tolist(), "probabilities": graph.predict(inputs).tolist()})
 
 
 def _local_artifacts(uri: str) -> Path | None:

@@ -168,10 +168,10 @@ def scratch_database(url: URL) -> Iterator[URL]:
 def _client_version() -> int:
     if shutil.which("pg_dump") is None:
         raise ConfigError("pg_dump is missing (Debian: apt-get install postgresql-client); nothing was backed up")
-    said = subprocess.run(["pg_dump", "--version"], capture_output=True, text=True, check=True).stdout
-    match = re.search(r"(\d+)", said)
+    output = subprocess.run(["pg_dump", "--version"], capture_output=True, text=True, check=True).stdout
+    match = re.search(r"(\d+)", output)
     if match is None:
-        raise ConfigError(f"pg_dump does not say its version; got {said!r}")
+        raise ConfigError(f"pg_dump does not say its version; got {output!r}")
     return int(match.group(1))
 
 
@@ -181,14 +181,14 @@ def _server_version(connection: Connection) -> int:
 
 def _dump(url: URL, snapshot: str) -> Iterator[bytes]:
     command = ["pg_dump", "--format=custom", "--compress=0", f"--snapshot={snapshot}", *_target(url)]
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, env=_environment(url), stdout=subprocess.PIPE, stderr=said)
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(command, env=_environment(url), stdout=subprocess.PIPE, stderr=errors)
         try:
             stream = cast("IO[bytes]", process.stdout)
             while piece := stream.read(CHUNK):
                 yield piece
             if process.wait():
-                raise TransientError(f"pg_dump ended with {process.returncode}: {_tail(said)}; nothing was backed up")
+                raise TransientError(f"pg_dump ended with {process.returncode}: {_tail(errors)}; nothing was backed up")
         finally:
             process.kill()
             process.communicate()
@@ -205,6 +205,6 @@ def _environment(url: URL) -> dict[str, str]:
     return {**os.environ, **password}
 
 
-def _tail(said: IO[bytes]) -> str:
-    said.seek(0)
-    return said.read()[-500:].decode("utf-8", "replace").strip()
+def _tail(errors: IO[bytes]) -> str:
+    errors.seek(0)
+    return errors.read()[-500:].decode("utf-8", "replace").strip()

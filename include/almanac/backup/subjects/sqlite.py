@@ -55,11 +55,11 @@ def _tables(name: str, path: Path, copy: Path) -> dict[str, Fact]:
     try:
         return examine(copy)
     except IntegrityError as error:
-        raise damaged(name, path, _fault_alone(str(error), copy)) from error
+        raise damaged(name, path, _problem_alone(str(error), copy)) from error
 
 
-def _fault_alone(said: str, copy: Path) -> str:
-    return said.removeprefix(f"{copy}: is damaged: ").removesuffix("; do not use it")
+def _problem_alone(message: str, copy: Path) -> str:
+    return message.removeprefix(f"{copy}: is damaged: ").removesuffix("; do not use it")
 
 
 def examine(path: Path) -> dict[str, Fact]:

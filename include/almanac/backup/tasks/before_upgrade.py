@@ -4,11 +4,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from almanac.backup.installation import databases, exists
-from almanac.backup.snapshot.backup import Backup
+from almanac.backup.snapshot.backup import BackupRun
 from almanac.backup.snapshot.journal_rows import record_taken
-from almanac.backup.snapshot.writer import Taken
+from almanac.backup.snapshot.writer import WrittenSnapshot
 from almanac.backup.store.manifest import Maker
-from almanac.backup.tasks.run_backup import places_of
+from almanac.backup.tasks.run_backup import repositories_of
 from almanac.config.home import Home
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
@@ -41,7 +41,7 @@ def upgrade_with_backup(home: Home, tell: Callable[[str], None], *, without_back
         IntegrityError: a database is damaged; nothing was changed.
         TransientError: the backup repository or a database is away; nothing was changed.
     """
-    run, taken = _run(), list[Taken]()
+    run, taken = _run(), list[WrittenSnapshot]()
 
     def back_up() -> None:
         if without_backup:
@@ -58,11 +58,11 @@ def upgrade_with_backup(home: Home, tell: Callable[[str], None], *, without_back
     return done
 
 
-def _take(home: Home, run: RunRef) -> list[Taken]:
+def _take(home: Home, run: RunRef) -> list[WrittenSnapshot]:
     """In the first repository: it always exists, because without a setting it is a folder of the home."""
     there = [f"database/{name}" for name, url in databases(home).items() if exists(url)]
     maker = Maker(dag_id=run.dag_id, run_id=run.run_id, started_by=run.started_by, reason=run.trigger)
-    backup = Backup(home, places_of(home, "").first, maker, Registry.of(home))
+    backup = BackupRun(home, repositories_of(home, "").first, maker, Registry.of(home))
     taken = backup.subjects(there)
     backup.check()
     return list(taken)

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from almanac.backup.installation import Places, open_places
+from almanac.backup.installation import BackupRepositories, open_repositories
 from almanac.backup.retention.protected import last_installation, note_declared, protected_models
-from almanac.backup.snapshot.backup import Backup
+from almanac.backup.snapshot.backup import BackupRun
 from almanac.backup.snapshot.journal_rows import record_drills, record_taken
-from almanac.backup.snapshot.writer import Taken
+from almanac.backup.snapshot.writer import WrittenSnapshot
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.manifest import Maker
 from almanac.config.home import Home
@@ -35,7 +35,7 @@ def run_backup(
         run: the run.
         given_key: from a connection.
         version: of a model: only this one.
-        reason: why; none: what woke the run.
+        reason: why; none: what triggered the run.
 
     Returns:
         For each snapshot: its name, files, bytes, and whether it is new. Of everything also a row for each thing that
@@ -45,18 +45,18 @@ def run_backup(
         ConfigError, IntegrityError, TransientError: see `Backup.check`; everything else was taken. Of everything only
             what a retry may correct.
     """
-    place = places_of(home, given_key).first
+    repository = repositories_of(home, given_key).first
     maker = Maker(dag_id=run.dag_id, run_id=run.run_id, started_by=run.started_by, reason=reason or run.trigger)
-    backup = Backup(home, place, maker, Registry.of(home))
+    backup = BackupRun(home, repository, maker, Registry.of(home))
     problems: tuple[str, ...] = ()
     if subjects:
         taken = backup.subjects(subjects, version=version)
     else:
-        found = protected_models(home, Catalogue(place).subjects())
+        found = protected_models(home, Catalogue(repository).subjects())
         taken, problems = [backup.everything(found.models)], found.problems
     try:
         journal = Journal(home.journal_url)
-        record_taken(journal, place.uri, taken, run)
+        record_taken(journal, repository.uri, taken, run)
         note_declared(home, journal, run=run, now=datetime.now(UTC))
     except (
         TransientError,
@@ -65,13 +65,13 @@ def run_backup(
         log.warning("the snapshots are taken, but could not be recorded in the journal: %s", error)
     if subjects or any(isinstance(error, TransientError) for _, error in backup.faults):
         backup.check()
-    faults = [f"{problem}\n{_BROKEN}" for problem in problems] + backup.fault_words()
+    problems_found = [f"{problem}\n{_BROKEN}" for problem in problems] + backup.problem_texts()
     rows = [_summary(one) for one in taken]
-    rows += [{**_NOTHING, "fault": words} for words in faults]
+    rows += [{**_NOTHING, "fault": words} for words in problems_found]
     return rows + [{**_NOTHING, "note": words} for words in backup.notes]
 
 
-def report_faults(rows: Sequence[Mapping[str, Any]]) -> None:
+def raise_reported_problems(rows: Sequence[Mapping[str, Any]]) -> None:
     """Fail, and so alert, when something could not be backed up, or a declaration cannot be read; the rest was taken.
 
     Args:
@@ -80,8 +80,8 @@ def report_faults(rows: Sequence[Mapping[str, Any]]) -> None:
     Raises:
         IntegrityError: there is something.
     """
-    if faults := [str(row["fault"]) for row in rows if row.get("fault")]:
-        raise IntegrityError("everything else was backed up, but:\n" + "\n".join(faults))
+    if problems_found := [str(row["fault"]) for row in rows if row.get("fault")]:
+        raise IntegrityError("everything else was backed up, but:\n" + "\n".join(problems_found))
 
 
 def back_up_checkpoints(home: Home, model: str, *, run: RunRef, given_key: str) -> None:
@@ -98,16 +98,16 @@ def is_due(home: Home, subject: str, *, at_most_every: timedelta, now: datetime)
     Raises:
         TransientError: the repository is unreachable.
     """
-    newest = Catalogue(places_of(home, "").first).newest(subject)
+    newest = Catalogue(repositories_of(home, "").first).newest(subject)
     return newest is None or newest.created + at_most_every <= now
 
 
-def places_of(home: Home, given_key: str) -> Places:
+def repositories_of(home: Home, given_key: str) -> BackupRepositories:
     """The repositories of the installation, by its settings; if they are invalid, by those that were last read."""
-    return open_places(home, last_installation(home)[0].backup, given_key=given_key)
+    return open_repositories(home, last_installation(home)[0].backup, given_key=given_key)
 
 
-def tell_drills(home: Home, results: Sequence[Any], run: RunRef) -> None:
+def record_drill_results(home: Home, results: Sequence[Any], run: RunRef) -> None:
     """Tell the journal of drills; the place has kept them already."""
     try:
         record_drills(Journal(home.journal_url), results, run)
@@ -115,7 +115,7 @@ def tell_drills(home: Home, results: Sequence[Any], run: RunRef) -> None:
         log.warning("the drill could not be recorded in the journal: %s", error)
 
 
-def _summary(one: Taken) -> dict[str, Any]:
+def _summary(one: WrittenSnapshot) -> dict[str, Any]:
     return {
         "snapshot": str(one.ref),
         "new": one.written,

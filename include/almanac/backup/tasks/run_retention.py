@@ -8,15 +8,15 @@ from almanac.backup.retention.protected import last_declarations, protected_mode
 from almanac.backup.retention.sweep import SweepPlan, plan_sweep, sweep
 from almanac.backup.snapshot.replicate import replicate
 from almanac.backup.store.catalogue import Catalogue
-from almanac.backup.store.place import FORMAT_FILE, Place
-from almanac.backup.tasks.run_backup import places_of
+from almanac.backup.store.repository import FORMAT_FILE, BackupRepository
+from almanac.backup.tasks.run_backup import repositories_of
 from almanac.config.files.loader import load_installation, refuse_to_delete
 from almanac.config.home import Home
 from almanac.errors import IntegrityError
 from almanac.registry.store import Registry
 
 
-def make_plan(home: Home, place: Place, *, now: datetime) -> ForgetPlan:
+def make_plan(home: Home, repository: BackupRepository, *, now: datetime) -> ForgetPlan:
     """What the declared policies would forget; a model without a declaration keeps its pins and its policy.
 
     Raises:
@@ -24,11 +24,11 @@ def make_plan(home: Home, place: Place, *, now: datetime) -> ForgetPlan:
         RegistryError, TransientError: what is in use cannot be known.
     """
     refuse_to_delete(home.models, "forgotten")
-    subjects = Catalogue(place).subjects()
+    subjects = Catalogue(repository).subjects()
     names, models = protected_models(home, subjects).models, last_declarations(home, subjects)
     retention = load_installation(home.models).backup.retention
-    keep = keep_of(models, retention, second=place.uri == home.second_backups)
-    return plan_forget(place, keep, Registry.of(home), models=names, now=now)
+    keep = keep_of(models, retention, second=repository.uri == home.second_backups)
+    return plan_forget(repository, keep, Registry.of(home), models=names, now=now)
 
 
 def run_forget(home: Home, *, given_key: str, now: datetime, by: str, dry_run: bool) -> dict[str, dict[str, list[str]]]:
@@ -37,16 +37,18 @@ def run_forget(home: Home, *, given_key: str, now: datetime, by: str, dry_run: b
     Raises:
         ConfigError, RegistryError, TransientError: see `make_plan`; nothing was forgotten then.
     """
-    plans = [(place, make_plan(home, place, now=now)) for place in places_of(home, given_key).all()]
+    plans = [
+        (repository, make_plan(home, repository, now=now)) for repository in repositories_of(home, given_key).all()
+    ]
     if not dry_run:
-        for place, plan in plans:
-            forget(place, plan, now=now, by=by, reason="policy")
+        for repository, plan in plans:
+            forget(repository, plan, now=now, by=by, reason="policy")
     return {
-        place.uri: {
+        repository.uri: {
             "goes": [str(ref) for ref in plan.going],
             "stays": [f"{one.ref}: {'; '.join(one.reasons)}" for one in plan.choices if one.stays],
         }
-        for place, plan in plans
+        for repository, plan in plans
     }
 
 
@@ -64,20 +66,22 @@ def run_sweep(home: Home, *, given_key: str, now: datetime, dry_run: bool, appro
     backup = load_installation(home.models).backup
     settings, tiers = backup.retention, backup.tiers
 
-    def one(place: Place) -> SweepPlan:
+    def one(repository: BackupRepository) -> SweepPlan:
         if dry_run:
-            return plan_sweep(place, grace=settings.grace, now=now, tiers=tiers)
+            return plan_sweep(repository, grace=settings.grace, now=now, tiers=tiers)
         share = settings.max_deleted_share
-        return sweep(place, grace=settings.grace, now=now, max_share=share, approved=approved, tiers=tiers)
+        return sweep(repository, grace=settings.grace, now=now, max_share=share, approved=approved, tiers=tiers)
 
-    plans = {place.uri: one(place) for place in places_of(home, given_key).all() if _is_used(place)}
+    plans = {
+        repository.uri: one(repository) for repository in repositories_of(home, given_key).all() if _is_used(repository)
+    }
     return {
         uri: {
             "snapshots": [str(ref) for ref in plan.manifests],
             "objects": len(plan.objects),
             "bytes": plan.bytes,
             "share": round(plan.share, 4),
-            "waiting": [str(tomb.ref) for tomb in plan.waiting],
+            "waiting": [str(tombstone.ref) for tombstone in plan.waiting],
         }
         for uri, plan in plans.items()
     }
@@ -90,14 +94,14 @@ def run_replicate(home: Home, *, given_key: str) -> dict[str, Any] | None:
         IntegrityError: snapshots could not be copied, after all others were.
         TransientError: a repository is unreachable.
     """
-    places = places_of(home, given_key)
-    if places.second is None:
+    repositories = repositories_of(home, given_key)
+    if repositories.second is None:
         return None
-    done = replicate(places.first, places.second)
+    done = replicate(repositories.first, repositories.second)
     if done.failed:
         raise IntegrityError(f"{len(done.failed)} snapshots could not be copied:\n" + "\n".join(done.failed))
     return {"snapshots": len(done.snapshots), "bytes": done.bytes, "lag_s": done.lag.total_seconds()}
 
 
-def _is_used(place: Place) -> bool:
-    return place.store.find(FORMAT_FILE) is not None
+def _is_used(repository: BackupRepository) -> bool:
+    return repository.store.find(FORMAT_FILE) is not None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from almanac.backup.tiers.archive_faults import archive_faults
+from almanac.backup.tiers.archive_errors import archive_errors
 from almanac.backup.tiers.port import OBJECTS, FrozenError, Readiness, Stored, Tier
 from almanac.extras import extra
 
@@ -29,7 +29,7 @@ class AzureTiers:
 
     def stored(self) -> Iterator[Stored]:
         """All objects."""
-        with archive_faults(f"{self.uri}/{OBJECTS}", "listed"):
+        with archive_errors(f"{self.uri}/{OBJECTS}", "listed"):
             for found in self._container.list_blobs(name_starts_with=f"{self._prefix}{OBJECTS}/"):
                 yield self._stored(found)
 
@@ -37,7 +37,7 @@ class AzureTiers:
         """One object."""
         from azure.core.exceptions import ResourceNotFoundError
 
-        with archive_faults(f"{self.uri}/{name}", "looked at"):
+        with archive_errors(f"{self.uri}/{name}", "looked at"):
             try:
                 return self._stored(self._container.get_blob_client(self._prefix + name).get_blob_properties())
             except ResourceNotFoundError:
@@ -48,15 +48,15 @@ class AzureTiers:
         found = self.look(name)
         if found is not None and found.tier == "archive":
             raise FrozenError(f"{self.uri}/{name}")
-        with archive_faults(f"{self.uri}/{name}", "moved"):
+        with archive_errors(f"{self.uri}/{name}", "moved"):
             self._container.get_blob_client(self._prefix + name).set_standard_blob_tier(_NAMES[tier])
 
-    def thaw(self, name: str, *, days: int) -> None:
+    def rehydrate(self, name: str, *, days: int) -> None:
         """Request it; a repeated request is not an error."""
         found = self.look(name)
         if found is None or found.readiness != "frozen":
             return
-        with archive_faults(f"{self.uri}/{name}", "asked for"):
+        with archive_errors(f"{self.uri}/{name}", "asked for"):
             blob = self._container.get_blob_client(self._prefix + name)
             blob.set_standard_blob_tier(_NAMES["hot"], rehydrate_priority="Standard")
 

@@ -10,9 +10,9 @@ from secrets import token_hex
 
 from almanac.backup.tiers.port import OBJECTS, TIERS, Stored, Tier
 from almanac.errors import IntegrityError
-from almanac.failpoints import reached
+from almanac.failpoints import failpoint
 from almanac.storage.disk import sync_path
-from almanac.storage.faults import store_faults
+from almanac.storage.errors import store_errors
 from almanac.storage.files import hash_file
 from almanac.storage.local_files import files_below, find_regular
 
@@ -29,7 +29,7 @@ class TierFolders:
     def stored(self) -> Iterator[Stored]:
         """All objects, the hotter of two."""
         seen: set[str] = set()
-        with store_faults(str(self.root), "listed"):
+        with store_errors(str(self.root), "listed"):
             for tier, folder in FOLDERS.items():
                 for name, _, found in files_below(self.root / folder, f"{OBJECTS}/"):
                     if name not in seen:
@@ -38,7 +38,7 @@ class TierFolders:
 
     def look(self, name: str) -> Stored | None:
         """One object."""
-        with store_faults(f"{self.root}/{name}", "looked at"):
+        with store_errors(f"{self.root}/{name}", "looked at"):
             for tier in TIERS:
                 if found := find_regular(self.path(name, tier)):
                     return _stored(name, tier, found)
@@ -47,7 +47,7 @@ class TierFolders:
     def move(self, name: str, tier: Tier) -> None:
         """Put it in its new folder, durably, then take it out of the others."""
         target = self.path(name, tier)
-        with store_faults(str(target), "moved"):
+        with store_errors(str(target), "moved"):
             others = [path for path in self.everywhere(name) if path != target and path.exists()]
             if not others:
                 return
@@ -55,12 +55,12 @@ class TierFolders:
             _put(others[0], target)
             os.utime(target)  # tells since when it is there
             sync_path(target.parent)
-            reached("backup_move")
+            failpoint("backup_move")
             for path in others:
                 path.unlink(missing_ok=True)
                 sync_path(path.parent)
 
-    def thaw(self, name: str, *, days: int) -> None:
+    def rehydrate(self, name: str, *, days: int) -> None:
         """A folder is never frozen."""
 
     def path(self, name: str, tier: Tier) -> Path:

@@ -34,5 +34,5 @@ class OnlyHot:
         """
         raise ConfigError(f"{self._store.uri}: tiers are not supported for this kind of store; remove tiers.cool_after")
 
-    def thaw(self, name: str, *, days: int) -> None:
+    def rehydrate(self, name: str, *, days: int) -> None:
         """Nothing is frozen."""

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from almanac.backup.store.locks import locked
 from almanac.backup.store.manifest import Manifest, Ref
-from almanac.backup.store.place import Place
-from almanac.backup.tiers.hottest import newest
+from almanac.backup.store.repository import BackupRepository
+from almanac.backup.tiers.hot_snapshots import newest
 from almanac.backup.tiers.port import TIERS, Stored, Tier
 from almanac.config.sections.tiers import TierPrices, Tiers
 
@@ -64,7 +64,7 @@ class TierPlan:
 
 
 @dataclass(frozen=True)
-class Moved:
+class MoveResult:
     """What was done; `asked` objects come from the archive and are moved by a later run."""
 
     objects: int
@@ -122,14 +122,14 @@ def plan_tiers(stored: Iterable[Stored], wanted: Mapping[str, Tier], settings: T
     return TierPlan(holdings(((one.tier, one.size_bytes) for one in found), settings), then, tuple(moves), staying)
 
 
-def move(place: Place, plan: TierPlan, settings: Tiers) -> Moved:
+def move(repository: BackupRepository, plan: TierPlan, settings: Tiers) -> MoveResult:
     """Move what the plan says; whatever kills it leaves each object readable under its name, and it can be repeated.
 
     Raises:
         TransientError: somebody sweeps all the time, or the store is unreachable.
     """
-    tiers, done, size, asked = place.store.tiers(), 0, 0, 0
-    with locked(place.store, "shared", "moving between tiers") as lock:
+    tiers, done, size, asked = repository.store.tiers(), 0, 0, 0
+    with locked(repository.store, "shared", "moving between tiers") as lock:
         for number, one in enumerate(plan.moves):
             if number % _AT_ONCE == 0:
                 lock.require()
@@ -137,12 +137,12 @@ def move(place: Place, plan: TierPlan, settings: Tiers) -> Moved:
             if found is None:
                 continue
             if found.readiness != "ready":
-                tiers.thaw(found.name, days=settings.keep_thawed.days)
+                tiers.rehydrate(found.name, days=settings.keep_thawed.days)
                 asked += 1
                 continue
             tiers.move(found.name, one.to)
             done, size = done + 1, size + found.size_bytes
-    return Moved(done, size, asked)
+    return MoveResult(done, size, asked)
 
 
 def must_stay(stored: Iterable[Stored], settings: Tiers, *, now: datetime) -> frozenset[str]:

@@ -62,5 +62,5 @@ class TierStore(Protocol):
             FrozenError: it must be asked for first.
         """
 
-    def thaw(self, name: str, *, days: int) -> None:
+    def rehydrate(self, name: str, *, days: int) -> None:
         """Ask for an object of the archive; it can be read later, for at least so many days."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from almanac.backup.tiers.archive_faults import archive_faults
+from almanac.backup.tiers.archive_errors import archive_errors
 from almanac.backup.tiers.port import OBJECTS, Readiness, Stored, Tier
 from almanac.extras import extra
 
@@ -14,7 +14,7 @@ _TIERS: dict[str, Tier] = {
     "STANDARD_IA": "cool", "ONEZONE_IA": "cool", "GLACIER_IR": "cool", "GLACIER": "archive", "DEEP_ARCHIVE": "archive"
 }  # fmt: skip
 _PENDING = 'ongoing-request="true"'
-_THAWED = 'ongoing-request="false"'
+_RESTORED = 'ongoing-request="false"'
 
 
 class S3Tiers:
@@ -32,7 +32,7 @@ class S3Tiers:
     def stored(self) -> Iterator[Stored]:
         """All objects."""
         pages = self._client.get_paginator("list_objects_v2")
-        with archive_faults(f"{self.uri}/{OBJECTS}", "listed"):
+        with archive_errors(f"{self.uri}/{OBJECTS}", "listed"):
             for page in pages.paginate(Bucket=self._bucket, Prefix=f"{self._prefix}{OBJECTS}/"):
                 for found in page.get("Contents", ()):
                     tier = _TIERS.get(found.get("StorageClass", ""), "hot")
@@ -44,7 +44,7 @@ class S3Tiers:
         """One object."""
         from botocore.exceptions import ClientError
 
-        with archive_faults(f"{self.uri}/{name}", "looked at"):
+        with archive_errors(f"{self.uri}/{name}", "looked at"):
             try:
                 found = self._client.head_object(Bucket=self._bucket, Key=self._prefix + name)
             except ClientError as error:
@@ -52,27 +52,27 @@ class S3Tiers:
                     return None
                 raise
         tier = _TIERS.get(found.get("StorageClass", ""), "hot")
-        said = found.get("Restore", "")
-        ready: Readiness = "ready" if tier != "archive" or _THAWED in said else "frozen"
-        if _PENDING in said:
+        restore = found.get("Restore", "")
+        ready: Readiness = "ready" if tier != "archive" or _RESTORED in restore else "frozen"
+        if _PENDING in restore:
             ready = "pending"
         return Stored(name, int(found["ContentLength"]), tier, found["LastModified"], ready)
 
     def move(self, name: str, tier: Tier) -> None:
         """Copy it onto itself, in one step of the server's, or in parts above 5 GiB."""
         key = self._prefix + name
-        with archive_faults(f"{self.uri}/{name}", "moved"):
+        with archive_errors(f"{self.uri}/{name}", "moved"):
             self._client.copy(
                 {"Bucket": self._bucket, "Key": key}, self._bucket, key,
                 ExtraArgs={"StorageClass": _CLASSES[tier], "MetadataDirective": "COPY"},
             )  # fmt: skip
 
-    def thaw(self, name: str, *, days: int) -> None:
+    def rehydrate(self, name: str, *, days: int) -> None:
         """Request it; a repeated request is not an error."""
         from botocore.exceptions import ClientError
 
         wish = {"Days": days, "GlacierJobParameters": {"Tier": "Standard"}}
-        with archive_faults(f"{self.uri}/{name}", "asked for"):
+        with archive_errors(f"{self.uri}/{name}", "asked for"):
             try:
                 self._client.restore_object(Bucket=self._bucket, Key=self._prefix + name, RestoreRequest=wish)
             except ClientError as error:
@@ -84,9 +84,9 @@ class S3Tiers:
         with extra("s3", "a backup repository on S3 with tiers"):
             import boto3
 
-        said = os.environ
+        environment = os.environ
         return boto3.session.Session().client(
             "s3",
-            endpoint_url=said.get("AWS_ENDPOINT_URL") or said.get("AWS_ENDPOINT"),
-            region_name=said.get("AWS_REGION") or said.get("AWS_DEFAULT_REGION"),
+            endpoint_url=environment.get("AWS_ENDPOINT_URL") or environment.get("AWS_ENDPOINT"),
+            region_name=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION"),
         )

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from almanac.cli.backups.places import open_installation, run_of, tell_journal, user
+from almanac.cli.backups.places import open_installation, record_in_journal, run_of, user
 from almanac.reporting.templates import size
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ def backup(
     from datetime import UTC, datetime
 
     from almanac.backup.retention.protected import note_declared, protected_models
-    from almanac.backup.snapshot.backup import Backup
+    from almanac.backup.snapshot.backup import BackupRun
     from almanac.backup.snapshot.journal_rows import record_taken
     from almanac.backup.store.catalogue import Catalogue
     from almanac.services.registry_access import open_registry_to_read
 
     home, _, places = open_installation()
-    run = Backup(home, places.first, _maker(reason), open_registry_to_read(home), reread=reread)
+    run = BackupRun(home, places.first, _maker(reason), open_registry_to_read(home), reread=reread)
     by, problems = run_of("backup"), tuple[str, ...]()
     if subjects:
         taken = run.subjects(subjects, version=version)
@@ -59,8 +59,8 @@ def backup(
         cost = f"{one.files_read} files read, {size(one.bytes_read)}; {size(one.bytes_stored)} new"
         members = f"; {len(one.manifest.members)} snapshots" if one.manifest.members else ""
         print(f"{one.ref}  {cost}{members}" if one.written else f"{one.ref}  unchanged, already there")
-    tell_journal(home, lambda journal: record_taken(journal, places.first.uri, taken, by))
-    tell_journal(home, lambda journal: note_declared(home, journal, run=by, now=datetime.now(UTC)))
+    record_in_journal(home, lambda journal: record_taken(journal, places.first.uri, taken, by))
+    record_in_journal(home, lambda journal: note_declared(home, journal, run=by, now=datetime.now(UTC)))
     print("".join(f"left out  {note}\n" for note in run.notes), end="")
     if problems:
         print(
@@ -95,13 +95,13 @@ def drill(
     if disaster and (subjects or trust):
         raise typer.BadParameter("--disaster restores everything; it can be combined with --second only")
     home, settings, places = open_installation()
-    place = places.named(second)
+    repository = places.named(second)
     if disaster:
-        results = [run_disaster_drill(home, place, settings.drills, tell=print)]
+        results = [run_disaster_drill(home, repository, settings.drills, report=print)]
         print(in_words(results[0]))
     else:
-        results = run_drill(home, place, subjects or (), tell=print, trust=trust)
-    tell_journal(home, lambda journal: record_drills(journal, results, run_of("drill")))
+        results = run_drill(home, repository, subjects or (), report=print, trust=trust)
+    record_in_journal(home, lambda journal: record_drills(journal, results, run_of("drill")))
     if not results or not all(result.passed for result in results):
         print("The drill has failed." if results else "There is no snapshot to restore.")
         raise typer.Exit(1)
@@ -130,15 +130,15 @@ def forget(
     from almanac.cli.backups.retention import forget_by_policy, forget_lost, forget_named, keep_named
 
     home, settings, places = open_installation()
-    place = places.named(second)
+    repository = places.named(second)
     if not what:
-        forget_by_policy(home, settings, place, apply=apply, reason=reason, by=user())
+        forget_by_policy(home, settings, repository, apply=apply, reason=reason, by=user())
     elif lost:
-        forget_lost(home, place, what, reason=reason, by=user())
+        forget_lost(home, repository, what, reason=reason, by=user())
     elif undo or hold or release:
-        keep_named(place, what, undo=undo, hold=hold, reason=reason, by=user())
+        keep_named(repository, what, undo=undo, hold=hold, reason=reason, by=user())
     else:
-        forget_named(home, place, what, apply=apply, reason=reason, by=user())
+        forget_named(home, repository, what, apply=apply, reason=reason, by=user())
 
 
 def sweep(
@@ -147,10 +147,10 @@ def sweep(
     second: Second = False,
 ) -> None:
     """Delete what was forgotten before the grace period, and what interrupted backups left."""
-    from almanac.cli.backups.retention import sweep_place
+    from almanac.cli.backups.retention import sweep_repository
 
     home, settings, places = open_installation()
-    sweep_place(home, places.named(second), settings, dry_run=dry_run, approve=approve)
+    sweep_repository(home, places.named(second), settings, dry_run=dry_run, approve=approve)
 
 
 def tiers(
@@ -167,13 +167,13 @@ def tiers(
     from almanac.backup.tiers.plan import in_words, move
 
     home, settings, places = open_installation()
-    place = places.named(second)
-    plan = make_tier_plan(home, place, settings.tiers, now=datetime.now(UTC))
+    repository = places.named(second)
+    plan = make_tier_plan(home, repository, settings.tiers, now=datetime.now(UTC))
     print("\n".join(in_words(plan, settings.tiers)))
     if not apply:
         print("To move them: almanac tiers --apply")
         return
-    done = move(place, plan, settings.tiers)
+    done = move(repository, plan, settings.tiers)
     print(f"{done.objects} objects ({size(done.size_bytes)}) are moved; {done.asked} come from the archive first")
 
 

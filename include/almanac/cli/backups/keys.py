@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from almanac.cli.backups.places import open_installation, run_of, tell_journal, user
+from almanac.cli.backups.places import open_installation, record_in_journal, run_of, user
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from almanac.backup.store.keys import Key
-    from almanac.backup.store.place import Place
+    from almanac.backup.store.repository import BackupRepository
     from almanac.journal.journal import Journal
 
 commands = typer.Typer(
@@ -37,7 +37,7 @@ def show() -> None:
     if not keys:
         raise typer.Exit(1)
     _, _, places = open_installation(write=False)
-    agree = [_show_place(place, keys[0].name) for place in places.all()]
+    agree = [_show_repository(repository, keys[0].name) for repository in places.all()]
     if not all(agree):
         raise typer.Exit(1)
 
@@ -64,7 +64,7 @@ def rotate(
         _draw_new_key()
         _, _, places = open_installation(write=False)
     key = places.first.signing_key()
-    _tell_journal_once(key, places.first.older, reason)
+    _record_once(key, places.first.older, reason)
     done = rotate_places(
         places.all(), now=datetime.now(UTC), by=user(), reason=reason, without_old=without_old
     )  # fmt: skip
@@ -73,7 +73,7 @@ def rotate(
     print("Keep a copy of the new key apart from the backups: almanac backup-key")
 
 
-def _tell_journal_once(key: "Key", older: "Sequence[Key]", reason: str) -> None:
+def _record_once(key: "Key", older: "Sequence[Key]", reason: str) -> None:
     """Record that this rotation was requested, unless it is recorded already."""
     from datetime import UTC, datetime
 
@@ -88,7 +88,7 @@ def _tell_journal_once(key: "Key", older: "Sequence[Key]", reason: str) -> None:
         if all(one.subject != key.name for one in journal.decisions("", DecisionKind.BACKUP_KEY)):
             journal.record_decision(decision)
 
-    tell_journal(Home(), write)
+    record_in_journal(Home(), write)
 
 
 def _draw_new_key() -> None:
@@ -114,16 +114,17 @@ def _draw_new_key() -> None:
     write_keys(home, (new, *keys))
 
 
-def _show_place(place: "Place", ours: str) -> bool:
+def _show_repository(repository: "BackupRepository", ours: str) -> bool:
     from almanac.backup.store.key_records import newest_record
 
-    found = newest_record(place.store)
+    found = newest_record(repository.store)
     if found is None:
-        print(f"{'none':16}  {place.uri}; the next backup records it")
+        print(f"{'none':16}  {repository.uri}; the next backup records it")
         return True
     record = found[0]
     print(
-        f"{record.key:16}  {place.uri}, since {record.since:%Y-%m-%d %H:%M} UTC, by {record.by or '?'}: {record.reason}"
+        f"{record.key:16}  {repository.uri}, since {record.since:%Y-%m-%d %H:%M} UTC, by {record.by or '?'}:"
+        f" {record.reason}"
     )
     for one in record.retired:
         print(

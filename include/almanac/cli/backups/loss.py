@@ -7,7 +7,7 @@ import typer
 from almanac.cli.backups.backup import PANEL, Second
 
 if TYPE_CHECKING:
-    from almanac.backup.restore.repair import Repaired
+    from almanac.backup.restore.repair import RepairedSubject
 
 
 def register(app: typer.Typer) -> None:
@@ -54,7 +54,7 @@ def repair(
     from datetime import UTC, datetime
 
     from almanac.backup.restore.repair import record_repair, repair_subjects
-    from almanac.cli.backups.places import open_reader, run_of, tell_journal
+    from almanac.cli.backups.places import open_reader, record_in_journal, run_of
     from almanac.config.home import Home
 
     home, now = Home(), datetime.now(UTC)
@@ -62,12 +62,14 @@ def repair(
     for one in done:
         _print(one, dry_run)
     if not dry_run:
-        tell_journal(home, lambda journal: record_repair(journal, done, run=run_of("repair"), reason=reason, now=now))
+        record_in_journal(
+            home, lambda journal: record_repair(journal, done, run=run_of("repair"), reason=reason, now=now)
+        )
     if any(one.left for one in done):
         raise typer.Exit(1)
 
 
-def _print(one: "Repaired", dry_run: bool) -> None:
-    print("".join(f"{'damaged' if dry_run else 'repaired'}  {line}\n" for line in one.mended), end="")
+def _print(one: "RepairedSubject", dry_run: bool) -> None:
+    print("".join(f"{'damaged' if dry_run else 'repaired'}  {line}\n" for line in one.repaired), end="")
     print("".join(f"LEFT      {line}\n" for line in one.left), end="")
-    print(f"{one.subject}: {one.files} files compared, {len(one.mended)} damaged, {len(one.left)} in no snapshot")
+    print(f"{one.subject}: {one.files} files compared, {len(one.repaired)} damaged, {len(one.left)} in no snapshot")

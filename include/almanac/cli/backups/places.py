@@ -7,17 +7,17 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from almanac.backup.installation import Places
-    from almanac.backup.store.place import Place
+    from almanac.backup.installation import BackupRepositories
+    from almanac.backup.store.repository import BackupRepository
     from almanac.config.home import Home
     from almanac.config.sections.backup import InstallationBackup
     from almanac.journal.journal import Journal
     from almanac.journal.records import RunRef
 
 
-def open_installation(*, write: bool = True) -> "tuple[Home, InstallationBackup, Places]":
+def open_installation(*, write: bool = True) -> "tuple[Home, InstallationBackup, BackupRepositories]":
     """The home, its settings and its backup repositories; when the settings are invalid, those that were last read."""
-    from almanac.backup.installation import open_places
+    from almanac.backup.installation import open_repositories
     from almanac.backup.retention.protected import last_installation
     from almanac.config.home import Home
 
@@ -26,27 +26,28 @@ def open_installation(*, write: bool = True) -> "tuple[Home, InstallationBackup,
     if problem:
         typer.echo(f"{problem}\nContinuing with the settings that were last read.", err=True)
     settings = installation.backup
-    return home, settings, open_places(home, settings, write=write)
+    return home, settings, open_repositories(home, settings, write=write)
 
 
-def open_reader(second: bool, without_key: bool = False) -> "Place":
+def open_reader(second: bool, without_key: bool = False) -> "BackupRepository":
     """A repository to read from; signatures are checked unless the key is lost."""
     from almanac.backup.installation import unsigned
     from almanac.errors import ConfigError
 
     _, _, places = open_installation(write=False)
-    place = places.named(second)
+    repository = places.named(second)
     if without_key:
-        return unsigned(place)
-    if place.key is None:
+        return unsigned(repository)
+    if repository.key is None:
         raise ConfigError(
-            f"{place.uri}: no key, so the authors of the manifests cannot be checked. Set ALMANAC_BACKUP_KEY; if the"
+            f"{repository.uri}: no key, so the authors of the manifests cannot be checked. Set ALMANAC_BACKUP_KEY; if"
+            f" the"
             " key is lost: --unsigned"
         )
-    return place
+    return repository
 
 
-def tell_journal(home: "Home", write: "Callable[[Journal], None]") -> None:
+def record_in_journal(home: "Home", write: "Callable[[Journal], None]") -> None:
     """The journal is written afterwards; it may be the very thing that is lost."""
     from almanac.errors import DamagedDatabaseError, TransientError
     from almanac.journal.journal import Journal

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from almanac.cli.backups.backup import PANEL, Second
-from almanac.cli.backups.places import open_installation, open_reader, run_of, tell_journal, user
+from almanac.cli.backups.places import open_installation, open_reader, record_in_journal, run_of, user
 from almanac.reporting.templates import size
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from almanac.backup.restore.compare import Difference
     from almanac.backup.restore.to_folder import Restores
     from almanac.backup.store.manifest import Fact, Ref
-    from almanac.backup.store.place import Place
+    from almanac.backup.store.repository import BackupRepository
     from almanac.config.home import Home
     from almanac.config.sections.tiers import Tiers
 
@@ -49,7 +49,7 @@ def list_snapshots(
     from almanac.errors import IntegrityError
 
     catalogue = Catalogue(open_reader(second))
-    dead = {tomb.ref: tomb for tomb in catalogue.tombstones()} if everything else {}
+    dead = {tombstone.ref: tombstone for tombstone in catalogue.tombstones()} if everything else {}
     for ref in catalogue.refs(subject, forgotten=everything):
         try:
             manifest = catalogue.read(ref)
@@ -123,10 +123,10 @@ def verify(
     from almanac.backup.store.catalogue import Catalogue
 
     _, settings, _ = open_installation(write=False)
-    place, now = open_reader(second, unsigned), datetime.now(UTC)
+    repository, now = open_reader(second, unsigned), datetime.now(UTC)
     of_today = Share.today(settings.drills.verify_days, now) if share else None
-    refs = Catalogue(place).refs(subject)
-    found = verify_snapshots(place, refs, level=cast("Level", level), now=now, share=of_today)
+    refs = Catalogue(repository).refs(subject)
+    found = verify_snapshots(repository, refs, level=cast("Level", level), now=now, share=of_today)
     for finding in found.findings:
         print(f"{'DAMAGED' if finding.fatal else 'note   '}  {finding.text}")
     damaged = len({finding.ref for finding in found.findings if finding.fatal})
@@ -166,8 +166,8 @@ def restore(
     from almanac.backup.store.catalogue import Catalogue
 
     home, settings, _ = open_installation(write=False)
-    place = open_reader(second, unsigned)
-    ref = Catalogue(place).find(what)
+    repository = open_reader(second, unsigned)
+    ref = Catalogue(repository).find(what)
     if (live and (to or partial or use)) or (not live and (replace or stop)):
         raise typer.BadParameter("--replace and --give-up need --live, and no other option can be combined with --live")
     if live and stop:
@@ -175,15 +175,15 @@ def restore(
         return
     if live:
         with _services_down(home, ref):
-            _wait_for_archive(place, ref, settings.tiers)
-            _restore_live(place, ref, home, replace=replace, reason=reason)
+            _wait_for_archive(repository, ref, settings.tiers)
+            _restore_live(repository, ref, home, replace=replace, reason=reason)
         return
-    _wait_for_archive(place, ref, settings.tiers)
+    _wait_for_archive(repository, ref, settings.tiers)
     target = to or home.home / "restored" / f"{ref}".replace("/", "-")
-    _restore_to(Restores(place, ref, target.resolve(), partial, use, trust), home)
+    _restore_to(Restores(repository, ref, target.resolve(), partial, use, trust), home)
 
 
-def _restore_live(place: "Place", ref: "Ref", home: "Home", *, replace: bool, reason: str) -> None:
+def _restore_live(repository: "BackupRepository", ref: "Ref", home: "Home", *, replace: bool, reason: str) -> None:
     from datetime import UTC, datetime
 
     from almanac.backup.installation import databases, exists
@@ -192,19 +192,19 @@ def _restore_live(place: "Place", ref: "Ref", home: "Home", *, replace: bool, re
     from almanac.backup.snapshot.journal_rows import accept_restored_tables, record_restore
     from almanac.services.registry_access import open_registry_to_read
 
-    done = restore_live(place, ref, home, replace=replace)
+    done = restore_live(repository, ref, home, replace=replace)
     print("\n".join(done))
-    found = differences(home, open_registry_to_read(home), place, ref)
+    found = differences(home, open_registry_to_read(home), repository, ref)
     now = datetime.now(UTC)
-    said = [*done, *(one.words for one in found)]
+    lines = [*done, *(one.words for one in found)]
     if exists(databases(home)["journal"]):
-        run, refs = run_of("restore"), members(place, ref)
-        tell_journal(home, lambda journal: record_restore(journal, ref, said, run, reason, now))
-        tell_journal(home, lambda journal: accept_restored_tables(home, refs, journal, run, reason, now))
-    _tell_differences(found)
+        run, refs = run_of("restore"), members(repository, ref)
+        record_in_journal(home, lambda journal: record_restore(journal, ref, lines, run, reason, now))
+        record_in_journal(home, lambda journal: accept_restored_tables(home, refs, journal, run, reason, now))
+    _print_differences(found)
 
 
-def _tell_differences(found: "Sequence[Difference]") -> None:
+def _print_differences(found: "Sequence[Difference]") -> None:
     for one in found:
         print(one.words)
     if any(one.lost for one in found):
@@ -217,19 +217,19 @@ def _tell_differences(found: "Sequence[Difference]") -> None:
 def _give_up(home: "Home", ref: "Ref") -> None:
     from almanac.backup.restore.live import give_up
 
-    said = give_up(home, ref)
-    print("\n".join(said) if said else f"{ref}: no restore to live locations is in progress")
+    lines = give_up(home, ref)
+    print("\n".join(lines) if lines else f"{ref}: no restore to live locations is in progress")
 
 
-def _wait_for_archive(place: "Place", ref: "Ref", settings: "Tiers") -> None:
+def _wait_for_archive(repository: "BackupRepository", ref: "Ref", settings: "Tiers") -> None:
     from datetime import UTC, datetime
 
     from almanac.backup.restore.live import members
-    from almanac.backup.tiers.thawed import ask
+    from almanac.backup.tiers.archive_restore import request_restore
 
-    waiting = ask(place, members(place, ref), settings, now=datetime.now(UTC), by=user())
+    waiting = request_restore(repository, members(repository, ref), settings, now=datetime.now(UTC), by=user())
     if waiting:
-        print("\n".join(thaw.words for thaw in waiting))
+        print("\n".join(request.words for request in waiting))
         print("Nothing is restored yet. Run the same command again then; a second request costs nothing.")
         raise typer.Exit(COME_AGAIN)
 
@@ -241,11 +241,11 @@ def _restore_to(job: "Restores", home: "Home") -> None:
     from almanac.backup.restore.compare import compare_folder
     from almanac.backup.restore.to_folder import restore_to
 
-    done = restore_to(replace(job, servers=databases(home)), tell=print)
+    done = restore_to(replace(job, servers=databases(home)), report=print)
     if done.damaged:
         print("".join(f"DAMAGED  {line}\n" for line in done.damaged), end="")
         raise typer.Exit(1)
-    _tell_differences(compare_folder(done.folders, done.manifests, home))
+    _print_differences(compare_folder(done.folders, done.manifests, home))
 
 
 def _services_down(home: "Home", ref: "Ref") -> "AbstractContextManager[None]":

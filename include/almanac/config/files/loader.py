@@ -7,10 +7,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from almanac.config.files.former_keys import OF_INSTALLATION, OF_MODELS, rename_former_keys
-from almanac.config.files.neighbours import neighbour_faults
+from almanac.config.files.neighbours import neighbour_problems
 from almanac.config.files.profile import DEFAULTS, INSTALLATION, below, check_overlay, find_profile, unknown_files
 from almanac.config.files.validation_errors import describe_errors, suggest_line
-from almanac.config.files.yaml_file import lay_over, read_yaml, where
+from almanac.config.files.yaml_file import merge_overlay, read_yaml, where
 from almanac.config.installation import Installation
 from almanac.config.schema import Model
 from almanac.display import did_you_mean
@@ -54,9 +54,9 @@ def load_models(folder: Path, *, of_dag: str = "") -> Loaded:
             problems.append(str(error))
     if its:
         return Loaded(tuple(models.values()), tuple(problems))
-    for name, fault in neighbour_faults(models, declared=paths.keys()):
-        line = suggest_line(fault, _files(paths[name]))
-        problems.append(f"{where(paths[name])}: {fault.rstrip('.')}{line}. {_HELP}")
+    for name, problem in neighbour_problems(models, declared=paths.keys()):
+        line = suggest_line(problem, _files(paths[name]))
+        problems.append(f"{where(paths[name])}: {problem.rstrip('.')}{line}. {_HELP}")
         models.pop(name, None)
     return Loaded(tuple(models.values()), tuple(problems))
 
@@ -131,13 +131,13 @@ def find_model(folder: Path, name: str) -> Model:
     model, profile = load_model(paths[name]), find_profile(folder)
     if profile is None:
         return model
-    tree, said, files = _own(paths[name]), list[str](), _files(paths[name])
+    tree, source, files = _own(paths[name]), list[str](), _files(paths[name])
     for path in (folder / DEFAULTS, folder / f"{name}.yaml"):
         if path.exists():
             overlay = _read(path)
             check_overlay(path, overlay)
-            tree, said, files = lay_over(tree, overlay), [*said, where(path)], [*files, path]
-    return _model(name, tree, " and ".join(said), files) if said else model
+            tree, source, files = merge_overlay(tree, overlay), [*source, where(path)], [*files, path]
+    return _model(name, tree, " and ".join(source), files) if source else model
 
 
 def load_installation(folder: Path) -> Installation:
@@ -151,12 +151,12 @@ def load_installation(folder: Path) -> Installation:
     paths = [path for path in (each / INSTALLATION for each in folders) if path.exists()]
     tree: dict[str, object] = {}
     for path in paths:
-        tree = lay_over(tree, rename_former_keys(read_yaml(path, _HELP), where(path), OF_INSTALLATION))
+        tree = merge_overlay(tree, rename_former_keys(read_yaml(path, _HELP), where(path), OF_INSTALLATION))
     try:
         return Installation.model_validate(tree)
     except ValidationError as error:
-        faults = describe_errors(error, Installation, tree, where(paths[-1]), paths)
-        raise ConfigError(f"{faults} See docs/operations.md.") from error
+        errors = describe_errors(error, Installation, tree, where(paths[-1]), paths)
+        raise ConfigError(f"{errors} See docs/operations.md.") from error
 
 
 def card_of(folder: Path, name: str) -> Path:
@@ -186,7 +186,7 @@ def _own(path: Path) -> dict[str, object]:
     declared = _read(path)
     if "name" in declared:
         raise ConfigError(f"{where(path)}: name: the file's name is the model's name; remove the key. {_HELP}")
-    return lay_over(_defaults_for(declared, defaults), declared)
+    return merge_overlay(_defaults_for(declared, defaults), declared)
 
 
 def _defaults_for(declared: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
@@ -194,7 +194,7 @@ def _defaults_for(declared: Mapping[str, object], defaults: Mapping[str, object]
     common = {key: value for key, value in defaults.items() if key != NUMBERS}
     label, numbers = declared.get("label"), defaults.get(NUMBERS)
     is_number = isinstance(label, dict) and "equals" not in label
-    return lay_over(common, numbers) if is_number and isinstance(numbers, dict) else common
+    return merge_overlay(common, numbers) if is_number and isinstance(numbers, dict) else common
 
 
 def _files(path: Path) -> list[Path]:
@@ -202,9 +202,9 @@ def _files(path: Path) -> list[Path]:
     return [each for each in (path.with_name(DEFAULTS), path) if each.exists()]
 
 
-def _model(name: str, tree: dict[str, object], said: str, files: Sequence[Path]) -> Model:
+def _model(name: str, tree: dict[str, object], source: str, files: Sequence[Path]) -> Model:
     tree = {**tree, "name": name}
     try:
         return Model.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(f"{describe_errors(error, Model, tree, said, files)} {_HELP}") from error
+        raise ConfigError(f"{describe_errors(error, Model, tree, source, files)} {_HELP}") from error

@@ -3,23 +3,23 @@
 from collections.abc import Collection, Iterator, Mapping
 
 from almanac.config.schema import Model
-from almanac.config.sections.joins import join_faults
+from almanac.config.sections.joins import join_problems
 from almanac.config.sections.pipelines import window_of_model
 from almanac.config.sections.triggers import DependencyTrigger
 from almanac.display import did_you_mean
 
 
-def neighbour_faults(models: Mapping[str, Model], *, declared: Collection[str]) -> list[tuple[str, str]]:
+def neighbour_problems(models: Mapping[str, Model], *, declared: Collection[str]) -> list[tuple[str, str]]:
     """Name and fault of each model that waits for what there is not.
 
     Args:
         models: those whose YAML could be read, by name.
         declared: the names of all YAML files: a neighbour with a broken file affects no other model.
     """
-    return [(name, fault) for name, model in models.items() for fault in _faults(model, models, declared)]
+    return [(name, problem) for name, model in models.items() for problem in _problems(model, models, declared)]
 
 
-def _faults(model: Model, models: Mapping[str, Model], declared: Collection[str]) -> Iterator[str]:
+def _problems(model: Model, models: Mapping[str, Model], declared: Collection[str]) -> Iterator[str]:
     for name, trigger in model.triggers.items():
         if isinstance(trigger, DependencyTrigger) and trigger.model not in declared:
             yield f"triggers.{name}.model: no model {trigger.model!r}; {_declared(trigger.model, declared)}."
@@ -29,7 +29,7 @@ def _faults(model: Model, models: Mapping[str, Model], declared: Collection[str]
             yield f"{where}: no model {upstream!r}; {_declared(upstream, declared)}."
         elif upstream in models and window_of_model(models[upstream]) is None:
             yield f"{where}: {upstream} declares no window trigger; got {upstream!r}, expected a model that has one."
-    yield from join_faults(model, models, declared)
+    yield from join_problems(model, models, declared)
     if _waits_for_itself(model.name, models):
         yield f"the window's depends_on: {model.name} would wait for itself; remove the cycle."
 

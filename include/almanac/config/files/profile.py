@@ -25,7 +25,7 @@ _MAY_SAY = (
 )
 
 
-def _place(schemes: Collection[str]) -> AfterValidator:
+def _location(schemes: Collection[str]) -> AfterValidator:
     def check(value: str) -> str:
         try:
             return check_location(value, "not a place", schemes=schemes)
@@ -35,30 +35,30 @@ def _place(schemes: Collection[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-Place = Annotated[str, _place(SCHEMES)]
-BackupPlace = Annotated[str, _place(BACKUP_SCHEMES)]
+Location = Annotated[str, _location(SCHEMES)]
+BackupLocation = Annotated[str, _location(BACKUP_SCHEMES)]
 
 
-class Places(Section):
+class StorageLocations(Section):
     """Where an environment keeps things; `ALMANAC_LANDING` and so on, where they are set, are stronger."""
 
-    landing: Place = ""
-    datasets: Place = ""
-    quarantine: Place = ""
-    predictions: Place = ""
-    reports: Place = ""
-    backups: BackupPlace = ""
-    second_backups: BackupPlace = ""
+    landing: Location = ""
+    datasets: Location = ""
+    quarantine: Location = ""
+    predictions: Location = ""
+    reports: Location = ""
+    backups: BackupLocation = ""
+    second_backups: BackupLocation = ""
 
 
-class Profile(Section):
+class EnvironmentProfile(Section):
     """The file `_profile.yaml`."""
 
     over: str = Field(description="The folder of the declarations below, from this file's own folder.")
-    places: Places = Places()
+    places: StorageLocations = StorageLocations()
 
 
-def find_profile(folder: Path) -> Profile | None:
+def find_profile(folder: Path) -> EnvironmentProfile | None:
     """The profile that a folder of declarations is; None: it is no profile, it declares models itself.
 
     Raises:
@@ -69,12 +69,14 @@ def find_profile(folder: Path) -> Profile | None:
         return None
     content = read_yaml(path, SEE)
     try:
-        return Profile.model_validate(content)
+        return EnvironmentProfile.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{describe_errors(error, Profile, content, where(path), [path])} {SEE}") from error
+        raise ConfigError(
+            f"{describe_errors(error, EnvironmentProfile, content, where(path), [path])} {SEE}"
+        ) from error
 
 
-def below(folder: Path, profile: Profile) -> Path:
+def below(folder: Path, profile: EnvironmentProfile) -> Path:
     """The folder that a profile lies over.
 
     Raises:

@@ -27,7 +27,7 @@ Steps = tuple[str | int, ...]
 
 
 def describe_errors(
-    error: ValidationError, schema: type[BaseModel], tree: Mapping[str, object], said: str, files: Sequence[Path]
+    error: ValidationError, schema: type[BaseModel], tree: Mapping[str, object], source: str, files: Sequence[Path]
 ) -> str:
     """All faults that pydantic found, one a line: the key as it stands in the file, what is wrong, the line.
 
@@ -35,12 +35,12 @@ def describe_errors(
         error: of pydantic.
         schema: what the tree was held to.
         tree: what was read.
-        said: names the files in messages.
+        source: names the files in messages.
         files: those that the tree was read from; a later one lies over an earlier one.
     """
     sources = Sources(files)
-    faults = error.errors(include_url=False)
-    lines = [f"{said}: {_describe(fault, schema, tree, sources)}" for fault in faults]
+    errors = error.errors(include_url=False)
+    lines = [f"{source}: {_describe(problem, schema, tree, sources)}" for problem in errors]
     return "\n".join(shorten_lines(dict.fromkeys(lines), limit=MAX_FAULTS, each=MAX_FAULT))
 
 
@@ -88,18 +88,18 @@ def known_keys(schema: Any, steps: Steps, section: object = None) -> frozenset[s
     """
     kinds = list(_sections(schema))
     if not steps:
-        said = [kind for kind in kinds if _says_to_be(section, kind)]
-        return frozenset(name for kind in said or kinds for name in kind.model_fields)
+        declared = [kind for kind in kinds if _says_to_be(section, kind)]
+        return frozenset(name for kind in declared or kinds for name in kind.model_fields)
     step, rest = steps[0], steps[1:]
     inside = [kind.model_fields[str(step)].annotation for kind in kinds if step in kind.model_fields]
     inside += _values(schema, of_mapping=isinstance(step, str))
     return frozenset(name for each in inside for name in known_keys(each, rest, section))
 
 
-def _describe(fault: Any, schema: type[BaseModel], tree: Mapping[str, object], sources: Sources) -> str:
-    steps = _written(fault, tree)
-    message = _message(fault, schema, steps, _at(tree, steps[:-1])).rstrip(". ")
-    inner = () if fault["type"] != "value_error" else _leading(message)
+def _describe(problem: Any, schema: type[BaseModel], tree: Mapping[str, object], sources: Sources) -> str:
+    steps = _written(problem, tree)
+    message = _message(problem, schema, steps, _at(tree, steps[:-1])).rstrip(". ")
+    inner = () if problem["type"] != "value_error" else _leading(message)
     line = next(
         (sources.line_of(each) for each in (*_inside(steps, inner), inner) if each and sources.has(each)),
         sources.line_of(steps),
@@ -109,10 +109,10 @@ def _describe(fault: Any, schema: type[BaseModel], tree: Mapping[str, object], s
     return f"{dotted}: {shorten(message, room)}{line}." if steps else f"{shorten(message, room)}{line}."
 
 
-def _message(fault: Any, schema: type[BaseModel], steps: Steps, section: object) -> str:
+def _message(problem: Any, schema: type[BaseModel], steps: Steps, section: object) -> str:
     """What is wrong with a key of a section."""
-    kind, got, context = fault["type"], fault["input"], fault.get("ctx", {})
-    text = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    kind, got, context = problem["type"], problem["input"], problem.get("ctx", {})
+    text = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     match kind:
         case "extra_forbidden":
             known = known_keys(schema, steps[:-1], section)
@@ -152,9 +152,9 @@ def _leading(text: str) -> Steps:
     return tuple(int(step) if step.isdigit() else step for step in found[0].split(".")) if found else ()
 
 
-def _written(fault: Any, tree: Mapping[str, object]) -> Steps:
+def _written(problem: Any, tree: Mapping[str, object]) -> Steps:
     """The keys as they stand in the file: pydantic names a section's kind too, as if it were a key (`source.http`)."""
-    location, steps, nodes = fault["loc"], list[str | int](), list[object]([tree])
+    location, steps, nodes = problem["loc"], list[str | int](), list[object]([tree])
     for number, step in enumerate(location):
         node, above = nodes[-1], nodes[-2] if len(nodes) > 1 else None
         if step == "[key]" or (steps and step in _KINDS.get(str(steps[-1]), ())):
@@ -163,7 +163,7 @@ def _written(fault: Any, tree: Mapping[str, object]) -> Steps:
             steps, nodes = [*steps, step], [*nodes, node[step]]  # type: ignore[index]
         elif not isinstance(node, dict | list | tuple) and _has(above, step):  # what stood before it was a kind
             steps[-1], nodes[-1] = step, above[step]  # type: ignore[index]
-        elif number == len(location) - 1 and fault["type"] == "missing":
+        elif number == len(location) - 1 and problem["type"] == "missing":
             steps = [*(steps if isinstance(node, dict) else steps[:-1]), step]
     return tuple(steps)
 

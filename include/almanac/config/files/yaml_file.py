@@ -25,8 +25,8 @@ class _StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ign
         try:
             return super().construct_object(node, deep=deep)
         except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError) as error:
-            said = f"{show(node.value)} is no {node.tag.rpartition(':')[2]}: {error}"
-            raise yaml.constructor.ConstructorError(problem=said, problem_mark=node.start_mark) from error
+            message = f"{show(node.value)} is no {node.tag.rpartition(':')[2]}: {error}"
+            raise yaml.constructor.ConstructorError(problem=message, problem_mark=node.start_mark) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
         seen: set[object] = set()
@@ -168,12 +168,12 @@ def _check_bounds(text: str) -> None:
         bounds.add(event)
 
 
-def lay_over(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
+def merge_overlay(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
     """Lay one tree over another; lists and values replace, mappings merge."""
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
-        merged[key] = lay_over(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+        merged[key] = merge_overlay(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
     return merged
 
 

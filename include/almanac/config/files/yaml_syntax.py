@@ -73,7 +73,7 @@ def describe_syntax(error: Exception, raw: bytes) -> str:
 
 
 def _expected(problem: str) -> str:
-    return next((expected for said, expected in _EXPECTED if said in problem), _KEYS)
+    return next((expected for text, expected in _EXPECTED if text in problem), _KEYS)
 
 
 def _position(before: str) -> tuple[int, int]:

@@ -19,7 +19,7 @@ PREDICTION_NAMES = frozenset(
 _MAX_LENGTH = 120
 
 
-def fault_of_name(name: str) -> str:
+def problem_of_name(name: str) -> str:
     """Why a column cannot have this name, as the end of a sentence; empty: it can."""
     if not name or name != name.strip():
         return "is empty, or begins or ends with a space"

@@ -40,7 +40,7 @@ class PayloadField(Section):
         return self
 
 
-def payload_faults(declared: Mapping[str, PayloadField], payload: Mapping[str, object]) -> tuple[str, ...]:
+def payload_problems(declared: Mapping[str, PayloadField], payload: Mapping[str, object]) -> tuple[str, ...]:
     """Everything that is wrong with a payload; empty when it is as declared."""
     others = sorted(payload.keys() - declared)
     unknown = [
@@ -50,20 +50,20 @@ def payload_faults(declared: Mapping[str, PayloadField], payload: Mapping[str, o
         unknown.append(f"and {len(others) - MAX_NAMES:,} more unknown fields")
     missing = [f"{name}: missing" for name, field in declared.items() if field.required and name not in payload]
     wrong = [
-        f"{name}: {fault}"
+        f"{name}: {problem}"
         for name, field in declared.items()
-        if name in payload and (fault := _fault(field, payload[name]))
+        if name in payload and (problem := _problem(field, payload[name]))
     ]
     return (*unknown, *missing, *wrong)
 
 
-def _fault(field: PayloadField, value: object) -> str:
+def _problem(field: PayloadField, value: object) -> str:
     # In Python a boolean is an integer; in a payload it is none.
     is_type = isinstance(value, _TYPES[field.type]) and (field.type == "boolean" or not isinstance(value, bool))
     if not is_type:
         return f"not a {field.type}; got {show(value)}"
     if isinstance(value, str):
-        return _text_fault(field, value)
+        return _text_problem(field, value)
     # Written so that NaN, which Python's JSON lets in, is refused too.
     if isinstance(value, int | float) and not isinstance(value, bool):
         low = float("-inf") if field.min is None else field.min
@@ -73,7 +73,7 @@ def _fault(field: PayloadField, value: object) -> str:
     return ""
 
 
-def _text_fault(field: PayloadField, text: str) -> str:
+def _text_problem(field: PayloadField, text: str) -> str:
     if len(text) > field.max_length:
         return f"longer than {field.max_length} characters; got {len(text)}"
     if field.values is not None and text not in field.values:

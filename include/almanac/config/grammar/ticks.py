@@ -46,7 +46,7 @@ class DayTime:
 
 
 @dataclass(frozen=True)
-class Timing:
+class Schedule:
     """One schedule, ready to tick. `start` and `end` are wall clock of `zone`."""
 
     crons: tuple[str, ...]
@@ -91,7 +91,7 @@ def parse_day_time(text: str) -> DayTime:
     return span
 
 
-def next_tick(timing: Timing, after: datetime) -> datetime | None:
+def next_tick(timing: Schedule, after: datetime) -> datetime | None:
     """The first tick later than an aware time, in UTC; None when there is none within five years."""
     start = None if timing.start is None else _utc(timing.start, timing.zone)
     if start is not None and after < start:
@@ -108,12 +108,12 @@ def next_tick(timing: Timing, after: datetime) -> datetime | None:
         after = tick
 
 
-def next_of(timings: Sequence[Timing], after: datetime) -> datetime | None:
+def next_of(timings: Sequence[Schedule], after: datetime) -> datetime | None:
     """The first tick of any of these schedules later than an aware time."""
     return min((tick for timing in timings if (tick := next_tick(timing, after)) is not None), default=None)
 
 
-def latest_of(timings: Sequence[Timing], after: datetime, until: datetime) -> datetime | None:
+def latest_of(timings: Sequence[Schedule], after: datetime, until: datetime) -> datetime | None:
     """The last tick in `(after, until]`: after an outage one run makes up for all that were missed."""
     # Looks back step by step: a year of minutes is not counted through to find the last one.
     for days in (1 / 24, 1, 32, 366, 366 * 5):
@@ -128,7 +128,7 @@ def latest_of(timings: Sequence[Timing], after: datetime, until: datetime) -> da
     return None
 
 
-def _candidates(timing: Timing, after: datetime) -> Iterator[datetime | None]:
+def _candidates(timing: Schedule, after: datetime) -> Iterator[datetime | None]:
     for cron in timing.crons:
         yield _next_cron(cron, timing.zone, after)
     if timing.every is not None:

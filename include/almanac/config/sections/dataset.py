@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, AwareDatetime, Field, field_validator, model_validator
 
-from almanac.config.grammar.column_names import PREDICTION_NAMES, fault_of_name
+from almanac.config.grammar.column_names import PREDICTION_NAMES, problem_of_name
 from almanac.config.grammar.expression import check_expression
 from almanac.config.grammar.regular_expression import check_regex
 from almanac.config.grammar.section import Section, Share
@@ -235,8 +235,8 @@ class Dataset(Section):
     def _names_can_be_used(self) -> Self:
         folded: dict[str, str] = {}
         for name in self.columns:
-            if fault := fault_of_name(name):
-                raise ValueError(f"columns: {name[:40]!r} {fault}. Rename the column in the source")
+            if problem := problem_of_name(name):
+                raise ValueError(f"columns: {name[:40]!r} {problem}. Rename the column in the source")
             if other := folded.get(name.casefold()):
                 raise ValueError(f"columns: {other!r} and {name!r} differ only in case, which a Delta table does not")
             folded[name.casefold()] = name

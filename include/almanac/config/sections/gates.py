@@ -269,7 +269,7 @@ def check_behaviour(gate: BehaviourGate, columns: Mapping[str, Column]) -> None:
         raise ValueError(f"gates.behaviour: by needs a number; got {texts}, of which none is a float or an integer")
 
 
-def check_answers(gates: "Gates", *, numbers: bool) -> None:
+def check_prediction_rules(gates: "Gates", *, numbers: bool) -> None:
     """Refuse cases beyond what a probability can be, and baselines of the other kind of label.
 
     Raises:

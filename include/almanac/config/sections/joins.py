@@ -66,7 +66,7 @@ def check_joins(joins: Mapping[str, Join], columns: Mapping[str, Column], name: 
             raise ValueError(f"joins.{place}.on must name declared columns; got {unknown}, declared {list(columns)}")
 
 
-def join_faults(model: "Model", models: Mapping[str, "Model"], declared: Collection[str]) -> Iterator[str]:
+def join_problems(model: "Model", models: Mapping[str, "Model"], declared: Collection[str]) -> Iterator[str]:
     """What a model's joins say of other models that those do not say themselves.
 
     Args:
@@ -82,15 +82,15 @@ def join_faults(model: "Model", models: Mapping[str, "Model"], declared: Collect
                 f"{did_you_mean(join.model, declared)}."
             )
         elif join.model in models:
-            yield from (f"{where}{fault}" for fault in _faults(model, join, models[join.model]))
+            yield from (f"{where}{problem}" for problem in _problems(model, join, models[join.model]))
 
 
-def _faults(model: "Model", join: Join, other: "Model") -> Iterator[str]:
+def _problems(model: "Model", join: Join, other: "Model") -> Iterator[str]:
     theirs = other.dataset.columns
     if join.time != other.dataset.time:
         yield f".time: the time of {other.name} is {other.dataset.time!r}; got {join.time!r}."
-    said = {name: theirs[name].type if name in theirs else None for name in join.columns}
-    if wrong := {name: kind for name, kind in said.items() if kind != join.columns[name]}:
+    types = {name: theirs[name].type if name in theirs else None for name in join.columns}
+    if wrong := {name: kind for name, kind in types.items() if kind != join.columns[name]}:
         yield f".columns: {other.name} declares {wrong}; got { ({name: join.columns[name] for name in wrong}) }."
     for ours, column in join.on.items():
         kind = theirs[column].type if column in theirs else None

@@ -37,7 +37,7 @@ class Label(Section):
         return self.equals is None
 
     @property
-    def answer_column(self) -> str:
+    def prediction_column(self) -> str:
         """The column of the predictions that holds what a version says."""
         return "prediction" if self.is_number else "probability"
 

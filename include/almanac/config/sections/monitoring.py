@@ -67,7 +67,7 @@ class SegmentMonitor(Section):
     )
 
 
-class Supply(Section):
+class DataFreshness(Section):
     """The arrival of data, judged from the batches' own records."""
 
     max_quarantined: Share = Field(0.05, description="Of the rows that arrived within a window.")
@@ -86,7 +86,7 @@ class Staleness(Section):
     predictions: Duration | None = Field(None, description="The newest row that was scored.")
 
 
-class Rivals(Section):
+class Challengers(Section):
     """Other versions on the champion's newest labelled window."""
 
     versions: Annotated[int, Field(ge=0)] = Field(5, description="How many of the newest other versions; 0: none.")
@@ -95,7 +95,7 @@ class Rivals(Section):
     )
 
 
-class Running(Section):
+class DagHealth(Section):
     """The model's own DAG runs, asked of Airflow's REST API."""
 
     enabled: bool = True
@@ -139,10 +139,10 @@ class Monitoring(Section):
     drift: Drift
     performance: PerformanceMonitor
     segments: tuple[SegmentMonitor, ...] = ()
-    supply: Supply = Supply()
+    supply: DataFreshness = DataFreshness()
     staleness: Staleness = Staleness()
-    rivals: Rivals = Rivals()
-    running: Running = Running()
+    rivals: Challengers = Challengers()
+    running: DagHealth = DagHealth()
     actions: Actions = Actions()
     answer_within: Annotated[Duration, Field(ge=timedelta(seconds=1))] = Field(
         timedelta(days=3),

@@ -70,15 +70,15 @@ def rule_of(model: "Model", kind: Kind) -> Rule | None:
     declared = model.pipelines.get(kind)
     if declared is not None and declared.when is not None:
         return parse_rule(declared.when)
-    wakes = model.train.triggers
+    triggers = model.train.triggers
     built = {
         # A run lands what it fetches: an event for it would trigger another run, which would fetch again.
         "ingest": [*(["arrival"] if model.source.kind == "files" else []), OWN_SCHEDULE],
         "train": [
-            *(["dataset"] if wakes.new_data else []),
-            *(["retrain_request"] if wakes.retrain_request else []),
-            *(["change"] if wakes.change else []),
-            *([OWN_SCHEDULE] if wakes.schedule else []),
+            *(["dataset"] if triggers.new_data else []),
+            *(["retrain_request"] if triggers.retrain_request else []),
+            *(["change"] if triggers.change else []),
+            *([OWN_SCHEDULE] if triggers.schedule else []),
         ],
         "score": ["dataset", "champion"],
         "monitor": ["predictions", OWN_SCHEDULE],
@@ -105,7 +105,7 @@ def schedule_named(model: "Model", kind: Kind, name: str) -> ScheduleTrigger | N
     return declared if isinstance(declared, ScheduleTrigger) else None
 
 
-def clocked(model: "Model") -> tuple[str, ...]:
+def schedule_names(model: "Model") -> tuple[str, ...]:
     """The schedules that stand below an `and`: each needs an asset event at its ticks; sorted."""
     found: set[str] = set()
     for kind in KINDS:

@@ -64,7 +64,7 @@ def _shadow(declared: object) -> object:
 AnyShadow = Annotated[Shadow | None, BeforeValidator(_shadow)]
 
 
-def obstacles(model: "Model") -> tuple[str, ...]:
+def promotion_problems(model: "Model") -> tuple[str, ...]:
     """What is missing without which nothing may go into production. To ask for more, add a line.
 
     Backups need no line: no model can be declared without them.
@@ -75,4 +75,4 @@ def obstacles(model: "Model") -> tuple[str, ...]:
         if monitoring is not None and monitoring.enabled is False
         else "",
     }
-    return tuple(f"{section}: {fault}" for section, fault in found.items() if fault)
+    return tuple(f"{section}: {problem}" for section, problem in found.items() if problem)

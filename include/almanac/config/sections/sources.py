@@ -135,7 +135,7 @@ class HttpSource(_FetchedSource):
         return self
 
 
-class Watermark(Section):
+class WatermarkColumn(Section):
     """Read only what is new by a column that grows."""
 
     column: Text = Field(description="A column of the query's result, e.g. updated_at or a serial id.")
@@ -151,7 +151,7 @@ class SqlSource(_FetchedSource):
 
     kind: Literal["sql"] = "sql"
     query: Text = Field(description="A SELECT, without the watermark's condition.")
-    watermark: Watermark | None = Field(None, description="None: the whole result is read each time.")
+    watermark: WatermarkColumn | None = Field(None, description="None: the whole result is read each time.")
     max_duration: Duration = Field(timedelta(hours=1), description="A fetch that takes longer is aborted.")
 
 

@@ -59,7 +59,7 @@ class RetrainPolicy(Section):
     max_runs_per_week: Annotated[int, Field(ge=1)]
 
 
-class Interval(Section):
+class TimeRange(Section):
     """Rows of a fixed time: from `since` on, until `until` if that is given. The folds are the newest of them."""
 
     since: AwareDatetime
@@ -93,7 +93,7 @@ class Training(Section):
     )
     triggers: Triggers
     policy: RetrainPolicy
-    window: Duration | Interval | None = Field(
+    window: Duration | TimeRange | None = Field(
         None, description="Train on this much before each fold, or on rows of a fixed time; none: on everything."
     )
     backtest: Backtest

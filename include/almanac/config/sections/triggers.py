@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, field_validator, mode
 
 from almanac.config.grammar.payload import PayloadField
 from almanac.config.grammar.section import Section
-from almanac.config.grammar.ticks import Timing, next_tick, parse_day_time, parse_every
+from almanac.config.grammar.ticks import Schedule, next_tick, parse_day_time, parse_every
 from almanac.config.grammar.types import Cron, Duration, Slug, format_duration
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -82,9 +82,9 @@ class ScheduleTrigger(Section):
             raise ValueError(f"never ticks; got {self.words()}, expected at least one tick that is left in")
         return self
 
-    def timing(self) -> Timing:
+    def timing(self) -> Schedule:
         """This schedule, ready to tick."""
-        return Timing(
+        return Schedule(
             crons=self.cron,
             every=None if self.every is None else parse_every(self.every),
             zone=ZoneInfo(self.timezone),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from almanac.config.sections.dataset import Column, Dataset
-from almanac.data.formats.records import Chunk, Records
+from almanac.data.formats.reader import RecordChunk, RecordReader
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +22,7 @@ class BoundRecords:
         dataset: the declared columns.
     """
 
-    records: Records
+    records: RecordReader
     dataset: Dataset
 
     @property
@@ -40,13 +40,13 @@ class BoundRecords:
         """Whether the last record may go on."""
         return self.records.may_be_cut
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Iterator[RecordChunk]:
         """The records, chunk by chunk."""
         for chunk in self.records.chunks():
             yield replace(chunk, cells=_bound(chunk.cells, self.dataset))
 
 
-def bind(records: Records, dataset: Dataset) -> Records:
+def bind(records: RecordReader, dataset: Dataset) -> RecordReader:
     """The records with the declared columns; the same object where the file's columns are those."""
     needed = any(column.from_ or column.nulls for column in dataset.columns.values())
     return BoundRecords(records, dataset) if needed else records

@@ -10,7 +10,7 @@ from almanac.config.grammar.types import check_timezone
 from almanac.config.sections.dataset import Column, Dataset
 from almanac.data.formats.file_content import FileContent
 from almanac.data.formats.header import check_header
-from almanac.data.formats.records import ROW, Chunk, make_chunk
+from almanac.data.formats.reader import ROW, RecordChunk, make_chunk
 from almanac.errors import DataError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class ColumnarRecords:
     decimal: str = "."
     may_be_cut: bool = False
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Iterator[RecordChunk]:
         """Read the file from its beginning."""
         import polars as pl
 

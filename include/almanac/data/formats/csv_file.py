@@ -13,7 +13,7 @@ from almanac.data.formats.file_content import FileContent, TextFacts, inspect_te
 from almanac.data.formats.header import check_header
 from almanac.data.formats.margins import trim
 from almanac.data.formats.quotes import QuoteScan
-from almanac.data.formats.records import ROW, Chunk, IncompleteFileError, make_chunk
+from almanac.data.formats.reader import ROW, IncompleteFileError, RecordChunk, make_chunk
 from almanac.data.formats.swallowed import check_headers, check_swallowed
 from almanac.errors import DataError
 
@@ -44,47 +44,47 @@ class CsvRecords:
         """As declared, or as detected."""
         return self.dialect.decimal
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Iterator[RecordChunk]:
         """Read the file from its beginning."""
         import polars as pl
         import pyarrow as pa
 
         if self.header_only:
             return
-        faults = _Malformed(self.header_rows)
+        malformed = _Malformed(self.header_rows)
         done, columns = 0, self.columns()
         try:
-            for batch in self._open(faults):
+            for batch in self._open(malformed):
                 frame = pl.DataFrame(pl.from_arrow(batch))
-                rows, done = faults.number(frame.height, done)
+                rows, done = malformed.number(frame.height, done)
                 frame.columns = list(columns)
-                yield self._chunk(frame.with_columns(rows), faults.take(done))
+                yield self._chunk(frame.with_columns(rows), malformed.take(done))
         except pa.ArrowInvalid as error:
-            said = str(error).splitlines()[0]
+            message = str(error).splitlines()[0]
             raise DataError(
-                f"{self.content.name}: cannot be read as CSV after record {done}: {said}. Write it as declared in"
+                f"{self.content.name}: cannot be read as CSV after record {done}: {message}. Write it as declared in"
                 f" source.format, with no record above {_BLOCK >> 20} MB."
             ) from error
-        if left := faults.take(None):
+        if left := malformed.take(None):
             yield self._chunk(pl.DataFrame(schema=dict.fromkeys(self.columns(), pl.String) | {ROW: pl.Int64}), left)
 
     def columns(self) -> tuple[str, ...]:
         """The file's columns; those without a usable name of their own are called by their place."""
         header = self.dialect.header
-        usable = [name not in ("", ROW) and header.index(name) == place for place, name in enumerate(header)]
+        usable = [name not in ("", ROW) and header.index(name) == position for position, name in enumerate(header)]
         taken = {name for name, own in zip(header, usable, strict=True) if own}
         named: list[str] = []
-        for place, (name, own) in enumerate(zip(header, usable, strict=True), 1):
-            candidates = chain([f"column {place}"], (f"column {place} ({n})" for n in count(2)))
+        for position, (name, own) in enumerate(zip(header, usable, strict=True), 1):
+            candidates = chain([f"column {position}"], (f"column {position} ({n})" for n in count(2)))
             named.append(name if own else next(one for one in candidates if one not in taken))
             taken.add(named[-1])
         return tuple(named)
 
-    def _open(self, faults: "_Malformed") -> Any:
+    def _open(self, malformed: "_Malformed") -> Any:
         import pyarrow as pa
         import pyarrow.csv as arrow_csv
 
-        places = [f"c{place}" for place in range(len(self.dialect.header))]
+        positions = [f"c{position}" for position in range(len(self.dialect.header))]
         encoding = "utf8" if self.dialect.encoding == "utf-8" else self.dialect.encoding
         return arrow_csv.open_csv(
             self.content.open(),
@@ -92,7 +92,7 @@ class CsvRecords:
             read_options=arrow_csv.ReadOptions(
                 use_threads=False,
                 block_size=_BLOCK,
-                column_names=places,
+                column_names=positions,
                 skip_rows=self.header_rows,
                 encoding=encoding,
             ),
@@ -101,17 +101,17 @@ class CsvRecords:
                 quote_char=self.dialect.quote,
                 newlines_in_values=True,
                 ignore_empty_lines=False,
-                invalid_row_handler=faults.keep,
+                invalid_row_handler=malformed.keep,
             ),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(places, pa.large_string()),
+                column_types=dict.fromkeys(positions, pa.large_string()),
                 null_values=["", *self.nulls],
                 strings_can_be_null=True,
                 check_utf8=False,  # every byte was looked at before
             ),
         )
 
-    def _chunk(self, frame: "pl.DataFrame", malformed: list[tuple[int, str]]) -> Chunk:
+    def _chunk(self, frame: "pl.DataFrame", malformed: list[tuple[int, str]]) -> RecordChunk:
         import polars as pl
 
         self._check_records(frame, malformed)
@@ -190,8 +190,8 @@ def open_csv(content: FileContent, declared: CsvFormat, dataset: Dataset) -> Csv
     if not dialect.hint:  # else it is no CSV file, whole or not
         _check_end(content, dialect, facts, dataset)
     warnings += check_header(dialect.header, content.name, dataset, dialect.delimiter, dialect.hint)
-    if fault := quotes.finish():
-        raise DataError(f"{content.name}: {fault}. Quote cells that hold quotes, and double the quotes inside them.")
+    if problem := quotes.finish():
+        raise DataError(f"{content.name}: {problem}. Quote cells that hold quotes, and double the quotes inside them.")
     if not facts.ends_line:
         warnings.append("the last record has no line end")
     return CsvRecords(

@@ -68,10 +68,10 @@ def find_dialect(content: FileContent, declared: CsvFormat, dataset: Dataset) ->
     delimiter = fitting[0] if fitting else declared.delimiter
     header = tuple(split_fields(lines[0], delimiter, declared.quote))
     decimal = _decimal(lines[1:-1], delimiter, declared, header, dataset)
-    said = f"detected: delimiter {delimiter!r}, decimal {decimal!r}, encoding {encoding}"
+    summary = f"detected: delimiter {delimiter!r}, decimal {decimal!r}, encoding {encoding}"
     usual = (delimiter, decimal, encoding) == (declared.delimiter, declared.decimal, declared.encoding)
     hint = _hint(header, lines, delimiter, declared.quote, dataset)
-    return Dialect(delimiter, decimal, declared.quote, encoding, header, () if usual else (said,), hint)
+    return Dialect(delimiter, decimal, declared.quote, encoding, header, () if usual else (summary,), hint)
 
 
 def _without_header(name: str, first: str, encoding: str, declared: CsvFormat) -> Dialect:
@@ -127,11 +127,13 @@ def _encoding(sample: bytes, declared: CsvFormat) -> str:
 
 def _decimal(lines: list[str], delimiter: str, declared: CsvFormat, header: tuple[str, ...], dataset: Dataset) -> str:
     """The decimal sign of the float columns; as declared where the sample shows none, or both."""
-    places = [n for n, name in enumerate(header) if name in dataset.columns and dataset.columns[name].type == "float"]
+    positions = [
+        n for n, name in enumerate(header) if name in dataset.columns and dataset.columns[name].type == "float"
+    ]
     signs = set()
     for line in lines:
         cells = split_fields(line, delimiter, declared.quote)
-        numbers = [cells[place] for place in places if place < len(cells)]
+        numbers = [cells[position] for position in positions if position < len(cells)]
         signs |= {"," for cell in numbers if _COMMA.fullmatch(cell)}
         signs |= {"." for cell in numbers if _POINT.fullmatch(cell)}
     return signs.pop() if len(signs) == 1 else declared.decimal

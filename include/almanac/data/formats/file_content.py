@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from almanac.data.formats.records import IncompleteFileError
+from almanac.data.formats.reader import IncompleteFileError
 from almanac.errors import DataError
-from almanac.storage.faults import store_faults
+from almanac.storage.errors import store_errors
 
 _BLOCK = 4 << 20
 _TAIL = 64 << 10
@@ -74,7 +74,7 @@ class FileContent:
             TransientError: the store is unreachable, or the folder's disk is full.
         """
         digest, size, path = hashlib.sha256(), 0, folder / "content"
-        with store_faults(str(path), "written"), path.open("wb") as target:
+        with store_errors(str(path), "written"), path.open("wb") as target:
             for block in blocks:
                 digest.update(block)
                 target.write(block)

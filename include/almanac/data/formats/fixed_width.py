@@ -10,7 +10,7 @@ from almanac.config.sections.formats import FixedWidthFormat
 from almanac.data.formats.file_content import FileContent, inspect_text
 from almanac.data.formats.header import check_header
 from almanac.data.formats.margins import lines_of, trim
-from almanac.data.formats.records import ROW, Chunk, IncompleteFileError, make_chunk
+from almanac.data.formats.reader import ROW, IncompleteFileError, RecordChunk, make_chunk
 from almanac.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class FixedWidthRecords:
         """As declared."""
         return self.declared.decimal
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Iterator[RecordChunk]:
         """Read the file from its beginning."""
         import polars as pl
 
@@ -44,7 +44,7 @@ class FixedWidthRecords:
             done += len(texts)
             yield self._chunk(pl.DataFrame([texts, rows]))
 
-    def _chunk(self, frame: "pl.DataFrame") -> Chunk:
+    def _chunk(self, frame: "pl.DataFrame") -> RecordChunk:
         import polars as pl
 
         begins = max(first for first, _ in self.declared.columns.values())

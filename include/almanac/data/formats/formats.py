@@ -18,10 +18,10 @@ from almanac.data.formats.fixed_width import open_fixed_width
 from almanac.data.formats.json_lines import open_json_lines
 from almanac.data.formats.orc_file import open_orc
 from almanac.data.formats.parquet_file import open_parquet
-from almanac.data.formats.records import Records
+from almanac.data.formats.reader import RecordReader
 
 
-def open_records(content: FileContent, declared: AnyFormat, dataset: Dataset) -> Records:
+def open_records(content: FileContent, declared: AnyFormat, dataset: Dataset) -> RecordReader:
     """Check a file as a file and give its records, with the declared columns.
 
     Raises:
@@ -31,7 +31,7 @@ def open_records(content: FileContent, declared: AnyFormat, dataset: Dataset) ->
     return bind(_open(content, declared, dataset.in_file()), dataset)
 
 
-def _open(content: FileContent, declared: AnyFormat, in_file: Dataset) -> Records:
+def _open(content: FileContent, declared: AnyFormat, in_file: Dataset) -> RecordReader:
     match declared:
         case CsvFormat():
             return open_csv(content, declared, in_file)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from almanac.config.sections.dataset import Dataset
 from almanac.data.formats.file_content import FileContent, inspect_text
 from almanac.data.formats.header import check_header
-from almanac.data.formats.records import ROW, Chunk, IncompleteFileError, make_chunk
+from almanac.data.formats.reader import ROW, IncompleteFileError, RecordChunk, make_chunk
 from almanac.errors import DataError
 
 _RECORDS = 50_000
@@ -25,7 +25,7 @@ class JsonRecords:
     decimal: str = "."
     may_be_cut: bool = False  # a record that was cut is no object
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Iterator[RecordChunk]:
         """Read the file from its beginning."""
         import polars as pl
 

@@ -7,7 +7,7 @@ from typing import Any
 from almanac.config.sections.dataset import Dataset
 from almanac.data.formats.columnar import ColumnarRecords, check_schema
 from almanac.data.formats.file_content import FileContent
-from almanac.data.formats.records import IncompleteFileError
+from almanac.data.formats.reader import IncompleteFileError
 from almanac.errors import DataError
 
 

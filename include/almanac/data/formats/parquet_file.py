@@ -7,7 +7,7 @@ from typing import Any
 from almanac.config.sections.dataset import Dataset
 from almanac.data.formats.columnar import ColumnarRecords, check_schema
 from almanac.data.formats.file_content import FileContent
-from almanac.data.formats.records import IncompleteFileError
+from almanac.data.formats.reader import IncompleteFileError
 from almanac.errors import DataError
 
 _RECORDS = 100_000
@@ -47,9 +47,9 @@ def _batches(content: FileContent, columns: Sequence[str]) -> Iterator[Any]:
             try:
                 batch = next(batches, None)
             except (pa.ArrowInvalid, OSError) as error:
-                said = str(error).splitlines()[0]
+                message = str(error).splitlines()[0]
                 raise DataError(
-                    f"{content.name}: damaged: its Parquet pages cannot be read: {said}. Deliver the file again."
+                    f"{content.name}: damaged: its Parquet pages cannot be read: {message}. Deliver the file again."
                 ) from error
             if batch is None:
                 return

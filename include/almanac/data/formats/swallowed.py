@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from almanac.config.sections.dataset import Dataset
-from almanac.data.formats.records import ROW
+from almanac.data.formats.reader import ROW
 from almanac.errors import DataError
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def check_swallowed(
         DataError: there is one.
     """
     typed = {
-        place: dataset.columns[column].type == "timestamp"
-        for place, column in enumerate(header)
+        position: dataset.columns[column].type == "timestamp"
+        for position, column in enumerate(header)
         if column in dataset.columns and dataset.columns[column].type != "string"
     }
     for row, text in texts:
@@ -53,7 +53,7 @@ def check_swallowed(
 def _is_record(cells: Sequence[str], width: int, typed: dict[int, bool]) -> bool:
     if len(cells) != width:
         return False
-    values = [(cells[place].strip(" \"'"), is_time) for place, is_time in typed.items()]
+    values = [(cells[position].strip(" \"'"), is_time) for position, is_time in typed.items()]
     fits = all(not value or (is_time and value[0].isdigit()) or _NUMBER.fullmatch(value) for value, is_time in values)
     return fits and any(value for value, _ in values)
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from almanac.config.schema import Model
 from almanac.config.sections.dataset import Dataset
-from almanac.data.formats.records import Records
+from almanac.data.formats.reader import RecordReader
+from almanac.data.ingest.duplicates import SAME, Duplicates, find_duplicates
 from almanac.data.ingest.reference import reference_rows, usual_rows
-from almanac.data.ingest.repeated import SAME, Repeated, find_repeated
 from almanac.data.ingest.staging import Staged, StagingOrder, stage
 from almanac.data.table.data_files import table_location
-from almanac.data.table.dataset import Snapshot
-from almanac.data.table.delta_table import read_faults
-from almanac.data.table.part_files import Part, iterate
+from almanac.data.table.dataset import DatasetSnapshot
+from almanac.data.table.delta_table import read_errors
+from almanac.data.table.part_files import PartFile, iterate
 from almanac.errors import DataError
 from almanac.validation.expectations import Suite
-from almanac.validation.findings import Finding
+from almanac.validation.findings import BatchFinding
 from almanac.validation.masks import broken_rules
 from almanac.validation.rules import FILE_RECORD, Rule, compile_rules
 from almanac.validation.skew import BatchFacts, find_skew
@@ -41,7 +41,7 @@ class CheckedBatch:
         validation: Great Expectations' result, for Data Docs.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[PartFile, ...]
     bad_files: tuple[Path, ...]
     good_rows: int
     bad_rows: int
@@ -66,11 +66,11 @@ class CheckedBatch:
 
 
 def check_batch(
-    records: Records,
+    records: RecordReader,
     name: str,
     batch_id: str,
     model: Model,
-    snapshot: Snapshot,
+    snapshot: DatasetSnapshot,
     suite: Suite,
     *,
     now: datetime,
@@ -101,12 +101,12 @@ def check_batch(
     staged = stage(records, folder, order)
     if staged.rows_read == staged.blank:
         return None
-    with read_faults(published):
-        repeated = _find_repeated(staged, snapshot, order)
-    order = replace(order, repeated=repeated)
-    if repeated.found_any():
+    with read_errors(published):
+        duplicates = _find_duplicates(staged, snapshot, order)
+    order = replace(order, duplicates=duplicates)
+    if duplicates.found_any():
         staged = stage(records, folder, order)
-    with read_faults(published):
+    with read_errors(published):
         findings = _find_skew(staged, snapshot, dataset, now)
     quarantining = tuple(one.rule for one in findings if one.action == "quarantine")
     document = _agreed(staged, order, suite)
@@ -115,11 +115,11 @@ def check_batch(
     return _checked(staged, records, order, findings, document)
 
 
-def _newest(snapshot: Snapshot, dataset: Dataset) -> datetime | None:
+def _newest(snapshot: DatasetSnapshot, dataset: Dataset) -> datetime | None:
     return snapshot.newest() if dataset.late_after is not None else None
 
 
-def _find_skew(staged: Staged, snapshot: Snapshot, dataset: Dataset, now: datetime) -> tuple[Finding, ...]:
+def _find_skew(staged: Staged, snapshot: DatasetSnapshot, dataset: Dataset, now: datetime) -> tuple[BatchFinding, ...]:
     sample = staged.sample()
     if dataset.skew is None or sample.is_empty():
         return ()
@@ -129,19 +129,19 @@ def _find_skew(staged: Staged, snapshot: Snapshot, dataset: Dataset, now: dateti
     return find_skew(sample, reference, facts, dataset, now=now)
 
 
-def _find_repeated(staged: Staged, snapshot: Snapshot, order: StagingOrder) -> Repeated:
+def _find_duplicates(staged: Staged, snapshot: DatasetSnapshot, order: StagingOrder) -> Duplicates:
     import polars as pl
 
     columns = ["_row", *order.dataset.columns]
     frames = [pl.scan_parquet(part.path).select(columns) for part in staged.parts]
     frames += [pl.scan_parquet(path) for path in staged.spoiled.paths()]
     if not frames:
-        return Repeated()
+        return Duplicates()
     rows = pl.concat(frames, how="diagonal")
     if not staged.spoiled.rows:
         rows = rows.with_columns(pl.lit(None, pl.UInt64).alias(SAME))
     count = sum(part.rows for part in staged.parts) + staged.spoiled.rows
-    return find_repeated(rows, count, snapshot, order.dataset, order.rules)
+    return find_duplicates(rows, count, snapshot, order.dataset, order.rules)
 
 
 def _agreed(staged: Staged, order: StagingOrder, suite: Suite) -> dict[str, Any]:
@@ -165,19 +165,23 @@ def _agreed(staged: Staged, order: StagingOrder, suite: Suite) -> dict[str, Any]
 
 
 def _checked(
-    staged: Staged, records: Records, order: StagingOrder, findings: tuple[Finding, ...], document: dict[str, Any]
+    staged: Staged,
+    records: RecordReader,
+    order: StagingOrder,
+    findings: tuple[BatchFinding, ...],
+    document: dict[str, Any],
 ) -> CheckedBatch:
-    repeated = order.repeated
+    duplicates = order.duplicates
     in_batch, in_dataset, superseded = (
-        sum(map(len, rows)) for rows in (repeated.in_batch, repeated.in_dataset, repeated.superseded)
+        sum(map(len, rows)) for rows in (duplicates.in_batch, duplicates.in_dataset, duplicates.superseded)
     )
     kept = {rule.name for rule in order.rules if rule.action == "warn"}
     counts = {rule: count for rule, count in staged.counts.items() if count}
     good = sum(part.rows for part in staged.parts)
     whole = [one for one in findings if one.action == "quarantine"]
     counts |= {one.rule: staged.bad.rows for one in whole}
-    replaced = sum(frame.height for frame in repeated.replaced)
-    said = {
+    replaced = sum(frame.height for frame in duplicates.replaced)
+    messages = {
         "blank records dropped": staged.blank,
         "duplicate key: rows equal to another row of the batch dropped": in_batch,
         "rows dropped that the dataset already holds": in_dataset,
@@ -197,18 +201,20 @@ def _checked(
         broken_rules={rule: count for rule, count in counts.items() if rule not in kept},
         warnings=(
             *records.warnings,
-            *(f"{what}: {count}" for what, count in said.items() if count),
+            *(f"{what}: {count}" for what, count in messages.items() if count),
             *(f"{one.rule}: {one.text}" for one in findings if one.action == "warn"),
         ),
         first=staged.first,
         last=staged.last,
-        replaced=repeated.replaced,
+        replaced=duplicates.replaced,
         reasons=(*reasons, *_refused(counts, order.rules, findings, order.name)),
         validation=document,
     )
 
 
-def _refused(counts: dict[str, int], rules: tuple[Rule, ...], findings: tuple[Finding, ...], name: str) -> list[str]:
+def _refused(
+    counts: dict[str, int], rules: tuple[Rule, ...], findings: tuple[BatchFinding, ...], name: str
+) -> list[str]:
     """Why the batch is rejected by rules that say so themselves."""
     strict = [rule for rule in rules if rule.action == "reject" and rule.name in counts]
     reasons = [f"{name}: {one.name}: {counts[one.name]} rows; expected {one.says}. Repair them." for one in strict]

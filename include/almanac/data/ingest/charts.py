@@ -85,7 +85,9 @@ def _values(
 
     own = tuple(rule for rule in rules if rule.column == column)
     names = {rule.name for rule in own}
-    bad = [record.get(column) for record, said in zip(records, broken, strict=True) if names & set(said)]
+    bad = [
+        record.get(column) for record, broken_rules in zip(records, broken, strict=True) if names & set(broken_rules)
+    ]
     good = pl.Series(column, [], pl.String)
     if checked.parts:
         rows = pl.scan_parquet([part.path for part in checked.parts]).select(column)
@@ -115,7 +117,7 @@ def _seconds(text: str | None) -> float | None:
     return time.timestamp() if time.tzinfo else None
 
 
-def _histogram(values: _Values, good: "pl.Series", bad: "pl.Series", say: Callable[[float], str]) -> Chart:
+def _histogram(values: _Values, good: "pl.Series", bad: "pl.Series", describe: Callable[[float], str]) -> Chart:
     """Bars of equal width. What lies far outside stands in the outermost bars, so that the rest can be told apart."""
     good, finite = (each.filter(each.is_finite()).clip(-_LARGEST, _LARGEST) for each in (good, bad))
     declared = (limit for rule in values.rules for limit in (rule.minimum, rule.maximum) if limit is not None)
@@ -123,15 +125,19 @@ def _histogram(values: _Values, good: "pl.Series", bad: "pl.Series", say: Callab
     low, high = _reach(good, finite, limits)
     bins = [_counts(numbers, low, high) for numbers in (good, finite)]
     step = (high - low) / _BINS
-    bars = _bars([(say(low + n * step), bins[0][n], bins[1][n]) for n in range(_BINS)])
+    bars = _bars([(describe(low + n * step), bins[0][n], bins[1][n]) for n in range(_BINS)])
     unread = len(bad) - len(finite)
-    text = _said(values)
+    text = _cut_text(values)
     if unread:
         text += f" {unread} of the bad cells are no value at all and not shown: {_worst_texts(values, bad)}."
-    edges = tuple(_place(limit, low, high) for limit in limits if low <= limit <= high)
+    edges = tuple(_position(limit, low, high) for limit in limits if low <= limit <= high)
     ticks = [(low, "start"), ((low + high) / 2, "middle"), (high, "end")]
     return Chart(
-        values.column, text, bars, edges, tuple((_place(at, low, high), anchor, say(at)) for at, anchor in ticks)
+        values.column,
+        text,
+        bars,
+        edges,
+        tuple((_position(at, low, high), anchor, describe(at)) for at, anchor in ticks),
     )
 
 
@@ -146,8 +152,8 @@ def _reach(good: "pl.Series", bad: "pl.Series", limits: Sequence[float]) -> tupl
 
 
 def _counts(numbers: "pl.Series", low: float, high: float) -> list[int]:
-    places = ((numbers - low) / (high - low) * _BINS).floor().clip(0, _BINS - 1)
-    found = dict(places.value_counts().iter_rows())
+    positions = ((numbers - low) / (high - low) * _BINS).floor().clip(0, _BINS - 1)
+    found = dict(positions.value_counts().iter_rows())
     return [int(found.get(float(n), 0)) for n in range(_BINS)]
 
 
@@ -161,7 +167,7 @@ def _categories(values: _Values) -> Chart:
         (bar.x + bar.width / 2, "middle", bar.label if len(bar.label) <= 60 // len(bars) else f"{bar.label[:5]}…")
         for bar in bars
     )
-    return Chart(values.column, _said(values), bars, ticks=ticks)
+    return Chart(values.column, _cut_text(values), bars, ticks=ticks)
 
 
 def _bars(counts: Sequence[tuple[str, int, int]]) -> tuple[Bar, ...]:
@@ -176,11 +182,11 @@ def _bars(counts: Sequence[tuple[str, int, int]]) -> tuple[Bar, ...]:
     )  # fmt: skip
 
 
-def _place(value: float, low: float, high: float) -> float:
+def _position(value: float, low: float, high: float) -> float:
     return _LEFT + (value - low) / (high - low) * _WIDTH
 
 
-def _said(values: _Values) -> str:
+def _cut_text(values: _Values) -> str:
     expected = "; ".join(dict.fromkeys(rule.says for rule in values.rules))
     return f"{len(values.good):,} good values, {len(values.bad):,} bad. Expected: {expected}."
 

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
-from almanac.data.ingest.publication import Outcome, Publication
-from almanac.data.ingest.record_writer import RecordWriter
+from almanac.data.ingest.batch_records import BatchRecords
+from almanac.data.ingest.file_ingest import FileIngest, Outcome
 from almanac.data.quarantine.quarantine import Quarantine
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.errors import DataError, TransientError
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchState, RunRef
@@ -89,10 +89,10 @@ def raise_rejections(model: Model, rejected: Sequence[Mapping[str, Any]]) -> Non
     """
     if not rejected:
         return
-    said = "\n".join(
+    message = "\n".join(
         f"{one['uri']}: {' '.join(one['reasons'])} Report: {one['report_uri'] or 'none'}" for one in rejected
     )
-    words = f"{model.name}: {len(rejected)} batches rejected, nothing of them was published:\n{said}"
+    words = f"{model.name}: {len(rejected)} batches rejected, nothing of them was published:\n{message}"
     raise RejectedFilesError(words, rejected)
 
 
@@ -139,9 +139,9 @@ def ingest_batches(
     def suite() -> Suite:
         return Suite(model.name, compile_rules(model.dataset), now=at)
 
-    writer = RecordWriter(model, home, run, clock)
-    dataset = Dataset.of(home, model, journal)
-    publication = Publication(
+    writer = BatchRecords(model, home, run, clock)
+    dataset = DatasetTable.of(home, model, journal)
+    publication = FileIngest(
         model, home, journal, dataset, Quarantine(home, model, journal), writer, suite, at, on_step
     )  # fmt: skip
     outcomes: list[Outcome] = []

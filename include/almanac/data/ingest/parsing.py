@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from almanac.config.sections.dataset import Column, Dataset, Normalise
-from almanac.data.formats.records import ROW
+from almanac.data.formats.reader import ROW
 from almanac.data.ingest.times import check_offsets, read_times, read_usual_times
 from almanac.validation.rules import unparsed
 

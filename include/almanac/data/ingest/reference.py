@@ -6,8 +6,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from almanac.config.sections.dataset import Dataset, Skew
-from almanac.data.formats.records import ROW
-from almanac.data.table.dataset import Snapshot
+from almanac.data.formats.reader import ROW
+from almanac.data.table.dataset import DatasetSnapshot
 from almanac.data.table.delta_table import MONTH, scan_table
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ _NEXT_TO = timedelta(days=45)
 _BATCHES = 20
 
 
-def reference_rows(batch: "pl.DataFrame", snapshot: Snapshot, dataset: Dataset, skew: Skew) -> "pl.DataFrame | None":
+def reference_rows(
+    batch: "pl.DataFrame", snapshot: DatasetSnapshot, dataset: Dataset, skew: Skew
+) -> "pl.DataFrame | None":
     """Published rows like those that the batch should hold; None where there are too few.
 
     They are those of the same calendar months within `skew.history` around the batch; where these are few, those within
@@ -62,7 +64,7 @@ def _coprime_with_a_day(number: int) -> int:
     return number
 
 
-def usual_rows(snapshot: Snapshot) -> float | None:
+def usual_rows(snapshot: DatasetSnapshot) -> float | None:
     """The median number of rows of the last batches; None where there were fewer than five."""
     sizes = snapshot.batch_sizes(_BATCHES)
     return median(sizes) if len(sizes) >= 5 else None

@@ -92,8 +92,8 @@ def _examples(checked: CheckedBatch, rules: Sequence[Rule]) -> tuple[Example, ..
     column = {rule.name: rule.column for rule in rules}
     rows = checked.bad(_EXAMPLES).select("row", "rules", "raw").rows()
     return tuple(
-        Example(row, tuple(said), frozenset(column.get(name, "") for name in said), _cells(raw))
-        for row, said, raw in rows
+        Example(row, tuple(broken_rules), frozenset(column.get(name, "") for name in broken_rules), _cells(raw))
+        for row, broken_rules, raw in rows
     )
 
 

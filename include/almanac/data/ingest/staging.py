@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from almanac.config.sections.dataset import Dataset
-from almanac.data.formats.records import ROW, Chunk, Records
+from almanac.data.formats.reader import ROW, RecordChunk, RecordReader
+from almanac.data.ingest.duplicates import NO_DUPLICATES, SAME, Duplicates
 from almanac.data.ingest.parsing import parse_cells
-from almanac.data.ingest.repeated import NOTHING_REPEATED, SAME, Repeated
 from almanac.data.table.delta_table import BATCH, MONTH
-from almanac.data.table.part_files import Part, PartWriter, RowFile
+from almanac.data.table.part_files import PartFile, PartWriter, RowFile
 from almanac.validation.masks import broken_rules, mark_rows
 from almanac.validation.rules import FILE_RECORD, Rule, unparsed
 
@@ -37,7 +37,7 @@ class StagingOrder:
     rules: tuple[Rule, ...]
     newest: datetime | None
     now: datetime
-    repeated: Repeated = NOTHING_REPEATED
+    duplicates: Duplicates = NO_DUPLICATES
     batch_rules: tuple[str, ...] = ()
 
 
@@ -62,7 +62,7 @@ class Staged:
     bad_samples: list["pl.DataFrame"] = field(default_factory=list)
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[PartFile]:
         """The files of the good rows."""
         return self.good.parts
 
@@ -80,7 +80,7 @@ class Staged:
         return pl.concat(frames).unique(ROW, maintain_order=True) if frames else pl.DataFrame()
 
 
-def stage(records: Records, folder: Path, order: StagingOrder) -> Staged:
+def stage(records: RecordReader, folder: Path, order: StagingOrder) -> Staged:
     """Read the whole batch once.
 
     Args:
@@ -101,16 +101,16 @@ def stage(records: Records, folder: Path, order: StagingOrder) -> Staged:
     return staged
 
 
-def _add(staged: Staged, chunk: Chunk, decimal: str, order: StagingOrder) -> None:
+def _add(staged: Staged, chunk: RecordChunk, decimal: str, order: StagingOrder) -> None:
     import polars as pl
 
-    dataset, repeated = order.dataset, order.repeated
+    dataset, duplicates = order.dataset, order.duplicates
     staged.rows_read += chunk.cells.height + chunk.malformed.height + chunk.blank
     staged.blank += chunk.blank
     _add_malformed(staged, chunk.malformed)
     if chunk.cells.is_empty():
         return
-    typed = repeated.mark(parse_cells(chunk.cells, dataset, decimal, order.name))
+    typed = duplicates.mark(parse_cells(chunk.cells, dataset, decimal, order.name))
     typed = mark_rows(typed, order.rules, newest=order.newest, before=staged.newest_row)
     broken = broken_rules(typed, order.rules, now=order.now)
     for rule, count in broken.sum().row(0, named=True).items():

@@ -13,7 +13,7 @@ _SHOWN = 300
 
 
 @contextmanager
-def unreadable_faults(name: str, is_published: Callable[[], bool]) -> Iterator[None]:
+def unreadable_errors(name: str, is_published: Callable[[], bool]) -> Iterator[None]:
     """Let any other fault reject the file, so that the files behind it are taken: it would come again for ever.
 
     polars' panics are BaseExceptions, which pass `except Exception`; what stops a process (KeyboardInterrupt,

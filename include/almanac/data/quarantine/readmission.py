@@ -16,15 +16,15 @@ from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.formats.csv_file import open_csv
 from almanac.data.formats.file_content import FileContent
-from almanac.data.formats.records import ROW
+from almanac.data.formats.reader import ROW
 from almanac.data.ingest.batch import CheckedBatch, check_batch
-from almanac.data.ingest.record_writer import RecordWriter
+from almanac.data.ingest.batch_records import BatchRecords
 from almanac.data.quarantine.quarantine import Quarantine
 from almanac.data.quarantine.repair import Cells
 from almanac.data.quarantine.repaired_rows import FORM, RepairedRecords, decimal_of, edit
 from almanac.data.sources.csv_text import to_csv
 from almanac.data.table.commit_record import committed_batches, to_metadata
-from almanac.data.table.dataset import READMITS, Dataset, Snapshot
+from almanac.data.table.dataset import READMITS, DatasetSnapshot, DatasetTable
 from almanac.data.table.delta_table import ConcurrentCommitError
 from almanac.data.table.unchanged import unchanged_batches
 from almanac.errors import ConfigError, DataError, TransientError
@@ -127,7 +127,7 @@ class Readmitter:
         raise TransientError(f"{self.model.name}: other writers committed {_TRIES} times meanwhile; try again")
 
     def _readmit(self, batch_id: str, rows: Sequence[int] | None, edits: Mapping[int, Cells]) -> Readmission:
-        dataset = Dataset.of(self.home, self.model, self.journal)
+        dataset = DatasetTable.of(self.home, self.model, self.journal)
         snapshot = dataset.grown(dataset.checked_snapshot(), self._unchanged)
         if not snapshot.holds(batch_id):
             raise DataError(
@@ -141,8 +141,8 @@ class Readmitter:
         with scratch(self.home) as folder:
             candidate = self._check(batch_id, cells, already, snapshot, folder)
             if not candidate.result.published and not candidate.result.dropped:
-                said = candidate.result.refusals()
-                self._decide(candidate.readmission_id, batch_id, False, said, self.clock(), self.run)
+                refusals = candidate.result.refusals()
+                self._decide(candidate.readmission_id, batch_id, False, refusals, self.clock(), self.run)
                 return candidate.result
             version = self._publish(candidate, dataset, snapshot)
         self.on_step("committed")
@@ -178,7 +178,12 @@ class Readmitter:
         return cells, tuple(row for row in wanted if row not in kept)
 
     def _check(
-        self, batch_id: str, cells: Mapping[int, Cells], already: tuple[int, ...], snapshot: Snapshot, folder: Path
+        self,
+        batch_id: str,
+        cells: Mapping[int, Cells],
+        already: tuple[int, ...],
+        snapshot: DatasetSnapshot,
+        folder: Path,
     ) -> _Candidate:
         """Check the rows as if they were a file.
 
@@ -210,12 +215,12 @@ class Readmitter:
         )
         return _Candidate(readmission_id, content, checked, result)
 
-    def _publish(self, candidate: _Candidate, dataset: Dataset, snapshot: Snapshot) -> int:
+    def _publish(self, candidate: _Candidate, dataset: DatasetTable, snapshot: DatasetSnapshot) -> int:
         at = self.clock()
         result = candidate.result
         uri = f"{self.home.quarantined_rows_of(self.model.name)}#{result.batch_id}"
         file = StoredFile(uri, result.batch_id, len(candidate.content), at)
-        writer = RecordWriter(self.model, self.home, self.run, self.clock)
+        writer = BatchRecords(self.model, self.home, self.run, self.clock)
         checked = candidate.checked
         admitted = replace(checked, bad_files=(), bad_rows=0, broken_rules={}, warnings=())
         record = writer.record(file, candidate.readmission_id, BatchState.PUBLISHED, admitted)
@@ -231,10 +236,10 @@ class Readmitter:
             unchanged=self._unchanged(snapshot),
         )  # fmt: skip
 
-    def _unchanged(self, snapshot: Snapshot) -> tuple[str, ...]:
+    def _unchanged(self, snapshot: DatasetSnapshot) -> tuple[str, ...]:
         return unchanged_batches(self.journal, self.model.name, snapshot)
 
-    def _settle(self, dataset: Dataset, batch_id: str) -> set[int]:
+    def _settle(self, dataset: DatasetTable, batch_id: str) -> set[int]:
         """Do what follows each commit that readmitted rows of this batch, where it was not done; return these rows."""
         rows: set[int] = set()
         commits = _readmissions(dataset, batch_id)
@@ -245,8 +250,8 @@ class Readmitter:
         Quarantine(self.home, self.model, self.journal).remove_rows(batch_id, rows)
         self.on_step("removed")
         for record in committed_batches(dataset):
-            told = self.journal.batch(self.model.name, record.batch_id) if record.batch_id in commits else record
-            if told is None:
+            settled = self.journal.batch(self.model.name, record.batch_id) if record.batch_id in commits else record
+            if settled is None:
                 reasons = commits[record.batch_id]["reasons"]
                 self._decide(record.batch_id, batch_id, True, reasons, record.recorded_at, record.run)
                 self.journal.record_batch(record)
@@ -254,9 +259,9 @@ class Readmitter:
         return rows
 
     def _decide(
-        self, readmission_id: str, batch_id: str, accepted: bool, said: Sequence[str], at: datetime, run: RunRef
+        self, readmission_id: str, batch_id: str, accepted: bool, refusals: Sequence[str], at: datetime, run: RunRef
     ) -> None:
-        reasons = tuple(said) if accepted else (self.reason, *said)
+        reasons = tuple(refusals) if accepted else (self.reason, *refusals)
         subject = f"batch {batch_id} readmission {readmission_id}"
         known = self.journal.decisions(self.model.name, DecisionKind.READMISSION)
         if not any((one.subject, one.accepted, one.reasons) == (subject, accepted, reasons) for one in known):
@@ -265,12 +270,12 @@ class Readmitter:
             )
 
 
-def _readmissions(dataset: Dataset, batch_id: str) -> dict[str, dict[str, Any]]:
+def _readmissions(dataset: DatasetTable, batch_id: str) -> dict[str, dict[str, Any]]:
     """Readmission id -> what its commit says, for the commits that readmitted rows of this batch."""
     table = dataset.snapshot().table
     commits = [] if table is None else table.history()
-    said = {str(commit["batch"]): json.loads(commit[READMITS]) for commit in commits if READMITS in commit}
-    return {name: readmits for name, readmits in said.items() if readmits["batch"] == batch_id}
+    readmitted = {str(commit["batch"]): json.loads(commit[READMITS]) for commit in commits if READMITS in commit}
+    return {name: readmits for name, readmits in readmitted.items() if readmits["batch"] == batch_id}
 
 
 def _rows(checked: CheckedBatch) -> tuple[int, ...]:

@@ -69,5 +69,5 @@ def raise_refusals(model: Model, refusals: Sequence[str]) -> None:
         DataError: it was; says what, and why.
     """
     if refusals:
-        said = "\n".join(refusals)
-        raise DataError(f"{model.name}: refused, and still in quarantine. Correct it and readmit it again:\n{said}")
+        message = "\n".join(refusals)
+        raise DataError(f"{model.name}: refused, and still in quarantine. Correct it and readmit it again:\n{message}")

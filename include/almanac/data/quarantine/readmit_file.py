@@ -9,7 +9,7 @@ from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.ingest.ingest import IngestSummary, ingest_batches
 from almanac.data.quarantine.quarantine import KeptFile, Quarantine
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.errors import ConfigError, DataError, IntegrityError
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchState, Decision, DecisionKind, RunRef
@@ -71,11 +71,11 @@ def readmit_file(
     summary = ingest_batches(model, home, journal, [landed], run, clock=clock)
     record = journal.batch(model.name, batch_id)
     brought_nothing = record is not None and record.state in (BatchState.EMPTY, BatchState.UNCHANGED)
-    accepted = brought_nothing or Dataset.of(home, model).snapshot().holds(batch_id)
+    accepted = brought_nothing or DatasetTable.of(home, model).snapshot().holds(batch_id)
     if accepted:
         remove(kept.uri)
-    said = [said for one in summary.rejected for said in one.reasons]
-    reasons = (reason, *said, *summary.waiting)
+    refusals = [refusals for one in summary.rejected for refusals in one.reasons]
+    reasons = (reason, *refusals, *summary.waiting)
     journal.record_decision(
         Decision(model.name, DecisionKind.READMISSION, accepted, reasons, clock(), run, subject=f"batch {batch_id}")
     )

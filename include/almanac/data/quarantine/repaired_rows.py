@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from almanac.config.schema import Model
 from almanac.config.sections.formats import CsvFormat, FixedWidthFormat
-from almanac.data.formats.records import ROW, Chunk, Records
+from almanac.data.formats.reader import ROW, RecordChunk, RecordReader
 from almanac.data.quarantine.repair import Cells
 from almanac.errors import DataError
 
@@ -23,7 +23,7 @@ class RepairedRecords:
         decimal: of that file.
     """
 
-    records: Records
+    records: RecordReader
     numbers: tuple[int, ...]
     decimal: str
     may_be_cut: bool = False
@@ -33,7 +33,7 @@ class RepairedRecords:
         """What is unusual about them."""
         return self.records.warnings
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Iterator[RecordChunk]:
         """The records, chunk by chunk."""
         import polars as pl
 

@@ -11,7 +11,7 @@ import httpx
 from almanac.config.sections.sources import Cursor, HttpSource, NextLink, PageNumber
 from almanac.data.sources.csv_text import Record, to_csv
 from almanac.data.sources.fetch import bookmark_name
-from almanac.data.sources.http_client import Endpoint, HttpClient, Page, place
+from almanac.data.sources.http_client import Endpoint, HttpClient, Page, location_of
 from almanac.data.sources.port import Deadline, Fetched
 from almanac.errors import DataError
 
@@ -37,7 +37,9 @@ class HttpReader:
     @property
     def name(self) -> str:
         """The bookmark's name."""
-        return bookmark_name("http", place(self._url()), sorted(self._source.params.items()), self._source.records)
+        return bookmark_name(
+            "http", location_of(self._url()), sorted(self._source.params.items()), self._source.records
+        )
 
     def fetch(self, bookmark: str | None) -> Iterator[Fetched]:
         """Fetch all pages, or nothing when the endpoint says that nothing changed.
@@ -80,7 +82,7 @@ class HttpReader:
         before = ""
         number = getattr(self._source.paging, "start", 0)
         while url is not None:
-            where = place(url)
+            where = location_of(url)
             if url in asked or len(asked) >= self._source.max_pages:
                 raise DataError(
                     f"{where}: its pages do not end; got {len(asked)} of them, and then"
@@ -133,7 +135,8 @@ class HttpReader:
         if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
             got = type(found).__name__ if not isinstance(found, list) else "a list of other things"
             raise DataError(
-                f"{place(page.url)}: no records at {self._source.records or 'the top'}; got {got}, expected a list of"
+                f"{location_of(page.url)}: no records at {self._source.records or 'the top'}; got {got}, expected a"
+                f" list of"
                 f" JSON objects. Check source.records."
             )
         return found
@@ -158,7 +161,7 @@ def _parse(page: Page) -> object:
     except (ValueError, RecursionError) as error:
         start = (page.content or b"")[:60]
         raise DataError(
-            f"{place(page.url)}: not JSON; got {start!r}: {error}. Check source.path and source.response."
+            f"{location_of(page.url)}: not JSON; got {start!r}: {error}. Check source.path and source.response."
         ) from error
 
 
@@ -177,7 +180,9 @@ def _join(url: str, link: str) -> str:
     try:
         return str(httpx.URL(url).join(link))
     except httpx.InvalidURL as error:
-        raise DataError(f"{place(url)}: its link to the next page is not a URL: {error}; check the server") from error
+        raise DataError(
+            f"{location_of(url)}: its link to the next page is not a URL: {error}; check the server"
+        ) from error
 
 
 def _link_header(page: Page) -> str:

@@ -106,7 +106,8 @@ class HttpClient:
         address = httpx.URL(url)
         if _origin(address) != self._origin:
             raise DataError(
-                f"{place(url)}: the next page is on another server than {place(self._endpoint.url)}; it is not"
+                f"{location_of(url)}: the next page is on another server than {location_of(self._endpoint.url)}; it is"
+                f" not"
                 " requested, because it would receive the credentials. Put the address that the pages' links use"
                 " into the connection."
             )
@@ -115,13 +116,13 @@ class HttpClient:
             stop=stop_after_attempt(TRIES) | _TooLate(self._deadline),
             wait=_pause,
             sleep=self._wait,
-            before_sleep=_say,
+            before_sleep=_log_retry,
             reraise=True,
         )
         return tries(self._get_once, address, dict(headers or {}))
 
     def _get_once(self, url: httpx.URL, headers: dict[str, str]) -> Page:
-        where = place(str(url))
+        where = location_of(str(url))
         self._deadline.check(where)
         try:
             with self._client.stream("GET", url, headers=headers) as response:
@@ -150,19 +151,19 @@ class HttpClient:
         status = response.status_code
         if response.is_success:
             return
-        said = f"{where}: answered {status}"
+        message = f"{where}: answered {status}"
         if status >= 500 or status in _TRY_LATER:
-            raise _BusyError(f"{said}; check the server", _retry_after_s(response.headers.get("Retry-After", "")))
+            raise _BusyError(f"{message}; check the server", _retry_after_s(response.headers.get("Retry-After", "")))
         if status in (401, 403):
-            raise ConfigError(f"{said}; check name, password or token in connection {self._endpoint.connection!r}")
+            raise ConfigError(f"{message}; check name, password or token in connection {self._endpoint.connection!r}")
         if response.is_redirect:
-            target = place(str(httpx.URL(where).join(response.headers.get("Location", ""))))
+            target = location_of(str(httpx.URL(where).join(response.headers.get("Location", ""))))
             raise ConfigError(
-                f"{said} and points to {target}; put the right address into the connection or source.path"
+                f"{message} and points to {target}; put the right address into the connection or source.path"
             )
         if status == 404:
-            raise ConfigError(f"{said}; check the connection's address and source.path")
-        raise PermanentError(f"{said}; expected 200. Check source.params and the server's documentation")
+            raise ConfigError(f"{message}; check the connection's address and source.path")
+        raise PermanentError(f"{message}; expected 200. Check source.params and the server's documentation")
 
 
 class _TooLate(stop_base):
@@ -184,7 +185,7 @@ def _pause(state: RetryCallState) -> float:
     return _backoff(state) if asked is None else asked
 
 
-def _say(state: RetryCallState) -> None:
+def _log_retry(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome is not None else None
     log.warning("%s; try %d follows in %.1f s", error, state.attempt_number + 1, state.upcoming_sleep)
 
@@ -205,7 +206,7 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-def place(url: str) -> str:
+def location_of(url: str) -> str:
     """A URL without what may be secret in it: name, password, query."""
     address = httpx.URL(url)
     port = f":{address.port}" if address.port else ""

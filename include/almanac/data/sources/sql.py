@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from almanac.config.sections.sources import SqlSource, Watermark
+from almanac.config.sections.sources import SqlSource, WatermarkColumn
 from almanac.data.sources.csv_text import Record, to_csv
 from almanac.data.sources.fetch import bookmark_name
 from almanac.data.sources.port import Deadline, Fetched
@@ -57,8 +57,8 @@ class SqlReader:
     def name(self) -> str:
         """The bookmark's name."""
         mark = self._source.watermark
-        place = self._url.render_as_string(hide_password=True)
-        return bookmark_name("sql", place, self._source.query, "" if mark is None else mark.column)
+        address = self._url.render_as_string(hide_password=True)
+        return bookmark_name("sql", address, self._source.query, "" if mark is None else mark.column)
 
     def fetch(self, bookmark: str | None) -> Iterator[Fetched]:
         """Fetch in pieces of `rows_per_batch`; each carries the highest mark so far.
@@ -78,12 +78,12 @@ class SqlReader:
                 yield from self._pieces(connection, bookmark, deadline, where)
         except OperationalError as error:
             raise TransientError(
-                f"{where}: {_said(error)}. Check that the database is up and accepts the login."
+                f"{where}: {_driver_message(error)}. Check that the database is up and accepts the login."
             ) from error
         except DBAPIError as error:
             if error.connection_invalidated:
-                raise TransientError(f"{where}: {_said(error)}. The connection was lost.") from error
-            raise ConfigError(f"{where}: the query failed: {_said(error)}. Check source.query.") from error
+                raise TransientError(f"{where}: {_driver_message(error)}. The connection was lost.") from error
+            raise ConfigError(f"{where}: the query failed: {_driver_message(error)}. Check source.query.") from error
         except SQLAlchemyError as error:
             raise ConfigError(f"{where}: the query cannot be run: {error}. Check source.query.") from error
         finally:
@@ -140,7 +140,7 @@ def _statement(source: SqlSource, kept: _Mark | None) -> Select[Any] | TextClaus
     return rows if kept is None else rows.where(or_(mark >= _since(kept, source.watermark), mark.is_(None)))
 
 
-def _since(kept: _Mark, watermark: Watermark) -> _Mark:
+def _since(kept: _Mark, watermark: WatermarkColumn) -> _Mark:
     overlap = watermark.overlap
     if not overlap:
         return kept
@@ -189,5 +189,5 @@ def _decode(bookmark: str | None) -> _Mark | None:
     return _READERS[kept["type"]](kept["value"])
 
 
-def _said(error: DBAPIError) -> str:
+def _driver_message(error: DBAPIError) -> str:
     return " ".join(str(error.orig).split())

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.journal.records import BatchRecord, BatchState, RunRef
 
 _KEY = "almanac"
@@ -29,7 +29,7 @@ def to_metadata(record: BatchRecord) -> dict[str, str]:
     }
 
 
-def committed_batches(dataset: Dataset) -> list[BatchRecord]:
+def committed_batches(dataset: DatasetTable) -> list[BatchRecord]:
     """The records of all batches that the dataset's log holds, oldest first.
 
     Raises:

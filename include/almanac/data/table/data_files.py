@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from almanac.config.location import path_of
 from almanac.display import join_names
 from almanac.errors import ConfigError, DataLossError
-from almanac.storage.faults import store_faults
+from almanac.storage.errors import store_errors
 from almanac.storage.files import local_path, read_bytes
 from almanac.storage.objects import is_remote, open_store
 
@@ -135,7 +135,7 @@ def _remote_problems(uri: str, table: Any) -> list[str]:
 def _listed(uri: str) -> dict[str, int]:
     import obstore
 
-    with store_faults(uri, "listed"):
+    with store_errors(uri, "listed"):
         store, prefix = open_store(uri)
         found = [each for page in obstore.list(store, prefix or None, chunk_size=1000) for each in page]
     return {str(each["path"]).removeprefix(prefix).lstrip("/"): int(each["size"]) for each in found}

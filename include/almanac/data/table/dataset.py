@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.dataset import Column
-from almanac.data.formats.records import ROW
-from almanac.data.table.about import About, told
+from almanac.data.formats.reader import ROW
 from almanac.data.table.data_files import table_location
 from almanac.data.table.delta_parts import commit_parts
 from almanac.data.table.delta_table import (
@@ -26,8 +25,9 @@ from almanac.data.table.delta_table import (
     scan_table,
 )
 from almanac.data.table.opened_table import OpenedTable
-from almanac.data.table.part_files import Part
+from almanac.data.table.part_files import PartFile
 from almanac.data.table.table_guard import TableGuard
+from almanac.data.table.table_metadata import TableMetadata, describe_table
 from almanac.errors import ConfigError, DataError, TransientError
 from almanac.journal.journal import Journal
 
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 READMITS = "readmits"  # what a commit says that brings rows of an earlier file after all
 
-_UNTOLD = About("", "")
+_NO_METADATA = TableMetadata("", "")
 INTERNAL_COLUMNS = (BATCH, ROW, MONTH)
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class DatasetSnapshot:
     """The dataset at one version. `version` is NO_VERSION, and `table` None, before the first batch.
 
     Attributes:
@@ -95,7 +95,7 @@ class Snapshot:
             before = _files(open_table(table_location(self.table), since))
         except TransientError:  # its log is gone
             return None
-        return frozenset(place.partition("/")[0].removeprefix(f"{MONTH}=") for place in before ^ _files(self.table))
+        return frozenset(path.partition("/")[0].removeprefix(f"{MONTH}=") for path in before ^ _files(self.table))
 
     def newest(self) -> datetime | None:
         """The newest event time; None before the first row."""
@@ -160,7 +160,7 @@ class Snapshot:
         return collect(frame.sort(self.time_column, BATCH, ROW).select(columns), table_location(self.table))
 
 
-class Dataset:
+class DatasetTable:
     """The Delta table of a model's validated rows.
 
     Times are `Datetime("us", "UTC")`, numbers float64 or int64, texts strings.
@@ -176,7 +176,7 @@ class Dataset:
         *,
         time_column: str,
         columns: Mapping[str, Column],
-        about: About = _UNTOLD,
+        about: TableMetadata = _NO_METADATA,
         guard: TableGuard | None = None,
     ) -> None:
         self.uri = uri
@@ -188,13 +188,13 @@ class Dataset:
         self._opened = OpenedTable(uri)
 
     @classmethod
-    def of(cls, home: Home, model: Model, journal: Journal | None = None) -> "Dataset":
+    def of(cls, home: Home, model: Model, journal: Journal | None = None) -> "DatasetTable":
         """The dataset of a model; `journal`: the home's, where it is open already."""
         return cls(
             home.dataset_of(model.name),
             time_column=model.dataset.time,
             columns=model.dataset.columns,
-            about=About(model.name, told(model)),
+            about=TableMetadata(model.name, describe_table(model)),
             guard=TableGuard.of(home, "dataset", model.name, journal),
         )
 
@@ -258,14 +258,14 @@ class Dataset:
         """Rows of `[since, until)`, ordered by event time, without the internal columns unless they are named."""
         table = self._table(version)
         wanted = columns or [f.name for f in table.schema().fields if f.name not in INTERNAL_COLUMNS]
-        return Snapshot(table.version(), self.time_column, table).rows(wanted, since=since, until=until)
+        return DatasetSnapshot(table.version(), self.time_column, table).rows(wanted, since=since, until=until)
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> DatasetSnapshot:
         """The newest version, or an empty snapshot before the first batch; earlier ones are of no use after it."""
         table = self._opened.newest()
-        return Snapshot(NO_VERSION if table is None else table.version(), self.time_column, table, self._sizes)
+        return DatasetSnapshot(NO_VERSION if table is None else table.version(), self.time_column, table, self._sizes)
 
-    def checked_snapshot(self) -> Snapshot:
+    def checked_snapshot(self) -> DatasetSnapshot:
         """The same, for writes and decisions.
 
         Raises:
@@ -277,7 +277,9 @@ class Dataset:
             self._guard.check(snapshot.table)
         return snapshot
 
-    def grown(self, snapshot: Snapshot, unchanged: Callable[[Snapshot], Collection[str]]) -> Snapshot:
+    def grown(
+        self, snapshot: DatasetSnapshot, unchanged: Callable[[DatasetSnapshot], Collection[str]]
+    ) -> DatasetSnapshot:
         """The same, after the table was given the columns that have been declared since; its rows hold nothing there.
 
         Args:
@@ -299,10 +301,10 @@ class Dataset:
 
     def publish(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[PartFile],
         batch_id: str,
         *,
-        after: Snapshot,
+        after: DatasetSnapshot,
         metadata: Mapping[str, str],
         replaced: "Sequence[pl.DataFrame]" = (),
         unchanged: Collection[str] = (),

@@ -98,13 +98,13 @@ def fill_holes(uri: str) -> list[int]:
     names = [file.name for file in list_files(f"{uri}/{LOG}", ["*.json"]) if _COMMIT.match(file.name)]
     filled = []
     for version in range(int(max(names, default="-1").split(".")[0]) + 1):
-        place = f"{uri}/{commit_file(version)}"
-        content = read_bytes(place) if exists(place) else b""
+        path = f"{uri}/{commit_file(version)}"
+        content = read_bytes(path) if exists(path) else b""
         if is_commit(content):
             continue
         if content:
             write_bytes(f"{uri}/_damaged/{version:020}.json", content)
-        write_bytes(place, json.dumps({"commitInfo": {"operation": "ACCEPTED LOSS", "timestamp": 0}}).encode() + b"\n")
+        write_bytes(path, json.dumps({"commitInfo": {"operation": "ACCEPTED LOSS", "timestamp": 0}}).encode() + b"\n")
         filled.append(version)
     return filled
 

@@ -8,8 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from almanac.data.formats.records import ROW
-from almanac.data.table.about import About
+from almanac.data.formats.reader import ROW
 from almanac.data.table.data_files import check_sizes, table_location
 from almanac.data.table.delta_table import (
     BATCH,
@@ -19,10 +18,11 @@ from almanac.data.table.delta_table import (
     ConcurrentCommitError,
     NoCommitError,
     own_commit,
-    read_faults,
+    read_errors,
     settle_commit,
 )
-from almanac.data.table.part_files import Part, PartWriter
+from almanac.data.table.part_files import PartFile, PartWriter
+from almanac.data.table.table_metadata import TableMetadata
 from almanac.errors import TransientError
 from almanac.storage.files import move_file, read_bytes, remove
 from almanac.storage.objects import is_remote
@@ -36,14 +36,14 @@ _UPLOADS = 8  # at once
 def commit_parts(
     uri: str,
     table: Any,
-    parts: Sequence[Part],
+    parts: Sequence[PartFile],
     schema: Any,
     *,
     batch_id: str,
     metadata: Mapping[str, str],
     replaced: "Sequence[pl.DataFrame]" = (),
     unchanged: Collection[str] = (),
-    about: About,
+    about: TableMetadata,
 ) -> int:
     """Move files into a table partitioned by month and make them part of it with one commit; return its version.
 
@@ -102,16 +102,16 @@ def _settle_parts(uri: str, table: Any, commit_id: str, error: Exception, added:
     """As `settle_commit`, and remove the files that no commit will ever name."""
     try:
         return settle_commit(uri, table, commit_id, error)
-    except (ConcurrentCommitError, NoCommitError) as fault:
+    except (ConcurrentCommitError, NoCommitError) as failure:
         # A request to an object store may be carried out after we gave up on it: then its files must be there. If it
         # never is, a vacuum takes them.
-        if isinstance(fault, ConcurrentCommitError) or not is_remote(uri):
+        if isinstance(failure, ConcurrentCommitError) or not is_remote(uri):
             for one in added:
                 remove(f"{uri}/{one.path}")
         raise
 
 
-def _add_all(uri: str, parts: Sequence[Part]) -> list[Any]:
+def _add_all(uri: str, parts: Sequence[PartFile]) -> list[Any]:
     """Lay the files down, all or none: on a disk that is full, each try would else leave some of them again."""
     try:
         with ThreadPoolExecutor(_UPLOADS) as pool:
@@ -119,24 +119,26 @@ def _add_all(uri: str, parts: Sequence[Part]) -> list[Any]:
     except TransientError:
         with suppress(TransientError):  # of a store that is away; a vacuum takes them then
             for part in parts:
-                remove(f"{uri}/{_place(part)}")
+                remove(f"{uri}/{_path_of(part)}")
         raise
 
 
-def _place(part: Part) -> str:
+def _path_of(part: PartFile) -> str:
     return f"{MONTH}={part.month}/{part.path.name}"
 
 
-def _add(uri: str, part: Part) -> Any:
+def _add(uri: str, part: PartFile) -> Any:
     from deltalake.transaction import AddAction
 
-    place = _place(part)
+    path = _path_of(part)
     size = part.path.stat().st_size
-    move_file(part.path, f"{uri}/{place}")
-    return AddAction(place, size, {MONTH: part.month}, int(time.time() * 1000), True, part.stats())
+    move_file(part.path, f"{uri}/{path}")
+    return AddAction(path, size, {MONTH: part.month}, int(time.time() * 1000), True, part.stats())
 
 
-def _without(table: Any, replaced: "Sequence[pl.DataFrame]", parts: Sequence[Part]) -> tuple[list[Part], list[Any]]:
+def _without(
+    table: Any, replaced: "Sequence[pl.DataFrame]", parts: Sequence[PartFile]
+) -> tuple[list[PartFile], list[Any]]:
     """Rewrite the files that hold replaced rows, without these, and say which files they replace."""
     import polars as pl
     from deltalake.transaction import RemoveAction
@@ -165,6 +167,6 @@ def _files(table: Any, months: list[str]) -> "Iterator[tuple[str, str, pl.DataFr
     chosen = actions.filter(pl.col(f"partition.{MONTH}").is_in(months))
     for path, month in chosen.select("path", f"partition.{MONTH}").iter_rows():
         content = read_bytes(f"{table_location(table)}/{path}")
-        with read_faults(table_location(table)):
+        with read_errors(table_location(table)):
             rows = pl.read_parquet(io.BytesIO(content))
         yield month, path, rows.with_columns(pl.lit(month).alias(MONTH))

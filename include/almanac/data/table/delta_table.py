@@ -8,11 +8,11 @@ from uuid import uuid4
 
 from almanac.config.location import check_location
 from almanac.config.sections.dataset import Column
-from almanac.data.formats.records import ROW
+from almanac.data.formats.reader import ROW
 from almanac.data.table.data_files import check_sizes, columns_above, damage_of, file_locations, table_location
 from almanac.data.table.delta_log import log_problems, way_out
 from almanac.errors import AlmanacError, DataError, DataLossError, TransientError
-from almanac.storage.faults import describe
+from almanac.storage.errors import describe
 
 if TYPE_CHECKING:
     import polars as pl
@@ -65,10 +65,10 @@ def open_table(uri: str, version: int | None = None) -> Any:
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as error:
-        raise _opening_fault(uri, error) from None
+        raise _opening_error(uri, error) from None
 
 
-def _opening_fault(uri: str, error: Exception) -> AlmanacError:
+def _opening_error(uri: str, error: Exception) -> AlmanacError:
     """Distinguish a damaged log, which waiting does not repair, from an unreachable store."""
     try:
         problems = log_problems(uri)
@@ -136,7 +136,7 @@ def read_table(uri: str, version: int | None = None) -> "pl.DataFrame":
 
 
 @contextmanager
-def read_faults(uri: str) -> Iterator[None]:
+def read_errors(uri: str) -> Iterator[None]:
     """Turn the faults of reading the table at `uri` into DataLossError, where a file is damaged, or TransientError."""
     from polars.exceptions import ComputeError, PanicException
 
@@ -170,7 +170,7 @@ def collect(frame: "pl.LazyFrame", uri: str, *, streaming: bool = False) -> "pl.
     Raises:
         TransientError: the store is unreachable.
     """
-    with read_faults(uri):
+    with read_errors(uri):
         return frame.collect(engine="streaming" if streaming else "auto")
 
 

@@ -15,7 +15,7 @@ from almanac.journal.table_marks import TableMarks
 
 log = logging.getLogger(__name__)
 _MIN_REASON = 3  # characters
-_SAID = 100  # lines that the journal keeps of a decision
+_MAX_LINES = 100  # lines that the journal keeps of a decision
 _OF_SUBJECT = {"dataset": ("dataset",), "outputs": ("predictions", "quarantine")}
 
 
@@ -60,18 +60,18 @@ def accept(
         )
     after = None if table is None else mark_of(name, uri, table)
     known = "no version was recorded" if before is None else f"version {before.version} was known"
-    said = [f"{name}: {'there is no table' if after is None else f'version {after.version} is accepted'}; {known}"]
-    said += [f"commits {filled} were missing or damaged; they no longer matter"] if filled else []
-    said += [f"batch {one.batch_id[:12]} is not in it: {one.rows_published} rows of {one.uri}" for one in lost]
+    lines = [f"{name}: {'there is no table' if after is None else f'version {after.version} is accepted'}; {known}"]
+    lines += [f"commits {filled} were missing or damaged; they no longer matter"] if filled else []
+    lines += [f"batch {one.batch_id[:12]} is not in it: {one.rows_published} rows of {one.uri}" for one in lost]
     journal.record_decision(
         Decision(
-            model, DecisionKind.LOSS, True, (reason.strip(), *said[:_SAID]), now, run, subject=name,
+            model, DecisionKind.LOSS, True, (reason.strip(), *lines[:_MAX_LINES]), now, run, subject=name,
             figures={"batches": float(len(lost)), "rows": float(sum(one.rows_published for one in lost))},
         )
     )  # fmt: skip
     journal.forget_batches(model, [one.batch_id for one in lost])
     marks.replace(name, after)
-    return said
+    return lines
 
 
 def losses(home: Home, model: str, journal: Journal) -> dict[str, str]:
@@ -128,12 +128,12 @@ def accept_restored(
         TransientError: a store or the journal is unreachable.
     """
     kind, _, model = subject.partition("/")
-    said: list[str] = []
+    lines: list[str] = []
     for table in _OF_SUBJECT.get(kind, ()):
         name = f"{table}/{model}"
         if open_table(tables_of(home, model)[name]) is not None:  # the snapshot need not hold every table
-            said += accept(home, name, journal, reason=f"restored: {reason}", run=run, now=now)
-    return said
+            lines += accept(home, name, journal, reason=f"restored: {reason}", run=run, now=now)
+    return lines
 
 
 def _lost_batches(journal: Journal, model: str, table: object) -> list[BatchRecord]:

@@ -14,7 +14,7 @@ from almanac.config.files.loader import refuse_to_delete
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.table.data_files import check_sizes, table_location
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.delta_table import MAINTENANCE, open_table
 from almanac.data.table.log_checkpoints import unneeded_checkpoints
 from almanac.data.table.table_guard import TableGuard
@@ -22,14 +22,14 @@ from almanac.data.table.unchanged import name_unchanged
 from almanac.errors import DataError, IntegrityError, TransientError
 from almanac.journal.journal import Journal
 from almanac.registry.records import ModelVersion
-from almanac.storage.faults import describe
+from almanac.storage.errors import describe
 from almanac.storage.files import remove
 
 BackedUp = Mapping[int, Sequence[str]]
 """Dataset versions that snapshots of models name, and those snapshots; see `almanac.backup.retention.needs`."""
 
 
-class VersionRegistry(Protocol):
+class NeededVersions(Protocol):
     """Who knows which dataset versions are still needed; `almanac.registry.store.Registry` is one."""
 
     def versions(self, model: str) -> list[ModelVersion]:
@@ -65,7 +65,7 @@ class MaintenancePlan:
 
 
 def needed_versions(
-    model: Model, registry: VersionRegistry, *, newest: int, backed_up: BackedUp = MappingProxyType({})
+    model: Model, registry: NeededVersions, *, newest: int, backed_up: BackedUp = MappingProxyType({})
 ) -> dict[int, tuple[str, ...]]:
     """The dataset versions that must stay readable, and who needs each: model versions, snapshots, readers.
 
@@ -100,7 +100,7 @@ def needed_versions(
 def plan_maintenance(
     model: Model,
     home: Home,
-    registry: VersionRegistry,
+    registry: NeededVersions,
     *,
     keep_for: timedelta | None = None,
     backed_up: BackedUp = MappingProxyType({}),
@@ -135,7 +135,7 @@ def compact(model: Model, home: Home) -> int:
 
     table, guard = _open(model, home)
     check_sizes(table)
-    name_unchanged(Dataset.of(home, model), Journal(home.journal_url), model.name)
+    name_unchanged(DatasetTable.of(home, model), Journal(home.journal_url), model.name)
     try:
         table.update_incremental()
         done: Mapping[str, Any] = table.optimize.compact(
@@ -153,7 +153,7 @@ def compact(model: Model, home: Home) -> int:
 def vacuum(
     model: Model,
     home: Home,
-    registry: VersionRegistry,
+    registry: NeededVersions,
     *,
     keep_for: timedelta | None = None,
     backed_up: BackedUp = MappingProxyType({}),
@@ -186,7 +186,7 @@ def vacuum(
 def _vacuum(
     model: Model,
     home: Home,
-    registry: VersionRegistry,
+    registry: NeededVersions,
     keep_for: timedelta | None,
     backed_up: BackedUp,
     *,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.joins import Join
-from almanac.data.table.dataset import Dataset
+from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.table_guard import TableGuard
 from almanac.errors import DataError
 from almanac.features.as_of import join_as_of
@@ -40,7 +40,7 @@ class ModelRows:
     @classmethod
     def newest(cls, home: Home, model: Model, *, version: int | None = None) -> "ModelRows":
         """The newest versions; `version` in place of the newest one of its own dataset."""
-        own = Dataset.of(home, model).version() if version is None else version
+        own = DatasetTable.of(home, model).version() if version is None else version
         others = dict.fromkeys(join.model for join in model.joins.values())
         return cls(model, home, own, {name: dataset_joined(home, name).version() for name in others})
 
@@ -57,7 +57,7 @@ class ModelRows:
         joins = {name: join for name, join in model.joins.items() if any(_is_of(name, each) for each in wanted)}
         needed = (each for join in joins.values() for each in (model.dataset.time, *join.on))
         own = list(dict.fromkeys([*(each for each in wanted if each not in added), *needed]))
-        frame = Dataset.of(self.home, model).read(version=self.version, columns=own, since=since, until=until)
+        frame = DatasetTable.of(self.home, model).read(version=self.version, columns=own, since=since, until=until)
         for name, join in joins.items():
             frame = join_as_of(frame, model.dataset.time, name, join, self._other(name, join, since, until))
         return frame.select(wanted)
@@ -77,10 +77,10 @@ class ModelRows:
         )
 
 
-def dataset_joined(home: Home, name: str, *, time: str = "") -> Dataset:
+def dataset_joined(home: Home, name: str, *, time: str = "") -> DatasetTable:
     """The dataset of another model, to read from: by its place alone, whatever its declaration says today."""
     guard = TableGuard.of(home, "dataset", name)
-    return Dataset(home.dataset_of(name), time_column=time, columns={}, guard=guard)
+    return DatasetTable(home.dataset_of(name), time_column=time, columns={}, guard=guard)
 
 
 def _is_of(join: str, column: str) -> bool:

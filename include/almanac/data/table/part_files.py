@@ -17,7 +17,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass
-class Part:
+class PartFile:
     """One finished file of one month, and what Delta's log says about it so that readers can leave it closed."""
 
     path: Path
@@ -95,9 +95,9 @@ class PartWriter:
     """Writes rows into one file per month, several where the months come back after many others."""
 
     def __init__(self, folder: Path, month_column: str) -> None:
-        self.parts: list[Part] = []
+        self.parts: list[PartFile] = []
         self._folder, self._month = folder, month_column
-        self._open: dict[str, tuple[Part, RowFile]] = {}
+        self._open: dict[str, tuple[PartFile, RowFile]] = {}
 
     def write(self, rows: "pl.DataFrame") -> None:
         """Append rows of any months; the month itself becomes part of the file's place, not of the file."""
@@ -112,11 +112,11 @@ class PartWriter:
             file.close()
         self._open.clear()
 
-    def _file(self, month: str) -> tuple[Part, RowFile]:
+    def _file(self, month: str) -> tuple[PartFile, RowFile]:
         if month not in self._open:
             if len(self._open) >= _MAX_OPEN:
                 self._open.pop(next(iter(self._open)))[1].close()
-            part = Part(self._folder / f"{uuid4()}.parquet", month)
+            part = PartFile(self._folder / f"{uuid4()}.parquet", month)
             self.parts.append(part)
             self._open[month] = (part, RowFile(part.path, "zstd"))
         return self._open[month]

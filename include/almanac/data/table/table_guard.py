@@ -68,7 +68,7 @@ class TableGuard:
             TransientError: there is no table and there was one: a disk that is not mounted looks like that.
         """
         mark = self._marks.find(self.name)
-        known = mark or self._learn(table)
+        known = mark or self._read_mark(table)
         if known is not None and (table is None or table.version() < known.version):
             table = open_table(self.uri)  # somebody may have committed, and written the mark, since it was opened
         if table is None:
@@ -121,7 +121,7 @@ class TableGuard:
                 f" here. {way_out(self.name)}"
             )
 
-    def _learn(self, table: Any) -> TableMark | None:
+    def _read_mark(self, table: Any) -> TableMark | None:
         """What the journal's batches say of a table without a mark: of a home that is older than marks.
 
         Raises:

@@ -5,13 +5,13 @@ bytes bring nothing again, in any run. That other commit carries the ids of thes
 from then on the log knows them as it knows every other batch, and no correction is undone by a file that comes twice.
 """
 
-from almanac.data.table.dataset import Dataset, Snapshot
+from almanac.data.table.dataset import DatasetSnapshot, DatasetTable
 from almanac.data.table.delta_parts import name_batches
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchRecord, BatchState
 
 
-def unchanged_batches(journal: Journal, model: str, snapshot: Snapshot) -> tuple[str, ...]:
+def unchanged_batches(journal: Journal, model: str, snapshot: DatasetSnapshot) -> tuple[str, ...]:
     """The ids of the batches that brought nothing to the dataset as it is, and that its log does not know yet.
 
     Raises:
@@ -22,7 +22,7 @@ def unchanged_batches(journal: Journal, model: str, snapshot: Snapshot) -> tuple
     return tuple(one for one in journal.unchanged_since(model, snapshot.commit_id()) if not snapshot.holds(one))
 
 
-def name_unchanged(dataset: Dataset, journal: Journal, model: str) -> int:
+def name_unchanged(dataset: DatasetTable, journal: Journal, model: str) -> int:
     """Let the log know these batches by one commit that changes no row, and return how many they are.
 
     Raises:
@@ -36,6 +36,6 @@ def name_unchanged(dataset: Dataset, journal: Journal, model: str) -> int:
     return len(found)
 
 
-def still_brings_nothing(record: BatchRecord, snapshot: Snapshot) -> bool:
+def still_brings_nothing(record: BatchRecord, snapshot: DatasetSnapshot) -> bool:
     """Whether nothing was committed since the batch was found to bring nothing."""
     return record.state is BatchState.UNCHANGED and bool(record.base) and record.base == snapshot.commit_id()

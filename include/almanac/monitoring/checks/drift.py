@@ -18,7 +18,14 @@ from almanac.statistics.comparison import (
 )
 from almanac.statistics.distribution import Mixture, NumberSample, Observed
 from almanac.statistics.evidence import UNKNOWN_DEPENDENCE, smallest_seen, weigh
-from almanac.statistics.profile import PREDICTED_CLASS, PREDICTION, NumberProfile, Profile, TextProfile, TextSample
+from almanac.statistics.profile import (
+    PREDICTED_CLASS,
+    PREDICTION,
+    NumberProfile,
+    ReferenceProfile,
+    TextProfile,
+    TextSample,
+)
 from almanac.statistics.profiling import finite_numbers, longest_run, predicted_classes
 from almanac.statistics.seasons import WHOLE_YEAR, part_names, part_numbers
 
@@ -29,7 +36,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_SAID = frozenset({PREDICTION, PREDICTED_CLASS})  # an hour that was not scored is no null of the data
+_OF_PREDICTIONS = frozenset({PREDICTION, PREDICTED_CLASS})  # an hour that was not scored is no null of the data
 _STUCK_RUN_FACTOR = 3
 _STUCK_RUN_ROWS = 24
 _STUCK_MIN_DISTINCT = 12
@@ -74,7 +81,7 @@ class ColumnDrift:
     large: bool = False
 
 
-def assess(model: Model, profile: Profile, frame: "pl.DataFrame") -> tuple[ColumnDrift, ...]:
+def assess(model: Model, profile: ReferenceProfile, frame: "pl.DataFrame") -> tuple[ColumnDrift, ...]:
     """Compare a window with the profile.
 
     Args:
@@ -114,12 +121,12 @@ def shares_of(column: TextProfile, weights: Mapping[str, float]) -> dict[str, fl
         return None
     pairs = list(zip(known, weights.values(), strict=True))
     return {
-        category: sum(weight * sample.counts[place] / sample.n for sample, weight in pairs)
-        for place, category in enumerate(column.categories)
+        category: sum(weight * sample.counts[position] / sample.n for sample, weight in pairs)
+        for position, category in enumerate(column.categories)
     }
 
 
-def part_weights(model: Model, profile: Profile, frame: "pl.DataFrame") -> dict[str, float]:
+def part_weights(model: Model, profile: ReferenceProfile, frame: "pl.DataFrame") -> dict[str, float]:
     """Part of the year -> its share of the window's rows; empty when the window is."""
     if not frame.height:
         return {}
@@ -130,7 +137,7 @@ def part_weights(model: Model, profile: Profile, frame: "pl.DataFrame") -> dict[
     return {names[number]: count / frame.height for number, count in counted.iter_rows()}
 
 
-def _usual_design_effect(profile: Profile) -> float | None:
+def _usual_design_effect(profile: ReferenceProfile) -> float | None:
     """Stands in where a column's own could not be measured: the largest of the others, which is cautious."""
     return max((c.design_effect for c in profile.columns if c.design_effect is not None), default=None)
 
@@ -148,7 +155,7 @@ def _number(
     effect = column.design_effect if column.design_effect is not None else fallback
     drift = ColumnDrift(column.name, column.kind, Status.QUIET, int(sample.n), round(known))
     nulls = Comparison()
-    if column.name not in _SAID and effect is not None:
+    if column.name not in _OF_PREDICTIONS and effect is not None:
         nulls = _null_test(column.parts, weights, series.len() - int(sample.n), series.len(), limits, effect)
     if reference is None or min(sample.n, known) < limits.min_rows:
         return _insufficient(drift, nulls, limits)
@@ -184,7 +191,7 @@ def _text(
     effect = column.design_effect if column.design_effect is not None else fallback
     drift = ColumnDrift(column.name, column.kind, Status.QUIET, n, round(known))
     nulls = Comparison()
-    if column.name not in _SAID and effect is not None:
+    if column.name not in _OF_PREDICTIONS and effect is not None:
         nulls = _null_test(column.parts, weights, nulls_now, series.len(), limits, effect)
     if min(n, known) < limits.min_rows:
         return _insufficient(drift, nulls, limits)
@@ -246,12 +253,12 @@ def _decide(columns: Sequence[ColumnDrift], limits: Drift) -> tuple[ColumnDrift,
     """
     from scipy.stats import false_discovery_control
 
-    tests = [(place, test) for place, column in enumerate(columns) for test in column.p_values]
-    p_values = [columns[place].p_values[test] for place, test in tests]
+    tests = [(position, test) for position, column in enumerate(columns) for test in column.p_values]
+    p_values = [columns[position].p_values[test] for position, test in tests]
     rates = dict(zip(tests, false_discovery_control(p_values).tolist() if tests else (), strict=True))
     decided = []
-    for place, column in enumerate(columns):
-        q_values = {test: rates[place, test] for test in column.p_values}
+    for position, column in enumerate(columns):
+        q_values = {test: rates[position, test] for test in column.p_values}
         significant = {test for test, q in q_values.items() if q <= limits.false_discovery_rate}
         figures = {**column.figures, **{f"q_{test}": q for test, q in q_values.items()}}
         if DISTRIBUTION in q_values and "effective_rows" in figures:

@@ -37,7 +37,7 @@ class Importance:
 
 
 @dataclass(frozen=True)
-class Moved:
+class MovedColumn:
     """One column's part in the change of the predictions.
 
     Attributes:
@@ -78,7 +78,7 @@ class Explanation:
     importances: tuple[Importance, ...]
     before_end: datetime
     before: tuple[Importance, ...]
-    moved: tuple[Moved, ...]
+    moved: tuple[MovedColumn, ...]
     previous_version: str = ""
     previous: tuple[Importance, ...] = ()
 
@@ -116,14 +116,14 @@ def importances(
 
     metric, draw = model.monitor.performance.metric, np.random.default_rng(seed)
     values = features.values[:, [features.names.index(name) for name in graph.features]]
-    best = measured(metric, observed, graph.answers(values), threshold=graph.threshold)
+    best = measured(metric, observed, graph.predict(values), threshold=graph.threshold)
     found = []
-    for place, name in enumerate(graph.features):
+    for position, name in enumerate(graph.features):
         losses = []
         for _ in range(repeats):
             shuffled = values.copy()
-            shuffled[:, place] = draw.permutation(shuffled[:, place])
-            worse = measured(metric, observed, graph.answers(shuffled), threshold=graph.threshold)
+            shuffled[:, position] = draw.permutation(shuffled[:, position])
+            worse = measured(metric, observed, graph.predict(shuffled), threshold=graph.threshold)
             losses.append(worse_by(metric, worse, best))
         found.append(Importance(name, float(np.mean(losses)), float(np.std(losses))))
     return tuple(sorted(found, key=lambda one: -one.loss))
@@ -134,7 +134,7 @@ def moved_predictions(
     graph: "OnnxModel",
     frame: "pl.DataFrame",
     references: Mapping[str, Distribution | Mapping[str, float]],
-) -> tuple[Moved, ...]:
+) -> tuple[MovedColumn, ...]:
     """How much each column's new distribution moved the mean prediction, the largest part first.
 
     Each column in turn gets its old distribution back, rank by rank (the optimal transport of its values onto the
@@ -165,7 +165,7 @@ def moved_predictions(
         ).cast(frame.schema[name], strict=False)
         changes[name] = now - float(graph.score(build_features(model, frame.with_columns(back))).mean())
     total = sum(abs(change) for change in changes.values())
-    found = (Moved(name, change, abs(change) / total if total else 0.0) for name, change in changes.items())
+    found = (MovedColumn(name, change, abs(change) / total if total else 0.0) for name, change in changes.items())
     return tuple(sorted(found, key=lambda one: -one.share))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from almanac.config.schema import Model
 from almanac.statistics.figures import NORMAL, enough_of_both, figure, measured, worse_by
-from almanac.statistics.profile import Figure, Profile
+from almanac.statistics.profile import Figure, ReferenceProfile
 from almanac.statistics.seasons import WHOLE_YEAR, by_season
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
-class Standing(StrEnum):
+class PerformanceState(StrEnum):
     """What is said of the performance in a window."""
 
     HOLDING = "holding"
@@ -42,7 +42,7 @@ class Performance:
         reasons: in words, with figures and limits.
     """
 
-    standing: Standing
+    standing: PerformanceState
     metric: str
     predictions: int
     rows: int
@@ -61,7 +61,7 @@ class Performance:
 
 
 def evaluate(
-    model: Model, profile: Profile, *, probabilities: "Floats", labels: "Floats", weights: Mapping[str, float]
+    model: Model, profile: ReferenceProfile, *, probabilities: "Floats", labels: "Floats", weights: Mapping[str, float]
 ) -> Performance:
     """Judge one window.
 
@@ -82,7 +82,7 @@ def evaluate(
     predictions, rows = len(labels), int(known.sum())
 
     def insufficient(why: str) -> Performance:
-        return Performance(Standing.INSUFFICIENT, settings.metric, predictions, rows, reasons=(why,))
+        return Performance(PerformanceState.INSUFFICIENT, settings.metric, predictions, rows, reasons=(why,))
 
     if rows < settings.min_rows:
         return insufficient(f"{rows} labelled predictions of {predictions}, at least {settings.min_rows} are needed")
@@ -91,11 +91,11 @@ def evaluate(
     reference = _reference(profile, weights)
     if reference is None or reference.metric != settings.metric:
         return insufficient(f"the reference profile has no {settings.metric}; train again")
-    truth, said, at = labels[known], probabilities[known], profile.threshold
-    now = figure(settings.metric, truth, said, share=reference.share, threshold=at)
+    truth, predicted, at = labels[known], probabilities[known], profile.threshold
+    now = figure(settings.metric, truth, predicted, share=reference.share, threshold=at)
     if now is None:
         return insufficient(f"{settings.metric} is not defined on the {rows} labelled predictions")
-    return _judge(model, now, reference, predictions, measured(settings.metric, truth, said, threshold=at))
+    return _judge(model, now, reference, predictions, measured(settings.metric, truth, predicted, threshold=at))
 
 
 def _judge(model: Model, now: Figure, reference: Figure, predictions: int, plain: float) -> Performance:
@@ -108,7 +108,7 @@ def _judge(model: Model, now: Figure, reference: Figure, predictions: int, plain
         f" limit {settings.max_loss:g}, chance explains {chance:.3f}"
     )
     return Performance(
-        standing=Standing.DEGRADED if degraded else Standing.HOLDING,
+        standing=PerformanceState.DEGRADED if degraded else PerformanceState.HOLDING,
         metric=settings.metric,
         predictions=predictions,
         rows=now.rows,
@@ -122,7 +122,7 @@ def _judge(model: Model, now: Figure, reference: Figure, predictions: int, plain
     )
 
 
-def _reference(profile: Profile, weights: Mapping[str, float]) -> Figure | None:
+def _reference(profile: ReferenceProfile, weights: Mapping[str, float]) -> Figure | None:
     """The figure of the year; of a season instead where that differs from the year by more than chance explains.
 
     Short parts of one backtest hold few independent misses: against an unusually good month or season every later

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from almanac.config.schema import Model
 from almanac.config.sections.monitoring import SegmentMonitor
 from almanac.monitoring.findings import Condition, Finding, State
-from almanac.statistics.segment_figures import Gap, Group, largest_gap, largest_yes_gap
+from almanac.statistics.segment_figures import Group, SegmentGap, largest_gap, largest_yes_gap
 
 
 def judge_groups(model: Model, windows: Sequence[Sequence[Group]]) -> tuple[Finding, ...]:
@@ -69,7 +69,7 @@ def _judge_yes_gap(segment: SegmentMonitor, newest: Sequence[Sequence[Group]], n
     return Finding(Condition.SEGMENTS, state, f"{segment.by}: yes", text, figures)
 
 
-def _lasting(gaps: Sequence[Gap | None], limit: float | None, needed: int) -> State:
+def _lasting(gaps: Sequence[SegmentGap | None], limit: float | None, needed: int) -> State:
     """A warning where the newest gap is too wide, an alarm where all that are needed are."""
     wide = [gap is not None and _too_wide(gap, limit) for gap in gaps]
     if not wide[-1]:
@@ -77,7 +77,7 @@ def _lasting(gaps: Sequence[Gap | None], limit: float | None, needed: int) -> St
     return State.ALARM if len(wide) == needed and all(wide) else State.WARNING
 
 
-def _too_wide(gap: Gap, limit: float | None) -> bool:
+def _too_wide(gap: SegmentGap, limit: float | None) -> bool:
     """Beyond the limit, and more than chance explains."""
     return limit is not None and gap.value > limit and gap.low > 0
 

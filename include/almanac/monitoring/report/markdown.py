@@ -16,14 +16,16 @@ def render_markdown(model: Model, result: MonitorResult) -> str:
     lines = [
         f"**{inline(model.title)}: {result.verdict}** (version {result.model_version or 'none'}{newest})",
         "",
-        "What follows: " + (", ".join(act.action.replace("_", " ") for act in result.acts) or "nothing") + ".",
+        "What follows: "
+        + (", ".join(planned.action.replace("_", " ") for planned in result.actions) or "nothing")
+        + ".",
     ]
     known = (one for one in result.findings if one.state is not State.FINE)
-    told = sorted(known, key=lambda one: WORST_FIRST.index(one.state))
-    if told:
-        body = [[str(one.state), f"{one.condition} {one.subject}", one.text] for one in told[:_MAX_LINES]]
+    findings = sorted(known, key=lambda one: WORST_FIRST.index(one.state))
+    if findings:
+        body = [[str(one.state), f"{one.condition} {one.subject}", one.text] for one in findings[:_MAX_LINES]]
         lines += ["", table(["", "what", "found"], body)]
-    hidden = len(told) - _MAX_LINES
+    hidden = len(findings) - _MAX_LINES
     fine = sum(one.state is State.FINE for one in result.findings)
     rest = [f"{hidden} more"] if hidden > 0 else []
     lines += ["", f"{', '.join([*rest, f'{fine} fine'])} of {len(result.findings)} checked."]

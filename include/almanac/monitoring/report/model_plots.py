@@ -20,18 +20,18 @@ _BINS, _MIN_BIN_ROWS = 10, 10
 _MAX_GROUPS, _MAX_FEATURES = 14, 10
 
 
-def calibration(observed: "Floats", foretold: "Floats") -> str:
+def calibration(observed: "Floats", predicted: "Floats") -> str:
     """Observed share by predicted probability, with Wilson's 95 % interval (1927); empty without enough labels."""
     import numpy as np
 
-    known = np.isfinite(observed) & np.isfinite(foretold)
-    place = np.minimum((foretold[known] * _BINS).astype(int), _BINS - 1)
-    rows = np.bincount(place, minlength=_BINS)
+    known = np.isfinite(observed) & np.isfinite(predicted)
+    position = np.minimum((predicted[known] * _BINS).astype(int), _BINS - 1)
+    rows = np.bincount(position, minlength=_BINS)
     usable = np.flatnonzero(rows >= _MIN_BIN_ROWS)
     if len(usable) < 2:
         return ""
-    said = np.bincount(place, foretold[known], _BINS)[usable] / rows[usable]
-    true = np.bincount(place, observed[known], _BINS)[usable] / rows[usable]
+    predicted_mean = np.bincount(position, predicted[known], _BINS)[usable] / rows[usable]
+    true = np.bincount(position, observed[known], _BINS)[usable] / rows[usable]
     n, square = rows[usable], NORMAL**2
     middle = (true + square / (2 * n)) / (1 + square / n)
     half = NORMAL / (1 + square / n) * np.sqrt(true * (1 - true) / n + square / (4 * n**2))
@@ -39,7 +39,9 @@ def calibration(observed: "Floats", foretold: "Floats") -> str:
     def paint(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], color=THEN, linewidth=1, linestyle="--", label="honest")
         errors = [np.maximum(true - (middle - half), 0), np.maximum(middle + half - true, 0)]
-        axes.errorbar(said, true, yerr=errors, fmt="o", markersize=5, capsize=3, color=NOW, label="this window")
+        axes.errorbar(
+            predicted_mean, true, yerr=errors, fmt="o", markersize=5, capsize=3, color=NOW, label="this window"
+        )
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         axes.set_xlabel("predicted probability")
@@ -56,12 +58,12 @@ def segments(groups: "Sequence[Group]", metric: str) -> str:
         return ""
 
     def paint(axes: Any) -> None:
-        for place, group in enumerate(known):
+        for position, group in enumerate(known):
             if group.figure is not None:
                 half = NORMAL * group.figure.standard_error
-                axes.errorbar(group.figure.value, place, xerr=half, fmt="o", markersize=5, capsize=3, color=NOW)
+                axes.errorbar(group.figure.value, position, xerr=half, fmt="o", markersize=5, capsize=3, color=NOW)
             if group.judged is not None:
-                axes.plot(group.judged.value, place, marker="|", markersize=12, color=THEN)
+                axes.plot(group.judged.value, position, marker="|", markersize=12, color=THEN)
         axes.set_yticks(range(len(known)), [f"{group.name} ({group.rows})" for group in known])
         axes.set_ylim(len(known) - 0.5, -0.5)
         axes.set_xlabel(f"{metric}; grey: when judged")
@@ -75,12 +77,12 @@ def importances(explanation: "Explanation") -> str:
     before = {one.feature: one.loss for one in explanation.before}
 
     def paint(axes: Any) -> None:
-        places = list(range(len(shown)))
-        axes.barh([p + 0.2 for p in places], [before.get(one.feature, 0.0) for one in shown], 0.4, color=THEN,
+        positions = list(range(len(shown)))
+        axes.barh([p + 0.2 for p in positions], [before.get(one.feature, 0.0) for one in shown], 0.4, color=THEN,
                   label=f"window to {last_day(explanation.before_end)}")  # fmt: skip
-        axes.barh([p - 0.2 for p in places], [one.loss for one in shown], 0.4, xerr=[one.sd for one in shown],
+        axes.barh([p - 0.2 for p in positions], [one.loss for one in shown], 0.4, xerr=[one.sd for one in shown],
                   color=NOW, label=f"window to {last_day(explanation.window_end)}")  # fmt: skip
-        axes.set_yticks(places, [one.feature for one in shown])
+        axes.set_yticks(positions, [one.feature for one in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlabel("loss when the feature is shuffled")
         axes.legend(frameon=False, fontsize=8, loc="lower right")

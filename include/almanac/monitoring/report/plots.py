@@ -103,19 +103,19 @@ def _categories(axes: Any, column: TextProfile, series: "pl.Series", window: Win
     total = max(sum(counted.values()), 1)
     then = [
         sum(
-            weight * column.parts[part].counts[place] / max(column.parts[part].n, 1)
+            weight * column.parts[part].counts[position] / max(column.parts[part].n, 1)
             for part, weight in window.weights.items()
             if part in column.parts
         )
-        for place in range(len(names))
+        for position in range(len(names))
     ]
     new = [name for name in counted if name not in column.categories]
     shown, shares = [*names, *(["(new)"] if new else [])], [counted.get(name, 0) / total for name in names]
     shares += [sum(counted[name] for name in new) / total] if new else []
-    places = list(range(len(shown)))
-    axes.bar([p - 0.2 for p in places], [*then, *([0.0] if new else [])], 0.4, color=THEN, label="reference")
-    axes.bar([p + 0.2 for p in places], shares, 0.4, color=NOW, label="this window")
-    axes.set_xticks(places, shown)
+    positions = list(range(len(shown)))
+    axes.bar([p - 0.2 for p in positions], [*then, *([0.0] if new else [])], 0.4, color=THEN, label="reference")
+    axes.bar([p + 0.2 for p in positions], shares, 0.4, color=NOW, label="this window")
+    axes.set_xticks(positions, shown)
     axes.set_ylabel("share")
     axes.legend(frameon=False, fontsize=8)
 

@@ -7,14 +7,14 @@ from almanac.config.grammar.types import format_duration
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.monitoring import Drift
-from almanac.monitoring.actions import DEEDS
+from almanac.monitoring.actions import ACTION_TEXTS
 from almanac.monitoring.checks.drift import ColumnDrift, Status
 from almanac.monitoring.findings import WORST_FIRST, Condition, Finding
 from almanac.monitoring.report.markdown import render_markdown
-from almanac.monitoring.result import MonitorResult, Verdict, WindowResult
+from almanac.monitoring.result import MonitorResult, MonitorVerdict, WindowResult
 from almanac.reporting.templates import render
 from almanac.reporting.urls import pages_beside
-from almanac.statistics.profile import PREDICTION, Profile
+from almanac.statistics.profile import PREDICTION, ReferenceProfile
 from almanac.statistics.profiling import finite_numbers
 from almanac.statistics.segment_figures import segment_tables
 
@@ -26,15 +26,15 @@ _WORST = 4
 # What harms comes first: worse predictions before inputs that moved.
 _FIRST = (Condition.PERFORMANCE, Condition.SEGMENTS, Condition.QUALITY, Condition.DRIFT)
 _HEADLINES = {
-    Verdict.QUIET: "Quiet: the newest window looks like the reference",
-    Verdict.DRIFTED: "Drifted: the newest window differs from the reference",
-    Verdict.DEGRADED: "Degraded: predictions have become worse than when the model was judged",
-    Verdict.INSUFFICIENT: "Insufficient: not enough data to compare the newest window with the reference",
+    MonitorVerdict.QUIET: "Quiet: the newest window looks like the reference",
+    MonitorVerdict.DRIFTED: "Drifted: the newest window differs from the reference",
+    MonitorVerdict.DEGRADED: "Degraded: predictions have become worse than when the model was judged",
+    MonitorVerdict.INSUFFICIENT: "Insufficient: not enough data to compare the newest window with the reference",
 }
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportPlot:
     """One plot with the words beside it; `svg` is safe markup that we drew ourselves."""
 
     title: str
@@ -50,7 +50,9 @@ class Cell:
     beyond: bool = False
 
 
-def write_report(model: Model, home: Home, profile: Profile, result: MonitorResult, rows: "pl.DataFrame") -> str:
+def write_report(
+    model: Model, home: Home, profile: ReferenceProfile, result: MonitorResult, rows: "pl.DataFrame"
+) -> str:
     """Write the page, so that nobody ever sees half of it, and give its URI.
 
     The name follows from newest window and model version: the same windows looked at again replace their page.
@@ -76,7 +78,7 @@ def write_report(model: Model, home: Home, profile: Profile, result: MonitorResu
 
 
 def render_report(
-    model: Model, profile: Profile, result: MonitorResult, rows: "pl.DataFrame", *, tracking_uri: str = ""
+    model: Model, profile: ReferenceProfile, result: MonitorResult, rows: "pl.DataFrame", *, tracking_uri: str = ""
 ) -> str:
     """The page as text; for the arguments see `write_report`."""
     newest = result.windows[-1]
@@ -97,14 +99,14 @@ def render_report(
         states=WORST_FIRST,
         looks=result.explanation,
         data_url=_data_url(result.run_url, model.name),
-        deeds=[(DEEDS[act.action], act.reasons) for act in result.acts],
+        actions=[(ACTION_TEXTS[planned.action], planned.reasons) for planned in result.actions],
         version_url=_version_url(tracking_uri, model.name, result.model_version),
         windows=list(reversed(result.windows)),
         limits=model.monitor.drift,
     )
 
 
-def _headline(verdict: Verdict, newest: WindowResult) -> str:
+def _headline(verdict: MonitorVerdict, newest: WindowResult) -> str:
     """The verdict in words, with what it leaves out."""
     untested = f"; {len(newest.untested)} of {len(newest.columns)} columns could not be compared"
     return _HEADLINES[verdict] + (untested if newest.untested else "")
@@ -120,26 +122,26 @@ def _data_url(run_url: str, name: str) -> str:
     return pages.batches(name) if pages else ""
 
 
-def _of_model(model: Model, result: MonitorResult, rows: "pl.DataFrame") -> list[Picture]:
+def _of_model(model: Model, result: MonitorResult, rows: "pl.DataFrame") -> list[ReportPlot]:
     from almanac.monitoring.report.model_plots import calibration, importances, segments
     from almanac.reporting.drawing import true_numbers
 
     newest, pictures = result.windows[-1], []
     if PREDICTION in rows.columns and "_label" in rows.columns:
-        said, truth = finite_numbers(rows[PREDICTION]), finite_numbers(rows["_label"])
+        predicted, truth = finite_numbers(rows[PREDICTION]), finite_numbers(rows["_label"])
         if model.label.is_number:
             words = "Each dot is a row whose label has arrived; on the line: predicted exactly."
-            pictures.append(Picture("Predicted and actual", words, true_numbers(truth, said)))
+            pictures.append(ReportPlot("Predicted and actual", words, true_numbers(truth, predicted)))
         else:
             words = "On the line: what is predicted with 70 % happens in 70 of 100 rows."
-            pictures.append(Picture("Calibration", words, calibration(truth, said)))
+            pictures.append(ReportPlot("Calibration", words, calibration(truth, predicted)))
     for by, groups in segment_tables(newest.groups).items():
         words = f"By {by}, at the share of labels that the version was judged at; in brackets labelled rows."
-        pictures.append(Picture(f"Segments: {by}", words, segments(groups, model.monitor.performance.metric)))
+        pictures.append(ReportPlot(f"Segments: {by}", words, segments(groups, model.monitor.performance.metric)))
     if result.explanation is not None:
         moved = "; ".join(f"{one.column} {one.change:+.3f} ({one.share:.0%})" for one in result.explanation.moved)
         words = f"Of the mean prediction, drifted columns moved: {moved}." if moved else "No drifted column moved them."
-        pictures.append(Picture("Feature importance", words, importances(result.explanation)))
+        pictures.append(ReportPlot("Feature importance", words, importances(result.explanation)))
     return [picture for picture in pictures if picture.svg]
 
 
@@ -185,8 +187,8 @@ def _cell(value: float | None, limit: float) -> Cell:
 
 
 def _pictures(
-    model: Model, profile: Profile, ranked: list[ColumnDrift], newest: WindowResult, rows: "pl.DataFrame"
-) -> list[Picture]:
+    model: Model, profile: ReferenceProfile, ranked: list[ColumnDrift], newest: WindowResult, rows: "pl.DataFrame"
+) -> list[ReportPlot]:
     from almanac.monitoring.report.plots import distributions
 
     pictures = []
@@ -195,11 +197,11 @@ def _pictures(
         if reference is None or column.name not in rows.columns or not _compared(column):
             continue
         declared = model.dataset.columns.get(column.name)
-        foretold = model.label.name if model.label.is_number else f"probability of {model.label.name}"
-        unit = declared.unit if declared else foretold
+        predicted = model.label.name if model.label.is_number else f"probability of {model.label.name}"
+        unit = declared.unit if declared else predicted
         svg = distributions(reference, rows[column.name], newest, unit)
-        title = f"Predicted {model.label.answer_column}" if column.name == PREDICTION else column.name
-        pictures.append(Picture(title, _caption(column, model.monitor.drift), svg))
+        title = f"Predicted {model.label.prediction_column}" if column.name == PREDICTION else column.name
+        pictures.append(ReportPlot(title, _caption(column, model.monitor.drift), svg))
         if len(pictures) == _WORST:
             break
     return pictures
@@ -220,7 +222,7 @@ def _caption(column: ColumnDrift, limits: Drift) -> str:
     return "Within its limits."
 
 
-def _history(model: Model, result: MonitorResult, ranked: list[ColumnDrift]) -> list[Picture]:
+def _history(model: Model, result: MonitorResult, ranked: list[ColumnDrift]) -> list[ReportPlot]:
     from almanac.monitoring.report.plots import drift_over_windows, performance_over_windows
 
     names = [column.name for column in ranked if _compared(column)][:_WORST]
@@ -228,7 +230,7 @@ def _history(model: Model, result: MonitorResult, ranked: list[ColumnDrift]) -> 
     performance = result.windows[-1].performance
     text = "; ".join(performance.reasons) or f"{performance.metric}: holding"
     pictures = [
-        Picture("Drift over windows", "Beyond the limit alone is not drift: it must be significant too.", drift),
-        Picture("Performance over windows", text, performance_over_windows(model, result.windows)),
+        ReportPlot("Drift over windows", "Beyond the limit alone is not drift: it must be significant too.", drift),
+        ReportPlot("Performance over windows", text, performance_over_windows(model, result.windows)),
     ]
     return [picture for picture in pictures if picture.svg]

@@ -69,7 +69,7 @@ def _direction(one: Direction, graph: OnnxModel, served: Served, model: Model) -
     kept = moved >= -rounding if one.probability == "not_lower" else moved <= rounding
     share = float(kept.mean())
     reason = (
-        f"with {one.column} changed by {one.by:+g}, the {_answer(graph)} is {one.probability.replace('_', ' ')} on "
+        f"with {one.column} changed by {one.by:+g}, the {_prediction(graph)} is {one.probability.replace('_', ' ')} on "
         f"{share:.2%} of {len(moved)} rows; wanted at least {one.share:.2%}"
     )
     return share >= one.share, share, one.share, reason
@@ -81,11 +81,11 @@ def _case(one: Case, graph: OnnxModel, model: Model) -> tuple[bool, float, float
     low = lowest if one.at_least is None else one.at_least
     high = highest if one.at_most is None else one.at_most
     limit = low if predicted < low else high if one.at_least is None else low
-    reason = f"the {_answer(graph)} is {predicted:.4f}, wanted {low:g} to {high:g}"
+    reason = f"the {_prediction(graph)} is {predicted:.4f}, wanted {low:g} to {high:g}"
     return low <= predicted <= high, predicted, limit, reason
 
 
-def _answer(graph: OnnxModel) -> str:
+def _prediction(graph: OnnxModel) -> str:
     return "prediction" if graph.is_number else "probability"
 
 

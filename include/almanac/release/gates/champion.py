@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from almanac.config.schema import Model
 from almanac.config.sections.gates import ChampionGate
 from almanac.release.gates.evaluation import Evaluation, GateResult, refuse
-from almanac.statistics.bootstrap import Interval, paired_interval
+from almanac.statistics.bootstrap import ConfidenceInterval, paired_interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,9 +21,9 @@ def champion(model: Model, evaluation: Evaluation) -> list[GateResult]:
     name = f"champion[{gate.metric}]"
     if not evaluation.champion:
         return [GateResult(name, True, None, None, f"{_NO_CHAMPION} worse than")]
-    if evaluation.champion_answers is None:
+    if evaluation.champion_predictions is None:
         return [refuse(name, _unmeasured(evaluation))]
-    interval = _interval(model, evaluation, evaluation.champion_answers, evaluation.champion_threshold)
+    interval = _interval(model, evaluation, evaluation.champion_predictions, evaluation.champion_threshold)
     verdict = hold_against(gate, interval, evaluation.news)
     reason = f"{_differs(gate, interval, f'champion {evaluation.champion}')}; {verdict.words}"
     return [GateResult(name, verdict.passed, verdict.measured, verdict.limit, reason, difference=interval.observed)]
@@ -39,9 +39,9 @@ def best_of_year(model: Model, evaluation: Evaluation) -> list[GateResult]:
         return [refuse(name, "the best version of the last year was not determined")]
     if best.version == evaluation.champion:
         return [GateResult(name, True, None, None, f"champion {best.version} is {best.why}; the gate champion decides")]
-    if best.answers is None:
+    if best.predictions is None:
         return [refuse(name, f"version {best.version}, {best.why}, cannot be measured: {best.fault or 'no reason'}")]
-    interval = _interval(model, evaluation, best.answers, best.threshold)
+    interval = _interval(model, evaluation, best.predictions, best.threshold)
     reason = (
         f"{_differs(gate, interval, f'version {best.version}')}; it is {best.why}; wanted at least "
         f"{-gate.max_loss:+.4f} at the lower end"
@@ -51,7 +51,7 @@ def best_of_year(model: Model, evaluation: Evaluation) -> list[GateResult]:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ComparisonVerdict:
     """The result of a comparison: the deciding end of the interval, its limit, and both in words."""
 
     passed: bool
@@ -60,7 +60,7 @@ class Verdict:
     words: str
 
 
-def hold_against(gate: ChampionGate, interval: Interval, news: str) -> Verdict:
+def hold_against(gate: ChampionGate, interval: ConfidenceInterval, news: str) -> ComparisonVerdict:
     """Decide by the interval of the difference; above 0 the candidate is better.
 
     Args:
@@ -70,25 +70,27 @@ def hold_against(gate: ChampionGate, interval: Interval, news: str) -> Verdict:
     """
     low, high = interval.low, interval.high
     if gate.must == "beat":
-        return Verdict(low > 0, low, 0.0, "wanted all of it above 0 (gates.champion.must: beat)")
+        return ComparisonVerdict(low > 0, low, 0.0, "wanted all of it above 0 (gates.champion.must: beat)")
     if not high >= 0:
-        return Verdict(False, high, 0.0, "worse beyond chance; wanted at least 0 at its upper end")
+        return ComparisonVerdict(False, high, 0.0, "worse beyond chance; wanted at least 0 at its upper end")
     if not low >= -gate.max_loss:
-        return Verdict(False, low, -gate.max_loss, f"wanted at least {-gate.max_loss:+.4f} at its lower end")
+        return ComparisonVerdict(False, low, -gate.max_loss, f"wanted at least {-gate.max_loss:+.4f} at its lower end")
     if low > 0:
-        return Verdict(True, low, -gate.max_loss, "better beyond chance")
+        return ComparisonVerdict(True, low, -gate.max_loss, "better beyond chance")
     if news:
-        return Verdict(True, low, -gate.max_loss, f"as good within chance, and accepted because {news}")
+        return ComparisonVerdict(True, low, -gate.max_loss, f"as good within chance, and accepted because {news}")
     why = "as good within chance, with the same rows, declaration, parameters and code, or with older rows"
-    return Verdict(False, low, 0.0, f"{why}: there is no reason to replace what is in production")
+    return ComparisonVerdict(False, low, 0.0, f"{why}: there is no reason to replace what is in production")
 
 
-def _interval(model: Model, evaluation: Evaluation, answers: "NDArray[np.float64]", threshold: float) -> Interval:
+def _interval(
+    model: Model, evaluation: Evaluation, predictions: "NDArray[np.float64]", threshold: float
+) -> ConfidenceInterval:
     gate = model.gates.champion
     return paired_interval(
         gate.metric,
         evaluation.holdout,
-        answers,
+        predictions,
         resamples=gate.resamples,
         confidence=gate.confidence,
         seed=model.train.seed,
@@ -96,7 +98,7 @@ def _interval(model: Model, evaluation: Evaluation, answers: "NDArray[np.float64
     )
 
 
-def _differs(gate: ChampionGate, interval: Interval, other: str) -> str:
+def _differs(gate: ChampionGate, interval: ConfidenceInterval, other: str) -> str:
     return (
         f"{gate.metric} on the hold-out differs from {other} by {interval.observed:+.4f}, {gate.confidence:.0%} "
         f"interval {interval.low:+.4f} to {interval.high:+.4f} (better is above 0)"
@@ -112,7 +114,7 @@ def variation(model: Model, evaluation: Evaluation) -> list[GateResult]:
     name, limit = "variation", model.gates.variation.ask_above
     if not evaluation.champion:
         return [GateResult(name, True, None, None, f"{_NO_CHAMPION} different from")]
-    if evaluation.champion_answers is None:
+    if evaluation.champion_predictions is None:
         return [refuse(name, _unmeasured(evaluation))]
     changed = _changed_numbers(model, evaluation) if model.label.is_number else _changed_labels(evaluation)
     share = float(changed.mean())
@@ -125,9 +127,9 @@ def variation(model: Model, evaluation: Evaluation) -> list[GateResult]:
 
 
 def _changed_labels(evaluation: Evaluation) -> "NDArray[np.bool_]":
-    assert evaluation.champion_answers is not None  # noqa: S101 - the caller has looked
+    assert evaluation.champion_predictions is not None  # noqa: S101 - the caller has looked
     ours = _labels(evaluation.holdout["answer"].to_numpy(), evaluation.threshold)
-    changed: NDArray[np.bool_] = ours != _labels(evaluation.champion_answers, evaluation.champion_threshold)
+    changed: NDArray[np.bool_] = ours != _labels(evaluation.champion_predictions, evaluation.champion_threshold)
     return changed
 
 
@@ -140,7 +142,7 @@ def _changed_numbers(model: Model, evaluation: Evaluation) -> "NDArray[np.bool_]
     import numpy as np
 
     rows = evaluation.holdout
-    moved = np.abs(rows["answer"].to_numpy() - evaluation.champion_answers)
+    moved = np.abs(rows["answer"].to_numpy() - evaluation.champion_predictions)
     if not np.isfinite(moved).all():
         raise ValueError(f"{int((~np.isfinite(moved)).sum())} of {len(moved)} predictions are not finite")
     changed: NDArray[np.bool_] = moved > model.gates.variation.differs_by * rows["label"].to_numpy().std()
@@ -161,5 +163,5 @@ def _labels(probabilities: "NDArray[np.float64]", threshold: float) -> "NDArray[
 
 
 def _unmeasured(evaluation: Evaluation) -> str:
-    why = evaluation.champion_fault or "no reason was given"
+    why = evaluation.champion_problem or "no reason was given"
     return f"champion {evaluation.champion} cannot be measured: {why}"

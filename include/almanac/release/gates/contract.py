@@ -27,7 +27,7 @@ def contract(model: Model, evaluation: Evaluation) -> list[GateResult]:
     checks = {
         "signature": partial(_signature, served),
         "columns": partial(_columns, graph),
-        "answers": partial(_answers, graph, served),
+        "answers": partial(_predictions, graph, served),
         "empty batch": partial(_empty, graph),
         "unknown values": partial(_unknown, graph),
         "rows alone": partial(_alone, graph, served),
@@ -40,8 +40,8 @@ def contract(model: Model, evaluation: Evaluation) -> list[GateResult]:
 
 
 def _verdict(name: str, check: partial[str], model: Model, _: Evaluation) -> list[GateResult]:
-    fault = check(model)
-    return [GateResult(f"contract[{name}]", not fault, None, None, fault or "kept")]
+    problem = check(model)
+    return [GateResult(f"contract[{name}]", not problem, None, None, problem or "kept")]
 
 
 def _signature(served: Served, model: Model) -> str:
@@ -60,20 +60,20 @@ def _columns(graph: OnnxModel, model: Model) -> str:
     )
 
 
-def _answers(graph: OnnxModel, served: Served, model: Model) -> str:
-    return _fault(graph, _holdout(graph, served, model))
+def _predictions(graph: OnnxModel, served: Served, model: Model) -> str:
+    return _problem(graph, _holdout(graph, served, model))
 
 
 def _empty(graph: OnnxModel, model: Model) -> str:
     import numpy as np
 
-    return _fault(graph, np.empty((0, len(graph.features)), np.float32))
+    return _problem(graph, np.empty((0, len(graph.features)), np.float32))
 
 
 def _unknown(graph: OnnxModel, model: Model) -> str:
     import numpy as np
 
-    return _fault(graph, np.full((1, len(graph.features)), np.nan, np.float32))
+    return _problem(graph, np.full((1, len(graph.features)), np.nan, np.float32))
 
 
 def _alone(graph: OnnxModel, served: Served, model: Model) -> str:
@@ -87,14 +87,14 @@ def _alone(graph: OnnxModel, served: Served, model: Model) -> str:
     return "" if far <= _ROUNDING else f"rows scored alone differ by {far:.2e} from the same rows in a batch"
 
 
-def _unit(graph: OnnxModel, answers: "NDArray[np.float32]") -> float:
+def _unit(graph: OnnxModel, predictions: "NDArray[np.float32]") -> float:
     """The unit of differences: float32 rounds a number in proportion to its size."""
     import numpy as np
 
-    return max(float(np.abs(answers).max()), 1.0) if graph.is_number else 1.0
+    return max(float(np.abs(predictions).max()), 1.0) if graph.is_number else 1.0
 
 
-def _fault(graph: OnnxModel, rows: "NDArray[np.float32]") -> str:
+def _problem(graph: OnnxModel, rows: "NDArray[np.float32]") -> str:
     """What is wrong with the predictions of these rows; empty: nothing."""
     import numpy as np
 

@@ -65,14 +65,14 @@ class Reference:
     Attributes:
         version: its number; the champion's when that is the best.
         why: how it was chosen.
-        answers: its predictions for the hold-out's rows, [n]; None: it cannot be measured, or is the champion.
+        predictions: its predictions for the hold-out's rows, [n]; None: it cannot be measured, or is the champion.
         fault: why it cannot be measured.
         threshold: the probability from which on its label is 1.
     """
 
     version: str
     why: str
-    answers: "NDArray[np.float64] | None" = None
+    predictions: "NDArray[np.float64] | None" = None
     fault: str = ""
     threshold: float = metrics.THRESHOLD
 
@@ -85,8 +85,8 @@ class Evaluation:
         backtest: `time`, `fold`, `label`, `answer` and one column per baseline; the last fold is the hold-out.
         parity: of its ONNX graph; None: it was not measured.
         champion: number of the version in production; empty: there is none.
-        champion_answers: the champion's predictions for the hold-out's rows, [n]; None: it cannot be measured.
-        champion_fault: why it cannot be measured.
+        champion_predictions: the champion's predictions for the hold-out's rows, [n]; None: it cannot be measured.
+        champion_problem: why it cannot be measured.
         news: what is new in the candidate compared with the champion; empty: nothing.
         best: the best version of the last year; None: it was not determined.
         train_metrics: the candidate's figures on its own training rows, by metric.
@@ -100,8 +100,8 @@ class Evaluation:
     backtest: "pl.DataFrame"
     parity: ParityReport | None
     champion: str = ""
-    champion_answers: "NDArray[np.float64] | None" = None
-    champion_fault: str = ""
+    champion_predictions: "NDArray[np.float64] | None" = None
+    champion_problem: str = ""
     news: str = ""
     best: Reference | None = None
     train_metrics: Mapping[str, float] = field(default_factory=dict)

@@ -54,10 +54,10 @@ def half_width(rows: "pl.DataFrame", coverage: float) -> float:
     import numpy as np
 
     misses = np.sort(_misses(rows))
-    place = int(np.ceil((len(misses) + 1) * coverage)) - 1
-    if place >= len(misses):
+    rank = int(np.ceil((len(misses) + 1) * coverage)) - 1
+    if rank >= len(misses):
         raise DataError(f"{len(misses)} rows are too few for an interval of {coverage:.0%}")
-    return float(misses[place])
+    return float(misses[rank])
 
 
 def _parted(gate: CalibrationGate, evaluation: Evaluation) -> tuple["pl.DataFrame", "pl.DataFrame"]:

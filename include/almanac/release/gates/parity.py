@@ -18,22 +18,22 @@ def parity(model: Model, evaluation: Evaluation) -> list[GateResult]:
         return [refuse("parity", text)]
     limits = gate.limits_of(report.family)
     parts = {"holdout": report.holdout, "boundary": report.boundary}
-    results = [result for place, part in parts.items() for result in _part(limits, gate.quantile, place, part)]
+    results = [result for part_name, part in parts.items() for result in _part(limits, gate.quantile, part_name, part)]
     return [*results, _disagreements(limits, report)]
 
 
-def _part(limits: ParityLimits, quantile: float, place: str, part: ParityPart) -> list[GateResult]:
-    some, about = part.rows > 0, f"of {part.rows} {place} rows"
+def _part(limits: ParityLimits, quantile: float, part_name: str, part: ParityPart) -> list[GateResult]:
+    some, about = part.rows > 0, f"of {part.rows} {part_name} rows"
     agree, far = part.label_agreement, part.quantile_difference
     enough, near = agree >= limits.min_label_agreement, far <= limits.max_probability_difference
     labels = f"labels {about} agree on {agree:.4%}, wanted at least {limits.min_label_agreement:.4%}"
-    answers = (
+    predictions = (
         f"predictions {about} differ by {far:.2e} at quantile {quantile} (most {part.max_difference:.2e}); "
         f"wanted {limits.max_probability_difference:.2e} or less{_where(part)}"
     )
     return [
-        GateResult(f"parity[{place} labels]", some and enough, agree, limits.min_label_agreement, labels),
-        GateResult(f"parity[{place} answers]", some and near, far, limits.max_probability_difference, answers),
+        GateResult(f"parity[{part_name} labels]", some and enough, agree, limits.min_label_agreement, labels),
+        GateResult(f"parity[{part_name} answers]", some and near, far, limits.max_probability_difference, predictions),
     ]
 
 

@@ -54,7 +54,7 @@ def start_supervisor(home: Home, variables: Mapping[str, str], *, with_parent: b
         time.sleep(0.1)
 
 
-def stop_supervisor(home: Home, tell: Callable[[str], None]) -> bool:
+def stop_supervisor(home: Home, report: Callable[[str], None]) -> bool:
     """Stop supervisord and everything it has started; returns False when nothing ran.
 
     One that hangs is killed, and what it has started is ended without it: stopped processes too.
@@ -64,19 +64,19 @@ def stop_supervisor(home: Home, tell: Callable[[str], None]) -> bool:
         if process is None or not is_stopped(process):
             with supervisor_of(home) as supervisor:
                 process = psutil.Process(supervisor.getPID())
-                tell("stopping the services")
+                report("stopping the services")
                 supervisor.shutdown()
             with suppress(psutil.TimeoutExpired):
                 process.wait(_STOP_TIMEOUT_S)
             end_processes(home.home)
             return True
     if process is not None:
-        tell(f"the supervisor (pid {process.pid}) does not answer; killing it and all that it started")
+        report(f"the supervisor (pid {process.pid}) does not answer; killing it and all that it started")
         with suppress(psutil.Error):
             process.kill()  # first: it must not start again what is ended below
             process.wait(_STOP_TIMEOUT_S)
     elif left := processes_of(home.home):
-        tell(f"the supervisor is gone; killing the {len(left)} processes that it left behind")
+        report(f"the supervisor is gone; killing the {len(left)} processes that it left behind")
     return end_processes(home.home) > 0 or process is not None
 
 

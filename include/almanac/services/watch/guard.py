@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import psutil
 
 _PR_SET_PDEATHSIG = 1
-_TELL_S = 25.0
+_DELIVERY_S = 25.0
 # A worker that was asked to end finishes its tasks and answers nobody meanwhile (`stop_grace_period`: five minutes).
 _ENDING_WORKER_S = 360.0
 
@@ -118,7 +118,7 @@ def _end(name: str, pid: int, pulse: Pulse) -> None:
     outbox = Outbox()
     if "AIRFLOW_HOME" in os.environ:  # MLflow's server knows neither the journal nor a channel
         outbox.put(alert)
-        outbox.flush(_TELL_S)
+        outbox.flush(_DELIVERY_S)
     else:
         log.error("%s. %s", alert.subject, alert.words)
     end_tree(psutil.Process(pid), spare=os.getpid())
@@ -156,7 +156,7 @@ def _heartbeat(name: str, url: str) -> str | None:
 
 
 def _worker(name: str, broker_url: str) -> str | None:
-    answered = signs.worker_answers(broker_url, name)
+    answered = signs.worker_responds(broker_url, name)
     if isinstance(answered, signs.Unanswered):
         return None
     return _now() if answered else ""

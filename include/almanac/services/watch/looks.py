@@ -22,12 +22,12 @@ class Signs:
     Attributes:
         beats: the newest heartbeats by service; None: their database does not answer,
         unknown: and why.
-        answered: the servers that answer.
+        responding: the servers that answer.
     """
 
     beats: Mapping[str, datetime] | None
     unknown: str
-    answered: frozenset[str]
+    responding: frozenset[str]
 
     def of(self, name: str, moment: str) -> str | None:
         """A service's sign of life; see `Look.sign`.
@@ -37,13 +37,13 @@ class Signs:
             moment: another text for each look.
         """
         if name in signs.PATHS:
-            return moment if name in self.answered else ""
+            return moment if name in self.responding else ""
         if self.beats is None:
             return None
         return self.beats[name].isoformat() if name in self.beats else ""
 
 
-def ask(home: Home, ports: Ports, timeout_s: float = signs.ANSWER_S) -> Signs:
+def read_signs(home: Home, ports: Ports, timeout_s: float = signs.ANSWER_S) -> Signs:
     """Ask every service for a sign of life; none waits for another."""
     urls = {"api-server": ports.airflow_url, "mlflow": ports.mlflow_url}
     with ThreadPoolExecutor(3) as pool:

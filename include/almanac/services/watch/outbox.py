@@ -64,11 +64,11 @@ class Outbox:
         """Tell this, too; it is in the log at once."""
         log.warning("%s. %s", alert.subject, alert.words)
         self._waiting.append((alert, 1))
-        self.attend()
+        self.process_due()
 
-    def attend(self) -> bool:
+    def process_due(self) -> bool:
         """Start what is due and look what became of what was started; whether nothing is left to tell."""
-        if self._process is not None and not self._ended(self._process):
+        if self._process is not None and not self._handle_ended(self._process):
             return False
         if self._waiting and self._clock() >= self._not_before:
             self._start(self._waiting[0][0])
@@ -77,7 +77,7 @@ class Outbox:
     def flush(self, timeout_s: float) -> bool:
         """Wait until all is told; whether it is."""
         deadline = self._clock() + timeout_s
-        while not self.attend() and self._clock() < deadline:
+        while not self.process_due() and self._clock() < deadline:
             time.sleep(0.2)
         return not self._waiting
 
@@ -95,7 +95,7 @@ class Outbox:
         with suppress(BrokenPipeError), self._process.stdin as pipe:  # its code says that it has failed
             pipe.write(json.dumps(asdict(alert)))
 
-    def _ended(self, process: "subprocess.Popen[str]") -> bool:
+    def _handle_ended(self, process: "subprocess.Popen[str]") -> bool:
         code = process.poll()
         if code is None:
             if self._clock() - self._since < _TIMEOUT_S:

@@ -63,7 +63,7 @@ def answers(url: str, timeout_s: float = ANSWER_S) -> bool:
     return True
 
 
-def worker_answers(broker_url: str, name: str) -> bool | Unanswered:
+def worker_responds(broker_url: str, name: str) -> bool | Unanswered:
     """Whether a Celery worker answers, which it does while its tasks keep all its slots.
 
     Args:

@@ -29,7 +29,7 @@ from almanac.services.supervision.supervision import (
     supervisor_of,
 )
 from almanac.services.watch import signs
-from almanac.services.watch.looks import ask, look_at
+from almanac.services.watch.looks import look_at, read_signs
 from almanac.services.watch.outbox import Outbox, ServiceAlert
 from almanac.services.watch.pulse import POLL_S, Limits, Pulse, felt, hung, restarted
 
@@ -67,7 +67,7 @@ class Watcher:
         passed_s, self._looked = min(now - self._looked, 2 * POLL_S), now
         running = statuses(self._home)
         self._note_supervisor(bool(running), passed_s)
-        found = ask(self._home, self._ports, self._answer_s)
+        found = read_signs(self._home, self._ports, self._answer_s)
         if found.beats is None:
             log.warning("%s", found.unknown)
         watched = [each for each in running if each.name in {*signs.JOBS, *signs.PATHS}]
@@ -78,7 +78,7 @@ class Watcher:
         for each in watched:
             if each.name in ill:
                 self._restart(each)
-        self._outbox.attend()
+        self._outbox.process_due()
         _write_beat(self._home, self._clock())
         return ill
 

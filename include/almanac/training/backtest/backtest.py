@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from almanac.config.grammar.expression import compile_expression
 from almanac.config.schema import Model
 from almanac.config.sections.gates import SEASONS, Season
-from almanac.config.sections.training import Interval
+from almanac.config.sections.training import TimeRange
 from almanac.errors import DataError
 from almanac.features.features import build_features
 from almanac.features.labels import labels, state_before, state_now
@@ -117,7 +117,7 @@ def known_labels(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "pl.S
     import polars as pl
 
     label, window, time = labels(model, frame, now=now), model.train.window, model.dataset.time
-    if not isinstance(window, Interval):
+    if not isinstance(window, TimeRange):
         return label
     inside = pl.col(time) >= window.since
     if window.until is not None:
@@ -155,7 +155,7 @@ def split(model: Model, times: "NDArray[np.datetime64]") -> tuple[Fold, ...]:
     return folds
 
 
-def fold_faults(model: Model, times: "NDArray[np.datetime64]", labels: "Labels") -> tuple[str, ...]:
+def fold_problems(model: Model, times: "NDArray[np.datetime64]", labels: "Labels") -> tuple[str, ...]:
     """The reasons why no candidate can be trained or measured on the folds; empty: there are none.
 
     Args:

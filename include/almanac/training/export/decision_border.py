@@ -13,9 +13,9 @@ def with_threshold(graph: Any, threshold: float) -> Any:
 
     for node in graph.graph.node:
         for names in (node.output, node.input):
-            for place, name in enumerate(names):
+            for position, name in enumerate(names):
                 if name == LABELS:
-                    names[place] = _AT_HALF
+                    names[position] = _AT_HALF
     graph.graph.initializer.extend(
         [
             helper.make_tensor("threshold", TensorProto.FLOAT, [], [threshold]),

@@ -87,9 +87,9 @@ def _allow_empty_batches(graph: Any) -> None:
         if node.op_type != "ArrayFeatureExtractor" or node.input[0] not in vectors:
             nodes.append(node)
             continue
-        (values, places), (found,) = node.input, node.output
+        (values, positions), (found,) = node.input, node.output
         nodes += [
-            helper.make_node("Reshape", [places, "flat"], [f"{found}_flat"], name=f"{found}_flat"),
+            helper.make_node("Reshape", [positions, "flat"], [f"{found}_flat"], name=f"{found}_flat"),
             helper.make_node(
                 "Gather", [values, f"{found}_flat"], [f"{found}_gathered"], name=f"{found}_gather", axis=0
             ),
@@ -107,9 +107,9 @@ def _name_output(graph: Any, name: str) -> None:
     (output,) = graph.graph.output
     for node in graph.graph.node:
         for names in (node.output, node.input):
-            for place, found in enumerate(names):
+            for position, found in enumerate(names):
                 if found == output.name:
-                    names[place] = name
+                    names[position] = name
     output.name = name
 
 

@@ -105,7 +105,7 @@ def check_parity(
     spread = float(predict(pipeline, holdout).std()) or 1.0 if graph.is_number else 1.0
     parts, listed = [], []
     for name, rows in (("holdout", holdout), ("boundary", boundary_rows(pipeline, holdout, seed=seed))):
-        by_sklearn, by_onnx = predict(pipeline, rows), graph.answers(rows)
+        by_sklearn, by_onnx = predict(pipeline, rows), graph.predict(rows)
         border = None if graph.is_number else threshold
         compared = _Compared(name, pipeline, graph.features, rows, by_sklearn, by_onnx, border, spread)
         parts.append(compared.part(quantile))

@@ -19,7 +19,7 @@ _MOST_CALLS = 100
 
 
 @dataclass(frozen=True)
-class Timing:
+class BatchTiming:
     """Milliseconds for one batch of `rows` rows: the fastest of several calls.
 
     Other load on the machine can only add to a call, so the minimum is the best estimate (as `timeit` recommends); by
@@ -37,9 +37,9 @@ class Speed:
 
     sklearn_bytes: int
     onnx_bytes: int
-    timings: tuple[Timing, ...]
+    timings: tuple[BatchTiming, ...]
 
-    def of(self, rows: int) -> Timing:
+    def of(self, rows: int) -> BatchTiming:
         """The timing of one batch size.
 
         Raises:
@@ -74,10 +74,10 @@ def measure_speed(
     for size in BATCHES:
         batch = np.resize(rows, (size, rows.shape[1]))
         timings.append(
-            Timing(
+            BatchTiming(
                 size,
                 _milliseconds(lambda batch=batch: predict(batch)),  # type: ignore[misc]
-                _milliseconds(lambda batch=batch: graph.answers(batch)),  # type: ignore[misc]
+                _milliseconds(lambda batch=batch: graph.predict(batch)),  # type: ignore[misc]
             )
         )
     return Speed(sklearn_bytes, onnx_bytes, tuple(timings))

@@ -27,7 +27,7 @@ Checkpointing = Callable[[Checkpoints], "CheckpointFolder"]
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """The progress of a fit.
 
     Attributes:
@@ -83,7 +83,7 @@ class CheckpointFolder:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     fingerprint: str = field(default="", init=False)
 
-    def resume(self, fingerprint: str) -> tuple[Progress, dict[int, Checkpoint]]:
+    def resume(self, fingerprint: str) -> tuple[TrainingProgress, dict[int, Checkpoint]]:
         """The progress and the checkpoints of a killed fit on the same rows and parameters; empty without one.
 
         Args:
@@ -94,16 +94,16 @@ class CheckpointFolder:
         losses = self._losses()
         usable = [one for one in found.values() if one.best in found and one.epoch < len(losses)]
         if not usable:
-            return Progress(), {}
+            return TrainingProgress(), {}
         last = max(usable, key=lambda one: one.epoch)
         self._rewrite(losses[: last.epoch + 1])  # later epochs are repeated
-        return Progress(losses[: last.epoch + 1], last.best, last.since, last.restored), found
+        return TrainingProgress(losses[: last.epoch + 1], last.best, last.since, last.restored), found
 
     def log(self, epochs: Iterable[Epoch]) -> None:
         """Write the loss log."""
         self._rewrite(tuple(epochs))
 
-    def save(self, pipeline: "Pipeline", epoch: int, progress: Progress) -> Checkpoint:
+    def save(self, pipeline: "Pipeline", epoch: int, progress: TrainingProgress) -> Checkpoint:
         """Write a checkpoint durably.
 
         Raises:

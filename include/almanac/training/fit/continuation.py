@@ -41,7 +41,7 @@ class Parent:
     pipeline: "Pipeline"
 
 
-def continuation_faults(model: Model, parent: Parent, holdout: Fold, times: "NDArray[np.datetime64]") -> list[str]:
+def continuation_problems(model: Model, parent: Parent, holdout: Fold, times: "NDArray[np.datetime64]") -> list[str]:
     """The reasons why the champion cannot be continued; empty: it can be.
 
     Args:
@@ -52,23 +52,23 @@ def continuation_faults(model: Model, parent: Parent, holdout: Fold, times: "NDA
     """
     import numpy as np
 
-    faults = _declaration_faults(model, parent)
+    problems = _declaration_problems(model, parent)
     estimator, name = parent.pipeline[-1], type(parent.pipeline[-1]).__name__
     if not hasattr(estimator, "partial_fit"):
-        faults.append(f"{name} of version {parent.version} cannot continue: it has no partial_fit")
+        problems.append(f"{name} of version {parent.version} cannot continue: it has no partial_fit")
     elif getattr(estimator, "early_stopping", False):
-        faults.append(f"{name} of version {parent.version} cannot continue: early_stopping is set")
+        problems.append(f"{name} of version {parent.version} cannot continue: early_stopping is set")
     if _numpy(parent.train_end) + np.timedelta64(model.label.known_after) > holdout.start:
-        faults.append(
+        problems.append(
             f"version {parent.version} is trained on rows until {parent.train_end:%Y-%m-%d %H:%M} UTC, so the hold-out "
             f"from {holdout.start} on holds training rows of it: no hold-out is left to measure its continuation on"
         )
     elif not len(new_rows(parent, holdout, times)):
-        faults.append(
+        problems.append(
             f"no labelled row lies between {parent.train_end:%Y-%m-%d %H:%M} UTC, the last training row of version "
             f"{parent.version}, and the hold-out, which begins {holdout.start}"
         )
-    return faults
+    return problems
 
 
 def new_rows(parent: Parent, holdout: Fold, times: "NDArray[np.datetime64]") -> "NDArray[np.intp]":
@@ -104,26 +104,26 @@ def continue_champion(parent: Parent, rows: LabelledRows, chosen: "NDArray[np.in
     return pipeline
 
 
-def _declaration_faults(model: Model, parent: Parent) -> list[str]:
+def _declaration_problems(model: Model, parent: Parent) -> list[str]:
     then = parent.declared
     if then is None:
         return [f"the declaration of version {parent.version} is not valid under today's schema"]
-    faults = []
+    problems = []
     if then.label != model.label:
-        faults.append(f"the label has changed since version {parent.version}")
+        problems.append(f"the label has changed since version {parent.version}")
     if then.features != model.features:
-        faults.append(f"the features have changed since version {parent.version}")
+        problems.append(f"the features have changed since version {parent.version}")
     if then.joins != model.joins:
-        faults.append(f"the joins have changed since version {parent.version}")
+        problems.append(f"the joins have changed since version {parent.version}")
     used = {*(column for each in model.features for column in each.columns), model.label.column}
     changed = sorted(name for name in used if _kind(then, name) != _kind(model, name))
     if changed or then.dataset.step != model.dataset.step or then.dataset.key != model.dataset.key:
-        faults.append(f"the dataset's schema has changed since version {parent.version}: {changed or 'key or step'}")
+        problems.append(f"the dataset's schema has changed since version {parent.version}: {changed or 'key or step'}")
     name = parent.selection.name
     candidate = model.train.candidates.get(name)
     if candidate is None or candidate != then.train.candidates.get(name):
-        faults.append(f"the declaration of candidate {name} has changed since version {parent.version}")
-    return faults
+        problems.append(f"the declaration of candidate {name} has changed since version {parent.version}")
+    return problems
 
 
 def _kind(model: Model, column: str) -> tuple[str, str] | None:

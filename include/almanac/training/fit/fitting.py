@@ -10,7 +10,7 @@ from almanac.errors import ConfigError, DataError
 from almanac.training.backtest.backtest import LabelledRows
 from almanac.training.fit.candidates import build_pipeline
 from almanac.training.fit.checkpoints import Checkpointing
-from almanac.training.fit.learning import Curve, learn
+from almanac.training.fit.learning import Curve, fit_by_epochs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +67,7 @@ def fit_watched(
         teaching, measuring = _parted(model, learning, rows, chosen)
         declared = learning.checkpoints
         folder = checkpoints(declared) if checkpoints is not None and declared is not None else None
-        return pipeline, learn(pipeline, learning, teaching, measuring, folder)
+        return pipeline, fit_by_epochs(pipeline, learning, teaching, measuring, folder)
     except ValueError as error:
         raise ConfigError(f"{model.name}: candidate {name} cannot be fitted: {error}") from error
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from almanac.config.sections.learning import Learning
-from almanac.training.fit.checkpoints import Checkpoint, CheckpointFolder, Progress
+from almanac.training.fit.checkpoints import Checkpoint, CheckpointFolder, TrainingProgress
 from almanac.training.fit.epoch import Epoch
 from almanac.training.fit.loss import Loss
 
@@ -59,7 +59,7 @@ class Curve:
         )
 
 
-def learn(
+def fit_by_epochs(
     pipeline: "Pipeline", learning: Learning, teaching: "Rows", measuring: "Rows",
     checkpoints: CheckpointFolder | None = None,
 ) -> Curve:  # fmt: skip
@@ -92,7 +92,7 @@ class _Run:
         self.later, self.later_labels = pipeline[:-1].transform(measuring[0]), measuring[1]
         self.loss = Loss(self.labels)
         self.classes = {} if self.loss.is_number else {"classes": np.unique(self.labels)}
-        self.estimator, self.best, self.progress = pipeline[-1], pipeline[-1], Progress()
+        self.estimator, self.best, self.progress = pipeline[-1], pipeline[-1], TrainingProgress()
         self.on_disk: dict[int, Checkpoint] = {}
         if checkpoints is not None:
             self._resume(checkpoints, _fingerprint(pipeline, learning, teaching, measuring))

@@ -117,9 +117,9 @@ def best_trial(model: Model, name: str, trials: Sequence[Trial]) -> Trial:
     """
     whole = [each for each in trials if each.candidate == name and each.score is not None and each.share == 1.0]
     if not whole:
-        faults = {each.fault for each in trials if each.candidate == name and each.fault}
+        problems = {each.fault for each in trials if each.candidate == name and each.fault}
         raise ConfigError(
-            "; ".join(sorted(faults))
+            "; ".join(sorted(problems))
             or f"{model.name}: candidate {name}: got no trial on the whole history, expected one. Train again"
         )
     return max(whole, key=lambda each: _rank(model.train.metric, each))
@@ -149,16 +149,16 @@ def _halve(
 
 def _try(name: str, found: Mapping[str, Scalar], share: float, attempt: Attempt, clock: Clock) -> Trial:
     began = clock()
-    score, fault = None, ""
+    score, problem = None, ""
     try:
         score = attempt(found, share)
     except ConfigError as error:  # a combination that the estimator refuses does not end the search
-        fault = str(error)
+        problem = str(error)
     except DataError as error:
         if share == 1.0:
             raise
-        fault = str(error)  # a short history can have one label only, which says nothing about the proposal
-    return Trial(name, dict(found), score, round(clock() - began, 3), share, fault)
+        problem = str(error)  # a short history can have one label only, which says nothing about the proposal
+    return Trial(name, dict(found), score, round(clock() - began, 3), share, problem)
 
 
 def _reached(stop: Stop, trials: Sequence[Trial], metric: Metric) -> bool:
