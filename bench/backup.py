@@ -165,9 +165,11 @@ def _borg(root: Path, source: Path) -> Row:
         return _timed(["borg", *arguments], env=environment, stderr=subprocess.DEVNULL, **more)
 
     run("init", "-e", "none", str(place))
-    runs = [run("create", "-C", "zstd,1", f"{place}::one", str(source)),
-            run("create", "-C", "zstd,1", f"{place}::two", str(source)),
-            run("check", "--verify-data", str(place))]  # fmt: skip
+    runs = [
+        run("create", "-C", "zstd,1", f"{place}::one", str(source)),
+        run("create", "-C", "zstd,1", f"{place}::two", str(source)),
+        run("check", "--verify-data", str(place)),
+    ]
     back.mkdir()
     script = f"cd {back} && borg extract {place}::one"
     runs.append(_timed(["sh", "-c", script], env=environment, stderr=subprocess.DEVNULL))

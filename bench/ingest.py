@@ -34,10 +34,14 @@ CHUNK = 500_000
 _CHECKED = 1_000_000
 KINDS = ("rain", "snow", "clear")
 LIMITS = {
-    "Temperature_C": (-60, 60), "Apparent_Temperature_C": (-80, 70), "Humidity": (0.01, 1.0),
-    "Wind_speed_kmph": (0, 250), "Wind_bearing_degrees": (0, 360), "Visibility_km": (0, 50),
+    "Temperature_C": (-60, 60),
+    "Apparent_Temperature_C": (-80, 70),
+    "Humidity": (0.01, 1.0),
+    "Wind_speed_kmph": (0, 250),
+    "Wind_bearing_degrees": (0, 360),
+    "Visibility_km": (0, 50),
     "Pressure_millibars": (870, 1085),
-}  # fmt: skip
+}
 FLOATS = [name for name in LIMITS if name != "Wind_bearing_degrees"]
 
 
@@ -259,9 +263,16 @@ def checks_pandera(file: Path, folder: Path) -> Callable[[], int]:
 
 
 CONTESTANTS = (
-    almanac, plain_polars, plain_duckdb, checks_almanac, checks_polars, checks_pandera, almanac_one, almanac_many,
+    almanac,
+    plain_polars,
+    plain_duckdb,
+    checks_almanac,
+    checks_polars,
+    checks_pandera,
+    almanac_one,
+    almanac_many,
     almanac_bad,
-)  # fmt: skip
+)
 
 
 def _peak_mb() -> int:

@@ -124,9 +124,13 @@ def leaking() -> Iterator[Case]:
     yield of("weather", sky, "snow", 0, leaks=("Temperature_C",))
     yield of("cards", payments(), "TX_FRAUD", 0, leaks=("TX_FRAUD_SCENARIO",))
     for name, frame, label, horizon in (
-        ("bikes", rented, "cnt", 0), ("bikes", rented, "cnt", 24), ("weather", sky, "Temperature_C", 1),
-        ("weather", sky, "Temperature_C", 4), ("weather", sky, "rain", 4), ("weather", sky, "rain", 1),
-    ):  # fmt: skip
+        ("bikes", rented, "cnt", 0),
+        ("bikes", rented, "cnt", 24),
+        ("weather", sky, "Temperature_C", 1),
+        ("weather", sky, "Temperature_C", 4),
+        ("weather", sky, "rain", 4),
+        ("weather", sky, "rain", 1),
+    ):
         case = of(name, frame, label, horizon, ("casual", "registered") if label == "cnt" else ())
         ahead = np.roll(case.label, -horizon)
         for noise in (0.0, 0.1, 0.2, 0.3):  # of the spread; the yes or no is told wrongly as often

@@ -108,9 +108,13 @@ def _parse_here() -> None:
     alone = [read(path, dags[0])[0] for path, (_, dags) in times.items() if len(dags) > 0]
     seconds = [one for one, _ in times.values()]
     found = {
-        "all": sum(seconds), "mean": sum(seconds) / len(seconds), "worst": max(seconds),
-        "alone": sum(alone) / len(alone), "dags": sum(len(dags) for _, dags in times.values()), "memory_mb": memory_mb,
-    }  # fmt: skip
+        "all": sum(seconds),
+        "mean": sum(seconds) / len(seconds),
+        "worst": max(seconds),
+        "alone": sum(alone) / len(alone),
+        "dags": sum(len(dags) for _, dags in times.values()),
+        "memory_mb": memory_mb,
+    }
     print(json.dumps(found))
 
 

@@ -167,8 +167,11 @@ def main() -> None:
             for method in METHODS:
                 output = subprocess.run(
                     [sys.executable, "-m", "bench.score", "--measure", folder, method, str(count)],
-                    check=True, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-                )  # fmt: skip
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                    env={**os.environ, "OMP_NUM_THREADS": "1"},
+                )
                 seen = json.loads(output.stdout.splitlines()[-1])
                 pace = seen["rows"] / seen["seconds"]
                 print(

@@ -120,9 +120,16 @@ def plain() -> None:
         decide_mode(model, home, journal, registry, trigger="manual", reason="bench", run=run, now=now)
     with timed("train"):
         logged = train(
-            model, home, registry, reason="bench", run=run, now=now, candidates=None, overrides=None,
+            model,
+            home,
+            registry,
+            reason="bench",
+            run=run,
+            now=now,
+            candidates=None,
+            overrides=None,
             on_progress=lambda _: None,
-        )  # fmt: skip
+        )
     passport = load_passport(registry, registry.logged(logged))
     with timed("judge"):
         verdict = judge(model, home, journal, registry, logged, run=run, now=now)
@@ -138,8 +145,13 @@ def in_plain_process(services: Platform) -> dict[str, dict[str, float]]:
     known = services.environment() if isinstance(services, Services) else services.environment("worker")
     done = subprocess.run(
         [sys.executable, "-m", "bench.train", "--plain"],
-        cwd=REPOSITORY, env=known, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+        cwd=REPOSITORY,
+        env=known,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     check(done.returncode == 0, done.stderr[-2000:])
     return dict(json.loads(done.stdout.splitlines()[-1]))
 

@@ -22,15 +22,21 @@ from almanac_airflow.steps import health
 
 HOME = Home()
 ACKNOWLEDGE = Param(
-    [], type="array", items={"type": "integer"}, title="Acknowledge",
+    [],
+    type="array",
+    items={"type": "integer"},
+    title="Acknowledge",
     description="Numbers of alerts that you take on; `almanac alerts list` and the Almanac page show them.",
-)  # fmt: skip
+)
 
 
 DISMISS = Param(
-    [], type="array", items={"type": "integer"}, title="Dismiss",
+    [],
+    type="array",
+    items={"type": "integer"},
+    title="Dismiss",
     description="Numbers of alerts to end although their cause remains, such as a file that nobody delivers again.",
-)  # fmt: skip
+)
 
 
 def build(installation: Installation) -> DAG:

@@ -28,9 +28,13 @@ def build(model: Model) -> DAG:
     schedule = AssetOrTimeSchedule(timetable=timetable, assets=written) if declared.after_publication else timetable
     also = "after publications and scorings, or " if declared.after_publication else ""
     with make_dag(
-        "backup_data", model, purpose=__doc__, schedule=schedule, params=reason_params(),
+        "backup_data",
+        model,
+        purpose=__doc__,
+        schedule=schedule,
+        params=reason_params(),
         triggered_by=f"{also}at {declared.data_schedule}",
-    ) as dag:  # fmt: skip
+    ) as dag:
 
         @task
         def backup(subject: str, *, params: dict[str, Any]) -> list[dict[str, Any]]:

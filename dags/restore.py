@@ -23,7 +23,7 @@ HOME = Home()
 
 
 def build(installation: Installation) -> DAG:
-    """`restore`: thaw -> restore."""
+    """`restore`: `thaw` (waits for the archive) -> `restore`."""
     with make_dag(
         "restore", installation, purpose=__doc__, schedule=None, params=restore_params(), tags=("backup",)
     ) as dag:

@@ -30,15 +30,23 @@ def build(model: Model, trigger: WindowTrigger) -> DAG:
     announced = assets.window(model)
     failed = [AlertNotifier(model.name, model.alerts), WindowFailureNotifier(model.name)]
     with make_dag(
-        "window", model, purpose=__doc__, schedule=TumblingWindows(trigger),
+        "window",
+        model,
+        purpose=__doc__,
+        schedule=TumblingWindows(trigger),
         triggered_by=f"each time {trigger.words()}",
-        start_date=trigger.start, catchup=trigger.catch_up, max_active_runs=trigger.max_concurrent,
-    ) as dag:  # fmt: skip
+        start_date=trigger.start,
+        catchup=trigger.catch_up,
+        max_active_runs=trigger.max_concurrent,
+    ) as dag:
 
         @task.sensor(
-            mode="reschedule", poke_interval=15, timeout=trigger.patience.total_seconds(), on_failure_callback=failed,
+            mode="reschedule",
+            poke_interval=15,
+            timeout=trigger.patience.total_seconds(),
+            on_failure_callback=failed,
             doc_md="Waits for the windows of the same time of the models that this one depends on.",
-        )  # fmt: skip
+        )
         def start() -> PokeReturnValue:
             return steps.start_window(run_context(HOME), model)
 

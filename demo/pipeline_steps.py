@@ -32,9 +32,11 @@ def event_is_posted(stage: Stage) -> None:
     stage.ledger.check(9, "a malformed one is refused", expected="failed", seen=stage.states(run)["report_refusals"])
     alert = stage.wait("the alert", lambda: stage.sink.received[alerts:])[0]
     stage.ledger.check(
-        9, "and told, with what is wrong", expected="height: unknown field",
+        9,
+        "and told, with what is wrong",
+        expected="height: unknown field",
         seen="height: unknown field" if "height: unknown field" in str(alert) else alert,
-    )  # fmt: skip
+    )
 
 
 def windows_are_backfilled(stage: Stage) -> None:

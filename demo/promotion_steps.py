@@ -32,9 +32,11 @@ def person_approves(stage: Stage, step: int, before: set[str]) -> DagRun:
     body = str(question["body"]) if isinstance(question, dict) else ""
     stage.report(f"          {next((line for line in body.splitlines() if 'get another label' in line), body)[:200]}")
     stage.ledger.check(
-        step, "the new model decides otherwise: a person is asked", expected="awaiting_input",
+        step,
+        "the new model decides otherwise: a person is asked",
+        expected="awaiting_input",
         seen=stage.states(run)["approve"],
-    )  # fmt: skip
+    )
     alerts_sent = stage.wait(
         "the alert", lambda: [each for each in stage.sink.received[alerts:] if ASKED in each["subject"]]
     )

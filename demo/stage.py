@@ -90,9 +90,13 @@ class Stage:
         places = {f"ALMANAC_{name.upper()}": str(getattr(home, name)) for name in type(home).model_fields}
         tracking = {"MLFLOW_TRACKING_URI": str(self.mlflow.tracking_uri)}
         return subprocess.run(
-            [str(REPOSITORY / "almanac"), *arguments], env={**os.environ, **places, **tracking, "COLUMNS": "250"},
-            capture_output=True, text=True, timeout=timeout_s, check=False,
-        )  # fmt: skip
+            [str(REPOSITORY / "almanac"), *arguments],
+            env={**os.environ, **places, **tracking, "COLUMNS": "250"},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
 
     def month(self, year: int, month: int, climate: Climate = TODAY) -> pl.DataFrame:
         """The synthetic hours of one month."""

@@ -68,14 +68,20 @@ def champion_is_trained(stage: Stage) -> None:
     metrics = _metrics(stage, version)
     ours, baseline = metrics["holdout.f1_macro"], metrics["baseline.persistence.f1_macro"]
     stage.ledger.check(
-        2, "macro-F1 on the hold-out, against persistence", expected="> persistence + 0.02",
-        seen=f"{ours:.3f} against {baseline:.3f}", passed=ours > baseline + 0.02,
-    )  # fmt: skip
+        2,
+        "macro-F1 on the hold-out, against persistence",
+        expected="> persistence + 0.02",
+        seen=f"{ours:.3f} against {baseline:.3f}",
+        passed=ours > baseline + 0.02,
+    )
     agreement = metrics["parity.label_agreement"]
     stage.ledger.check(
-        2, "ONNX and scikit-learn give the same labels", expected=">= 0.999", seen=f"{agreement:.5f}",
+        2,
+        "ONNX and scikit-learn give the same labels",
+        expected=">= 0.999",
+        seen=f"{agreement:.5f}",
         passed=agreement >= 0.999,
-    )  # fmt: skip
+    )
     stage.figures["first champion"] = metrics
 
 
@@ -109,9 +115,11 @@ def schema_fault_is_rejected(stage: Stage) -> None:
     stage.ledger.check(4, "a report page", expected=">= 1", seen=len(reports), passed=len(reports) >= 1)
     alert = stage.wait("the alert", lambda: stage.sink.received[alerts:])[0]
     stage.ledger.check(
-        4, "an alert that names the column", expected="Pressure_millibars",
+        4,
+        "an alert that names the column",
+        expected="Pressure_millibars",
         seen="Pressure_millibars" if "Pressure_millibars" in str(alert) else alert,
-    )  # fmt: skip
+    )
     stage.wait_quiet()
     stage.ledger.check(4, "no training started", expected=0, seen=len(stage.known("train") - trainings))
 

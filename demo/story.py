@@ -48,10 +48,15 @@ TRIGGERS_OVERLAY = {
         "payload": {"station": {"type": "string", "values": ["hamina"]}, "height_m": {"type": "number", "max": 3}},
     },
     "daily": {
-        "kind": "window", "size": "1d", "delay": "1h", "catch_up": False, "max_concurrent": 4,
-        "start": "2021-01-01T00:00:00Z", "end": "2021-02-01T00:00:00Z",
+        "kind": "window",
+        "size": "1d",
+        "delay": "1h",
+        "catch_up": False,
+        "max_concurrent": 4,
+        "start": "2021-01-01T00:00:00Z",
+        "end": "2021-02-01T00:00:00Z",
     },
-}  # fmt: skip
+}
 PIPELINES_OVERLAY = {"ingest": {"when": "arrival or schedule or tides"}}
 # A new champion that gives a fiftieth of the hours another label waits for a person: in this story, the second one.
 VARIATION_OVERLAY = {"ask_above": 0.02}
@@ -125,9 +130,13 @@ def _containers(root: Path, models: Path, webhook: Mapping[str, str]) -> Platfor
     from demo.containers.stack import HOME_INSIDE, ContainerStack
 
     stack = ContainerStack(
-        root, project="almanac-demo", report=_tell, workers=WORKERS, models=models,
+        root,
+        project="almanac-demo",
+        report=_tell,
+        workers=WORKERS,
+        models=models,
         extra={**webhook, FOLDER_VARIABLE: f"{HOME_INSIDE}/faults"},
-    )  # fmt: skip
+    )
     if problem := prepare(stack.engine):
         raise ConfigError(problem)
     make_images(stack.engine, _tell)

@@ -24,10 +24,12 @@ print("to the end")
 def test_failpoint_ordered_point_stops_the_process_and_names_it(tmp_path: Path, order: str) -> None:
     (tmp_path / order).touch()
     process = subprocess.Popen(
-        [sys.executable, "-c", STORY], cwd=REPOSITORY,
+        [sys.executable, "-c", STORY],
+        cwd=REPOSITORY,
         env={failpoints.FOLDER_VARIABLE: str(tmp_path), "PYTHONPATH": "include"},
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         mark = tmp_path / f"{order}.reached"
         deadline = time.monotonic() + 30

@@ -63,9 +63,18 @@ def test_mutants_of_a_line_hold_the_change(line: str, change: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ['"text"', "import x", "raise ValueError(1 + 1)", "assert x == 1", "y: int | None", "y = f'{x + 1}'",
-     "y = zip(x, z, strict=True)", "return None", "if TYPE_CHECKING: import x"],
-)  # fmt: skip
+    [
+        '"text"',
+        "import x",
+        "raise ValueError(1 + 1)",
+        "assert x == 1",
+        "y: int | None",
+        "y = f'{x + 1}'",
+        "y = zip(x, z, strict=True)",
+        "return None",
+        "if TYPE_CHECKING: import x",
+    ],
+)
 def test_mutants_leave_out_what_nobody_sees(line: str) -> None:
     assert names(f"def f(x: int | None) -> int | None:\n    {line}") == set()
 

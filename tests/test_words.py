@@ -11,8 +11,6 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from almanac.config.home import REPOSITORY
 
 # What is written -> what to write instead.
@@ -37,14 +35,6 @@ WORDS = {
     r"new hours": "new windows, new rows",
 }
 _FORBIDDEN = {re.compile(rf"\b(?:{words})\b", re.IGNORECASE): better for words, better in WORDS.items()}
-
-# Where a word stays, and why. `test_exception_is_still_needed` fails for a line that is no longer needed.
-EXCEPTIONS: dict[str, str] = {}
-# Rooms that other changes rewrite at the same time: their code is not read yet. Remove a line when its room is done.
-NOT_YET = (
-    "dags", "plugins", "include/almanac/training", "include/almanac/release", "include/almanac/registry",
-    "include/almanac/journal",
-)  # fmt: skip
 
 _CODE = re.compile(r"```.*?```|``.+?``|`[^`]*`|<[^>]+>|\]\([^)]*\)", re.DOTALL)
 # Also the name of an argument before its description in a docstring.
@@ -111,18 +101,9 @@ def _name(path: Path) -> str:
     return path.relative_to(REPOSITORY).as_posix()
 
 
-def _is_read(path: Path) -> bool:
-    return path.suffix != ".py" or not any(_name(path).startswith(f"{room}/") for room in NOT_YET)
-
-
 def test_sentences_use_the_words_of_the_field() -> None:
-    found = {_name(path): _read(path) for path in _files() if _is_read(path)}
-    assert {name: wrong for name, wrong in found.items() if wrong and name not in EXCEPTIONS} == {}
-
-
-@pytest.mark.parametrize("name", EXCEPTIONS)
-def test_exception_is_still_needed(name: str) -> None:
-    assert _read(REPOSITORY / name), f"{name}: nothing is left that the list excuses; remove its line"
+    found = {_name(path): _read(path) for path in _files()}
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 
 def test_words_are_found_in_pages_templates_and_code() -> None:

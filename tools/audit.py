@@ -61,10 +61,24 @@ def ask(service: str) -> str:
     """What pip-audit answers about the locks; empty when it gave none."""
     requirements = [option for lock in LOCKS for option in ("--requirement", str(ROOT / lock))]
     done = subprocess.run(
-        [sys.executable, "-m", "pip_audit", *requirements, "--disable-pip", "--require-hashes", "--format", "json",
-         "--progress-spinner", "off", "--vulnerability-service", service],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pip_audit",
+            *requirements,
+            "--disable-pip",
+            "--require-hashes",
+            "--format",
+            "json",
+            "--progress-spinner",
+            "off",
+            "--vulnerability-service",
+            service,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if not done.stdout.strip():
         message = (done.stderr.strip().splitlines() or ["nothing"])[-1]
         print(f"pip-audit gave no answer; its last word: {message[:300]}", file=sys.stderr)

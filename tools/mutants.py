@@ -32,19 +32,46 @@ SEED = 19
 KILLED, SURVIVED, OUT_OF_TIME = "killed", "survived", "out of time"
 CLEAN, NEW_SURVIVORS, UNKNOWN = 0, 1, 2
 # Imported once and inherited by the process of each mutant: nothing of ours, and nothing that reads its settings then.
-_INHERITED = ("pytest", "hypothesis", "pandas", "polars", "pyarrow.parquet", "scipy.stats", "sqlalchemy", "pydantic",
-              "deltalake", "sklearn.ensemble", "onnxruntime", "boto3", "httpx", "jinja2", "typer")  # fmt: skip
+_INHERITED = (
+    "pytest",
+    "hypothesis",
+    "pandas",
+    "polars",
+    "pyarrow.parquet",
+    "scipy.stats",
+    "sqlalchemy",
+    "pydantic",
+    "deltalake",
+    "sklearn.ensemble",
+    "onnxruntime",
+    "boto3",
+    "httpx",
+    "jinja2",
+    "typer",
+)
 _PYTEST = ("-p", "no:cacheprovider", "-p", "no:anyio", "-p", "no:xdist")
 _NOT_COPIED = shutil.ignore_patterns(".*", "var", "__pycache__", "node_modules")
 _COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
-    ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE), ast.GtE: (ast.Gt, ast.Lt),
-    ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.Is: (ast.IsNot,), ast.IsNot: (ast.Is,), ast.In: (ast.NotIn,),
+    ast.Lt: (ast.LtE, ast.GtE),
+    ast.LtE: (ast.Lt, ast.Gt),
+    ast.Gt: (ast.GtE, ast.LtE),
+    ast.GtE: (ast.Gt, ast.Lt),
+    ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
+    ast.Is: (ast.IsNot,),
+    ast.IsNot: (ast.Is,),
+    ast.In: (ast.NotIn,),
     ast.NotIn: (ast.In,),
-}  # fmt: skip
+}
 _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,
-    ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr,
-}  # fmt: skip
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult,
+    ast.BitOr: ast.BitAnd,
+    ast.BitAnd: ast.BitOr,
+}
 _CALLED = {"min": "max", "max": "min", "any": "all", "all": "any"}
 _WITHOUT_S = 1800.0  # for the tests of a module without a mutant, on a machine that does much else
 _NO_CONTEXT = "__import__('contextlib').nullcontext()"
@@ -227,9 +254,7 @@ def main() -> int:
     return NEW_SURVIVORS if new else CLEAN
 
 
-def _try_module(
-    tree: Tree, module: str, tests: list[str], explained: dict[str, str], number: int, ends: float
-) -> int:  # fmt: skip
+def _try_module(tree: Tree, module: str, tests: list[str], explained: dict[str, str], number: int, ends: float) -> int:
     text, began, counted, new = (ROOT / module).read_text(), time.monotonic(), Counter[str](), []
     if tree.try_out(module, text, tests, timeout_s=_WITHOUT_S) != SURVIVED:
         print((tree.root / "mutant.log").read_text())

@@ -77,9 +77,15 @@ class Engine:
             PermanentError: it ended with another code than 0, and `check` is set.
         """
         done = subprocess.run(
-            command, env=self.environment, cwd=cwd, input=text, capture_output=True, text=True, check=False,
+            command,
+            env=self.environment,
+            cwd=cwd,
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
             timeout=timeout_s,
-        )  # fmt: skip
+        )
         if check and done.returncode:
             words = " ".join(command[:4])
             raise PermanentError(f"`{words} ...` ended with {done.returncode}: {done.stderr.strip()[-2000:]}")

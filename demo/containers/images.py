@@ -66,10 +66,22 @@ def _import_debian(engine: Engine) -> None:
         shutil.copyfile(_CERTIFICATES, root / _CERTIFICATES.relative_to("/"))
         with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as packed:
             subprocess.run(
-                ["podman", "import", "--change", f"ENV SSL_CERT_FILE={_CERTIFICATES}",
-                 "--change", f"ENV PIP_CERT={_CERTIFICATES}", "-", _DEBIAN],
-                stdin=packed.stdout, env=engine.environment, check=True, capture_output=True, timeout=600,
-            )  # fmt: skip
+                [
+                    "podman",
+                    "import",
+                    "--change",
+                    f"ENV SSL_CERT_FILE={_CERTIFICATES}",
+                    "--change",
+                    f"ENV PIP_CERT={_CERTIFICATES}",
+                    "-",
+                    _DEBIAN,
+                ],
+                stdin=packed.stdout,
+                env=engine.environment,
+                check=True,
+                capture_output=True,
+                timeout=600,
+            )
     finally:
         shutil.rmtree(root, ignore_errors=True)
 

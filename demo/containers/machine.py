@@ -14,8 +14,15 @@ if TYPE_CHECKING:
     from demo.containers.engine import Engine
 
 PACKAGES = (
-    "podman", "runc", "iptables", "netavark", "aardvark-dns", "debootstrap", "uidmap", "catatonit",
-)  # fmt: skip
+    "podman",
+    "runc",
+    "iptables",
+    "netavark",
+    "aardvark-dns",
+    "debootstrap",
+    "uidmap",
+    "catatonit",
+)
 # Debian's own is of 2022 and knows neither `deploy` nor `!override`.
 _PODMAN_COMPOSE = "podman-compose==1.6.0"
 

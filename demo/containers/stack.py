@@ -151,8 +151,12 @@ class ContainerStack:
         inside = [each.replace(home, HOME_INSIDE) for each in arguments]
         return subprocess.run(
             ["podman", "exec", "--env", "COLUMNS=250", self.container("maintenance"), "./almanac", *inside],
-            env=self.engine.environment, capture_output=True, text=True, timeout=timeout_s, check=False,
-        )  # fmt: skip
+            env=self.engine.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
 
     @contextmanager
     def running(self) -> Iterator[ContainerStack]:
@@ -209,10 +213,18 @@ class ContainerStack:
         files = [word for path in (*self._files, self.root / "override.yaml") for word in ("--file", str(path))]
         return self.engine.call(
             # Podman would make /run and /var/tmp writable in a container that is read-only; Docker does not.
-            str(podman_compose(self.engine)), "--in-pod=false", "--podman-run-args=--read-only-tmpfs=false",
-            "--project-name", self.project,
-            "--env-file", str(self.root / "all.env"), *files, *arguments, cwd=REPOSITORY, check=check,
-        )  # fmt: skip
+            str(podman_compose(self.engine)),
+            "--in-pod=false",
+            "--podman-run-args=--read-only-tmpfs=false",
+            "--project-name",
+            self.project,
+            "--env-file",
+            str(self.root / "all.env"),
+            *files,
+            *arguments,
+            cwd=REPOSITORY,
+            check=check,
+        )
 
     def wait(self, name: str) -> None:
         """Wait until all containers of a service are well, or have ended well."""
@@ -270,9 +282,13 @@ class ContainerStack:
     def inside(self, container: str, *command: str) -> tuple[int, str]:
         """Run a command in a container: its exit code and what it printed."""
         done = subprocess.run(
-            ["podman", "exec", container, *command], env=self.engine.environment, capture_output=True, text=True,
-            check=False, timeout=120,
-        )  # fmt: skip
+            ["podman", "exec", container, *command],
+            env=self.engine.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
         return done.returncode, done.stdout + done.stderr
 
     def logs(self, container: str) -> str:

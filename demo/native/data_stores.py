@@ -70,9 +70,15 @@ def initialise_postgres(service: Service, machine: Machine, environment: Mapping
 
     def run(*command: str, text: str = "") -> None:
         subprocess.run(
-            [*_as_owner(), *command], check=True, env=dict(environment), cwd=data, input=text, text=True,
-            stdout=subprocess.DEVNULL, timeout=120,
-        )  # fmt: skip
+            [*_as_owner(), *command],
+            check=True,
+            env=dict(environment),
+            cwd=data,
+            input=text,
+            text=True,
+            stdout=subprocess.DEVNULL,
+            timeout=120,
+        )
 
     try:
         run("initdb", "-D", str(data), "-U", user, "-A", "scram-sha-256", "-E", "UTF8", f"--pwfile={password_file}")

@@ -217,9 +217,15 @@ class NativeStack:
         log = log_file(self._supervised, process.name)
         with log.open("ab") as output:
             done = subprocess.run(
-                self._launch(process), env=dict(process.environment), cwd=REPOSITORY, stdout=output,
-                stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False, timeout=_HEALTHY_S,
-            )  # fmt: skip
+                self._launch(process),
+                env=dict(process.environment),
+                cwd=REPOSITORY,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                check=False,
+                timeout=_HEALTHY_S,
+            )
         if done.returncode:
             raise PermanentError(f"{process.name} ended with {done.returncode}; read the end of {log}")
 
@@ -257,10 +263,13 @@ class NativeStack:
                     stop_s = int(min(service.stop_grace.total_seconds(), 30))
                     lasting.append(
                         Program(
-                            process.name, self._launch(process), stop_s=stop_s, start_retries=_START_RETRIES,
+                            process.name,
+                            self._launch(process),
+                            stop_s=stop_s,
+                            start_retries=_START_RETRIES,
                             stop_signal=data_stores.stop_signal(service),
                         )
-                    )  # fmt: skip
+                    )
         config_file(self._supervised).write_text(render_config(self._supervised, lasting), "utf-8")
 
     def _file(self, process: Process) -> Path:

@@ -97,8 +97,9 @@ def _add_requests(
 def _examine(context: "RunContext", model: Model, event: AssetEvent) -> tuple[str, str]:
     """The reason that an event stands for, or why it does not count; most events have neither."""
     journal = context.journal
-    declared = {assets.trigger(model, name).name: name for name, of in model.triggers.items()
-                if isinstance(of, EventTrigger)}  # fmt: skip
+    declared = {
+        assets.trigger(model, name).name: name for name, of in model.triggers.items() if isinstance(of, EventTrigger)
+    }
     if event.asset == assets.retrain_request(model).name:
         reason = "; ".join(retrain_reasons(journal, model, event, context.run))
         return (

@@ -76,11 +76,17 @@ def handled_before(context: "RunContext", model: Model, kind: str, *names: str) 
 
     marks = handled(context.journal, model, kind)
     found = _states(context, model, kind, names) if marks else {}
-    found = {name: value for name, value in found.items()
-             if not isinstance(model.triggers.get(name), ScheduleTrigger | EventTrigger)}  # fmt: skip
+    found = {
+        name: value
+        for name, value in found.items()
+        if not isinstance(model.triggers.get(name), ScheduleTrigger | EventTrigger)
+    }
     same = {name: marks[name] for name, value in found.items() if name in marks and marks[name].value == value}
-    return {name: f"{mark.run.run_id} has handled {name}: {mark.value}" for name, mark in same.items()
-            if not same_run(mark.run, context.run)}  # fmt: skip
+    return {
+        name: f"{mark.run.run_id} has handled {name}: {mark.value}"
+        for name, mark in same.items()
+        if not same_run(mark.run, context.run)
+    }
 
 
 def _states(context: "RunContext", model: Model, kind: str, names: Collection[str]) -> dict[str, str]:

@@ -25,9 +25,15 @@ def alerts(**more: Any) -> Alerts:
 
 def condition(severity: Any = "warning", **more: Any) -> Alert:
     message = event_message(
-        "drift", severity=severity, model="weather", subject="pressure has drifted", words="KS .31, limit .10",
-        what_to_do="Look.", run=RunRef("monitor_weather", "r", 1), now=NOON,
-    )  # fmt: skip
+        "drift",
+        severity=severity,
+        model="weather",
+        subject="pressure has drifted",
+        words="KS .31, limit .10",
+        what_to_do="Look.",
+        run=RunRef("monitor_weather", "r", 1),
+        now=NOON,
+    )
     return replace(Alert(1, "weather", "drift", "Pressure", message, NOON, NOON), **more)
 
 

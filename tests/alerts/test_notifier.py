@@ -78,9 +78,15 @@ def notifier(journal: Journal, outbox: Outbox, logged: list[str]) -> Notifier:
 
 def message(severity: Any = "warning", words: str = "KS .31, limit .10") -> Message:
     return event_message(
-        "drift", severity=severity, model="weather", subject="pressure has drifted", words=words, what_to_do="Look.",
-        run=RUN, now=NOON,
-    )  # fmt: skip
+        "drift",
+        severity=severity,
+        model="weather",
+        subject="pressure has drifted",
+        words=words,
+        what_to_do="Look.",
+        run=RUN,
+        now=NOON,
+    )
 
 
 def see(notifier: Notifier, at: datetime = NOON, **more: Any) -> None:

@@ -49,9 +49,19 @@ def test_covers_only_a_run_about_the_same_makes_a_failure_good(done: Any, failed
 
 def batch(uri: str, state: BatchState, *, name: str = "1", at: datetime = NOON) -> BatchRecord:
     return BatchRecord(
-        model="weather", batch_id=name * 64, uri=uri, size_bytes=1, modified_at=at, state=state, rows_read=1,
-        rows_published=0, rows_quarantined=0, rows_dropped=0, recorded_at=at, run=RUN,
-    )  # fmt: skip
+        model="weather",
+        batch_id=name * 64,
+        uri=uri,
+        size_bytes=1,
+        modified_at=at,
+        state=state,
+        rows_read=1,
+        rows_published=0,
+        rows_quarantined=0,
+        rows_dropped=0,
+        recorded_at=at,
+        run=RUN,
+    )
 
 
 def reject(notifier: Notifier, journal: Journal, *uris: str, at: datetime = NOON) -> None:
@@ -59,9 +69,14 @@ def reject(notifier: Notifier, journal: Journal, *uris: str, at: datetime = NOON
     for number, uri in enumerate(uris, start=1):
         journal.record_batch(batch(uri, BatchState.REJECTED, name=f"{number}", at=at))
     message = rejection_message(
-        "weather", [{"uri": uri} for uri in uris], words="no column x", run=RUN, task_id="report_rejections", link="",
+        "weather",
+        [{"uri": uri} for uri in uris],
+        words="no column x",
+        run=RUN,
+        task_id="report_rejections",
+        link="",
         now=at,
-    )  # fmt: skip
+    )
     notifier.open(ALERTS, message, "rejection", KEY, at)
 
 

@@ -27,19 +27,26 @@ RUN = RunRef("alerts", "manual__1")
 
 
 def gaps(
-    *, taken: dict[str, float], live: dict[str, float] | None = None, drilled: dict[str, float] | None = None,
-    members: frozenset[str] | None = None, second: dict[str, float] | None = None,
-) -> dict[str, tuple[str, bool]]:  # fmt: skip
+    *,
+    taken: dict[str, float],
+    live: dict[str, float] | None = None,
+    drilled: dict[str, float] | None = None,
+    members: frozenset[str] | None = None,
+    second: dict[str, float] | None = None,
+) -> dict[str, tuple[str, bool]]:
     """Words and whether it is overdue, by subject; ages in days."""
     there = dict.fromkeys(LIVE, 30.0) if live is None else live
     drills = dict.fromkeys(taken, 1.0) if drilled is None else drilled
     of = {subject: NOW - days(age) for subject, age in taken.items()}
     other = None if second is None else {subject: NOW - days(age) for subject, age in second.items()}
     found = find_gaps(
-        {subject: NOW - days(age) for subject, age in there.items()}, RepositorySnapshots(of, of, members),
-        {subject: NOW - days(age) for subject, age in drills.items()}, SETTINGS, now=NOW,
+        {subject: NOW - days(age) for subject, age in there.items()},
+        RepositorySnapshots(of, of, members),
+        {subject: NOW - days(age) for subject, age in drills.items()},
+        SETTINGS,
+        now=NOW,
         second=None if other is None else RepositorySnapshots(other, other),
-    )  # fmt: skip
+    )
     return {gap.subject: (gap.words, gap.overdue) for gap in found}
 
 
@@ -119,7 +126,7 @@ def used(tmp_path: Path) -> tuple[Home, Journal]:
     Path(home.quarantined_files_of("weather"), "abababababab_a.csv").write_text("bad")
     record = BatchRecord(
         "weather", "a" * 64, "file:///a.csv", 1, NOW, BatchState.PUBLISHED, 1, 1, 0, 0, NOW - days(30), RUN
-    )  # fmt: skip
+    )
     journal.record_batch(record)
     journal.record_alias_move(AliasMove("weather", "champion", "", "1", "passed", NOW - days(3), RUN))
     return home, journal
@@ -129,8 +136,11 @@ def test_live_subjects_are_what_is_there_and_since_when(used: tuple[Home, Journa
     home, journal = used
     month = NOW - days(30)
     assert live_subjects(home, ["weather", "not_begun"], journal, NOW) == {
-        "dataset/weather": month, "outputs/weather": month, "model/weather": NOW - days(3), "database/journal": month,
-    }  # fmt: skip
+        "dataset/weather": month,
+        "outputs/weather": month,
+        "model/weather": NOW - days(3),
+        "database/journal": month,
+    }
 
 
 def test_survey_says_by_name_what_a_place_has_not(used: tuple[Home, Journal], tmp_path: Path) -> None:

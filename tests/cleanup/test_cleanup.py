@@ -51,9 +51,14 @@ def away() -> Any:
 def cleanup(home: Home, model: Model, **ages: object) -> CleanupRun:
     declared = Ages.model_validate({"airflow_history": None, "model_runs": None, "max_deleted_share": 1.0, **ages})
     return CleanupRun(
-        home, Installation(cleanup=declared), [model], Journal(home.journal_url), away,
-        open_repositories(home, InstallationBackup()), now=NOW,
-    )  # fmt: skip
+        home,
+        Installation(cleanup=declared),
+        [model],
+        Journal(home.journal_url),
+        away,
+        open_repositories(home, InstallationBackup()),
+        now=NOW,
+    )
 
 
 def log_of_a_task(home: Home, name: str = "dag_id=a/run_id=b/task.log", *, at: datetime = OLD) -> Path:

@@ -86,10 +86,17 @@ def write_predictions(site: Site, *, version: str = "1", days: int = 400, scored
         start = datetime(2025, 1, 1, tzinfo=UTC) + day * DAY
         rows = pl.DataFrame(
             {
-                "id": [f"{day}"], "time": [start], "probability": [0.5], "label": [1], "model_version": [version],
-                "scored_at": [scored_at], "_window": [str(start)], "_content": ["x"], "_day": [str(start.date())],
+                "id": [f"{day}"],
+                "time": [start],
+                "probability": [0.5],
+                "label": [1],
+                "model_version": [version],
+                "scored_at": [scored_at],
+                "_window": [str(start)],
+                "_content": ["x"],
+                "_day": [str(start.date())],
             }
-        )  # fmt: skip
+        )
         PredictionTable.of(site.home, site.model).replace(rows, version, start, start + DAY, metadata={})
 
 

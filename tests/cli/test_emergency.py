@@ -81,10 +81,13 @@ def test_mlflow_that_hangs_is_reported(words, home, monkeypatch):
 
 
 JOURNAL = [
-    ("alerts", "list"), ("alerts", "show", "1"), ("alerts", "ack", "1"),
-    ("scoring", "status", "weather"), ("scoring", "stop", "weather", *REASON),
+    ("alerts", "list"),
+    ("alerts", "show", "1"),
+    ("alerts", "ack", "1"),
+    ("scoring", "status", "weather"),
+    ("scoring", "stop", "weather", *REASON),
     ("scoring", "resume", "weather", *REASON),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("words", JOURNAL, ids=" ".join)
@@ -110,9 +113,13 @@ def test_journal_that_another_process_keeps_locked_is_reported(home):
 def test_object_store_that_hangs_is_reported(words, home, monkeypatch):
     with silent_listener() as listening:
         for name, value in {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port_of(listening)}", "AWS_ALLOW_HTTP": "true", "AWS_REGION": "r",
-            "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "ALMANAC_BACKUPS": "s3://bucket/backups",
-        }.items():  # fmt: skip
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port_of(listening)}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_REGION": "r",
+            "AWS_ACCESS_KEY_ID": "k",
+            "AWS_SECRET_ACCESS_KEY": "s",
+            "ALMANAC_BACKUPS": "s3://bucket/backups",
+        }.items():
             monkeypatch.setenv(name, value)
         output = said(*words)
         assert times_asked(listening) == 1

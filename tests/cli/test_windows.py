@@ -45,8 +45,11 @@ def test_windows_gaps_and_failures_are_named_with_the_ranges_to_run_again(home: 
     code, output = windows("tides")
     assert code == 1
     assert [line.split("│")[2].strip() for line in output.splitlines() if "2021-01" in line and "│" in line] == [
-        "done", "gap", "failed", "empty",
-    ]  # fmt: skip
+        "done",
+        "gap",
+        "failed",
+        "empty",
+    ]
     assert "from_date 2021-01-02T00:00:00Z  to_date 2021-01-03T00:00:00Z" in output
 
 

@@ -16,17 +16,54 @@ from almanac.data.table.delta_table import open_table, read_table
 from almanac.errors import ConfigError
 
 CARRIED = [
-    "a b", "Jörg", "日本", "é", "🚀", "-x", "a.", "..a", "a,b", "a+b", "a~b", "a@b", "a!b", "a(b)", "a&b=c", "k=v",
-    "a'b", "a:b",
-]  # fmt: skip
+    "a b",
+    "Jörg",
+    "日本",
+    "é",
+    "🚀",
+    "-x",
+    "a.",
+    "..a",
+    "a,b",
+    "a+b",
+    "a~b",
+    "a@b",
+    "a!b",
+    "a(b)",
+    "a&b=c",
+    "k=v",
+    "a'b",
+    "a:b",
+]
 REFUSED = {
-    "a%20b": "'%'", "a#b": "'#'", "a?b": "'?'", "a[1]": "'[' ']'", "{a}": "'{' '}'", 'a"b': "'\"'", "a;b": "';'",
-    "$x": "'$'", "a|b": "'|'", "a^b": "'^'", "a*b": "'*'", "a\\b": r"'\\'", "a\nb": r"'\n'", "a\u200bb": "'\u200b'",
-    " a": "begins or ends with a space", "a ": "begins or ends with a space", "a\udcffb": "not UTF-8",
-}  # fmt: skip
+    "a%20b": "'%'",
+    "a#b": "'#'",
+    "a?b": "'?'",
+    "a[1]": "'[' ']'",
+    "{a}": "'{' '}'",
+    'a"b': "'\"'",
+    "a;b": "';'",
+    "$x": "'$'",
+    "a|b": "'|'",
+    "a^b": "'^'",
+    "a*b": "'*'",
+    "a\\b": r"'\\'",
+    "a\nb": r"'\n'",
+    "a\u200bb": "'\u200b'",
+    " a": "begins or ends with a space",
+    "a ": "begins or ends with a space",
+    "a\udcffb": "not UTF-8",
+}
 PLACES = (
-    "landing", "datasets", "quarantine", "predictions", "reports", "backups", "second_backups", "artifacts",
-)  # fmt: skip
+    "landing",
+    "datasets",
+    "quarantine",
+    "predictions",
+    "reports",
+    "backups",
+    "second_backups",
+    "artifacts",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -81,12 +118,31 @@ def test_home_behind_a_link_is_judged_by_the_folder_that_clients_open(tmp_path: 
 @pytest.mark.parametrize(
     "location",
     [
-        "/data/a%20b", "/data/a[1]", "/data/a?b", "/data/a\nb", "file:///data/a%23b", "file:///data/a?b",
-        "file:///data/a#b", "file://host/data", "s3://bucket/a b", "s3://bucket/a%20b", "s3://bucket/ö",
-        "s3://bucket/a#b", "s3://bucket/a~b", "s3://bucket/a[1]", "s3://bucket/a//b", "s3://bucket/../b",
-        "s3://bucket/./b", "s3:///b", "abfs://container/a b", "-x", "landing", "~/landing", "/",
+        "/data/a%20b",
+        "/data/a[1]",
+        "/data/a?b",
+        "/data/a\nb",
+        "file:///data/a%23b",
+        "file:///data/a?b",
+        "file:///data/a#b",
+        "file://host/data",
+        "s3://bucket/a b",
+        "s3://bucket/a%20b",
+        "s3://bucket/ö",
+        "s3://bucket/a#b",
+        "s3://bucket/a~b",
+        "s3://bucket/a[1]",
+        "s3://bucket/a//b",
+        "s3://bucket/../b",
+        "s3://bucket/./b",
+        "s3:///b",
+        "abfs://container/a b",
+        "-x",
+        "landing",
+        "~/landing",
+        "/",
     ],
-)  # fmt: skip
+)
 def test_place_that_a_client_would_read_as_another_is_refused_by_its_name(
     tmp_path: Path, place: str, location: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,8 +27,16 @@ from tests.services.test_hardening import SECRETS
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 LASTING = (
-    "postgres", "redis", "mlflow", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "maintenance",
-)  # fmt: skip
+    "postgres",
+    "redis",
+    "mlflow",
+    "api-server",
+    "scheduler",
+    "dag-processor",
+    "triggerer",
+    "worker",
+    "maintenance",
+)
 PATIENCE_S = 900  # on a machine that does much else
 NOBODY_ANSWERS = 7
 PROBE = """
@@ -122,10 +130,27 @@ def test_memory_is_limited(stack: ContainerStack, service: str) -> None:
 def probe(stack: ContainerStack, network: str, host: str, port: int) -> tuple[int, str]:
     """Whether a container on one network alone reaches a port."""
     done = subprocess.run(
-        ["podman", "run", "--rm", "--pull=never", "--cap-drop=all", "--network", f"{stack.project}_{network}", OWN,
-         "python", "-c", PROBE, host, str(port)],
-        env=stack.engine.environment, capture_output=True, text=True, check=False, timeout=PATIENCE_S,
-    )  # fmt: skip
+        [
+            "podman",
+            "run",
+            "--rm",
+            "--pull=never",
+            "--cap-drop=all",
+            "--network",
+            f"{stack.project}_{network}",
+            OWN,
+            "python",
+            "-c",
+            PROBE,
+            host,
+            str(port),
+        ],
+        env=stack.engine.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
     return done.returncode, done.stdout
 
 
@@ -206,10 +231,12 @@ def test_two_workers_do_the_work_of_one(stack: ContainerStack, tmp_path: Any) ->
     wait("the next batch", lambda: published(stack) > done)
     workers = [stack.container("worker", number) for number in (1, 2)]
     code, output = stack.inside(
-        workers[0], "python", "-c",
+        workers[0],
+        "python",
+        "-c",
         "import os; from celery import Celery;"
         "print(sorted(Celery(broker=os.environ['AIRFLOW__CELERY__BROKER_URL']).control.ping(timeout=10)))",
-    )  # fmt: skip
+    )
     assert code == 0, output
     for container in workers:
         assert stack.inspect(container)["Config"]["Hostname"] in output

@@ -197,11 +197,14 @@ def test_upload_of_a_file_that_cannot_be_read_leaves_what_was_there(place: str, 
 
 
 ASKING: list[Callable[[str], object]] = [
-    read_bytes, hash_file, exists, remove,
+    read_bytes,
+    hash_file,
+    exists,
+    remove,
     lambda uri: list_files(uri, ["*"]),
     lambda uri: write_bytes(uri, b"x"),
     lambda uri: remove_unchanged(StoredFile(uri, "a", 1, datetime.now(UTC), "x")),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("ask", ASKING)

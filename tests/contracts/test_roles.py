@@ -43,7 +43,11 @@ def test_role_of_a_pod_lets_every_client_in(s3_store: Store, s3_server: S3Server
         }
         done = subprocess.run(
             [sys.executable, "-c", EVERY_CLIENT, s3_store.uri],
-            cwd=REPOSITORY / "include", env=environment, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+            cwd=REPOSITORY / "include",
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
     assert done.returncode == 0, done.stderr
     assert {asked.headers.get("authorization") for asked in metadata.asked} == {"of this pod"}

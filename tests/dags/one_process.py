@@ -28,8 +28,12 @@ class OneProcess:
         words += ["--mark-success-pattern", marked] if marked else []
         done = subprocess.run(
             [sys.executable, "-m", "airflow", *words],
-            env=self._environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=600,
-        )  # fmt: skip
+            env=self._environment,
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
         output = done.stdout + done.stderr
         assert done.returncode == int(red), (words, output[-3000:])
         return output

@@ -53,9 +53,15 @@ class Site:
         """Take these files, or everything that lies in the landing area and is not recorded."""
         at = now or NOW
         return ingest_batches(
-            self.model, self.home, self.journal, self.new() if files is None else files, RUN,
-            now=at, clock=lambda: at, on_step=on_step,
-        )  # fmt: skip
+            self.model,
+            self.home,
+            self.journal,
+            self.new() if files is None else files,
+            RUN,
+            now=at,
+            clock=lambda: at,
+            on_step=on_step,
+        )
 
     def new(self) -> list[StoredFile]:
         """What lies in the landing area and is not recorded."""

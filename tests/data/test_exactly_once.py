@@ -132,8 +132,10 @@ def test_ingest_killed_try_with_older_dataset_quarantines_what_conflicts_now(sit
     held.rename(site.landing / "a.csv")
     site.ingest()
     assert site.quarantined().select("row", "rules").rows() == [
-        (1, ["key.conflict_with_dataset"]), (7, ["x.range"]), (8, ["x.type"]),
-    ]  # fmt: skip
+        (1, ["key.conflict_with_dataset"]),
+        (7, ["x.range"]),
+        (8, ["x.type"]),
+    ]
     assert site.dataset.count() == 7
 
 

@@ -108,9 +108,17 @@ def test_rule_that_warns_keeps_the_row(tmp_path: Path, weather: Model) -> None:
 
 
 SKEW = {
-    "min_rows": 20, "history": "365d", "null_share": 0.3, "shift": 3.0, "stuck": 0.95, "rhythm": "90m",
-    "change_point": 6.0, "categories": 0.5, "volume": 5.0, "gaps": 0.5,
-}  # fmt: skip
+    "min_rows": 20,
+    "history": "365d",
+    "null_share": 0.3,
+    "shift": 3.0,
+    "stuck": 0.95,
+    "rhythm": "90m",
+    "change_point": 6.0,
+    "categories": 0.5,
+    "volume": 5.0,
+    "gaps": 0.5,
+}
 
 
 def test_batch_rule_that_quarantines_keeps_every_row_of_the_batch(tmp_path: Path, weather: Model) -> None:
@@ -191,12 +199,16 @@ def test_two_corrections_of_one_row_in_one_file_replace_nothing(tmp_path: Path, 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"actions": {"x.rnage": "warn"}}, "no such rule"), ({"actions": {"range": "warn"}}, "no such rule"),
-     ({"unique": [["y"]]}, "must name declared columns"), ({"rules": {"r": "y > 1"}}, "no column 'y'"),
-     ({"earliest": "2021-01-01 00:00:00"}, "timezone"),
-     ({"columns": {"x": {"type": "float", "regex": "a"}}}, "type string"),
-     ({"columns": {"x": {"type": "string", "regex": "("}}}, "not a regular expression")],
-)  # fmt: skip
+    [
+        ({"actions": {"x.rnage": "warn"}}, "no such rule"),
+        ({"actions": {"range": "warn"}}, "no such rule"),
+        ({"unique": [["y"]]}, "must name declared columns"),
+        ({"rules": {"r": "y > 1"}}, "no column 'y'"),
+        ({"earliest": "2021-01-01 00:00:00"}, "timezone"),
+        ({"columns": {"x": {"type": "float", "regex": "a"}}}, "type string"),
+        ({"columns": {"x": {"type": "string", "regex": "("}}}, "not a regular expression"),
+    ],
+)
 def test_rules_that_cannot_be_run_are_refused_when_they_are_declared(changes: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         tiny_dataset(**changes)

@@ -22,10 +22,32 @@ PAGES = (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
 _SHELLS = ("sh", "bash")
 # What begins a line that somebody is to run. In a block of shell every line is one.
 _PROGRAMS = (
-    "almanac", "./almanac", "make", "cp", "mkdir", "chmod", "rm", "export", "curl", "docker", "diff", "python",
-    ".venv/bin/python", "du", "dmesg", "timedatectl", "airflow", "aws", "kubectl", "helm", "GET", "POST", "PATCH",
-    "PUT", "DELETE",
-)  # fmt: skip
+    "almanac",
+    "./almanac",
+    "make",
+    "cp",
+    "mkdir",
+    "chmod",
+    "rm",
+    "export",
+    "curl",
+    "docker",
+    "diff",
+    "python",
+    ".venv/bin/python",
+    "du",
+    "dmesg",
+    "timedatectl",
+    "airflow",
+    "aws",
+    "kubectl",
+    "helm",
+    "GET",
+    "POST",
+    "PATCH",
+    "PUT",
+    "DELETE",
+)
 REST = ("GET", "POST", "PATCH", "PUT", "DELETE")
 _SETTING = re.compile(r"[A-Z_]+=\S*\Z")
 

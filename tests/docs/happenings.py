@@ -147,9 +147,15 @@ def an_alert_lasts() -> None:
 
     journal, now = _journal(), datetime.now(UTC)
     message = event_message(
-        "failure", severity="critical", model=MODEL, subject="ingest_weather / ingest failed", run=_run("ingest"),
-        now=now, words="No space left on device", what_to_do="Make room.",
-    )  # fmt: skip
+        "failure",
+        severity="critical",
+        model=MODEL,
+        subject="ingest_weather / ingest failed",
+        run=_run("ingest"),
+        now=now,
+        words="No space left on device",
+        what_to_do="Make room.",
+    )
     alert = AlertLog(journal).record(message, "failure", "ingest", now)
 
     def refuse() -> None:
@@ -183,9 +189,14 @@ def a_file_is_rejected_and_told() -> None:
     journal, now = _journal(), datetime.now(UTC)
     record = next(one for one in journal.batches(MODEL) if one.batch_id.startswith(facts()["rejected"]))
     message = rejection_message(
-        MODEL, [{"uri": record.uri, "report_uri": record.report_uri}], words=" ".join(record.reasons),
-        run=record.run, task_id="report_rejections", link="", now=now,
-    )  # fmt: skip
+        MODEL,
+        [{"uri": record.uri, "report_uri": record.report_uri}],
+        words=" ".join(record.reasons),
+        run=record.run,
+        task_id="report_rejections",
+        link="",
+        now=now,
+    )
     know(number=AlertLog(journal).record(message, "rejection", "ingest_weather.report_rejections", now).id)
 
 
@@ -321,9 +332,16 @@ def bikes_are_taken_and_trained() -> None:
     files = list_files(home.landing_of("bikes"), model.source.patterns)
     ingest_batches(model, home, journal, files, _run("ingest"), clock=lambda: now)
     logged = train(
-        model, home, registry, reason="first", run=_run("train"), now=now, candidates=None, overrides=None,
+        model,
+        home,
+        registry,
+        reason="first",
+        run=_run("train"),
+        now=now,
+        candidates=None,
+        overrides=None,
         on_progress=print,
-    )  # fmt: skip
+    )
     from almanac.registry.records import PASSED, Tag
 
     registry.client.set_tag(logged, Tag.GATES.value, PASSED)

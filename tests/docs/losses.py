@@ -20,9 +20,12 @@ def the_journal_is_of_0_1() -> None:
 
     with closing(sqlite3.connect(Home().home / "journal.db")) as connection:
         for statement in (
-            f"DROP TABLE {VERSION_TABLE}", "DROP TABLE declarations", "ALTER TABLE decisions DROP COLUMN people",
-            "DROP INDEX batches_by_base", "ALTER TABLE batches DROP COLUMN base",
-        ):  # fmt: skip
+            f"DROP TABLE {VERSION_TABLE}",
+            "DROP TABLE declarations",
+            "ALTER TABLE decisions DROP COLUMN people",
+            "DROP INDEX batches_by_base",
+            "ALTER TABLE batches DROP COLUMN base",
+        ):
             connection.execute(statement)
         connection.commit()
 

@@ -17,9 +17,7 @@ def _rotated(page: str, section: str) -> Scene:
 
 def _lost(page: str, section: str) -> Scene:
     text = "almanac key rotate --without-old"
-    step = Step(
-        f"./{text}" if page == PAGE else text, _WITHOUT_OLD, after="losses:a_backup_is_taken_with_the_new_key"
-    )  # fmt: skip
+    step = Step(f"./{text}" if page == PAGE else text, _WITHOUT_OLD, after="losses:a_backup_is_taken_with_the_new_key")
     return Scene(page, section, "backed up", (step,), before="losses:the_key_is_replaced", way="lost")
 
 
@@ -31,9 +29,10 @@ def _measured(page: str, section: str) -> Scene:
 
 def _upgraded(page: str, section: str) -> Scene:
     step = Step(
-        "./almanac journal upgrade", (r"backed up: .*database/journal@", r"from no revision \(0\.1\) to revision \d+"),
+        "./almanac journal upgrade",
+        (r"backed up: .*database/journal@", r"from no revision \(0\.1\) to revision \d+"),
         after="losses:the_journal_is_read_again",
-    )  # fmt: skip
+    )
     return Scene(page, section, "published", (step,), before="losses:the_journal_is_of_0_1", way="upgrade")
 
 
@@ -42,109 +41,177 @@ SCENES = (
     _upgraded("docs/upgrading.md", "The journal"),
     _measured(PAGE, "Which page answers which question"),
     Scene(
-        PAGE, _CLEANUP, "registered",
+        PAGE,
+        _CLEANUP,
+        "registered",
         (
             Step("./almanac cleanup --dry-run", (r"GOES +task_logs", r"1 rows and files .* would go")),
             Step("./almanac cleanup", (r"gone +task_logs", r"1 rows and files .* are deleted")),
             Step(
-                "./almanac cleanup", (r"FAILED +task_logs: .*too much would expire at once", r"cleanup --approve"),
-                exit_code=1, before="losses:the_other_task_log_is_old",
+                "./almanac cleanup",
+                (r"FAILED +task_logs: .*too much would expire at once", r"cleanup --approve"),
+                exit_code=1,
+                before="losses:the_other_task_log_is_old",
             ),
-            Step("./almanac cleanup --approve", (r"1 rows and files .* are deleted",),
-                 after="losses:no_task_log_is_left"),
+            Step(
+                "./almanac cleanup --approve", (r"1 rows and files .* are deleted",), after="losses:no_task_log_is_left"
+            ),
         ),
-        before="losses:a_task_log_is_old", way="logs",
+        before="losses:a_task_log_is_old",
+        way="logs",
     ),
     Scene(
-        PAGE, _CLEANUP, "served",
+        PAGE,
+        _CLEANUP,
+        "served",
         (
-            Step("./almanac backup database/airflow", (r"database/airflow@",),
-                 after="losses:the_snapshot_of_airflow_s_database_is_whole"),
+            Step(
+                "./almanac backup database/airflow",
+                (r"database/airflow@",),
+                after="losses:the_snapshot_of_airflow_s_database_is_whole",
+            ),
         ),
         way="a snapshot first",
     ),
     Scene(
-        PAGE, "To start an empty dataset on purpose", "published",
+        PAGE,
+        "To start an empty dataset on purpose",
+        "published",
         (
             Step('./almanac accept dataset/<model> --begin-anew --reason "..."', (r"no table", r"batch \w{12}")),
-            Step('./almanac accept quarantine/<model> --begin-anew --reason "..."', (r"there is no table",),
-                 after="losses:what_lies_in_the_landing_area_is_taken_again"),
+            Step(
+                './almanac accept quarantine/<model> --begin-anew --reason "..."',
+                (r"there is no table",),
+                after="losses:what_lies_in_the_landing_area_is_taken_again",
+            ),
         ),
         before="losses:dataset_and_quarantined_rows_are_removed",
     ),
     Scene(
-        PAGE, _BEHIND, "backed up",
+        PAGE,
+        _BEHIND,
+        "backed up",
         (Step("./almanac doctor", (r"table dataset/weather +│ fail", r"is missing, which"), exit_code=1),),
-        before="losses:the_newest_commit_is_removed", needs="time", way="seen",
+        before="losses:the_newest_commit_is_removed",
+        needs="time",
+        way="seen",
     ),
     Scene(
-        PAGE, _BEHIND, "backed up",
+        PAGE,
+        _BEHIND,
+        "backed up",
         (
-            Step("./almanac repair dataset/<model>", (r"repaired +_delta_log/{commit}", r" 1 damaged, 0 of no"),
-                 after="losses:every_row_is_back_and_writers_go_on"),
+            Step(
+                "./almanac repair dataset/<model>",
+                (r"repaired +_delta_log/{commit}", r" 1 damaged, 0 of no"),
+                after="losses:every_row_is_back_and_writers_go_on",
+            ),
         ),
-        before="losses:the_newest_commit_is_removed", way="repaired",
+        before="losses:the_newest_commit_is_removed",
+        way="repaired",
     ),
     Scene(
-        PAGE, _BEHIND, "backed up",
+        PAGE,
+        _BEHIND,
+        "backed up",
         (
             Step("./almanac repair dataset/<model>", (r"LEFT .*{commit}: is gone",), exit_code=1),
-            Step("./almanac restore dataset/<model> --live --replace",
-                 (r"is in \S+/datasets/weather", r"lacks 1 batches with 744 rows"), exit_code=3,
-                 after="losses:the_lost_month_is_taken_again"),
+            Step(
+                "./almanac restore dataset/<model> --live --replace",
+                (r"is in \S+/datasets/weather", r"lacks 1 batches with 744 rows"),
+                exit_code=3,
+                after="losses:the_lost_month_is_taken_again",
+            ),
         ),
-        before="losses:a_month_is_published_and_its_commit_removed", way="restored",
+        before="losses:a_month_is_published_and_its_commit_removed",
+        way="restored",
     ),
     Scene(
-        PAGE, _BEHIND, "backed up",
+        PAGE,
+        _BEHIND,
+        "backed up",
         (
-            Step('./almanac accept dataset/<model> --reason "..."', (r"is accepted", r"batch \w{12} is not in it: 744"),
-                 after="losses:the_lost_month_is_taken_again"),
+            Step(
+                './almanac accept dataset/<model> --reason "..."',
+                (r"is accepted", r"batch \w{12} is not in it: 744"),
+                after="losses:the_lost_month_is_taken_again",
+            ),
         ),
-        before="losses:a_month_is_published_and_its_commit_removed", way="accepted",
+        before="losses:a_month_is_published_and_its_commit_removed",
+        way="accepted",
     ),
     Scene(
-        PAGE, _FILE, "backed up",
+        PAGE,
+        _FILE,
+        "backed up",
         (
-            Step("./almanac repair <model>", (r"repaired .*{january}: is gone", r"model/weather: .* 0 damaged"),
-                 after="losses:every_row_is_back_and_writers_go_on"),
+            Step(
+                "./almanac repair <model>",
+                (r"repaired .*{january}: is gone", r"model/weather: .* 0 damaged"),
+                after="losses:every_row_is_back_and_writers_go_on",
+            ),
         ),
-        before="losses:a_file_of_the_dataset_is_removed", way="repaired",
+        before="losses:a_file_of_the_dataset_is_removed",
+        way="repaired",
     ),
     Scene(
-        PAGE, _FILE, "backed up",
+        PAGE,
+        _FILE,
+        "backed up",
         (
             Step("./almanac repair <model>", (r"LEFT .*no snapshot has it",), exit_code=1),
             Step("./almanac dataset <model>", (r"5,109 in 7 files", r"by batch \w{12}")),
         ),
-        before="losses:a_month_is_published_and_its_file_removed", way="left",
+        before="losses:a_month_is_published_and_its_file_removed",
+        way="left",
     ),
     Scene(
-        PAGE, _DATABASE, "backed up",
+        PAGE,
+        _DATABASE,
+        "backed up",
         (Step("./almanac doctor", (r"database journal +│ fail", r"is damaged"), exit_code=1),),
-        before="losses:a_month_is_published_and_the_journal_damaged", needs="time", way="seen",
+        before="losses:a_month_is_published_and_the_journal_damaged",
+        needs="time",
+        way="seen",
     ),
     Scene(
-        PAGE, _DATABASE, "backed up",
+        PAGE,
+        _DATABASE,
+        "backed up",
         (
             Step("./almanac down", (r"The services were not running",)),
-            Step("./almanac restore database/journal --live --replace", (r"is in \S+/journal\.db",),
-                 after="losses:the_month_is_recognised"),
+            Step(
+                "./almanac restore database/journal --live --replace",
+                (r"is in \S+/journal\.db",),
+                after="losses:the_month_is_recognised",
+            ),
         ),
-        before="losses:a_month_is_published_and_the_journal_damaged", way="restored",
+        before="losses:a_month_is_published_and_the_journal_damaged",
+        way="restored",
     ),
     Scene(
-        PAGE, _DATABASE, "backed up",
+        PAGE,
+        _DATABASE,
+        "backed up",
         (
-            Step("./almanac journal rebuild",
-                 (r"batches of weather: [1-9]\d* added, 0 were", r"promotions of weather: [1-9]\d* added",
-                  r"snapshots of \S+: [1-9]\d* added", r"Not rebuilt"),
-                 after="losses:the_journal_knows_what_the_commits_know"),
+            Step(
+                "./almanac journal rebuild",
+                (
+                    r"batches of weather: [1-9]\d* added, 0 were",
+                    r"promotions of weather: [1-9]\d* added",
+                    r"snapshots of \S+: [1-9]\d* added",
+                    r"Not rebuilt",
+                ),
+                after="losses:the_journal_knows_what_the_commits_know",
+            ),
         ),
-        before="losses:a_month_is_published_and_the_journal_moved_aside", way="rebuilt",
+        before="losses:a_month_is_published_and_the_journal_moved_aside",
+        way="rebuilt",
     ),
     Scene(
-        PAGE, _KEY, "backed up",
+        PAGE,
+        _KEY,
+        "backed up",
         (
             Step("./almanac key show", (r"\w{16}  the installation's", r"\w{16}  \S+/second, since")),
             Step('./almanac key rotate --reason "..."', _ROTATED, after="losses:the_rotation_is_in_the_journal"),
@@ -158,4 +225,4 @@ SCENES = (
     _rotated(FORMAT, "Keys"),
     _rotated(FORMAT, "Threats"),
     _lost(FORMAT, "Threats"),
-)  # fmt: skip
+)

@@ -124,9 +124,15 @@ class Stage:
             line = f'printf %s "${name[1]}"'
         line = "\n".join([*self.assigned, line])
         done = subprocess.run(
-            ["bash", "-c", line], cwd=self.folder, env=self.variables, capture_output=True, text=True, check=False,
-            stdin=subprocess.DEVNULL, timeout=600,
-        )  # fmt: skip
+            ["bash", "-c", line],
+            cwd=self.folder,
+            env=self.variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=600,
+        )
         return done.returncode, done.stdout + done.stderr
 
     def _ask(self, line: str) -> tuple[int, str]:

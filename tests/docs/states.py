@@ -212,9 +212,11 @@ def backed_up() -> None:
     catalogue = Catalogue(places.first)
     versions = {str(catalogue.read(ref).facts["version"]): ref for ref in catalogue.refs(f"model/{MODEL}")}
     know(
-        group=catalogue.newest("group/all"), dataset=catalogue.newest(f"dataset/{MODEL}"), previous=versions[PREVIOUS],
+        group=catalogue.newest("group/all"),
+        dataset=catalogue.newest(f"dataset/{MODEL}"),
+        previous=versions[PREVIOUS],
         champion=versions[CHAMPION],
-    )  # fmt: skip
+    )
 
 
 def _journal() -> Any:

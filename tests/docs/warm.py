@@ -20,13 +20,32 @@ from almanac.config.repository import python_path
 
 # No module may start a thread: it would not exist in the forked process.
 _MODULES = (
-    "almanac.cli.app", "polars", "deltalake", "mlflow.tracking", "sqlalchemy.dialects.sqlite", "rich.table", "yaml",
-    "jinja2", "cryptography.hazmat.primitives.ciphers.aead", "onnxruntime", "sklearn.linear_model", "sklearn.ensemble",
-    "skops.io", "skl2onnx", "great_expectations", "almanac.backup.snapshot.backup", "almanac.drills.run_drill",
-    "almanac.backup.restore.live", "almanac.data.quarantine.readmission", "almanac.data.ingest.ingest",
+    "almanac.cli.app",
+    "polars",
+    "deltalake",
+    "mlflow.tracking",
+    "sqlalchemy.dialects.sqlite",
+    "rich.table",
+    "yaml",
+    "jinja2",
+    "cryptography.hazmat.primitives.ciphers.aead",
+    "onnxruntime",
+    "sklearn.linear_model",
+    "sklearn.ensemble",
+    "skops.io",
+    "skl2onnx",
+    "great_expectations",
+    "almanac.backup.snapshot.backup",
+    "almanac.drills.run_drill",
+    "almanac.backup.restore.live",
+    "almanac.data.quarantine.readmission",
+    "almanac.data.ingest.ingest",
     "almanac.release.rebuild",
-    "almanac.release.lineage", "almanac.cleanup.expire", "almanac.windows.overview", "almanac.data.table.card",
-)  # fmt: skip
+    "almanac.release.lineage",
+    "almanac.cleanup.expire",
+    "almanac.windows.overview",
+    "almanac.data.table.card",
+)
 _QUIET = {
     "ORT_DISABLE_TELEMETRY": "1",
     "OMP_NUM_THREADS": "1",

@@ -23,10 +23,14 @@ NET = {
     "scale": True,
     "params": {"hidden_layer_sizes": 64, "learning_rate_init": 0.001},
     "learning": {
-        "epochs": EPOCHS, "patience": EPOCHS, "stuck": None, "diverging": None, "overfitting": None,
+        "epochs": EPOCHS,
+        "patience": EPOCHS,
+        "stuck": None,
+        "diverging": None,
+        "overfitting": None,
         "checkpoints": {"every": 1, "keep": EPOCHS, "backup": False},
     },
-}  # fmt: skip
+}
 
 
 @pytest.fixture

@@ -24,8 +24,13 @@ pytestmark = pytest.mark.e2e
 
 def test_services_all_processes_are_healthy(services):
     assert {each.name for each in services.status() if each.running} == {
-        "mlflow", "scheduler", "api-server", "dag-processor", "triggerer", "watcher",
-    }  # fmt: skip
+        "mlflow",
+        "scheduler",
+        "api-server",
+        "dag-processor",
+        "triggerer",
+        "watcher",
+    }
     with services.airflow() as airflow:
         assert airflow.health().unhealthy == ()
 

@@ -35,10 +35,15 @@ TRIGGERS = {
     },
     "minutely": {"kind": "schedule", "every": "1m", "timezone": "Europe/Helsinki"},
     "daily": {
-        "kind": "window", "size": "1d", "delay": "1h", "start": "2021-01-01T00:00:00Z", "end": "2021-01-15T00:00:00Z",
-        "catch_up": False, "max_concurrent": 4,
+        "kind": "window",
+        "size": "1d",
+        "delay": "1h",
+        "start": "2021-01-01T00:00:00Z",
+        "end": "2021-01-15T00:00:00Z",
+        "catch_up": False,
+        "max_concurrent": 4,
     },
-}  # fmt: skip
+}
 PIPELINES = {"ingest": {"when": "arrival or schedule or (tides and minutely)"}, "score": {"when": "daily"}}
 SHIPS_TRIGGERS = {"theirs": {"kind": "dependency", "model": "weather"}}
 
@@ -111,9 +116,11 @@ def test_dependency_another_model_s_dataset_triggers(port: Port) -> None:
 
 def test_window_backfill_closes_each_window_of_the_range(port: Port) -> None:
     body = {
-        "dag_id": "window_weather", "from_date": "2021-01-01T00:00:00Z", "to_date": "2021-01-12T00:00:00Z",
+        "dag_id": "window_weather",
+        "from_date": "2021-01-01T00:00:00Z",
+        "to_date": "2021-01-12T00:00:00Z",
         "max_active_runs": 4,
-    }  # fmt: skip
+    }
     port.airflow.call("POST", "/backfills", body=body)
     runs = wait(lambda: finished(port.runs("window_weather")), "the backfill", 240)
     assert [run.state for run in runs] == ["success"] * 12

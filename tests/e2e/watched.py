@@ -109,9 +109,16 @@ class Watched:
         """Versions 1 and 2 from one training, as if the gates had passed both; 2 is champion."""
         run, now, model = RunRef("train_weather", "seed", 1, "seed"), datetime.now(UTC), self.model
         logged = train(
-            model, self.home, self.registry, reason="seed", run=run, now=now, candidates=None, overrides=None,
+            model,
+            self.home,
+            self.registry,
+            reason="seed",
+            run=run,
+            now=now,
+            candidates=None,
+            overrides=None,
             on_progress=print,
-        )  # fmt: skip
+        )
         tags = {**self.registry.logged(logged).tags, Tag.GATES: PASSED}
         ours = {str(name): text for name, text in tags.items() if name.startswith("almanac.")}
         self.registry.client.create_registered_model(model.name)

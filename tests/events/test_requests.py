@@ -22,9 +22,16 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def ask(
-    journal: Journal, run_id: str, reason: str, *, minutes: int = 0, kind: DecisionKind = DecisionKind.ALARM,
-    accepted: bool = True, figure: str = "retrain", dag_id: str = "monitor_weather",
-) -> None:  # fmt: skip
+    journal: Journal,
+    run_id: str,
+    reason: str,
+    *,
+    minutes: int = 0,
+    kind: DecisionKind = DecisionKind.ALARM,
+    accepted: bool = True,
+    figure: str = "retrain",
+    dag_id: str = "monitor_weather",
+) -> None:
     run, at = RunRef(dag_id, run_id), AT + timedelta(minutes=minutes)
     journal.record_decision(Decision("weather", kind, accepted, (reason,), at, run, "1", {figure: 1.0}))
 

@@ -145,10 +145,21 @@ class World:
     def publish(self, model: str = "weather", version: int = 0) -> None:
         self.journal.record_batch(
             BatchRecord(
-                model, f"{version:064}", "u", 1, self.now, BatchState.PUBLISHED, 1, 1, 0, 0, self.now, RUN,
+                model,
+                f"{version:064}",
+                "u",
+                1,
+                self.now,
+                BatchState.PUBLISHED,
+                1,
+                1,
+                0,
+                0,
+                self.now,
+                RUN,
                 dataset_version=version,
             )
-        )  # fmt: skip
+        )
 
     def predict(self) -> None:
         import polars as pl
@@ -173,12 +184,13 @@ HAPPENS: dict[str, tuple[Callable[[World], None], frozenset[str]]] = {
     "a registration": (lambda world: name(world, "challenger"), frozenset({"backup_model"})),
     "an accepted event": (lambda world: world.decide(DecisionKind.EVENT, "tides"), frozenset({"ingest"})),
     "another model's training": (
-        lambda world: world.decide(DecisionKind.GATES, model="ships"), frozenset({"ingest"}),
+        lambda world: world.decide(DecisionKind.GATES, model="ships"),
+        frozenset({"ingest"}),
     ),
     "another model's publication": (lambda world: world.publish("ships"), frozenset({"score"})),
     "a request": (lambda world: world.decide(DecisionKind.ALARM, retrain=1.0), frozenset({"train"})),
     "a verdict in shadow": (lambda world: world.decide(DecisionKind.SHADOW, "weather@3"), frozenset({"promote"})),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("happens", "kinds"), HAPPENS.values(), ids=HAPPENS)

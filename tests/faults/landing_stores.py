@@ -30,13 +30,18 @@ from tests.waiting import wait
 POINTS = ("claimed", "validated", "committed", "journaled")
 
 _DATASET = {
-    "time": "Time", "step": "1h", "key": ["Time"], "max_bad_share": 0.5, "origin": "made up", "licence": "none needed",
+    "time": "Time",
+    "step": "1h",
+    "key": ["Time"],
+    "max_bad_share": 0.5,
+    "origin": "made up",
+    "licence": "none needed",
     "columns": {
         "Time": {"type": "timestamp"},
         "x": {"type": "float", "min": 0, "max": 10},
         "kind": {"type": "string", "values": ["a", "b"]},
     },
-}  # fmt: skip
+}
 _MODEL = {
     "dataset": _DATASET,
     "source": {"settle": "1s", "poll": "1s", "sweep": "*/2 * * * *"},

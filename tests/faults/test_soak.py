@@ -132,12 +132,22 @@ def sample(site: Site, process: psutil.Process, files: int, cost: float) -> Samp
     parts = list(data.glob("_month=*/*.parquet"))
     checkpoints = list(log.glob("*.checkpoint.parquet"))
     return Sample(
-        files, round(cost, 3), round(process.memory_info().rss / 2**20, 1), process.num_fds(), process.num_threads(),
-        len(list(site.landing.iterdir())), len(list(Path(site.home.reports_of("weather")).glob("*"))),
-        len(Quarantine(site.home, site.model).kept_files()), len(parts), megabytes(parts),
-        len(list(log.glob("*.json"))), len(checkpoints), megabytes(list(log.iterdir())),
-        len(site.journal.arrivals("weather")), len(site.journal.batches("weather", 10**6)),
-    )  # fmt: skip
+        files,
+        round(cost, 3),
+        round(process.memory_info().rss / 2**20, 1),
+        process.num_fds(),
+        process.num_threads(),
+        len(list(site.landing.iterdir())),
+        len(list(Path(site.home.reports_of("weather")).glob("*"))),
+        len(Quarantine(site.home, site.model).kept_files()),
+        len(parts),
+        megabytes(parts),
+        len(list(log.glob("*.json"))),
+        len(checkpoints),
+        megabytes(list(log.iterdir())),
+        len(site.journal.arrivals("weather")),
+        len(site.journal.batches("weather", 10**6)),
+    )
 
 
 def megabytes(paths: list[Path]) -> float:

@@ -112,9 +112,12 @@ def test_every_form_names_its_columns(every) -> None:
     matrix = build_features(every, hours(5))
     assert matrix.names == names_of(every.features)
     assert matrix.names[3:8] == (
-        "Temperature_C_missing", "Wind_bearing_degrees_sin", "Wind_bearing_degrees_cos",
-        "Weather_conditions_is_rain", "Weather_conditions_is_snow",
-    )  # fmt: skip
+        "Temperature_C_missing",
+        "Wind_bearing_degrees_sin",
+        "Wind_bearing_degrees_cos",
+        "Weather_conditions_is_rain",
+        "Weather_conditions_is_snow",
+    )
     assert "Humidity_mean_12h_per_Weather_conditions" in matrix.names
     assert history_needed(every) == timedelta(hours=24)
     assert set(feature_columns(every)) == set(hours(1).columns)

@@ -37,9 +37,15 @@ def asked(notifier: Notifier) -> None:
     for number in ("1", "2"):
         run = replace(RUN, run_id=number)
         message = approval_message(
-            model="weather", run=run, task_id="approve", question=f"{QUESTION} ({number})", deadline="for a day",
-            silence="a no", link="http://airflow", now=NOON,
-        )  # fmt: skip
+            model="weather",
+            run=run,
+            task_id="approve",
+            question=f"{QUESTION} ({number})",
+            deadline="for a day",
+            silence="a no",
+            link="http://airflow",
+            now=NOON,
+        )
         notifier.open(ALERTS, message, "approval", f"train_weather.approve {number}", NOON)
 
 

@@ -139,9 +139,14 @@ def test_red_task_whose_rejections_were_reported_is_no_failure_without_a_word(
 ) -> None:
     run = RunRef("ingest_weather", "manual__1")
     message = rejection_message(
-        "weather", [{"uri": "file:///a.csv"}], words="no column", run=run, task_id="report_rejections", link="",
+        "weather",
+        [{"uri": "file:///a.csv"}],
+        words="no column",
+        run=run,
+        task_id="report_rejections",
+        link="",
         now=NOON,
-    )  # fmt: skip
+    )
     notifier.open(ALERTS, message, "rejection", failure_key(run.dag_id, "report_rejections"), NOON)
     red = FailedTask(run, "report_rejections", NOON - timedelta(minutes=1), "http://airflow/r")
     report_unreported_failures(notifier, DECLARED, ALERTS, journal, Airflow(red), NOON + timedelta(minutes=5))

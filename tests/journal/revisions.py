@@ -17,11 +17,16 @@ FIRST = "0001"
 AT = datetime(2026, 11, 21, 12)  # noqa: DTZ001 - as SQLite keeps it
 ROWS: dict[str, dict[str, Any]] = {
     "decisions": {
-        "kind": "training", "accepted": True, "reasons": ["why"], "decided_at": AT, "subject": "", "figures": {},
+        "kind": "training",
+        "accepted": True,
+        "reasons": ["why"],
+        "decided_at": AT,
+        "subject": "",
+        "figures": {},
         "ask": [],
     },
     "alias_moves": {"alias": "champion", "from_version": "", "to_version": "1", "reason": "first", "moved_at": AT},
-}  # fmt: skip
+}
 
 
 def execute(url: str | URL, *statements: str, autocommit: bool = False) -> list[tuple[Any, ...]]:

@@ -74,9 +74,16 @@ def test_same_run_needs_both_names(other: RunRef) -> None:
 
 
 QUESTION = Decision(
-    "weather", DecisionKind.QUESTION, True, ("why",), AT, RUN, "weather@2", people=("grace", "ada"),
+    "weather",
+    DecisionKind.QUESTION,
+    True,
+    ("why",),
+    AT,
+    RUN,
+    "weather@2",
+    people=("grace", "ada"),
     expires_at=AT + timedelta(hours=1),
-)  # fmt: skip
+)
 ASKED_OF_TWO = Approval(timeout=LIMIT, users=("grace", "ada"))
 
 

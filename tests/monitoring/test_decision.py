@@ -207,8 +207,10 @@ def test_judge_windows_without_columns_is_never_fine() -> None:
 
 
 def test_judge_windows_fine_says_what_could_not_be_seen() -> None:
-    seen = [ColumnDrift(name, "number", Status.QUIET, 720, 2160, {"smallest_seen": limit}) for name, limit in
-            (("Temperature_C", 0.3), ("Pressure", 0.48))]  # fmt: skip
+    seen = [
+        ColumnDrift(name, "number", Status.QUIET, 720, 2160, {"smallest_seen": limit})
+        for name, limit in (("Temperature_C", 0.3), ("Pressure", 0.48))
+    ]
     one = found(with_columns(*seen))[Condition.DRIFT, "columns"]
     assert one.text == "none of 3 columns has drifted; shifts below a distance of 0.48 (Pressure) could not be seen"
 

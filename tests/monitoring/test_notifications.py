@@ -113,8 +113,11 @@ def test_notify_findings_columns_that_drift_together_are_one_message(model, noti
     (message,) = outbox.sent
     assert message.subject == "weather: drift of Pressure_millibars, Humidity, Visibility_km: alarm"
     assert [line.split(":")[0] for line in message.error.splitlines()] == [
-        "Pressure_millibars", "Humidity", "Visibility_km", "A retrain is requested.",
-    ]  # fmt: skip
+        "Pressure_millibars",
+        "Humidity",
+        "Visibility_km",
+        "A retrain is requested.",
+    ]
 
 
 def test_notify_findings_one_more_column_or_an_alarm_is_reported_again_and_fewer_are_not(model, notifier, outbox):
@@ -183,9 +186,15 @@ def test_notify_findings_rejected_files_that_people_know_of_are_not_reported_onc
     aside: float, told: bool, model: Model, notifier: Notifier, outbox: Outbox
 ) -> None:
     known = event_message(
-        "rejection", severity="critical", model="weather", subject="a.csv was rejected", words="x", what_to_do="x",
-        run=RUN, now=NOON,
-    )  # fmt: skip
+        "rejection",
+        severity="critical",
+        model="weather",
+        subject="a.csv was rejected",
+        words="x",
+        what_to_do="x",
+        run=RUN,
+        now=NOON,
+    )
     notifier.open(model.alerts, known, "rejection", "ingest_weather.report_rejections", NOON)
     tell(model, notifier, batches(0.33, aside))
     assert any("quality" in message.subject for message in outbox.sent) is told

@@ -44,8 +44,10 @@ def test_almanac_runs_the_code_of_its_checkout_whichever_one_the_environment_was
 
 def test_python_path_of_a_checkout_is_its_own_folders_before_all_others() -> None:
     assert repository.python_path("/x:/y").split(":") == [
-        *(str(HERE / name) for name in ("include", "plugins", "config")), "/x", "/y"
-    ]  # fmt: skip
+        *(str(HERE / name) for name in ("include", "plugins", "config")),
+        "/x",
+        "/y",
+    ]
 
 
 def test_check_installed_without_the_entry_point_says_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ RUN = RunRef("ingest_weather", "scheduled__1")
 URI = "file:///landing/weather/a.csv"
 REJECTED = BatchRecord(
     "weather", "a" * 64, URI, 1, NOW, BatchState.REJECTED, 5, 0, 0, 0, NOW, RUN, reasons=("no column x",)
-)  # fmt: skip
+)
 START = datetime(2026, 1, 31, tzinfo=UTC)
 FAILED = WindowRecord("weather", START, START + timedelta(days=1), WindowState.FAILED, NOW, RUN, reason="store away")
 
@@ -132,9 +132,14 @@ def test_cards_what_lasts_is_shown_however_old_and_what_is_over_is_not(journal: 
 def test_cards_failed_window_is_part_of_its_failure(journal: Journal) -> None:
     assert headlines(journal, failed=[FAILED]) == ["Window failed: 2026-01-31 00:00 to 2026-02-01 00:00 UTC"]
     message = failure_message(
-        model="weather", run=RUN, task_id="close", error="store away", link="", now=NOW,
+        model="weather",
+        run=RUN,
+        task_id="close",
+        error="store away",
+        link="",
+        now=NOW,
         about=scope_of(key_of(Window(START, FAILED.window_end)), {}),
-    )  # fmt: skip
+    )
     AlertLog(journal).record(message, "failure", "window_weather.close", NOW)
     other = replace(FAILED, window_start=START + timedelta(days=1), window_end=START + timedelta(days=2))
     assert headlines(journal, failed=[FAILED, other]) == [

@@ -92,9 +92,11 @@ def events(monkeypatch: pytest.MonkeyPatch, *versions: str) -> None:
         SimpleNamespace(asset=SimpleNamespace(name="shadow_weather"), extra={"version": one}) for one in versions
     ]
     run = SimpleNamespace(
-        dag_id="promote_weather", run_id="r", run_type=SimpleNamespace(value="asset_triggered"),
+        dag_id="promote_weather",
+        run_id="r",
+        run_type=SimpleNamespace(value="asset_triggered"),
         triggering_user_name=None,
-    )  # fmt: skip
+    )
     context = {"triggering_asset_events": {"s": emitted}, "dag_run": run, "ti": SimpleNamespace(try_number=1)}
     monkeypatch.setattr(runs, "get_current_context", lambda: context)
 

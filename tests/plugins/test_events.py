@@ -50,16 +50,21 @@ def journal(home: Home) -> Journal:
 
 def event(asset: str, source: RunRef | None = None, **extra: Any) -> Any:
     return SimpleNamespace(
-        asset=SimpleNamespace(name=asset), extra=extra, source_dag_id=source.dag_id if source else None,
+        asset=SimpleNamespace(name=asset),
+        extra=extra,
+        source_dag_id=source.dag_id if source else None,
         source_run_id=source.run_id if source else None,
-    )  # fmt: skip
+    )
 
 
 def emitted(monkeypatch: pytest.MonkeyPatch, *found: Any, key: str | None = None, run_id: str = "r") -> None:
     run = SimpleNamespace(
-        dag_id="train_weather", run_id=run_id, run_type=SimpleNamespace(value="asset_triggered"),
-        triggering_user_name=None, partition_key=key,
-    )  # fmt: skip
+        dag_id="train_weather",
+        run_id=run_id,
+        run_type=SimpleNamespace(value="asset_triggered"),
+        triggering_user_name=None,
+        partition_key=key,
+    )
     groups = {number: [each] for number, each in enumerate(found)}
     context = {"triggering_asset_events": groups, "dag_run": run, "ti": SimpleNamespace(try_number=1)}
     monkeypatch.setattr(runs, "get_current_context", lambda: context)
@@ -67,9 +72,15 @@ def emitted(monkeypatch: pytest.MonkeyPatch, *found: Any, key: str | None = None
 
 
 def write(
-    journal: Journal, kind: DecisionKind, run: RunRef, *reasons: str, accepted: bool = True, at: datetime = AT,
-    subject: str = "", **figures: float,
-) -> None:  # fmt: skip
+    journal: Journal,
+    kind: DecisionKind,
+    run: RunRef,
+    *reasons: str,
+    accepted: bool = True,
+    at: datetime = AT,
+    subject: str = "",
+    **figures: float,
+) -> None:
     journal.record_decision(Decision("weather", kind, accepted, reasons, at, run, subject, figures))
 
 
@@ -128,9 +139,13 @@ def test_retrain_request_needs_an_accepted_record_of_a_retrain(
 
 @pytest.mark.parametrize(
     ("run_id", "minutes", "subject", "counts"),
-    [("other", 1, "retrain_request", False), ("r", 1, "retrain_request", True), ("other", -1, "retrain_request", True),
-     ("other", 1, "new_data", True)],
-)  # fmt: skip
+    [
+        ("other", 1, "retrain_request", False),
+        ("r", 1, "retrain_request", True),
+        ("other", -1, "retrain_request", True),
+        ("other", 1, "new_data", True),
+    ],
+)
 def test_retrain_request_is_answered_once(
     monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal, run_id: str, minutes: int, subject: str, counts: bool
 ) -> None:

@@ -51,19 +51,29 @@ def journal(home: Home) -> Journal:
 
 
 def runs_now(
-    monkeypatch: pytest.MonkeyPatch, run_id: str, *assets: str, kind: str = "asset_triggered", key: str | None = None,
+    monkeypatch: pytest.MonkeyPatch,
+    run_id: str,
+    *assets: str,
+    kind: str = "asset_triggered",
+    key: str | None = None,
     source: RunRef | None = None,
-) -> None:  # fmt: skip
+) -> None:
     run = SimpleNamespace(
-        dag_id="train_weather", run_id=run_id, run_type=SimpleNamespace(value=kind), triggering_user_name=None,
+        dag_id="train_weather",
+        run_id=run_id,
+        run_type=SimpleNamespace(value=kind),
+        triggering_user_name=None,
         partition_key=key,
-    )  # fmt: skip
+    )
     of = {"source_dag_id": source.dag_id, "source_run_id": source.run_id} if source else {}
     groups = {
-        name: [SimpleNamespace(**{"asset": SimpleNamespace(name=name), "extra": {}, "source_dag_id": None,
-                                  "source_run_id": None, **of})]
+        name: [
+            SimpleNamespace(
+                **{"asset": SimpleNamespace(name=name), "extra": {}, "source_dag_id": None, "source_run_id": None, **of}
+            )
+        ]
         for name in assets
-    }  # fmt: skip
+    }
     context = {"triggering_asset_events": groups, "dag_run": run, "ti": SimpleNamespace(try_number=1)}
     for module in (runs, events):
         monkeypatch.setattr(module, "get_current_context", lambda: context)
@@ -72,10 +82,21 @@ def runs_now(
 def publish(journal: Journal, version: int = 0) -> None:
     journal.record_batch(
         BatchRecord(
-            "weather", f"{version:064}", "u", 1, AT, BatchState.PUBLISHED, 1, 1, 0, 0, AT, MONITOR,
+            "weather",
+            f"{version:064}",
+            "u",
+            1,
+            AT,
+            BatchState.PUBLISHED,
+            1,
+            1,
+            0,
+            0,
+            AT,
+            MONITOR,
             dataset_version=version,
         )
-    )  # fmt: skip
+    )
 
 
 def sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,11 +217,17 @@ def test_handling_for_a_window_remembers_that_window_alone(
     start = datetime(2026, 1, 3, tzinfo=UTC)
     windows = [
         WindowRecord(
-            "weather", start + timedelta(days=day), start + timedelta(days=day + 1), WindowState.DONE, AT, MONITOR,
-            rows=24, content=f"c{day}",
+            "weather",
+            start + timedelta(days=day),
+            start + timedelta(days=day + 1),
+            WindowState.DONE,
+            AT,
+            MONITOR,
+            rows=24,
+            content=f"c{day}",
         )
         for day in range(2)
-    ]  # fmt: skip
+    ]
     for window in windows:
         journal.record_window(window)
     runs_now(monkeypatch, "for a day", key="2026-01-03T00:00:00")

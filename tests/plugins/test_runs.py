@@ -71,9 +71,15 @@ def test_training_trigger_says_what_triggered_it(
 
 @pytest.mark.parametrize(
     ("run_type", "name", "expected"),
-    [("manual", "grace", "grace"), ("manual", None, ""), ("backfill", "grace", ""), ("asset_triggered", "grace", ""),
-     ("scheduled", None, ""), ("asset_materialization", "grace", "")],
-)  # fmt: skip
+    [
+        ("manual", "grace", "grace"),
+        ("manual", None, ""),
+        ("backfill", "grace", ""),
+        ("asset_triggered", "grace", ""),
+        ("scheduled", None, ""),
+        ("asset_materialization", "grace", ""),
+    ],
+)
 def test_started_by_hand_names_only_who_looked_at_this_run(
     monkeypatch: pytest.MonkeyPatch, run_type: str, name: str | None, expected: str
 ) -> None:

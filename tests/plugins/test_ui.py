@@ -71,10 +71,22 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def _happen(journal: Journal, home: Home) -> None:
     journal.record_batch(
         BatchRecord(
-            "weather", BATCH, "/landing/weather/<b>a.csv", 10, NOW, BatchState.REJECTED, 5, 0, 0, 0, NOW, RUN,
-            reasons=("5 of 5 rows are bad",), report_uri=f"{home.reports_of('weather')}/{REPORT}",
+            "weather",
+            BATCH,
+            "/landing/weather/<b>a.csv",
+            10,
+            NOW,
+            BatchState.REJECTED,
+            5,
+            0,
+            0,
+            0,
+            NOW,
+            RUN,
+            reasons=("5 of 5 rows are bad",),
+            report_uri=f"{home.reports_of('weather')}/{REPORT}",
         )
-    )  # fmt: skip
+    )
     journal.record_decision(
         Decision("weather", DecisionKind.GATES, False, ("worse than persistence",), NOW, RUN, "run 1", {"f1": 0.5})
     )
@@ -175,12 +187,21 @@ def test_token_of_another_secret_is_refused(client: TestClient) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "..%2f..%2f..%2fsecret.html", "%2e%2e%2fsecret.html", "..", "../../secret.html", "%2Fetc%2Fpasswd",
+        "..%2f..%2f..%2fsecret.html",
+        "%2e%2e%2fsecret.html",
+        "..",
+        "../../secret.html",
+        "%2Fetc%2Fpasswd",
         "/etc/passwd",
-        "..%5c..%5csecret.html", "link.html", f"{REPORT.removesuffix('.html')}.validation.json", ".hidden.html",
-        "a%00.html", "file:%2F%2F%2Fetc%2Fpasswd", "none.html",
+        "..%5c..%5csecret.html",
+        "link.html",
+        f"{REPORT.removesuffix('.html')}.validation.json",
+        ".hidden.html",
+        "a%00.html",
+        "file:%2F%2F%2Fetc%2Fpasswd",
+        "none.html",
     ],
-)  # fmt: skip
+)
 def test_report_by_anything_but_a_name_is_404(client: TestClient, name: str) -> None:
     answer = client.get(f"/almanac/models/weather/reports/{name}", headers=ann(client))
     assert answer.status_code == 404

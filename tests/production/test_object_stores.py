@@ -61,9 +61,11 @@ class Cloud:
 def _on_s3(server: S3Server) -> Cloud:
     store, environment = f"s3://{BUCKET}/{uuid4()}", server.environment
     connection = {
-        "conn_type": "generic", "login": server.access_key, "password": server.secret_key,
+        "conn_type": "generic",
+        "login": server.access_key,
+        "password": server.secret_key,
         "extra": {"region_name": environment["AWS_REGION"], "endpoint_url": server.url},
-    }  # fmt: skip
+    }
     mlflow = {**environment, "AWS_DEFAULT_REGION": environment["AWS_REGION"]}
     return Cloud(store, f"{store}/mlartifacts", json.dumps(connection), mlflow, environment)
 
@@ -71,8 +73,11 @@ def _on_s3(server: S3Server) -> Cloud:
 def _on_azure(server: AzureServer) -> Cloud:
     folder, endpoint = uuid4(), server.environment["AZURE_STORAGE_ENDPOINT"]
     connection = {
-        "conn_type": "generic", "login": server.account, "password": server.key, "extra": {"endpoint_url": endpoint}
-    }  # fmt: skip
+        "conn_type": "generic",
+        "login": server.account,
+        "password": server.key,
+        "extra": {"endpoint_url": endpoint},
+    }
     account = f"AccountName={server.account};AccountKey={server.key}"
     text = f"DefaultEndpointsProtocol=http;{account};BlobEndpoint={endpoint};"
     artifacts = f"wasbs://{BUCKET}@{server.account}.blob.core.windows.net/{folder}/mlartifacts"
@@ -120,9 +125,15 @@ def stack(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Na
     small_weather.declare(root / "models")
     back_end = _SecretsBackEnd(root)
     stack = NativeStack(
-        root, workers=2, extra=back_end.environment, models=root / "models", report=print, overrides=[OBJECTS],
-        values={"ALMANAC_STORE": cloud.store, "ALMANAC_ARTIFACT_STORE": cloud.artifacts}, mlflow=cloud.mlflow,
-    )  # fmt: skip
+        root,
+        workers=2,
+        extra=back_end.environment,
+        models=root / "models",
+        report=print,
+        overrides=[OBJECTS],
+        values={"ALMANAC_STORE": cloud.store, "ALMANAC_ARTIFACT_STORE": cloud.artifacts},
+        mlflow=cloud.mlflow,
+    )
     back_end.fill(stack, cloud)
     with pytest.MonkeyPatch.context() as patch, stack.running():
         for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_"))]:

@@ -45,10 +45,14 @@ def run_ids(registry: Registry, model) -> list[str]:
     made = []
     for number in range(OWN):
         of_run = {
-            Tag.MODEL.value: name, Tag.DAG_ID.value: f"train_{name}", Tag.RUN_ID.value: f"run {number}",
-            Tag.LOGGED.value: "true", Tag.GATES.value: PASSED, Tag.DATASET_VERSION.value: str(number),
+            Tag.MODEL.value: name,
+            Tag.DAG_ID.value: f"train_{name}",
+            Tag.RUN_ID.value: f"run {number}",
+            Tag.LOGGED.value: "true",
+            Tag.GATES.value: PASSED,
+            Tag.DATASET_VERSION.value: str(number),
             Tag.JOINED_VERSIONS.value: f'{{"tides_{name}": {number}}}',
-        }  # fmt: skip
+        }
         run = client.create_run(registry.experiment(name), start_time=int(OLD.timestamp() * 1000), tags=of_run)
         client.set_terminated(run.info.run_id, end_time=int(OLD.timestamp() * 1000))
         client.create_model_version(name, f"runs:/{run.info.run_id}/model", run.info.run_id, tags=of_run)

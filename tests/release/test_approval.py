@@ -101,8 +101,9 @@ def test_route_without_monitoring_stays(registry, model, journal, second, challe
     blind = type(model).model_validate(declared)
     found = route(blind, registry, journal, "2", run=second, now=NOW)
     assert (found.way, found.reasons) == (
-        Way.STAY, ("cannot be promoted: monitor: its pipeline is disabled (pipelines.monitor.enabled)",),
-    )  # fmt: skip
+        Way.STAY,
+        ("cannot be promoted: monitor: its pipeline is disabled (pipelines.monitor.enabled)",),
+    )
 
 
 def test_route_after_another_champion_came_stays(registry, model, journal, second, challenger) -> None:
@@ -110,8 +111,9 @@ def test_route_after_another_champion_came_stays(registry, model, journal, secon
     registry.client.set_model_version_tag(model.name, "1", Tag.PARENT_VERSION.value, "7")
     found = route(model, registry, journal, "1", run=second, now=NOW)
     assert (found.way, found.reasons) == (
-        Way.STAY, ("it was measured against champion 7, but the champion is now 2",),
-    )  # fmt: skip
+        Way.STAY,
+        ("it was measured against champion 7, but the champion is now 2",),
+    )
 
 
 def test_promote_as_answered_carries_the_persons_name(registry, model, journal, desk) -> None:

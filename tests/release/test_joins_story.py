@@ -84,9 +84,16 @@ def world(registry, grid, sky, tmp_path_factory):
     publish(home, grid, load[:HOURS], "first")
     publish(home, sky, cold_of(load[:HOURS]), "first")
     logged = train(
-        grid, home, registry, reason="a test", run=run, now=now, candidates=None, overrides=None,
+        grid,
+        home,
+        registry,
+        reason="a test",
+        run=run,
+        now=now,
+        candidates=None,
+        overrides=None,
         on_progress=lambda _: None,
-    )  # fmt: skip
+    )
     publish(home, sky, cold_of(load[HOURS:]), "second")
     publish(home, grid, load[HOURS:], "second")
     verdict = judge(grid, home, journal, registry, logged, run=run, now=now)

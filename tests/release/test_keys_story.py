@@ -99,9 +99,16 @@ def world(registry, model, tmp_path_factory):
         publish_rows(DatasetTable.of(home, model), numbered, batch)
         if batch == "first":
             logged = train(
-                model, home, registry, reason="a test", run=run, now=now, candidates=None, overrides=None,
+                model,
+                home,
+                registry,
+                reason="a test",
+                run=run,
+                now=now,
+                candidates=None,
+                overrides=None,
                 on_progress=lambda _: None,
-            )  # fmt: skip
+            )
             verdict = judge_run(model, home, journal, registry, logged, run=run, now=now)
             assert verdict.accepted, verdict.reasons
             version = register(registry, model.name, logged, run=run, journal=journal, now=now).version

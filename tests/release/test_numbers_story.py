@@ -45,14 +45,29 @@ class Grid:
     def train(self, name: str, **by_hand):
         run = RunRef("train_load", name)
         asked = decide_mode(
-            self.model, self.home, self.journal, self.registry, trigger="manual", reason="a test", run=run,
-            now=self.now, by_hand=bool(by_hand),
-        )  # fmt: skip
+            self.model,
+            self.home,
+            self.journal,
+            self.registry,
+            trigger="manual",
+            reason="a test",
+            run=run,
+            now=self.now,
+            by_hand=bool(by_hand),
+        )
         assert asked.decision.accepted, asked.decision.reasons
         logged = train(
-            self.model, self.home, self.registry, reason="a test", run=run, now=self.now,
-            candidates=by_hand.get("candidates"), overrides=None, on_progress=lambda _: None, mode=asked.mode,
-        )  # fmt: skip
+            self.model,
+            self.home,
+            self.registry,
+            reason="a test",
+            run=run,
+            now=self.now,
+            candidates=by_hand.get("candidates"),
+            overrides=None,
+            on_progress=lambda _: None,
+            mode=asked.mode,
+        )
         return logged, judge(self.model, self.home, self.journal, self.registry, logged, run=run, now=self.now)
 
     def register(self, logged: str, run: str) -> str:
@@ -61,9 +76,14 @@ class Grid:
 
     def crown(self, number: str) -> None:
         promote(
-            self.registry, self.model, number, reason="a test", run=RunRef("promote_load", number),
-            journal=self.journal, now=self.now,
-        )  # fmt: skip
+            self.registry,
+            self.model,
+            number,
+            reason="a test",
+            run=RunRef("promote_load", number),
+            journal=self.journal,
+            now=self.now,
+        )
 
     def score(self):
         run = RunRef("score_load", "1")
@@ -89,9 +109,14 @@ def grid(registry, tmp_path_factory):
     grid.publish(world[HOURS : HOURS + 24])
     grid.second, _ = grid.train("second", candidates=None)  # as good, on newer rows
     set_shadow(
-        registry, model.name, grid.register(grid.second, "second"), reason="a test", run=RunRef("train_load", "second"),
-        journal=grid.journal, now=grid.now,
-    )  # fmt: skip
+        registry,
+        model.name,
+        grid.register(grid.second, "second"),
+        reason="a test",
+        run=RunRef("train_load", "second"),
+        journal=grid.journal,
+        now=grid.now,
+    )
     grid.publish(world[HOURS + 24 :])
     grid.scored = grid.score()
     return grid

@@ -40,7 +40,7 @@ class World:
     def judged(self, *ask: str, accepted: bool = True, subject: str = "mlflow 2") -> "World":
         self.journal.record_decision(
             Decision("weather", DecisionKind.GATES, accepted, ("x",), AT, RUN, subject, ask=ask)
-        )  # fmt: skip
+        )
         return self
 
     def find(self) -> Route:
@@ -69,13 +69,19 @@ WAYS: dict[str, tuple[Callable[[World], World], Way, str]] = {
     "nothing against it": (lambda w: w, Way.PROMOTE, GATES),
     "rolled back": (lambda w: w.tag(Tag.ROLLED_BACK_AT, "2026-11-20"), Way.STAY, "it was rolled back at 2026-11-20"),
     "measured against another": (
-        lambda w: w.tag(Tag.PARENT_VERSION, "0"), Way.STAY, "measured against champion 0, but the champion is now 1",
+        lambda w: w.tag(Tag.PARENT_VERSION, "0"),
+        Way.STAY,
+        "measured against champion 0, but the champion is now 1",
     ),
     "measured against none": (
-        lambda w: w.tag(Tag.PARENT_VERSION, ""), Way.STAY, "measured against champion none, but the champion is now 1",
+        lambda w: w.tag(Tag.PARENT_VERSION, ""),
+        Way.STAY,
+        "measured against champion none, but the champion is now 1",
     ),
     "compared in shadow with another": (
-        lambda w: w.tag(Tag.SHADOW_AGAINST, "0"), Way.STAY, "measured against champion 0, but the champion is now 1",
+        lambda w: w.tag(Tag.SHADOW_AGAINST, "0"),
+        Way.STAY,
+        "measured against champion 0, but the champion is now 1",
     ),
     "manual": (lambda w: w.declare(promotion="manual"), Way.STAY, "./almanac promote weather@2"),
     "approve": (lambda w: w.declare(promotion="approve"), Way.ASK, "declares promotion: approve"),
@@ -89,7 +95,7 @@ WAYS: dict[str, tuple[Callable[[World], World], Way, str]] = {
     "passed in shadow, then ask": (lambda w: shadowed(w, "ask"), Way.ASK, "as good on 500 rows"),
     "passed in shadow, then nothing": (lambda w: shadowed(w, "nothing"), Way.STAY, "promotion is manual"),
     "passed in shadow, the gates ask": (lambda w: shadowed(w, "promote").tag(Tag.ASK, ASKS), Way.ASK, ASKS),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", WAYS.values(), ids=WAYS)
@@ -114,8 +120,9 @@ def test_find_route_of_the_champion_itself_is_done(world: World) -> None:
 def test_find_route_without_monitoring_stays(world: World) -> None:
     found = world.declare(pipelines={**world.model.pipelines, "monitor": Pipeline(enabled=False)}).find()
     assert (found.way, found.reasons[0]) == (
-        Way.STAY, "cannot be promoted: monitor: its pipeline is disabled (pipelines.monitor.enabled)",
-    )  # fmt: skip
+        Way.STAY,
+        "cannot be promoted: monitor: its pipeline is disabled (pipelines.monitor.enabled)",
+    )
 
 
 def test_find_route_names_a_reason_once_that_tag_and_journal_give(world: World) -> None:

@@ -36,9 +36,13 @@ from tests.backup.repositories import MAKER, from_bytes
 KEY = Key.new()
 AT = "20260131T094500.123456Z"
 VERSION = {
-    "version": "3", "mlflow_run_id": "ab" * 16, "aliases": ["champion"], "dataset_version": 2, "onnx_sha256": "a" * 64,
+    "version": "3",
+    "mlflow_run_id": "ab" * 16,
+    "aliases": ["champion"],
+    "dataset_version": 2,
+    "onnx_sha256": "a" * 64,
     "artifact_path": "1/ab/artifacts",
-}  # fmt: skip
+}
 TABLE = {"delta_version": 0, "readable_versions": [0], "rows": {"0": 3}, "schema_sha256": "b" * 64}
 # kind -> files and facts, as a backup writes them
 SNAPSHOTS: dict[str, tuple[dict[str, bytes], dict[str, Any]]] = {
@@ -47,16 +51,51 @@ SNAPSHOTS: dict[str, tuple[dict[str, bytes], dict[str, Any]]] = {
     "outputs/weather": ({"predictions/part.parquet": b"PAR1", "reports/one.html": b"<html>"}, {"predictions": TABLE}),
     "checkpoints/weather": ({"run/one.bin": b"weights"}, {"files": 1}),
     "database/mlflow": (
-        {"mlflow.db": b"no database"}, {"engine": "sqlite", "tables": {}, "artifact_root": "/a/mlartifacts"}
+        {"mlflow.db": b"no database"},
+        {"engine": "sqlite", "tables": {}, "artifact_root": "/a/mlartifacts"},
     ),
-}  # fmt: skip
+}
 
 HOSTILE = [
-    "/../../OUTSIDE", "../OUTSIDE", "../../../../../../OUTSIDE", "..", ".", "", "/etc/passwd", "a/../b", "a//b", "a:b",
-    "C:\\x", "a\\b", "a\x00b", "a\nb", "weather\n", "\u202egnp.exe", "\u0661", "３", "é", "e\u0301", "x" * 300,
-    "a/" * 700, "~/x", "-rf", "$(touch OUTSIDE)", "--dbname=x", "mlflow-artifacts:/x", "s3://bucket/x",
-    "file:///etc/passwd", "weather", "3", "group/all", "database/secrets", "model/weather", "1e999", " 3", "+3", "0x3",
-]  # fmt: skip
+    "/../../OUTSIDE",
+    "../OUTSIDE",
+    "../../../../../../OUTSIDE",
+    "..",
+    ".",
+    "",
+    "/etc/passwd",
+    "a/../b",
+    "a//b",
+    "a:b",
+    "C:\\x",
+    "a\\b",
+    "a\x00b",
+    "a\nb",
+    "weather\n",
+    "\u202egnp.exe",
+    "\u0661",
+    "３",
+    "é",
+    "e\u0301",
+    "x" * 300,
+    "a/" * 700,
+    "~/x",
+    "-rf",
+    "$(touch OUTSIDE)",
+    "--dbname=x",
+    "mlflow-artifacts:/x",
+    "s3://bucket/x",
+    "file:///etc/passwd",
+    "weather",
+    "3",
+    "group/all",
+    "database/secrets",
+    "model/weather",
+    "1e999",
+    " 3",
+    "+3",
+    "0x3",
+]
 NUMBERS = [True, False, None, -1, 0, 1, 2, 3.0, 1.5, 1e308, 2**31, 2**63, 2**200]
 
 
@@ -88,10 +127,15 @@ def _paths(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 def changes(draw: st.DrawFn) -> Callable[[dict[str, Any]], None]:
     """One to three changes anywhere in a manifest's body; half of them in its facts."""
     wanted = [
-        (draw(st.integers(0, 10_000)), draw(st.booleans()), draw(st.sampled_from(["set", "set", "remove", "add"])),
-         draw(values), draw(st.sampled_from(HOSTILE)))
+        (
+            draw(st.integers(0, 10_000)),
+            draw(st.booleans()),
+            draw(st.sampled_from(["set", "set", "remove", "add"])),
+            draw(values),
+            draw(st.sampled_from(HOSTILE)),
+        )
         for _ in range(draw(st.integers(1, 3)))
-    ]  # fmt: skip
+    ]
 
     def change(body: dict[str, Any]) -> None:
         for number, in_facts, action, value, name in wanted:

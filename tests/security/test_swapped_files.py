@@ -45,8 +45,12 @@ def _other(path: Path) -> None:
 
 
 SWAPS: dict[str, Swap] = {
-    "link": _link, "fifo": os.mkfifo, "socket": _socket, "folder": Path.mkdir, "another file": _other,
-}  # fmt: skip
+    "link": _link,
+    "fifo": os.mkfifo,
+    "socket": _socket,
+    "folder": Path.mkdir,
+    "another file": _other,
+}
 
 
 @pytest.fixture

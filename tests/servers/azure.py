@@ -74,13 +74,24 @@ def azure_server() -> Iterator[AzureServer]:
     with tempfile.TemporaryDirectory(prefix="almanac-azurite-") as folder:
         process = subprocess.Popen(
             # It refuses the protocol of today's clients, which are newer than it, unless told not to look.
-            ["node", str(program), "--blobHost", "127.0.0.1", "--blobPort", "0", "--location", folder,
-             "--skipApiVersionCheck", "--disableTelemetry", "--silent"],
+            [
+                "node",
+                str(program),
+                "--blobHost",
+                "127.0.0.1",
+                "--blobPort",
+                "0",
+                "--location",
+                folder,
+                "--skipApiVersionCheck",
+                "--disableTelemetry",
+                "--silent",
+            ],
             env={**os.environ, "AZURITE_ACCOUNTS": f"{_ACCOUNT}:{key}"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        )  # fmt: skip
+        )
         try:
             yield AzureServer(_address(process), _ACCOUNT, key, process)
         finally:

@@ -29,8 +29,11 @@ def cutting_proxy(upstream: str, *words: str) -> Iterator[CuttingProxy]:
     """Stand before a store, and lose the answer to the first request whose line has all these words."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.servers.cut", upstream, *words],
-        cwd=_REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+        cwd=_REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     try:
         assert process.stdout is not None
         proxy = CuttingProxy(f"http://127.0.0.1:{int(process.stdout.readline())}{urlsplit(upstream).path}")

@@ -215,9 +215,12 @@ LISTS = {
     "pools": ("/pools", "pools", {"name": "p"}, AirflowClient.pools),
     "runs": ("/dags/d/dagRuns", "dag_runs", RUN, lambda airflow: airflow.runs("d")),
     "tasks": (
-        "/dags/d/dagRuns/r/taskInstances", "task_instances", TASK, lambda airflow: airflow.tasks("d", "r"),
+        "/dags/d/dagRuns/r/taskInstances",
+        "task_instances",
+        TASK,
+        lambda airflow: airflow.tasks("d", "r"),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["with a total", "without"])

@@ -37,21 +37,32 @@ DIFFERENT = {
     "MLFLOW_TRACKING_URI": "the name of the container",
 }
 SECRET = {
-    "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET",
-    "AIRFLOW_CONN_ALMANAC_MLFLOW", "ALMANAC_MLFLOW_DATABASE_URL", "ALMANAC_AIRFLOW_DATABASE_URL",
-}  # fmt: skip
+    "AIRFLOW__CORE__FERNET_KEY",
+    "AIRFLOW__API__SECRET_KEY",
+    "AIRFLOW__API_AUTH__JWT_SECRET",
+    "AIRFLOW_CONN_ALMANAC_MLFLOW",
+    "ALMANAC_MLFLOW_DATABASE_URL",
+    "ALMANAC_AIRFLOW_DATABASE_URL",
+}
 # What only one machine needs, or only the server of MLflow.
 ABSENT = {
-    "ALMANAC_SERVICES_OF", "SPT_NOENV", "PATH", "NO_PROXY", "no_proxy",
+    "ALMANAC_SERVICES_OF",
+    "SPT_NOENV",
+    "PATH",
+    "NO_PROXY",
+    "no_proxy",
     # An image holds one checkout, which is installed there.
     "PYTHONPATH",
-    "MLFLOW_AUTH_CONFIG_PATH", "MLFLOW_AUTH_ADMIN_USERNAME", "MLFLOW_AUTH_ADMIN_PASSWORD",
+    "MLFLOW_AUTH_CONFIG_PATH",
+    "MLFLOW_AUTH_ADMIN_USERNAME",
+    "MLFLOW_AUTH_ADMIN_PASSWORD",
     "MLFLOW_FLASK_SERVER_SECRET_KEY",
     # Users with roles come from FAB's database instead.
-    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE",
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS",
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE",
     # Several roles may write connections into Airflow's database.
     "ALMANAC_DATABASE_CONNECTIONS",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +141,10 @@ def test_compose_queues_of_workers_are_those_of_the_pipelines(compose):
     }
 
     assert queues == {
-        "worker": [DEFAULT_QUEUE, HEAVY_QUEUE], "worker-heavy": [HEAVY_QUEUE], "maintenance": [MAINTENANCE_QUEUE],
-    }  # fmt: skip
+        "worker": [DEFAULT_QUEUE, HEAVY_QUEUE],
+        "worker-heavy": [HEAVY_QUEUE],
+        "maintenance": [MAINTENANCE_QUEUE],
+    }
 
 
 def test_compose_every_secret_has_no_default(compose):

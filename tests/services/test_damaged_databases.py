@@ -262,19 +262,21 @@ class Channels:
 
 
 ALERTS = Alerts.model_validate(
-    {
-        "channels": {
-            name: {"kind": "webhook", "connection": name} for name in ("broken", "unknown", "hook")
-        }
-    }
-)  # fmt: skip
+    {"channels": {name: {"kind": "webhook", "connection": name} for name in ("broken", "unknown", "hook")}}
+)
 
 
 def critical(severity: str = "critical") -> Message:
     return event_message(
-        "failure", severity=severity, model="weather", subject="it failed", words="why", what_to_do="look",
-        run=RunRef("d", "r"), now=NOW,
-    )  # fmt: skip
+        "failure",
+        severity=severity,
+        model="weather",
+        subject="it failed",
+        words="why",
+        what_to_do="look",
+        run=RunRef("d", "r"),
+        now=NOW,
+    )
 
 
 @pytest.mark.parametrize("how", DAMAGES)

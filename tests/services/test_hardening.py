@@ -25,8 +25,12 @@ SECRETS = {
     "redis": {"REDIS_PASSWORD"},
     "store": _STORE,
     "postgres-init": {
-        "POSTGRES_PASSWORD", "AIRFLOW_DATABASE_PASSWORD", "MLFLOW_DATABASE_PASSWORD", "JOURNAL_DATABASE_PASSWORD",
-        "CELERY_DATABASE_PASSWORD", "MAINTENANCE_DATABASE_PASSWORD",
+        "POSTGRES_PASSWORD",
+        "AIRFLOW_DATABASE_PASSWORD",
+        "MLFLOW_DATABASE_PASSWORD",
+        "JOURNAL_DATABASE_PASSWORD",
+        "CELERY_DATABASE_PASSWORD",
+        "MAINTENANCE_DATABASE_PASSWORD",
     },
     "mlflow": {"MLFLOW_DATABASE_PASSWORD", "MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY"} | _STORE,
     "airflow-init": _METADATA | _JOURNAL | {"AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_MONITOR_PASSWORD"} | _STORE,
@@ -38,7 +42,7 @@ SECRETS = {
     "worker-heavy": _WORKER | _JOURNAL,
     "maintenance": _WORKER | _MAINTENANCE,
     "restore": _JOURNAL | _TASKS | _STORE | {"MLFLOW_DATABASE_PASSWORD", "AIRFLOW_DATABASE_PASSWORD"},
-}  # fmt: skip
+}
 # Foreign images whose entry point must begin as root, and what it needs for that.
 ROOT_AT_FIRST = {"store": {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}}
 DATA_STORES = {"postgres", "redis", "store"}
@@ -92,14 +96,13 @@ def complaints(name: str, service: dict[str, Any], networks: dict[str, Any] = CO
         "networks are named": bool(joined) and set(joined) <= set(networks),
         "on the database's network if it needs it": ("database" in joined) == needs["database"],
         "on the broker's network if it needs it": ("broker" in joined) == needs["broker"],
-        "a data store cannot reach out": name not in DATA_STORES or not any(
-            not (networks.get(each) or {}).get("internal") for each in joined
-        ),
+        "a data store cannot reach out": name not in DATA_STORES
+        or not any(not (networks.get(each) or {}).get("internal") for each in joined),
         "ports on loopback": all(str(port).startswith("127.0.0.1:") for port in service.get("ports", [])),
         f"holds only its secrets, not {secrets ^ SECRETS.get(name, set())}": secrets == SECRETS.get(name, set()),
         "started again, or once": service.get("restart") in {"unless-stopped", "no"},
         "told to be well, or once": service.get("restart") == "no" or bool(service.get("healthcheck", {}).get("test")),
-    }  # fmt: skip
+    }
     return [rule for rule, kept in rules.items() if not kept]
 
 
@@ -128,7 +131,7 @@ BROKEN = {
     "all interfaces": ({"ports": ["8080:8080"]}, "ports on loopback"),
     "no check": ({"healthcheck": {}}, "told to be well, or once"),
     "no restart": ({"restart": "on-failure"}, "started again, or once"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -137,8 +140,14 @@ def test_rule_refuses_alone(case: str) -> None:
     found = complaints("worker", {**copy.deepcopy(SERVICES["worker"]), **change})
 
     assert rule in found
-    assert set(found) - {"networks are named"} <= {rule, *(["on the database's network if it needs it",
-        "on the broker's network if it needs it"] if case == "no network" else [])}  # fmt: skip
+    assert set(found) - {"networks are named"} <= {
+        rule,
+        *(
+            ["on the database's network if it needs it", "on the broker's network if it needs it"]
+            if case == "no network"
+            else []
+        ),
+    }
 
 
 def test_rule_no_new_privileges_refuses() -> None:

@@ -112,8 +112,11 @@ def test_values_hold_no_secret_but_names_of_secrets(values: dict[str, Any]) -> N
     named = [value for key, value in values.items() if key.endswith("SecretName")]
 
     assert [values["data"]["metadataSecretName"], *named] == [
-        "almanac-metadata", "almanac-fernet", "almanac-api", "almanac-jwt"
-    ]  # fmt: skip
+        "almanac-metadata",
+        "almanac-fernet",
+        "almanac-api",
+        "almanac-jwt",
+    ]
     assert "password" not in (FOLDER / "values.yaml").read_text("utf-8").replace("Not one password", "").lower()
 
 
@@ -124,13 +127,15 @@ def pods(pod: dict[str, Any], values: dict[str, Any]) -> dict[str, tuple[dict[st
         name: (
             {"securityContext": common["pod"], **found["serviceAccount"], "volumes": values["volumes"]},
             {
-                "name": name.lower(), "securityContext": common["containers"], "resources": found["resources"],
+                "name": name.lower(),
+                "securityContext": common["containers"],
+                "resources": found["resources"],
                 "volumeMounts": values["volumeMounts"],
             },
         )
         for name, found in values.items()
         if isinstance(found, dict) and "resources" in found
-    }  # fmt: skip
+    }
     (container,) = pod["spec"]["containers"]
     return {**services, "task": (pod["spec"], container)}
 
@@ -223,9 +228,11 @@ def test_network_policy_of_the_database_lets_in_those_who_have_a_password_of_it(
 ) -> None:
     (rule,) = policies["almanac-postgres"]["spec"]["ingress"]
     reach = {
-        name for name, each in policies.items()
-        for out in each["spec"].get("egress", []) if {"protocol": "TCP", "port": 5432} in out["ports"]
-    }  # fmt: skip
+        name
+        for name, each in policies.items()
+        for out in each["spec"].get("egress", [])
+        if {"protocol": "TCP", "port": 5432} in out["ports"]
+    }
 
     assert len(rule["from"]) == len(reach) == 3
     assert reach == {"almanac-tasks", "almanac-airflow", "almanac-mlflow"}

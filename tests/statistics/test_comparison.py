@@ -58,8 +58,11 @@ def _stored(sides: tuple[pl.DataFrame, pl.DataFrame]) -> ReferenceProfile:
         name: {"type": "string" if name == "sixty_categories" else "float"} for name in frame.columns
     }
     base = changed(WEATHER, "monitor.drift", season="none")
-    model = base.model_copy(update={"dataset": changed(base, "dataset", columns={
-        **base.model_dump()["dataset"]["columns"], **declared}).dataset})  # fmt: skip
+    model = base.model_copy(
+        update={
+            "dataset": changed(base, "dataset", columns={**base.model_dump()["dataset"]["columns"], **declared}).dataset
+        }
+    )
     times = pl.datetime_range(
         pl.datetime(2020, 1, 1, time_zone="UTC"), pl.datetime(2030, 1, 1, time_zone="UTC"), "1h", eager=True
     )

@@ -121,5 +121,8 @@ def test_measure_of_an_unknown_metric_is_an_error() -> None:
 
 def test_measure_all_leaves_out_what_is_undefined() -> None:
     assert set(measure_all(np.zeros(3), np.zeros(3), METRICS)) == {
-        "accuracy", "log_loss", "brier", "calibration_error",
-    }  # fmt: skip
+        "accuracy",
+        "log_loss",
+        "brier",
+        "calibration_error",
+    }

@@ -37,15 +37,31 @@ class Story:
         self.runs += 1
         model, run, now = model or self.model, RunRef("train", f"run{self.runs}"), self.now
         asked = decide_mode(
-            model, self.home, self.journal, self.registry, trigger=trigger, reason="a test", run=run, now=now,
-            mode=mode, by_hand=bool(by_hand),
-        )  # fmt: skip
+            model,
+            self.home,
+            self.journal,
+            self.registry,
+            trigger=trigger,
+            reason="a test",
+            run=run,
+            now=now,
+            mode=mode,
+            by_hand=bool(by_hand),
+        )
         if not asked.decision.accepted:
             return asked.decision, None
         logged = train(
-            model, self.home, self.registry, reason="a test", run=run, now=now, candidates=by_hand.get("candidates"),
-            overrides=by_hand.get("overrides"), on_progress=lambda _: None, mode=asked.mode,
-        )  # fmt: skip
+            model,
+            self.home,
+            self.registry,
+            reason="a test",
+            run=run,
+            now=now,
+            candidates=by_hand.get("candidates"),
+            overrides=by_hand.get("overrides"),
+            on_progress=lambda _: None,
+            mode=asked.mode,
+        )
         verdict = judge(model, self.home, self.journal, self.registry, logged, run=run, now=now)
         return verdict, self.registry.logged(logged)
 

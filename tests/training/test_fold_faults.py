@@ -62,9 +62,15 @@ DEGENERATE = {
 def decide(model, frame: pl.DataFrame, journal: Journal, now=NOW, run: str = "one"):
     labelled = count_labelled(model, frame, now=now)
     return decide_training(
-        model, trigger="manual", reason="by hand", labelled=labelled, champion=None, journal=journal, now=now,
+        model,
+        trigger="manual",
+        reason="by hand",
+        labelled=labelled,
+        champion=None,
+        journal=journal,
+        now=now,
         run=RunRef("train_weather", run),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture

@@ -54,9 +54,10 @@ LEAKS = {
     "the row's own label": ("0s", lambda frame: load_at(frame, 0)),
     "the row's own label, squared": ("0s", lambda frame: load_at(frame, 0) ** 2),
     "the label where it is high, unknown elsewhere": (
-        "0s", lambda frame: np.where(load_at(frame, 0) > 300, load_at(frame, 0), np.nan),
+        "0s",
+        lambda frame: np.where(load_at(frame, 0) > 300, load_at(frame, 0), np.nan),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", LEAKS)
@@ -132,17 +133,20 @@ def test_copies_what_repeats_the_present_is_none_although_it_is_right_at_every_c
     yes = (np.cumsum(draw.random(HOURS) < 0.1) % 2).astype(bool)
     columns = {**EXTRA, "Sky": {"type": "string"}}
     model = load_yaml(
-        LOAD, dataset={"columns": columns}, features=FEATURES,
+        LOAD,
+        dataset={"columns": columns},
+        features=FEATURES,
         label={"name": "rain", "column": "Sky", "equals": "rain", "horizon": "1h"},
         train={"metric": "f1_macro", "candidates": {"tree": TREE}},
         gates={
-            "absolute": {"f1_macro": 0.5}, "gap": {"metric": "f1_macro", "max_gap": 0.2},
+            "absolute": {"f1_macro": 0.5},
+            "gap": {"metric": "f1_macro", "max_gap": 0.2},
             "baselines": {"metric": "f1_macro", "margin": 0.01, "kinds": ["majority"]},
             "champion": {"metric": "f1_macro", "max_loss": 0.02, "resamples": 100, "confidence": 0.95},
             "segments": {"by": "hour_of_day", "metric": "f1_macro", "max_loss": 0.5, "min_rows": 20},
         },
         monitor={"performance": {"metric": "f1_macro", "max_loss": 0.1, "min_rows": 200}},
-    )  # fmt: skip
+    )
     sky = frame.with_columns(Sky=pl.Series(np.where(yes, "rain", "dry")), Extra=pl.Series((~yes).astype(float)))
     assert report_of(model, sky).copies["Extra"] < 0.2
     ahead = sky.with_columns(Extra=pl.Series((~np.roll(yes, -1)).astype(float)))

@@ -54,10 +54,8 @@ KNOWN: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("labelled_until", "train_start", "train_end"), TIMES),
     **dict.fromkeys(("baselines", "segments"), mappings(mappings(FLOATS))),
     **dict.fromkeys(("train", "holdout", "validation", "scores", "seconds"), mappings(FLOATS)),
-    **dict.fromkeys(
-        ("dataset_version", "labelled_rows", "train_rows", "holdout_rows", "trials", "try_number"), COUNTS
-    ),
-}  # fmt: skip
+    **dict.fromkeys(("dataset_version", "labelled_rows", "train_rows", "holdout_rows", "trials", "try_number"), COUNTS),
+}
 
 
 def strategy_of(record: type) -> st.SearchStrategy[Any]:

@@ -152,20 +152,32 @@ def test_decide_just_enough_history_is_enough(ask) -> None:
 
 def test_decide_without_a_reason_says_what_woke_it(model, tmp_path) -> None:
     decision = decide_training(
-        model, trigger="schedule", reason="", labelled=PLENTY, champion=None, now=NOW,
-        journal=Journal(f"sqlite:///{tmp_path}/journal.db"), run=RunRef("train_weather", "run-1"),
+        model,
+        trigger="schedule",
+        reason="",
+        labelled=PLENTY,
+        champion=None,
+        now=NOW,
+        journal=Journal(f"sqlite:///{tmp_path}/journal.db"),
+        run=RunRef("train_weather", "run-1"),
         remarks=["the code is another"],
-    )  # fmt: skip
+    )
     assert decision.reasons == ("triggered by schedule", "the code is another")
 
 
 @pytest.mark.parametrize("trigger", ["manual", "change"])
 def test_decide_what_is_impossible_nobody_overrules(model, tmp_path, trigger) -> None:
     decision = decide_training(
-        model, trigger=trigger, reason="now", labelled=PLENTY, champion=None, now=NOW,
-        journal=Journal(f"sqlite:///{tmp_path}/journal.db"), run=RunRef("train_weather", "run-1"),
+        model,
+        trigger=trigger,
+        reason="now",
+        labelled=PLENTY,
+        champion=None,
+        now=NOW,
+        journal=Journal(f"sqlite:///{tmp_path}/journal.db"),
+        run=RunRef("train_weather", "run-1"),
         impossible=["there is no such estimator"],
-    )  # fmt: skip
+    )
     assert (decision.accepted, decision.reasons) == (False, ("now", "there is no such estimator"))
 
 
@@ -174,9 +186,15 @@ def test_decide_a_run_of_another_dag_with_the_same_id_is_another_run(model, tmp_
 
     def asked(dag: str) -> Decision:
         return decide_training(
-            model, trigger="new_data", reason="", labelled=PLENTY, champion="1", journal=journal, now=NOW,
+            model,
+            trigger="new_data",
+            reason="",
+            labelled=PLENTY,
+            champion="1",
+            journal=journal,
+            now=NOW,
             run=RunRef(dag, "run-1"),
-        )  # fmt: skip
+        )
 
     assert asked("train_weather").accepted
     assert not asked("retrain_weather").accepted
@@ -187,9 +205,11 @@ def test_decide_figures_say_what_was_counted(ask, finish) -> None:
     finish(1, rows=29_000)
     figures = ask(2, NOW + timedelta(days=2)).figures
     assert figures == {
-        LABELLED_ROWS: 30_000.0, "fresh_labelled_rows": 1000.0, "rows_before_backtest": 20_000.0,
+        LABELLED_ROWS: 30_000.0,
+        "fresh_labelled_rows": 1000.0,
+        "rows_before_backtest": 20_000.0,
         "granted_last_week": 1.0,
-    }  # fmt: skip
+    }
 
 
 def test_decide_without_a_champion_waives_the_cooldown_only(ask, finish) -> None:

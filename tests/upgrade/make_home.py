@@ -26,9 +26,20 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ARCHIVE = HERE / "home-0.1.tar.xz"
 KEPT = (
-    "airflow/airflow.db", "backups", "datasets", "journal.db", "landing", "mlartifacts", "mlflow.db", "mlflow_auth.db",
-    "models", "predictions", "quarantine", "secrets", "services/airflow_database.json",
-)  # fmt: skip
+    "airflow/airflow.db",
+    "backups",
+    "datasets",
+    "journal.db",
+    "landing",
+    "mlartifacts",
+    "mlflow.db",
+    "mlflow_auth.db",
+    "models",
+    "predictions",
+    "quarantine",
+    "secrets",
+    "services/airflow_database.json",
+)
 
 
 def main(release: Path) -> None:

@@ -75,9 +75,17 @@ def grown(home: Home) -> Iterator[Home]:
     ingest_batches(model, home, journal, files, RUN, now=now, clock=lambda: now)
     asked = decide_mode(model, home, journal, registry, trigger="manual", reason="a test", run=RUN, now=now, mode=None)
     logged = train(
-        model, home, registry, reason="a test", run=RUN, now=now, candidates=None, overrides=None,
-        on_progress=lambda _: None, mode=asked.mode,
-    )  # fmt: skip
+        model,
+        home,
+        registry,
+        reason="a test",
+        run=RUN,
+        now=now,
+        candidates=None,
+        overrides=None,
+        on_progress=lambda _: None,
+        mode=asked.mode,
+    )
     verdict = judge(model, home, journal, registry, logged, run=RUN, now=now)
     assert verdict.accepted, verdict.reasons
     version = register(registry, NAME, logged, run=RUN, journal=journal, now=now).version
@@ -251,9 +259,12 @@ def test_names_that_the_airflow_database_of_0_1_holds_are_found(old: Home) -> No
     path = ":".join(str(REPOSITORY / name) for name in ("config", "include", "plugins"))
     triggers = sorted(name for name in names if "timetables" not in name)
     done = subprocess.run(
-        [sys.executable, "-c", code, *triggers], env={"PYTHONPATH": path, "HOME": str(old.home)}, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", code, *triggers],
+        env={"PYTHONPATH": path, "HOME": str(old.home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout.strip().splitlines()[-1:]) == (0, ["[]"]), done.stderr
     timetables = {name.rpartition(".")[2] for name in names if "timetables" in name}
     module = importlib.import_module("almanac_airflow.timetables")

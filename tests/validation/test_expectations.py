@@ -55,9 +55,16 @@ def _dataset(key: tuple[str, ...] = ("Time",), **more: object) -> Dataset:
         "text": Column(type="string", nullable=True, regex="[^=]*"),
     }
     return Dataset(
-        time="Time", step=timedelta(hours=1), key=key, columns=columns, on_unexpected_column="drop", max_bad_share=0.2,
-        origin="", licence="", **more,  # type: ignore[arg-type]
-    )  # fmt: skip
+        time="Time",
+        step=timedelta(hours=1),
+        key=key,
+        columns=columns,
+        on_unexpected_column="drop",
+        max_bad_share=0.2,
+        origin="",
+        licence="",
+        **more,  # type: ignore[arg-type]
+    )
 
 
 def _typed(rows: list[tuple[str | None, ...]], dataset: Dataset, in_dataset: list[str | None]) -> pl.DataFrame:

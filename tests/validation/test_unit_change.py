@@ -71,8 +71,10 @@ def test_unit_change_jump_that_no_unit_explains_is_none() -> None:
 
 def test_unit_change_by_a_factor_that_nature_knows_is_none() -> None:
     """Fog divides a day's visibility by ten, as it did before."""
-    foggy = [converted(weather(150, 1, mean=14.0), START + day, START + day + timedelta(days=2), 0.1, 0.0)
-             for day in (timedelta(days=40),)]  # fmt: skip
+    foggy = [
+        converted(weather(150, 1, mean=14.0), START + day, START + day + timedelta(days=2), 0.1, 0.0)
+        for day in (timedelta(days=40),)
+    ]
     month = weather(30, 11, mean=14.0, start=MONTH)
     batch = converted(month, MONTH + timedelta(days=5), MONTH + timedelta(days=7), 0.1, 0.0)
     assert seen(batch, "km", foggy[0]) is None

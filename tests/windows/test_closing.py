@@ -140,8 +140,9 @@ def test_start_window_waits_for_the_other_model_s_windows_of_the_same_time(site:
     declare(site.home.models, "ships", {"size": "3h"})
     waits_for = start_window(site.model, site.home, site.journal, window(0), run=RUN, now=NOW)
     assert waits_for == (
-        "ships 2021-01-01 00:00 to 2021-01-01 03:00 UTC", "ships 2021-01-01 03:00 to 2021-01-01 06:00 UTC",
-    )  # fmt: skip
+        "ships 2021-01-01 00:00 to 2021-01-01 03:00 UTC",
+        "ships 2021-01-01 03:00 to 2021-01-01 06:00 UTC",
+    )
     assert site.journal.windows("tides")[0].state is WindowState.WAITING
     ships = site.model.model_copy(update={"name": "ships"})
     for half in (Window(START, START + SIX_HOURS / 2), Window(START + SIX_HOURS / 2, START + SIX_HOURS)):

@@ -44,9 +44,18 @@ class AlertLog:
             row = connection.execute(select(conditions).where(conditions.c.open_key == open_key)).mappings().first()
             if row is None:
                 values = {
-                    "model": message.model, "kind": kind, "key": key, "open_key": open_key, "message": asdict(message),
-                    "opened_at": now, "seen_at": now, "times": 1, "told_to": [], "attempts": 0, "acknowledged_by": "",
-                }  # fmt: skip
+                    "model": message.model,
+                    "kind": kind,
+                    "key": key,
+                    "open_key": open_key,
+                    "message": asdict(message),
+                    "opened_at": now,
+                    "seen_at": now,
+                    "times": 1,
+                    "told_to": [],
+                    "attempts": 0,
+                    "acknowledged_by": "",
+                }
                 number = connection.execute(insert(conditions).values(values)).inserted_primary_key[0]
             else:
                 number = row["id"]
@@ -198,9 +207,11 @@ def _again(row: RowMapping, message: Message, now: datetime) -> dict[str, Any]:
         "acknowledged_by": "",
     }
     return {
-        "seen_at": now, "times": row["times"] + 1, "message": asdict(replace(message, parts=(*parts, *new))),
+        "seen_at": now,
+        "times": row["times"] + 1,
+        "message": asdict(replace(message, parts=(*parts, *new))),
         **(changes if worse or (new and row["kind"] not in _COUNTED) else {}),
-    }  # fmt: skip
+    }
 
 
 def _open_key(model: str, kind: str, key: str) -> str:

@@ -137,9 +137,15 @@ def failure_key(dag_id: str, task_id: str) -> str:
 
 
 def failure_message(
-    *, model: str | None, run: RunRef, task_id: str, error: BaseException | str, link: str, now: datetime,
+    *,
+    model: str | None,
+    run: RunRef,
+    task_id: str,
+    error: BaseException | str,
+    link: str,
+    now: datetime,
     about: str = WHOLE,
-) -> Message:  # fmt: skip
+) -> Message:
     """Tell that a task has failed for good.
 
     Args:
@@ -155,10 +161,18 @@ def failure_message(
     kind = "" if isinstance(error, str) else f"{type(error).__name__}: "
     of = "" if about == WHOLE else f"{about}: "
     return event_message(
-        "failure", severity="critical", model=model or "", subject=f"{run.dag_id}: {task_id} failed",
-        words=f"{of}{kind}{words}", what_to_do=_what_to_do(error), run=run, now=now, task_id=task_id, link=link,
+        "failure",
+        severity="critical",
+        model=model or "",
+        subject=f"{run.dag_id}: {task_id} failed",
+        words=f"{of}{kind}{words}",
+        what_to_do=_what_to_do(error),
+        run=run,
+        now=now,
+        task_id=task_id,
+        link=link,
         parts=(about,),
-    )  # fmt: skip
+    )
 
 
 def approval_message(
@@ -177,17 +191,34 @@ def approval_message(
         now: aware.
     """
     return event_message(
-        "approval", severity="warning", model=model, subject=f"{question} A decision is needed",
+        "approval",
+        severity="warning",
+        model=model,
+        subject=f"{question} A decision is needed",
         words=f"{question} The task waits {deadline}; no answer means {silence}.",
         what_to_do="Open the link, read the page, choose an answer, and give a reason.",
-        run=run, now=now, task_id=task_id, link=link,
-    )  # fmt: skip
+        run=run,
+        now=now,
+        task_id=task_id,
+        link=link,
+    )
 
 
 def event_message(
-    kind: AlertKind, *, severity: Severity, model: str, subject: str, words: str, what_to_do: str, run: RunRef,
-    now: datetime, task_id: str = "", link: str = "", report: str = "", parts: tuple[str, ...] = (),
-) -> Message:  # fmt: skip
+    kind: AlertKind,
+    *,
+    severity: Severity,
+    model: str,
+    subject: str,
+    words: str,
+    what_to_do: str,
+    run: RunRef,
+    now: datetime,
+    task_id: str = "",
+    link: str = "",
+    report: str = "",
+    parts: tuple[str, ...] = (),
+) -> Message:
     """Tell anything that is not a failed task.
 
     Args:
@@ -206,9 +237,21 @@ def event_message(
     """
     error = _shorten(mask(words))  # masked first: a secret that is cut in two is no longer recognised
     return Message(
-        severity, subject, error, what_to_do, model, run.dag_id, run.run_id, task_id, run.try_number,
-        link, iso(now), report, runbook(kind), parts=parts,
-    )  # fmt: skip
+        severity,
+        subject,
+        error,
+        what_to_do,
+        model,
+        run.dag_id,
+        run.run_id,
+        task_id,
+        run.try_number,
+        link,
+        iso(now),
+        report,
+        runbook(kind),
+        parts=parts,
+    )
 
 
 def runbook(kind: str) -> str:

@@ -201,9 +201,14 @@ class Notifier:
             self.resolve(alerts, model, "delivery", name, now)
             return
         message = event_message(
-            "delivery", severity="critical", model=model, subject=f"alerts by {name} do not arrive",
+            "delivery",
+            severity="critical",
+            model=model,
+            subject=f"alerts by {name} do not arrive",
             words=f"The channel {name!r} did not accept a message; it is sent again. The reason is in the journal:"
             " `almanac alerts list --undelivered`.",
-            what_to_do="Check the receiver and the channel's Airflow connection.", run=self._run, now=now,
-        )  # fmt: skip
+            what_to_do="Check the receiver and the channel's Airflow connection.",
+            run=self._run,
+            now=now,
+        )
         self.open(alerts, message, "delivery", name, now)

@@ -38,7 +38,11 @@ def survey(
     if taken is None or not taken.newest:  # away, or lost: what was taken is reported as missing
         taken = taken_by_journal(journal)
     return find_gaps(
-        live_subjects(home, models, journal, now), taken, proven_by(journal), settings, now=now,
+        live_subjects(home, models, journal, now),
+        taken,
+        proven_by(journal),
+        settings,
+        now=now,
         disaster_max_age=disaster_max_age(home, settings.drills),
         second=taken_of(repositories[1]) if len(repositories) > 1 else None,
-    )  # fmt: skip
+    )

@@ -61,9 +61,15 @@ class AirflowRows:
         command = [sys.executable, "-m", _PROGRAM, "--before", self._before.isoformat(), *arguments]
         try:
             done = subprocess.run(
-                command, env=self._environment, capture_output=True, text=True, check=False, cwd=ROOT,
-                stdin=subprocess.DEVNULL, timeout=_TIMEOUT.total_seconds(),
-            )  # fmt: skip
+                command,
+                env=self._environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                timeout=_TIMEOUT.total_seconds(),
+            )
         except subprocess.TimeoutExpired as error:
             raise TransientError(f"{_PROGRAM}: not finished after {_TIMEOUT}; the next cleanup continues") from error
         lines = done.stdout.strip().splitlines()

@@ -189,9 +189,7 @@ class CleanupRun:
         part.delete(plan)
         counts = {part.kind: float(sum(item.count for item in plan.going))}
         reasons = tuple(item.name for item in plan.going[:20])
-        self.journal.record_decision(
-            Decision("", DecisionKind.EXPIRY, True, reasons, self.now, run, "cleanup", counts)
-        )  # fmt: skip
+        self.journal.record_decision(Decision("", DecisionKind.EXPIRY, True, reasons, self.now, run, "cleanup", counts))
         return plan
 
     def _history(self, age: timedelta) -> AirflowRows:

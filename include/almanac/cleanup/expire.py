@@ -93,11 +93,17 @@ class Expiry:
         unasked = BackedUp(frozenset(), asked=False)  # no snapshot holds what versions in shadow said
         return {
             "landing": lambda before, known: plan_files(
-                "landing", home.landing_of(name), self.model.source.patterns, before=before,
+                "landing",
+                home.landing_of(name),
+                self.model.source.patterns,
+                before=before,
                 needs=landing_needs(self.model, home, self.journal, self._held(), known),
             ),
             "quarantine_files": lambda before, known: plan_files(
-                "quarantine_files", quarantine, ["*"], before=before,
+                "quarantine_files",
+                quarantine,
+                ["*"],
+                before=before,
                 needs=lambda file: known.need([(f"quarantine/files/{file.name}", file.size_bytes)]),
             ),
             "quarantine_rows": lambda before, known: plan_quarantined_rows(rows, before=before, known=known),
@@ -105,7 +111,7 @@ class Expiry:
             "predictions": lambda before, known: self._predictions("predictions", before, known),
             "shadow": lambda before, _: self._predictions("shadow", before, unasked),
             "checkpoints": lambda before, _: plan_checkpoints(Path(home.checkpoints_of(name)), before=before),
-        }  # fmt: skip
+        }
 
     def _tables(self) -> dict[str, str]:
         name = self.model.name

@@ -95,9 +95,12 @@ class JournalRows:
         yield _Rule("closed alarms", conditions, conditions.c.closed_at, conditions.c.closed_at < before)
         newest = self._newest(decisions, held_back, decisions.c.model, decisions.c.kind)
         yield _Rule(
-            "trainings and retrain requests that were refused", decisions, decisions.c.decided_at,
-            held_back & (decisions.c.decided_at < before), lambda row: row["id"] in newest,
-        )  # fmt: skip
+            "trainings and retrain requests that were refused",
+            decisions,
+            decisions.c.decided_at,
+            held_back & (decisions.c.decided_at < before),
+            lambda row: row["id"] in newest,
+        )
         notes = (decisions.c.kind == DecisionKind.EXPIRY) & (decisions.c.decided_at < before)
         yield _Rule("records of earlier cleanups", decisions, decisions.c.decided_at, notes)
         proven = self._newest(
@@ -117,9 +120,12 @@ class JournalRows:
         name, before = model.name, self._before
         there = {file.uri for file in list_files(self._home.landing_of(name), model.source.patterns)}
         yield _Rule(
-            f"files of {name} that have left the landing area", arrivals, arrivals.c.modified_at,
-            (arrivals.c.model == name) & (arrivals.c.modified_at < before), lambda row: row["uri"] in there,
-        )  # fmt: skip
+            f"files of {name} that have left the landing area",
+            arrivals,
+            arrivals.c.modified_at,
+            (arrivals.c.model == name) & (arrivals.c.modified_at < before),
+            lambda row: row["uri"] in there,
+        )
         old = (batches.c.model == name) & (batches.c.recorded_at < before)
         snapshot, kept = DatasetTable.of(self._home, model).snapshot(), self._kept(model)
         stays: dict[BatchState, Callable[[Mapping[str, Any]], bool]] = {

@@ -25,6 +25,13 @@ def run_cleanup(home: Home, *, given_key: str, now: datetime, run: RunRef, appro
 
 def _cleanup(home: Home, given_key: str, now: datetime) -> CleanupRun:
     return CleanupRun(
-        home, last_installation(home)[0], load_models(home.models).models, Journal(home.journal_url),
-        lambda: Registry.of(home), repositories_of(home, given_key), given_key=given_key, outputs=False, now=now,
-    )  # fmt: skip
+        home,
+        last_installation(home)[0],
+        load_models(home.models).models,
+        Journal(home.journal_url),
+        lambda: Registry.of(home),
+        repositories_of(home, given_key),
+        given_key=given_key,
+        outputs=False,
+        now=now,
+    )

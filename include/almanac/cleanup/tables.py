@@ -77,12 +77,16 @@ def plan_quarantined_rows(uri: str, *, before: datetime, known: BackedUp) -> Exp
     needs = known.need([(f"quarantine/rows/{path}", size) for path, size in files])
     items = [
         Item(
-            kind, f"{row['len']} rows of batch {row['batch'][:12]}", total * row["len"] // count,
-            row["quarantined_at"], needs, (f"batch = '{_plain(row['batch'])}'",),
+            kind,
+            f"{row['len']} rows of batch {row['batch'][:12]}",
+            total * row["len"] // count,
+            row["quarantined_at"],
+            needs,
+            (f"batch = '{_plain(row['batch'])}'",),
         )
         for row in frame.sort("batch").iter_rows(named=True)
         if row["quarantined_at"] < before
-    ]  # fmt: skip
+    ]
     return ExpiryPlan(tuple(items), {kind: total})
 
 
@@ -114,11 +118,25 @@ def plan_upkeep(name: str, uri: str, *, now: datetime, keep: timedelta) -> Expir
     replaced = {unquote(path): sizes.get(unquote(path), 0) for path in sorted(paths)}
     checkpoints = unneeded_checkpoints(uri, (), now=now, readers=keep)
     items = [
-        Item("replaced_files", f"{len(replaced)} files that {name} no longer has", sum(replaced.values()), now - keep,
-             (), tuple(f"{uri}/{path}" for path in replaced), len(replaced)),
-        Item("log_checkpoints", f"{len(checkpoints)} checkpoints of {name}", sum(one.size_bytes for one in checkpoints),
-             now - keep, (), tuple(one.uri for one in checkpoints), len(checkpoints)),
-    ]  # fmt: skip
+        Item(
+            "replaced_files",
+            f"{len(replaced)} files that {name} no longer has",
+            sum(replaced.values()),
+            now - keep,
+            (),
+            tuple(f"{uri}/{path}" for path in replaced),
+            len(replaced),
+        ),
+        Item(
+            "log_checkpoints",
+            f"{len(checkpoints)} checkpoints of {name}",
+            sum(one.size_bytes for one in checkpoints),
+            now - keep,
+            (),
+            tuple(one.uri for one in checkpoints),
+            len(checkpoints),
+        ),
+    ]
     return ExpiryPlan(tuple(item for item in items if item.where), {})
 
 

@@ -43,9 +43,15 @@ def list_alerts(
     for each in found:
         severity = Text(each.message.severity, style=colors.get(each.message.severity, ""))
         table.add_row(
-            str(each.id), _minute(each.opened_at), str(each.times), severity, each.model, Text(each.message.subject),
-            each.acknowledged_by, _minute(each.ended_at),
-        )  # fmt: skip
+            str(each.id),
+            _minute(each.opened_at),
+            str(each.times),
+            severity,
+            each.model,
+            Text(each.message.subject),
+            each.acknowledged_by,
+            _minute(each.ended_at),
+        )
     Console().print(table)
     if any(
         each.ended_at is None and not each.acknowledged_by and each.message.severity == "critical" for each in found

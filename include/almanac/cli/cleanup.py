@@ -35,9 +35,14 @@ def cleanup(
 
     home, _, places = open_installation()
     cleaning = CleanupRun(
-        home, load_installation(home.models), load_models(home.models).models, Journal(home.journal_url),
-        lambda: open_registry(home), places, now=datetime.now(UTC),
-    )  # fmt: skip
+        home,
+        load_installation(home.models),
+        load_models(home.models).models,
+        Journal(home.journal_url),
+        lambda: open_registry(home),
+        places,
+        now=datetime.now(UTC),
+    )
     report = cleaning.plan() if dry_run else cleaning.execute(run=run_of("cleanup"), approved=approve)
     if json:
         print(in_json(report))

@@ -56,9 +56,13 @@ def draft(
     home = Home()
     try:
         said = DeclaredForm(
-            time, time_format, None if timezone is None else check_timezone(timezone),
-            None if origin is None else _time(origin), _list(names), _list(key),
-        )  # fmt: skip
+            time,
+            time_format,
+            None if timezone is None else check_timezone(timezone),
+            None if origin is None else _time(origin),
+            _list(names),
+            _list(key),
+        )
         wish = Wish(label, equals, None if horizon is None else parse_duration(horizon), said)
         path = Path(home.models) / f"{check_slug(model)}.yaml"
     except ValueError as error:

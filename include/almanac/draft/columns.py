@@ -75,11 +75,15 @@ def look_at_column(cells: "pl.Series", name: str, *, as_text: bool = False) -> "
     values = known.unique().sort().to_list()
     return (
         ProfiledColumn(
-            name, cells.name, "string", len(known) < len(texts), len(values),
+            name,
+            cells.name,
+            "string",
+            len(known) < len(texts),
+            len(values),
             values=tuple(values) if len(values) <= _FEW else (),
         ),
         texts,
-    )  # fmt: skip
+    )
 
 
 def usable_names(header: tuple[str, ...]) -> dict[str, str]:
@@ -117,17 +121,32 @@ def _as_numbers(texts: "pl.Series", name: str) -> "tuple[ProfiledColumn, pl.Seri
     low, high = (None if end is None else float(str(end)) for end in (numbers.min(), numbers.max()))
     decimal, thousands = best
     seen = ProfiledColumn(
-        name=name, source="", type="integer" if whole else "float", nullable=numbers.null_count() > 0,
-        distinct=numbers.drop_nulls().n_unique(), low=low, high=high,
-        nulls=(*nothing, *(f"{value:.0f}" for value in sentinels)), decimal=None if decimal == "." else ",",
-        thousands=thousands, unread=len(meant) - count, doubt=doubt, counts_rows=whole and _counts(numbers),
-    )  # fmt: skip
+        name=name,
+        source="",
+        type="integer" if whole else "float",
+        nullable=numbers.null_count() > 0,
+        distinct=numbers.drop_nulls().n_unique(),
+        low=low,
+        high=high,
+        nulls=(*nothing, *(f"{value:.0f}" for value in sentinels)),
+        decimal=None if decimal == "." else ",",
+        thousands=thousands,
+        unread=len(meant) - count,
+        doubt=doubt,
+        counts_rows=whole and _counts(numbers),
+    )
     return seen, numbers.cast(pl.Int64, strict=False) if whole else numbers
 
 
 _WAYS: tuple[tuple[Literal[".", ","], Literal[",", ".", " ", "'"] | None], ...] = (
-    (".", None), (",", None), (".", ","), (",", "."), (".", " "), (",", " "), (".", "'"),
-)  # fmt: skip
+    (".", None),
+    (",", None),
+    (".", ","),
+    (",", "."),
+    (".", " "),
+    (",", " "),
+    (".", "'"),
+)
 
 
 def _may_be(texts: "pl.Series", decimal: str, thousands: str | None) -> bool:

@@ -208,10 +208,11 @@ class _Guess:
             "champion": {"metric": self.metric, "max_loss": self._part(0.02), "resamples": 500, "confidence": 0.95},
             "segments": {
                 "by": "hour_of_day" if by_hour else "month",
-                "metric": self.metric, "max_loss": self._part(0.1),
+                "metric": self.metric,
+                "max_loss": self._part(0.1),
                 "min_rows": max(min(rows // (48 if by_hour else 4), 30), 1),  # some segment must have so many
             },
-        }  # fmt: skip
+        }
         return {**gates, "calibration": {"min_rows": rows // 2}} if rows < 400 else gates
 
     def _baseline_names(self) -> list[str]:
@@ -231,9 +232,11 @@ class _Guess:
         declared: dict[str, Any] = {
             "window": format_duration(window),
             "performance": {
-                "metric": self.metric, "max_loss": self._part(0.1), "min_rows": max(min(rows // 2, 300), 1),
+                "metric": self.metric,
+                "max_loss": self._part(0.1),
+                "min_rows": max(min(rows // 2, 300), 1),
             },
-        }  # fmt: skip
+        }
         return {**declared, "drift": {"min_rows": max(rows * 3 // 4, 2)}} if rows < 700 else declared
 
     def _part(self, share: float) -> float:

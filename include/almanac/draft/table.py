@@ -108,9 +108,13 @@ def look_at(path: Path, declared: DeclaredForm = NOTHING_DECLARED) -> Table:
         form = form.model_copy(update={"nulls": nothing})
         cells = cells.with_columns(pl.when(~pl.exclude(ROW).str.strip_chars().is_in(nothing)).then(pl.exclude(ROW)))
     times = find_times(
-        cells.drop(ROW), path.name, wanted=declared.time, format=declared.time_format, timezone=declared.timezone,
+        cells.drop(ROW),
+        path.name,
+        wanted=declared.time,
+        format=declared.time_format,
+        timezone=declared.timezone,
         origin=declared.origin,
-    )  # fmt: skip
+    )
     time = names[times.sources[0]] if len(times.sources) == 1 else _free("time", names)
     typed, columns = {time: times.values.alias(time)}, []
     for source, name in names.items():
@@ -183,9 +187,16 @@ def _read(content: FileContent, form: CsvFormat) -> "tuple[pl.DataFrame, int, Cs
     import polars as pl
 
     anything = Dataset.model_construct(
-        columns={}, time="", key=(), step=timedelta(1), ignored_columns=(), on_unexpected_column="drop",
-        max_bad_share=1.0, origin="", licence="",
-    )  # fmt: skip
+        columns={},
+        time="",
+        key=(),
+        step=timedelta(1),
+        ignored_columns=(),
+        on_unexpected_column="drop",
+        max_bad_share=1.0,
+        origin="",
+        licence="",
+    )
     records = open_csv(content, form, anything)
     declared = tuple(
         warning for warning in records.warnings if not warning.startswith("schema: ")
@@ -263,8 +274,13 @@ def declared_columns(table: Table) -> dict[str, Column]:
         columns[table.time] = table.times.column.model_copy(update={"from_": table.times.sources})
     for seen in table.columns:
         columns[seen.name] = Column(
-            type=seen.type, nullable=seen.nullable or seen.unread > 0, values=seen.values or None, decimal=seen.decimal,
-            thousands=seen.thousands, nulls=seen.nulls, from_=() if seen.source == seen.name else (seen.source,),
+            type=seen.type,
+            nullable=seen.nullable or seen.unread > 0,
+            values=seen.values or None,
+            decimal=seen.decimal,
+            thousands=seen.thousands,
+            nulls=seen.nulls,
+            from_=() if seen.source == seen.name else (seen.source,),
             description="" if seen.low is None else f"seen from {seen.low:g} to {seen.high:g}",
-        )  # fmt: skip
+        )
     return columns

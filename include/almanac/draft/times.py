@@ -17,19 +17,59 @@ if TYPE_CHECKING:
 
 _READABLE = 0.95  # of the cells of a column of times
 _DAYS = (
-    "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d-%m-%Y", "%d/%m/%Y", "%d.%m.%Y", "%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y",
-    "%d-%m-%y", "%d/%m/%y", "%d.%m.%y", "%m/%d/%y", "%m-%d-%y", "%y/%m/%d", "%Y%m%d", "%d-%b-%Y", "%d %b %Y",
-    "%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%b %d %Y", "%B %d, %Y", "%Y-%j",
-)  # fmt: skip
+    "%Y-%m-%d",
+    "%Y/%m/%d",
+    "%Y.%m.%d",
+    "%d-%m-%Y",
+    "%d/%m/%Y",
+    "%d.%m.%Y",
+    "%m/%d/%Y",
+    "%m-%d-%Y",
+    "%m.%d.%Y",
+    "%d-%m-%y",
+    "%d/%m/%y",
+    "%d.%m.%y",
+    "%m/%d/%y",
+    "%m-%d-%y",
+    "%y/%m/%d",
+    "%Y%m%d",
+    "%d-%b-%Y",
+    "%d %b %Y",
+    "%d-%b-%y",
+    "%d %B %Y",
+    "%b %d, %Y",
+    "%b %d %Y",
+    "%B %d, %Y",
+    "%Y-%j",
+)
 _CLOCKS = (
-    "", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M", "T%H:%M:%S", "T%H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p",
-    " %I:%M%p", " %H:%M:%S %p", " %H", "T%H%M%S", "%H%M%S", " %H%M", ", %H:%M", ":%H:%M:%S",
-)  # fmt: skip
+    "",
+    " %H:%M",
+    " %H:%M:%S",
+    " %H:%M:%S.%f",
+    "T%H:%M",
+    "T%H:%M:%S",
+    "T%H:%M:%S.%f",
+    " %I:%M %p",
+    " %I:%M:%S %p",
+    " %I:%M%p",
+    " %H:%M:%S %p",
+    " %H",
+    "T%H%M%S",
+    "%H%M%S",
+    " %H%M",
+    ", %H:%M",
+    ":%H:%M:%S",
+)
 _OFFSETS = ("", "%z", " %z")
 _PARTS = {
-    "%Y": ("year", "yyyy", "yr", "jahr"), "%m": ("month", "mm", "mon", "mo", "mnth"), "%d": ("day", "dd", "dom"),
-    "%H": ("hour", "hh", "hr"), "%M": ("minute", "mi", "min"), "%S": ("second", "ss", "sec"),
-}  # fmt: skip
+    "%Y": ("year", "yyyy", "yr", "jahr"),
+    "%m": ("month", "mm", "mon", "mo", "mnth"),
+    "%d": ("day", "dd", "dom"),
+    "%H": ("hour", "hh", "hr"),
+    "%M": ("minute", "mi", "min"),
+    "%S": ("second", "ss", "sec"),
+}
 _NAMED = re.compile(r"time|date|day|when|stamp|\bts\b|epoch|hour|week|month", re.IGNORECASE)
 _CLOCK_NAMED = re.compile(r"^(h|hr|hh|hour|time|clock|hour_?of_?day)$|_(hr|hour|time)$", re.IGNORECASE)
 _SECONDS = re.compile(r"^(time|seconds?|secs?|elapsed.*|t)$", re.IGNORECASE)

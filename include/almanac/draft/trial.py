@@ -84,9 +84,14 @@ def try_file(model: Model, path: Path, *, now: datetime) -> DraftTrial:
 @contextmanager
 def _scratch_home(model: Model, path: Path) -> Iterator[Home]:
     with tempfile.TemporaryDirectory(prefix="almanac-check-") as folder:
-        home = Home(home=Path(folder), landing=f"{folder}/landing", datasets=f"{folder}/datasets",
-                    quarantine=f"{folder}/quarantine", reports=f"{folder}/reports",
-                    journal_url=f"sqlite:///{folder}/journal.db")  # fmt: skip
+        home = Home(
+            home=Path(folder),
+            landing=f"{folder}/landing",
+            datasets=f"{folder}/datasets",
+            quarantine=f"{folder}/quarantine",
+            reports=f"{folder}/reports",
+            journal_url=f"sqlite:///{folder}/journal.db",
+        )
         landing = Path(home.landing_of(model.name))
         landing.mkdir(parents=True)
         try:
@@ -142,10 +147,15 @@ def _prepared(model: Model, rows: "pl.DataFrame", trial: DraftTrial, now: dateti
     missing = [name for name in model.gates.baselines.kinds if name not in values]
     best = (min if metric in LOWER_IS_BETTER else max)(values, key=lambda name: values[name], default="")
     return replace(
-        trial, labelled=len(labelled), features=len(labelled.names), judged=len(test), metric=metric, best=best,
+        trial,
+        labelled=len(labelled),
+        features=len(labelled.names),
+        judged=len(test),
+        metric=metric,
+        best=best,
         baselines=tuple(sorted(values.items())),
         problems=(*trial.problems, *(f"gates.baselines: {name} cannot be computed on this file" for name in missing)),
-    )  # fmt: skip
+    )
 
 
 def in_words(trial: DraftTrial) -> list[str]:

@@ -84,9 +84,16 @@ class Disaster:
                 passed, level = False, 1
                 self._report(f"{error}")
         result = DrillResult(
-            DISASTER, ref.name, level, passed, tuple(self.lines), at, round(time.monotonic() - started, 3),
-            round((at - ref.created).total_seconds(), 3), self.repository.uri,
-        )  # fmt: skip
+            DISASTER,
+            ref.name,
+            level,
+            passed,
+            tuple(self.lines),
+            at,
+            round(time.monotonic() - started, 3),
+            round((at - ref.created).total_seconds(), 3),
+            self.repository.uri,
+        )
         record(self.repository, result)
         return result
 

@@ -63,9 +63,14 @@ class ScratchMachine:
         try:
             done = subprocess.run(
                 [sys.executable, "-P", "-m", "almanac.cli", *words],
-                cwd=self.root, env=self._variables(reads_backups), capture_output=True, text=True, check=False,
-                stdin=subprocess.DEVNULL, timeout=timeout_s,
-            )  # fmt: skip
+                cwd=self.root,
+                env=self._variables(reads_backups),
+                capture_output=True,
+                text=True,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                timeout=timeout_s,
+            )
         except subprocess.TimeoutExpired as error:
             raise IntegrityError(f"`{line}` did not end within {timeout_s:.0f} s") from error
         output = (done.stdout + done.stderr).strip()

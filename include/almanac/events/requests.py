@@ -69,10 +69,16 @@ def answer_requests(context: RunContext, model: Model, requests: Sequence[Reques
         reasons = (f"asked by {one.decision.run.run_id}: {'; '.join(one.reasons)}", *decision.reasons)
         context.journal.record_once(
             Decision(
-                model.name, DecisionKind.RETRAIN_ANSWER, decision.accepted, reasons, context.now, context.run,
-                one.decision.subject, cause=one.cause,
+                model.name,
+                DecisionKind.RETRAIN_ANSWER,
+                decision.accepted,
+                reasons,
+                context.now,
+                context.run,
+                one.decision.subject,
+                cause=one.cause,
             )
-        )  # fmt: skip
+        )
 
 
 def _requests(journal: Journal, model: Model) -> list[Request]:

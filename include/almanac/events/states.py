@@ -54,9 +54,11 @@ class States:
         if isinstance(trigger, ScheduleTrigger):
             return self._tick(trigger) if name in schedule_names(model) else NOTHING
         own: dict[str, Callable[[Model], str]] = {
-            "retrain_request": self._request, "change": self._change, "shadow": self._shadow,
+            "retrain_request": self._request,
+            "change": self._change,
+            "shadow": self._shadow,
             "arrival": self._arrival,
-        }  # fmt: skip
+        }
         return own[name](model) if name in own else self._built_in(model.name, name)
 
     def _arrival(self, model: Model) -> str:
@@ -70,9 +72,12 @@ class States:
 
     def _built_in(self, model: str, name: str) -> str:
         readers: dict[str, Callable[[str], str]] = {
-            "dataset": self._dataset, "predictions": self._predictions, "training": self._training,
-            "champion": lambda of: self._alias(of, "champion"), "challenger": lambda of: self._alias(of, "challenger"),
-        }  # fmt: skip
+            "dataset": self._dataset,
+            "predictions": self._predictions,
+            "training": self._training,
+            "champion": lambda of: self._alias(of, "champion"),
+            "challenger": lambda of: self._alias(of, "challenger"),
+        }
         if name not in readers:
             return NOTHING
         if (model, name) not in self._known:

@@ -191,11 +191,15 @@ class Sweep:
         decision = Decision(one.model.name, DecisionKind.SWEEP, True, words, now, run, one.dag_id)
         self.context.journal.record_decision(decision)
         message = event_message(
-            "running", severity="warning", model=one.model.name, subject=f"{one.dag_id} had missed work",
+            "running",
+            severity="warning",
+            model=one.model.name,
+            subject=f"{one.dag_id} had missed work",
             words=f"{one.words}. No event had triggered it, or its run did not succeed. Run {run_id} was started.",
             what_to_do="Nothing, if that run succeeds. Otherwise read its log; what is left is started again tomorrow.",
-            run=run, now=now,
-        )  # fmt: skip
+            run=run,
+            now=now,
+        )
         notifier.notify_once(one.model.alerts, message, "running", f"{one.dag_id} missed", now)
 
 

@@ -31,7 +31,13 @@ def missed_backup(gaps: Sequence[CoverageGap], max_age: timedelta, run: RunRef, 
             " second copy.\n"
         )
     return event_message(
-        "backup", severity="critical", model="", subject=subject, run=run, now=now,
-        words=when + "\n".join(lines_of(late)), parts=tuple(gap.subject for gap in late),
+        "backup",
+        severity="critical",
+        model="",
+        subject=subject,
+        run=run,
+        now=now,
+        words=when + "\n".join(lines_of(late)),
+        parts=tuple(gap.subject for gap in late),
         what_to_do="Check whether the DAG backup_databases is paused or fails; `almanac backup` does the same by hand.",
-    )  # fmt: skip
+    )

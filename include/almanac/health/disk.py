@@ -22,8 +22,13 @@ def disk_message(home: Home, max_share: float, run: RunRef, now: datetime) -> Me
     if share <= max_share:
         return None
     return event_message(
-        "disk", severity="critical", model="", subject=f"the disk of {home.home} is {share:.0%} full", run=run, now=now,
+        "disk",
+        severity="critical",
+        model="",
+        subject=f"the disk of {home.home} is {share:.0%} full",
+        run=run,
+        now=now,
         words=f"{used.free / 1e9:.1f} GB of {used.total / 1e9:.1f} GB are free; the limit is {max_share:.0%}. When"
         " the disk is full, nothing is published: no batch at all, and none in part.",
         what_to_do="Free space: the page Storage shows what uses it; shorten what is kept, or move a storage location.",
-    )  # fmt: skip
+    )

@@ -44,8 +44,14 @@ def _message(late: Sequence[CoverageGap], max_age: timedelta, command: str, run:
     ]
     which = late[0].subject if len(late) == 1 else f"{len(late)} subjects"
     return event_message(
-        "drill", severity="critical", model="", subject=f"{which}: no restore drill has succeeded", run=run, now=now,
+        "drill",
+        severity="critical",
+        model="",
+        subject=f"{which}: no restore drill has succeeded",
+        run=run,
+        now=now,
         words="\n".join(lines) + f"\nAt most {max_age.days} days are allowed (`backup.drills`). Only a restore"
-        " proves a backup.", parts=tuple(gap.subject for gap in late),
+        " proves a backup.",
+        parts=tuple(gap.subject for gap in late),
         what_to_do=f"Check whether the DAG restore_drill is paused or fails; `{command}` does the same by hand.",
-    )  # fmt: skip
+    )

@@ -66,9 +66,13 @@ def report_missing_snapshots(
 
 def _message(uri: str, gone: list[Ref], run: RunRef, now: datetime) -> Message:
     return event_message(
-        "backup", severity="critical", model="", subject=f"{len(gone)} snapshots are missing from {uri}",
-        run=run, now=now,
+        "backup",
+        severity="critical",
+        model="",
+        subject=f"{len(gone)} snapshots are missing from {uri}",
+        run=run,
+        now=now,
         words=f"The last check found them, and no policy and no person forgot them: {in_words(gone)}",
         what_to_do="Find out who deleted them; copy them back from the secondary repository, which deletions do not"
         " reach. To accept a loss: almanac forget SNAPSHOT --lost --reason '...'",
-    )  # fmt: skip
+    )

@@ -37,13 +37,21 @@ def rejection_message(
     names = [str(one["uri"]).rsplit("/", 1)[-1] for one in rejected]
     subject = f"{names[0]} was rejected" if len(names) == 1 else f"{len(names)} files were rejected: {names[0]}, ..."
     return event_message(
-        "rejection", severity="critical", model=model, subject=f"{model}: {subject}", words=words, run=run, now=now,
+        "rejection",
+        severity="critical",
+        model=model,
+        subject=f"{model}: {subject}",
+        words=words,
+        run=run,
+        now=now,
         what_to_do="Repair it and deliver it again under the same name, or readmit it as it is:"
         f" `almanac quarantine list {model}` and the batch's page say how. The alert stays open until then; to"
         " close it without either: `almanac alerts dismiss NUMBER --reason '...'`.",
-        task_id=task_id, link=link, report=report_page(model, str(rejected[0].get("report_uri") or ""), link),
+        task_id=task_id,
+        link=link,
+        report=report_page(model, str(rejected[0].get("report_uri") or ""), link),
         parts=tuple(str(one["uri"]) for one in rejected),
-    )  # fmt: skip
+    )
 
 
 def end_resolved(

@@ -62,31 +62,44 @@ def _jump(before: Mapping[str, datetime], machine: ServiceUptime | None) -> time
 def _restarted(one: ServiceUptime, before: datetime, run: RunRef, now: datetime) -> Message:
     how = "It had shut down normally." if one.regular else "It did not shut down: it crashed or was killed."
     return event_message(
-        "service", severity="info" if one.regular else "warning", model="", run=run, now=now,
+        "service",
+        severity="info" if one.regular else "warning",
+        model="",
+        run=run,
+        now=now,
         subject=f"{one.name} was restarted",
         words=f"It has run since {iso(one.began)}; its predecessor had started at {iso(before)}. {how} Work that"
         " it left unfinished is retried automatically.",
         what_to_do="Nothing, if somebody restarted it. Otherwise read the end of its log before that time:"
         " was memory short?",
-    )  # fmt: skip
+    )
 
 
 def _set(jump: timedelta, run: RunRef, now: datetime) -> Message:
     minutes, where = round(abs(jump) / timedelta(minutes=1)), "ahead" if jump > timedelta(0) else "back"
     return event_message(
-        "service", severity="warning", model="", run=run, now=now,
+        "service",
+        severity="warning",
+        model="",
+        run=run,
+        now=now,
         subject=f"the clock of the machine was set {where} by {minutes} min",
         words=f"It shows {iso(now)} now. After a jump ahead, runs that are due in between start at once; after a"
         " jump back, scheduled runs wait until the clock reaches their time again. Files are ingested as they land.",
         what_to_do="Nothing, if that was a correction. Otherwise fix NTP (`timedatectl`): schedules follow the clock.",
-    )  # fmt: skip
+    )
 
 
 def _silent(last: datetime, silence: timedelta, run: RunRef, now: datetime) -> Message:
     passed = f"; {silence // timedelta(minutes=1)} min have passed" if silence > timedelta(0) else ""
     return event_message(
-        "service", severity="warning", model="", run=run, now=now, subject="the DAG alerts has not run for a long time",
+        "service",
+        severity="warning",
+        model="",
+        run=run,
+        now=now,
+        subject="the DAG alerts has not run for a long time",
         words=f"The last round was at {iso(last)}, this one is at {iso(now)}{passed}. Airflow did not run meanwhile,"
         " the DAG alerts was paused, or the clock of the machine was set.",
         what_to_do="See the scheduler's log of that time, and the clock (`timedatectl`): schedules follow the clock.",
-    )  # fmt: skip
+    )

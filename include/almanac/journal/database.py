@@ -24,9 +24,12 @@ _FAULTS = (DBAPIError, json.JSONDecodeError, UnicodeDecodeError)
 _BUSY_S = 30.0  # how long a writer waits for another
 # Without keepalives a connection whose server is gone would wait without end.
 _POSTGRES = {
-    "connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
-}  # fmt: skip
+}
 _STATEMENT_S = 60  # a journal's statements take milliseconds
 
 

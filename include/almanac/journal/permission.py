@@ -47,7 +47,7 @@ def require_permission(
     reason = f"refused to {starter or 'an unknown starter'}: {problem}" if problem else f"approved by {starter}"
     journal.record_decision(
         Decision(model, DecisionKind.APPROVAL, not problem, (reason,), now, run, what, people=people)
-    )  # fmt: skip
+    )
     if problem:
         raise ApprovalError(
             f"{what}: {problem}. Nothing was done. Expected a run started by hand by"

@@ -40,9 +40,16 @@ def record_question(
 ) -> Decision:
     """Record a question. It replaces an earlier question of the same run about the same subject."""
     question = Decision(
-        model, DecisionKind.QUESTION, True, tuple(reasons), now, run, subject,
-        people=approval.users, expires_at=now + approval.timeout,
-    )  # fmt: skip
+        model,
+        DecisionKind.QUESTION,
+        True,
+        tuple(reasons),
+        now,
+        run,
+        subject,
+        people=approval.users,
+        expires_at=now + approval.timeout,
+    )
     journal.record_decision(question)
     return question
 

@@ -88,7 +88,7 @@ def _migrate(connection: Any, place: str) -> None:
         # an index of a large table takes longer than a statement of a task
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_S}s'"))
-        _act_as_owner(connection, place)
+        _set_owner_role(connection, place)
     config = Config()
     config.set_main_option("script_location", "almanac.journal:migrations")
     config.attributes["connection"] = connection
@@ -100,7 +100,7 @@ def _migrate(connection: Any, place: str) -> None:
         )
 
 
-def _act_as_owner(connection: Any, place: str) -> None:
+def _set_owner_role(connection: Any, place: str) -> None:
     """New tables must belong to the owner of the others: tasks log in as that user, and no other may write them."""
     query = "SELECT pg_get_userbyid(relowner), current_user FROM pg_class WHERE oid = to_regclass('batches')"
     owner, user = connection.execute(text(query)).one()

@@ -148,10 +148,18 @@ def ask_once(context: RunContext, model: Model, subject: str, reasons: Sequence[
     reasons_text, users = ("a person is asked to decide",), approval_of(model, context.home).users
     journal.record_decision(
         Decision(
-            model.name, DecisionKind.ACTION, True, reasons_text, now, run, subject, ask=tuple(reasons), people=users,
+            model.name,
+            DecisionKind.ACTION,
+            True,
+            reasons_text,
+            now,
+            run,
+            subject,
+            ask=tuple(reasons),
+            people=users,
             expires_at=now + model.monitor.answer_within,
         )
-    )  # fmt: skip
+    )
     return None
 
 
@@ -173,9 +181,16 @@ def record_answer(
     figures = dict.fromkeys(map(str, chosen), 1.0)  # which `find_requested` reads
     outcome = f"{by} decided: {', '.join(chosen) or 'nothing'}" if by else "no answer in time: nothing is done"
     answer = Decision(
-        model.name, DecisionKind.ACTION, bool(chosen), (outcome, *filter(None, [reason])), at,
-        replace(context.run, started_by=by), subject, figures, people=(user_id or by,) if by else (),
-    )  # fmt: skip
+        model.name,
+        DecisionKind.ACTION,
+        bool(chosen),
+        (outcome, *filter(None, [reason])),
+        at,
+        replace(context.run, started_by=by),
+        subject,
+        figures,
+        people=(user_id or by,) if by else (),
+    )
     if chosen and (problem := why_not_answered(context, model, answer)):
         answer = replace(answer, accepted=False, figures={}, reasons=(f"does not count: {problem}", *answer.reasons))
     context.journal.record_decision(answer)

@@ -56,9 +56,16 @@ def of_batch(record: BatchRecord, urls: Urls) -> News:
     worst = sorted(record.broken_rules.items(), key=lambda item: -item[1])[:3]
     lines = record.reasons or tuple(f"{rule}: {count:,} rows" for rule, count in worst)
     return News(
-        record.recorded_at, tone, "batch", record.model, f"Batch {record.state}: {name} ({_counts(record)})",
-        record.run, lines[:_MAX_LINES], link=urls.batch(record.model, record.batch_id[:12]), label="Batch report",
-    )  # fmt: skip
+        record.recorded_at,
+        tone,
+        "batch",
+        record.model,
+        f"Batch {record.state}: {name} ({_counts(record)})",
+        record.run,
+        lines[:_MAX_LINES],
+        link=urls.batch(record.model, record.batch_id[:12]),
+        label="Batch report",
+    )
 
 
 def of_window(record: WindowRecord, urls: Urls) -> News:
@@ -67,9 +74,16 @@ def of_window(record: WindowRecord, urls: Urls) -> News:
     tone = {"done": "good", "failed": "bad", "late": "warn", "waiting": "warn"}.get(record.state.value, "calm")
     lines = tuple(filter(None, [record.reason, f"{record.rows:,} rows, {record.missing_steps:,} missing steps"]))
     return News(
-        record.changed_at, tone, "window", record.model, f"Window {record.state}: {window}", record.run, lines,
-        link=urls.windows(record.model), label="All windows",
-    )  # fmt: skip
+        record.changed_at,
+        tone,
+        "window",
+        record.model,
+        f"Window {record.state}: {window}",
+        record.run,
+        lines,
+        link=urls.windows(record.model),
+        label="All windows",
+    )
 
 
 def of_decision(decision: Decision) -> News:
@@ -86,9 +100,15 @@ def of_decision(decision: Decision) -> News:
         lines += (f"Until {decision.expires_at:%Y-%m-%d %H:%M} UTC; of {', '.join(decision.people) or 'who may act'}.",)
     figures = "\n".join(f"{name} = {value:.6g}" for name, value in sorted(decision.figures.items()))
     return News(
-        decision.decided_at, "good" if decision.accepted else "warn", decision.kind.value, decision.model,
-        f"{what} {verdict}{about}", decision.run, lines, figures,
-    )  # fmt: skip
+        decision.decided_at,
+        "good" if decision.accepted else "warn",
+        decision.kind.value,
+        decision.model,
+        f"{what} {verdict}{about}",
+        decision.run,
+        lines,
+        figures,
+    )
 
 
 def of_alert(alert: DeliveredAlert) -> News:
@@ -132,9 +152,17 @@ def of_open_alert(
     page = message.report if message.report.startswith(("http://", "https://")) else ""
     headline = f"Alert {open_alert.id}, {message.severity}: {message.subject}"
     return News(
-        open_alert.opened_at, tone, ALERT, open_alert.model, headline, run,
-        (*lines, f"{seen}{delivery}"), message.text, link=page, label="Report",
-    )  # fmt: skip
+        open_alert.opened_at,
+        tone,
+        ALERT,
+        open_alert.model,
+        headline,
+        run,
+        (*lines, f"{seen}{delivery}"),
+        message.text,
+        link=page,
+        label="Report",
+    )
 
 
 def of_move(move: AliasMove) -> News:

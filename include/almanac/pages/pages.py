@@ -48,9 +48,13 @@ class Pages:
         states = [self._state(model) for model in models]
         attention = news.worst_first(news.newest([each for state in states for each in state.attention], _NEWS))
         page = render(
-            "pages/start.html.j2", urls=self.urls, states=states, attention=attention, days=_RECENT.days,
+            "pages/start.html.j2",
+            urls=self.urls,
+            states=states,
+            attention=attention,
+            days=_RECENT.days,
             problems=problems,
-        )  # fmt: skip
+        )
         return self._with_navigation(page, "", "home")
 
     def batches(self, model: Model, state: str) -> str:
@@ -59,9 +63,15 @@ class Pages:
         shown = [record for record in records if not state or _state_of(record) == state]
         counts = Counter(map(_state_of, records))
         page = render(
-            "pages/batches.html.j2", urls=self.urls, model=model, records=shown, counts=counts, chosen=state,
-            limit=_BATCHES, state_of=_state_of,
-        )  # fmt: skip
+            "pages/batches.html.j2",
+            urls=self.urls,
+            model=model,
+            records=shown,
+            counts=counts,
+            chosen=state,
+            limit=_BATCHES,
+            state_of=_state_of,
+        )
         return self._with_navigation(page, model.name, "batches")
 
     def batch(self, model: Model, batch_id: str) -> str:
@@ -88,9 +98,7 @@ class Pages:
         found = report_files.list_reports(self.home, model.name)
         counts = Counter(each.kind for each in found)
         shown = [each for each in found if not kind or each.kind == kind][:_REPORTS]
-        page = render(
-            "pages/reports.html.j2", urls=self.urls, model=model, reports=shown, counts=counts, chosen=kind
-        )  # fmt: skip
+        page = render("pages/reports.html.j2", urls=self.urls, model=model, reports=shown, counts=counts, chosen=kind)
         return self._with_navigation(page, model.name, "reports")
 
     def report(self, model: Model, name: str, record: BatchRecord | None = None) -> str:
@@ -108,11 +116,19 @@ class Pages:
         shown = [row for row in newest if not state or row.state == state]
         ranges = [(first, last, key_of(first), key_of(last)) for first, last in to_do_ranges(rows)]
         page = render(
-            "pages/windows.html.j2", urls=self.urls, model=model, trigger=trigger, rows=shown[:_WINDOWS],
-            hidden=max(len(shown) - _WINDOWS, 0), strip=rows[-_WINDOWS:], chosen=state, ranges=list(reversed(ranges)),
-            counts=Counter(row.state for row in rows), key_of=key_of,
+            "pages/windows.html.j2",
+            urls=self.urls,
+            model=model,
+            trigger=trigger,
+            rows=shown[:_WINDOWS],
+            hidden=max(len(shown) - _WINDOWS, 0),
+            strip=rows[-_WINDOWS:],
+            chosen=state,
+            ranges=list(reversed(ranges)),
+            counts=Counter(row.state for row in rows),
+            key_of=key_of,
             size="" if trigger is None else format_duration(trigger.size),
-        )  # fmt: skip
+        )
         return self._with_navigation(page, model.name, "windows")
 
     def journal_of(self, models: Sequence[Model], chosen: str, kind: str, *, with_nobodys: bool) -> str:
@@ -128,9 +144,14 @@ class Pages:
         names += [""] if with_nobodys and not chosen else []
         found = [each for name in names for each in self._journal(name, kind)]
         page = render(
-            "pages/journal.html.j2", urls=self.urls, models=models, news=news.newest(found, 5 * _NEWS),
-            kinds=news.KINDS, chosen=chosen, kind=kind,
-        )  # fmt: skip
+            "pages/journal.html.j2",
+            urls=self.urls,
+            models=models,
+            news=news.newest(found, 5 * _NEWS),
+            kinds=news.KINDS,
+            chosen=chosen,
+            kind=kind,
+        )
         return self._with_navigation(page, chosen, "journal")
 
     def backups(self) -> str:
@@ -153,18 +174,26 @@ class Pages:
         newest, cleaned = load_sizes(self.journal)
         cleanups = self.journal.decisions("", DecisionKind.EXPIRY, limit=_NEWS)
         page = render(
-            "pages/storage.html.j2", newest=newest, cleaned=cleaned, cleanups=cleanups,
+            "pages/storage.html.j2",
+            newest=newest,
+            cleaned=cleaned,
+            cleanups=cleanups,
             growth=newest.growth(cleaned) if newest else {},
-        )  # fmt: skip
+        )
         return self._with_navigation(page, "", "storage")
 
     def run(self, dag_id: str, run_id: str, model: Model | None) -> str:
         """What one Airflow run did, by what it wrote into the journal."""
         found = news.of_run(self.journal.of_run(dag_id, run_id), self.urls)
         page = render(
-            "pages/run.html.j2", urls=self.urls, dag_id=dag_id, run_id=run_id, news=found,
-            airflow=self.urls.airflow_dag(dag_id), model=model,
-        )  # fmt: skip
+            "pages/run.html.j2",
+            urls=self.urls,
+            dag_id=dag_id,
+            run_id=run_id,
+            news=found,
+            airflow=self.urls.airflow_dag(dag_id),
+            model=model,
+        )
         return self._with_navigation(page, model.name if model else "", "run")
 
     def _journal(self, model: str, kind: str) -> list[News]:
@@ -183,12 +212,8 @@ class Pages:
         batches = self.journal.batches(model.name, _BATCHES)
         windows = None if window_of_model(model) is None else [row for row in self._windows(model) if row.is_to_do]
         failed = [one for one in self.journal.windows(model.name) if windows and one.state.value == "failed"]
-        recent = cards_of(
-            model.name, self.journal, self.urls, self.now - _RECENT, batches=batches, failed=failed
-        )  # fmt: skip
-        return ModelState(
-            model, batches[0] if batches else None, None if windows is None else len(windows), recent
-        )  # fmt: skip
+        recent = cards_of(model.name, self.journal, self.urls, self.now - _RECENT, batches=batches, failed=failed)
+        return ModelState(model, batches[0] if batches else None, None if windows is None else len(windows), recent)
 
     def _windows(self, model: Model) -> list[WindowRow]:
         trigger = window_of_model(model)
@@ -205,9 +230,7 @@ class Pages:
 
     def _with_navigation(self, page: str, model: str, place: str, record: BatchRecord | None = None) -> str:
         docs = record is not None and bool(record.report_uri) and self._has_data_docs(record)
-        bar = render(
-            "pages/navigation.html.j2", urls=self.urls, model=model, place=place, record=record, docs=docs
-        )  # fmt: skip
+        bar = render("pages/navigation.html.j2", urls=self.urls, model=model, place=place, record=record, docs=docs)
         return page.replace(NAVIGATION, bar, 1)
 
     def _has_data_docs(self, record: BatchRecord) -> bool:

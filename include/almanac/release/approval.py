@@ -93,7 +93,7 @@ class Desk:
         """Record the decision about the promotion."""
         decision = Decision(
             self.model.name, DecisionKind.PROMOTION, accepted, reasons, self.now, self.run, self.subject
-        )  # fmt: skip
+        )
         self.journal.record_decision(decision)
         return decision
 
@@ -120,9 +120,14 @@ def ask_person(desk: Desk, *, by_hand: str = "") -> tuple[str, ...]:
     asked = find_route(desk.model, desk.registry, desk.journal, desk.version).reasons
     reasons = tuple(filter(None, [f"{desk.run.started_by} started it by hand: {by_hand}" if by_hand else "", *asked]))
     record_question(
-        desk.journal, desk.model.name, desk.subject, reasons, approval=approval.model_copy(update={"users": users}),
-        run=desk.run, now=desk.now,
-    )  # fmt: skip
+        desk.journal,
+        desk.model.name,
+        desk.subject,
+        reasons,
+        approval=approval.model_copy(update={"users": users}),
+        run=desk.run,
+        now=desk.now,
+    )
     return users
 
 
@@ -139,9 +144,15 @@ def record_answer(desk: Desk, answer: Answer) -> Answer:
         by = replace(desk.run, started_by=who)
         reasons = (answer.words, *filter(None, [answer.reason]))
         given = Decision(
-            desk.model.name, DecisionKind.APPROVAL, answer.approved, reasons, answer.at, by, desk.subject,
+            desk.model.name,
+            DecisionKind.APPROVAL,
+            answer.approved,
+            reasons,
+            answer.at,
+            by,
+            desk.subject,
             people=(answer.id or answer.by,) if answer.by else (),
-        )  # fmt: skip
+        )
         if answer.approved and (problem := desk.fault(exchange.question, given)):
             given = replace(given, accepted=False, reasons=(f"does not count: {problem}", *reasons))
         desk.journal.record_decision(given)
@@ -191,9 +202,14 @@ def decide_by_hand(desk: Desk, starter: str, reason: str) -> str:
     if approval.users and (starter not in approval.users or starter.isdecimal()):
         return f"{starter} is not among the users who may approve alone ({', '.join(approval.users)})"
     record_question(
-        desk.journal, desk.model.name, desk.subject, (f"{starter} started it by hand: {reason}",), approval=approval,
-        run=desk.run, now=desk.now,
-    )  # fmt: skip
+        desk.journal,
+        desk.model.name,
+        desk.subject,
+        (f"{starter} started it by hand: {reason}",),
+        approval=approval,
+        run=desk.run,
+        now=desk.now,
+    )
     record_answer(desk, Answer(True, starter, reason, desk.now))
     return ""
 
@@ -233,9 +249,7 @@ def promote_as_answered(desk: Desk, *, by_hand: str = "") -> Decision:
     chosen = desk.registry.version(desk.model.name, desk.version)
     proof = shadow_verdict(chosen) if chosen.tags.get(Tag.SHADOW) == PASSED else ""
     reason = "; ".join(filter(None, [reason, proof])) or GATES
-    promote(
-        desk.registry, desk.model, desk.version, reason=reason, run=run, journal=desk.journal, now=desk.now
-    )  # fmt: skip
+    promote(desk.registry, desk.model, desk.version, reason=reason, run=run, journal=desk.journal, now=desk.now)
     return Decision(desk.model.name, DecisionKind.PROMOTION, True, (reason,), desk.now, run, desk.subject)
 
 

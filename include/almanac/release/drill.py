@@ -44,9 +44,7 @@ def drill(
         problem or f"version {version.version} is loaded, its hash is right, and it scores {figures['rows']:.0f} rows"
     )
     subject = f"{model.name}@{version.version}"
-    decision = Decision(
-        model.name, DecisionKind.ROLLBACK_DRILL, not problem, (words,), now, run, subject, figures
-    )  # fmt: skip
+    decision = Decision(model.name, DecisionKind.ROLLBACK_DRILL, not problem, (words,), now, run, subject, figures)
     journal.record_decision(decision)
     return decision
 

@@ -59,9 +59,7 @@ def route(model: Model, registry: "Registry", journal: Journal, version: str, *,
     subject = f"{model.name}@{version}"
     known = journal.decisions(model.name, DecisionKind.PROMOTION, run=run)
     if found.way is Way.STAY and not any(one.subject == subject for one in known):
-        journal.record_decision(
-            Decision(model.name, DecisionKind.PROMOTION, False, found.reasons, now, run, subject)
-        )  # fmt: skip
+        journal.record_decision(Decision(model.name, DecisionKind.PROMOTION, False, found.reasons, now, run, subject))
     return found
 
 

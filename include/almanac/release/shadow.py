@@ -123,10 +123,14 @@ def _judge(
             gate.metric, label, reference, threshold=champion.threshold
         )
         interval = paired_interval(
-            gate.metric, rows.select("time", "label", "answer"), reference,
-            resamples=gate.resamples, confidence=gate.confidence, seed=model.train.seed,
+            gate.metric,
+            rows.select("time", "label", "answer"),
+            reference,
+            resamples=gate.resamples,
+            confidence=gate.confidence,
+            seed=model.train.seed,
             thresholds=(shadow.threshold, champion.threshold),
-        )  # fmt: skip
+        )
     except metrics.UndefinedMetricError as error:  # refused, as by a gate
         return ShadowResult(shadow.version, True, False, (f"in shadow: cannot be measured: {error}",), figures)
     figures |= {"difference": interval.observed, "difference.low": interval.low, "difference.high": interval.high}

@@ -220,9 +220,14 @@ class _Job:
         inputs = build_inputs(self.model, frame, chunk.start)
         number = self.scorer.version.version
         scored = predict(
-            self.model, self.scorer.graph, inputs, chunk,
-            model_version=number, dataset_version=rows.version, now=self.now,
-        )  # fmt: skip
+            self.model,
+            self.scorer.graph,
+            inputs,
+            chunk,
+            model_version=number,
+            dataset_version=rows.version,
+            now=self.now,
+        )
         if scored.unanswered and self.scorer.in_shadow:
             raise IntegrityError(
                 f"{self.model.name}@{number} in shadow: its graph gives no finite number for {scored.unanswered} of"

@@ -18,10 +18,22 @@ MARKER = "ALMANAC_SERVICES_OF"
 # What may pass from the caller's environment. Anything else (another Airflow's settings, cloud keys, tokens of a
 # build server) would be readable by every task, and would make the same command do different things.
 INHERITED = (
-    "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR",
-    "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
     "ALMANAC_WARM_WORKERS",
-)  # fmt: skip
+)
 
 
 def environment(

@@ -110,9 +110,11 @@ def backup_rows(home: Home) -> Iterator[Row]:
         else "nothing on a new installation: the next runs do it"
     )
     yield (
-        "backups", "fail" if late else "warn" if gaps else "ok",
-        "\n".join(lines_of(gaps)) or "everything is backed up and drilled", todo if gaps else "",
-    )  # fmt: skip
+        "backups",
+        "fail" if late else "warn" if gaps else "ok",
+        "\n".join(lines_of(gaps)) or "everything is backed up and drilled",
+        todo if gaps else "",
+    )
 
 
 def _file_rows(journal: "Journal") -> Iterator[Row]:

@@ -98,9 +98,10 @@ def compare_shares(
     now = np.append(counts, m - counts.sum()) / m
     new = {name: count for name, count in window.items() if name not in known}
     absent = [
-        category for category, p, count in zip(categories, reference, counts, strict=False)
+        category
+        for category, p, count in zip(categories, reference, counts, strict=False)
         if not count and p * m / effect >= _MIN_EXPECTED
-    ]  # fmt: skip
+    ]
     chi_squared, p_value = measures.homogeneity(reference, now, n=n / effect, m=m / effect)
     figures = {
         **_of_shares(reference, now),

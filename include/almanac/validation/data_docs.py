@@ -71,9 +71,14 @@ def render_apart(document: bytes) -> bytes:
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
     try:
         done = subprocess.run(
-            command, input=document, capture_output=True, check=False, cwd=ROOT, env=environment,
+            command,
+            input=document,
+            capture_output=True,
+            check=False,
+            cwd=ROOT,
+            env=environment,
             timeout=_TIMEOUT_S,
-        )  # fmt: skip
+        )
     except subprocess.TimeoutExpired as error:
         raise TransientError(f"Data Docs: not rendered within {_TIMEOUT_S} s; try again") from error
     if done.returncode:

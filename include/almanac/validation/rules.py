@@ -8,9 +8,20 @@ from almanac.config.grammar.time_format import ISO
 from almanac.config.sections.dataset import Action, Column, Dataset
 
 RuleKind = Literal[
-    "type", "null", "range", "values", "regex", "future", "past", "late", "order", "that", "unique", "conflict",
+    "type",
+    "null",
+    "range",
+    "values",
+    "regex",
+    "future",
+    "past",
+    "late",
+    "order",
+    "that",
+    "unique",
+    "conflict",
     "conflict_with_dataset",
-]  # fmt: skip
+]
 
 FILE_RECORD = "file.record"  # the rule of records that are no records: no column can say anything about them
 _MARKED = ("late", "order", "that", "regex", "unique", "conflict", "conflict_with_dataset")

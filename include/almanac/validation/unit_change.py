@@ -118,6 +118,8 @@ def _changes(rows: "pl.DataFrame", span: timedelta) -> "pl.DataFrame":
     ).unique("time", keep="last", maintain_order=True)
     levels = levels.filter(pl.col("rows") >= pl.col("rows").median() / 2)
     ahead = levels.select(until=pl.col("time"), after="level", time=pl.col("time") - span)
-    return levels.select("time", before="level").join_asof(
-        ahead.select("time", "after"), on="time", strategy="forward", tolerance=span / 8
-    ).drop_nulls()  # fmt: skip
+    return (
+        levels.select("time", before="level")
+        .join_asof(ahead.select("time", "after"), on="time", strategy="forward", tolerance=span / 8)
+        .drop_nulls()
+    )

@@ -148,9 +148,17 @@ def _record(
     model: Model, window: Window, state: WindowState, version: int, content: WindowRows, *, run: RunRef, now: datetime
 ) -> WindowRecord:
     return WindowRecord(
-        model.name, window.start, window.end, state, now, run, rows=content.rows,
-        missing_steps=content.missing_steps, content=content.digest, dataset_version=version,
-    )  # fmt: skip
+        model.name,
+        window.start,
+        window.end,
+        state,
+        now,
+        run,
+        rows=content.rows,
+        missing_steps=content.missing_steps,
+        content=content.digest,
+        dataset_version=version,
+    )
 
 
 def _open_upstreams(model: Model, home: Home, journal: Journal, window: Window) -> tuple[str, ...]:

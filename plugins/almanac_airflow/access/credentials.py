@@ -81,6 +81,10 @@ def _parts(found: "AirflowConnection") -> "Connection":
     from almanac.config.connection import Connection
 
     return Connection(
-        login=found.login, password=found.password, host=found.host, port=found.port, schema=found.schema,
+        login=found.login,
+        password=found.password,
+        host=found.host,
+        port=found.port,
+        schema=found.schema,
         extra=found.extra_dejson,
-    )  # fmt: skip
+    )

@@ -14,15 +14,20 @@ def approve_by_form(context: "RunContext", what: str, *, model: str = "") -> Non
 
     Raises:
         ApprovalError: this person may not, or nobody is known.
-        ConfigError: `_installation.yaml` is broken, so that nobody knows who may.
+        ConfigError: `_installation.yaml` is broken, so that it is unknown who may.
     """
     from almanac.config.files.loader import load_installation
     from almanac.journal.permission import require_permission
 
     require_permission(
-        context.journal, load_installation(context.home.models).approval, what, model=model,
-        starter=started_by_hand(), run=context.run, now=context.now,
-    )  # fmt: skip
+        context.journal,
+        load_installation(context.home.models).approval,
+        what,
+        model=model,
+        starter=started_by_hand(),
+        run=context.run,
+        now=context.now,
+    )
 
 
 def approve_restore(context: "RunContext", form: Mapping[str, Any]) -> None:

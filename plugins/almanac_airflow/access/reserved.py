@@ -109,5 +109,6 @@ def _warn_of_one_in_the_database(name: str) -> None:
             log.warning(
                 "the connection %r in Airflow's database does not count, because more people may write there than may"
                 " decide on it; give it as AIRFLOW_CONN_%s or by a secrets back end. See docs/production.md",
-                name, name.upper(),
-            )  # fmt: skip
+                name,
+                name.upper(),
+            )

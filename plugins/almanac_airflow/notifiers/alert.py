@@ -62,9 +62,14 @@ class AlertNotifier(BaseNotifier):
             return False
         run, task, now = _run(context), context["ti"], datetime.now(UTC)
         message = rejection_message(
-            self.model or "", error.rejected, words=str(error), run=run, task_id=task.task_id,
-            link=getattr(task, "log_url", ""), now=now,
-        )  # fmt: skip
+            self.model or "",
+            error.rejected,
+            words=str(error),
+            run=run,
+            task_id=task.task_id,
+            link=getattr(task, "log_url", ""),
+            now=now,
+        )
         # Recorded even when the kind is silenced: else the search for unreported failures would report it.
         notifier(run).open(self.alerts, message, "rejection", _key(context, "failure"), now)
         return True
@@ -191,10 +196,19 @@ def _message(model: str | None, kind: AlertKind, context: Context) -> "Message":
     error: Any = context.get("exception") or context.get("reason") or KILLED
     run, link, now = _run(context), getattr(task, "log_url", ""), datetime.now(UTC)
     if kind == "failure":
-        return failure_message(model=model, run=run, task_id=task.task_id, error=error, link=link, now=now,
-                               about=_scope_of(context))  # fmt: skip
+        return failure_message(
+            model=model, run=run, task_id=task.task_id, error=error, link=link, now=now, about=_scope_of(context)
+        )
     words = str(error) if kind == "retry" else f"Try {task.try_number}."
     return event_message(
-        kind, severity="info", model=model or "", subject=f"{run.dag_id}: {task.task_id} {_SUBJECTS[kind]}",
-        words=words, what_to_do="Nothing.", run=run, now=now, task_id=task.task_id, link=link,
-    )  # fmt: skip
+        kind,
+        severity="info",
+        model=model or "",
+        subject=f"{run.dag_id}: {task.task_id} {_SUBJECTS[kind]}",
+        words=words,
+        what_to_do="Nothing.",
+        run=run,
+        now=now,
+        task_id=task.task_id,
+        link=link,
+    )

@@ -46,9 +46,14 @@ def _send(dag_run: Mapping[str, Any], model: str, kind: str, deadline: str) -> N
     now = datetime.now(UTC)
     run = RunRef(dag_run["dag_id"], dag_run["dag_run_id"], 1)
     message = event_message(
-        "late", severity="warning", model=model, subject=f"{run.dag_id} is late", run=run, now=now,
+        "late",
+        severity="warning",
+        model=model,
+        subject=f"{run.dag_id} is late",
+        run=run,
+        now=now,
         words=f"The run is not done {deadline} after it was queued (pipelines.{kind}.deadline).",
         what_to_do="Open the run: is a task queued (no free slot), running (a long one), or waiting for a retry?",
-    )  # fmt: skip
+    )
     alerts = find_model(Home().models, model).alerts
     notifier(run).notify_once(alerts, message, "late", f"{run.dag_id} {run.run_id}", now)

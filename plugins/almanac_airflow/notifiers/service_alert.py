@@ -35,9 +35,15 @@ def send(alert: dict[str, Any]) -> None:
     now = datetime.now(UTC)
     run = RunRef("services", f"watcher__{now.isoformat()}", trigger="watcher")
     message = event_message(
-        "service", severity=alert["severity"], model="", run=run, now=now,
-        subject=alert["subject"], words=alert["words"], what_to_do=alert["what_to_do"],
-    )  # fmt: skip
+        "service",
+        severity=alert["severity"],
+        model="",
+        run=run,
+        now=now,
+        subject=alert["subject"],
+        words=alert["words"],
+        what_to_do=alert["what_to_do"],
+    )
     notifier(run).notify_once(declared_installation(Home()).alerts, message, "service", alert["key"], now)
 
 

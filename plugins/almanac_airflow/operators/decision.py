@@ -81,8 +81,13 @@ class AlarmDecision(HITLOperator):
         person: dict[str, Any] = event.get("responded_by_user") or {}
         reason = str((event.get("params_input") or {}).get(ANSWER_REASON) or "")
         answer = record_answer(
-            at, self.model, chosen, by=str(person.get("name") or person.get("id") or ""),
-            user_id=str(person.get("id") or ""), reason=reason, subject=found.subject if found else "",
+            at,
+            self.model,
+            chosen,
+            by=str(person.get("name") or person.get("id") or ""),
+            user_id=str(person.get("id") or ""),
+            reason=reason,
+            subject=found.subject if found else "",
             at=event["responded_at"],
-        )  # fmt: skip
+        )
         return list(answer.reasons)

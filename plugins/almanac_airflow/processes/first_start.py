@@ -21,11 +21,17 @@ _POOLS = [(action, "Pools") for action in ("can_create", "can_edit", "menu_acces
 ROLES = {
     "Data engineer": [*_TRIGGER, *_CLEAR, *_CONNECTIONS, ("menu_access", "Admin")],
     "Operator": [
-        *_TRIGGER, *_CLEAR, *_POOLS, ("can_edit", "DAGs"), ("can_edit", "Backfills"), ("menu_access", "Admin"),
-        ("can_read", "Audit Logs"), ("menu_access", "Audit Logs"),
+        *_TRIGGER,
+        *_CLEAR,
+        *_POOLS,
+        ("can_edit", "DAGs"),
+        ("can_edit", "Backfills"),
+        ("menu_access", "Admin"),
+        ("can_read", "Audit Logs"),
+        ("menu_access", "Audit Logs"),
     ],
     "Approver": [("can_edit", "HITL Detail"), ("menu_access", "HITL Detail")],
-}  # fmt: skip
+}
 
 
 # The monitor's own user: it counts failures, retries and waits, and sees since when processes run. It needs to see no
@@ -83,8 +89,8 @@ def drop_unreadable_triggers() -> None:
     url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
     lost = airflow_secrets.drop_unreadable_triggers(url, conf.get("core", "fernet_key", fallback=""))
     if lost:
-        told = f"{lost} triggers were encrypted with the key of another installation; they are created again"
-        sys.stdout.write(f"airflow-init: {told}\n")
+        line = f"{lost} triggers were encrypted with the key of another installation; they are created again"
+        sys.stdout.write(f"airflow-init: {line}\n")
 
 
 def upgrade_journal() -> None:

@@ -15,16 +15,39 @@ from collections.abc import Sequence
 
 # What tasks import, and the submodules that they would otherwise import one by one.
 STACK = (
-    "numpy", "pandas", "pyarrow.dataset", "pyarrow.parquet", "polars", "deltalake",
+    "numpy",
+    "pandas",
+    "pyarrow.dataset",
+    "pyarrow.parquet",
+    "polars",
+    "deltalake",
     "scipy.stats",
-    "sklearn.compose", "sklearn.ensemble", "sklearn.impute", "sklearn.linear_model", "sklearn.metrics",
-    "sklearn.model_selection", "sklearn.pipeline", "sklearn.preprocessing", "sklearn.tree",
-    "skl2onnx", "onnx", "onnxruntime", "skops.io",
-    "mlflow", "mlflow.sklearn", "mlflow.onnx", "mlflow.pyfunc", "mlflow.tracking",
+    "sklearn.compose",
+    "sklearn.ensemble",
+    "sklearn.impute",
+    "sklearn.linear_model",
+    "sklearn.metrics",
+    "sklearn.model_selection",
+    "sklearn.pipeline",
+    "sklearn.preprocessing",
+    "sklearn.tree",
+    "skl2onnx",
+    "onnx",
+    "onnxruntime",
+    "skops.io",
+    "mlflow",
+    "mlflow.sklearn",
+    "mlflow.onnx",
+    "mlflow.pyfunc",
+    "mlflow.tracking",
     "great_expectations",
-    "matplotlib.figure", "matplotlib.backends.backend_agg",
-    "jinja2", "httpx", "sqlalchemy", "pydantic_settings",
-)  # fmt: skip
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "jinja2",
+    "httpx",
+    "sqlalchemy",
+    "pydantic_settings",
+)
 
 
 def warm_parent_of_tasks() -> None:
@@ -55,13 +78,13 @@ def warm(modules: Sequence[str] = STACK) -> None:
                 importlib.import_module(name)
             except ImportError as error:
                 # The task that needs it will say so; a scheduler that does not start would stop every model.
-                _tell(f"workers stay cold for {name}: {error}")
+                _log(f"workers stay cold for {name}: {error}")
     # Collections in the children would touch, and so copy, every page that they share with this process.
     gc.collect()
     gc.freeze()
-    _tell(f"workers are warm: {len(modules)} modules in {time.monotonic() - started:.1f} s")
+    _log(f"workers are warm: {len(modules)} modules in {time.monotonic() - started:.1f} s")
 
 
-def _tell(message: str) -> None:
+def _log(message: str) -> None:
     # Airflow sets its logging up after it has read this module.
     sys.stderr.write(f"almanac: {message}\n")

@@ -62,9 +62,13 @@ def back_up_model(context: "RunContext", model: Model, params: dict[str, Any]) -
 
     with handling(context, model, "backup_model", whole=not params["version"]):
         taken = run_backup(
-            context.home, [f"model/{model.name}"], run=context.run, given_key=credentials.backup_key(),
-            version=params["version"] or "", reason=params["reason"] or "",
-        )  # fmt: skip
+            context.home,
+            [f"model/{model.name}"],
+            run=context.run,
+            given_key=credentials.backup_key(),
+            version=params["version"] or "",
+            reason=params["reason"] or "",
+        )
     if not any(one["new"] for one in taken):
         raise AirflowSkipException("every version is in a snapshot as it is now")
     return taken
@@ -199,9 +203,12 @@ def forget(context: "RunContext", params: dict[str, Any]) -> dict[str, Any]:
     from almanac.backup.tasks.run_retention import run_forget
 
     return run_forget(
-        context.home, given_key=credentials.backup_key(), now=context.now, by=context.run.started_by,
+        context.home,
+        given_key=credentials.backup_key(),
+        now=context.now,
+        by=context.run.started_by,
         dry_run=params["dry_run"],
-    )  # fmt: skip
+    )
 
 
 def sweep(context: "RunContext", params: dict[str, Any]) -> dict[str, Any]:

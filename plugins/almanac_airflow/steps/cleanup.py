@@ -56,9 +56,12 @@ def clean(context: "RunContext", params: dict[str, Any]) -> dict[str, Any]:
     if params["dry_run"]:
         raise AirflowSkipException("a dry run: the task before says what would be deleted")
     return run_cleanup(
-        context.home, given_key=credentials.backup_key(), now=context.now, run=context.run,
+        context.home,
+        given_key=credentials.backup_key(),
+        now=context.now,
+        run=context.run,
         approved=params["approve"],
-    )  # fmt: skip
+    )
 
 
 def report_faults(done: dict[str, Any]) -> None:

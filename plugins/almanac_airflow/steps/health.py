@@ -31,7 +31,15 @@ def attend(context: "RunContext", installation: Installation, params: dict[str, 
     broker = conf.get("celery", "BROKER_URL") if "Celery" in conf.get("core", "EXECUTOR") else ""
     home, run = context.home, context.run
     return run_checks(
-        home, last_declarations(home), installation, notifier(run),
-        acknowledge=params["acknowledge"], dismiss=params["dismiss"], reason=params["reason"] or "",
-        broker_url=broker, tasks=task_history(home), run=run, now=context.now,
-    )  # fmt: skip
+        home,
+        last_declarations(home),
+        installation,
+        notifier(run),
+        acknowledge=params["acknowledge"],
+        dismiss=params["dismiss"],
+        reason=params["reason"] or "",
+        broker_url=broker,
+        tasks=task_history(home),
+        run=run,
+        now=context.now,
+    )

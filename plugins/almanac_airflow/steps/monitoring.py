@@ -27,9 +27,15 @@ def watch(context: "RunContext", model: Model) -> dict[str, Any]:
     require_event(context, model, "monitor")
     with handling(context, model, "monitor"):
         result = monitor(
-            model, context.home, context.journal, context.registry, run=context.run, now=context.now,
-            history=task_history(context.home), link=link(),
-        )  # fmt: skip
+            model,
+            context.home,
+            context.journal,
+            context.registry,
+            run=context.run,
+            now=context.now,
+            history=task_history(context.home),
+            link=link(),
+        )
     notify_findings(model, result, notifier(context.run), run=context.run, link=link(), now=context.clock())
     return result.summary()
 

@@ -98,9 +98,14 @@ def roll_back(context: "RunContext", model: Model, params: dict[str, Any]) -> di
     from almanac.release.promotion import roll_back
 
     done = roll_back(
-        context.registry, model.name, to=params["to"], reason=params["reason"], run=context.run,
-        journal=context.journal, now=context.now,
-    )  # fmt: skip
+        context.registry,
+        model.name,
+        to=params["to"],
+        reason=params["reason"],
+        run=context.run,
+        journal=context.journal,
+        now=context.now,
+    )
     return asdict(done)
 
 

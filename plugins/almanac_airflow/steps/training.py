@@ -31,9 +31,17 @@ def decide(context: "RunContext", model: Model, params: Mapping[str, Any]) -> di
     requests = pending_requests(context.journal, model, context.run) if trigger == "retrain_request" else []
     with handling(context, model, "train"):
         asked = decide_mode(
-            model, context.home, context.journal, context.registry, trigger=trigger, reason=reason, now=context.now,
-            run=context.run, mode=params["mode"], by_hand=bool(params["candidates"] or params["overrides"]),
-        )  # fmt: skip
+            model,
+            context.home,
+            context.journal,
+            context.registry,
+            trigger=trigger,
+            reason=reason,
+            now=context.now,
+            run=context.run,
+            mode=params["mode"],
+            by_hand=bool(params["candidates"] or params["overrides"]),
+        )
         answer_requests(context, model, requests, asked.decision)
     return {**decision_xcom(asked.decision), "mode": asked.mode}
 
@@ -47,9 +55,13 @@ def plan_search(
     if not decision["accepted"] or decision["mode"] == "incremental":
         return []
     batches = plan_search(
-        model, context.home, now=context.now, candidates=params["candidates"], overrides=params["overrides"],
+        model,
+        context.home,
+        now=context.now,
+        candidates=params["candidates"],
+        overrides=params["overrides"],
         on_progress=print,
-    )  # fmt: skip
+    )
     return [batch.to_dict() for batch in batches]
 
 
@@ -101,11 +113,19 @@ def train(
     if not granted or not granted[0].accepted:
         raise AirflowSkipException("; ".join(decision["reasons"]))
     logged = train(
-        model, home, registry, reason=granted[0].reasons[0], run=run, now=context.now, mode=decision["mode"],
-        candidates=params["candidates"], overrides=params["overrides"], searched=searched_in(list(searched or [])),
+        model,
+        home,
+        registry,
+        reason=granted[0].reasons[0],
+        run=run,
+        now=context.now,
+        mode=decision["mode"],
+        candidates=params["candidates"],
+        overrides=params["overrides"],
+        searched=searched_in(list(searched or [])),
         on_progress=print,
         back_up=lambda: back_up_checkpoints(home, model.name, run=run, given_key=credentials.backup_key()),
-    )  # fmt: skip
+    )
     notify_warnings(notifier(run), model, registry.logged(logged), run=run, now=context.clock())
     return logged
 
@@ -137,7 +157,11 @@ def register(context: "RunContext", model: Model, verdict: Mapping[str, Any]) ->
     if not verdict["accepted"]:
         raise AirflowSkipException("; ".join(verdict["reasons"]))
     made = register(
-        context.registry, model.name, verdict["mlflow_run_id"], run=context.run, journal=context.journal,
+        context.registry,
+        model.name,
+        verdict["mlflow_run_id"],
+        run=context.run,
+        journal=context.journal,
         now=context.now,
-    )  # fmt: skip
+    )
     return go_on(desk(context, model, made.version))

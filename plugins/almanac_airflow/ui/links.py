@@ -52,9 +52,12 @@ def _result(ti_key: "TaskInstanceKey") -> dict[str, Any]:
     from airflow.utils.session import create_session
 
     query = XComModel.get_many(
-        key="return_value", run_id=ti_key.run_id, dag_ids=ti_key.dag_id, task_ids=ti_key.task_id,
+        key="return_value",
+        run_id=ti_key.run_id,
+        dag_ids=ti_key.dag_id,
+        task_ids=ti_key.task_id,
         map_indexes=ti_key.map_index,
-    ).with_only_columns(XComModel.value)  # fmt: skip
+    ).with_only_columns(XComModel.value)
     with create_session() as session:
         found = session.execute(query).first()
     value = None if found is None else found[0]

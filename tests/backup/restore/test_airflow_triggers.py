@@ -71,10 +71,13 @@ def test_task_that_waited_by_a_lost_trigger_begins_again_and_others_stay(url: st
     drop_unreadable_triggers(url, NEW)
     found = rows(url, "SELECT task_id, state, trigger_id, next_method FROM task_instance ORDER BY task_id")
     assert found == [
-        ("deferred1", None, None, None), ("deferred2", "deferred", KEPT, "resume"),
-        ("deferred3", "deferred", PLAIN, "resume"), ("success1", "success", None, "resume"),
-        ("success2", "success", KEPT, "resume"), ("success3", "success", PLAIN, "resume"),
-    ]  # fmt: skip
+        ("deferred1", None, None, None),
+        ("deferred2", "deferred", KEPT, "resume"),
+        ("deferred3", "deferred", PLAIN, "resume"),
+        ("success1", "success", None, "resume"),
+        ("success2", "success", KEPT, "resume"),
+        ("success3", "success", PLAIN, "resume"),
+    ]
 
 
 @pytest.mark.parametrize(("keys", "lost"), [(f"{NEW},{OLD}", 0), (OLD, 1), ("", 2)], ids=["both", "old", "none"])

@@ -49,10 +49,20 @@ def home_at(folder: Path) -> Home:
 
 def batch(batch_id: str, version: int, rows: int = 24) -> BatchRecord:
     return BatchRecord(
-        model=MODEL, batch_id=batch_id, uri=f"landing/{batch_id}.csv", size_bytes=1, modified_at=NOW,
-        state=BatchState.PUBLISHED, rows_read=rows, rows_published=rows, rows_quarantined=0, rows_dropped=0,
-        recorded_at=NOW, run=RUN, dataset_version=version,
-    )  # fmt: skip
+        model=MODEL,
+        batch_id=batch_id,
+        uri=f"landing/{batch_id}.csv",
+        size_bytes=1,
+        modified_at=NOW,
+        state=BatchState.PUBLISHED,
+        rows_read=rows,
+        rows_published=rows,
+        rows_quarantined=0,
+        rows_dropped=0,
+        recorded_at=NOW,
+        run=RUN,
+        dataset_version=version,
+    )
 
 
 def publish(home: Home, record: BatchRecord) -> None:

@@ -29,8 +29,13 @@ def test_everything_is_one_group_with_databases_first(world: World, repository: 
     taken = world.backup(repository).everything([MODEL])
     subjects = [member.subject for member in taken.manifest.members]
     assert subjects == [
-        "database/mlflow", "model/weather", "model/weather", "database/journal", "dataset/weather", "outputs/weather"
-    ]  # fmt: skip
+        "database/mlflow",
+        "model/weather",
+        "model/weather",
+        "database/journal",
+        "dataset/weather",
+        "outputs/weather",
+    ]
 
 
 def test_group_mlflow_opens_from_another_root(world: World, repository: BackupRepository, tmp_path: Path) -> None:

@@ -225,9 +225,14 @@ def test_typo_the_nightly_backup_takes_everything_and_reports_it(home: Home, typ
 def _cleanup(home: Home, world: World) -> None:
     installation = load_installation(MODELS_FOLDER)
     made = CleanupRun(
-        home, installation, [world.model], Journal(home.journal_url), lambda: world.registry, repositories_of(home, ""),
+        home,
+        installation,
+        [world.model],
+        Journal(home.journal_url),
+        lambda: world.registry,
+        repositories_of(home, ""),
         now=NOW + timedelta(days=4000),
-    )  # fmt: skip
+    )
     report = made.execute(run=RUN, approved=True)
     assert report.parts
     assert all("while a model's YAML is invalid" in part.fault for part in report.parts)

@@ -147,8 +147,13 @@ def _random_policy(draw: random.Random) -> Keep:
 def _repository(folder: Path, times: list[datetime]):
     folder.mkdir()
     (folder / "file").write_text("x")
-    environment = {"RESTIC_REPOSITORY": str(folder / "repository"), "RESTIC_PASSWORD": "x", "HOME": str(folder),
-                   "PATH": "/usr/bin:/bin", "TZ": "UTC"}  # fmt: skip
+    environment = {
+        "RESTIC_REPOSITORY": str(folder / "repository"),
+        "RESTIC_PASSWORD": "x",
+        "HOME": str(folder),
+        "PATH": "/usr/bin:/bin",
+        "TZ": "UTC",
+    }
 
     def run(*arguments: str) -> str:
         command = ["restic", "--no-cache", *arguments]

@@ -142,9 +142,7 @@ def killed(scene: Path, folder: Path, name: str, at: int) -> bool:
     """Let a copy of the scene die, then check everything; says whether it died before it was done."""
     shutil.copytree(scene, folder)
     copy = Scene.__new__(Scene)
-    copy.folder, copy.source, copy.first, copy.second = (
-        folder, folder / "source", folder / "first", folder / "second"
-    )  # fmt: skip
+    copy.folder, copy.source, copy.first, copy.second = (folder, folder / "source", folder / "first", folder / "second")
     process = FORK.Process(target=ACTIONS[name], args=(copy, at))
     process.start()
     process.join(60)

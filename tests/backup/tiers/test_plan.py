@@ -28,9 +28,12 @@ from tests.backup.retention.test_forget_and_sweep import NOTHING, FakeRegistry
 NOW = datetime.now(UTC)
 FREE = TierPrices(gib_month=0.01, put_1000=0)
 TIERS = Tiers(
-    cool_after=days(30), archive_after=days(365),
-    hot=TierPrices(gib_month=1, put_1000=0), cool=TierPrices(gib_month=0.5, put_1000=0), archive=FREE,
-)  # fmt: skip
+    cool_after=days(30),
+    archive_after=days(365),
+    hot=TierPrices(gib_month=1, put_1000=0),
+    cool=TierPrices(gib_month=0.5, put_1000=0),
+    archive=FREE,
+)
 MIB = 1 << 20
 
 

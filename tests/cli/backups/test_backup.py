@@ -249,10 +249,20 @@ def test_backup_by_hand_with_the_services_down_reads_files_where_they_lie(
 def test_restore_that_lacks_published_batches_says_so_and_ends_with_3(run, world: World, tmp_path: Path) -> None:
     run("backup", f"dataset/{MODEL}")
     lost = BatchRecord(
-        model=MODEL, batch_id="f" * 64, uri="landing/june.csv", size_bytes=1, modified_at=datetime.now(UTC),
-        state=BatchState.PUBLISHED, rows_read=24, rows_published=24, rows_quarantined=0, rows_dropped=0,
-        recorded_at=datetime.now(UTC), run=RUN, dataset_version=4,
-    )  # fmt: skip
+        model=MODEL,
+        batch_id="f" * 64,
+        uri="landing/june.csv",
+        size_bytes=1,
+        modified_at=datetime.now(UTC),
+        state=BatchState.PUBLISHED,
+        rows_read=24,
+        rows_published=24,
+        rows_quarantined=0,
+        rows_dropped=0,
+        recorded_at=datetime.now(UTC),
+        run=RUN,
+        dataset_version=4,
+    )
     journal = Journal(world.home.journal_url)
     journal.record_batch(lost)
     try:

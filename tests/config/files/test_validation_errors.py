@@ -174,11 +174,16 @@ def test_trigger_of_another_model_is_reported_with_its_line_and_the_near_name(mo
 @pytest.mark.parametrize(
     ("steps", "key"),
     [
-        ((), "dataset"), (("train", "triggers"), "schedule"), (("source",), "poll"), (("features", 0), "column"),
-        (("dataset", "columns", "x"), "unit"), (("alerts", "channels", "me"), "connection"),
-        (("monitor", "actions"), "drift"), (("backup", "keep", "dataset"), "within"),
+        ((), "dataset"),
+        (("train", "triggers"), "schedule"),
+        (("source",), "poll"),
+        (("features", 0), "column"),
+        (("dataset", "columns", "x"), "unit"),
+        (("alerts", "channels", "me"), "connection"),
+        (("monitor", "actions"), "drift"),
+        (("backup", "keep", "dataset"), "within"),
     ],
-)  # fmt: skip
+)
 def test_known_keys_of_every_section_are_those_of_the_schema(steps: Steps, key: str) -> None:
     assert key in known_keys(Model, steps)
 

@@ -59,7 +59,7 @@ BROKEN = {
     "word called a number": (b"a: !!int x", 1, 4, "expected a value of its tag's type, or no tag"),
     "word called a time": (b"a: !!timestamp x", 1, 4, "expected a value of its tag's type, or no tag"),
     "word called yes or no": (b"a: !!bool x", 1, 4, "expected a value of its tag's type, or no tag"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BROKEN)

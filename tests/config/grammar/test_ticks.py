@@ -47,21 +47,27 @@ def helsinki(text: str) -> datetime:
 
 def test_next_tick_daily_cron_keeps_the_wall_clock_in_spring() -> None:
     assert [local(t) for t in ticks(timing("0 6 * * *"), helsinki("2026-03-27 12:00"), 3)] == [
-        "03-28 06:00 EET", "03-29 06:00 EEST", "03-30 06:00 EEST",
-    ]  # fmt: skip
+        "03-28 06:00 EET",
+        "03-29 06:00 EEST",
+        "03-30 06:00 EEST",
+    ]
 
 
 def test_next_tick_daily_cron_keeps_the_wall_clock_in_autumn() -> None:
     assert [local(t) for t in ticks(timing("0 6 * * *"), helsinki("2026-10-23 12:00"), 3)] == [
-        "10-24 06:00 EEST", "10-25 06:00 EET", "10-26 06:00 EET",
-    ]  # fmt: skip
+        "10-24 06:00 EEST",
+        "10-25 06:00 EET",
+        "10-26 06:00 EET",
+    ]
 
 
 @pytest.mark.parametrize("schedule", [timing("30 3 * * *"), timing(every="1d", start=datetime(2026, 1, 1, 3, 30))])  # noqa: DTZ001
 def test_next_tick_hour_that_does_not_exist_comes_an_hour_later(schedule: Schedule) -> None:
     assert [local(t) for t in ticks(schedule, helsinki("2026-03-28 00:00"), 3)] == [
-        "03-28 03:30 EET", "03-29 04:30 EEST", "03-30 03:30 EEST",
-    ]  # fmt: skip
+        "03-28 03:30 EET",
+        "03-29 04:30 EEST",
+        "03-30 03:30 EEST",
+    ]
 
 
 @pytest.mark.parametrize("schedule", [timing("30 3 * * *"), timing(every="1d", start=datetime(2026, 1, 1, 3, 30))])  # noqa: DTZ001

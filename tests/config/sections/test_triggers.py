@@ -71,10 +71,11 @@ REFUSED = {
     "key": (*scheduled(every="1d", tz="UTC"), "triggers.nightly.tz: unknown key"),
     "pool priority": ({}, {"train": {"priority": 0}}, "pipelines.train.priority"),
     "payload type": (
-        {"t": {"kind": "event", "payload": {"n": {"type": "string", "min": 1}}}}, {"ingest": {"when": "t"}},
+        {"t": {"kind": "event", "payload": {"n": {"type": "string", "min": 1}}}},
+        {"ingest": {"when": "t"}},
         "min and max need type number or integer",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -144,8 +144,10 @@ def test_dirty_file_after_six_years_of_history(name: str, tmp_path: Path, weathe
     assert any(re.search(wanted, line) for line in lines) if wanted else True
     if name in ("00_clean.csv", "06_extra_column.csv"):  # 78 hours of a dead pressure sensor are all there is
         assert {line.split(":")[0] for line in lines} <= {
-            "Pressure_millibars.range", "Pressure_millibars.change_point", "schema",
-        }  # fmt: skip
+            "Pressure_millibars.range",
+            "Pressure_millibars.change_point",
+            "schema",
+        }
 
 
 def test_dirty_control_has_78_hours_of_a_dead_pressure_sensor(tmp_path: Path, weather: Model) -> None:

@@ -9,9 +9,14 @@ from tests.data.dirty.case import Case, Judgement
 from tests.data.dirty.june import ALL, CSV, HEADER, JUNE, LINES, ROWS, UTC_TIME, cells, csv, half, times
 
 _NO_TIMES = (
-    "2023-06-05T25:00:00+00:00", "2023-02-30T00:00:00Z", "2023-06-05T00:00:00+25:00",
-    "2023-06-05", "0000-00-00 00:00:00+00:00", "20230605T000000Z", "2023-06-05 00:00:00 Europe/Helsinki",
-)  # fmt: skip
+    "2023-06-05T25:00:00+00:00",
+    "2023-02-30T00:00:00Z",
+    "2023-06-05T00:00:00+25:00",
+    "2023-06-05",
+    "0000-00-00 00:00:00+00:00",
+    "20230605T000000Z",
+    "2023-06-05 00:00:00 Europe/Helsinki",
+)
 
 
 def _shifted(hours: int) -> bytes:

@@ -62,7 +62,7 @@ TABLES: dict[str, tuple[str | bytes, AnyFormat]] = {
         CsvFormat(skip_lines=2, footer_lines=2, comment="#"),
     ),
     "lines around, Windows": (
-        "Station 7\r\nTime;x;kind\r\n2021-01-01;1,5;a\r\n2021-01-02;;b\r\nä \"quoted\r\n".encode("cp1252"),
+        'Station 7\r\nTime;x;kind\r\n2021-01-01;1,5;a\r\n2021-01-02;;b\r\nä "quoted\r\n'.encode("cp1252"),
         CsvFormat(skip_lines=1, footer_lines=1, delimiter=";", decimal=",", encoding="cp1252"),
     ),
     "old Mac": ("Station\rTime,x,kind\r2021-01-01,1.5,a\r2021-01-02,,b\r", CsvFormat(skip_lines=1)),
@@ -80,7 +80,7 @@ TABLES: dict[str, tuple[str | bytes, AnyFormat]] = {
         '{"Time": "2021-01-01", "x": 1.5, "kind": "a"}\n{"Time": "2021-01-02", "x": null, "kind": "b"}\n',
         JsonLinesFormat(),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -124,8 +124,13 @@ def test_time_of_several_columns_is_one_time(read) -> None:
 
 
 def test_column_of_another_name_and_parts_that_are_declared_too(read) -> None:
-    rows = read("year,month,day,hour,Temp [°C],kind\n2021,1,1,7,1.5,a\n", CsvFormat(), Time={**TIME, **PARTS},
-                x={"type": "float", "from": "Temp [°C]"}, hour={"type": "integer"})  # fmt: skip
+    rows = read(
+        "year,month,day,hour,Temp [°C],kind\n2021,1,1,7,1.5,a\n",
+        CsvFormat(),
+        Time={**TIME, **PARTS},
+        x={"type": "float", "from": "Temp [°C]"},
+        hour={"type": "integer"},
+    )
     assert rows.select("x", "hour").row(0) == (1.5, 7)
     assert read.warnings == ()
 
@@ -168,8 +173,12 @@ def test_whole_numbers_have_signs_between_groups_too(read) -> None:
 def test_values_inside_of_json_objects_have_dotted_paths(read) -> None:
     lines = [{"at": {"utc": "2021-01-01"}, "v": {"x": {"mean": n}}, "kind": "a", "tags": [1]} for n in (1.5, None)]
     text = "".join(json.dumps(line) + "\n" for line in [*lines, {"at": 7, "kind": "b"}])
-    rows = read(text, JsonLinesFormat(), Time={**TIME, "from": "at.utc"},
-                x={"type": "float", "from": "v.x.mean", "nullable": True})  # fmt: skip
+    rows = read(
+        text,
+        JsonLinesFormat(),
+        Time={**TIME, "from": "at.utc"},
+        x={"type": "float", "from": "v.x.mean", "nullable": True},
+    )
     assert rows["Time"].to_list() == [AT, AT, None]
     assert rows["x"].to_list() == [1.5, None, None]
     assert read.warnings == ("schema: unknown column dropped: tags",)
@@ -217,26 +226,35 @@ def test_avro_is_read(read) -> None:
 
 REFUSED: dict[str, tuple[str | bytes, AnyFormat, dict[str, Any], str]] = {
     "other width than the names": (
-        "2021-01-01,1\n", CsvFormat(header="none", names=("Time", "x", "kind")), TIME,
+        "2021-01-01,1\n",
+        CsvFormat(header="none", names=("Time", "x", "kind")),
+        TIME,
         "the first line has 2 cells; got '2021-01-01,1', expected the 3 columns of source.format.names",
     ),
     "header is data": ("2021-01-01,1,2\n", CsvFormat(), TIME, "declare header: none with names in source.format"),
     "title above": ("Station\nTime,x,kind\n2021-01-01,1,a\n", CsvFormat(), TIME, "declare skip_lines: 1"),
     "no such part": (
-        "year,month,day,x,kind\n2021,1,1,1,a\n", CsvFormat(), {**TIME, **PARTS}, "required column missing: hour",
+        "year,month,day,x,kind\n2021,1,1,1,a\n",
+        CsvFormat(),
+        {**TIME, **PARTS},
+        "required column missing: hour",
     ),
     "no avro": (b"Time,x,kind\n", AvroFormat(), TIME, "not Avro; got the first bytes of text"),
     "damaged avro": (b"Obj\x01nonsense", AvroFormat(), TIME, "cannot be read as Avro"),
     "no orc": (b"PAR1" + bytes(20), OrcFormat(), TIME, "not ORC; got the first bytes of Parquet"),
     "local times": (
         _typed("parquet", pl.DataFrame({"Time": [LOCAL], "x": [1.0], "kind": ["a"]}))[1],
-        ParquetFormat(), {"type": "timestamp"}, "write the zone, or say whose clock it is",
+        ParquetFormat(),
+        {"type": "timestamp"},
+        "write the zone, or say whose clock it is",
     ),
     "times of a type and a format": (
         _typed("parquet", pl.DataFrame({"Time": [AT], "x": [1.0], "kind": ["a"]}))[1],
-        ParquetFormat(), {**TIME, "format": "%Y%m%d"}, "Leave the format out",
+        ParquetFormat(),
+        {**TIME, "format": "%Y%m%d"},
+        "Leave the format out",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)

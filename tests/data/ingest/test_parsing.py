@@ -20,10 +20,25 @@ def _parse(column: Column, *cells: str | None, decimal: str = ".") -> pl.DataFra
 
 @pytest.mark.parametrize(
     ("cell", "value"),
-    [("1.5", 1.5), (" -2 ", -2.0), ("1e3", 1000.0), ("+0", 0.0), (".5", 0.5), ("12,5", None), ("1 000", None),
-     ("inf", None), ("-Infinity", None), ("NaN", None), ("1e400", None), ("0x10", None), ("1_000", None),
-     ("１", None), ("N/A", None), ("—", None)],
-)  # fmt: skip
+    [
+        ("1.5", 1.5),
+        (" -2 ", -2.0),
+        ("1e3", 1000.0),
+        ("+0", 0.0),
+        (".5", 0.5),
+        ("12,5", None),
+        ("1 000", None),
+        ("inf", None),
+        ("-Infinity", None),
+        ("NaN", None),
+        ("1e400", None),
+        ("0x10", None),
+        ("1_000", None),
+        ("１", None),
+        ("N/A", None),
+        ("—", None),
+    ],
+)
 def test_parse_float(cell: str, value: float | None) -> None:
     parsed = _parse(Column(type="float"), cell)
     assert parsed["v"].to_list() == [value]
@@ -32,21 +47,34 @@ def test_parse_float(cell: str, value: float | None) -> None:
 
 @pytest.mark.parametrize(
     ("cell", "value"),
-    [("7", 7), ("-7", -7), ("7.0", 7), ("7.5", None), ("9223372036854775807", 2**63 - 1),
-     ("9223372036854775808", None), ("9007199254740993.0", None)],
-)  # fmt: skip
+    [
+        ("7", 7),
+        ("-7", -7),
+        ("7.0", 7),
+        ("7.5", None),
+        ("9223372036854775807", 2**63 - 1),
+        ("9223372036854775808", None),
+        ("9007199254740993.0", None),
+    ],
+)
 def test_parse_integer(cell: str, value: int | None) -> None:
     assert _parse(Column(type="integer"), cell)["v"].to_list() == [value]
 
 
 @pytest.mark.parametrize(
     ("cell", "value"),
-    [("2021-03-28T03:00:00+03:00", datetime(2021, 3, 28, 0, tzinfo=UTC)),
-     ("2021-03-28 03:00:00.250 +0300", datetime(2021, 3, 28, 0, 0, 0, 250_000, tzinfo=UTC)),
-     ("2021-03-28T00:00Z", datetime(2021, 3, 28, tzinfo=UTC)),
-     ("2021-03-28T00:00:00", None), ("2021-02-30T00:00:00Z", None), ("2021-03-28", None), ("28.3.2021 0:00", None),
-     ("9999-12-31T23:00:00-05:00", None), ("2021-03-28T00:00:00+99:00", None)],
-)  # fmt: skip
+    [
+        ("2021-03-28T03:00:00+03:00", datetime(2021, 3, 28, 0, tzinfo=UTC)),
+        ("2021-03-28 03:00:00.250 +0300", datetime(2021, 3, 28, 0, 0, 0, 250_000, tzinfo=UTC)),
+        ("2021-03-28T00:00Z", datetime(2021, 3, 28, tzinfo=UTC)),
+        ("2021-03-28T00:00:00", None),
+        ("2021-02-30T00:00:00Z", None),
+        ("2021-03-28", None),
+        ("28.3.2021 0:00", None),
+        ("9999-12-31T23:00:00-05:00", None),
+        ("2021-03-28T00:00:00+99:00", None),
+    ],
+)
 def test_parse_timestamp(cell: str, value: datetime | None) -> None:
     assert _parse(Column(type="timestamp"), cell, "2021-03-28T00:00Z")["v"].to_list()[0] == value
 

@@ -11,9 +11,19 @@ from tests.data.installation import Site, tiny_csv
 
 @pytest.mark.parametrize(
     ("cell", "shown"),
-    [("=1+1", "'=1+1"), ("@SUM(A1)", "'@SUM(A1)"), ("+cmd|x", "'+cmd|x"), ("-2+3", "'-2+3"),
-     ("\t=1", "'\t=1"), ("-9999", "-9999"), ("+1.5", "+1.5"), ("<b>", "<b>"), (None, ""), (7, "7")],
-)  # fmt: skip
+    [
+        ("=1+1", "'=1+1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("+cmd|x", "'+cmd|x"),
+        ("-2+3", "'-2+3"),
+        ("\t=1", "'\t=1"),
+        ("-9999", "-9999"),
+        ("+1.5", "+1.5"),
+        ("<b>", "<b>"),
+        (None, ""),
+        (7, "7"),
+    ],
+)
 def test_harmless(cell: object, shown: str) -> None:
     assert harmless(cell) == shown
 

@@ -25,10 +25,15 @@ class Raising:
 
 @pytest.mark.parametrize(
     "error",
-    [PanicException("called `Option::unwrap()` on a `None` value"), ValueError("x" * 5000), RecursionError("deep"),
-     UnicodeEncodeError("utf-8", "\ud83d", 0, 1, "surrogates not allowed"), KeyError("\x1b[31m")],
+    [
+        PanicException("called `Option::unwrap()` on a `None` value"),
+        ValueError("x" * 5000),
+        RecursionError("deep"),
+        UnicodeEncodeError("utf-8", "\ud83d", 0, 1, "surrogates not allowed"),
+        KeyError("\x1b[31m"),
+    ],
     ids=lambda error: type(error).__name__,
-)  # fmt: skip
+)
 def test_whatever_a_file_raises_it_is_rejected_and_the_next_is_taken(site: Site, monkeypatch, error) -> None:
     site.land("a.csv", tiny_csv(ROWS))
     site.land("b.csv", tiny_csv(LATER))

@@ -9,11 +9,23 @@ from almanac.journal.records import BatchRecord, BatchState, RunRef
 
 START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
 RECORD = BatchRecord(
-    model="weather", batch_id="a" * 64, uri="/landing/ä b.csv", size_bytes=10, modified_at=END,
-    state=BatchState.PUBLISHED, rows_read=744, rows_published=740, rows_quarantined=3, rows_dropped=1,
-    recorded_at=END, run=RunRef("ingest_weather", "r", 2, "ada", "manual"), reasons=("r",), warnings=("w", "x"),
-    window_start=START, window_end=END,
-)  # fmt: skip
+    model="weather",
+    batch_id="a" * 64,
+    uri="/landing/ä b.csv",
+    size_bytes=10,
+    modified_at=END,
+    state=BatchState.PUBLISHED,
+    rows_read=744,
+    rows_published=740,
+    rows_quarantined=3,
+    rows_dropped=1,
+    recorded_at=END,
+    run=RunRef("ingest_weather", "r", 2, "ada", "manual"),
+    reasons=("r",),
+    warnings=("w", "x"),
+    window_start=START,
+    window_end=END,
+)
 
 
 class Table:

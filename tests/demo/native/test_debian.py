@@ -31,8 +31,9 @@ def test_install_as_root_installs_what_is_missing_and_starts_nothing(
     monkeypatch.setattr("os.geteuid", lambda: 0)
     assert debian.install(("redis-server", "restic")) == ""
     assert bare.read_text().splitlines() == [
-        "1 -qq update", "1 -qq install --yes --no-install-recommends redis-server restic",
-    ]  # fmt: skip
+        "1 -qq update",
+        "1 -qq install --yes --no-install-recommends redis-server restic",
+    ]
     assert debian._CLUSTERS.read_text() == "create_main_cluster = false\n"
 
 

@@ -58,9 +58,14 @@ class Injector:
     """
 
     def __init__(
-        self, stack: NativeStack, draw: random.Random, *,
-        disks: Mapping[str, Disk] | None = None, clock: Clock | None = None, door: Door | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        stack: NativeStack,
+        draw: random.Random,
+        *,
+        disks: Mapping[str, Disk] | None = None,
+        clock: Clock | None = None,
+        door: Door | None = None,
+    ) -> None:
         self._stack, self._draw = stack, draw
         self._disks, self._clock, self._door = dict(disks or {}), clock, door
         self._forward = False

@@ -34,23 +34,39 @@ _AT_WORK_S = 8.0  # a fault comes at most so long after the work has begun, or a
 _IN_A_ROW = int(os.environ.get("ALMANAC_FAULTS_IN_A_ROW", "1"))
 _DISK_MB = 200
 _ON_FOLDERS = {
-    "task killed": 10, "task killed in its last try": 2,
-    "worker killed": 6, "worker stopped for 20 s": 3,
-    "scheduler killed": 4, "scheduler stopped for 20 s": 2,
-    "triggerer killed": 3, "triggerer stopped for 20 s": 1,
-    "dag-processor killed": 3, "dag-processor stopped for 20 s": 1,
-    "api-server killed": 4, "api-server stopped for 20 s": 1,
-    "mlflow killed": 4, "mlflow stopped for 20 s": 1,
-    "PostgreSQL restarted": 2, "PostgreSQL crashed": 3,
+    "task killed": 10,
+    "task killed in its last try": 2,
+    "worker killed": 6,
+    "worker stopped for 20 s": 3,
+    "scheduler killed": 4,
+    "scheduler stopped for 20 s": 2,
+    "triggerer killed": 3,
+    "triggerer stopped for 20 s": 1,
+    "dag-processor killed": 3,
+    "dag-processor stopped for 20 s": 1,
+    "api-server killed": 4,
+    "api-server stopped for 20 s": 1,
+    "mlflow killed": 4,
+    "mlflow stopped for 20 s": 1,
+    "PostgreSQL restarted": 2,
+    "PostgreSQL crashed": 3,
     "Redis restarted, empty": 5,
-    "disk of datasets full for 15 s": 3, "disk of backups full for 15 s": 3,
+    "disk of datasets full for 15 s": 3,
+    "disk of backups full for 15 s": 3,
     "clock jumps an hour": 4,
-}  # fmt: skip
+}
 # Of these somebody is told even if no task was hurt.
 _ALWAYS_TOLD = (
-    "task killed in", "worker killed", "scheduler k", "triggerer k", "dag-processor k", "PostgreSQL", "Redis",
-    "clock", "disk",
-)  # fmt: skip
+    "task killed in",
+    "worker killed",
+    "scheduler k",
+    "triggerer k",
+    "dag-processor k",
+    "PostgreSQL",
+    "Redis",
+    "clock",
+    "disk",
+)
 _ON_STORES = {"object store refuses for 30 s": 4, "mlflow killed": 1, "worker killed": 1, "task killed": 1}
 
 
@@ -132,9 +148,12 @@ def test_stack_on_folders_loses_and_doubles_nothing(
 
 
 def test_stack_on_an_object_store_loses_and_doubles_nothing(
-    harbours: Harbours, s3_server: S3Server, seed: int,
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    harbours: Harbours,
+    s3_server: S3Server,
+    seed: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     draw = random.Random(seed)
     root = harbours.root()
     store = f"s3://{BUCKET}/{root.name}-{os.getpid()}"
@@ -143,14 +162,19 @@ def test_stack_on_an_object_store_loses_and_doubles_nothing(
         for name, value in keys.items():
             monkeypatch.setenv(name, value)
         connection = {
-            "conn_type": "generic", "login": s3_server.access_key, "password": s3_server.secret_key,
+            "conn_type": "generic",
+            "login": s3_server.access_key,
+            "password": s3_server.secret_key,
             "extra": {"region_name": keys["AWS_REGION"], "endpoint_url": door.url},
-        }  # fmt: skip
+        }
         story = harbours.open(
-            root, draw, {VARIABLE: json.dumps(connection)}, mlflow=keys,
+            root,
+            draw,
+            {VARIABLE: json.dumps(connection)},
+            mlflow=keys,
             overrides=[REPOSITORY / "docker-compose.objects.yaml"],
             values={"ALMANAC_STORE": store, "ALMANAC_ARTIFACT_STORE": f"{store}/mlartifacts"},
-        )  # fmt: skip
+        )
         faults = Injector(story.stack, draw, door=door).faults()
         harm = _harm(story, _drawn(_ON_STORES, faults, draw), draw, lambda text: _say(capsys, text))
         harbours.close()  # before the door

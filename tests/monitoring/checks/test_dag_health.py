@@ -201,10 +201,16 @@ def answer(request: httpx.Request) -> httpx.Response:
     assert request.url.path == "/api/v2/dags/train_weather/dagRuns/~/taskInstances"
     offset = int(request.url.params["offset"])
     rows = [
-        {"task_id": f"task{number}", "state": "success", "try_number": 2, "duration": 3.5,
-         "queued_when": "2024-05-31T00:00:00Z", "start_date": "2024-05-31T00:00:02Z"}
+        {
+            "task_id": f"task{number}",
+            "state": "success",
+            "try_number": 2,
+            "duration": 3.5,
+            "queued_when": "2024-05-31T00:00:00Z",
+            "start_date": "2024-05-31T00:00:02Z",
+        }
         for number in range(offset, min(offset + 100, 120))
-    ]  # fmt: skip
+    ]
     return httpx.Response(200, json={"task_instances": rows, "total_entries": 120})
 
 
@@ -227,8 +233,15 @@ def red_tasks(request: httpx.Request) -> httpx.Response:
         return httpx.Response(201, json={"access_token": "t"})
     if request.url.path == "/api/v2/dags/train_weather":
         return httpx.Response(200, json={"tags": [{"name": "train"}, {"name": "weather"}]})
-    row = {"task_id": "train", "dag_id": "train_weather", "dag_run_id": "manual__2024-05-31T00:00:00+00:00",
-           "state": "failed", "try_number": 4, "start_date": "2024-05-31T00:00:02Z", "queued_when": None}  # fmt: skip
+    row = {
+        "task_id": "train",
+        "dag_id": "train_weather",
+        "dag_run_id": "manual__2024-05-31T00:00:00+00:00",
+        "state": "failed",
+        "try_number": 4,
+        "start_date": "2024-05-31T00:00:02Z",
+        "queued_when": None,
+    }
     if request.url.path == "/api/v2/dags/train_weather/dagRuns/~/taskInstances":
         later = {**row, "dag_run_id": "later", "state": "skipped", "start_date": "2024-05-31T01:00:00Z"}
         rows = [later, row] if int(request.url.params["offset"]) == 0 else []

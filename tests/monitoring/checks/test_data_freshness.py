@@ -16,9 +16,20 @@ SINCE = NOW - 30 * DAY
 def batch(number: int = 1, *, state: BatchState = BatchState.PUBLISHED, aside: int = 0, days: int = 3) -> BatchRecord:
     rules = {"Humidity.range": aside} if aside else {}
     return BatchRecord(
-        "weather", f"b{number}", f"file{number}", 1000, NOW, state, 720, 720 - aside, aside, 0, NOW - days * DAY,
-        RunRef("ingest_weather", "r"), broken_rules=rules,
-    )  # fmt: skip
+        "weather",
+        f"b{number}",
+        f"file{number}",
+        1000,
+        NOW,
+        state,
+        720,
+        720 - aside,
+        aside,
+        0,
+        NOW - days * DAY,
+        RunRef("ingest_weather", "r"),
+        broken_rules=rules,
+    )
 
 
 def test_judge_batches_clean_arrivals_are_fine() -> None:
@@ -80,8 +91,11 @@ LIMITED = changed(
 def test_judge_ages_what_is_over_its_limit_is_an_alarm_since_then() -> None:
     found = {one.subject: one for one in judge_ages(LIMITED, AGES, NOW)}
     assert {name: one.state for name, one in found.items()} == {
-        "data": State.FINE, "labels": State.ALARM, "predictions": State.FINE, "champion": State.FINE,
-    }  # fmt: skip
+        "data": State.FINE,
+        "labels": State.ALARM,
+        "predictions": State.FINE,
+        "champion": State.FINE,
+    }
     assert found["labels"].since == NOW - DAY
     assert found["labels"].text == "the newest row with a label is 8.0 days old (2024-05-24 00:00 UTC), limit 1w"
     assert found["data"].condition is Condition.FRESHNESS

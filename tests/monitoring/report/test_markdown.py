@@ -20,9 +20,11 @@ def finding(state: State, text: str = "text", subject: str = "f1") -> Finding:
 
 def test_render_markdown_verdict_first_then_alarms_then_what_is_fine_as_a_count() -> None:
     text = said(
-        finding(State.FINE), finding(State.WARNING, "a bit"), finding(State.ALARM, "fell"),
+        finding(State.FINE),
+        finding(State.WARNING, "a bit"),
+        finding(State.ALARM, "fell"),
         actions=(PlannedAction("retrain", ("fell",)), PlannedAction("stop_scoring", ("fell",))),
-    )  # fmt: skip
+    )
     lines = text.splitlines()
     assert lines[0] == "**Rain at the port: degraded** (version 3)"
     assert lines[2] == "What follows: retrain, stop scoring."

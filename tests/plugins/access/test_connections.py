@@ -27,10 +27,13 @@ def connect(monkeypatch: pytest.MonkeyPatch, **values: Any) -> None:
         ({"host": "https://h/api", "password": "t"}, "https://h/api", {"Authorization": "Bearer t"}),
         ({"host": "h", "schema": "http", "port": 81}, "http://h:81", {}),
         ({"host": "h", "login": "ada", "password": "p"}, "https://h", {"Authorization": "Basic YWRhOnA="}),
-        ({"host": "h", "password": "p", "extra": {"headers": {"Authorization": "x", "A": "b"}}}, "https://h",
-         {"Authorization": "x", "A": "b"}),
+        (
+            {"host": "h", "password": "p", "extra": {"headers": {"Authorization": "x", "A": "b"}}},
+            "https://h",
+            {"Authorization": "x", "A": "b"},
+        ),
     ],
-)  # fmt: skip
+)
 def test_open_reader_http_resolves_address_and_authentication(
     monkeypatch: pytest.MonkeyPatch, values: dict[str, Any], url: str, headers: dict[str, str]
 ) -> None:
@@ -45,14 +48,21 @@ def test_open_reader_http_resolves_address_and_authentication(
     ("values", "url"),
     [
         (
-            {"conn_type": "postgres", "host": "h", "login": "u", "password": "p@/", "schema": "d", "port": 5433,
-             "extra": {"query": {"sslmode": "require"}}},
+            {
+                "conn_type": "postgres",
+                "host": "h",
+                "login": "u",
+                "password": "p@/",
+                "schema": "d",
+                "port": 5433,
+                "extra": {"query": {"sslmode": "require"}},
+            },
             "postgresql+psycopg2://u:p%40%2F@h:5433/d?sslmode=require",
         ),
         ({"conn_type": "generic", "host": "h", "extra": {"drivername": "oracle+oracledb"}}, "oracle+oracledb://h"),
         ({"conn_type": "sqlite", "host": "/data/a.db"}, "sqlite:////data/a.db"),
     ],
-)  # fmt: skip
+)
 def test_open_reader_sql_resolves_the_url(monkeypatch: pytest.MonkeyPatch, values: dict[str, Any], url: str) -> None:
     connect(monkeypatch, **values)
     reader = open_reader(SQL)

@@ -62,14 +62,22 @@ def call(file: str, dag_id: str, task_id: str) -> Any:
 FORMS: dict[str, tuple[str, str, str, str, dict[str, Any], tuple[Any, ...]]] = {
     "restore": ("restore", "restore", "restore", "almanac.backup.tasks.run_restore.run_restore", RESTORE, ()),
     "retention": (
-        "retention", "retention", "sweep", "almanac.backup.tasks.run_retention.run_sweep",
-        {"dry_run": False, "approve": True}, ({},),
+        "retention",
+        "retention",
+        "sweep",
+        "almanac.backup.tasks.run_retention.run_sweep",
+        {"dry_run": False, "approve": True},
+        ({},),
     ),
     "expiry": (
-        "expire_outputs", "expire_outputs_weather", "expire", "almanac.cleanup.run_expiry.run_expiry",
-        {"dry_run": False, "approve": True}, ({"count": 1},),
+        "expire_outputs",
+        "expire_outputs_weather",
+        "expire",
+        "almanac.cleanup.run_expiry.run_expiry",
+        {"dry_run": False, "approve": True},
+        ({"count": 1},),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)

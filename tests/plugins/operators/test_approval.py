@@ -48,9 +48,13 @@ def test_approval_form_is_not_filled_by_the_reason_for_which_the_run_was_started
 
 @pytest.mark.parametrize(
     ("chosen", "person", "approved", "by"),
-    [("Approve", GRACE, True, "grace"), ("Reject", GRACE, False, "grace"), ("Reject", None, False, ""),
-     ("Approve", None, False, "")],
-)  # fmt: skip
+    [
+        ("Approve", GRACE, True, "grace"),
+        ("Reject", GRACE, False, "grace"),
+        ("Reject", None, False, ""),
+        ("Approve", None, False, ""),
+    ],
+)
 def test_approval_answer_only_a_person_can_say_yes(
     chosen: str, person: dict[str, str] | None, approved: bool, by: str
 ) -> None:

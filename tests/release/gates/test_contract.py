@@ -88,17 +88,24 @@ def test_contract_fewer_answers_than_rows_refuse(breach) -> None:
 def test_contract_scaler_fitted_while_it_scores_refuses(breach) -> None:
     """A published example scales each request by its own mean: a row's answer hangs on its neighbours."""
     reasons = breach(
-        ("ReduceMean", "inner", "rows", "mean"), ("Mul", "mean", "half", "a"), ("Mul", "inner", "half", "b"),
-        ("Add", "a", "b", "probabilities"), rows=np.array([0]), half=np.float32(0.5),
-    )  # fmt: skip
+        ("ReduceMean", "inner", "rows", "mean"),
+        ("Mul", "mean", "half", "a"),
+        ("Mul", "inner", "half", "b"),
+        ("Add", "a", "b", "probabilities"),
+        rows=np.array([0]),
+        half=np.float32(0.5),
+    )
     assert "rows scored alone differ by" in reasons["contract[rows alone]"]
 
 
 def test_contract_graph_that_cannot_answer_nothing_refuses(breach) -> None:
     reasons = breach(
-        ("Gather", "inner", "first", "row"), ("Mul", "row", "zero", "none"), ("Add", "inner", "none", "probabilities"),
-        first=np.array([0]), zero=np.float32(0),
-    )  # fmt: skip
+        ("Gather", "inner", "first", "row"),
+        ("Mul", "row", "zero", "none"),
+        ("Add", "inner", "none", "probabilities"),
+        first=np.array([0]),
+        zero=np.float32(0),
+    )
     assert "cannot be computed" in reasons["contract[empty batch]"]
 
 

@@ -44,9 +44,14 @@ LIMITS: dict[str, Limit] = {
     "budget[latency]": (budget, GIVEN, "gates.budget", "max_latency_ms", lambda one: one.measured, -1),
     "parity[holdout labels]": (parity, GIVEN, "gates.parity", "min_label_agreement", lambda one: one.measured, +1),
     "parity[holdout answers]": (
-        parity, GIVEN, "gates.parity", "max_probability_difference", lambda one: one.measured, -1,
+        parity,
+        GIVEN,
+        "gates.parity",
+        "max_probability_difference",
+        lambda one: one.measured,
+        -1,
     ),
-}  # fmt: skip
+}
 FIRST = {"max_size_mb": 1.0, "max_latency_ms": 1.0, "max_probability_difference": 1.0, "max_brier": 1.0}
 
 

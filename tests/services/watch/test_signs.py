@@ -22,11 +22,13 @@ NOW = datetime.now(UTC) + timedelta(days=1)
 def url(tmp_path: Path) -> str:
     """A database in which a scheduler has reported on this host, now and in its life before, and one elsewhere."""
     rows = [
-        ("SchedulerJob", HOST, NOW - timedelta(hours=1)), ("SchedulerJob", HOST, NOW),
+        ("SchedulerJob", HOST, NOW - timedelta(hours=1)),
+        ("SchedulerJob", HOST, NOW),
         ("SchedulerJob", f"other{HOST}", NOW + timedelta(hours=1)),
-        ("TriggererJob", f"{HOST}.example.org", NOW - timedelta(days=2)), ("DagProcessorJob", HOST, None),
+        ("TriggererJob", f"{HOST}.example.org", NOW - timedelta(days=2)),
+        ("DagProcessorJob", HOST, None),
         ("LocalTaskJob", HOST, NOW),
-    ]  # fmt: skip
+    ]
     with closing(sqlite3.connect(tmp_path / "a %.db")) as database:
         database.execute("CREATE TABLE job (job_type TEXT, hostname TEXT, latest_heartbeat TEXT)")
         stored = [(job, host, beat and beat.replace(tzinfo=None).isoformat(" ")) for job, host, beat in rows]
@@ -97,6 +99,10 @@ def probe(service: str, url: str) -> subprocess.CompletedProcess[str]:
     environment = {name: os.environ[name] for name in ("PATH", "PYTHONPATH")}
     environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = url
     return subprocess.run(
-        [sys.executable, "-m", "almanac.services.watch.alive", service], env=environment, cwd="/", capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "almanac.services.watch.alive", service],
+        env=environment,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )

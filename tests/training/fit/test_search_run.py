@@ -86,9 +86,17 @@ def test_train_takes_what_the_batches_found_and_mlflow_folds_the_trials_below_it
     ]
     story.publish(24 * 10)  # newer rows than the trials saw
     logged = train(
-        story.model, story.home, story.registry, reason="a test", run=RunRef("train", "one"), now=story.now,
-        candidates=None, overrides=None, on_progress=quiet, searched=searched_in(results),
-    )  # fmt: skip
+        story.model,
+        story.home,
+        story.registry,
+        reason="a test",
+        run=RunRef("train", "one"),
+        now=story.now,
+        candidates=None,
+        overrides=None,
+        on_progress=quiet,
+        searched=searched_in(results),
+    )
     tags = story.registry.logged(logged).tags
     trials = [trial for result in results for trial in result["trials"]]
     best = max(trials, key=lambda trial: trial["score"])

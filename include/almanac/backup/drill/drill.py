@@ -148,9 +148,16 @@ class Drill:
         return entry.path
 
     def _result(
-        self, ref: Ref, level: int, passed: bool, lines: Sequence[str], at: datetime, spent: float,
-        *, meant_to_fail: bool = False,
-    ) -> DrillResult:  # fmt: skip
+        self,
+        ref: Ref,
+        level: int,
+        passed: bool,
+        lines: Sequence[str],
+        at: datetime,
+        spent: float,
+        *,
+        meant_to_fail: bool = False,
+    ) -> DrillResult:
         newest = Catalogue(self.repository).newest(ref.subject) or ref
         return DrillResult(
             subject=ref.subject,

@@ -80,9 +80,14 @@ def plan_sweep(
 
 
 def sweep(
-    repository: BackupRepository, *, grace: timedelta, now: datetime, max_share: float, approved: bool = False,
+    repository: BackupRepository,
+    *,
+    grace: timedelta,
+    now: datetime,
+    max_share: float,
+    approved: bool = False,
     tiers: Tiers | None = None,
-) -> SweepPlan:  # fmt: skip
+) -> SweepPlan:
     """Delete what `plan_sweep` says, alone in the repository: manifests first, then objects.
 
     Whatever kills it leaves at worst orphans, which the next one takes.

@@ -221,9 +221,7 @@ class BackupRun:
         return declared is not None and declared.backup.landing
 
     def _take(self, draft: Draft, same_as: tuple[Ref, Manifest] | None = None) -> WrittenSnapshot:
-        return take(
-            self.repository, draft, maker=self.maker, clock=self.clock, reread=self.reread, same_as=same_as
-        )  # fmt: skip
+        return take(self.repository, draft, maker=self.maker, clock=self.clock, reread=self.reread, same_as=same_as)
 
     def _version(self, version: ModelVersion, known: Mapping[str, tuple[Ref, Manifest]]) -> WrittenSnapshot:
         with model_draft(self.home, self.registry, version) as draft:

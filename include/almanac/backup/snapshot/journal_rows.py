@@ -69,7 +69,16 @@ def record_drills(journal: Journal, results: Iterable[DrillResult], run: RunRef)
     for one in results:
         journal.record_drill(
             DrillRecord(
-                one.place, one.subject, one.snapshot, one.level, one.passed, one.meant_to_fail, one.said, one.at,
-                one.duration_s, one.age_s, run,
+                one.place,
+                one.subject,
+                one.snapshot,
+                one.level,
+                one.passed,
+                one.meant_to_fail,
+                one.said,
+                one.at,
+                one.duration_s,
+                one.age_s,
+                run,
             )
-        )  # fmt: skip
+        )

@@ -29,9 +29,17 @@ _LEVEL = 1
 _MAX_WINDOW = 1 << 23  # level 1 needs less; a frame that asks for more is not ours
 _TAG, _SALT = 16, 16
 _PACKED = (
-    b"PAR1", b"PK\x03\x04", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"\x04\x22\x4d\x18",
-    b"\x89PNG", b"\xff\xd8\xff",
-)  # fmt: skip
+    b"PAR1",
+    b"PK\x03\x04",
+    b"\x1f\x8b",
+    b"\x28\xb5\x2f\xfd",
+    b"BZh",
+    b"\xfd7zXZ",
+    b"7z\xbc\xaf",
+    b"\x04\x22\x4d\x18",
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+)
 
 
 @dataclass(frozen=True)

@@ -171,9 +171,7 @@ def _opened(store: Store, record: KeyRecord, signature: str, owner: Key, given: 
             " somebody else. Take the file from the secondary repository"
         )
     try:
-        retired = [
-            RetiredKey(_unseal(one, owner), frozenset(one.manifests)) for one in record.retired if one.sealed
-        ]  # fmt: skip
+        retired = [RetiredKey(_unseal(one, owner), frozenset(one.manifests)) for one in record.retired if one.sealed]
     except (InvalidTag, ValueError, binascii.Error) as error:
         raise IntegrityError(
             f"{where}: a retired key cannot be opened; take the file from the secondary repository"

@@ -41,7 +41,7 @@ def is_pending(repositories: Sequence[BackupRepository]) -> bool:
 
 def rotate(
     repositories: Sequence[BackupRepository], *, now: datetime, by: str, reason: str, without_old: bool = False
-) -> list[Rotated]:  # fmt: skip
+) -> list[Rotated]:
     """Make `key` of the repositories the one in force in each of them; `older` are those before it.
 
     Args:
@@ -88,9 +88,13 @@ def _write(
     found = newest_record(repository.store)
     lost = [Retired(key=before)] if before and before not in {one.key for one in retired} else []
     record = KeyRecord(
-        number=found[0].number + 1 if found else 1, key=key.name, since=now, by=by, reason=reason,
+        number=found[0].number + 1 if found else 1,
+        key=key.name,
+        since=now,
+        by=by,
+        reason=reason,
         retired=(*retired, *lost),
-    )  # fmt: skip
+    )
     if not write_record(repository.store, record, key):
         raise TransientError(
             f"{repository.uri}: another process changed the key at the same time; see almanac key show"

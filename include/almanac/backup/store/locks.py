@@ -140,10 +140,15 @@ def _content(kind: Kind, what: str) -> bytes:
     machine, started = _machine(), _started(os.getpid())
     return canonical(
         {
-            "kind": kind, "what": what, "until": until, "host": platform.node(), "machine": machine,
-            "pid": os.getpid(), "started": started,
+            "kind": kind,
+            "what": what,
+            "until": until,
+            "host": platform.node(),
+            "machine": machine,
+            "pid": os.getpid(),
+            "started": started,
         }
-    )  # fmt: skip
+    )
 
 
 def _abandoned(found: dict[str, object]) -> bool:

@@ -25,8 +25,13 @@ from almanac.backup.store.port import CHUNK
 from almanac.errors import ConfigError, IntegrityError, TransientError
 
 # What decides how a row is written as text.
-_SESSION = ("TIME ZONE 'UTC'", "datestyle = 'ISO, YMD'", "intervalstyle = 'postgres'", "bytea_output = 'hex'",
-            "extra_float_digits = 1")  # fmt: skip
+_SESSION = (
+    "TIME ZONE 'UTC'",
+    "datestyle = 'ISO, YMD'",
+    "intervalstyle = 'postgres'",
+    "bytea_output = 'hex'",
+    "extra_float_digits = 1",
+)
 _TABLES = (
     "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables"
     " WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"

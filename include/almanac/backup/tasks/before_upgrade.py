@@ -28,12 +28,12 @@ def back_up_before_upgrade(home: Home) -> None:
     record_taken(Journal(home.journal_url), home.backups, _take(home, run), run)
 
 
-def upgrade_with_backup(home: Home, tell: Callable[[str], None], *, without_backup: bool = False) -> Upgrade:
+def upgrade_with_backup(home: Home, report: Callable[[str], None], *, without_backup: bool = False) -> Upgrade:
     """Upgrade the journal's tables; snapshots of all databases that exist are taken before tables are changed.
 
     Args:
         home: whose journal.
-        tell: called with one line for each step; not called when the journal is current.
+        report: called with one line for each step; not called when the journal is current.
         without_backup: take no snapshots; for those who have a dump of their own.
 
     Raises:
@@ -45,16 +45,16 @@ def upgrade_with_backup(home: Home, tell: Callable[[str], None], *, without_back
 
     def back_up() -> None:
         if without_backup:
-            tell("upgrading the journal without a snapshot, as asked")
+            report("upgrading the journal without a snapshot, as asked")
             return
-        tell(f"backing up the databases to {home.backups} before the journal is upgraded")
+        report(f"backing up the databases to {home.backups} before the journal is upgraded")
         taken.extend(_take(home, run))
-        tell(f"backed up: {', '.join(str(one.ref) for one in taken)}")
+        report(f"backed up: {', '.join(str(one.ref) for one in taken)}")
 
     done = upgrade_journal(home.journal_url, back_up)
     record_taken(Journal(home.journal_url), home.backups, taken, run)  # the older journal could not be told
     if done.changed:
-        tell(f"the journal is upgraded from {describe(done.before)} to {describe(done.after)}")
+        report(f"the journal is upgraded from {describe(done.before)} to {describe(done.after)}")
     return done
 
 

@@ -11,8 +11,12 @@ from almanac.extras import extra
 
 _CLASSES: dict[Tier, str] = {"hot": "STANDARD", "cool": "STANDARD_IA", "archive": "GLACIER"}
 _TIERS: dict[str, Tier] = {
-    "STANDARD_IA": "cool", "ONEZONE_IA": "cool", "GLACIER_IR": "cool", "GLACIER": "archive", "DEEP_ARCHIVE": "archive"
-}  # fmt: skip
+    "STANDARD_IA": "cool",
+    "ONEZONE_IA": "cool",
+    "GLACIER_IR": "cool",
+    "GLACIER": "archive",
+    "DEEP_ARCHIVE": "archive",
+}
 _PENDING = 'ongoing-request="true"'
 _RESTORED = 'ongoing-request="false"'
 
@@ -63,9 +67,11 @@ class S3Tiers:
         key = self._prefix + name
         with archive_errors(f"{self.uri}/{name}", "moved"):
             self._client.copy(
-                {"Bucket": self._bucket, "Key": key}, self._bucket, key,
+                {"Bucket": self._bucket, "Key": key},
+                self._bucket,
+                key,
                 ExtraArgs={"StorageClass": _CLASSES[tier], "MetadataDirective": "COPY"},
-            )  # fmt: skip
+            )
 
     def rehydrate(self, name: str, *, days: int) -> None:
         """Request it; a repeated request is not an error."""

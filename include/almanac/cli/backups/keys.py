@@ -65,9 +65,7 @@ def rotate(
         _, _, places = open_installation(write=False)
     key = places.first.signing_key()
     _record_once(key, places.first.older, reason)
-    done = rotate_places(
-        places.all(), now=datetime.now(UTC), by=user(), reason=reason, without_old=without_old
-    )  # fmt: skip
+    done = rotate_places(places.all(), now=datetime.now(UTC), by=user(), reason=reason, without_old=without_old)
     for one in done:
         print(f"{one.uri}: {one.before or 'no key'} -> {key.name}; {one.manifests} snapshots of older keys stay valid")
     print("Keep a copy of the new key apart from the backups: almanac backup-key")

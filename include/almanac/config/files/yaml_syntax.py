@@ -42,7 +42,7 @@ _EXPECTED = (
     ("integer string conversion", "a number of fewer digits, or quotes around it"),
     ("but found", "a value of its tag's type, or no tag"),
     (" is no ", "a value of its tag's type, or no tag"),
-)  # fmt: skip
+)
 
 
 def describe_syntax(error: Exception, raw: bytes) -> str:

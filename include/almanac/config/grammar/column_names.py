@@ -2,19 +2,45 @@
 
 OWN_NAMES = frozenset(
     {
-        "_row", "_batch", "_month", "_rules", "_same", "_hash", "_held", "_held_row", "_equal", "_stale", "_newer",
-        "_found", "_good", "_clash", "_order", "_start",
+        "_row",
+        "_batch",
+        "_month",
+        "_rules",
+        "_same",
+        "_hash",
+        "_held",
+        "_held_row",
+        "_equal",
+        "_stale",
+        "_newer",
+        "_found",
+        "_good",
+        "_clash",
+        "_order",
+        "_start",
     }
-)  # fmt: skip
+)
 """Columns of ours that stand beside the declared ones."""
 OWN_SUFFIXES = (".unparsed", ".given", ".mark", ".published")
 """Ends of the names of our helper columns, which begin with a declared name."""
 PREDICTION_NAMES = frozenset(
     {
-        "id", "time", "probability", "label", "prediction", "missing", "features_hash", "latency_us", "model_version",
-        "dataset_version", "scored_at", "_window", "_day", "_content",
+        "id",
+        "time",
+        "probability",
+        "label",
+        "prediction",
+        "missing",
+        "features_hash",
+        "latency_us",
+        "model_version",
+        "dataset_version",
+        "scored_at",
+        "_window",
+        "_day",
+        "_content",
     }
-)  # fmt: skip
+)
 """Columns of the predictions, where the columns of a key stand beside them."""
 _MAX_LENGTH = 120
 

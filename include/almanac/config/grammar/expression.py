@@ -146,7 +146,15 @@ def _compile(node: ast.expr) -> Any:
 
 def _binary(op: type[ast.AST], left: Any, right: Any) -> Any:
     names: dict[type[ast.AST], str] = {
-        ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "truediv", ast.Lt: "lt", ast.LtE: "le",
-        ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne",
-    }  # fmt: skip
+        ast.Add: "add",
+        ast.Sub: "sub",
+        ast.Mult: "mul",
+        ast.Div: "truediv",
+        ast.Lt: "lt",
+        ast.LtE: "le",
+        ast.Gt: "gt",
+        ast.GtE: "ge",
+        ast.Eq: "eq",
+        ast.NotEq: "ne",
+    }
     return getattr(operator, names[op])(left, right)

@@ -8,8 +8,14 @@ from typing import Literal
 ISO = "iso"
 PIVOT_YEAR = 69  # as in POSIX
 _UNITS_US = {
-    "ns": 0.001, "us": 1.0, "ms": 1e3, "s": 1e6, "min": 60e6, "h": 3_600e6, "d": 86_400e6,
-}  # fmt: skip
+    "ns": 0.001,
+    "us": 1.0,
+    "ms": 1e3,
+    "s": 1e6,
+    "min": 60e6,
+    "h": 3_600e6,
+    "d": 86_400e6,
+}
 _COUNT = re.compile(r"(epoch|elapsed) (ns|us|ms|s|min|h|d)")
 _DIRECTIVE = re.compile(r"%(.)")
 _KNOWN = frozenset("YymdeHIMSfpbBjaAz%")

@@ -14,10 +14,30 @@ from almanac.config.sections.triggers import Zone
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # the worst last
 AlertKind = Literal[
-    "start", "end", "retry", "failure", "rejection", "late", "approval", "training",
-    "drift", "performance", "segments", "quality", "volume", "freshness", "staleness", "better", "running",
-    "backup", "drill", "damage", "disk", "service", "delivery",
-]  # fmt: skip
+    "start",
+    "end",
+    "retry",
+    "failure",
+    "rejection",
+    "late",
+    "approval",
+    "training",
+    "drift",
+    "performance",
+    "segments",
+    "quality",
+    "volume",
+    "freshness",
+    "staleness",
+    "better",
+    "running",
+    "backup",
+    "drill",
+    "damage",
+    "disk",
+    "service",
+    "delivery",
+]
 
 
 class WebhookChannel(Section):

@@ -16,9 +16,21 @@ from almanac.config.grammar.types import Duration, Slug, check_timezone
 Action = Literal["reject", "quarantine", "warn"]
 
 ROW_RULES = (
-    "type", "null", "range", "values", "regex", "future", "past", "late", "order", "that", "unique", "conflict",
-    "conflict_with_dataset", "record",
-)  # fmt: skip
+    "type",
+    "null",
+    "range",
+    "values",
+    "regex",
+    "future",
+    "past",
+    "late",
+    "order",
+    "that",
+    "unique",
+    "conflict",
+    "conflict_with_dataset",
+    "record",
+)
 DEFAULT_ACTIONS: dict[str, Action] = {
     **dict.fromkeys(ROW_RULES, "quarantine"),
     # what no change of the world explains stops a batch; what one may explain is reported

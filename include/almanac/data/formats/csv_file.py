@@ -195,10 +195,16 @@ def open_csv(content: FileContent, declared: CsvFormat, dataset: Dataset) -> Csv
     if not facts.ends_line:
         warnings.append("the last record has no line end")
     return CsvRecords(
-        content, dialect, dataset, tuple(warnings), declared.nulls,
-        header_only=facts.lines == 0 and dialect.header_rows > 0, has_quotes=quotes.found,
-        may_be_cut=not facts.ends_line, header_rows=dialect.header_rows,
-    )  # fmt: skip
+        content,
+        dialect,
+        dataset,
+        tuple(warnings),
+        declared.nulls,
+        header_only=facts.lines == 0 and dialect.header_rows > 0,
+        has_quotes=quotes.found,
+        may_be_cut=not facts.ends_line,
+        header_rows=dialect.header_rows,
+    )
 
 
 def _check_end(content: FileContent, dialect: Dialect, facts: TextFacts, dataset: Dataset) -> None:

@@ -175,11 +175,16 @@ def _bars(counts: Sequence[tuple[str, int, int]]) -> tuple[Bar, ...]:
     width = _WIDTH / max(len(counts), 1)
     return tuple(
         Bar(
-            label, good, bad, _LEFT + n * width, width * 0.9, good / tallest * (_HEIGHT - _VISIBLE),
+            label,
+            good,
+            bad,
+            _LEFT + n * width,
+            width * 0.9,
+            good / tallest * (_HEIGHT - _VISIBLE),
             max(bad / tallest * (_HEIGHT - _VISIBLE), _VISIBLE) if bad else 0.0,
         )
         for n, (label, good, bad) in enumerate(counts)
-    )  # fmt: skip
+    )
 
 
 def _position(value: float, low: float, high: float) -> float:

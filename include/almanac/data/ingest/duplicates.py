@@ -199,10 +199,14 @@ def _with_published(distinct: "pl.DataFrame", held: "pl.DataFrame | None", datas
     if held is None:
         nothing = pl.lit(None, pl.String)
         return distinct.with_columns(
-            pl.lit(False).alias("_held"), pl.lit(False).alias("_equal"), pl.lit(False).alias("_stale"),
-            pl.lit(True).alias("_newer"), nothing.alias(MONTH), nothing.alias(BATCH),
+            pl.lit(False).alias("_held"),
+            pl.lit(False).alias("_equal"),
+            pl.lit(False).alias("_stale"),
+            pl.lit(True).alias("_newer"),
+            nothing.alias(MONTH),
+            nothing.alias(BATCH),
             pl.lit(None, pl.Int64).alias("_held_row"),
-        )  # fmt: skip
+        )
     values = [name for name in dataset.columns if name not in dataset.key]
     known = held.rename({ROW: "_held_row", **{name: f"{name}.published" for name in values}})
     joined = distinct.join(known.with_columns(_found=True), on=list(dataset.key), how="left", maintain_order="left")

@@ -146,12 +146,10 @@ class FileIngest:
         Raises:
             ConcurrentCommitError: another writer committed meanwhile, perhaps without naming this batch.
         """
-        record = replace(
-            self.writer.record(file, batch_id, BatchState.UNCHANGED, checked), base=snapshot.commit_id()
-        )  # fmt: skip
+        record = replace(self.writer.record(file, batch_id, BatchState.UNCHANGED, checked), base=snapshot.commit_id())
         self.quarantine.write_rows(  # none, in place of those of a try that was cut off
             (), batch_id, uri=file.uri, checked_at=snapshot.version, quarantined_at=record.recorded_at
-        )  # fmt: skip
+        )
         self.journal.record_batch(record)
         if self.dataset.snapshot().version != snapshot.version:
             raise ConcurrentCommitError(f"{self.dataset.uri}: another writer committed meanwhile; try again")
@@ -171,9 +169,13 @@ class FileIngest:
         record = self.writer.report(record, checked)
         self._reached("quarantined", batch_id)
         version = self.dataset.publish(
-            checked.parts, batch_id, after=snapshot, metadata=to_metadata(record), replaced=checked.replaced,
+            checked.parts,
+            batch_id,
+            after=snapshot,
+            metadata=to_metadata(record),
+            replaced=checked.replaced,
             unchanged=self._unchanged(snapshot),
-        )  # fmt: skip
+        )
         self._reached("committed", batch_id)
         return self._finish(file, replace(record, dataset_version=version))
 

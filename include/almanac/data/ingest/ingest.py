@@ -143,7 +143,7 @@ def ingest_batches(
     dataset = DatasetTable.of(home, model, journal)
     publication = FileIngest(
         model, home, journal, dataset, Quarantine(home, model, journal), writer, suite, at, on_step
-    )  # fmt: skip
+    )
     outcomes: list[Outcome] = []
     passing: list[TransientError] = []
     lasting: list[Exception] = []

@@ -95,10 +95,12 @@ def _in_century(local: "pl.Expr", pivot: int) -> "pl.Expr":
     year = local.dt.year()
     wanted = year % 100 + pl.when(year % 100 < pivot).then(2000).otherwise(1900)
     moved = (
-        pl.when(year > wanted).then(local.dt.offset_by("-100y"))
-        .when(year < wanted).then(local.dt.offset_by("100y"))
+        pl.when(year > wanted)
+        .then(local.dt.offset_by("-100y"))
+        .when(year < wanted)
+        .then(local.dt.offset_by("100y"))
         .otherwise(local)
-    )  # fmt: skip
+    )
     return pl.when(moved.dt.day() == local.dt.day()).then(moved)
 
 

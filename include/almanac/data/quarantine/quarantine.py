@@ -188,9 +188,11 @@ def _stamped(files: Sequence[Path], batch_id: str, uri: str, quarantined_at: dat
     kept: dict[str, pl.DataType] = {"row": pl.Int64(), "raw": pl.String(), "rules": pl.List(pl.String)}
     rows = pl.scan_parquet(list(files), glob=False) if files else pl.LazyFrame(schema=kept)
     return rows.select(
-        pl.lit(batch_id).alias("batch"), *(pl.col(name).cast(kind) for name, kind in kept.items()),
-        pl.lit(uri).alias("uri"), pl.lit(quarantined_at).cast(pl.Datetime("us", "UTC")).alias("quarantined_at"),
-    ).collect_batches()  # fmt: skip
+        pl.lit(batch_id).alias("batch"),
+        *(pl.col(name).cast(kind) for name, kind in kept.items()),
+        pl.lit(uri).alias("uri"),
+        pl.lit(quarantined_at).cast(pl.Datetime("us", "UTC")).alias("quarantined_at"),
+    ).collect_batches()
 
 
 def safe_name(name: str) -> str:

@@ -232,9 +232,13 @@ class Readmitter:
         }
         metadata = {**to_metadata(record), READMITS: json.dumps(readmits, ensure_ascii=False)}
         return dataset.publish(
-            checked.parts, candidate.readmission_id, after=snapshot, metadata=metadata, replaced=checked.replaced,
+            checked.parts,
+            candidate.readmission_id,
+            after=snapshot,
+            metadata=metadata,
+            replaced=checked.replaced,
             unchanged=self._unchanged(snapshot),
-        )  # fmt: skip
+        )
 
     def _unchanged(self, snapshot: DatasetSnapshot) -> tuple[str, ...]:
         return unchanged_batches(self.journal, self.model.name, snapshot)

@@ -340,7 +340,7 @@ class DatasetTable:
             replaced=replaced,
             unchanged=unchanged,
             about=self._about,
-        )  # fmt: skip
+        )
         self._advance(version)
         return version
 

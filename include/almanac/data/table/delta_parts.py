@@ -71,9 +71,16 @@ def commit_parts(
     try:
         if table is None:
             create_table_with_add_actions(
-                uri, schema, added, mode="error", partition_by=[MONTH], configuration=CONFIGURATION,
-                name=about.name, description=about.description, commit_properties=properties,
-            )  # fmt: skip
+                uri,
+                schema,
+                added,
+                mode="error",
+                partition_by=[MONTH],
+                configuration=CONFIGURATION,
+                name=about.name,
+                description=about.description,
+                commit_properties=properties,
+            )
             return 0
         table.create_write_transaction([*added, *removals], "append", schema, [MONTH], commit_properties=properties)
     except (DeltaError, OSError) as error:

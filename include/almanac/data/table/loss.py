@@ -65,10 +65,16 @@ def accept(
     lines += [f"batch {one.batch_id[:12]} is not in it: {one.rows_published} rows of {one.uri}" for one in lost]
     journal.record_decision(
         Decision(
-            model, DecisionKind.LOSS, True, (reason.strip(), *lines[:_MAX_LINES]), now, run, subject=name,
+            model,
+            DecisionKind.LOSS,
+            True,
+            (reason.strip(), *lines[:_MAX_LINES]),
+            now,
+            run,
+            subject=name,
             figures={"batches": float(len(lost)), "rows": float(sum(one.rows_published for one in lost))},
         )
-    )  # fmt: skip
+    )
     journal.forget_batches(model, [one.batch_id for one in lost])
     marks.replace(name, after)
     return lines

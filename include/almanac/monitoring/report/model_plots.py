@@ -78,10 +78,21 @@ def importances(explanation: "Explanation") -> str:
 
     def paint(axes: Any) -> None:
         positions = list(range(len(shown)))
-        axes.barh([p + 0.2 for p in positions], [before.get(one.feature, 0.0) for one in shown], 0.4, color=THEN,
-                  label=f"window to {last_day(explanation.before_end)}")  # fmt: skip
-        axes.barh([p - 0.2 for p in positions], [one.loss for one in shown], 0.4, xerr=[one.sd for one in shown],
-                  color=NOW, label=f"window to {last_day(explanation.window_end)}")  # fmt: skip
+        axes.barh(
+            [p + 0.2 for p in positions],
+            [before.get(one.feature, 0.0) for one in shown],
+            0.4,
+            color=THEN,
+            label=f"window to {last_day(explanation.before_end)}",
+        )
+        axes.barh(
+            [p - 0.2 for p in positions],
+            [one.loss for one in shown],
+            0.4,
+            xerr=[one.sd for one in shown],
+            color=NOW,
+            label=f"window to {last_day(explanation.window_end)}",
+        )
         axes.set_yticks(positions, [one.feature for one in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlabel("loss when the feature is shuffled")

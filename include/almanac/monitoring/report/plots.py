@@ -41,9 +41,14 @@ def drift_over_windows(model: Model, windows: Sequence[WindowResult], names: Seq
             axes.plot(ends, values, marker="o", markersize=4, color=color, label=name)
         axes.axhline(model.monitor.drift.min_ks, color=LIMIT, linestyle="--", linewidth=1)
         axes.annotate(
-            f"limit {model.monitor.drift.min_ks:g}", (0.995, model.monitor.drift.min_ks), ha="right", va="bottom",
-            xycoords=("axes fraction", "data"), color=LIMIT, fontsize=8,
-        )  # fmt: skip
+            f"limit {model.monitor.drift.min_ks:g}",
+            (0.995, model.monitor.drift.min_ks),
+            ha="right",
+            va="bottom",
+            xycoords=("axes fraction", "data"),
+            color=LIMIT,
+            fontsize=8,
+        )
         axes.set_ylim(bottom=0)
         axes.set_ylabel("distance from reference")
         _dates(axes, ends)

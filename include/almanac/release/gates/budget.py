@@ -12,11 +12,17 @@ def budget(model: Model, evaluation: Evaluation) -> list[GateResult]:
     size_mb, latency_ms = speed.onnx_bytes / 1e6, speed.of(1).onnx_ms
     return [
         GateResult(
-            "budget[size]", size_mb <= gate.max_size_mb, size_mb, gate.max_size_mb,
+            "budget[size]",
+            size_mb <= gate.max_size_mb,
+            size_mb,
+            gate.max_size_mb,
             f"the graph has {size_mb:.2f} MB, wanted at most {gate.max_size_mb:g}",
         ),
         GateResult(
-            "budget[latency]", latency_ms <= gate.max_latency_ms, latency_ms, gate.max_latency_ms,
+            "budget[latency]",
+            latency_ms <= gate.max_latency_ms,
+            latency_ms,
+            gate.max_latency_ms,
             f"one row takes {latency_ms:.3f} ms in onnxruntime, wanted at most {gate.max_latency_ms:g}",
         ),
-    ]  # fmt: skip
+    ]

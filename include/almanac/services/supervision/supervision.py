@@ -96,11 +96,23 @@ def programs(home: Home, ports: Ports) -> tuple[Program, ...]:
     """
     airflow = (sys.executable, "-m", "airflow")
     mlflow = (
-        sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth",
-        "--host", LOOPBACK, "--port", str(ports.mlflow), "--workers", "1",
-        "--backend-store-uri", sqlite_url(mlflow_database(home), timeout_s=60),
-        "--artifacts-destination", home.artifacts,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--app-name",
+        "basic-auth",
+        "--host",
+        LOOPBACK,
+        "--port",
+        str(ports.mlflow),
+        "--workers",
+        "1",
+        "--backend-store-uri",
+        sqlite_url(mlflow_database(home), timeout_s=60),
+        "--artifacts-destination",
+        home.artifacts,
+    )
     return (
         Program("mlflow", mlflow, autostart=True),
         # Waits for its running tasks, which may take hours; they are tried again at the next start.

@@ -60,9 +60,14 @@ def sign_of(name: str, command: Sequence[str], environment: Mapping[str, str]) -
 
 
 def watch(
-    name: str, sign: Callable[[], str | None], pid: int, limits: Limits, *,
-    sleep: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic,
-) -> Pulse:  # fmt: skip
+    name: str,
+    sign: Callable[[], str | None],
+    pid: int,
+    limits: Limits,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Pulse:
     """Look at a service until it hangs.
 
     Args:
@@ -109,12 +114,13 @@ def _end(name: str, pid: int, pulse: Pulse) -> None:
 
     who = f"{name}@{signs.this_host()}"
     alert = ServiceAlert(
-        who, f"{who} hung and was restarted",
+        who,
+        f"{who} hung and was restarted",
         f"It gave no sign of life for {pulse.silent_s:.0f} s; {pulse.state}. Its container was killed, and is started"
         " again. Its unfinished work is retried automatically.",
         "Nothing at first. If it happens again, read the end of its log before that time: a lock, a failed disk, lack"
         " of memory?",
-    )  # fmt: skip
+    )
     outbox = Outbox()
     if "AIRFLOW_HOME" in os.environ:  # MLflow's server knows neither the journal nor a channel
         outbox.put(alert)

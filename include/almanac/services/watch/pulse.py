@@ -99,9 +99,16 @@ def felt(pulse: Pulse, look: Look, passed_s: float, limits: Limits) -> Pulse:
     if look.sign and look.sign != pulse.sign:
         well_s = pulse.well_s + passed_s
         return replace(
-            pulse, sign=look.sign, heard=True, silent_s=0.0, cpu_then_s=look.cpu_s, idle=False, stopped=look.stopped,
-            well_s=well_s, restarts=0 if well_s >= limits.well_s else pulse.restarts,
-        )  # fmt: skip
+            pulse,
+            sign=look.sign,
+            heard=True,
+            silent_s=0.0,
+            cpu_then_s=look.cpu_s,
+            idle=False,
+            stopped=look.stopped,
+            well_s=well_s,
+            restarts=0 if well_s >= limits.well_s else pulse.restarts,
+        )
     silent_s = pulse.silent_s + passed_s
     idle = look.cpu_s - pulse.cpu_then_s < _IDLE_SHARE * silent_s
     return replace(pulse, silent_s=silent_s, idle=idle, stopped=look.stopped, well_s=0.0)

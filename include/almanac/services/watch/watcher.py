@@ -51,9 +51,15 @@ class Watcher:
     """
 
     def __init__(
-        self, home: Home, ports: Ports, outbox: Outbox, *,
-        limits: Limits | None = None, clock: Callable[[], float] = time.monotonic, answer_s: float = signs.ANSWER_S,
-    ) -> None:  # fmt: skip
+        self,
+        home: Home,
+        ports: Ports,
+        outbox: Outbox,
+        *,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        answer_s: float = signs.ANSWER_S,
+    ) -> None:
         self._home, self._ports, self._outbox = home, ports, outbox
         self._limits, self._clock, self._answer_s = limits or Limits(), clock, answer_s
         self._pulses: dict[str, Pulse] = {}
@@ -99,12 +105,14 @@ class Watcher:
         if before_s < self._limits.idle_s <= self._unanswered_s:
             self._outbox.put(
                 ServiceAlert(
-                    "supervisor", "the supervisor of the services hangs",
+                    "supervisor",
+                    "the supervisor of the services hangs",
                     f"It has not answered for {self._unanswered_s:.0f} s. The services keep running, but none is"
                     " restarted.",
-                    "`./almanac up` stops it and all services, and starts them again.", "critical",
+                    "`./almanac up` stops it and all services, and starts them again.",
+                    "critical",
                 )
-            )  # fmt: skip
+            )
 
 
 def beat_file(home: Home) -> Path:
@@ -132,15 +140,19 @@ def _alert(service: ServiceStatus, pulse: Pulse) -> ServiceAlert:
     name, silent = service.name, f"{pulse.silent_s:.0f} s"
     if not service.pid:
         return ServiceAlert(
-            name, f"{name} did not start, and is started again", f"Supervisord gave up on it {silent} ago.",
-            f"Read the end of its log: `./almanac status` says where. {_READ_LOG}", "critical",
-        )  # fmt: skip
+            name,
+            f"{name} did not start, and is started again",
+            f"Supervisord gave up on it {silent} ago.",
+            f"Read the end of its log: `./almanac status` says where. {_READ_LOG}",
+            "critical",
+        )
     return ServiceAlert(
-        name, f"{name} hung and was restarted",
+        name,
+        f"{name} hung and was restarted",
         f"It gave no sign of life for {silent}; {pulse.state}. It was killed with all that it had started, and the"
         " supervisor starts it again. Its unfinished work is retried automatically.",
         _READ_LOG,
-    )  # fmt: skip
+    )
 
 
 def _write_log_alone(home: Home) -> None:
@@ -166,12 +178,14 @@ def main() -> None:
     _write_log_alone(home)
     outbox.put(
         ServiceAlert(
-            "supervisor", "the supervisor of the services is gone",
+            "supervisor",
+            "the supervisor of the services is gone",
             f"Its process {supervisor_pid} has ended without stopping them. The services keep running, but none is"
             " restarted.",
-            "`./almanac up` stops what is left and starts everything; `./almanac down` stops it.", "critical",
+            "`./almanac up` stops what is left and starts everything; `./almanac down` stops it.",
+            "critical",
         )
-    )  # fmt: skip
+    )
     outbox.flush(600.0)
 
 

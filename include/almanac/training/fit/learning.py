@@ -60,9 +60,12 @@ class Curve:
 
 
 def fit_by_epochs(
-    pipeline: "Pipeline", learning: Learning, teaching: "Rows", measuring: "Rows",
+    pipeline: "Pipeline",
+    learning: Learning,
+    teaching: "Rows",
+    measuring: "Rows",
     checkpoints: CheckpointFolder | None = None,
-) -> Curve:  # fmt: skip
+) -> Curve:
     """Fit the pipeline in epochs; at the end its estimator is that of the best epoch.
 
     Args:
@@ -82,9 +85,13 @@ class _Run:
     """One fit. Another process resumes it from `progress` and the fitted pipelines."""
 
     def __init__(
-        self, pipeline: "Pipeline", learning: Learning, teaching: "Rows", measuring: "Rows",
+        self,
+        pipeline: "Pipeline",
+        learning: Learning,
+        teaching: "Rows",
+        measuring: "Rows",
         checkpoints: CheckpointFolder | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         import numpy as np
 
         self.pipeline, self.learning, self.checkpoints = pipeline, learning, checkpoints
