@@ -120,7 +120,7 @@ import sys, time
 from pathlib import Path
 from almanac.config.home import Home
 from almanac.services.services import Services
-with Services(Home(home=Path(sys.argv[1])), tell=lambda text: print(text, flush=True)).running():
+with Services(Home(home=Path(sys.argv[1])), report=lambda text: print(text, flush=True)).running():
     print("up", flush=True)
     time.sleep(600)
 """
