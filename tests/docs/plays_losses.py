@@ -103,7 +103,7 @@ SCENES = (
         (
             Step(
                 "./almanac repair dataset/<model>",
-                (r"repaired +_delta_log/{commit}", r" 1 damaged, 0 of no"),
+                (r"repaired +_delta_log/{commit}", r" 1 damaged, 0 in no"),
                 after="losses:every_row_is_back_and_writers_go_on",
             ),
         ),
@@ -197,7 +197,7 @@ SCENES = (
             Step(
                 "./almanac journal rebuild",
                 (
-                    r"batches of weather: [1-9]\d* added, 0 were",
+                    r"batches of weather: [1-9]\d* added, 0 already",
                     r"promotions of weather: [1-9]\d* added",
                     r"snapshots of \S+: [1-9]\d* added",
                     r"Not rebuilt",

@@ -160,7 +160,7 @@ SCENES = (
         (
             Step(
                 './almanac rollback <model> --reason "..."',
-                (r"version 2 is champion again, version 3 has left",),
+                (r"version 2 is champion again, version 3 is out of production",),
                 after="version_2_is_champion",
             ),
         ),
@@ -172,7 +172,7 @@ SCENES = (
         (
             Step(
                 './almanac rollback <model> --to <version> --reason "..."',
-                (r"version 2 is champion again, version 3 has left",),
+                (r"version 2 is champion again, version 3 is out of production",),
                 after="version_2_is_champion",
             ),
         ),

@@ -56,7 +56,7 @@ def test_disaster_drill_of_a_damaged_member_fails_and_names_the_file(
 
 
 def test_disaster_drill_without_a_group_says_so(repository: BackupRepository, home: Home) -> None:
-    with pytest.raises(DataError, match="no snapshot matches by 'group/all'"):
+    with pytest.raises(DataError, match="no snapshot matches 'group/all'"):
         Disaster(repository, home, HOUR).run()
 
 

@@ -95,7 +95,7 @@ def test_shadow_waits_until_enough_labels_have_arrived(registry, shadowed, home,
     result = judged(patient, home, registry, journal, run)
     assert not result.decided
     # 60 days of hours, of which the last four have no label yet
-    assert result.reasons == ("1436 labelled rows that both have scored, 5000 are needed",)
+    assert result.reasons == ("1436 labelled rows are scored by both, 5000 are needed",)
     assert registry.aliases(shadowed.name)["shadow"] == "2"
     assert journal.decisions(shadowed.name, DecisionKind.SHADOW) == []
 

@@ -73,7 +73,7 @@ class OnnxModel:
         expected = (len(values), 1 if self.is_number else 2)
         if last.shape != expected or last.dtype.kind != "f":
             raise IntegrityError(
-                f"output of the graph: got {last.dtype} {last.shape}, expected floats {expected}. Do not serve it:"
+                f"the graph returned {last.dtype} {last.shape}, expected floats {expected}. Do not serve it:"
                 " restore the version from its backup, or train again"
             )
         predictions: NDArray[np.float64] = last[:, -1].astype(np.float64)

@@ -109,7 +109,7 @@ def test_backup_with_a_foreign_version_lists_it_and_does_the_rest(
     raise_reported_problems(rows)
     assert set(Catalogue(repositories_of(home, "").first).subjects()) >= taken
     if subjects != (f"dataset/{MODEL}",):
-        assert [row["note"].partition(": somebody")[0] for row in rows if "note" in row] == [
+        assert [row["note"].partition(": it was registered")[0] for row in rows if "note" in row] == [
             f"{MODEL}@{foreign}: foreign"
         ]
 

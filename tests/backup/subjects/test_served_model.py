@@ -103,7 +103,7 @@ def test_version_that_lost_its_graph_is_not_backed_up_as_if_whole(
         taken = backup.model(MODEL)
     finally:
         aside.rename(graph)
-    with pytest.raises(RegistryError, match=r"has no file .model/model\.onnx. in .* It is lost"):
+    with pytest.raises(RegistryError, match=r"has no file .model/model\.onnx. in .*\. Restore the version"):
         backup.check()
     assert [(one.written, one.manifest.facts["version"]) for one in taken] == [(False, "2")]
     assert Catalogue(repository).refs() == before
