@@ -30,8 +30,8 @@ def make_a_round(tmp_path: Path) -> Round:
         now: datetime, *found: ServiceUptime, boot: datetime | None = BOOT, name: str = "machine a"
     ) -> list[str]:
         host = None if boot is None else ServiceUptime(name, boot)
-        text: dict[str, Message] = restart_messages(journal, found, host, RUN, now)
-        return [message.subject for message in text.values()]
+        messages: dict[str, Message] = restart_messages(journal, found, host, RUN, now)
+        return [message.subject for message in messages.values()]
 
     return attend
 

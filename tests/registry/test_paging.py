@@ -125,7 +125,7 @@ CALLERS = {
     "is registered": (lambda small, _name, _folder, ids: [small.is_registered(one) for one in ids], [True] * OWN),
     "the run of a training": (_trained_once, [True] * OWN),
     "a registration tried again": (_registered_again, "1"),
-    "rollback": (lambda small, name, *_: _refused(small, name), str(NEWEST_FIRST)),
+    "rollback": (lambda small, name, *_: _refused(small, name), f"{NEWEST_FIRST}. Name one with --to"),
     "pins of snapshots": (_pinned, OWN),
     "old runs": (_runs, [True] * OWN),
     "comparison after a restore": (_compared, OWN + FOREIGN),

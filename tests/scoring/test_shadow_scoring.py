@@ -68,7 +68,7 @@ FAULTS = {
     "manifest tampered with": ({"load_profile": raises(IntegrityError("manifest.json"))}, "manifest.json"),
     "alias to a version that is gone": ({"by_alias": raises(RegistryError("weather@2: MLflow refuses"))}, "refuses"),
     "graph raises": ({"load_onnx": lambda: graph(fails)}, "the graph fails on"),
-    "graph of one axis": ({"load_onnx": lambda: graph(flat)}, r"answers float32 \(\d+,\), expected floats"),
+    "graph of one axis": ({"load_onnx": lambda: graph(flat)}, r"the graph returned float32 \(\d+,\), expected floats"),
     "graph of other width": ({"load_onnx": lambda: graph(wide)}, r"expected floats \(\d+, 2\)"),
     "graph gives no number": ({"load_onnx": lambda: graph(no_number)}, "gives no finite number for 120 of 120 rows"),
 }

@@ -328,8 +328,8 @@ def test_by_hand_who_may_decides_alone_and_it_is_in_the_journal(by_hand: Desk) -
 
 NOT_ALONE: dict[str, tuple[str, dict[str, object], str]] = {
     "somebody else": ("eve", {"users": ("grace",)}, "eve is not among the users who may approve alone"),
-    "nobody known": ("", {"users": ("grace",)}, "nobody is known to have started this run by hand"),
-    "nobody known, nobody declared": ("", {}, "nobody is known to have started this run by hand"),
+    "nobody known": ("", {"users": ("grace",)}, "it is not known who started this run by hand"),
+    "nobody known, nobody declared": ("", {}, "it is not known who started this run by hand"),
     "a name that is another's number": ("7", {"users": ("7",)}, "7 is not among the users who may approve alone"),
     "four eyes": ("grace", {"users": ("grace",), "four_eyes": True}, "four eyes: grace started this run"),
 }

@@ -280,16 +280,16 @@ def critical(severity: str = "critical") -> Message:
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-@pytest.mark.parametrize("tell", ["seen", "happened"])
+@pytest.mark.parametrize("method", ["open", "notify_once"])
 def test_critical_alert_reaches_people_while_the_journal_is_damaged(
-    home: Home, how: Callable[[Path], None], tell: str
+    home: Home, how: Callable[[Path], None], method: str
 ) -> None:
     damage(home, "journal", how)
     channels, logged = Channels(), []
     notifier = Notifier(Journal(home.journal_url), channels, logged.append, RUN, LastResort(home.home / "alerts"))
 
     with pytest.raises(DamagedDatabaseError):
-        getattr(notifier, tell)(ALERTS, critical(), "failure", "a key", NOW)
+        getattr(notifier, method)(ALERTS, critical(), "failure", "a key", NOW)
 
     ((connection, message),) = channels.sent
     assert connection == "hook"

@@ -40,13 +40,13 @@ def always(where: pl.Expr, what: str):
 
 
 DEGENERATE = {
-    "one class everywhere": (always(pl.lit(True), CLEAR), "trains on"),
+    "one class everywhere": (always(pl.lit(True), CLEAR), "training rows, all with the label 0"),
     "one class to train on": (always(~since(140), CLEAR), "rows, all with the label 0"),
     "one class before the hold-out": (
         always(since(138) & ~since(171), RAIN),
         "folds before the hold-out have the label 1",
     ),
-    "one class in the hold-out": (always(since(168), CLEAR), "hold-out have the label 0: nothing can be measured"),
+    "one class in the hold-out": (always(since(168), CLEAR), "hold-out have the label 0, so no metric is defined"),
     "an empty fold": (lambda hours: hours.filter(~since(139) | since(171)), "fold 0 of the backtest, 2"),
     "one row in the hold-out": (
         lambda hours: hours.filter(~since(168) | (pl.col("Timestamp") >= START + timedelta(hours=DAYS * 24 - 5))),

@@ -92,7 +92,7 @@ def test_leak_that_is_declared_passes_and_is_named(frame) -> None:
 
 def test_leak_that_was_not_measured_is_refused() -> None:
     (result,) = leak(declared(), Evaluation(pl.DataFrame(), None))
-    assert (result.passed, "was not measured; train again" in result.reason) == (False, True)
+    assert (result.passed, "was not measured. Train again" in result.reason) == (False, True)
 
 
 def test_leak_labels_that_do_not_differ_are_refused(frame) -> None:

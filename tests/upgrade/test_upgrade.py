@@ -252,7 +252,7 @@ def test_names_that_the_airflow_database_of_0_1_holds_are_found(old: Home) -> No
     names = names_in_airflow(old.home / "airflow" / "airflow.db")
     assert {"almanac.triggers.landing.LandingTrigger", "almanac.notifiers.late.tell_late"} <= names
     code = (
-        "import sys; from former_names import accept_former_names; accept_former_names()\n"
+        "import sys; from almanac_airflow.processes.former_names import accept_former_names; accept_former_names()\n"
         "from airflow._shared.module_loading import import_string\n"
         "print([name for name in sys.argv[1:] if not import_string(name)])"
     )

@@ -157,7 +157,9 @@ def test_proposal_by_hand_is_decided_by_who_may_and_asked_for_others(
     starts(monkeypatch, who)
     call("promote", "promote_weather", "propose")(params={"version": "2", "reason": "the port asks"})
     expected = {"grace": {"nobody": "2"}}
-    assert seen == expected.get(who, {"asked": "the port asks; eve is none of those who may decide alone (grace)"})
+    assert seen == expected.get(
+        who, {"asked": "the port asks; eve is not among the users who may approve alone (grace)"}
+    )
 
 
 def test_training_is_granted_by_the_journal_not_by_xcom(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,6 @@ def test_approval_notifier_reports_what_waits_until_when_and_where_to_answer(
     (message,) = sink.received
     assert message["severity"] == "warning"
     assert message["subject"].startswith("Promote weather version 5?")
-    assert "waits until 2026-11-21T11:00; no answer is a no" in message["error"]
+    assert "waits until 2026-11-21T11:00; no answer means a no" in message["error"]
     assert message["link"].startswith("http://port:8080/dags/train_weather/runs/r/tasks/approve/required_actions")
     assert [alert.delivered for alert in Journal(Home().journal_url).alerts("weather")] == [True]

@@ -28,7 +28,7 @@ class Told:
     def put(self, alert: ServiceAlert) -> None:
         self.alerts.append(alert)
 
-    def attend(self) -> bool:
+    def process_due(self) -> bool:
         return True
 
 
@@ -224,7 +224,7 @@ def test_up_starts_at_once_what_was_stopped_and_what_does_not_run(fake):
     wait(fake.all_run, "the programs to run")
     assert {name for name, pid in before.items() if fake.pid(name) != pid} == {"watcher", "triggerer"}
     assert any("watcher was stopped by a signal" in line for line in lines)
-    assert "triggerer does not run (STOPPED); starting it" in lines
+    assert "triggerer is not running (STOPPED); starting it" in lines
 
 
 def test_up_supervisor_that_is_stopped_does_not_count_as_one(fake):
