@@ -173,7 +173,7 @@ def test_question_whose_run_is_deleted_is_over(office: Office, first: DagRun) ->
     assert now == over + 1
 
 
-def test_drift_that_is_over_is_reported_once_to_those_who_were_reported(office: Office, first: DagRun) -> None:
+def test_drift_that_is_over_is_reported_once_to_those_who_were_notified(office: Office, first: DagRun) -> None:
     office.world.time_passes(60)
     office.ended(office.watch())
     wait(lambda: any(one.startswith("over: weather: drift of") for one in office.mailbox.subjects), "its end")

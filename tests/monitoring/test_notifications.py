@@ -232,7 +232,7 @@ def test_notify_findings_names_what_could_not_be_judged_beside_what_is_reported(
     assert "Not judged: 1 columns were not compared" in outbox.sent[0].error
 
 
-def test_notify_findings_insufficient_alone_reports_nobody(model, notifier, outbox):
+def test_notify_findings_insufficient_alone_notifies_nobody(model, notifier, outbox):
     tell(model, notifier, unknown("Pressure_millibars"))
 
     assert outbox.sent == []

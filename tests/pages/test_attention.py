@@ -95,7 +95,7 @@ def test_cards_dismissed_file_needs_no_attention_any_more(journal: Journal) -> N
     assert headlines(journal) == ["Alert 2, warning: weather: quality of batches: alarm"]
 
 
-def test_cards_rejected_file_that_nobody_was_reported_of_is_shown_until_it_is_delivered_again(journal: Journal) -> None:
+def test_cards_rejected_file_that_nobody_was_notified_of_is_shown_until_it_is_delivered_again(journal: Journal) -> None:
     journal.record_batch(REJECTED)
     assert headlines(journal) == ["Batch rejected: a.csv (0 of 5 rows published)"]
     later = replace(REJECTED, batch_id="b" * 64, state=BatchState.PUBLISHED, recorded_at=NOW + timedelta(hours=1))

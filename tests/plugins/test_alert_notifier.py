@@ -162,7 +162,7 @@ def test_notifier_rejected_files_are_reported_as_such_and_no_later_success_ends_
     assert (alert.kind, alert.ended_at) == ("rejection", None)
 
 
-def test_notifier_rejections_that_nobody_is_reported_of_are_written_down(journal: Journal, sink: WebhookSink) -> None:
+def test_notifier_rejections_that_nobody_is_notified_of_are_written_down(journal: Journal, sink: WebhookSink) -> None:
     """Else who looks for failures without a word would tell them as a process that died."""
     error = RejectedFilesError("bad", [{"uri": "file:///a.csv"}])
     AlertNotifier("weather", by("webhook", silent=["rejection"]))(context(error))
@@ -244,7 +244,7 @@ def test_notifier_apprise_service_that_refuses_is_recorded(
     assert "did not take the message" in refused.error
 
 
-def test_callbacks_are_those_of_which_somebody_is_reported() -> None:
+def test_callbacks_are_those_of_which_somebody_is_notified() -> None:
     (model,) = load_models(MODELS_FOLDER).models
     usual = callbacks("weather", model.alerts)
 

@@ -33,7 +33,7 @@ def test_find_change_without_champion_is_empty(small) -> None:
     assert find_change(small, OneChampion(None)) == ""
 
 
-def test_find_change_of_a_champion_that_cannot_notify_is_empty(small) -> None:
+def test_find_change_of_a_champion_that_cannot_say_is_empty(small) -> None:
     assert find_change(small, OneChampion({})) == ""
 
 

@@ -32,10 +32,10 @@ def test_notify_warnings_says_what_was_seen_as_a_warning(weather, tmp_path: Path
     assert "docs/operations.md#alert-training" in messages[0].text
 
 
-def test_notify_warnings_without_any_reports_nobody(weather, tmp_path: Path) -> None:
+def test_notify_warnings_without_any_notifies_nobody(weather, tmp_path: Path) -> None:
     assert told(weather, tmp_path, "") == []
 
 
-def test_notify_warnings_of_a_silent_model_reports_nobody(weather, tmp_path: Path) -> None:
+def test_notify_warnings_of_a_silent_model_notifies_nobody(weather, tmp_path: Path) -> None:
     silent = ALERTS.model_copy(update={"silent": ("training",)})
     assert told(weather, tmp_path, "learning is stuck", alerts=silent) == []

@@ -59,7 +59,7 @@ def tell(outbox: Outbox, repository: BackupRepository, journal: Journal) -> None
     report_missing_snapshots(outbox, Alerts(), [repository], journal, RUN, NOW)  # type: ignore[arg-type]
 
 
-def test_look_nothing_gone_reports_nobody(repository: BackupRepository, journal: Journal, taken) -> None:
+def test_look_nothing_gone_notifies_nobody(repository: BackupRepository, journal: Journal, taken) -> None:
     outbox = Outbox()
     for _ in range(2):
         tell(outbox, repository, journal)

@@ -81,7 +81,7 @@ def test_opened_table_in_whose_place_another_stands_is_opened_again(tmp_path: Pa
     assert _values(newest) == [7 + value for value in range(commits)]
 
 
-def test_table_whose_files_alone_do_not_notify_its_rows_is_refused(tmp_path: Path) -> None:
+def test_table_whose_files_alone_do_not_show_its_rows_is_refused(tmp_path: Path) -> None:
     rows, uri = pl.DataFrame({"a": [1]}), str(tmp_path / "table")
     write_deltalake(uri, rows, configuration={"delta.enableDeletionVectors": "true"})
     with pytest.raises(DataError, match=r"cannot be read; got reader version 3 with \['deletionVectors'\]"):

@@ -94,7 +94,7 @@ def test_train_without_learning_has_no_curve(small, frame) -> None:
     assert train_candidate(small, frame, now=NOW, candidates=["logistic"]).curve is None
 
 
-def test_train_that_learns_nothing_is_stuck_and_people_are_reported(watched, frame) -> None:
+def test_train_that_learns_nothing_is_stuck_and_people_are_notified(watched, frame) -> None:
     params = {"loss": "log_loss", "learning_rate": "constant", "eta0": 1e-9}
     stuck = train_candidate(watched(SGD, params=params, learning={"epochs": 50, "stuck": 4}), frame, now=NOW)
     assert (stuck.curve.rule, len(stuck.curve.epochs)) == ("stuck", 4)
@@ -134,7 +134,7 @@ def test_constant_features_have_one_value_at_most(column: list[float], constant:
     assert constant_features(rows, np.arange(0)) == ()
 
 
-def test_train_on_a_feature_that_never_changes_reports_people(small, frame) -> None:
+def test_train_on_a_feature_that_never_changes_notifies_people(small, frame) -> None:
     still = frame.with_columns(Humidity=pl.lit(0.5))
     (text,) = train_candidate(small, still, now=NOW, candidates=["logistic"]).warnings
     assert "Humidity" in text
