@@ -62,10 +62,12 @@ def look_at(service: ServiceStatus, sign: str | None) -> Look:
     tree = tree_of(service)
     if not tree:
         return Look(service.pid, None)
-    times = [each.cpu_times() for each in tree if each.is_running()]
-    return Look(
-        service.pid, sign, float(sum(each.user + each.system for each in times)), any(is_stopped(each) for each in tree)
-    )
+    try:
+        times = [each.cpu_times() for each in tree if each.is_running()]
+        stopped = any(is_stopped(each) for each in tree)
+    except psutil.NoSuchProcess:  # it has ended since: supervisord deals with it
+        return Look(service.pid, None)
+    return Look(service.pid, sign, float(sum(each.user + each.system for each in times)), stopped)
 
 
 def tree_of(service: ServiceStatus) -> list[psutil.Process]:

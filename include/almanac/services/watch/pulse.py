@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 POLL_S = 5.0
 # Idle below this share of a processor: waiting for a lock uses less, working on a busy machine more.
-_IDLE_SHARE = 0.01
+IDLE_SHARE = 0.01
 _MOST_RESTARTS_COUNTED = 4
 
 
@@ -110,7 +110,7 @@ def felt(pulse: Pulse, look: Look, passed_s: float, limits: Limits) -> Pulse:
             restarts=0 if well_s >= limits.well_s else pulse.restarts,
         )
     silent_s = pulse.silent_s + passed_s
-    idle = look.cpu_s - pulse.cpu_then_s < _IDLE_SHARE * silent_s
+    idle = look.cpu_s - pulse.cpu_then_s < IDLE_SHARE * silent_s
     return replace(pulse, silent_s=silent_s, idle=idle, stopped=look.stopped, well_s=0.0)
 
 
