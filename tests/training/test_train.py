@@ -137,6 +137,7 @@ def test_export_writes_names_label_and_horizon_into_the_graph(candidate) -> None
         ("sklearn.ensemble.RandomForestClassifier", False, {"n_estimators": 20, "max_depth": 8}),
         ("sklearn.ensemble.ExtraTreesClassifier", False, {"n_estimators": 20, "max_depth": 8}),
         ("sklearn.ensemble.GradientBoostingClassifier", False, {"n_estimators": 20}),
+        ("lightgbm.LGBMClassifier", False, {"n_estimators": 40}),
         ("sklearn.tree.DecisionTreeClassifier", False, {"max_depth": 8}),
         ("sklearn.linear_model.LogisticRegression", True, {}),
         ("sklearn.linear_model.SGDClassifier", True, {"loss": "log_loss"}),

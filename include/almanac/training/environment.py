@@ -3,7 +3,19 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-_PACKAGES = ("numpy", "polars", "scikit-learn", "skl2onnx", "onnx", "onnxruntime", "mlflow", "deltalake", "skops")
+_PACKAGES = (
+    "numpy",
+    "polars",
+    "scikit-learn",
+    "lightgbm",
+    "skl2onnx",
+    "onnxmltools",
+    "onnx",
+    "onnxruntime",
+    "mlflow",
+    "deltalake",
+    "skops",
+)
 
 
 def environment() -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The estimators that a YAML file may name. To allow another one, add its import path here.
 
-Only these are ever imported from a name in a file, and skl2onnx converts each of them.
+Only these are ever imported from a name in a file, and skl2onnx or onnxmltools converts each of them.
 """
 
 from collections.abc import Iterable
@@ -8,6 +8,7 @@ from typing import Literal
 
 ALLOWED_CLASSIFIERS = frozenset(
     {
+        "lightgbm.LGBMClassifier",
         "sklearn.ensemble.ExtraTreesClassifier",
         "sklearn.ensemble.GradientBoostingClassifier",
         "sklearn.ensemble.RandomForestClassifier",
@@ -24,6 +25,7 @@ ALLOWED_CLASSIFIERS = frozenset(
 
 ALLOWED_REGRESSORS = frozenset(
     {
+        "lightgbm.LGBMRegressor",
         "sklearn.ensemble.ExtraTreesRegressor",
         "sklearn.ensemble.GradientBoostingRegressor",
         "sklearn.ensemble.RandomForestRegressor",
@@ -53,6 +55,9 @@ CONTINUABLE_ESTIMATORS = frozenset(
 )
 """Those that have `partial_fit`: they can learn new rows without the old ones."""
 
+TAKE_UNKNOWN_VALUES = frozenset({"lightgbm.LGBMClassifier", "lightgbm.LGBMRegressor"})
+"""Those that need no imputer: a split decides to which side unknown values go."""
+
 Family = Literal["trees", "linear", "svm", "neighbours", "bayes", "network"]
 _FAMILIES: dict[str, Family] = {
     "DecisionTree": "trees",
@@ -61,6 +66,7 @@ _FAMILIES: dict[str, Family] = {
     "GaussianNB": "bayes",
     "GradientBoosting": "trees",
     "KNeighbors": "neighbours",
+    "LGBM": "trees",
     "Lasso": "linear",
     "Linear": "linear",
     "Logistic": "linear",
@@ -89,7 +95,11 @@ def check_estimator(path: str) -> str:
         ValueError: it is unknown, or known not to convert to ONNX.
     """
     if path in _NOT_CONVERTIBLE:
-        raise ValueError(f"skl2onnx cannot convert {path}; use gradient boosting without Hist, or a forest")
+        kind = "Regressor" if path.endswith("Regressor") else "Classifier"
+        raise ValueError(
+            f"skl2onnx cannot convert {path}; expected lightgbm.LGBM{kind}, which also bins its columns and takes"
+            f" unknown values (impute: none), or another of {sorted(ALLOWED_ESTIMATORS)}"
+        )
     if path not in ALLOWED_ESTIMATORS:
         raise ValueError(
             f"estimator not allowed; got {path!r}, expected one of {sorted(ALLOWED_ESTIMATORS)}; "

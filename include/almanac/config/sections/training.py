@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from almanac.config.grammar.estimators import CONTINUABLE_ESTIMATORS, check_estimator
+from almanac.config.grammar.estimators import CONTINUABLE_ESTIMATORS, TAKE_UNKNOWN_VALUES, check_estimator
 from almanac.config.grammar.expression import check_expression
 from almanac.config.grammar.metric import Metric
 from almanac.config.grammar.section import Section
@@ -13,14 +13,18 @@ from almanac.config.grammar.types import Cron, Duration, Slug
 from almanac.config.sections.learning import WATCHED_ESTIMATORS, Learning
 from almanac.config.sections.search import Scalar, Search, Trials
 
-Impute = Literal["median", "mean", "most_frequent", "zero"]
+Impute = Literal["median", "mean", "most_frequent", "zero", "none"]
 
 
 class Candidate(Section):
     """An estimator that competes. `scale` puts a StandardScaler in front of it."""
 
     estimator: str
-    impute: Impute = Field("median", description="Replacement for an unknown value, computed from the training rows.")
+    impute: Impute = Field(
+        "median",
+        description="Replacement for an unknown value, computed from the training rows; none: the estimator takes it as"
+        " it is (LightGBM).",
+    )
     scale: bool
     params: dict[str, Scalar] = Field(default_factory=dict)
     search: Search | None = Field(None, description="Parameters to search; the best ones override `params`.")
@@ -30,6 +34,15 @@ class Candidate(Section):
     def _learns_in_epochs(self) -> Self:
         if self.learning is not None and self.estimator not in WATCHED_ESTIMATORS:
             raise ValueError(f"learning needs one of {sorted(WATCHED_ESTIMATORS)}; got {self.estimator}")
+        return self
+
+    @model_validator(mode="after")
+    def _takes_unknown_values(self) -> Self:
+        if self.impute == "none" and self.estimator not in TAKE_UNKNOWN_VALUES:
+            raise ValueError(
+                f"impute: none needs an estimator that takes unknown values, one of {sorted(TAKE_UNKNOWN_VALUES)}; got"
+                f" {self.estimator}. Declare impute: median"
+            )
         return self
 
     @field_validator("estimator")

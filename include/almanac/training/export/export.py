@@ -39,11 +39,12 @@ def export_onnx(
     from skl2onnx.common.data_types import FloatTensorType
     from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
+    converted = _convertible(pipeline)
     try:
         graph = to_onnx(
-            pipeline,
+            converted,
             initial_types=[(INPUT, FloatTensorType([None, len(features)]))],
-            options=None if model.label.is_number else {id(pipeline): {"zipmap": False}},
+            options=None if model.label.is_number else {id(converted): {"zipmap": False}},
             target_opset=OPSET,
             name=model.name,  # a random name would give equal pipelines different bytes
         )
@@ -70,6 +71,66 @@ def export_onnx(
     onnx.checker.check_model(graph, full_check=True)
     _check_form(model, graph, len(features))
     return bytes(graph.SerializeToString(deterministic=True))
+
+
+def _convertible(pipeline: "Pipeline") -> "Pipeline":
+    """The pipeline as the converters take it; skl2onnx gets to know the converter of an estimator that it lacks."""
+    from sklearn.pipeline import Pipeline
+
+    if not hasattr(pipeline[-1], "booster_"):
+        return pipeline
+    _register_lightgbm()
+    return Pipeline([*pipeline.steps[:-1], (pipeline.steps[-1][0], _with_float32_splits(pipeline[-1]))])
+
+
+def _with_float32_splits(estimator: Any) -> Any:
+    """A copy whose splits are float32, each rounded down: `x <= split` is the same for each float32 x.
+
+    The converter rounds to the nearest, so that a value between the two would go to the other side.
+    """
+    import copy
+
+    import numpy as np
+    from lightgbm import Booster
+
+    def rounded(text: str) -> str:
+        exact = np.array(text.split(), np.float64)
+        nearest = exact.astype(np.float32)
+        down = np.where(nearest > exact, np.nextafter(nearest, np.float32(-np.inf)), nearest)
+        return " ".join(repr(float(value)) for value in down)
+
+    lines = estimator.booster_.model_to_string().split("\n")
+    start = "threshold="
+    lines = [start + rounded(line.removeprefix(start)) if line.startswith(start) else line for line in lines]
+    lines = [line for line in lines if not line.startswith("tree_sizes=")]  # in bytes, which are others now
+    made = copy.copy(estimator)
+    made._Booster = Booster(model_str="\n".join(lines))
+    return made
+
+
+def _register_lightgbm() -> None:
+    from lightgbm import LGBMClassifier, LGBMRegressor
+    from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
+    from skl2onnx import update_registered_converter
+    from skl2onnx.common.shape_calculator import (
+        calculate_linear_classifier_output_shapes,
+        calculate_linear_regressor_output_shapes,
+    )
+
+    update_registered_converter(
+        LGBMClassifier,
+        "LightGbmLGBMClassifier",
+        calculate_linear_classifier_output_shapes,
+        convert_lightgbm,
+        options={"nocl": [True, False], "zipmap": [True, False, "columns"]},
+    )
+    update_registered_converter(
+        LGBMRegressor,
+        "LightGbmLGBMRegressor",
+        calculate_linear_regressor_output_shapes,
+        convert_lightgbm,
+        options={"split": None},
+    )
 
 
 def _allow_empty_batches(graph: Any) -> None:

@@ -15,20 +15,22 @@ class SplitBorders:
     """The splits of a pipeline's trees, by column; none without trees.
 
     Args:
-        pipeline: fitted; its imputer and scaler come before the splits.
+        pipeline: fitted; its imputer and scaler, where it has them, come before the splits.
         width: number of columns of its input.
     """
 
     def __init__(self, pipeline: "Pipeline", width: int) -> None:
         import numpy as np
 
-        found = [np.column_stack([tree.feature, tree.threshold])[tree.feature >= 0] for tree in _trees(pipeline[-1])]
+        found = _splits(pipeline[-1])
         splits = np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2))
         self._splits = splits[splits[:, 0] < width]
         scaler = pipeline.named_steps.get("scaler")
         self._mean = np.zeros(width) if scaler is None else scaler.mean_
         self._scale = np.ones(width) if scaler is None else scaler.scale_
-        self._unknown = pipeline.named_steps["imputer"].statistics_
+        imputer = pipeline.named_steps.get("imputer")
+        # without an imputer an unknown value lies on no border: each split sends it to one side
+        self._unknown = np.full(width, np.nan) if imputer is None else imputer.statistics_
 
     def points(self) -> "NDArray[np.float64]":
         """Column and value of every split, [m, 2], in the units of the pipeline's input."""
@@ -71,9 +73,14 @@ def neighbour_tie(pipeline: "Pipeline", rows: "NDArray[np.float32]") -> "NDArray
     return tied
 
 
-def _trees(estimator: Any) -> list[Any]:
+def _splits(estimator: Any) -> "list[NDArray[np.float64]]":
+    """Column and threshold of each split, [m, 2] for each tree."""
     import numpy as np
 
-    if hasattr(estimator, "tree_"):
-        return [estimator.tree_]
-    return [one.tree_ for one in np.ravel(getattr(estimator, "estimators_", [])) if hasattr(one, "tree_")]
+    if hasattr(estimator, "booster_"):
+        nodes = estimator.booster_.trees_to_dataframe().dropna(subset=["split_feature"])
+        columns = nodes["split_feature"].str.removeprefix("Column_").astype(int)
+        return [np.column_stack([columns, nodes["threshold"]]).astype(np.float64)]
+    trees = [estimator, *np.ravel(getattr(estimator, "estimators_", []))]
+    found = [one.tree_ for one in trees if hasattr(one, "tree_")]
+    return [np.column_stack([tree.feature, tree.threshold])[tree.feature >= 0] for tree in found]

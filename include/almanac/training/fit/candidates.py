@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 ESTIMATOR_STEP = "estimator"
+# The same rows give the same trees, whatever the number of threads; and no line per tree in the task's log.
+_LIGHTGBM = {"deterministic": True, "force_row_wise": True, "verbosity": -1}
 
 
 def choose_candidates(model: Model, names: Sequence[str] | None) -> tuple[str, ...]:
@@ -39,8 +41,9 @@ def effective_params(model: Model, name: str, overrides: Mapping[str, Scalar] | 
         ConfigError: the estimator does not know a parameter.
     """
     candidate = model.train.candidates[name]
-    known = _estimator_class(candidate.estimator)().get_params()
-    params = {**candidate.params, **(overrides or {})}
+    fixed = _LIGHTGBM if candidate.estimator.startswith("lightgbm.") else {}
+    known = {**_estimator_class(candidate.estimator)().get_params(), **fixed}
+    params = {**fixed, **candidate.params, **(overrides or {})}
     unknown = sorted(set(params) - set(known))
     if unknown:
         raise ConfigError(
@@ -53,7 +56,7 @@ def effective_params(model: Model, name: str, overrides: Mapping[str, Scalar] | 
 
 
 def build_pipeline(model: Model, name: str, overrides: Mapping[str, Scalar] | None = None) -> "Pipeline":
-    """An unfitted pipeline: imputer, scaler where the candidate declares it, estimator.
+    """An unfitted pipeline: imputer and scaler where the candidate declares them, estimator.
 
     Raises:
         ConfigError: a parameter is unknown, or the estimator has no probabilities.
@@ -72,10 +75,10 @@ def build_pipeline(model: Model, name: str, overrides: Mapping[str, Scalar] | No
         )
     # keep_empty_features: a column without values must not silently narrow the matrix. No indicator columns here:
     # skl2onnx drops them silently. `{column: X, missing: true}` is a feature of its own.
-    strategy = "constant" if candidate.impute == "zero" else candidate.impute
-    steps: list[tuple[str, Any]] = [
-        ("imputer", SimpleImputer(strategy=strategy, fill_value=0.0, keep_empty_features=True))
-    ]
+    steps: list[tuple[str, Any]] = []
+    if candidate.impute != "none":
+        strategy = "constant" if candidate.impute == "zero" else candidate.impute
+        steps.append(("imputer", SimpleImputer(strategy=strategy, fill_value=0.0, keep_empty_features=True)))
     if candidate.scale:
         steps.append(("scaler", StandardScaler()))
     return Pipeline([*steps, (ESTIMATOR_STEP, estimator)])
@@ -83,4 +86,10 @@ def build_pipeline(model: Model, name: str, overrides: Mapping[str, Scalar] | No
 
 def _estimator_class(path: str) -> Any:
     module, _, name = check_estimator(path).rpartition(".")
-    return getattr(importlib.import_module(module), name)
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, OSError) as error:  # a shared library that is missing is an OSError
+        raise ConfigError(
+            f"{path} cannot be imported: {error}. Install the package with all that it needs (LightGBM on Debian:"
+            " apt install libgomp1), or name another estimator"
+        ) from error

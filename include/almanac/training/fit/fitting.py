@@ -1,5 +1,6 @@
 """Fits a pipeline on some of the labelled rows, and predicts others with it."""
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -68,8 +69,14 @@ def fit_watched(
         declared = learning.checkpoints
         folder = checkpoints(declared) if checkpoints is not None and declared is not None else None
         return pipeline, fit_by_epochs(pipeline, learning, teaching, measuring, folder)
-    except ValueError as error:
+    except _errors_of_libraries() as error:
         raise ConfigError(f"{model.name}: candidate {name} cannot be fitted: {error}") from error
+
+
+def _errors_of_libraries() -> tuple[type[Exception], ...]:
+    """What estimators raise on parameters or rows that they refuse; a library that was not used is not imported."""
+    lightgbm = sys.modules.get("lightgbm")
+    return (ValueError,) if lightgbm is None else (ValueError, lightgbm.basic.LightGBMError)
 
 
 def _parted(model: Model, learning: Learning, rows: LabelledRows, chosen: "NDArray[np.intp]") -> tuple["Rows", "Rows"]:
