@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,29 @@ settings.load_profile("almanac")
 
 # Places on real S3 and Azure Blob servers, for every directory.
 pytest_plugins = ["tests.servers.stores"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sqlite_without_fsync() -> Iterator[None]:
+    """Let the databases of this process not wait for the disk: no test loses power."""
+    from sqlalchemy import Connection, Engine, event
+
+    def relax(connection: Connection) -> None:
+        if connection.dialect.name == "sqlite" and not connection.info.setdefault("relaxed", False):
+            connection.connection.driver_connection.execute("PRAGMA synchronous=OFF")
+            connection.info["relaxed"] = True
+
+    event.listen(Engine, "engine_connect", relax)
+    yield
+    event.remove(Engine, "engine_connect", relax)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _mlflow_tables() -> Iterator[None]:
+    from tests.mlflow_tables import tables_made_once
+
+    with tables_made_once(Path(_HOME, "mlflow-tables.db")):
+        yield
 
 
 # What a fixture of theirs starts or trains is shared by the whole folder: two processes would do it twice.
