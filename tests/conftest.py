@@ -3,12 +3,19 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from almanac.validation.expectations import Suite
+    from almanac.validation.rules import Rule
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _HOME = tempfile.mkdtemp(prefix="almanac-tests-")
@@ -48,6 +55,24 @@ def _sqlite_without_fsync() -> Iterator[None]:
     event.listen(Engine, "engine_connect", relax)
     yield
     event.remove(Engine, "engine_connect", relax)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _suites_built_once() -> Iterator[None]:
+    """Let ingests of the same rules at the same time share Great Expectations' suite, whose making outlasts its use."""
+    from almanac.validation.expectations import Suite
+
+    @lru_cache(maxsize=32)
+    def made(thread: int, name: str, rules: "tuple[Rule, ...]", now: datetime) -> "Suite":
+        return Suite(name, rules, now=now)
+
+    def suite(name: str, rules: "Sequence[Rule]", *, now: datetime) -> "Suite":
+        return made(get_ident(), name, tuple(rules), now)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("ingest.ingest", "quarantine.readmission"):
+            patch.setattr(f"almanac.data.{module}.Suite", suite)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
