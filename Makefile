@@ -12,7 +12,7 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 # On all cores; what one folder's fixtures share stays in one process (tests/conftest.py).
-ON_ALL_CORES := -n $(shell nproc) --no-loadscope-reorder
+ON_ALL_CORES := -n $(shell nproc) --no-loadscope-reorder --durations=10
 # A test with dozens of deaths in it may take more than an hour.
 PATIENTLY := -o faulthandler_timeout=9000
 # Of pyproject.toml; tasks in pods have a lock of their own.

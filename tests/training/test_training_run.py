@@ -10,7 +10,7 @@ from almanac.registry import files
 from almanac.registry.records import Tag
 from almanac.training.passport import load_passport
 from almanac.training.training_run import load_parent
-from tests.release.conftest import registry  # noqa: F401 - a fixture
+from tests.release.conftest import plots, registry  # noqa: F401 - fixtures
 from tests.training.story import Story
 
 FIRST, SECOND = 24 * 160, 24 * 40
