@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -52,8 +54,9 @@ def _sqlite_without_fsync() -> Iterator[None]:
 
     def relax(connection: Connection) -> None:
         if connection.dialect.name == "sqlite" and not connection.info.setdefault("relaxed", False):
-            connection.connection.driver_connection.execute("PRAGMA synchronous=OFF")
-            connection.info["relaxed"] = True
+            with suppress(sqlite3.DatabaseError):  # of a damaged file: the product meets it at its first statement
+                connection.connection.driver_connection.execute("PRAGMA synchronous=OFF")
+                connection.info["relaxed"] = True
 
     event.listen(Engine, "engine_connect", relax)
     yield
