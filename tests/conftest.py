@@ -2,12 +2,22 @@
 
 import os
 import shutil
+import sqlite3
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from almanac.validation.expectations import Suite
+    from almanac.validation.rules import Rule
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _HOME = tempfile.mkdtemp(prefix="almanac-tests-")
@@ -23,6 +33,9 @@ os.environ.update(
         "GX_ANALYTICS_ENABLED": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MPLBACKEND": "Agg",
+        # as the services of the product have it: threads of linear algebra would wait for a core by spinning
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
     }
 )
 
@@ -34,8 +47,52 @@ settings.load_profile("almanac")
 pytest_plugins = ["tests.servers.stores"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _sqlite_without_fsync() -> Iterator[None]:
+    """Let the databases of this process not wait for the disk: no test loses power."""
+    from sqlalchemy import Connection, Engine, event
+
+    def relax(connection: Connection) -> None:
+        if connection.dialect.name == "sqlite" and not connection.info.setdefault("relaxed", False):
+            with suppress(sqlite3.DatabaseError):  # of a damaged file: the product meets it at its first statement
+                connection.connection.driver_connection.execute("PRAGMA synchronous=OFF")
+                connection.info["relaxed"] = True
+
+    event.listen(Engine, "engine_connect", relax)
+    yield
+    event.remove(Engine, "engine_connect", relax)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _suites_built_once() -> Iterator[None]:
+    """Let ingests of the same rules at the same time share Great Expectations' suite, whose making outlasts its use."""
+    from almanac.validation.expectations import Suite
+
+    @lru_cache(maxsize=32)
+    def made(thread: int, name: str, rules: "tuple[Rule, ...]", now: datetime) -> "Suite":
+        return Suite(name, rules, now=now)
+
+    def suite(name: str, rules: "Sequence[Rule]", *, now: datetime) -> "Suite":
+        return made(get_ident(), name, tuple(rules), now)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("ingest.ingest", "quarantine.readmission"):
+            patch.setattr(f"almanac.data.{module}.Suite", suite)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _mlflow_tables() -> Iterator[None]:
+    from tests.mlflow_tables import tables_made_once
+
+    with tables_made_once(Path(_HOME, "mlflow-tables.db")):
+        yield
+
+
 # What a fixture of theirs starts or trains is shared by the whole folder: two processes would do it twice.
 _ON_ONE_CORE = ("e2e", "production", "backup", "release", "contracts", "docs")
+# Files of these folders come before the small ones, with which the cores end at the same time.
+_LONG = (*_ON_ONE_CORE, "training", "upgrade", "packaging", "data", "security", "services")
 
 
 def _group(file: str) -> str:
@@ -46,8 +103,8 @@ def _group(file: str) -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no core ends long after the others."""
-    places = {folder: place for place, folder in enumerate(_ON_ONE_CORE)}
-    items.sort(key=lambda item: (places.get(_group(item.nodeid.split("::")[0]), len(places)), _shares_airflow(item)))
+    places = {folder: place for place, folder in enumerate(_LONG)}
+    items.sort(key=lambda item: (places.get(item.nodeid.split("/")[1], len(places)), _shares_airflow(item)))
 
 
 def _shares_airflow(item: pytest.Item) -> bool:

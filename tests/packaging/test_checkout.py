@@ -56,8 +56,9 @@ def test_check_installed_without_the_entry_point_says_what_to_run(monkeypatch: p
         repository.check_installed()
 
 
-def test_check_installed_with_the_entry_point_is_silent() -> None:
+def test_check_installed_with_the_entry_point_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     repository.check_installed()
+    assert capsys.readouterr() == ("", "")
 
 
 def test_up_in_an_environment_without_the_package_is_refused_before_anything_is_made(

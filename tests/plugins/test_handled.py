@@ -149,6 +149,7 @@ def test_run_that_is_cleared_does_again_what_it_has_handled_itself(
     runs_now(monkeypatch, "by event", "dataset_weather")
     work(home)
     require_event(run_context(home), MODEL, "train")
+    assert triggering_events(run_context(home), MODEL, "train").names == {"dataset_weather"}
 
 
 def test_schedule_counts_at_each_tick(monkeypatch: pytest.MonkeyPatch, home: Home, journal: Journal) -> None:

@@ -46,7 +46,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def read(client: Any, run_id: str, path: str) -> bytes:
     with mlflow_errors("a test"):
-        return files.download(client, run_id, path)
+        return files.Artifacts.of(client, client.get_run(run_id)).read(path)
 
 
 def test_download_gives_the_bytes(client: Any, run_id: str) -> None:

@@ -74,10 +74,18 @@ def test_logged_files_come_back_as_they_were(registry, log, trained) -> None:
         registry.load_file(logged, "nothing.txt")
 
 
+def test_load_file_again_asks_mlflow_for_no_run(registry, log, trained, monkeypatch) -> None:
+    logged = registry.logged(log(trained))
+    profile = registry.load_profile(logged)
+    monkeypatch.delattr(type(registry.client), "get_run")
+    assert registry.load_profile(logged) == profile
+    assert registry.load_onnx(logged) == trained.onnx
+
+
 @pytest.mark.parametrize("path", [files.ONNX, files.PROFILE, files.MANIFEST])
 def test_changed_byte_in_the_store_is_refused(registry, log, trained, path: str, tmp_path) -> None:
     logged = registry.logged(log(trained))
-    content = bytearray(files.download(registry.client, logged.mlflow_run_id, path))
+    content = bytearray(registry.artifacts(registry.client.get_run(logged.mlflow_run_id)).read(path))
     content[len(content) // 2] ^= 1
     spoilt = tmp_path / path.rpartition("/")[2]
     spoilt.write_bytes(content)

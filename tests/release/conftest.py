@@ -88,6 +88,12 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("almanac.training.export.speed._BUDGET_S", 0.0)
 
 
+@pytest.fixture(autouse=True)
+def plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no plots on model cards: that takes as long as all else; `test_model_card` has them drawn."""
+    monkeypatch.setattr("almanac.release.model_card._pictures", lambda *_: [])
+
+
 @pytest.fixture
 def log(registry, model, run):
     """`log(candidate)`: log it for this test's model."""

@@ -29,7 +29,7 @@ def test_judge_run_first_candidate_passes_and_says_so_everywhere(
     assert decision.figures["labelled_rows"] == trained.data.labelled_rows
     assert journal.decisions(model.name, DecisionKind.GATES) == [decision]
     assert registry.logged(run_id).tags[Tag.GATES] == "passed"
-    verdict = json.loads(files.download(registry.client, run_id, files.DECISION))
+    verdict = json.loads(registry.artifacts(registry.client.get_run(run_id)).read(files.DECISION))
     assert verdict["accepted"] is True
     assert len(verdict["gates"]) == len(decision.reasons)
     measured = registry.client.get_run(run_id).data.metrics
@@ -124,7 +124,7 @@ def test_judge_run_candidate_that_decides_otherwise_passes_and_asks(
     assert "get another label than from champion 1" in decision.ask[0]
     assert journal.decisions(model.name, DecisionKind.GATES)[0].ask == decision.ask
     assert registry.logged(run_id).tags[Tag.ASK] == decision.ask[0]
-    verdict = json.loads(files.download(registry.client, run_id, files.DECISION))
+    verdict = json.loads(registry.artifacts(registry.client.get_run(run_id)).read(files.DECISION))
     assert verdict["ask"] == list(decision.ask)
 
 

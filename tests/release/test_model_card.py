@@ -38,6 +38,11 @@ class Texts(HTMLParser):
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href") and tag != "use"]
 
 
+@pytest.fixture(autouse=True)
+def plots() -> None:
+    """Here they are drawn."""
+
+
 @pytest.fixture
 def passport(trained, run) -> Passport:
     context = TrainingContext(run, 36, "by hand")
@@ -103,7 +108,7 @@ def test_judge_run_logs_the_card_and_tags_notify_the_licence(registry, model, fr
     context = TrainingContext(run, 36, "by hand")
     run_id = log_candidate(registry, replace(trained, model=model), profile_json="{}", context=context)
     judge_run(model, registry, run_id, frame, journal=journal, run=run, now=NOW)
-    page = files.download(registry.client, run_id, files.CARD).decode()
+    page = registry.artifacts(registry.client.get_run(run_id)).read(files.CARD).decode()
     assert "Passed all its gates" in page
     assert "behaviour" in page
     assert "10,000 rows:" in page

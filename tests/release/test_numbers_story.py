@@ -129,7 +129,7 @@ def test_number_passes_every_gate_and_is_promoted(grid) -> None:
 
 
 def test_number_has_a_card_and_a_comparison_in_its_own_words(grid) -> None:
-    card = files.download(grid.registry.client, grid.first, files.CARD).decode("utf-8")
+    card = grid.registry.artifacts(grid.registry.client.get_run(grid.first)).read(files.CARD).decode("utf-8")
     assert "Predicted and true numbers" in card
     assert "load_in_4h: Load, 4h ahead" in card
     assert "<dt>Threshold</dt>" not in card

@@ -232,10 +232,10 @@ def test_journal_that_was_deleted_begins_again(home: Home) -> None:
 
 
 def test_exclusive_does_not_need_the_journal_file(home: Home) -> None:
-    damage(home, "journal", empty)
+    path = damage(home, "journal", empty)
 
     with exclusive(home.journal_url, "a thing"):
-        pass
+        assert path.read_bytes() == b""
 
 
 def test_backup_of_another_database_is_taken_while_the_journal_is_damaged(home: Home) -> None:

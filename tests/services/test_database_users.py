@@ -196,10 +196,11 @@ def test_first_start_upgrades_the_journal_after_a_snapshot_of_it(
 
 
 def test_first_start_leaves_a_journal_alone_whose_login_is_not_known_here(
-    users: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    users: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from almanac_airflow.processes import first_start
 
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
     monkeypatch.setenv("ALMANAC_JOURNAL_URL", "postgresql+psycopg2://127.0.0.1:1/almanac")
     first_start.upgrade_journal()
+    assert capsys.readouterr().out == "", "it looked for a revision where nobody answers"

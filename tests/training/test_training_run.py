@@ -10,7 +10,7 @@ from almanac.registry import files
 from almanac.registry.records import Tag
 from almanac.training.passport import load_passport
 from almanac.training.training_run import load_parent
-from tests.release.conftest import registry  # noqa: F401 - a fixture
+from tests.release.conftest import plots, registry  # noqa: F401 - fixtures
 from tests.training.story import Story
 
 FIRST, SECOND = 24 * 160, 24 * 40
@@ -103,11 +103,7 @@ def test_train_in_epochs_shows_its_losses_as_steps_in_mlflow_and_its_warnings_as
 
 def test_load_parent_of_a_tampered_pipeline_loads_nothing(story, tmp_path, monkeypatch) -> None:
     _, first = story.run()
-    download = files.download
-    monkeypatch.setattr(
-        files,
-        "download",
-        lambda client, run, path, **root: download(client, run, path, **root) + b"x" * (path == files.PIPELINE),
-    )
+    read = files.Artifacts.read
+    monkeypatch.setattr(files.Artifacts, "read", lambda run, path: read(run, path) + b"x" * (path == files.PIPELINE))
     with pytest.raises(IntegrityError, match=r"pipeline\.skops: the bytes are not what was recorded"):
         load_parent(story.registry, first)

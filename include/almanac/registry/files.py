@@ -137,6 +137,11 @@ class Artifacts:
                 " version from its backup"
             ) from error
 
+    def read(self, path: str) -> bytes:
+        """The content of one file; see `fetch`."""
+        with tempfile.TemporaryDirectory(prefix="almanac-") as folder:
+            return self.fetch(path, Path(folder)).read_bytes()
+
 
 def uri_of(run: Any, tracking_uri: str, root: str) -> str:
     """The location of a run's files for this process; see `Artifacts.of`."""
@@ -150,12 +155,6 @@ def uri_of(run: Any, tracking_uri: str, root: str) -> str:
             f"MLflow run {run.info.run_id}: its files are not below {root}; got {uri!r}. Do not read them"
         )
     return f"{root}/{path}"
-
-
-def download(client: Any, mlflow_run_id: str, path: str, *, root: str = "") -> bytes:
-    """Read one file of a run; see `Artifacts.of` and `fetch`. `client` is an `MlflowClient`."""
-    with tempfile.TemporaryDirectory(prefix="almanac-") as folder:
-        return Artifacts.of(client, client.get_run(mlflow_run_id), root=root).fetch(path, Path(folder)).read_bytes()
 
 
 def upload(client: Any, mlflow_run_id: str, path: str, content: bytes) -> None:

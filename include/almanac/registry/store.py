@@ -35,6 +35,7 @@ class Registry:
         self.tracking_uri = tracking_uri
         self._artifact_root = artifact_root
         self._connected: Any = None
+        self._artifacts: dict[str, files.Artifacts] = {}  # by MLflow run, whose files never move
 
     @classmethod
     def of(cls, home: Home) -> "Registry":
@@ -175,7 +176,10 @@ class Registry:
 
     def _read(self, version: Logged, path: str) -> bytes:
         with mlflow_errors(f"{version.title}: {path}"):
-            return files.download(self.client, version.mlflow_run_id, path, root=self._artifact_root)
+            run_id = version.mlflow_run_id
+            if run_id not in self._artifacts:
+                self._artifacts[run_id] = self.artifacts(self.client.get_run(run_id))
+            return self._artifacts[run_id].read(path)
 
     def artifacts(self, run: Any) -> files.Artifacts:
         """The files of a run of MLflow."""

@@ -62,10 +62,9 @@ class Suite:
     def _build(self, columns: Sequence[str]) -> Any:
         import great_expectations as gx
 
-        suite = gx.ExpectationSuite(self._name)
-        for rule in self._rules:
-            suite.add_expectation(_expectation(rule, columns, self._now))
-        return suite
+        # added one by one, each would be compared with all before it, and dropped where only the rule's name differs
+        expectations = [_expectation(rule, columns, self._now) for rule in self._rules]
+        return gx.ExpectationSuite(self._name, expectations=expectations)
 
 
 def _document(graph: SuiteGraph, name: str, broken: dict[str, int]) -> dict[str, Any]:

@@ -197,6 +197,7 @@ def test_check_of_a_table_that_was_opened_before_another_commit_is_no_loss(told:
     told.ingest()
 
     TableGuard.of(told.home, "dataset", "weather").check(before.table)
+    assert told.dataset.snapshot().version > before.version, "nothing was committed in between"
 
 
 def test_readmission_on_a_dataset_that_is_behind_stops(told: Site) -> None:

@@ -147,7 +147,8 @@ class Story:
         wrong += [f"MLflow run {run} is {count} versions" for run, count in runs.items() if count > 1]
         for version in versions:
             if version.version not in self._checked:
-                manifest = files.download(self.registry.client, version.mlflow_run_id, files.MANIFEST)
+                run = self.registry.client.get_run(version.mlflow_run_id)
+                manifest = self.registry.artifacts(run).read(files.MANIFEST)
                 for path in files.read_manifest(manifest, version.version):
                     self.registry.load_file(version, path)  # raises when it is not what was recorded
                 assert load_passport(self.registry, version).model == MODEL

@@ -101,10 +101,11 @@ def test_train_that_learns_nothing_is_stuck_and_people_are_notified(watched, fra
     assert stuck.warnings[0].startswith("learning is stuck after 4 epochs: loss 0.69")
 
 
-def test_train_that_memorises_is_overfitting(watched, frame) -> None:
+def test_train_that_memorises_is_overfitting(watched, change, frame) -> None:
     params = {"hidden_layer_sizes": 64, "learning_rate_init": 0.05, "alpha": 0.0}
     learning = {"epochs": 200, "overfitting": 2, "patience": 200}
-    net = train_candidate(watched(params=params, learning=learning), frame, now=NOW)
+    model = change(watched(params=params, learning=learning), "train.backtest", folds=2, fold="20d", min_train_rows=500)
+    net = train_candidate(model, frame[-24 * 120 :], now=NOW)
     assert net.curve.rule == "overfitting"
     assert net.curve.kept < len(net.curve.epochs) - 1
 
