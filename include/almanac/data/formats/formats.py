@@ -5,6 +5,7 @@ from almanac.config.sections.formats import (
     AnyFormat,
     AvroFormat,
     CsvFormat,
+    ExcelFormat,
     FixedWidthFormat,
     JsonLinesFormat,
     OrcFormat,
@@ -13,6 +14,7 @@ from almanac.config.sections.formats import (
 from almanac.data.formats.avro_file import open_avro
 from almanac.data.formats.bound import bind
 from almanac.data.formats.csv_file import open_csv
+from almanac.data.formats.excel_file import open_excel
 from almanac.data.formats.file_content import FileContent
 from almanac.data.formats.fixed_width import open_fixed_width
 from almanac.data.formats.json_lines import open_json_lines
@@ -43,5 +45,7 @@ def _open(content: FileContent, declared: AnyFormat, in_file: Dataset) -> Record
             return open_orc(content, in_file)
         case AvroFormat():
             return open_avro(content, in_file)
+        case ExcelFormat():
+            return open_excel(content, declared, in_file)
         case FixedWidthFormat():
             return open_fixed_width(content, declared, in_file)
