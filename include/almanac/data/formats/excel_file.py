@@ -23,9 +23,7 @@ def open_excel(content: FileContent, declared: ExcelFormat, dataset: Dataset) ->
         IncompleteFileError: the end of the file is missing.
         DataError: it cannot be read, has no such sheet, or is not what was declared.
     """
-    import polars as pl
-
-    table = read_sheet(content, declared).to_arrow(compat_level=pl.CompatLevel.oldest())
+    table = _read_table(content, declared)
     warnings = check_schema(table.schema, content.name, dataset)
 
     def batches() -> Iterator[Any]:
@@ -34,7 +32,22 @@ def open_excel(content: FileContent, declared: ExcelFormat, dataset: Dataset) ->
     return ColumnarRecords(content, dataset, batches, tuple(warnings))
 
 
-def read_sheet(content: FileContent, declared: ExcelFormat) -> "pl.DataFrame":
+def excel_schema(content: FileContent, declared: ExcelFormat) -> Any:
+    """Arrow's schema of the sheet.
+
+    Raises:
+        DataError: it cannot be read, or there is none of this name.
+    """
+    return _read_table(content, declared).schema
+
+
+def _read_table(content: FileContent, declared: ExcelFormat) -> Any:
+    import polars as pl
+
+    return _read_sheet(content, declared).to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def _read_sheet(content: FileContent, declared: ExcelFormat) -> "pl.DataFrame":
     """The sheet as the file has it: numbers, texts, truth values, and times without a zone.
 
     Raises:

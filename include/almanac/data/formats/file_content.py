@@ -85,6 +85,11 @@ class FileContent:
         """Whether the name says that the file is compressed."""
         return not self.is_plain and Path(self.name).suffix.lower() in _PACKED
 
+    def kind(self) -> str:
+        """What the first unpacked bytes are of: `Parquet`, `ZIP or Excel`, ...; empty: a text, or not known."""
+        with self.open() as stream:
+            return _kind(stream.read(_HEAD))
+
     def check_kind(self, expected: str, *, utf_16: bool = False) -> None:
         """Refuse a file whose first bytes are not of the kind that its name and its declaration say.
 
