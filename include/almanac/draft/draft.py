@@ -28,16 +28,18 @@ class Wish:
     """What a person says of the model.
 
     Attributes:
-        label: the column that is to be predicted.
+        label: the column that is to be predicted; empty: that is not known yet.
         equals: its value; None: its number.
+        as_number: its number is predicted although it has two values only.
         horizon: how far ahead; None: one step; where each row is an event of its own, its own label.
-        said: of the file, where it does not show it itself.
+        declared: of the file, where it does not show it itself.
     """
 
     label: str
     equals: str | None = None
     horizon: timedelta | None = None
     declared: DeclaredForm = NOTHING_DECLARED
+    as_number: bool = False
 
 
 @dataclass(frozen=True, eq=False)

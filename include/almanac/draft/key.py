@@ -15,9 +15,10 @@ _MOST_COLUMNS = 4  # beside the time
 _MOST_TRIED = 12
 _REPEATED = 3  # rows of one key, in the mean, and they may be a series
 _FILLED = 0.1  # of all pairs of a time and a key: events of many customers fill far fewer
-_ID = re.compile(
+ID = re.compile(
     r"(?i:(?:^|[_ .-])(?:id|uuid|guid|number|nr|no|ref|reference|key|code))$|[a-z](?:ID|Id|No|Nr|Key|Code)$"
 )
+"""Names of columns that number or name things."""
 
 
 def find_key(
@@ -100,11 +101,11 @@ def _candidates(
         and not rows[seen.name].null_count()
     ]
     ranked = sorted(usable, key=lambda seen: (seen.counts_rows, seen.type != "string", seen.distinct))
-    ids = [seen.name for seen in ranked if _ID.search(seen.source)]
+    ids = [seen.name for seen in ranked if ID.search(seen.source)]
     names = list(dict.fromkeys([*(seen.name for seen in ranked[:_MOST_TRIED]), *ids[:_MOST_TRIED]]))
     for count in range(1, _MOST_COLUMNS + 1):
         yield from combinations(names, count)
 
 
 def _is_id(rows: "pl.DataFrame", name: str) -> bool:
-    return bool(_ID.search(name)) and rows[name].n_unique() == rows.height
+    return bool(ID.search(name)) and rows[name].n_unique() == rows.height

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Literal
 
 from almanac.draft.columns import ProfiledColumn
+from almanac.draft.key import ID
 from almanac.draft.table import Table
 
 Role = Literal["time", "key", "label", "feature", "categories", "left out"]
@@ -70,6 +71,8 @@ def _role(
         return ColumnRole("left out", "the same in every row")
     if is_identifier(table, seen):
         return ColumnRole("left out", "different in each row")
+    if seen.type == "integer" and seen.distinct > MOST_CATEGORIES and ID.search(seen.source):
+        return ColumnRole("left out", f"the ids of {seen.distinct} things: such a number has no size")
     if label is not None and not horizon and _says_label(table, seen, label):
         return ColumnRole("left out", f"says {label.name} itself: each of its values has one")
     if seen.type != "string":
