@@ -99,7 +99,7 @@ def test_draft_shows_each_column_with_its_role_and_why(folder: Path) -> None:
     assert "load.csv: csv, 1,440 rows, 1h apart" in output
     assert max(map(len, output.split("is written and valid")[0].splitlines())) <= 80 + len(str(folder))
     assert re.search(r"^ *Temperature +float .*feature: a", output, re.MULTILINE)
-    assert re.search(r"^ *Load .* label: its value now is a", output, re.MULTILINE)
+    assert re.search(r"^ *Load .* label: its", output, re.MULTILINE)
 
 
 def test_draft_without_a_terminal_says_which_options_it_needs(folder: Path) -> None:

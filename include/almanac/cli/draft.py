@@ -84,7 +84,7 @@ def draft(
         except UnansweredError as error:
             print(questions_as_json(error.questions) if as_json else f"almanac: {error}", file=_stream(as_json=as_json))
             raise typer.Exit(_UNANSWERED) from error
-        drafted = draft_model(model, reading, found.wish)
+        drafted = draft_model(model, reading, found.wish, found.table)
         if show and not as_json:
             print(drafted.text)
             return
@@ -168,7 +168,7 @@ def _say_next(model: str, files: list[Path], path: Path, drafted: "Draft", landi
     notes = [line.removeprefix("# ") for line in drafted.text.splitlines()[1:] if line.startswith("# ")]
     copy = f"cp {' '.join(quote(str(file)) for file in files)} {quote(landing)}/"
     print(
-        f"{path} is written and valid.{''.join(f'{chr(10)}{note}' for note in notes)} Now:\n"
+        f"{path} is written and valid.{''.join(f'{chr(10)}{note}' for note in notes)}\nNow:\n"
         "  1. Review it: owner, title, origin, licence; limits are first guesses.\n"
         "  2. ./almanac up                      # if it is not up; DAGs follow the file within half a minute\n"
         f"  3. {copy}     # mkdir it first; ingest_{model} starts by itself\n"

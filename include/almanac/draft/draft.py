@@ -41,6 +41,14 @@ class Wish:
     declared: DeclaredForm = NOTHING_DECLARED
     as_number: bool = False
 
+    @property
+    def form(self) -> DeclaredForm:
+        """What it says of the file, with what follows from the label."""
+        if not self.label:
+            return self.declared
+        texts = (self.label,) if self.equals is not None else ()
+        return replace(self.declared, texts=(*self.declared.texts, *texts), needed=(*self.declared.needed, self.label))
+
 
 @dataclass(frozen=True, eq=False)
 class Draft:
@@ -76,21 +84,21 @@ def draft(name: str, path: Path, wish: Wish) -> str:
         return draft_model(name, read_files([path], Path(folder), names=wish.declared.names), wish).text
 
 
-def draft_model(name: str, reading: Reading, wish: Wish) -> Draft:
+def draft_model(name: str, reading: Reading, wish: Wish, table: Table | None = None) -> Draft:
     """The model.
 
     Args:
         name: of the model.
         reading: of files such as will land.
         wish: what is to be predicted.
+        table: what the files show, where they were looked at already.
 
     Raises:
         ConfigError: the label is no column of the file, or a text without `equals`; see also `look_at_cells`.
         DataError: see `look_at_cells`.
     """
-    texts = (wish.label,) if wish.equals is not None else ()
-    declared = replace(wish.declared, texts=(*wish.declared.texts, *texts), needed=(*wish.declared.needed, wish.label))
-    table = look_at_cells(reading, declared)
+    if table is None or table.declared != wish.form:
+        table = look_at_cells(reading, wish.form)
     label = find_label(table, wish.label)
     if label is None:
         raise ConfigError(f"--label: no column {wish.label!r} beside the time; got {[c.name for c in table.columns]}")
@@ -289,7 +297,7 @@ class _Guess:
 
     def _rows_in(self, time: timedelta) -> int:
         """How many rows fall into so much time, of all keys together."""
-        return int(self.rows * time / (self.table.span + self.table.step))
+        return int(self.rows * (time / (self.table.span + self.table.step)))
 
     def _part(self, share: float) -> float:
         """A part of what is large: of the label's spread where it is a number, of 1 otherwise."""

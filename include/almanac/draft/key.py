@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _MOST_COLUMNS = 4  # beside the time
 _MOST_TRIED = 12
+_RARE = 0.01  # so few doubled times are no habit of the file
 _REPEATED = 3  # rows of one key, in the mean, and they may be a series
 _FILLED = 0.1  # of all pairs of a time and a key: events of many customers fill far fewer
 ID = re.compile(
@@ -65,9 +66,15 @@ def find_key(
         if len(chosen) == 1 and _is_id(rows, chosen[0]):
             unique = unique or key
         other = other or key
-    if found := unique or other:
-        return found
     doubled = rows.height - rows[time].n_unique()
+    if (found := unique or other) and found[1:] == tuple(counters[:1]) and doubled < _RARE * rows.height:
+        raise DataError(
+            f"{name}: {doubled} of {rows.height} rows have the time of another row, and only their numbers"
+            f" ({found[1]}) tell them apart. If a clock was set back: say whose (--timezone Europe/Berlin). If each row"
+            f" is an event of its own: --key {','.join(found)}"
+        )
+    if found:
+        return found
     raise DataError(
         f"{name}: {doubled} rows have the time of another row, and no {_MOST_COLUMNS} columns beside it tell them"
         " apart. Give each row a key of its own, or name its columns (--key)"

@@ -104,11 +104,11 @@ def converse(
         return answers[question]
 
     try:
-        table = look_at_cells(reading, wish.declared)
+        table = look_at_cells(reading, wish.form)
     except AmbiguousTimesError as error:
         form = answered(_time_question(error), None)
         wish = replace(wish, declared=replace(wish.declared, time_format=form))
-        table = look_at_cells(reading, wish.declared)
+        table = look_at_cells(reading, wish.form)
     if not wish.label:
         wish = replace(wish, label=answered(_label_question(table), table))
     wish = _with_value(wish, table, answered)

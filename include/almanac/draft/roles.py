@@ -63,7 +63,7 @@ def _role(
     table: Table, seen: ProfiledColumn, label: ProfiledColumn | None, equals: str | None, horizon: timedelta
 ) -> ColumnRole:
     if seen is label:
-        ahead = "its value now is a feature, too" if horizon and (equals is None or _is_usable(seen)) else "to predict"
+        ahead = "its value now is a feature" if horizon and (equals is None or _is_usable(seen)) else "to predict"
         return ColumnRole("label", ahead)
     if seen.name in table.key:
         return ColumnRole("key", "tells the rows of one time apart")

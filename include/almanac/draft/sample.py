@@ -10,9 +10,9 @@ from pathlib import Path
 from almanac.data.formats.file_content import FileContent
 from almanac.errors import DataError
 
-MOST_BYTES = 32 << 20
+MOST_BYTES = 16 << 20
 """Of text that is looked at, all files together; what is larger is sampled."""
-MOST_ROWS = 400_000
+MOST_ROWS = 200_000
 _BLOCK = 1 << 20
 _BATCH = 20_000  # rows
 _MOST_UNPACKED = 64 << 30

@@ -1,5 +1,6 @@
 """What files show of themselves: how they are written, their columns, their time, and what tells their rows apart."""
 
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -52,7 +53,7 @@ class Table:
     """Files with a table.
 
     Attributes:
-        reading: the files.
+        reading: the files, `declared` what a person said of them.
         format: how they are written.
         time: the declared name of the event time, `times` what it is made of.
         key: what identifies a row.
@@ -66,6 +67,7 @@ class Table:
     """
 
     reading: Reading
+    declared: DeclaredForm
     format: AnyFormat
     time: str
     times: Times
@@ -138,13 +140,12 @@ def look_at_cells(reading: Reading, declared: DeclaredForm = NOTHING_DECLARED) -
     if step is None:
         raise DataError(f"{file}: one time only; got {reading.rows} rows, expected several times")
     unreadable = times.values.null_count()
-    header = [f"{file} has no header: name its columns with --names a,b,c"]
     notes = [
         *reading.notes,
         *times.notes,
         *([f"{unreadable} of {len(times.values)} rows have no readable time"] if unreadable else []),
         *_notes_of(columns),
-        *(header if getattr(form, "names", ()) and not declared.names else []),
+        *_unnamed(form),
     ]
     if not reading.is_whole:
         notes.append(f"Of about {reading.rows:,} rows {len(times.values):,} were looked at, in runs from all over")
@@ -152,6 +153,7 @@ def look_at_cells(reading: Reading, declared: DeclaredForm = NOTHING_DECLARED) -
     whole = max(timedelta(seconds=round(step.total_seconds())), timedelta(seconds=1))
     return Table(
         reading=reading,
+        declared=declared,
         format=form,
         time=time,
         times=times,
@@ -165,6 +167,11 @@ def look_at_cells(reading: Reading, declared: DeclaredForm = NOTHING_DECLARED) -
         rows=reading.rows,
         notes=tuple(notes),
     )
+
+
+def _unnamed(form: AnyFormat) -> list[str]:
+    found = [name for name in getattr(form, "names", ()) if re.fullmatch(r"column_\d+", name)]
+    return [f"The file has no name for {', '.join(found)}: name all columns with --names a,b,c"] if found else []
 
 
 def _runs(reading: Reading) -> int:

@@ -165,7 +165,8 @@ def find_times(
     raise DataError(
         f"{where}: no column of times; got {first} in the first row, expected such as 2021-01-31T23:00:00+02:00,"
         " 31/01/2021 23:00, 20210131 or 1612134000. Name the column (--time) and how its times are written"
-        " (--time-format)"
+        " (--time-format). A table that does not say when each row was cannot be drafted: a model is trained on the"
+        " past and judged on what came later, so add such a column to the file"
     )
 
 

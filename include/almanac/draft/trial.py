@@ -98,7 +98,7 @@ def try_files(model: Model, files: Sequence[FileContent], *, now: datetime, shar
         trial = _ingested(model, journal, summary)
         if not summary.published_rows:
             return trial
-        return _prepared(model, DatasetTable.of(home, model).read(), trial, now)
+        return _prepared(model, DatasetTable.of(home, model).read(), trial, now=now, share=share)
 
 
 class _CountedByMasks(Suite):
@@ -164,7 +164,7 @@ def _ingested(model: Model, journal: Journal, summary: IngestSummary) -> DraftTr
     )
 
 
-def _prepared(model: Model, rows: "pl.DataFrame", trial: DraftTrial, now: datetime) -> DraftTrial:
+def _prepared(model: Model, rows: "pl.DataFrame", trial: DraftTrial, *, now: datetime, share: float) -> DraftTrial:
     """The same with what a first training would find; why it could not begin is a problem."""
     from almanac.statistics.metrics import LOWER_IS_BETTER, measure_all
     from almanac.training.backtest.backtest import subset
@@ -190,6 +190,11 @@ def _prepared(model: Model, rows: "pl.DataFrame", trial: DraftTrial, now: dateti
         and metric in (figures := measure_all(test.labels, predictions, [metric]))
     }
     missing = [name for name in model.gates.baselines.kinds if name not in values]
+    if share < 1.0:  # its runs of rows may be shorter than a season
+        trial = replace(
+            trial, warnings=(*trial.warnings, *(f"{name} cannot be computed on a sample" for name in missing))
+        )
+        missing = []
     best = (min if metric in LOWER_IS_BETTER else max)(values, key=lambda name: values[name], default="")
     return replace(
         trial,
