@@ -135,16 +135,16 @@ def epoch() -> bytes:
 
 
 def panel() -> bytes:
-    """Day x shop x item, some of them closed on some days; a price that few items share."""
+    """Day x shop x item, some of them closed on some days; a price that rises each month."""
     draw, rows = random.Random(10), []
-    prices = {item: draw.randrange(10, 10_000) for item in range(8)}
     for day in range(300):
         at = START + timedelta(days=day)
         for shop in ("north", "south", "west"):
-            for item, price in prices.items():
+            for item in range(8):
+                price = 100 * item + day // 30
                 if draw.random() < 0.95:
-                    rows.append(f"{at:%Y-%m-%d},{shop},{item},{price},{draw.randrange(0, 9)}")
-    return _lines("date,store,item,price,sales", rows)
+                    rows.append(f"{at:%Y-%m-%d},{shop},{price},{item},{draw.randrange(0, 9)}")
+    return _lines("date,store,price,item,sales", rows)
 
 
 def payments() -> bytes:
@@ -154,7 +154,7 @@ def payments() -> bytes:
         second += draw.choice([0, 0, 1, 5, 700])
         at = START + timedelta(seconds=second)
         scenario = draw.choice([0] * 30 + [1, 2, 3])
-        who, amount = draw.randrange(400), f"{draw.uniform(1, 300):.2f}"
+        who, amount = number % 900, f"{draw.uniform(1, 300):.2f}"
         rows.append(f"{900_000 + number},{at:%Y-%m-%d %H:%M:%S},{who},{amount},{int(scenario > 0)},{scenario}")
     return _lines("TRANSACTION_ID,TX_DATETIME,CUSTOMER_ID,TX_AMOUNT,TX_FRAUD,TX_FRAUD_SCENARIO", rows)
 

@@ -45,6 +45,14 @@ def test_sample_text_holds_whole_lines_from_beginning_middle_and_end(tmp_path, e
     assert taken.content.size_bytes <= 70 << 10
 
 
+def test_sample_text_of_utf_16_ends_no_line_within_a_character(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    lines = [f"{n},\u0a01\u0100\u0a01\u0100" for n in range(9000)]  # their bytes hold those of a line end
+    path.write_bytes("\n".join([*lines, ""]).encode("utf-16"))
+    taken = sample_text(open_file(path), tmp_path, "utf-16", most_bytes=32 << 10)
+    assert set(taken.content.path.read_text("utf-16").split("\n")[:-1]) <= set(lines)
+
+
 def test_sample_text_of_a_small_file_is_the_file(tmp_path: Path) -> None:
     path = tmp_path / "f.csv"
     path.write_text("\n".join(LINES), "utf-8")
