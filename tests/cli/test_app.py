@@ -1,6 +1,8 @@
+import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,21 @@ def test_help_lists_the_commands():
 
     assert result.exit_code == 0
     assert all(command in result.output for command in ("up", "down", "status", "doctor", "demo"))
+
+
+def test_version_prints_the_installed_one_and_needs_no_installation(monkeypatch, tmp_path):
+    monkeypatch.setenv("ALMANAC_HOME", "not/a/uri://")
+    result = run("--version")
+
+    assert result.exit_code == 0
+    assert result.output == f"almanac {version('almanac')}\n"
+
+
+def test_help_says_what_exit_codes_mean_within_80_columns():
+    output = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).output
+
+    assert "Exit codes: 0 done; 1 refused or failed" in " ".join(output.split())
+    assert max(map(len, output.splitlines())) <= 80
 
 
 def test_help_imports_nothing_heavy():
@@ -85,6 +102,18 @@ def test_status_exit_code_says_whether_all_run(home, monkeypatch, state, code):
 
     assert result.exit_code == code
     assert "scheduler" in result.output
+
+
+def test_status_with_json_gives_each_service_and_the_same_exit_code(home, monkeypatch):
+    seen = Overview("up", 1, (ServiceHealth("scheduler", "FATAL", "pid 1"),))
+    monkeypatch.setattr("almanac.services.overview.overview", lambda _home: seen)
+
+    result = run("status", "--json")
+
+    assert result.exit_code == 1
+    found = json.loads(result.output)
+    assert found["healthy"] is False
+    assert [(one["name"], one["state"]) for one in found["services"]] == [("scheduler", "FATAL")]
 
 
 def test_down_services_down_is_harmless(home):

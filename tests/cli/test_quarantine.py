@@ -1,5 +1,6 @@
 """`almanac quarantine` on a real installation: list, show, export, repair, readmit."""
 
+import json
 import re
 from pathlib import Path
 
@@ -48,6 +49,10 @@ def test_list_counts_by_batch_and_rule_and_names_rejected_files(site: Site, batc
     assert re.search(r"1  Humidity\.range", output)
     assert "rejected file  b.csv" in output
     assert run("list", "weather").output == output
+    found = json.loads(run("list", "--json").output)
+    (rows,), (file,) = found["batches"], found["rejected_files"]
+    assert (rows["batch"][:12], rows["rows"], rows["rules"]["Humidity.range"]) == (batch, 2, 1)
+    assert file["name"] == "b.csv"
 
 
 def test_list_empty_says_so(site: Site) -> None:

@@ -1,5 +1,6 @@
 """`almanac windows`: states, gaps, and what to run again."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -64,3 +65,11 @@ def test_windows_model_without_a_window_says_what_to_declare(home: Home, tmp_pat
     path.write_text(path.read_text("utf-8").split("\ntriggers:")[0], "utf-8")
     with pytest.raises(ConfigError, match="no window trigger; expected one of kind window"):
         windows("tides")
+
+
+def test_windows_with_json_gives_each_window_and_the_same_exit_code(home: Home) -> None:
+    record(home, 0, WindowState.DONE)
+    code, output = windows("tides", "--json")
+    found = json.loads(output)
+    assert (code, len(found)) == (1, 4)
+    assert [window["is_to_do"] for window in found] == [False, True, True, True]

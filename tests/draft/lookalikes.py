@@ -1,6 +1,7 @@
 """Made-up files with the traits of public ones that people bring: nobody's data, everybody's habits."""
 
 import gzip
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from almanac.draft.draft import Wish
 from almanac.draft.table import DeclaredForm
+from tests.data.formats.workbook import Cell, make_workbook
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -20,9 +22,9 @@ class LookAlike:
         name: of the file.
         content: makes its bytes.
         wish: what a person says of it, who knows the data.
-        rows: how many it holds, `good` how many of them are published.
+        rows: how many it holds.
         time: the declared time and its format, `key` what identifies a row.
-        roles: columns and what each must be declared as.
+        roles: columns and what each must be declared as, `not_features` those from which nothing is learned.
     """
 
     name: str
@@ -32,7 +34,7 @@ class LookAlike:
     time: tuple[str, str]
     key: tuple[str, ...]
     roles: dict[str, str] = field(default_factory=dict)
-    good: int | None = None
+    not_features: tuple[str, ...] = ()
 
 
 def _lines(header: str, rows: list[str], end: str = "\n") -> bytes:
@@ -132,6 +134,62 @@ def epoch() -> bytes:
     return _lines("", rows)
 
 
+def panel() -> bytes:
+    """Day x shop x item, some of them closed on some days; a price that rises each month."""
+    draw, rows = random.Random(10), []
+    for day in range(300):
+        at = START + timedelta(days=day)
+        for shop in ("north", "south", "west"):
+            for item in range(8):
+                price = 100 * item + day // 30
+                if draw.random() < 0.95:
+                    rows.append(f"{at:%Y-%m-%d},{shop},{price},{item},{draw.randrange(0, 9)}")
+    return _lines("date,store,price,item,sales", rows)
+
+
+def payments() -> bytes:
+    """Events with an id, several in a second, of customers that come again; a column that says the label itself."""
+    draw, rows, second = random.Random(11), [], 0
+    for number in range(3000):
+        second += draw.choice([0, 0, 1, 5, 700])
+        at = START + timedelta(seconds=second)
+        scenario = draw.choice([0] * 30 + [1, 2, 3])
+        who, amount = number % 900, f"{draw.uniform(1, 300):.2f}"
+        rows.append(f"{900_000 + number},{at:%Y-%m-%d %H:%M:%S},{who},{amount},{int(scenario > 0)},{scenario}")
+    return _lines("TRANSACTION_ID,TX_DATETIME,CUSTOMER_ID,TX_AMOUNT,TX_FRAUD,TX_FRAUD_SCENARIO", rows)
+
+
+def orders() -> bytes:
+    """The same as a program writes them: ids that are texts, in an object inside of each."""
+    draw, rows = random.Random(12), []
+    for number in range(1500):
+        at = START + timedelta(minutes=7 * (number // 3))
+        order = {"uuid": f"{draw.getrandbits(64):016x}", "lines": draw.randrange(1, 30)}
+        late = draw.choice(["late", "in time", "in time"])
+        rows.append(json.dumps({"at": f"{at:%Y-%m-%dT%H:%M:%SZ}", "order": order, "status": late}))
+    return _lines("", rows)
+
+
+def sheet() -> bytes:
+    """A workbook: a time that Excel shows as one, numbers, a text with empty cells."""
+    draw = random.Random(13)
+    rows: list[list[Cell]] = [["Taken", "Level", "Kind"]]
+    for hour in range(900):
+        at = START.replace(tzinfo=None) + timedelta(hours=hour)
+        rows.append([at, round(draw.uniform(0, 9), 2), draw.choice(["low", "high", None])])
+    return make_workbook({"Data": rows})
+
+
+def electricity() -> bytes:
+    """A column for each of many houses, semicolons, decimal commas, a first column without a name."""
+    draw, rows = random.Random(14), []
+    for quarter in range(1200):
+        at = START + timedelta(minutes=15 * quarter)
+        values = ";".join(f"{draw.uniform(0, 300):.4f}".replace(".", ",") for _ in range(12))
+        rows.append(f'"{at:%Y-%m-%d %H:%M:%S}";{values}')
+    return _lines('"";' + ";".join(f'"MT_{n:03d}"' for n in range(1, 13)), rows)
+
+
 LOOK_ALIKES = (
     LookAlike(
         "air.csv",
@@ -205,5 +263,44 @@ LOOK_ALIKES = (
         ("at", "epoch ms"),
         ("at",),
         {"v": "float", "on": "integer"},
+    ),
+    LookAlike(
+        "panel.csv",
+        panel,
+        Wish("sales"),
+        6869,
+        ("date", "iso"),
+        ("date", "store", "item"),
+        {"sales": "integer", "store": "string"},
+    ),
+    LookAlike(
+        "payments.csv",
+        payments,
+        Wish("TX_FRAUD", equals="1"),
+        3000,
+        ("TX_DATETIME", "iso"),
+        ("TX_DATETIME", "TRANSACTION_ID"),
+        {"TX_FRAUD": "string", "TX_AMOUNT": "float"},
+        not_features=("CUSTOMER_ID", "TRANSACTION_ID", "TX_FRAUD_SCENARIO"),
+    ),
+    LookAlike(
+        "orders.ndjson",
+        orders,
+        Wish("status", equals="late"),
+        1500,
+        ("at", "iso"),
+        ("at", "order.uuid"),
+        {"order.lines": "integer", "status": "string"},
+        not_features=("order.uuid",),
+    ),
+    LookAlike("level.xlsx", sheet, Wish("Level"), 900, ("Taken", "iso"), ("Taken",), {"Level": "float"}),
+    LookAlike(
+        "LD2011.txt",
+        electricity,
+        Wish("MT_001"),
+        1200,
+        ("column_1", "iso"),
+        ("column_1",),
+        {"MT_001": "float", "MT_012": "float"},
     ),
 )

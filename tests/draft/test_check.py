@@ -1,5 +1,6 @@
 """`check` and `draft` try a declaration on a file: nothing is published, what could never pass is not called valid."""
 
+import json
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,6 +49,16 @@ def test_check_says_what_would_be_published_judged_and_beaten_and_writes_nothing
     assert "a first training would be judged on " in done.output
     assert "The one to beat is " in done.output
     assert not (tmp_path / "home").exists()
+
+
+def test_check_with_json_gives_the_same_to_a_program(run, drafted) -> None:
+    found = json.loads(run("check", "x", str(drafted), "--json").output)
+    assert (found["file"], found["rows_read"], found["published"], found["problems"]) == ("x.csv", 2000, 2000, [])
+
+
+def test_check_takes_a_file_without_a_line_end_at_its_end(run, drafted) -> None:
+    drafted.write_text(hourly(2000).rstrip("\n"), "utf-8")
+    assert "2000 records: 2000 rows would be published" in run("check", "x", str(drafted)).output
 
 
 def test_check_takes_the_newest_landed_file(run, drafted, tmp_path) -> None:

@@ -30,6 +30,12 @@ def load(tmp_path: Path) -> Path:
     return write(tmp_path / "load.csv", make_load(24 * 300))
 
 
+def set_back() -> str:
+    """Hours by a clock that shows one of them twice, with the number of each row."""
+    times = [START + timedelta(hours=hour - (hour > 100)) for hour in range(300)]
+    return "No,At,x\n" + "".join(f"{n},{at:%Y-%m-%d %H:%M},{n % 7}.5\n" for n, at in enumerate(times))
+
+
 def weekly(count: int = 200) -> pl.DataFrame:
     """Two shops, once a week."""
     draw = np.random.default_rng(1)
@@ -99,6 +105,8 @@ def test_draft_of_what_the_file_has_not_is_refused(tmp_path: Path, wish: Wish, f
         ("Day,x\n1/2/2011,3\n", Wish("x"), r"Day can be read in 2 ways in all rows; got for example '1/2/2011'"),
         ("Day,x\n2011-01-02,3.5\n2011-01-02,4.5\n", Wish("x"), "1 rows have the time of another row"),
         ("Day,x\n2011-01-02,3\n", Wish("x"), "one time only; got 1 rows"),
+        ("a,x\nred,3\nblue,4\n", Wish("x"), "A table that does not say when each row was cannot be drafted"),
+        (set_back(), Wish("x"), "1 of 300 rows have the time of another row, .* If a clock was set back: say whose"),
         ("Day,x\n2011-01-02,3\n", Wish("x", declared=DeclaredForm(time="When")), "--time: no column 'When'"),
     ],
 )

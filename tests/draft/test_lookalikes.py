@@ -21,6 +21,7 @@ def test_drafted_model_takes_its_file_whole(folder: Path, tmp_path: Path, file: 
     time = model.dataset.columns[model.dataset.time]
     assert (model.dataset.time, time.format, model.dataset.key) == (*file.time, file.key), text
     assert {name: model.dataset.columns[name].type for name in file.roles} == file.roles, text
+    assert not {name for feature in model.features for name in feature.columns} & set(file.not_features), text
     trial = try_file(model, path, now=NOW)
     assert trial.problems == (), (text, in_words(trial))
     assert (trial.published, trial.quarantined) == (file.rows, 0), (text, trial)

@@ -23,6 +23,7 @@ def list_alerts(
     undelivered: Annotated[
         bool, typer.Option("--undelivered", help="Messages that were not delivered, and why.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List open alerts; exit code 1 when a critical one is not acknowledged."""
     from rich.console import Console
@@ -30,14 +31,21 @@ def list_alerts(
     from rich.text import Text
 
     from almanac.alerts.alert_log import AlertLog
+    from almanac.cli.terminal import print_json
     from almanac.config.home import Home
     from almanac.journal.journal import Journal
 
     journal = Journal(Home().journal_url)
     if undelivered:
-        _print_undelivered(journal.alerts(model or None))
+        _print_undelivered(journal.alerts(model or None), as_json=as_json)
         return
     found = AlertLog(journal).recent(model=model, over=everything)
+    critical = any(
+        each.ended_at is None and not each.acknowledged_by and each.message.severity == "critical" for each in found
+    )
+    if as_json:
+        print_json(found)
+        raise typer.Exit(int(critical))
     table = Table("number", "since", "times", "severity", "model", "what", "acknowledged by", "over", title="alerts")
     colors = {"critical": "red", "warning": "yellow"}
     for each in found:
@@ -53,9 +61,7 @@ def list_alerts(
             _minute(each.ended_at),
         )
     Console().print(table)
-    if any(
-        each.ended_at is None and not each.acknowledged_by and each.message.severity == "critical" for each in found
-    ):
+    if critical:
         raise typer.Exit(1)
 
 
@@ -111,8 +117,13 @@ def dismiss(
     print(f"{alert.message.subject}: dismissed by {alert.dismissed_by}; reported within five minutes")
 
 
-def _print_undelivered(alerts: "list[DeliveredAlert]") -> None:
+def _print_undelivered(alerts: "list[DeliveredAlert]", *, as_json: bool) -> None:
+    from almanac.cli.terminal import print_json
+
     lost = [alert for alert in alerts if not alert.delivered]
+    if as_json:
+        print_json(lost)
+        return
     for alert in lost:
         print(f"{_minute(alert.raised_at)}  {alert.channel:12}  {alert.title}\n    {alert.error}")
     if not lost:

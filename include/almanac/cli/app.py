@@ -1,6 +1,7 @@
 """Puts the commands together. Imports of weight belong into the commands' bodies: `--help` must be quick."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -32,12 +33,30 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 refused or failed, or what was looked for is wrong, and the output says why; 2 the command"
+    " line is wrong or an option is missing; 3 (restore): all is back, but not of one time."
+)
+
 # For use during an outage: they answer within ten seconds, and say what does not respond.
 EMERGENCY = ("status", "doctor", "alerts", "rollback", "promote", "scoring", "down", "list", "show")
 
 
-@app.callback()
-def wait(context: typer.Context) -> None:
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"almanac {version('almanac')}")
+        raise typer.Exit
+
+
+@app.callback(epilog=EXIT_CODES)
+def wait(
+    context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Almanac schedules everything around a machine-learning model: data, training, runs, backups."""
     if context.invoked_subcommand in EMERGENCY:
         context.with_resource(short_patience())
@@ -76,7 +95,7 @@ def main() -> None:
 
     clean_standard_streams()
     try:
-        if "--help" not in sys.argv:  # which needs no installation
+        if not {"--help", "--version"} & set(sys.argv):  # which need no installation
             load_credentials_from_environment(Home().stores)
         app(prog_name="almanac")
     except AlmanacError as error:

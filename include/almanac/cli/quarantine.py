@@ -1,6 +1,7 @@
 """`quarantine list | show | export | readmit`: the rows and files that failed, and how they get in after all."""
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,28 +32,36 @@ def register(app: typer.Typer) -> None:
     app.add_typer(commands)
 
 
-def list_batches(model: Annotated[str | None, typer.Argument(help="None: all models.")] = None) -> None:
+def list_batches(
+    model: Annotated[str | None, typer.Argument(help="None: all models.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """Count the quarantined rows by batch and rule, and name the rejected files."""
+    from almanac.cli.terminal import print_json
     from almanac.config.files.loader import find_model, load_models
     from almanac.config.home import Home
     from almanac.data.quarantine.quarantine import Quarantine
 
     home = Home()
     models = (find_model(home.models, model),) if model else load_models(home.models).models
-    nothing = True
+    batches, files = [], []
     for declared in models:
         quarantine = Quarantine(home, declared)
         rows = quarantine.read_rows()
         for (batch, uri), part in rows.group_by("batch", "uri", maintain_order=True):
-            nothing = False
-            rules = Counter(rule for names in part["rules"] for rule in names).most_common()
-            print(f"{declared.name}  {str(batch)[:12]}  {part.height} rows  {_plain(str(uri).rsplit('/', 1)[-1])}")
-            for rule, count in rules:
+            rules = dict(Counter(rule for names in part["rules"] for rule in names).most_common())
+            batches.append({"model": declared.name, "batch": batch, "uri": uri, "rows": part.height, "rules": rules})
+            if not as_json:
+                print(f"{declared.name}  {str(batch)[:12]}  {part.height} rows  {_plain(str(uri).rsplit('/', 1)[-1])}")
+            for rule, count in {} if as_json else rules.items():
                 print(f"    {count:>8}  {rule}")
         for file in quarantine.kept_files():
-            nothing = False
-            print(f"{declared.name}  {file.batch}  rejected file  {file.name}  {file.kept_at:%Y-%m-%d %H:%M} UTC")
-    if nothing:
+            files.append({"model": declared.name, **asdict(file)})
+            if not as_json:
+                print(f"{declared.name}  {file.batch}  rejected file  {file.name}  {file.kept_at:%Y-%m-%d %H:%M} UTC")
+    if as_json:
+        print_json({"batches": batches, "rejected_files": files})
+    elif not (batches or files):
         print("Quarantine is empty.")
 
 

@@ -55,15 +55,21 @@ def down() -> None:
     print("The services are stopped." if stopped else "The services were not running.")
 
 
-def status() -> None:
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show which services run and respond; exit code 0 when all do, otherwise 1.
 
     Each is asked for a sign of life: an existing process may hang.
     """
+    from dataclasses import asdict
+
+    from almanac.cli.terminal import print_json
     from almanac.config.home import Home
     from almanac.services.overview import overview
 
     found = overview(Home())
+    if as_json:
+        print_json({**asdict(found), "healthy": found.healthy})
+        raise typer.Exit(int(not found.healthy))
     if found.problem:
         print(found.problem)
     for each in found.services:

@@ -1,12 +1,23 @@
 """What the command line prints: nothing that a terminal obeys but colors, whatever names and answers hold."""
 
+import json
 import re
 import sys
+from dataclasses import asdict, is_dataclass
 from typing import Any, TextIO
 
 from almanac.display import clean
 
 _COLOR = re.compile(r"(\x1b\[[0-9;]*m)")
+
+
+def print_json(value: Any) -> None:
+    """Print dataclasses, lists and mappings of them for programs; times and the like as texts."""
+    print(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
+
+
+def _plain(value: object) -> object:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
 class CleanStream:

@@ -16,10 +16,13 @@ def register(app: typer.Typer) -> None:
 def windows(
     model: Annotated[str, typer.Argument(help="The model's name.")],
     everything: Annotated[bool, typer.Option("--all", help="Show every window, not the newest 40.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show each window's state and the gaps; exit code 1 when a window is missing, failed or late."""
+    from dataclasses import asdict
     from datetime import UTC, datetime
 
+    from almanac.cli.terminal import print_json
     from almanac.config.files.loader import find_model
     from almanac.config.home import Home
     from almanac.journal.journal import Journal
@@ -29,6 +32,9 @@ def windows(
     home = Home()
     declared = find_model(home.models, model)
     rows = overview(declared_window(declared), Journal(home.journal_url).windows(model), now=datetime.now(UTC))
+    if as_json:
+        print_json([{**asdict(row), "is_to_do": row.is_to_do} for row in (rows if everything else rows[-40:])])
+        raise typer.Exit(int(any(row.is_to_do for row in rows)))
     print_windows(model, rows if everything else rows[-40:], hidden=0 if everything else max(len(rows) - 40, 0))
     if any(row.is_to_do for row in rows):
         print_backfills(model, rows)

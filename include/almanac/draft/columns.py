@@ -17,6 +17,7 @@ _MAYBE_NOTHING = ("-", "--", "?", ".", "..", "missing", "unknown", "*")
 _SENTINELS = (-999.0, -9999.0, -99999.0)
 _FEW = 20  # different texts: their list is a rule worth having
 _READABLE = 0.98  # of the cells that mean something: a column of numbers with a few faults is one of numbers
+_SHOWN = 3
 _WHOLE = r"^\s*[+-]?\d{1,18}(?:\.0+)?\s*$"
 
 
@@ -34,6 +35,8 @@ class ProfiledColumn:
         unread: how many cells are no numbers although most are.
         doubt: how else its cells could be read.
         counts_rows: whether it only numbers the rows, one after the other.
+        missing: how many cells are empty or mean nothing.
+        examples: some of its texts, as they stand in the file.
     """
 
     name: str
@@ -50,6 +53,8 @@ class ProfiledColumn:
     unread: int = 0
     doubt: str = ""
     counts_rows: bool = False
+    missing: int = 0
+    examples: tuple[str, ...] = ()
 
     @property
     def constant(self) -> bool:
@@ -57,21 +62,25 @@ class ProfiledColumn:
         return self.distinct <= 1
 
 
-def look_at_column(cells: "pl.Series", name: str, *, as_text: bool = False) -> "tuple[ProfiledColumn, pl.Series]":
+def look_at_column(
+    cells: "pl.Series", name: str, *, as_text: bool = False, runs: int = 1
+) -> "tuple[ProfiledColumn, pl.Series]":
     """What a column shows, and its typed values, null where a cell is empty or cannot be read.
 
     Args:
         cells: texts; null where they are empty, or mean nothing in the whole file.
         name: the name that it is to have.
         as_text: it is taken as a text, whatever it looks like.
+        runs: of neighbouring rows, at most.
     """
     texts = cells.str.strip_chars()
     texts = texts.set(texts == "", None)
     known = texts.drop_nulls()
-    found = None if as_text or known.is_empty() else _as_numbers(texts, name)
+    found = None if as_text or known.is_empty() else _as_numbers(texts, name, runs)
+    shown = tuple(known.head(1000).unique(maintain_order=True).head(_SHOWN).to_list())
     if found is not None:
         seen, numbers = found
-        return replace(seen, source=cells.name), numbers
+        return replace(seen, source=cells.name, missing=numbers.null_count(), examples=shown), numbers
     values = known.unique().sort().to_list()
     return (
         ProfiledColumn(
@@ -81,6 +90,8 @@ def look_at_column(cells: "pl.Series", name: str, *, as_text: bool = False) -> "
             len(known) < len(texts),
             len(values),
             values=tuple(values) if len(values) <= _FEW else (),
+            missing=texts.null_count(),
+            examples=shown,
         ),
         texts,
     )
@@ -98,7 +109,7 @@ def usable_names(header: tuple[str, ...]) -> dict[str, str]:
     return names
 
 
-def _as_numbers(texts: "pl.Series", name: str) -> "tuple[ProfiledColumn, pl.Series] | None":
+def _as_numbers(texts: "pl.Series", name: str, runs: int) -> "tuple[ProfiledColumn, pl.Series] | None":
     """The column as one of numbers, if nearly all of its cells are written as such in one way."""
     import polars as pl
 
@@ -133,7 +144,7 @@ def _as_numbers(texts: "pl.Series", name: str) -> "tuple[ProfiledColumn, pl.Seri
         thousands=thousands,
         unread=len(meant) - count,
         doubt=doubt,
-        counts_rows=whole and _counts(numbers),
+        counts_rows=whole and _counts(numbers, runs),
     )
     return seen, numbers.cast(pl.Int64, strict=False) if whole else numbers
 
@@ -164,15 +175,15 @@ def _read(texts: "pl.Series", decimal: Literal[".", ","], thousands: Literal[","
     return read_numbers(texts, Column(type="float", decimal=decimal, thousands=thousands))
 
 
-def _counts(numbers: "pl.Series") -> bool:
-    """Whether the numbers are those from one on, in any order; of evenly spaced rows, whether they rise by the same."""
+def _counts(numbers: "pl.Series", runs: int) -> bool:
+    """Whether the numbers are those from one on, in any order; of runs of rows, whether they rise by one in each."""
     if len(numbers) <= 2 or numbers.null_count():
         return False
     low, high = (float(str(end)) for end in (numbers.min(), numbers.max()))
     if numbers.n_unique() == len(numbers) == high - low + 1:
         return True
     steps = numbers.diff().drop_nulls()
-    return steps.n_unique() == 1 and float(str(steps[0])) > 0
+    return bool((steps > 0).all()) and int((steps != 1).sum()) < runs
 
 
 def _in_words(texts: "pl.Series", way: tuple[str, str | None], other: tuple[str, str | None]) -> str:

@@ -63,7 +63,19 @@ def find_format(content: FileContent) -> CsvFormat:
         found["row_names"] = "row_name"
     elif not is_header(first, body):
         found |= {"header": "none", "names": tuple(f"column_{place}" for place in range(1, layout.width + 1))}
+    elif len({cell.strip() for cell in first if cell.strip()}) < layout.width:
+        # columns without a name, or two of one: no declared column could be bound to them by name
+        found |= {"header": "none", "names": _own_names(first), "skip_lines": top + 1}
     return CsvFormat.model_validate(found)
+
+
+def _own_names(header: Sequence[str]) -> tuple[str, ...]:
+    """A name for each column of a header in which some have none, or one that another has."""
+    names: list[str] = []
+    for place, cell in enumerate(header, 1):
+        name = cell.strip() or f"column_{place}"
+        names.append(name if name not in names else f"{name}_{place}")
+    return tuple(names)
 
 
 def is_header(first: Sequence[str], body: Sequence[Sequence[str]]) -> bool:

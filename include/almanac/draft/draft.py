@@ -1,5 +1,6 @@
 """The YAML of a model, drafted from a file: every figure in it is a first guess, and says where it comes from."""
 
+import tempfile
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,15 +10,16 @@ import yaml
 
 from almanac.config.grammar.types import format_duration
 from almanac.draft.columns import ProfiledColumn
-from almanac.draft.table import NOTHING_DECLARED, DeclaredForm, Table, declared_columns, look_at
+from almanac.draft.reading import Reading, read_files
+from almanac.draft.roles import MOST_CATEGORIES, ColumnRole, assign_roles
+from almanac.draft.table import NOTHING_DECLARED, DeclaredForm, Table, declared_columns, look_at_cells
 from almanac.errors import ConfigError
 
 _DAY = timedelta(days=1)
 _SEASONS = {"day_ago": _DAY, "week_ago": 7 * _DAY}
-_FEW_CATEGORIES = 10
 _RARE = 0.1
 _FOLDS = 4
-_FEW_ROWS = 20
+_DEFAULT_SIZE_MB = 2048
 _SEE = "See docs/add-a-model.md."
 
 
@@ -26,34 +28,78 @@ class Wish:
     """What a person says of the model.
 
     Attributes:
-        label: the column that is to be predicted.
+        label: the column that is to be predicted; empty: that is not known yet.
         equals: its value; None: its number.
+        as_number: its number is predicted although it has two values only.
         horizon: how far ahead; None: one step; where each row is an event of its own, its own label.
-        said: of the file, where it does not show it itself.
+        declared: of the file, where it does not show it itself.
     """
 
     label: str
     equals: str | None = None
     horizon: timedelta | None = None
     declared: DeclaredForm = NOTHING_DECLARED
+    as_number: bool = False
+
+    @property
+    def form(self) -> DeclaredForm:
+        """What it says of the file, with what follows from the label."""
+        if not self.label:
+            return self.declared
+        texts = (self.label,) if self.equals is not None else ()
+        return replace(self.declared, texts=(*self.declared.texts, *texts), needed=(*self.declared.needed, self.label))
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """A model, drafted.
+
+    Attributes:
+        text: the YAML.
+        table: what it was drafted from.
+        roles: of the columns, by name.
+        label: the column that is predicted, `horizon` how far ahead.
+    """
+
+    text: str
+    table: Table
+    roles: dict[str, ColumnRole]
+    label: str
+    horizon: timedelta
 
 
 def draft(name: str, path: Path, wish: Wish) -> str:
-    """The YAML as text.
+    """The YAML as text, from one file.
 
     Args:
         name: of the model.
-        path: of a file of text with a table, such as will land.
+        path: of a file with a table, such as will land.
         wish: what is to be predicted.
 
     Raises:
-        ConfigError: the label is no column of the file, or a text without `equals`; see also `look_at`.
-        DataError: see `look_at`.
+        ConfigError: see `draft_model`.
+        DataError: see `look_at_cells`.
     """
-    texts = (wish.label,) if wish.equals is not None else ()
-    declared = replace(wish.declared, texts=(*wish.declared.texts, *texts), needed=(*wish.declared.needed, wish.label))
-    table = look_at(path, declared)
-    label = next((column for column in table.columns if wish.label in (column.name, column.source)), None)
+    with tempfile.TemporaryDirectory(prefix="almanac-") as folder:
+        return draft_model(name, read_files([path], Path(folder), names=wish.declared.names), wish).text
+
+
+def draft_model(name: str, reading: Reading, wish: Wish, table: Table | None = None) -> Draft:
+    """The model.
+
+    Args:
+        name: of the model.
+        reading: of files such as will land.
+        wish: what is to be predicted.
+        table: what the files show, where they were looked at already.
+
+    Raises:
+        ConfigError: the label is no column of the file, or a text without `equals`; see also `look_at_cells`.
+        DataError: see `look_at_cells`.
+    """
+    if table is None or table.declared != wish.form:
+        table = look_at_cells(reading, wish.form)
+    label = find_label(table, wish.label)
     if label is None:
         raise ConfigError(f"--label: no column {wish.label!r} beside the time; got {[c.name for c in table.columns]}")
     if label.type == "string" and wish.equals is None:
@@ -66,12 +112,13 @@ def draft(name: str, path: Path, wish: Wish) -> str:
             f"--label: {label.name} is the same in all {table.rows} rows, so there is nothing to predict;"
             " choose another column, or a file in which it changes"
         )
-    guess = _Guess(table, label, wish, path.name)
-    head = f"# Drafted from {path.name}, {table.rows} rows. Every limit is a first guess. {_SEE}\n"
+    guess = _Guess(table, label, wish)
+    head = f"# Drafted from {', '.join(reading.names)}, {table.rows} rows. Every limit is a first guess. {_SEE}\n"
     if still := constant_columns(table):
         head += f"# Constant, and therefore not a feature: {', '.join(still)}. Are they measured at all?\n"
-    if unique := [seen.name for seen in table.columns if guess.is_identifier(seen)]:
-        head += f"# Different in each row, and therefore not a feature: {', '.join(unique)}.\n"
+    left = {name: role.why for name, role in guess.roles.items() if role.role == "left out"}
+    said = {*constant_columns(table), *table.ignored}
+    head += "".join(f"# Not a feature: {name}: {why}.\n" for name, why in left.items() if name not in said)
     if table.ignored:
         head += f"# It only numbers the rows, and is left out: {', '.join(table.ignored)}.\n"
     head += "".join(f"# {note}\n" for note in table.notes)
@@ -86,7 +133,18 @@ def draft(name: str, path: Path, wish: Wish) -> str:
         *([{"score": {"window": "30d"}}] if table.step >= _DAY else []),
         {"monitor": guess.monitor},
     ]
-    return head + "\n".join(_text(section) for section in sections)
+    text = head + "\n".join(_text(section) for section in sections)
+    return Draft(text, table, guess.roles, label.name, guess.horizon)
+
+
+def find_label(table: Table, name: str) -> ProfiledColumn | None:
+    """The column of a name, the declared one or the file's."""
+    return next((column for column in table.columns if name in (column.name, column.source)), None)
+
+
+def default_horizon(table: Table) -> timedelta:
+    """How far ahead is predicted where nobody says it: the next row of a series; of an event, its own label."""
+    return table.step if table.is_series else timedelta(0)
 
 
 def constant_columns(table: Table) -> list[str]:
@@ -104,12 +162,12 @@ def _text(section: dict[str, Any]) -> str:
 class _Guess:
     """What is guessed of one file."""
 
-    def __init__(self, table: Table, label: ProfiledColumn, wish: Wish, file: str) -> None:
-        self.table, self.label, self.wish, self.file = table, label, wish, file
+    def __init__(self, table: Table, label: ProfiledColumn, wish: Wish) -> None:
+        self.table, self.label, self.wish = table, label, wish
         self.is_number = wish.equals is None
-        next_row = table.step if table.is_series else timedelta(0)
-        self.horizon = next_row if wish.horizon is None else wish.horizon
-        self.rows = table.frame.height
+        self.horizon = default_horizon(table) if wish.horizon is None else wish.horizon
+        self.rows = round(table.rows * table.frame.height / max(len(table.times.values), 1))  # those that have a time
+        self.roles = assign_roles(table, label, wish.equals, self.horizon)
         values = table.frame[label.name].drop_nulls()
         self.share = 0.0 if self.is_number else float((values == wish.equals).to_numpy().mean())
         spread = values.cast(float).std() if self.is_number else None
@@ -125,10 +183,12 @@ class _Guess:
 
     @property
     def source(self) -> dict[str, Any]:
-        written = self.table.format.model_dump(mode="json", exclude_defaults=True)
-        suffixes = "".join(Path(self.file).suffixes[-2:]).lower()
-        found: dict[str, Any] = {} if suffixes == ".csv" else {"patterns": [f"*{suffixes}"]}
-        return found | ({"format": {"kind": "csv", **written}} if written else {})
+        form, largest = self.table.format, max(content.size_bytes for content in self.table.reading.contents) >> 20
+        written = form.model_dump(mode="json", exclude_defaults=True)
+        patterns = list(dict.fromkeys(map(_pattern, self.table.reading.names)))
+        found: dict[str, Any] = {} if patterns == ["*.csv"] else {"patterns": patterns}
+        found |= {"max_size_mb": 2 * largest} if 2 * largest > _DEFAULT_SIZE_MB else {}
+        return found | ({"format": {"kind": form.kind, **written}} if written or form.kind != "csv" else {})
 
     @property
     def dataset(self) -> dict[str, Any]:
@@ -145,10 +205,6 @@ class _Guess:
             },
         }
 
-    def is_identifier(self, seen: ProfiledColumn) -> bool:
-        """Whether a column says another thing in each row, so that nothing can be learned from it."""
-        return seen.type != "float" and self.rows > _FEW_ROWS and seen.distinct == self.rows and seen is not self.label
-
     @property
     def label_section(self) -> dict[str, Any]:
         ahead = format_duration(self.horizon)
@@ -159,12 +215,12 @@ class _Guess:
     def features(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         for column in self.table.columns:
-            skipped = column.name in self.table.key or column.constant or self.is_identifier(column)
-            if skipped or (column is self.label and not self.horizon):
+            role = self.roles[column.name].role
+            if role not in ("feature", "categories", "label") or (role == "label" and not self.horizon):
                 continue  # without a horizon its own row's value is the label itself
             if column.type != "string":
                 found.append({"column": column.name})
-            elif 1 < len(column.values) <= _FEW_CATEGORIES:
+            elif 1 < len(column.values) <= MOST_CATEGORIES:
                 found.append({"column": column.name, "one_of": list(column.values)})
         if self.is_number:  # what the seasonal rules repeat, the model may look at too
             backs = (_SEASONS[rule] - self.horizon for rule in self._seasonal_rules())
@@ -201,7 +257,7 @@ class _Guess:
     @property
     def gates(self) -> dict[str, Any]:
         limit = {"rmse": self.spread, "average_precision": 1.5 * self.share, "f1_macro": 0.5}[self.metric]
-        rows, by_hour = int(self.fold / self.table.step), self.table.step < _DAY
+        rows, by_hour = self._rows_in(self.fold), self.table.step < _DAY
         gates: dict[str, Any] = {
             "absolute": {self.metric: _figure(limit)},
             "baselines": {"metric": self.metric, "margin": self._part(0.01), "kinds": self._baseline_names()},
@@ -228,7 +284,7 @@ class _Guess:
     @property
     def monitor(self) -> dict[str, Any]:
         window = _whole(max(30 * _DAY, 60 * self.table.step), self.table.step)
-        rows = int(window / self.table.step)
+        rows = self._rows_in(window)
         declared: dict[str, Any] = {
             "window": format_duration(window),
             "performance": {
@@ -239,9 +295,20 @@ class _Guess:
         }
         return {**declared, "drift": {"min_rows": max(rows * 3 // 4, 2)}} if rows < 700 else declared
 
+    def _rows_in(self, time: timedelta) -> int:
+        """How many rows fall into so much time, of all keys together."""
+        return int(self.rows * (time / (self.table.span + self.table.step)))
+
     def _part(self, share: float) -> float:
         """A part of what is large: of the label's spread where it is a number, of 1 otherwise."""
         return _figure(share * self.spread) if self.is_number else share
+
+
+def _pattern(file: str) -> str:
+    """The names of files like this one: by their extension, of packed ones by both."""
+    suffixes = Path(file).suffixes
+    packed = suffixes[-1:] and suffixes[-1].lower() in (".gz", ".zst", ".bz2", ".xz", ".zip")
+    return f"*{''.join(suffixes[-2:] if packed else suffixes[-1:]).lower()}"
 
 
 def _whole(time: timedelta, step: timedelta) -> timedelta:

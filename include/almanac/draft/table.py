@@ -1,31 +1,23 @@
-"""What a file shows of itself: how it is written, its columns, its time, and what tells its rows apart."""
+"""What files show of themselves: how they are written, their columns, their time, and what tells their rows apart."""
 
+import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from almanac.config.sections.dataset import Column, Dataset
-from almanac.config.sections.formats import CsvFormat
-from almanac.data.formats.csv_file import CsvRecords, open_csv
-from almanac.data.formats.file_content import FileContent
-from almanac.data.formats.reader import ROW
+from almanac.config.sections.dataset import Column
+from almanac.config.sections.formats import AnyFormat, CsvFormat
 from almanac.draft.columns import NOTHING, ProfiledColumn, look_at_column, usable_names
-from almanac.draft.dialect import find_format
+from almanac.draft.key import find_key, is_series
+from almanac.draft.reading import Reading, read_files
 from almanac.draft.times import Times, find_times, step_of
 from almanac.errors import DataError
 
 if TYPE_CHECKING:
     import polars as pl
-
-_MOST_ROWS = 400_000
-_MOST_UNPACKED = 64 << 30
-_BLOCK = 4 << 20
-_KEY_COLUMNS = 4  # beside the time
-_REPEATED = 3  # rows of one key, in the mean, and they are a series
 
 
 @dataclass(frozen=True)
@@ -40,7 +32,7 @@ class DeclaredForm:
         names: of the columns of a file without a header.
         key: the columns that identify a row.
         texts: columns that are taken as texts, whatever they look like.
-        needed: columns that are declared, whatever they look like.
+        needed: columns that are declared, whatever they look like, and are part of no key.
     """
 
     time: str | None = None
@@ -58,22 +50,25 @@ NOTHING_DECLARED = DeclaredForm()
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A file with a table.
+    """Files with a table.
 
     Attributes:
-        format: how it is written.
+        reading: the files, `declared` what a person said of them.
+        format: how they are written.
         time: the declared name of the event time, `times` what it is made of.
         key: what identifies a row.
         step: the usual distance of neighbouring rows.
         span: from the first row to the last.
         columns: all but the time and what it is made of, and those of `ignored`, which only number the rows.
         is_series: whether rows of one key come again and again; else each row is an event of its own.
-        frame: the typed rows that have a time, in its order; evenly spaced ones of a large file.
-        rows: how many the file has.
+        frame: the typed rows that have a time, in its order; of a sample of large files.
+        rows: how many the files have.
         notes: what was assumed, for people.
     """
 
-    format: CsvFormat
+    reading: Reading
+    declared: DeclaredForm
+    format: AnyFormat
     time: str
     times: Times
     key: tuple[str, ...]
@@ -86,81 +81,102 @@ class Table:
     rows: int
     notes: tuple[str, ...]
 
+    @property
+    def name(self) -> str:
+        """Of the first file."""
+        return self.reading.names[0]
+
 
 def look_at(path: Path, declared: DeclaredForm = NOTHING_DECLARED) -> Table:
-    """Read a file of text, packed or not, and say what it shows.
+    """Read a file, packed or not, and say what it shows.
 
     Raises:
         ConfigError: what is said of it cannot be, or it can be read in two ways.
         DataError: it cannot be read, has no column of times, or nothing that tells its rows apart.
     """
+    with tempfile.TemporaryDirectory(prefix="almanac-") as folder:
+        return look_at_cells(read_files([path], Path(folder), names=declared.names), declared)
+
+
+def look_at_cells(reading: Reading, declared: DeclaredForm = NOTHING_DECLARED) -> Table:
+    """What the cells of files show.
+
+    Raises:
+        ConfigError: what is said of them cannot be, or they can be read in two ways.
+        DataError: they have no column of times, or nothing that tells their rows apart.
+    """
     import polars as pl
 
-    with tempfile.TemporaryDirectory(prefix="almanac-") as folder:
-        content = FileContent.copy(_blocks(path), path.name, Path(folder), _MOST_UNPACKED)
-        form = find_format(content)
-        if declared.names is not None:
-            form = form.model_copy(update={"header": "none", "names": declared.names, "row_names": None})
-        cells, rows, records = _read(content, form)
-    names = usable_names(tuple(name for name in cells.columns if name != ROW))
+    form, cells, file = reading.format, reading.cells, reading.names[0]
     nothing = tuple(token for token in NOTHING if _occurs(cells, token))
+    in_column = {} if isinstance(form, CsvFormat) else _nothing_by_column(cells, nothing)
     if nothing:
-        form = form.model_copy(update={"nulls": nothing})
-        cells = cells.with_columns(pl.when(~pl.exclude(ROW).str.strip_chars().is_in(nothing)).then(pl.exclude(ROW)))
+        form = form.model_copy(update={"nulls": nothing}) if isinstance(form, CsvFormat) else form
+        cells = cells.with_columns(pl.when(~pl.all().str.strip_chars().is_in(nothing)).then(pl.all()))
     times = find_times(
-        cells.drop(ROW),
-        path.name,
+        cells,
+        file,
         wanted=declared.time,
         format=declared.time_format,
         timezone=declared.timezone,
         origin=declared.origin,
     )
+    names = usable_names(tuple(cells.columns))
     time = names[times.sources[0]] if len(times.sources) == 1 else _free("time", names)
     typed, columns = {time: times.values.alias(time)}, []
     for source, name in names.items():
-        if source not in times.sources and source != form.row_names:
-            seen, values = look_at_column(
-                cells[source], name, as_text=name in declared.texts or source in declared.texts
-            )
-            columns.append(seen)
+        if source not in times.sources and source != getattr(form, "row_names", None):
+            as_text = bool({name, source} & set(declared.texts))
+            seen, values = look_at_column(cells[source], name, as_text=as_text, runs=_runs(reading))
+            columns.append(replace(seen, nulls=(*in_column.get(source, ()), *seen.nulls)))
             typed[name] = values.alias(name)
     frame = pl.DataFrame(list(typed.values())).drop_nulls(time).sort(time)
     form, columns = _common_decimal(form, columns)
-    key = _key(path.name, frame, time, columns, declared.key)
+    key = find_key(file, frame, time, columns, wanted=declared.key, labels=declared.needed)
     kept = {*key, *(names.get(name, name) for name in declared.needed)}
     ignored = tuple(seen.source for seen in columns if seen.counts_rows and seen.name not in kept)
     columns = [seen for seen in columns if seen.source not in ignored]
     step = step_of(frame[time])
     if step is None:
-        raise DataError(f"{path.name}: one time only; got {rows} rows, expected several times")
+        raise DataError(f"{file}: one time only; got {reading.rows} rows, expected several times")
     unreadable = times.values.null_count()
     notes = [
-        *records.warnings,
+        *reading.notes,
         *times.notes,
         *([f"{unreadable} of {len(times.values)} rows have no readable time"] if unreadable else []),
         *_notes_of(columns),
-        *(
-            [f"{path.name} has no header: name its columns with --names a,b,c"]
-            if form.names and not declared.names
-            else []
-        ),
+        *_unnamed(form),
     ]
+    if not reading.is_whole:
+        notes.append(f"Of about {reading.rows:,} rows {len(times.values):,} were looked at, in runs from all over")
     span = frame[time][-1] - frame[time][0]
     whole = max(timedelta(seconds=round(step.total_seconds())), timedelta(seconds=1))
     return Table(
-        form,
-        time,
-        times,
-        key,
-        whole,
-        span,
-        tuple(columns),
-        ignored,
-        _repeats(frame, key[1:]),
-        frame,
-        rows,
-        tuple(notes),
+        reading=reading,
+        declared=declared,
+        format=form,
+        time=time,
+        times=times,
+        key=key,
+        step=whole,
+        span=span,
+        columns=tuple(columns),
+        ignored=ignored,
+        is_series=is_series(frame, key),
+        frame=frame,
+        rows=reading.rows,
+        notes=tuple(notes),
     )
+
+
+def _unnamed(form: AnyFormat) -> list[str]:
+    found = [name for name in getattr(form, "names", ()) if re.fullmatch(r"column_\d+", name)]
+    return [f"The file has no name for {', '.join(found)}: name all columns with --names a,b,c"] if found else []
+
+
+def _runs(reading: Reading) -> int:
+    """How many runs of neighbouring rows were looked at, at most."""
+    return 1 if reading.is_whole else 64
 
 
 def _notes_of(columns: list[ProfiledColumn]) -> list[str]:
@@ -173,53 +189,16 @@ def _notes_of(columns: list[ProfiledColumn]) -> list[str]:
     ]
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                yield block
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _read(content: FileContent, form: CsvFormat) -> "tuple[pl.DataFrame, int, CsvRecords]":
-    """The cells as texts, evenly spaced ones of a large file; the number of records; and how they were opened."""
-    import polars as pl
-
-    anything = Dataset.model_construct(
-        columns={},
-        time="",
-        key=(),
-        step=timedelta(1),
-        ignored_columns=(),
-        on_unexpected_column="drop",
-        max_bad_share=1.0,
-        origin="",
-        licence="",
-    )
-    records = open_csv(content, form, anything)
-    declared = tuple(
-        warning for warning in records.warnings if not warning.startswith("schema: ")
-    )  # no column is declared
-    known = records.dataset.model_copy(update={"time": records.columns()[0]})
-    records = replace(records, dataset=known, warnings=declared)
-    kept: list[pl.DataFrame] = []
-    rows, every = 0, 1
-    for chunk in records.chunks():
-        rows += chunk.cells.height + chunk.malformed.height
-        kept.append(chunk.cells.filter(pl.col(ROW) % every == 0))
-        while sum(frame.height for frame in kept) > _MOST_ROWS:
-            every *= 2
-            kept = [frame.filter(pl.col(ROW) % every == 0) for frame in kept]
-    if not rows:
-        raise DataError(f"{content.name}: no rows; got a header alone")
-    return pl.concat(kept), rows, records
+def _nothing_by_column(cells: "pl.DataFrame", nothing: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """The texts that mean an empty cell, by column; only text files have them in common."""
+    found = {name: tuple(token for token in nothing if _occurs(cells.select(name), token)) for name in cells.columns}
+    return {name: tokens for name, tokens in found.items() if tokens}
 
 
 def _occurs(cells: "pl.DataFrame", token: str) -> bool:
     import polars as pl
 
-    found = cells.select(pl.any_horizontal((pl.exclude(ROW).str.strip_chars() == token).any()))
+    found = cells.select(pl.any_horizontal((pl.all().str.strip_chars() == token).any()))
     return bool(found.item())
 
 
@@ -228,43 +207,15 @@ def _free(name: str, names: Mapping[str, str]) -> str:
     return next(candidate for candidate in (name, f"event_{name}", f"{name}_of_row") if candidate not in taken)
 
 
-def _common_decimal(form: CsvFormat, columns: list[ProfiledColumn]) -> tuple[CsvFormat, list[ProfiledColumn]]:
+def _common_decimal(form: AnyFormat, columns: list[ProfiledColumn]) -> tuple[AnyFormat, list[ProfiledColumn]]:
     """A decimal comma belongs to the file where no column has a point."""
     commas = [seen for seen in columns if seen.decimal == ","]
     points = [seen for seen in columns if seen.type == "float" and seen.decimal is None]
-    if not commas or points or form.delimiter == ",":
+    if not isinstance(form, CsvFormat) or not commas or points or form.delimiter == ",":
         return form, columns
     return form.model_copy(update={"decimal": ","}), [
         replace(seen, decimal=None) if seen.thousands is None else seen for seen in columns
     ]
-
-
-def _key(
-    name: str, frame: "pl.DataFrame", time: str, columns: list[ProfiledColumn], wanted: tuple[str, ...] | None
-) -> tuple[str, ...]:
-    """The time alone, or with as few other columns as tell the rows apart."""
-    if wanted is not None:
-        return wanted if time in wanted else (time, *wanted)
-    counters = [seen.name for seen in columns if seen.counts_rows]
-    rows = frame.drop(counters).unique()  # a row that is there twice is dropped by ingest, whatever its number
-    if rows[time].n_unique() == rows.height:
-        return (time,)
-    rows = frame.unique()
-    named = [seen.name for seen in columns if seen.type != "float" and not seen.constant]
-    others = sorted((column for column in named if not rows[column].null_count()), key=counters.__contains__)
-    for count in range(1, _KEY_COLUMNS + 1):
-        for chosen in combinations(others[:12], count):
-            if rows.n_unique(subset=[time, *chosen]) == rows.height:
-                return (time, *chosen)
-    doubled = rows.height - rows[time].n_unique()
-    raise DataError(
-        f"{name}: {doubled} rows have the time of another row, and no {_KEY_COLUMNS} columns beside it tell them apart."
-        " Give each row a key of its own, or name its columns (--key)"
-    )
-
-
-def _repeats(frame: "pl.DataFrame", key: tuple[str, ...]) -> bool:
-    return not key or frame.height >= _REPEATED * frame.n_unique(subset=list(key))
 
 
 def declared_columns(table: Table) -> dict[str, Column]:

@@ -80,6 +80,24 @@ _ORIGIN = datetime(2000, 1, 1, tzinfo=UTC)
 _SHOWN = 30  # cells that the formats are tried on before all are read
 
 
+class AmbiguousTimesError(ConfigError):
+    """Cells that can be read as other times.
+
+    Args:
+        column: the column, or several with `+` between them.
+        formats: the ways.
+        example: a cell.
+    """
+
+    def __init__(self, column: str, formats: tuple[str, ...], example: str) -> None:
+        self.column, self.formats, self.example = column, formats, example
+        ways = " or ".join(map(repr, formats))
+        super().__init__(
+            f"--time-format: {column} can be read in {len(formats)} ways in all rows; got for example {example!r}. Say"
+            f" which it is: {ways}"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Times:
     """The time of each row.
@@ -147,7 +165,8 @@ def find_times(
     raise DataError(
         f"{where}: no column of times; got {first} in the first row, expected such as 2021-01-31T23:00:00+02:00,"
         " 31/01/2021 23:00, 20210131 or 1612134000. Name the column (--time) and how its times are written"
-        " (--time-format)"
+        " (--time-format). A table that does not say when each row was cannot be drafted: a model is trained on the"
+        " past and judged on what came later, so add such a column to the file"
     )
 
 
@@ -238,7 +257,7 @@ def _decided(
     """The one way of reading; of several that give other times, the one in which the steps are regular.
 
     Raises:
-        ConfigError: nothing tells them apart.
+        AmbiguousTimesError: nothing tells them apart.
     """
     different = [one for n, one in enumerate(found) if not any(one[2].equals(other[2]) for other in found[:n])]
     if len(different) == 1:
@@ -249,11 +268,7 @@ def _decided(
     if len(in_order) == 1:
         return in_order[0]
     example = next(text for n, text in enumerate(texts) if len({str(one[2][n]) for one in different}) > 1)
-    declared = " or ".join(f"{form!r}" for form, _, _ in different)
-    raise ConfigError(
-        f"--time-format: {'+'.join(sources)} can be read in {len(different)} ways in all rows; got for example"
-        f" {example!r}. Say which it is: {declared}"
-    )
+    raise AmbiguousTimesError("+".join(sources), tuple(form for form, _, _ in different), str(example))
 
 
 def _named(column: Column, sources: Sequence[str]) -> Column:

@@ -1,8 +1,9 @@
 """A declaration is tried on a file in a scratch home: what would be published, and what a training would judge."""
 
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,17 +12,23 @@ from typing import TYPE_CHECKING
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
+from almanac.data.formats.file_content import FileContent, is_packed_name
 from almanac.data.ingest.ingest import IngestSummary, ingest_batches
 from almanac.data.table.dataset import DatasetTable
+from almanac.draft.sample import open_file
 from almanac.errors import AlmanacError, DataError
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
 from almanac.storage.listing import is_like, list_files
+from almanac.validation.expectations import Suite, SuiteVerdict
+from almanac.validation.masks import broken_rules
+from almanac.validation.rules import Rule
 
 if TYPE_CHECKING:
     import polars as pl
 
 _RUN = RunRef("check", "check")
+_ROOM = 0.9  # a sample's rows are not spread as evenly as all
 
 
 @dataclass(frozen=True)
@@ -58,31 +65,65 @@ class DraftTrial:
 
 
 def try_file(model: Model, path: Path, *, now: datetime) -> DraftTrial:
-    """Ingest one file into an empty dataset and prepare a training; nothing outside of a scratch folder is written.
+    """Ingest one file into an empty dataset and prepare a training; see `try_files`."""
+    return try_files(model, [open_file(path)], now=now)
+
+
+def try_files(model: Model, files: Sequence[FileContent], *, now: datetime, share: float = 1.0) -> DraftTrial:
+    """Ingest files into an empty dataset and prepare a training; nothing outside of a scratch folder is written.
+
+    The rules are checked by their masks alone: Great Expectations, which confirms the masks wherever rows are
+    published, takes longer to load than everything else here.
 
     Args:
         model: the declaration.
-        path: a file such as will land.
+        files: such as will land, or samples of them; under the names that they land under.
+        share: the part of the rows that they hold: what is declared as a number of rows is scaled down to it.
         now: rows after it are from the future, labels after it are not known yet.
 
     Raises:
         DataError: the file cannot be read from its place.
     """
-    if not any(is_like(path.name, pattern) for pattern in model.source.patterns):
-        known = list(model.source.patterns)
-        return DraftTrial(problems=(f"source.patterns: {path.name} would not be taken; expected a name like {known}",))
-    with _scratch_home(model, path) as home:
+    known = list(model.source.patterns)
+    if other := [one.name for one in files if not any(is_like(one.name, pattern) for pattern in known)]:
+        problem = f"source.patterns: {other[0]} would not be taken; expected a name like {known}"
+        return DraftTrial(problems=(problem,))
+    model = _scaled(model, share)
+    with _scratch_home(model, files) as home:
         journal = Journal(home.journal_url)
-        files = list_files(home.landing_of(model.name), model.source.patterns)
-        summary = ingest_batches(model, home, journal, files, _RUN, now=now, clock=lambda: now)
+        landed = list_files(home.landing_of(model.name), ("*",))
+        summary = ingest_batches(
+            model, home, journal, landed, _RUN, now=now, clock=lambda: now, make_suite=_CountedByMasks
+        )
         trial = _ingested(model, journal, summary)
         if not summary.published_rows:
             return trial
-        return _prepared(model, DatasetTable.of(home, model).read(), trial, now)
+        return _prepared(model, DatasetTable.of(home, model).read(), trial, now=now, share=share)
+
+
+class _CountedByMasks(Suite):
+    """Says of each rule what its mask says."""
+
+    def __init__(self, name: str, rules: Sequence[Rule], *, now: datetime) -> None:
+        self._name, self._rules, self._now = name, tuple(rules), now
+
+    def validate(self, frame: "pl.DataFrame") -> SuiteVerdict:
+        """The rows that break each rule, counted."""
+        counts = broken_rules(frame, self._rules, now=self._now).sum().row(0, named=True)
+        return SuiteVerdict({rule: count for rule, count in counts.items() if count}, {})
+
+
+def _scaled(model: Model, share: float) -> Model:
+    """The model with as many training rows as a sample can have."""
+    if share == 1.0:
+        return model
+    backtest = model.train.backtest
+    fewer = backtest.model_copy(update={"min_train_rows": max(int(backtest.min_train_rows * share * _ROOM), 1)})
+    return model.model_copy(update={"train": model.train.model_copy(update={"backtest": fewer})})
 
 
 @contextmanager
-def _scratch_home(model: Model, path: Path) -> Iterator[Home]:
+def _scratch_home(model: Model, files: Sequence[FileContent]) -> Iterator[Home]:
     with tempfile.TemporaryDirectory(prefix="almanac-check-") as folder:
         home = Home(
             home=Path(folder),
@@ -94,10 +135,14 @@ def _scratch_home(model: Model, path: Path) -> Iterator[Home]:
         )
         landing = Path(home.landing_of(model.name))
         landing.mkdir(parents=True)
-        try:
-            shutil.copyfile(path, landing / path.name)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        for number, one in enumerate(files):
+            name = Path(one.name).stem if one.is_plain and is_packed_name(one.name) else one.name
+            try:
+                landed = landing / (f"{number}-{name}" if (landing / name).exists() else name)
+                shutil.copyfile(one.path, landed)
+                os.utime(landed, (0, 0))  # it does not grow: what is missing at its end is missing
+            except OSError as error:
+                raise DataError(f"{one.path}: cannot be read: {error.strerror}") from error
         yield home
 
 
@@ -119,7 +164,7 @@ def _ingested(model: Model, journal: Journal, summary: IngestSummary) -> DraftTr
     )
 
 
-def _prepared(model: Model, rows: "pl.DataFrame", trial: DraftTrial, now: datetime) -> DraftTrial:
+def _prepared(model: Model, rows: "pl.DataFrame", trial: DraftTrial, *, now: datetime, share: float) -> DraftTrial:
     """The same with what a first training would find; why it could not begin is a problem."""
     from almanac.statistics.metrics import LOWER_IS_BETTER, measure_all
     from almanac.training.backtest.backtest import subset
@@ -145,6 +190,11 @@ def _prepared(model: Model, rows: "pl.DataFrame", trial: DraftTrial, now: dateti
         and metric in (figures := measure_all(test.labels, predictions, [metric]))
     }
     missing = [name for name in model.gates.baselines.kinds if name not in values]
+    if share < 1.0:  # its runs of rows may be shorter than a season
+        trial = replace(
+            trial, warnings=(*trial.warnings, *(f"{name} cannot be computed on a sample" for name in missing))
+        )
+        missing = []
     best = (min if metric in LOWER_IS_BETTER else max)(values, key=lambda name: values[name], default="")
     return replace(
         trial,

@@ -15,7 +15,7 @@ MAX_FAULTS = 20  # of one file; the others are shown once these are corrected
 MAX_FAULT = 700  # characters
 _KINDS = {
     "source": ("files", "http", "sql"),
-    "format": ("csv", "json_lines", "parquet"),
+    "format": ("csv", "json_lines", "parquet", "orc", "avro", "excel", "fixed_width"),
     "paging": ("link", "page", "cursor"),
 }
 _SECTION = ("model_type", "dict_type", "model_attributes_type", "mapping_type")

@@ -109,6 +109,14 @@ class AvroFormat(Section):
     kind: Literal["avro"] = "avro"
 
 
+class ExcelFormat(Section):
+    """One sheet of a workbook (`.xlsx`) with a header; it is held in memory while it is read."""
+
+    kind: Literal["excel"] = "excel"
+    sheet: Annotated[str, Field(min_length=1)] | None = Field(None, description="Its name; unset: the first sheet.")
+    skip_lines: Annotated[int, Field(ge=0)] = Field(0, description="Rows above the header.")
+
+
 class FixedWidthFormat(_TextFormat):
     """Lines in which each column has its place, in characters; without a header."""
 
@@ -127,4 +135,4 @@ class FixedWidthFormat(_TextFormat):
         return self
 
 
-AnyFormat = CsvFormat | JsonLinesFormat | ParquetFormat | OrcFormat | AvroFormat | FixedWidthFormat
+AnyFormat = CsvFormat | JsonLinesFormat | ParquetFormat | OrcFormat | AvroFormat | ExcelFormat | FixedWidthFormat

@@ -30,6 +30,15 @@ def open_avro(content: FileContent, dataset: Dataset) -> ColumnarRecords:
     return ColumnarRecords(content, dataset, batches, tuple(warnings))
 
 
+def avro_schema(content: FileContent) -> Any:
+    """Arrow's schema of the file.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    return _read(content).schema
+
+
 def _read(content: FileContent) -> Any:
     import polars as pl
     from polars.exceptions import PanicException, PolarsError

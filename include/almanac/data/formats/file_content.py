@@ -83,7 +83,12 @@ class FileContent:
 
     def is_packed(self) -> bool:
         """Whether the name says that the file is compressed."""
-        return not self.is_plain and Path(self.name).suffix.lower() in _PACKED
+        return not self.is_plain and is_packed_name(self.name)
+
+    def kind(self) -> str:
+        """What the first unpacked bytes are of: `Parquet`, `ZIP or Excel`, ...; empty: a text, or not known."""
+        with self.open() as stream:
+            return _kind(stream.read(_HEAD))
 
     def check_kind(self, expected: str, *, utf_16: bool = False) -> None:
         """Refuse a file whose first bytes are not of the kind that its name and its declaration say.
@@ -156,6 +161,11 @@ class TextFacts:
     blank: bool = True
     has_mark: bool = False
     tail: bytes = b""  # the end of the text as UTF-8
+
+
+def is_packed_name(name: str) -> bool:
+    """Whether a file of this name is compressed as a whole."""
+    return Path(name).suffix.lower() in _PACKED
 
 
 def _ignore(_block: bytes) -> None:

@@ -23,6 +23,15 @@ def open_orc(content: FileContent, dataset: Dataset) -> ColumnarRecords:
     return ColumnarRecords(content, dataset, partial(_batches, content, tuple(dataset.columns)), tuple(warnings))
 
 
+def orc_schema(content: FileContent) -> Any:
+    """Arrow's schema of the file.
+
+    Raises:
+        IncompleteFileError: it has no footer.
+    """
+    return _opened(content).schema
+
+
 def _batches(content: FileContent, columns: Sequence[str]) -> Iterator[Any]:
     """A batch for each stripe."""
     import pyarrow as pa

@@ -37,6 +37,16 @@ def open_parquet(content: FileContent, dataset: Dataset) -> ColumnarRecords:
     return ColumnarRecords(content, dataset, partial(_batches, content, tuple(dataset.columns)), tuple(warnings))
 
 
+def parquet_schema(content: FileContent) -> Any:
+    """Arrow's schema of the file.
+
+    Raises:
+        IncompleteFileError: it has no footer.
+    """
+    with _opened(content) as file:
+        return file.schema_arrow
+
+
 def _batches(content: FileContent, columns: Sequence[str]) -> Iterator[Any]:
     """The file's batches; only what reads it may call it damaged."""
     import pyarrow as pa

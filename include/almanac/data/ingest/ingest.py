@@ -114,6 +114,7 @@ def ingest_batches(
     now: datetime | None = None,
     clock: Callable[[], datetime] = _utc_now,
     on_step: Callable[[str, str], None] = ignore_step,
+    make_suite: Callable[..., Suite] = Suite,
 ) -> IngestSummary:
     """Publish, quarantine or reject each file, exactly once however often it is called and wherever it dies.
 
@@ -127,6 +128,7 @@ def ingest_batches(
         clock: for the times of records.
         on_step: called with `claimed`, `validated`, `quarantined`, `committed` or `journaled`, and the batch id, each
             time a step is done. A BaseException that is no Exception stops the whole ingest there, as a kill would.
+        make_suite: makes what confirms the masks; only a trial, which publishes nothing, takes another than `Suite`.
 
     Raises:
         InterruptedIngestError: the store or the journal was away for some files; the others were done.
@@ -137,7 +139,7 @@ def ingest_batches(
 
     @cache
     def suite() -> Suite:
-        return Suite(model.name, compile_rules(model.dataset), now=at)
+        return make_suite(model.name, compile_rules(model.dataset), now=at)
 
     writer = BatchRecords(model, home, run, clock)
     dataset = DatasetTable.of(home, model, journal)

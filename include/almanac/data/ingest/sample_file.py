@@ -11,6 +11,7 @@ from almanac.config.schema import Model
 from almanac.config.sections.formats import (
     AvroFormat,
     CsvFormat,
+    ExcelFormat,
     FixedWidthFormat,
     JsonLinesFormat,
     OrcFormat,
@@ -81,6 +82,10 @@ def _encoded(model: Model, rows: "pl.DataFrame") -> bytes:
         ConfigError: a value does not fit into its place.
     """
     declared = model.source.format
+    if isinstance(declared, ExcelFormat):
+        raise ConfigError(
+            f"{model.name}: an Excel file cannot be written here, only read; expected another source.format"
+        )
     if isinstance(declared, ParquetFormat | OrcFormat | AvroFormat):
         return _columnar(declared, _in_file(model, rows, as_text=False))
     cells = _in_file(model, rows, as_text=True)
