@@ -19,7 +19,8 @@ OnFailure = Literal["fail", "warn"]
 class FetchOperator(ModelOperator):
     """Lands what is new at the endpoint or in the database as files, and remembers how far it was read.
 
-    For models whose `source.kind` is `http` or `sql`. Skipped when what triggered the run is refused. A retry, or
+    For models whose `source.kind` is `http` or `sql`. Skipped: what triggered the run is refused. Fails at once: the
+    endpoint or the database refuses the request, or gives what was not declared. Retried: it is away; a retry, or
     another run, reads on from where the last one ended.
 
     Returns: the files that were written.
