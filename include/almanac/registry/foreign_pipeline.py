@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from almanac.errors import ConfigError, RegistryError
-from almanac.registry.errors import mlflow_errors
+from almanac.registry.errors import is_missing, mlflow_errors
 from almanac.registry.pipeline_file import load_pipeline
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def _read(registry: "Registry", uri: str, folder: Path, where: str) -> bytes:
     try:
         found = Path(download_artifacts(uri, dst_path=str(folder), tracking_uri=registry.tracking_uri))
         declared = yaml.safe_load((found / "MLmodel").read_text("utf-8"))
-    except (OSError, MlflowException) as error:
-        if isinstance(error, MlflowException) and "does not exist" not in str(error) and "No such" not in str(error):
+    except (FileNotFoundError, NotADirectoryError, MlflowException) as error:
+        if isinstance(error, MlflowException) and not is_missing(error):
             raise
         raise RegistryError(
             f"{where}: no model of MLflow is logged under this name; got {str(error)[:200]}, expected what"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from almanac.config.schema import Model
 from almanac.errors import ConfigError, DataError
 from almanac.statistics.metrics import THRESHOLD
+from almanac.training.fit.fitting import predict
 from almanac.training.fit.selection import CandidateSelection
 from almanac.training.train import CandidateBuilder, StepWatch, prepare
 from almanac.training.trained import TrainedCandidate
@@ -79,6 +80,7 @@ def measure_foreign(
             f"{model.name}: no labelled row lies before {until:%Y-%m-%d %H:%M} UTC, where the fit of {foreign.name}"
             " ends. Check `trained_until`"
         )
+    _check_unknown_values(model, foreign, len(rows.names))
     selection = CandidateSelection(foreign.name, {}, foreign.threshold)
     return CandidateBuilder(model, rows, folds, watch).build(selection, foreign.pipeline, chosen)
 
@@ -103,6 +105,18 @@ def _check_features(model: Model, foreign: ForeignPipeline, names: tuple[str, ..
             f"{model.name}: {foreign.name} has the classes {None if classes is None else list(classes)}, expected 0 and"
             f" 1: whether {model.label.name} is true. Fit a classifier on such labels"
         )
+
+
+def _check_unknown_values(model: Model, foreign: ForeignPipeline, width: int) -> None:
+    import numpy as np
+
+    try:
+        predict(foreign.pipeline, np.full((1, width), np.nan, np.float32))
+    except ValueError as error:
+        raise ConfigError(
+            f"{model.name}: {foreign.name} cannot predict where features are unknown (NaN), as they may be in"
+            f" production: {str(error).splitlines()[0]} Begin the pipeline with a SimpleImputer"
+        ) from error
 
 
 def _numpy(time: datetime) -> "np.datetime64":
