@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class BackupOperator(InstallationOperator):
-    """Takes snapshots of subjects, or of everything as one group.
+    """Takes snapshots of subjects and of any folders, or of everything as one group.
 
     Of what has not changed nothing is stored twice. Skipped: nothing is there yet. Fails at once when something could
     not be backed up, after everything else was; with `on_fault="warn"` it is in the result only. Retried: a store or a
@@ -28,18 +28,21 @@ class BackupOperator(InstallationOperator):
     Args:
         subjects: `dataset/NAME`, `model/NAME`, `outputs/NAME`, `checkpoints/NAME`, `database/NAME`, or several; none:
             everything.
+        folders: any folders, of this machine or in an object store, by the names that their snapshots get: `{"logs":
+            "/srv/logs"}` becomes `folder/logs`.
         version: of a model: only this one.
         reason: why; kept in the snapshot's manifest.
         on_fault: `fail` or `warn`.
     """
 
-    template_fields: Sequence[str] = ("subjects", "version", "reason")
+    template_fields: Sequence[str] = ("subjects", "folders", "version", "reason")
     options: ClassVar[Mapping[str, Any]] = {"version": None, "reason": None}
 
     def __init__(
         self,
         *,
         subjects: str | Sequence[str] = (),
+        folders: Mapping[str, str] | None = None,
         version: str | None = None,
         reason: str | None = None,
         on_fault: Literal["fail", "warn"] = "fail",
@@ -47,6 +50,7 @@ class BackupOperator(InstallationOperator):
     ) -> None:
         super().__init__(**more)
         self.subjects = subjects
+        self.folders = folders
         self.version = version
         self.reason = reason
         self.on_fault = on_fault
@@ -54,7 +58,7 @@ class BackupOperator(InstallationOperator):
     def work(self, at: "RunContext", context: Context) -> list[dict[str, Any]]:
         """Take them."""
         subjects = [self.subjects] if isinstance(self.subjects, str) else list(self.subjects)
-        taken = backup.back_up(at, [one for one in subjects if one], self.form(context))
+        taken = backup.back_up(at, [one for one in subjects if one], self.folders or {}, self.form(context))
         if self.on_fault == "fail":
             backup.report_faults(taken)
         return taken

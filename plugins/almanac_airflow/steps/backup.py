@@ -75,8 +75,10 @@ def back_up_model(context: "RunContext", model: Model, params: dict[str, Any]) -
     return taken
 
 
-def back_up(context: "RunContext", subjects: Sequence[str], params: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Snapshots of subjects; of everything as one group when none is named.
+def back_up(
+    context: "RunContext", subjects: Sequence[str], folders: Mapping[str, str], params: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Snapshots of subjects and folders; of everything as one group when none is named.
 
     Raises:
         AirflowSkipException: nothing is there yet.
@@ -90,6 +92,7 @@ def back_up(context: "RunContext", subjects: Sequence[str], params: Mapping[str,
         given_key=credentials.backup_key(),
         version=params["version"] or "",
         reason=params["reason"] or "",
+        folders=folders,
     )
     if not taken:
         raise AirflowSkipException("nothing is there yet")
