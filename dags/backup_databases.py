@@ -14,6 +14,7 @@ from almanac.config.installation import Installation
 from almanac_airflow.backup_params import reason_params
 from almanac_airflow.dags import make_dag
 from almanac_airflow.declarations import declared_installation
+from almanac_airflow.operators.backup import BackupOperator
 from almanac_airflow.runs import run_context
 from almanac_airflow.steps import backup as steps
 
@@ -27,10 +28,6 @@ def build(installation: Installation) -> DAG:
         "backup_databases", installation, purpose=__doc__, schedule=schedule, params=reason_params(), tags=("backup",)
     ) as dag:
 
-        @task(doc_md="Databases, model versions, datasets and outputs, tied together by one group manifest.")
-        def backup(*, params: dict[str, Any]) -> list[dict[str, Any]]:
-            return steps.back_up_everything(run_context(HOME), params)
-
         @task(doc_md="Copies new snapshots to the secondary repository; skipped without one. Copies no deletions.")
         def replicate(_taken: list[dict[str, Any]]) -> dict[str, Any]:
             return steps.replicate(run_context(HOME))
@@ -43,7 +40,7 @@ def build(installation: Installation) -> DAG:
         def check_files() -> dict[str, Any]:
             return steps.check_files(run_context(HOME))
 
-        taken = backup()
+        taken = BackupOperator(task_id="backup", from_form=True, on_fault="warn").output
         replicate(taken)
         report_faults(taken)
         check_files()

@@ -13,6 +13,7 @@ from almanac.config.schema import Model
 from almanac_airflow import assets
 from almanac_airflow.dags import make_dag
 from almanac_airflow.declarations import declared_models
+from almanac_airflow.operators.data import FetchOperator
 from almanac_airflow.params import ingest_params
 from almanac_airflow.runs import run_context
 from almanac_airflow.schedules import schedule_of
@@ -53,21 +54,11 @@ def build(model: Model) -> DAG:
 
         found = find_batches()
         if model.source.kind != "files":
-            _fetch(model) >> found
+            FetchOperator(task_id="fetch", model=model.name, from_form=True) >> found
         summary = ingest_batches(found)
         summary >> announce()
         report_rejections(summary)
     return dag
-
-
-def _fetch(model: Model) -> Any:
-    """The first task of sources that are fetched."""
-
-    @task(doc_md="Lands what is new at the endpoint or in the database as files, and remembers how far it was read.")
-    def fetch(*, params: dict[str, Any]) -> dict[str, Any]:
-        return steps.fetch(run_context(HOME), model, params)
-
-    return fetch()
 
 
 for declared in declared_models(HOME):

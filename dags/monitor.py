@@ -16,6 +16,7 @@ from almanac_airflow import assets
 from almanac_airflow.dags import make_dag
 from almanac_airflow.declarations import declared_models
 from almanac_airflow.operators.decision import AlarmDecision
+from almanac_airflow.operators.scoring import MonitorOperator
 from almanac_airflow.runs import run_context
 from almanac_airflow.schedules import schedule_of
 from almanac_airflow.steps import monitoring as steps
@@ -31,13 +32,6 @@ def build(model: Model) -> DAG:
     # A question waits for days, and what happens meanwhile must be seen: other runs go on, one watch at a time.
     with make_dag("monitor", model, purpose=__doc__, schedule=schedule, max_active_runs=_MAX_RUNS) as dag:
 
-        @task(
-            max_active_tis_per_dag=1,
-            doc_md="Evaluates the newest windows and everything around them; writes the report, sends alerts.",
-        )
-        def watch() -> dict[str, Any]:
-            return steps.watch(run_context(HOME), model)
-
         @task(outlets=[retrain_request], doc_md="Emits the retrain request with its reasons; skipped without one.")
         def request_retrain(as_answered: bool, *, outlet_events: Any) -> None:
             outlet_events[retrain_request].extra = steps.request_retrain(
@@ -52,7 +46,7 @@ def build(model: Model) -> DAG:
         def stop_scoring(as_answered: bool) -> None:
             steps.stop_scoring(run_context(HOME), model, as_answered=as_answered)
 
-        found = watch()
+        found = MonitorOperator(task_id="watch", model=model.name, max_active_tis_per_dag=1)
         for action in (request_retrain, put_previous_back, stop_scoring):
             found >> action(as_answered=False)
         with TaskGroup("a_person_decides"):

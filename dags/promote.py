@@ -14,7 +14,8 @@ from almanac.config.schema import Model
 from almanac_airflow import assets
 from almanac_airflow.dags import make_dag
 from almanac_airflow.declarations import declared_models
-from almanac_airflow.operators.approval import APPROVAL_DOC, PromotionApproval
+from almanac_airflow.operators.approval import PromotionApprovalOperator
+from almanac_airflow.operators.release import PromoteModelOperator
 from almanac_airflow.params import promotion_params
 from almanac_airflow.runs import run_context
 from almanac_airflow.steps import release as steps
@@ -24,24 +25,22 @@ HOME = Home()
 
 def build(model: Model) -> DAG:
     """`promote_<model>`: propose -> (approve) -> promote."""
-    champion, schedule = assets.champion(model), [assets.shadow(model)] if model.shadow is not None else None
+    schedule = [assets.shadow(model)] if model.shadow is not None else None
     with make_dag("promote", model, purpose=__doc__, schedule=schedule, params=promotion_params()) as dag:
 
         @task(doc_md="Which version, and whether a person is asked about it.")
         def propose(*, params: dict[str, Any]) -> str:
             return steps.propose(run_context(HOME), model, params)
 
-        @task(
-            outlets=[champion],
-            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
-            doc_md="The version becomes champion, the old champion previous; red without an approval in the journal.",
-        )
-        def promote(version: str, *, params: dict[str, Any], outlet_events: Any) -> None:
-            outlet_events[champion].extra = steps.promote_proposed(run_context(HOME), model, version, params)
-
         version = propose()
-        approve = PromotionApproval(model=model, after="propose", doc_md=APPROVAL_DOC)
-        version >> approve >> promote(version)
+        promote = PromoteModelOperator(
+            task_id="promote",
+            model=model.name,
+            version=version,
+            from_form=True,
+            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+        )
+        version >> PromotionApprovalOperator(model=model, after="propose") >> promote
     return dag
 
 

@@ -16,6 +16,7 @@ from almanac.config.installation import Installation
 from almanac_airflow.backup_params import drill_params
 from almanac_airflow.dags import make_dag
 from almanac_airflow.declarations import declared_installation
+from almanac_airflow.operators.backup import RestoreDrillOperator
 from almanac_airflow.runs import run_context
 from almanac_airflow.steps import backup as steps
 
@@ -33,10 +34,6 @@ def build(installation: Installation) -> DAG:
         params=drill_params(),
         tags=("backup",),
     ) as dag:
-        # no retries: that a snapshot comes back only at the second try is a finding, too
-        @task(retries=0, doc_md="Restores, uses, measures; then a damaged copy. The repository keeps each result.")
-        def drill(*, params: dict[str, Any]) -> list[str]:
-            return steps.drill(run_context(HOME), settings, params)
 
         @task(doc_md="Reads today's share of all objects; each is read once within `drills.verify_days` days.")
         def verify() -> dict[str, Any]:
@@ -47,7 +44,8 @@ def build(installation: Installation) -> DAG:
             return steps.drill_disaster(run_context(HOME), settings, params)
 
         # Side by side: the last task of a chain would decide alone whether the run is red.
-        drill()
+        # no retries: that a snapshot comes back only at the second try is a finding, too
+        RestoreDrillOperator(task_id="drill", from_form=True, retries=0)
         verify()
         disaster()
     return dag

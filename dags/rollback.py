@@ -11,9 +11,9 @@ from airflow.sdk import DAG, task
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
-from almanac_airflow import assets
 from almanac_airflow.dags import make_dag
 from almanac_airflow.declarations import declared_models
+from almanac_airflow.operators.release import RollbackOperator
 from almanac_airflow.params import rollback_params
 from almanac_airflow.runs import run_context
 from almanac_airflow.steps import release as steps
@@ -23,16 +23,8 @@ HOME = Home()
 
 def build(model: Model) -> DAG:
     """`rollback_<model>`: one task."""
-    champion = assets.champion(model)
     with make_dag("rollback", model, purpose=__doc__, schedule=None, params=rollback_params()) as dag:
-
-        @task(outlets=[champion], doc_md="Verifies the earlier version, makes it champion, records who and why.")
-        def roll_back(*, params: dict[str, Any], outlet_events: Any) -> dict[str, Any]:
-            done = steps.roll_back(run_context(HOME), model, params)
-            outlet_events[champion].extra = {"version": done["to_version"], "reason": params["reason"]}
-            return done
-
-        roll_back()
+        RollbackOperator(task_id="roll_back", model=model.name, from_form=True)
     return dag
 
 

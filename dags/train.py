@@ -10,14 +10,15 @@ from airflow.sdk import DAG, TriggerRule, task
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
-from almanac_airflow import assets
 from almanac_airflow.dags import make_dag
 from almanac_airflow.declarations import declared_models
-from almanac_airflow.operators.approval import APPROVAL_DOC, PromotionApproval
+from almanac_airflow.operators.approval import PromotionApprovalOperator
+from almanac_airflow.operators.release import EvaluateGatesOperator, PromoteModelOperator, RegisterModelOperator
+from almanac_airflow.operators.training import TrainOperator
 from almanac_airflow.params import training_params
 from almanac_airflow.runs import run_context
 from almanac_airflow.schedules import schedule_of
-from almanac_airflow.steps import release, training
+from almanac_airflow.steps import training
 from almanac_airflow.trials import search
 
 HOME = Home()
@@ -25,47 +26,31 @@ HOME = Home()
 
 def build(model: Model) -> DAG:
     """`train_<model>`: decide -> [search ->] train -> judge -> register -> [approve ->] promote."""
-    judged, champion, schedule = assets.training(model), assets.champion(model), schedule_of(model, "train", HOME)
+    name, schedule = model.name, schedule_of(model, "train", HOME)
     with make_dag("train", model, purpose=__doc__, schedule=schedule, params=training_params(model)) as dag:
 
         @task(doc_md="Whether to train: cooldown, new labelled rows, runs per week. A run by hand overrules, recorded.")
         def decide(*, params: dict[str, Any]) -> dict[str, Any]:
             return training.decide(run_context(HOME), model, params)
 
-        @task(
-            doc_md="Trains the candidates on one dataset version, exports the best to ONNX: one MLflow run.",
-            trigger_rule="none_failed",  # no batch of trials is no reason not to train
-        )
-        def train(decision: dict[str, Any], searched: Any = None, *, params: dict[str, Any]) -> str:
-            return training.train(run_context(HOME), model, decision, searched, params)
-
-        @task(
-            outlets=[judged],
-            doc_md="Candidate against baselines and the champion on the same hold-out; every gate fails closed.",
-        )
-        def judge(mlflow_run_id: str, *, outlet_events: Any) -> dict[str, Any]:
-            verdict = training.judge(run_context(HOME), model, mlflow_run_id)
-            outlet_events[judged].extra = {"mlflow_run_id": mlflow_run_id, "accepted": verdict["accepted"]}
-            return verdict
-
-        @task(
-            outlets=[assets.challenger(model)],
-            doc_md="Registers the candidate as challenger, and decides: promote, ask a person, or neither.",
-        )
-        def register(verdict: dict[str, Any]) -> str:
-            return training.register(run_context(HOME), model, verdict)
-
-        @task(
-            outlets=[champion],
-            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
-            doc_md="Challenger becomes champion, the old champion previous; red without an approval in the journal.",
-        )
-        def promote(version: str, *, outlet_events: Any) -> None:
-            outlet_events[champion].extra = release.promote(run_context(HOME), model, version)
-
         decision = decide()
-        version = register(judge(train(decision, search(model, HOME, decision))))
-        version >> PromotionApproval(model=model, after="register", doc_md=APPROVAL_DOC) >> promote(version)
+        train = TrainOperator(
+            task_id="train",
+            model=name,
+            decision=decision,
+            searched=search(model, HOME, decision),
+            from_form=True,
+            trigger_rule=TriggerRule.NONE_FAILED,  # no batch of trials is no reason not to train
+        )
+        judge = EvaluateGatesOperator(task_id="judge", model=name, mlflow_run_id=train.output)
+        register = RegisterModelOperator(task_id="register", model=name, verdict=judge.output)
+        promote = PromoteModelOperator(
+            task_id="promote",
+            model=name,
+            version=register.output,
+            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+        )
+        register >> PromotionApprovalOperator(model=model, after="register") >> promote
     return dag
 
 

@@ -11,5 +11,20 @@ def provider_info() -> dict[str, object]:
         "name": "Almanac",
         "description": "Schedules everything around a machine-learning model: data, training, scoring, backups.",
         "notifications": ["almanac_airflow.notifiers.alert.AlertNotifier"],
-        "triggers": [{"integration-name": "Almanac", "python-modules": ["almanac_airflow.triggers.landing"]}],
+        "operators": [
+            {
+                "integration-name": "Almanac",
+                "python-modules": [
+                    f"almanac_airflow.operators.{name}"
+                    for name in ("approval", "backup", "data", "release", "scoring", "training")
+                ],
+            }
+        ],
+        "sensors": [{"integration-name": "Almanac", "python-modules": ["almanac_airflow.sensors.new_data"]}],
+        "triggers": [
+            {
+                "integration-name": "Almanac",
+                "python-modules": ["almanac_airflow.triggers.landing", "almanac_airflow.triggers.new_files"],
+            }
+        ],
     }

@@ -1,19 +1,18 @@
 """How the graph goes on after a version is registered: tasks that are not needed are skipped without being started."""
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
 from almanac.config.schema import Model
-from almanac_airflow.operators.approval import COMPARISON
+from almanac_airflow.operators.approval import COMPARISON, PromotionApprovalOperator
+from almanac_airflow.operators.base import RESULT
+from almanac_airflow.operators.release import PromoteModelOperator
 
 if TYPE_CHECKING:
     from almanac.registry.run_context import RunContext
     from almanac.release.approval import Desk
-
-APPROVE, PROMOTE = "approve", "promote"
-_RETURNED = "return_value"
 
 
 def desk(context: "RunContext", model: Model, version: str) -> "Desk":
@@ -34,7 +33,7 @@ def go_on(at: "Desk", *, by_hand: str = "") -> str:
             asked then whatever the rule says, unless it promotes anyway.
 
     Returns:
-        The version, when a person is asked; the comparison is then in XCom.
+        The version, when a person is asked; the comparison is then in XCom. Also where nothing follows to be skipped.
 
     Raises:
         DownstreamTasksSkipped: in the other two cases; the version is in XCom by then.
@@ -54,16 +53,24 @@ def go_on(at: "Desk", *, by_hand: str = "") -> str:
         task.xcom_push(COMPARISON, compare(model, at.home, at.registry, version, reasons=found.reasons, now=at.now))
         return version
     if found.way is Way.PROMOTE:
-        skip_approval(version)
-    task.xcom_push(_RETURNED, version)
-    raise DownstreamTasksSkipped(tasks=[APPROVE, PROMOTE])
+        return skip_approval(version)
+    return _skip(version, PromotionApprovalOperator, PromoteModelOperator)
 
 
-def skip_approval(version: str) -> NoReturn:
+def skip_approval(version: str) -> str:
     """Skip the question and go on to the promotion; see `go_on`.
 
     Raises:
-        DownstreamTasksSkipped: always; this is how Airflow skips tasks.
+        DownstreamTasksSkipped: this is how Airflow skips tasks.
     """
-    get_current_context()["ti"].xcom_push(_RETURNED, version)
-    raise DownstreamTasksSkipped(tasks=[APPROVE])
+    return _skip(version, PromotionApprovalOperator)
+
+
+def _skip(version: str, *kinds: type) -> str:
+    """Skip the tasks of these kinds that follow, whatever their ids are."""
+    context = get_current_context()
+    following = [one.task_id for one in context["task"].get_flat_relatives() if isinstance(one, kinds)]
+    if not following:
+        return version
+    context["ti"].xcom_push(RESULT, version)
+    raise DownstreamTasksSkipped(tasks=sorted(following))

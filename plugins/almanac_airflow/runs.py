@@ -178,17 +178,34 @@ def chosen_files(found: list[dict[str, Any]], globs: list[str] | None) -> list[d
 
 
 def time_param(text: str | None) -> datetime | None:
-    """Read a time that a person typed.
+    """Read a time that a person typed, or a template gave.
 
     Raises:
-        ConfigError: it has no offset.
+        ConfigError: it is none, or has no offset.
     """
     if not text:
         return None
-    time = datetime.fromisoformat(text)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"not a time; got {text!r}, expected for example '2024-01-01T00:00:00Z'") from error
     if time.tzinfo is None:
         raise ConfigError(f"a time without an offset; got {text!r}, expected for example '2024-01-01T00:00:00Z'")
     return time
+
+
+def number_param(name: str, value: str | int | None) -> int | None:
+    """Read a whole number; a template gives it as text.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if value is None or value == "":
+        return None
+    try:
+        return int(value)
+    except ValueError as error:
+        raise ConfigError(f"{name}: got {value!r}, expected a whole number") from error
 
 
 def _trigger(context: Mapping[str, Any]) -> str:

@@ -11,7 +11,9 @@ from almanac.backup.store.keys import Key
 from almanac.config.files.loader import load_models
 from almanac.config.home import REPOSITORY, Home
 from almanac.journal.records import RunRef
+from almanac_airflow.operators.base import InstallationOperator
 from tests.backup.world import write_dataset
+from tests.plugins.operators.running import context_of_task, run
 
 
 @pytest.fixture
@@ -39,6 +41,8 @@ def call(home: Home) -> Callable[..., Any]:
         bag = DagBag(str(REPOSITORY / "dags" / f"{dag_id}.py"))  # reads the home from the environment
         assert bag.import_errors == {}
         dag = bag.dags[dag_id]
+        if isinstance(dag.task_dict[task_id], InstallationOperator):
+            return run(dag.task_dict[task_id], context_of_task(dag_id, **dag.params.dump()))
         body = dag.task_dict[task_id].python_callable
         form = {"params": dag.params.dump()} if "params" in signature(body).parameters else {}
         return body(*results, **form)

@@ -11,6 +11,7 @@ from almanac.config.home import REPOSITORY, Home
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
 from almanac.scoring.pause import stop_scoring
+from tests.plugins.operators.running import context_of_task, run
 
 ACTS = ("request_retrain", "put_previous_back", "stop_scoring")
 
@@ -51,11 +52,11 @@ def test_score_skips_while_scoring_is_stopped(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
     monkeypatch.setattr("almanac_airflow.runs.current_run", lambda: RunRef("score_weather", "s"))
     bag = DagBag(str(REPOSITORY / "dags" / "score.py"))
-    score = bag.dags["score_weather"].get_task("score").python_callable
+    score = bag.dags["score_weather"].get_task("score")
     at = {"run": RunRef("monitor_weather", "r"), "now": datetime(2024, 6, 1, tzinfo=UTC)}
     stop_scoring(Journal(Home().journal_url), "weather", reason="F1 fell", **at)
     with pytest.raises(AirflowSkipException, match=r"scoring was stopped at 2024-06-01 00:00 UTC: F1 fell\. Resume it"):
-        score(params={"since": None, "until": None}, outlet_events={})
+        run(score, context_of_task("score_weather", since=None, until=None))
 
 
 def test_monitor_question_that_waits_for_days_stops_no_later_run(dag: Any) -> None:

@@ -139,14 +139,14 @@ def registered() -> None:
     from almanac.scoring.score import score_new_windows
     from almanac.training.candidate_log import log_candidate
     from almanac.training.train import train_candidate
-    from almanac.training.training_run import _profile
+    from almanac.training.training_run import reference_profile
 
     home, journal, now = Home(), _journal(), datetime.now(UTC)
     model, registry = find_model(home.models, MODEL), Registry.of(home)
     dataset = DatasetTable.of(home, model)
     rows = dataset.read()
     candidate = train_candidate(model, rows, now=now)
-    profile = _profile(model, rows, candidate)
+    profile = reference_profile(model, rows, candidate)
     for number in ("1", PREVIOUS, CHAMPION, CHALLENGER):
         run = _run("train", number)
         context = TrainingContext(run, dataset_version=dataset.snapshot().version, reason="a state")

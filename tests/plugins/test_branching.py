@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from almanac.config.home import Home
@@ -17,14 +18,20 @@ from almanac.release.approval import Desk
 from almanac.release.route import Route, Way
 from almanac_airflow import branching, runs
 from almanac_airflow.branching import go_on, skip_approval
+from almanac_airflow.operators import (
+    MonitorOperator,
+    PromoteModelOperator,
+    PromotionApprovalOperator,
+    RegisterModelOperator,
+)
 from tests.contexts import context_of
 from tests.monitoring.world import WEATHER
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
 ROUTES = {
-    Way.PROMOTE: ["approve"],
-    Way.STAY: ["approve", "promote"],
-    Way.SHADOW: ["approve", "promote"],
+    Way.PROMOTE: ["ask"],
+    Way.STAY: ["ask", "go_live"],
+    Way.SHADOW: ["ask", "go_live"],
 }
 
 
@@ -33,8 +40,21 @@ def left(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the task has pushed to XCom."""
     pushed: dict[str, Any] = {}
     task = SimpleNamespace(xcom_push=pushed.__setitem__)
-    monkeypatch.setattr(branching, "get_current_context", lambda: {"ti": task})
+    monkeypatch.setattr(branching, "get_current_context", lambda: {"ti": task, "task": registering("ask", "go_live")})
     return pushed
+
+
+def registering(*following: str) -> Any:
+    """A task that registers, before one that asks and one that promotes, and others."""
+    with DAG("d", schedule=None):
+        first = RegisterModelOperator(task_id="register", model="weather", verdict={})
+        for name in following:
+            if name == "ask":
+                first >> PromotionApprovalOperator(task_id=name, model=WEATHER, after="register")
+            else:
+                first >> PromoteModelOperator(task_id=name, model="weather", version="1")
+        first >> MonitorOperator(task_id="monitor", model="weather")
+    return first
 
 
 def take(monkeypatch: pytest.MonkeyPatch, way: Way, *, by_hand: str = "") -> str:
@@ -54,6 +74,12 @@ def test_go_on_skips_what_is_not_needed_and_leaves_the_version(
         take(monkeypatch, way)
     assert skipped.value.tasks == ROUTES[way]
     assert left == {"return_value": "5"}
+
+
+@pytest.mark.parametrize("way", ROUTES)
+def test_go_on_where_nothing_follows_returns_the_version(monkeypatch: pytest.MonkeyPatch, way: Way) -> None:
+    monkeypatch.setattr(branching, "get_current_context", lambda: {"ti": None, "task": registering()})
+    assert take(monkeypatch, way) == "5"
 
 
 def test_go_on_to_a_person_leaves_the_comparison(monkeypatch: pytest.MonkeyPatch, left: dict[str, Any]) -> None:
@@ -78,7 +104,7 @@ def test_go_on_by_hand_asks_nobody_where_the_rule_promotes(
 def test_ask_nobody_skips_the_question_alone(left: dict[str, Any]) -> None:
     with pytest.raises(DownstreamTasksSkipped) as skipped:
         skip_approval("5")
-    assert skipped.value.tasks == ["approve"]
+    assert skipped.value.tasks == ["ask"]
     assert left == {"return_value": "5"}
 
 

@@ -134,7 +134,7 @@ def _params(candidate: "TrainedCandidate") -> list[Any]:
     train, selection = candidate.model.train, candidate.selection
     values = {
         "candidate": selection.name,
-        "estimator": train.candidates[selection.name].estimator,
+        "estimator": candidate.estimator,
         "seed": train.seed,
         "threshold": selection.threshold,
         **selection.params,

@@ -40,7 +40,7 @@ def build_passport(
         format=PASSPORT_FORMAT,
         model=model.name,
         candidate=selection.name,
-        estimator=model.train.candidates[selection.name].estimator,
+        estimator=candidate.estimator,
         mode=candidate.mode,
         trigger=PassportTrigger(**vars(context.run), reason=context.reason),
         data=PassportData(

@@ -51,14 +51,15 @@ Progress = Callable[[str], None]
 
 
 @dataclass
-class _Watch:
-    """Times the steps of a training, and reports each."""
+class StepWatch:
+    """Times the steps of a training, and reports each with `on_progress`."""
 
     on_progress: Progress
     seconds: dict[str, float] = field(default_factory=dict)
     _last: float = field(default_factory=time.perf_counter)
 
     def done(self, step: str, message: str) -> None:
+        """Report the end of a step; its time is that since the end of the step before."""
         now = time.perf_counter()
         self.seconds[step] = round(self.seconds.get(step, 0.0) + now - self._last, 3)
         self._last = now
@@ -105,7 +106,7 @@ def train_candidate(
         ConfigError: a candidate or a parameter is unknown, or an estimator refuses its parameters.
         DataError: too few labelled rows, or rows of one class only.
     """
-    watch = _Watch(on_progress)
+    watch = StepWatch(on_progress)
     names = choose_candidates(model, candidates)
     rows, folds = prepare(model, frame, now=now)
     watch.done("features", f"{len(rows)} labelled rows, {len(rows.names)} features, {len(folds)} folds")
@@ -113,7 +114,7 @@ def train_candidate(
     selection, holdout = choice.select(names, searched), folds[-1]
     pipeline, curve = fit_watched(model, selection.name, selection.params, rows, holdout.train, checkpoints)
     watch.done("fit", f"{selection.name} is the best on the folds before the hold-out; fitted for the hold-out")
-    return _Builder(model, rows, folds, watch).build(selection, pipeline, holdout.train, curve=curve)
+    return CandidateBuilder(model, rows, folds, watch).build(selection, pipeline, holdout.train, curve=curve)
 
 
 def continue_candidate(
@@ -134,7 +135,7 @@ def continue_candidate(
         ConfigError: the champion cannot be continued; see `continuation_problems`.
         DataError: too few labelled rows.
     """
-    watch = _Watch(on_progress)
+    watch = StepWatch(on_progress)
     rows, folds = prepare(model, frame, now=now)
     watch.done("features", f"{len(rows)} labelled rows, {len(rows.names)} features")
     holdout = folds[-1]
@@ -146,7 +147,7 @@ def continue_candidate(
     watch.done("fit", f"version {parent.version} is continued on {len(chosen)} more rows")
     # the earlier folds say nothing about it, nor do the scores of its own selection
     selection = replace(parent.selection, predictions=(), scores={}, trials=())
-    return _Builder(model, rows, folds, watch).build(selection, pipeline, chosen, parent=parent)
+    return CandidateBuilder(model, rows, folds, watch).build(selection, pipeline, chosen, parent=parent)
 
 
 def prepare(model: Model, frame: "pl.DataFrame", *, now: datetime) -> tuple[LabelledRows, tuple[Fold, ...]]:
@@ -166,7 +167,7 @@ def prepare(model: Model, frame: "pl.DataFrame", *, now: datetime) -> tuple[Labe
 
 
 @dataclass(frozen=True, eq=False)
-class _Builder:
+class CandidateBuilder:
     """Measures a fitted pipeline, exports it, checks the export, and makes the record of all that.
 
     Args:
@@ -179,7 +180,7 @@ class _Builder:
     model: Model
     rows: LabelledRows
     folds: tuple[Fold, ...]
-    watch: _Watch
+    watch: StepWatch
 
     def build(
         self,

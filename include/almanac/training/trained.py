@@ -124,6 +124,12 @@ class TrainedCandidate:
         return tuple(warnings)
 
     @property
+    def estimator(self) -> str:
+        """The import path of the estimator's class: the declared one, or, of a pipeline from elsewhere, its own."""
+        declared, kind = self.model.train.candidates.get(self.selection.name), type(self.pipeline[-1])
+        return declared.estimator if declared else f"{kind.__module__}.{kind.__qualname__}"
+
+    @property
     def mode(self) -> Literal["scratch", "incremental"]:
         """How it was trained: from scratch, or as a continuation of the champion."""
         return "incremental" if self.parent else "scratch"

@@ -168,7 +168,9 @@ def train(
             )
         )
         context = TrainingContext(run=run, dataset_version=rows.version, joined=rows.joined, reason=reason)
-        return log_candidate(registry, candidate, profile_json=_profile(model, frame, candidate), context=context)
+        return log_candidate(
+            registry, candidate, profile_json=reference_profile(model, frame, candidate), context=context
+        )
 
 
 def _checkpoints(
@@ -233,7 +235,7 @@ def _continuation_problems(
         return [str(error)]
 
 
-def _profile(model: Model, frame: "pl.DataFrame", candidate: TrainedCandidate) -> str:
+def reference_profile(model: Model, frame: "pl.DataFrame", candidate: TrainedCandidate) -> str:
     """The reference profile of the rows that the candidate was trained and measured on."""
     import polars as pl
 

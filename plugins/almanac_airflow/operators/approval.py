@@ -21,7 +21,7 @@ COMPARISON = "comparison"
 """The XCom key of what a person reads; the task before pushes it."""
 
 
-class PromotionApproval(ApprovalOperator):
+class PromotionApprovalOperator(ApprovalOperator):
     """Waits for a person; no answer in time is a no. Question and answer go to the journal, the answer to the version.
 
     That this task succeeds allows nothing: the task that promotes looks for the answer in the journal.
@@ -31,18 +31,22 @@ class PromotionApproval(ApprovalOperator):
     which the task was deferred: its scheduler retries the task, and the person is asked once more.)
 
     Args:
-        model: whose version.
-        after: the task that returns the version's number and leaves the comparison in XCom.
+        model: whose version: the declaration itself, which `almanac_airflow.declarations.declared_models` gives.
+        after: the task that returns the version's number and leaves the comparison in XCom: a `RegisterModelOperator`.
+        task_id: of this one.
+        doc_md: what Airflow shows of the task.
     """
 
     template_fields: Sequence[str] = (*ApprovalOperator.template_fields, "version")
 
-    def __init__(self, *, model: Model, after: str, **more: Any) -> None:
+    def __init__(
+        self, *, model: Model, after: str, task_id: str = "approve", doc_md: str | None = APPROVAL_DOC, **more: Any
+    ) -> None:
         self.version = f"{{{{ ti.xcom_pull('{after}') }}}}"
         self.model = model
-        more.pop("params", None)  # those of the DAG, which Airflow puts here; the question has one of its own
         super().__init__(
-            task_id=more.pop("task_id", "approve"),
+            task_id=task_id,
+            doc_md=doc_md,
             subject=f"Promote {model.name} version {self.version}?",
             body=f"{{{{ ti.xcom_pull('{after}', key='{COMPARISON}') }}}}",
             defaults=self.REJECT,
@@ -51,7 +55,8 @@ class PromotionApproval(ApprovalOperator):
             notifiers=[ApprovalNotifier(model.name, model.alerts)],
             on_success_callback=end_of_approval(model),
             params=answer_params("Why. Kept with your name in the journal and on the version."),
-            **more,
+            # those of the DAG, which Airflow puts here, are left out: the question has one of its own
+            **{name: value for name, value in more.items() if name != "params"},
         )
 
     def execute(self, context: Context) -> Any:

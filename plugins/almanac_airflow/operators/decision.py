@@ -36,7 +36,6 @@ class AlarmDecision(HITLOperator):
 
     def __init__(self, *, model: Model, after: str, task_id: str = "ask", **more: Any) -> None:
         self.model = model
-        more.pop("params", None)  # those of the DAG, which Airflow puts here; the question has one of its own
         super().__init__(
             task_id=task_id,
             subject=f"{model.title}: what should be done?",
@@ -50,7 +49,8 @@ class AlarmDecision(HITLOperator):
             on_success_callback=end_of_approval(model),
             params=answer_params("Why. Kept with your name in the journal."),
             doc_md="Asks a person what to do, where `monitor.actions` says so; skipped otherwise.",
-            **more,
+            # those of the DAG, which Airflow puts here, are left out: the question has one of its own
+            **{name: value for name, value in more.items() if name != "params"},
         )
 
     def execute(self, context: Context) -> Any:

@@ -1,5 +1,6 @@
 """Snapshots: taken, copied, checked, restored, proven, and forgotten."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -74,12 +75,28 @@ def back_up_model(context: "RunContext", model: Model, params: dict[str, Any]) -
     return taken
 
 
-def back_up_everything(context: "RunContext", params: dict[str, Any]) -> list[dict[str, Any]]:
-    """Snapshots of everything as one group."""
+def back_up(
+    context: "RunContext", subjects: Sequence[str], folders: Mapping[str, str], params: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Snapshots of subjects and folders; of everything as one group when none is named.
+
+    Raises:
+        AirflowSkipException: nothing is there yet.
+    """
     from almanac.backup.tasks.run_backup import run_backup
 
-    reason = params["reason"] or ""
-    return run_backup(context.home, (), run=context.run, given_key=credentials.backup_key(), reason=reason)
+    taken = run_backup(
+        context.home,
+        subjects,
+        run=context.run,
+        given_key=credentials.backup_key(),
+        version=params["version"] or "",
+        reason=params["reason"] or "",
+        folders=folders,
+    )
+    if not taken:
+        raise AirflowSkipException("nothing is there yet")
+    return taken
 
 
 def replicate(context: "RunContext") -> dict[str, Any]:

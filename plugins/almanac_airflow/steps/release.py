@@ -94,9 +94,16 @@ def judge_shadow(context: "RunContext", model: Model) -> dict[str, Any]:
 
 
 def roll_back(context: "RunContext", model: Model, params: dict[str, Any]) -> dict[str, Any]:
-    """Make an earlier version the champion again."""
+    """Make an earlier version the champion again.
+
+    Raises:
+        ConfigError: there is no reason.
+    """
+    from almanac.errors import ConfigError
     from almanac.release.promotion import roll_back
 
+    if not params["reason"]:
+        raise ConfigError(f"{model.name}: a rollback needs a reason; got none. Say why in `reason`")
     done = roll_back(
         context.registry,
         model.name,

@@ -11,8 +11,17 @@ if TYPE_CHECKING:
     from almanac.registry.run_context import RunContext
 
 
-def decide(context: "RunContext", model: Model, params: Mapping[str, Any]) -> dict[str, Any]:
+def decide(
+    context: "RunContext", model: Model, params: Mapping[str, Any], *, ask_policy: bool = True
+) -> dict[str, Any]:
     """Decide whether to train; what triggered the run counts only if the journal or the registry knows of it.
+
+    Args:
+        context: of the running task.
+        model: whose.
+        params: the form of the run.
+        ask_policy: False: the author of the DAG wants the training whatever the policy says, as a person who starts a
+            run by hand; the decision is recorded.
 
     Returns:
         The decision as the next task reads it, and the mode.
@@ -28,6 +37,8 @@ def decide(context: "RunContext", model: Model, params: Mapping[str, Any]) -> di
     if events.refused and not satisfied(model, "train", events.names, context.home):
         return {"accepted": False, "reasons": list(events.refused), "figures": {}, "ask": [], "mode": "scratch"}
     trigger, reason = training_trigger(model, events, params["reason"])
+    if not ask_policy:
+        trigger, reason = "manual", params["reason"] or f"{context.run.dag_id} trains without asking the policy"
     requests = pending_requests(context.journal, model, context.run) if trigger == "retrain_request" else []
     with handling(context, model, "train"):
         asked = decide_mode(

@@ -18,8 +18,9 @@ class RunLink(BaseOperatorLink):
     name = "What this run did"
 
     def get_link(self, operator: "BaseOperator", *, ti_key: "TaskInstanceKey") -> str:
-        """Link to the run's page; none on DAGs of other projects in the same Airflow."""
-        return urls().run(ti_key.dag_id, ti_key.run_id) if dag_files(ti_key.dag_id) else ""
+        """Link to the run's page; none on tasks that are not Almanac's, of other projects in the same Airflow."""
+        is_ours = bool(dag_files(ti_key.dag_id)) or _module_of(operator).startswith("almanac_airflow.")
+        return urls().run(ti_key.dag_id, ti_key.run_id) if is_ours else ""
 
 
 class ReportLink(BaseOperatorLink):
@@ -43,6 +44,11 @@ class WindowsLink(BaseOperatorLink):
         """Link to the windows' page."""
         kind, _, model = ti_key.dag_id.partition("_")
         return urls().windows(model) if kind in ("window", "reopen") else ""
+
+
+def _module_of(operator: Any) -> str:
+    """The module of a task's class, as the server knows it: it never imports the class."""
+    return str(getattr(operator, "_task_module", ""))
 
 
 def _result(ti_key: "TaskInstanceKey") -> dict[str, Any]:

@@ -17,7 +17,9 @@ from almanac.errors import ApprovalError
 from almanac.events.checking import accepted_payloads
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac_airflow import runs
 from almanac_airflow.operators.archive import ArchiveOperator
+from almanac_airflow.operators.base import InstallationOperator
 from almanac_airflow.runs import run_context
 from almanac_airflow.steps.training import train
 from tests.monitoring.world import WEATHER
@@ -56,7 +58,16 @@ def call(file: str, dag_id: str, task_id: str) -> Any:
 
     bag = DagBag(str(REPOSITORY / "dags" / f"{file}.py"))
     assert bag.import_errors == {}
-    return bag.dags[dag_id].get_task(task_id).python_callable
+    task = bag.dags[dag_id].get_task(task_id)
+    if not isinstance(task, InstallationOperator):
+        return task.python_callable
+
+    def execute(version: str = "", **handed: Any) -> Any:
+        if version:
+            task.version = version  # as Airflow puts the XCom there
+        return task.execute({**runs.get_current_context(), "params": {}, **handed})
+
+    return execute
 
 
 FORMS: dict[str, tuple[str, str, str, str, dict[str, Any], tuple[Any, ...]]] = {

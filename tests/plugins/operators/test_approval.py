@@ -16,7 +16,7 @@ from almanac.journal.journal import Journal
 from almanac.release.approval import Answer
 from almanac_airflow.notifiers.alert import ApprovalNotifier
 from almanac_airflow.operators import approval
-from almanac_airflow.operators.approval import PromotionApproval
+from almanac_airflow.operators.approval import PromotionApprovalOperator
 from demo.sink import WebhookSink
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -30,19 +30,23 @@ def model() -> Model:
 
 
 @pytest.fixture
-def operator(model: Model) -> PromotionApproval:
+def operator(model: Model) -> PromotionApprovalOperator:
     with DAG("train_weather", schedule=None, params={"reason": Param("why the run was started", type="string")}):
-        return PromotionApproval(model=model, after="register")
+        return PromotionApprovalOperator(model=model, after="register")
 
 
-def test_approval_is_asked_of_declared_users_with_a_deadline_and_no_is_safe(operator: PromotionApproval) -> None:
+def test_approval_is_asked_of_declared_users_with_a_deadline_and_no_is_safe(
+    operator: PromotionApprovalOperator,
+) -> None:
     assert operator.defaults == ["Reject"]
     assert operator.response_timeout == timedelta(hours=2)
     assert [user["id"] for user in operator.assigned_users or []] == ["grace", "ada"]
     assert not operator.fail_on_reject
 
 
-def test_approval_form_is_not_filled_by_the_reason_for_which_the_run_was_started(operator: PromotionApproval) -> None:
+def test_approval_form_is_not_filled_by_the_reason_for_which_the_run_was_started(
+    operator: PromotionApprovalOperator,
+) -> None:
     assert list(operator.params) == ["why"]
 
 
@@ -65,11 +69,13 @@ def test_approval_answer_only_a_person_can_say_yes(
 
 
 def test_approval_tried_again_after_an_answer_does_not_ask_again(
-    operator: PromotionApproval, monkeypatch: pytest.MonkeyPatch
+    operator: PromotionApprovalOperator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     went_on: list[dict[str, Any]] = []
     monkeypatch.setattr("almanac.release.approval.answer_of", lambda *_: Answer(True, "grace", "I looked", AT))
-    monkeypatch.setattr(PromotionApproval, "execute_complete", lambda _self, _context, event: went_on.append(event))
+    monkeypatch.setattr(
+        PromotionApprovalOperator, "execute_complete", lambda _self, _context, event: went_on.append(event)
+    )
     run = {"dag_id": "train_weather", "run_id": "r", "run_type": SimpleNamespace(value="scheduled")}
     dag_run = SimpleNamespace(triggering_user_name=None, **run)
     operator.execute({"ti": SimpleNamespace(try_number=2), "dag_run": dag_run, "triggering_asset_events": {}})
@@ -87,7 +93,7 @@ def sink(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookSink
 
 
 def test_approval_notifier_reports_what_waits_until_when_and_where_to_answer(
-    operator: PromotionApproval, model: Model, sink: WebhookSink, monkeypatch: pytest.MonkeyPatch
+    operator: PromotionApprovalOperator, model: Model, sink: WebhookSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://port:8080")
     operator.subject, operator.hitl_summary_extra["timeout_datetime"] = "Promote weather version 5?", "2026-11-21T11:00"

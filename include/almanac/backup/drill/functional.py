@@ -60,6 +60,8 @@ def _use(folder: Path, manifest: Manifest, server: URL | None, trust: bool) -> l
             return _use_checkpoints(folder)
         case "model":
             return _use_model(folder, manifest, trust)
+        case "folder":
+            return [f"{len(manifest.files)} files, each with its bytes; what they mean is not known here"]
         case _:
             return []
 

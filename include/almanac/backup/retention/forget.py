@@ -29,6 +29,9 @@ class ForgetPlan:
         return tuple(choice.ref for choice in self.choices if not choice.stays)
 
 
+_KEPT_LIKE = {"checkpoints": "model", "folder": "outputs"}
+
+
 def keep_of(models: Sequence[Model], retention: Retention, *, second: bool = False) -> KeepOf:
     """The policy of each subject: its model's, or the installation's; without a declared model, what is built in.
 
@@ -43,16 +46,16 @@ def keep_of(models: Sequence[Model], retention: Retention, *, second: bool = Fal
 
     def of(subject: str) -> Keep:
         kind, name = subject.split("/")
-        other: Keep | None = getattr(retention.second, "model" if kind == "checkpoints" else kind)
+        other: Keep | None = getattr(retention.second, _KEPT_LIKE.get(kind, kind))
         if second and other is not None:
             return other
-        own = declared.get(name, KeepOfModel())
+        own = declared.get(name, KeepOfModel()) if kind != "folder" else KeepOfModel()
         match kind:
             case "model" | "checkpoints":
                 return own.model
             case "dataset":
                 return own.dataset
-            case "outputs":
+            case "outputs" | "folder":
                 return own.outputs
             case "group":
                 return retention.group

@@ -27,7 +27,7 @@ from almanac.journal.records import Decision, DecisionKind, RunRef
 log = logging.getLogger(__name__)
 
 INSTALLATION = "_installation"
-_OF_MODELS = tuple(kind for kind in KINDS if kind not in ("database", "group"))
+_OF_MODELS = tuple(kind for kind in KINDS if kind not in ("database", "group", "folder"))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from almanac.backup.snapshot.sources import below
 from almanac.backup.snapshot.writer import Draft, WrittenSnapshot, take
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.facts import model_facts
-from almanac.backup.store.manifest import Fact, GroupMember, Maker, Manifest, Ref
+from almanac.backup.store.manifest import Fact, GroupMember, Maker, Manifest, Ref, check_subject
 from almanac.backup.store.repository import BackupRepository
 from almanac.backup.subjects.dataset import dataset_draft
 from almanac.backup.subjects.model import model_draft
@@ -118,6 +118,23 @@ class BackupRun:
         files = below(self.home.checkpoints_of(name))
         return self._take(Draft(f"checkpoints/{name}", files, {"files": len(files)})) if files else None
 
+    def folder(self, name: str, uri: str) -> list[WrittenSnapshot]:
+        """Any folder, of this machine or in an object store: its regular files; none when there is none.
+
+        Args:
+            name: what its snapshots are called: `folder/NAME`.
+            uri: where it is.
+
+        Raises:
+            ConfigError: the name cannot be one.
+        """
+        try:
+            subject = check_subject(f"folder/{name}")
+        except ValueError as error:
+            raise ConfigError(f"{uri}: {error}, such as folder/port_logs") from error
+        files = below(uri)
+        return [self._take(Draft(subject, files, {"files": len(files), "uri": uri}))] if files else []
+
     def database(self, name: str) -> WrittenSnapshot:
         """One database.
 
@@ -130,6 +147,10 @@ class BackupRun:
     def subjects(self, texts: Sequence[str], *, version: str = "") -> list[WrittenSnapshot]:
         """Those of several; see `subject`. What cannot be taken stands in `faults`."""
         return [one for text in texts for one in self._tried(text, partial(self.subject, text, version=version))]
+
+    def folders(self, named: Mapping[str, str]) -> list[WrittenSnapshot]:
+        """Those of several folders, by their names; see `folder`. What cannot be taken stands in `faults`."""
+        return [one for name, uri in named.items() for one in self._tried(f"folder/{name}", self.folder, name, uri)]
 
     def subject(self, text: str, *, version: str = "") -> list[WrittenSnapshot]:
         """Snapshots of a subject that a person names; none when there is nothing yet.

@@ -18,7 +18,7 @@ from almanac.json_text import parse_json
 
 FORMAT = 1
 MAX_MANIFEST_BYTES = 1 << 28
-KINDS = ("model", "dataset", "outputs", "database", "checkpoints", "group")
+KINDS = ("model", "dataset", "outputs", "database", "checkpoints", "group", "folder")
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 _NAME = re.compile(r"^([0-9]{8}T[0-9]{6}\.[0-9]{6}Z)-([0-9a-f]{64})$")
 _SUBJECT = re.compile(rf"({'|'.join(KINDS)})/[a-z][a-z0-9_]{{0,99}}")

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from almanac.backup.installation import BackupRepositories, open_repositories
@@ -25,9 +26,16 @@ _BROKEN = "The existing data were backed up as last declared. Nothing is deleted
 
 
 def run_backup(
-    home: Home, subjects: Sequence[str], *, run: RunRef, given_key: str = "", version: str = "", reason: str = ""
+    home: Home,
+    subjects: Sequence[str],
+    *,
+    run: RunRef,
+    given_key: str = "",
+    version: str = "",
+    reason: str = "",
+    folders: Mapping[str, str] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
-    """Take snapshots of subjects, or of everything as one group when none is named.
+    """Take snapshots of subjects and folders, or of everything as one group when none is named.
 
     Args:
         home: what of.
@@ -36,6 +44,7 @@ def run_backup(
         given_key: from a connection.
         version: of a model: only this one.
         reason: why; none: what triggered the run.
+        folders: any folders, by the names that their snapshots get.
 
     Returns:
         For each snapshot: its name, files, bytes, and whether it is new. Of everything also a row for each thing that
@@ -49,8 +58,9 @@ def run_backup(
     maker = Maker(dag_id=run.dag_id, run_id=run.run_id, started_by=run.started_by, reason=reason or run.trigger)
     backup = BackupRun(home, repository, maker, Registry.of(home))
     problems: tuple[str, ...] = ()
-    if subjects:
-        taken = backup.subjects(subjects, version=version)
+    chosen = bool(subjects or folders)
+    if chosen:
+        taken = [*backup.subjects(subjects, version=version), *backup.folders(folders)]
     else:
         found = protected_models(home, Catalogue(repository).subjects())
         taken, problems = [backup.everything(found.models)], found.problems
@@ -63,7 +73,7 @@ def run_backup(
         DamagedDatabaseError,
     ) as error:  # a snapshot that exists must not be taken again because of that
         log.warning("the snapshots are taken, but could not be recorded in the journal: %s", error)
-    if subjects or any(isinstance(error, TransientError) for _, error in backup.faults):
+    if chosen or any(isinstance(error, TransientError) for _, error in backup.faults):
         backup.check()
     problems_found = [f"{problem}\n{_BROKEN}" for problem in problems] + backup.problem_texts()
     rows = [_summary(one) for one in taken]

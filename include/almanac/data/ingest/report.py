@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from almanac.data.ingest.batch import CheckedBatch
 from almanac.data.ingest.charts import draw_columns
@@ -41,21 +42,45 @@ def render_report(record: BatchRecord, checked: CheckedBatch | None, rules: Sequ
         checked: its rows; None when the file could not be read that far, or when they are gone.
         rules: for their explanations.
     """
-    template = environment().get_template("data/ingest/report.html.j2")
-    examples = () if checked is None else _examples(checked, rules)
     advice, commands = _advice(record)
-    return template.render(
-        record=record,
-        harmless=harmless,
-        file=record.uri.rsplit("/", 1)[-1],
+    return render_page(
+        "data/ingest/report.html.j2",
+        record,
+        checked,
+        rules,
         headline=_headline(record),
         advice=advice,
         commands=commands,
-        rules=_rules(record.broken_rules, rules),
-        charts=() if checked is None else draw_columns(checked, rules),
-        examples=examples,
-        columns=_columns(examples),
-        bad_rows=0 if checked is None else checked.bad_rows,
+    )
+
+
+def render_page(
+    template: str, record: BatchRecord, checked: CheckedBatch | None, rules: Sequence[Rule], **words: Any
+) -> str:
+    """Fill in a template of report pages; see `render_report`.
+
+    Args:
+        template: its name.
+        record: what was checked, and the end of it.
+        checked: its rows.
+        rules: for their explanations.
+        words: what the template says of it: `headline`, `advice`, ...
+    """
+    examples = () if checked is None else _examples(checked, rules)
+    return (
+        environment()
+        .get_template(template)
+        .render(
+            record=record,
+            harmless=harmless,
+            file=record.uri.rstrip("/").rsplit("/", 1)[-1],
+            rules=_rules(record.broken_rules, rules),
+            charts=() if checked is None else draw_columns(checked, rules),
+            examples=examples,
+            columns=_columns(examples),
+            bad_rows=0 if checked is None else checked.bad_rows,
+            **words,
+        )
     )
 
 

@@ -14,6 +14,9 @@ _NEIGHBOUR_ROUNDING = 1e-5  # a distance in float32 is the root of a sum of squa
 class SplitBorders:
     """The splits of a pipeline's trees, by column; none without trees.
 
+    None either where a step before them is no imputer and no scaler: it may make columns of its own, so that a split
+    cannot be traced to a column of the input.
+
     Args:
         pipeline: fitted; its imputer and scaler, where it has them, come before the splits.
         width: number of columns of its input.
@@ -22,13 +25,12 @@ class SplitBorders:
     def __init__(self, pipeline: "Pipeline", width: int) -> None:
         import numpy as np
 
-        found = _splits(pipeline[-1])
+        imputer, scaler, traced = _steps_before(pipeline)
+        found = _splits(pipeline[-1]) if traced else []
         splits = np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2))
         self._splits = splits[splits[:, 0] < width]
-        scaler = pipeline.named_steps.get("scaler")
-        self._mean = np.zeros(width) if scaler is None else scaler.mean_
-        self._scale = np.ones(width) if scaler is None else scaler.scale_
-        imputer = pipeline.named_steps.get("imputer")
+        self._mean = np.zeros(width) if scaler is None or scaler.mean_ is None else scaler.mean_
+        self._scale = np.ones(width) if scaler is None or scaler.scale_ is None else scaler.scale_
         # without an imputer an unknown value lies on no border: each split sends it to one side
         self._unknown = np.full(width, np.nan) if imputer is None else imputer.statistics_
 
@@ -73,13 +75,34 @@ def neighbour_tie(pipeline: "Pipeline", rows: "NDArray[np.float32]") -> "NDArray
     return tied
 
 
+def _steps_before(pipeline: "Pipeline") -> tuple[Any, Any, bool]:
+    """Imputer and scaler before the estimator (None: there is none), and whether there is nothing else."""
+    from sklearn.impute import SimpleImputer
+    from sklearn.preprocessing import StandardScaler
+
+    steps = [step for _, step in pipeline.steps[:-1]]
+    kinds = [type(step) for step in steps]
+    if kinds not in ([], [SimpleImputer], [StandardScaler], [SimpleImputer, StandardScaler]):
+        return None, None, False
+    imputer = next((step for step in steps if isinstance(step, SimpleImputer)), None)
+    scaler = next((step for step in steps if isinstance(step, StandardScaler)), None)
+    keeps = imputer is None or imputer.keep_empty_features or not any(map(_is_empty, imputer.statistics_))
+    return (imputer, scaler, True) if keeps else (None, None, False)
+
+
+def _is_empty(statistic: float) -> bool:
+    """Whether a column had no value at all: an imputer may leave it out, and the columns after it move."""
+    return statistic != statistic
+
+
 def _splits(estimator: Any) -> "list[NDArray[np.float64]]":
     """Column and threshold of each split, [m, 2] for each tree."""
     import numpy as np
 
     if hasattr(estimator, "booster_"):
+        numbers = {name: number for number, name in enumerate(estimator.booster_.feature_name())}
         nodes = estimator.booster_.trees_to_dataframe().dropna(subset=["split_feature"])
-        columns = nodes["split_feature"].str.removeprefix("Column_").astype(int)
+        columns = nodes["split_feature"].map(numbers)
         return [np.column_stack([columns, nodes["threshold"]]).astype(np.float64)]
     trees = [estimator, *np.ravel(getattr(estimator, "estimators_", []))]
     found = [one.tree_ for one in trees if hasattr(one, "tree_")]
