@@ -199,7 +199,7 @@ def test_trigger_store_that_is_away_for_a_while_does_not_end_it(monkeypatch: pyt
             raise now
         return now
 
-    monkeypatch.setattr(room, "_listing", listing)
+    monkeypatch.setattr(room, "list_landing", listing)
 
     async def first() -> dict[str, Any]:
         async for event in trigger().run():

@@ -73,7 +73,7 @@ class LandingTrigger(BaseEventTrigger):
         await load_store_connection(kwargs["root"])
         while True:
             try:
-                listing = await asyncio.to_thread(_listing, kwargs["root"])
+                listing = await asyncio.to_thread(list_landing, kwargs["root"])
             except TransientError as error:
                 log.warning("%s", error)
             else:
@@ -117,7 +117,12 @@ class LandingTrigger(BaseEventTrigger):
             await self.asset_state_store.aset(_ANNOUNCED, cast(Any, announced))
 
 
-def _listing(root: str) -> dict[str, dict[str, list[Any]]]:
+def list_landing(root: str) -> dict[str, dict[str, list[Any]]]:
+    """The listing of `open_shared_stream`.
+
+    Raises:
+        TransientError: the store is unreachable.
+    """
     from almanac.storage.listing import list_files
 
     folders: dict[str, dict[str, list[Any]]] = {}

@@ -76,10 +76,11 @@ def _rest(file: StoredFile, now: datetime, watched: timedelta, settle: timedelta
 
 
 def _new_files(model: Model, home: Home, journal: Journal) -> list[StoredFile]:
-    known = journal.arrivals(model.name)
+    found = list_files(home.landing_of(model.name), model.source.patterns)
+    known = journal.arrivals(model.name, [file.uri for file in found])
     return [
         file
-        for file in list_files(home.landing_of(model.name), model.source.patterns)
+        for file in found
         if (seen := known.get(file.uri)) is None
         or (seen.size_bytes, seen.modified_at, seen.etag) != (file.size_bytes, file.modified_at, file.etag)
     ]
