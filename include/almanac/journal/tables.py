@@ -98,6 +98,7 @@ batches = Table(
     Index("batches_by_publication", "model", "state", "recorded_at"),
     Index("batches_by_quarantined", "model", "state", "rows_quarantined"),
     Index("batches_by_run", "dag_id", "run_id"),
+    Index("batches_by_unchanged", "model", "base", "state", "batch_id"),
 )
 
 decisions = Table(
@@ -120,7 +121,8 @@ decisions = Table(
     Index("decisions_by_order", "model", "kind", "id"),
     Index("decisions_by_subject", "model", "kind", "subject", "id"),
     Index("decisions_by_verdict", "model", "kind", "accepted", "id"),
-    Index("decisions_by_run", "dag_id", "run_id"),
+    Index("decisions_by_judgement", "model", "kind", "subject", "accepted", "id"),
+    Index("decisions_by_run", "dag_id", "run_id", "model", "kind", "id"),
     Index("decisions_by_cause", "model", "kind", "cause", unique=True),  # rows without a cause are never equal
 )
 
@@ -180,10 +182,10 @@ alias_moves = Table(
     Column("moved_at", UtcDateTime, nullable=False),
     *_run_columns(),
     Index("alias_moves_by_order", "model", "alias", "id"),
-    Index("alias_moves_by_came", "model", "to_version", "id"),
-    Index("alias_moves_by_left", "model", "from_version", "id"),
+    Index("alias_moves_by_came", "model", "alias", "to_version", "id"),
+    Index("alias_moves_by_left", "model", "alias", "from_version", "id"),
     Index("alias_moves_by_model", "model", "id"),
-    Index("alias_moves_by_run", "dag_id", "run_id"),
+    Index("alias_moves_by_run", "dag_id", "run_id", "model", "alias", "id"),
 )
 
 watermarks = Table(

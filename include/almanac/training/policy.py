@@ -35,7 +35,7 @@ Trigger = Literal["manual", "schedule", "new_data", "retrain_request", "change"]
 GRACE = timedelta(hours=2)
 WEEK = timedelta(days=7)
 LABELLED_ROWS = "labelled_rows"
-_JUDGED = 20  # verdicts that are read at first
+_JUDGED = 4  # verdicts that are read at first: nearly always the newest counts
 
 
 @dataclass(frozen=True)
