@@ -102,5 +102,6 @@ def _window(context: "RunContext", model: Model, key: str) -> "WindowRecord | No
     from almanac.windows.closing import window_of_run
 
     window = window_of_run(model, key)
-    of_start = (one for one in context.journal.windows(model.name) if one.window_start == window.start)
+    known = context.journal.windows(model.name, since=window.start, until=window.end)
+    of_start = (one for one in known if one.window_start == window.start)
     return next((one for one in of_start if one.window_end == window.end), None)

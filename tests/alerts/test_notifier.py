@@ -10,7 +10,7 @@ import pytest
 from almanac.alerts.alert_log import AlertLog
 from almanac.alerts.message import Message, event_message
 from almanac.alerts.notifier import Notifier
-from almanac.backup.coverage import CoverageGap, find_gaps, live_subjects, proven_by, taken_by_journal
+from almanac.backup.coverage import CoverageGap, find_gaps, live_subjects, taken_by_journal
 from almanac.config.files.loader import load_installation, load_models
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.config.installation import Installation
@@ -21,6 +21,7 @@ from almanac.health.backups import missed_backup
 from almanac.health.disk import disk_message
 from almanac.health.drills import overdue_messages
 from almanac.health.rounds import run_checks
+from almanac.journal.backup_times import proven_times
 from almanac.journal.journal import Journal
 from almanac.journal.records import AliasMove, DrillRecord, RunRef, SnapshotRecord
 
@@ -292,7 +293,7 @@ def test_rounds_attend_reports_of_a_backup_that_was_missed_and_of_its_end(tmp_pa
 def gaps(home: Path, journal: Journal, now: datetime, **more: Any) -> tuple[CoverageGap, ...]:
     """By the journal alone, as when no place can be opened."""
     settings, found = InstallationBackup(), live_subjects(Home(home=home), ["weather"], journal, now)
-    return find_gaps(found, taken_by_journal(journal), proven_by(journal), settings, now=now, **more)
+    return find_gaps(found, taken_by_journal(journal), proven_times(journal), settings, now=now, **more)
 
 
 def test_missed_backup_of_a_model_in_production_that_was_never_backed_up_says_so(tmp_path, journal):

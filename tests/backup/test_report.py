@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from almanac.backup.coverage import find_gaps, proven_by, taken_of
+from almanac.backup.coverage import find_gaps, taken_of
 from almanac.backup.installation import BackupRepositories
 from almanac.backup.report import BackupReport, make_report
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.repository import BackupRepository
 from almanac.config.sections.backup import InstallationBackup
+from almanac.journal.backup_times import proven_times
 from almanac.journal.journal import Journal
 from almanac.journal.records import DrillRecord, RunRef
 from almanac.reporting.templates import render, size, span
@@ -45,7 +46,7 @@ def report(repository: BackupRepository, journal: Journal, second: BackupReposit
     """Of an installation that has nothing but what is in the place."""
     repositories, taken = BackupRepositories(repository, second), taken_of(repository)
     assert taken is not None
-    gaps = find_gaps({}, taken, proven_by(journal), InstallationBackup(), now=NOW)
+    gaps = find_gaps({}, taken, proven_times(journal), InstallationBackup(), now=NOW)
     return make_report(repositories, journal, InstallationBackup(), now=NOW, gaps=gaps)
 
 

@@ -62,3 +62,8 @@ def test_joined_plans_hold_all_items_and_totals() -> None:
     one = joined([PLAN, ExpiryPlan((item("checkpoints", 5),), {"checkpoints": 5})])
     assert [each.size_bytes for each in one.going] == [20, 40, 5]
     assert one.totals == {"reports": 100, "landing": 50, "shadow": 0, "checkpoints": 5}
+
+
+def test_joined_plans_of_one_kind_share_the_bytes_of_both() -> None:
+    more = ExpiryPlan((item("landing", 10),), {"landing": 150})
+    assert joined([PLAN, more]).share("landing") == pytest.approx(50 / 200)

@@ -51,6 +51,13 @@ ELSEWHERE = (
         "docs/backup-format.md", "Speed", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.backup --gib 2"
     ),
     *_lines(
+        "docs/performance.md",
+        "Cost after many batches",
+        _BENCH,
+        "tests/docs/test_benchmarks.py",
+        "python -m bench.growth 100 1000",
+    ),
+    *_lines(
         "docs/data-checks.md",
         "Speed and memory",
         _BENCH,

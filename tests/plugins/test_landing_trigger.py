@@ -199,7 +199,7 @@ def test_trigger_store_that_is_away_for_a_while_does_not_end_it(monkeypatch: pyt
             raise now
         return now
 
-    monkeypatch.setattr(room, "_listing", listing)
+    monkeypatch.setattr(room, "list_landing", listing)
 
     async def first() -> dict[str, Any]:
         async for event in trigger().run():
@@ -215,3 +215,39 @@ def test_trigger_one_impossible_name_silences_its_folder_alone(s3_store: Store, 
         s3_server.client().put_object(Bucket=bucket, Key=f"{root}/{name}", Body=b"x")
     watcher = LandingTrigger(root=s3_store.uri, folder="weather", patterns=["*.csv"], poll_s=0.05, settle_s=0.0)
     assert fired(watcher, [lambda: None]) == [{"folder": "weather", "files": 1, "first": "b.csv"}]
+
+
+def test_trigger_on_deleted_file_that_moved_after_its_ingest_is_not_deleted(tmp_path: Path) -> None:
+    moved = tmp_path / ".done" / "weather" / "a.csv"
+    moved.parent.mkdir(parents=True)
+    moved.touch()
+    watcher = trigger(root=str(tmp_path))
+    watcher.on = "deleted"
+    there = {"weather": {"a.csv": [10, 1000.0], "b.csv": [10, 1000.0]}}
+    a_is_gone, both_are_gone = {"weather": {"b.csv": [10, 1000.0]}}, {"weather": {}}
+    assert events(watcher, there, there, a_is_gone, a_is_gone, both_are_gone) == [
+        {"folder": "weather", "files": 1, "first": "b.csv"}
+    ]
+
+
+def test_trigger_in_an_object_store_does_not_list_what_was_ingested(
+    s3_store: Store, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import obstore
+
+    from almanac_airflow.triggers.landing import list_landing
+
+    bucket, _, root = s3_store.uri.removeprefix("s3://").partition("/")
+    for name in (".done/weather/a.csv", ".done/weather/b.csv", "weather/c.csv"):
+        s3_server.client().put_object(Bucket=bucket, Key=f"{root}/{name}", Body=b"x")
+    listed: list[str] = []
+    real = obstore.list
+
+    def counted(*args: Any, **more: Any) -> Any:
+        pages = [list(page) for page in real(*args, **more)]
+        listed.extend(str(each["path"]).removeprefix(f"{root}/") for page in pages for each in page)
+        return pages
+
+    monkeypatch.setattr(obstore, "list", counted)
+    assert {folder: sorted(files) for folder, files in list_landing(s3_store.uri).items()} == {"weather": ["c.csv"]}
+    assert listed == ["weather/c.csv"]

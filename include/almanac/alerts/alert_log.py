@@ -165,10 +165,10 @@ class AlertLog:
             message = connection.execute(query).scalar()
         return tuple(message.get("parts", ())) if message else ()
 
-    def last_recorded(self, *kinds: AlertKind) -> dict[str, datetime]:
-        """When each condition of some kinds was last seen, by key, whether it lasts or is over."""
+    def last_recorded(self, *kinds: AlertKind, since: datetime) -> dict[str, datetime]:
+        """When each condition of some kinds that was seen since a time was last seen, by key; open or over."""
         last = func.max(conditions.c.seen_at).label("last")
-        query = select(conditions.c.key, last).where(conditions.c.kind.in_(kinds))
+        query = select(conditions.c.key, last).where(conditions.c.kind.in_(kinds), conditions.c.seen_at >= since)
         with self._journal.transaction() as connection:
             found = connection.execute(query.group_by(conditions.c.key)).mappings().all()
         return {row["key"]: row["last"] for row in found}

@@ -14,6 +14,7 @@ from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
 from almanac.config.sections.backup import InstallationBackup
 from almanac.errors import AlmanacError, IntegrityError
+from almanac.journal.backup_times import first_snapshot, snapshot_times
 from almanac.journal.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -149,9 +150,9 @@ def live_subjects(home: Home, models: Sequence[str], journal: Journal, now: date
     """
     found: dict[str, datetime | None] = {}
     for name in models:
-        published, moves = journal.first_published(name), journal.alias_moves(name)
-        if moves:
-            found[f"model/{name}"] = moves[-1].moved_at
+        published, moved = journal.first_published(name), journal.first_alias_move(name)
+        if moved is not None:
+            found[f"model/{name}"] = moved
         if _is_table(home.dataset_of(name)):
             found[f"dataset/{name}"] = published
         tables = (home.predictions_of(name), home.quarantined_rows_of(name))
@@ -159,7 +160,7 @@ def live_subjects(home: Home, models: Sequence[str], journal: Journal, now: date
         if any(map(_is_table, tables)) or any(map(_holds_files, folders)):
             found[f"outputs/{name}"] = published
     signs = [since for since in found.values() if since is not None]
-    signs += [snapshot.taken_at for snapshot in journal.snapshots()[-1:]]
+    signs += [since for since in (first_snapshot(journal),) if since is not None]
     there = {f"database/{name}": None for name, url in databases(home).items() if exists(url)}
     oldest = min(signs, default=now)
     return {subject: since or oldest for subject, since in (found | there).items()}
@@ -188,19 +189,6 @@ def _holds_files(folder: str) -> bool:
         return False
 
 
-def proven_by(journal: Journal) -> dict[str, datetime]:
-    """When the last good drill of each subject was.
-
-    Raises:
-        TransientError: the journal is unreachable.
-    """
-    proven: dict[str, datetime] = {}
-    for drill in journal.drills():
-        if drill.passed and not drill.meant_to_fail:
-            proven[drill.subject] = max(drill.drilled_at, proven.get(drill.subject, drill.drilled_at))
-    return proven
-
-
 def taken_of(repository: BackupRepository) -> RepositorySnapshots | None:
     """The snapshots of a repository; None when it cannot be asked, which is reported by the tasks that use it."""
     try:
@@ -218,7 +206,9 @@ def taken_by_journal(journal: Journal) -> RepositorySnapshots:
     Raises:
         TransientError: the journal is unreachable.
     """
-    return _taken(((one.subject, one.taken_at) for one in journal.snapshots()), None)
+    times = snapshot_times(journal)
+    first, newest = ({subject: pair[place] for subject, pair in times.items()} for place in (0, 1))
+    return RepositorySnapshots(first, newest)
 
 
 def _taken(found: Iterable[tuple[str, datetime]], members: frozenset[str] | None) -> RepositorySnapshots:

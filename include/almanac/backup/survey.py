@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from almanac.backup.coverage import CoverageGap, find_gaps, live_subjects, proven_by, taken_by_journal, taken_of
+from almanac.backup.coverage import CoverageGap, find_gaps, live_subjects, taken_by_journal, taken_of
 from almanac.backup.drill.disaster_due import disaster_max_age
 from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
 from almanac.config.sections.backup import InstallationBackup
+from almanac.journal.backup_times import proven_times
 from almanac.journal.journal import Journal
 
 
@@ -40,7 +41,7 @@ def survey(
     return find_gaps(
         live_subjects(home, models, journal, now),
         taken,
-        proven_by(journal),
+        proven_times(journal),
         settings,
         now=now,
         disaster_max_age=disaster_max_age(home, settings.drills),

@@ -81,7 +81,7 @@ class Expiry:
             delete_rows(guard, [item for item in plan.going if item.kind == kind])
         for item in plan.going:
             for uri in item.where if item.kind not in tables else ():
-                remove(uri, below=self.home.landing_of(self.model.name) if item.kind == "landing" else "")
+                remove(uri, below=self.home.landing if item.kind == "landing" else "")
         self._clear_checkpoints()
         if plan.going:
             self._record(plan, run)
@@ -92,13 +92,7 @@ class Expiry:
         quarantine, rows = home.quarantined_files_of(name), home.quarantined_rows_of(name)
         unasked = BackedUp(frozenset(), asked=False)  # no snapshot holds what versions in shadow said
         return {
-            "landing": lambda before, known: plan_files(
-                "landing",
-                home.landing_of(name),
-                self.model.source.patterns,
-                before=before,
-                needs=landing_needs(self.model, home, self.journal, self._held(), known),
-            ),
+            "landing": self._landing,
             "quarantine_files": lambda before, known: plan_files(
                 "quarantine_files",
                 quarantine,
@@ -112,6 +106,14 @@ class Expiry:
             "shadow": lambda before, _: self._predictions("shadow", before, unasked),
             "checkpoints": lambda before, _: plan_checkpoints(Path(home.checkpoints_of(name)), before=before),
         }
+
+    def _landing(self, before: datetime, known: BackedUp) -> ExpiryPlan:
+        needs, patterns = (
+            landing_needs(self.model, self.home, self.journal, self._held(), known),
+            self.model.source.patterns,
+        )
+        places = (self.home.landing_of(self.model.name), self.home.ingested_of(self.model.name))
+        return joined([plan_files("landing", place, patterns, before=before, needs=needs) for place in places])
 
     def _tables(self) -> dict[str, str]:
         name = self.model.name

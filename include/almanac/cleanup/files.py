@@ -8,11 +8,13 @@ from almanac.cleanup.backed_up import BackedUp
 from almanac.cleanup.plan import ExpiryPlan, Item
 from almanac.config.home import Home
 from almanac.config.schema import Model
+from almanac.data.ingest.ingested_files import landed_uri
 from almanac.journal.journal import Journal
 from almanac.journal.records import Arrival, BatchState
 from almanac.storage.listing import StoredFile, list_files
 
 _SHORT = 12  # characters of a batch id that stand in a file's name
+_HELD = (BatchState.PUBLISHED, BatchState.DUPLICATE)
 Needs = Callable[[StoredFile], Iterable[str]]
 
 
@@ -39,7 +41,7 @@ def plan_files(kind: str, uri: str, patterns: Sequence[str], *, before: datetime
 
 
 def landing_needs(model: Model, home: Home, journal: Journal, held: Collection[str], known: BackedUp) -> Needs:
-    """A landed file may go when its batch has ended, and the dataset or the quarantine holds it.
+    """A landed file, moved or not, may go when its batch has ended, and the dataset or the quarantine holds it.
 
     Args:
         model: whose.
@@ -53,14 +55,23 @@ def landing_needs(model: Model, home: Home, journal: Journal, held: Collection[s
     kept = {file.name[:_SHORT] for file in list_files(home.quarantined_files_of(model.name), ["*"])}
 
     def needs(file: StoredFile) -> Iterable[str]:
+        if file.uri.startswith(f"{home.ingested_of(model.name)}/"):
+            return _ingested_needs(file, arrivals.get(landed_uri(home, model.name, file.uri)))
         seen = arrivals.get(file.uri)
         if seen is None or not _is_same(seen, file) or not seen.state:
             return ["not processed yet"]
         if seen.state == BatchState.REJECTED:
             return [] if seen.batch_id[:_SHORT] in kept else ["rejected, and not kept in quarantine"]
-        if seen.state in (BatchState.PUBLISHED, BatchState.DUPLICATE) and seen.batch_id not in held:
+        if seen.state in _HELD and seen.batch_id not in held:
             return ["the dataset does not hold its rows"]
         path = f"landing/{file.uri.removeprefix(root).lstrip('/')}"
+        return known.need([(path, file.size_bytes)]) if model.backup.landing else ()
+
+    def _ingested_needs(file: StoredFile, seen: Arrival | None) -> Iterable[str]:
+        """Only what was ingested has moved; the journal may have forgotten its arrival."""
+        if seen is not None and seen.state in _HELD and seen.batch_id not in held:
+            return ["the dataset does not hold its rows"]
+        path = f"ingested/{file.uri.removeprefix(home.ingested_of(model.name)).lstrip('/')}"
         return known.need([(path, file.size_bytes)]) if model.backup.landing else ()
 
     return needs

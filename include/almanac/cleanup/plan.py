@@ -81,6 +81,9 @@ class ExpiryPlan:
 
 
 def joined(plans: Sequence[ExpiryPlan]) -> ExpiryPlan:
-    """One plan of several."""
-    totals = {kind: total for plan in plans for kind, total in plan.totals.items()}
+    """One plan of several; a kind that stands in two of them has the bytes of both."""
+    totals: dict[str, int] = {}
+    for plan in plans:
+        for kind, total in plan.totals.items():
+            totals[kind] = totals.get(kind, 0) + total
     return ExpiryPlan(tuple(item for plan in plans for item in plan.items), totals)

@@ -123,6 +123,7 @@ def _load(journal: Journal, name: str) -> Measurement | None:
 def _of_model(home: Home, model: Model) -> Iterable[Size]:
     name, expire = model.name, model.expire
     yield _files(f"landing area of {name}", home.landing_of(name), _age(expire.landing))
+    yield _files(f"ingested files of {name}", home.ingested_of(name), _age(expire.landing))
     yield from _table(f"dataset of {name}", home.dataset_of(name), "files that no needed version has")
     yield _files(f"rejected files of {name}", home.quarantined_files_of(name), _age(expire.quarantine_files))
     yield from _table(f"quarantined rows of {name}", home.quarantined_rows_of(name), _age(expire.quarantine_rows))

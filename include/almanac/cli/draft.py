@@ -120,7 +120,8 @@ def check(
     declared = find_model(home.models, model)
     if file is None:
         landing = home.landing_of(model)
-        landed = [] if "://" in landing else list_files(landing, declared.source.patterns)
+        places = () if "://" in landing else (landing, home.ingested_of(model))
+        landed = [file for place in places for file in list_files(place, declared.source.patterns)]
         if not landed:
             raise ConfigError(f"check: no file of {model} lies in {landing}; name one")
         file = local_path(max(landed, key=lambda one: one.modified_at).uri)

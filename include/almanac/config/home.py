@@ -20,6 +20,7 @@ from almanac.config.repository import IN_CHECKOUT, ROOT
 from almanac.errors import ConfigError
 
 REPOSITORY = ROOT
+INGESTED = ".done"  # in the landing area; no listing of landed files sees hidden folders
 MODELS_FOLDER = REPOSITORY / "include" / "models"
 _TRACKING = "MLFLOW_TRACKING_URI"
 _BACKUPS = ("backups", "second_backups")
@@ -125,6 +126,10 @@ class Home(BaseSettings):
     def landing_of(self, model: str) -> str:
         """Where files of the model land."""
         return f"{self.landing}/{model}"
+
+    def ingested_of(self, model: str) -> str:
+        """Where landed files of the model go some time after they were ingested; no watcher lists it."""
+        return f"{self.landing}/{INGESTED}/{model}"
 
     def dataset_of(self, model: str) -> str:
         """The Delta table of the model's validated rows."""

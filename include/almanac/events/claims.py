@@ -87,7 +87,8 @@ def why_not_closed(journal: Journal, model: Model, partition_key: str) -> str:
         window = window_of_run(model, partition_key)
     except ConfigError as error:
         return str(error)
-    states = {one.window_start: one.state for one in journal.windows(model.name) if one.window_end == window.end}
+    known = journal.windows(model.name, since=window.start, until=window.end)
+    states = {one.window_start: one.state for one in known if one.window_end == window.end}
     # one that is counted again has been announced before, and is again in a moment
     if states.get(window.start) in CLOSED | {WindowState.RUNNING}:
         return ""

@@ -77,12 +77,13 @@ def report_unreported_failures(
     """
     if failures is None:
         return
-    reported = AlertLog(journal).last_recorded("failure", "rejection")
     try:
         red = failures.failed_tasks(now - LOOK_BACK)
     except AlmanacError as error:
         log.warning("cannot check which tasks have failed without an alert: %s", error)
         return
+    since = min((one.started_at for one in red), default=now)
+    reported = AlertLog(journal).last_recorded("failure", "rejection", since=since)
     for failed in (one for one in red if not _is_reported(one, reported)):
         run, key = failed.run, failure_key(failed.run.dag_id, failed.task_id)
         try:

@@ -1,6 +1,6 @@
 """The journal's records, written and read. Safe to use from many processes at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -57,11 +57,15 @@ class Journal:
         with self._database.begin() as connection:
             _write_arrival(connection, arrival)
 
-    def arrivals(self, model: str) -> dict[str, Arrival]:
-        """The files that were ingested, by URI."""
-        query = select(tables.arrivals).where(tables.arrivals.c.model == model)
-        with self._database.begin() as connection:
-            return {row["uri"]: Arrival(**row) for row in connection.execute(query).mappings()}
+    def arrivals(self, model: str, uris: Sequence[str] | None = None) -> dict[str, Arrival]:
+        """The files that were ingested, by URI; of these URIs, if they are given."""
+        columns, found = tables.arrivals.c, {}
+        query = select(tables.arrivals).where(columns.model == model)
+        parts = [query] if uris is None else [query.where(columns.uri.in_(some)) for some in _portions(uris)]
+        for part in parts:
+            with self._database.begin() as connection:
+                found.update({row["uri"]: Arrival(**row) for row in connection.execute(part).mappings()})
+        return found
 
     def batch(self, model: str, batch_id: str) -> BatchRecord | None:
         """The record of one batch, if there is one."""
@@ -81,10 +85,14 @@ class Journal:
             row = connection.execute(query.order_by(table.c.recorded_at.desc()).limit(1)).mappings().one_or_none()
         return None if row is None else record_of(BatchRecord, row)
 
-    def batches(self, model: str, limit: int = 1000) -> list[BatchRecord]:
-        """The newest batches, newest first."""
+    def batches(
+        self, model: str, limit: int | None = 1000, *, since: datetime | None = None, uri: str | None = None
+    ) -> list[BatchRecord]:
+        """The newest batches, newest first; those that were recorded since a time, or of one file, if it is given."""
         table = tables.batches
         query = select(table).where(table.c.model == model).order_by(table.c.recorded_at.desc()).limit(limit)
+        query = query if since is None else query.where(table.c.recorded_at >= since)
+        query = query if uri is None else query.where(table.c.uri == uri)
         with self._database.begin() as connection:
             return records_of(BatchRecord, connection.execute(query).mappings())
 
@@ -179,8 +187,8 @@ class Journal:
     def caused(self, model: str, kind: DecisionKind, causes: Sequence[str]) -> dict[str, Decision]:
         """The decisions that have one of these causes, by cause."""
         columns, found = tables.decisions.c, {}
-        for start in range(0, len(causes), _AT_ONCE):
-            chosen = columns.cause.in_(causes[start : start + _AT_ONCE])
+        for some in _portions(causes):
+            chosen = columns.cause.in_(some)
             query = select(tables.decisions).where(columns.model == model, columns.kind == kind, chosen)
             with self._database.begin() as connection:
                 found.update({row["cause"]: record_of(Decision, row) for row in connection.execute(query).mappings()})
@@ -228,10 +236,24 @@ class Journal:
         """Write that an alias moved."""
         self._insert(tables.alias_moves, row_of(move))
 
-    def alias_moves(self, model: str, limit: int | None = None) -> list[AliasMove]:
-        """Alias moves of a model, newest first."""
+    def alias_moves(
+        self,
+        model: str,
+        limit: int | None = None,
+        *,
+        alias: str | None = None,
+        since: datetime | None = None,
+        run: RunRef | None = None,
+        came: str | None = None,
+    ) -> list[AliasMove]:
+        """Alias moves of a model, newest first; of one alias, one run, to one version, if these are given."""
         table = tables.alias_moves
         query = select(table).where(table.c.model == model).order_by(table.c.id.desc()).limit(limit)
+        query = query if alias is None else query.where(table.c.alias == alias)
+        query = query if since is None else query.where(table.c.moved_at >= since)
+        query = query if came is None else query.where(table.c.to_version == came)
+        if run is not None:
+            query = query.where((table.c.dag_id == run.dag_id) & (table.c.run_id == run.run_id))
         with self._database.begin() as connection:
             return records_of(AliasMove, connection.execute(query).mappings())
 
@@ -266,10 +288,31 @@ class Journal:
             connection.execute(delete(tables.windows).where(key & (columns.window_end == window.window_end)))
             connection.execute(insert(tables.windows).values(row_of(window)))
 
-    def windows(self, model: str) -> list[WindowRecord]:
-        """The known windows of a model, the oldest first."""
+    def last_alias_move(self, model: str, alias: str, version: str) -> AliasMove | None:
+        """The last move of an alias to or from a version; None: there was none."""
+        table = tables.alias_moves
+        query = select(table).where(table.c.model == model, table.c.alias == alias).order_by(table.c.id.desc()).limit(1)
+        with self._database.begin() as connection:
+            ends = (table.c.to_version, table.c.from_version)
+            found = [row for end in ends for row in connection.execute(query.where(end == version)).mappings()]
+        return record_of(AliasMove, max(found, key=lambda row: int(row["id"]))) if found else None
+
+    def first_alias_move(self, model: str) -> datetime | None:
+        """When an alias of a model moved first; None: none ever did."""
+        columns = tables.alias_moves.c
+        query = select(columns.moved_at).where(columns.model == model).order_by(columns.id).limit(1)
+        with self._database.begin() as connection:
+            found: datetime | None = connection.execute(query).scalar()
+            return found
+
+    def windows(
+        self, model: str, *, since: datetime | None = None, until: datetime | None = None
+    ) -> list[WindowRecord]:
+        """The known windows of a model, the oldest first; those that start in `[since, until)`, if it is given."""
         table = tables.windows
         query = select(table).where(table.c.model == model).order_by(table.c.window_start)
+        query = query if since is None else query.where(table.c.window_start >= since)
+        query = query if until is None else query.where(table.c.window_start < until)
         with self._database.begin() as connection:
             return records_of(WindowRecord, connection.execute(query).mappings())
 
@@ -324,6 +367,10 @@ class Journal:
     def transaction(self) -> Transaction:
         """A transaction for the parts of the journal in other modules."""
         return self._database.begin()
+
+
+def _portions(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (values[start : start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))
 
 
 def _write_arrival(connection: Any, arrival: Arrival) -> None:

@@ -93,6 +93,12 @@ batches = Table(
     *_run_columns(),
     Index("batches_by_version", "model", "state", "dataset_version"),
     Index("batches_by_base", "model", "base"),
+    Index("batches_by_time", "model", "recorded_at"),
+    Index("batches_by_file", "model", "uri", "recorded_at"),
+    Index("batches_by_publication", "model", "state", "recorded_at"),
+    Index("batches_by_quarantined", "model", "state", "rows_quarantined"),
+    Index("batches_by_run", "dag_id", "run_id"),
+    Index("batches_by_unchanged", "model", "base", "state", "batch_id"),
 )
 
 decisions = Table(
@@ -112,6 +118,11 @@ decisions = Table(
     Column("cause", String(100)),
     *_run_columns(),
     Index("decisions_by_model", "model", "kind", "decided_at"),
+    Index("decisions_by_order", "model", "kind", "id"),
+    Index("decisions_by_subject", "model", "kind", "subject", "id"),
+    Index("decisions_by_verdict", "model", "kind", "accepted", "id"),
+    Index("decisions_by_judgement", "model", "kind", "subject", "accepted", "id"),
+    Index("decisions_by_run", "dag_id", "run_id", "model", "kind", "id"),
     Index("decisions_by_cause", "model", "kind", "cause", unique=True),  # rows without a cause are never equal
 )
 
@@ -128,6 +139,8 @@ alerts = Table(
     Column("raised_at", UtcDateTime, nullable=False),
     Column("error", Text, nullable=False),
     *_run_columns(),
+    Index("alerts_by_model", "model", "id"),
+    Index("alerts_by_run", "dag_id", "run_id"),
 )
 
 # `open_key` is set while an alert is open: of two processes that see it at once only one can open it.
@@ -153,6 +166,8 @@ conditions = Table(
     Column("closed_at", UtcDateTime),
     Column("dismissed_by", String(250), nullable=False, server_default=""),
     Column("dismiss_reason", Text, nullable=False, server_default=""),
+    Index("conditions_by_end", "closed_at", "id"),
+    Index("conditions_by_kind", "kind", "seen_at"),
 )
 
 alias_moves = Table(
@@ -166,6 +181,11 @@ alias_moves = Table(
     Column("reason", Text, nullable=False),
     Column("moved_at", UtcDateTime, nullable=False),
     *_run_columns(),
+    Index("alias_moves_by_order", "model", "alias", "id"),
+    Index("alias_moves_by_came", "model", "alias", "to_version", "id"),
+    Index("alias_moves_by_left", "model", "alias", "from_version", "id"),
+    Index("alias_moves_by_model", "model", "id"),
+    Index("alias_moves_by_run", "dag_id", "run_id", "model", "alias", "id"),
 )
 
 watermarks = Table(
@@ -192,6 +212,7 @@ windows = Table(
     Column("dataset_version", Integer, nullable=False),
     Column("reason", Text, nullable=False),
     *_run_columns(),
+    Index("windows_by_run", "dag_id", "run_id"),
 )
 
 snapshots = Table(
@@ -205,6 +226,8 @@ snapshots = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("new_bytes", BigInteger, nullable=False),
     *_run_columns(),
+    Index("snapshots_by_subject", "subject", "taken_at"),
+    Index("snapshots_by_time", "taken_at"),
 )
 
 drills = Table(
@@ -222,6 +245,7 @@ drills = Table(
     Column("duration_s", Float, nullable=False),
     Column("age_s", Float, nullable=False),
     *_run_columns(),
+    Index("drills_by_subject", "subject", "passed", "meant_to_fail", "drilled_at"),
 )
 
 # The newest known version of each Delta table; see `almanac.journal.table_marks`.

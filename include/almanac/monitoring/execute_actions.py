@@ -37,10 +37,8 @@ def put_previous_back(context: RunContext, model: Model, champion: str, reasons:
 
     registry, journal, run = context.registry, context.journal, context.run
     aliases = registry.aliases(model.name)
-    begun = any(
-        (one.run.dag_id, one.run.run_id) == (run.dag_id, run.run_id)
-        for one in journal.decisions(model.name, DecisionKind.ROLLBACK)
-    )  # by an earlier try of the same run, which the registry goes on with
+    # by an earlier try of the same run, which the registry goes on with
+    begun = bool(journal.decisions(model.name, DecisionKind.ROLLBACK, run=run, limit=1))
     if not begun and (aliases.get(CHAMPION) != champion or PREVIOUS not in aliases):
         return None
     reason = "; ".join(reasons)
@@ -141,7 +139,7 @@ def ask_once(context: RunContext, model: Model, subject: str, reasons: Sequence[
         reasons: why a person is asked.
     """
     journal, run, now = context.journal, context.run, context.now
-    asked = [one for one in journal.decisions(model.name, DecisionKind.ACTION) if one.subject == subject]
+    asked = journal.decisions(model.name, DecisionKind.ACTION, subject=subject)
     others = [one for one in asked if not same_run(one.run, run)]
     if others:
         return others[0]

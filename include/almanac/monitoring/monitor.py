@@ -9,7 +9,7 @@ from almanac.config.schema import Model
 from almanac.data.table.dataset import DatasetTable
 from almanac.errors import PermanentError
 from almanac.journal.journal import Journal
-from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac.journal.records import BatchRecord, Decision, DecisionKind, RunRef
 from almanac.monitoring.actions import plan_actions, reasons_for
 from almanac.monitoring.checks.challengers import ChallengerRegistry, judge_baselines, judge_challengers
 from almanac.monitoring.checks.dag_health import TaskHistory, judge_dag_health, judge_latency
@@ -66,7 +66,7 @@ def monitor(
     """
     champion = registry.champion(model.name)
     findings = (
-        judge_batches(model, journal.batches(model.name), since=now - model.monitor.window, until=now),
+        judge_batches(model, batches_of_window(journal, model, now), since=now - model.monitor.window, until=now),
         *judge_dag_health(model, history, now),
     )
     watch: Watch | None = None
@@ -168,6 +168,15 @@ def _why_not(model: Model, windows: tuple[WindowResult, ...], findings: tuple[Fi
     return f"{last.verdict} in the {when}, but not the same in {needed} consecutive windows"
 
 
+def batches_of_window(journal: Journal, model: Model, now: datetime) -> list[BatchRecord]:
+    """The batches of the last window, the newest first.
+
+    Raises:
+        TransientError: the journal is unreachable.
+    """
+    return journal.batches(model.name, None, since=now - model.monitor.window)
+
+
 def _untested(window: WindowResult) -> str:
     """How many columns could not be compared, and why; those that stand far off first."""
     unknown = sorted(
@@ -179,7 +188,7 @@ def _untested(window: WindowResult) -> str:
 
 def _record(journal: Journal, result: MonitorResult, run: RunRef) -> None:
     """Write the decision, unless the same answer about the same windows is already the newest one."""
-    earlier = journal.decisions(result.model, DecisionKind.RETRAIN_REQUEST)
+    earlier = journal.decisions(result.model, DecisionKind.RETRAIN_REQUEST, limit=1)
     if earlier and (earlier[0].subject, earlier[0].accepted) == (result.subject, result.retrain_requested):
         return
     figures = {}

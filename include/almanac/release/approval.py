@@ -259,7 +259,7 @@ def _why_not_of_this_run(desk: Desk, by_hand: str) -> str:
         return ""  # the form names it
     version = desk.registry.version(desk.model.name, desk.version)
     judged = desk.journal.decisions(desk.model.name, DecisionKind.GATES, run=desk.run)
-    shadowed = desk.journal.decisions(desk.model.name, DecisionKind.SHADOW)
+    shadowed = desk.journal.decisions(desk.model.name, DecisionKind.SHADOW, subject=desk.subject)
     known = {version.mlflow_run_id: judged, desk.subject: shadowed}
     if any(one.accepted and one.subject == subject for subject, found in known.items() for one in found):
         return ""

@@ -97,7 +97,7 @@ def _problem(graph: OnnxModel, features: "FeatureMatrix", data: PassportData, ev
 
 def _in_production(journal: Journal, versions: Collection[ModelVersion], model: str, since: datetime) -> set[str]:
     """Those that came or left since then, by the journal, and by their own tags in case the journal was lost."""
-    moves = [move for move in journal.alias_moves(model) if move.alias == CHAMPION and move.moved_at >= since]
+    moves = journal.alias_moves(model, alias=CHAMPION, since=since)
     tagged = {one.version for one in versions if _promoted_since(one, since)}
     return {number for move in moves for number in (move.from_version, move.to_version) if number} | tagged
 

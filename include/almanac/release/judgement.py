@@ -72,8 +72,8 @@ def judge_run(
         RegistryError: there is no such run.
         TransientError: MLflow or the journal is not available; no decision is recorded.
     """
-    for decision in journal.decisions(model.name, DecisionKind.GATES):
-        if decision.subject == mlflow_run_id and decision.run.run_id == run.run_id:
+    for decision in journal.decisions(model.name, DecisionKind.GATES, subject=mlflow_run_id):
+        if decision.run.run_id == run.run_id:
             return decision
     candidate = registry.logged(mlflow_run_id)
     evaluation = evaluate(model, registry, candidate, frame, now)

@@ -218,10 +218,8 @@ def _plan(registry: "Registry", journal: Journal, model: str, to: str) -> Rolled
 
 def _check_was_champion(journal: Journal, target: ModelVersion, where: str, to: str) -> None:
     """Refuse a version that was never in production: a rollback must not bypass its approval."""
-    was_champion = any(
-        one.alias == CHAMPION and one.to_version == target.version for one in journal.alias_moves(target.model)
-    )
-    if to != PREVIOUS and not was_champion:
+    came = journal.alias_moves(target.model, 1, alias=CHAMPION, came=target.version)
+    if to != PREVIOUS and not came:
         raise RegistryError(
             f"{where}: was never in production, according to the journal, so it is no target of a rollback. Promote it:"
             f" ./almanac promote {where} --reason ..., or start promote_{target.model}"
@@ -230,24 +228,21 @@ def _check_was_champion(journal: Journal, target: ModelVersion, where: str, to: 
 
 def _intended(journal: Journal, model: str, run: RunRef) -> RolledBack | None:
     """The rollback that an earlier try of this run has recorded; None: there is none."""
-    for decision in journal.decisions(model, DecisionKind.ROLLBACK):
-        if (decision.run.dag_id, decision.run.run_id) == (run.dag_id, run.run_id):
-            return RolledBack(f"{decision.figures['from']:.0f}", f"{decision.figures['to']:.0f}")
+    for decision in journal.decisions(model, DecisionKind.ROLLBACK, run=run, limit=1):
+        return RolledBack(f"{decision.figures['from']:.0f}", f"{decision.figures['to']:.0f}")
     return None
 
 
 def _moved_champion(journal: Journal, model: str, run: RunRef) -> bool:
-    moves = (move for move in journal.alias_moves(model) if move.alias == CHAMPION)
-    return any((move.run.dag_id, move.run.run_id) == (run.dag_id, run.run_id) for move in moves)
+    return bool(journal.alias_moves(model, 1, alias=CHAMPION, run=run))
 
 
 def _earlier_champion(registry: "Registry", journal: Journal, model: str, plan: RolledBack) -> str:
     """The newest other champion that was never rolled back and still exists; empty: there is none."""
     there = {one.version: one for one in registry.versions(model)}
-    for move in journal.alias_moves(model):
-        number = move.to_version
+    for number in dict.fromkeys(move.to_version for move in journal.alias_moves(model, alias=CHAMPION)):
         fits = number in there and not rolled_back_at(journal, there[number])
-        if move.alias == CHAMPION and fits and number not in (plan.from_version, plan.to_version):
+        if fits and number not in (plan.from_version, plan.to_version):
             return number
     return ""
 
@@ -290,10 +285,7 @@ def _rollback_tags(reason: str, run: RunRef, now: datetime) -> dict[Tag, str]:
 
 def _audited(journal: Journal, model: str) -> dict[str, str]:
     """Alias -> version, by the newest audit rows."""
-    known: dict[str, str] = {}
-    for move in journal.alias_moves(model):  # the newest first
-        known.setdefault(move.alias, move.to_version)
-    return known
+    return {alias: move.to_version for alias in _ALIASES for move in journal.alias_moves(model, 1, alias=alias)}
 
 
 def _audit(registry: "Registry", model: str, reason: str, run: RunRef, journal: Journal, now: datetime) -> None:

@@ -99,8 +99,8 @@ def shadow_verdict(version: ModelVersion) -> str:
 def _asked(journal: Journal, version: ModelVersion) -> tuple[str, ...]:
     """Why the gates ask for a person: by the version's tag, and by the journal, which users of MLflow cannot change."""
     tagged = version.tags.get(Tag.ASK, "").splitlines()
-    judged = (one for one in journal.decisions(version.model, DecisionKind.GATES) if one.accepted)
-    asked = next((one.ask for one in judged if one.subject == version.mlflow_run_id), ())
+    judged = journal.decisions(version.model, DecisionKind.GATES, limit=1, subject=version.mlflow_run_id, accepted=True)
+    asked = next((one.ask for one in judged), ())
     return tuple(dict.fromkeys(filter(None, (*tagged, *asked))))
 
 

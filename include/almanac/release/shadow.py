@@ -177,7 +177,7 @@ def _record(
         for tag, text in tags.items():
             registry.client.set_model_version_tag(name, number, tag.value, text)
     subject = f"{name}@{number}"
-    if not any(one.subject == subject for one in journal.decisions(name, DecisionKind.SHADOW)):
+    if not journal.decisions(name, DecisionKind.SHADOW, subject=subject, limit=1):
         journal.record_decision(
             Decision(name, DecisionKind.SHADOW, result.accepted, result.reasons, now, run, subject, result.figures)
         )

@@ -13,8 +13,7 @@ def rolled_back_at(journal: Journal, version: ModelVersion) -> str:
     """
     if tagged := version.tags.get(Tag.ROLLED_BACK_AT):
         return tagged
-    moves = (move for move in journal.alias_moves(version.model) if move.alias == CHAMPION)
-    last = next((move for move in moves if version.version in (move.from_version, move.to_version)), None)
+    last = journal.last_alias_move(version.model, CHAMPION, version.version)
     if last is None or last.to_version == version.version:
         return ""
     rollbacks = journal.decisions(version.model, DecisionKind.ROLLBACK, run=last.run)

@@ -12,7 +12,7 @@ def stopped(journal: Journal, model: str) -> Decision | None:
     Raises:
         TransientError: the journal is unreachable; without it no scoring is allowed.
     """
-    newest = next(iter(journal.decisions(model, DecisionKind.SCORING)), None)
+    newest = next(iter(journal.decisions(model, DecisionKind.SCORING, limit=1)), None)
     return newest if newest is not None and not newest.accepted else None
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.table.delta_table import collect, open_table, own_commit, scan_table, settle_commit
+from almanac.data.table.log_statistics import pairs_of, time_bounds
 from almanac.data.table.table_guard import TableGuard
 
 if TYPE_CHECKING:
@@ -63,25 +64,14 @@ class PredictionTable:
 
     def newest(self, model_version: str) -> datetime | None:
         """Event time of the newest prediction of a model version."""
-        import polars as pl
-
         table = open_table(self.uri)
-        if table is None:
-            return None
-        rows = scan_table(table).filter(pl.col(VERSION) == model_version)
-        time = collect(rows.select(pl.col(TIME).max()), self.uri).item()
-        return time if isinstance(time, datetime) else None
+        bounds = None if table is None else time_bounds(table, TIME, **{VERSION: model_version})
+        return None if bounds is None else bounds[1]
 
     def contents(self, model_version: str) -> dict[str, str]:
         """What each scored window of a model version was made of, by its start (`window_key`)."""
-        import polars as pl
-
         table = open_table(self.uri)
-        if table is None:
-            return {}
-        rows = scan_table(table).filter(pl.col(VERSION) == model_version)
-        windows = rows.select(WINDOW, CONTENT).group_by(WINDOW).agg(pl.col(CONTENT).first())
-        return dict(collect(windows, self.uri, streaming=True).iter_rows())
+        return {} if table is None else pairs_of(table, WINDOW, CONTENT, **{VERSION: model_version})
 
     def replace(
         self, rows: "pl.DataFrame", model_version: str, since: datetime, until: datetime, *, metadata: Mapping[str, str]

@@ -15,7 +15,7 @@ from typing import Any
 from almanac.errors import DataError
 from almanac.storage.errors import store_errors
 from almanac.storage.files import BLOCK, local_path, read_blocks, remove
-from almanac.storage.local_files import OtherFileError, identity_of, open_regular
+from almanac.storage.local_files import OtherFileError, identity_of, move_below, open_regular
 from almanac.storage.objects import is_remote, open_store
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class StoredFile:
         )
 
 
-def list_files(uri: str, patterns: Sequence[str], *, lenient: bool = False) -> list[StoredFile]:
+def list_files(uri: str, patterns: Sequence[str], *, lenient: bool = False, after: str = "") -> list[StoredFile]:
     """List the files below `uri` whose path matches a pattern, sorted by URI. A missing folder is an empty list.
 
     Never listed are hidden and temporary names (`.x`, `_x`, `x.tmp`, `x.part`; also as folders), symbolic links,
@@ -75,6 +75,7 @@ def list_files(uri: str, patterns: Sequence[str], *, lenient: bool = False) -> l
         uri: a local path, `file://`, `s3://` or `abfs://`.
         patterns: globs on the path below `uri`, part by part.
         lenient: leave a folder out, with a warning, that holds an object whose name no client can write down.
+        after: a name below `uri`; an object store is asked for names after it alone, in the order of their letters.
 
     Raises:
         DataError: there is such an object.
@@ -84,7 +85,7 @@ def list_files(uri: str, patterns: Sequence[str], *, lenient: bool = False) -> l
     split = [tuple(pattern.split("/")) for pattern in patterns]
     depth = max(len(parts) for parts in split)
     with store_errors(root, "listed"):
-        entries = _objects(root, depth, lenient) if is_remote(root) else _walk(local_path(root), (), root, depth)
+        entries = _objects(root, depth, lenient, after) if is_remote(root) else _walk(local_path(root), (), root, depth)
         files = [
             file for parts, file in entries if any(_matches(parts, pattern) for pattern in split) and _is_there(file)
         ]
@@ -142,12 +143,57 @@ def remove_unchanged(file: StoredFile, root: str = "") -> bool:
             now = _look(file)
         except FileNotFoundError:
             return True
-    # Some stores tell the time more exactly in a listing than of one object; the e-tag is the same in both.
-    same = (now.size_bytes, now.etag) == (file.size_bytes, file.etag) if file.etag else now == file
-    same = same and file.identity in ("", now.identity)
+    same = _is_same(file, now)
     if same:
         remove(file.uri, below=root)
     return same
+
+
+def move_unchanged(file: StoredFile, root: str, target: str, target_root: str) -> bool:
+    """Move a file within its store unless somebody put another one in its place; say whether it was moved.
+
+    Args:
+        file: as it was listed.
+        root: the place that was listed, where others write.
+        target: where it goes; a file there is replaced.
+        target_root: a place above the target that exists.
+
+    Raises:
+        TransientError: the store is unreachable or refuses; the file is still where it was.
+    """
+    with store_errors(file.uri, "moved"):
+        try:
+            if not _is_same(file, _look(file)):
+                return False
+            if is_remote(file.uri):
+                return _move_object(file, target)
+            return move_below(
+                local_path(file.uri),
+                local_path(root),
+                local_path(target),
+                local_path(target_root),
+                lambda facts: _is_same(file, _local(file.uri, file.name, facts)),
+            )
+        except FileNotFoundError:
+            return False
+
+
+def _move_object(file: StoredFile, target: str) -> bool:
+    import obstore
+
+    store, path = open_store(file.uri)
+    obstore.copy(store, path, open_store(target)[1])
+    if not _is_same(file, _look(file)):
+        remove(target)
+        return False
+    remove(file.uri)
+    return True
+
+
+def _is_same(file: StoredFile, now: StoredFile) -> bool:
+    # Some stores tell the time more exactly in a listing than of one object; the e-tag is the same in both.
+    same = (now.size_bytes, now.etag) == (file.size_bytes, file.etag) if file.etag else now == file
+    return same and file.identity in ("", now.identity)
 
 
 def _walk(folder: Path, above: tuple[str, ...], uri: str, depth: int) -> Iterator[tuple[tuple[str, ...], StoredFile]]:
@@ -171,16 +217,16 @@ def _walk(folder: Path, above: tuple[str, ...], uri: str, depth: int) -> Iterato
             yield parts, _local(path, entry.name, facts)
 
 
-def _objects(uri: str, depth: int, lenient: bool) -> list[tuple[tuple[str, ...], StoredFile]]:
+def _objects(uri: str, depth: int, lenient: bool, after: str) -> list[tuple[tuple[str, ...], StoredFile]]:
     """All objects below a place, by one listing; folder by folder where a name deeper down breaks that."""
     import obstore
     from obstore.exceptions import InvalidPathError
 
     store, prefix = open_store(uri)
+    offset = f"{prefix}/{after}".lstrip("/") if after else None
     try:
-        found: list[Mapping[str, Any]] = [
-            *(each for some in obstore.list(store, prefix or None, chunk_size=1000) for each in some)
-        ]
+        pages = obstore.list(store, prefix or None, offset=offset, chunk_size=1000)
+        found: list[Mapping[str, Any]] = [each for some in pages for each in some]
     except InvalidPathError:
         found = _folder_by_folder(store, prefix, uri, depth, lenient)
     entries = []

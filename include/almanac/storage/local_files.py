@@ -7,8 +7,8 @@ a file that only this process can read, a FIFO that never ends. So what is opene
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
@@ -75,17 +75,56 @@ def unlink_below(path: Path, below: Path) -> None:
         raise
 
 
+def move_below(
+    path: Path, below: Path, target: Path, target_below: Path, is_meant: Callable[[os.stat_result], bool]
+) -> bool:
+    """Rename a file, never through a folder that became a symbolic link; folders of the target are made.
+
+    Args:
+        path: the file.
+        below: the folder in which others write.
+        target: its new place; a file there is replaced.
+        target_below: the folder above it, which exists.
+        is_meant: whether the file is the one that was meant, asked after it was moved: one that was put in its place at
+            the last moment goes back, and stays where it is if there is again another one.
+
+    Returns:
+        Whether the file that was meant is at the target.
+
+    Raises:
+        OtherFileError: a folder between is none, or a link.
+        FileNotFoundError: there is nothing.
+        OSError: it cannot be renamed: another disk, no rights.
+    """
+    try:
+        with _folder_of(path, below) as above, _folder_of(target, target_below, make=True) as into:
+            os.rename(path.name, target.name, src_dir_fd=above, dst_dir_fd=into)
+            if is_meant(os.stat(target.name, dir_fd=into, follow_symlinks=False)):
+                return True
+            with suppress(FileExistsError):
+                os.link(target.name, path.name, src_dir_fd=into, dst_dir_fd=above, follow_symlinks=False)
+                os.unlink(target.name, dir_fd=into)
+            return False
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            raise OtherFileError(f"{path}: expected a folder, got a link or something else") from None
+        raise
+
+
 def _open_below(path: Path, folder: Path) -> int:
     with _folder_of(path, folder) as above:
         return os.open(path.name, _READ, dir_fd=above)
 
 
 @contextmanager
-def _folder_of(path: Path, folder: Path) -> Iterator[int]:
-    """The open folder of a file, reached from `folder` without following a link."""
+def _folder_of(path: Path, folder: Path, *, make: bool = False) -> Iterator[int]:
+    """The open folder of a file, reached from `folder` without following a link; `make`: what is missing is made."""
     above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for part in path.relative_to(folder).parts[:-1]:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=above)
             below = os.open(part, _FOLDER, dir_fd=above)
             os.close(above)
             above = below

@@ -35,6 +35,7 @@ Trigger = Literal["manual", "schedule", "new_data", "retrain_request", "change"]
 GRACE = timedelta(hours=2)
 WEEK = timedelta(days=7)
 LABELLED_ROWS = "labelled_rows"
+_JUDGED = 4  # verdicts that are read at first: nearly always the newest counts
 
 
 @dataclass(frozen=True)
@@ -110,17 +111,16 @@ def decide_training(
     Raises:
         TransientError: the journal is not available.
     """
-    earlier = journal.decisions(model.name, DecisionKind.TRAINING)
-    for decision in earlier:
-        if _same_run(decision.run, run):  # a retry must not be blocked by its own grant
-            return decision
-    granted = [decision for decision in earlier if decision.accepted]
-    finished = _finished(journal.decisions(model.name, DecisionKind.GATES), granted)
-    spent = int(finished[0].figures.get(LABELLED_ROWS, 0)) if finished else 0
+    for decision in journal.decisions(model.name, DecisionKind.TRAINING, run=run, limit=1):
+        return decision  # a retry must not be blocked by its own grant
+    trainings = _Trainings(journal, model.name)
+    granted = trainings.granted(now - max(WEEK, GRACE, model.train.policy.cooldown))
+    finished = trainings.last_finished()
+    spent = int(finished.figures.get(LABELLED_ROWS, 0)) if finished else 0
     fresh = max(labelled.rows - spent, 0)
     checks = (
         _history(model, labelled),
-        _Check(None) if champion is None else _cooldown(model, granted, finished, now),
+        _Check(None) if champion is None else _cooldown(model, granted, trainings, now),
         _fresh_rows(model, trigger, fresh),
         _budget(model, granted, now),
         *(_Check(reason, overruled_by_hand=False) for reason in (*labelled.faults, *impossible)),
@@ -152,15 +152,43 @@ def _history(model: Model, labelled: LabelledCount) -> _Check:
     )
 
 
-def _finished(judged: list[Decision], granted: list[Decision]) -> list[Decision]:
-    """The trainings that count: all that were judged, except refused ones by hand."""
-    by_hand = [decision.run for decision in granted if decision.subject == "manual"]
-    return [one for one in judged if one.accepted or not any(_same_run(one.run, run) for run in by_hand)]
+@dataclass(frozen=True)
+class _Trainings:
+    """Earlier trainings. Only the newest are read, however many there are."""
+
+    journal: Journal
+    model: str
+
+    def granted(self, since: datetime) -> list[Decision]:
+        """The grants since a time, newest first: an older one is in no week and no cooldown."""
+        return self.journal.decisions(self.model, DecisionKind.TRAINING, since=since, accepted=True)
+
+    def last_finished(self) -> Decision | None:
+        """The verdict on the last training that counts."""
+        limit = _JUDGED
+        while True:
+            judged = self.journal.decisions(self.model, DecisionKind.GATES, limit=limit)
+            found = next((one for one in judged if self._counts(one)), None)
+            if found is not None or len(judged) < limit:
+                return found
+            limit *= 4
+
+    def has_finished(self, granted: Decision) -> bool:
+        """Whether the run of a grant has a verdict that counts."""
+        judged = self.journal.decisions(self.model, DecisionKind.GATES, run=granted.run)
+        return any(self._counts(one) for one in judged)
+
+    def _counts(self, judged: Decision) -> bool:
+        """All that were judged count, except refused ones by hand."""
+        if judged.accepted:
+            return True
+        granted = self.journal.decisions(self.model, DecisionKind.TRAINING, run=judged.run, accepted=True)
+        return all(one.subject != "manual" for one in granted)
 
 
-def _cooldown(model: Model, granted: list[Decision], finished: list[Decision], now: datetime) -> _Check:
+def _cooldown(model: Model, granted: list[Decision], trainings: _Trainings, now: datetime) -> _Check:
     for last in granted:  # newest first
-        ended = any(_same_run(one.run, last.run) for one in finished)
+        ended = trainings.has_finished(last)
         if last.subject == "manual" and not ended:
             continue
         if ended:
@@ -206,7 +234,3 @@ def _within(granted: list[Decision], now: datetime) -> int:
 
 def _overruled(check: _Check, trigger: Trigger) -> bool:
     return trigger == "manual" and check.overruled_by_hand
-
-
-def _same_run(one: RunRef, other: RunRef) -> bool:
-    return (one.dag_id, one.run_id) == (other.dag_id, other.run_id)

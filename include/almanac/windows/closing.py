@@ -165,12 +165,14 @@ def _open_upstreams(model: Model, home: Home, journal: Journal, window: Window) 
     waits_for: list[str] = []
     for name in declared_window(model).depends_on:
         trigger = declared_window(find_model(home.models, name))
-        closed = {(each.window_start, each.window_end) for each in journal.windows(name) if each.state in CLOSED}
-        waits_for += [f"{name} {each}" for each in _covering(trigger, window) if (each.start, each.end) not in closed]
+        covering = _covering(trigger, window)
+        known = journal.windows(name, since=covering[0].start, until=covering[-1].end)
+        closed = {(each.window_start, each.window_end) for each in known if each.state in CLOSED}
+        waits_for += [f"{name} {each}" for each in covering if (each.start, each.end) not in closed]
     return tuple(waits_for)
 
 
-def _covering(trigger: WindowTrigger, window: Window) -> Collection[Window]:
+def _covering(trigger: WindowTrigger, window: Window) -> Sequence[Window]:
     """The windows of a declaration that together hold a window of another."""
     found = [window_at(trigger, window.start)]
     while found[-1].end < window.end:

@@ -8,7 +8,9 @@ from typing import Any, cast
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from almanac.config.home import INGESTED
 from almanac.errors import TransientError
+from almanac.storage.files import exists
 from almanac.storage.listing import is_like
 from almanac_airflow.access.credentials import load_store_connection
 
@@ -16,6 +18,7 @@ log = logging.getLogger(__name__)
 
 _ANNOUNCED = "rung"  # the key in the state of the asset; kept, because installations hold it
 # Below each model's folder, and one folder deeper.
+_AFTER_INGESTED = f"{INGESTED}0"  # in the order of an object store's names, behind all that moved there
 _EVERYTHING = ("*/*", "*/*/*")
 
 
@@ -73,7 +76,7 @@ class LandingTrigger(BaseEventTrigger):
         await load_store_connection(kwargs["root"])
         while True:
             try:
-                listing = await asyncio.to_thread(_listing, kwargs["root"])
+                listing = await asyncio.to_thread(list_landing, kwargs["root"])
             except TransientError as error:
                 log.warning("%s", error)
             else:
@@ -93,13 +96,23 @@ class LandingTrigger(BaseEventTrigger):
             if new or gone:
                 announced = {name: seen for name, seen in announced.items() if name in files} | settled
                 await self._keep(announced)
-            if changed := gone if self.on == "deleted" else new:
-                yield TriggerEvent({"folder": self.folder, "files": len(changed), "first": changed[0]})
+            if self.on == "deleted":
+                new = [name for name in gone if not await asyncio.to_thread(self._has_moved, name)]
+            if new:
+                yield TriggerEvent({"folder": self.folder, "files": len(new), "first": new[0]})
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Run alone, where no stream is shared (tests)."""
         async for event in self.filter_shared_stream(type(self).open_shared_stream(self.serialize()[1])):
             yield event
+
+    def _has_moved(self, name: str) -> bool:
+        """Whether a file is gone because it was ingested; of a store that is away, nothing is known to be deleted."""
+        try:
+            return exists(f"{self.root.rstrip('/')}/{INGESTED}/{self.folder}/{name}")
+        except TransientError as error:
+            log.warning("%s", error)
+            return True
 
     def _matching(self, files: dict[str, list[Any]]) -> dict[str, list[Any]]:
         return {path: seen for path, seen in files.items() if any(is_like(path, glob) for glob in self.patterns)}
@@ -117,12 +130,17 @@ class LandingTrigger(BaseEventTrigger):
             await self.asset_state_store.aset(_ANNOUNCED, cast(Any, announced))
 
 
-def _listing(root: str) -> dict[str, dict[str, list[Any]]]:
+def list_landing(root: str) -> dict[str, dict[str, list[Any]]]:
+    """The listing of `open_shared_stream`.
+
+    Raises:
+        TransientError: the store is unreachable.
+    """
     from almanac.storage.listing import list_files
 
     folders: dict[str, dict[str, list[Any]]] = {}
     # Lenient: a folder that cannot be listed fails the ingest of its own model; the others still fire.
-    for file in list_files(root, _EVERYTHING, lenient=True):
+    for file in list_files(root, _EVERYTHING, lenient=True, after=_AFTER_INGESTED):
         folder, _, path = file.uri.removeprefix(root.rstrip("/")).lstrip("/").partition("/")
         folders.setdefault(folder, {})[path] = [file.size_bytes, file.modified_at.timestamp(), file.etag]
     return folders

@@ -58,6 +58,7 @@ def targets_of(home: Home, manifest: Manifest) -> list[Target]:
                 "quarantine/files": home.quarantined_files_of(name),
                 "reports": home.reports_of(name),
                 "landing": home.landing_of(name),
+                "ingested": home.ingested_of(name),
             }
             held = [path for path in locations if any(entry.path.startswith(f"{path}/") for entry in manifest.files)]
             return [Target(path, locations[path]) for path in held]

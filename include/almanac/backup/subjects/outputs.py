@@ -29,6 +29,7 @@ def outputs_draft(home: Home, model: str, *, landing: bool = False) -> Draft | N
         *below(home.quarantined_files_of(model), "quarantine/files/"),
         *below(home.reports_of(model), "reports/"),
         *(below(home.landing_of(model), "landing/") if landing else ()),
+        *(below(home.ingested_of(model), "ingested/") if landing else ()),
     ]
     facts: dict[str, Fact] = {"files": len(files)}
     for name, uri in places.items():

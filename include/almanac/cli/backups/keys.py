@@ -83,7 +83,7 @@ def _record_once(key: "Key", older: "Sequence[Key]", reason: str) -> None:
     decision = Decision("", DecisionKind.BACKUP_KEY, True, reasons, datetime.now(UTC), run_of("key rotate"), key.name)
 
     def write(journal: "Journal") -> None:
-        if all(one.subject != key.name for one in journal.decisions("", DecisionKind.BACKUP_KEY)):
+        if not journal.decisions("", DecisionKind.BACKUP_KEY, subject=key.name, limit=1):
             journal.record_decision(decision)
 
     record_in_journal(Home(), write)

@@ -37,6 +37,12 @@ class Source(Section):
     max_unpacked_mb: Annotated[int, Field(gt=0)] = Field(
         8192, description="A compressed file that holds more than this is rejected while it is unpacked."
     )
+    done_after: Duration | None = Field(
+        timedelta(days=7),
+        description="An ingested file moves to `<landing>/.done/<model>` once it has been unchanged for this long, so"
+        " that listing the landing area does not cost more with each file. Null: never, for senders that append to old"
+        " files or send again what is missing.",
+    )
     format: Annotated[AnyFormat, Field(discriminator="kind")] = CsvFormat()
 
     @field_validator("patterns")

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
+from almanac.data.ingest.ingested_files import move_ingested
 from almanac.journal.journal import Journal
+from almanac.journal.records import Arrival
 from almanac.storage.listing import StoredFile, list_files
 
 _CONFIRM = timedelta(milliseconds=500)  # between two listings that must agree, unless `settle` is shorter
@@ -48,7 +50,7 @@ def find_batches(
     first_seen: dict[StoredFile, tuple[int, timedelta]] = {}  # a file that changes is another key, and starts again
     waited = timedelta()
     for look in range(_LISTINGS):
-        new = _new_files(model, home, journal)
+        new, known = _listed(model, home, journal)
         first_seen = {file: first_seen.get(file, (look, waited)) for file in new}
         rest = {file: _rest(file, now + waited, waited - since, settle) for file, (_, since) in first_seen.items()}
         settled = tuple(file for file, (seen, _) in first_seen.items() if seen < look and rest[file] <= timedelta())
@@ -57,6 +59,7 @@ def find_batches(
             break
         wait(pause.total_seconds())
         waited += pause
+    move_ingested(model, home, known, now=now)
     return FoundBatches(settled, len(new) - len(settled))
 
 
@@ -67,7 +70,7 @@ def files_left(model: Model, home: Home, journal: Journal, now: datetime) -> lis
         TransientError: the store or the journal is unreachable.
     """
     settled = now - model.source.settle - _CONFIRM
-    return sorted(file.uri for file in _new_files(model, home, journal) if file.modified_at <= settled)
+    return sorted(file.uri for file in _listed(model, home, journal)[0] if file.modified_at <= settled)
 
 
 def _rest(file: StoredFile, now: datetime, watched: timedelta, settle: timedelta) -> timedelta:
@@ -75,11 +78,19 @@ def _rest(file: StoredFile, now: datetime, watched: timedelta, settle: timedelta
     return settle - max(now - file.modified_at, watched)
 
 
-def _new_files(model: Model, home: Home, journal: Journal) -> list[StoredFile]:
-    known = journal.arrivals(model.name)
-    return [
-        file
-        for file in list_files(home.landing_of(model.name), model.source.patterns)
-        if (seen := known.get(file.uri)) is None
-        or (seen.size_bytes, seen.modified_at, seen.etag) != (file.size_bytes, file.modified_at, file.etag)
-    ]
+def _listed(model: Model, home: Home, journal: Journal) -> tuple[list[StoredFile], list[tuple[StoredFile, Arrival]]]:
+    """The files in the landing area that are new, and those that are known, with their arrivals."""
+    found = list_files(home.landing_of(model.name), model.source.patterns)
+    arrivals = journal.arrivals(model.name, [file.uri for file in found])
+    new, known = list[StoredFile](), list[tuple[StoredFile, Arrival]]()
+    for file in found:
+        seen = arrivals.get(file.uri)
+        if seen is None or (seen.size_bytes, seen.modified_at, seen.etag) != (
+            file.size_bytes,
+            file.modified_at,
+            file.etag,
+        ):
+            new.append(file)
+        else:
+            known.append((file, seen))
+    return new, known

@@ -204,7 +204,7 @@ class FileIngest:
 
     def _gone(self, file: StoredFile) -> Outcome:
         """The file left the landing area: by an earlier try of this run that rejected it, or by somebody's hand."""
-        for record in self.journal.batches(self.model.name):
+        for record in self.journal.batches(self.model.name, uri=file.uri):
             same = (record.uri, record.size_bytes, record.modified_at) == (file.uri, file.size_bytes, file.modified_at)
             if same and record.state is BatchState.REJECTED and record.run.run_id == self.writer.run.run_id:
                 return Outcome(file.uri, record.state, record)
@@ -212,7 +212,8 @@ class FileIngest:
 
     def _settle_known(self, file: StoredFile, record: BatchRecord) -> Outcome:
         """Record the arrival. An earlier try may have been cut off before this, or before anybody was told."""
-        interrupted = record.run.run_id != self.writer.run.run_id and file.uri in self.journal.arrivals(self.model.name)
+        of_other_run = record.run.run_id != self.writer.run.run_id
+        interrupted = of_other_run and bool(self.journal.arrivals(self.model.name, [file.uri]))
         cut_off = record.uri == file.uri and not interrupted
         state = record.state if cut_off else BatchState.DUPLICATE
         self.journal.record_arrival(self._arrival(file, record.batch_id, state))

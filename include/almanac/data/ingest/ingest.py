@@ -13,6 +13,7 @@ from almanac.data.ingest.batch_records import BatchRecords
 from almanac.data.ingest.file_ingest import FileIngest, Outcome
 from almanac.data.quarantine.quarantine import Quarantine
 from almanac.data.table.dataset import DatasetTable
+from almanac.data.table.maintenance import CROWDED, compact_crowded
 from almanac.errors import DataError, TransientError
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchState, RunRef
@@ -149,13 +150,15 @@ def ingest_batches(
     outcomes: list[Outcome] = []
     passing: list[TransientError] = []
     lasting: list[Exception] = []
-    for file in files:
+    for number, file in enumerate(files, start=1):
         try:
             outcomes.append(publication.take(file))
         except TransientError as error:
             passing.append(error)
         except Exception as error:  # noqa: BLE001 - raised below, once the other files are done
             lasting.append(error)
+        if number % CROWDED == 0 or number == len(files):
+            compact_crowded(model, home, dataset)
     if lasting:
         raise lasting[0]
     summary = _summary(model, home, outcomes)

@@ -29,12 +29,22 @@ def table_location(table: Any) -> str:
     return path_of(str(table.table_uri)).rstrip("/")
 
 
-def file_locations(table: Any) -> list[str]:
-    """Where the files of a table's version are; deltalake writes the table's folder with escapes, and not its files."""
-    files, written = [str(uri) for uri in table.file_uris()], urlsplit(str(table.table_uri))
-    if written.scheme != "file":
+def file_locations(table: Any, names: Collection[str] | None = None) -> list[str]:
+    """Where the files of a table's version are, or those of these names in the log.
+
+    deltalake writes the table's folder with escapes, and not its files.
+    """
+    files, written, root = (
+        [str(uri) for uri in table.file_uris()],
+        urlsplit(str(table.table_uri)),
+        table_location(table),
+    )
+    if written.scheme == "file":
+        files = [f"{root}/{uri.removeprefix(written.path)}" for uri in files]
+    if names is None:
         return files
-    return [f"{table_location(table)}/{uri.removeprefix(written.path)}" for uri in files]
+    wanted = {*names, *map(unquote, names)}
+    return [uri for uri in files if uri.removeprefix(root).lstrip("/") in wanted]
 
 
 def columns_above(uri: str, columns: Collection[str]) -> list[str]:

@@ -24,6 +24,7 @@ from almanac.data.table.delta_table import (
     open_table,
     scan_table,
 )
+from almanac.data.table.log_statistics import time_bounds
 from almanac.data.table.opened_table import OpenedTable
 from almanac.data.table.part_files import PartFile
 from almanac.data.table.table_guard import TableGuard
@@ -99,13 +100,8 @@ class DatasetSnapshot:
 
     def newest(self) -> datetime | None:
         """The newest event time; None before the first row."""
-        import polars as pl
-
-        if self.table is None:
-            return None
-        rows = scan_table(self.table).select(pl.col(self.time_column).max())
-        newest = collect(rows, table_location(self.table)).item()
-        return newest if isinstance(newest, datetime) else None
+        bounds = None if self.table is None else time_bounds(self.table, self.time_column)
+        return None if bounds is None else bounds[1]
 
     def new_columns(self, declared: Mapping[str, Column]) -> tuple[str, ...]:
         """Declared columns that the table does not have yet and may be given: its rows hold nothing there.
@@ -219,12 +215,7 @@ class DatasetTable:
 
     def time_range(self, version: int | None = None) -> tuple[datetime, datetime] | None:
         """The first and the last event time at a version; None when it holds no row."""
-        import polars as pl
-
-        time = pl.col(self.time_column)
-        bounds = collect(scan_table(self._table(version)).select(first=time.min(), last=time.max()), self.uri)
-        first, last = bounds.row(0)
-        return None if first is None else (first, last)
+        return time_bounds(self._table(version), self.time_column)
 
     def batches_by_window(
         self, size: timedelta, *, version: int | None = None, since: datetime, until: datetime | None = None

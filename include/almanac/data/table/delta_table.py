@@ -79,8 +79,12 @@ def _opening_error(uri: str, error: Exception) -> AlmanacError:
     return TransientError(f"{uri}: cannot be opened: {describe(error)}. Check that the store is up and readable.")
 
 
-def scan_table(table: Any) -> "pl.LazyFrame":
+def scan_table(table: Any, names: Collection[str] | None = None) -> "pl.LazyFrame":
     """The rows of a table at the version at which it was opened, to be read by `collect`.
+
+    Args:
+        table: the table.
+        names: of the files, as the log has them, of which the rows are wanted; None: all.
 
     The files are named here, not by `polars.scan_delta`: that asks Python for them in the middle of reading, in threads
     of its own (which can end in a crash or in waiting for ever), and of a table that was brought up to date meanwhile.
@@ -93,7 +97,7 @@ def scan_table(table: Any) -> "pl.LazyFrame":
 
     _check_readable(table)
     check_sizes(table)
-    schema, files = pl.Schema(table.schema()), file_locations(table)
+    schema, files = pl.Schema(table.schema()), file_locations(table, names)
     if not files:
         return pl.LazyFrame(schema=schema)
     in_places = table.metadata().partition_columns  # such columns are in the files' places alone

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from almanac.config.home import Home
+from almanac.data.ingest.ingested_files import put_back
 from almanac.data.table.delta_log import fill_holes, hash_commit, way_out
 from almanac.data.table.delta_table import open_table
 from almanac.data.table.table_guard import KINDS, mark_of, tables_of
@@ -25,8 +26,8 @@ def accept(
     """Take a table as it is now for what is known of it, and say what that means.
 
     Batches that the journal knows as published and the dataset does not hold are forgotten, with their files: what
-    still lies in the landing area is taken again. Commits that are gone, empty or damaged get one in their place that
-    changes nothing. Done again it changes nothing.
+    still lies in the landing area, or has moved from it after its ingest, is taken again. Commits that are gone, empty
+    or damaged get one in their place that changes nothing. Done again it changes nothing.
 
     Args:
         home: where the table is.
@@ -75,6 +76,7 @@ def accept(
             figures={"batches": float(len(lost)), "rows": float(sum(one.rows_published for one in lost))},
         )
     )
+    put_back(home, model, [one.uri for one in lost])
     journal.forget_batches(model, [one.batch_id for one in lost])
     marks.replace(name, after)
     return lines

@@ -4,6 +4,7 @@ Retention is by reference first, by age second: what a registered model version 
 Whatever cannot be known (a registry that is away, a version without its tag) stops the removal, and removes nothing.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,15 +16,21 @@ from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.table.data_files import check_sizes, table_location
 from almanac.data.table.dataset import DatasetTable
-from almanac.data.table.delta_table import MAINTENANCE, open_table
+from almanac.data.table.delta_table import MAINTENANCE, MONTH, open_table
 from almanac.data.table.log_checkpoints import unneeded_checkpoints
+from almanac.data.table.log_statistics import files_to_join
 from almanac.data.table.table_guard import TableGuard
 from almanac.data.table.unchanged import name_unchanged
-from almanac.errors import DataError, IntegrityError, TransientError
+from almanac.errors import AlmanacError, DataError, IntegrityError, TransientError
 from almanac.journal.journal import Journal
 from almanac.registry.records import ModelVersion
 from almanac.storage.errors import describe
 from almanac.storage.files import remove
+
+log = logging.getLogger(__name__)
+
+CROWDED = 200  # files that could be joined: reading and committing cost more with each
+_SMALL_BYTES = 100 * 2**20  # what `compact` joins
 
 BackedUp = Mapping[int, Sequence[str]]
 """Dataset versions that snapshots of models name, and those snapshots; see `almanac.backup.retention.needs`."""
@@ -148,6 +155,26 @@ def compact(model: Model, home: Home) -> int:
         ) from None
     guard.advance(int(table.version()))
     return int(done["numFilesRemoved"]) - int(done["numFilesAdded"])
+
+
+def compact_crowded(model: Model, home: Home, dataset: DatasetTable) -> int:
+    """Compact a dataset that has many small files, whatever its schedule says; how many files that saved.
+
+    What cannot be done now is no reason to fail for who published: it is tried again after the next file.
+
+    Args:
+        model: whose.
+        home: where it is.
+        dataset: the same, as it is opened already.
+    """
+    try:
+        table = dataset.snapshot().table
+        if table is None or files_to_join(table, MONTH, _SMALL_BYTES) <= CROWDED:
+            return 0
+        return compact(model, home)
+    except AlmanacError as error:
+        log.warning("%s: %s", model.name, error)
+        return 0
 
 
 def vacuum(
