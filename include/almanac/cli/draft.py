@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 if TYPE_CHECKING:
-    from almanac.draft.draft import Draft, Wish
+    from almanac.draft.draft import DraftedModel, Wish
     from almanac.draft.questions import Question
     from almanac.draft.reading import Reading
     from almanac.draft.table import Table
@@ -134,7 +134,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _tried(drafted: "Draft", reading: "Reading", path: Path, *, shown: bool) -> "DraftTrial | None":
+def _tried(drafted: "DraftedModel", reading: "Reading", path: Path, *, shown: bool) -> "DraftTrial | None":
     """What the trial of a declaration says that is not written yet; None: the files are too large for one.
 
     Raises:
@@ -165,7 +165,7 @@ def _tried(drafted: "Draft", reading: "Reading", path: Path, *, shown: bool) -> 
     return tried
 
 
-def _say_next(model: str, files: list[Path], path: Path, drafted: "Draft", landing: str) -> None:
+def _say_next(model: str, files: list[Path], path: Path, drafted: "DraftedModel", landing: str) -> None:
     notes = [line.removeprefix("# ") for line in drafted.text.splitlines()[1:] if line.startswith("# ")]
     copy = f"cp {' '.join(quote(str(file)) for file in files)} {quote(landing)}/"
     print(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from almanac.draft.columns import ProfiledColumn
-    from almanac.draft.draft import Draft
+    from almanac.draft.draft import DraftedModel
     from almanac.draft.questions import Question
     from almanac.draft.roles import ColumnRole
     from almanac.draft.table import Table
@@ -34,12 +34,12 @@ def print_table(table: "Table", roles: "Mapping[str, ColumnRole]") -> None:
     time, times = roles[table.time], table.frame[table.time]
     first, last = (f"{end:%Y-%m-%d %H:%M}" for end in (times[0], times[-1]))
     missing = table.times.values.null_count()
-    rows = [[table.time, "timestamp", str(missing), str(times.n_unique()), f"{first} .. {last}", _said(time)]]
+    rows = [[table.time, "timestamp", str(missing), str(times.n_unique()), f"{first} .. {last}", _role_text(time)]]
     for seen in table.columns:
         span = "" if seen.low is None else f"{seen.low:g} .. {seen.high:g}"
         shown = span or ", ".join(seen.examples)[:60]
-        rows.append([seen.name, seen.type, str(seen.missing), str(seen.distinct), shown, _said(roles[seen.name])])
-    rows += [[name, "integer", "", "", "", _said(roles[name])] for name in table.ignored]
+        rows.append([seen.name, seen.type, str(seen.missing), str(seen.distinct), shown, _role_text(roles[seen.name])])
+    rows += [[name, "integer", "", "", "", _role_text(roles[name])] for name in table.ignored]
     for row in rows:
         grid.add_row(*map(Text, row))
     console.print(grid)
@@ -56,12 +56,12 @@ def _heading(table: "Table") -> str:
     )
 
 
-def _said(role: "ColumnRole") -> str:
+def _role_text(role: "ColumnRole") -> str:
     return f"{role.role}: {role.why}"
 
 
 def draft_as_json(
-    drafted: "Draft", answers: "Mapping[Question, str]", trial: "DraftTrial | None", path: Path | None
+    drafted: "DraftedModel", answers: "Mapping[Question, str]", trial: "DraftTrial | None", path: Path | None
 ) -> str:
     """Everything that a person sees, for programs.
 

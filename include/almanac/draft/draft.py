@@ -51,7 +51,7 @@ class Wish:
 
 
 @dataclass(frozen=True, eq=False)
-class Draft:
+class DraftedModel:
     """A model, drafted.
 
     Attributes:
@@ -84,7 +84,7 @@ def draft(name: str, path: Path, wish: Wish) -> str:
         return draft_model(name, read_files([path], Path(folder), names=wish.declared.names), wish).text
 
 
-def draft_model(name: str, reading: Reading, wish: Wish, table: Table | None = None) -> Draft:
+def draft_model(name: str, reading: Reading, wish: Wish, table: Table | None = None) -> DraftedModel:
     """The model.
 
     Args:
@@ -134,7 +134,7 @@ def draft_model(name: str, reading: Reading, wish: Wish, table: Table | None = N
         {"monitor": guess.monitor},
     ]
     text = head + "\n".join(_text(section) for section in sections)
-    return Draft(text, table, guess.roles, label.name, guess.horizon)
+    return DraftedModel(text, table, guess.roles, label.name, guess.horizon)
 
 
 def find_label(table: Table, name: str) -> ProfiledColumn | None:

@@ -85,7 +85,7 @@ def read_files(
     import polars as pl
 
     contents = [open_file(path) for path in paths]
-    form = _with_said(_common_form(contents, sheet), names)
+    form = _with_names(_common_form(contents, sheet), names)
     samples = [_sample(content, form, folder, most_bytes // len(contents)) for content in contents]
     frames: list[pl.DataFrame] = []
     rows, notes = 0.0, dict[str, None]()
@@ -111,12 +111,12 @@ def _common_form(contents: Sequence[FileContent], sheet: str | None) -> AnyForma
     if different is None:
         return forms[0]
     raise DataError(
-        f"{contents[different].name}: written otherwise than {contents[0].name}: {_said(forms[different])} and"
-        f" {_said(forms[0])}; draft from files of one kind"
+        f"{contents[different].name}: written otherwise than {contents[0].name}: {_form_text(forms[different])} and"
+        f" {_form_text(forms[0])}; draft from files of one kind"
     )
 
 
-def _said(form: AnyFormat) -> str:
+def _form_text(form: AnyFormat) -> str:
     return json.dumps({"kind": form.kind, **form.model_dump(mode="json", exclude_defaults=True)})
 
 
@@ -140,7 +140,7 @@ def _find_form(content: FileContent, sheet: str | None) -> AnyFormat:
     return JsonLinesFormat() if first == b"{" else find_format(content)
 
 
-def _with_said(form: AnyFormat, names: tuple[str, ...] | None) -> AnyFormat:
+def _with_names(form: AnyFormat, names: tuple[str, ...] | None) -> AnyFormat:
     if names is None or not isinstance(form, CsvFormat):
         return form
     return form.model_copy(update={"header": "none", "names": names, "row_names": None})
