@@ -90,7 +90,9 @@ class Journal:
     ) -> list[BatchRecord]:
         """The newest batches, newest first; those that were recorded since a time, or of one file, if it is given."""
         table = tables.batches
-        query = select(table).where(table.c.model == model).order_by(table.c.recorded_at.desc()).limit(limit)
+        # batches of one ingest share its time: without a second key their order would be any
+        query = select(table).where(table.c.model == model).limit(limit)
+        query = query.order_by(table.c.recorded_at.desc(), table.c.batch_id)
         query = query if since is None else query.where(table.c.recorded_at >= since)
         query = query if uri is None else query.where(table.c.uri == uri)
         with self._database.begin() as connection:
