@@ -41,6 +41,20 @@ ELSEWHERE = (
     *_lines("docs/add-a-model.md", "In a quarter of an hour, from a file", _INSTALLS, "Makefile", "make setup"),
     *_lines(
         "docs/add-a-model.md",
+        "In a quarter of an hour, from a file",
+        "asks at a terminal; the same conversation is held in",
+        "tests/cli/test_draft.py",
+        "./almanac draft bikes bikes.csv",
+    ),
+    *_lines(
+        "docs/your-own-dag.md",
+        "Your own DAG",
+        "prints docstrings; each class is held to saying them in",
+        "tests/plugins/operators/test_conventions.py",
+        'python -c "from almanac_airflow.operators import ScoreOperator; help(ScoreOperator)"',
+    ),
+    *_lines(
+        "docs/add-a-model.md",
         "Step by step",
         "tries one's own file; made-up ones are tried by it in",
         "tests/draft/test_check.py",

@@ -23,11 +23,17 @@ def the_journal_is_of_0_1() -> None:
             f"DROP TABLE {VERSION_TABLE}",
             "DROP TABLE declarations",
             "ALTER TABLE decisions DROP COLUMN people",
-            "DROP INDEX batches_by_base",
+            *_drops_of_indexes(connection, "base"),
             "ALTER TABLE batches DROP COLUMN base",
         ):
             connection.execute(statement)
         connection.commit()
+
+
+def _drops_of_indexes(connection: sqlite3.Connection, column: str) -> list[str]:
+    """Statements that drop what stands in the way of dropping a column of `batches`."""
+    query = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'batches' AND sql LIKE ?"
+    return [f"DROP INDEX {name}" for (name,) in connection.execute(query, [f"%{column}%"])]
 
 
 def the_journal_is_read_again() -> None:
