@@ -83,7 +83,9 @@ class Team:
 
 
 @pytest.fixture
-def team(model: Model, registry: Registry, tmp_path: Any) -> Team:
+def team(model: Model, registry: Registry, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Team:
+    # `mlflow.set_tracking_uri` writes it into the environment, where the next test's home would find it
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", registry.tracking_uri)
     return Team(model, Home(home=tmp_path), registry)
 
 

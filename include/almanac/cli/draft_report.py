@@ -32,7 +32,7 @@ def print_table(table: "Table", roles: "Mapping[str, ColumnRole]") -> None:
     grid.add_column("min .. max, or examples", overflow="fold", max_width=24)
     grid.add_column("role", overflow="fold")
     time, times = roles[table.time], table.frame[table.time]
-    first, last = (f"{end:%Y-%m-%d %H:%M}" for end in (times[0], times[-1]))
+    first, last = (f"{end:%Y-%m-%d %H:%M} UTC" for end in (times[0], times[-1]))
     missing = table.times.values.null_count()
     rows = [[table.time, "timestamp", str(missing), str(times.n_unique()), f"{first} .. {last}", _role_text(time)]]
     for seen in table.columns:
