@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from demo.stage import Stage
 
 READS_S = 3.0
-ASKED = "An answer is waited for"
+ASKED = "A decision is needed"
 REASON = "rain comes from the east now, and the new one knows"
 
 
