@@ -7,6 +7,7 @@ from almanac.data.ingest.arrivals import files_left, find_batches
 from almanac.data.ingest.ingest import ingest_batches
 from almanac.data.table.dataset import DatasetTable
 from almanac.events.claims import shadow_verdict
+from almanac.journal import publications
 from almanac.journal.backup_times import proven_times
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
@@ -57,7 +58,7 @@ def works(history: History) -> dict[str, Work]:
         "monitor: batches": lambda: batches_of_window(journal(), model, NOW),
         "shadow_verdict": lambda: shadow_verdict(journal(), model, RUN),
         "stopped": lambda: stopped(journal(), model.name),
-        "newest_published": lambda: journal().newest_published(model.name),
+        "newest_published": lambda: publications.newest_published(journal(), model.name),
         "time_range": lambda: DatasetTable.of(home, model).time_range(),
         "newest": lambda: DatasetTable.of(home, model).snapshot().newest(),
         "checked_snapshot": lambda: DatasetTable.of(home, model).checked_snapshot(),

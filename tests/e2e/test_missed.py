@@ -12,6 +12,7 @@ from almanac.config.files.loader import find_model
 from almanac.config.home import Home
 from almanac.data.table.dataset import DatasetTable
 from almanac.errors import TransientError
+from almanac.journal import publications
 from almanac.journal.journal import Journal
 from almanac.journal.records import DecisionKind
 from almanac.registry.store import Registry
@@ -113,7 +114,7 @@ def test_dataset_version_that_comes_while_all_listeners_are_paused_is_handled_on
     port.land("later.csv", small_weather.month(small_weather.MONTHS).write_csv().encode())
     wait(lambda: port.rows() > before, "the next month", LONG_S)
     wait(lambda: all(run.finished for run in port.airflow.runs("ingest_weather")), "its event", LONG_S)
-    newest = port.journal.newest_published("weather")
+    newest = publications.newest_published(port.journal, "weather")
     assert newest is not None
     for kind in LISTENERS:
         port.airflow.set_paused(f"{kind}_weather", paused=False)

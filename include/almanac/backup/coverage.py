@@ -14,6 +14,7 @@ from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
 from almanac.config.sections.backup import InstallationBackup
 from almanac.errors import AlmanacError, IntegrityError
+from almanac.journal import publications
 from almanac.journal.backup_times import first_snapshot, snapshot_times
 from almanac.journal.journal import Journal
 
@@ -150,7 +151,7 @@ def live_subjects(home: Home, models: Sequence[str], journal: Journal, now: date
     """
     found: dict[str, datetime | None] = {}
     for name in models:
-        published, moved = journal.first_published(name), journal.first_alias_move(name)
+        published, moved = publications.first_published(journal, name), journal.first_alias_move(name)
         if moved is not None:
             found[f"model/{name}"] = moved
         if _is_table(home.dataset_of(name)):

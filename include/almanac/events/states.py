@@ -14,6 +14,7 @@ from almanac.config.schema import Model
 from almanac.config.sections.pipelines import OWN_SCHEDULE, rule_of, schedule_names
 from almanac.config.sections.triggers import DependencyTrigger, EventTrigger, ScheduleTrigger
 from almanac.errors import TransientError
+from almanac.journal import publications
 from almanac.journal.records import DecisionKind
 from almanac.registry.run_context import RunContext
 
@@ -85,7 +86,7 @@ class States:
         return self._known[model, name]
 
     def _dataset(self, model: str) -> str:
-        newest = self._context.journal.newest_published(model)
+        newest = publications.newest_published(self._context.journal, model)
         return NOTHING if newest is None else f"version {newest.dataset_version}, batch {newest.batch_id[:12]}"
 
     def _predictions(self, model: str) -> str:

@@ -8,6 +8,7 @@ from almanac.alerts.alert_log import AlertLog
 from almanac.alerts.message import Message, event_message
 from almanac.alerts.notifier import Notifier
 from almanac.config.sections.alerts import Alerts
+from almanac.journal import publications
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
 from almanac.reporting.urls import report_page
@@ -72,6 +73,6 @@ def end_resolved(
     for one in AlertLog(journal).unclosed():
         if one.kind == "rejection" and one.ended_at is None:
             alerts = declared.get(one.model, everybody)
-            well = {uri for uri in one.message.parts if not journal.is_rejected(one.model, uri)}
+            well = {uri for uri in one.message.parts if not publications.is_rejected(journal, one.model, uri)}
             if well or not one.message.parts:
                 notifier.resolve_parts(alerts, one.model, "rejection", one.key, well.__contains__, now)

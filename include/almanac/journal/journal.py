@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, delete, func, insert, select
+from sqlalchemy import Table, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from almanac.journal import tables
@@ -14,7 +14,6 @@ from almanac.journal.records import (
     AliasMove,
     Arrival,
     BatchRecord,
-    BatchState,
     Decision,
     DecisionKind,
     DeliveredAlert,
@@ -98,73 +97,12 @@ class Journal:
         with self._database.begin() as connection:
             return records_of(BatchRecord, connection.execute(query).mappings())
 
-    def is_rejected(self, model: str, uri: str) -> bool:
-        """Whether the last file at a URI was rejected, and has neither landed again nor been readmitted since."""
-        batch, arrival = tables.batches.c, tables.arrivals.c
-        newest = select(batch.state, batch.modified_at).where(batch.model == model, batch.uri == uri)
-        known = select(arrival.state, arrival.modified_at).where(arrival.model == model, arrival.uri == uri)
-        with self._database.begin() as connection:
-            last = connection.execute(newest.order_by(batch.recorded_at.desc()).limit(1)).first()
-            seen = connection.execute(known).first()
-        if last is None or last.state != BatchState.REJECTED:
-            return False
-        # Bytes that were ingested before make no new batch; only their arrival is recorded.
-        return seen is None or seen.state == BatchState.REJECTED or seen.modified_at <= last.modified_at
-
-    def newest_version(self, model: str) -> int | None:
-        """The newest dataset version that a batch was published as."""
-        columns = tables.batches.c
-        query = select(func.max(columns.dataset_version)).where(columns.model == model)
-        with self._database.begin() as connection:
-            version = connection.execute(query.where(columns.state == BatchState.PUBLISHED)).scalar_one()
-        return None if version is None else int(version)
-
-    def newest_published(self, model: str) -> BatchRecord | None:
-        """The batch that was published as the newest dataset version."""
-        columns = tables.batches.c
-        query = select(tables.batches).where(columns.model == model, columns.state == BatchState.PUBLISHED)
-        query = query.order_by(columns.dataset_version.desc(), columns.recorded_at.desc()).limit(1)
-        with self._database.begin() as connection:
-            row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else record_of(BatchRecord, row)
-
-    def first_published(self, model: str) -> datetime | None:
-        """When the first known batch was published; None: none was."""
-        columns = tables.batches.c
-        query = select(columns.recorded_at).where(columns.model == model, columns.state == BatchState.PUBLISHED)
-        with self._database.begin() as connection:
-            found: datetime | None = connection.execute(query.order_by(columns.recorded_at).limit(1)).scalar()
-            return found
-
-    def published_after(self, model: str, version: int) -> list[BatchRecord]:
-        """All batches that were published after a dataset version, the oldest first."""
-        columns = tables.batches.c
-        query = select(tables.batches).where(columns.model == model, columns.state == BatchState.PUBLISHED)
-        query = query.where(columns.dataset_version > version).order_by(columns.dataset_version)
-        with self._database.begin() as connection:
-            return records_of(BatchRecord, connection.execute(query).mappings())
-
-    def has_quarantined(self, model: str) -> bool:
-        """Whether a published batch had quarantined rows."""
-        columns = tables.batches.c
-        query = select(columns.batch_id).where(columns.model == model, columns.state == BatchState.PUBLISHED)
-        with self._database.begin() as connection:
-            return connection.execute(query.where(columns.rows_quarantined > 0).limit(1)).first() is not None
-
     def forget_batches(self, model: str, batch_ids: Sequence[str]) -> None:
         """Delete batches and their arrivals: files that are still in the landing area are ingested again."""
         with self._database.begin() as connection:
             for table in (tables.batches, tables.arrivals):
                 for batch_id in batch_ids:
                     connection.execute(delete(table).where(table.c.model == model, table.c.batch_id == batch_id))
-
-    def unchanged_since(self, model: str, base: str) -> list[str]:
-        """The ids of the batches that added nothing to the dataset as of this commit."""
-        columns = tables.batches.c
-        query = select(columns.batch_id).where(columns.model == model, columns.base == base)
-        query = query.where(columns.state == BatchState.UNCHANGED).order_by(columns.batch_id)
-        with self._database.begin() as connection:
-            return list(connection.execute(query).scalars())
 
     def record_decision(self, decision: Decision) -> None:
         """Write a decision. Decisions are never changed."""

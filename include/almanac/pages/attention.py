@@ -6,6 +6,7 @@ from datetime import datetime
 from almanac.alerts.alert import Alert
 from almanac.alerts.alert_log import AlertLog
 from almanac.config.sections.alerts import AlertKind
+from almanac.journal import publications
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchRecord, BatchState, WindowRecord
 from almanac.pages import news
@@ -72,7 +73,9 @@ def _is_unreported(batch: BatchRecord, journal: Journal, conditions: Sequence[Al
     if batch.state is not BatchState.REJECTED:
         return batch.state is BatchState.PUBLISHED and batch.rows_quarantined > 0
     rejections = (one for one in conditions if one.kind == "rejection" and one.seen_at >= batch.recorded_at)
-    return journal.is_rejected(batch.model, batch.uri) and not any(batch.uri in one.message.parts for one in rejections)
+    return publications.is_rejected(journal, batch.model, batch.uri) and not any(
+        batch.uri in one.message.parts for one in rejections
+    )
 
 
 def _key(record: WindowRecord) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
+from almanac.journal import publications
 from almanac.journal.journal import Journal
 
 
@@ -40,12 +41,12 @@ def find_unannounced(model: Model, home: Home, journal: Journal, announced: int 
     Raises:
         TransientError: the journal is unreachable.
     """
-    newest = journal.newest_version(model.name)
+    newest = publications.newest_version(journal, model.name)
     if newest is None or newest == announced:
         return None
     # a dataset that was created again counts from 0 again
     after = announced if announced is not None and announced < newest else -1
-    new = journal.published_after(model.name, after)
+    new = publications.published_after(journal, model.name, after)
     starts = [one.window_start for one in new if one.window_start is not None]
     ends = [one.window_end for one in new if one.window_end is not None]
     return Announcement(

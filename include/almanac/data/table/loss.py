@@ -10,6 +10,7 @@ from almanac.data.table.delta_log import fill_holes, hash_commit, way_out
 from almanac.data.table.delta_table import open_table
 from almanac.data.table.table_guard import KINDS, mark_of, tables_of
 from almanac.errors import AlmanacError, ConfigError, DataLossError
+from almanac.journal import publications
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchRecord, Decision, DecisionKind, RunRef
 from almanac.journal.table_marks import TableMarks
@@ -145,5 +146,5 @@ def accept_restored(
 
 
 def _lost_batches(journal: Journal, model: str, table: object) -> list[BatchRecord]:
-    published = journal.published_after(model, -1)
+    published = publications.published_after(journal, model, -1)
     return [one for one in published if table is None or table.transaction_version(one.batch_id) is None]  # type: ignore[attr-defined]

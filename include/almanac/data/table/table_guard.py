@@ -15,6 +15,7 @@ from almanac.config.home import Home
 from almanac.data.table.delta_log import check_tail, hash_commit, way_out
 from almanac.data.table.delta_table import open_table
 from almanac.errors import AlmanacError, DataLossError, TransientError
+from almanac.journal import publications
 from almanac.journal.journal import Journal
 from almanac.journal.table_marks import TableMark, TableMarks
 
@@ -129,12 +130,12 @@ class TableGuard:
         """
         kind, _, model = self.name.partition("/")
         journal = self._marks.journal
-        if kind == "quarantine" and table is None and journal.has_quarantined(model):
+        if kind == "quarantine" and table is None and publications.has_quarantined(journal, model):
             return _mark(self.name, "", 0, "", "the journal's list of batches")
-        newest = journal.newest_version(model) if kind == "dataset" else None
+        newest = publications.newest_version(journal, model) if kind == "dataset" else None
         if newest is None:
             return None
-        (batch, *_) = journal.published_after(model, newest - 1)
+        (batch, *_) = publications.published_after(journal, model, newest - 1)
         held = table is None or table.version() < newest or table.transaction_version(batch.batch_id) is not None
         if not held:
             raise DataLossError(

@@ -7,6 +7,7 @@ from then on the log knows them as it knows every other batch, and no correction
 
 from almanac.data.table.dataset import DatasetSnapshot, DatasetTable
 from almanac.data.table.delta_parts import name_batches
+from almanac.journal import publications
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchRecord, BatchState
 
@@ -19,7 +20,9 @@ def unchanged_batches(journal: Journal, model: str, snapshot: DatasetSnapshot) -
     """
     if snapshot.table is None:
         return ()
-    return tuple(one for one in journal.unchanged_since(model, snapshot.commit_id()) if not snapshot.holds(one))
+    return tuple(
+        one for one in publications.unchanged_since(journal, model, snapshot.commit_id()) if not snapshot.holds(one)
+    )
 
 
 def name_unchanged(dataset: DatasetTable, journal: Journal, model: str) -> int:
