@@ -10,12 +10,13 @@ import yaml
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.data.table.dataset import DatasetTable
-from almanac.draft.draft import Wish, draft
+from almanac.draft.draft import Wish
 from almanac.journal.journal import Journal
 from almanac.journal.records import DecisionKind
 from almanac.registry.store import Registry
 from almanac.scoring.predictions import PredictionTable
 from tests.dags.one_process import OneProcess
+from tests.draft.drafting import draft
 from tests.training.number_labels.load import START, make_load
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,8 @@ from tempfile import TemporaryDirectory
 
 import polars as pl
 
-from almanac.data.table.dataset import DatasetSnapshot, DatasetTable
+from almanac.data.table.dataset import DatasetTable
+from almanac.data.table.dataset_snapshot import DatasetSnapshot
 from almanac.data.table.delta_table import BATCH, MONTH
 from almanac.data.table.part_files import PartWriter
 

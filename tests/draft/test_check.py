@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 
 from almanac.cli.app import app
 from almanac.config.files.loader import find_model
-from almanac.draft.draft import Wish, draft
+from almanac.draft.draft import Wish
 from almanac.draft.trial import in_words, try_file
 from almanac.errors import AlmanacError, ConfigError
 from tests.data.installation import NOW
+from tests.draft.drafting import draft
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 

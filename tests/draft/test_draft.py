@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from almanac.cli.app import app
 from almanac.config.files.loader import find_model
-from almanac.draft.draft import Wish, draft
+from almanac.draft.draft import Wish
 from almanac.draft.table import DeclaredForm
 from almanac.errors import AlmanacError, ConfigError
+from tests.draft.drafting import draft
 from tests.training.number_labels.load import make_load
 
 START = datetime(2023, 1, 1, tzinfo=UTC)

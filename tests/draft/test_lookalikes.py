@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from almanac.config.files.loader import find_model
-from almanac.draft.draft import draft
 from almanac.draft.trial import in_words, try_file
 from tests.data.installation import NOW
+from tests.draft.drafting import draft
 from tests.draft.lookalikes import LOOK_ALIKES, LookAlike
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from almanac.data.table.dataset import DatasetSnapshot
+from almanac.data.table.dataset_snapshot import DatasetSnapshot
 from almanac.errors import ConfigError
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef, Watermark, WindowState

@@ -189,8 +189,8 @@ def _asks(*, yes: bool, quiet: bool) -> "Callable[[Question, Table | None], str 
 def _ask_person(question: "Question", table: "Table | None") -> str:
     """The answer of a person at a terminal, who sees the table before the first question that it is known at."""
     from almanac.cli.draft_report import print_table
-    from almanac.draft.draft import default_horizon
     from almanac.draft.roles import assign_roles
+    from almanac.draft.sections import default_horizon
     from almanac.errors import ConfigError
 
     if table is not None and question.option == "--label":

@@ -1,25 +1,19 @@
 """The YAML of a model, drafted from a file: every figure in it is a first guess, and says where it comes from."""
 
-import tempfile
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from almanac.config.grammar.types import format_duration
 from almanac.draft.columns import ProfiledColumn
-from almanac.draft.reading import Reading, read_files
-from almanac.draft.roles import MOST_CATEGORIES, ColumnRole, assign_roles
-from almanac.draft.table import NOTHING_DECLARED, DeclaredForm, Table, declared_columns, look_at_cells
+from almanac.draft.reading import Reading
+from almanac.draft.roles import ColumnRole
+from almanac.draft.sections import DraftedSections
+from almanac.draft.table import NOTHING_DECLARED, DeclaredForm, Table, look_at_cells
 from almanac.errors import ConfigError
 
 _DAY = timedelta(days=1)
-_SEASONS = {"day_ago": _DAY, "week_ago": 7 * _DAY}
-_RARE = 0.1
-_FOLDS = 4
-_DEFAULT_SIZE_MB = 2048
 _SEE = "See docs/add-a-model.md."
 
 
@@ -68,22 +62,6 @@ class DraftedModel:
     horizon: timedelta
 
 
-def draft(name: str, path: Path, wish: Wish) -> str:
-    """The YAML as text, from one file.
-
-    Args:
-        name: of the model.
-        path: of a file with a table, such as will land.
-        wish: what is to be predicted.
-
-    Raises:
-        ConfigError: see `draft_model`.
-        DataError: see `look_at_cells`.
-    """
-    with tempfile.TemporaryDirectory(prefix="almanac-") as folder:
-        return draft_model(name, read_files([path], Path(folder), names=wish.declared.names), wish).text
-
-
 def draft_model(name: str, reading: Reading, wish: Wish, table: Table | None = None) -> DraftedModel:
     """The model.
 
@@ -112,29 +90,29 @@ def draft_model(name: str, reading: Reading, wish: Wish, table: Table | None = N
             f"--label: {label.name} is the same in all {table.rows} rows, so there is nothing to predict;"
             " choose another column, or a file in which it changes"
         )
-    guess = _Guess(table, label, wish)
+    sections = DraftedSections(table, label, wish.equals, wish.horizon)
     head = f"# Drafted from {', '.join(reading.names)}, {table.rows} rows. Every limit is a first guess. {_SEE}\n"
     if still := constant_columns(table):
         head += f"# Constant, and therefore not a feature: {', '.join(still)}. Are they measured at all?\n"
-    left = {name: role.why for name, role in guess.roles.items() if role.role == "left out"}
-    said = {*constant_columns(table), *table.ignored}
-    head += "".join(f"# Not a feature: {name}: {why}.\n" for name, why in left.items() if name not in said)
+    left = {name: role.why for name, role in sections.roles.items() if role.role == "left out"}
+    named = {*constant_columns(table), *table.ignored}
+    head += "".join(f"# Not a feature: {name}: {why}.\n" for name, why in left.items() if name not in named)
     if table.ignored:
         head += f"# It only numbers the rows, and is left out: {', '.join(table.ignored)}.\n"
     head += "".join(f"# {note}\n" for note in table.notes)
-    sections: list[dict[str, Any]] = [
-        {"title": name.replace("_", " ").capitalize(), "description": guess.description, "owner": "nobody-yet"},
-        *([{"source": guess.source}] if guess.source else []),
-        {"dataset": guess.dataset},
-        {"label": guess.label_section},
-        {"features": guess.features},
-        {"train": guess.train},
-        {"gates": guess.gates},
+    parts: list[dict[str, Any]] = [
+        {"title": name.replace("_", " ").capitalize(), "description": sections.description, "owner": "nobody-yet"},
+        *([{"source": sections.source}] if sections.source else []),
+        {"dataset": sections.dataset},
+        {"label": sections.label_section},
+        {"features": sections.features},
+        {"train": sections.train},
+        {"gates": sections.gates},
         *([{"score": {"window": "30d"}}] if table.step >= _DAY else []),
-        {"monitor": guess.monitor},
+        {"monitor": sections.monitor},
     ]
-    text = head + "\n".join(_text(section) for section in sections)
-    return DraftedModel(text, table, guess.roles, label.name, guess.horizon)
+    text = head + "\n".join(_text(part) for part in parts)
+    return DraftedModel(text, table, sections.roles, label.name, sections.horizon)
 
 
 def find_label(table: Table, name: str) -> ProfiledColumn | None:
@@ -142,186 +120,13 @@ def find_label(table: Table, name: str) -> ProfiledColumn | None:
     return next((column for column in table.columns if name in (column.name, column.source)), None)
 
 
-def default_horizon(table: Table) -> timedelta:
-    """How far ahead is predicted where nobody says it: the next row of a series; of an event, its own label."""
-    return table.step if table.is_series else timedelta(0)
-
-
 def constant_columns(table: Table) -> list[str]:
     """The columns that say the same in every row."""
     return [column.name for column in table.columns if column.constant]
 
 
-def _text(section: dict[str, Any]) -> str:
+def _text(part: dict[str, Any]) -> str:
     # what is below the top and holds scalars alone stays on one line, as people write it
-    nested = any(isinstance(value, dict | list) for value in section.values())
+    nested = any(isinstance(value, dict | list) for value in part.values())
     style = None if nested else False
-    return yaml.safe_dump(section, sort_keys=False, allow_unicode=True, default_flow_style=style, width=118)
-
-
-class _Guess:
-    """What is guessed of one file."""
-
-    def __init__(self, table: Table, label: ProfiledColumn, wish: Wish) -> None:
-        self.table, self.label, self.wish = table, label, wish
-        self.is_number = wish.equals is None
-        self.horizon = default_horizon(table) if wish.horizon is None else wish.horizon
-        self.rows = round(table.rows * table.frame.height / max(len(table.times.values), 1))  # those that have a time
-        self.roles = assign_roles(table, label, wish.equals, self.horizon)
-        values = table.frame[label.name].drop_nulls()
-        self.share = 0.0 if self.is_number else float((values == wish.equals).to_numpy().mean())
-        spread = values.cast(float).std() if self.is_number else None
-        self.spread = float(str(spread)) if spread is not None else 1.0
-        rare = min(self.share, 1 - self.share) < _RARE
-        self.metric = "rmse" if self.is_number else "average_precision" if rare else "f1_macro"
-        self.fold = _whole(max(table.span / 12, 10 * table.step), table.step)
-
-    @property
-    def description(self) -> str:
-        what = self.label.name if self.is_number else f"whether {self.label.name} is {self.wish.equals}"
-        return f"Predicts {what}, {format_duration(self.horizon)} ahead."
-
-    @property
-    def source(self) -> dict[str, Any]:
-        form, largest = self.table.format, max(content.size_bytes for content in self.table.reading.contents) >> 20
-        written = form.model_dump(mode="json", exclude_defaults=True)
-        patterns = list(dict.fromkeys(map(_pattern, self.table.reading.names)))
-        found: dict[str, Any] = {} if patterns == ["*.csv"] else {"patterns": patterns}
-        found |= {"max_size_mb": 2 * largest} if 2 * largest > _DEFAULT_SIZE_MB else {}
-        return found | ({"format": {"kind": form.kind, **written}} if written or form.kind != "csv" else {})
-
-    @property
-    def dataset(self) -> dict[str, Any]:
-        columns = declared_columns(self.table).items()
-        return {
-            "time": self.table.time,
-            "step": format_duration(self.table.step),
-            "key": list(self.table.key),
-            **({"ignored_columns": list(self.table.ignored)} if self.table.ignored else {}),
-            "origin": "not said yet",
-            "licence": "not said yet",
-            "columns": {
-                name: column.model_dump(mode="json", by_alias=True, exclude_defaults=True) for name, column in columns
-            },
-        }
-
-    @property
-    def label_section(self) -> dict[str, Any]:
-        ahead = format_duration(self.horizon)
-        declared = {"name": f"{_slug(self.label.name)}_in_{ahead}", "column": self.label.name}
-        return {**declared, **({} if self.is_number else {"equals": self.wish.equals}), "horizon": ahead}
-
-    @property
-    def features(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        for column in self.table.columns:
-            role = self.roles[column.name].role
-            if role not in ("feature", "categories", "label") or (role == "label" and not self.horizon):
-                continue  # without a horizon its own row's value is the label itself
-            if column.type != "string":
-                found.append({"column": column.name})
-            elif 1 < len(column.values) <= MOST_CATEGORIES:
-                found.append({"column": column.name, "one_of": list(column.values)})
-        if self.is_number:  # what the seasonal rules repeat, the model may look at too
-            backs = (_SEASONS[rule] - self.horizon for rule in self._seasonal_rules())
-            found += [{"column": self.label.name, "lag": format_duration(back)} for back in backs if back]
-        clock = ["hour_of_day"] if self.table.step < _DAY else []
-        calendar = ["day_of_week"] if self.table.step <= _DAY else []
-        season = ["day_of_year"] if self.table.span > 60 * _DAY else []
-        return [*found, *({"time": each} for each in (*clock, *calendar, *season))]
-
-    @property
-    def train(self) -> dict[str, Any]:
-        forest, linear = (
-            ("RandomForestRegressor", "Ridge") if self.is_number else ("RandomForestClassifier", "LogisticRegression")
-        )
-        limits = {"n_estimators": 100, "max_depth": 10, "min_samples_leaf": 5}
-        candidates = {
-            "linear": {"estimator": f"sklearn.linear_model.{linear}", "scale": True},
-            "forest": {"estimator": f"sklearn.ensemble.{forest}", "scale": False, "params": limits},
-        }
-        return {
-            "metric": self.metric,
-            "policy": {
-                "min_new_labelled_rows": max(self.rows // 20, 1),
-                "min_fresh_labelled_rows": max(self.rows // 50, 1),
-            },
-            "backtest": {
-                "folds": _FOLDS,
-                "fold": format_duration(self.fold),
-                "min_train_rows": max(self.rows // 3, 1),
-            },
-            "candidates": candidates,
-        }
-
-    @property
-    def gates(self) -> dict[str, Any]:
-        limit = {"rmse": self.spread, "average_precision": 1.5 * self.share, "f1_macro": 0.5}[self.metric]
-        rows, by_hour = self._rows_in(self.fold), self.table.step < _DAY
-        gates: dict[str, Any] = {
-            "absolute": {self.metric: _figure(limit)},
-            "baselines": {"metric": self.metric, "margin": self._part(0.01), "kinds": self._baseline_names()},
-            "champion": {"metric": self.metric, "max_loss": self._part(0.02), "resamples": 500, "confidence": 0.95},
-            "segments": {
-                "by": "hour_of_day" if by_hour else "month",
-                "metric": self.metric,
-                "max_loss": self._part(0.1),
-                "min_rows": max(min(rows // (48 if by_hour else 4), 30), 1),  # some segment must have so many
-            },
-        }
-        return {**gates, "calibration": {"min_rows": rows // 2}} if rows < 400 else gates
-
-    def _baseline_names(self) -> list[str]:
-        now = ["persistence"] if self.horizon and self.table.is_series else []
-        return ["mean" if self.is_number else "majority", *now, *self._seasonal_rules(), "stump"]
-
-    def _seasonal_rules(self) -> list[str]:
-        """Those that look further back than the label is ahead, over more than one row of the same key."""
-        if not self.table.is_series:
-            return []
-        return [rule for rule, ago in _SEASONS.items() if self.table.step < ago and self.horizon <= ago < self.fold]
-
-    @property
-    def monitor(self) -> dict[str, Any]:
-        window = _whole(max(30 * _DAY, 60 * self.table.step), self.table.step)
-        rows = self._rows_in(window)
-        declared: dict[str, Any] = {
-            "window": format_duration(window),
-            "performance": {
-                "metric": self.metric,
-                "max_loss": self._part(0.1),
-                "min_rows": max(min(rows // 2, 300), 1),
-            },
-        }
-        return {**declared, "drift": {"min_rows": max(rows * 3 // 4, 2)}} if rows < 700 else declared
-
-    def _rows_in(self, time: timedelta) -> int:
-        """How many rows fall into so much time, of all keys together."""
-        return int(self.rows * (time / (self.table.span + self.table.step)))
-
-    def _part(self, share: float) -> float:
-        """A part of what is large: of the label's spread where it is a number, of 1 otherwise."""
-        return _figure(share * self.spread) if self.is_number else share
-
-
-def _pattern(file: str) -> str:
-    """The names of files like this one: by their extension, of packed ones by both."""
-    suffixes = Path(file).suffixes
-    packed = suffixes[-1:] and suffixes[-1].lower() in (".gz", ".zst", ".bz2", ".xz", ".zip")
-    return f"*{''.join(suffixes[-2:] if packed else suffixes[-1:]).lower()}"
-
-
-def _whole(time: timedelta, step: timedelta) -> timedelta:
-    """Whole days, or whole steps where a day is too long."""
-    unit = max(_DAY, step) if time >= _DAY else step
-    return max(time // unit, 1) * unit
-
-
-def _figure(value: float) -> float:
-    """Three digits: more would pretend to know."""
-    return float(f"{value:.3g}")
-
-
-def _slug(name: str) -> str:
-    plain = "".join(sign if sign.isascii() and sign.isalnum() else "_" for sign in name.lower()).strip("_")
-    return plain if plain[:1].isalpha() else f"label_{plain}"
+    return yaml.safe_dump(part, sort_keys=False, allow_unicode=True, default_flow_style=style, width=118)

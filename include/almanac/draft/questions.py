@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from almanac.config.grammar.types import format_duration, parse_duration
-from almanac.draft.draft import Wish, default_horizon, find_label
+from almanac.draft.draft import Wish, find_label
 from almanac.draft.reading import Reading
 from almanac.draft.roles import label_values, propose_label, propose_value
+from almanac.draft.sections import default_horizon
 from almanac.draft.table import Table, look_at_cells
 from almanac.draft.times import AmbiguousTimesError
 from almanac.errors import ConfigError

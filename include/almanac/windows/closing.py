@@ -11,7 +11,8 @@ from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.pipelines import window_of_model
 from almanac.config.sections.triggers import WindowTrigger
-from almanac.data.table.dataset import DatasetSnapshot, DatasetTable
+from almanac.data.table.dataset import DatasetTable
+from almanac.data.table.dataset_snapshot import DatasetSnapshot
 from almanac.data.table.delta_table import BATCH
 from almanac.errors import ConfigError
 from almanac.journal.journal import Journal

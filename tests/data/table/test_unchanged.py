@@ -8,7 +8,7 @@ from deltalake import CommitProperties
 from almanac.config.schema import Model
 from almanac.data.ingest.announcement import find_unannounced
 from almanac.data.quarantine.readmission import Readmitter
-from almanac.data.table.dataset import DatasetSnapshot
+from almanac.data.table.dataset_snapshot import DatasetSnapshot
 from almanac.data.table.loss import accept_restored
 from almanac.data.table.maintenance import compact
 from almanac.errors import IntegrityError

@@ -15,7 +15,8 @@ from almanac.data.formats.formats import open_records
 from almanac.data.ingest.batch import CheckedBatch, check_batch
 from almanac.data.ingest.unreadable import unreadable_errors
 from almanac.data.quarantine.quarantine import safe_name
-from almanac.data.table.dataset import DatasetSnapshot, DatasetTable
+from almanac.data.table.dataset import DatasetTable
+from almanac.data.table.dataset_snapshot import DatasetSnapshot
 from almanac.data.table.delta_table import NO_VERSION
 from almanac.errors import ConfigError, DataError
 from almanac.journal.records import BatchRecord, BatchState, RunRef

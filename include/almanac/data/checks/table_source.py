@@ -11,7 +11,7 @@ from almanac.config.schema import Model
 from almanac.config.sections.dataset import Dataset
 from almanac.config.sections.formats import AnyFormat, ParquetFormat
 from almanac.data.formats.file_content import FileContent
-from almanac.data.table.dataset import INTERNAL_COLUMNS
+from almanac.data.table.dataset_snapshot import INTERNAL_COLUMNS
 from almanac.data.table.delta_table import open_table, read_errors, scan_table
 from almanac.errors import ConfigError, DataError
 from almanac.storage.files import exists, read_blocks

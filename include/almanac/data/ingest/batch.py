@@ -13,7 +13,7 @@ from almanac.data.ingest.duplicates import SAME, Duplicates, find_duplicates
 from almanac.data.ingest.reference import reference_rows, usual_rows
 from almanac.data.ingest.staging import Staged, StagingOrder, stage
 from almanac.data.table.data_files import table_location
-from almanac.data.table.dataset import DatasetSnapshot
+from almanac.data.table.dataset_snapshot import DatasetSnapshot
 from almanac.data.table.delta_table import read_errors
 from almanac.data.table.part_files import PartFile, iterate
 from almanac.errors import DataError

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from almanac.config.sections.dataset import Dataset
 from almanac.data.formats.reader import ROW
-from almanac.data.table.dataset import DatasetSnapshot
+from almanac.data.table.dataset_snapshot import DatasetSnapshot
 from almanac.data.table.delta_table import BATCH, MONTH, scan_table
 from almanac.validation.rules import Rule, mark
 

@@ -18,7 +18,8 @@ from almanac.data.ingest.batch_records import BatchRecords
 from almanac.data.ingest.unreadable import unreadable_errors
 from almanac.data.quarantine.quarantine import Quarantine
 from almanac.data.table.commit_record import committed_batches, to_metadata
-from almanac.data.table.dataset import DatasetSnapshot, DatasetTable
+from almanac.data.table.dataset import DatasetTable
+from almanac.data.table.dataset_snapshot import DatasetSnapshot
 from almanac.data.table.delta_table import ConcurrentCommitError
 from almanac.data.table.unchanged import still_brings_nothing, unchanged_batches
 from almanac.errors import DataError, IntegrityError, TransientError

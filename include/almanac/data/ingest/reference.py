@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from almanac.config.sections.dataset import Dataset, Skew
 from almanac.data.formats.reader import ROW
-from almanac.data.table.dataset import DatasetSnapshot
+from almanac.data.table.dataset_snapshot import DatasetSnapshot
 from almanac.data.table.delta_table import MONTH, scan_table
 
 if TYPE_CHECKING:

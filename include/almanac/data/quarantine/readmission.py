@@ -24,7 +24,8 @@ from almanac.data.quarantine.repair import Cells
 from almanac.data.quarantine.repaired_rows import FORM, RepairedRecords, decimal_of, edit
 from almanac.data.sources.csv_text import to_csv
 from almanac.data.table.commit_record import committed_batches, to_metadata
-from almanac.data.table.dataset import READMITS, DatasetSnapshot, DatasetTable
+from almanac.data.table.dataset import DatasetTable
+from almanac.data.table.dataset_snapshot import READMITS, DatasetSnapshot
 from almanac.data.table.delta_table import ConcurrentCommitError
 from almanac.data.table.unchanged import unchanged_batches
 from almanac.errors import ConfigError, DataError, TransientError

@@ -5,7 +5,8 @@ bytes bring nothing again, in any run. That other commit carries the ids of thes
 from then on the log knows them as it knows every other batch, and no correction is undone by a file that comes twice.
 """
 
-from almanac.data.table.dataset import DatasetSnapshot, DatasetTable
+from almanac.data.table.dataset import DatasetTable
+from almanac.data.table.dataset_snapshot import DatasetSnapshot
 from almanac.data.table.delta_parts import name_batches
 from almanac.journal import publications
 from almanac.journal.journal import Journal
