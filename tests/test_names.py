@@ -64,7 +64,6 @@ STORED = {
     "told_to",
     "said",
     "said_yes",
-    "begin_anew",
     "keep_thawed",
     "rivals",
     "tell_late",

@@ -92,7 +92,7 @@ def _read(path: Path) -> list[str]:
 
 
 def _files() -> list[Path]:
-    pages = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").glob("*.md")]
+    pages = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")]
     code = [path for folder in ("include", "plugins", "dags") for path in (REPOSITORY / folder).rglob("*.py")]
     return sorted([*pages, *(REPOSITORY / "include").rglob("*.j2"), *code])
 

@@ -5,21 +5,12 @@ from typing import TYPE_CHECKING
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import DownstreamTasksSkipped
 
-from almanac.config.schema import Model
 from almanac_airflow.operators.approval import COMPARISON, PromotionApprovalOperator
 from almanac_airflow.operators.base import RESULT
 from almanac_airflow.operators.release import PromoteModelOperator
 
 if TYPE_CHECKING:
-    from almanac.registry.run_context import RunContext
     from almanac.release.approval import Desk
-
-
-def desk(context: "RunContext", model: Model, version: str) -> "Desk":
-    """What a task needs to decide about a version."""
-    from almanac.release.approval import Desk
-
-    return Desk(model, version, context.home, context.registry, context.journal, context.run, context.now)
 
 
 def go_on(at: "Desk", *, by_hand: str = "") -> str:

@@ -212,7 +212,7 @@ def test_repair_finds_a_commit_in_an_older_snapshot(
 def test_repair_takes_nothing_from_snapshots_of_another_table(told: Site, place: BackupRepository) -> None:
     """The table was started again, and has as many commits as the old one; none of them is in a snapshot."""
     shutil.rmtree(told.dataset.uri)
-    accept(told.home, "dataset/weather", told.journal, reason="a test", run=RUN, now=NOW, begin_anew=True)
+    accept(told.home, "dataset/weather", told.journal, reason="a test", run=RUN, now=NOW, start_empty=True)
     for number in range(3):
         told.land(f"{number}.csv", tiny_csv([(800 * number + hour, 2, "b") for hour in range(3)]))
         told.ingest()

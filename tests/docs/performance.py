@@ -7,8 +7,8 @@ from tests.docs.scenes import COMMON, Scene, Step
 from tests.docs.stage import Stage
 
 
-def play(scene: Scene, stage: Stage, heard: Callable[[str], None] = lambda _: None) -> None:
-    """Run the scene's lines in their order; each must end and say what the page promises.
+def play(scene: Scene, stage: Stage, heard: Callable[[str], None] = lambda _: None) -> int:
+    """Run the scene's lines in their order; each must end and say what the page promises. Returns how many were run.
 
     Args:
         scene: what to play.
@@ -30,6 +30,7 @@ def play(scene: Scene, stage: Stage, heard: Callable[[str], None] = lambda _: No
         heard(output)
         if step.after:
             _happen(stage, step.after)
+    return len(scene.steps)
 
 
 def bound(step: Step, scene: Scene, stage: Stage) -> str:

@@ -78,9 +78,9 @@ SCENES = (
         "To start an empty dataset on purpose",
         "published",
         (
-            Step('./almanac accept dataset/<model> --begin-anew --reason "..."', (r"no table", r"batch \w{12}")),
+            Step('./almanac accept dataset/<model> --start-empty --reason "..."', (r"no table", r"batch \w{12}")),
             Step(
-                './almanac accept quarantine/<model> --begin-anew --reason "..."',
+                './almanac accept quarantine/<model> --start-empty --reason "..."',
                 (r"there is no table",),
                 after="losses:what_lies_in_the_landing_area_is_taken_again",
             ),

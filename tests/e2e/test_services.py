@@ -36,7 +36,7 @@ def test_services_all_processes_are_healthy(services):
 
 
 def test_services_all_give_a_sign_of_life(services):
-    wait(lambda: overview(services.home).healthy, "the watcher's first look")
+    assert wait(lambda: overview(services.home).healthy, "the watcher's first look")
 
 
 def test_services_the_project_s_dags_are_read(services):
@@ -113,6 +113,7 @@ def test_doctor_running_services_have_no_failure(services):
         return [row for row in doctor.examine(services.home) if row.state == "fail" and row.name != "packages"]
 
     wait(lambda: not failures(), "no failed check")
+    assert failures() == []
 
 
 HOLD = """

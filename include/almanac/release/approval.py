@@ -18,6 +18,7 @@ from almanac.release.promotion import promote
 from almanac.release.route import GATES, Way, find_route, shadow_verdict
 
 if TYPE_CHECKING:
+    from almanac.registry.run_context import RunContext
     from almanac.registry.store import Registry
 
 
@@ -68,6 +69,11 @@ class Desk:
     journal: Journal
     run: RunRef
     now: datetime
+
+    @staticmethod
+    def of(context: "RunContext", model: Model, version: str) -> "Desk":
+        """The desk of a running task."""
+        return Desk(model, version, context.home, context.registry, context.journal, context.run, context.now)
 
     @property
     def subject(self) -> str:

@@ -84,9 +84,9 @@ class PromotionApprovalOperator(ApprovalOperator):
         return super().execute_complete(context, {**event, "chosen_options": [chosen]})
 
     def _desk(self, context: Context) -> "Desk":
-        from almanac_airflow.branching import desk
+        from almanac.release.approval import Desk
 
-        return desk(run_context(Home(), context), self.model, str(self.version))
+        return Desk.of(run_context(Home(), context), self.model, str(self.version))
 
 
 def users_of(ids: Sequence[str]) -> list[HITLUser]:

@@ -1,6 +1,7 @@
 """What all operators and sensors of Almanac have in common; see `docs/your-own-dag.md`."""
 
 import inspect
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -65,6 +66,7 @@ class InstallationOperator(BaseOperator):
         """Do the work, with a context of the run that is made once."""
         return self.work(run_context(Home(), context), context)
 
+    @abstractmethod
     def work(self, at: "RunContext", context: Context) -> Any:
         """What the operator does; gives small JSON for XCom.
 
@@ -72,7 +74,6 @@ class InstallationOperator(BaseOperator):
             at: the installation, its journal and registry, the run, and the time.
             context: Airflow's.
         """
-        raise NotImplementedError(f"{type(self).__name__} does no work")
 
     def form(self, context: Context) -> dict[str, Any]:
         """The options: what the DAG's author gives, else what a person has entered, else the default."""

@@ -17,6 +17,7 @@ from almanac_airflow.triggers.new_files import NewFilesTrigger
 
 if TYPE_CHECKING:
     from almanac.data.ingest.new_files import NewFiles
+    from almanac.registry.run_context import RunContext
 
 _LOOK_AGAIN = timedelta(minutes=5)  # whatever the trigger has seen
 
@@ -70,9 +71,19 @@ class NewDataSensor(ModelOperator, BaseSensorOperator):
         """
         if not self.deferrable:
             return BaseSensorOperator.execute(self, context)
-        model, start = self.declared(), datetime.fromisoformat(began) if began else now()
-        seen = arrival.digest(Home(), model, now())
-        found = self._look(context, model)
+        return self.work(run_context(Home(), context), context, began)
+
+    def work(self, at: "RunContext", context: Context, began: str = "") -> Any:
+        """Look; where there is nothing, wait in the triggerer.
+
+        Args:
+            at: see `InstallationOperator.work`.
+            context: Airflow's.
+            began: when the waiting began; empty: now.
+        """
+        model, start = self.declared(), datetime.fromisoformat(began) if began else at.now
+        seen = arrival.digest(at.home, model, at.now)
+        found = self._look(at, model)
         if not found.files:
             self._wait(model, start, seen, found.wait)
         return arrival.to_json(found)
@@ -89,12 +100,12 @@ class NewDataSensor(ModelOperator, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
-        found = self._look(context, self.declared())
+        found = self._look(run_context(Home(), context), self.declared())
         return PokeReturnValue(bool(found.files), arrival.to_json(found) if found.files else None)
 
-    def _look(self, context: Context, model: Model) -> "NewFiles":
+    def _look(self, at: "RunContext", model: Model) -> "NewFiles":
         sensor = f"{self.dag_id}.{self.task_id}"
-        found = arrival.look(run_context(Home(), context), model, sensor, self.min_files, self.max_age)
+        found = arrival.look(at, model, sensor, self.min_files, self.max_age)
         self.log.info(
             "%s: %d files, %d of them reported now, %d still arriving",
             *(model.name, len(found.files) + len(found.waiting), len(found.files), found.unsettled),

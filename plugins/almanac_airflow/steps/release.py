@@ -21,12 +21,12 @@ def propose(context: "RunContext", model: Model, params: dict[str, Any]) -> str:
         ConfigError: a person gave only one of version and reason, or neither.
         DownstreamTasksSkipped: nobody has to be asked; see `almanac_airflow.branching`.
     """
-    from almanac.release.approval import decide_by_hand
+    from almanac.release.approval import Desk, decide_by_hand
     from almanac_airflow import branching
     from almanac_airflow.runs import started_by_hand, version_param
 
     version, reason = version_param(context, model, params["version"], params["reason"])
-    at = branching.desk(context, model, version)
+    at = Desk.of(context, model, version)
     if not reason:
         return branching.go_on(at)
     if why_not_alone := decide_by_hand(at, started_by_hand(), reason):
@@ -47,10 +47,9 @@ def promote(context: "RunContext", model: Model, version: str, *, by_hand: str =
         AirflowSkipException: the version stays what it is.
         ApprovalError: the journal has no approval of it.
     """
-    from almanac.release.approval import promote_as_answered
-    from almanac_airflow.branching import desk
+    from almanac.release.approval import Desk, promote_as_answered
 
-    done = promote_as_answered(desk(context, model, version), by_hand=by_hand)
+    done = promote_as_answered(Desk.of(context, model, version), by_hand=by_hand)
     if not done.accepted:
         raise AirflowSkipException("; ".join(done.reasons))
     return {"version": version}

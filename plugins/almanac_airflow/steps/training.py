@@ -162,8 +162,9 @@ def register(context: "RunContext", model: Model, verdict: Mapping[str, Any]) ->
         AirflowSkipException: the gates refused the candidate.
         DownstreamTasksSkipped: nobody has to be asked; see `almanac_airflow.branching`.
     """
+    from almanac.release.approval import Desk
     from almanac.release.promotion import register
-    from almanac_airflow.branching import desk, go_on
+    from almanac_airflow.branching import go_on
 
     if not verdict["accepted"]:
         raise AirflowSkipException("; ".join(verdict["reasons"]))
@@ -175,4 +176,4 @@ def register(context: "RunContext", model: Model, verdict: Mapping[str, Any]) ->
         journal=context.journal,
         now=context.now,
     )
-    return go_on(desk(context, model, made.version))
+    return go_on(Desk.of(context, model, made.version))

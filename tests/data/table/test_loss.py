@@ -394,10 +394,10 @@ def test_accept_without_a_reason_is_refused(told: Site) -> None:
 def test_accept_of_a_table_that_is_gone_is_refused_unless_it_shall_be_begun_again(told: Site) -> None:
     """A disk that is not mounted looks like that."""
     shutil.rmtree(told.dataset.uri)
-    with pytest.raises(ConfigError, match=r"Is the disk mounted.*--begin-anew"):
+    with pytest.raises(ConfigError, match=r"Is the disk mounted.*--start-empty"):
         accept(told.home, NAME, told.journal, reason="a test", run=RUN, now=NOW)
 
-    accept(told.home, NAME, told.journal, reason="a test", run=RUN, now=NOW, begin_anew=True)
+    accept(told.home, NAME, told.journal, reason="a test", run=RUN, now=NOW, start_empty=True)
 
     assert (publications.newest_version(told.journal, "weather"), TableMarks(told.journal).find(NAME)) == (None, None)
 

@@ -122,3 +122,4 @@ def test_load_connections_asks_for_no_login_of_files(
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     monkeypatch.setattr(supervisor, "ensure_secrets_backend_loaded", lambda: pytest.fail("asked"))
     load_connections({})
+    assert with_login(Home().journal_url).username is None

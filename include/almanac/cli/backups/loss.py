@@ -19,7 +19,8 @@ def register(app: typer.Typer) -> None:
 def accept(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="dataset/weather; quarantine, predictions, shadow.")],
     reason: Annotated[str, typer.Option("--reason", help="Why. Recorded in the journal with your name.")],
-    begin_anew: Annotated[bool, typer.Option("--begin-anew", help="Also when the table no longer exists.")] = False,
+    start_empty: Annotated[bool, typer.Option("--start-empty", help="Also when the table no longer exists.")] = False,
+    former_name: Annotated[bool, typer.Option("--begin-anew", hidden=True)] = False,  # refused from 0.4 on
 ) -> None:
     """Accept a table as it is, although commits are lost; writers continue from there.
 
@@ -35,7 +36,7 @@ def accept(
 
     home, run = Home(), run_of("accept")
     journal, now = Journal(home.journal_url), datetime.now(UTC)
-    done = accept_table(home, table, journal, reason=reason, run=run, now=now, begin_anew=begin_anew)
+    done = accept_table(home, table, journal, reason=reason, run=run, now=now, start_empty=start_empty or former_name)
     print("\n".join(done))
 
 

@@ -13,6 +13,7 @@ from almanac.data.checks.check_report import render_check
 from almanac.data.checks.table_source import OpenedSource, TableSource, open_source
 from almanac.data.formats.formats import open_records
 from almanac.data.ingest.batch import CheckedBatch, check_batch
+from almanac.data.ingest.report import write_report
 from almanac.data.ingest.unreadable import unreadable_errors
 from almanac.data.quarantine.quarantine import safe_name
 from almanac.data.table.dataset import DatasetTable
@@ -20,7 +21,7 @@ from almanac.data.table.dataset_snapshot import DatasetSnapshot
 from almanac.data.table.delta_table import NO_VERSION
 from almanac.errors import ConfigError, DataError
 from almanac.journal.records import BatchRecord, BatchState, RunRef
-from almanac.storage.files import copy_file, write_bytes
+from almanac.storage.files import copy_file
 from almanac.storage.scratch import scratch
 from almanac.validation.expectations import Suite
 from almanac.validation.rules import compile_rules
@@ -211,6 +212,5 @@ def _report(
         report_uri=f"{stem}.html",
     )
     page = render_check(record, checked, compile_rules(model.dataset), verdict.version, verdict.quarantine_uri)
-    write_bytes(f"{stem}.html", page.encode("utf-8"))
-    write_bytes(f"{stem}.validation.json", json.dumps(checked.validation, default=str).encode("utf-8"))
-    return replace(verdict, report_uri=f"{stem}.html")
+    write_report(record, page, checked)
+    return replace(verdict, report_uri=record.report_uri)

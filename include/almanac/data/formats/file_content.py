@@ -251,7 +251,7 @@ def _only_member(path: Path, name: str) -> IO[bytes]:
         raise DataError(f"{name}: the archive holds {found}; expected one file, not encrypted. Deliver it so.")
     try:
         return archive.open(members[0])
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (zipfile.BadZipFile, NotImplementedError) as error:  # the second: a packing that Python does not know
         raise DataError(f"{name}: damaged: cannot be unpacked: {error}. Deliver the file again.") from error
 
 

@@ -1,6 +1,5 @@
 """Makes a batch's journal row and its report page."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -8,10 +7,9 @@ from datetime import datetime
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.ingest.batch import CheckedBatch
-from almanac.data.ingest.report import render_report
+from almanac.data.ingest.report import render_report, write_report
 from almanac.data.quarantine.quarantine import safe_name
 from almanac.journal.records import BatchRecord, BatchState, RunRef
-from almanac.storage.files import write_bytes
 from almanac.storage.listing import StoredFile
 from almanac.validation.rules import compile_rules
 
@@ -68,9 +66,7 @@ class BatchRecords:
         stem = f"{self.home.reports_of(self.model.name)}/{record.batch_id[:12]}_{name}"
         record = replace(record, report_uri=f"{stem}.html")
         page = render_report(record, checked, compile_rules(self.model.dataset))
-        write_bytes(record.report_uri, page.encode("utf-8"))
-        if checked is not None:
-            write_bytes(f"{stem}.validation.json", json.dumps(checked.validation, default=str).encode("utf-8"))
+        write_report(record, page, checked)
         return record
 
     def _published(self, row: BatchRecord, checked: CheckedBatch) -> BatchRecord:

@@ -10,6 +10,7 @@ from almanac.data.ingest.charts import draw_columns
 from almanac.display import MAX_REASON, shorten
 from almanac.journal.records import BatchRecord, BatchState
 from almanac.reporting.templates import environment
+from almanac.storage.files import write_bytes
 from almanac.validation.rules import FILE_RECORD, Rule
 
 _EXAMPLES = 20
@@ -52,6 +53,18 @@ def render_report(record: BatchRecord, checked: CheckedBatch | None, rules: Sequ
         advice=advice,
         commands=commands,
     )
+
+
+def write_report(record: BatchRecord, page: str, checked: CheckedBatch | None) -> None:
+    """Write a page to the record's `report_uri`, and the suite's result beside it, from which Data Docs are made.
+
+    Raises:
+        TransientError: the store is unreachable.
+    """
+    write_bytes(record.report_uri, page.encode("utf-8"))
+    if checked is not None:
+        result = json.dumps(checked.validation, default=str)
+        write_bytes(f"{record.report_uri.removesuffix('.html')}.validation.json", result.encode("utf-8"))
 
 
 def render_page(

@@ -22,7 +22,7 @@ _OF_SUBJECT = {"dataset": ("dataset",), "outputs": ("predictions", "quarantine")
 
 
 def accept(
-    home: Home, name: str, journal: Journal, *, reason: str, run: RunRef, now: datetime, begin_anew: bool = False
+    home: Home, name: str, journal: Journal, *, reason: str, run: RunRef, now: datetime, start_empty: bool = False
 ) -> list[str]:
     """Take a table as it is now for what is known of it, and say what that means.
 
@@ -37,7 +37,7 @@ def accept(
         reason: why; kept with the decision.
         run: the run that accepts it.
         now: aware.
-        begin_anew: also that there is no table at all any more.
+        start_empty: also that there is no table at all any more.
 
     Raises:
         ConfigError: no such table can be, no reason is given, or the table is gone and nobody said that it may be.
@@ -55,10 +55,10 @@ def accept(
     filled = fill_holes(uri)
     table, before = open_table(uri), marks.find(name)
     lost = _lost_batches(journal, model, table) if kind == "dataset" else []
-    if table is None and (before is not None or lost) and not begin_anew:
+    if table is None and (before is not None or lost) and not start_empty:
         raise ConfigError(
             f"{uri}: got no table at this location, expected one to accept. Is the disk mounted, the share reachable?"
-            " To start an empty one: --begin-anew"
+            " To start an empty one: --start-empty"
         )
     after = None if table is None else mark_of(name, uri, table)
     known = "no version was recorded" if before is None else f"version {before.version} was known"
