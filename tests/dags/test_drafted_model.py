@@ -12,9 +12,11 @@ from almanac.config.home import MODELS_FOLDER, Home
 from almanac.data.table.dataset import DatasetTable
 from almanac.draft.draft import Wish
 from almanac.journal.journal import Journal
-from almanac.journal.records import DecisionKind
+from almanac.journal.records import DecisionKind, RunRef
 from almanac.registry.store import Registry
 from almanac.scoring.predictions import PredictionTable
+from almanac_airflow.steps import release as steps
+from tests.contexts import context_of
 from tests.dags.one_process import OneProcess
 from tests.draft.drafting import draft
 from tests.training.number_labels.load import START, make_load
@@ -73,6 +75,10 @@ def test_drafted_model_of_a_number_is_trained_scored_and_shadowed_by_its_dags(ho
     land(home, rows[KNOWN:], "second.csv")
     airflow.run("ingest_load")
     airflow.run("score_load")
+    # `airflow dags test` cannot run a DAG with a deadline, so the steps of `shadow_load` are called
+    shadow = context_of(home, RunRef("shadow_load", "by hand"))
+    steps.score_shadow(shadow, model)
+    steps.judge_shadow(shadow, model)
     for table, number in ((PredictionTable.of(home, model), "1"), (PredictionTable.shadow_of(home, model), "2")):
         output = table.read(number, since=START, until=START + timedelta(hours=KNOWN + LATER))
         assert output.height >= LATER
