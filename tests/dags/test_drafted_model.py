@@ -76,7 +76,7 @@ def test_drafted_model_of_a_number_is_trained_scored_and_shadowed_by_its_dags(ho
     airflow.run("ingest_load")
     airflow.run("score_load")
     # `airflow dags test` cannot run a DAG with a deadline, so the steps of `shadow_load` are called
-    shadow = context_of(home, RunRef("shadow_load", "by hand"))
+    shadow = context_of(home, RunRef("shadow_load", "by hand"), registry=registry)
     steps.score_shadow(shadow, model)
     steps.judge_shadow(shadow, model)
     for table, number in ((PredictionTable.of(home, model), "1"), (PredictionTable.shadow_of(home, model), "2")):
