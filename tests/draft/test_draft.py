@@ -54,7 +54,7 @@ def weekly(count: int = 200) -> pl.DataFrame:
 def test_draft_of_a_number_is_a_model(folder: Path, load: Path) -> None:
     (folder / "load.yaml").write_text(draft("load", load, Wish("Load", horizon=timedelta(hours=4))), "utf-8")
     model = find_model(folder, "load")
-    assert (model.label.is_number, model.label.name) == (True, "load_in_4h")
+    assert (model.label.kind.name, model.label.name) == ("number", "load_in_4h")
     assert (model.dataset.time, model.dataset.step, model.dataset.key) == ("Hour", timedelta(hours=1), ("Hour",))
     assert {feature.names[0] for feature in model.features} >= {"Temperature", "Load", "hour_of_day_sin"}
     assert model.gates.baselines.kinds == ("mean", "persistence", "day_ago", "week_ago", "stump")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from almanac.statistics.metrics import CLASS_METRICS as METRICS
+from almanac.statistics.metrics import YES_NO_METRICS as METRICS
 from almanac.statistics.metrics import UndefinedMetricError, gain, measure, measure_all
 
 LABELS = np.array([1, 1, 1, 0, 0, 0, 0, 0], dtype=np.int8)

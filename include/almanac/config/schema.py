@@ -3,11 +3,13 @@
 Every field that a person may set is described here; `docs/add-a-model.md` shows them in use.
 """
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from almanac.config.grammar.estimators import check_kind
+from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.grammar.metric import check_metrics
 from almanac.config.grammar.section import Section
 from almanac.config.grammar.threshold import NO_THRESHOLD
@@ -19,7 +21,7 @@ from almanac.config.sections.expiry import Expire
 from almanac.config.sections.features import Feature, check_features, names_of
 from almanac.config.sections.gates import Gates, check_behaviour, check_prediction_rules, check_segments
 from almanac.config.sections.joins import Join, check_joins, joined_columns
-from almanac.config.sections.label import Label, check_rare
+from almanac.config.sections.label import Label, check_rare, with_values_of_classes
 from almanac.config.sections.maintenance import Maintenance
 from almanac.config.sections.monitoring import Monitoring
 from almanac.config.sections.pipelines import Kind, Pipeline, check_pipelines
@@ -66,6 +68,11 @@ class Model(Section):
         """The columns that joins add to those of the dataset."""
         return joined_columns(self.joins)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _classes_are_the_values(cls, data: Any) -> Any:
+        return with_values_of_classes(data) if isinstance(data, Mapping) else data
+
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
         columns = self.dataset.columns
@@ -80,7 +87,7 @@ class Model(Section):
         self.monitor.check_segments(columns)
         if self.label.horizon % self.dataset.step:
             raise ValueError("label.horizon must be a multiple of dataset.step")
-        self.gates.baselines.check_rules(known, numbers=self.label.is_number)
+        self.gates.baselines.check_rules(known, self.label.kind)
         check_segments(self.gates.segments, columns)
         check_behaviour(self.gates.behaviour, known)
         self.gates.baselines.check_seasons(self.label.known_after)
@@ -90,20 +97,22 @@ class Model(Section):
 
     @model_validator(mode="after")
     def _kind_of_label_fits(self) -> Self:
-        numbers = self.label.is_number
+        kind = self.label.kind
         check_metrics(self)
-        check_kind((each.estimator for each in self.train.candidates.values()), numbers=numbers)
-        check_prediction_rules(self.gates, numbers=numbers)
-        if numbers and self.train.threshold != NO_THRESHOLD:
+        check_kind((each.estimator for each in self.train.candidates.values()), kind.estimators, kind.words)
+        check_prediction_rules(self.gates, kind)
+        self.gates.behaviour.check_classes(self.label.classes)
+        if not kind.has_threshold and self.train.threshold != NO_THRESHOLD:
+            what = "is a number" if kind is NUMBER else "has several classes: the likeliest one is predicted, and it"
             raise ValueError(
-                f"train.threshold: a label that is a number needs no threshold; got {self.train.threshold!r}, remove it"
+                f"train.threshold: a label that {what} needs no threshold; got {self.train.threshold!r}, remove it"
             )
         return self
 
     @model_validator(mode="after")
     def _rare_labels_are_not_chosen_by_accuracy(self) -> Self:
         if self.label.share is not None:
-            check_rare(self, self.label.share)
+            check_rare(self, {"0": 1 - self.label.share, "1": self.label.share})
         return self
 
     @model_validator(mode="after")

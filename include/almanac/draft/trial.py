@@ -168,8 +168,7 @@ def _prepared(model: Model, rows: "pl.DataFrame", trial: DraftTrial, *, now: dat
     """The same with what a first training would find; why it could not begin is a problem."""
     from almanac.statistics.metrics import LOWER_IS_BETTER, measure_all
     from almanac.training.backtest.backtest import subset
-    from almanac.training.backtest.baselines import predict_baselines
-    from almanac.training.backtest.number_baselines import predict_number_baselines
+    from almanac.training.backtest.baselines_of_kind import baselines_of_kind
     from almanac.training.train import prepare
 
     if model.joins:
@@ -178,9 +177,7 @@ def _prepared(model: Model, rows: "pl.DataFrame", trial: DraftTrial, *, now: dat
     try:
         labelled, folds = prepare(model, rows, now=now)
         train, test = (subset(labelled, part) for part in (folds[-1].train, folds[-1].test))
-        found = (
-            predict_number_baselines(train, test) if model.label.is_number else predict_baselines(train, test, metric)
-        )
+        found = baselines_of_kind(model, train, test)
     except AlmanacError as error:
         return replace(trial, problems=(*trial.problems, f"training: {error}"))
     values = {

@@ -20,8 +20,9 @@ def labels(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "pl.Series"
         now: aware; a label that becomes known after it (`label.delay`) is not known yet.
 
     Returns:
-        Int8 [n], 1 where the column has the value at exactly *t + horizon*, else 0; of a number Float64. Null where
-        that hour is missing, has no value, or lies after `now`.
+        Int8 [n], 1 where the column has the value at exactly *t + horizon*, else 0; of several classes the position of
+        the class in their order; of a number Float64. Null where that hour is missing, has no value, or lies after
+        `now`.
 
     Raises:
         DataError: a column is missing, times are not UTC, or two rows have one key; `now` has no zone.
@@ -50,9 +51,14 @@ def state_before(model: Model, frame: "pl.DataFrame", season: timedelta) -> "pl.
 
 
 def _as_label(model: Model, values: "pl.Series") -> "pl.Series":
-    """Values of the label's column as labels: 0 and 1, or finite numbers."""
+    """Values of the label's column as labels: 0 and 1, positions of classes, or finite numbers."""
     import polars as pl
 
+    if (classes := model.label.classes) is not None:
+        other = model.label.other
+        unknown = None if other is None else classes.index(other)
+        found = values.replace_strict(classes, range(len(classes)), default=unknown, return_dtype=pl.Int8)
+        return found.set(values.is_null(), None)
     if model.label.equals is not None:
         return (values == model.label.equals).cast(pl.Int8)
     numbers = values.cast(pl.Float64)

@@ -19,6 +19,7 @@ from almanac.registry.records import ModelVersion
 from almanac.scoring.predictions import TIME, PredictionTable
 from almanac.statistics.profile import PREDICTED_CLASS, PREDICTION, NumberProfile, ReferenceProfile
 from almanac.statistics.segment_figures import measure_groups
+from almanac.statistics.tasks import task_of
 from almanac.windows.window import Window, complete_windows
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Watch:
     def rows(self, window: Window | WindowResult, *, history: bool = False) -> "pl.DataFrame":
         """The window's rows with the champion's `prediction` and `_latency_us`, null where not scored, and `_label`.
 
+        Of several classes the prediction is an array of their probabilities.
+
         Args:
             window: which.
             history: with the rows before it that features need.
@@ -84,13 +87,13 @@ class Watch:
         if not found.height:
             return frame
         keys = [key for key in model.dataset.key if key != time]
-        prediction, took = pl.col(model.label.prediction_column).alias(PREDICTION), pl.col("latency_us").alias(LATENCY)
+        prediction, took = task_of(model.label).read(found, PREDICTION), pl.col("latency_us").alias(LATENCY)
         predictions = found.select(pl.col(TIME).alias(time), *keys, prediction, took)
         return frame.join(predictions, on=[time, *keys], how="left", maintain_order="left")
 
     def scored(self, window: Window | WindowResult) -> "pl.DataFrame":
         """The window's rows that were scored, `_label` NaN where it is not known."""
-        return _scored(self.rows(window))
+        return _scored(self.rows(window), self.model.label.class_count)
 
     def labelled_window(self, windows: tuple[WindowResult, ...]) -> LabelledWindow | None:
         """The newest window whose performance is known, to compare versions on."""
@@ -179,7 +182,7 @@ class Watch:
     def _evaluate(self, window: Window) -> WindowResult:
         frame = self.rows(window)
         weights = part_weights(self.model, self.profile, frame)
-        scored = _scored(frame)
+        scored = _scored(frame, self.model.label.class_count)
         predicted, truth = scored[PREDICTION].to_numpy(), scored[LABEL].to_numpy()
         performance = evaluate(self.model, self.profile, probabilities=predicted, labels=truth, weights=weights)
         return WindowResult(
@@ -194,11 +197,12 @@ class Watch:
         )
 
 
-def _scored(frame: "pl.DataFrame") -> "pl.DataFrame":
+def _scored(frame: "pl.DataFrame", classes: int) -> "pl.DataFrame":
     import polars as pl
 
     if PREDICTION not in frame.columns:
-        frame = frame.clear().with_columns(pl.lit(None, dtype=pl.Float64).alias(PREDICTION))
+        kind = pl.Array(pl.Float64, classes) if classes else pl.Float64
+        frame = frame.clear().with_columns(pl.lit(None, dtype=kind).alias(PREDICTION))
     return frame.filter(pl.col(PREDICTION).is_not_null()).with_columns(pl.col(LABEL).fill_null(float("nan")))
 
 

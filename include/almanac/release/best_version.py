@@ -61,7 +61,7 @@ def find_best(
             if problem := _problem(graph, features, data, evaluation):
                 why.append(f"version {version.version} is skipped: it {problem}")
                 continue
-            predictions = graph.score(features)[served.rows]
+            predictions = graph.score(features, model.label.classes)[served.rows]
         except PermanentError as error:  # a passing fault is raised instead: the task is tried again
             return Reference(version.version, "; ".join(why), fault=str(error))
         return Reference(version.version, "; ".join(why), predictions, threshold=version.threshold)

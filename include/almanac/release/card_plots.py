@@ -4,22 +4,25 @@ from typing import TYPE_CHECKING, Any
 
 from almanac.config.grammar.metric import Metric
 from almanac.errors import DataError
-from almanac.reporting.drawing import INK, NOW, THEN, draw, true_numbers
+from almanac.reporting.drawing import INK, NOW, THEN, confusion_matrix, draw, true_numbers
 from almanac.statistics import metrics
 from almanac.statistics.calibration import calibration_of
+from almanac.statistics.class_metrics import confusion, confusion_words
 from almanac.training.backtest.backtest import baseline_columns
 from almanac.training.export.speed import Speed
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
+    from numpy.typing import NDArray
 
 _COLORS = ("#d97706", "#15803d", "#9333ea", "#0891b2", "#be185d", "#4d7c0f")
 
 
-def reliability(holdout: "pl.DataFrame", bins: int) -> tuple[str, str]:
+def reliability(labels: "NDArray[np.int8]", probabilities: "NDArray[np.float64]", bins: int) -> tuple[str, str]:
     """Predicted probability against the share of label 1, by bin: text and plot."""
     try:
-        found = calibration_of(holdout["label"].to_numpy(), holdout["answer"].to_numpy(), bins=bins)
+        found = calibration_of(labels, probabilities, bins=bins)
     except DataError as error:
         return str(error), ""
 
@@ -38,6 +41,14 @@ def reliability(holdout: "pl.DataFrame", bins: int) -> tuple[str, str]:
     return text, draw(paint, height=2.9)
 
 
+def confused(
+    labels: "NDArray[np.int8]", probabilities: "NDArray[np.float64]", names: tuple[str, ...]
+) -> tuple[str, str]:
+    """True against predicted class, in rows: text and picture."""
+    counts = confusion(labels, probabilities)
+    return confusion_words(counts, names), confusion_matrix(counts, names)
+
+
 def misses(holdout: "pl.DataFrame") -> tuple[str, str]:
     """Predicted against true number, row by row: text and plot."""
     import numpy as np
@@ -53,8 +64,10 @@ def misses(holdout: "pl.DataFrame") -> tuple[str, str]:
 
 def folds(backtest: "pl.DataFrame", metric: Metric, threshold: float) -> str:
     """The metric of the model and of the baselines in each fold."""
+    import numpy as np
+
     parts = [(str(fold), part) for (fold,), part in backtest.group_by("fold", maintain_order=True)]
-    baselines = [name for name in baseline_columns(backtest) if backtest[name].is_finite().any()]
+    baselines = [name for name in baseline_columns(backtest) if np.isfinite(backtest[name].to_numpy()).any()]
 
     def figure(part: "pl.DataFrame", column: str, at: float) -> float:
         try:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from almanac.config.grammar.label_kind import CLASSES, NUMBER
 from almanac.config.grammar.types import format_duration
 from almanac.config.home import Home
 from almanac.config.schema import Model
@@ -75,13 +76,14 @@ def _head(model: Model, version: ModelVersion, evaluation: "Evaluation", reasons
 
 
 def _figures(model: Model, evaluation: "Evaluation") -> str:
-    from almanac.statistics.metrics import THRESHOLD, measure_all
+    from almanac.statistics.metrics import THRESHOLD
+    from almanac.statistics.tasks import task_of
 
     rows, columns = evaluation.holdout, _columns(model, evaluation)
     labels = rows["label"].to_numpy()
     thresholds = _thresholds(evaluation)
     figures = {
-        name: measure_all(labels, column, model.label.metrics, threshold=thresholds.get(name, THRESHOLD))
+        name: task_of(model.label).figures(labels, column, threshold=thresholds.get(name, THRESHOLD))
         for name, column in columns.items()
     }
     metrics = dict.fromkeys(metric for of_one in figures.values() for metric in of_one)
@@ -121,8 +123,10 @@ def _changes(model: Model, evaluation: "Evaluation") -> str:
         why = evaluation.champion_problem or "there is no champion"
         return f"**What would change** is unknown: {why}."
     rows = evaluation.holdout
-    if model.label.is_number:
+    if model.label.kind is NUMBER:
         return _changed_numbers(rows, evaluation.champion_predictions)
+    if model.label.kind is CLASSES:
+        return _changed_classes(model, rows, evaluation.champion_predictions)
     ours = rows["answer"].to_numpy() >= evaluation.threshold
     theirs = evaluation.champion_predictions >= evaluation.champion_threshold
     changed, label = ours != theirs, rows["label"].to_numpy() == 1
@@ -131,6 +135,23 @@ def _changes(model: Model, evaluation: "Evaluation") -> str:
         f"**What would change**: {count} of {rows.height} rows ({count / rows.height:.1%}) get another label, "
         f"{int((changed & ours).sum())} of them from 0 to 1. The candidate is right on {right} of the {count}, the "
         f"champion on {count - right}."
+    )
+
+
+def _changed_classes(model: Model, rows: "pl.DataFrame", theirs: "NDArray[np.float64]") -> str:
+    from collections import Counter
+
+    names, label = model.label.classes or (), rows["label"].to_numpy()
+    ours, before = rows["answer"].to_numpy().argmax(axis=1), theirs.argmax(axis=1)
+    changed = ours != before
+    count, right = int(changed.sum()), int((changed & (ours == label)).sum())
+    wrong = int((changed & (before == label)).sum())
+    moves = Counter(zip(before[changed].tolist(), ours[changed].tolist(), strict=True)).most_common(3)
+    often = "; ".join(f"{inline(names[old])} to {inline(names[new])} {rows}" for (old, new), rows in moves)
+    return (
+        f"**What would change**: {count} of {rows.height} rows ({count / rows.height:.1%}) get another class"
+        f"{f', most often {often}' if often else ''}. The candidate is right on {right} of the {count}, the champion on"
+        f" {wrong}."
     )
 
 

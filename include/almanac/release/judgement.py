@@ -115,7 +115,9 @@ def evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.Dat
     known = replace(known, champion_threshold=champion.threshold)
     try:
         known = replace(known, news=_news(candidate, champion))
-        probabilities = OnnxModel(registry.load_onnx(champion)).score(build_features(model, frame))[rows]
+        probabilities = OnnxModel(registry.load_onnx(champion)).score(
+            build_features(model, frame), model.label.classes
+        )[rows]
     except PermanentError as error:  # transient errors are raised: the task is retried
         return replace(known, champion=champion.version, champion_problem=str(error))
     return replace(known, champion=champion.version, champion_predictions=probabilities)

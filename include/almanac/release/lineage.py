@@ -29,7 +29,7 @@ class Prediction:
     id: str
     time: datetime
     answer: float | None
-    label: int | None
+    label: int | str | None
     scored_at: datetime
     dataset_version: int
 
@@ -156,7 +156,7 @@ def trace_prediction(model: Model, home: Home, registry: "Registry", id_: Predic
     prediction = Prediction(
         str(id_),
         row[TIME],
-        row[model.label.prediction_column],
+        row[model.label.kind.prediction_column],
         row.get("label"),
         row["scored_at"],
         row["dataset_version"],

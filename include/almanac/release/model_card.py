@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.grammar.types import format_duration
 from almanac.config.schema import Model
 from almanac.journal.records import Decision
 from almanac.release.gates import GateResult
 from almanac.reporting.templates import render
+from almanac.statistics.class_metrics import top_label
 from almanac.training.export.speed import Speed
 from almanac.training.passport import Passport
 
@@ -70,12 +72,19 @@ def _headline(decision: Decision) -> str:
     return "Passed its gates; a person must approve it" if decision.ask else "Passed all its gates"
 
 
-def _calibration(model: Model, holdout: "pl.DataFrame") -> CardPlot:
+def _predictions(model: Model, holdout: "pl.DataFrame") -> list[CardPlot]:
+    """Predictions against the truth, in the form of the model's kind of label."""
     from almanac.release import card_plots
 
-    if model.label.is_number:
-        return CardPlot("Predicted and true numbers", *card_plots.misses(holdout))
-    return CardPlot("Calibration of its probabilities", *card_plots.reliability(holdout, model.gates.calibration.bins))
+    bins, labels, answers = model.gates.calibration.bins, holdout["label"].to_numpy(), holdout["answer"].to_numpy()
+    if model.label.kind is NUMBER:
+        return [CardPlot("Predicted and true numbers", *card_plots.misses(holdout))]
+    if model.label.classes is None:
+        return [CardPlot("Calibration of its probabilities", *card_plots.reliability(labels, answers, bins))]
+    return [
+        CardPlot("Confusion of the classes", *card_plots.confused(labels, answers, model.label.classes)),
+        CardPlot("Calibration of the predicted class", *card_plots.reliability(*top_label(labels, answers), bins)),
+    ]
 
 
 def _pictures(model: Model, backtest: "pl.DataFrame", threshold: float, speed: Speed | None) -> list[CardPlot]:
@@ -84,7 +93,7 @@ def _pictures(model: Model, backtest: "pl.DataFrame", threshold: float, speed: S
     holdout = backtest.filter(backtest["fold"] == backtest["fold"].max())
     metric = model.gates.baselines.metric
     pictures = [
-        _calibration(model, holdout),
+        *_predictions(model, holdout),
         CardPlot(f"{metric} over the folds", _BEFORE_FOLDS, card_plots.folds(backtest, metric, threshold)),
     ]
     if speed is not None:

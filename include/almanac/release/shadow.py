@@ -16,6 +16,7 @@ from almanac.registry.records import PASSED, REFUSED, SHADOW, ModelVersion, Tag
 from almanac.release.promotion import set_shadow
 from almanac.scoring.predictions import TIME, PredictionTable
 from almanac.statistics.profile import ReferenceProfile
+from almanac.statistics.tasks import task_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -95,9 +96,9 @@ def _rows(
         "label"
     )
     on = [TIME, *keys]
-    prediction = pl.col(model.label.prediction_column)
-    own = ours.select(*on, prediction.alias("answer"), "latency_us")
-    other = theirs.select(*on, prediction.alias("reference"), pl.col("latency_us").alias("reference_latency_us"))
+    task = task_of(model.label)
+    own = ours.select(*on, task.read(ours, "answer"), "latency_us")
+    other = theirs.select(*on, task.read(theirs, "reference"), pl.col("latency_us").alias("reference_latency_us"))
     joined = known.join(own, on=on, how="inner").join(other, on=on, how="inner")
     return joined.drop_nulls(["answer", "reference"]).sort(on)
 
@@ -148,10 +149,9 @@ def _judge(
 def _agreement(model: Model, rows: "pl.DataFrame", shadow: ModelVersion, champion: ModelVersion) -> float:
     """The share of rows with the same label, or with numbers near each other."""
     own, reference = rows["answer"].to_numpy(), rows["reference"].to_numpy()
-    if model.label.is_number:
-        far = model.gates.variation.differs_by * rows["label"].to_numpy().std()
-        return float((abs(own - reference) <= far).mean())
-    return float(((own >= shadow.threshold) == (reference >= champion.threshold)).mean())
+    far = model.gates.variation.differs_by * float(rows["label"].to_numpy().std())
+    differs = task_of(model.label).differ(own, reference, thresholds=(shadow.threshold, champion.threshold), far=far)
+    return float((~differs).mean())
 
 
 def _record(

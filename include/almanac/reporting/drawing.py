@@ -1,7 +1,7 @@
 """Pictures as inline SVG. Drawn with matplotlib's Figure alone: no pyplot, no global figures."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _MIN_BIN_ROWS, _MOST_DOTS = 10, 2_000
+_FEW_CLASSES, _MOST_NUMBERED, _LONGEST_NAME = 4, 12, 14
 
 
 THEN, NOW, LIMIT, INK = "#8a94a6", "#0b6bcb", "#c0392b", "#1f2937"
@@ -35,6 +36,33 @@ def draw(paint: Callable[[Any], None], *, height: float) -> str:
         figure.savefig(written, format="svg", metadata={"Date": None}, transparent=True)
     text = written.getvalue()
     return text[text.index("<svg") :]
+
+
+def confusion_matrix(counts: "NDArray[np.int64]", names: Sequence[str]) -> str:
+    """Rows by true class (down) and predicted class (across), [k, k]; shaded by the share of the true class.
+
+    Empty without rows. Of many classes the numbers are left out: they could not be read.
+    """
+    import numpy as np
+
+    if not counts.sum():
+        return ""
+    seen = counts.sum(axis=1, keepdims=True)
+    shares, size = counts / np.maximum(seen, 1), len(names)
+
+    def paint(axes: Any) -> None:
+        axes.grid(visible=False)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        shown = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in names]
+        axes.set_xticks(range(size), shown, rotation=45 if size > _FEW_CLASSES else 0)
+        axes.set_yticks(range(size), shown)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("true")
+        for row, column in np.argwhere(counts > 0) if size <= _MOST_NUMBERED else ():
+            color = "white" if shares[row, column] > 0.5 else INK
+            axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=color, fontsize=8)
+
+    return draw(paint, height=min(1.6 + 0.32 * size, 8))
 
 
 def true_numbers(observed: "Floats", predicted: "Floats") -> str:

@@ -13,6 +13,7 @@ from almanac.scoring.fingerprint import hash_features
 from almanac.scoring.plan import WindowChunk
 from almanac.scoring.prediction_id import prediction_ids
 from almanac.scoring.predictions import TIME, VERSION, with_windows
+from almanac.statistics.tasks import task_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,21 +87,22 @@ def predict(
     import polars as pl
 
     started, matrix = time.perf_counter(), inputs.matrix
-    predicted = graph.score(matrix)
+    predicted = graph.score(matrix, model.label.classes)
     seconds = inputs.seconds + time.perf_counter() - started
     absent = np.isnan(matrix.values)
     must = [name for name in matrix.names if model.score.missing.get(name) == "reject"]
     barred = absent[:, [matrix.names.index(name) for name in must]].any(axis=1)
-    rejected = barred | ~np.isfinite(predicted)  # a graph that gives no number has not answered
-    prediction = pl.Series(model.label.prediction_column, np.where(rejected, np.nan, predicted)).fill_nan(None)
-    labels = [] if graph.is_number else [(prediction >= graph.threshold).cast(pl.Int8).alias("label")]
+    finite = np.isfinite(predicted)
+    answered = finite if finite.ndim == 1 else finite.all(axis=1)  # a graph that gives no number has not answered
+    rejected = barred | ~answered
+    masked = predicted.copy()
+    masked[rejected] = np.nan
     keys = [name for name in inputs.frame.columns if name != TIME]
     rows = inputs.frame.select(
         prediction_ids(model.name, model_version, TIME, keys).alias("id"),
         TIME,
         *keys,
-        prediction,
-        *labels,
+        *task_of(model.label).columns(masked, graph.threshold),
         _names_of(absent, matrix.names),
         pl.Series("features_hash", hash_features(matrix.values)),
         pl.lit(seconds / max(len(predicted), 1) * 1e6).alias("latency_us"),
@@ -114,7 +116,7 @@ def predict(
         rejected=int(rejected.sum()),
         imputed=int((absent.any(axis=1) & ~rejected).sum()),
         missing={name: int(count) for name, count in zip(matrix.names, counts, strict=True) if count},
-        unanswered=int((~np.isfinite(predicted) & ~absent.any(axis=1)).sum()),
+        unanswered=int((~answered & ~absent.any(axis=1)).sum()),
     )
 
 

@@ -24,7 +24,8 @@ class PredictionTable:
     """The table at `uri`, partitioned by day and model version; it is made by the first `replace`.
 
     Columns: `id` (see `prediction_id`), `time` (UTC, microseconds), the dataset's other key columns, `probability` (of
-    the label 1) and `label` (0 or 1), or `prediction` (a number), null where an input was missing that must not be,
+    the label 1) and `label` (0 or 1), or `prediction` (a number), or, of several classes, `label` (the likeliest one),
+    `probability` (of it) and `probability_<class>` for each, null where an input was missing that must not be,
     `missing` (the features without a value, null: none), `features_hash` (see `fingerprint`), `latency_us` (of features
     and graph, per row of its chunk), `model_version`, `dataset_version`, `scored_at`, `_window` (start of the scoring
     window), `_content` (what the window's predictions were made of) and `_day`.
@@ -109,6 +110,7 @@ class PredictionTable:
                 self.uri if table is None else table,
                 rows,
                 mode=mode,
+                schema_mode="merge" if table is not None and _has_others(table, rows) else None,
                 partition_by=[DAY, VERSION] if table is None else None,
                 predicate=None if table is None else predicate,
                 commit_properties=properties,
@@ -117,6 +119,11 @@ class PredictionTable:
         except (DeltaError, OSError) as error:
             return settle_commit(self.uri, table, commit_id, error)
         return before + 1
+
+
+def _has_others(table: Any, rows: "pl.DataFrame") -> bool:
+    """Whether the columns differ from those of the table: a declaration may add a class, or leave one out."""
+    return {field.name for field in table.schema().fields} != set(rows.columns)
 
 
 def window_key(start: datetime) -> str:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _BLOCKS, _MIN_BLOCKS = 24, 5
 _MOST_REPEATED = 4  # times the rows that there are; beyond it the other label is thinned out instead
 _ERRORS = frozenset(NUMBER_METRICS)
-_KNOW_NO_SHARE = frozenset({"roc_auc", "balanced_accuracy", *_ERRORS})
+_KNOW_NO_SHARE = frozenset({"roc_auc", "balanced_accuracy", "worst_recall", *_ERRORS})
+_Mix = float | tuple[float, ...]  # the share of the label 1, or of each class
 NORMAL = 1.959964  # the normal quantile of a 95 % interval
 CONFIDENCE = 0.95
 
@@ -25,7 +26,7 @@ def figure(
     observed: "Floats",
     predicted: "Floats",
     *,
-    share: float | None = None,
+    share: _Mix | None = None,
     threshold: float = 0.5,
 ) -> Figure | None:
     """One metric with its standard error.
@@ -36,11 +37,12 @@ def figure(
 
     Args:
         metric: its name in the YAML.
-        observed: 0 or 1, or numbers for an error, ordered by time, [n].
-        predicted: probabilities of the label 1, or numbers, [n].
-        share: as if this share of the labels were 1. F1 of a July in which it never snows and F1 of a year are no
-            match: most metrics follow the mix of the labels, which is the world's doing and not the model's. Rows
-            weigh by p'(y) / p(y), as Saerens, Latinne and Decaestecker (2002) correct for another prior.
+        observed: 0 or 1, positions of classes, or numbers for an error, ordered by time, [n].
+        predicted: probabilities of the label 1, or numbers, [n]; or of each class, [n, k].
+        share: as if this share of the labels were 1 (of several classes, as if these were their shares). F1 of a July
+            in which it never snows and F1 of a year are no match: most metrics follow the mix of the labels, which is
+            the world's doing and not the model's. Rows weigh by p'(y) / p(y), as Saerens, Latinne and Decaestecker
+            (2002) correct for another prior.
         threshold: from which probability on it is a yes.
 
     Returns:
@@ -50,10 +52,21 @@ def figure(
         metric,
         observed,
         lambda rows: measured(metric, observed[rows], predicted[rows], share=share, threshold=threshold),
+        _labels(observed, predicted),
     )
     if found is None:
         return None
-    return Figure(metric, *found, len(observed), None if metric in _ERRORS else float(observed.mean()))
+    return Figure(metric, *found, len(observed), None if metric in _ERRORS else mix_of(observed, predicted))
+
+
+def mix_of(observed: "Floats", predicted: "Floats") -> _Mix:
+    """The share of the label 1, or of each class where there are several."""
+    import numpy as np
+
+    if predicted.ndim == 1:
+        return float(observed.mean())
+    counts = np.bincount(observed.astype(np.int64), minlength=predicted.shape[1])
+    return tuple((counts / len(observed)).tolist())
 
 
 def share_of(flags: "NDArray[np.bool_]") -> tuple[float, float] | None:
@@ -79,11 +92,21 @@ def advantage(
         second = measured(metric, observed[rows], theirs[rows], threshold=thresholds[1])
         return worse_by(metric, second, first)
 
-    return _jackknife(metric, observed, better_by)
+    return _jackknife(metric, observed, better_by, _labels(observed, ours))
+
+
+def _labels(observed: "Floats", predicted: "Floats") -> tuple[float, ...]:
+    """The labels that must be there: both, or those of several classes that occur."""
+    import numpy as np
+
+    return (0, 1) if predicted.ndim == 1 else tuple(np.unique(observed).tolist())
 
 
 def _jackknife(
-    metric: Metric, observed: "Floats", statistic: "Callable[[NDArray[np.bool_]], float]"
+    metric: Metric,
+    observed: "Floats",
+    statistic: "Callable[[NDArray[np.bool_]], float]",
+    labels: tuple[float, ...] = (0, 1),
 ) -> tuple[float, float] | None:
     """A statistic of chosen rows and its standard error; None when it is not defined, or too few blocks speak."""
     import numpy as np
@@ -94,7 +117,7 @@ def _jackknife(
     if blocks < 2:
         return None
     block = np.arange(len(observed)) * blocks // len(observed)
-    speaking = _speaking_blocks(metric, observed, block)
+    speaking = _speaking_blocks(metric, observed, block, labels)
     if speaking < _MIN_BLOCKS:
         return None
     try:
@@ -111,7 +134,7 @@ def measured(
     observed: "Floats",
     predicted: "Floats",
     *,
-    share: float | None = None,
+    share: _Mix | None = None,
     threshold: float = 0.5,
 ) -> float:
     """The metric alone; for the arguments see `figure`.
@@ -126,14 +149,27 @@ def measured(
     if metric in _ERRORS:
         return measure(metric, observed, predicted)
     plain = share is None or metric in _KNOW_NO_SHARE
-    rows = slice(None) if plain else _at_share(observed, cast(float, share))
+    if isinstance(share, tuple):
+        rows = slice(None) if plain else _at_mix(observed, share)
+    else:
+        rows = slice(None) if plain else _at_share(observed, cast(float, share))
     return measure(metric, observed[rows].astype(np.int8), predicted[rows], threshold=threshold)
 
 
-def enough_of_both(metric: Metric, observed: "Floats", needed: int) -> bool:
-    """Whether both labels are there often enough for the metric to mean something; errors need no labels."""
-    ones = int(observed.sum()) if metric not in _ERRORS else needed
-    return metric in _ERRORS or min(ones, len(observed) - ones) >= needed
+def enough_of_all(metric: Metric, observed: "Floats", needed: int, *, classes: int = 0) -> bool:
+    """Whether each label is there often enough for the metric to mean something; errors need no labels.
+
+    Args:
+        metric: its name in the YAML.
+        observed: labels, [n].
+        needed: rows of each label.
+        classes: their number; 0: the label is yes or no, or a number.
+    """
+    import numpy as np
+
+    if metric in _ERRORS:
+        return True
+    return int(np.bincount(observed.astype(np.int64), minlength=classes or 2).min()) >= needed
 
 
 def _at_share(observed: "Floats", share: float) -> "NDArray[np.intp]":
@@ -156,6 +192,27 @@ def _at_share(observed: "Floats", share: float) -> "NDArray[np.intp]":
     return np.concatenate([_spread(common, kept), _spread(rare, round(kept * ratio))])
 
 
+def _at_mix(observed: "Floats", mix: tuple[float, ...]) -> "NDArray[np.intp]":
+    """Row numbers, thinned out or repeated evenly by class, so that the classes have these shares.
+
+    Raises:
+        UndefinedMetricError: a class of the mix is not there at all.
+    """
+    import numpy as np
+
+    from almanac.statistics.metrics import UndefinedMetricError
+
+    rows = [np.flatnonzero(observed == position) for position in range(len(mix))]
+    if absent := [position for position, share in enumerate(mix) if share > 0 and not len(rows[position])]:
+        raise UndefinedMetricError(
+            f"no label is of the classes {absent}, whose shares are {[mix[one] for one in absent]}"
+        )
+    # no class is repeated more often than the rarer label of two may be
+    scale = min(_MOST_REPEATED * len(of) / share for of, share in zip(rows, mix, strict=True) if share > 0)
+    whole = min(scale, float(len(observed)))
+    return np.concatenate([_spread(of, round(whole * share)) for of, share in zip(rows, mix, strict=True)])
+
+
 def _spread(rows: "NDArray[np.intp]", count: int) -> "NDArray[np.intp]":
     """So many of the rows, evenly: some left out, or some repeated."""
     import numpy as np
@@ -163,13 +220,15 @@ def _spread(rows: "NDArray[np.intp]", count: int) -> "NDArray[np.intp]":
     return rows[np.arange(count) * len(rows) // max(count, 1)]
 
 
-def _speaking_blocks(metric: Metric, observed: "Floats", block: "NDArray[np.intp]") -> int:
-    """How many blocks hold the rarer label; all of them where there are no labels."""
+def _speaking_blocks(metric: Metric, observed: "Floats", block: "NDArray[np.intp]", labels: "tuple[float, ...]") -> int:
+    """How many blocks hold the rarest of the labels; all of them where there are no labels."""
     import numpy as np
 
     if metric in _ERRORS:
         return len(np.unique(block))
-    return min(len(np.unique(block[observed == label])) for label in (0, 1)) if metric != "accuracy" else _BLOCKS
+    if metric == "accuracy":
+        return _BLOCKS
+    return min(len(np.unique(block[observed == label])) for label in labels)
 
 
 def _students(freedom: int) -> float:
@@ -178,7 +237,7 @@ def _students(freedom: int) -> float:
     return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
-def worse_by(metric: Metric, now: float, reference: float) -> float:
+def worse_by(metric: str, now: float, reference: float) -> float:
     """By how much `now` is worse than `reference`, in the metric's unit; negative when it is better."""
     from almanac.statistics.metrics import gain
 

@@ -1,20 +1,21 @@
 """Figures about predictions. A figure that is not defined is an error, never a zero or a NaN."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from almanac.config.grammar.metric import CLASS_METRICS, NUMBER_METRICS, Metric
+from almanac.config.grammar.metric import CLASSES_METRICS, NUMBER_METRICS, YES_NO_METRICS, ClassesMetric, Metric
 from almanac.errors import DataError
 from almanac.statistics.calibration import calibration_of
+from almanac.statistics.class_metrics import measure_classes, problem_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Labels = NDArray[Any]  # int8, 0 or 1; float64 where a number is predicted
+    Labels = NDArray[Any]  # int8, 0 or 1 or the position of a class; float64 where a number is predicted
     Predictions = NDArray[np.float64]
 
-METRICS: tuple[Metric, ...] = (*CLASS_METRICS, *NUMBER_METRICS)
+METRICS: tuple[Metric, ...] = (*YES_NO_METRICS, *NUMBER_METRICS)
 THRESHOLD = 0.5
 LOWER_IS_BETTER: frozenset[Metric] = frozenset(
     {"log_loss", "brier", "calibration_error", "rmse", "mae", "bias", "smape"}
@@ -33,8 +34,8 @@ def measure(metric: Metric, labels: "Labels", predictions: "Predictions", *, thr
 
     Args:
         metric: its name in the YAML.
-        labels: 0 or 1, or numbers, [n].
-        predictions: probabilities of the label 1, or numbers, [n].
+        labels: 0 or 1, numbers, or positions of classes, [n].
+        predictions: probabilities of the label 1, or numbers, [n]; or of each class, [n, k].
         threshold: from which on a probability counts as a 1.
 
     Raises:
@@ -44,12 +45,16 @@ def measure(metric: Metric, labels: "Labels", predictions: "Predictions", *, thr
     import numpy as np
 
     labels, predictions = np.asarray(labels), np.asarray(predictions, dtype=np.float64)
-    _check(metric, labels, predictions)
-    value = (
-        _of_numbers(metric, labels, predictions)
-        if metric in NUMBER_METRICS
-        else _of_classes(metric, labels, predictions, threshold)
-    )
+    if predictions.ndim == 2:
+        _check_classes(metric, labels, predictions)
+        value = measure_classes(cast(ClassesMetric, metric), labels, predictions)
+    else:
+        _check(metric, labels, predictions)
+        value = (
+            _of_numbers(metric, labels, predictions)
+            if metric in NUMBER_METRICS
+            else _of_yes_no(metric, labels, predictions, threshold)
+        )
     if not np.isfinite(value):
         raise UndefinedMetricError(f"{metric}: got {value} on {len(labels)} rows, expected a finite number")
     return value
@@ -72,11 +77,22 @@ def measure_all(
     return values
 
 
-def gain(metric: Metric, value: float, reference: float) -> float:
+def gain(metric: str, value: float, reference: float) -> float:
     """By how much `value` is better than `reference`; negative when it is worse."""
     if metric == "bias":  # too high is as bad as too low
         return abs(reference) - abs(value)
     return reference - value if metric in LOWER_IS_BETTER else value - reference
+
+
+def _check_classes(metric: Metric, labels: "Labels", predictions: "Predictions") -> None:
+    if metric not in CLASSES_METRICS:
+        raise UndefinedMetricError(f"unknown metric of classes; got {metric!r}, expected one of {CLASSES_METRICS}")
+    if labels.shape != predictions.shape[:1] or not len(labels):
+        raise UndefinedMetricError(
+            f"{metric}: got {labels.shape} labels and {predictions.shape} answers, expected the same number, not 0"
+        )
+    if problem := problem_of(labels, predictions):
+        raise UndefinedMetricError(f"{metric}: {problem}")
 
 
 def _check(metric: Metric, labels: "Labels", predictions: "Predictions") -> None:
@@ -136,7 +152,7 @@ def _of_numbers(metric: Metric, labels: "Labels", predictions: "Predictions") ->
     return float("nan")
 
 
-def _of_classes(metric: Metric, labels: "Labels", probabilities: "Predictions", threshold: float) -> float:
+def _of_yes_no(metric: Metric, labels: "Labels", probabilities: "Predictions", threshold: float) -> float:
     from sklearn import metrics as sk
 
     match metric:

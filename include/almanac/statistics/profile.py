@@ -12,11 +12,12 @@ from almanac.config.grammar.metric import Metric
 from almanac.errors import DataError, IntegrityError
 from almanac.statistics.distribution import NumberSample
 from almanac.statistics.seasons import Split
+from almanac.statistics.tasks import PREDICTED
 
 FORMAT = 1
 MAX_SIZE_BYTES = 1_000_000
 PREDICTION = "prediction"
-PREDICTED_CLASS = "predicted_class"  # yes or no: the score at the version's threshold
+PREDICTED_CLASS = PREDICTED  # yes or no: the score at the version's threshold; or the likeliest class
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,16 @@ class TextProfile:
 class Figure:
     """A metric on labelled out-of-sample predictions, with its standard error by the block jackknife.
 
-    `share` is that of the label 1; None for errors of numbers.
+    `recall` is of the rows of one class.
+
+    `share` is that of the label 1, of several classes of each; None for errors of numbers.
     """
 
-    metric: Metric
+    metric: Metric | Literal["recall"]
     value: float
     standard_error: float
     rows: int
-    share: float | None = None
+    share: float | tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ class ReferenceProfile:
         until: the end of event time: one step after the last row. Monitored windows lie after it.
         rows: rows of the reference.
         split: how the year is split.
-        columns: one profile per watched column; `prediction` is the probability of the label 1, or the number.
+        columns: one profile per watched column; `prediction` is the probability of the label 1 or of
+            the predicted class, or the number.
         left_out: column -> why it is not watched.
         figures: season (`year`: all) -> metric of the performance monitor, where it has rows enough.
         threshold: from which probability on the version says yes.
@@ -157,9 +161,9 @@ def _profile(content: dict[str, Any]) -> ReferenceProfile:
         split=content["split"],
         columns=tuple(_column(column) for column in content["columns"]),
         left_out=content["left_out"],
-        figures={part: Figure(**figure) for part, figure in content["figures"].items()},
+        figures={part: Figure(**_tuples(figure)) for part, figure in content["figures"].items()},
         threshold=content.get("threshold", 0.5),
-        segments={group: Figure(**figure) for group, figure in content.get("segments", {}).items()},
+        segments={group: Figure(**_tuples(figure)) for group, figure in content.get("segments", {}).items()},
     )
 
 

@@ -19,6 +19,7 @@ from almanac.statistics.profile import (
     TextSample,
 )
 from almanac.statistics.seasons import WHOLE_YEAR, part_names, part_numbers
+from almanac.statistics.tasks import task_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,10 +97,10 @@ def build_profile(
     Args:
         model: declares the columns, the window and the parts of the year.
         frame: the rows that the version was trained and judged on, the declared columns, ordered by time, [n].
-        probabilities: of the label 1, or numbers, out of sample (backtest folds and hold-out), [n]; NaN where there
-            is none. A forest is far surer on the rows that it was trained on: given those, later windows would look
-            drifted.
-        labels: 0 or 1, [n]; NaN where not known.
+        probabilities: of the label 1, or numbers, [n], or of each class, [n, k], out of sample (backtest folds and
+            hold-out); NaN where there is none. A forest is far surer on the rows that it was trained on: given those,
+            later windows would look drifted.
+        labels: 0 or 1, numbers, or positions of classes, [n]; NaN where not known.
         threshold: from which probability on the version says yes.
 
     Raises:
@@ -117,9 +118,11 @@ def build_profile(
     names, left_out = watched_columns(model, frame)
     rows = _rows(model, times, columns=len(names) + 2)
     columns = [_column(frame, name, rows) for name in names]
-    columns.append(_numbers(PREDICTION, probabilities, rows))
-    if not model.label.is_number:
-        columns.append(_texts(PREDICTED_CLASS, predicted_classes(probabilities, threshold), rows))
+    task = task_of(model.label)
+    columns.append(_numbers(PREDICTION, task.watched(probabilities), rows))
+    predicted = task.predicted(probabilities, threshold)
+    if predicted is not None:
+        columns.append(_texts(PREDICTED_CLASS, predicted, rows))
     return ReferenceProfile(
         model=model.name,
         since=times[0],
@@ -155,15 +158,6 @@ def watched_columns(model: Model, frame: "pl.DataFrame") -> tuple[list[str], dic
         else:
             names.append(name)
     return names, left_out
-
-
-def predicted_classes(scores: "Floats", threshold: float) -> "pl.Series":
-    """What the version says at its threshold, [n]; null where it says nothing (NaN)."""
-    import numpy as np
-    import polars as pl
-
-    classes = pl.Series(PREDICTED_CLASS, np.where(scores >= threshold, "yes", "no"))
-    return classes.set(pl.Series(np.isnan(scores)), None)
 
 
 def finite_numbers(series: "pl.Series") -> "Floats":
@@ -244,10 +238,10 @@ def _figures(
     """The metric of the performance monitor, of the year and, unless the year is not split, of each season."""
     import numpy as np
 
-    from almanac.statistics.figures import enough_of_both, figure
+    from almanac.statistics.figures import enough_of_all, figure
 
     settings = model.monitor.performance
-    known = np.isfinite(probabilities) & np.isfinite(labels)
+    known = np.isfinite(task_of(model.label).watched(probabilities)) & np.isfinite(labels)
     chosen = {WHOLE_YEAR: known}
     if model.monitor.drift.season != "none":
         season = part_numbers(times, "season").to_numpy()
@@ -255,6 +249,7 @@ def _figures(
     measured = {
         part: figure(settings.metric, labels[mask], probabilities[mask], threshold=threshold)
         for part, mask in chosen.items()
-        if mask.sum() >= settings.min_rows and enough_of_both(settings.metric, labels[mask], settings.min_class_rows)
+        if mask.sum() >= settings.min_rows
+        and enough_of_all(settings.metric, labels[mask], settings.min_class_rows, classes=model.label.class_count)
     }
     return {part: found for part, found in measured.items() if found is not None}

@@ -1,14 +1,16 @@
 """Performance by groups of rows: seasons, hours, or whatever a column says; and the gaps between them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from almanac.config.grammar.label_kind import YES_NO
 from almanac.config.schema import Model
 from almanac.config.sections.monitoring import TIME_SEGMENTS, SegmentMonitor
-from almanac.statistics.figures import NORMAL, enough_of_both, figure, share_of, worse_by
+from almanac.statistics.figures import NORMAL, enough_of_all, figure, mix_of, share_of, worse_by
 from almanac.statistics.profile import Figure, ReferenceProfile
+from almanac.statistics.tasks import task_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+
+
+TRUE_CLASS = "true class"
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Group:
         name: of the group.
         rows: labelled ones.
         said_yes: share of the predictions at or above the threshold, and its standard error; None: too few rows, or
-            numbers are predicted.
+            the label is not yes or no.
         figure: the metric at the share of labels that the version was judged at; None when there are too few rows.
         judged: the same when the version was judged; None when it was not.
         degraded: worse than then by more than `max_loss` and by more than chance explains.
@@ -74,9 +79,14 @@ def judged_groups(
     """`by=name` -> the metric of a group's out-of-sample predictions, for the reference profile."""
     import numpy as np
 
-    known = np.isfinite(predicted) & np.isfinite(observed)
-    settings, found = model.monitor.performance, {}
-    share = float(observed[known].mean()) if known.any() else None
+    known = np.isfinite(task_of(model.label).watched(predicted)) & np.isfinite(observed)
+    settings = model.monitor.performance
+    found = {
+        f"{one.by}={one.name}": one.figure
+        for one in _of_classes(model, predicted[known], observed[known])
+        if one.figure
+    }
+    share = mix_of(observed[known], predicted[known]) if known.any() else None
     for segment in model.monitor.segments:
         if segment.by not in (*TIME_SEGMENTS, *frame.columns):
             continue
@@ -107,22 +117,37 @@ def measure_groups(
 
     known = np.isfinite(observed)
     year = profile.figures.get("year")
-    groups = []
+    groups = [_against(model, profile, one) for one in _of_classes(model, predictions[known], observed[known])]
     for segment in model.monitor.segments:
         names = group_names(model, segment.by, frame)
         for name in sorted({one for one in names if one is not None}):
             rows = (names == name) & known
             predicted, yes, measured = predictions[names == name], None, None
-            if not model.label.is_number and len(predicted) >= segment.min_rows:
+            if model.label.kind is YES_NO and len(predicted) >= segment.min_rows:
                 yes = share_of(predicted >= profile.threshold)
             if rows.sum() >= segment.min_rows and _enough(model, observed[rows]):
                 share = year.share if year else None
                 metric, threshold = model.monitor.performance.metric, profile.threshold
                 measured = figure(metric, observed[rows], predictions[rows], share=share, threshold=threshold)
-            judged = profile.segments.get(f"{segment.by}={name}")
-            worse = measured is not None and judged is not None and _degraded(model, measured, judged)
-            groups.append(Group(segment.by, name, int(rows.sum()), yes, measured, judged, worse))
+            groups.append(_against(model, profile, Group(segment.by, name, int(rows.sum()), yes, measured)))
     return tuple(groups)
+
+
+def _against(model: Model, profile: ReferenceProfile, group: Group) -> Group:
+    """The group with what it was when the version was judged."""
+    now, judged = group.figure, profile.segments.get(f"{group.by}={group.name}")
+    worse = now is not None and judged is not None and _degraded(model, now, judged)
+    return replace(group, judged=judged, degraded=worse)
+
+
+def _of_classes(model: Model, predicted: "Floats", observed: "Floats") -> "Iterator[Group]":
+    """The recall of each class, as a group of the rows that it is true of; nothing for other kinds of labels."""
+    for position, name in enumerate(model.label.classes or ()):
+        rows = observed == position
+        found, count = None, int(rows.sum())
+        if count >= model.monitor.performance.min_class_rows:
+            found = share_of(predicted[rows].argmax(axis=1) == position)
+        yield Group(TRUE_CLASS, name, count, figure=None if found is None else Figure("recall", *found, count))
 
 
 def largest_gap(model: Model, segment: SegmentMonitor, groups: Sequence[Group]) -> SegmentGap | None:
@@ -170,7 +195,7 @@ def _degraded(model: Model, now: Figure, judged: Figure) -> bool:
 
 def _enough(model: Model, observed: "Floats") -> bool:
     settings = model.monitor.performance
-    return enough_of_both(settings.metric, observed, settings.min_class_rows)
+    return enough_of_all(settings.metric, observed, settings.min_class_rows, classes=model.label.class_count)
 
 
 def segment_tables(groups: Sequence[Group]) -> Mapping[str, list[Group]]:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from almanac.config.grammar.label_kind import NUMBER
 from almanac.journal.records import RunRef
 from almanac.registry import files
 from almanac.registry.errors import mlflow_errors
@@ -236,10 +237,10 @@ def _write_model(folder: Path, candidate: "TrainedCandidate") -> None:
             Schema([TensorSpec(np.dtype(np.float32), (-1, width), "features")]),
             Schema(
                 [TensorSpec(np.dtype(np.float32), (-1, 1), NUMBERS)]
-                if candidate.model.label.is_number
+                if candidate.model.label.kind is NUMBER
                 else [
                     TensorSpec(np.dtype(np.int64), (-1,), LABELS),
-                    TensorSpec(np.dtype(np.float32), (-1, 2), PROBABILITIES),
+                    TensorSpec(np.dtype(np.float32), (-1, candidate.model.label.class_count or 2), PROBABILITIES),
                 ]
             ),
         ),

@@ -91,8 +91,8 @@ def _features(model: Model) -> tuple[PassportFeature, ...]:
 
 def _validation(candidate: "TrainedCandidate") -> dict[str, float]:
     """Figures on the folds before the hold-out; empty for a continued champion, which was trained on them."""
-    from almanac.statistics.metrics import measure_all
+    from almanac.statistics.tasks import task_of
 
     rows = candidate.rows.filter(candidate.rows["fold"] < candidate.rows["fold"].max())
-    metrics, threshold = candidate.model.label.metrics, candidate.selection.threshold
-    return measure_all(rows["label"].to_numpy(), rows["answer"].to_numpy(), metrics, threshold=threshold)
+    task, threshold = task_of(candidate.model.label), candidate.selection.threshold
+    return task.figures(rows["label"].to_numpy(), rows["answer"].to_numpy(), threshold=threshold)

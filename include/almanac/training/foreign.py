@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.schema import Model
 from almanac.errors import ConfigError, DataError
 from almanac.statistics.metrics import THRESHOLD
@@ -86,6 +87,8 @@ def measure_foreign(
 
 
 def _check_features(model: Model, foreign: ForeignPipeline, names: tuple[str, ...]) -> None:
+    import numpy as np
+
     pipeline = foreign.pipeline
     given = getattr(pipeline, "feature_names_in_", None)
     width = getattr(pipeline, "n_features_in_", None)
@@ -100,10 +103,16 @@ def _check_features(model: Model, foreign: ForeignPipeline, names: tuple[str, ..
             " declared features"
         )
     classes = getattr(pipeline, "classes_", None)
-    if not model.label.is_number and (classes is None or [int(one) for one in classes] != [0, 1]):
+    if model.label.kind is NUMBER:
+        return
+    count, several = model.label.class_count or 2, model.label.classes
+    if classes is None or not np.array_equal(np.asarray(classes), np.arange(count)):
+        wanted = f"0 and 1: whether {model.label.name} is true"
+        if several is not None:
+            wanted = f"0 to {count - 1}: the positions of {list(several)}"
         raise ConfigError(
-            f"{model.name}: {foreign.name} has the classes {None if classes is None else list(classes)}, expected 0 and"
-            f" 1: whether {model.label.name} is true. Fit a classifier on such labels"
+            f"{model.name}: {foreign.name} has the classes {None if classes is None else list(classes)}, expected"
+            f" {wanted}. Fit a classifier on such labels"
         )
 
 
@@ -111,7 +120,7 @@ def _check_unknown_values(model: Model, foreign: ForeignPipeline, width: int) ->
     import numpy as np
 
     try:
-        predict(foreign.pipeline, np.full((1, width), np.nan, np.float32))
+        predict(foreign.pipeline, np.full((1, width), np.nan, np.float32), classes=model.label.class_count)
     except ValueError as error:
         raise ConfigError(
             f"{model.name}: {foreign.name} cannot predict where features are unknown (NaN), as they may be in"

@@ -6,10 +6,11 @@ Source of the kinds: Kaufman, Rosset and Perlich (2012), "Leakage in data mining
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from almanac.config.schema import Model
 from almanac.config.sections.features import TimeFeature
+from almanac.statistics.tasks import task_of
 from almanac.training.backtest.backtest import KEY, Fold, LabelledRows
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class LeakReport:
     Attributes:
         explained: the share of the variance of the hold-out's labels that each feature alone explains: R² of a
             regression tree on this one feature, fitted on the training rows, or of a straight line where that is more,
-            because a tree cannot extrapolate. None where the labels do not differ.
+            because a tree cannot extrapolate. Of several classes, of the indicators of all of them. None where the
+            labels do not differ.
         persistence: the same for the label's column at the row itself; None: it is unknown, or is the label.
         copies: the share of the hold-out's rows on which a feature equals the label at or after its row, or at a time
             between the two; of all rows and of those where the label has changed since, the smaller.
@@ -60,11 +62,12 @@ def measure_leaks(model: Model, rows: LabelledRows, fold: Fold) -> LeakReport:
     import numpy as np
 
     train, test = fold.train[-_MAX_ROWS:], fold.test[-_MAX_ROWS:]
+    targets = task_of(model.label).targets(rows.labels)
     suspects = {name: rows.values[:, rows.names.index(name)] for name in _suspects(model)}
     known = bool(model.label.horizon) and bool(np.isfinite(rows.state_now[train]).any())
     return LeakReport(
-        explained={name: _explained(values, rows.labels, train, test) for name, values in suspects.items()},
-        persistence=_explained(rows.state_now.astype(np.float32), rows.labels, train, test) if known else None,
+        explained={name: _explained(values, targets, train, test) for name, values in suspects.items()},
+        persistence=_explained(rows.state_now.astype(np.float32), targets, train, test) if known else None,
         copies=_copies(model, rows, test, suspects),
         duplicates=_duplicates(model, rows, fold),
         rows=len(fold.test),
@@ -79,27 +82,39 @@ def _suspects(model: Model) -> Iterator[str]:
 
 
 def _explained(
-    values: "Values", labels: "NDArray[Any]", train: "NDArray[np.intp]", test: "NDArray[np.intp]"
+    values: "Values", targets: "Floats", train: "NDArray[np.intp]", test: "NDArray[np.intp]"
 ) -> float | None:
-    """The larger R² of a tree on one feature, with unknown as a value, and of a line. None: constant labels."""
+    """The larger R² of a tree on one feature, with unknown as a value, and of a line. None: constant labels.
+
+    Args:
+        values: of the feature, [n].
+        targets: what is explained, [n], or [n, k] together.
+        train: numbers of the rows that both are fitted on.
+        test: of those that they predict.
+    """
     import numpy as np
     from sklearn.tree import DecisionTreeRegressor
 
-    truth = labels[test].astype(np.float64)
-    if not len(train) or not len(test) or np.ptp(truth) == 0:
+    truth, known = targets[test], targets[train]
+    if not len(train) or not len(test) or not np.ptp(truth, axis=0).any():
         return None
-    known = labels[train].astype(np.float64)
     tree = DecisionTreeRegressor(
         max_leaf_nodes=_MAX_LEAVES, min_samples_leaf=max(5, len(train) // 2000), random_state=0
     ).fit(values[train, None], known)
     predictions = tree.predict(values[test, None]), _line(values[train], known, values[test])
-    return max(float(1 - np.mean((truth - each) ** 2) / np.var(truth)) for each in predictions)
+    variance = np.var(truth, axis=0).mean()
+    return max(float(1 - np.mean((truth - each) ** 2) / variance) for each in predictions)
 
 
 def _line(values: "Values", labels: "Floats", new: "Values") -> "Floats":
-    """Predictions of the least-squares line through the known values, [len(new)]; the mean where one is unknown."""
+    """Predictions of the least-squares line through the known values, [len(new)]; the mean where one is unknown.
+
+    Of several targets a line for each, [len(new), k].
+    """
     import numpy as np
 
+    if labels.ndim == 2:
+        return np.column_stack([_line(values, column, new) for column in labels.T])
     known, mean = np.isfinite(values), labels.mean()
     x, y = values[known].astype(np.float64), labels[known]
     spread = x.var() if len(x) else 0.0
@@ -113,19 +128,36 @@ def _line(values: "Values", labels: "Floats", new: "Values") -> "Floats":
 def _copies(
     model: Model, rows: LabelledRows, test: "NDArray[np.intp]", suspects: Mapping[str, "Values"]
 ) -> dict[str, float]:
-    """The best share over all times from one step after the row to one step after its label."""
+    """The best share over all times from one step after the row to one step after its label.
+
+    Of several classes a feature may repeat whether any one of them is true.
+    """
     found: dict[str, float] = {}
     step, horizon = model.dataset.step, model.label.horizon
     before = _label_at(rows, test, -horizon if horizon else -step)
     for offset in _offsets(horizon // step):
         value = _label_at(rows, test, offset * step - horizon)
-        changed = _known(value) & _known(before) & (value != before)
-        if changed.sum() < _MIN_CHANGES:
-            continue
-        for name, values in suspects.items():
-            share = _share_of_copies(values[test], value, changed)
-            found[name] = max(found.get(name, 0.0), share)
+        for now, then in _versions(model, value, before):
+            changed = _known(now) & _known(then) & (now != then)
+            if changed.sum() < _MIN_CHANGES:
+                continue
+            for name, values in suspects.items():
+                share = _share_of_copies(values[test], now, changed)
+                found[name] = max(found.get(name, 0.0), share)
     return found
+
+
+def _versions(model: Model, value: "Floats", before: "Floats") -> "Iterator[tuple[Floats, Floats]]":
+    """What a feature may be a copy of, and the same before: the label, or whether each class is true."""
+    import numpy as np
+
+    if model.label.classes is None:
+        yield value, before
+    for position in range(model.label.class_count):
+        yield (
+            np.where(_known(value), value == position, np.nan),
+            np.where(_known(before), before == position, np.nan),
+        )
 
 
 def _offsets(ahead: int) -> list[int]:

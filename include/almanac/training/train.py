@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from almanac.config.grammar.expression import columns_of
+from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.schema import Model
 from almanac.config.sections.label import check_rare
 from almanac.config.sections.search import Scalar
@@ -15,6 +16,7 @@ from almanac.features.features import feature_columns
 from almanac.features.labels import label_columns
 from almanac.statistics import metrics
 from almanac.statistics.segments import with_segment
+from almanac.statistics.tasks import task_of
 from almanac.training.backtest.backtest import (
     Fold,
     LabelledRows,
@@ -25,8 +27,8 @@ from almanac.training.backtest.backtest import (
     split,
     subset,
 )
-from almanac.training.backtest.baselines import BaselinePredictions, predict_baselines
-from almanac.training.backtest.number_baselines import predict_number_baselines
+from almanac.training.backtest.baselines import BaselinePredictions
+from almanac.training.backtest.baselines_of_kind import baselines_of_kind
 from almanac.training.export.export import export_onnx
 from almanac.training.export.parity import ParityReport, check_parity
 from almanac.training.fit.candidates import choose_candidates
@@ -154,16 +156,25 @@ def prepare(model: Model, frame: "pl.DataFrame", *, now: datetime) -> tuple[Labe
     """The labelled rows and the folds of the backtest; the last one is the hold-out.
 
     Raises:
-        ConfigError: one label is rare, and candidates would be chosen by accuracy.
+        ConfigError: one label is rare (or one class takes nearly all), and candidates would be chosen by accuracy.
         DataError: the frame is not what the model declares, or has too few labelled rows.
     """
     rows = labelled_rows(model, frame, now=now)
-    if len(rows) and not model.label.is_number:
+    if len(rows) and model.label.kind is not NUMBER:
         try:
-            check_rare(model, float(rows.labels.mean()))
+            check_rare(model, _shares(model, rows))
         except ValueError as error:
             raise ConfigError(f"{model.name}: {error}") from error
     return rows, split(model, rows.times)
+
+
+def _shares(model: Model, rows: LabelledRows) -> dict[str, float]:
+    """The share of each label, by its name."""
+    import numpy as np
+
+    names = model.label.classes or ("0", "1")
+    counts = np.bincount(rows.labels, minlength=len(names))
+    return dict(zip(names, (counts / len(rows)).tolist(), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +212,10 @@ class CandidateBuilder:
             parent: the champion that it continues.
         """
         model, rows, holdout = self.model, self.rows, self.folds[-1]
-        predictions = [*selection.predictions, predict(pipeline, rows.values[holdout.test])]
+        predictions = [
+            *selection.predictions,
+            predict(pipeline, rows.values[holdout.test], classes=model.label.class_count),
+        ]
         folds = self.folds[-len(predictions) :]
         baselines = self._baselines(folds)
         backtest = backtest_frame(
@@ -245,9 +259,7 @@ class CandidateBuilder:
 
     def _baselines(self, folds: Sequence[Fold]) -> list[BaselinePredictions]:
         parts = [(subset(self.rows, fold.train), subset(self.rows, fold.test)) for fold in folds]
-        if self.model.label.is_number:
-            return [predict_number_baselines(train, test) for train, test in parts]
-        return [predict_baselines(train, test, self.model.gates.baselines.metric) for train, test in parts]
+        return [baselines_of_kind(self.model, train, test) for train, test in parts]
 
     def _export(self, pipeline: "Pipeline", threshold: float) -> tuple[bytes, ParityReport]:
         model, holdout = self.model, self.rows.values[self.folds[-1].test]
@@ -265,14 +277,15 @@ class CandidateBuilder:
         last = backtest.filter(backtest["fold"] == self.folds[-1].number)
 
         def figures(labels: "Labels", predictions: "NDArray[np.float64]", at: float) -> dict[str, float]:
-            return metrics.measure_all(labels, predictions, model.label.metrics, threshold=at)
+            return task_of(model.label).figures(labels, predictions, threshold=at)
 
         def of(part: "pl.DataFrame", column: str, at: float) -> dict[str, float]:
             return figures(part["label"].to_numpy(), part[column].to_numpy(), at)
 
         parts = with_segment(backtest, model.gates.segments.by).group_by("segment", maintain_order=True)
+        known = predict(pipeline, rows.values[trained_on], classes=model.label.class_count)
         return Measured(
-            train=figures(rows.labels[trained_on], predict(pipeline, rows.values[trained_on]), threshold),
+            train=figures(rows.labels[trained_on], known, threshold),
             holdout=of(last, "answer", threshold),
             baselines={name: found for name in baseline_columns(last) if (found := of(last, name, metrics.THRESHOLD))},
             segments={str(name): of(part, "answer", threshold) for (name,), part in parts},

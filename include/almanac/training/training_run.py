@@ -248,7 +248,7 @@ def reference_profile(model: Model, frame: "pl.DataFrame", candidate: TrainedCan
     return build_profile(
         model,
         rows,
-        probabilities=known["answer"].fill_null(float("nan")).to_numpy(),
+        probabilities=known["answer"].to_numpy(),  # null as NaN
         labels=known["label"].fill_null(float("nan")).to_numpy(),
         threshold=candidate.selection.threshold,
     ).to_json()

@@ -193,7 +193,7 @@ def _defaults_for(declared: Mapping[str, object], defaults: Mapping[str, object]
     """The defaults, with those of its section `numbers` on top where the label is a number."""
     common = {key: value for key, value in defaults.items() if key != NUMBERS}
     label, numbers = declared.get("label"), defaults.get(NUMBERS)
-    is_number = isinstance(label, dict) and "equals" not in label
+    is_number = isinstance(label, dict) and not {"equals", "classes"} & label.keys()
     return merge_overlay(common, numbers) if is_number and isinstance(numbers, dict) else common
 
 

@@ -3,7 +3,7 @@
 Only these are ever imported from a name in a file, and skl2onnx or onnxmltools converts each of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 ALLOWED_CLASSIFIERS = frozenset(
@@ -21,7 +21,7 @@ ALLOWED_CLASSIFIERS = frozenset(
         "sklearn.tree.DecisionTreeClassifier",
     }
 )
-"""Of labels that are yes or no."""
+"""Of labels that are yes or no, or one of several classes."""
 
 ALLOWED_REGRESSORS = frozenset(
     {
@@ -108,16 +108,19 @@ def check_estimator(path: str) -> str:
     return path
 
 
-def check_kind(paths: Iterable[str], *, numbers: bool) -> None:
+def check_kind(paths: Iterable[str], fits: Collection[str], words: str) -> None:
     """Refuse classifiers for a label that is a number, and the reverse.
+
+    Args:
+        paths: of the declared estimators.
+        fits: those that predict the label.
+        words: its kind.
 
     Raises:
         ValueError: there is one.
     """
-    fits = ALLOWED_REGRESSORS if numbers else ALLOWED_CLASSIFIERS
     if wrong := [path for path in paths if path not in fits]:
-        kind = "a number (label.equals is not given)" if numbers else "yes or no (label.equals)"
-        raise ValueError(f"train.candidates: the label is {kind}; got {wrong}, expected some of {sorted(fits)}")
+        raise ValueError(f"train.candidates: the label is {words}; got {wrong}, expected some of {sorted(fits)}")
 
 
 def family_of(name: str) -> Family | Literal[""]:

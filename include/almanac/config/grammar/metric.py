@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 if TYPE_CHECKING:
     from almanac.config.schema import Model
 
-ClassMetric = Literal[
+YesNoMetric = Literal[
     "accuracy",
     "balanced_accuracy",
     "f1_macro",
@@ -25,21 +25,33 @@ NumberMetric = Literal[
     "r2",
     "smape",  # in percent of the mean of both, 0 to 200
 ]
-Metric = Literal[ClassMetric, NumberMetric]
-CLASS_METRICS: tuple[ClassMetric, ...] = get_args(ClassMetric)
+ClassesMetric = Literal[
+    "accuracy",
+    "balanced_accuracy",  # the mean recall of the classes
+    "f1_macro",
+    "f1_weighted",  # F1 of each class, weighted by its rows
+    "worst_recall",  # of the class that is recognised worst
+    "worst_precision",
+    "roc_auc_ovr",  # the mean, over the classes, of one class against the rest
+    "log_loss",
+    "brier",  # half the squared distance of the probabilities from the truth, 0 to 1
+    "calibration_error",  # of the probability of the predicted class
+]
+Metric = Literal[YesNoMetric, NumberMetric, ClassesMetric]
+YES_NO_METRICS: tuple[YesNoMetric, ...] = get_args(YesNoMetric)
+CLASSES_METRICS: tuple[ClassesMetric, ...] = get_args(ClassesMetric)
 NUMBER_METRICS: tuple[NumberMetric, ...] = get_args(NumberMetric)
 
 
 def check_metrics(model: "Model") -> None:
-    """Refuse figures of classes for a label that is a number, and the reverse.
+    """Refuse figures that are not defined for the model's kind of label.
 
     Raises:
         ValueError: there is one.
     """
     fits = model.label.metrics
     if wrong := [f"{place}: {metric}" for place, metric in _named(model) if metric not in fits]:
-        kind = "a number (label.equals is not given)" if model.label.is_number else "yes or no (label.equals)"
-        raise ValueError(f"the label is {kind}; got {', '.join(wrong)}, expected one of {list(fits)}")
+        raise ValueError(f"the label is {model.label.kind.words}; got {', '.join(wrong)}, expected one of {list(fits)}")
 
 
 def _named(model: "Model") -> Iterator[tuple[str, Metric]]:

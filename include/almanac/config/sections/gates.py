@@ -8,6 +8,7 @@ from pydantic import AliasChoices, Field, model_validator
 
 from almanac.config.grammar.estimators import Family
 from almanac.config.grammar.expression import check_expression
+from almanac.config.grammar.label_kind import NUMBER, LabelKind
 from almanac.config.grammar.metric import Metric
 from almanac.config.grammar.section import Section, Share
 from almanac.config.grammar.types import Slug
@@ -40,8 +41,8 @@ class BaselineGate(Section):
         """All rules, those that are built in and those that are declared."""
         return (*self.kinds, *self.rules)
 
-    def check_rules(self, columns: Mapping[str, Column], *, numbers: bool) -> None:
-        """Refuse a declared rule that cannot be read or has the name of a built-in one.
+    def check_rules(self, columns: Mapping[str, Column], kind: LabelKind) -> None:
+        """Refuse a declared rule that cannot be read, has the name of a built-in one, or predicts no class.
 
         Raises:
             ValueError: there is one.
@@ -50,9 +51,12 @@ class BaselineGate(Section):
         for name, text in self.rules.items():
             if name in get_args(Baseline):
                 raise ValueError(f"gates.baselines.rules: {name} is built in; give the rule another name")
-            check_expression(
-                text, types, where=f"gates.baselines.rules.{name}", wanted="number" if numbers else "truth"
-            )
+            if not kind.rules:
+                raise ValueError(
+                    f"gates.baselines.rules.{name}: a condition says yes or no; the label is {kind.words}. Remove it;"
+                    " majority, persistence, seasons and stump predict classes"
+                )
+            check_expression(text, types, where=f"gates.baselines.rules.{name}", wanted=kind.rules)
 
     def check_seasons(self, known_after: timedelta) -> None:
         """Refuse a seasonal rule that would have to know what is not known yet.
@@ -202,6 +206,12 @@ class Direction(Section):
         validation_alias=AliasChoices("probability", "prediction"), description="Of a number: `prediction`."
     )
     share: Share
+    class_: str | None = Field(
+        None,
+        validation_alias=AliasChoices("class", "class_"),
+        serialization_alias="class",
+        description="Of several classes: whose probability it is.",
+    )
 
     @model_validator(mode="after")
     def _moves(self) -> Self:
@@ -216,6 +226,12 @@ class Case(Section):
     rows: tuple[dict[str, float | str | None], ...] = Field(min_length=1)
     at_least: float | None = None
     at_most: float | None = None
+    class_: str | None = Field(
+        None,
+        validation_alias=AliasChoices("class", "class_"),
+        serialization_alias="class",
+        description="Of several classes: whose probability it is.",
+    )
 
     @model_validator(mode="after")
     def _expects(self) -> Self:
@@ -234,6 +250,23 @@ class BehaviourGate(Section):
     def changed_columns(self) -> tuple[str, ...]:
         """The columns that the tests change."""
         return (*(one.column for one in self.invariance), *(one.column for one in self.direction))
+
+    def check_classes(self, classes: tuple[str, ...] | None) -> None:
+        """Refuse a test that does not say whose probability it is about, or names a class that there is not.
+
+        Raises:
+            ValueError: there is one.
+        """
+        named = {f"direction {one.column}": one.class_ for one in self.direction}
+        named |= {f"cases.{name}": one.class_ for name, one in self.cases.items()}
+        for place, name in named.items():
+            if classes is None and name is not None:
+                raise ValueError(f"gates.behaviour: {place}: class is of labels with several classes; remove it")
+            if classes is not None and name not in classes:
+                raise ValueError(
+                    f"gates.behaviour: {place}: class says whose probability it is; got {name!r}, expected one of"
+                    f" {list(classes)}"
+                )
 
 
 def check_segments(gate: SegmentGate, columns: Mapping[str, Column]) -> None:
@@ -269,17 +302,16 @@ def check_behaviour(gate: BehaviourGate, columns: Mapping[str, Column]) -> None:
         raise ValueError(f"gates.behaviour: by needs a number; got {texts}, of which none is a float or an integer")
 
 
-def check_prediction_rules(gates: "Gates", *, numbers: bool) -> None:
+def check_prediction_rules(gates: "Gates", kind: LabelKind) -> None:
     """Refuse cases beyond what a probability can be, and baselines of the other kind of label.
 
     Raises:
         ValueError: there is one.
     """
-    fits, alien = ("mean", "majority") if numbers else ("majority", "mean")
-    if alien in gates.baselines.kinds:
-        raise ValueError(f"gates.baselines.kinds: got {alien}, expected {fits} for this kind of label")
+    if kind.alien in gates.baselines.kinds:
+        raise ValueError(f"gates.baselines.kinds: got {kind.alien}, expected {kind.constant} for this kind of label")
     limits = (limit for case in gates.behaviour.cases.values() for limit in (case.at_least, case.at_most))
-    if not numbers and (beyond := [limit for limit in limits if limit is not None and not 0 <= limit <= 1]):
+    if kind is not NUMBER and (beyond := [limit for limit in limits if limit is not None and not 0 <= limit <= 1]):
         raise ValueError(f"gates.behaviour.cases: a probability lies between 0 and 1; got {beyond}")
 
 

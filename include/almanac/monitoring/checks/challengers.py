@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from almanac.config.grammar.label_kind import CLASSES, NUMBER
 from almanac.config.schema import Model
 from almanac.errors import AlmanacError
 from almanac.journal.journal import Journal
@@ -12,7 +13,8 @@ from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.records import PASSED, ModelVersion, Tag
 from almanac.release.withdrawn import rolled_back_at
 from almanac.scoring.port import ChampionRegistry
-from almanac.statistics.figures import NORMAL, advantage, enough_of_both, measured
+from almanac.statistics.class_metrics import shares_of_decisions
+from almanac.statistics.figures import NORMAL, advantage, enough_of_all, measured
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +42,7 @@ class LabelledWindow:
         observed: labels, [n].
         champion: what the champion predicted, [n].
         threshold: from which probability on the champion says yes.
-        state: what the label's column says at the time of the row itself, 0 or 1, [n].
+        state: what the label's column says at the time of the row itself, as a label, [n].
     """
 
     start: datetime
@@ -68,7 +70,6 @@ def judge_challengers(
     Raises:
         TransientError: the registry is unreachable.
     """
-    settings = model.monitor.performance
     others = [one for one in registry.versions(model.name) if one.version != champion.version]
     others = [one for one in others if one.tags.get(Tag.GATES) == PASSED and not rolled_back_at(journal, one)]
     others = others[: model.monitor.rivals.versions]
@@ -77,12 +78,17 @@ def judge_challengers(
     if window is None:
         text = f"no window has enough labels to compare the champion with {len(others)} other versions"
         return (Finding(Condition.BETTER, State.INSUFFICIENT, "versions", text),)
-    if len(window.observed) < settings.min_rows or not enough_of_both(
-        settings.metric, window.observed, settings.min_class_rows
-    ):
+    if not _has_enough(model, window):
         text = f"{len(window.observed)} labelled rows in the newest window are too few to compare versions"
         return (Finding(Condition.BETTER, State.INSUFFICIENT, "versions", text),)
     return tuple(_compare(model, registry, one, window, len(others)) for one in others)
+
+
+def _has_enough(model: Model, window: LabelledWindow) -> bool:
+    settings = model.monitor.performance
+    return len(window.observed) >= settings.min_rows and enough_of_all(
+        settings.metric, window.observed, settings.min_class_rows, classes=model.label.class_count
+    )
 
 
 def _compare(
@@ -96,7 +102,7 @@ def _compare(
         return Finding(Condition.BETTER, State.INSUFFICIENT, subject, text)
     try:
         graph = OnnxModel(registry.load_onnx(version))
-        theirs = graph.score(window.features)
+        theirs = graph.score(window.features, model.label.classes)
     except AlmanacError as error:
         return Finding(Condition.BETTER, State.INSUFFICIENT, subject, f"{subject} cannot be compared: {error}")
     metric = model.monitor.performance.metric
@@ -134,17 +140,25 @@ def judge_baselines(model: Model, window: LabelledWindow) -> tuple[Finding, ...]
     """Whether the champion still beats the baselines: what is true now stays, and the label that is more frequent.
 
     A rule's answer becomes the share of the label 1 among the rows with that answer, kept on its side of 0.5: that is
-    generous to the rule, which is told the window's own shares. Of numbers: what is true now stays, and the mean of the
-    window.
+    generous to the rule, which is told the window's own shares; so it is with the shares of several classes. Of
+    numbers: what is true now stays, and the mean of the window.
     """
     import numpy as np
 
-    settings, observed = model.monitor.performance, window.observed
-    if len(observed) < settings.min_rows or not enough_of_both(settings.metric, observed, settings.min_class_rows):
+    observed = window.observed
+    if not _has_enough(model, window):
         return ()
-    if model.label.is_number:
+    if model.label.kind is NUMBER:
         numbers = {"persistence": window.state, "mean": np.full(len(observed), float(observed.mean()))}
         return tuple(_baseline(model, name, window, predicted) for name, predicted in numbers.items())
+    if model.label.kind is CLASSES:
+        labels, states = observed.astype(np.int64), window.state.astype(np.int64)
+        most = np.full(len(labels), np.bincount(labels).argmax())
+        classes = {"persistence": states, "majority": most}
+        return tuple(
+            _baseline(model, name, window, shares_of_decisions(rule, labels, rule, model.label.class_count))
+            for name, rule in classes.items()
+        )
     rules = {"persistence": window.state, "majority": np.full(len(observed), float(observed.mean() >= 0.5))}
     return tuple(
         _baseline(model, name, window, _as_probability(predicted, observed)) for name, predicted in rules.items()

@@ -26,8 +26,9 @@ from almanac.statistics.profile import (
     TextProfile,
     TextSample,
 )
-from almanac.statistics.profiling import finite_numbers, longest_run, predicted_classes
+from almanac.statistics.profiling import finite_numbers, longest_run
 from almanac.statistics.seasons import WHOLE_YEAR, part_names, part_numbers
+from almanac.statistics.tasks import task_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,8 +93,7 @@ def assess(model: Model, profile: ReferenceProfile, frame: "pl.DataFrame") -> tu
     """
     weights = part_weights(model, profile, frame)
     limits = model.monitor.drift
-    if PREDICTION in frame.columns:
-        frame = frame.with_columns(predicted_classes(finite_numbers(frame[PREDICTION]), profile.threshold))
+    frame = with_predicted_class(model, profile, frame)
     fallback = _usual_design_effect(profile)
     found = []
     for column in profile.columns:
@@ -104,6 +104,18 @@ def assess(model: Model, profile: ReferenceProfile, frame: "pl.DataFrame") -> tu
         else:
             found.append(_text(column, frame[column.name], weights, limits, fallback))
     return _decide(found, limits)
+
+
+def with_predicted_class(model: Model, profile: ReferenceProfile, frame: "pl.DataFrame") -> "pl.DataFrame":
+    """The frame with one number for each prediction, and the predicted class beside it where there are classes."""
+    import polars as pl
+
+    if PREDICTION not in frame.columns:
+        return frame
+    task, predictions = task_of(model.label), frame[PREDICTION].to_numpy()
+    predicted = task.predicted(predictions, profile.threshold)
+    frame = frame.with_columns(pl.Series(PREDICTION, task.watched(predictions)))
+    return frame if predicted is None else frame.with_columns(predicted)
 
 
 def reference_of(column: NumberProfile, weights: Mapping[str, float]) -> Mixture | None:

@@ -9,6 +9,7 @@ from almanac.config.schema import Model
 from almanac.statistics.distribution import Distribution, Observed
 from almanac.statistics.figures import measured, worse_by
 from almanac.statistics.profiling import finite_numbers
+from almanac.statistics.tasks import task_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +43,8 @@ class MovedColumn:
 
     Attributes:
         column: its name.
-        change: how far the mean prediction is from what it would be, had the column kept its distribution.
+        change: how far the mean prediction is from what it would be, had the column kept its distribution; of several
+            classes, the share of the predicted mix that moved.
         share: of the sum of all columns' changes, without sign, in [0, 1].
     """
 
@@ -153,7 +155,8 @@ def moved_predictions(
     from almanac.features.features import build_features
 
     used = {column for feature in model.features for column in feature.columns}
-    now = float(graph.score(build_features(model, frame)).mean())
+    task = task_of(model.label)
+    now = graph.score(build_features(model, frame))
     changes = {}
     for name, reference in references.items():
         if name not in used:
@@ -163,7 +166,7 @@ def moved_predictions(
             if isinstance(reference, Mapping)
             else pl.Series(name, _put_back(finite_numbers(frame[name]), reference))
         ).cast(frame.schema[name], strict=False)
-        changes[name] = now - float(graph.score(build_features(model, frame.with_columns(back))).mean())
+        changes[name] = task.moved_by(graph.score(build_features(model, frame.with_columns(back))), now)
     total = sum(abs(change) for change in changes.values())
     found = (MovedColumn(name, change, abs(change) / total if total else 0.0) for name, change in changes.items())
     return tuple(sorted(found, key=lambda one: -one.share))

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from almanac.config.schema import Model
-from almanac.statistics.figures import NORMAL, enough_of_both, figure, measured, worse_by
+from almanac.statistics.figures import NORMAL, enough_of_all, figure, measured, worse_by
 from almanac.statistics.profile import Figure, ReferenceProfile
 from almanac.statistics.seasons import WHOLE_YEAR, by_season
 
@@ -71,8 +71,9 @@ def evaluate(
     Args:
         model: declares metric, limit and the rows needed.
         profile: holds the reference figures.
-        probabilities: of the label 1 (or the numbers) as they were predicted, ordered by time, [n].
-        labels: 0 or 1 (or numbers), [n]; NaN where not known yet.
+        probabilities: of the label 1 (or the numbers) as they were predicted, ordered by time, [n]; or of each class,
+            [n, k].
+        labels: 0 or 1 (or numbers, or positions of classes), [n]; NaN where not known yet.
         weights: part of the year -> its share of the window.
     """
     import numpy as np
@@ -86,8 +87,10 @@ def evaluate(
 
     if rows < settings.min_rows:
         return insufficient(f"{rows} labelled predictions of {predictions}, at least {settings.min_rows} are needed")
-    if not enough_of_both(settings.metric, labels[known], settings.min_class_rows):
-        return insufficient(f"fewer than {settings.min_class_rows} of {rows} labelled rows have the rarer label")
+    classes = model.label.class_count
+    if not enough_of_all(settings.metric, labels[known], settings.min_class_rows, classes=classes):
+        rare = _rarest(model, labels[known]) if classes else "the rarer label"
+        return insufficient(f"fewer than {settings.min_class_rows} of {rows} labelled rows have {rare}")
     reference = _reference(profile, weights)
     if reference is None or reference.metric != settings.metric:
         return insufficient(f"the reference profile has no {settings.metric}; train again")
@@ -96,6 +99,13 @@ def evaluate(
     if now is None:
         return insufficient(f"{settings.metric} is not defined on the {rows} labelled predictions")
     return _judge(model, now, reference, predictions, measured(settings.metric, truth, predicted, threshold=at))
+
+
+def _rarest(model: Model, labels: "Floats") -> str:
+    import numpy as np
+
+    counts = np.bincount(labels.astype(np.int64), minlength=model.label.class_count)
+    return f"the class {(model.label.classes or ())[int(counts.argmin())]}"
 
 
 def _judge(model: Model, now: Figure, reference: Figure, predictions: int, plain: float) -> Performance:
@@ -140,8 +150,17 @@ def _reference(profile: ReferenceProfile, weights: Mapping[str, float]) -> Figur
         value=sum(weight * own.value for own, weight in chosen.items()),
         standard_error=sum((weight * own.standard_error) ** 2 for own, weight in chosen.items()) ** 0.5,
         rows=sum(own.rows for own in chosen),
-        share=None if year.share is None else sum(weight * (own.share or 0.0) for own, weight in chosen.items()),
+        share=None if year.share is None else _mixed(chosen),
     )
+
+
+def _mixed(figures: Mapping[Figure, float]) -> float | tuple[float, ...]:
+    """The mean share of the labels by the figures' weights; of several classes, of each of them."""
+    import numpy as np
+
+    parts = [weight * np.asarray(own.share or 0.0) for own, weight in figures.items()]
+    mean = np.asarray(sum(parts))
+    return tuple(mean.tolist()) if mean.ndim else float(mean)
 
 
 def _season_or_year(season: Figure | None, year: Figure) -> Figure:

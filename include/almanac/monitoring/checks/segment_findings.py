@@ -15,7 +15,7 @@ def judge_groups(model: Model, windows: Sequence[Sequence[Group]]) -> tuple[Find
         model: declares segments and limits.
         windows: the groups of each window, the oldest first.
     """
-    if not windows or not model.monitor.segments:
+    if not windows:
         return ()
     needed = model.monitor.drift.windows
     newest = windows[-needed:]

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.grammar.types import format_duration
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.monitoring import Drift
 from almanac.monitoring.actions import ACTION_TEXTS
-from almanac.monitoring.checks.drift import ColumnDrift, Status
+from almanac.monitoring.checks.drift import ColumnDrift, Status, with_predicted_class
 from almanac.monitoring.findings import WORST_FIRST, Condition, Finding
 from almanac.monitoring.report.markdown import render_markdown
 from almanac.monitoring.result import MonitorResult, MonitorVerdict, WindowResult
@@ -123,18 +124,10 @@ def _data_url(run_url: str, name: str) -> str:
 
 
 def _of_model(model: Model, result: MonitorResult, rows: "pl.DataFrame") -> list[ReportPlot]:
-    from almanac.monitoring.report.model_plots import calibration, importances, segments
-    from almanac.reporting.drawing import true_numbers
+    from almanac.monitoring.report.model_plots import importances, segments
 
-    newest, pictures = result.windows[-1], []
-    if PREDICTION in rows.columns and "_label" in rows.columns:
-        predicted, truth = finite_numbers(rows[PREDICTION]), finite_numbers(rows["_label"])
-        if model.label.is_number:
-            words = "Each dot is a row whose label has arrived; on the line: predicted exactly."
-            pictures.append(ReportPlot("Predicted and actual", words, true_numbers(truth, predicted)))
-        else:
-            words = "On the line: what is predicted with 70 % happens in 70 of 100 rows."
-            pictures.append(ReportPlot("Calibration", words, calibration(truth, predicted)))
+    newest = result.windows[-1]
+    pictures = _of_predictions(model, rows) if PREDICTION in rows.columns and "_label" in rows.columns else []
     for by, groups in segment_tables(newest.groups).items():
         words = f"By {by}, at the share of labels that the version was judged at; in brackets labelled rows."
         pictures.append(ReportPlot(f"Segments: {by}", words, segments(groups, model.monitor.performance.metric)))
@@ -143,6 +136,30 @@ def _of_model(model: Model, result: MonitorResult, rows: "pl.DataFrame") -> list
         words = f"Of the mean prediction, drifted columns moved: {moved}." if moved else "No drifted column moved them."
         pictures.append(ReportPlot("Feature importance", words, importances(result.explanation)))
     return [picture for picture in pictures if picture.svg]
+
+
+def _of_predictions(model: Model, rows: "pl.DataFrame") -> list[ReportPlot]:
+    """Predictions against the labels that have arrived, in the form of the model's kind of label."""
+    import numpy as np
+
+    from almanac.monitoring.report.model_plots import calibration
+    from almanac.reporting.drawing import confusion_matrix, true_numbers
+    from almanac.statistics.class_metrics import confusion, confusion_words, top_label
+
+    honest = "On the line: what is predicted with 70 % happens in 70 of 100 rows."
+    predicted, truth = rows[PREDICTION].to_numpy(), finite_numbers(rows["_label"])
+    if model.label.kind is NUMBER:
+        words = "Each dot is a row whose label has arrived; on the line: predicted exactly."
+        return [ReportPlot("Predicted and actual", words, true_numbers(truth, predicted))]
+    if model.label.classes is None:
+        return [ReportPlot("Calibration", honest, calibration(truth, predicted))]
+    known = np.isfinite(truth) & np.isfinite(predicted).all(axis=1)
+    right, top = top_label(truth[known], predicted[known])
+    counts, names = confusion(truth[known], predicted[known]), model.label.classes
+    return [
+        ReportPlot("Confusion of the classes", confusion_words(counts, names), confusion_matrix(counts, names)),
+        ReportPlot("Calibration of the predicted class", honest, calibration(right.astype(float), top)),
+    ]
 
 
 def _version_url(tracking_uri: str, name: str, version: str) -> str:
@@ -192,15 +209,17 @@ def _pictures(
     from almanac.monitoring.report.plots import distributions
 
     pictures = []
+    if model.label.classes is not None:
+        rows = with_predicted_class(model, profile, rows)
     for column in ranked:
         reference = profile.column(column.name)
         if reference is None or column.name not in rows.columns or not _compared(column):
             continue
         declared = model.dataset.columns.get(column.name)
-        predicted = model.label.name if model.label.is_number else f"probability of {model.label.name}"
+        predicted = model.label.name if model.label.kind is NUMBER else f"probability of {model.label.name}"
         unit = declared.unit if declared else predicted
         svg = distributions(reference, rows[column.name], newest, unit)
-        title = f"Predicted {model.label.prediction_column}" if column.name == PREDICTION else column.name
+        title = f"Predicted {model.label.kind.prediction_column}" if column.name == PREDICTION else column.name
         pictures.append(ReportPlot(title, _caption(column, model.monitor.drift), svg))
         if len(pictures) == _WORST:
             break

@@ -52,6 +52,7 @@ def _invariance(one: Invariance, graph: OnnxModel, served: Served, model: Model)
     import numpy as np
 
     moved = np.abs(_change_of_prediction(one, graph, served, model))
+    moved = moved.max(axis=1) if moved.ndim == 2 else moved
     far, count = float(moved.max()), int((moved > one.max_difference).sum())
     change = f"set to {one.to!r}" if one.by is None else f"changed by {one.by:+g}"
     reason = (
@@ -64,35 +65,48 @@ def _invariance(one: Invariance, graph: OnnxModel, served: Served, model: Model)
 def _direction(one: Direction, graph: OnnxModel, served: Served, model: Model) -> tuple[bool, float, float, str]:
     import numpy as np
 
-    moved = _change_of_prediction(one, graph, served, model)
+    moved = _of_class(one, graph, _change_of_prediction(one, graph, served, model))
     rounding = _ROUNDING * (max(float(np.abs(moved).max()), 1.0) if graph.is_number else 1.0)
     kept = moved >= -rounding if one.probability == "not_lower" else moved <= rounding
     share = float(kept.mean())
     reason = (
-        f"with {one.column} changed by {one.by:+g}, the {_prediction(graph)} is {one.probability.replace('_', ' ')} on "
-        f"{share:.2%} of {len(moved)} rows; wanted at least {one.share:.2%}"
+        f"with {one.column} changed by {one.by:+g}, the {_prediction(graph, one)} is"
+        f" {one.probability.replace('_', ' ')} on {share:.2%} of {len(moved)} rows; wanted at least {one.share:.2%}"
     )
     return share >= one.share, share, one.share, reason
 
 
 def _case(one: Case, graph: OnnxModel, model: Model) -> tuple[bool, float, float, str]:
-    predicted = float(graph.score(build_features(model, case_frame(model, one)))[-1])
+    predicted = float(_of_class(one, graph, graph.score(build_features(model, case_frame(model, one))))[-1])
     lowest, highest = (-math.inf, math.inf) if graph.is_number else (0.0, 1.0)
     low = lowest if one.at_least is None else one.at_least
     high = highest if one.at_most is None else one.at_most
     limit = low if predicted < low else high if one.at_least is None else low
-    reason = f"the {_prediction(graph)} is {predicted:.4f}, wanted {low:g} to {high:g}"
+    reason = f"the {_prediction(graph, one)} is {predicted:.4f}, wanted {low:g} to {high:g}"
     return low <= predicted <= high, predicted, limit, reason
 
 
-def _prediction(graph: OnnxModel) -> str:
+def _prediction(graph: OnnxModel, one: Direction | Case) -> str:
+    if one.class_ is not None:
+        return f"probability of {one.class_}"
     return "prediction" if graph.is_number else "probability"
+
+
+def _of_class(one: Direction | Case, graph: OnnxModel, predictions: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    """The predictions that a test is about, [n]: of several classes those of the one that it names."""
+    if one.class_ is None:
+        return predictions
+    found: NDArray[np.float64] = predictions[:, graph.classes.index(one.class_)]
+    return found
 
 
 def _change_of_prediction(
     change: Invariance | Direction, graph: OnnxModel, served: Served, model: Model
 ) -> "NDArray[np.float64]":
-    """The change of each prediction of the hold-out when the column is changed in all rows and the history, [n]."""
+    """The change of each prediction of the hold-out when the column is changed in all rows and the history.
+
+    [n], or [n, k] of several classes.
+    """
     import polars as pl
 
     to = getattr(change, "to", None)

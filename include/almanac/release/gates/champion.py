@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.schema import Model
 from almanac.config.sections.gates import ChampionGate
 from almanac.release.gates.evaluation import Evaluation, GateResult, refuse
 from almanac.statistics.bootstrap import ConfidenceInterval, paired_interval
+from almanac.statistics.tasks import task_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,50 +118,21 @@ def variation(model: Model, evaluation: Evaluation) -> list[GateResult]:
         return [GateResult(name, True, None, None, f"{_NO_CHAMPION} different from")]
     if evaluation.champion_predictions is None:
         return [refuse(name, _unmeasured(evaluation))]
-    changed = _changed_numbers(model, evaluation) if model.label.is_number else _changed_labels(evaluation)
+    rows = evaluation.holdout
+    far = model.gates.variation.differs_by * float(rows["label"].to_numpy().std())
+    changed = task_of(model.label).differ(
+        rows["answer"].to_numpy(),
+        evaluation.champion_predictions,
+        thresholds=(evaluation.threshold, evaluation.champion_threshold),
+        far=far,
+    )
     share = float(changed.mean())
-    what = "a number far from that of" if model.label.is_number else "another label than from"
+    what = "a number far from that of" if model.label.kind is NUMBER else "another label than from"
     reason = (
         f"{share:.2%} of {len(changed)} rows of the hold-out get {what} champion "
         f"{evaluation.champion}; above {limit:.2%} a person decides"
     )
     return [GateResult(name, True, share, limit, reason, ask=share > limit)]
-
-
-def _changed_labels(evaluation: Evaluation) -> "NDArray[np.bool_]":
-    assert evaluation.champion_predictions is not None  # noqa: S101 - the caller has looked
-    ours = _labels(evaluation.holdout["answer"].to_numpy(), evaluation.threshold)
-    changed: NDArray[np.bool_] = ours != _labels(evaluation.champion_predictions, evaluation.champion_threshold)
-    return changed
-
-
-def _changed_numbers(model: Model, evaluation: Evaluation) -> "NDArray[np.bool_]":
-    """Which rows change by more than `differs_by` standard deviations of the labels.
-
-    Raises:
-        ValueError: a prediction is not finite; the comparison with the limit would treat it as near.
-    """
-    import numpy as np
-
-    rows = evaluation.holdout
-    moved = np.abs(rows["answer"].to_numpy() - evaluation.champion_predictions)
-    if not np.isfinite(moved).all():
-        raise ValueError(f"{int((~np.isfinite(moved)).sum())} of {len(moved)} predictions are not finite")
-    changed: NDArray[np.bool_] = moved > model.gates.variation.differs_by * rows["label"].to_numpy().std()
-    return changed
-
-
-def _labels(probabilities: "NDArray[np.float64]", threshold: float) -> "NDArray[np.bool_]":
-    """The label of each row.
-
-    Raises:
-        ValueError: a probability is NaN or outside [0, 1]; the comparison with the threshold would give label 0.
-    """
-    possible = (probabilities >= 0) & (probabilities <= 1)
-    if not possible.all():
-        raise ValueError(f"{int((~possible).sum())} probabilities of {len(possible)} are NaN or outside [0, 1]")
-    labels: NDArray[np.bool_] = probabilities >= threshold
-    return labels
 
 
 def _unmeasured(evaluation: Evaluation) -> str:

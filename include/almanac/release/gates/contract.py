@@ -27,6 +27,7 @@ def contract(model: Model, evaluation: Evaluation) -> list[GateResult]:
     checks = {
         "signature": partial(_signature, served),
         "columns": partial(_columns, graph),
+        "classes": partial(_classes, graph),
         "answers": partial(_predictions, graph, served),
         "empty batch": partial(_empty, graph),
         "unknown values": partial(_unknown, graph),
@@ -58,6 +59,14 @@ def _columns(graph: OnnxModel, model: Model) -> str:
     return (
         "" if graph.features == wanted else f"the graph takes {list(graph.features)}, the YAML declares {list(wanted)}"
     )
+
+
+def _classes(graph: OnnxModel, model: Model) -> str:
+    """The probabilities mean what readers of the predictions take them for: these classes, in this order."""
+    wanted = model.label.classes or ()
+    if graph.classes == wanted:
+        return ""
+    return f"the graph's probabilities are of {list(graph.classes)}, the YAML declares the classes {list(wanted)}"
 
 
 def _predictions(graph: OnnxModel, served: Served, model: Model) -> str:
@@ -104,17 +113,24 @@ def _problem(graph: OnnxModel, rows: "NDArray[np.float32]") -> str:
             return f"{len(rows)} rows give {numbers.shape} numbers, expected one each"
         wrong = int((~np.isfinite(numbers)).sum())
         return f"{wrong} of {len(rows)} predictions are not finite numbers" if wrong else ""
-    labels, both = graph.run(rows)
-    if labels.shape != (len(rows),) or both.shape != (len(rows), 2):
-        return f"{len(rows)} rows give {labels.shape} labels and {both.shape} probabilities, expected one and two each"
-    wrong = int((~((both >= -_ROUNDING) & (both <= 1 + _ROUNDING))).any(axis=1).sum())
+    labels, each = graph.run(rows)
+    count, words = graph.width, "two" if graph.width == 2 else str(graph.width)
+    if labels.shape != (len(rows),) or each.shape != (len(rows), count):
+        return (
+            f"{len(rows)} rows give {labels.shape} labels and {each.shape} probabilities, expected one and {words} each"
+        )
+    wrong = int((~((each >= -_ROUNDING) & (each <= 1 + _ROUNDING))).any(axis=1).sum())
     if wrong:
         return f"{wrong} of {len(rows)} rows give a probability that is NaN or outside [0, 1]"
-    off = int((np.abs(both.sum(axis=1) - 1) > _ROUNDING).sum())
+    off = int((np.abs(each.sum(axis=1) - 1) > _ROUNDING).sum())
     if off:
-        return f"the two probabilities of {off} of {len(rows)} rows do not add up to 1"
-    strange = sorted(set(np.unique(labels).tolist()) - {0, 1})
-    return f"labels {strange[:5]} are neither 0 nor 1" if strange else ""
+        return f"the {words} probabilities of {off} of {len(rows)} rows do not add up to 1"
+    strange = sorted(set(np.unique(labels).tolist()) - set(range(count)))
+    if strange:
+        wanted = "neither 0 nor 1" if count == 2 else f"no positions of {count} classes"
+        return f"labels {strange[:5]} are {wanted}"
+    other = int((labels != each.argmax(axis=1)).sum()) if graph.classes else 0
+    return f"the label of {other} of {len(rows)} rows is not the likeliest class" if other else ""
 
 
 def _holdout(graph: OnnxModel, served: Served, model: Model) -> "NDArray[np.float32]":

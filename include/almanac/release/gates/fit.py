@@ -1,20 +1,27 @@
 """Calibration, and overfitting."""
 
+from almanac.config.grammar.label_kind import CLASSES, NUMBER
 from almanac.config.schema import Model
 from almanac.release.gates.evaluation import Evaluation, GateResult, measure, refuse
 from almanac.release.gates.numbers import bias, interval
 from almanac.statistics import metrics
 from almanac.statistics.calibration import calibration_of
+from almanac.statistics.class_metrics import top_label
 
 
 def calibration(model: Model, evaluation: Evaluation) -> list[GateResult]:
-    """Probabilities on the hold-out are near the observed shares of label 1; numbers are near the true ones."""
+    """Probabilities on the hold-out are near the observed shares of label 1; numbers are near the true ones.
+
+    Of several classes: the probability of the predicted class is near the share of rows on which it is right.
+    """
     gate, rows = model.gates.calibration, evaluation.holdout
     if rows.height < gate.min_rows:
         return [refuse("calibration", f"the hold-out has {rows.height} rows, fewer than {gate.min_rows}")]
-    if model.label.is_number:
+    if model.label.kind is NUMBER:
         return [bias(gate, evaluation), interval(gate, evaluation)]
-    found = calibration_of(rows["label"].to_numpy(), rows["answer"].to_numpy(), bins=gate.bins)
+    labels, predictions = rows["label"].to_numpy(), rows["answer"].to_numpy()
+    pair = top_label(labels, predictions) if model.label.kind is CLASSES else (labels, predictions)
+    found = calibration_of(*pair, bins=gate.bins)
     results = [
         GateResult(
             "calibration[ece]",
@@ -25,9 +32,9 @@ def calibration(model: Model, evaluation: Evaluation) -> list[GateResult]:
         )
     ]
     if gate.max_brier is not None:
-        reason = f"Brier score on the hold-out is {found.brier:.4f}, wanted at most {gate.max_brier:.4f}"
-        ok = found.brier <= gate.max_brier
-        results.append(GateResult("calibration[brier]", ok, found.brier, gate.max_brier, reason))
+        brier = measure("brier", rows, "answer")
+        reason = f"Brier score on the hold-out is {brier:.4f}, wanted at most {gate.max_brier:.4f}"
+        results.append(GateResult("calibration[brier]", brier <= gate.max_brier, brier, gate.max_brier, reason))
     return results
 
 

@@ -15,6 +15,7 @@ from almanac.config.sections.training import TimeRange
 from almanac.errors import DataError
 from almanac.features.features import build_features
 from almanac.features.labels import labels, state_before, state_now
+from almanac.statistics.tasks import task_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +38,7 @@ class LabelledRows:
         names: of the k features.
         values: float32 [n, k].
         times: event times, datetime64[us] [n], UTC.
-        labels: int8 [n], 0 or 1; of a number float64 [n].
+        labels: int8 [n], 0 or 1, or positions of classes; of a number float64 [n].
         state_now: float64 [n], the label's column at the row itself; NaN where unknown.
         seasons: float64 [n] by season, the label's column a day, a week or a year before the time of the label; NaN
             where unknown.
@@ -90,7 +91,7 @@ def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Labe
         matrix.names,
         matrix.values[known],
         matrix.times[known],
-        label.drop_nulls().to_numpy().astype(np.float64 if model.label.is_number else np.int8),
+        label.drop_nulls().to_numpy().astype(task_of(model.label).stored),
         state[known],
         {
             name: state_before(model, frame, season).cast(pl.Float64).to_numpy()[known]

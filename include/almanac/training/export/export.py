@@ -3,10 +3,19 @@
 import json
 from typing import TYPE_CHECKING, Any
 
+from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.grammar.types import format_duration
 from almanac.config.schema import Model
-from almanac.errors import ConfigError
-from almanac.registry.onnx_model import FEATURES_KEY, INPUT, LABELS, NUMBERS, PROBABILITIES, THRESHOLD_KEY
+from almanac.errors import ConfigError, DataError
+from almanac.registry.onnx_model import (
+    CLASSES_KEY,
+    FEATURES_KEY,
+    INPUT,
+    LABELS,
+    NUMBERS,
+    PROBABILITIES,
+    THRESHOLD_KEY,
+)
 from almanac.statistics.metrics import THRESHOLD
 from almanac.training.export.decision_border import with_threshold
 
@@ -33,18 +42,20 @@ def export_onnx(
 
     Raises:
         ConfigError: skl2onnx has no converter for the estimator.
+        DataError: the pipeline lacks a class, or has them in another order.
     """
     import onnx
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType
     from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
+    _check_classes(model, pipeline)
     converted = _convertible(pipeline)
     try:
         graph = to_onnx(
             converted,
             initial_types=[(INPUT, FloatTensorType([None, len(features)]))],
-            options=None if model.label.is_number else {id(converted): {"zipmap": False}},
+            options=None if model.label.kind is NUMBER else {id(converted): {"zipmap": False}},
             target_opset=OPSET,
             name=model.name,  # a random name would give equal pipelines different bytes
         )
@@ -53,7 +64,7 @@ def export_onnx(
             f"{model.name}: {type(pipeline[-1]).__name__} cannot be converted to ONNX: {error}. "
             "Choose an estimator of include/almanac/config/grammar/estimators.py"
         ) from error
-    if model.label.is_number:
+    if model.label.kind is NUMBER:
         _name_output(graph, NUMBERS)
     elif threshold != THRESHOLD:
         graph = with_threshold(graph, threshold)
@@ -67,10 +78,32 @@ def export_onnx(
         "almanac.label_equals": model.label.equals or "",
         "almanac.horizon": format_duration(model.label.horizon),
     }
+    if model.label.classes is not None:
+        metadata[CLASSES_KEY] = json.dumps(model.label.classes)
     onnx.helper.set_model_props(graph, metadata)
     onnx.checker.check_model(graph, full_check=True)
     _check_form(model, graph, len(features))
     return bytes(graph.SerializeToString(deterministic=True))
+
+
+def _check_classes(model: Model, pipeline: "Pipeline") -> None:
+    """Refuse a pipeline whose column i of the probabilities is not of the declared class i."""
+    names = model.label.classes
+    if names is None:
+        return
+    found = [int(one) for one in pipeline[-1].classes_]
+    if found == list(range(len(names))):
+        return
+    if absent := [name for position, name in enumerate(names) if position not in found]:
+        raise DataError(
+            f"{model.name}: no training row has the class {', '.join(absent)}, so {type(pipeline[-1]).__name__} cannot"
+            f" predict it; expected all of {list(names)}. Land rows of it, lengthen train.window, or remove it from"
+            " label.classes"
+        )
+    raise DataError(
+        f"{model.name}: {type(pipeline[-1]).__name__} has its classes in the order {found}, expected"
+        f" {list(range(len(names)))}: their positions in label.classes. Fit it on such labels"
+    )
 
 
 def _convertible(pipeline: "Pipeline") -> "Pipeline":
@@ -187,9 +220,10 @@ def _check_form(model: Model, graph: Any, width: int) -> None:
         return value.name, tensor.elem_type, tensor.shape.dim[-1].dim_value if len(tensor.shape.dim) > 1 else 1
 
     got = [form(value) for value in (*graph.graph.input, *graph.graph.output)]
-    classes = [(LABELS, TensorProto.INT64, 1), (PROBABILITIES, TensorProto.FLOAT, 2)]
+    width_of_answer = model.label.class_count or 2
+    classes = [(LABELS, TensorProto.INT64, 1), (PROBABILITIES, TensorProto.FLOAT, width_of_answer)]
     numbers = [(NUMBERS, TensorProto.FLOAT, 1)]
-    wanted = [(INPUT, TensorProto.FLOAT, width), *(numbers if model.label.is_number else classes)]
+    wanted = [(INPUT, TensorProto.FLOAT, width), *(numbers if model.label.kind is NUMBER else classes)]
     if got != wanted:
         raise ConfigError(
             f"{model.name}: the graph's inputs and outputs: got {got}, expected {wanted}. Choose another estimator"

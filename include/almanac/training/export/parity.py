@@ -25,6 +25,8 @@ FAR = 1e-5  # float32 rounding alone moves a probability by a tenth of it
 class ParityPart:
     """One set of rows. Differences are absolute, of the probability of the label 1, or in spreads, of numbers.
 
+    Of several classes the difference of a row is the largest of its probabilities.
+
     Two numbers count as the same label when they differ by at most `SAME_NUMBER`.
 
     Attributes:
@@ -53,8 +55,8 @@ class Disagreement:
     Attributes:
         part: its set of rows.
         row: its number among them.
-        sklearn: its probability (or number) by scikit-learn.
-        onnx: its probability (or number) by ONNX. At a tie both lie next to the threshold.
+        sklearn: its probability (or number) by scikit-learn; of several classes that of the class it predicts.
+        onnx: its probability (or number) by ONNX; of the same class. At a tie both lie next to the threshold.
         border: the feature whose value lies on a split, or `neighbours` where two tie; empty: there is none.
     """
 
@@ -102,10 +104,11 @@ def check_parity(
 ) -> ParityReport:
     """Compare both on the rows of the hold-out, float32 [n, k], and on `boundary_rows`."""
     graph = OnnxModel(onnx)
+    classes = len(graph.classes)
     spread = float(predict(pipeline, holdout).std()) or 1.0 if graph.is_number else 1.0
     parts, listed = [], []
     for name, rows in (("holdout", holdout), ("boundary", boundary_rows(pipeline, holdout, seed=seed))):
-        by_sklearn, by_onnx = predict(pipeline, rows), graph.predict(rows)
+        by_sklearn, by_onnx = predict(pipeline, rows, classes=classes), graph.predict(rows)
         border = None if graph.is_number else threshold
         compared = _Compared(name, pipeline, graph.features, rows, by_sklearn, by_onnx, border, spread)
         parts.append(compared.part(quantile))
@@ -149,7 +152,7 @@ def boundary_rows(pipeline: "Pipeline", rows: "NDArray[np.float32]", *, seed: in
 
 @dataclass(frozen=True, eq=False)
 class _Compared:
-    """Both predictions of the same rows; `threshold` is None for numbers."""
+    """Both predictions of the same rows, [n], or [n, k] of classes; `threshold` is None for numbers."""
 
     name: str
     pipeline: "Pipeline"
@@ -178,21 +181,30 @@ class _Compared:
 
     def disagreements(self) -> list[Disagreement]:
         other = self._other()[:MAX_LISTED]
+        at = self.by_sklearn.argmax(axis=1) if self.by_sklearn.ndim == 2 else None
+
+        def of(side: "NDArray[np.float64]", row: int) -> float:
+            return float(side[row] if at is None else side[row, at[row]])
+
         return [
-            Disagreement(self.name, int(row), float(self.by_sklearn[row]), float(self.by_onnx[row]), border)
+            Disagreement(self.name, int(row), of(self.by_sklearn, row), of(self.by_onnx, row), border)
             for row, border in zip(other, self._borders(other), strict=True)
         ]
 
     def _difference(self) -> "NDArray[np.float64]":
         import numpy as np
 
-        return np.abs(self.by_sklearn - self.by_onnx) / self.spread
+        moved = np.abs(self.by_sklearn - self.by_onnx) / self.spread
+        largest: NDArray[np.float64] = moved.max(axis=1) if moved.ndim == 2 else moved
+        return largest
 
     def _other(self) -> "NDArray[np.intp]":
         import numpy as np
 
         if self.threshold is None:
             return np.flatnonzero(~(self._difference() <= SAME_NUMBER))  # NaN is a disagreement
+        if self.by_sklearn.ndim == 2:
+            return np.flatnonzero(self.by_sklearn.argmax(axis=1) != self.by_onnx.argmax(axis=1))
         return np.flatnonzero((self.by_sklearn >= self.threshold) != (self.by_onnx >= self.threshold))
 
     def _borders(self, chosen: "NDArray[np.intp]") -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from almanac.config.grammar.estimators import check_estimator
+from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.schema import Model
 from almanac.config.sections.search import Scalar
 from almanac.errors import ConfigError
@@ -68,7 +69,7 @@ def build_pipeline(model: Model, name: str, overrides: Mapping[str, Scalar] | No
     candidate = model.train.candidates[name]
     params = effective_params(model, name, overrides)
     estimator = _estimator_class(candidate.estimator)(**params)
-    if not model.label.is_number and not hasattr(estimator, "predict_proba"):
+    if model.label.kind is not NUMBER and not hasattr(estimator, "predict_proba"):
         raise ConfigError(
             f"{model.name}: candidate {name} ({candidate.estimator}) has no probabilities with {params}. "
             "Set loss or probability so that it has, or choose another estimator"

@@ -8,6 +8,7 @@ from almanac.config.schema import Model
 from almanac.config.sections.learning import Learning
 from almanac.config.sections.search import Scalar
 from almanac.errors import ConfigError, DataError
+from almanac.statistics.tasks import task_of
 from almanac.training.backtest.backtest import LabelledRows
 from almanac.training.fit.candidates import build_pipeline
 from almanac.training.fit.checkpoints import Checkpointing
@@ -25,6 +26,8 @@ def fit(
     model: Model, name: str, overrides: Mapping[str, Scalar] | None, rows: LabelledRows, chosen: "NDArray[np.intp]"
 ) -> "Pipeline":
     """Fit a declared candidate on the rows with these numbers.
+
+    Of several classes some may be missing from a fold's rows: `predict` gives them the probability 0.
 
     Args:
         model: declares the candidate.
@@ -63,8 +66,7 @@ def fit_watched(
     pipeline, learning = build_pipeline(model, name, overrides), model.train.candidates[name].learning
     try:
         if learning is None:
-            # ONNX has no operators on int8 labels
-            return pipeline.fit(rows.values[chosen], labels if model.label.is_number else labels.astype(np.int64)), None
+            return pipeline.fit(rows.values[chosen], labels.astype(task_of(model.label).fitted)), None
         teaching, measuring = _parted(model, learning, rows, chosen)
         declared = learning.checkpoints
         folder = checkpoints(declared) if checkpoints is not None and declared is not None else None
@@ -97,14 +99,19 @@ def _parted(model: Model, learning: Learning, rows: LabelledRows, chosen: "NDArr
         )
 
     def part(numbers: "NDArray[np.intp]") -> "Rows":
-        labels = rows.labels[numbers]
-        return rows.values[numbers], labels if model.label.is_number else labels.astype(np.int64)
+        return rows.values[numbers], rows.labels[numbers].astype(task_of(model.label).fitted)
 
     return part(teaching), part(measuring)
 
 
-def predict(pipeline: "Pipeline", values: "NDArray[np.float32]") -> "NDArray[np.float64]":
-    """The probability of the label 1, or the number, [n]."""
+def predict(pipeline: "Pipeline", values: "NDArray[np.float32]", *, classes: int = 0) -> "NDArray[np.float64]":
+    """The probability of the label 1, or the number, [n]; or the probability of each class, [n, classes].
+
+    Args:
+        pipeline: fitted.
+        values: float32 [n, k].
+        classes: the number of classes; 0: the label is yes or no, or a number.
+    """
     import numpy as np
     from sklearn.base import is_regressor
 
@@ -115,9 +122,13 @@ def predict(pipeline: "Pipeline", values: "NDArray[np.float32]") -> "NDArray[np.
     if jobs is not None:
         estimator.n_jobs = 1
     try:
-        found = pipeline.predict(values) if is_regressor(estimator) else pipeline.predict_proba(values)[:, 1]
+        found = pipeline.predict(values) if is_regressor(estimator) else pipeline.predict_proba(values)
     finally:
         if jobs is not None:
             estimator.n_jobs = jobs
-    predictions: NDArray[np.float64] = found.astype(np.float64)
-    return predictions
+    if classes:
+        predictions = np.zeros((len(values), classes))
+        predictions[:, estimator.classes_] = found  # the rows of a fold may lack a class
+        return predictions
+    of_one: NDArray[np.float64] = (found if found.ndim == 1 else found[:, 1]).astype(np.float64)
+    return of_one

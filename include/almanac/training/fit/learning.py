@@ -98,7 +98,7 @@ class _Run:
         self.values, self.labels = pipeline[:-1].fit_transform(teaching[0]), teaching[1]
         self.later, self.later_labels = pipeline[:-1].transform(measuring[0]), measuring[1]
         self.loss = Loss(self.labels)
-        self.classes = {} if self.loss.is_number else {"classes": np.unique(self.labels)}
+        self.classes = {} if self.loss.is_number else {"classes": np.union1d(self.labels, self.later_labels)}
         self.estimator, self.best, self.progress = pipeline[-1], pipeline[-1], TrainingProgress()
         self.on_disk: dict[int, Checkpoint] = {}
         if checkpoints is not None:

@@ -90,7 +90,7 @@ class ModelSelection:
         for fold in self.folds:
             newest = fold.train[-max(int(len(fold.train) * share), 1) :]
             pipeline = fit(self.model, name, {**found, **self._overrides}, self.rows, newest)
-            predictions.append(predict(pipeline, self.rows.values[fold.test]))
+            predictions.append(predict(pipeline, self.rows.values[fold.test], classes=self.model.label.class_count))
             self._on_progress(f"{name}: fold {fold.number + 1} of {len(self.folds) + 1}, {len(newest)} rows")
         metric, threshold = self.model.train.metric, self.threshold(predictions)
         score = metrics.measure(metric, self._truth, np.concatenate(predictions), threshold=threshold)
@@ -135,7 +135,7 @@ class ModelSelection:
         """
         import numpy as np
 
-        if self.model.label.is_number:
+        if not self.model.label.kind.has_threshold:
             return metrics.THRESHOLD  # not used
         return choose_threshold(parse_threshold(self.model.train.threshold), self._truth, np.concatenate(predictions))
 
