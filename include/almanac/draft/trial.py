@@ -93,7 +93,7 @@ def try_files(model: Model, files: Sequence[FileContent], *, now: datetime, shar
         journal = Journal(home.journal_url)
         landed = list_files(home.landing_of(model.name), ("*",))
         summary = ingest_batches(
-            model, home, journal, landed, _RUN, now=now, clock=lambda: now, make_suite=_CountedByMasks
+            model, home, journal, landed, _RUN, now=now, clock=lambda: now, make_suite=CountedByMasks
         )
         trial = _ingested(model, journal, summary)
         if not summary.published_rows:
@@ -101,7 +101,7 @@ def try_files(model: Model, files: Sequence[FileContent], *, now: datetime, shar
         return _prepared(model, DatasetTable.of(home, model).read(), trial, now=now, share=share)
 
 
-class _CountedByMasks(Suite):
+class CountedByMasks(Suite):
     """Says of each rule what its mask says."""
 
     def __init__(self, name: str, rules: Sequence[Rule], *, now: datetime) -> None:

@@ -43,7 +43,7 @@ def paired_interval(
     Args:
         metric: what is compared.
         rows: `time`, `label`, `answer`.
-        reference: the other model's probabilities for the same rows, [n].
+        reference: the other model's predictions for the same rows, of the same shape.
         resamples: how many draws.
         confidence: of the two-sided interval.
         seed: of the draws.
@@ -61,8 +61,11 @@ def paired_interval(
         theirs = metrics.measure(metric, label[chosen], reference[chosen], threshold=thresholds[1])
         return metrics.gain(metric, ours, theirs)
 
-    if reference.shape != label.shape:
-        raise metrics.UndefinedMetricError(f"{metric}: {len(label)} rows, but {len(reference)} of the other model")
+    if reference.shape != probability.shape:
+        raise metrics.UndefinedMetricError(
+            f"{metric}: {len(label)} rows, but {len(reference)} of the other model; predictions of shape"
+            f" {probability.shape} and {reference.shape} cannot be paired"
+        )
     blocks = _days(rows)
     draw = np.random.default_rng(seed)
     gains = [

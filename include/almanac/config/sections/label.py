@@ -30,7 +30,7 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int) else value
 
 
-ClassName = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
+ClassName = Annotated[str, BeforeValidator(_as_text, json_schema_input_type=str | int), Field(min_length=1)]
 
 
 class Label(Section):

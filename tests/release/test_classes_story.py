@@ -1,0 +1,213 @@
+"""A label with several classes, from landed files to the monitor: real ingest, MLflow, Delta tables and journal."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from almanac.config.home import Home
+from almanac.data.ingest.ingest import ingest_batches
+from almanac.data.table.dataset import DatasetTable
+from almanac.draft.trial import CountedByMasks
+from almanac.journal.journal import Journal
+from almanac.journal.records import RunRef
+from almanac.monitoring.checks.performance import PerformanceState
+from almanac.monitoring.monitor import monitor
+from almanac.registry import files
+from almanac.registry.onnx_model import OnnxModel
+from almanac.release.comparison import compare
+from almanac.release.lineage import trace_prediction
+from almanac.release.promotion import promote, register, set_shadow
+from almanac.release.rebuild import rebuild
+from almanac.release.run_judgement import judge
+from almanac.release.shadow import judge_shadow
+from almanac.scoring.prediction_id import PredictionId
+from almanac.scoring.predictions import PredictionTable
+from almanac.scoring.score import score_new_windows, score_shadow
+from almanac.statistics.profile import ReferenceProfile
+from almanac.storage.listing import list_files
+from almanac.training.passport import load_passport
+from almanac.training.training_run import train
+from tests.training.class_labels.sky import HOURS, NAMES, START, make_sky, sky
+
+LATER, TURN = 24 * 40, 24 * 60
+
+
+class Harbour:
+    """The model's home; `train` is one run of the train DAG up to the verdict."""
+
+    def __init__(self, model, home, registry) -> None:
+        self.model, self.home, self.registry, self.hours = model, home, registry, 0
+        self.journal = Journal(f"sqlite:///{home.home}/journal.db")
+
+    @property
+    def now(self):
+        return START + timedelta(hours=self.hours)
+
+    def land(self, frame: pl.DataFrame):
+        """Land a CSV file of later hours, and ingest it."""
+        self.hours += frame.height
+        landing = Path(self.home.landing_of(self.model.name))
+        landing.mkdir(parents=True, exist_ok=True)
+        path = landing / f"until_{self.hours}.csv"
+        frame.with_columns(pl.col("Hour").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).write_csv(path)
+        landed = [one for one in list_files(str(landing), ("*.csv",)) if one.uri.endswith(path.name)]
+        return ingest_batches(
+            self.model,
+            self.home,
+            self.journal,
+            landed,
+            RunRef("ingest_load", str(self.hours)),
+            now=self.now,
+            clock=lambda: self.now,
+            make_suite=CountedByMasks,
+        )
+
+    def train(self, name: str, overrides=None):
+        run = RunRef("train_load", name)
+        logged = train(
+            self.model,
+            self.home,
+            self.registry,
+            reason="a test",
+            run=run,
+            now=self.now,
+            candidates=["forest"],
+            overrides=overrides,
+            on_progress=lambda _: None,
+        )
+        return logged, judge(self.model, self.home, self.journal, self.registry, logged, run=run, now=self.now)
+
+    def register(self, logged: str, run: str) -> str:
+        by = {"run": RunRef("train_load", run), "journal": self.journal, "now": self.now}
+        return register(self.registry, self.model.name, logged, **by).version
+
+    def crown(self, number: str) -> None:
+        by = {"run": RunRef("promote_load", number), "journal": self.journal, "now": self.now}
+        promote(self.registry, self.model, number, reason="a test", **by)
+
+    def score(self):
+        run = RunRef("score_load", "1")
+        score_shadow(self.model, self.home, self.registry, run=run, now=self.now)
+        return score_new_windows(self.model, self.home, self.registry, run=run, now=self.now)
+
+    def monitor(self, run: str):
+        by = {"run": RunRef("monitor_load", run), "now": self.now}
+        return monitor(self.model, self.home, self.journal, self.registry, **by)
+
+
+@pytest.fixture(scope="module")
+def harbour(registry, tmp_path_factory):
+    """Trained on the first rows, crowned, and scored the rows that came later."""
+    limits = {"drift": {"min_rows": 300}, "window": "20d"}
+    model = sky(shadow={"rows": 500, "then": "promote"}, score={"window": "1d"}, monitor=limits)
+    model = model.model_copy(update={"name": "sky"})
+    harbour = Harbour(model, Home(home=tmp_path_factory.mktemp("harbour")), registry)
+    world = make_sky(HOURS + LATER)
+    harbour.landed = harbour.land(world[:HOURS])
+    harbour.first, harbour.verdict = harbour.train("first")
+    harbour.crown(harbour.register(harbour.first, "first"))
+    harbour.land(world[HOURS : HOURS + 24])
+    harbour.second, _ = harbour.train("second", {"n_estimators": 15})
+    by = {"run": RunRef("train_load", "second"), "journal": harbour.journal, "now": harbour.now}
+    set_shadow(registry, "sky", harbour.register(harbour.second, "second"), reason="a test", **by)
+    harbour.land(world[HOURS + 24 :])
+    harbour.scored = harbour.score()
+    return harbour
+
+
+def test_classes_pass_every_gate_and_are_promoted(harbour) -> None:
+    assert harbour.landed.published_rows == HOURS
+    assert harbour.verdict.accepted, harbour.verdict.reasons
+    assert harbour.registry.champion("sky").version == "1"
+    assert {"baselines[f1_macro]", "absolute[worst_recall]", "calibration[ece]"} <= harbour.verdict.figures.keys()
+
+
+def test_order_of_the_classes_travels_with_the_version(harbour) -> None:
+    champion = harbour.registry.champion("sky")
+    assert tuple(load_passport(harbour.registry, champion).label["classes"]) == NAMES
+    graph = OnnxModel(harbour.registry.load_onnx(champion))
+    assert (graph.classes, graph.width, graph.is_number) == (NAMES, 3, False)
+    profile = ReferenceProfile.from_json(harbour.registry.load_profile(champion))
+    assert profile.figures["year"].share == pytest.approx((0.2, 0.16, 0.64), abs=0.05)
+    assert {f"true class={name}" for name in NAMES} <= profile.segments.keys()
+
+
+def test_card_and_comparison_speak_of_classes(harbour) -> None:
+    card = harbour.registry.artifacts(harbour.registry.client.get_run(harbour.first)).read(files.CARD).decode("utf-8")
+    assert "weather_in_4h: which of rain, snow, clear Weather is, 4h ahead" in card
+    assert "recall.snow" in card
+    assert "<dt>Threshold</dt>" not in card
+    words = compare(harbour.model, harbour.home, harbour.registry, "2", reasons=["a test"], now=harbour.now)
+    assert "| precision.snow |" in words
+    assert "get another class, most often" in words
+
+
+def test_score_publishes_the_class_and_a_probability_for_each(harbour) -> None:
+    rows = PredictionTable.of(harbour.home, harbour.model).read("1", since=START, until=harbour.now)
+    each = rows.select(f"probability_{name}" for name in NAMES)
+    assert np.abs(each.to_numpy().sum(axis=1) - 1).max() < 1e-6
+    assert rows["label"].to_list() == [NAMES[position] for position in each.to_numpy().argmax(axis=1)]
+    np.testing.assert_array_equal(rows["probability"].to_numpy(), each.to_numpy().max(axis=1))
+    truth = make_sky(HOURS + LATER).select(pl.col("Hour") - pl.duration(hours=4), "Weather").rename({"Hour": "time"})
+    both = rows.join(truth, on="time")
+    assert both.height > 800
+    assert (both["label"] == both["Weather"]).mean() > 0.9
+    assert harbour.score().rows == 0  # nothing is scored twice
+
+
+def test_trace_of_a_predicted_class_says_it(harbour) -> None:
+    time = START + timedelta(hours=HOURS + 48)
+    lineage = trace_prediction(harbour.model, harbour.home, harbour.registry, PredictionId("sky", time, "1"))
+    assert dict(lineage.steps())["prediction"].split("label ")[1].split(";")[0].split(" ")[0].strip(",") in NAMES
+
+
+def test_rebuild_of_classes_gives_the_same_to_the_last_digit(harbour) -> None:
+    version = harbour.registry.version("sky", "1")
+    found = rebuild(harbour.home, harbour.registry, version, on_progress=lambda _: None)
+    assert [one.name for one in found.results if not one.same] == []
+
+
+def test_shadow_of_classes_is_judged_by_its_metric(harbour) -> None:
+    by = {"run": RunRef("monitor_load", "1"), "now": harbour.now}
+    result = judge_shadow(harbour.model, harbour.home, harbour.registry, harbour.journal, **by)
+    assert (result.version, result.decided) == ("2", True)
+    assert 0.5 < result.figures["f1_macro"] < 1
+    assert 0.5 < result.figures["agreement"] < 1
+
+
+def test_monitor_of_classes_holds_and_then_asks_when_the_world_turns(harbour) -> None:
+    found = harbour.monitor("2")
+    assert {window.performance.standing for window in found.windows} == {PerformanceState.HOLDING}
+    assert {"persistence", "majority"} <= {one.subject for one in found.findings}
+    recalls = {group.name: group.figure for group in found.windows[-1].groups if group.by == "true class"}
+    assert list(recalls) == list(NAMES)
+    assert all(figure.metric == "recall" and figure.value > 0.8 for figure in recalls.values())
+    turned = make_sky(TURN, seed=3, start=harbour.now, shift=9)  # what the model knows comes five hours later
+    warm = turned.with_columns(pl.col("Weather").str.replace("snow", "rain"))
+    harbour.land(
+        warm.with_columns(
+            pl.when(pl.int_range(pl.len()) % 9 == 0).then(pl.lit("snow")).otherwise("Weather").alias("Weather")
+        )
+    )
+    harbour.score()
+    later = harbour.monitor("3")
+    assert later.windows[-1].performance.standing is PerformanceState.DEGRADED
+    assert later.retrain_requested
+    page = Path(later.report_uri.removeprefix("file://")).read_text("utf-8")
+    assert "Confusion of the classes" in page
+    worse = [one for one in later.findings if one.subject == "true class=snow"]
+    assert "recall of true class snow is" in worse[0].text
+
+
+def test_unseen_class_is_quarantined_and_named(harbour) -> None:
+    strange = make_sky(24, start=harbour.now).with_columns(
+        pl.when(pl.int_range(pl.len()) == 5).then(pl.lit("fog")).otherwise("Weather").alias("Weather")
+    )
+    summary = harbour.land(strange)
+    assert (summary.published_rows, summary.quarantined_rows) == (23, 1)
+    (record,) = harbour.journal.batches("sky", limit=1)
+    assert record.broken_rules == {"Weather.values": 1}
+    assert "fog" not in DatasetTable.of(harbour.home, harbour.model).read()["Weather"].unique().to_list()
