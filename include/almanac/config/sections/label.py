@@ -191,7 +191,7 @@ def with_values_of_classes(data: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         classes, name, other = (data["label"].get(key) for key in ("classes", "column", "other"))
         column = data["dataset"]["columns"][name]
-        if classes is None or other is not None or column.get("values") is not None:
+        if classes is None or other is not None or column.get("values") is not None or column["type"] != "string":
             return data
     except (KeyError, TypeError, AttributeError):  # said by the validation of the sections
         return data
