@@ -34,7 +34,10 @@ def draft(
     label: Annotated[str | None, typer.Option("--label", help="The column to predict.")] = None,
     equals: Annotated[
         str | None,
-        typer.Option("--equals", help="The value that counts as yes; 'number': predict the number itself."),
+        typer.Option(
+            "--equals",
+            help="The value that counts as yes; 'number': predict the number itself; 'classes': which of its values.",
+        ),
     ] = None,
     horizon: Annotated[
         str | None, typer.Option("--horizon", help="How far ahead to predict: 4h, 1d; unset: one step.")
@@ -239,10 +242,11 @@ def _wish(
     from almanac.config.grammar.types import check_timezone, parse_duration
     from almanac.draft.draft import Wish
     from almanac.draft.questions import NUMBER
+    from almanac.draft.roles import CLASSES
     from almanac.draft.table import DeclaredForm
     from almanac.errors import ConfigError
 
-    as_number = equals == NUMBER
+    as_number, as_classes = equals == NUMBER, equals == CLASSES
     try:
         declared = DeclaredForm(
             time,
@@ -255,7 +259,9 @@ def _wish(
         ahead = None if horizon is None else parse_duration(horizon)
     except ValueError as error:
         raise ConfigError(f"draft: {error}") from error
-    return Wish(label or "", None if as_number else equals, ahead, declared, as_number)
+    return Wish(
+        label or "", None if as_number or as_classes else equals, ahead, declared, as_number, as_classes=as_classes
+    )
 
 
 def _list(text: str | None) -> tuple[str, ...] | None:

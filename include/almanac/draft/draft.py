@@ -6,9 +6,10 @@ from typing import Any
 
 import yaml
 
+from almanac.config.sections.label import MIN_CLASSES
 from almanac.draft.columns import ProfiledColumn
 from almanac.draft.reading import Reading
-from almanac.draft.roles import ColumnRole
+from almanac.draft.roles import CLASSES, MOST_DRAFTED_CLASSES, ColumnRole, can_be_classes
 from almanac.draft.sections import DraftedSections
 from almanac.draft.table import NOTHING_DECLARED, DeclaredForm, Table, look_at_cells
 from almanac.errors import ConfigError
@@ -25,6 +26,7 @@ class Wish:
         label: the column that is to be predicted; empty: that is not known yet.
         equals: its value; None: its number.
         as_number: its number is predicted although it has two values only.
+        as_classes: which of its values it is, is predicted.
         horizon: how far ahead; None: one step; where each row is an event of its own, its own label.
         declared: of the file, where it does not show it itself.
     """
@@ -34,13 +36,14 @@ class Wish:
     horizon: timedelta | None = None
     declared: DeclaredForm = NOTHING_DECLARED
     as_number: bool = False
+    as_classes: bool = False
 
     @property
     def form(self) -> DeclaredForm:
         """What it says of the file, with what follows from the label."""
         if not self.label:
             return self.declared
-        texts = (self.label,) if self.equals is not None else ()
+        texts = (self.label,) if self.equals is not None or self.as_classes else ()
         return replace(self.declared, texts=(*self.declared.texts, *texts), needed=(*self.declared.needed, self.label))
 
 
@@ -80,9 +83,17 @@ def draft_model(name: str, reading: Reading, wish: Wish, table: Table | None = N
     label = find_label(table, wish.label)
     if label is None:
         raise ConfigError(f"--label: no column {wish.label!r} beside the time; got {[c.name for c in table.columns]}")
-    if label.type == "string" and wish.equals is None:
+    if label.type == "string" and wish.equals is None and not wish.as_classes:
         known = f"one of {list(label.values)}" if label.values else "one of its values"
-        raise ConfigError(f"--equals: {label.name} is a text: which value should be predicted? Expected {known}")
+        several = f", or {CLASSES}: which of them it is" if can_be_classes(label.values) else ""
+        raise ConfigError(
+            f"--equals: {label.name} is a text: which value should be predicted? Expected {known}{several}"
+        )
+    if wish.as_classes and not can_be_classes(label.values):
+        raise ConfigError(
+            f"--equals {CLASSES}: {label.name} has {label.distinct} values; expected {MIN_CLASSES} to"
+            f" {MOST_DRAFTED_CLASSES}. Of two give the one that counts as yes; of more, map rare ones to one value"
+        )
     if wish.equals is not None and label.values and wish.equals not in label.values:
         raise ConfigError(f"--equals: {label.name} has no value {wish.equals!r}; its values are {list(label.values)}")
     if label.constant:
@@ -90,8 +101,14 @@ def draft_model(name: str, reading: Reading, wish: Wish, table: Table | None = N
             f"--label: {label.name} is the same in all {table.rows} rows, so there is nothing to predict;"
             " choose another column, or a file in which it changes"
         )
-    sections = DraftedSections(table, label, wish.equals, wish.horizon)
+    classes = label.values if wish.as_classes else ()
+    sections = DraftedSections(table, label, wish.equals, wish.horizon, classes)
     head = f"# Drafted from {', '.join(reading.names)}, {table.rows} rows. Every limit is a first guess. {_SEE}\n"
+    if classes:
+        head += (
+            f"# {label.name} has {len(classes)} values, so one of several classes is predicted. To predict whether it"
+        )
+        head += " is one of\n# them, give equals instead of classes; rows of any other value are quarantined.\n"
     if still := constant_columns(table):
         head += f"# Constant, and therefore not a feature: {', '.join(still)}. Are they measured at all?\n"
     left = {name: role.why for name, role in sections.roles.items() if role.role == "left out"}

@@ -7,7 +7,7 @@ from datetime import timedelta
 from almanac.config.grammar.types import format_duration, parse_duration
 from almanac.draft.draft import Wish, find_label
 from almanac.draft.reading import Reading
-from almanac.draft.roles import label_values, propose_label, propose_value
+from almanac.draft.roles import CLASSES, can_be_classes, label_values, propose_label, propose_value
 from almanac.draft.sections import default_horizon
 from almanac.draft.table import Table, look_at_cells
 from almanac.draft.times import AmbiguousTimesError
@@ -120,21 +120,24 @@ def converse(
 
 def _with_value(wish: Wish, table: Table, answered: Callable[[Question, Table], str]) -> Wish:
     label = find_label(table, wish.label)
-    if label is None or wish.equals is not None or wish.as_number:
+    if label is None or wish.equals is not None or wish.as_number or wish.as_classes:
         return wish
     values, proposal = label_values(table, label), propose_value(table, label)
     if proposal is None or not values:
         return wish
     numbers = (NUMBER,) if label.type != "string" else ()
+    several = (CLASSES,) if can_be_classes(values) else ()
     question = Question(
         "--equals",
-        f"Which value of {label.name} counts as yes?",
+        f"Which value of {label.name} counts as yes?{' Or classes: which of them it is' if several else ''}",
         proposal,
-        "the value that says yes, or the rarest",
-        (*values, *numbers),
+        f"it has {len(values)} values" if several else "the value that says yes, or the rarest",
+        (*values, *numbers, *several),
     )
     answer = answered(question, table)
-    return replace(wish, as_number=True) if numbers and answer == NUMBER else replace(wish, equals=answer)
+    if numbers and answer == NUMBER:
+        return replace(wish, as_number=True)
+    return replace(wish, as_classes=True) if several and answer == CLASSES else replace(wish, equals=answer)
 
 
 def _time_question(error: AmbiguousTimesError) -> Question:

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from almanac.config.sections.label import MIN_CLASSES
 from almanac.draft.columns import ProfiledColumn
 from almanac.draft.key import ID
 from almanac.draft.table import Table
 
 Role = Literal["time", "key", "label", "feature", "categories", "left out"]
 MOST_CATEGORIES = 10
+MOST_DRAFTED_CLASSES = 20
+CLASSES = "classes"
+"""The answer to what counts as yes: nothing does, which of its values a label has is predicted."""
 _FEW_ROWS = 20
 _FEW_VALUES = 20
 
@@ -116,20 +120,31 @@ def propose_label(table: Table) -> tuple[str, str]:
 
 
 def propose_value(table: Table, label: ProfiledColumn) -> str | None:
-    """The value of a label that counts as yes; None: its number is predicted."""
+    """The value of a label that counts as yes, or `classes` where it has several; None: its number is predicted."""
     values = label_values(table, label)
     if not values:
         return None
+    if can_be_classes(values):
+        return CLASSES
     plain = next((value for value in values if value.casefold() in YES), None)
     named = next((value for value in values if _YES.search(value)), None)
     return plain or named or _rarest(table, label, values)
 
 
+def can_be_classes(values: tuple[str, ...]) -> bool:
+    """Whether a label of these values can be one of several classes."""
+    return MIN_CLASSES <= len(values) <= MOST_DRAFTED_CLASSES
+
+
 def label_values(table: Table, label: ProfiledColumn) -> tuple[str, ...]:
-    """The values of a text, or of a number that has two only; none: its number is predicted."""
+    """The values of a text, or of a number that has two only, or a few and the name of an outcome.
+
+    None: its number is predicted.
+    """
     if label.type == "string":
         return label.values
-    if label.distinct != 2 or label.type != "integer":
+    few = label.distinct <= MOST_DRAFTED_CLASSES and _OUTCOME.search(label.source) is not None
+    if label.type != "integer" or not (label.distinct == 2 or few):
         return ()
     return tuple(str(value) for value in table.frame[label.name].drop_nulls().unique().sort().to_list())
 

@@ -14,6 +14,7 @@ _SEASONS = {"day_ago": _DAY, "week_ago": 7 * _DAY}
 _RARE = 0.1
 _FOLDS = 4
 _DEFAULT_SIZE_MB = 2048
+_MIN_CLASS_ROWS = 30  # the default of monitor.performance.min_class_rows
 
 
 def default_horizon(table: Table) -> timedelta:
@@ -27,21 +28,30 @@ class DraftedSections:
     Args:
         table: what they show.
         label: the column that is predicted.
-        equals: its value; None: its number.
+        equals: its value; None: its number, or which of the classes it is.
         horizon: how far ahead; None: see `default_horizon`.
+        classes: its values, where one of several classes is predicted.
     """
 
-    def __init__(self, table: Table, label: ProfiledColumn, equals: str | None, horizon: timedelta | None) -> None:
-        self.table, self.label, self.equals = table, label, equals
-        self.is_number = equals is None
+    def __init__(
+        self,
+        table: Table,
+        label: ProfiledColumn,
+        equals: str | None,
+        horizon: timedelta | None,
+        classes: tuple[str, ...] = (),
+    ) -> None:
+        self.table, self.label, self.equals, self.classes = table, label, equals, classes
+        self.is_number = equals is None and not classes
         self.horizon = default_horizon(table) if horizon is None else horizon
         self.rows = round(table.rows * table.frame.height / max(len(table.times.values), 1))  # those that have a time
-        self.roles = assign_roles(table, label, equals, self.horizon)
+        self.roles = assign_roles(table, label, classes[0] if classes else equals, self.horizon)
         values = table.frame[label.name].drop_nulls()
-        self.share = 0.0 if self.is_number else float((values == equals).to_numpy().mean())
+        shares = [float((values == one).to_numpy().mean()) for one in (classes or (equals,)) if one is not None]
+        self.share = min(shares, default=0.0)  # of yes, or of the rarest class
         spread = values.cast(float).std() if self.is_number else None
         self.spread = float(str(spread)) if spread is not None else 1.0
-        rare = min(self.share, 1 - self.share) < _RARE
+        rare = min(self.share, 1 - self.share) < _RARE and not classes
         self.metric = "rmse" if self.is_number else "average_precision" if rare else "f1_macro"
         self.fold = _whole(max(table.span / 12, 10 * table.step), table.step)
 
@@ -49,6 +59,7 @@ class DraftedSections:
     def description(self) -> str:
         """What the model predicts, in a sentence."""
         what = self.label.name if self.is_number else f"whether {self.label.name} is {self.equals}"
+        what = f"which of {', '.join(self.classes)} {self.label.name} is" if self.classes else what
         return f"Predicts {what}, {format_duration(self.horizon)} ahead."
 
     @property
@@ -82,7 +93,8 @@ class DraftedSections:
         """Section `label`."""
         ahead = format_duration(self.horizon)
         declared = {"name": f"{_slug(self.label.name)}_in_{ahead}", "column": self.label.name}
-        return {**declared, **({} if self.is_number else {"equals": self.equals}), "horizon": ahead}
+        kind = {"classes": list(self.classes)} if self.classes else {} if self.is_number else {"equals": self.equals}
+        return {**declared, **kind, "horizon": ahead}
 
     @property
     def features(self) -> list[dict[str, Any]]:
@@ -132,7 +144,8 @@ class DraftedSections:
     @property
     def gates(self) -> dict[str, Any]:
         """Section `gates`."""
-        limit = {"rmse": self.spread, "average_precision": 1.5 * self.share, "f1_macro": 0.5}[self.metric]
+        even = min(0.5, 1.5 / max(len(self.classes), 2))  # what always says one class reaches less
+        limit = {"rmse": self.spread, "average_precision": 1.5 * self.share, "f1_macro": even}[self.metric]
         rows, by_hour = self._rows_in(self.fold), self.table.step < _DAY
         gates: dict[str, Any] = {
             "absolute": {self.metric: _figure(limit)},
@@ -140,7 +153,7 @@ class DraftedSections:
             "champion": {"metric": self.metric, "max_loss": self._part(0.02), "resamples": 500, "confidence": 0.95},
             "segments": {
                 "by": "hour_of_day" if by_hour else "month",
-                "metric": self.metric,
+                "metric": "accuracy" if self.classes else self.metric,  # few rows of a segment lack a class
                 "max_loss": self._part(0.1),
                 "min_rows": max(min(rows // (48 if by_hour else 4), 30), 1),  # some segment must have so many
             },
@@ -170,6 +183,9 @@ class DraftedSections:
                 "min_rows": max(min(rows // 2, 300), 1),
             },
         }
+        seen = int(rows * self.share / 2)
+        if self.classes and seen < _MIN_CLASS_ROWS:
+            declared["performance"]["min_class_rows"] = max(seen, 1)
         return {**declared, "drift": {"min_rows": max(rows * 3 // 4, 2)}} if rows < 700 else declared
 
     def _rows_in(self, time: timedelta) -> int:

@@ -73,3 +73,12 @@ def test_labelled_rows_leave_out_labels_to_come_and_sort(small, frame: pl.DataFr
     assert (np.diff(rows.times) == HOUR).all()
     later = labelled_rows(small, part, now=now + timedelta(hours=1))
     np.testing.assert_array_equal(later.values[:47], rows.values)
+
+
+def test_first_row_of_a_fold_is_no_training_row_though_its_label_is_known_at_once(small) -> None:
+    """Without a horizon a label is known at its own row: that row is predicted, and not trained on."""
+    model = small.model_copy(update={"label": small.label.model_copy(update={"horizon": timedelta(0)})})
+    times = np.datetime64("2023-01-01T00", "us") + np.arange(24 * 300) * np.timedelta64(1, "h")
+    for fold in split(model, times):
+        assert not set(fold.train) & set(fold.test)
+        assert fold.train[-1] + 1 == fold.test[0]

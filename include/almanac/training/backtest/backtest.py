@@ -220,7 +220,8 @@ def _cut(model: Model, times: "NDArray[np.datetime64]") -> tuple[Fold, ...]:
     folds = []
     for number in range(count):
         start = end - (count - number) * length
-        train = times + known_after <= start  # the embargo: no label of the fold's own time is trained on
+        # the embargo: no label of the fold's own time is trained on; without a horizon its first row is its own
+        train = (times + known_after <= start) & (times < start)
         if isinstance(window, timedelta):
             train &= times >= start - np.timedelta64(window)
         test = (times >= start) & (times < start + length)
