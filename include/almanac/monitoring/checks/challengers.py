@@ -142,10 +142,11 @@ def judge_baselines(model: Model, window: LabelledWindow) -> tuple[Finding, ...]
     settings, observed = model.monitor.performance, window.observed
     if len(observed) < settings.min_rows or not enough_of_both(settings.metric, observed, settings.min_class_rows):
         return ()
+    now = {"persistence": window.state} if model.label.horizon else {}  # without one the present is the label itself
     if model.label.is_number:
-        numbers = {"persistence": window.state, "mean": np.full(len(observed), float(observed.mean()))}
+        numbers = {**now, "mean": np.full(len(observed), float(observed.mean()))}
         return tuple(_baseline(model, name, window, predicted) for name, predicted in numbers.items())
-    rules = {"persistence": window.state, "majority": np.full(len(observed), float(observed.mean() >= 0.5))}
+    rules = {**now, "majority": np.full(len(observed), float(observed.mean() >= 0.5))}
     return tuple(
         _baseline(model, name, window, _as_probability(predicted, observed)) for name, predicted in rules.items()
     )
