@@ -138,7 +138,8 @@ def _with_arrival(cells: "pl.DataFrame", order: StagingOrder) -> "pl.DataFrame":
 
     if not order.dataset.is_arrival:
         return cells
-    cells = cells.with_columns(pl.lit(order.now.isoformat()).alias(ARRIVAL))
+    arrival = order.now.replace(microsecond=0)  # ids of predictions name whole seconds
+    cells = cells.with_columns(pl.lit(arrival.isoformat()).alias(ARRIVAL))
     if order.dataset.has_key:
         return cells
     number = pl.col(ROW).cast(pl.String).str.zfill(_DIGITS)  # as texts they are in the order of the file
