@@ -5,8 +5,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 
 from almanac.config.grammar.arrival_columns import ARRIVAL, ARRIVAL_ROW
+from almanac.data.ingest.sample_file import write_sample
+from almanac.errors import ConfigError
 from almanac.journal.records import BatchState
 from tests.data.installation import Site
 from tests.training.arrivals import FIRST, PATIENTS, as_csv, make_patients, patients_model
@@ -121,5 +124,25 @@ def test_second_header_in_a_file_without_a_time_is_found(site: Site) -> None:
     assert "is a second header" in rejected.reasons[0]
 
 
-def test_the_declaration_of_this_test_has_no_time() -> None:
-    assert "time: arrival" in PATIENTS
+def test_delivery_arrives_in_a_whole_second_which_ids_of_predictions_name(site: Site) -> None:
+    deliver(site, "a.csv", PATIENTS_40, FIRST + timedelta(microseconds=123_456))
+    assert site.dataset.read()[ARRIVAL].unique().to_list() == [FIRST]
+
+
+@pytest.mark.parametrize("key", [["patient"], []])
+def test_sample_of_rows_without_a_time_is_published_as_new_rows(tmp_path: Path, key: list[str]) -> None:
+    site = Site(tmp_path, patients_model(dataset={"key": key}))
+    deliver(site, "a.csv", PATIENTS_40, FIRST)
+    made = write_sample(site.model, site.dataset.read(), tmp_path / "made", now=LATER)
+    assert "_arrival" not in made.read_text("utf-8")
+    made.rename(site.landing / made.name)
+    assert site.ingest(now=LATER).published_rows == 40
+    assert site.dataset.count() == 80
+
+
+def test_sample_of_keys_with_rules_is_refused(tmp_path: Path) -> None:
+    columns = {**yaml.safe_load(PATIENTS)["dataset"]["columns"], "patient": {"type": "integer", "max": 99}}
+    site = Site(tmp_path, patients_model(dataset={"columns": columns}))
+    deliver(site, "a.csv", PATIENTS_40, FIRST)
+    with pytest.raises(ConfigError, match="no new key can be made up where patient has rules"):
+        write_sample(site.model, site.dataset.read(), tmp_path / "made", now=LATER)

@@ -65,9 +65,7 @@ def _with_new_keys(model: Model, rows: "pl.DataFrame") -> "pl.DataFrame":
     for name in key[:1]:
         column = model.dataset.columns[name]
         if column.values or column.regex or column.max is not None or column.type == "timestamp":
-            raise ConfigError(
-                f"{model.name}: no new key can be made up where {name} has rules, or is a time"
-            )
+            raise ConfigError(f"{model.name}: no new key can be made up where {name} has rules, or is a time")
         new = pl.col(name) + "-new" if column.type == "string" else pl.col(name) + pl.col(name).abs().max() + 1
         return rows.with_columns(new.alias(name))
     return rows
