@@ -25,8 +25,9 @@ from almanac.config.home import MODELS_FOLDER
 from almanac.config.schema import Model
 from almanac.config.sections.features import ColumnFeature
 from almanac.release import gates
-from almanac.training.backtest.backtest import Fold, LabelledRows, backtest_frame, labelled_rows, subset
+from almanac.training.backtest.backtest import LabelledRows, backtest_frame, labelled_rows, subset
 from almanac.training.backtest.baselines import predict_baselines
+from almanac.training.backtest.folds import Fold
 from tests.data.real_data import REAL_DATA
 
 WEATHER = REAL_DATA / "weather" / "weather_dataset_raw.csv.gz"

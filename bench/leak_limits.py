@@ -18,7 +18,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from almanac.training.backtest.backtest import labelled_rows, split
+from almanac.training.backtest.backtest import labelled_rows
+from almanac.training.backtest.folds import split
 from almanac.training.leaks import LeakReport, measure_leaks
 from tests.data.real_data import REAL_DATA
 from tests.training.number_labels.load import LOAD, load_yaml

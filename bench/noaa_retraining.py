@@ -32,7 +32,8 @@ from almanac.config.files.profile import DEFAULTS
 from almanac.config.home import MODELS_FOLDER
 from almanac.config.schema import Model
 from almanac.statistics.bootstrap import ConfidenceInterval, paired_interval
-from almanac.training.backtest.backtest import labelled_rows, split
+from almanac.training.backtest.backtest import labelled_rows
+from almanac.training.backtest.folds import split
 from almanac.training.fit.fitting import fit, predict
 from almanac.training.train import train_candidate
 from tests.data.real_data import REAL_DATA

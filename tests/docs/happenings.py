@@ -320,17 +320,62 @@ def bikes_are_drafted_with_quick_candidates() -> None:
 
 def bikes_are_taken_and_trained() -> None:
     """What `ingest_bikes` and `train_bikes` do."""
+    _land("bikes")
+    _train("bikes")
+
+
+def churn_is_drafted_without_a_time() -> None:
+    """The draft has found what identifies a customer; one candidate, as its author would for a try."""
+    from almanac.config.files.loader import find_model
+
+    declare(
+        "churn", train={"candidates": {"tree": {"estimator": "sklearn.tree.DecisionTreeClassifier", "scale": False}}}
+    )
+    dataset = find_model(Home().models, "churn").dataset
+    assert (dataset.is_arrival, dataset.key, dataset.corrections) == (True, ("customerID",), "replace")
+
+
+def churn_is_taken_and_trained() -> None:
+    """What `ingest_churn` and `train_churn` do."""
+    _land("churn")
+    _train("churn")
+
+
+def newcomers_are_judged() -> None:
+    """What `ingest_churn` and `score_churn` do: the whole table has predictions, the label known or not."""
+    from almanac.config.files.loader import find_model
+    from almanac.registry.store import Registry
+    from almanac.release.promotion import promote
+    from almanac.scoring.score import score_new_windows
+
+    home, journal, now = Home(), _journal(), datetime.now(UTC)
+    model, registry = find_model(home.models, "churn"), Registry.of(home)
+    promote(registry, model, "1", reason="a try", run=_run("train"), journal=journal, now=now)
+    _land("churn")
+    done = score_new_windows(model, home, registry, run=_run("score"), now=now)
+    assert (done.rows, done.rejected) == (1200, 0), done
+
+
+def _land(name: str) -> None:
     from almanac.config.files.loader import find_model
     from almanac.data.ingest.ingest import ingest_batches
+    from almanac.storage.listing import list_files
+
+    home, now = Home(), datetime.now(UTC)
+    model = find_model(home.models, name)
+    files = list_files(home.landing_of(name), model.source.patterns)
+    assert ingest_batches(model, home, _journal(), files, _run("ingest"), clock=lambda: now).rejected == ()
+
+
+def _train(name: str) -> None:
+    from almanac.config.files.loader import find_model
+    from almanac.registry.records import PASSED, Tag
     from almanac.registry.store import Registry
     from almanac.release.promotion import register
-    from almanac.storage.listing import list_files
     from almanac.training.training_run import train
 
     home, journal, now = Home(), _journal(), datetime.now(UTC)
-    model, registry = find_model(home.models, "bikes"), Registry.of(home)
-    files = list_files(home.landing_of("bikes"), model.source.patterns)
-    ingest_batches(model, home, journal, files, _run("ingest"), clock=lambda: now)
+    model, registry = find_model(home.models, name), Registry.of(home)
     logged = train(
         model,
         home,
@@ -342,10 +387,8 @@ def bikes_are_taken_and_trained() -> None:
         overrides=None,
         on_progress=print,
     )
-    from almanac.registry.records import PASSED, Tag
-
     registry.client.set_tag(logged, Tag.GATES.value, PASSED)
-    register(registry, "bikes", logged, run=_run("train"), journal=journal, now=now)
+    register(registry, name, logged, run=_run("train"), journal=journal, now=now)
 
 
 def the_machine_burns() -> None:

@@ -36,6 +36,28 @@ SCENES = (
         way="a value",
     ),
     Scene(
+        "docs/add-a-model.md",
+        "Customers without a time",
+        "new",
+        (
+            Step(
+                "./almanac draft churn customers.csv --time arrival --label Churn --equals Yes",
+                (
+                    r"models/churn\.yaml is written and valid",
+                    r"The rows have no time: the arrival of each file stands for it",
+                    r"customerID identifies a row",
+                ),
+                after="churn_is_drafted_without_a_time",
+            ),
+            Step(
+                "mkdir -p var/landing/churn && cp customers.csv var/landing/churn/",
+                after="churn_is_taken_and_trained",
+            ),
+            Step("./almanac trace churn@1", (r"churn@1", r"customers\.csv")),
+            Step("cp newcomers.csv var/landing/churn/", after="newcomers_are_judged"),
+        ),
+    ),
+    Scene(
         "docs/alerts.md",
         "Alerts",
         "published",

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import os
+import random
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -78,6 +79,20 @@ def new() -> None:
     start = datetime(2023, 1, 1, tzinfo=UTC)
     lines += [f"{start + timedelta(hours=n):%Y-%m-%d %H:%M},{50 + n % 24 * 3},{n % 30}" for n in range(24 * 60)]
     Path("bikes.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    customers = [_customer(number) for number in range(1200)]
+    head = "customerID,tenure,contract,charges,Churn"
+    Path("customers.csv").write_text("\n".join([head, *customers[:1000]]) + "\n", "utf-8")
+    unknown = [line.rsplit(",", 1)[0] for line in (head, *customers[1000:])]
+    Path("newcomers.csv").write_text("\n".join(unknown) + "\n", "utf-8")
+
+
+def _customer(number: int) -> str:
+    """A line about a customer: the short of a monthly contract leave, and some others."""
+    draw = random.Random(number)
+    tenure, contract = draw.randrange(72), draw.choice(["monthly", "yearly"])
+    leaves = draw.random() < (0.9 if contract == "monthly" and tenure < 36 else 0.05)
+    charges = f"{draw.uniform(20, 110):.2f}"
+    return f"{number:04}-{draw.choice('ABCDEF')}XYZ,{tenure},{contract},{charges},{'Yes' if leaves else 'No'}"
 
 
 def published() -> None:

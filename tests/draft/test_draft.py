@@ -106,7 +106,11 @@ def test_draft_of_what_the_file_has_not_is_refused(tmp_path: Path, wish: Wish, f
         ("Day,x\n1/2/2011,3\n", Wish("x"), r"Day can be read in 2 ways in all rows; got for example '1/2/2011'"),
         ("Day,x\n2011-01-02,3.5\n2011-01-02,4.5\n", Wish("x"), "1 rows have the time of another row"),
         ("Day,x\n2011-01-02,3\n", Wish("x"), "one time only; got 1 rows"),
-        ("a,x\nred,3\nblue,4\n", Wish("x"), "A table that does not say when each row was cannot be drafted"),
+        (
+            "a,x\nred,3\nblue,4\n",
+            Wish("x"),
+            r"or say that there is none \(--time arrival\): then the arrival",
+        ),
         (set_back(), Wish("x"), "1 of 300 rows have the time of another row, .* If a clock was set back: say whose"),
         ("Day,x\n2011-01-02,3\n", Wish("x", declared=DeclaredForm(time="When")), "--time: no column 'When'"),
     ],

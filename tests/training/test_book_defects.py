@@ -15,7 +15,8 @@ from almanac.errors import DataError
 from almanac.features.features import build_features
 from almanac.features.labels import labels
 from almanac.registry.onnx_model import OnnxModel
-from almanac.training.backtest.backtest import labelled_rows, split
+from almanac.training.backtest.backtest import labelled_rows
+from almanac.training.backtest.folds import split
 from almanac.training.train import train_candidate
 from tests.training.conftest import NOW
 

@@ -9,7 +9,7 @@ import pytest
 from almanac.config.home import Home
 from almanac.journal.journal import Journal
 from almanac.journal.records import DecisionKind, RunRef
-from almanac.training.backtest.backtest import fold_problems
+from almanac.training.backtest.folds import fold_problems
 from almanac.training.policy import count_labelled, decide_training
 from tests.training.conftest import NOW, START, make_hours
 from tests.training.number_labels.load import HOURS as LOAD_HOURS

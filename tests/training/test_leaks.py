@@ -7,7 +7,8 @@ import pytest
 from almanac.errors import ConfigError
 from almanac.release.gates import Evaluation
 from almanac.release.gates.leak import leak
-from almanac.training.backtest.backtest import labelled_rows, split
+from almanac.training.backtest.backtest import labelled_rows
+from almanac.training.backtest.folds import split
 from almanac.training.leaks import LeakReport, measure_leaks
 from tests.training.number_labels.load import HOURS, LOAD, NOW, load_yaml, make_load
 

@@ -9,7 +9,8 @@ import pytest
 from almanac.errors import ConfigError, DataError
 from almanac.registry.onnx_model import OnnxModel, predict_onnx
 from almanac.statistics.metrics import measure
-from almanac.training.backtest.backtest import labelled_rows, split
+from almanac.training.backtest.backtest import labelled_rows
+from almanac.training.backtest.folds import split
 from almanac.training.export.export import export_onnx
 from almanac.training.export.parity import boundary_rows, check_parity
 from almanac.training.fit.fitting import fit, predict

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from almanac.training.backtest.backtest import labelled_rows, rows_before_backtest, split
+from almanac.training.backtest.backtest import labelled_rows
+from almanac.training.backtest.folds import rows_before_backtest, split
 from almanac.training.policy import count_labelled
 from tests.training.conftest import HOURS, NOW, START
 

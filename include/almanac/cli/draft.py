@@ -43,7 +43,8 @@ def draft(
         str | None, typer.Option("--horizon", help="How far ahead to predict: 4h, 1d; unset: one step.")
     ] = None,
     time: Annotated[
-        str | None, typer.Option("--time", help="The column of event time, or several: year+month+day.")
+        str | None,
+        typer.Option("--time", help="The column of event time, or several: year+month+day; 'arrival': there is none."),
     ] = None,
     time_format: Annotated[
         str | None, typer.Option("--time-format", help="How its times are written: '%d/%m/%Y %H:%M', 'epoch s'.")
@@ -52,8 +53,13 @@ def draft(
     origin: Annotated[
         str | None, typer.Option("--origin", help="What elapsed times count from: 2020-01-01T00:00:00Z.")
     ] = None,
-    names: Annotated[str | None, typer.Option("--names", help="The columns of a file without a header: a,b,c.")] = None,
+    names: Annotated[
+        str | None, typer.Option("--names", "--columns", help="The columns of a file without a header: a,b,c.")
+    ] = None,
     key: Annotated[str | None, typer.Option("--key", help="The columns that identify a row: time,shop.")] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", help="Without a time: the columns that say whose row it is.")
+    ] = None,
     sheet: Annotated[str | None, typer.Option("--sheet", help="The sheet of Excel files; unset: the first.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Take what is proposed and ask nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and ask nothing.")] = False,
@@ -74,7 +80,7 @@ def draft(
     from almanac.draft.questions import UnansweredError, converse
     from almanac.draft.reading import read_files
 
-    wish = _wish(label, equals, horizon, time, time_format, timezone, origin, names, key)
+    wish = _wish(label, equals, horizon, time, time_format, timezone, origin, names, key, group)
     home = Home()
     path = declared_path(home.models, _slug(model))
     if not show:
@@ -233,6 +239,7 @@ def _wish(
     origin: str | None,
     names: str | None,
     key: str | None,
+    group: str | None,
 ) -> "Wish":
     """What the options say.
 
@@ -255,6 +262,7 @@ def _wish(
             None if origin is None else _time(origin),
             _list(names),
             _list(key),
+            _list(group),
         )
         ahead = None if horizon is None else parse_duration(horizon)
     except ValueError as error:

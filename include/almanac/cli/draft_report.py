@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from almanac.draft.questions import Question
     from almanac.draft.roles import ColumnRole
     from almanac.draft.table import Table
+    from almanac.draft.times import Times
     from almanac.draft.trial import DraftTrial
 
 
@@ -31,10 +32,7 @@ def print_table(table: "Table", roles: "Mapping[str, ColumnRole]") -> None:
     grid.add_column("distinct", no_wrap=True)
     grid.add_column("min .. max, or examples", overflow="fold", max_width=24)
     grid.add_column("role", overflow="fold")
-    time, times = roles[table.time], table.frame[table.time]
-    first, last = (f"{end:%Y-%m-%d %H:%M} UTC" for end in (times[0], times[-1]))
-    missing = table.times.values.null_count()
-    rows = [[table.time, "timestamp", str(missing), str(times.n_unique()), f"{first} .. {last}", _role_text(time)]]
+    rows = [] if table.times is None else [_time_row(table, table.times, roles[table.time])]
     for seen in table.columns:
         span = "" if seen.low is None else f"{seen.low:g} .. {seen.high:g}"
         shown = span or ", ".join(seen.examples)[:60]
@@ -45,10 +43,22 @@ def print_table(table: "Table", roles: "Mapping[str, ColumnRole]") -> None:
     console.print(grid)
 
 
+def _time_row(table: "Table", found: "Times", role: "ColumnRole") -> list[str]:
+    times = table.frame[table.time]
+    first, last = (f"{end:%Y-%m-%d %H:%M} UTC" for end in (times[0], times[-1]))
+    missing, distinct = str(found.values.null_count()), str(times.n_unique())
+    return [table.time, "timestamp", missing, distinct, f"{first} .. {last}", _role_text(role)]
+
+
 def _heading(table: "Table") -> str:
     from almanac.config.grammar.types import format_duration
 
     about = "" if table.reading.is_whole else "about "
+    if table.times is None:
+        known = f"key {' + '.join(table.key)}" if table.key else "no key"
+        whose = f", rows of one {' + '.join(table.group)} together" if table.group else ""
+        size = f"{about}{table.rows:,} rows without a time"
+        return f"{', '.join(table.reading.names)}: {table.format.kind}, {size}, {known}{whose}"
     kind = "the series of each key" if table.is_series else "events"
     return (
         f"{', '.join(table.reading.names)}: {table.format.kind}, {about}{table.rows:,} rows,"
@@ -79,8 +89,9 @@ def draft_as_json(
             "format": {"kind": table.format.kind, **table.format.model_dump(mode="json", exclude_defaults=True)},
             "rows": table.rows,
             "sampled_share": table.reading.share,
-            "time": {"column": table.time, "sources": table.times.sources, "format": table.times.column.format},
+            "time": _time(table),
             "key": table.key,
+            "group": table.group,
             "step_s": table.step.total_seconds(),
             "is_series": table.is_series,
             "label": drafted.label,
@@ -93,6 +104,12 @@ def draft_as_json(
             "yaml": drafted.text,
         }
     )
+
+
+def _time(table: "Table") -> dict[str, Any]:
+    times = table.times
+    made_of = {"sources": times.sources, "format": times.column.format} if times else {"sources": (), "format": None}
+    return {"column": table.time, **made_of}
 
 
 def questions_as_json(questions: "Sequence[Question]") -> str:

@@ -15,6 +15,7 @@ from almanac.config.grammar.section import Section
 from almanac.config.grammar.threshold import NO_THRESHOLD
 from almanac.config.grammar.types import Slug
 from almanac.config.sections.alerts import Alerts
+from almanac.config.sections.arrival import check_arrival
 from almanac.config.sections.backup import Backup
 from almanac.config.sections.dataset import Column, Dataset
 from almanac.config.sections.expiry import Expire
@@ -81,6 +82,7 @@ class Model(Section):
             raise ValueError(f"label must name a declared column; got {self.label.column!r}, declared {list(columns)}")
         check_joins(self.joins, columns, self.name)
         check_features(self.features, known)
+        check_arrival(self)
         self.label.check_column(columns[self.label.column])
         self.label.check_features(self.features)
         self.gates.leak.check_names(names_of(self.features))

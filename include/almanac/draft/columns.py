@@ -74,13 +74,15 @@ def look_at_column(
         runs: of neighbouring rows, at most.
     """
     texts = cells.str.strip_chars()
+    blank = ("",) if (texts == "").any() else ()  # a cell of spaces is no empty one, unless that is said
     texts = texts.set(texts == "", None)
     known = texts.drop_nulls()
     found = None if as_text or known.is_empty() else _as_numbers(texts, name, runs)
     shown = tuple(known.head(1000).unique(maintain_order=True).head(_SHOWN).to_list())
     if found is not None:
         seen, numbers = found
-        return replace(seen, source=cells.name, missing=numbers.null_count(), examples=shown), numbers
+        nulls = (*seen.nulls, *blank)
+        return replace(seen, source=cells.name, missing=numbers.null_count(), examples=shown, nulls=nulls), numbers
     values = known.unique().sort().to_list()
     return (
         ProfiledColumn(
@@ -90,6 +92,7 @@ def look_at_column(
             len(known) < len(texts),
             len(values),
             values=tuple(values) if len(values) <= _FEW else (),
+            nulls=blank,
             missing=texts.null_count(),
             examples=shown,
         ),

@@ -83,6 +83,8 @@ def draft_model(name: str, reading: Reading, wish: Wish, table: Table | None = N
     label = find_label(table, wish.label)
     if label is None:
         raise ConfigError(f"--label: no column {wish.label!r} beside the time; got {[c.name for c in table.columns]}")
+    if wish.horizon and table.times is None:
+        raise ConfigError("--horizon: the rows have no time, so nothing lies ahead of them; leave it out")
     if label.type == "string" and wish.equals is None and not wish.as_classes:
         known = f"one of {list(label.values)}" if label.values else "one of its values"
         several = f", or {CLASSES}: which of them it is" if can_be_classes(label.values) else ""
@@ -125,7 +127,7 @@ def draft_model(name: str, reading: Reading, wish: Wish, table: Table | None = N
         {"features": sections.features},
         {"train": sections.train},
         {"gates": sections.gates},
-        *([{"score": {"window": "30d"}}] if table.step >= _DAY else []),
+        *([{"score": {"window": "30d"}}] if table.step >= _DAY and table.times else []),
         {"monitor": sections.monitor},
     ]
     text = head + "\n".join(_text(part) for part in parts)

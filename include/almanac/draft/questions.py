@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from almanac.config.grammar.arrival_columns import TIME_WORD
 from almanac.config.grammar.types import format_duration, parse_duration
 from almanac.draft.draft import Wish, find_label
 from almanac.draft.reading import Reading
 from almanac.draft.roles import CLASSES, can_be_classes, label_values, propose_label, propose_value
 from almanac.draft.sections import default_horizon
 from almanac.draft.table import Table, look_at_cells
-from almanac.draft.times import AmbiguousTimesError
+from almanac.draft.times import AmbiguousTimesError, NoTimesError
 from almanac.errors import ConfigError
 
 NUMBER = "number"
@@ -107,12 +108,20 @@ def converse(
     try:
         table = look_at_cells(reading, wish.form)
     except AmbiguousTimesError as error:
-        form = answered(_time_question(error), None)
+        form = answered(_format_question(error), None)
         wish = replace(wish, declared=replace(wish.declared, time_format=form))
+        table = look_at_cells(reading, wish.form)
+    except NoTimesError as error:
+        if wish.declared.time is not None or wish.horizon:
+            raise
+        time = answered(_time_question(error), None)
+        wish = replace(wish, declared=replace(wish.declared, time=time))
         table = look_at_cells(reading, wish.form)
     if not wish.label:
         wish = replace(wish, label=answered(_label_question(table), table))
     wish = _with_value(wish, table, answered)
+    if wish.horizon is None and table.times is None:
+        wish = replace(wish, horizon=timedelta(0))  # there is no ahead
     if wish.horizon is None:
         wish = replace(wish, horizon=_horizon(answered(_horizon_question(table, wish), table)))
     return Conversation(wish, table, answers)
@@ -140,7 +149,16 @@ def _with_value(wish: Wish, table: Table, answered: Callable[[Question, Table], 
     return replace(wish, as_classes=True) if several and answer == CLASSES else replace(wish, equals=answer)
 
 
-def _time_question(error: AmbiguousTimesError) -> Question:
+def _time_question(error: NoTimesError) -> Question:
+    return Question(
+        "--time",
+        f"{error} Which column says when each row was?",
+        TIME_WORD,
+        "none does: the arrival of each file stands for it, and a hash draws the rows that judge",
+    )
+
+
+def _format_question(error: AmbiguousTimesError) -> Question:
     return Question(
         "--time-format",
         f"{error.column} can be read in {len(error.formats)} ways in all rows, for example {error.example!r}. Which is"
@@ -156,7 +174,8 @@ def _label_question(table: Table) -> Question:
     if not proposal:
         found = [seen.name for seen in table.columns]
         raise ConfigError(f"{table.name}: no column that could be predicted; got {found} beside the time")
-    names = tuple(seen.name for seen in table.columns if not seen.constant and seen.name not in table.key)
+    whose = {*table.key, *table.group}
+    names = tuple(seen.name for seen in table.columns if not seen.constant and seen.name not in whose)
     return Question("--label", "Which column should be predicted?", proposal, why, names)
 
 

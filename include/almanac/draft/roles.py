@@ -10,7 +10,7 @@ from almanac.draft.columns import ProfiledColumn
 from almanac.draft.key import ID
 from almanac.draft.table import Table
 
-Role = Literal["time", "key", "label", "feature", "categories", "left out"]
+Role = Literal["time", "key", "group", "label", "feature", "categories", "left out"]
 MOST_CATEGORIES = 10
 MOST_DRAFTED_CLASSES = 20
 CLASSES = "classes"
@@ -56,8 +56,9 @@ def assign_roles(
         equals: its value; None: its number.
         horizon: how far ahead it is predicted.
     """
-    times = ColumnRole("time", f"read as {table.times.column.format}, from {' and '.join(table.times.sources)}")
-    roles = {table.time: times}
+    roles: dict[str, ColumnRole] = {}
+    if (times := table.times) is not None:
+        roles[table.time] = ColumnRole("time", f"read as {times.column.format}, from {' and '.join(times.sources)}")
     for seen in table.columns:
         roles[seen.name] = _role(table, seen, label, equals, horizon)
     return roles | {name: ColumnRole("left out", "only numbers the rows") for name in table.ignored}
@@ -70,7 +71,9 @@ def _role(
         ahead = "its value now is a feature" if horizon and (equals is None or _is_usable(seen)) else "to predict"
         return ColumnRole("label", ahead)
     if seen.name in table.key:
-        return ColumnRole("key", "tells the rows of one time apart")
+        return ColumnRole("key", "tells the rows of one time apart" if table.times else "identifies a row")
+    if seen.name in table.group:
+        return ColumnRole("group", "whose row it is: not on both sides of a split")
     if seen.constant:
         return ColumnRole("left out", "the same in every row")
     if is_identifier(table, seen):
@@ -110,7 +113,7 @@ def propose_label(table: Table) -> tuple[str, str]:
     usable = [
         seen
         for seen in table.columns
-        if not (seen.constant or is_identifier(table, seen) or seen.name in table.key)
+        if not (seen.constant or is_identifier(table, seen) or seen.name in (*table.key, *table.group))
         and (seen.type != "string" or seen.values)
     ]
     for pattern, why in ((_OUTCOME, "its name is that of an outcome"), (_AMOUNT, "its name is that of a quantity")):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from almanac.config.grammar.types import format_duration
+from almanac.config.sections.dataset import Column
 from almanac.draft.columns import ProfiledColumn
 from almanac.draft.roles import MOST_CATEGORIES, assign_roles
 from almanac.draft.table import Table, declared_columns
@@ -13,6 +14,7 @@ _DAY = timedelta(days=1)
 _SEASONS = {"day_ago": _DAY, "week_ago": 7 * _DAY}
 _RARE = 0.1
 _FOLDS = 4
+_SHARE = 0.15  # of the rows in a fold, where they have no time
 _DEFAULT_SIZE_MB = 2048
 _MIN_CLASS_ROWS = 30  # the default of monitor.performance.min_class_rows
 
@@ -44,7 +46,9 @@ class DraftedSections:
         self.table, self.label, self.equals, self.classes = table, label, equals, classes
         self.is_number = equals is None and not classes
         self.horizon = default_horizon(table) if horizon is None else horizon
-        self.rows = round(table.rows * table.frame.height / max(len(table.times.values), 1))  # those that have a time
+        looked_at = table.reading.cells.height
+        self.rows = round(table.rows * table.frame.height / max(looked_at, 1))  # those that have a time
+        self.has_time = table.times is not None
         self.roles = assign_roles(table, label, classes[0] if classes else equals, self.horizon)
         values = table.frame[label.name].drop_nulls()
         shares = [float((values == one).to_numpy().mean()) for one in (classes or (equals,)) if one is not None]
@@ -60,7 +64,7 @@ class DraftedSections:
         """What the model predicts, in a sentence."""
         what = self.label.name if self.is_number else f"whether {self.label.name} is {self.equals}"
         what = f"which of {', '.join(self.classes)} {self.label.name} is" if self.classes else what
-        return f"Predicts {what}, {format_duration(self.horizon)} ahead."
+        return f"Predicts {what}, {format_duration(self.horizon)} ahead." if self.has_time else f"Predicts {what}."
 
     @property
     def source(self) -> dict[str, Any]:
@@ -75,11 +79,13 @@ class DraftedSections:
     @property
     def dataset(self) -> dict[str, Any]:
         """Section `dataset`."""
-        columns = declared_columns(self.table).items()
+        columns = self._declared_columns().items()
         return {
             "time": self.table.time,
-            "step": format_duration(self.table.step),
-            "key": list(self.table.key),
+            **({"step": format_duration(self.table.step)} if self.has_time else {}),
+            **({"key": list(self.table.key)} if self.table.key else {}),
+            **({} if self.has_time or not self.table.key else {"corrections": "replace"}),
+            **({"group": list(self.table.group)} if self.table.group else {}),
             **({"ignored_columns": list(self.table.ignored)} if self.table.ignored else {}),
             "origin": "not said yet",
             "licence": "not said yet",
@@ -88,11 +94,20 @@ class DraftedSections:
             },
         }
 
+    def _declared_columns(self) -> dict[str, Column]:
+        """The columns; a file of rows that are to be judged may lack the label, where that stands in the row itself."""
+        columns = declared_columns(self.table)
+        if not self.has_time:
+            label = columns[self.label.name]
+            columns[self.label.name] = label.model_copy(update={"nullable": True, "optional": True})
+        return columns
+
     @property
     def label_section(self) -> dict[str, Any]:
         """Section `label`."""
         ahead = format_duration(self.horizon)
-        declared = {"name": f"{_slug(self.label.name)}_in_{ahead}", "column": self.label.name}
+        name = f"{_slug(self.label.name)}_in_{ahead}" if self.has_time else f"{_slug(self.label.name)}_of_row"
+        declared = {"name": name, "column": self.label.name}
         kind = {"classes": list(self.classes)} if self.classes else {} if self.is_number else {"equals": self.equals}
         return {**declared, **kind, "horizon": ahead}
 
@@ -111,6 +126,8 @@ class DraftedSections:
         if self.is_number:  # what the seasonal rules repeat, the model may look at too
             backs = (_SEASONS[rule] - self.horizon for rule in self._seasonal_rules())
             found += [{"column": self.label.name, "lag": format_duration(back)} for back in backs if back]
+        if not self.has_time:
+            return found
         clock = ["hour_of_day"] if self.table.step < _DAY else []
         calendar = ["day_of_week"] if self.table.step <= _DAY else []
         season = ["day_of_year"] if self.table.span > 60 * _DAY else []
@@ -135,7 +152,7 @@ class DraftedSections:
             },
             "backtest": {
                 "folds": _FOLDS,
-                "fold": format_duration(self.fold),
+                **({"fold": format_duration(self.fold)} if self.has_time else {"share": _SHARE}),
                 "min_train_rows": max(self.rows // 3, 1),
             },
             "candidates": candidates,
@@ -147,15 +164,17 @@ class DraftedSections:
         even = min(0.5, 1.5 / max(len(self.classes), 2))  # what always says one class reaches less
         limit = {"rmse": self.spread, "average_precision": 1.5 * self.share, "f1_macro": even}[self.metric]
         rows, by_hour = self._rows_in(self.fold), self.table.step < _DAY
+        parts = ("hour_of_day", 48) if by_hour else ("month", 4)
+        by, many = parts if self.has_time else ("all", 4)
         gates: dict[str, Any] = {
             "absolute": {self.metric: _figure(limit)},
             "baselines": {"metric": self.metric, "margin": self._part(0.01), "kinds": self._baseline_names()},
             "champion": {"metric": self.metric, "max_loss": self._part(0.02), "resamples": 500, "confidence": 0.95},
             "segments": {
-                "by": "hour_of_day" if by_hour else "month",
+                "by": by,
                 "metric": "accuracy" if self.classes else self.metric,  # few rows of a segment lack a class
                 "max_loss": self._part(0.1),
-                "min_rows": max(min(rows // (48 if by_hour else 4), 30), 1),  # some segment must have so many
+                "min_rows": max(min(rows // many, 30), 1),  # some segment must have so many
             },
         }
         return {**gates, "calibration": {"min_rows": rows // 2}} if rows < 400 else gates
@@ -190,6 +209,8 @@ class DraftedSections:
 
     def _rows_in(self, time: timedelta) -> int:
         """How many rows fall into so much time, of all keys together."""
+        if not self.has_time:
+            return int(self.rows * _SHARE)  # of a fold; and a later file is no larger, for all that is known
         return int(self.rows * (time / (self.table.span + self.table.step)))
 
     def _part(self, share: float) -> float:

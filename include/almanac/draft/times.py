@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from itertools import product
 from typing import TYPE_CHECKING
 
+from almanac.config.grammar.arrival_columns import TIME_WORD
 from almanac.config.sections.dataset import Column
 from almanac.data.formats.bound import join_parts
 from almanac.data.ingest.times import read_times
@@ -98,6 +99,10 @@ class AmbiguousTimesError(ConfigError):
         )
 
 
+class NoTimesError(DataError):
+    """No column says when each row was."""
+
+
 @dataclass(frozen=True, eq=False)
 class Times:
     """The time of each row.
@@ -136,7 +141,8 @@ def find_times(
 
     Raises:
         ConfigError: what is wanted cannot be, or cells can be read in two ways.
-        DataError: no column holds times.
+        NoTimesError: no column holds times.
+        DataError: the one that is wanted holds none.
     """
     asked = {"format": format, "timezone": timezone, "origin": origin}
     given = {name: value for name, value in asked.items() if value is not None}
@@ -162,11 +168,10 @@ def find_times(
         if _SECONDS.match(name) and (found := _elapsed(frame, name, origin)):
             return found
     first = {name: frame[name][0] for name in frame.columns[:12]} if frame.height else {}
-    raise DataError(
+    raise NoTimesError(
         f"{where}: no column of times; got {first} in the first row, expected such as 2021-01-31T23:00:00+02:00,"
         " 31/01/2021 23:00, 20210131 or 1612134000. Name the column (--time) and how its times are written"
-        " (--time-format). A table that does not say when each row was cannot be drafted: a model is trained on the"
-        " past and judged on what came later, so add such a column to the file"
+        f" (--time-format), or say that there is none (--time {TIME_WORD}): then the arrival of each file stands for it"
     )
 
 

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.model_rows import ModelRows
+from almanac.features.split_groups import group_columns, hash_values, split_groups
 from almanac.monitoring.checks.challengers import LabelledWindow
 from almanac.monitoring.checks.data_freshness import Ages
 from almanac.monitoring.checks.drift import assess, part_weights, reference_of, shares_of
@@ -20,6 +22,7 @@ from almanac.scoring.predictions import TIME, PredictionTable
 from almanac.statistics.profile import PREDICTED_CLASS, PREDICTION, NumberProfile, ReferenceProfile
 from almanac.statistics.segment_figures import measure_groups
 from almanac.statistics.tasks import task_of
+from almanac.training.backtest.folds import is_held_out
 from almanac.windows.window import Window, complete_windows
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from almanac.features.split_groups import Hashes
     from almanac.statistics.distribution import Distribution
 
 LABEL, LATENCY = "_label", "_latency_us"
@@ -58,7 +62,8 @@ class Watch:
         reach = DatasetTable.of(self.home, self.model).time_range(self.dataset_version)
         if reach is None:
             return ()
-        until = min(reach[1] + self.model.dataset.step, self.now)
+        # no row can arrive in the past, so a window of arrivals is complete as soon as it is over
+        until = self.now if self.model.dataset.is_arrival else min(reach[1] + self.model.dataset.step, self.now)
         windows = complete_windows(self.profile.until, until, self.model.monitor.window)
         shown = windows[-(self.model.monitor.drift.windows + _SHOWN_BEFORE) :]
         return tuple(self._evaluate(window) for window in shown)
@@ -82,7 +87,7 @@ class Watch:
         source = ModelRows.newest(self.home, model, version=self.dataset_version)
         frame = source.read(since=since, until=window.end + model.label.horizon)
         frame = frame.with_columns(labels(model, frame, now=self.now).cast(pl.Float64).alias(LABEL))
-        frame = frame.filter(pl.col(time) < window.end)
+        frame = self._judgeable(frame.filter(pl.col(time) < window.end))
         found = PredictionTable.of(self.home, model).read(self.champion.version, since=window.start, until=window.end)
         if not found.height:
             return frame
@@ -90,6 +95,27 @@ class Watch:
         prediction, took = task_of(model.label).read(found, PREDICTION), pl.col("latency_us").alias(LATENCY)
         predictions = found.select(pl.col(TIME).alias(time), *keys, prediction, took)
         return frame.join(predictions, on=[time, *keys], how="left", maintain_order="left")
+
+    def _judgeable(self, frame: "pl.DataFrame") -> "pl.DataFrame":
+        """The rows without the labels of those whose groups the champion was trained on, where rows have no time.
+
+        A customer who is delivered again is no stranger to the champion: on such rows it looks better than it is.
+        """
+        import polars as pl
+
+        groups = split_groups(self.model, frame)
+        if groups is None:
+            return frame
+        seen = pl.Series(groups).is_in(pl.Series(self._groups_at_training).implode())
+        trained = seen & ~pl.Series(is_held_out(self.model, groups))
+        return frame.with_columns(pl.when(~trained).then(pl.col(LABEL)).alias(LABEL))
+
+    @cached_property
+    def _groups_at_training(self) -> "Hashes":
+        columns, label = list(group_columns(self.model)), self.model.label.column
+        table, wanted = DatasetTable.of(self.home, self.model), list(dict.fromkeys([*columns, label]))
+        known = table.read(version=self.champion.dataset_version, columns=wanted).drop_nulls(label)
+        return hash_values(known.select(columns))
 
     def scored(self, window: Window | WindowResult) -> "pl.DataFrame":
         """The window's rows that were scored, `_label` NaN where it is not known."""

@@ -19,6 +19,7 @@ from almanac.registry.records import CHAMPION, ModelVersion, Tag
 from almanac.registry.store import Registry
 from almanac.release.gates import Evaluation, Reference
 from almanac.release.withdrawn import rolled_back_at
+from almanac.training.backtest.folds import split_words
 from almanac.training.passport import PassportData, load_passport
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def find_best(
         try:
             graph, data = OnnxModel(registry.load_onnx(version)), load_passport(registry, version).data
             features = build_features(model, served.frame)
-            if problem := _problem(graph, features, data, evaluation):
+            if problem := _problem(model, graph, features, data, evaluation):
                 why.append(f"version {version.version} is skipped: it {problem}")
                 continue
             predictions = graph.score(features, model.label.classes)[served.rows]
@@ -86,10 +87,15 @@ def _of_the_year(
     return sorted(chosen, key=lambda one: (-_level(one, there, gains), int(one.version)))
 
 
-def _problem(graph: OnnxModel, features: "FeatureMatrix", data: PassportData, evaluation: Evaluation) -> str:
+def _problem(
+    model: Model, graph: OnnxModel, features: "FeatureMatrix", data: PassportData, evaluation: Evaluation
+) -> str:
     """Why a version cannot be compared on the hold-out; empty: it can be. `data` is its passport's."""
     if missing := sorted(set(graph.features) - set(features.names)):
         return f"needs features that are no longer declared: {missing}"
+    if model.dataset.is_arrival:
+        is_clean = data.split == split_words(model)
+        return "" if is_clean else f"is trained on rows of the hold-out, which it splits otherwise ({data.split})"
     start, end = evaluation.holdout["time"].min(), data.train_end
     is_clean = isinstance(start, datetime) and end < start
     return "" if is_clean else f"is trained on rows of the hold-out, until {end:%Y-%m-%d %H:%M} UTC"

@@ -22,6 +22,7 @@ from almanac.release.best_version import find_best
 from almanac.release.gates import Evaluation, GateResult, Served, asked, judge, passed
 from almanac.release.model_card import render_card
 from almanac.training.backtest.backtest import row_keys
+from almanac.training.backtest.folds import split_words
 from almanac.training.export.speed import Speed, measure_speed
 from almanac.training.passport import load_passport
 from almanac.training.policy import LABELLED_ROWS
@@ -114,7 +115,7 @@ def evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.Dat
         return known
     known = replace(known, champion_threshold=champion.threshold)
     try:
-        known = replace(known, news=_news(candidate, champion))
+        known = replace(known, news=_news(candidate, champion), champion_split=_split_of(model, registry, champion))
         probabilities = OnnxModel(registry.load_onnx(champion)).score(
             build_features(model, frame), model.label.classes
         )[rows]
@@ -137,6 +138,14 @@ def _news(candidate: Logged, champion: ModelVersion) -> str:
         names[Tag.DATASET_SHA256] = "corrected rows"
     other = [words for tag, words in names.items() if candidate.tags.get(tag) != champion.tags.get(tag)]
     return f"it has {' and '.join(other)}" if other else ""
+
+
+def _split_of(model: Model, registry: Registry, champion: ModelVersion) -> str:
+    """The champion's split where it is another than today's, so that rows of the hold-out trained it; else empty."""
+    if not model.dataset.is_arrival:
+        return ""
+    split = load_passport(registry, champion).data.split
+    return "" if split == split_words(model) else split or "by time"
 
 
 def _with_history(model: Model, frame: "pl.DataFrame", holdout: "pl.DataFrame") -> "pl.DataFrame":

@@ -20,6 +20,7 @@ from almanac.training.passport import Passport
 if TYPE_CHECKING:
     import polars as pl
 
+_BESIDE_FOLDS = "Each point is a model trained on rows of neither its fold nor the hold-out, which is the last fold."
 _BEFORE_FOLDS = "Each point is a model trained on the rows before its fold; the last fold is the hold-out."
 
 
@@ -92,9 +93,10 @@ def _pictures(model: Model, backtest: "pl.DataFrame", threshold: float, speed: S
 
     holdout = backtest.filter(backtest["fold"] == backtest["fold"].max())
     metric = model.gates.baselines.metric
+    folds = _BESIDE_FOLDS if model.dataset.is_arrival else _BEFORE_FOLDS
     pictures = [
         *_predictions(model, holdout),
-        CardPlot(f"{metric} over the folds", _BEFORE_FOLDS, card_plots.folds(backtest, metric, threshold)),
+        CardPlot(f"{metric} over the folds", folds, card_plots.folds(backtest, metric, threshold)),
     ]
     if speed is not None:
         text = "Fastest of several calls, in one thread of onnxruntime; both scales are logarithmic."

@@ -8,7 +8,8 @@ from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.promotion import Shadow
 from almanac.data.table.dataset import DatasetTable
-from almanac.features.labels import label_columns, labels
+from almanac.features.labels import labels
+from almanac.features.split_groups import split_groups
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
 from almanac.registry.errors import mlflow_errors
@@ -17,6 +18,8 @@ from almanac.release.promotion import set_shadow
 from almanac.scoring.predictions import TIME, PredictionTable
 from almanac.statistics.profile import ReferenceProfile
 from almanac.statistics.tasks import task_of
+from almanac.training.backtest.backtest import GROUP
+from almanac.training.policy import counting_columns
 
 if TYPE_CHECKING:
     import polars as pl
@@ -90,11 +93,15 @@ def _rows(
     empty = pl.DataFrame(schema={"time": pl.Datetime("us", "UTC"), "label": pl.Int8})
     if not ours.height or not theirs.height:
         return empty
-    frame = DatasetTable.of(home, model).read(columns=list(label_columns(model)), since=since)
+    frame = DatasetTable.of(home, model).read(columns=list(counting_columns(model)), since=since)
     time, keys = model.dataset.time, [key for key in model.dataset.key if key != model.dataset.time]
-    known = frame.select(pl.col(time).alias(TIME), *keys, labels(model, frame, now=now).alias("label")).drop_nulls(
-        "label"
-    )
+    groups = split_groups(model, frame)
+    known = frame.select(
+        pl.col(time).alias(TIME),
+        *keys,
+        labels(model, frame, now=now).alias("label"),
+        *([] if groups is None else [pl.Series(GROUP, groups)]),
+    ).drop_nulls("label")
     on = [TIME, *keys]
     task = task_of(model.label)
     own = ours.select(*on, task.read(ours, "answer"), "latency_us")
@@ -125,7 +132,7 @@ def _judge(
         )
         interval = paired_interval(
             gate.metric,
-            rows.select("time", "label", "answer"),
+            rows.select("time", "label", "answer", *(name for name in (GROUP,) if name in rows.columns)),
             reference,
             resamples=gate.resamples,
             confidence=gate.confidence,

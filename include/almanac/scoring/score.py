@@ -6,7 +6,7 @@ The two share no step: whatever is wrong with the version in shadow, the champio
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
@@ -28,6 +28,7 @@ from almanac.statistics.profile import ReferenceProfile
 from almanac.windows.window import window_of
 
 CATCH_UP = timedelta(days=400)
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -68,8 +69,10 @@ def score_new_windows(
 
     Windows of `score.window` are scored whole and replaced whole. New are the windows since the end of the champion's
     training, at most `CATCH_UP` back, whose rows came from other batches than when they were scored: more rows,
-    corrected ones. A given range is widened to whole windows and scored in any case. Memory does not grow with the
-    number of rows: they are read, scored and committed in chunks. An interrupted run continues where it stopped.
+    corrected ones. Rows without a time are all scored, those of the training too: they are what is known today, and no
+    row says that it is only history. A given range is widened to whole windows and scored in any case. Memory does not
+    grow with the number of rows: they are read, scored and committed in chunks. An interrupted run continues where it
+    stopped.
 
     Args:
         model: declares features, window and what to do where inputs are missing.
@@ -123,7 +126,7 @@ def score_shadow(model: Model, home: Home, registry: ChampionRegistry, *, run: R
 
 @dataclass(frozen=True, eq=False)
 class _Scorer:
-    """One version and where its answers go; `since` is the first window that it was not trained on.
+    """One version and where its answers go; `since` is the first window that it scores: that it was not trained on.
 
     Of a version in shadow nothing is written while its graph gives no number: it would wait for its judgement for ever.
     """
@@ -137,6 +140,8 @@ class _Scorer:
 
 def _scorer(model: Model, registry: ChampionRegistry, version: ModelVersion, table: PredictionTable) -> _Scorer:
     graph = OnnxModel(registry.load_onnx(version))
+    if model.dataset.is_arrival:
+        return _Scorer(version, graph, table, _EARLIEST)
     known_until = ReferenceProfile.from_json(registry.load_profile(version)).until
     return _Scorer(version, graph, table, window_of(known_until, model.score.window).start)
 

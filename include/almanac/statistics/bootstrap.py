@@ -38,11 +38,12 @@ def paired_interval(
     """The percentile interval of the gain of `rows["answer"]` over `reference`.
 
     Whole days are drawn, with replacement, and both models are measured on the same draw: hours of one day resemble
-    each other, and drawn one by one they would claim more evidence than there is.
+    each other, and drawn one by one they would claim more evidence than there is. Rows without a time are drawn by
+    whole groups.
 
     Args:
         metric: what is compared.
-        rows: `time`, `label`, `answer`.
+        rows: `time`, `label`, `answer`; `group` where they have no time of their own.
         reference: the other model's predictions for the same rows, of the same shape.
         resamples: how many draws.
         confidence: of the two-sided interval.
@@ -66,7 +67,7 @@ def paired_interval(
             f"{metric}: {len(label)} rows, but {len(reference)} of the other model; predictions of shape"
             f" {probability.shape} and {reference.shape} cannot be paired"
         )
-    blocks = _days(rows)
+    blocks = _blocks(rows)
     draw = np.random.default_rng(seed)
     gains = [
         gain(np.concatenate([blocks[number] for number in draw.integers(len(blocks), size=len(blocks))]))
@@ -76,10 +77,11 @@ def paired_interval(
     return ConfidenceInterval(gain(np.arange(len(label))), float(low), float(high))
 
 
-def _days(rows: "pl.DataFrame") -> list["NDArray[np.intp]"]:
-    """The row numbers of each day in UTC."""
+def _blocks(rows: "pl.DataFrame") -> list["NDArray[np.intp]"]:
+    """The row numbers of each group, else of each day in UTC."""
     import numpy as np
 
-    _, day = np.unique(rows["time"].dt.date().to_numpy(), return_inverse=True)
-    order = np.argsort(day, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(day[order])) + 1)
+    values = rows["group"] if "group" in rows.columns else rows["time"].dt.date()
+    _, block = np.unique(values.to_numpy(), return_inverse=True)
+    order = np.argsort(block, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(block[order])) + 1)

@@ -79,11 +79,13 @@ class _Rows:
         return by_part
 
     def design_effect(self, indicators: "NDArray[np.bool_]", there: "NDArray[np.bool_]") -> float | None:
-        """The design effect of a column's values where they are there."""
+        """The design effect of a column's values where they are there; rows without a time are independent."""
         import numpy as np
 
         if not there.any():
             return None
+        if self.model.dataset.is_arrival:
+            return 1.0
         _, part = np.unique(self.part[there], return_inverse=True)
         measured = design_effect(indicators, part, self.times_us[there], self.model.monitor.window)
         return None if measured is None else round(measured[0], 3)
@@ -151,6 +153,8 @@ def watched_columns(model: Model, frame: "pl.DataFrame") -> tuple[list[str], dic
             left_out[name] = "not in the rows"
         elif column.type == "timestamp":
             left_out[name] = "time"
+        elif column.optional and name == model.label.column:
+            left_out[name] = "the label, which files may lack"
         elif name in model.dataset.key:
             left_out[name] = "part of the key"
         elif frame.schema[name] == pl.String and frame[name].n_unique() > _MAX_DISTINCT_SHARE * frame.height > 10:

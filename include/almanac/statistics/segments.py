@@ -26,10 +26,12 @@ def segment_of(by: Segment, time: str) -> "pl.Expr":
     """The name of each row's segment, from its event time in UTC.
 
     Seasons are the meteorological ones of the northern half: winter is December to February. Months are `01` to
-    `12`, hours `00` to `23`.
+    `12`, hours `00` to `23`. `all` is one segment.
     """
     import polars as pl
 
+    if by == "all":
+        return pl.lit("all")
     if by == "season":
         season = pl.col(time).dt.month() % 12 // 3
         return season.replace_strict(dict(enumerate(SEASONS)), return_dtype=pl.String)

@@ -179,6 +179,11 @@ def _metrics(candidate: "TrainedCandidate") -> list[Any]:
             "max_difference": max(parity.holdout.max_difference, parity.boundary.max_difference),
         },
         "rows": {"train": candidate.data.train_rows, "labelled": candidate.data.labelled_rows},
+        "copies": {
+            "same_features": candidate.leaks.same_features,
+            "same_features_and_label": candidate.leaks.duplicates,
+            "repeated": candidate.leaks.repeated,
+        },
         "seconds": dict(candidate.seconds),
         **{f"baseline.{name}": values for name, values in measured.baselines.items()},
         **{f"segment.{name}": values for name, values in measured.segments.items()},

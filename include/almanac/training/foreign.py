@@ -59,9 +59,14 @@ def measure_foreign(
 
     Raises:
         ConfigError: it takes other features, gives no probabilities of two classes (or no numbers), or has no
-            converter.
+            converter; or the rows have no time.
         DataError: too few labelled rows; or it was fitted on rows of the hold-out, or on none before it.
     """
+    if model.dataset.is_arrival:
+        raise ConfigError(
+            f"{model.name}: {foreign.name} was fitted elsewhere, and without a time nothing says on which rows; got"
+            " dataset.time: arrival, whose hold-out is drawn by hash. Train it here"
+        )
     watch = StepWatch(on_progress)
     rows, folds = prepare(model, frame, now=now)
     watch.done("features", f"{len(rows)} labelled rows, {len(rows.names)} features")

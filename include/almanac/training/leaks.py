@@ -3,7 +3,7 @@
 Source of the kinds: Kaufman, Rosset and Perlich (2012), "Leakage in data mining", ACM TKDD 6(4).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from almanac.config.schema import Model
 from almanac.config.sections.features import TimeFeature
 from almanac.statistics.tasks import task_of
-from almanac.training.backtest.backtest import KEY, Fold, LabelledRows
+from almanac.training.backtest.backtest import KEY, LabelledRows
+from almanac.training.backtest.folds import Fold
 
 if TYPE_CHECKING:
     import numpy as np
+    import polars as pl
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -42,6 +44,9 @@ class LeakReport:
         duplicates: number of hold-out rows that are also training rows, with the same features (except those of time)
             and label, beyond chance.
         rows: number of rows of the hold-out.
+        same_features: number of hold-out rows whose features, except those of time, a training row has too, whatever
+            its label and however likely by chance.
+        repeated: number of rows, of all labelled ones, whose features an earlier row has.
     """
 
     explained: Mapping[str, float | None]
@@ -49,6 +54,17 @@ class LeakReport:
     copies: Mapping[str, float] = field(default_factory=dict)
     duplicates: int = 0
     rows: int = 0
+    same_features: int = 0
+    repeated: int = 0
+
+    @property
+    def words(self) -> str:
+        """What was found of copies, in a sentence."""
+        return (
+            f"{self.same_features} of {self.rows} rows of the hold-out have the features of a training row,"
+            f" {self.duplicates} of them with its label and beyond chance; {self.repeated} of all labelled rows repeat"
+            " the features of another one"
+        )
 
 
 def measure_leaks(model: Model, rows: LabelledRows, fold: Fold) -> LeakReport:
@@ -65,12 +81,15 @@ def measure_leaks(model: Model, rows: LabelledRows, fold: Fold) -> LeakReport:
     targets = task_of(model.label).targets(rows.labels)
     suspects = {name: rows.values[:, rows.names.index(name)] for name in _suspects(model)}
     known = bool(model.label.horizon) and bool(np.isfinite(rows.state_now[train]).any())
+    columns = _columns_that_may_repeat(model, rows)
     return LeakReport(
         explained={name: _explained(values, targets, train, test) for name, values in suspects.items()},
         persistence=_explained(rows.state_now.astype(np.float32), targets, train, test) if known else None,
         copies=_copies(model, rows, test, suspects),
-        duplicates=_duplicates(model, rows, fold),
+        duplicates=_duplicates(rows, fold, columns),
         rows=len(fold.test),
+        same_features=_same_features(rows, fold, columns),
+        repeated=_repeated(rows, columns),
     )
 
 
@@ -202,7 +221,32 @@ def _share_of_copies(feature: "Values", value: "Floats", changed: "NDArray[np.bo
     return float(min(shares))
 
 
-def _duplicates(model: Model, rows: LabelledRows, fold: Fold) -> int:
+def _columns_that_may_repeat(model: Model, rows: LabelledRows) -> list[int]:
+    """The places of all features but those of time, which differ from row to row, or come again each day."""
+    names = {name for feature in model.features if not isinstance(feature, TimeFeature) for name in feature.names}
+    return [position for position, name in enumerate(rows.names) if name in names]
+
+
+def _features_of(rows: LabelledRows, columns: Sequence[int]) -> "pl.DataFrame":
+    import polars as pl
+
+    return pl.DataFrame({str(n): pl.Series(rows.values[:, n].astype("float64")).fill_nan(None) for n in columns})
+
+
+def _same_features(rows: LabelledRows, fold: Fold, columns: Sequence[int]) -> int:
+    """The number of hold-out rows whose features a training row has, too."""
+    if not columns:
+        return 0
+    frame = _features_of(rows, columns)
+    train, test = frame[fold.train].unique(), frame[fold.test]
+    return test.join(train, on=frame.columns, how="semi", nulls_equal=True).height
+
+
+def _repeated(rows: LabelledRows, columns: Sequence[int]) -> int:
+    return len(rows) - _features_of(rows, columns).n_unique() if columns else 0
+
+
+def _duplicates(rows: LabelledRows, fold: Fold, columns: Sequence[int]) -> int:
     """The number of hold-out rows that are also training rows, beyond chance.
 
     Chance: the expected number of training rows with these values if columns were independent. So rows of a model with
@@ -211,12 +255,9 @@ def _duplicates(model: Model, rows: LabelledRows, fold: Fold) -> int:
     import numpy as np
     import polars as pl
 
-    names = {name for feature in model.features if not isinstance(feature, TimeFeature) for name in feature.names}
-    columns = [position for position, name in enumerate(rows.names) if name in names]
     if not columns or not len(fold.train):
         return 0
-    chosen = [rows.values[:, position].astype(np.float64) for position in columns] + [rows.labels.astype(np.float64)]
-    frame = pl.DataFrame({str(position): pl.Series(values).fill_nan(None) for position, values in enumerate(chosen)})
+    frame = _features_of(rows, columns).with_columns(label=pl.Series(rows.labels.astype(np.float64)))
     train, test = frame[fold.train], frame[fold.test]
     twice = test.with_row_index("_row").join(train.unique(), on=frame.columns, how="semi", nulls_equal=True)
     expected = np.full(twice.height, np.log(train.height))

@@ -65,6 +65,7 @@ class PassportData:
         train_end: the last event time among the training rows, UTC.
         train_rows: the number of rows that this training fitted.
         holdout_rows: the number of rows in the last fold.
+        split: by what the hold-out is split off, where the rows have no time; see `split_words`.
         origin: who made the data, and how, as the model's YAML declares it.
         licence: licence or restriction of the data, likewise.
         owner: who answers for the model, likewise.
@@ -83,6 +84,7 @@ class PassportData:
     origin: str
     licence: str
     owner: str = ""
+    split: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,16 @@ class Passport:
     seconds: Mapping[str, float]
 
     def to_json(self) -> str:
-        """The text of `passport.json`: times are ISO 8601 in UTC."""
-        return json.dumps(asdict(self), indent=1, default=_iso)
+        """The text of `passport.json`: times are ISO 8601 in UTC. What was added later stands where it says more."""
+        tree = asdict(self)
+        for part, names in _ADDED.items():
+            for name in names:
+                if tree[part] and not tree[part][name]:
+                    del tree[part][name]
+        return json.dumps(tree, indent=1, default=_iso)
+
+
+_ADDED = {"data": ("split",), "leaks": ("same_features", "repeated")}
 
 
 @dataclass(frozen=True)

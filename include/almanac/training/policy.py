@@ -22,14 +22,19 @@ from typing import TYPE_CHECKING, Literal
 
 from almanac.config.grammar.types import format_duration
 from almanac.config.schema import Model
+from almanac.features.labels import label_columns
+from almanac.features.split_groups import group_columns, split_groups
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
-from almanac.training.backtest.backtest import fold_problems, known_labels, rows_before_backtest
+from almanac.training.backtest.backtest import in_order, known_labels
+from almanac.training.backtest.folds import fold_problems, rows_before_backtest
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
     from numpy.typing import NDArray
+
+    from almanac.features.split_groups import Hashes
 
 Trigger = Literal["manual", "schedule", "new_data", "retrain_request", "change"]
 GRACE = timedelta(hours=2)
@@ -62,23 +67,30 @@ class _Check:
 
 
 def count_labelled(model: Model, frame: "pl.DataFrame", *, now: datetime) -> LabelledCount:
-    """Count the rows that training can use; reads only `label_columns`."""
-    frame = frame.sort(model.dataset.time)
+    """Count the rows that training can use; reads only `counting_columns`."""
+    frame = in_order(model, frame)
     labels = known_labels(model, frame, now=now).drop_nulls().to_numpy()
-    times = label_times(model, frame, now=now)
-    before = rows_before_backtest(model, times)
+    times, groups = label_times(model, frame, now=now)
+    before = rows_before_backtest(model, times, groups)
     is_enough = before >= model.train.backtest.min_train_rows
-    return LabelledCount(len(times), before, fold_problems(model, times, labels) if is_enough else ())
+    return LabelledCount(len(times), before, fold_problems(model, times, labels, groups) if is_enough else ())
 
 
-def label_times(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "NDArray[np.datetime64]":
-    """The event times of rows with a known label, datetime64[us] [n], UTC, sorted."""
-    frame = frame.sort(model.dataset.time)
+def counting_columns(model: Model) -> tuple[str, ...]:
+    """The columns of the dataset that say which rows have a label, and on which side of a split they stand."""
+    return tuple(dict.fromkeys((*label_columns(model), *group_columns(model))))
+
+
+def label_times(
+    model: Model, frame: "pl.DataFrame", *, now: datetime
+) -> "tuple[NDArray[np.datetime64], Hashes | None]":
+    """Of the rows with a known label the event times, datetime64[us] [n], UTC, sorted, and whose rows they are."""
+    frame = in_order(model, frame)
     known = frame.filter(known_labels(model, frame, now=now).is_not_null())
     times: NDArray[np.datetime64] = (
         known[model.dataset.time].dt.cast_time_unit("us").dt.replace_time_zone(None).to_numpy()
     )
-    return times
+    return times, split_groups(model, known)
 
 
 def decide_training(
@@ -144,10 +156,11 @@ def _history(model: Model, labelled: LabelledCount) -> _Check:
     backtest = model.train.backtest
     if labelled.before_backtest >= backtest.min_train_rows:
         return _Check(None)
+    part = f"{backtest.share:.0%} of the rows" if model.dataset.is_arrival else format_duration(backtest.fold)
+    lie = "are left to train on by" if model.dataset.is_arrival else "lie before"
     return _Check(
-        f"too little history: {labelled.before_backtest} labelled rows lie before the backtest of {backtest.folds} x "
-        f"{format_duration(backtest.fold)} ({labelled.rows} in all), wanted {backtest.min_train_rows} "
-        "(train.backtest.min_train_rows)",
+        f"too little history: {labelled.before_backtest} labelled rows {lie} the backtest of {backtest.folds} x "
+        f"{part} ({labelled.rows} in all), wanted {backtest.min_train_rows} (train.backtest.min_train_rows)",
         overruled_by_hand=False,
     )
 

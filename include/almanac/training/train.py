@@ -14,21 +14,21 @@ from almanac.config.sections.search import Scalar
 from almanac.errors import ConfigError
 from almanac.features.features import feature_columns
 from almanac.features.labels import label_columns
+from almanac.features.split_groups import group_columns
 from almanac.statistics import metrics
 from almanac.statistics.segments import with_segment
 from almanac.statistics.tasks import task_of
 from almanac.training.backtest.backtest import (
-    Fold,
     LabelledRows,
     backtest_frame,
     baseline_columns,
     labelled_rows,
     other_columns,
-    split,
     subset,
 )
 from almanac.training.backtest.baselines import BaselinePredictions
 from almanac.training.backtest.baselines_of_kind import baselines_of_kind
+from almanac.training.backtest.folds import Fold, split, split_words
 from almanac.training.export.export import export_onnx
 from almanac.training.export.parity import ParityReport, check_parity
 from almanac.training.fit.candidates import choose_candidates
@@ -76,6 +76,7 @@ def training_columns(model: Model) -> tuple[str, ...]:
     """The columns of the dataset that training and judging read."""
     of_rules = (column for text in model.gates.baselines.rules.values() for column in columns_of(text))
     used = (*feature_columns(model), *label_columns(model), *other_columns(model).values(), *of_rules)
+    used = (*used, *group_columns(model))
     return tuple(dict.fromkeys(used))
 
 
@@ -165,7 +166,7 @@ def prepare(model: Model, frame: "pl.DataFrame", *, now: datetime) -> tuple[Labe
             check_rare(model, _shares(model, rows))
         except ValueError as error:
             raise ConfigError(f"{model.name}: {error}") from error
-    return rows, split(model, rows.times)
+    return rows, split(model, rows.times, rows.groups)
 
 
 def _shares(model: Model, rows: LabelledRows) -> dict[str, float]:
@@ -224,7 +225,7 @@ class CandidateBuilder:
         measured = self._measure(pipeline, trained_on, backtest, selection.threshold)
         self.watch.done("measure", f"{model.train.metric} on the hold-out: {measured.holdout.get(model.train.metric)}")
         leaks = measure_leaks(model, rows, holdout)
-        self.watch.done("leaks", f"{leaks.duplicates} of {leaks.rows} rows of the hold-out are also training rows")
+        self.watch.done("leaks", leaks.words)
         onnx, parity = self._export(pipeline, selection.threshold)
         return TrainedCandidate(
             model=model,
@@ -255,6 +256,7 @@ class CandidateBuilder:
             train_end=_datetime(times[trained_on][-1]),
             train_rows=len(trained_on),
             holdout_rows=len(self.folds[-1].test),
+            split=split_words(self.model),
         )
 
     def _baselines(self, folds: Sequence[Fold]) -> list[BaselinePredictions]:

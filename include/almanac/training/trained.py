@@ -51,6 +51,7 @@ class TrainingData:
         train_end: the last event time among the training rows, UTC.
         train_rows: the number of rows that this training fitted.
         holdout_rows: the number of rows in the last fold.
+        split: by what the hold-out is split off, where the rows have no time; see `split_words`.
     """
 
     sha256: str
@@ -60,6 +61,7 @@ class TrainingData:
     train_end: datetime
     train_rows: int
     holdout_rows: int
+    split: str = ""
 
 
 @dataclass(frozen=True, eq=False)

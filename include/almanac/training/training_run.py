@@ -22,7 +22,6 @@ from almanac.config.sections.training import Mode
 from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.model_rows import ModelRows
 from almanac.errors import PermanentError, RegistryError
-from almanac.features.labels import label_columns
 from almanac.journal.exclusive import exclusive
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, RunRef
@@ -31,14 +30,15 @@ from almanac.registry.pipeline_file import load_pipeline
 from almanac.registry.records import Logged, ModelVersion, TrainingContext
 from almanac.registry.store import Registry
 from almanac.statistics.profiling import build_profile
-from almanac.training.backtest.backtest import row_keys, split
+from almanac.training.backtest.backtest import row_keys
+from almanac.training.backtest.folds import split
 from almanac.training.candidate_log import find_logged, log_candidate
 from almanac.training.fit.checkpoints import CheckpointFolder
 from almanac.training.fit.continuation import Parent, continuation_problems
 from almanac.training.fit.search import Trial
 from almanac.training.fit.selection import CandidateSelection
 from almanac.training.passport import load_passport
-from almanac.training.policy import Trigger, count_labelled, decide_training, label_times
+from almanac.training.policy import Trigger, count_labelled, counting_columns, decide_training, label_times
 from almanac.training.train import Progress, continue_candidate, train_candidate
 from almanac.training.trained import TrainedCandidate
 
@@ -95,7 +95,7 @@ def decide_mode(
         DataError: there is no dataset yet.
         TransientError: a store is not available.
     """
-    frame = DatasetTable.of(home, model).read(columns=label_columns(model))
+    frame = DatasetTable.of(home, model).read(columns=counting_columns(model))
     champion = registry.champion(model.name)
     wanted: Mode = mode or model.train.mode
     problems = _continuation_problems(model, registry, champion, frame, now, by_hand) if wanted != "scratch" else []
@@ -228,9 +228,9 @@ def _continuation_problems(
         return ["there is no champion to continue"]
     if by_hand:
         return ["candidates or parameters were chosen by hand, and a fitted estimator cannot take them"]
-    times = label_times(model, frame, now=now)
+    times, groups = label_times(model, frame, now=now)
     try:
-        return continuation_problems(model, load_parent(registry, champion), split(model, times)[-1], times)
+        return continuation_problems(model, load_parent(registry, champion), split(model, times, groups)[-1], times)
     except PermanentError as error:
         return [str(error)]
 

@@ -59,7 +59,7 @@ def find_skew(
     if reference is not None and min(sample.height, reference.height) >= skew.min_rows:
         for name, column in dataset.columns.items():
             found += _column(name, column, sample, reference, dataset, skew)
-        found += _rhythm(sample, reference, dataset, skew)
+        found += [] if dataset.is_arrival else _rhythm(sample, reference, dataset, skew)
     found += _constant(sample, reference, dataset, skew)
     return tuple(BatchFinding(rule, dataset.action(rule), text) for rule, text in found)
 
@@ -69,6 +69,8 @@ def _extent(facts: BatchFacts, dataset: Dataset, skew: Skew, now: datetime) -> I
         yield "batch.volume", f"{facts.rows} rows, while the last batches had {facts.usual_rows:.0f}"
     if facts.first is None or facts.last is None:
         return
+    if dataset.is_arrival:
+        return  # the rows of a delivery are of one time
     steps = (facts.last - facts.first) // dataset.step + 1
     if dataset.key == (dataset.time,) and steps >= skew.min_rows:
         between = f"between {facts.first:%Y-%m-%d} and {facts.last:%Y-%m-%d}"
@@ -84,7 +86,7 @@ def _extent(facts: BatchFacts, dataset: Dataset, skew: Skew, now: datetime) -> I
 def _column(
     name: str, column: Column, sample: "pl.DataFrame", reference: "pl.DataFrame", dataset: Dataset, skew: Skew
 ) -> Iterator[tuple[str, str]]:
-    if column.nullable:
+    if column.nullable and not column.optional:
         yield from _null_share(name, sample, reference, skew)
     if column.type == "string":
         yield from _categories(name, sample, reference, skew)

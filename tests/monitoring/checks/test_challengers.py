@@ -145,6 +145,13 @@ def test_judge_challengers_only_so_many_versions_are_compared(window: LabelledWi
     assert [one.subject for one in found] == ["version 5"]
 
 
+def test_judge_baseline_without_a_horizon_persistence_is_no_rule(window: LabelledWindow) -> None:
+    """The present state is the label itself there: no champion could be as good."""
+    label = WEATHER.label.model_copy(update={"horizon": timedelta(0)})
+    found = {one.subject for one in judge_baselines(WEATHER.model_copy(update={"label": label}), window)}
+    assert found == {"majority"}
+
+
 def test_judge_baseline_guessing_champion_is_worse_than_persistence(window: LabelledWindow) -> None:
     found = {one.subject: one for one in judge_baselines(WEATHER, window)}
     assert found["persistence"].state is State.WARNING

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from almanac.errors import DataError
-from almanac.training.backtest.backtest import labelled_rows, rows_before_backtest, split
+from almanac.training.backtest.backtest import labelled_rows
+from almanac.training.backtest.folds import rows_before_backtest, split
 
 HOUR = np.timedelta64(1, "h")
 

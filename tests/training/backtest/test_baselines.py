@@ -8,8 +8,9 @@ import pytest
 
 from almanac.errors import DataError
 from almanac.statistics.metrics import THRESHOLD, UndefinedMetricError, measure
-from almanac.training.backtest.backtest import LabelledRows, labelled_rows, split, subset
+from almanac.training.backtest.backtest import LabelledRows, labelled_rows, subset
 from almanac.training.backtest.baselines import best_stump, predict_baselines
+from almanac.training.backtest.folds import split
 from tests.training.conftest import NOW
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from almanac.errors import ConfigError
 from almanac.registry.pipeline_file import dump_pipeline, load_pipeline
-from almanac.training.backtest.backtest import labelled_rows, split
+from almanac.training.backtest.backtest import labelled_rows
+from almanac.training.backtest.folds import split
 from almanac.training.fit.continuation import Parent, continuation_problems, continue_champion, new_rows
 from almanac.training.train import continue_candidate, train_candidate
 from tests.training.conftest import HOURS, NOW

@@ -9,7 +9,8 @@ from almanac.config.grammar.threshold import parse_threshold
 from almanac.errors import DataError
 from almanac.registry.onnx_model import OnnxModel
 from almanac.statistics.metrics import measure
-from almanac.training.backtest.backtest import labelled_rows, split
+from almanac.training.backtest.backtest import labelled_rows
+from almanac.training.backtest.folds import split
 from almanac.training.fit.threshold import choose_threshold
 from almanac.training.train import train_candidate
 from tests.training.conftest import NOW

@@ -6,7 +6,8 @@ import pytest
 
 from almanac.errors import ConfigError
 from almanac.release.gates import Evaluation, judge
-from almanac.training.backtest.backtest import labelled_rows, split, subset
+from almanac.training.backtest.backtest import labelled_rows, subset
+from almanac.training.backtest.folds import split
 from almanac.training.backtest.number_baselines import predict_number_baselines
 from almanac.training.train import train_candidate
 from tests.release.gates.evaluations import refused

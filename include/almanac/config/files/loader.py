@@ -11,12 +11,13 @@ from almanac.config.files.neighbours import neighbour_problems
 from almanac.config.files.profile import DEFAULTS, INSTALLATION, below, check_overlay, find_profile, unknown_files
 from almanac.config.files.validation_errors import describe_errors, suggest_line
 from almanac.config.files.yaml_file import merge_overlay, read_yaml, where
+from almanac.config.grammar.arrival_columns import has_no_time
 from almanac.config.installation import Installation
 from almanac.config.schema import Model
 from almanac.display import did_you_mean
 from almanac.errors import ConfigError
 
-NUMBERS = "numbers"
+NUMBERS, ARRIVAL = "numbers", "arrival"
 _HELP = "See docs/add-a-model.md."
 
 
@@ -175,8 +176,8 @@ def _declared(folder: Path) -> dict[str, Path]:
 def _read(path: Path) -> dict[str, object]:
     """One file of declarations, by the keys of today."""
     tree = rename_former_keys(read_yaml(path, _HELP), where(path), OF_MODELS)
-    numbers = tree.get(NUMBERS)
-    return {**tree, NUMBERS: rename_former_keys(numbers, where(path), OF_MODELS)} if isinstance(numbers, dict) else tree
+    of_kinds = {kind: part for kind in (NUMBERS, ARRIVAL) if isinstance(part := tree.get(kind), dict)}
+    return tree | {kind: rename_former_keys(part, where(path), OF_MODELS) for kind, part in of_kinds.items()}
 
 
 def _own(path: Path) -> dict[str, object]:
@@ -190,11 +191,17 @@ def _own(path: Path) -> dict[str, object]:
 
 
 def _defaults_for(declared: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
-    """The defaults, with those of its section `numbers` on top where the label is a number."""
-    common = {key: value for key, value in defaults.items() if key != NUMBERS}
-    label, numbers = declared.get("label"), defaults.get(NUMBERS)
-    is_number = isinstance(label, dict) and not {"equals", "classes"} & label.keys()
-    return merge_overlay(common, numbers) if is_number and isinstance(numbers, dict) else common
+    """The defaults, with those of its sections `numbers` and `arrival` on top where the model is of such a kind."""
+    common = {key: value for key, value in defaults.items() if key not in (NUMBERS, ARRIVAL)}
+    label, dataset = declared.get("label"), declared.get("dataset")
+    kinds = {
+        NUMBERS: isinstance(label, dict) and not {"equals", "classes"} & label.keys(),
+        ARRIVAL: isinstance(dataset, dict) and has_no_time(dataset),
+    }
+    for kind in (kind for kind, is_of in kinds.items() if is_of):
+        of_kind = defaults.get(kind)
+        common = merge_overlay(common, of_kind) if isinstance(of_kind, dict) else common
+    return common
 
 
 def _files(path: Path) -> list[Path]:

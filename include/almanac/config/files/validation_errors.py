@@ -182,10 +182,10 @@ def _has(node: object, step: str | int) -> bool:
 
 
 def _roots(node: yaml.Node) -> Iterator[yaml.Node]:
-    """A file's own tree, and what `_defaults.yaml` says of models whose label is a number."""
+    """A file's own tree, and what `_defaults.yaml` says of models of a kind."""
     yield node
     if isinstance(node, yaml.MappingNode):
-        yield from (value for key, value in node.value if key.value == "numbers")
+        yield from (value for key, value in node.value if key.value in ("numbers", "arrival"))
 
 
 def _walk(node: yaml.Node, steps: Steps) -> tuple[int, int]:

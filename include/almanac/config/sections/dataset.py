@@ -1,11 +1,13 @@
 """The section `dataset` of a model's YAML: its columns, and every check that a batch must pass."""
 
 import re
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, AwareDatetime, Field, field_validator, model_validator
 
+from almanac.config.grammar.arrival_columns import ADDED, ARRIVAL, ARRIVAL_ROW, with_arrival
 from almanac.config.grammar.column_names import PREDICTION_NAMES, problem_of_name
 from almanac.config.grammar.expression import check_expression
 from almanac.config.grammar.regular_expression import check_regex
@@ -57,6 +59,7 @@ class Column(Section):
     description: str = ""
     unit: str = ""
     nullable: bool = False
+    optional: bool = Field(False, description="Files may lack the column; its cells are then empty.")
     min: float | None = None
     max: float | None = None
     values: tuple[str, ...] | None = Field(None, description="The only values allowed.")
@@ -149,6 +152,12 @@ class Column(Section):
         return pattern if pattern is None else check_regex(pattern)
 
     @model_validator(mode="after")
+    def _optional_can_be_empty(self) -> Self:
+        if self.optional and not self.nullable:
+            raise ValueError("optional needs nullable: true: where a file lacks the column, its cells are empty")
+        return self
+
+    @model_validator(mode="after")
     def _rules_fit_type(self) -> Self:
         ranged = self.min is not None or self.max is not None
         if ranged and self.type not in ("float", "integer"):
@@ -194,9 +203,19 @@ class Skew(Section):
 class Dataset(Section):
     """The validated table."""
 
-    time: str = Field(description="The column of event time; its values carry an offset and are kept in UTC.")
+    time: str = Field(
+        description="The column of event time; its values carry an offset and are kept in UTC. `arrival`: the rows have"
+        " no time, and the arrival of their delivery stands for it."
+    )
     step: Duration = Field(description="The distance of neighbouring rows when none is missing.")
-    key: tuple[str, ...] = Field(min_length=1, description="The columns that identify a row.")
+    key: tuple[str, ...] = Field(
+        min_length=1,
+        description="The columns that identify a row. With `time: arrival` a key that comes again is a newer state of"
+        " its row; without a key all rows are appended.",
+    )
+    group: tuple[str, ...] = Field(
+        (), description="With `time: arrival`: rows equal in these columns never stand on both sides of a split."
+    )
     columns: dict[str, Column] = Field(min_length=1)
     ignored_columns: tuple[str, ...] = Field((), description="Columns that files may have and that are ignored.")
     on_unexpected_column: Literal["drop", "reject"] = Field(description="drop: leave it out and warn.")
@@ -226,17 +245,43 @@ class Dataset(Section):
         kind = name.rsplit(".", 1)[-1]
         return self.actions.get(name) or self.actions.get(f"*.{kind}") or DEFAULT_ACTIONS[kind]
 
+    @property
+    def is_arrival(self) -> bool:
+        """Whether its rows have no time of their own, so that the arrival of their delivery stands for it."""
+        return self.time == ARRIVAL
+
+    @property
+    def has_key(self) -> bool:
+        """Whether a row can come again; else each row is appended."""
+        return self.key != (ARRIVAL_ROW,)
+
+    @property
+    def delivered(self) -> Mapping[str, Column]:
+        """The columns that a file has; the others are added to it."""
+        added = ADDED if self.is_arrival else ()
+        return {name: column for name, column in self.columns.items() if name not in added}
+
     def in_file(self) -> "Dataset":
         """The same with the columns that a file has: under their names there, and the parts of times as texts.
 
         Readers of files ask for it; what they read is bound to the declared columns afterwards.
         """
-        declared = self.columns.items()
+        declared = self.delivered.items()
         part = Column(type="string", nullable=True)
         parts = {source: part for _, column in declared if len(column.from_) > 1 for source in column.from_}
         whole = {(column.from_ or (name,))[0]: column for name, column in declared if len(column.from_) <= 1}
-        time = (self.columns[self.time].from_ or (self.time,))[0]
+        time = (self.columns[self.time].from_ or (self.time,))[0]  # no column of a file without a time
         return self.model_copy(update={"columns": parts | whole, "time": time})
+
+    def found_in(self, names: Collection[str]) -> "Dataset":
+        """The same without the optional columns that a file of these columns lacks."""
+        found = {name: column for name, column in self.columns.items() if name in names or not column.optional}
+        return self if len(found) == len(self.columns) else self.model_copy(update={"columns": found})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _arrival_is_added(cls, declared: object) -> object:
+        return with_arrival(declared) if isinstance(declared, Mapping) else declared
 
     @field_validator("earliest", mode="before")
     @classmethod
@@ -259,12 +304,14 @@ class Dataset(Section):
 
     @model_validator(mode="after")
     def _columns_exist(self) -> Self:
-        named = (self.time, *self.key, *(name for names in self.unique for name in names))
+        named = (self.time, *self.key, *self.group, *(name for names in self.unique for name in names))
         unknown = [name for name in named if name not in self.columns]
         if unknown:
             raise ValueError(
-                f"time, key and unique must name declared columns; got {unknown}, declared {list(self.columns)}"
+                f"time, key, group and unique must name declared columns; got {unknown}, declared {list(self.columns)}"
             )
+        if empty := [name for name in self.group if self.columns[name].nullable]:
+            raise ValueError(f"group: must never be empty, or whose row is it? Got {empty}, expected nullable: false")
         if self.columns[self.time].type != "timestamp":
             raise ValueError(f"time must be of type timestamp; {self.time} is {self.columns[self.time].type}")
         return self

@@ -23,7 +23,7 @@ SEASONS: dict[Season, timedelta] = {
 }
 """How far back the seasonal rules look: to the same hour of then."""
 
-Segment = Literal["season", "month", "hour_of_day"]
+Segment = Literal["season", "month", "hour_of_day", "all"]
 
 
 class BaselineGate(Section):
@@ -97,7 +97,7 @@ class SegmentGate(Section):
     the world lies within a fold that no model could have foreseen.
     """
 
-    by: Segment | str = Field(description="season, month, hour_of_day, or a text column of the dataset.")
+    by: Segment | str = Field(description="season, month, hour_of_day, a text column of the dataset, or all: no parts.")
     rows: Literal["holdout", "backtest"] = "holdout"
     metric: Metric
     max_loss: Annotated[float, Field(ge=0)]

@@ -89,11 +89,15 @@ class Backtest(Section):
     """Rolling origin: the newest `folds` x `fold` of labelled rows are predicted by models trained before them.
 
     The last fold is the hold-out: the registered candidate has never seen it. Earlier folds choose between
-    candidates. All folds together cover the seasons.
+    candidates. All folds together cover the seasons. Without a time (`dataset.time: arrival`) each fold is a `share`
+    of the keys or groups, by their hash, and is predicted by models trained on those of neither it nor the hold-out.
     """
 
     folds: Annotated[int, Field(ge=2)]
-    fold: Duration
+    fold: Duration = Field(description="How much time a fold takes; not used without a time.")
+    share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.15, description="With `dataset.time: arrival`: about the share of the keys, or groups, in a fold."
+    )
     min_train_rows: Annotated[int, Field(ge=1)]
 
 

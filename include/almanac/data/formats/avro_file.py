@@ -22,7 +22,9 @@ def open_avro(content: FileContent, dataset: Dataset) -> ColumnarRecords:
             f"{content.name}: too large; got {table.nbytes} bytes after unpacking, expected at most"
             " source.max_unpacked_mb. Deliver it in parts, or raise the limit."
         )
-    warnings = check_schema(table.schema, content.name, dataset)
+    schema = table.schema
+    warnings = check_schema(schema, content.name, dataset)
+    dataset = dataset.found_in(schema.names)
 
     def batches() -> Iterator[Any]:
         return iter(table.select(list(dataset.columns)).to_batches())

@@ -48,16 +48,21 @@ class BoundRecords:
 
 def bind(records: RecordReader, dataset: Dataset) -> RecordReader:
     """The records with the declared columns; the same object where the file's columns are those."""
-    needed = any(column.from_ or column.nulls for column in dataset.columns.values())
+    needed = any(column.from_ or column.nulls or column.optional for column in dataset.delivered.values())
     return BoundRecords(records, dataset) if needed else records
 
 
 def _bound(cells: "pl.DataFrame", dataset: Dataset) -> "pl.DataFrame":
     import polars as pl
 
-    columns = [_cell(name, column).alias(name) for name, column in dataset.columns.items()]
-    used = {source for column in dataset.columns.values() for source in column.from_}
-    return cells.select(*columns, pl.exclude({*dataset.columns, *used}))
+    declared = dataset.delivered
+    absent = [name for name, column in declared.items() if column.optional and _source(name, column) not in cells]
+    columns = [
+        (pl.lit(None, pl.String) if name in absent else _cell(name, column)).alias(name)
+        for name, column in declared.items()
+    ]
+    used = {source for column in declared.values() for source in column.from_}
+    return cells.select(*columns, pl.exclude({*declared, *used}))
 
 
 def join_parts(sources: Sequence[str]) -> "pl.Expr":
@@ -71,7 +76,7 @@ def join_parts(sources: Sequence[str]) -> "pl.Expr":
 def _cell(name: str, column: Column) -> "pl.Expr":
     import polars as pl
 
-    cell = join_parts(column.from_) if len(column.from_) > 1 else pl.col((column.from_ or (name,))[0])
+    cell = join_parts(column.from_) if len(column.from_) > 1 else pl.col(_source(name, column))
     if not column.nulls:
         return cell
     means_nothing = cell.str.strip_chars().is_in(column.nulls)
@@ -80,6 +85,11 @@ def _cell(name: str, column: Column) -> "pl.Expr":
     ):
         means_nothing |= cell.str.strip_chars().cast(pl.Float64, strict=False).is_in(numbers).fill_null(value=False)
     return pl.when(~means_nothing).then(cell)
+
+
+def _source(name: str, column: Column) -> str:
+    """The file's column of a declared one, where it is one."""
+    return (column.from_ or (name,))[0]
 
 
 def _number(text: str) -> float | None:

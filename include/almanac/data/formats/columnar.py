@@ -65,7 +65,7 @@ def check_schema(schema: Any, name: str, dataset: Dataset) -> list[str]:
         DataError: a column is missing, doubled, or of another type.
     """
     warnings = check_header(schema.names, name, dataset)
-    for column, declared in dataset.columns.items():
+    for column, declared in dataset.found_in(schema.names).columns.items():
         _check_type(column, declared, schema.field(column).type, name)
     return warnings
 

@@ -127,12 +127,19 @@ class CsvRecords:
         import polars as pl
 
         name, header, delimiter = self.content.name, self.columns(), self.dialect.delimiter
-        check_headers(frame, header, self.dataset.time, name)
+        check_headers(frame, header, self._never_a_word(), name)
         if self.has_quotes:  # no other cell holds a line end
             long = frame.filter(pl.any_horizontal(pl.exclude(ROW).str.contains(r"[\r\n]")))
             texts = (delimiter.join(cell or "" for cell in cells) for cells in long.drop(ROW).iter_rows())
             found = [*zip(long[ROW].to_list(), texts, strict=True), *malformed]
             check_swallowed(found, header, delimiter, self.dataset, name)
+
+    def _never_a_word(self) -> str | None:
+        """A column in which digits stand: that of event time, without one the first that is no text."""
+        if self.dataset.time in self.columns():
+            return self.dataset.time
+        typed = (name for name, column in self.dataset.columns.items() if column.type != "string")
+        return next((name for name in typed if name in self.columns()), None)
 
 
 @dataclass
@@ -213,7 +220,7 @@ def _check_end(content: FileContent, dialect: Dialect, facts: TextFacts, dataset
         return
     parts = _LINE_END.split(facts.tail)
     if facts.lines == 0 and dialect.header_rows:  # the header itself may have been cut
-        short = any(column not in dialect.header for column in dataset.columns)
+        short = any(name not in dialect.header for name, column in dataset.columns.items() if not column.optional)
     else:
         last = parts[-1].decode("utf-8", errors="replace")
         short = len(split_fields(last, dialect.delimiter, dialect.quote)) < len(dialect.header)

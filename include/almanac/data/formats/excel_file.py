@@ -24,7 +24,9 @@ def open_excel(content: FileContent, declared: ExcelFormat, dataset: Dataset) ->
         DataError: it cannot be read, has no such sheet, or is not what was declared.
     """
     table = _read_table(content, declared)
-    warnings = check_schema(table.schema, content.name, dataset)
+    schema = table.schema
+    warnings = check_schema(schema, content.name, dataset)
+    dataset = dataset.found_in(schema.names)
 
     def batches() -> Iterator[Any]:
         return iter(table.select(list(dataset.columns)).to_batches())

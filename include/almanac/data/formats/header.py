@@ -19,9 +19,9 @@ def check_header(header: Sequence[str], name: str, dataset: Dataset, delimiter: 
         hint: why they are missing, where somebody knows.
 
     Raises:
-        DataError: a declared column is missing or doubled, or an undeclared one is refused.
+        DataError: a declared column is missing and not optional, or doubled, or an undeclared one is refused.
     """
-    missing = [column for column in dataset.columns if column not in header]
+    missing = [name for name, column in dataset.columns.items() if name not in header and not column.optional]
     if missing:
         raise DataError(f"{name}: {_why_missing(list(header), missing, delimiter, dataset, hint)}")
     doubled = sorted({column for column in header if column in dataset.columns and header.count(column) > 1})
@@ -33,7 +33,9 @@ def check_header(header: Sequence[str], name: str, dataset: Dataset, delimiter: 
             f"{name}: schema: unexpected columns; got [{join_names(unexpected)}], declared {list(dataset.columns)}."
             f" Declare them, ignore them (dataset.ignored_columns), or deliver without them."
         )
-    shown = [f"unknown column dropped: {shorten(column, MAX_NAME) or '(without a name)'}" for column in unexpected]
+    absent = [name for name, column in dataset.columns.items() if name not in header and column.optional]
+    shown = [f"{column} is not in the file: its cells are empty" for column in absent]
+    shown += [f"unknown column dropped: {shorten(column, MAX_NAME) or '(without a name)'}" for column in unexpected]
     return [f"schema: {text}" for text in shown]
 
 

@@ -19,7 +19,9 @@ def open_orc(content: FileContent, dataset: Dataset) -> ColumnarRecords:
         DataError: it is not what was declared.
     """
     content.check_kind("ORC")
-    warnings = check_schema(_opened(content).schema, content.name, dataset)
+    schema = _opened(content).schema
+    warnings = check_schema(schema, content.name, dataset)
+    dataset = dataset.found_in(schema.names)
     return ColumnarRecords(content, dataset, partial(_batches, content, tuple(dataset.columns)), tuple(warnings))
 
 

@@ -34,6 +34,7 @@ def open_parquet(content: FileContent, dataset: Dataset) -> ColumnarRecords:
             f" Deliver it in parts, or raise the limit."
         )
     warnings = check_schema(schema, content.name, dataset)
+    dataset = dataset.found_in(schema.names)
     return ColumnarRecords(content, dataset, partial(_batches, content, tuple(dataset.columns)), tuple(warnings))
 
 

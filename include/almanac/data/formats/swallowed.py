@@ -58,13 +58,14 @@ def _is_record(cells: Sequence[str], width: int, typed: dict[int, bool]) -> bool
     return fits and any(value for value, _ in values)
 
 
-def check_headers(frame: "pl.DataFrame", header: Sequence[str], time: str, name: str) -> None:
+def check_headers(frame: "pl.DataFrame", header: Sequence[str], digits: str | None, name: str) -> None:
     """Refuse a second header that names the columns otherwise: what is below it would be read by the first one.
 
     Args:
         frame: records as text, and their numbers.
         header: the file's columns, as the frame has them.
-        time: the column of event time: where no digit stands in it, the record may be a header.
+        digits: a column of times or numbers: where no digit stands in it, the record may be a header. None: there is
+            none.
         name: of the file.
 
     Raises:
@@ -72,7 +73,9 @@ def check_headers(frame: "pl.DataFrame", header: Sequence[str], time: str, name:
     """
     import polars as pl
 
-    suspect = frame.filter(~pl.col(time).str.contains(r"\d"))
+    if digits is None:
+        return
+    suspect = frame.filter(~pl.col(digits).str.contains(r"\d"))
     for row, cells in zip(suspect[ROW], suspect.drop(ROW).iter_rows(), strict=True):
         names = [(cell or "").strip() for cell in cells]
         if names != list(header) and sum(cell in header for cell in names) >= _ENOUGH:

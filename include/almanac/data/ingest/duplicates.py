@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from almanac.config.grammar.arrival_columns import ARRIVAL
 from almanac.config.sections.dataset import Dataset
 from almanac.data.formats.reader import ROW
 from almanac.data.table.dataset_snapshot import DatasetSnapshot
@@ -107,7 +108,7 @@ def _published(rows: "pl.LazyFrame", snapshot: DatasetSnapshot, dataset: Dataset
     """Published rows that could have a key of the batch."""
     import polars as pl
 
-    if snapshot.table is None:
+    if snapshot.table is None or not dataset.has_key:
         return None
     published = scan_table(snapshot.table)
     if dataset.time not in dataset.key:  # the same key may stand at any time
@@ -208,9 +209,11 @@ def _with_published(distinct: "pl.DataFrame", held: "pl.DataFrame | None", datas
             pl.lit(None, pl.Int64).alias("_held_row"),
         )
     values = [name for name in dataset.columns if name not in dataset.key]
+    compared = [name for name in values if name != ARRIVAL]  # a row that comes again is no newer state for that
     known = held.rename({ROW: "_held_row", **{name: f"{name}.published" for name in values}})
     joined = distinct.join(known.with_columns(_found=True), on=list(dataset.key), how="left", maintain_order="left")
-    equal = pl.all_horizontal(pl.lit(True), *(pl.col(name).eq_missing(pl.col(f"{name}.published")) for name in values))
+    same = (pl.col(name).eq_missing(pl.col(f"{name}.published")) for name in compared)
+    equal = pl.all_horizontal(pl.lit(True), *same)
     found = pl.col("_found").fill_null(False)
     # a cell that could not be read is no empty cell: only good rows are equal to published ones
     good = pl.col(SAME).is_null()

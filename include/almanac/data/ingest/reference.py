@@ -25,7 +25,8 @@ def reference_rows(
     """Published rows like those that the batch should hold; None where there are too few.
 
     They are those of the same calendar months within `skew.history` around the batch; where these are few, those within
-    45 days of it: a summer must not be judged by a winter.
+    45 days of it: a summer must not be judged by a winter. A delivery without times has no summer: for it they are all
+    that arrived within `skew.history`.
 
     Args:
         batch: the column of event time.
@@ -43,7 +44,9 @@ def reference_rows(
         return None
     published, held = scan_table(snapshot.table), snapshot.rows_by_month()
     calendar = pl.col(MONTH).str.tail(2).cast(pl.Int8).is_in(months)
-    for around, also in ((skew.history, calendar), (_NEXT_TO, pl.lit(True))):
+    every_month = pl.lit(True)
+    wanted_months = [(skew.history, calendar), (_NEXT_TO, every_month)]
+    for around, also in [(skew.history, every_month)] if dataset.is_arrival else wanted_months:
         since, until = (first - around).strftime("%Y-%m"), (last + around).strftime("%Y-%m")
         near = pl.col(MONTH).is_between(pl.lit(since), pl.lit(until)) & also
         count = int(held.filter(near)["rows"].sum())  # of whole months: a little more than there are

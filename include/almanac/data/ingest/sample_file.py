@@ -28,7 +28,7 @@ _DAY = timedelta(days=1)
 
 
 def write_sample(model: Model, rows: "pl.DataFrame", folder: Path, *, now: datetime) -> Path:
-    """Write the newest rows again under later times, as the model's source would send them.
+    """Write the newest rows again under later times, or new keys, as the model's source would send them.
 
     Args:
         model: declares the format, the patterns and the step.
@@ -41,6 +41,8 @@ def write_sample(model: Model, rows: "pl.DataFrame", folder: Path, *, now: datet
     """
     import polars as pl
 
+    if model.dataset.is_arrival:
+        return _written(model, _with_new_keys(model, rows.tail(_STEPS)), folder)
     time = model.dataset.time
     newest, oldest = _ends(rows, time)
     taken = rows.filter(pl.col(time) > newest - _STEPS * model.dataset.step)
@@ -48,7 +50,29 @@ def write_sample(model: Model, rows: "pl.DataFrame", folder: Path, *, now: datet
     moved = _whole_days(span)
     if newest + moved > now:
         moved = -_whole_days(newest - oldest + span)
-    content = _encoded(model, taken.select(list(model.dataset.columns)).with_columns(pl.col(time) + moved))
+    return _written(model, taken.with_columns(pl.col(time) + moved), folder)
+
+
+def _with_new_keys(model: Model, rows: "pl.DataFrame") -> "pl.DataFrame":
+    """Rows without a time as those of others: with their own keys the dataset would hold them already.
+
+    Raises:
+        ConfigError: the key's columns have rules, so that nobody knows another value of them.
+    """
+    import polars as pl
+
+    key = [name for name in model.dataset.key if name in model.dataset.delivered]
+    for name in key[:1]:
+        column = model.dataset.columns[name]
+        if column.values or column.regex or column.max is not None or column.type == "timestamp":
+            raise ConfigError(f"{model.name}: no new key can be made up where {name} has rules, or is a time")
+        new = pl.col(name) + "-new" if column.type == "string" else pl.col(name) + pl.col(name).abs().max() + 1
+        return rows.with_columns(new.alias(name))
+    return rows
+
+
+def _written(model: Model, rows: "pl.DataFrame", folder: Path) -> Path:
+    content = _encoded(model, rows.select(list(model.dataset.delivered)))
     name = _name(model)
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".{name}.part"
@@ -105,7 +129,7 @@ def _in_file(model: Model, rows: "pl.DataFrame", *, as_text: bool) -> "pl.DataFr
 
     decimal = getattr(model.source.format, "decimal", ".")
     columns: dict[str, pl.Expr] = {}
-    for name, column in model.dataset.columns.items():
+    for name, column in model.dataset.delivered.items():
         value = pl.col(name)
         if column.type == "timestamp" and (as_text or column.format != ISO):
             value = write_times(value, column)

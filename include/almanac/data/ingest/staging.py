@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from almanac.config.grammar.arrival_columns import ARRIVAL, ARRIVAL_ROW
 from almanac.config.sections.dataset import Dataset
 from almanac.data.formats.reader import ROW, RecordChunk, RecordReader
 from almanac.data.ingest.duplicates import NO_DUPLICATES, SAME, Duplicates
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _SAMPLE = 100_000  # a batch of no more rows is looked at whole
 _BAD_SAMPLE = 10_000
+_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class StagingOrder:
 
     Attributes:
         newest: the newest published event time.
-        now: rows after this time are from the future.
+        now: rows after this time are from the future; without a time of their own they are of this one.
         batch_rules: rules that the batch as a whole broke: all of its rows break them.
     """
 
@@ -110,7 +112,7 @@ def _add(staged: Staged, chunk: RecordChunk, decimal: str, order: StagingOrder) 
     _add_malformed(staged, chunk.malformed)
     if chunk.cells.is_empty():
         return
-    typed = duplicates.mark(parse_cells(chunk.cells, dataset, decimal, order.name))
+    typed = duplicates.mark(parse_cells(_with_arrival(chunk.cells, order), dataset, decimal, order.name))
     typed = mark_rows(typed, order.rules, newest=order.newest, before=staged.newest_row)
     broken = broken_rules(typed, order.rules, now=order.now)
     for rule, count in broken.sum().row(0, named=True).items():
@@ -128,6 +130,20 @@ def _add(staged: Staged, chunk: RecordChunk, decimal: str, order: StagingOrder) 
         unread = [unparsed(name) for name in dataset.columns if unparsed(name) in bad.columns]
         staged.spoiled.write(bad.select(*columns, pl.struct(unread).hash().alias(SAME)))
     _add_sample(staged, typed, bad)
+
+
+def _with_arrival(cells: "pl.DataFrame", order: StagingOrder) -> "pl.DataFrame":
+    """The cells with those that a table without a time lacks: its arrival and, without a key, the number of a row."""
+    import polars as pl
+
+    if not order.dataset.is_arrival:
+        return cells
+    arrival = order.now.replace(microsecond=0)  # ids of predictions name whole seconds
+    cells = cells.with_columns(pl.lit(arrival.isoformat()).alias(ARRIVAL))
+    if order.dataset.has_key:
+        return cells
+    number = pl.col(ROW).cast(pl.String).str.zfill(_DIGITS)  # as texts they are in the order of the file
+    return cells.with_columns((pl.lit(f"{order.batch_id[:16]}-") + number).alias(ARRIVAL_ROW))
 
 
 def _add_good(staged: Staged, good: "pl.DataFrame", order: StagingOrder) -> None:

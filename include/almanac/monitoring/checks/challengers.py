@@ -148,18 +148,19 @@ def judge_baselines(model: Model, window: LabelledWindow) -> tuple[Finding, ...]
     observed = window.observed
     if not _has_enough(model, window):
         return ()
+    now = {"persistence": window.state} if model.label.horizon else {}  # without one the present is the label itself
     if model.label.kind is NUMBER:
-        numbers = {"persistence": window.state, "mean": np.full(len(observed), float(observed.mean()))}
+        numbers = {**now, "mean": np.full(len(observed), float(observed.mean()))}
         return tuple(_baseline(model, name, window, predicted) for name, predicted in numbers.items())
     if model.label.kind is CLASSES:
-        labels, states = observed.astype(np.int64), window.state.astype(np.int64)
-        most = np.full(len(labels), np.bincount(labels).argmax())
-        classes = {"persistence": states, "majority": most}
+        labels = observed.astype(np.int64)
+        classes = {name: state.astype(np.int64) for name, state in now.items()}
+        classes["majority"] = np.full(len(labels), np.bincount(labels).argmax())
         return tuple(
             _baseline(model, name, window, shares_of_decisions(rule, labels, rule, model.label.class_count))
             for name, rule in classes.items()
         )
-    rules = {"persistence": window.state, "majority": np.full(len(observed), float(observed.mean() >= 0.5))}
+    rules = {**now, "majority": np.full(len(observed), float(observed.mean() >= 0.5))}
     return tuple(
         _baseline(model, name, window, _as_probability(predicted, observed)) for name, predicted in rules.items()
     )

@@ -28,6 +28,8 @@ def champion(model: Model, evaluation: Evaluation) -> list[GateResult]:
     interval = _interval(model, evaluation, evaluation.champion_predictions, evaluation.champion_threshold)
     verdict = hold_against(gate, interval, evaluation.news)
     reason = f"{_differs(gate, interval, f'champion {evaluation.champion}')}; {verdict.words}"
+    if evaluation.champion_split:
+        reason += f". Rows of this hold-out trained the champion ({evaluation.champion_split}), so it looks too good"
     return [GateResult(name, verdict.passed, verdict.measured, verdict.limit, reason, difference=interval.observed)]
 
 

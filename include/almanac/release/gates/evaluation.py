@@ -87,6 +87,7 @@ class Evaluation:
         champion: number of the version in production; empty: there is none.
         champion_predictions: the champion's predictions for the hold-out's rows, [n]; None: it cannot be measured.
         champion_problem: why it cannot be measured.
+        champion_split: the champion's split, where it was trained on rows of this hold-out; empty: it was not.
         news: what is new in the candidate compared with the champion; empty: nothing.
         best: the best version of the last year; None: it was not determined.
         train_metrics: the candidate's figures on its own training rows, by metric.
@@ -102,6 +103,7 @@ class Evaluation:
     champion: str = ""
     champion_predictions: "NDArray[np.float64] | None" = None
     champion_problem: str = ""
+    champion_split: str = ""
     news: str = ""
     best: Reference | None = None
     train_metrics: Mapping[str, float] = field(default_factory=dict)

@@ -65,6 +65,7 @@ def _duplicates(model: Model, report: LeakReport) -> GateResult:
     share = report.duplicates / report.rows
     reason = (
         f"{report.duplicates} of {report.rows} rows of the hold-out ({share:.2%}) are among the training rows with "
-        f"the same features and label, beyond chance; wanted at most {limit:.2%}"
+        f"the same features and label, beyond chance; wanted at most {limit:.2%}. With the same features, whatever the "
+        f"label and by chance too: {report.same_features}; {report.repeated} labelled rows repeat those of another one"
     )
     return GateResult("leak[duplicates]", share <= limit, share, limit, reason)

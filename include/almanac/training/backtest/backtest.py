@@ -1,33 +1,33 @@
-"""Rolling origin: each fold is predicted by a model that was trained on what was known before the fold began.
-
-Source: Tashman (2000), "Out-of-sample tests of forecasting accuracy", Int. J. of Forecasting 16(4).
-"""
+"""The labelled rows of a backtest, and the predictions for those that judge."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from almanac.config.grammar.expression import compile_expression
 from almanac.config.schema import Model
 from almanac.config.sections.gates import SEASONS, Season
 from almanac.config.sections.training import TimeRange
-from almanac.errors import DataError
 from almanac.features.features import build_features
 from almanac.features.labels import labels, state_before, state_now
+from almanac.features.split_groups import split_groups
 from almanac.statistics.tasks import task_of
+from almanac.training.backtest.folds import Fold
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
     from numpy.typing import NDArray
 
+    from almanac.features.split_groups import Hashes
     from almanac.statistics.metrics import Labels
 
 
 SEGMENT = "segment"
 KEY = "key."
-_NOT_BASELINES = ("time", "fold", "label", "answer", SEGMENT)
+GROUP = "group"
+_NOT_BASELINES = ("time", "fold", "label", "answer", SEGMENT, GROUP)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,7 @@ class LabelledRows:
         others: text [n] by column of the backtest: `key.<column>`, which distinguishes rows of one time, and `segment`
             where a column of the dataset defines the segments.
         declared: float64 [n] by rule of `gates.baselines.rules`: 1 and 0 for yes and no, or numbers; NaN where unknown.
+        groups: uint64 [n], whose rows they are, of a dataset without a time; None: they are split by time.
     """
 
     names: tuple[str, ...]
@@ -55,20 +56,10 @@ class LabelledRows:
     seasons: Mapping[Season, "NDArray[np.float64]"] = field(default_factory=dict)
     others: Mapping[str, "NDArray[np.object_]"] = field(default_factory=dict)
     declared: Mapping[str, "NDArray[np.float64]"] = field(default_factory=dict)
+    groups: "Hashes | None" = None
 
     def __len__(self) -> int:
         return len(self.times)
-
-
-@dataclass(frozen=True, eq=False)
-class Fold:
-    """One step of the backtest: `[start, end)`, and the row numbers of `LabelledRows` it trains and tests on."""
-
-    number: int
-    start: "np.datetime64"
-    end: "np.datetime64"
-    train: "NDArray[np.intp]"
-    test: "NDArray[np.intp]"
 
 
 def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> LabelledRows:
@@ -80,10 +71,11 @@ def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Labe
     import numpy as np
     import polars as pl
 
-    frame = frame.sort(model.dataset.time)
+    frame = in_order(model, frame)
     matrix = build_features(model, frame)
     label = known_labels(model, frame, now=now)
     known = label.is_not_null().to_numpy()
+    groups = split_groups(model, frame)
     state = state_now(model, frame).cast(pl.Float64).to_numpy()
     if not model.label.horizon:
         state = np.full(frame.height, np.nan)  # the present state is the label itself
@@ -103,7 +95,13 @@ def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Labe
             name: frame.select(compile_expression(text).cast(pl.Float64)).to_series().to_numpy()[known]
             for name, text in model.gates.baselines.rules.items()
         },
+        None if groups is None else groups[known],
     )
+
+
+def in_order(model: Model, frame: "pl.DataFrame") -> "pl.DataFrame":
+    """The rows ordered by time; those of one delivery without times stay in the order that they are read in."""
+    return frame.sort(model.dataset.time, maintain_order=model.dataset.is_arrival)
 
 
 def other_columns(model: Model) -> dict[str, str]:
@@ -126,73 +124,6 @@ def known_labels(model: Model, frame: "pl.DataFrame", *, now: datetime) -> "pl.S
     return frame.select(pl.when(inside).then(label).alias(label.name)).to_series()
 
 
-def split(model: Model, times: "NDArray[np.datetime64]") -> tuple[Fold, ...]:
-    """The folds of the model's backtest over the times of its labelled rows.
-
-    The newest `folds` x `fold` of time are split into equal parts. A fold trains on rows with
-    `t + horizon + delay <= start`, whose labels were known when it began, within a sliding `train.window`.
-
-    Args:
-        model: declares the backtest.
-        times: datetime64[us] [n], sorted.
-
-    Raises:
-        DataError: a fold has no rows, or too few rows to train on.
-    """
-    folds = _cut(model, times)
-    wanted = model.train.backtest
-    for fold in folds:
-        if len(fold.train) < wanted.min_train_rows:
-            raise DataError(
-                f"{model.name}: fold {fold.number} of the backtest starts at {fold.start}: got {len(fold.train)} "
-                f"labelled rows before it, expected at least {wanted.min_train_rows} "
-                f"(train.backtest.min_train_rows) of {len(times)}; land more history, or shorten train.backtest.fold"
-            )
-        if not len(fold.test):
-            raise DataError(
-                f"{model.name}: fold {fold.number} of the backtest, {fold.start} to {fold.end}, has no labelled row; "
-                "land the missing hours, or change train.backtest"
-            )
-    return folds
-
-
-def fold_problems(model: Model, times: "NDArray[np.datetime64]", labels: "Labels") -> tuple[str, ...]:
-    """The reasons why no candidate can be trained or measured on the folds; empty: there are none.
-
-    Args:
-        model: declares the backtest.
-        times: datetime64[us] [n], sorted.
-        labels: of these rows, [n].
-    """
-    import numpy as np
-
-    folds, least = _cut(model, times), model.train.backtest.min_train_rows
-    found = []
-    for fold in folds:
-        where = f"fold {fold.number} of the backtest, {fold.start} to {fold.end}, "
-        if not len(fold.test):
-            found.append(f"{where}has no labelled row; land the missing rows, or change train.backtest")
-        if len(fold.train) < least:
-            found.append(f"{where}has {len(fold.train)} training rows, wanted {least} (train.backtest.min_train_rows)")
-        elif _is_constant(labels[fold.train]):
-            found.append(f"{where}has {len(fold.train)} training rows, all with the label {labels[fold.train][0]:g}")
-    before = np.concatenate([fold.test for fold in folds[:-1]])
-    for name, rows in (("folds before the hold-out", before), ("hold-out", folds[-1].test)):
-        if len(rows) and _is_constant(labels[rows]):
-            words = f"all {len(rows)} rows of the {name} have the label {labels[rows][0]:g}"
-            found.append(f"{words}, so no metric is defined there; lengthen train.backtest.fold")
-    return tuple(found)
-
-
-def _is_constant(labels: "Labels") -> bool:
-    return not (labels != labels[:1]).any()
-
-
-def rows_before_backtest(model: Model, times: "NDArray[np.datetime64]") -> int:
-    """The number of training rows of the first fold; 0 without labelled rows."""
-    return len(_cut(model, times)[0].train) if len(times) else 0
-
-
 def subset(rows: LabelledRows, chosen: "NDArray[np.intp]") -> LabelledRows:
     """The rows with these numbers."""
     return LabelledRows(
@@ -204,41 +135,24 @@ def subset(rows: LabelledRows, chosen: "NDArray[np.intp]") -> LabelledRows:
         {name: values[chosen] for name, values in rows.seasons.items()},
         {name: values[chosen] for name, values in rows.others.items()},
         {name: values[chosen] for name, values in rows.declared.items()},
+        None if rows.groups is None else rows.groups[chosen],
     )
-
-
-def _cut(model: Model, times: "NDArray[np.datetime64]") -> tuple[Fold, ...]:
-    import numpy as np
-
-    if not len(times):
-        raise DataError(f"{model.name}: got 0 labelled rows, expected history. Land data first")
-    if (np.diff(times) < np.timedelta64(0)).any():
-        raise DataError(f"{model.name}: labelled rows are not ordered by time")
-    count, length = model.train.backtest.folds, np.timedelta64(model.train.backtest.fold)
-    known_after, window = np.timedelta64(model.label.known_after), model.train.window
-    end = times[-1] + np.timedelta64(model.dataset.step)
-    folds = []
-    for number in range(count):
-        start = end - (count - number) * length
-        # the embargo: no label of the fold's own time is trained on; without a horizon its first row is its own
-        train = (times + known_after <= start) & (times < start)
-        if isinstance(window, timedelta):
-            train &= times >= start - np.timedelta64(window)
-        test = (times >= start) & (times < start + length)
-        folds.append(Fold(number, start, start + length, np.flatnonzero(train), np.flatnonzero(test)))
-    return tuple(folds)
 
 
 def backtest_frame(
     rows: LabelledRows, folds: Sequence[Fold], predictions: Sequence["dict[str, NDArray[np.float64]]"]
 ) -> "pl.DataFrame":
-    """The predictions of one candidate: `time`, `fold`, `label`, `answer` and one column per baseline."""
+    """The predictions of one candidate: `time`, `fold`, `label`, `answer` and one column per baseline.
+
+    Of a dataset without a time also `group`, whose rows they are.
+    """
     import polars as pl
 
     parts = [
         pl.DataFrame(
             {"time": rows.times[fold.test], "label": rows.labels[fold.test], **predicted}
             | {name: pl.Series(values[fold.test], dtype=pl.String) for name, values in rows.others.items()}
+            | ({} if rows.groups is None else {GROUP: rows.groups[fold.test]})
         )
         .with_columns(pl.lit(fold.number, dtype=pl.Int32).alias("fold"))
         .with_columns(pl.col("time").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from almanac.config.schema import Model
 from almanac.errors import ConfigError
-from almanac.training.backtest.backtest import Fold, LabelledRows
+from almanac.training.backtest.backtest import LabelledRows
+from almanac.training.backtest.folds import Fold, split_words
 from almanac.training.fit.selection import CandidateSelection
 
 if TYPE_CHECKING:
@@ -58,7 +59,12 @@ def continuation_problems(model: Model, parent: Parent, holdout: Fold, times: "N
         problems.append(f"{name} of version {parent.version} cannot continue: it has no partial_fit")
     elif getattr(estimator, "early_stopping", False):
         problems.append(f"{name} of version {parent.version} cannot continue: early_stopping is set")
-    if _numpy(parent.train_end) + np.timedelta64(model.label.known_after) > holdout.start:
+    if model.dataset.is_arrival:  # its hold-out is the same one for ever, so nothing but new rows is wanted
+        if not len(new_rows(parent, holdout, times)):
+            problems.append(
+                f"beside the hold-out no labelled row has arrived since {parent.train_end:%Y-%m-%d %H:%M} UTC"
+            )
+    elif _numpy(parent.train_end) + np.timedelta64(model.label.known_after) > holdout.start:
         problems.append(
             f"version {parent.version} is trained on rows until {parent.train_end:%Y-%m-%d %H:%M} UTC, so the hold-out "
             f"from {holdout.start} on holds training rows of it: no hold-out is left to measure its continuation on"
@@ -119,6 +125,8 @@ def _declaration_problems(model: Model, parent: Parent) -> list[str]:
     changed = sorted(name for name in used if _kind(then, name) != _kind(model, name))
     if changed or then.dataset.step != model.dataset.step or then.dataset.key != model.dataset.key:
         problems.append(f"the dataset's schema has changed since version {parent.version}: {changed or 'key or step'}")
+    if split_words(then) != split_words(model):
+        problems.append(f"the split has changed since version {parent.version}: it was trained on rows of the hold-out")
     name = parent.selection.name
     candidate = model.train.candidates.get(name)
     if candidate is None or candidate != then.train.candidates.get(name):

@@ -10,6 +10,7 @@ from almanac.config.sections.search import Scalar
 from almanac.errors import ConfigError, DataError
 from almanac.statistics.tasks import task_of
 from almanac.training.backtest.backtest import LabelledRows
+from almanac.training.backtest.folds import last_part
 from almanac.training.fit.candidates import build_pipeline
 from almanac.training.fit.checkpoints import Checkpointing
 from almanac.training.fit.learning import Curve, fit_by_epochs
@@ -84,14 +85,21 @@ def _errors_of_libraries() -> tuple[type[Exception], ...]:
 def _parted(model: Model, learning: Learning, rows: LabelledRows, chosen: "NDArray[np.intp]") -> tuple["Rows", "Rows"]:
     """The older rows for training and the newest for validation; no training label lies within the validation rows.
 
+    Without a time no group stands on both sides.
+
     Raises:
         DataError: no row of one label is left for training.
     """
     import numpy as np
 
-    measuring = chosen[-max(int(len(chosen) * learning.validation), 1) :]
-    before = rows.times[measuring[0]] - np.timedelta64(model.label.known_after)
-    teaching = chosen[rows.times[chosen] <= before]
+    measuring = last_part(chosen, rows.groups, learning.validation)
+    if rows.groups is None:
+        before = rows.times[measuring[0]] - np.timedelta64(model.label.known_after)
+        teaching = chosen[rows.times[chosen] <= before]
+    else:
+        teaching = np.setdiff1d(chosen, measuring)
+    if not len(measuring):
+        raise DataError(f"{model.name}: no row is left for validation; land more rows, or raise learning.validation")
     if len(np.unique(rows.labels[teaching])) < 2:
         raise DataError(
             f"{model.name}: {len(teaching)} rows lie before the validation rows, with one label; expected both. Land"

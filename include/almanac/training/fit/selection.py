@@ -8,7 +8,8 @@ from almanac.config.grammar.threshold import parse_threshold
 from almanac.config.schema import Model
 from almanac.config.sections.search import Scalar
 from almanac.statistics import metrics
-from almanac.training.backtest.backtest import Fold, LabelledRows
+from almanac.training.backtest.backtest import LabelledRows
+from almanac.training.backtest.folds import Fold, last_part
 from almanac.training.fit.candidates import effective_params
 from almanac.training.fit.fitting import fit, predict
 from almanac.training.fit.search import Attempt, Trial, best_trial, proposals, run_trials
@@ -88,7 +89,7 @@ class ModelSelection:
 
         predictions = []
         for fold in self.folds:
-            newest = fold.train[-max(int(len(fold.train) * share), 1) :]
+            newest = fold.train if share == 1.0 else last_part(fold.train, self.rows.groups, share)
             pipeline = fit(self.model, name, {**found, **self._overrides}, self.rows, newest)
             predictions.append(predict(pipeline, self.rows.values[fold.test], classes=self.model.label.class_count))
             self._on_progress(f"{name}: fold {fold.number + 1} of {len(self.folds) + 1}, {len(newest)} rows")
