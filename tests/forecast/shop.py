@@ -89,12 +89,15 @@ def rows_of(series: Mapping[str, np.ndarray], start: datetime = START) -> pl.Dat
     return pl.concat(parts).with_columns(pl.col("Date").cast(pl.Datetime("us", "UTC")))
 
 
-def publish(home: Home, rows: pl.DataFrame, name: str = "sales") -> int:
-    """Commit rows to the dataset as they are: the ingest is tested elsewhere."""
+def publish(home: Home, rows: pl.DataFrame, name: str = "sales", *, replace: bool = False) -> int:
+    """Commit rows to the dataset as they are, beside or in place of its own: the ingest is tested elsewhere."""
     uri = home.dataset_of(name)
     table = open_table(uri)
     version = 0 if table is None else table.version() + 1
     internal = rows.with_row_index("_row").with_columns(
         pl.col("_row").cast(pl.Int64), pl.lit(f"b{version}").alias("_batch"), pl.lit("2022-01").alias("_month")
     )
-    return commit(uri, table, internal, batch_id=f"b{version}", sequence=1, metadata={}, partition_by=["_month"])
+    instead = "_row >= 0" if replace else None
+    return commit(
+        uri, table, internal, batch_id=f"b{version}", sequence=1, metadata={}, partition_by=["_month"], replace=instead
+    )

@@ -14,6 +14,7 @@ Penalty = Annotated[float, Field(gt=0)]
 Level = Annotated[float, Field(gt=0, lt=1)]
 Order = Annotated[int, Field(ge=0, le=10)]
 SEASONAL = "seasonal_naive"
+_PUBLISHED = frozenset({"time", "step", "forecast", "candidate", "kept_baseline", "version"})
 
 
 class Plain(Section):
@@ -172,5 +173,7 @@ def check_forecast(forecast: Forecast, dataset: Dataset) -> None:
             f"forecast.grain must be the columns of dataset.key beside dataset.time, or a grain would have several rows"
             f" for one time; got grain {list(forecast.grain)}, key {list(dataset.key)}, time {dataset.time!r}"
         )
+    if taken := sorted(_PUBLISHED.intersection(forecast.grain)):
+        raise ValueError(f"forecast.grain: {taken} are columns of the published forecast, too; rename them")
     if odd := [name for name in forecast.grain if columns[name].type not in ("string", "integer")]:
         raise ValueError(f"forecast.grain: only texts and whole numbers tell series apart; got {odd}")
