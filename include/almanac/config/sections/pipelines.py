@@ -53,7 +53,7 @@ class Pipeline(Section):
     pool: str = Field("default_pool", description="The Airflow pool that its tasks share with others.")
     priority: Annotated[int, Field(ge=1, le=100)] = Field(1, description="Priority when slots are short.")
     queue: Slug | None = Field(
-        None, description="Which Celery workers take its tasks; unset: heavy for train, else default."
+        None, description="Which Celery workers take its tasks; unset: heavy for train and forecast, else default."
     )
     deadline: Duration | None = Field(
         None, description="A run that has not ended this long after it was queued is late."
