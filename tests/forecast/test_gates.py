@@ -1,6 +1,7 @@
 """The gates of a version: each refuses alone; a person's rollback holds."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from almanac.errors import DataError
 from almanac.forecast import gates
 from almanac.forecast.gates import compare, judge_version
 from almanac.forecast.published import PublishedTable, publish_version, roll_back
+from almanac.forecast.versions import collect_version
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
 from tests.forecast.shop import NOW, declare, publish, rows_of, sales
-from tests.forecast.world import forecast
+from tests.forecast.world import compute, forecast
 
 RUN = RunRef("forecast_sales", "r1")
 GRAINS = 20
@@ -102,6 +104,20 @@ def test_verdict_is_recorded_once_for_a_run(home: Home) -> None:
     assert len(Journal(home.journal_url).decisions("sales", DecisionKind.GATES)) == 1
     judge(model, home, version, RunRef("forecast_sales", "r2"))
     assert len(Journal(home.journal_url).decisions("sales", DecisionKind.GATES)) == 2
+
+
+def test_published_version_whose_results_are_lost_does_not_stop_the_next_one(home: Home) -> None:
+    """Results are in no backup: after a restore the published rows are there, and a person reads why in the verdict."""
+    model = declare(home.models, {"gates": {"max_coverage_gap": 0.5}})
+    publish(home, rows_of(sales(3)))
+    lost = forecast(model, home)
+    model = declare(home.models, {"gates": {"max_coverage_gap": 0.5}, "horizon": 2})
+    for uri in (home.forecast_results_of("sales"), home.forecast_versions_of("sales")):
+        shutil.rmtree(uri)
+    plan, _ = compute(model, home)
+    verdict = judge(model, home, collect_version(model, home, plan))
+    assert verdict.accepted
+    assert any(f"published: version {lost} cannot be compared: " in reason for reason in verdict.reasons)
 
 
 def test_rollback_publishes_the_earlier_version_and_keeps_the_other_away(home: Home) -> None:

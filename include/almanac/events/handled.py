@@ -41,10 +41,10 @@ def waiting_dags(model: Declared) -> tuple[WaitingDag, ...]:
     found = [WaitingDag(kind, rule) for kind in model.pipeline_kinds if (rule := rule_of(model, kind)) is not None]
     if isinstance(model, Model):
         found.append(WaitingDag("backup_model", parse_rule("challenger or champion")))
-        if model.backup.after_publication:
-            found.append(WaitingDag("backup_data", parse_rule("dataset or predictions")))
         if model.shadow is not None:
             found.append(WaitingDag("promote", parse_rule("shadow")))
+    if model.backup.after_publication:
+        found.append(WaitingDag("backup_data", parse_rule("dataset or predictions")))
     if window_of_model(model):
         found.append(WaitingDag("reopen", parse_rule("dataset")))
     return tuple(found)

@@ -96,8 +96,7 @@ class _Series:
 
         options, actuals = self.options(), self.past.actuals[:, self.number]
         baseline = options[0]
-        best = min(options, key=lambda option: option.error)  # the first of equals: the baseline before all others
-        chosen = best if best.error < baseline.error else baseline
+        chosen = min(options, key=lambda option: option.error)  # the first of equals: the baseline before all others
         wrong = chosen.past - actuals
         return GrainForecast(
             candidate=chosen.name,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from almanac.config.home import Home
 from almanac.config.schema import ForecastModel
+from almanac.errors import DataError
 from almanac.forecast.published import PublishedTable
 from almanac.forecast.results import GRAIN
 from almanac.forecast.versions import VersionTable, results_of
@@ -45,9 +46,7 @@ def judge_version(
             return decision
     results = results_of(model, home, version)
     outcomes = [*_outcomes(model, results), *_withdrawn(journal, model, version)]
-    published = PublishedTable.of(home, model).version()
-    if published is not None and published != version:
-        outcomes.append(compare(results, results_of(model, home, published), published, model.forecast.gates.max_worse))
+    outcomes += _against_published(model, home, version, results)
     accepted = all(one.passed for one in outcomes)
     reasons = tuple(f"{one.name}: {one.reason}" for one in outcomes if accepted or not one.passed)
     figures = {one.name: one.measured for one in outcomes} | {"grains": float(len(results))}
@@ -77,6 +76,20 @@ def _outcomes(model: ForecastModel, results: "pl.DataFrame") -> Iterator[GateOut
     bias = float(results["signed_error"].sum()) / total if total else 0.0
     words = f"forecasts lie {bias:+.1%} beside the actual values on average"
     yield GateOutcome("bias", abs(bias) <= gates.max_bias, f"{words}, expected at most {gates.max_bias:.1%}", bias)
+
+
+def _against_published(
+    model: ForecastModel, home: Home, version: str, results: "pl.DataFrame"
+) -> Iterator[GateOutcome]:
+    published = PublishedTable.of(home, model).version()
+    if published is None or published == version:
+        return
+    try:
+        before = results_of(model, home, published)
+    except DataError as error:  # no backup holds results: after a restore only the published rows are there
+        yield GateOutcome("published", True, f"version {published} cannot be compared: {error}", 0.0)
+    else:
+        yield compare(results, before, published, model.forecast.gates.max_worse)
 
 
 def _withdrawn(journal: Journal, model: ForecastModel, version: str) -> Iterator[GateOutcome]:

@@ -113,6 +113,18 @@ def results_of(model: ForecastModel, home: Home, version: str) -> "pl.DataFrame"
     return found
 
 
+def set_aside(model: ForecastModel, home: Home, version: str) -> dict[str, str]:
+    """The grains of a version that have no forecast, and why.
+
+    Raises:
+        DataError: there is no such version.
+    """
+    import polars as pl
+
+    rows = VersionTable.of(home, model).read(version).filter(pl.col(REASONS).is_not_null())
+    return dict(rows.select(GRAIN, REASONS).iter_rows())
+
+
 def _rows(version: str, plan: Plan) -> "pl.DataFrame":
     import polars as pl
 
