@@ -9,18 +9,18 @@ from typing import Any
 from airflow.sdk import DAG, AssetOrTimeSchedule, task
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac_airflow import assets
 from almanac_airflow.backup_params import reason_params
 from almanac_airflow.dags import cron, make_dag
-from almanac_airflow.declarations import declared_models
+from almanac_airflow.declarations import declared_datasets
 from almanac_airflow.runs import run_context
 from almanac_airflow.steps import backup as steps
 
 HOME = Home()
 
 
-def build(model: Model) -> DAG:
+def build(model: Declared) -> DAG:
     """`backup_data_<model>`: dataset, outputs."""
     declared = model.backup
     timetable = cron(declared.data_schedule)
@@ -46,5 +46,5 @@ def build(model: Model) -> DAG:
     return dag
 
 
-for declared_model in declared_models(HOME):
+for declared_model in declared_datasets(HOME):
     globals()[f"backup_data_{declared_model.name}"] = build(declared_model)

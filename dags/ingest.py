@@ -9,10 +9,10 @@ from typing import Any
 from airflow.sdk import DAG, task
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac_airflow import assets
 from almanac_airflow.dags import make_dag
-from almanac_airflow.declarations import declared_models
+from almanac_airflow.declarations import declared_datasets
 from almanac_airflow.operators.data import FetchOperator
 from almanac_airflow.params import ingest_params
 from almanac_airflow.runs import run_context
@@ -22,7 +22,7 @@ from almanac_airflow.steps import ingest as steps
 HOME = Home()
 
 
-def build(model: Model) -> DAG:
+def build(model: Declared) -> DAG:
     """`ingest_<model>`: (fetch, of http and sql ->) find_batches -> ingest_batches -> announce, report_rejections."""
     dataset, schedule = assets.dataset(model), schedule_of(model, "ingest", HOME)
     with make_dag("ingest", model, purpose=__doc__, schedule=schedule, params=ingest_params()) as dag:
@@ -61,5 +61,5 @@ def build(model: Model) -> DAG:
     return dag
 
 
-for declared in declared_models(HOME):
+for declared in declared_datasets(HOME):
     globals()[f"ingest_{declared.name}"] = build(declared)

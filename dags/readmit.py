@@ -9,10 +9,10 @@ from typing import Any
 from airflow.sdk import DAG, task
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac_airflow import assets
 from almanac_airflow.dags import make_dag
-from almanac_airflow.declarations import declared_models
+from almanac_airflow.declarations import declared_datasets
 from almanac_airflow.params import readmission_params
 from almanac_airflow.runs import run_context
 from almanac_airflow.steps import ingest as steps
@@ -20,7 +20,7 @@ from almanac_airflow.steps import ingest as steps
 HOME = Home()
 
 
-def build(model: Model) -> DAG:
+def build(model: Declared) -> DAG:
     """`readmit_<model>`: readmit -> announce, report_refusals."""
     dataset = assets.dataset(model)
     with make_dag("readmit", model, purpose=__doc__, schedule=None, params=readmission_params()) as dag:
@@ -43,5 +43,5 @@ def build(model: Model) -> DAG:
     return dag
 
 
-for declared in declared_models(HOME):
+for declared in declared_datasets(HOME):
     globals()[f"readmit_{declared.name}"] = build(declared)

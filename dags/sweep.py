@@ -15,7 +15,7 @@ from almanac.config.sections.pipelines import DEFAULT_QUEUE
 from almanac.config.sections.triggers import EventTrigger
 from almanac_airflow import assets
 from almanac_airflow.dags import make_dag
-from almanac_airflow.declarations import declared_installation, declared_models
+from almanac_airflow.declarations import declared_datasets, declared_installation
 from almanac_airflow.runs import run_context
 from almanac_airflow.steps import triggers as steps
 
@@ -26,7 +26,7 @@ def build(installation: Installation) -> DAG:
     """`sweep`: one task, because most of the time there is nothing to start."""
     posted = [
         assets.event(model, name)
-        for model in declared_models(HOME)
+        for model in declared_datasets(HOME)
         for name, each in sorted(model.triggers.items())
         if isinstance(each, EventTrigger)
     ]
@@ -44,7 +44,7 @@ def build(installation: Installation) -> DAG:
             doc_md="Compares states with what was handled; starts what was missed. Nothing: skipped, and green.",
         )
         def start_missed(*, inlet_events: Any) -> list[str]:
-            return steps.start_missed(run_context(HOME), declared_models(HOME), inlet_events)
+            return steps.start_missed(run_context(HOME), declared_datasets(HOME), inlet_events)
 
         start_missed()
     return dag

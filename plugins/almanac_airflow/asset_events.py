@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 
 if TYPE_CHECKING:
     from almanac.registry.run_context import RunContext
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 _LOOK_BACK = 100  # events that people post by hand name no version
 
 
-def unannounced(context: "RunContext", model: Model, events: Any) -> dict[str, Any] | None:
+def unannounced(context: "RunContext", model: Declared, events: Any) -> dict[str, Any] | None:
     """What was published and no event of the dataset has announced yet, as the next one will say it; None: nothing.
 
     Args:

@@ -8,11 +8,10 @@ from typing import Any
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 
 from almanac.config.installation import Installation
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.config.sections.pipelines import (
     DEFAULT_QUEUE,
     HEAVY_QUEUE,
-    KINDS,
     MAINTENANCE_QUEUE,
     Pipeline,
     words,
@@ -35,7 +34,7 @@ def cron(expression: str) -> CronTriggerTimetable:
 
 def make_dag(
     kind: str,
-    of: Model | Installation,
+    of: Declared | Installation,
     *,
     purpose: str,
     schedule: Any,
@@ -73,11 +72,11 @@ def make_dag(
         catchup: whether it runs for the time between `start_date` and now.
         max_active_runs: how many runs at a time.
     """
-    if isinstance(of, Model):
+    if isinstance(of, Declared):
         declared = next((each for each_kind, each in of.pipelines.items() if each_kind == kind), Pipeline())
         own = _of_model(of, kind, name, deadline or declared.deadline, enabled=declared.enabled)
         doc = model_docs(of, purpose, retries, triggered_by=triggered_by or _rule(of, kind))
-        model_name, its_queue = of.name, HEAVY_QUEUE if kind == "train" else DEFAULT_QUEUE
+        model_name, its_queue = of.name, HEAVY_QUEUE if kind in ("train", "forecast") else DEFAULT_QUEUE
     else:
         declared, own = Pipeline(), {"dag_id": kind, "dag_display_name": kind.replace("_", " "), "tags": [*tags]}
         doc = installation_docs(of, purpose, retries)
@@ -109,7 +108,7 @@ def make_dag(
 
 
 def _of_model(
-    model: Model, kind: str, name: str, deadline: timedelta | None, *, enabled: bool | None
+    model: Declared, kind: str, name: str, deadline: timedelta | None, *, enabled: bool | None
 ) -> dict[str, Any]:
     """What only the DAGs of models have, and what tells them apart."""
     return {
@@ -121,6 +120,6 @@ def _of_model(
     }
 
 
-def _rule(model: Model, kind: str) -> str:
+def _rule(model: Declared, kind: str) -> str:
     """The rule that triggers a pipeline, in words; empty: the DAG is no pipeline."""
-    return next((words(model, each) for each in KINDS if each == kind), "")
+    return next((words(model, each) for each in model.pipeline_kinds if each == kind), "")

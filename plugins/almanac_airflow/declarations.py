@@ -4,15 +4,30 @@ import warnings
 
 from airflow.sdk import get_parsing_context
 
-from almanac.config.files.loader import load_installation, load_models
+from almanac.config.files.loader import Loaded, load_installation, load_models
 from almanac.config.home import Home
 from almanac.config.installation import Installation
-from almanac.config.schema import Model
+from almanac.config.schema import Declared, ForecastModel, Model
 from almanac.errors import ConfigError
 
 
 def declared_models(home: Home) -> tuple[Model, ...]:
-    """The models whose YAML can be read. Airflow shows the warning about a broken one as an import warning.
+    """The models that predict a label, and whose YAML can be read."""
+    return _loaded(home).models
+
+
+def declared_forecasts(home: Home) -> tuple[ForecastModel, ...]:
+    """The models of kind `forecast` whose YAML can be read."""
+    return _loaded(home).forecasts
+
+
+def declared_datasets(home: Home) -> tuple[Declared, ...]:
+    """All models whose YAML can be read: each has a dataset."""
+    return _loaded(home).declared
+
+
+def _loaded(home: Home) -> Loaded:
+    """What can be read. Airflow shows the warning about a broken file as an import warning.
 
     A task that begins parses its file for one DAG: then only that DAG's model is read, or a task would cost more with
     every model that a team adds.
@@ -20,7 +35,7 @@ def declared_models(home: Home) -> tuple[Model, ...]:
     loaded = load_models(home.models, of_dag=get_parsing_context().dag_id or "")
     for problem in loaded.problems:
         warnings.warn(problem, UserWarning, stacklevel=2)
-    return loaded.models
+    return loaded
 
 
 def declared_installation(home: Home) -> Installation:

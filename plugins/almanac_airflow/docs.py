@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from almanac.config.installation import Installation
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 
 _TRIAGE = """
 ### When it fails
@@ -19,7 +19,7 @@ _TRIAGE = """
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def model_docs(model: Model, purpose: str, retries: int, *, triggered_by: str = "") -> str:
+def model_docs(model: Declared, purpose: str, retries: int, *, triggered_by: str = "") -> str:
     """Markdown for the `doc_md` of a model's DAG.
 
     Args:
@@ -45,6 +45,6 @@ def _triage(retries: int) -> str:
     return _TRIAGE.format(retried=retried)
 
 
-def _yaml(declared: Model | Installation) -> str:
+def _yaml(declared: Declared | Installation) -> str:
     content = declared.model_dump(mode="json", exclude_none=True)
     return f"```yaml\n{yaml.dump(content, Dumper=_DUMPER, sort_keys=False, allow_unicode=True)}```\n"

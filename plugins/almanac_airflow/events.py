@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from almanac.config.schema import Model
+from almanac.config.schema import Declared, Model
 from almanac.config.sections.pipelines import Kind
 from almanac.config.sections.triggers import EventTrigger
 from almanac.events.claims import (
@@ -44,7 +44,7 @@ class TriggeringEvents:
     refused: tuple[str, ...] = ()
 
 
-def require_event(context: "RunContext", model: Model, kind: Kind) -> None:
+def require_event(context: "RunContext", model: Declared, kind: Kind) -> None:
     """Go on if an event that counts triggered the run, or no event at all; call it first in a pipeline's first task.
 
     Raises:
@@ -55,7 +55,7 @@ def require_event(context: "RunContext", model: Model, kind: Kind) -> None:
         raise AirflowSkipException("; ".join(events.refused))
 
 
-def triggering_events(context: "RunContext", model: Model, kind: Kind) -> TriggeringEvents:
+def triggering_events(context: "RunContext", model: Declared, kind: Kind) -> TriggeringEvents:
     """Hold each event of the running task's run against what is recorded; refusals go to the journal.
 
     A run of the sweep was triggered by the states that are still not handled. What another run has handled counts for
@@ -85,7 +85,7 @@ def triggering_events(context: "RunContext", model: Model, kind: Kind) -> Trigge
 
 
 def _add_requests(
-    context: "RunContext", model: Model, names: set[str], reasons: dict[str, list[str]], asset: str
+    context: "RunContext", model: Declared, names: set[str], reasons: dict[str, list[str]], asset: str
 ) -> None:
     """Whatever triggered a training: it answers all requests that wait for an answer, each with its reasons."""
     scheduled = str(get_current_context()["dag_run"].run_type.value) == "scheduled"
@@ -94,7 +94,7 @@ def _add_requests(
         reasons[asset] = [reason for one in pending for reason in one.reasons]
 
 
-def _examine(context: "RunContext", model: Model, event: AssetEvent) -> tuple[str, str]:
+def _examine(context: "RunContext", model: Declared, event: AssetEvent) -> tuple[str, str]:
     """The reason that an event stands for, or why it does not count; most events have neither."""
     journal = context.journal
     declared = {
@@ -106,7 +106,7 @@ def _examine(context: "RunContext", model: Model, event: AssetEvent) -> tuple[st
             reason,
             "" if reason else f"no record of monitor_{model.name} asks for a retrain that is not answered yet",
         )
-    if event.asset == assets.change(model).name:
+    if isinstance(model, Model) and event.asset == assets.change(model).name:
         return why_not_changed(model, context.registry)
     if event.asset in declared:
         return "", why_not_accepted(journal, model, declared[event.asset], event)
@@ -115,7 +115,7 @@ def _examine(context: "RunContext", model: Model, event: AssetEvent) -> tuple[st
     return "", ""
 
 
-def _events(model: Model) -> list[AssetEvent]:
+def _events(model: Declared) -> list[AssetEvent]:
     context = get_current_context()
     found = [
         AssetEvent(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.config.sections.triggers import EventTrigger, ScheduleTrigger
 from almanac_airflow.runs import partition_key
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def handling(context: "RunContext", model: Model, kind: str, *names: str, whole: bool = True) -> Iterator[None]:
+def handling(context: "RunContext", model: Declared, kind: str, *names: str, whole: bool = True) -> Iterator[None]:
     """Remember, when the work in the block has ended well, the states that it was about; also when it is skipped.
 
     They are read before the work begins: what comes meanwhile does not count as handled. A run for a window has handled
@@ -36,7 +36,7 @@ def handling(context: "RunContext", model: Model, kind: str, *names: str, whole:
         return
     key = partition_key()
     window = _window(context, model, key) if key else None
-    found = {} if key else _states(context, model, kind, names)
+    found = {} if key else states_of(context, model, kind, names)
     skipped: AirflowSkipException | None = None
     try:
         yield
@@ -49,7 +49,7 @@ def handling(context: "RunContext", model: Model, kind: str, *names: str, whole:
         raise skipped
 
 
-def missed_now(context: "RunContext", model: Model, kind: str) -> frozenset[str]:
+def missed_now(context: "RunContext", model: Declared, kind: str) -> frozenset[str]:
     """The names of a DAG's rule whose states are still not handled; empty while they do not satisfy the rule."""
     from almanac.events.handled import find_missed, waiting_dag
     from almanac.events.states import States
@@ -60,7 +60,7 @@ def missed_now(context: "RunContext", model: Model, kind: str) -> frozenset[str]
     return frozenset(find_missed(model, waiting, States(context), context.journal))
 
 
-def handled_before(context: "RunContext", model: Model, kind: str, *names: str) -> dict[str, str]:
+def handled_before(context: "RunContext", model: Declared, kind: str, *names: str) -> dict[str, str]:
     """The names of a DAG's rule whose states another run has handled as they are now, and which run that was.
 
     Not schedules and posted events: of these each time counts, and the event comes a little later than the state.
@@ -75,7 +75,7 @@ def handled_before(context: "RunContext", model: Model, kind: str, *names: str) 
     from almanac.journal.questions import same_run
 
     marks = handled(context.journal, model, kind)
-    found = _states(context, model, kind, names) if marks else {}
+    found = states_of(context, model, kind, names) if marks else {}
     found = {
         name: value
         for name, value in found.items()
@@ -89,8 +89,11 @@ def handled_before(context: "RunContext", model: Model, kind: str, *names: str) 
     }
 
 
-def _states(context: "RunContext", model: Model, kind: str, names: Collection[str]) -> dict[str, str]:
-    """Only those that are asked about are read: a damaged state does not stop what is not about it."""
+def states_of(context: "RunContext", model: Declared, kind: str, names: Collection[str] = ()) -> dict[str, str]:
+    """The states of a DAG's rule as they are now, by name.
+
+    Only those that are asked about are read: a damaged state does not stop what is not about it.
+    """
     from almanac.events.handled import read_states, waiting_dag
     from almanac.events.states import States
 
@@ -98,7 +101,7 @@ def _states(context: "RunContext", model: Model, kind: str, names: Collection[st
     return {} if waiting is None else read_states(model, waiting, States(context), names)
 
 
-def _window(context: "RunContext", model: Model, key: str) -> "WindowRecord | None":
+def _window(context: "RunContext", model: Declared, key: str) -> "WindowRecord | None":
     from almanac.windows.closing import window_of_run
 
     window = window_of_run(model, key)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac_airflow import assets
 
 if TYPE_CHECKING:
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from almanac.journal.journal import Journal
 
 
-def read_postings(model: Model, trigger: str, journal: "Journal", events: Any) -> list["Posting"]:
+def read_postings(model: Declared, trigger: str, journal: "Journal", events: Any) -> list["Posting"]:
     """The events of a trigger that may have no decision yet.
 
     Args:

@@ -9,13 +9,13 @@ from airflow.sdk import Asset, AssetOrTimeSchedule, PartitionedAssetTimetable
 
 from almanac.config.grammar.rules import Named, Rule, alternatives, holds, names
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.config.sections.pipelines import OWN_SCHEDULE, Kind, rule_of, schedule_named
 from almanac.config.sections.triggers import ArrivalTrigger, DependencyTrigger, ScheduleTrigger, WindowTrigger
 from almanac_airflow import assets
 from almanac_airflow.timetables import DeclaredSchedule
 
-_BUILT_IN: dict[str, Callable[[Model], Asset]] = {
+_BUILT_IN: dict[str, Callable[[Declared], Asset]] = {
     "dataset": assets.dataset,
     "champion": assets.champion,
     "predictions": assets.predictions,
@@ -24,7 +24,7 @@ _BUILT_IN: dict[str, Callable[[Model], Asset]] = {
 }
 
 
-def schedule_of(model: Model, kind: Kind, home: Home) -> Any:
+def schedule_of(model: Declared, kind: Kind, home: Home) -> Any:
     """What triggers a pipeline: the declared rule, else the built-in one; None: only a person.
 
     Schedules that stand alone become one timetable; one below an `and` is awaited by the asset event of its tick.
@@ -52,14 +52,14 @@ def _either(schedules: Sequence[ScheduleTrigger], awaited: Sequence[Any]) -> Any
     return AssetOrTimeSchedule(timetable=DeclaredSchedule(schedules), assets=any_of) if schedules else any_of
 
 
-def _condition(model: Model, rule: Rule, home: Home) -> Any:
+def _condition(model: Declared, rule: Rule, home: Home) -> Any:
     if isinstance(rule, Named):
         return asset_of(model, rule.name, home)
     combine = and_ if rule.operator == "and" else or_
     return reduce(combine, [_condition(model, part, home) for part in rule.parts])
 
 
-def satisfied(model: Model, kind: Kind, found: Collection[str], home: Home) -> bool:
+def satisfied(model: Declared, kind: Kind, found: Collection[str], home: Home) -> bool:
     """Whether the events of these assets satisfy the rule of a pipeline."""
     rule = rule_of(model, kind)
     return rule is not None and holds(
@@ -67,19 +67,19 @@ def satisfied(model: Model, kind: Kind, found: Collection[str], home: Home) -> b
     )
 
 
-def assets_of(model: Model, kind: Kind, home: Home) -> dict[str, str]:
+def assets_of(model: Declared, kind: Kind, home: Home) -> dict[str, str]:
     """The assets that a pipeline's rule waits for: the name of each, by the name in the rule."""
     rule = rule_of(model, kind)
     known = () if rule is None else dict.fromkeys(names(rule))
     return {name: _awaited(model, name, home) for name in known if name != OWN_SCHEDULE}
 
 
-def _awaited(model: Model, name: str, home: Home) -> str:
+def _awaited(model: Declared, name: str, home: Home) -> str:
     declared = model.triggers.get(name)
     return assets.window(model).name if isinstance(declared, WindowTrigger) else asset_of(model, name, home).name
 
 
-def asset_of(model: Model, name: str, home: Home) -> Asset:
+def asset_of(model: Declared, name: str, home: Home) -> Asset:
     """The asset of a trigger: an event of it says that the trigger fired."""
     if name == "arrival":
         return assets.landing(model, home)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.errors import TransientError
 from almanac_airflow.postings import read_postings
 
@@ -61,7 +61,7 @@ class AirflowDags:
             return False
         raise TransientError(f"{dag_id}: the run {run_id} could not be started: {answer.error} {answer.detail}")
 
-    def postings(self, model: Model, trigger: str) -> "list[Posting]":
+    def postings(self, model: Declared, trigger: str) -> "list[Posting]":
         """The posted events of a trigger that may be undecided."""
         return read_postings(model, trigger, self._journal, self._events)
 

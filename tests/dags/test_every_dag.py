@@ -17,11 +17,13 @@ from almanac_airflow.notifiers.alert import AlertNotifier, EndNotifier
 from almanac_airflow.policies import RETRIES, RETRY_POLICY
 from tests.dags.test_train_dag import LONG
 from tests.dags.test_trigger_dags import PIPELINES, TRIGGERS
+from tests.forecast.shop import declare as declare_forecast
 
 KINDS_OF_A_MODEL = {
     *("ingest", "readmit", "maintain_data", "train", "score", "shadow", "monitor", "promote", "rollback"),
     *("rollback_drill", "backup_model", "backup_data", "expire_outputs", "window", "reopen", "event"),
 }
+KINDS_OF_A_FORECAST = {"ingest", "readmit", "backup_data", "forecast"}
 OF_ALL = {"alerts", "backup_databases", "check_config", "cleanup", "restore", "restore_drill", "retention", "sweep"}
 # What differs on purpose; the reason stands where it is declared.
 RETRIES_OF = {"alerts.attend": 0, "restore.restore": 0, "restore_drill.drill": 0, "restore_drill.disaster": 0}
@@ -44,6 +46,7 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     weather["train"]["candidates"]["forest"]["search"] = LONG
     for name, declared in (("ships", ships), ("weather", weather)):
         (models / f"{name}.yaml").write_text(yaml.safe_dump(declared, allow_unicode=True), "utf-8")
+    declare_forecast(models)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALMANAC_HOME", str(models.parent))
         patch.setenv("ALMANAC_MODELS", str(models))
@@ -74,7 +77,7 @@ def missing(dag: Any) -> set[str]:
     for each in dag.tasks:
         name = f"{dag.dag_id}.{each.task_id}"
         of_task = {
-            "owner": each.owner in ("almanac", "port-forecast"),
+            "owner": each.owner in ("almanac", "port-forecast", "shops"),
             "task docs": each.doc_md,
             "retries": each.retries == RETRIES_OF.get(name, RETRIES),
             "retry policy": each.retry_policy is RETRY_POLICY,
@@ -92,6 +95,7 @@ def missing(dag: Any) -> set[str]:
 def test_dags_every_kind_is_there(dags: dict[str, Any]) -> None:
     expected = {f"{kind}_weather" for kind in KINDS_OF_A_MODEL} | OF_ALL | {"clock_weather_nightly"}
     assert expected <= set(dags)
+    assert {f"{kind}_sales" for kind in KINDS_OF_A_FORECAST} == {name for name in dags if name.endswith("_sales")}
     assert "look_at_weather" in dags["check_config"].task_ids
     assert {"plan_search", "try_out"} <= set(dags["train_weather"].task_ids)
     assert "fetch" in dags["ingest_weather"].task_ids

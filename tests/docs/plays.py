@@ -1,6 +1,6 @@
 """All scenes, and the lines that are played elsewhere."""
 
-from tests.docs import plays_losses, plays_operations, plays_pages, plays_printed, plays_services
+from tests.docs import plays_forecasts, plays_losses, plays_operations, plays_pages, plays_printed, plays_services
 from tests.docs.scenes import Scene
 
 SCENES: tuple[Scene, ...] = (
@@ -8,5 +8,6 @@ SCENES: tuple[Scene, ...] = (
     *plays_losses.SCENES,
     *plays_pages.SCENES,
     *plays_services.SCENES,
+    *plays_forecasts.SCENES,
 )
 PRINTED: tuple[Scene, ...] = plays_printed.SCENES

@@ -13,6 +13,7 @@ from almanac.cli import (
     doctor,
     draft,
     expiry,
+    forecast,
     journal,
     lineage,
     promotion,
@@ -81,6 +82,7 @@ for commands in (
     cleanup,
     lineage,
     promotion,
+    forecast,
     retirement,
     scoring,
 ):

@@ -62,7 +62,7 @@ def diff(
 def _in_force(folder: Path, model: str) -> str:
     import yaml
 
-    from almanac.config.files.loader import find_model
+    from almanac.config.files.loader import find_declared
 
-    declared = find_model(folder, model).model_dump(mode="json", exclude_none=True, by_alias=True)
+    declared = find_declared(folder, model).model_dump(mode="json", exclude_none=True, by_alias=True)
     return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=120)

@@ -21,12 +21,12 @@ def dataset(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show origin, owner, licence, schema and statistics of a dataset; reads no data files."""
-    from almanac.config.files.loader import find_model
+    from almanac.config.files.loader import find_declared
     from almanac.config.home import Home
     from almanac.data.table.card import describe_dataset
 
     home = Home()
-    card = describe_dataset(find_model(home.models, model), home, version)
+    card = describe_dataset(find_declared(home.models, model), home, version)
     if as_json:
         print(json.dumps(asdict(card), default=str, ensure_ascii=False, indent=2))
     else:

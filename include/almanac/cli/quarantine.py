@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from almanac.config.home import Home
-    from almanac.config.schema import Model
+    from almanac.config.schema import Declared
     from almanac.data.quarantine.readmission import Readmission, Readmitter
     from almanac.journal.records import RunRef
 
@@ -38,12 +38,12 @@ def list_batches(
 ) -> None:
     """Count the quarantined rows by batch and rule, and name the rejected files."""
     from almanac.cli.terminal import print_json
-    from almanac.config.files.loader import find_model, load_models
+    from almanac.config.files.loader import find_declared, load_models
     from almanac.config.home import Home
     from almanac.data.quarantine.quarantine import Quarantine
 
     home = Home()
-    models = (find_model(home.models, model),) if model else load_models(home.models).models
+    models = (find_declared(home.models, model),) if model else load_models(home.models).declared
     batches, files = [], []
     for declared in models:
         quarantine = Quarantine(home, declared)
@@ -149,7 +149,7 @@ def readmit(
 
 
 def _readmit_rows(
-    home: "Home", model: "Model", batch: str, rows: list[int] | None, edits: list[str], reason: str
+    home: "Home", model: "Declared", batch: str, rows: list[int] | None, edits: list[str], reason: str
 ) -> "Readmission":
     from almanac.data.quarantine.quarantine import full_batch_id
     from almanac.data.quarantine.repair import parse_edits
@@ -159,7 +159,7 @@ def _readmit_rows(
     return readmitter.readmit(batch_id, rows=rows, edits=parse_edits(edits))
 
 
-def _readmit_file(home: "Home", model: "Model", file: Path, reason: str) -> list["Readmission"]:
+def _readmit_file(home: "Home", model: "Declared", file: Path, reason: str) -> list["Readmission"]:
     from almanac.data.quarantine.repair import import_rows
 
     repaired = import_rows(file.read_bytes(), file.name)
@@ -171,7 +171,7 @@ def _readmit_file(home: "Home", model: "Model", file: Path, reason: str) -> list
     ]
 
 
-def _readmit_whole(home: "Home", model: "Model", batch: str, reason: str) -> None:
+def _readmit_whole(home: "Home", model: "Declared", batch: str, reason: str) -> None:
     from datetime import UTC, datetime
 
     from almanac.data.quarantine.readmit_file import readmit_file
@@ -187,7 +187,7 @@ def _readmit_whole(home: "Home", model: "Model", batch: str, reason: str) -> Non
     print(f"{summary.published_rows} rows published, {summary.quarantined_rows} in quarantine")
 
 
-def _readmitter(home: "Home", model: "Model", reason: str) -> "Readmitter":
+def _readmitter(home: "Home", model: "Declared", reason: str) -> "Readmitter":
     from almanac.data.quarantine.readmission import Readmitter
     from almanac.journal.journal import Journal
 
@@ -204,19 +204,19 @@ def _run() -> "RunRef":
     return RunRef("almanac quarantine readmit", at, started_by=getpass.getuser(), trigger="command line")
 
 
-def _open(model: str) -> "tuple[Home, Model]":
-    from almanac.config.files.loader import find_model
+def _open(model: str) -> "tuple[Home, Declared]":
+    from almanac.config.files.loader import find_declared
     from almanac.config.home import Home
 
     home = Home()
-    return home, find_model(home.models, model)
+    return home, find_declared(home.models, model)
 
 
 def _same(known: str, asked: str) -> bool:
     return bool(asked) and (known.startswith(asked) or asked.startswith(known))
 
 
-def _rows_of(home: "Home", model: "Model", batch: str, rows: list[int] | None) -> "pl.DataFrame":
+def _rows_of(home: "Home", model: "Declared", batch: str, rows: list[int] | None) -> "pl.DataFrame":
     import polars as pl
 
     from almanac.data.quarantine.quarantine import Quarantine

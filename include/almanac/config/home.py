@@ -151,6 +151,14 @@ class Home(BaseSettings):
         """The Delta table of what versions in shadow said; no model's name has a full stop."""
         return f"{self.predictions}/{model}.shadow"
 
+    def forecast_results_of(self, model: str) -> str:
+        """The Delta table of what was computed for each grain; a forecast's predictions are those published of it."""
+        return f"{self.predictions}/{model}.results"
+
+    def forecast_versions_of(self, model: str) -> str:
+        """The Delta table of the versions of a forecast: the grains of each, and which result each has."""
+        return f"{self.predictions}/{model}.versions"
+
     def reports_of(self, model: str) -> str:
         """Where the model's report pages are written."""
         return f"{self.reports}/{model}"

@@ -3,8 +3,9 @@
 Every field that a person may set is described here; `docs/add-a-model.md` shows them in use.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -20,12 +21,21 @@ from almanac.config.sections.backup import Backup
 from almanac.config.sections.dataset import Column, Dataset
 from almanac.config.sections.expiry import Expire
 from almanac.config.sections.features import Feature, check_features, names_of
+from almanac.config.sections.forecast import Forecast, check_forecast
 from almanac.config.sections.gates import Gates, check_behaviour, check_prediction_rules, check_segments
 from almanac.config.sections.joins import Join, check_joins, joined_columns
 from almanac.config.sections.label import Label, check_rare, with_values_of_classes
 from almanac.config.sections.maintenance import Maintenance
 from almanac.config.sections.monitoring import Monitoring
-from almanac.config.sections.pipelines import Kind, Pipeline, check_pipelines
+from almanac.config.sections.pipelines import (
+    BUILT_IN,
+    FORECAST_KINDS,
+    KINDS,
+    OWN_SCHEDULE,
+    Kind,
+    Pipeline,
+    check_pipelines,
+)
 from almanac.config.sections.promotion import AnyShadow, Approval, Promotion, Rollback
 from almanac.config.sections.scoring import Scoring, check_scoring
 from almanac.config.sections.sources import AnySource
@@ -33,8 +43,8 @@ from almanac.config.sections.training import Training
 from almanac.config.sections.triggers import Trigger
 
 
-class Model(Section):
-    """One declared model."""
+class Declared(Section):
+    """What every kind of model declares: whose it is, and the dataset that its files become."""
 
     name: Slug
     title: str
@@ -50,6 +60,27 @@ class Model(Section):
     dataset: Dataset
     maintenance: Maintenance = Maintenance()
     backup: Backup = Backup()
+    alerts: Alerts
+
+    pipeline_kinds: ClassVar[tuple[Kind, ...]] = ()
+    built_in_triggers: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def default_triggers(self, kind: Kind) -> list[str]:
+        """The names, joined by `or`, that trigger a pipeline whose `when` is not declared; none: only a person."""
+
+    @abstractmethod
+    def own_cron(self, kind: Kind) -> str | None:
+        """The schedule that stands in the pipeline's own section."""
+
+    def _ingest_triggers(self) -> list[str]:
+        # A run lands what it fetches: an event for it would trigger another run, which would fetch again.
+        return [*(["arrival"] if self.source.kind == "files" else []), OWN_SCHEDULE]
+
+
+class Model(Declared):
+    """A declared model that predicts a label."""
+
     expire: Expire = Expire()
     label: Label
     joins: dict[Slug, Join] = Field({}, description="Columns of other models' datasets, as of each row's time.")
@@ -62,7 +93,33 @@ class Model(Section):
     rollback: Rollback = Rollback()
     score: Scoring
     monitor: Monitoring
-    alerts: Alerts
+
+    pipeline_kinds: ClassVar[tuple[Kind, ...]] = KINDS
+    built_in_triggers: ClassVar[tuple[str, ...]] = tuple(BUILT_IN)
+
+    def default_triggers(self, kind: Kind) -> list[str]:
+        """See `Declared`."""
+        triggers = self.train.triggers
+        return {
+            "ingest": self._ingest_triggers(),
+            "train": [
+                *(["dataset"] if triggers.new_data else []),
+                *(["retrain_request"] if triggers.retrain_request else []),
+                *(["change"] if triggers.change else []),
+                *([OWN_SCHEDULE] if triggers.schedule else []),
+            ],
+            "score": ["dataset", "champion"],
+            "monitor": ["predictions", OWN_SCHEDULE],
+        }[kind]
+
+    def own_cron(self, kind: Kind) -> str | None:
+        """See `Declared`."""
+        return {
+            "ingest": self.source.sweep,
+            "train": self.train.triggers.schedule,
+            "score": None,
+            "monitor": self.monitor.schedule,
+        }[kind]
 
     @property
     def joined(self) -> dict[str, Column]:
@@ -121,4 +178,35 @@ class Model(Section):
     def _triggers_agree(self) -> Self:
         check_pipelines(self)
         check_scoring(self)
+        return self
+
+
+class ForecastModel(Declared):
+    """A declared forecast by grain. Its file says `kind: forecast`."""
+
+    kind: Literal["forecast"]
+    forecast: Forecast
+
+    pipeline_kinds: ClassVar[tuple[Kind, ...]] = FORECAST_KINDS
+    built_in_triggers: ClassVar[tuple[str, ...]] = ("arrival", "dataset")
+
+    def default_triggers(self, kind: Kind) -> list[str]:
+        """See `Declared`."""
+        if kind == "ingest":
+            return self._ingest_triggers()
+        return ["dataset", *([OWN_SCHEDULE] if self.forecast.schedule else [])]
+
+    def own_cron(self, kind: Kind) -> str | None:
+        """See `Declared`."""
+        return self.source.sweep if kind == "ingest" else self.forecast.schedule
+
+    @model_validator(mode="after")
+    def _forecast_fits(self) -> Self:
+        check_forecast(self.forecast, self.dataset)
+        if self.triggers:
+            raise ValueError(
+                f"triggers: a forecast has none; got {sorted(self.triggers)}. It runs when its dataset has a new"
+                " version, and by forecast.schedule"
+            )
+        check_pipelines(self)
         return self

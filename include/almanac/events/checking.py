@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from almanac.config.grammar.payload import payload_problems
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.config.sections.triggers import EventTrigger
 from almanac.display import shorten
 from almanac.errors import DataError
@@ -25,7 +25,7 @@ class PostedEvent:
 
 
 def check_event(
-    model: Model, journal: Journal, event: PostedEvent, *, run: RunRef, now: datetime, cause: str
+    model: Declared, journal: Journal, event: PostedEvent, *, run: RunRef, now: datetime, cause: str
 ) -> Decision:
     """Check a payload against its declaration and write the decision into the journal, once for a cause."""
     declared = model.triggers.get(event.trigger)
@@ -48,7 +48,7 @@ def check_event(
 
 
 def accepted_payloads(
-    model: Model, journal: Journal, trigger: str, payloads: Sequence[Mapping[str, object]], *, run: RunRef
+    model: Declared, journal: Journal, trigger: str, payloads: Sequence[Mapping[str, object]], *, run: RunRef
 ) -> list[Mapping[str, object]]:
     """Of the payloads that a task was handed, those that may go on: as declared, in a run that has accepted as many.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from almanac.config.grammar.payload import payload_problems
-from almanac.config.schema import Model
+from almanac.config.schema import Declared, Model
 from almanac.config.sections.triggers import EventTrigger
 from almanac.errors import ConfigError
 from almanac.events.requests import pending_requests
@@ -38,7 +38,7 @@ class AssetEvent:
     extra: Mapping[str, object] = field(default_factory=dict)
 
 
-def retrain_reasons(journal: Journal, model: Model, event: AssetEvent, run: RunRef) -> tuple[str, ...]:
+def retrain_reasons(journal: Journal, model: Declared, event: AssetEvent, run: RunRef) -> tuple[str, ...]:
     """Why the monitor, or a person whom it asked, wants a retrain: by the record of the run that emitted the event.
 
     Empty without such a record, or when another run has answered it: a request is answered once.
@@ -52,7 +52,7 @@ def retrain_reasons(journal: Journal, model: Model, event: AssetEvent, run: RunR
     return next((one.reasons for one in pending if same_run(one.decision.run, event.source)), ())
 
 
-def why_not_accepted(journal: Journal, model: Model, trigger: str, event: AssetEvent) -> str:
+def why_not_accepted(journal: Journal, model: Declared, trigger: str, event: AssetEvent) -> str:
     """Why an event of a declared trigger does not count: its payload was accepted by nobody; empty when it was.
 
     The payload is checked once more: who uses it must not rely on who let it in.
@@ -75,7 +75,7 @@ def why_not_accepted(journal: Journal, model: Model, trigger: str, event: AssetE
     return "; ".join(problem for each in maps for problem in payload_problems(declared.payload, each))
 
 
-def why_not_closed(journal: Journal, model: Model, partition_key: str) -> str:
+def why_not_closed(journal: Journal, model: Declared, partition_key: str) -> str:
     """Why a window is not one that was announced: it has not closed, by the journal; empty when it has.
 
     Raises:
@@ -103,7 +103,7 @@ def why_not_changed(model: Model, registry: "Registry") -> tuple[str, str]:
     return reason, "" if reason else "neither the declaration nor the code differs from the champion's"
 
 
-def shadow_verdict(journal: Journal, model: Model, run: RunRef | None) -> Decision | None:
+def shadow_verdict(journal: Journal, model: Declared, run: RunRef | None) -> Decision | None:
     """The newest accepted verdict of a shadow that no other run has proposed yet; its subject names the version.
 
     Raises:

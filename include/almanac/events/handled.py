@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from almanac.config.grammar.rules import Rule, holds, names, parse_rule
-from almanac.config.schema import Model
-from almanac.config.sections.pipelines import KINDS, rule_of, window_of_model
+from almanac.config.schema import Declared, Model
+from almanac.config.sections.pipelines import rule_of, window_of_model
 from almanac.config.sections.triggers import ScheduleTrigger, WindowTrigger
 from almanac.events.states import NOTHING, States
 from almanac.journal.journal import Journal
@@ -36,31 +36,32 @@ class WaitingDag:
         return tuple(dict.fromkeys(names(self.rule)))
 
 
-def waiting_dags(model: Model) -> tuple[WaitingDag, ...]:
+def waiting_dags(model: Declared) -> tuple[WaitingDag, ...]:
     """The DAGs of a model that wait for events and look at a state; `event_<model>` looks at posted events itself."""
-    found = [WaitingDag(kind, rule) for kind in KINDS if (rule := rule_of(model, kind)) is not None]
-    found.append(WaitingDag("backup_model", parse_rule("challenger or champion")))
+    found = [WaitingDag(kind, rule) for kind in model.pipeline_kinds if (rule := rule_of(model, kind)) is not None]
+    if isinstance(model, Model):
+        found.append(WaitingDag("backup_model", parse_rule("challenger or champion")))
+        if model.shadow is not None:
+            found.append(WaitingDag("promote", parse_rule("shadow")))
     if model.backup.after_publication:
         found.append(WaitingDag("backup_data", parse_rule("dataset or predictions")))
-    if model.shadow is not None:
-        found.append(WaitingDag("promote", parse_rule("shadow")))
     if window_of_model(model):
         found.append(WaitingDag("reopen", parse_rule("dataset")))
     return tuple(found)
 
 
-def waiting_dag(model: Model, kind: str) -> WaitingDag | None:
+def waiting_dag(model: Declared, kind: str) -> WaitingDag | None:
     """One of them; None when events do not trigger it."""
     return next((one for one in waiting_dags(model) if one.kind == kind), None)
 
 
-def read_states(model: Model, waiting: WaitingDag, states: States, chosen: Collection[str] = ()) -> dict[str, str]:
+def read_states(model: Declared, waiting: WaitingDag, states: States, chosen: Collection[str] = ()) -> dict[str, str]:
     """The states that a DAG's rule is about, or the chosen of them, as they are now; empty ones are left out."""
     asked = [name for name in waiting.names if not chosen or name in chosen]
     return {name: value for name in asked if (value := states.of(model, name)) != NOTHING}
 
 
-def record_handled(context: RunContext, model: Model, kind: str, found: Mapping[str, str]) -> None:
+def record_handled(context: RunContext, model: Declared, kind: str, found: Mapping[str, str]) -> None:
     """Remember the states that a DAG has handled: as they were before it began to look.
 
     Raises:
@@ -71,12 +72,12 @@ def record_handled(context: RunContext, model: Model, kind: str, found: Mapping[
         context.journal.record_watermark(mark)
 
 
-def handled(journal: Journal, model: Model, kind: str) -> dict[str, Watermark]:
+def handled(journal: Journal, model: Declared, kind: str) -> dict[str, Watermark]:
     """What a DAG has handled last, by the names of its rule, and each window that it has handled."""
     return journal.watermarks(model.name, _mark_of(kind))
 
 
-def find_missed(model: Model, waiting: WaitingDag, states: States, journal: Journal) -> dict[str, str]:
+def find_missed(model: Declared, waiting: WaitingDag, states: States, journal: Journal) -> dict[str, str]:
     """The states that a DAG should have handled and did not; empty while its rule is not fulfilled by them.
 
     Raises:
@@ -91,7 +92,7 @@ def find_missed(model: Model, waiting: WaitingDag, states: States, journal: Jour
     return changed if holds(waiting.rule, changed) else {}
 
 
-def begin_marks(context: RunContext, model: Model, waiting: WaitingDag, states: States, *, has_run: bool) -> None:
+def begin_marks(context: RunContext, model: Declared, waiting: WaitingDag, states: States, *, has_run: bool) -> None:
     """Give a DAG that has no marks yet those from which on it can miss something.
 
     One that has run before, by a release that kept no marks, has handled what is there. Of a new one only the clocks
@@ -108,7 +109,7 @@ def begin_marks(context: RunContext, model: Model, waiting: WaitingDag, states: 
         record_window_handled(context, model, waiting.kind, window)
 
 
-def find_missed_windows(journal: Journal, model: Model, waiting: WaitingDag) -> list[WindowRecord]:
+def find_missed_windows(journal: Journal, model: Declared, waiting: WaitingDag) -> list[WindowRecord]:
     """The windows with rows that a DAG should have handled as they are now and did not, the oldest first.
 
     Raises:
@@ -121,7 +122,7 @@ def find_missed_windows(journal: Journal, model: Model, waiting: WaitingDag) -> 
     return [one for one in announced if (mark := marks.get(_window(one))) is None or mark.value != one.content]
 
 
-def windows_missed(journal: Journal, model: Model) -> list[WindowRecord]:
+def windows_missed(journal: Journal, model: Declared) -> list[WindowRecord]:
     """The windows that any of the model's DAGs has missed.
 
     Raises:
@@ -130,7 +131,7 @@ def windows_missed(journal: Journal, model: Model) -> list[WindowRecord]:
     return [one for waiting in waiting_dags(model) for one in find_missed_windows(journal, model, waiting)]
 
 
-def record_window_handled(context: RunContext, model: Model, kind: str, window: WindowRecord) -> None:
+def record_window_handled(context: RunContext, model: Declared, kind: str, window: WindowRecord) -> None:
     """Remember that a DAG has handled a window as this record says it is.
 
     Raises:

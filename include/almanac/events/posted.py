@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.events.checking import PostedEvent, check_event
 from almanac.journal.journal import Journal
 from almanac.journal.questions import same_run
@@ -66,7 +66,7 @@ def undecided(journal: Journal, model: str, postings: Sequence[Posting]) -> list
 
 
 def decide_postings(
-    context: RunContext, model: Model, postings: Sequence[Posting]
+    context: RunContext, model: Declared, postings: Sequence[Posting]
 ) -> list[tuple[PostedEvent, Decision]]:
     """Decide about each event that has no decision yet; gives those about which this run has decided, at any try.
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.journal.journal import Journal
 from almanac.journal.questions import same_run
 from almanac.journal.records import Decision, DecisionKind, RunRef
@@ -38,7 +38,7 @@ class Request:
         return f"request {hashlib.sha256(f'{of} {run.dag_id} {run.run_id}'.encode()).hexdigest()}"
 
 
-def pending_requests(journal: Journal, model: Model, run: RunRef | None) -> list[Request]:
+def pending_requests(journal: Journal, model: Declared, run: RunRef | None) -> list[Request]:
     """The requests that no other run has answered, the newest first.
 
     Args:
@@ -59,7 +59,7 @@ def pending_requests(journal: Journal, model: Model, run: RunRef | None) -> list
     return [one for one in open_ones if before is None or one.decision.decided_at > before]
 
 
-def answer_requests(context: RunContext, model: Model, requests: Sequence[Request], decision: Decision) -> None:
+def answer_requests(context: RunContext, model: Declared, requests: Sequence[Request], decision: Decision) -> None:
     """Write for each request what was decided about the training, once.
 
     Raises:
@@ -81,7 +81,7 @@ def answer_requests(context: RunContext, model: Model, requests: Sequence[Reques
         )
 
 
-def _requests(journal: Journal, model: Model) -> list[Request]:
+def _requests(journal: Journal, model: Declared) -> list[Request]:
     """What was asked for, the newest first; of a run's several tries the newest counts."""
     alarms = journal.decisions(model.name, DecisionKind.ALARM, limit=_NEWEST)
     newest_try: dict[tuple[str, str], datetime] = {}
@@ -103,7 +103,7 @@ def _alarm_reasons(alarms: Sequence[Decision], run: RunRef) -> tuple[str, ...]:
     return next((one.reasons for one in alarms if "ask" in one.figures and same_run(one.run, run)), ())
 
 
-def _answered_before(journal: Journal, model: Model, run: RunRef | None) -> datetime | None:
+def _answered_before(journal: Journal, model: Declared, run: RunRef | None) -> datetime | None:
     """Until when requests were answered by releases that wrote no answer of their own for each."""
     trained = journal.decisions(model.name, DecisionKind.TRAINING, limit=_NEWEST, subject="retrain_request")
     answers = journal.decisions(model.name, DecisionKind.RETRAIN_ANSWER, limit=_NEWEST) if trained else []

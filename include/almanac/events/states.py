@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from almanac.config.grammar.rules import names
 from almanac.config.grammar.ticks import latest_of
-from almanac.config.schema import Model
+from almanac.config.schema import Declared, Model
 from almanac.config.sections.pipelines import OWN_SCHEDULE, rule_of, schedule_names
 from almanac.config.sections.triggers import DependencyTrigger, EventTrigger, ScheduleTrigger
 from almanac.errors import TransientError
@@ -40,7 +40,7 @@ class States:
         self._context = context
         self._known: dict[tuple[str, str], str] = {}
 
-    def of(self, model: Model, name: str) -> str:
+    def of(self, model: Declared, name: str) -> str:
         """The state behind a name of one of the model's rules.
 
         `NOTHING`: there is nothing to handle, or the name stands for no state. The latter are a schedule that stands
@@ -54,7 +54,7 @@ class States:
             return self._event(model, name)
         if isinstance(trigger, ScheduleTrigger):
             return self._tick(trigger) if name in schedule_names(model) else NOTHING
-        own: dict[str, Callable[[Model], str]] = {
+        own: dict[str, Callable[[Declared], str]] = {
             "retrain_request": self._request,
             "change": self._change,
             "shadow": self._shadow,
@@ -62,7 +62,7 @@ class States:
         }
         return own[name](model) if name in own else self._built_in(model.name, name)
 
-    def _arrival(self, model: Model) -> str:
+    def _arrival(self, model: Declared) -> str:
         rule = rule_of(model, "ingest")
         if rule is None or OWN_SCHEDULE in names(rule):  # which lists the landing area by itself
             return NOTHING
@@ -114,7 +114,7 @@ class States:
             self._known |= {(model, one): f"version {aliases[one]}" for one in aliases} | {(model, "aliases"): "read"}
         return self._known.get((model, alias), NOTHING)
 
-    def _event(self, model: Model, trigger: str) -> str:
+    def _event(self, model: Declared, trigger: str) -> str:
         accepted = self._context.journal.decisions(
             model.name, DecisionKind.EVENT, limit=1, subject=trigger, accepted=True
         )
@@ -125,18 +125,18 @@ class States:
         last = latest_of([trigger.timing()], now - _TICKED_WITHIN, now)
         return NOTHING if last is None else f"tick of {last.isoformat()}"
 
-    def _request(self, model: Model) -> str:
+    def _request(self, model: Declared) -> str:
         from almanac.events.requests import pending_requests
 
         pending = pending_requests(self._context.journal, model, None)
         return f"asked by {pending[0].decision.run.run_id}" if pending else NOTHING
 
-    def _change(self, model: Model) -> str:
+    def _change(self, model: Declared) -> str:
         from almanac.training.changes import find_change
 
-        return find_change(model, self._context.registry)
+        return find_change(model, self._context.registry) if isinstance(model, Model) else NOTHING
 
-    def _shadow(self, model: Model) -> str:
+    def _shadow(self, model: Declared) -> str:
         from almanac.events.claims import shadow_verdict
 
         verdict = shadow_verdict(self._context.journal, model, None)

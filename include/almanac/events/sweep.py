@@ -14,7 +14,7 @@ from typing import Protocol
 
 from almanac.alerts.message import event_message
 from almanac.alerts.notifier import Notifier
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.config.sections.triggers import EventTrigger
 from almanac.errors import AlmanacError
 from almanac.events.handled import WaitingDag, begin_marks, find_missed, find_missed_windows, handled, waiting_dags
@@ -56,7 +56,7 @@ class Dags(Protocol):
         """Start a run; False: there is a run of this name."""
         ...
 
-    def postings(self, model: Model, trigger: str) -> Sequence[Posting]:
+    def postings(self, model: Declared, trigger: str) -> Sequence[Posting]:
         """The posted events of a trigger that may be undecided."""
         ...
 
@@ -71,7 +71,7 @@ class Missed:
         states: what should have been handled, by the names of the rule.
     """
 
-    model: Model
+    model: Declared
     kind: str
     states: Mapping[str, str]
 
@@ -102,7 +102,7 @@ class Sweep:
     """
 
     context: RunContext
-    models: Sequence[Model]
+    models: Sequence[Declared]
     dags: Dags
     unanswered: list[str] = field(default_factory=list)
 
@@ -127,7 +127,7 @@ class Sweep:
             self._notify(one, run_id, notifier)
         return started
 
-    def _of_model(self, model: Model, states: States) -> Iterator[Missed]:
+    def _of_model(self, model: Declared, states: States) -> Iterator[Missed]:
         missed = [
             one
             for waiting in waiting_dags(model)
@@ -141,7 +141,7 @@ class Sweep:
             yield from self._found_or_logged(f"event_{model.name}", self._of_postings, model, sorted(triggers))
 
     def _found_or_logged(
-        self, dag_id: str, ask: Callable[..., Iterator[Missed]], model: Model, *more: object
+        self, dag_id: str, ask: Callable[..., Iterator[Missed]], model: Declared, *more: object
     ) -> list[Missed]:
         """Ask one question; that it cannot be answered stops no other one."""
         try:
@@ -154,7 +154,7 @@ class Sweep:
             self.unanswered.append(f"{dag_id}: {error}")
             return []
 
-    def _of_dag(self, model: Model, waiting: WaitingDag, states: States, standing: DagState) -> Iterator[Missed]:
+    def _of_dag(self, model: Declared, waiting: WaitingDag, states: States, standing: DagState) -> Iterator[Missed]:
         if not handled(self.context.journal, model, waiting.kind):
             begin_marks(self.context, model, waiting, states, has_run=standing.has_run)
         if _is_busy(waiting.kind, standing) or self._is_held(model, waiting.kind):
@@ -166,7 +166,7 @@ class Sweep:
             window = f"window of {one.window_start:%Y-%m-%d %H:%M} UTC for {waiting.kind}"
             yield Missed(model, "reopen", {window: f"{one.rows} rows, content {one.content[:12]}"})
 
-    def _of_postings(self, model: Model, triggers: Sequence[str], standing: DagState) -> Iterator[Missed]:
+    def _of_postings(self, model: Declared, triggers: Sequence[str], standing: DagState) -> Iterator[Missed]:
         if _is_busy("event", standing):
             return
         found = {
@@ -177,7 +177,7 @@ class Sweep:
         if found:
             yield Missed(model, "event", found)
 
-    def _is_held(self, model: Model, kind: str) -> bool:
+    def _is_held(self, model: Declared, kind: str) -> bool:
         """Whether it is declared, or a person's word, that the DAG does nothing now."""
         if kind == "score":
             return stopped(self.context.journal, model.name) is not None

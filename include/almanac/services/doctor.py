@@ -206,7 +206,7 @@ def yaml_check(models: Path) -> Check:
     loaded = load_models(models)
     if loaded.problems:
         return Check("YAML files", "fail", "\n".join(loaded.problems), "correct the file; see docs/add-a-model.md")
-    return Check("YAML files", "ok", f"{len(loaded.models)} models: {', '.join(m.name for m in loaded.models)}")
+    return Check("YAML files", "ok", f"{len(loaded.declared)} models: {', '.join(m.name for m in loaded.declared)}")
 
 
 def dag_check(services: Services) -> Check:

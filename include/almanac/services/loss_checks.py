@@ -69,7 +69,7 @@ def table_rows(home: Home) -> Iterator[Row]:
 
     known = database_files(home).get("journal")
     journal = Journal(home.journal_url) if known is None or known.exists() else None
-    for model in load_models(home.models).models:
+    for model in load_models(home.models).declared:
         try:
             behind = losses(home, model.name, journal) if journal is not None else {}
         except AlmanacError as error:

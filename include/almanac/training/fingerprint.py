@@ -6,6 +6,7 @@ Where they differ from those of the champion, a training today can give another 
 import ast
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -35,14 +36,24 @@ def declaration_sha256(model: Model) -> str:
 
 @cache
 def code_sha256(package: Path = _PACKAGE) -> str:
-    """The hash of the modules of `making_files`, by syntax tree: comments, docstrings and layout do not count."""
+    """The hash of the modules of `making_files`."""
+    return hash_modules(making_files(package), package)
+
+
+def hash_modules(paths: Iterable[Path], root: Path) -> str:
+    """The hash of modules, by syntax tree: comments, docstrings and layout do not count.
+
+    Args:
+        paths: of the modules.
+        root: the folder below which their names count.
+    """
     digest = hashlib.sha256()
-    for path in making_files(package):
+    for path in paths:
         tree = ast.parse(path.read_text("utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
                 node.body = node.body[1:]
-        digest.update(f"{path.relative_to(package).as_posix()}\n{ast.dump(tree)}\n".encode())
+        digest.update(f"{path.relative_to(root).as_posix()}\n{ast.dump(tree)}\n".encode())
     return digest.hexdigest()
 
 

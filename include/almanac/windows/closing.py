@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from almanac.config.files.loader import find_model
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.config.sections.pipelines import window_of_model
 from almanac.config.sections.triggers import WindowTrigger
 from almanac.data.table.dataset import DatasetTable
@@ -37,7 +37,7 @@ class WindowRows:
     digest: str
 
 
-def declared_window(model: Model) -> WindowTrigger:
+def declared_window(model: Declared) -> WindowTrigger:
     """The model's window trigger.
 
     Raises:
@@ -52,7 +52,7 @@ def declared_window(model: Model) -> WindowTrigger:
     return trigger
 
 
-def window_of_run(model: Model, partition_key: str | None) -> Window:
+def window_of_run(model: Declared, partition_key: str | None) -> Window:
     """The window that a run is for.
 
     Raises:
@@ -67,7 +67,7 @@ def window_of_run(model: Model, partition_key: str | None) -> Window:
 
 
 def start_window(
-    model: Model, home: Home, journal: Journal, window: Window, *, run: RunRef, now: datetime
+    model: Declared, home: Home, journal: Journal, window: Window, *, run: RunRef, now: datetime
 ) -> tuple[str, ...]:
     """Write that the window waits, or runs; returns what it waits for."""
     waits_for = _open_upstreams(model, home, journal, window)
@@ -78,7 +78,7 @@ def start_window(
 
 
 def close_window(
-    model: Model, home: Home, journal: Journal, window: Window, *, run: RunRef, now: datetime
+    model: Declared, home: Home, journal: Journal, window: Window, *, run: RunRef, now: datetime
 ) -> WindowRecord:
     """Look at the dataset and write the window down as done or empty.
 
@@ -100,7 +100,7 @@ def fail_window(journal: Journal, model: str, window: Window, *, reason: str, ru
     )
 
 
-def reopen_windows(model: Model, home: Home, journal: Journal, *, run: RunRef, now: datetime) -> list[WindowRecord]:
+def reopen_windows(model: Declared, home: Home, journal: Journal, *, run: RunRef, now: datetime) -> list[WindowRecord]:
     """Write down as late the closed windows whose rows have changed since they were looked at, and return them.
 
     Only windows of months whose files have changed since the last look are looked at, and those that closed lately:
@@ -146,7 +146,14 @@ def _window_of(record: WindowRecord) -> Window:
 
 
 def _record(
-    model: Model, window: Window, state: WindowState, version: int, content: WindowRows, *, run: RunRef, now: datetime
+    model: Declared,
+    window: Window,
+    state: WindowState,
+    version: int,
+    content: WindowRows,
+    *,
+    run: RunRef,
+    now: datetime,
 ) -> WindowRecord:
     return WindowRecord(
         model.name,
@@ -162,7 +169,7 @@ def _record(
     )
 
 
-def _open_upstreams(model: Model, home: Home, journal: Journal, window: Window) -> tuple[str, ...]:
+def _open_upstreams(model: Declared, home: Home, journal: Journal, window: Window) -> tuple[str, ...]:
     waits_for: list[str] = []
     for name in declared_window(model).depends_on:
         trigger = declared_window(find_model(home.models, name))
@@ -181,7 +188,7 @@ def _covering(trigger: WindowTrigger, window: Window) -> Sequence[Window]:
     return found
 
 
-def _contents(model: Model, snapshot: DatasetSnapshot, windows: Sequence[Window]) -> list[WindowRows]:
+def _contents(model: Declared, snapshot: DatasetSnapshot, windows: Sequence[Window]) -> list[WindowRows]:
     time = model.dataset.time
     if snapshot.table is None or not windows:
         return [_content(model, None, window) for window in windows]
@@ -197,7 +204,7 @@ def _rows_of(rows: "pl.DataFrame", time: str, window: Window) -> "pl.DataFrame":
     return rows.slice(int(first), int(last) - int(first))
 
 
-def _content(model: Model, rows: "pl.DataFrame | None", window: Window) -> WindowRows:
+def _content(model: Declared, rows: "pl.DataFrame | None", window: Window) -> WindowRows:
     steps = (window.end - window.start) // model.dataset.step
     if rows is None:
         return WindowRows(0, steps, _digest(()))

@@ -6,7 +6,19 @@ see every DAG.
 
 # What a data engineer may start and clear. Not among them: what moves an alias or restores.
 _PIPELINES = frozenset(
-    {"ingest", "train", "score", "shadow", "monitor", "event", "window", "reopen", "readmit", "maintain_data"}
+    {
+        "ingest",
+        "train",
+        "score",
+        "shadow",
+        "monitor",
+        "event",
+        "window",
+        "reopen",
+        "readmit",
+        "maintain_data",
+        "forecast",
+    }
 )
 # Where a person is asked. Airflow lets only those answer who may edit the DAG.
 _ASKED = frozenset({"train", "promote", "monitor"})

@@ -8,10 +8,10 @@ from typing import Any
 from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
 
 from almanac.config.grammar.types import format_duration
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 
 
-def deadline_of(model: Model, kind: str, deadline: timedelta | None) -> list[DeadlineAlert]:
+def deadline_of(model: Declared, kind: str, deadline: timedelta | None) -> list[DeadlineAlert]:
     """Airflow's deadline of a pipeline; none when none is declared.
 
     The callback runs in the triggerer: in a worker it could read no connection (Airflow 3.3).

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import Asset, BaseOperator, ExceptionRetryPolicy
 from airflow.sdk.definitions.context import Context
 
-from almanac.config.files.loader import find_model
+from almanac.config.files.loader import find_declared, find_model
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared, Model
 from almanac.errors import AlmanacError
 from almanac_airflow import assets
 from almanac_airflow.access.credentials import load_connections
@@ -122,15 +122,23 @@ class ModelOperator(InstallationOperator):
         """Airflow calls it before the work, also of a mapped task, and shows what the fields are then."""
         super()._do_render_template_fields(parent, *rest, **more)
         try:
-            self.declaration = shown(self.declared(), self.sections)
+            self.declaration = shown(self.found(), self.sections)
         except AlmanacError as error:  # raised again by the work; the tab says so, too
             self.declaration = {"error": str(error)}
 
-    def declared(self) -> Model:
-        """The declaration.
+    def found(self) -> Declared:
+        """The declaration, of a model of any kind.
 
         Raises:
             ConfigError: there is none of this name, or it cannot be read.
+        """
+        return find_declared(Home().models, str(self.model))
+
+    def declared(self) -> Model:
+        """The declaration of a model that predicts a label.
+
+        Raises:
+            ConfigError: there is none of this name, it cannot be read, or it is a forecast.
         """
         return find_model(Home().models, str(self.model))
 
@@ -150,7 +158,7 @@ def assets_of(model: Any, names: Sequence[str]) -> list[Asset]:
     return [assets.of_model(model, name) for name in names] if known else []
 
 
-def shown(model: Model, sections: Sequence[str]) -> dict[str, Any]:
+def shown(model: Declared, sections: Sequence[str]) -> dict[str, Any]:
     """Sections of a declaration as plain JSON; without sections nothing."""
     return model.model_dump(mode="json", include=set(sections), exclude_none=True)
 

@@ -39,7 +39,7 @@ class FetchOperator(ModelOperator):
 
     def work(self, at: "RunContext", context: Context) -> dict[str, Any]:
         """Fetch."""
-        return ingest.fetch(at, self.declared(), self.form(context))
+        return ingest.fetch(at, self.found(), self.form(context))
 
 
 class IngestOperator(ModelOperator):
@@ -81,7 +81,7 @@ class IngestOperator(ModelOperator):
 
     def work(self, at: "RunContext", context: Context) -> dict[str, Any]:
         """Find, ingest, announce; then report rejections."""
-        model = self.declared()
+        model = self.found()
         events = context["inlet_events"][assets.of_model(model.name, "dataset")]
         found = ingest.find_batches(at, model, self.form(context), events)
         summary = ingest.ingest_batches(at, model, found)
@@ -149,7 +149,7 @@ class ValidateOperator(ModelOperator):
         """Check; leave the verdict in XCom before the task fails because of it."""
         source = {name: text_of(getattr(self, name)) for name in ("uri", "version", "since", "until")}
         limits = {name: getattr(self, name) for name in ("against_dataset", "max_bad_share", "quarantine_to")}
-        verdict = validation.validate(at, self.declared(), source, limits)
+        verdict = validation.validate(at, self.found(), source, limits)
         if self.on_failure == "fail" and not verdict.passed:
             context["ti"].xcom_push(key=RESULT, value=verdict.to_json())
             verdict.require()

@@ -9,7 +9,7 @@ from airflow.sdk.definitions.context import Context
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac_airflow.operators.base import ModelOperator
 from almanac_airflow.runs import now, run_context
 from almanac_airflow.steps import arrival
@@ -81,14 +81,14 @@ class NewDataSensor(ModelOperator, BaseSensorOperator):
             context: Airflow's.
             began: when the waiting began; empty: now.
         """
-        model, start = self.declared(), datetime.fromisoformat(began) if began else at.now
+        model, start = self.found(), datetime.fromisoformat(began) if began else at.now
         seen = arrival.digest(at.home, model, at.now)
         found = self._look(at, model)
         if not found.files:
             self._wait(model, start, seen, found.wait)
         return arrival.to_json(found)
 
-    def _wait(self, model: Model, start: datetime, seen: str, wait: timedelta | None) -> None:
+    def _wait(self, model: Declared, start: datetime, seen: str, wait: timedelta | None) -> None:
         left = start + timedelta(seconds=self.timeout) - now()
         if left <= timedelta():
             raise AirflowSensorTimeout(f"{model.name}: no new files within {timedelta(seconds=self.timeout)}")
@@ -100,10 +100,10 @@ class NewDataSensor(ModelOperator, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
-        found = self._look(run_context(Home(), context), self.declared())
+        found = self._look(run_context(Home(), context), self.found())
         return PokeReturnValue(bool(found.files), arrival.to_json(found) if found.files else None)
 
-    def _look(self, at: "RunContext", model: Model) -> "NewFiles":
+    def _look(self, at: "RunContext", model: Declared) -> "NewFiles":
         sensor = f"{self.dag_id}.{self.task_id}"
         found = arrival.look(at, model, sensor, self.min_files, self.max_age)
         self.log.info(
@@ -112,7 +112,7 @@ class NewDataSensor(ModelOperator, BaseSensorOperator):
         )
         return found
 
-    def _trigger(self, model: Model, seen: str, look_again: timedelta) -> NewFilesTrigger:
+    def _trigger(self, model: Declared, seen: str, look_again: timedelta) -> NewFilesTrigger:
         return NewFilesTrigger(
             root=Home().landing_of(model.name),
             patterns=list(model.source.patterns),

@@ -4,14 +4,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 
 if TYPE_CHECKING:
     from almanac.data.ingest.new_files import NewFiles
     from almanac.registry.run_context import RunContext
 
 
-def look(context: "RunContext", model: Model, sensor: str, min_files: int, max_age: timedelta | None) -> "NewFiles":
+def look(context: "RunContext", model: Declared, sensor: str, min_files: int, max_age: timedelta | None) -> "NewFiles":
     """The new files, when they are enough; they are this run's from then on."""
     import time
 
@@ -29,7 +29,7 @@ def look(context: "RunContext", model: Model, sensor: str, min_files: int, max_a
     )
 
 
-def digest(home: Home, model: Model, now: datetime) -> str:
+def digest(home: Home, model: Declared, now: datetime) -> str:
     """The digest of the settled files as they are before a look: what comes after it ends the waiting."""
     from almanac.data.ingest.new_files import landing_digest, listed
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from almanac.config.schema import Model
+from almanac.config.schema import Declared, Model
 from almanac_airflow.access import credentials
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _STATE_OF = {"dataset": "dataset", "outputs": "predictions"}
 
 
 def back_up_data(
-    context: "RunContext", model: Model, subject: str, params: dict[str, Any], *, at_most_every: timedelta
+    context: "RunContext", model: Declared, subject: str, params: dict[str, Any], *, at_most_every: timedelta
 ) -> list[dict[str, Any]]:
     """A snapshot of a model's dataset or outputs.
 

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 
 if TYPE_CHECKING:
     from almanac.registry.run_context import RunContext
 
 
-def fetch(context: "RunContext", model: Model, params: dict[str, Any]) -> dict[str, Any]:
+def fetch(context: "RunContext", model: Declared, params: dict[str, Any]) -> dict[str, Any]:
     """Land what is new at the endpoint or in the database as files, and remember how far it was read."""
     from almanac import failpoints
     from almanac.data.sources.fetch import fetch
@@ -24,7 +24,7 @@ def fetch(context: "RunContext", model: Model, params: dict[str, Any]) -> dict[s
     return fetch(model, reader, context.home, context.journal, context.run, on_step=failpoints.failpoint).to_json()
 
 
-def find_batches(context: "RunContext", model: Model, params: dict[str, Any], events: Any) -> list[dict[str, Any]]:
+def find_batches(context: "RunContext", model: Declared, params: dict[str, Any], events: Any) -> list[dict[str, Any]]:
     """The settled files that nobody has dealt with.
 
     Args:
@@ -55,7 +55,7 @@ def find_batches(context: "RunContext", model: Model, params: dict[str, Any], ev
     return chosen
 
 
-def ingest_batches(context: "RunContext", model: Model, files: list[dict[str, Any]]) -> dict[str, Any]:
+def ingest_batches(context: "RunContext", model: Declared, files: list[dict[str, Any]]) -> dict[str, Any]:
     """Check, validate, quarantine and publish the files."""
     from almanac import failpoints
     from almanac.data.ingest.ingest import ingest_batches
@@ -67,7 +67,7 @@ def ingest_batches(context: "RunContext", model: Model, files: list[dict[str, An
     ).to_json()
 
 
-def announce(context: "RunContext", model: Model, events: Any) -> dict[str, Any]:
+def announce(context: "RunContext", model: Declared, events: Any) -> dict[str, Any]:
     """The content of the dataset's next event.
 
     Raises:
@@ -81,7 +81,7 @@ def announce(context: "RunContext", model: Model, events: Any) -> dict[str, Any]
     return news
 
 
-def report_rejections(model: Model, summary: dict[str, Any]) -> None:
+def report_rejections(model: Declared, summary: dict[str, Any]) -> None:
     """Fail when a file was rejected.
 
     Raises:
@@ -92,7 +92,7 @@ def report_rejections(model: Model, summary: dict[str, Any]) -> None:
     raise_rejections(model, summary["rejected"])
 
 
-def readmit(context: "RunContext", model: Model, params: dict[str, Any]) -> dict[str, Any]:
+def readmit(context: "RunContext", model: Declared, params: dict[str, Any]) -> dict[str, Any]:
     """Check quarantined rows, or a rejected file, again, and publish what is valid."""
     from almanac.data.quarantine.readmit_by_form import readmit_by_form
 
@@ -110,7 +110,7 @@ def announce_readmission(summary: dict[str, Any]) -> dict[str, Any]:
     return summary
 
 
-def report_refusals(model: Model, summary: dict[str, Any]) -> None:
+def report_refusals(model: Declared, summary: dict[str, Any]) -> None:
     """Fail when a readmission was refused.
 
     Raises:

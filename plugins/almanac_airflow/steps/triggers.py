@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import PokeReturnValue
 from airflow.sdk.exceptions import AirflowSkipException
 
-from almanac.config.schema import Model
+from almanac.config.schema import Declared, Model
 
 if TYPE_CHECKING:
     from almanac.registry.run_context import RunContext
@@ -134,7 +134,7 @@ def find_change(context: "RunContext", model: Model) -> dict[str, Any]:
     return {"reason": reason}
 
 
-def start_missed(context: "RunContext", models: Sequence[Model], events: Any) -> list[str]:
+def start_missed(context: "RunContext", models: Sequence[Declared], events: Any) -> list[str]:
     """Start every pipeline that should have run and did not; gives the runs.
 
     Args:

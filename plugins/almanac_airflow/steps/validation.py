@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 
 if TYPE_CHECKING:
     from almanac.data.checks.check_table import TableVerdict
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def validate(
-    context: "RunContext", model: Model, source: Mapping[str, Any], limits: Mapping[str, Any]
+    context: "RunContext", model: Declared, source: Mapping[str, Any], limits: Mapping[str, Any]
 ) -> "TableVerdict":
     """Check a table; what it found stands in the verdict, also when the table does not pass.
 

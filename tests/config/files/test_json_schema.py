@@ -8,7 +8,7 @@ import yaml
 
 from almanac.config.files.json_schema import FILE, as_text, model_schema
 from almanac.config.home import MODELS_FOLDER
-from almanac.config.schema import Model
+from almanac.config.schema import ForecastModel, Model
 
 jsonschema = pytest.importorskip("jsonschema")
 DECLARED = sorted(path for path in Path(MODELS_FOLDER).glob("*.yaml") if not path.name.startswith("_"))
@@ -40,4 +40,4 @@ def test_schema_refuses_what_the_loader_refuses(key: str, value: Any) -> None:
 
 
 def test_every_key_that_a_file_may_have_is_in_the_schema() -> None:
-    assert set(model_schema()["properties"]) == set(Model.model_fields) - {"name"}
+    assert set(model_schema()["properties"]) == {*Model.model_fields, *ForecastModel.model_fields} - {"name"}

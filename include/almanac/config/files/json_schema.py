@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from almanac.config.schema import Model
+from almanac.config.schema import ForecastModel, Model
 
 FILE = "_schema.json"  # beside the declarations; names that begin with _ are no models
 FIRST_LINE = f"# yaml-language-server: $schema={FILE}\n"
@@ -12,8 +12,13 @@ _DURATION = {"type": "string", "pattern": r"^\s*\d+\s*[smhdw]\s*$", "examples": 
 
 
 def model_schema() -> dict[str, Any]:
-    """The schema of one file. No key is required: what a file does not say comes from `_defaults.yaml`."""
-    schema = Model.model_json_schema(by_alias=True)
+    """The schema of one file. No key is required: what a file does not say comes from `_defaults.yaml`.
+
+    It offers the keys of all kinds of models; which of them a kind has is checked when the file is read.
+    """
+    schema, forecast = (kind.model_json_schema(by_alias=True) for kind in (Model, ForecastModel))
+    schema["$defs"] |= {name: each for name, each in forecast["$defs"].items() if name not in schema["$defs"]}
+    schema["properties"] |= {name: forecast["properties"][name] for name in ("kind", "forecast")}
     schema["properties"].pop("name")  # the file's own name
     found = _loosened(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}

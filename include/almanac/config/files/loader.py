@@ -13,20 +13,31 @@ from almanac.config.files.validation_errors import describe_errors, suggest_line
 from almanac.config.files.yaml_file import merge_overlay, read_yaml, where
 from almanac.config.grammar.arrival_columns import has_no_time
 from almanac.config.installation import Installation
-from almanac.config.schema import Model
+from almanac.config.schema import Declared, ForecastModel, Model
 from almanac.display import did_you_mean
 from almanac.errors import ConfigError
 
 NUMBERS, ARRIVAL = "numbers", "arrival"
 _HELP = "See docs/add-a-model.md."
+_WITH_LABEL = ""
+_SCHEMAS: dict[str, type[Declared]] = {_WITH_LABEL: Model, "forecast": ForecastModel}
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """Every model that could be read, sorted by name, and a message for each problem."""
+    """Every model that could be read, sorted by name, and a message for each problem.
+
+    `models` predict a label; `forecasts` are those of kind `forecast`.
+    """
 
     models: tuple[Model, ...]
     problems: tuple[str, ...]
+    forecasts: tuple[ForecastModel, ...] = ()
+
+    @property
+    def declared(self) -> tuple[Declared, ...]:
+        """All of them, sorted by name."""
+        return tuple(sorted((*self.models, *self.forecasts), key=lambda each: each.name))
 
 
 def load_models(folder: Path, *, of_dag: str = "") -> Loaded:
@@ -48,18 +59,24 @@ def load_models(folder: Path, *, of_dag: str = "") -> Loaded:
     its = [name for name in paths if f"_{name}_" in f"{of_dag}_"]
     problems = unknown_files(folder, frozenset(paths)) if profile and not its else []
     models: dict[str, Model] = {}
+    forecasts: list[ForecastModel] = []
     for name in its or paths:
         try:
-            models[name] = find_model(folder, name)
+            found = find_declared(folder, name)
         except ConfigError as error:
             problems.append(str(error))
+        else:
+            if isinstance(found, ForecastModel):
+                forecasts.append(found)
+            elif isinstance(found, Model):
+                models[name] = found
     if its:
-        return Loaded(tuple(models.values()), tuple(problems))
+        return Loaded(tuple(models.values()), tuple(problems), tuple(forecasts))
     for name, problem in neighbour_problems(models, declared=paths.keys()):
         line = suggest_line(problem, _files(paths[name]))
         problems.append(f"{where(paths[name])}: {problem.rstrip('.')}{line}. {_HELP}")
         models.pop(name, None)
-    return Loaded(tuple(models.values()), tuple(problems))
+    return Loaded(tuple(models.values()), tuple(problems), tuple(forecasts))
 
 
 def check_models(folder: Path) -> list[str]:
@@ -71,7 +88,7 @@ def check_models(folder: Path) -> list[str]:
     loaded = load_models(folder)
     if problems := dict.fromkeys([*loaded.problems, *_installation_problems(folder)]):
         raise ConfigError("\n".join(problems))
-    return [model.name for model in loaded.models]
+    return [model.name for model in loaded.declared]
 
 
 def refuse_to_delete(folder: Path, done: str = "deleted") -> None:
@@ -109,17 +126,47 @@ def _installation_problems(folder: Path) -> list[str]:
     return []
 
 
-def load_model(path: Path) -> Model:
-    """Read one model, on top of the folder's `_defaults.yaml`.
+def load_declared(path: Path) -> Declared:
+    """Read one model of any kind, on top of the folder's `_defaults.yaml`.
 
     Raises:
         ConfigError: the file cannot be read, is no YAML, or does not keep the schema; all faults in one message.
     """
-    return _model(path.stem, _own(path), where(path), _files(path))
+    return _declaration(path.stem, _own(path), where(path), _files(path))
+
+
+def load_model(path: Path) -> Model:
+    """Read one model that predicts a label.
+
+    Raises:
+        ConfigError: as of `load_declared`; or it is a forecast.
+    """
+    return _with_label(load_declared(path), where(path))
 
 
 def find_model(folder: Path, name: str) -> Model:
-    """Read the model of this name.
+    """Read the model of this name, which predicts a label.
+
+    Raises:
+        ConfigError: there is none, it cannot be read, or it is a forecast.
+    """
+    return _with_label(find_declared(folder, name), f"{where(folder)}: {name}")
+
+
+def find_forecast(folder: Path, name: str) -> ForecastModel:
+    """Read the forecast of this name.
+
+    Raises:
+        ConfigError: there is none, it cannot be read, or it is no forecast.
+    """
+    found = find_declared(folder, name)
+    if not isinstance(found, ForecastModel):
+        raise ConfigError(f"{where(folder)}: {name}: got a model that predicts a label, expected one of kind: forecast")
+    return found
+
+
+def find_declared(folder: Path, name: str) -> Declared:
+    """Read the model of this name, of whichever kind.
 
     Raises:
         ConfigError: there is none, or it cannot be read.
@@ -129,7 +176,7 @@ def find_model(folder: Path, name: str) -> Model:
         raise ConfigError(
             f"{where(folder)}: no model {name!r}; declared are {sorted(paths)}{did_you_mean(name, paths)}. {_HELP}"
         )
-    model, profile = load_model(paths[name]), find_profile(folder)
+    model, profile = load_declared(paths[name]), find_profile(folder)
     if profile is None:
         return model
     tree, source, files = _own(paths[name]), list[str](), _files(paths[name])
@@ -138,7 +185,7 @@ def find_model(folder: Path, name: str) -> Model:
             overlay = _read(path)
             check_overlay(path, overlay)
             tree, source, files = merge_overlay(tree, overlay), [*source, where(path)], [*files, path]
-    return _model(name, tree, " and ".join(source), files) if source else model
+    return _declaration(name, tree, " and ".join(source), files) if source else model
 
 
 def load_installation(folder: Path) -> Installation:
@@ -193,6 +240,8 @@ def _own(path: Path) -> dict[str, object]:
 def _defaults_for(declared: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
     """The defaults, with those of its sections `numbers` and `arrival` on top where the model is of such a kind."""
     common = {key: value for key, value in defaults.items() if key not in (NUMBERS, ARRIVAL)}
+    if declared.get("kind") == "forecast":  # the defaults of labels, training and gates are no part of it
+        return {key: value for key, value in common.items() if key in ForecastModel.model_fields}
     label, dataset = declared.get("label"), declared.get("dataset")
     kinds = {
         NUMBERS: isinstance(label, dict) and not {"equals", "classes"} & label.keys(),
@@ -209,9 +258,25 @@ def _files(path: Path) -> list[Path]:
     return [each for each in (path.with_name(DEFAULTS), path) if each.exists()]
 
 
-def _model(name: str, tree: dict[str, object], source: str, files: Sequence[Path]) -> Model:
+def _declaration(name: str, tree: dict[str, object], source: str, files: Sequence[Path]) -> Declared:
+    kind = tree.get("kind", _WITH_LABEL)
+    if (kind == _WITH_LABEL and "kind" in tree) or kind not in _SCHEMAS:
+        raise ConfigError(
+            f"{source}: kind: got {kind!r}, expected 'forecast', or no such key for a model that predicts a label."
+            f" {_HELP}"
+        )
+    schema: type[Declared] = _SCHEMAS[str(kind)]
     tree = {**tree, "name": name}
     try:
-        return Model.model_validate(tree)
+        return schema.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(f"{describe_errors(error, Model, tree, source, files)} {_HELP}") from error
+        raise ConfigError(f"{describe_errors(error, schema, tree, source, files)} {_HELP}") from error
+
+
+def _with_label(found: Declared, source: str) -> Model:
+    if not isinstance(found, Model):
+        raise ConfigError(
+            f"{source}: got a model of kind: forecast, expected one that predicts a label; a forecast has no versions,"
+            " features or windows of scoring. See docs/forecasts.md"
+        )
+    return found

@@ -10,10 +10,11 @@ from almanac.config.grammar.types import Duration, Slug
 from almanac.config.sections.triggers import ScheduleTrigger, Trigger, WindowTrigger
 
 if TYPE_CHECKING:
-    from almanac.config.schema import Model
+    from almanac.config.schema import Declared
 
-Kind = Literal["ingest", "train", "score", "monitor"]
-KINDS: tuple[Kind, ...] = ("ingest", "train", "score", "monitor")
+Kind = Literal["ingest", "train", "score", "monitor", "forecast"]
+KINDS: tuple[Kind, ...] = ("ingest", "train", "score", "monitor")  # of a model that predicts a label
+FORECAST_KINDS: tuple[Kind, ...] = ("ingest", "forecast")
 
 # Names that every model has without declaring them, and what they say.
 BUILT_IN = {
@@ -33,6 +34,7 @@ _OWN_DOING: dict[Kind, str] = {
     "train": "champion",
     "score": "predictions",
     "monitor": "retrain_request",
+    "forecast": "predictions",
 }
 
 
@@ -51,7 +53,7 @@ class Pipeline(Section):
     pool: str = Field("default_pool", description="The Airflow pool that its tasks share with others.")
     priority: Annotated[int, Field(ge=1, le=100)] = Field(1, description="Priority when slots are short.")
     queue: Slug | None = Field(
-        None, description="Which Celery workers take its tasks; unset: heavy for train, else default."
+        None, description="Which Celery workers take its tasks; unset: heavy for train and forecast, else default."
     )
     deadline: Duration | None = Field(
         None, description="A run that has not ended this long after it was queued is late."
@@ -65,39 +67,22 @@ class Pipeline(Section):
         return when
 
 
-def rule_of(model: "Model", kind: Kind) -> Rule | None:
+def rule_of(model: "Declared", kind: Kind) -> Rule | None:
     """The rule that triggers a pipeline: the declared one, else the default; None: only by hand."""
     declared = model.pipelines.get(kind)
     if declared is not None and declared.when is not None:
         return parse_rule(declared.when)
-    triggers = model.train.triggers
-    built = {
-        # A run lands what it fetches: an event for it would trigger another run, which would fetch again.
-        "ingest": [*(["arrival"] if model.source.kind == "files" else []), OWN_SCHEDULE],
-        "train": [
-            *(["dataset"] if triggers.new_data else []),
-            *(["retrain_request"] if triggers.retrain_request else []),
-            *(["change"] if triggers.change else []),
-            *([OWN_SCHEDULE] if triggers.schedule else []),
-        ],
-        "score": ["dataset", "champion"],
-        "monitor": ["predictions", OWN_SCHEDULE],
-    }[kind]
+    built = model.default_triggers(kind)
     return parse_rule(" or ".join(built)) if built else None
 
 
-def own_schedule(model: "Model", kind: Kind) -> ScheduleTrigger | None:
+def own_schedule(model: "Declared", kind: Kind) -> ScheduleTrigger | None:
     """The schedule that stands in the pipeline's own section, in UTC."""
-    cron = {
-        "ingest": model.source.sweep,
-        "train": model.train.triggers.schedule,
-        "score": None,
-        "monitor": model.monitor.schedule,
-    }[kind]
+    cron = model.own_cron(kind)
     return None if cron is None else ScheduleTrigger(kind="schedule", cron=(cron,))
 
 
-def schedule_named(model: "Model", kind: Kind, name: str) -> ScheduleTrigger | None:
+def schedule_named(model: "Declared", kind: Kind, name: str) -> ScheduleTrigger | None:
     """The schedule that a name in a pipeline's rule stands for; None when it stands for something else."""
     if name == OWN_SCHEDULE:
         return own_schedule(model, kind)
@@ -105,39 +90,41 @@ def schedule_named(model: "Model", kind: Kind, name: str) -> ScheduleTrigger | N
     return declared if isinstance(declared, ScheduleTrigger) else None
 
 
-def schedule_names(model: "Model") -> tuple[str, ...]:
+def schedule_names(model: "Declared") -> tuple[str, ...]:
     """The schedules that stand below an `and`: each needs an asset event at its ticks; sorted."""
     found: set[str] = set()
-    for kind in KINDS:
+    for kind in model.pipeline_kinds:
         rule = rule_of(model, kind)
         found |= {name for name in (conjoined(rule) if rule else ()) if schedule_named(model, kind, name)}
     return tuple(sorted(found))
 
 
-def window_of_model(model: "Model") -> WindowTrigger | None:
+def window_of_model(model: "Declared") -> WindowTrigger | None:
     """The model's tumbling windows, if it declares any."""
     return next((each for each in model.triggers.values() if isinstance(each, WindowTrigger)), None)
 
 
-def words(model: "Model", kind: Kind) -> str:
+def words(model: "Declared", kind: Kind) -> str:
     """The effective rule of a pipeline, as a person would say it."""
     rule = rule_of(model, kind)
     return "only by hand" if rule is None else f"when {_words(model, kind, rule)}"
 
 
-def check_pipelines(model: "Model") -> None:
+def check_pipelines(model: "Declared") -> None:
     """Refuse names that mean nothing and combinations that cannot work.
 
     Raises:
         ValueError: there is one.
     """
+    if strange := sorted(model.pipelines.keys() - set(model.pipeline_kinds)):
+        raise ValueError(f"pipelines: got {strange}, expected some of {list(model.pipeline_kinds)}")
     taken = sorted(model.triggers.keys() & {*BUILT_IN, OWN_SCHEDULE})
     if taken:
         raise ValueError(f"triggers: these names are built in; got {taken}, choose others")
     windows = sorted(name for name, each in model.triggers.items() if isinstance(each, WindowTrigger))
     if len(windows) > 1:
         raise ValueError(f"triggers: one window trigger per model; got {windows}")
-    rules = {kind: rule for kind in KINDS if (rule := rule_of(model, kind)) is not None}
+    rules = {kind: rule for kind in model.pipeline_kinds if (rule := rule_of(model, kind)) is not None}
     for kind, rule in rules.items():
         _check_rule(model, kind, rule)
     used = {name for rule in rules.values() for name in names(rule)} | set(windows)
@@ -145,8 +132,8 @@ def check_pipelines(model: "Model") -> None:
         raise ValueError(f"triggers: no pipeline's `when` names {idle}; name them in one or remove them")
 
 
-def _check_rule(model: "Model", kind: Kind, rule: Rule) -> None:
-    where, known = f"pipelines.{kind}.when", {*BUILT_IN, *model.triggers}
+def _check_rule(model: "Declared", kind: Kind, rule: Rule) -> None:
+    where, known = f"pipelines.{kind}.when", {*model.built_in_triggers, *model.triggers}
     if own_schedule(model, kind) is not None:
         known.add(OWN_SCHEDULE)
     named = list(names(rule))
@@ -169,7 +156,7 @@ def _check_rule(model: "Model", kind: Kind, rule: Rule) -> None:
         )
 
 
-def _words(model: "Model", kind: Kind, rule: Rule) -> str:
+def _words(model: "Declared", kind: Kind, rule: Rule) -> str:
     if isinstance(rule, Combined):
         parts = [
             f"({_words(model, kind, part)})" if isinstance(part, Combined) else _words(model, kind, part)
@@ -180,7 +167,7 @@ def _words(model: "Model", kind: Kind, rule: Rule) -> str:
     return _named_words(model, kind, rule)
 
 
-def _named_words(model: "Model", kind: Kind, named: Named) -> str:
+def _named_words(model: "Declared", kind: Kind, named: Named) -> str:
     if schedule := schedule_named(model, kind, named.name):
         return f"the schedule is due, {schedule.words()}"
     trigger: Trigger | None = model.triggers.get(named.name)

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.data.checks.check_report import render_check
 from almanac.data.checks.table_source import OpenedSource, TableSource, open_source
 from almanac.data.formats.formats import open_records
@@ -79,7 +79,7 @@ class TableVerdict:
 
 
 def check_table(
-    model: Model,
+    model: Declared,
     home: Home,
     source: TableSource,
     *,
@@ -125,7 +125,7 @@ def check_table(
             return _report(own, home, verdict, opened, checked, run, now)
 
 
-def _with_limit(model: Model, opened: OpenedSource, max_bad_share: float | None) -> Model:
+def _with_limit(model: Declared, opened: OpenedSource, max_bad_share: float | None) -> Declared:
     dataset = opened.dataset
     if max_bad_share is not None:
         dataset = dataset.model_copy(update={"max_bad_share": max_bad_share})
@@ -133,7 +133,7 @@ def _with_limit(model: Model, opened: OpenedSource, max_bad_share: float | None)
 
 
 def _checked(
-    model: Model, opened: OpenedSource, snapshot: DatasetSnapshot, now: datetime, folder: Path
+    model: Declared, opened: OpenedSource, snapshot: DatasetSnapshot, now: datetime, folder: Path
 ) -> tuple[CheckedBatch | None, tuple[str, ...]]:
     content = opened.content
     suite = Suite(model.name, compile_rules(model.dataset), now=now)
@@ -144,7 +144,7 @@ def _checked(
 
 
 def _verdict(
-    model: Model,
+    model: Declared,
     source: TableSource,
     opened: OpenedSource,
     checked: CheckedBatch | None,
@@ -184,7 +184,7 @@ def _stem(opened: OpenedSource) -> str:
 
 
 def _report(
-    model: Model,
+    model: Declared,
     home: Home,
     verdict: TableVerdict,
     opened: OpenedSource,

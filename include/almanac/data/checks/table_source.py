@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from almanac.config.grammar.time_format import ISO
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.config.sections.dataset import Dataset
 from almanac.config.sections.formats import AnyFormat, ParquetFormat
 from almanac.data.formats.file_content import FileContent
@@ -65,7 +65,7 @@ class OpenedSource:
     version: int | None
 
 
-def open_source(source: TableSource, model: Model, folder: Path) -> OpenedSource:
+def open_source(source: TableSource, model: Declared, folder: Path) -> OpenedSource:
     """Copy the rows into a folder of this machine.
 
     A file is read as the model's source declares it. A Delta table has types of its own: its columns are found by the
@@ -94,7 +94,7 @@ def open_source(source: TableSource, model: Model, folder: Path) -> OpenedSource
     return _copied(source, table, model, folder, f"{name}@{table.version()}")
 
 
-def _copied(source: TableSource, table: Any, model: Model, folder: Path, name: str) -> OpenedSource:
+def _copied(source: TableSource, table: Any, model: Declared, folder: Path, name: str) -> OpenedSource:
     """The rows of a Delta table as one Parquet file; they are streamed, never held in memory."""
     rows = scan_table(table)
     columns = rows.collect_schema()
@@ -108,7 +108,7 @@ def _copied(source: TableSource, table: Any, model: Model, folder: Path, name: s
     return OpenedSource(content, ParquetFormat(), dataset, table.version())
 
 
-def _within(rows: "pl.LazyFrame", dataset: Dataset, source: TableSource, model: Model) -> "pl.LazyFrame":
+def _within(rows: "pl.LazyFrame", dataset: Dataset, source: TableSource, model: Declared) -> "pl.LazyFrame":
     import polars as pl
 
     if source.since is None and source.until is None:

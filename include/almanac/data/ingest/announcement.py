@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.journal import publications
 from almanac.journal.journal import Journal
 
@@ -27,7 +27,7 @@ class Announcement:
         return asdict(self)
 
 
-def find_unannounced(model: Model, home: Home, journal: Journal, announced: int | None) -> Announcement | None:
+def find_unannounced(model: Declared, home: Home, journal: Journal, announced: int | None) -> Announcement | None:
     """Say what was published since the last event, by any run; None: nothing.
 
     The next run announces what a run published that failed later, or was killed before it could emit the event.

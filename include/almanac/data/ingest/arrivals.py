@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.data.ingest.ingested_files import move_ingested
 from almanac.journal.journal import Journal
 from almanac.journal.records import Arrival
@@ -28,7 +28,7 @@ class FoundBatches:
 
 
 def find_batches(
-    model: Model, home: Home, journal: Journal, *, now: datetime, wait: Callable[[float], None]
+    model: Declared, home: Home, journal: Journal, *, now: datetime, wait: Callable[[float], None]
 ) -> FoundBatches:
     """List the files that nobody dealt with yet and that have settled.
 
@@ -63,7 +63,7 @@ def find_batches(
     return FoundBatches(settled, len(new) - len(settled))
 
 
-def files_left(model: Model, home: Home, journal: Journal, now: datetime) -> list[str]:
+def files_left(model: Declared, home: Home, journal: Journal, now: datetime) -> list[str]:
     """The URIs of the files that nobody dealt with although they have long settled, sorted.
 
     Raises:
@@ -78,7 +78,7 @@ def _rest(file: StoredFile, now: datetime, watched: timedelta, settle: timedelta
     return settle - max(now - file.modified_at, watched)
 
 
-def _listed(model: Model, home: Home, journal: Journal) -> tuple[list[StoredFile], list[tuple[StoredFile, Arrival]]]:
+def _listed(model: Declared, home: Home, journal: Journal) -> tuple[list[StoredFile], list[tuple[StoredFile, Arrival]]]:
     """The files in the landing area that are new, and those that are known, with their arrivals."""
     found = list_files(home.landing_of(model.name), model.source.patterns)
     arrivals = journal.arrivals(model.name, [file.uri for file in found])

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.config.sections.dataset import Dataset
 from almanac.data.formats.reader import RecordReader
 from almanac.data.ingest.duplicates import SAME, Duplicates, find_duplicates
@@ -69,7 +69,7 @@ def check_batch(
     records: RecordReader,
     name: str,
     batch_id: str,
-    model: Model,
+    model: Declared,
     snapshot: DatasetSnapshot,
     suite: Suite,
     *,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.data.ingest.batch import CheckedBatch
 from almanac.data.ingest.report import render_report, write_report
 from almanac.data.quarantine.quarantine import safe_name
@@ -18,7 +18,7 @@ from almanac.validation.rules import compile_rules
 class BatchRecords:
     """Knows what all records of one ingest have in common."""
 
-    model: Model
+    model: Declared
     home: Home
     run: RunRef
     clock: Callable[[], datetime]

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.data.formats.file_content import FileContent
 from almanac.data.formats.formats import open_records
 from almanac.data.formats.reader import IncompleteFileError
@@ -58,7 +58,7 @@ class FileIngest:
         on_step: called with the name of each step when it is done, and the batch id.
     """
 
-    model: Model
+    model: Declared
     home: Home
     journal: Journal
     dataset: DatasetTable

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, cast
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.data.ingest.batch_records import BatchRecords
 from almanac.data.ingest.file_ingest import FileIngest, Outcome
 from almanac.data.quarantine.quarantine import Quarantine
@@ -78,7 +78,7 @@ class RejectedFilesError(DataError):
         self.rejected = tuple(rejected)
 
 
-def raise_rejections(model: Model, rejected: Sequence[Mapping[str, Any]]) -> None:
+def raise_rejections(model: Declared, rejected: Sequence[Mapping[str, Any]]) -> None:
     """Fail when batches were rejected, saying which, why, and where their reports are.
 
     Args:
@@ -106,7 +106,7 @@ def ignore_step(step: str, batch_id: str) -> None:
 
 
 def ingest_batches(
-    model: Model,
+    model: Declared,
     home: Home,
     journal: Journal,
     files: Sequence[StoredFile],
@@ -167,7 +167,7 @@ def ingest_batches(
     return replace(summary, dataset_rows=dataset.count() if dataset.exists() else 0)
 
 
-def _summary(model: Model, home: Home, outcomes: Sequence[Outcome]) -> IngestSummary:
+def _summary(model: Declared, home: Home, outcomes: Sequence[Outcome]) -> IngestSummary:
     """What was done; the store is not asked, for it may be away now."""
     records = [one.record for one in outcomes if one.state is BatchState.PUBLISHED and one.record is not None]
     rejected = [one.record for one in outcomes if one.state is BatchState.REJECTED and one.record is not None]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.errors import AlmanacError
 from almanac.journal.records import Arrival, BatchState
 from almanac.storage.files import exists
@@ -23,7 +23,7 @@ _ENDED = (BatchState.PUBLISHED, BatchState.DUPLICATE, BatchState.EMPTY, BatchSta
 
 
 def move_ingested(
-    model: Model, home: Home, known: Iterable[tuple[StoredFile, Arrival]], *, now: datetime
+    model: Declared, home: Home, known: Iterable[tuple[StoredFile, Arrival]], *, now: datetime
 ) -> list[StoredFile]:
     """Move the files that have been unchanged for `source.done_after`, and return them.
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.data.ingest.arrivals import find_batches
 from almanac.errors import ConfigError
 from almanac.journal.exclusive import exclusive
@@ -69,7 +69,7 @@ class NewFiles:
 
 
 def claim_new_files(
-    model: Model,
+    model: Declared,
     home: Home,
     journal: Journal,
     *,
@@ -118,7 +118,7 @@ def landing_digest(files: Collection[tuple[str, int, float, str]]) -> str:
     return hashlib.sha256(json.dumps(sorted(files)).encode()).hexdigest()[:_SHORT]
 
 
-def listed(home: Home, model: Model) -> list[tuple[str, int, float, str]]:
+def listed(home: Home, model: Declared) -> list[tuple[str, int, float, str]]:
     """The files of a landing area, as `landing_digest` takes them.
 
     Raises:

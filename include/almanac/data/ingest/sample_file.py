@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from almanac.config.grammar.time_format import ISO
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.config.sections.formats import (
     AvroFormat,
     CsvFormat,
@@ -27,7 +27,7 @@ _STEPS = 48
 _DAY = timedelta(days=1)
 
 
-def write_sample(model: Model, rows: "pl.DataFrame", folder: Path, *, now: datetime) -> Path:
+def write_sample(model: Declared, rows: "pl.DataFrame", folder: Path, *, now: datetime) -> Path:
     """Write the newest rows again under later times, or new keys, as the model's source would send them.
 
     Args:
@@ -91,7 +91,7 @@ def _whole_days(span: timedelta) -> timedelta:
     return -(-span // _DAY) * _DAY
 
 
-def _name(model: Model) -> str:
+def _name(model: Declared) -> str:
     for pattern in model.source.patterns:
         name = pattern.replace("*", "disaster_drill")
         if not set("?[]{}/") & set(name) and not name.endswith((".zst", ".bz2", ".xz", ".zip")):
@@ -99,7 +99,7 @@ def _name(model: Model) -> str:
     raise ConfigError(f"{model.name}: no file name can be derived from source.patterns {list(model.source.patterns)}")
 
 
-def _encoded(model: Model, rows: "pl.DataFrame") -> bytes:
+def _encoded(model: Declared, rows: "pl.DataFrame") -> bytes:
     """The rows as the bytes of a file of the model's source.
 
     Raises:
@@ -123,7 +123,7 @@ def _encoded(model: Model, rows: "pl.DataFrame") -> bytes:
     return f"{above}{text}{below}".encode(declared.encoding)
 
 
-def _in_file(model: Model, rows: "pl.DataFrame", *, as_text: bool) -> "pl.DataFrame":
+def _in_file(model: Declared, rows: "pl.DataFrame", *, as_text: bool) -> "pl.DataFrame":
     """The rows under the file's names: values, or the texts that the model's reader reads back."""
     import polars as pl
 

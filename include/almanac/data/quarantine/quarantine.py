@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.data.table.delta_table import collect, commit, scan_table
 from almanac.data.table.opened_table import OpenedTable
 from almanac.data.table.table_guard import TableGuard
@@ -42,7 +42,7 @@ class Quarantine:
     `rules` (the names of the broken rules), `uri`, `quarantined_at`.
     """
 
-    def __init__(self, home: Home, model: Model, journal: Journal | None = None) -> None:
+    def __init__(self, home: Home, model: Declared, journal: Journal | None = None) -> None:
         self.rows_uri = home.quarantined_rows_of(model.name)
         self.files_uri = home.quarantined_files_of(model.name)
         self._opened = OpenedTable(self.rows_uri)
@@ -156,7 +156,7 @@ class Quarantine:
         ]
 
 
-def full_batch_id(home: Home, model: Model, journal: Journal, start: str) -> str:
+def full_batch_id(home: Home, model: Declared, journal: Journal, start: str) -> str:
     """The whole id of a batch with quarantined rows, or with rows that were readmitted.
 
     Args:

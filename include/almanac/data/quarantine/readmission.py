@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.data.formats.csv_file import open_csv
 from almanac.data.formats.file_content import FileContent
 from almanac.data.formats.reader import ROW
@@ -93,7 +93,7 @@ class Readmitter:
         on_step: called with `committed`, `removed` and `journaled` each time a step is done.
     """
 
-    model: Model
+    model: Declared
     home: Home
     journal: Journal
     run: RunRef

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.data.quarantine.quarantine import full_batch_id
 from almanac.data.quarantine.readmission import Readmitter
 from almanac.data.quarantine.readmit_file import readmit_file
@@ -16,7 +16,7 @@ from almanac.journal.records import RunRef
 
 
 def readmit_by_form(
-    model: Model, home: Home, journal: Journal, form: Mapping[str, Any], run: RunRef, clock: Callable[[], datetime]
+    model: Declared, home: Home, journal: Journal, form: Mapping[str, Any], run: RunRef, clock: Callable[[], datetime]
 ) -> dict[str, Any]:
     """Readmit rows, or the whole file, as the form says.
 
@@ -62,7 +62,7 @@ def readmit_by_form(
     }
 
 
-def raise_refusals(model: Model, refusals: Sequence[str]) -> None:
+def raise_refusals(model: Declared, refusals: Sequence[str]) -> None:
     """Fail when anything was refused.
 
     Raises:

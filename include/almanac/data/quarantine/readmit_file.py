@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.data.ingest.ingest import IngestSummary, ingest_batches
 from almanac.data.quarantine.quarantine import KeptFile, Quarantine
 from almanac.data.table.dataset import DatasetTable
@@ -29,7 +29,7 @@ class ReadmittedFile:
 
 
 def readmit_file(
-    model: Model,
+    model: Declared,
     home: Home,
     journal: Journal,
     batch: str,
@@ -82,7 +82,7 @@ def readmit_file(
     return ReadmittedFile(accepted, reasons, summary)
 
 
-def _kept(home: Home, model: Model, batch: str) -> KeptFile:
+def _kept(home: Home, model: Declared, batch: str) -> KeptFile:
     files = Quarantine(home, model).kept_files()
     found = [file for file in files if batch.startswith(file.batch)]
     if len(found) == 1:
@@ -93,7 +93,7 @@ def _kept(home: Home, model: Model, batch: str) -> KeptFile:
     )
 
 
-def _land(model: Model, home: Home, journal: Journal, kept: KeptFile, batch_id: str, content: bytes) -> StoredFile:
+def _land(model: Declared, home: Home, journal: Journal, kept: KeptFile, batch_id: str, content: bytes) -> StoredFile:
     """Put the file back where it came from; beside it, if something else lies there now."""
     root = home.landing_of(model.name)
     record = journal.batch(model.name, batch_id)

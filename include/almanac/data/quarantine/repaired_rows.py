@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.config.sections.formats import CsvFormat, FixedWidthFormat
 from almanac.data.formats.reader import ROW, RecordChunk, RecordReader
 from almanac.data.quarantine.repair import Cells
@@ -42,13 +42,13 @@ class RepairedRecords:
             yield replace(chunk, cells=chunk.cells.with_columns(numbers))
 
 
-def decimal_of(model: Model) -> str:
+def decimal_of(model: Declared) -> str:
     """The decimal sign of the model's files."""
     form = model.source.format
     return form.decimal if isinstance(form, CsvFormat | FixedWidthFormat) else "."
 
 
-def edit(model: Model, row: int, record: Mapping[str, str | None], changes: Cells) -> dict[str, str | None]:
+def edit(model: Declared, row: int, record: Mapping[str, str | None], changes: Cells) -> dict[str, str | None]:
     """A quarantined record with its changes; one that had not the file's columns starts with nothing in each.
 
     Args:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.data.sources.port import SourceReader
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef, Watermark
@@ -37,7 +37,7 @@ def _ignore(step: str) -> None:
 
 
 def fetch(
-    model: Model,
+    model: Declared,
     reader: SourceReader,
     home: Home,
     journal: Journal,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.data.table.delta_table import open_table
 from almanac.errors import DataError
 
@@ -50,7 +50,7 @@ class DatasetCard:
     columns: tuple[ColumnCard, ...]
 
 
-def describe_dataset(model: Model, home: Home, version: int | None = None) -> DatasetCard:
+def describe_dataset(model: Declared, home: Home, version: int | None = None) -> DatasetCard:
     """Describe the dataset at a version (none: the newest).
 
     Raises:
@@ -86,7 +86,7 @@ def describe_dataset(model: Model, home: Home, version: int | None = None) -> Da
     )
 
 
-def _columns(model: Model, table: Any, files: "pl.DataFrame") -> Iterator[ColumnCard]:
+def _columns(model: Declared, table: Any, files: "pl.DataFrame") -> Iterator[ColumnCard]:
     """A column that came later stands in no statistics of earlier files: their rows hold nothing in it."""
     import polars as pl
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.config.sections.dataset import Column
 from almanac.data.table.dataset_snapshot import INTERNAL_COLUMNS, DatasetSnapshot, month_of
 from almanac.data.table.delta_parts import commit_parts
@@ -62,7 +62,7 @@ class DatasetTable:
         self._opened = OpenedTable(uri)
 
     @classmethod
-    def of(cls, home: Home, model: Model, journal: Journal | None = None) -> "DatasetTable":
+    def of(cls, home: Home, model: Declared, journal: Journal | None = None) -> "DatasetTable":
         """The dataset of a model; `journal`: the home's, where it is open already."""
         return cls(
             home.dataset_of(model.name),

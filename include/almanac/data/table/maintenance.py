@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from almanac.config.files.loader import refuse_to_delete
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.data.table.data_files import check_sizes, table_location
 from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.delta_table import MAINTENANCE, MONTH, open_table
@@ -72,7 +72,7 @@ class MaintenancePlan:
 
 
 def needed_versions(
-    model: Model, registry: NeededVersions, *, newest: int, backed_up: BackedUp = MappingProxyType({})
+    model: Declared, registry: NeededVersions, *, newest: int, backed_up: BackedUp = MappingProxyType({})
 ) -> dict[int, tuple[str, ...]]:
     """The dataset versions that must stay readable, and who needs each: model versions, snapshots, readers.
 
@@ -105,7 +105,7 @@ def needed_versions(
 
 
 def plan_maintenance(
-    model: Model,
+    model: Declared,
     home: Home,
     registry: NeededVersions,
     *,
@@ -128,7 +128,7 @@ def plan_maintenance(
     return _vacuum(model, home, registry, keep_for, backed_up, dry_run=True)
 
 
-def compact(model: Model, home: Home) -> int:
+def compact(model: Declared, home: Home) -> int:
     """Join the small files of each month in one commit that changes no row, and return how many files it saved.
 
     Before it, one commit names the batches that brought nothing since the last one: the journal may forget them then.
@@ -157,7 +157,7 @@ def compact(model: Model, home: Home) -> int:
     return int(done["numFilesRemoved"]) - int(done["numFilesAdded"])
 
 
-def compact_crowded(model: Model, home: Home, dataset: DatasetTable) -> int:
+def compact_crowded(model: Declared, home: Home, dataset: DatasetTable) -> int:
     """Compact a dataset that has many small files, whatever its schedule says; how many files that saved.
 
     What cannot be done now is no reason to fail for who published: it is tried again after the next file.
@@ -178,7 +178,7 @@ def compact_crowded(model: Model, home: Home, dataset: DatasetTable) -> int:
 
 
 def vacuum(
-    model: Model,
+    model: Declared,
     home: Home,
     registry: NeededVersions,
     *,
@@ -211,7 +211,7 @@ def vacuum(
 
 
 def _vacuum(
-    model: Model,
+    model: Declared,
     home: Home,
     registry: NeededVersions,
     keep_for: timedelta | None,
@@ -245,7 +245,7 @@ def _vacuum(
     return MaintenancePlan(version, files, needed, tuple(removable), tuple(file.name for file in checkpoints))
 
 
-def _open(model: Model, home: Home) -> tuple[Any, TableGuard]:
+def _open(model: Declared, home: Home) -> tuple[Any, TableGuard]:
     guard = TableGuard.of(home, "dataset", model.name)
     table = open_table(guard.uri)
     guard.check(table)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class TableMetadata:
     description: str
 
 
-def describe_table(model: Model) -> str:
+def describe_table(model: Declared) -> str:
     """The description of a model's dataset."""
     dataset = model.dataset
     facts = {"Origin": dataset.origin, "Owner": model.owner, "Licence": dataset.licence}

@@ -1,0 +1,66 @@
+"""Forecasts each grain by the candidate that its own backtests prefer, and publishes the version that the gates accept.
+
+A grain's result is computed once: while its rows, the declaration and the code stay the same, no run computes it again,
+also after a failed or killed one. A bad grain is set aside with its reason, and the others go on. A refused version is
+a green run: the forecast that is published stays, and the decision with its reasons is in the journal.
+"""
+
+from typing import Any
+
+from airflow.sdk import DAG, TriggerRule, task
+
+from almanac.config.home import Home
+from almanac.config.schema import ForecastModel
+from almanac_airflow import assets
+from almanac_airflow.dags import make_dag
+from almanac_airflow.declarations import declared_forecasts
+from almanac_airflow.runs import run_context
+from almanac_airflow.schedules import schedule_of
+from almanac_airflow.steps import forecast as steps
+
+HOME = Home()
+
+
+def build(model: ForecastModel) -> DAG:
+    """`forecast_<model>`: check -> plan -> forecast (mapped) -> collect -> judge -> publish."""
+    predictions, schedule = assets.predictions(model), schedule_of(model, "forecast", HOME)
+    with make_dag("forecast", model, purpose=__doc__, schedule=schedule) as dag:
+
+        @task(doc_md="Checks the frame, and each grain; skipped, with the reasons, when too much of it is bad.")
+        def check() -> dict[str, Any]:
+            return steps.check(run_context(HOME), model)
+
+        @task(doc_md="Divides the grains whose result nobody has computed yet among tasks; none when nothing is new.")
+        def plan(checked: dict[str, Any]) -> list[dict[str, Any]]:
+            return steps.plan(run_context(HOME), model, checked)
+
+        @task(doc_md="Backtests all candidates on its grains, chooses, forecasts, and commits the results at once.")
+        def forecast(chunk: dict[str, Any]) -> dict[str, Any]:
+            return steps.forecast(run_context(HOME), model, chunk)
+
+        @task(
+            trigger_rule=TriggerRule.NONE_FAILED,  # no chunk is no reason to stop: all results may be there already
+            doc_md="Records the version: the result of each grain, and why others are set aside.",
+        )
+        def collect(checked: dict[str, Any]) -> str:
+            return steps.collect(run_context(HOME), model, checked)
+
+        @task(doc_md="Judges the version by the gates over all its grains, and against the published version.")
+        def judge(version: str) -> dict[str, Any]:
+            return steps.judge(run_context(HOME), model, version)
+
+        @task(outlets=[predictions], doc_md="Replaces the published forecast; skipped when the gates have refused it.")
+        def publish(verdict: dict[str, Any], checked: dict[str, Any], *, outlet_events: Any) -> dict[str, Any]:
+            published = steps.publish(run_context(HOME), model, verdict, checked)
+            outlet_events[predictions].extra = published
+            return published
+
+        checked = check()
+        collected = collect(checked)
+        forecast.expand(chunk=plan(checked)) >> collected
+        publish(judge(collected), checked)
+    return dag
+
+
+for declared in declared_forecasts(HOME):
+    globals()[f"forecast_{declared.name}"] = build(declared)

@@ -1,0 +1,86 @@
+"""The candidates that a declaration names, each with the function that forecasts by it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from almanac.config.sections.forecast import SEASONAL, Forecast
+from almanac.forecast import rules, statistical
+from almanac.forecast.panel import Panel, unknown
+
+if TYPE_CHECKING:
+    from almanac.forecast.panel import Array
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """What a candidate says of all series.
+
+    Attributes:
+        values: of shape (series, horizon); NaN: it has no forecast of that series.
+        failures: number of the series -> why it has none, where more is known than that the series is too short.
+    """
+
+    values: "Array"
+    failures: Mapping[int, str] = field(default_factory=dict)
+
+
+Candidate = Callable[[Panel, int], Forecasts]
+
+
+def candidates_of(forecast: Forecast) -> dict[str, Candidate]:
+    """All candidates by name; the first one is the rule that others must beat."""
+    return dict(_all(forecast))
+
+
+def _all(forecast: Forecast) -> Iterator[tuple[str, Candidate]]:
+    declared, seasons = forecast.candidates, forecast.season
+    if seasons:
+        yield SEASONAL, _rule(rules.last_season(seasons[0]))
+        for season in seasons[1:]:
+            yield f"{SEASONAL}_{season}", _rule(rules.last_season(season))
+        if declared.naive is not None:
+            yield "naive", _rule(rules.last_value)
+    else:
+        yield "naive", _rule(rules.last_value)  # a season of one step
+    if declared.drift is not None:
+        yield "drift", _rule(rules.drift)
+    for season in seasons:
+        if declared.level is not None:
+            yield f"level_{season}", _rule(rules.seasonal_level(season, seasons[0]))
+        for count in declared.seasonal_mean.seasons if declared.seasonal_mean else ():
+            yield f"seasonal_mean_{season}x{count}", _rule(rules.seasonal_mean(season, count))
+    yield from _ridges(forecast)
+    for name, fit in statistical.fits_of(forecast).items():
+        yield name, _each(fit)
+
+
+def _ridges(forecast: Forecast) -> Iterator[tuple[str, Candidate]]:
+    declared = forecast.candidates.ridge
+    if declared is None:
+        return
+    lags = declared.lags or max(forecast.season)
+    level = min(lags, max(forecast.season[:1], default=1))
+    for penalty in declared.penalties:
+        yield f"ridge_{penalty:g}", _rule(rules.ridge(lags, level, penalty, log=False))
+        if declared.log:
+            yield f"ridge_log_{penalty:g}", _rule(rules.ridge(lags, level, penalty, log=True))
+
+
+def _rule(rule: rules.Rule) -> Candidate:
+    return lambda panel, horizon: Forecasts(rule(panel, horizon))
+
+
+def _each(fit: statistical.Fit) -> Candidate:
+    """Fit series after series; one that cannot be fitted is a recorded failure, and stops no other."""
+
+    def forecast(panel: Panel, horizon: int) -> Forecasts:
+        values, failures = unknown(panel, horizon), dict[int, str]()
+        for number in range(len(panel)):
+            try:
+                values[number] = statistical.finite(fit(panel.series(number), horizon))
+            except statistical.FAILURES as error:
+                failures[number] = f"{type(error).__name__}: {error}"[:200]
+        return Forecasts(values, failures)
+
+    return forecast

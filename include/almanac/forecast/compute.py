@@ -1,0 +1,62 @@
+"""Computes and commits the results of one chunk of grains."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from almanac.config.home import Home
+from almanac.config.schema import ForecastModel
+from almanac.errors import DataError
+from almanac.forecast.choice import forecast_panel
+from almanac.forecast.fingerprint import code_sha256, declaration_sha256, key_of
+from almanac.forecast.panel import Panel
+from almanac.forecast.results import ResultTable, result_rows
+from almanac.forecast.series import GrainReader
+
+
+def _nowhere(_point: str, _subject: str) -> None:
+    """Nobody waits for a point to be reached."""
+
+
+def compute_chunk(
+    model: ForecastModel,
+    home: Home,
+    grains: Sequence[str],
+    *,
+    dataset_version: int,
+    origin: str,
+    on_step: Callable[[str, str], None] = _nowhere,
+) -> dict[str, Any]:
+    """Forecast the grains that no other run has forecast meanwhile, and commit all of them at once.
+
+    Args:
+        model: declares the forecast.
+        home: where dataset and results are.
+        grains: names, of a plan.
+        dataset_version: that the plan was made of.
+        origin: of the plan.
+        on_step: called before the commit (`forecast_computed`) and after it (`forecast_committed`), with the first
+            grain.
+
+    Returns:
+        For XCom: `computed`, `failures` (candidates that failed on a grain) and `kept_baseline`.
+
+    Raises:
+        DataError: a grain has no rows: the plan is of another dataset.
+        TransientError: the store is unreachable, or others kept committing.
+    """
+    results, making = ResultTable.of(home, model), declaration_sha256(model) + code_sha256()
+    series = list(GrainReader.of(model, home, dataset_version).read(grains))
+    if lost := [each.grain for each in series if not len(each.times)]:
+        raise DataError(f"{model.name}: dataset version {dataset_version} has no rows of grain {lost[0]}; plan again")
+    known = results.keys(origin)
+    keys = {each.grain: key_of(each.grain, each.times, each.values, making) for each in series}
+    new = [each for each in series if keys[each.grain] not in known]
+    if not new:
+        return {"computed": 0, "failures": 0, "kept_baseline": 0}
+    found = forecast_panel(Panel.of([each.values for each in new]), model.forecast)
+    rows = result_rows(origin, [keys[each.grain] for each in new], [each.grain for each in new], found, model)
+    on_step("forecast_computed", new[0].grain)
+    committed = results.add(rows)
+    on_step("forecast_committed", new[0].grain)
+    failures = sum(len(one.failures) for one in found)
+    return {"computed": committed, "failures": failures, "kept_baseline": sum(one.kept_baseline for one in found)}

@@ -1,0 +1,87 @@
+"""Which grains are forecast, which are set aside, and which of them nobody has computed yet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from almanac.config.home import Home
+from almanac.config.schema import ForecastModel
+from almanac.forecast.fingerprint import code_sha256, declaration_sha256, key_of
+from almanac.forecast.frame import FrameRules, frame_problems, problems_of
+from almanac.forecast.results import ResultTable
+from almanac.forecast.series import GrainReader
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one version of a forecast is made of. The same dataset, time, declaration and code give the same plan.
+
+    Attributes:
+        dataset_version: of the rows.
+        newest: the time of the newest rows, from which all grains are forecast; None: there is no row.
+        keys: grain -> key of its result.
+        aside: grain -> why it is set aside.
+        problems: why nothing is forecast at all; empty: something is.
+    """
+
+    dataset_version: int
+    newest: datetime | None
+    keys: Mapping[str, str] = field(repr=False)
+    aside: Mapping[str, str] = field(repr=False)
+    problems: tuple[str, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """The newest time as text; it tells the results of one period from those of others."""
+        return "" if self.newest is None else self.newest.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def summary(self) -> dict[str, Any]:
+        """For XCom."""
+        return {
+            "dataset_version": self.dataset_version,
+            "origin": self.origin,
+            "grains": len(self.keys) + len(self.aside),
+            "set_aside": len(self.aside),
+            "problems": list(self.problems),
+        }
+
+
+def make_plan(model: ForecastModel, home: Home, *, now: datetime, version: int | None = None) -> Plan:
+    """Check all grains, and name what each result is made of.
+
+    Args:
+        model: declares the forecast.
+        home: where its dataset is.
+        now: aware; later rows lie in the future.
+        version: of the dataset; None: the newest.
+
+    Raises:
+        DataError: there is no dataset, or no such version.
+        TransientError: the store is unreachable.
+    """
+    reader = GrainReader.of(model, home, version)
+    limit = now + model.dataset.future_tolerance
+    newest, grains = reader.newest(limit), reader.grains()
+    if newest is None:
+        return Plan(reader.version, None, {}, {}, tuple(frame_problems(model, 0, {})))
+    rules = FrameRules.of(model, newest, limit)
+    making = declaration_sha256(model) + code_sha256()
+    keys, aside = dict[str, str](), dict[str, str]()
+    for series in reader.read(grains):
+        if problems := problems_of(series.times, series.values, rules):
+            aside[series.grain] = "; ".join(problems)
+        else:
+            keys[series.grain] = key_of(series.grain, series.times, series.values, making)
+    return Plan(reader.version, newest, keys, aside, tuple(frame_problems(model, len(grains), aside)))
+
+
+def missing_grains(plan: Plan, results: ResultTable) -> list[str]:
+    """The grains whose result nobody has computed yet, in any run, sorted."""
+    known = results.keys(plan.origin)
+    return sorted(grain for grain, key in plan.keys.items() if key not in known)
+
+
+def chunks(grains: list[str], size: int) -> list[list[str]]:
+    """Work for one task each."""
+    return [grains[start : start + size] for start in range(0, len(grains), size)]

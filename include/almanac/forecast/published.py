@@ -1,0 +1,148 @@
+"""The Delta table of the forecast that is in use: one row per grain and step ahead, replaced whole by each version."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from almanac.config.home import Home
+from almanac.config.schema import ForecastModel
+from almanac.data.table.delta_table import CONFIGURATION, open_table, own_commit, settle_commit
+from almanac.data.table.table_guard import TableGuard
+from almanac.errors import DataError
+from almanac.forecast.results import GRAIN, ORIGIN
+from almanac.forecast.series import grain_columns
+from almanac.forecast.versions import results_of
+from almanac.journal.journal import Journal
+from almanac.journal.records import Decision, DecisionKind
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import polars as pl
+
+    from almanac.journal.records import RunRef
+
+_VERSION = "forecast_version"  # in a commit's metadata
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """The table at `uri`.
+
+    Columns: those of the grain, `time` (UTC, microseconds), `step` (ahead, from 1), `forecast`, `lower_80` and
+    `upper_80` for each interval, `candidate`, `kept_baseline` and `version`.
+
+    Raises:
+        TransientError: on every method, when the store is unreachable.
+    """
+
+    uri: str
+    guard: TableGuard
+
+    @classmethod
+    def of(cls, home: Home, model: ForecastModel) -> "PublishedTable":
+        """Of a forecast."""
+        return cls(home.predictions_of(model.name), TableGuard.of(home, "predictions", model.name))
+
+    def version(self) -> str | None:
+        """The version that is published; None: there is none yet."""
+        table = open_table(self.uri)
+        if table is None:
+            return None
+        named = (one[_VERSION] for one in table.history() if one.get(_VERSION))
+        return next(named, None)
+
+    def replace(self, rows: "pl.DataFrame", version: str, metadata: Mapping[str, str]) -> int:
+        """Replace the forecast by that of another version; one commit, whose Delta version is returned.
+
+        Raises:
+            ConcurrentCommitError: another version was published at this moment; this one was not.
+            DataLossError: the table is behind what is known of it; nothing was written.
+        """
+        from deltalake import WriterProperties, write_deltalake
+        from deltalake.exceptions import DeltaError
+
+        table = open_table(self.uri)
+        self.guard.check(table)
+        commit_id, properties = own_commit({**metadata, _VERSION: version})
+        again: dict[str, Any] = {} if table is None else {"mode": "overwrite", "schema_mode": "overwrite"}
+        try:
+            write_deltalake(
+                self.uri if table is None else table,
+                rows,
+                configuration=CONFIGURATION if table is None else None,
+                commit_properties=properties,
+                writer_properties=WriterProperties(compression="ZSTD"),
+                **again,
+            )
+        except (DeltaError, OSError) as error:
+            committed = settle_commit(self.uri, table, commit_id, error)
+        else:
+            committed = 0 if table is None else int(table.version())
+        self.guard.advance(committed)
+        return committed
+
+
+def publish_version(
+    model: ForecastModel, home: Home, version: str, metadata: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """Publish a version; None: it is published already.
+
+    Raises:
+        DataError: there is no such version.
+        TransientError: the store is unreachable, or another version was published at this moment.
+    """
+    table = PublishedTable.of(home, model)
+    if table.version() == version:
+        return None
+    rows = published_rows(model, results_of(model, home, version), version)
+    return {"version": version, "rows": len(rows), "predictions_version": table.replace(rows, version, metadata)}
+
+
+def roll_back(
+    model: ForecastModel, home: Home, version: str, reason: str, *, journal: Journal, run: "RunRef", now: "datetime"
+) -> dict[str, Any]:
+    """Publish an earlier version again. The one that leaves is not published again by any later run.
+
+    Raises:
+        DataError: there is no such version, or it is the published one.
+    """
+    leaving = PublishedTable.of(home, model).version()
+    if leaving is None or leaving == version:
+        raise DataError(
+            f"{model.name}: cannot roll back to {version!r}: published is {leaving!r}, expected another one"
+        )
+    results_of(model, home, version)  # whether it can be published is known before anything is recorded
+    journal.record_decision(Decision(model.name, DecisionKind.ROLLBACK, True, (reason,), now, run, leaving))
+    done = publish_version(model, home, version, {"run_id": run.run_id, "rolled_back_from": leaving})
+    return done or {"version": version}
+
+
+def published_rows(model: ForecastModel, results: "pl.DataFrame", version: str) -> "pl.DataFrame":
+    """The rows of a version: for each grain all steps ahead."""
+    import polars as pl
+
+    steps, ends = results["forecast"].list.len(), [json.loads(text) for text in results["intervals"]]
+    flat = results.select(
+        pl.col("forecast"), step=pl.int_ranges(1, steps + 1), candidate="candidate", kept_baseline="kept_baseline"
+    ).with_columns(
+        pl.Series(f"{side}_{float(level) * 100:g}".replace(".", "_"), [each[level][place] for each in ends])
+        for level in (ends[0] if ends else ())
+        for place, side in enumerate(("lower", "upper"))
+    )
+    lists = [name for name, dtype in flat.schema.items() if dtype == pl.List]
+    columns = grain_columns(model, results[GRAIN].to_list())
+    origin = results[ORIGIN].str.to_datetime(time_unit="us", time_zone="UTC")
+    step_us = model.dataset.step // timedelta(microseconds=1)
+    rows = pl.concat([columns, flat, pl.DataFrame({"_origin": origin})], how="horizontal").explode(lists)
+    return rows.select(
+        *columns.columns,
+        time=pl.col("_origin") + pl.duration(microseconds=step_us * pl.col("step")),
+        step="step",
+        **{name: name for name in lists if name != "step"},
+        candidate="candidate",
+        kept_baseline="kept_baseline",
+        version=pl.lit(version),
+    )

@@ -1,0 +1,127 @@
+"""The Delta table of results: one row per key, committed chunk by chunk, each exactly once."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
+
+from almanac.config.home import Home
+from almanac.config.schema import ForecastModel
+from almanac.data.table.delta_table import ConcurrentCommitError, collect, commit, open_table, scan_table
+from almanac.forecast.choice import GrainForecast
+
+if TYPE_CHECKING:
+    import polars as pl
+
+ORIGIN, KEY, GRAIN = "origin", "key", "grain"
+_COMPUTED = 1  # version of an application transaction
+_ATTEMPTS = 30  # as many tasks may commit at the same moment
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """The table at `uri`, partitioned by the time of the newest rows; it is made by the first `add`.
+
+    Raises:
+        TransientError: on every method, when the store is unreachable.
+    """
+
+    uri: str
+
+    @classmethod
+    def of(cls, home: Home, model: ForecastModel) -> "ResultTable":
+        """Of a forecast."""
+        return cls(home.forecast_results_of(model.name))
+
+    def keys(self, origin: str) -> frozenset[str]:
+        """The keys of the results of one period."""
+        import polars as pl
+
+        table = open_table(self.uri)
+        if table is None:
+            return frozenset()
+        rows = scan_table(table).filter(pl.col(ORIGIN) == origin).select(KEY)
+        return frozenset(collect(rows, self.uri)[KEY].to_list())
+
+    def read(self, origin: str, keys: Collection[str]) -> "pl.DataFrame":
+        """Results by their keys, sorted by grain; no columns before the first one."""
+        import polars as pl
+
+        table = open_table(self.uri)
+        if table is None:
+            return pl.DataFrame()
+        rows = scan_table(table).filter(pl.col(ORIGIN) == origin)
+        wanted = pl.LazyFrame({KEY: sorted(keys)}, schema={KEY: pl.String})
+        return collect(rows.join(wanted, on=KEY, how="semi"), self.uri).sort(GRAIN)
+
+    @retry(
+        retry=retry_if_exception_type(ConcurrentCommitError),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random(0, 0.5),
+        reraise=True,
+    )
+    def add(self, rows: "pl.DataFrame") -> int:
+        """Commit the rows of one origin whose keys are not there yet; give how many.
+
+        Raises:
+            ConcurrentCommitError: other tasks kept committing.
+        """
+        import polars as pl
+
+        table = open_table(self.uri)
+        known = self.keys(rows[ORIGIN][0])
+        new = rows.filter(~pl.col(KEY).is_in(sorted(known)))
+        if not len(new):
+            return 0
+        chunk = sha256("\n".join(new[KEY].to_list()).encode()).hexdigest()
+        commit(
+            self.uri, table, new, batch_id=chunk, sequence=_COMPUTED, metadata={"chunk": chunk}, partition_by=[ORIGIN]
+        )
+        return len(new)
+
+
+def result_rows(
+    origin: str, keys: "list[str]", grains: "list[str]", found: "list[GrainForecast]", model: ForecastModel
+) -> "pl.DataFrame":
+    """Results as rows. They hold no time of the clock and no name of a run: the same work gives the same bytes."""
+    import polars as pl
+
+    limits = model.forecast.limits
+    low = float("-inf") if limits.min is None else limits.min
+    high = float("inf") if limits.max is None else limits.max
+
+    def intervals(one: GrainForecast) -> str:
+        ends = {
+            f"{level:g}": [
+                (one.forecast - width).clip(low, high).tolist(),
+                (one.forecast + width).clip(low, high).tolist(),
+            ]
+            for level, width in one.widths.items()
+        }
+        return json.dumps(ends)
+
+    return pl.DataFrame(
+        {
+            ORIGIN: [origin] * len(found),
+            KEY: keys,
+            GRAIN: grains,
+            "candidate": [one.candidate for one in found],
+            "members": [list(one.members) for one in found],
+            "kept_baseline": [one.kept_baseline for one in found],
+            "error": [one.error for one in found],
+            "baseline_error": [one.baseline_error for one in found],
+            "errors": [json.dumps(one.errors) for one in found],
+            "failures": [json.dumps(one.failures) for one in found],
+            "forecast": [one.forecast.tolist() for one in found],
+            "intervals": [intervals(one) for one in found],
+            "covered": [json.dumps({f"{level:g}": share for level, share in one.covered.items()}) for one in found],
+            "absolute_error": [one.absolute for one in found],
+            "baseline_absolute_error": [one.baseline_absolute for one in found],
+            "signed_error": [one.signed for one in found],
+            "absolute_actual": [one.total for one in found],
+        },
+        schema_overrides={"members": pl.List(pl.String), "forecast": pl.List(pl.Float64)},
+    )

@@ -1,0 +1,123 @@
+"""Forecasts by grain: check, plan, compute by chunks, collect, judge, publish."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from almanac.config.schema import ForecastModel
+
+if TYPE_CHECKING:
+    from almanac.forecast.plan import Plan
+    from almanac.registry.run_context import RunContext
+
+
+def check(context: "RunContext", model: ForecastModel) -> dict[str, Any]:
+    """Check the frame at the dataset's newest version.
+
+    Returns:
+        What the tasks behind it work on: `dataset_version`, `checked_at`, counts, and the `states` that are handled.
+
+    Raises:
+        AirflowSkipException: what triggered the run was handled meanwhile, or the frame is invalid; the reasons are in
+            the journal, too.
+    """
+    from almanac.events.handled import record_handled
+    from almanac.forecast.plan import make_plan
+    from almanac.journal.records import Decision, DecisionKind
+    from almanac_airflow.events import require_event
+    from almanac_airflow.handled import states_of
+
+    require_event(context, model, "forecast")
+    states = states_of(context, model, "forecast")
+    plan = make_plan(model, context.home, now=context.now)
+    for grain, reasons in plan.aside.items():
+        print(f"set aside: {grain}: {reasons}")  # noqa: T201 - the task's log
+    if plan.problems:
+        refusal = Decision(model.name, DecisionKind.GATES, False, plan.problems, context.now, context.run, "frame")
+        context.journal.record_decision(refusal)
+        record_handled(context, model, "forecast", states)
+        raise AirflowSkipException("; ".join(plan.problems))
+    return {**plan.summary(), "checked_at": context.now.isoformat(), "states": states}
+
+
+def plan(context: "RunContext", model: ForecastModel, checked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The grains whose result is missing, in chunks for one task each."""
+    from almanac.forecast.plan import chunks, missing_grains
+    from almanac.forecast.results import ResultTable
+
+    found = _plan(context, model, checked)
+    missing = missing_grains(found, ResultTable.of(context.home, model))
+    print(f"{len(missing)} of {len(found.keys)} grains have no result yet")  # noqa: T201 - the task's log
+    where = {"dataset_version": found.dataset_version, "origin": found.origin}
+    return [{**where, "grains": chunk} for chunk in chunks(missing, model.forecast.grains_per_task)]
+
+
+def forecast(context: "RunContext", model: ForecastModel, chunk: Mapping[str, Any]) -> dict[str, Any]:
+    """Compute and commit the results of one chunk."""
+    from almanac import failpoints
+    from almanac.forecast.compute import compute_chunk
+
+    where = {"dataset_version": chunk["dataset_version"], "origin": chunk["origin"]}
+    return compute_chunk(model, context.home, chunk["grains"], **where, on_step=failpoints.failpoint)
+
+
+def collect(context: "RunContext", model: ForecastModel, checked: Mapping[str, Any]) -> str:
+    """Record the version, once, and give its name."""
+    from almanac.forecast.versions import collect_version
+
+    return collect_version(model, context.home, _plan(context, model, checked))
+
+
+def judge(context: "RunContext", model: ForecastModel, version: str) -> dict[str, Any]:
+    """Judge the version by the gates; the decision is in the journal."""
+    from almanac.forecast.gates import judge_version
+    from almanac_airflow.runs import decision_xcom
+
+    decision = judge_version(model, context.home, version, journal=context.journal, run=context.run, now=context.now)
+    return {"version": version, **decision_xcom(decision)}
+
+
+def publish(
+    context: "RunContext", model: ForecastModel, verdict: Mapping[str, Any], checked: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Publish the version that the journal's decision accepts; what triggered the run is handled then, also if not.
+
+    Returns:
+        The content of the event: version, rows, and the Delta version of the table.
+
+    Raises:
+        AirflowSkipException: the version was refused, or is published already.
+    """
+    from almanac.events.handled import record_handled
+    from almanac.forecast.published import publish_version
+    from almanac.forecast.versions import VersionTable
+    from almanac.journal.records import DecisionKind
+    from almanac.training.code_version import code_version
+
+    version = str(verdict["version"])
+    decisions = context.journal.decisions(model.name, DecisionKind.GATES, subject=version, run=context.run)
+    if not decisions or not decisions[0].accepted:
+        record_handled(context, model, "forecast", checked["states"])
+        raise AirflowSkipException(f"{version} is not published: {'; '.join(verdict['reasons'])}")
+    dataset_version = int(VersionTable.of(context.home, model).read(version)["dataset_version"][0])
+    lineage = {
+        "dataset_version": str(dataset_version),
+        "git_commit": code_version().commit,
+        "dag_id": context.run.dag_id,
+        "run_id": context.run.run_id,
+    }
+    published = publish_version(model, context.home, version, lineage)
+    record_handled(context, model, "forecast", checked["states"])
+    if published is None:
+        raise AirflowSkipException(f"{version} is published already: nothing has changed since")
+    return {**published, "dataset_version": dataset_version}
+
+
+def _plan(context: "RunContext", model: ForecastModel, checked: Mapping[str, Any]) -> "Plan":
+    """The plan of the task `check`: made again of the same dataset version at the same time."""
+    from almanac.forecast.plan import make_plan
+
+    now, version = datetime.fromisoformat(checked["checked_at"]), checked["dataset_version"]
+    return make_plan(model, context.home, now=now, version=version)

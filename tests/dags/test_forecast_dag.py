@@ -1,0 +1,55 @@
+"""A forecast through the real DAGs in Airflow: a CSV lands, is ingested, forecast, judged and published."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from almanac.config.home import MODELS_FOLDER, Home
+from almanac.data.table.delta_table import open_table, read_table
+from almanac.forecast.published import PublishedTable
+from almanac.journal.journal import Journal
+from almanac.journal.records import DecisionKind
+from tests.dags.one_process import OneProcess
+from tests.forecast.shop import declare, rows_of, sales
+
+pytestmark = pytest.mark.slow
+
+
+def land(home: Home, rows: pl.DataFrame, name: str) -> None:
+    folder = Path(home.landing_of("sales"))
+    folder.mkdir(parents=True, exist_ok=True)
+    rows.with_columns(pl.col("Date").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).write_csv(folder / name)
+
+
+def test_forecast_is_ingested_computed_judged_and_published_by_its_dags(tmp_path: Path) -> None:
+    home = Home(home=tmp_path / "home", models=tmp_path / "models")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "_defaults.yaml").write_text((MODELS_FOLDER / "_defaults.yaml").read_text("utf-8"))
+    model = declare(home.models, {"grains_per_task": 4, "intervals": [0.8], "gates": {"max_coverage_gap": 0.3}})
+    airflow, journal, series = OneProcess(home), Journal(home.journal_url), sales(10)
+    series["S00009"][-30:] = float("nan")
+    land(home, rows_of(series).with_columns(pl.col("Weekly_Sales").fill_nan(None)), "first.csv")
+    airflow.run("ingest_sales")
+    output = airflow.run("forecast_sales")
+    assert 'set aside: ["S00009"]: empty: 30 rows have no value' in output
+    assert "9 of 9 grains have no result yet" in output
+    first = PublishedTable.of(home, model).version()
+    published = read_table(home.predictions_of("sales"))
+    assert (len(published), set(published["version"])) == (9 * 4, {first})
+    (decision,) = journal.decisions("sales", DecisionKind.GATES)
+    assert (decision.subject, decision.accepted, decision.figures["set_aside"]) == (first, True, 1.0)
+    (commit,) = open_table(home.predictions_of("sales")).history()
+    assert (commit["dataset_version"], commit["dag_id"]) == ("0", "forecast_sales")
+
+    output = airflow.run("forecast_sales")
+    assert "0 of 9 grains have no result yet" in output
+    assert f"{first} is published already: nothing has changed since" in output
+
+    declare(home.models, {"grains_per_task": 4, "intervals": [0.8], "gates": {"max_bias": 1e-9}, "horizon": 3})
+    output = airflow.run("forecast_sales")  # refused: a green run, and the forecast stays
+    assert "9 of 9 grains have no result yet" in output
+    assert PublishedTable.of(home, model).version() == first
+    refused = journal.decisions("sales", DecisionKind.GATES)[0]
+    assert not refused.accepted
+    assert any(reason.startswith("bias: forecasts lie") for reason in refused.reasons)

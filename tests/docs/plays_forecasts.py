@@ -1,0 +1,57 @@
+"""The command lines of `docs/forecasts.md`."""
+
+from tests.docs.scenes import Scene, Step
+
+PAGE = "docs/forecasts.md"
+_EXAMPLE = "An example in a quarter of an hour"
+_EXAMPLE_STEPS = (
+    Step(
+        ".venv/bin/python -m demo.retail_sales retail",
+        (r"retail/sales\.yaml: written", r"retail/sales\.csv: written"),
+    ),
+    Step("cp retail/sales.yaml include/models/", after="forecasts:the_forecast_is_declared"),
+    Step("./almanac config show sales", (r"kind: forecast", r"target: Weekly_Sales")),
+    Step("mkdir -p var/landing/sales && cp retail/sales.csv var/landing/sales/", after="forecasts:the_dags_have_run"),
+    Step(
+        "./almanac forecast show sales",
+        (
+            r"sales: version 2024-11-25-\w{8}, published; 18 grains, 0 keep the baseline",
+            r"error: the error of all grains is 0\.7\d\d of the baseline's, expected at most 1",
+            r"set aside: 2\n",
+            r'\["S19"\]  ended: its newest row is of 2024-09-16 00:00, those of other grains of 2024-11-25 00:00',
+            r'\["S20"\]  short: got 26 steps, expected at least 89 for a season and the backtests',
+        ),
+    ),
+)
+_IN_MODELS = {"include/models/": "models/"}  # the stage's own declarations
+
+SCENES = (
+    Scene(PAGE, _EXAMPLE, "new", _EXAMPLE_STEPS, binds=_IN_MODELS),
+    Scene(
+        PAGE,
+        "A published forecast is wrong",
+        "new",
+        (
+            Step(
+                './almanac forecast rollback sales <version> --reason "..."',
+                (r"sales: version {first} is published again; version {second} stays away",),
+                after="forecasts:the_first_version_is_published",
+            ),
+        ),
+        before="forecasts:two_versions_were_published",
+        binds={"<version>": "{first}"},
+    ),
+    Scene(
+        PAGE,
+        "Versions",
+        "new",
+        (
+            Step(
+                "./almanac forecast show sales --version 2024-11-25-95fda4e6",
+                (r"sales: version {second}; 18 grains", r"refused at"),
+                binds={"2024-11-25-95fda4e6": "{second}"},
+            ),
+        ),
+        before="forecasts:two_versions_were_published",
+    ),
+)

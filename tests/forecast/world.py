@@ -1,0 +1,50 @@
+"""A forecast's whole run without Airflow: plan, chunks, version, verdict, publication."""
+
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from almanac import failpoints
+from almanac.config.files.loader import find_forecast
+from almanac.config.home import Home
+from almanac.config.schema import ForecastModel
+from almanac.forecast.compute import compute_chunk
+from almanac.forecast.plan import Plan, chunks, make_plan, missing_grains
+from almanac.forecast.published import publish_version
+from almanac.forecast.results import ResultTable
+from almanac.forecast.versions import collect_version
+from tests.forecast.shop import NOW
+
+
+def nowhere(_point: str, _subject: str) -> None: ...
+
+
+def compute(
+    model: ForecastModel, home: Home, now: datetime = NOW, on_step: Callable[[str, str], None] = nowhere
+) -> tuple[Plan, int]:
+    """Compute what is missing; give the plan, and how many grains were computed."""
+    plan = make_plan(model, home, now=now)
+    done = [
+        compute_chunk(model, home, chunk, dataset_version=plan.dataset_version, origin=plan.origin, on_step=on_step)[
+            "computed"
+        ]
+        for chunk in chunks(missing_grains(plan, ResultTable.of(home, model)), model.forecast.grains_per_task)
+    ]
+    return plan, sum(done)
+
+
+def forecast(
+    model: ForecastModel, home: Home, now: datetime = NOW, on_step: Callable[[str, str], None] = nowhere
+) -> str:
+    """The same, collected and published without a verdict; give the version."""
+    plan, _ = compute(model, home, now, on_step)
+    version = collect_version(model, home, plan)
+    on_step("forecast_collected", version)
+    publish_version(model, home, version, {})
+    return version
+
+
+if __name__ == "__main__":
+    home = Home(home=Path(sys.argv[1]), models=Path(sys.argv[1]) / "models")
+    forecast(find_forecast(home.models, "sales"), home, on_step=failpoints.failpoint)
