@@ -1,4 +1,4 @@
-"""One set of running services for all end-to-end tests."""
+"""One set of running services for all end-to-end tests of `make test`: a start takes a minute of a core."""
 
 import shutil
 from collections.abc import Iterator
@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, Home
+from almanac.data.table.dataset import DatasetTable
 from almanac.failpoints import FOLDER_VARIABLE
 from almanac.services.services import Services
+from tests.e2e import port
+from tests.e2e.port import Port
 from tests.faults.landing_stores import POINTS, Quay, declare
 from tests.waiting import wait
 
@@ -29,11 +33,12 @@ def _patience() -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """Airflow and MLflow with the project's DAGs and some small models, in a home of their own."""
+    """Airflow and MLflow with the project's DAGs, the models of a port and some small ones, in a home of their own."""
     root = tmp_path_factory.mktemp("home")
     shutil.copytree(MODELS_FOLDER, root / "models")
     sweep_yearly(root / "models" / "_defaults.yaml")
     sweep_yearly(root / "models" / "_installation.yaml")
+    port.declare(root / "models")
     declare(root / "models", QUAYS)
     (root / "faults").mkdir()
     home = Home(home=root, models=root / "models")
@@ -54,3 +59,15 @@ def sweep_yearly(declarations: Path) -> None:
 def quays(services: Services) -> tuple[Quay, ...]:
     """One model for each point at which a process can be killed."""
     return tuple(Quay(services.home, name, services.home.home / "faults") for name in QUAYS)
+
+
+@pytest.fixture(scope="package")
+def harbour(services: Services) -> Iterator[Port]:
+    """The models of a port, with ten days of weather that have landed and are in the dataset."""
+    with services.airflow() as airflow:
+        wait(lambda: {"window_weather", "event_weather", "score_ships"} <= set(airflow.dag_ids()), "the DAGs")
+        made = Port(services.home, airflow)
+        made.land("first", range(10))
+        dataset = DatasetTable.of(services.home, find_model(services.home.models, "weather"))
+        wait(lambda: dataset.exists() and dataset.count() == 240, "ten days in the dataset")
+        yield made
