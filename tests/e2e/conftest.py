@@ -19,7 +19,7 @@ from tests.waiting import wait
 PATIENCE_S = 900.0
 # The models stay as they are: parsing them every half minute would keep a quarter of a core from the tests.
 PARSED_ONCE = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600"}
-SWEEP = 'sweep: "*/10 * * * *"'
+YEARLY = "0 0 1 1 *"
 QUAYS = tuple(f"quay_{point}" for point in POINTS)
 
 
@@ -39,7 +39,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     sweep_yearly(root / "models" / "_defaults.yaml")
     sweep_yearly(root / "models" / "_installation.yaml")
     port.declare(root / "models")
-    declare(root / "models", QUAYS)
+    declare(root / "models", QUAYS, sweep=YEARLY)
     (root / "faults").mkdir()
     home = Home(home=root, models=root / "models")
     with Services(home, extra={FOLDER_VARIABLE: f"{root}/faults", **PARSED_ONCE}, report=print).running() as running:
@@ -51,8 +51,9 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 def sweep_yearly(declarations: Path) -> None:
     """Events alone trigger these models: every ten minutes a sweep would now and then be faster."""
     text = declarations.read_text("utf-8")
-    assert SWEEP in text
-    declarations.write_text(text.replace(SWEEP, 'sweep: "0 0 1 1 *"'), "utf-8")
+    often = 'sweep: "*/10 * * * *"'
+    assert often in text
+    declarations.write_text(text.replace(often, f'sweep: "{YEARLY}"'), "utf-8")
 
 
 @pytest.fixture
@@ -63,11 +64,11 @@ def quays(services: Services) -> tuple[Quay, ...]:
 
 @pytest.fixture(scope="package")
 def harbour(services: Services) -> Iterator[Port]:
-    """The models of a port, with ten days of weather that have landed and are in the dataset."""
+    """The models of a port, with four days of weather that have landed and are in the dataset."""
     with services.airflow() as airflow:
         wait(lambda: {"window_weather", "event_weather", "score_ships"} <= set(airflow.dag_ids()), "the DAGs")
         made = Port(services.home, airflow)
-        made.land("first", range(10))
+        made.land("first", range(4))
         dataset = DatasetTable.of(services.home, find_model(services.home.models, "weather"))
-        wait(lambda: dataset.exists() and dataset.count() == 240, "ten days in the dataset")
+        wait(lambda: dataset.exists() and dataset.count() == 96, "four days in the dataset")
         yield made

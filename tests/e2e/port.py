@@ -26,7 +26,7 @@ TRIGGERS = {
         "size": "1d",
         "delay": "1h",
         "start": "2021-01-01T00:00:00Z",
-        "end": "2021-01-15T00:00:00Z",
+        "end": "2021-01-09T00:00:00Z",
         "catch_up": False,
         "max_concurrent": 4,
     },

@@ -16,5 +16,5 @@ def test_ingest_landed_file_triggers_the_dag_and_is_published_once(harbour: Port
     assert (run.state, run.run_type) == ("success", "asset_triggered")
     (batch,) = harbour.journal.batches("weather")
     landed = Path(harbour.home.landing_of("weather")) / "first.csv"
-    assert (batch.state, batch.rows_published, batch.uri) == (BatchState.PUBLISHED, 240, str(landed))
+    assert (batch.state, batch.rows_published, batch.uri) == (BatchState.PUBLISHED, 96, str(landed))
     assert batch.run.trigger == "asset_triggered: landing_weather"

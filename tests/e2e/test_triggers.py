@@ -23,17 +23,17 @@ def test_window_backfill_closes_each_window_of_the_range(harbour: Port) -> None:
     body = {
         "dag_id": "window_weather",
         "from_date": "2021-01-01T00:00:00Z",
-        "to_date": "2021-01-12T00:00:00Z",
+        "to_date": "2021-01-06T00:00:00Z",
         "max_active_runs": 4,
     }
     harbour.airflow.call("POST", "/backfills", body=body)
-    runs = wait(lambda: finished(harbour.runs("window_weather")), "the backfill", 240)
-    assert [run.state for run in runs] == ["success"] * 12
-    assert harbour.windows() == {**dict.fromkeys(range(1, 11), "done"), 11: "empty", 12: "empty"}
+    runs = wait(lambda: finished(harbour.runs("window_weather")), "the backfill")
+    assert [run.state for run in runs] == ["success"] * 6
+    assert harbour.windows() == {**dict.fromkeys(range(1, 5), "done"), 5: "empty", 6: "empty"}
     triggered = wait(
-        lambda: len(harbour.runs("score_weather")) >= 10 and harbour.runs("score_weather"), "scoring to be triggered"
+        lambda: len(harbour.runs("score_weather")) >= 4 and harbour.runs("score_weather"), "scoring to be triggered"
     )
-    assert len(triggered) == 10  # once for each window with rows, with its partition
+    assert len(triggered) == 4  # once for each window with rows, with its partition
 
 
 def test_window_gaps_are_seen_in_one_command(harbour: Port, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +42,7 @@ def test_window_gaps_are_seen_in_one_command(harbour: Port, monkeypatch: pytest.
     shown = CliRunner().invoke(app, ["windows", "weather"], env={"COLUMNS": "160"})
     assert shown.exit_code == 1
     assert shown.output.count(" gap ") == 2
-    assert "from_date 2021-01-13T00:00:00Z  to_date 2021-01-14T00:00:00Z" in shown.output
+    assert "from_date 2021-01-07T00:00:00Z  to_date 2021-01-08T00:00:00Z" in shown.output
 
 
 def test_window_one_is_run_again_alone(harbour: Port) -> None:
@@ -57,11 +57,11 @@ def test_window_one_is_run_again_alone(harbour: Port) -> None:
 
 
 def test_window_late_rows_reopen_it_and_trigger_its_listeners_again(harbour: Port) -> None:
-    assert harbour.scored(11) == 0
-    harbour.land("late", range(10, 11))
-    wait(lambda: harbour.windows()[11] == "late", "11 January to be late")
-    wait(lambda: harbour.scored(11) == 1, "scoring to be triggered for it")
-    assert harbour.windows()[12] == "empty"
+    assert harbour.scored(5) == 0
+    harbour.land("late", range(4, 5))
+    wait(lambda: harbour.windows()[5] == "late", "5 January to be late")
+    wait(lambda: harbour.scored(5) == 1, "scoring to be triggered for it")
+    assert harbour.windows()[6] == "empty"
 
 
 def test_event_accepted_triggers_with_the_clock_what_waits_for_both(harbour: Port) -> None:
