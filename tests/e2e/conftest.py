@@ -13,14 +13,14 @@ from almanac.failpoints import FOLDER_VARIABLE
 from almanac.services.services import Services
 from tests.e2e import port
 from tests.e2e.port import Port
-from tests.faults.landing_stores import POINTS, Quay, declare
+from tests.faults.landing_stores import Quay, declare
 from tests.waiting import wait
 
 PATIENCE_S = 900.0
 # The models stay as they are: parsing them every half minute would keep a quarter of a core from the tests.
 PARSED_ONCE = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600"}
 YEARLY = "0 0 1 1 *"
-QUAYS = tuple(f"quay_{point}" for point in POINTS)
+QUAY = "quay"
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -33,13 +33,13 @@ def _patience() -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """Airflow and MLflow with the project's DAGs, the models of a port and some small ones, in a home of their own."""
+    """Airflow and MLflow with the project's DAGs, the models of a port and a small one, in a home of their own."""
     root = tmp_path_factory.mktemp("home")
     shutil.copytree(MODELS_FOLDER, root / "models")
     sweep_yearly(root / "models" / "_defaults.yaml")
     sweep_yearly(root / "models" / "_installation.yaml")
     port.declare(root / "models")
-    declare(root / "models", QUAYS, sweep=YEARLY)
+    declare(root / "models", [QUAY], sweep=YEARLY)
     (root / "faults").mkdir()
     home = Home(home=root, models=root / "models")
     with Services(home, extra={FOLDER_VARIABLE: f"{root}/faults", **PARSED_ONCE}, report=print).running() as running:
@@ -57,9 +57,9 @@ def sweep_yearly(declarations: Path) -> None:
 
 
 @pytest.fixture
-def quays(services: Services) -> tuple[Quay, ...]:
-    """One model for each point at which a process can be killed."""
-    return tuple(Quay(services.home, name, services.home.home / "faults") for name in QUAYS)
+def quay(services: Services) -> Quay:
+    """A model whose ingest can be stopped at a point, and killed there."""
+    return Quay(services.home, QUAY, services.home.home / "faults")
 
 
 @pytest.fixture(scope="package")
