@@ -4,24 +4,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from almanac.config.home import REPOSITORY
+from almanac.config.home import REPOSITORY, Home
 from almanac.services.services import Services
 from almanac.services.supervision.leftovers import end_processes, processes_of
-from tests.services.fake_services import FakeServices, fake_home, start
+from tests.services.fake_services import fake_home, start
 from tests.waiting import wait
 
 _HOLD = """
 import sys, time
 from pathlib import Path
-from tests.services.fake_services import fake_home
 from tests.services.supervision.test_lifetime import Small
-with Small(fake_home(Path(sys.argv[1])), said=lambda text: print(text, flush=True)).running():
+with Small(Path(sys.argv[1]), said=lambda text: print(text, flush=True)).running():
     print("up", flush=True)
     time.sleep(600)
 """
@@ -30,12 +29,17 @@ with Small(fake_home(Path(sys.argv[1])), said=lambda text: print(text, flush=Tru
 class Small(Services):
     """The services of a home, with programs that need no second to start."""
 
-    def __init__(self, fake: FakeServices, said=lambda _: None) -> None:
-        super().__init__(fake.home, report=said)
-        self.fake, self.said = fake, said
+    def __init__(self, root: Path, said: Callable[[str], None] = lambda _: None) -> None:
+        super().__init__(Home(home=root), report=said)
+        self.said = said
+
+    @contextmanager
+    def _alone_on_machine(self) -> Iterator[None]:
+        """Their ports are any that are free: Airflow may start beside them."""
+        yield
 
     def _start(self, with_parent: bool) -> None:
-        start(self.fake, with_parent=with_parent, said=self.said)
+        start(fake_home(self.home.home), with_parent=with_parent, said=self.said)
 
     def _ensure_pools(self) -> None:
         """No Airflow has any."""
@@ -75,7 +79,7 @@ def test_running_ended_by_a_signal_leaves_no_process(tmp_path, until, ended_by):
 
 
 def test_down_ends_everything_and_touches_no_other_home(tmp_path):
-    one, other = (Small(fake_home(tmp_path / name)) for name in ("one", "other"))
+    one, other = Small(tmp_path / "one"), Small(tmp_path / "other")
     with one.running():
         assert other.up() is True
         before = {each.name: each.pid for each in one.status()}
