@@ -40,9 +40,10 @@ env: $(RUNTIME)  ## Write .env, the random secrets of docker-compose.yaml
 	@./almanac env
 
 # The tests start servers of their own from programs of Debian, which root gets installed; anybody else is told which
-# packages to install, and tests that lack one are skipped. Azurite comes from npm into .venv at the first test that wants it.
-servers:
+# packages to install, and tests that lack one are skipped. Azurite comes from npm into .venv, once.
+servers: $(DEVELOPMENT)
 	@$(PYTHON) demo/native/debian.py postgresql redis-server nodejs npm zstd restic
+	@$(BIN)/python -m tests.servers.azure
 
 test: $(DEVELOPMENT) servers  ## Run all the tests
 	@$(BIN)/pytest $(ON_ALL_CORES)

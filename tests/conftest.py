@@ -1,5 +1,6 @@
 """Every test session has a home of its own, set before Airflow or MLflow are imported: both read it at import."""
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -110,6 +111,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _shares_airflow(item: pytest.Item) -> bool:
     """Whether it needs the Airflow of all end-to-end tests, which stays up: those with one of their own come before."""
     return _group(item.nodeid.split("::")[0]) == "e2e" and "services" in getattr(item, "fixturenames", ())
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking again and again at what the imports made: a tenth of all time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, whose own groups pytest 9.2 ignores

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from typer.core import TyperGroup
-from typer.main import get_command
 
-from almanac.cli.app import app
 from almanac.config.home import REPOSITORY
+from tests.docs.command_lines import program
 
 _PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 # In `a span` or on a line of a fenced block, perhaps behind the setting of a variable.
@@ -22,7 +21,7 @@ by_page = pytest.mark.parametrize("page", _PAGES, ids=lambda path: str(path.rela
 
 def _faults_of(command: str) -> list[str]:
     words = shlex.split(command, comments=True)
-    at = get_command(app)
+    at = program()
     while isinstance(at, TyperGroup) and words and not words[0].startswith("-"):
         known = at.commands
         if words[0] not in known:

@@ -114,8 +114,8 @@ def test_listing_takes_what_matches_and_may_be_taken(place: str) -> None:
 
 
 def test_listing_of_many_is_complete(place: str) -> None:
-    """More than one page of the store's answer."""
-    names = [f"{number:04}.csv" for number in range(1100)]
+    """More than one page of the answer of S3, which holds 1,000; a page of Azure holds 5,000, a folder has none."""
+    names = [f"{number:04}.csv" for number in range(1100 if place.startswith("s3:") else 50)]
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda name: write_bytes(f"{place}/{name}", b"x"), names))
     assert _names(place) == names

@@ -33,6 +33,7 @@ class OneProcess:
             capture_output=True,
             text=True,
             timeout=600,
+            start_new_session=True,  # Airflow signals the group of its processes
         )
         output = done.stdout + done.stderr
         assert done.returncode == int(red), (words, output[-3000:])

@@ -45,7 +45,7 @@ def read(folder: Path, text: str) -> tuple[int, int, int] | str:
     return cells, malformed, blank
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=150)
 @given(TEXT)
 @example('1,2,"3\n')
 @example('1,"2"x,3\n4,"5"y,6\n')

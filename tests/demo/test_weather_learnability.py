@@ -21,6 +21,8 @@ from sklearn.preprocessing import StandardScaler
 
 from demo.weather_generator import CHANGED_CLIMATE, Climate, generate_hours
 
+pytestmark = pytest.mark.slow  # what is true of the generator stays so; a training in `make demo` asks it again
+
 HORIZON_H = 4
 QUARTER_H = 91 * 24
 CUT = datetime(2023, 1, 1, tzinfo=UTC)

@@ -177,6 +177,7 @@ SCENES = (
             ),
         ),
         binds={"<version>": "2"},
+        needs="time",
     ),
     Scene(
         PAGE,
@@ -275,6 +276,7 @@ SCENES = (
                 (r"passed {17}group/all", r"opens at version 5 with 4365 rows", r"damaged copy refused"),
             ),
         ),
+        needs="time",
     ),
     Scene(PAGE, "Alert: disk", "published", (Step("du -xh --max-depth=2 var | sort -h | tail", (r"var/datasets",)),)),
     Scene(
@@ -324,6 +326,7 @@ SCENES = (
         ),
         before="the_files_of_the_version_before_are_lost",
         binds={"model/<model>@<time>": "{previous}"},
+        needs="time",
     ),
     Scene(
         PAGE,
@@ -360,6 +363,7 @@ SCENES = (
         ),
         before="a_month_s_files_are_removed",
         way="by its files",
+        needs="time",
     ),
     Scene(
         PAGE,
@@ -367,6 +371,7 @@ SCENES = (
         "backed up",
         (Step("./almanac backup --reread", (r"group/all@",), after="everything_can_be_restored"),),
         before="an_object_is_damaged",
+        needs="time",
     ),
     Scene(
         PAGE,
@@ -411,6 +416,7 @@ SCENES = (
         before="the_machine_burns",
         binds=NEW,
         way="with its secrets kept",
+        needs="time",
     ),
     Scene(
         PAGE,

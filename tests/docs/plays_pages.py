@@ -21,6 +21,7 @@ SCENES = (
             Step("./almanac quarantine list bikes", (r"Quarantine is empty",)),
         ),
         way="a number",
+        needs="time",
     ),
     Scene(
         "docs/add-a-model.md",

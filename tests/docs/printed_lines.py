@@ -7,14 +7,13 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from typer.core import TyperGroup
-from typer.main import get_command
 
-from almanac.cli.app import app
 from almanac.config.home import REPOSITORY
-from tests.docs.command_lines import almanac_words, command_of, options_with_value
+from tests.docs.command_lines import almanac_words, command_of, options_with_value, program
 
 FOLDERS = ("include", "plugins", "dags")
 _TEMPLATES = ("*.j2", "*.html")
@@ -40,6 +39,7 @@ class PrintedLine:
         return shape_of(self.text)
 
 
+@cache
 def printed_lines() -> list[PrintedLine]:
     """All of them."""
     found: set[PrintedLine] = set()
@@ -70,7 +70,7 @@ def shape_of(text: str) -> str:
     """See `PrintedLine.shape`; placeholders of pages (`<model>`, SNAPSHOT) and of code (`{}`) are the same."""
     plain = re.sub(r"<[^>]*>|\{[^}]*\}|'[^']*'|\"[^\"]*\"|\b(?!ALMANAC)[A-Z]{4,}\b", "{}", text)
     words = almanac_words(re.sub(r"['\"]", "", plain)) or []
-    at, path = get_command(app), []
+    at, path = program(), []
     while isinstance(at, TyperGroup) and words and words[0] in at.commands:
         path.append(words[0])
         at = at.commands[words.pop(0)]
@@ -94,7 +94,7 @@ def _kind(argument: str) -> str:
 
 
 def _commands() -> set[str]:
-    return set(get_command(app).commands)  # type: ignore[attr-defined]
+    return set(program().commands)
 
 
 def _name(path: Path) -> str:

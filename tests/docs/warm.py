@@ -65,6 +65,7 @@ class Warm:
             stdout=subprocess.PIPE,
             env={**os.environ, **_QUIET, "PYTHONPATH": python_path(str(REPOSITORY))},
             text=True,
+            start_new_session=True,  # whatever a command signals, the tests are not among it
         )
 
     def __enter__(self) -> Self:

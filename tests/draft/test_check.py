@@ -35,11 +35,19 @@ def run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return lambda *words: CliRunner().invoke(app, list(words))
 
 
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What is drafted from two thousand hours."""
+    path = tmp_path_factory.mktemp("hourly") / "x.csv"
+    path.write_text(hourly(2000), "utf-8")
+    return draft("x", path, Wish("x"))
+
+
 @pytest.fixture
-def drafted(folder: Path, tmp_path: Path) -> Path:
+def drafted(folder: Path, tmp_path: Path, text: str) -> Path:
     path = tmp_path / "x.csv"
     path.write_text(hourly(2000), "utf-8")
-    (folder / "x.yaml").write_text(draft("x", path, Wish("x")), "utf-8")
+    (folder / "x.yaml").write_text(text, "utf-8")
     return path
 
 
@@ -72,7 +80,7 @@ def test_check_takes_the_newest_landed_file(run, drafted, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "content", "said"),
     [
         ("x.csv", hourly(40), "problem: training: "),
         ("x.csv", hourly(2000, bad=3), "breaks At.type: 3 rows"),
@@ -82,9 +90,9 @@ def test_check_takes_the_newest_landed_file(run, drafted, tmp_path) -> None:
         ("x.json", "{}", "problem: source.patterns: x.json would not be taken; expected a name like ['*.csv']"),
     ],
 )
-def test_check_says_why_a_file_would_not_do(run, drafted, tmp_path, name: str, text: str, said: str) -> None:
+def test_check_says_why_a_file_would_not_do(run, drafted, tmp_path, name: str, content: str, said: str) -> None:
     path = tmp_path / name
-    path.write_text(text, "utf-8")
+    path.write_text(content, "utf-8")
     done = run("check", "x", str(path))
     assert said in done.output
     assert done.exit_code == (1 if "problem" in done.output else 0)

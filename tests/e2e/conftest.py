@@ -1,4 +1,4 @@
-"""One set of running services for all end-to-end tests."""
+"""One set of running services for all end-to-end tests of `make test`: a start takes a minute of a core."""
 
 import shutil
 from collections.abc import Iterator
@@ -6,17 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, Home
+from almanac.data.table.dataset import DatasetTable
 from almanac.failpoints import FOLDER_VARIABLE
 from almanac.services.services import Services
-from tests.faults.landing_stores import POINTS, Quay, declare
+from tests.e2e import port
+from tests.e2e.port import Port
+from tests.faults.landing_stores import Quay, declare
 from tests.waiting import wait
 
 PATIENCE_S = 900.0
 # The models stay as they are: parsing them every half minute would keep a quarter of a core from the tests.
 PARSED_ONCE = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600"}
-SWEEP = 'sweep: "*/10 * * * *"'
-QUAYS = tuple(f"quay_{point}" for point in POINTS)
+YEARLY = "0 0 1 1 *"
+QUAY = "quay"
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -29,12 +33,13 @@ def _patience() -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    """Airflow and MLflow with the project's DAGs and some small models, in a home of their own."""
+    """Airflow and MLflow with the project's DAGs, the models of a port and a small one, in a home of their own."""
     root = tmp_path_factory.mktemp("home")
     shutil.copytree(MODELS_FOLDER, root / "models")
     sweep_yearly(root / "models" / "_defaults.yaml")
     sweep_yearly(root / "models" / "_installation.yaml")
-    declare(root / "models", QUAYS)
+    port.declare(root / "models")
+    declare(root / "models", [QUAY], sweep=YEARLY)
     (root / "faults").mkdir()
     home = Home(home=root, models=root / "models")
     with Services(home, extra={FOLDER_VARIABLE: f"{root}/faults", **PARSED_ONCE}, report=print).running() as running:
@@ -46,11 +51,24 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 def sweep_yearly(declarations: Path) -> None:
     """Events alone trigger these models: every ten minutes a sweep would now and then be faster."""
     text = declarations.read_text("utf-8")
-    assert SWEEP in text
-    declarations.write_text(text.replace(SWEEP, 'sweep: "0 0 1 1 *"'), "utf-8")
+    often = 'sweep: "*/10 * * * *"'
+    assert often in text
+    declarations.write_text(text.replace(often, f'sweep: "{YEARLY}"'), "utf-8")
 
 
 @pytest.fixture
-def quays(services: Services) -> tuple[Quay, ...]:
-    """One model for each point at which a process can be killed."""
-    return tuple(Quay(services.home, name, services.home.home / "faults") for name in QUAYS)
+def quay(services: Services) -> Quay:
+    """A model whose ingest can be stopped at a point, and killed there."""
+    return Quay(services.home, QUAY, services.home.home / "faults")
+
+
+@pytest.fixture(scope="package")
+def harbour(services: Services) -> Iterator[Port]:
+    """The models of a port, with four days of weather that have landed and are in the dataset."""
+    with services.airflow() as airflow:
+        wait(lambda: {"window_weather", "event_weather", "score_ships"} <= set(airflow.dag_ids()), "the DAGs")
+        made = Port(services.home, airflow)
+        made.land("first", range(4))
+        dataset = DatasetTable.of(services.home, find_model(services.home.models, "weather"))
+        wait(lambda: dataset.exists() and dataset.count() == 96, "four days in the dataset")
+        yield made

@@ -135,6 +135,8 @@ def other_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     Services(home).down()
 
 
+# Stacks of their own; the same with small programs, quickly: tests/services/supervision/test_lifetime.py.
+@pytest.mark.slow
 def test_down_ends_everything_and_touches_no_other_home(services, other_home):
     other = Services(other_home)
 
@@ -148,6 +150,7 @@ def test_down_ends_everything_and_touches_no_other_home(services, other_home):
 
 
 # By an exception while half of it runs; and by what no code can catch, when all of it does.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("last_words", "ended_by"),
     [("starting Airflow", signal.SIGINT), ("starting Airflow", signal.SIGTERM), ("up", signal.SIGKILL)],
@@ -155,7 +158,12 @@ def test_down_ends_everything_and_touches_no_other_home(services, other_home):
 def test_running_ended_by_a_signal_leaves_no_process(other_home, last_words, ended_by):
     root = other_home.home
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(root)], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(root)],
+        cwd=REPOSITORY,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # no signal of it, or to it, is one of the tests' processes
     )
     try:
         assert holder.stdout is not None

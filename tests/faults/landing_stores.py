@@ -42,23 +42,24 @@ _DATASET = {
         "kind": {"type": "string", "values": ["a", "b"]},
     },
 }
-_MODEL = {
+_MODEL: dict[str, Any] = {
     "dataset": _DATASET,
-    "source": {"settle": "1s", "poll": "1s", "sweep": "*/2 * * * *"},
+    "source": {"settle": "1s", "poll": "1s"},
     "label": {"name": "a_in_4h", "column": "kind", "equals": "a", "horizon": "4h"},
     "features": [{"column": "x"}],
 }
 _GOOD, _BAD = 4, 2  # rows of a file
 
 
-def declare(models: Path, names: Sequence[str]) -> None:
+def declare(models: Path, names: Sequence[str], *, sweep: str = "*/2 * * * *") -> None:
     """Write one YAML for each quay; scoring alone listens to their datasets, and only to that of the first."""
     weather = yaml.safe_load((MODELS_FOLDER / "weather.yaml").read_text("utf-8"))
     for name in names:
         gates = {kind: weather["gates"][kind] for kind in ("absolute", "baselines", "champion", "segments")}
         asleep = ["train", "monitor"] if name == names[0] else ["train", "monitor", "score"]
         pipelines = {"pipelines": {kind: {"enabled": False} for kind in asleep}}
-        declared = {**_MODEL, **pipelines, "title": name, "description": name, "owner": "harbour"}
+        source = {"source": {**_MODEL["source"], "sweep": sweep}}
+        declared = {**_MODEL, **source, **pipelines, "title": name, "description": name, "owner": "harbour"}
         taken = {"train": {"candidates": weather["train"]["candidates"]}, "gates": gates}
         monitor = {"monitor": {"performance": weather["monitor"]["performance"]}}
         text = yaml.safe_dump({**declared, **taken, **monitor})

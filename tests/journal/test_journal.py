@@ -166,12 +166,12 @@ def _create_together(url: str, barrier: Any) -> None:
 
 def test_journal_created_by_many_processes_at_once_fails_for_none(tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
-    barrier = spawn.Barrier(6)
+    barrier = spawn.Barrier(3)
     url = f"sqlite:///{tmp_path}/journal.db"
-    writers = [spawn.Process(target=_create_together, args=(url, barrier)) for _ in range(6)]
+    writers = [spawn.Process(target=_create_together, args=(url, barrier)) for _ in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join(60)
-    assert [writer.exitcode for writer in writers] == [0] * 6
-    assert len(Journal(url).decisions("weather")) == 6
+    assert [writer.exitcode for writer in writers] == [0] * 3
+    assert len(Journal(url).decisions("weather")) == 3

@@ -5,8 +5,9 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from configparser import ConfigParser
+from functools import cache
 from importlib.metadata import packages_distributions, requires
 from pathlib import PurePosixPath
 from typing import Any
@@ -107,7 +108,13 @@ def distribution(name: str) -> set[str]:
         return {canonicalize_name(f"apache-airflow-providers-{found[1]}")}
     if name == "airflow":
         return {"apache-airflow"}
-    return {canonicalize_name(each) for each in packages_distributions().get(name, ())}
+    return {canonicalize_name(each) for each in installed().get(name, ())}
+
+
+@cache
+def installed() -> Mapping[str, list[str]]:
+    """Which distributions are imported by which name; reading what all of them hold takes most of a second."""
+    return packages_distributions()
 
 
 def test_dependencies_name_whatever_the_packages_import(project: dict[str, Any]) -> None:

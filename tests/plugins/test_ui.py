@@ -298,6 +298,7 @@ def test_framed_page_has_no_links_that_the_sandbox_would_refuse(client: TestClie
     assert 'href="/dags/' not in page
 
 
+@pytest.mark.slow  # ruff asks each module of ours for the same, and this the whole process
 def test_application_imports_nothing_heavy(client: TestClient) -> None:
     code = (
         "import sys; from almanac_airflow.ui.app import make_app; make_app();"

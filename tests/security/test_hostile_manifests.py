@@ -250,7 +250,7 @@ def in_words(act: Callable[[], object]) -> None:
     assert len(text) > 20
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(subject=st.sampled_from(list(SNAPSHOTS)), change=changes(), signed=st.booleans())
 def test_whatever_a_manifest_holds_nothing_outside_is_written(
     shared: Sandbox, subject: str, change: Callable[[dict[str, Any]], None], signed: bool

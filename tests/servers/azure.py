@@ -1,8 +1,9 @@
 """An Azure Blob server of the tests' own: Azurite, Microsoft's emulator, from npm.
 
 It is installed once into the environment that runs the tests, from `azurite/package-lock.json`, whose hashes npm
-checks. Where there is no Node.js or no registry the tests that need it say so and are skipped. To take a newer version:
-change `azurite/package.json`, then `npm install --package-lock-only --ignore-scripts` beside it.
+checks: by `make test`, or by the first test that wants it. Where there is no Node.js or no registry the tests that need
+it say so and are skipped. To take a newer version: change `azurite/package.json`, then
+`npm install --package-lock-only --ignore-scripts` beside it.
 """
 
 import base64
@@ -138,3 +139,10 @@ def _installed() -> Path:
             assert folder.exists()  # another session was first
         Path(place).mkdir(exist_ok=True)  # for its own removal
     return folder
+
+
+if __name__ == "__main__":
+    try:
+        _installed()
+    except NotInstallableError as reason:
+        print(f"Azurite is not installed, and tests that want it are skipped: {reason}", file=sys.stderr)  # noqa: T201

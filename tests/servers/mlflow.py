@@ -10,6 +10,7 @@ from pathlib import Path
 
 import requests
 
+from almanac.registry.store import Registry
 from almanac.services.ports import any_free_port
 from tests.waiting import wait
 
@@ -23,6 +24,7 @@ def mlflow_server(root: Path, artifacts: str, environment: Mapping[str, str]) ->
         artifacts: the folder or store that only it may reach.
         environment: beside this process's.
     """
+    _ = Registry(f"sqlite:///{root}/mlflow.db").client  # makes the tables, or copies them: tests/mlflow_tables.py
     port = any_free_port()
     address = ("--host", "127.0.0.1", "--port", str(port), "--workers", "1")
     kept = ("--backend-store-uri", f"sqlite:///{root}/mlflow.db", "--artifacts-destination", artifacts)

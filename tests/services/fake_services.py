@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -104,8 +104,10 @@ def fake_home(root: Path) -> FakeServices:
     return FakeServices(home, ports)
 
 
-def start(fake: FakeServices, *, without: str = "") -> None:
-    """Start supervisord and all programs, but the one that is named."""
+def start(
+    fake: FakeServices, *, without: str = "", with_parent: bool = True, said: Callable[[str], None] = lambda _: None
+) -> None:
+    """Start supervisord and all programs, but the one that is named; say so when half of them are."""
     root = fake.home.home
 
     def program(name: str, code: str, *arguments: str, autostart: bool = False) -> Program:
@@ -121,7 +123,8 @@ def start(fake: FakeServices, *, without: str = "") -> None:
     kept = [each for each in found if each.name != without]
     config_file(fake.home).write_text(render_config(fake.home, kept), "utf-8")
     environment = {**os.environ, MARKER: str(root), "PYTHONPATH": str(REPOSITORY / "include")}
-    start_supervisor(fake.home, environment, with_parent=True)
+    start_supervisor(fake.home, environment, with_parent=with_parent)
+    said("starting the others")
     with supervisor_of(fake.home) as supervisor:
         supervisor.startProcessGroup(WAITING, False)
     wait(fake.all_run, "the programs to run")

@@ -59,14 +59,16 @@ def test_warm_scheduler_starts_no_thread_and_its_forks_can_work(tmp_path):
     assert "workers are warm" in output
 
 
-@pytest.mark.parametrize("command", ["dag-processor", "api-server", "triggerer", "db migrate", "celery flower"])
-def test_warm_other_processes_stay_light(tmp_path, command):
+def test_warm_other_processes_stay_light(tmp_path):
+    commands = ["dag-processor", "api-server", "triggerer", "db migrate", "celery flower"]
     code = (
-        f"import sys; sys.argv = ['airflow', *{command.split()!r}]; import airflow_local_settings;"
-        "print(sorted({'pandas', 'mlflow', 'sklearn', 'great_expectations'} & set(sys.modules)))"
+        f"import sys\nfor command in {commands!r}:\n"
+        "    sys.argv = ['airflow', *command.split()]; sys.modules.pop('airflow_local_settings', None)\n"
+        "    import airflow_local_settings\n"
+        "    print(command, {'pandas', 'mlflow', 'sklearn', 'great_expectations'} & set(sys.modules))"
     )
 
-    assert run(Home(home=tmp_path), code).strip() == "[]"
+    assert run(Home(home=tmp_path), code).splitlines() == [f"{command} set()" for command in commands]
 
 
 def test_warm_switched_off_stays_cold(tmp_path):
@@ -77,26 +79,25 @@ def test_warm_switched_off_stays_cold(tmp_path):
     assert run(Home(home=tmp_path), code, ALMANAC_WARM_WORKERS="0").strip() == "False"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "executor", "expected"),
-    [
-        (["airflow", "scheduler"], "LocalExecutor", True),
-        (["airflow", "scheduler", "--skip-serve-logs"], "LocalExecutor", True),
-        (["airflow", "scheduler"], "CeleryExecutor", False),
-        (["airflow", "scheduler"], "LocalExecutor,KubernetesExecutor", True),
-        (["airflow", "celery", "worker", "--concurrency", "8"], "CeleryExecutor", True),
-        (["airflow", "celery", "stop"], "CeleryExecutor", False),
-        (["airflow", "tasks", "test", "scheduler"], "LocalExecutor", False),
-        (["airflow"], "LocalExecutor", False),
-    ],
-)
-def test_is_parent_of_tasks_by_its_command(tmp_path, arguments, executor, expected):
+def test_is_parent_of_tasks_by_its_command(tmp_path):
+    parents = [
+        (["airflow", "scheduler"], "LocalExecutor"),
+        (["airflow", "scheduler", "--skip-serve-logs"], "LocalExecutor"),
+        (["airflow", "scheduler"], "LocalExecutor,KubernetesExecutor"),
+        (["airflow", "celery", "worker", "--concurrency", "8"], "CeleryExecutor"),
+    ]
+    others = [
+        (["airflow", "scheduler"], "CeleryExecutor"),
+        (["airflow", "celery", "stop"], "CeleryExecutor"),
+        (["airflow", "tasks", "test", "scheduler"], "LocalExecutor"),
+        (["airflow"], "LocalExecutor"),
+    ]
     code = (
-        "from almanac_airflow.processes.warm_workers import is_parent_of_tasks;"
-        f"print(is_parent_of_tasks({arguments!r}, {executor!r}))"
+        "from almanac_airflow.processes.warm_workers import is_parent_of_tasks\n"
+        f"for each in {[*parents, *others]!r}: print(is_parent_of_tasks(*each))"
     )
 
-    assert run(Home(home=tmp_path), code).strip() == str(expected)
+    assert run(Home(home=tmp_path), code).splitlines() == ["True"] * len(parents) + ["False"] * len(others)
 
 
 def test_warm_module_that_is_missing_is_reported_and_does_not_stop_the_scheduler(tmp_path):

@@ -1,4 +1,8 @@
-"""Model versions whose files only MLflow's server can reach: what it has not changed is neither asked for nor read."""
+"""Model versions whose files only MLflow's server can reach: what it has not changed is neither asked for nor read.
+
+The server and its world take half a minute of a core. `make test` backs such versions up where their files lie, by the
+scenes of the pages, whose home has the same addresses, and asks for what is missing in `snapshot/test_missing.py`.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -52,6 +56,7 @@ def files_of(world: World, kept: Path, number: str) -> Path:
     return kept / run.info.artifact_uri.removeprefix("mlflow-artifacts:/")
 
 
+@pytest.mark.slow
 def test_versions_come_back_byte_for_byte(
     served: tuple[World, Path], first: tuple[BackupRepository, list[WrittenSnapshot]], tmp_path: Path
 ) -> None:
@@ -63,11 +68,13 @@ def test_versions_come_back_byte_for_byte(
         assert contents(back.folder / "artifacts") == contents(files_of(*served, number))
 
 
+@pytest.mark.slow
 def test_unchanged_versions_are_not_read_again(served: tuple[World, Path], repository: BackupRepository) -> None:
     again = served[0].backup(repository).model(MODEL)
     assert [(one.written, one.files_read) for one in again] == [(False, 0), (False, 0)]
 
 
+@pytest.mark.slow
 def test_moved_alias_costs_the_record_alone(served: tuple[World, Path], repository: BackupRepository) -> None:
     world, _ = served
     world.registry.client.set_registered_model_alias(MODEL, "shadow", "1")
@@ -76,11 +83,13 @@ def test_moved_alias_costs_the_record_alone(served: tuple[World, Path], reposito
     assert [(one.written, one.files_read) for one in again] == [(True, 1), (False, 0)]
 
 
+@pytest.mark.slow
 def test_reread_reads_everything(served: tuple[World, Path], repository: BackupRepository) -> None:
     again = served[0].backup(repository, reread=True).model(MODEL)
     assert [(one.written, one.files_read) for one in again] == [(False, len(one.manifest.files)) for one in again]
 
 
+@pytest.mark.slow
 def test_object_that_the_place_has_lost_is_fetched_again(
     served: tuple[World, Path], first: tuple[BackupRepository, list[WrittenSnapshot]], repository: BackupRepository
 ) -> None:
@@ -91,6 +100,7 @@ def test_object_that_the_place_has_lost_is_fetched_again(
     assert lost.exists()
 
 
+@pytest.mark.slow
 def test_version_that_lost_its_graph_is_not_backed_up_as_if_whole(
     served: tuple[World, Path], repository: BackupRepository
 ) -> None:
@@ -109,6 +119,7 @@ def test_version_that_lost_its_graph_is_not_backed_up_as_if_whole(
     assert Catalogue(repository).refs() == before
 
 
+@pytest.mark.slow
 def test_with_the_server_down_files_are_read_where_they_lie(
     served: tuple[World, Path], repository: BackupRepository, tmp_path: Path
 ) -> None:
@@ -131,6 +142,7 @@ def test_place_of_a_run_that_leads_out_of_the_files_is_refused() -> None:
     assert uri_of(run, "http://server", "/srv") == "mlflow-artifacts:/../../etc"  # the server decides
 
 
+@pytest.mark.slow
 def test_restored_through_the_server_once_it_is_up(
     served: tuple[World, Path], repository: BackupRepository, tmp_path: Path
 ) -> None:

@@ -210,6 +210,7 @@ def test_operator_takes_results_of_other_tasks_as_its_upstream() -> None:
     assert judge.upstream_task_ids == {"run_id"}
 
 
+@pytest.mark.slow  # DAG files, which use most of them, are asked quickly (tests/dags/test_dags.py), and ruff asks each
 def test_modules_import_nothing_heavy(tmp_path: Path) -> None:
     names = [one.__module__ for one in CLASSES]
     code = (

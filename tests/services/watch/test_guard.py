@@ -45,7 +45,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
         environment.pop("AIRFLOW_HOME", None)
         with (tmp_path / "log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-c", _IMPATIENT, name, *command], env=environment, stdout=log, stderr=log
+                [sys.executable, "-c", _IMPATIENT, name, *command],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # it ends what it guards, and must not reach the tests
             )
 
     yield run
