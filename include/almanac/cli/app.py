@@ -19,6 +19,7 @@ from almanac.cli import (
     quarantine,
     scoring,
     services,
+    serving,
     windows,
 )
 from almanac.cli.backups import backup, keys, loss, restore, retirement
@@ -83,6 +84,7 @@ for commands in (
     promotion,
     retirement,
     scoring,
+    serving,
 ):
     commands.register(app)
 

@@ -151,6 +151,15 @@ class Home(BaseSettings):
         """The Delta table of what versions in shadow said; no model's name has a full stop."""
         return f"{self.predictions}/{model}.shadow"
 
+    def answers_of(self, model: str) -> str:
+        """The Delta table of what the service has answered; no model's name has a full stop."""
+        return f"{self.predictions}/{model}.online"
+
+    @property
+    def serving(self) -> Path:
+        """What the service keeps on its own disk: verified graphs, answers that are not in the table yet, tokens."""
+        return self.home / "serving"
+
     def reports_of(self, model: str) -> str:
         """Where the model's report pages are written."""
         return f"{self.reports}/{model}"

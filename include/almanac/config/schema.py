@@ -25,6 +25,7 @@ from almanac.config.sections.monitoring import Monitoring
 from almanac.config.sections.pipelines import Kind, Pipeline, check_pipelines
 from almanac.config.sections.promotion import AnyShadow, Approval, Promotion, Rollback
 from almanac.config.sections.scoring import Scoring, check_scoring
+from almanac.config.sections.serving import Serving
 from almanac.config.sections.sources import AnySource
 from almanac.config.sections.training import Training
 from almanac.config.sections.triggers import Trigger
@@ -58,6 +59,7 @@ class Model(Section):
     shadow: AnyShadow = None
     rollback: Rollback = Rollback()
     score: Scoring
+    serve: Serving | None = Field(None, description="Answer requests; unset: predictions are made in batches only.")
     monitor: Monitoring
     alerts: Alerts
 

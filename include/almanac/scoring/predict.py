@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 from almanac.config.schema import Model
 from almanac.features.features import FeatureMatrix, build_features
 from almanac.registry.onnx_model import OnnxModel
+from almanac.scoring.answer import answer
 from almanac.scoring.fingerprint import hash_features
 from almanac.scoring.plan import WindowChunk
 from almanac.scoring.prediction_id import prediction_ids
 from almanac.scoring.predictions import TIME, VERSION, with_windows
 
 if TYPE_CHECKING:
-    import numpy as np
     import polars as pl
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +85,9 @@ def predict(
     import polars as pl
 
     started, matrix = time.perf_counter(), inputs.matrix
-    predicted = graph.score(matrix)
+    answers = answer(model, graph, matrix)
     seconds = inputs.seconds + time.perf_counter() - started
-    absent = np.isnan(matrix.values)
-    must = [name for name in matrix.names if model.score.missing.get(name) == "reject"]
-    barred = absent[:, [matrix.names.index(name) for name in must]].any(axis=1)
-    rejected = barred | ~np.isfinite(predicted)  # a graph that gives no number has not answered
+    predicted, rejected, absent = answers.predicted, answers.rejected, answers.absent
     prediction = pl.Series(model.label.prediction_column, np.where(rejected, np.nan, predicted)).fill_nan(None)
     labels = [] if graph.is_number else [(prediction >= graph.threshold).cast(pl.Int8).alias("label")]
     keys = [name for name in inputs.frame.columns if name != TIME]
@@ -101,7 +97,7 @@ def predict(
         *keys,
         prediction,
         *labels,
-        _names_of(absent, matrix.names),
+        answers.missing,
         pl.Series("features_hash", hash_features(matrix.values)),
         pl.lit(seconds / max(len(predicted), 1) * 1e6).alias("latency_us"),
         pl.lit(model_version).alias(VERSION),
@@ -116,16 +112,3 @@ def predict(
         missing={name: int(count) for name, count in zip(matrix.names, counts, strict=True) if count},
         unanswered=int((~np.isfinite(predicted) & ~absent.any(axis=1)).sum()),
     )
-
-
-def _names_of(absent: "NDArray[np.bool_]", names: tuple[str, ...]) -> "pl.Series":
-    """For each row the features that are absent, as text; null where none is."""
-    import numpy as np
-    import polars as pl
-
-    found = absent.any(axis=1)
-    patterns, which = np.unique(absent[found], axis=0, return_inverse=True)  # few, however many rows
-    texts = [", ".join(np.array(names)[pattern]) for pattern in patterns]
-    position = np.full(len(absent), len(texts), dtype=np.uint32)
-    position[found] = which.reshape(-1)
-    return pl.Series("missing", [*texts, None], dtype=pl.String).gather(pl.Series(position))
