@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from almanac.config.files.loader import find_model
+from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
 from almanac.registry.onnx_model import OnnxModel
 from almanac.scoring.pause import resume_scoring, stop_scoring
-from almanac.journal.journal import Journal
 from almanac.scoring.score import score_new_windows
 from almanac.serving.app import MAX_BODY_BYTES
-from almanac.config.files.loader import find_model
-from tests.monitoring.world import TRAINED_UNTIL, hours
+from almanac.serving.batcher import BusyError
+from almanac.serving.engine import PredictionRequest
+from almanac.serving.request_rows import RequestError
+from tests.monitoring.world import TRAINED_UNTIL, MemoryRegistry, hours
 from tests.serving.world import DAY, NOW, Online, as_rows, next_hours
 
 if TYPE_CHECKING:
@@ -34,8 +37,6 @@ def test_predict_says_what_batch_scoring_says_of_the_same_rows(online: Online) -
 
     online.world.publish(rows)
     model = find_model(online.home.models, "weather")
-    from tests.monitoring.world import MemoryRegistry
-
     score_new_windows(model, online.home, MemoryRegistry(), run=RUN, now=NOW)
     batch = online.world.predictions().sort("time")
     assert [each["probability"] for each in said] == batch["probability"].to_list()
@@ -59,12 +60,10 @@ def test_predict_row_that_is_in_the_dataset_counts_as_it_is_asked(online: Online
 
 
 def test_predict_two_requests_do_not_see_each_other(online: Online) -> None:
-    from almanac.serving.engine import Question
-
     first, second = as_rows(next_hours(4))[0], as_rows(next_hours(4))[3]  # features look three hours back
     engine = online.service.engines["weather"]
-    together = engine.answer([Question([first], "a"), Question([second], "b")])
-    alone = engine.answer([Question([second], "b")])
+    together = engine.answer([PredictionRequest([first], "a"), PredictionRequest([second], "b")])
+    alone = engine.answer([PredictionRequest([second], "b")])
 
     assert together[1].answers[0]["probability"] == alone[0].answers[0]["probability"]
     assert together[1].answers[0]["missing"] == alone[0].answers[0]["missing"]
@@ -105,12 +104,9 @@ def test_predict_times_that_all_lack_an_offset_are_refused(online: Online) -> No
 
 
 def test_predict_bad_request_does_not_touch_the_others_beside_it(online: Online) -> None:
-    from almanac.serving.engine import Question
-    from almanac.serving.request_rows import RequestError
-
     row = as_rows(next_hours())[0]
     engine = online.service.engines["weather"]
-    bad, good = engine.answer([Question([{**row, "Humidity": 9}], "a"), Question([row], "b")])
+    bad, good = engine.answer([PredictionRequest([{**row, "Humidity": 9}], "a"), PredictionRequest([row], "b")])
 
     assert isinstance(bad, RequestError)
     assert bad.problems[0].row == 0
@@ -187,8 +183,6 @@ def test_predict_older_row_reads_its_history_from_the_table(online: Online) -> N
 
 
 def test_predict_too_many_waiting_requests_are_told_when_to_come_again(online: Online, monkeypatch) -> None:
-    from almanac.serving.batcher import BusyError
-
     async def busy(*_: object) -> None:
         raise BusyError
 

@@ -76,9 +76,8 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
         print_json(rows)
         return
     for row in rows:
-        print(
-            f"{row['name']:20} {row['state']:8} until {str(row['expires_at'])[:16]} UTC  {', '.join(map(str, row['models']))}"
-        )
+        until, models = str(row["expires_at"])[:16], ", ".join(map(str, row["models"]))
+        print(f"{row['name']:20} {row['state']:8} until {until} UTC  {models}")
     if not rows:
         print("There is no token; create one: almanac token create NAME --model MODEL")
 

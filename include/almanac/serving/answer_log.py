@@ -233,7 +233,8 @@ def _own_folder(root: Path) -> tuple[Path, int]:
     """
     hidden = private_folder(root / f".{uuid4().hex}")
     lock = _try_lock(hidden)
-    assert lock is not None, hidden  # nobody knows its name
+    if lock is None:
+        raise TransientError(f"{hidden}: a new folder is locked by another process; start the service again")
     return hidden.rename(root / hidden.name[1:]), lock
 
 

@@ -16,7 +16,7 @@ from almanac.journal.journal import Journal
 from almanac.registry.store import Registry
 from almanac.serving.answer_log import AnswerLog
 from almanac.serving.batcher import Batcher, BusyError
-from almanac.serving.engine import Engine, NotServedError, Question, StaleError
+from almanac.serving.engine import Engine, NotServedError, PredictionRequest, StaleError
 from almanac.serving.metrics import Metrics
 from almanac.serving.openapi import describe
 from almanac.serving.request_rows import RequestError
@@ -60,6 +60,7 @@ class Service:
         self.log = AnswerLog(home.serving, home.answers_of)
         self.metrics = Metrics()
         self.declared = {model.name: model for model in declared}
+        self.most_rows = {model.name: model.serve.max_rows for model in declared if model.serve is not None}
         self.models = {name: ServedModel(home, name, registry, journal, clock) for name in self.declared}
         self.engines = {name: Engine(model, self.log, clock) for name, model in self.models.items()}
         # One thread computes: two would share one interpreter.
@@ -130,7 +131,7 @@ async def _forever(step: Callable[[], None], every_s: float) -> None:
         await asyncio.sleep(every_s)
         try:
             await asyncio.to_thread(step)
-        except Exception:  # the next turn may succeed; a service that stops following would serve old versions
+        except Exception:  # noqa: BLE001 - the next turn may succeed; a service that stops following would serve old versions
             _log.exception("%s failed", getattr(step, "__qualname__", step))
 
 
@@ -197,16 +198,14 @@ class _Pages:
         return response
 
     async def _predict(self, request: "Request", name: str, token: Token) -> "tuple[Response, int]":
-        declared = self._service.declared[name]
-        assert declared.serve is not None, name  # see Service
         body = await _body(request)
         if body is None:
             return _refused(413, f"the body is larger than {MAX_BODY_BYTES} bytes; send fewer rows"), 0
-        rows = _rows_of(body, declared.serve.max_rows)
+        rows = _rows_of(body, self._service.most_rows[name])
         if isinstance(rows, str):
             return _refused(400, rows), 0
         try:
-            reply = await self._service.batchers[name].ask(Question(rows, token.name))
+            reply = await self._service.batchers[name].ask(PredictionRequest(rows, token.name))
         except BusyError:
             return _refused(429, f"{MOST_WAITING} requests wait already; try again in a second", retry_after_s=1), 0
         except RequestError as error:
@@ -217,7 +216,12 @@ class _Pages:
         except AlmanacError as error:
             _log.error("%s: %s", name, error)
             return _refused(500, str(error)), 0
-        content = {"model": name, "version": reply.version, "arm": "champion", "predictions": reply.answers}
+        content: dict[str, object] = {
+            "model": name,
+            "version": reply.version,
+            "arm": "champion",
+            "predictions": reply.answers,
+        }
         if reply.history is not None:
             content["history"] = reply.history
         return _json(content), len(rows)

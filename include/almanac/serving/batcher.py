@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 from almanac.errors import AlmanacError
-from almanac.serving.engine import Question, Reply
+from almanac.serving.engine import PredictionRequest, Reply
 
 
 class BusyError(Exception):
@@ -13,18 +13,18 @@ class BusyError(Exception):
 
 
 class Batcher:
-    """Collects questions while the ones before them are answered.
+    """Collects requests while the ones before them are answered.
 
     Args:
         answer: answers several, each by itself.
         executor: where it runs; the event loop goes on meanwhile.
-        most_rows: rows that are answered together, at most; one larger question is answered alone.
-        most_waiting: questions that may wait.
+        most_rows: rows that are answered together, at most; one larger request is answered alone.
+        most_waiting: requests that may wait.
     """
 
     def __init__(
         self,
-        answer: Callable[[Sequence[Question]], list[Reply | AlmanacError]],
+        answer: Callable[[Sequence[PredictionRequest]], list[Reply | AlmanacError]],
         executor: Executor,
         *,
         most_rows: int,
@@ -32,20 +32,20 @@ class Batcher:
     ) -> None:
         self._answer, self._executor = answer, executor
         self._most_rows, self._most_waiting = most_rows, most_waiting
-        self._waiting: list[tuple[Question, asyncio.Future[Reply]]] = []
+        self._waiting: list[tuple[PredictionRequest, asyncio.Future[Reply]]] = []
         self._running: asyncio.Task[None] | None = None
 
-    async def ask(self, question: Question) -> Reply:
+    async def ask(self, request: PredictionRequest) -> Reply:
         """Wait for the answer.
 
         Raises:
             BusyError: too many wait.
-            AlmanacError: what is wrong with the question.
+            AlmanacError: what is wrong with the request.
         """
         if len(self._waiting) >= self._most_waiting:
             raise BusyError
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting.append((question, future))
+        self._waiting.append((request, future))
         if self._running is None:
             self._running = asyncio.create_task(self._run())
         return await future
@@ -55,12 +55,12 @@ class Batcher:
         try:
             while self._waiting:
                 batch = self._next()
-                questions = [question for question, _ in batch]
+                requests = [request for request, _ in batch]
                 try:
                     replies: Sequence[Reply | BaseException] = await loop.run_in_executor(
-                        self._executor, self._answer, questions
+                        self._executor, self._answer, requests
                     )
-                except Exception as error:  # a fault of ours: each caller is told, and the next batch is answered
+                except Exception as error:  # noqa: BLE001 - a fault of ours: each caller is told, and the next batch is answered
                     replies = [error for _ in batch]
                 for (_, future), reply in zip(batch, replies, strict=True):
                     if future.done():  # its caller has gone
@@ -72,10 +72,10 @@ class Batcher:
         finally:
             self._running = None
 
-    def _next(self) -> list[tuple[Question, "asyncio.Future[Reply]"]]:
+    def _next(self) -> list[tuple[PredictionRequest, "asyncio.Future[Reply]"]]:
         rows = taken = 0
-        for question, _ in self._waiting:
-            rows += len(question.rows)
+        for request, _ in self._waiting:
+            rows += len(request.rows)
             if taken and rows > self._most_rows:
                 break
             taken += 1

@@ -56,7 +56,7 @@ class History:
         return rows.version, dict(rows.joined)
 
     def frame_for(self, asked: "pl.DataFrame") -> "pl.DataFrame":
-        """The rows of a request with those that their features look back to; a request's row is newer than a stored one.
+        """The rows of a request with those that their features look back to; of one key, the request's row counts.
 
         Args:
             asked: the own columns that features read, [n]; each key once.

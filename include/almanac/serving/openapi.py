@@ -8,7 +8,7 @@ from almanac.config.sections.dataset import Column
 from almanac.serving.history import own_columns
 
 _TYPES = {"float": "number", "integer": "integer", "string": "string", "timestamp": "string"}
-_TOKEN = [{"token": []}]
+_TOKEN: list[dict[str, list[str]]] = [{"token": []}]
 
 
 def describe(models: Iterable[Model]) -> dict[str, object]:

@@ -39,7 +39,7 @@ class VersionRegistry(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Served:
+class ServedVersion:
     """What a request is answered with: one version, the declaration that it fits, one state of the dataset.
 
     It is exchanged whole, so that no request sees parts of two.
@@ -74,7 +74,7 @@ class ServedModel:
         self._cache = VersionCache(home.serving, name)
         self._clock = clock
         self.name = name
-        self.served: Served | None = None
+        self.served: ServedVersion | None = None
         self.problems: dict[str, str] = {}  # what does not work -> why; what is served is from before
         self.refreshed_at: datetime | None = None
         self._allowed = False  # until the journal has said so once; then what it said last counts while it is away
@@ -137,7 +137,7 @@ class ServedModel:
             )
         graph.predict(np.zeros((1, len(graph.features)), dtype=np.float32))  # the first answer is the slowest
         history = History.read(self._home, model) if looks_at_others(model) else None
-        self.served = Served(model, number, graph, RequestReader(model), history)
+        self.served = ServedVersion(model, number, graph, RequestReader(model), history)
         _log.info("%s: version %s answers", self.name, number)
 
     def _follow_dataset(self) -> None:
@@ -147,7 +147,7 @@ class ServedModel:
         newest = History.version_of(self._home, served.model)
         if newest != (served.history.rows.version, dict(served.history.rows.joined)):
             fresh = History.read(self._home, served.model)
-            self.served = Served(served.model, served.version, served.graph, served.reader, fresh)
+            self.served = ServedVersion(served.model, served.version, served.graph, served.reader, fresh)
 
     def _follow_scoring(self) -> None:
         """A person, or the monitor, has stopped scoring: nothing is answered until it is resumed."""
