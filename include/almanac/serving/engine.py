@@ -17,7 +17,7 @@ from almanac.scoring.fingerprint import hash_features
 from almanac.scoring.predictions import NO_VERSION
 from almanac.serving.answer_log import AnswerLog, LoggedAnswer
 from almanac.serving.request_rows import RequestError, Row
-from almanac.serving.served_model import ServedVersion, ServedModel
+from almanac.serving.served_model import ServedModel, ServedVersion
 
 if TYPE_CHECKING:
     import polars as pl
