@@ -15,6 +15,7 @@ IMPORTED = {
     "celery": ("celery", "kombu", "redis"),
     "fab": ("airflow.providers.fab",),
     "server": ("supervisor",),
+    "serve": ("msgspec", "prometheus_client", "starlette", "uvicorn"),
 }
 
 

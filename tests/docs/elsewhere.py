@@ -40,6 +40,34 @@ ELSEWHERE = (
     *_lines("README.md", "Keep it running", _WHOLE, "Makefile", "make demo-celery"),
     *_lines("docs/add-a-model.md", "In a quarter of an hour, from a file", _INSTALLS, "Makefile", "make setup"),
     *_lines(
+        "docs/serving.md",
+        "Start it, and let somebody ask",
+        "runs until it is ended; it is started, killed and ended in",
+        "tests/serving/test_server.py",
+        "./almanac serve --port 8070",
+        'curl -H "Authorization: Bearer $TOKEN" -d '
+        '\'{"rows": [{"Timestamp": "2024-01-01T00:00:00Z", "Humidity": 0.8}]}\' '
+        "http://127.0.0.1:8070/v1/models/weather/predict",
+    ),
+    *_lines(
+        "docs/serving.md",
+        "Start it, and let somebody ask",
+        "asks the service; it is asked in",
+        "tests/serving/test_tokens.py",
+        "POST /v1/models/<model>/predict",
+        "GET /v1/models",
+        "GET /openapi.json",
+        "GET /metrics",
+        "GET /live",
+    ),
+    *_lines(
+        "docs/serving.md",
+        "What holds",
+        "stops scoring for the whole installation; what it does to the service is tried in",
+        "tests/serving/test_predict.py",
+        "./almanac scoring stop",
+    ),
+    *_lines(
         "docs/add-a-model.md",
         "In a quarter of an hour, from a file",
         "asks at a terminal; the same conversation is held in",

@@ -15,6 +15,16 @@ _CAME_BACK = (r"is in \S+/dataset", r"opens at version 5 with 4365 rows")
 
 SCENES = (
     Scene(
+        "docs/serving.md",
+        "Start it, and let somebody ask",
+        "published",
+        (
+            Step("./almanac token create crane --model weather", (r"almanac_[\w-]{43}",)),
+            Step("./almanac token list", (r"crane +good +until \d{4}-\d\d-\d\dT\d\d:\d\d UTC +weather",)),
+            Step("./almanac token revoke crane", (r"crane: 1 revoked",)),
+        ),
+    ),
+    Scene(
         PAGE,
         "A model is to be retired",
         "backed up",

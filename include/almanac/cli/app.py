@@ -20,6 +20,7 @@ from almanac.cli import (
     quarantine,
     scoring,
     services,
+    serving,
     windows,
 )
 from almanac.cli.backups import backup, keys, loss, restore, retirement
@@ -85,6 +86,7 @@ for commands in (
     forecast,
     retirement,
     scoring,
+    serving,
 ):
     commands.register(app)
 

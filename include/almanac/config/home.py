@@ -159,6 +159,15 @@ class Home(BaseSettings):
         """The Delta table of the versions of a forecast: the grains of each, and which result each has."""
         return f"{self.predictions}/{model}.versions"
 
+    def answers_of(self, model: str) -> str:
+        """The Delta table of what the service has answered; no model's name has a full stop."""
+        return f"{self.predictions}/{model}.online"
+
+    @property
+    def serving(self) -> Path:
+        """What the service keeps on its own disk: verified graphs, answers that are not in the table yet, tokens."""
+        return self.home / "serving"
+
     def reports_of(self, model: str) -> str:
         """Where the model's report pages are written."""
         return f"{self.reports}/{model}"

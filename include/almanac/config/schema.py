@@ -38,6 +38,7 @@ from almanac.config.sections.pipelines import (
 )
 from almanac.config.sections.promotion import AnyShadow, Approval, Promotion, Rollback
 from almanac.config.sections.scoring import Scoring, check_scoring
+from almanac.config.sections.serving import Serving
 from almanac.config.sections.sources import AnySource
 from almanac.config.sections.training import Training
 from almanac.config.sections.triggers import Trigger
@@ -92,6 +93,7 @@ class Model(Declared):
     shadow: AnyShadow = None
     rollback: Rollback = Rollback()
     score: Scoring
+    serve: Serving | None = Field(None, description="Answer requests; unset: predictions are made in batches only.")
     monitor: Monitoring
 
     pipeline_kinds: ClassVar[tuple[Kind, ...]] = KINDS

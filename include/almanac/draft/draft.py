@@ -83,26 +83,7 @@ def draft_model(name: str, reading: Reading, wish: Wish, table: Table | None = N
     label = find_label(table, wish.label)
     if label is None:
         raise ConfigError(f"--label: no column {wish.label!r} beside the time; got {[c.name for c in table.columns]}")
-    if wish.horizon and table.times is None:
-        raise ConfigError("--horizon: the rows have no time, so nothing lies ahead of them; leave it out")
-    if label.type == "string" and wish.equals is None and not wish.as_classes:
-        known = f"one of {list(label.values)}" if label.values else "one of its values"
-        several = f", or {CLASSES}: which of them it is" if can_be_classes(label.values) else ""
-        raise ConfigError(
-            f"--equals: {label.name} is a text: which value should be predicted? Expected {known}{several}"
-        )
-    if wish.as_classes and not can_be_classes(label.values):
-        raise ConfigError(
-            f"--equals {CLASSES}: {label.name} has {label.distinct} values; expected {MIN_CLASSES} to"
-            f" {MOST_DRAFTED_CLASSES}. Of two give the one that counts as yes; of more, map rare ones to one value"
-        )
-    if wish.equals is not None and label.values and wish.equals not in label.values:
-        raise ConfigError(f"--equals: {label.name} has no value {wish.equals!r}; its values are {list(label.values)}")
-    if label.constant:
-        raise ConfigError(
-            f"--label: {label.name} is the same in all {table.rows} rows, so there is nothing to predict;"
-            " choose another column, or a file in which it changes"
-        )
+    _check_wish(wish, table, label)
     classes = label.values if wish.as_classes else ()
     sections = DraftedSections(table, label, wish.equals, wish.horizon, classes)
     head = f"# Drafted from {', '.join(reading.names)}, {table.rows} rows. Every limit is a first guess. {_SEE}\n"
@@ -132,6 +113,34 @@ def draft_model(name: str, reading: Reading, wish: Wish, table: Table | None = N
     ]
     text = head + "\n".join(_text(part) for part in parts)
     return DraftedModel(text, table, sections.roles, label.name, sections.horizon)
+
+
+def _check_wish(wish: Wish, table: Table, label: ProfiledColumn) -> None:
+    """Refuse what cannot be predicted of this label.
+
+    Raises:
+        ConfigError: that, with the option that would do.
+    """
+    if wish.horizon and table.times is None:
+        raise ConfigError("--horizon: the rows have no time, so nothing lies ahead of them; leave it out")
+    if label.type == "string" and wish.equals is None and not wish.as_classes:
+        known = f"one of {list(label.values)}" if label.values else "one of its values"
+        several = f", or {CLASSES}: which of them it is" if can_be_classes(label.values) else ""
+        raise ConfigError(
+            f"--equals: {label.name} is a text: which value should be predicted? Expected {known}{several}"
+        )
+    if wish.as_classes and not can_be_classes(label.values):
+        raise ConfigError(
+            f"--equals {CLASSES}: {label.name} has {label.distinct} values; expected {MIN_CLASSES} to"
+            f" {MOST_DRAFTED_CLASSES}. Of two give the one that counts as yes; of more, map rare ones to one value"
+        )
+    if wish.equals is not None and label.values and wish.equals not in label.values:
+        raise ConfigError(f"--equals: {label.name} has no value {wish.equals!r}; its values are {list(label.values)}")
+    if label.constant:
+        raise ConfigError(
+            f"--label: {label.name} is the same in all {table.rows} rows, so there is nothing to predict;"
+            " choose another column, or a file in which it changes"
+        )
 
 
 def find_label(table: Table, name: str) -> ProfiledColumn | None:

@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING
 from almanac.config.schema import Model
 from almanac.features.features import FeatureMatrix, build_features
 from almanac.registry.onnx_model import OnnxModel
+from almanac.scoring.answer import answer
 from almanac.scoring.fingerprint import hash_features
 from almanac.scoring.plan import WindowChunk
 from almanac.scoring.prediction_id import prediction_ids
 from almanac.scoring.predictions import TIME, VERSION, with_windows
-from almanac.statistics.tasks import task_of
 
 if TYPE_CHECKING:
-    import numpy as np
     import polars as pl
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,29 +81,21 @@ def predict(
     Raises:
         DataError: the graph wants a feature that the model no longer declares.
     """
-    import numpy as np
     import polars as pl
 
     started, matrix = time.perf_counter(), inputs.matrix
-    predicted = graph.score(matrix, model.label.classes)
+    answers = answer(model, graph, matrix)
     seconds = inputs.seconds + time.perf_counter() - started
-    absent = np.isnan(matrix.values)
-    must = [name for name in matrix.names if model.score.missing.get(name) == "reject"]
-    barred = absent[:, [matrix.names.index(name) for name in must]].any(axis=1)
-    finite = np.isfinite(predicted)
-    answered = finite if finite.ndim == 1 else finite.all(axis=1)  # a graph that gives no number has not answered
-    rejected = barred | ~answered
-    masked = predicted.copy()
-    masked[rejected] = np.nan
+    rejected, absent = answers.rejected, answers.absent
     keys = [name for name in inputs.frame.columns if name != TIME]
     rows = inputs.frame.select(
         prediction_ids(model.name, model_version, TIME, keys).alias("id"),
         TIME,
         *keys,
-        *task_of(model.label).columns(masked, graph.threshold),
-        _names_of(absent, matrix.names),
+        *answers.columns,
+        answers.missing,
         pl.Series("features_hash", hash_features(matrix.values)),
-        pl.lit(seconds / max(len(predicted), 1) * 1e6).alias("latency_us"),
+        pl.lit(seconds / max(len(rejected), 1) * 1e6).alias("latency_us"),
         pl.lit(model_version).alias(VERSION),
         pl.lit(dataset_version, dtype=pl.Int64).alias("dataset_version"),
         pl.lit(now.astimezone(UTC), dtype=pl.Datetime("us", "UTC")).alias("scored_at"),
@@ -116,18 +106,5 @@ def predict(
         rejected=int(rejected.sum()),
         imputed=int((absent.any(axis=1) & ~rejected).sum()),
         missing={name: int(count) for name, count in zip(matrix.names, counts, strict=True) if count},
-        unanswered=int((~answered & ~absent.any(axis=1)).sum()),
+        unanswered=int((~answers.answered & ~absent.any(axis=1)).sum()),
     )
-
-
-def _names_of(absent: "NDArray[np.bool_]", names: tuple[str, ...]) -> "pl.Series":
-    """For each row the features that are absent, as text; null where none is."""
-    import numpy as np
-    import polars as pl
-
-    found = absent.any(axis=1)
-    patterns, which = np.unique(absent[found], axis=0, return_inverse=True)  # few, however many rows
-    texts = [", ".join(np.array(names)[pattern]) for pattern in patterns]
-    position = np.full(len(absent), len(texts), dtype=np.uint32)
-    position[found] = which.reshape(-1)
-    return pl.Series("missing", [*texts, None], dtype=pl.String).gather(pl.Series(position))

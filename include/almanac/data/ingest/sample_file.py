@@ -53,7 +53,7 @@ def write_sample(model: Declared, rows: "pl.DataFrame", folder: Path, *, now: da
     return _written(model, taken.with_columns(pl.col(time) + moved), folder)
 
 
-def _with_new_keys(model: Model, rows: "pl.DataFrame") -> "pl.DataFrame":
+def _with_new_keys(model: Declared, rows: "pl.DataFrame") -> "pl.DataFrame":
     """Rows without a time as those of others: with their own keys the dataset would hold them already.
 
     Raises:
@@ -71,7 +71,7 @@ def _with_new_keys(model: Model, rows: "pl.DataFrame") -> "pl.DataFrame":
     return rows
 
 
-def _written(model: Model, rows: "pl.DataFrame", folder: Path) -> Path:
+def _written(model: Declared, rows: "pl.DataFrame", folder: Path) -> Path:
     content = _encoded(model, rows.select(list(model.dataset.delivered)))
     name = _name(model)
     folder.mkdir(parents=True, exist_ok=True)

@@ -54,13 +54,19 @@ class ModelRows:
         """Rows of `[since, until)`, ordered by event time; without `columns` all of them, those of joins too."""
         model, added = self.model, self.model.joined
         wanted = [*model.dataset.columns, *added] if columns is None else list(columns)
-        joins = {name: join for name, join in model.joins.items() if any(_is_of(name, each) for each in wanted)}
-        needed = (each for join in joins.values() for each in (model.dataset.time, *join.on))
+        needed = (each for join in _joins(model, wanted).values() for each in (model.dataset.time, *join.on))
         own = list(dict.fromkeys([*(each for each in wanted if each not in added), *needed]))
         frame = DatasetTable.of(self.home, model).read(version=self.version, columns=own, since=since, until=until)
-        for name, join in joins.items():
+        return self.joined_to(frame, wanted, since=since, until=until)
+
+    def joined_to(
+        self, frame: "pl.DataFrame", columns: Sequence[str], *, since: datetime | None, until: datetime | None
+    ) -> "pl.DataFrame":
+        """Add to rows of `[since, until)` the columns of joins among `columns`; those are what is returned."""
+        model = self.model
+        for name, join in _joins(model, columns).items():
             frame = join_as_of(frame, model.dataset.time, name, join, self._other(name, join, since, until))
-        return frame.select(wanted)
+        return frame.select(columns)
 
     def _other(self, name: str, join: Join, since: datetime | None, until: datetime | None) -> "pl.DataFrame":
         if join.model not in self.joined:
@@ -81,6 +87,11 @@ def dataset_joined(home: Home, name: str, *, time: str = "") -> DatasetTable:
     """The dataset of another model, to read from: by its place alone, whatever its declaration says today."""
     guard = TableGuard.of(home, "dataset", name)
     return DatasetTable(home.dataset_of(name), time_column=time, columns={}, guard=guard)
+
+
+def _joins(model: Model, columns: Sequence[str]) -> dict[str, Join]:
+    """The joins of which some of the columns are."""
+    return {name: join for name, join in model.joins.items() if any(_is_of(name, each) for each in columns)}
 
 
 def _is_of(join: str, column: str) -> bool:

@@ -1,0 +1,307 @@
+"""The service's web application: who asks, what is asked, and what is answered or refused."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from almanac.config.files.loader import load_models
+from almanac.config.home import Home
+from almanac.errors import AlmanacError, ConfigError
+from almanac.extras import extra
+from almanac.journal.journal import Journal
+from almanac.registry.store import Registry
+from almanac.serving.answer_log import AnswerLog
+from almanac.serving.batcher import Batcher, BusyError
+from almanac.serving.engine import Engine, NotServedError, PredictionRequest, StaleError
+from almanac.serving.metrics import Metrics
+from almanac.serving.openapi import describe
+from almanac.serving.request_rows import RequestError
+from almanac.serving.served_model import ServedModel, VersionRegistry
+from almanac.serving.tokens import Token, Tokens
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+_log = logging.getLogger(__name__)
+REFRESH_S = 1.0  # a new champion answers within two
+SHIP_S = 30.0
+MAX_BODY_BYTES = 4_000_000
+MOST_WAITING = 256
+MOST_ROWS_TOGETHER = 256
+
+
+class Service:
+    """What one process serves: the models that declare it.
+
+    Args:
+        home: where everything is.
+        registry: says which version is champion.
+        clock: what time it is, aware.
+
+    Raises:
+        ConfigError: no model declares `serve`.
+    """
+
+    def __init__(
+        self, home: Home, registry: VersionRegistry, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        declared = [model for model in load_models(home.models).models if model.serve is not None]
+        if not declared:
+            raise ConfigError(f"{home.models}: no model declares `serve`; expected one that answers requests")
+        journal = Journal(home.journal_url)
+        self.clock = clock
+        self.tokens = Tokens(home.serving)
+        self.log = AnswerLog(home.serving, home.answers_of)
+        self.metrics = Metrics()
+        self.declared = {model.name: model for model in declared}
+        self.most_rows = {model.name: model.serve.max_rows for model in declared if model.serve is not None}
+        self.models = {name: ServedModel(home, name, registry, journal, clock) for name in self.declared}
+        self.engines = {name: Engine(model, self.log, clock) for name, model in self.models.items()}
+        # One thread computes: two would share one interpreter.
+        self.executor = ThreadPoolExecutor(1, thread_name_prefix="answers")
+        self.batchers = {
+            name: Batcher(engine.answer, self.executor, most_rows=MOST_ROWS_TOGETHER, most_waiting=MOST_WAITING)
+            for name, engine in self.engines.items()
+        }
+
+    def refresh(self) -> None:
+        """Look for new champions and rows; called by one thread at a time."""
+        for model in self.models.values():
+            model.refresh()
+
+    def ship(self) -> None:
+        """Move logged answers into their tables; what cannot be moved now stays on this disk."""
+        try:
+            self.log.ship()
+        except AlmanacError as error:
+            _log.warning("answers wait on this disk (%d bytes): %s", self.log.waiting_bytes(), error)
+
+
+def make_app(service: Service) -> "Starlette":
+    """The application of a service."""
+    with extra("serve", "the service"):
+        from starlette.applications import Starlette
+        from starlette.routing import Route
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await asyncio.to_thread(service.refresh)
+        tasks = [
+            asyncio.create_task(_forever(service.refresh, REFRESH_S)),
+            asyncio.create_task(_forever(service.ship, SHIP_S)),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            service.executor.shutdown()
+            await asyncio.to_thread(service.ship)
+
+    pages = _Pages(service)
+    return Starlette(
+        routes=[
+            Route("/live", pages.live),
+            Route("/ready", pages.ready),
+            Route("/metrics", pages.metrics),
+            Route("/openapi.json", pages.openapi),
+            Route("/v1/models", pages.models),
+            Route("/v1/models/{model}", pages.model),
+            Route("/v1/models/{model}/predict", pages.predict, methods=["POST"]),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def create() -> "Starlette":
+    """The application of this installation; what uvicorn's processes call."""
+    home = Home()
+    return make_app(Service(home, Registry.of(home)))
+
+
+async def _forever(step: Callable[[], None], every_s: float) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await asyncio.to_thread(step)
+        except Exception:  # noqa: BLE001 - the next turn may succeed; a service that stops following would serve old versions
+            _log.exception("%s failed", getattr(step, "__qualname__", step))
+
+
+class _Pages:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def live(self, _request: "Request") -> "Response":
+        """The process runs. Says nothing else, to anybody."""
+        return _json({"live": True})
+
+    async def ready(self, _request: "Request") -> "Response":
+        """Whether every model has something to answer with. Says no names to strangers."""
+        ready = all(model.served is not None for model in self._service.models.values())
+        return _json({"ready": ready}, status=200 if ready else 503)
+
+    async def metrics(self, request: "Request") -> "Response":
+        """Figures for Prometheus."""
+        from starlette.responses import Response
+
+        if isinstance(found := self._caller(request), Response):
+            return found
+        content, media_type = self._service.metrics.render(
+            self._service.models, self._service.log, self._service.clock()
+        )
+        return Response(content, media_type=media_type)
+
+    async def openapi(self, request: "Request") -> "Response":
+        """What may be asked, for programs: made from the YAML."""
+        from starlette.responses import Response
+
+        if isinstance(found := self._caller(request), Response):
+            return found
+        mine = [model for name, model in self._service.declared.items() if found.is_for(name)]
+        return _json(describe(mine))
+
+    async def models(self, request: "Request") -> "Response":
+        """The models that this caller may ask."""
+        from starlette.responses import Response
+
+        if isinstance(found := self._caller(request), Response):
+            return found
+        return _json({"models": [_state(model) for name, model in self._service.models.items() if found.is_for(name)]})
+
+    async def model(self, request: "Request") -> "Response":
+        """What answers for a model, and what does not work."""
+        from starlette.responses import Response
+
+        found = self._allowed(request)
+        return found if isinstance(found, Response) else _json(_state(self._service.models[found[0]]))
+
+    async def predict(self, request: "Request") -> "Response":
+        """Answer the rows of a request."""
+        from starlette.responses import Response
+
+        found = self._allowed(request)
+        if isinstance(found, Response):
+            return found
+        name, token = found
+        began = asyncio.get_running_loop().time()
+        response, rows = await self._predict(request, name, token)
+        seconds = asyncio.get_running_loop().time() - began
+        self._service.metrics.count(name, response.status_code, rows=rows, seconds=seconds)
+        return response
+
+    async def _predict(self, request: "Request", name: str, token: Token) -> "tuple[Response, int]":
+        body = await _body(request)
+        if body is None:
+            return _refused(413, f"the body is larger than {MAX_BODY_BYTES} bytes; send fewer rows"), 0
+        rows = _rows_of(body, self._service.most_rows[name])
+        if isinstance(rows, str):
+            return _refused(400, rows), 0
+        try:
+            reply = await self._service.batchers[name].ask(PredictionRequest(rows, token.name))
+        except BusyError:
+            return _refused(429, f"{MOST_WAITING} requests wait already; try again in a second", retry_after_s=1), 0
+        except RequestError as error:
+            problems = [vars(problem) for problem in error.problems]
+            return _refused(422, str(error), problems=problems), 0
+        except (NotServedError, StaleError) as error:
+            return _refused(503, str(error), retry_after_s=5), 0
+        except AlmanacError as error:
+            _log.error("%s: %s", name, error)
+            return _refused(500, str(error)), 0
+        content: dict[str, object] = {
+            "model": name,
+            "version": reply.version,
+            "arm": "champion",
+            "predictions": reply.answers,
+        }
+        if reply.history is not None:
+            content["history"] = reply.history
+        return _json(content), len(rows)
+
+    def _caller(self, request: "Request") -> "Token | Response":
+        """Who asks; a refusal where nobody known does."""
+        kind, _, text = request.headers.get("authorization", "").partition(" ")
+        token = self._service.tokens.owner(text.strip(), self._service.clock()) if kind.lower() == "bearer" else None
+        if token is None:
+            words = "expected a header `Authorization: Bearer <token>` with a token that is good: almanac token create"
+            return _refused(401, words, headers={"WWW-Authenticate": "Bearer"})
+        return token
+
+    def _allowed(self, request: "Request") -> "tuple[str, Token] | Response":
+        """The model that is asked and who asks; a model that the caller may not ask is as one that is not there."""
+        token = self._caller(request)
+        if not isinstance(token, Token):
+            return token
+        name = request.path_params["model"]
+        if name not in self._service.models or not token.is_for(name):
+            mine = [known for known in self._service.models if token.is_for(known)]
+            return _refused(404, f"no model of this name is served to {token.name}; expected one of {mine}")
+        return name, token
+
+
+async def _body(request: "Request") -> bytes | None:
+    """The body of a request; None: it is too large, and was not read to its end."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _rows_of(body: bytes, most: int) -> list[dict[str, object]] | str:
+    """The rows of a request; a text that says why it is none."""
+    import msgspec
+
+    try:
+        content = msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        return f'the body is no JSON: {error}; expected {{"rows": [{{column: value, ...}}]}}'
+    rows = content.get("rows") if isinstance(content, dict) and set(content) == {"rows"} else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return 'got another object, expected {"rows": [{column: value, ...}]}'
+    if not 1 <= len(rows) <= most:
+        return f"got {len(rows)} rows, expected 1 to {most} (serve.max_rows)"
+    return rows
+
+
+def _state(model: ServedModel) -> dict[str, object]:
+    served = model.served
+    return {
+        "model": model.name,
+        "version": None if served is None else served.version,
+        "ready": served is not None,
+        "problems": list(model.problems.values()),
+        "refreshed_at": model.refreshed_at.isoformat() if model.refreshed_at else None,
+    }
+
+
+def _refused(
+    status: int,
+    words: str,
+    *,
+    problems: list[dict[str, Any]] | None = None,
+    retry_after_s: int | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> "Response":
+    content: dict[str, object] = {"error": words}
+    if problems:
+        content["problems"] = problems
+    more = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+    return _json(content, status=status, headers={**(headers or {}), **more})
+
+
+def _json(content: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> "Response":
+    import msgspec
+    from starlette.responses import Response
+
+    return Response(msgspec.json.encode(content), status, headers=headers, media_type="application/json")

@@ -1,0 +1,163 @@
+"""One model that answers requests: it follows the champion and the dataset; what works stays until the new works."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from almanac.config.files.loader import find_model
+from almanac.config.home import Home
+from almanac.config.schema import Model
+from almanac.errors import AlmanacError, ConfigError, DataError
+from almanac.features.features import feature_columns
+from almanac.journal.journal import Journal
+from almanac.registry.onnx_model import OnnxModel
+from almanac.registry.records import CHAMPION, ModelVersion
+from almanac.scoring.pause import stopped, why_stopped
+from almanac.serving.history import History, looks_at_others
+from almanac.serving.request_rows import RequestReader
+from almanac.serving.version_cache import CachedVersion, VersionCache
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_log = logging.getLogger(__name__)
+
+
+class VersionRegistry(Protocol):
+    """What the service needs of the registry; `almanac.registry.store.Registry` gives it."""
+
+    def aliases(self, model: str) -> dict[str, str]:
+        """Alias -> version number."""
+
+    def version(self, model: str, number: str | int) -> ModelVersion:
+        """One version."""
+
+    def load_onnx(self, version: ModelVersion) -> bytes:
+        """Its verified graph."""
+
+
+@dataclass(frozen=True, eq=False)
+class ServedVersion:
+    """What a request is answered with: one version, the declaration that it fits, one state of the dataset.
+
+    It is exchanged whole, so that no request sees parts of two.
+    """
+
+    model: Model
+    version: str
+    graph: OnnxModel
+    reader: RequestReader
+    history: History | None
+
+    def frame_for(self, asked: "pl.DataFrame") -> "pl.DataFrame":
+        """A request's rows behind those that their features look back to; see `History.frame_for`."""
+        return asked.select(feature_columns(self.model)) if self.history is None else self.history.frame_for(asked)
+
+
+class ServedModel:
+    """Keeps `served` up to date. `refresh` is called again and again, by one thread.
+
+    Args:
+        home: where everything is.
+        name: of the model.
+        registry: says which version is champion.
+        journal: says whether scoring was stopped.
+        clock: what time it is, aware.
+    """
+
+    def __init__(
+        self, home: Home, name: str, registry: VersionRegistry, journal: Journal, clock: Callable[[], datetime]
+    ) -> None:
+        self._home, self._registry, self._journal = home, registry, journal
+        self._cache = VersionCache(home.serving, name)
+        self._clock = clock
+        self.name = name
+        self.served: ServedVersion | None = None
+        self.problems: dict[str, str] = {}  # what does not work -> why; what is served is from before
+        self.refreshed_at: datetime | None = None
+        self._allowed = False  # until the journal has said so once; then what it said last counts while it is away
+
+    def refresh(self) -> None:
+        """Look at the registry, the journal and the dataset; what fails leaves `served` as it was and says why."""
+        self._try("scoring", self._follow_scoring)
+        if self._allowed:
+            self._try("champion", self._follow_champion)
+            self._try("history", self._follow_dataset)
+        self.refreshed_at = self._clock()
+
+    def _try(self, what: str, step: Callable[[], None]) -> None:
+        try:
+            step()
+            self.problems.pop(what, None)
+        except AlmanacError as error:
+            if self.problems.get(what) != str(error):
+                _log.warning("%s: %s: %s", self.name, what, error)
+            self.problems[what] = str(error)
+
+    def _follow_champion(self) -> None:
+        try:
+            number = self._registry.aliases(self.name).get(CHAMPION)
+        except AlmanacError:
+            if self.served is None:
+                self._start_from_cache()
+            raise
+        if number is None:
+            self.served = None
+            raise ConfigError(f"{self.name}: no champion yet: no version to answer with")
+        if self.served is not None and self.served.version == number:
+            return
+        version = self._registry.version(self.name, number)
+        graph = self._registry.load_onnx(version)
+        self._serve(number, graph)
+        try:
+            self._cache.keep(CachedVersion(self.name, number, version.onnx_sha256), graph)
+        except OSError as error:  # it serves all the same; only a start without the registry would not
+            _log.warning("%s: version %s is not kept on this disk: %s", self.name, number, error)
+
+    def _start_from_cache(self) -> None:
+        found = self._cache.load()
+        if found is not None:
+            version, graph = found
+            self._serve(version.version, graph)
+
+    def _serve(self, number: str, content: bytes) -> None:
+        """Exchange what is served, once it has answered."""
+        import numpy as np
+
+        model = find_model(self._home.models, self.name)
+        if model.serve is None:
+            raise ConfigError(f"{self.name}: it declares no `serve`, so it answers no requests")
+        graph = OnnxModel(content)
+        known = {name for feature in model.features for name in feature.names}
+        if unknown := [name for name in graph.features if name not in known]:
+            raise DataError(
+                f"{self.name}@{number}: its graph reads {unknown}, which the YAML does not declare; got {sorted(known)}"
+            )
+        if set(graph.classes) != set(model.label.classes or ()):
+            raise DataError(
+                f"{self.name}@{number}: its graph predicts the classes {list(graph.classes)}, the YAML declares"
+                f" {list(model.label.classes or ())}. Train again"
+            )
+        graph.predict(np.zeros((1, len(graph.features)), dtype=np.float32))  # the first answer is the slowest
+        history = History.read(self._home, model) if looks_at_others(model) else None
+        self.served = ServedVersion(model, number, graph, RequestReader(model), history)
+        _log.info("%s: version %s answers", self.name, number)
+
+    def _follow_dataset(self) -> None:
+        served = self.served
+        if served is None or served.history is None:
+            return
+        newest = History.version_of(self._home, served.model)
+        if newest != (served.history.rows.version, dict(served.history.rows.joined)):
+            fresh = History.read(self._home, served.model)
+            self.served = ServedVersion(served.model, served.version, served.graph, served.reader, fresh)
+
+    def _follow_scoring(self) -> None:
+        """A person, or the monitor, has stopped scoring: nothing is answered until it is resumed."""
+        decision = stopped(self._journal, self.name)
+        self._allowed = decision is None
+        if decision is not None:
+            self.served = None
+            raise ConfigError(why_stopped(decision))
