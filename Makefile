@@ -21,13 +21,16 @@ RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help servers demo demo-celery demo-containers env test test-all test-containers test-faults test-mutants up down status lint audit lock setup wheel
+.PHONY: help servers demo demo-all demo-celery demo-containers env test test-all test-containers test-faults test-mutants up down status lint audit lock setup wheel
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(RUNTIME)  ## Play the whole story on this machine, from a landed file to a guarded champion
-	@./almanac demo
+demo: $(RUNTIME)  ## Play the main story on this machine, from a landed file to a guarded champion (KEEP=1: and let it run)
+	@./almanac demo $(if $(KEEP),--keep)
+
+demo-all: $(RUNTIME)  ## Play all of it: also kills, events, windows, repairs, rollback, backups, restores
+	@./almanac demo --all
 
 demo-celery: $(RUNTIME)  ## Play it on PostgreSQL, Redis and two Celery workers, as docker-compose.yaml declares them
 	@$(PYTHON) demo/native/debian.py postgresql redis-server

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from demo.stage import Stage
 
-# After STORY, PIPELINE_STORY and PROMOTION_STORY.
+# After MAIN_STORY, RECOVERY_STORY, PIPELINE_STORY and PROMOTION_STORY.
 FIRST = 13
 DIFFERS = 3  # what came back is whole, and other parts are not yet
 

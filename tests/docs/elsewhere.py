@@ -26,6 +26,8 @@ ELSEWHERE = (
         _WHOLE,
         "Makefile",
         "make demo",
+        "make demo-all",
+        "make demo KEEP=1",
         "make test",
         "make test-all",
         "make test-faults",

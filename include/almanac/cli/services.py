@@ -1,10 +1,14 @@
 """`up`, `down`, `status`, `demo`, `env`: the services of this machine."""
 
+import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from almanac.services.services import Services
 
 _HANDED_HELP = (
     "Pass this variable of your environment to the services, for example the credentials of an object store. Repeat"
@@ -27,7 +31,6 @@ def up(
     """Start Airflow and MLflow on this machine; does nothing when they are up."""
     import os
 
-    from almanac.config.credentials import ADMIN, credentials_file
     from almanac.config.home import Home
     from almanac.services.services import Services
 
@@ -41,9 +44,25 @@ def up(
         print(f"The services are up after {time.monotonic() - started:.0f} s.")
     else:
         print("The services are already running.")
-    print(f"  Airflow   {services.airflow_url}   user {ADMIN}")
-    print(f"  MLflow    {services.mlflow_url}   user {ADMIN}")
+    print_addresses(services)
+
+
+def print_addresses(services: "Services") -> None:
+    """Say where a person looks at them and with which login; the passwords themselves are shown to terminals only."""
+    from almanac.config.credentials import ADMIN, credentials_file
+    from almanac.reporting.urls import MOUNT
+
+    places = {
+        "Almanac": f"{services.airflow_url}{MOUNT}/",
+        "Airflow": services.airflow_url,
+        "MLflow": services.mlflow_url,
+    }
+    for name, url in places.items():
+        print(f"  {name:9} {url}   user {ADMIN}")
     print(f"  passwords {credentials_file(services.home.home)} (only you can read it)")
+    if sys.stdout.isatty():
+        known = services.credentials
+        print(f"            Almanac and Airflow {known.airflow_password}, MLflow {known.mlflow_password}")
 
 
 def down() -> None:
@@ -81,6 +100,12 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
 
 def demo(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also kills, events, windows, repairs, rollback, backups, restores.")
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Let the services run afterwards, to look at, until Ctrl-C.")
+    ] = False,
     celery: Annotated[
         bool, typer.Option("--celery", help="On the stack of docker-compose.yaml: PostgreSQL, Redis, Celery workers.")
     ] = False,
@@ -88,11 +113,17 @@ def demo(
         bool, typer.Option("--containers", help="The same stack, in containers by podman; needs root and Debian.")
     ] = False,
 ) -> None:
-    """Run everything once, from a landed file to a monitored champion, in a separate home."""
-    _need_checkout("demo")
-    from demo.story import main
+    """Run the main part of the product once, from a landed file to a monitored champion, in a separate home.
 
-    raise typer.Exit(main("containers" if containers else "celery" if celery else ""))
+    With --celery and --containers everything is run, as with --all.
+    """
+    _need_checkout("demo")
+    from demo.story import Where, main
+
+    where: Where = "containers" if containers else "celery" if celery else ""
+    if keep and where:
+        raise typer.BadParameter("--keep: expected without --celery and --containers")
+    raise typer.Exit(main(where, everything=everything or bool(where), keep=keep))
 
 
 def env(
