@@ -59,6 +59,19 @@ SCENES = (
         ),
     ),
     Scene(
+        "docs/add-a-model.md",
+        "A CSV with three classes",
+        "new",
+        (
+            Step(
+                "./almanac draft sky weather.csv --label weather --equals classes --horizon 4h",
+                (r"one of several classes is predicted", r"models/sky\.yaml is written and valid"),
+                binds={"--label weather": "--label Weather_conditions"},  # the column's name in the CSV that we have
+            ),
+            Step("./almanac check sky weather.csv", (r"baselines on them, f1_macro: .* The one to beat is",)),
+        ),
+    ),
+    Scene(
         "docs/alerts.md",
         "Alerts",
         "published",

@@ -27,7 +27,7 @@ def contract(model: Model, evaluation: Evaluation) -> list[GateResult]:
     checks = {
         "signature": partial(_signature, served),
         "columns": partial(_columns, graph),
-        "classes": partial(_classes, graph),
+        **({"classes": partial(_classes, graph)} if graph.classes or model.label.classes else {}),
         "answers": partial(_predictions, graph, served),
         "empty batch": partial(_empty, graph),
         "unknown values": partial(_unknown, graph),
