@@ -9,9 +9,9 @@ from typing import Any
 from airflow.sdk import DAG, task
 
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac_airflow.dags import make_dag
-from almanac_airflow.declarations import declared_models
+from almanac_airflow.declarations import declared_datasets
 from almanac_airflow.params import maintenance_params
 from almanac_airflow.runs import run_context
 from almanac_airflow.steps import cleanup as steps
@@ -19,7 +19,7 @@ from almanac_airflow.steps import cleanup as steps
 HOME = Home()
 
 
-def build(model: Model) -> DAG:
+def build(model: Declared) -> DAG:
     """`maintain_data_<model>`: plan -> compact -> vacuum."""
     schedule = model.maintenance.schedule
     with make_dag("maintain_data", model, purpose=__doc__, schedule=schedule, params=maintenance_params()) as dag:
@@ -40,5 +40,5 @@ def build(model: Model) -> DAG:
     return dag
 
 
-for declared in declared_models(HOME):
+for declared in declared_datasets(HOME):
     globals()[f"maintain_data_{declared.name}"] = build(declared)

@@ -175,6 +175,22 @@ def test_version_is_recorded_and_published_once(home: Home, model: ForecastModel
     assert open_table(home.predictions_of("sales")).version() == 0
 
 
+def test_chunk_whose_results_are_there_computes_nothing(
+    home: Home, model: ForecastModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A retry of a task that had committed; of another chunk, it computes only the rest."""
+    publish(home, rows_of(sales(4)))
+    plan = make_plan(model, home, now=NOW)
+    grains, where = sorted(plan.keys), {"dataset_version": plan.dataset_version, "origin": plan.origin}
+    assert compute_chunk(model, home, grains[:2], **where)["computed"] == 2
+    seen: list[int] = []
+    whole = computing.forecast_panel
+    monkeypatch.setattr(computing, "forecast_panel", lambda panel, of: seen.append(len(panel)) or whole(panel, of))
+    assert compute_chunk(model, home, grains[:2], **where) == {"computed": 0, "failures": 0, "kept_baseline": 0}
+    assert compute_chunk(model, home, grains[1:], **where)["computed"] == 2
+    assert seen == [2]
+
+
 def test_chunk_of_grains_that_the_dataset_lacks_is_refused(home: Home, model: ForecastModel) -> None:
     publish(home, rows_of(sales(4)))
     plan = make_plan(model, home, now=NOW)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from almanac.config.schema import Model
+from almanac.config.schema import Declared, Model
 from almanac_airflow.access import credentials
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def report_faults(done: dict[str, Any]) -> None:
     raise_reported_problems(done)
 
 
-def plan_maintenance(context: "RunContext", model: Model) -> dict[str, Any]:
+def plan_maintenance(context: "RunContext", model: Declared) -> dict[str, Any]:
     """Which versions of a dataset are needed and by whom, and how many files could go.
 
     Raises:
@@ -91,7 +91,7 @@ def plan_maintenance(context: "RunContext", model: Model) -> dict[str, Any]:
     return plan_maintenance(model, context.home, context.registry, backed_up=backed_up).to_json()
 
 
-def compact(context: "RunContext", model: Model, params: dict[str, Any]) -> int:
+def compact(context: "RunContext", model: Declared, params: dict[str, Any]) -> int:
     """Join the small files of a dataset.
 
     Raises:
@@ -104,7 +104,7 @@ def compact(context: "RunContext", model: Model, params: dict[str, Any]) -> int:
     return compact(model, context.home)
 
 
-def vacuum(context: "RunContext", model: Model) -> dict[str, Any]:
+def vacuum(context: "RunContext", model: Declared) -> dict[str, Any]:
     """Remove the files of a dataset that no needed version has."""
     from almanac.backup.retention.needs import backed_up_versions
     from almanac.data.table.maintenance import vacuum
