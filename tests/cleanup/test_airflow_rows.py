@@ -168,6 +168,7 @@ def test_clean_models_that_were_not_parsed_lately_stay(program: ModuleType) -> N
     assert "trigger" not in program._TABLES
 
 
+@pytest.mark.slow  # two processes that import Airflow; one of them is started below, and fails
 def test_airflow_rows_are_planned_and_deleted_by_a_process_of_their_own(
     session: Any, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,11 +116,13 @@ def test_doctor_running_services_have_no_failure(services):
     assert failures() == []
 
 
+# Where the tests run in the background of a shell, SIGINT is ignored, and Python leaves it so.
 HOLD = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from almanac.config.home import Home
 from almanac.services.services import Services
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Services(Home(home=Path(sys.argv[1])), report=lambda text: print(text, flush=True)).running():
     print("up", flush=True)
     time.sleep(600)
