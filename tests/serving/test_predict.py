@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from almanac.config.files.loader import find_model
+from almanac.data.table.delta_table import read_table
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
 from almanac.registry.onnx_model import OnnxModel
@@ -18,7 +20,7 @@ from almanac.serving.batcher import BusyError
 from almanac.serving.engine import PredictionRequest
 from almanac.serving.request_rows import RequestError
 from tests.monitoring.world import TRAINED_UNTIL, MemoryRegistry, hours
-from tests.serving.world import DAY, NOW, Online, as_rows, next_hours
+from tests.serving.world import DAY, GATES, NOW, SKY, Online, as_rows, next_hours, sky_graph
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -256,3 +258,27 @@ def test_predict_graph_that_reads_undeclared_features_is_refused(online: Online)
 
     assert online.ask(*as_rows(next_hours())).json()["version"] == "1"
     assert "Temperature_C" in online.service.models["weather"].problems["champion"]
+
+
+def test_predict_several_classes_have_the_columns_of_a_batch(tmp_path: Path) -> None:
+    online = Online(tmp_path, label=SKY, gates=GATES)
+    online.versions.graphs["1"] = sky_graph(find_model(online.home.models, "weather"))
+    online.service.refresh()
+    rows = next_hours(5)
+    said = online.ask(*as_rows(rows)).json()["predictions"]
+
+    each = ("probability_rain", "probability_snow", "probability_clear")
+    assert all(abs(sum(row[name] for name in each) - 1) < 1e-6 for row in said)
+    assert all(row["probability"] == max(row[name] for name in each) for row in said)
+    assert {row["label"] for row in said} <= {"rain", "snow", "clear"}
+    online.service.log.ship()
+    logged = read_table(online.home.answers_of("weather"))
+    assert logged["label"].to_list() == [row["label"] for row in said]
+    assert json.loads(logged["probabilities"][0]) == {name.removeprefix("probability_"): said[0][name] for name in each}
+
+
+def test_predict_graph_of_other_classes_is_refused(tmp_path: Path) -> None:
+    online = Online(tmp_path, label=SKY, gates=GATES)  # the registry's champion says yes or no
+
+    assert online.ask(*as_rows(next_hours())).status_code == 503
+    assert "the YAML declares" in online.service.models["weather"].problems["champion"]

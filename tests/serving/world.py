@@ -7,21 +7,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import polars as pl
 import yaml
 from starlette.testclient import TestClient
 
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.errors import IntegrityError, TransientError
+from almanac.features.features import build_features
+from almanac.features.labels import labels
 from almanac.journal.journal import Journal
 from almanac.registry.records import ModelVersion, Tag
 from almanac.serving.app import Service, make_app
-from tests.monitoring.world import TRAINED_UNTIL, World, champion_files, hours
+from almanac.training.export.export import export_onnx
+from almanac.training.fit.candidates import build_pipeline
+from tests.monitoring.world import TRAINED_UNTIL, World, champion_files, hours, reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    import polars as pl
+    from almanac.config.schema import Model
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -93,6 +98,25 @@ class Online:
         return self.client.post(f"/v1/models/{model}/predict", json={"rows": list(rows)}, headers=headers)
 
 
+SKY = {"name": "sky_in_4h", "column": "Weather_conditions", "classes": ["rain", "snow", "clear"], "horizon": "4h"}
+GATES = {
+    "absolute": {"f1_macro": 0.4},
+    "baselines": {"metric": "f1_macro", "margin": 0.02, "kinds": ["majority", "persistence"]},
+    "champion": {"metric": "f1_macro", "max_loss": 0.05, "resamples": 100, "confidence": 0.95},
+    "segments": {"by": "season", "metric": "accuracy", "max_loss": 0.2, "min_rows": 500},
+}
+
+
+def sky_graph(model: Model) -> bytes:
+    """The graph of a version that tells three classes apart."""
+    frame = reference()
+    truth = labels(model, frame, now=NOW).cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    known, matrix = np.isfinite(truth), build_features(model, frame)
+    pipeline = build_pipeline(model, "logistic")
+    pipeline.fit(matrix.values[known], truth[known].astype(int))
+    return export_onnx(model, pipeline, matrix.names)
+
+
 def as_rows(frame: pl.DataFrame) -> list[dict[str, object]]:
     """Rows of the generator as a caller writes them."""
     return [{**row, "Timestamp": row["Timestamp"].isoformat()} for row in frame.iter_rows(named=True)]
@@ -101,8 +125,3 @@ def as_rows(frame: pl.DataFrame) -> list[dict[str, object]]:
 def next_hours(count: int = 1) -> pl.DataFrame:
     """The hours after those that are published."""
     return hours(TRAINED_UNTIL, TRAINED_UNTIL + timedelta(hours=count))
-
-
-def iterate(online: Online) -> Iterator[Online]:
-    with online.client:
-        yield online

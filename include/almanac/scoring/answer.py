@@ -45,10 +45,10 @@ def answer(model: Model, graph: OnnxModel, matrix: FeatureMatrix) -> Answers:
     predicted = graph.score(matrix, model.label.classes)
     absent = np.isnan(matrix.values)
     must = [name for name in matrix.names if model.score.missing.get(name) == "reject"]
-    barred: NDArray[np.bool_] = absent[:, [matrix.names.index(name) for name in must]].any(axis=1)
+    barred = np.asarray(absent[:, [matrix.names.index(name) for name in must]].any(axis=1))
     # a graph that gives no number has not answered
-    answered: NDArray[np.bool_] = np.isfinite(predicted).reshape(len(predicted), -1).all(axis=1)
-    rejected = np.logical_or(barred, ~answered)
+    answered = np.asarray(np.isfinite(predicted).all(axis=tuple(range(1, predicted.ndim))))
+    rejected = barred | ~answered
     masked = predicted.copy()
     masked[rejected] = np.nan
     columns = task_of(model.label).columns(masked, graph.threshold)

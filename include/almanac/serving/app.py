@@ -51,9 +51,13 @@ class Service:
     def __init__(
         self, home: Home, registry: VersionRegistry, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        declared = [model for model in load_models(home.models).models if model.serve is not None]
+        loaded = load_models(home.models)
+        for problem in loaded.problems:  # of one model; the others are served
+            _log.warning("not served: %s", problem)
+        declared = [model for model in loaded.models if model.serve is not None]
         if not declared:
-            raise ConfigError(f"{home.models}: no model declares `serve`; expected one that answers requests")
+            unread = "".join(f"\n{problem}" for problem in loaded.problems)
+            raise ConfigError(f"{home.models}: no model declares `serve`; expected one that answers requests{unread}")
         journal = Journal(home.journal_url)
         self.clock = clock
         self.tokens = Tokens(home.serving)
