@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almanac.features.split_groups import group_columns, hash_values, places, split_groups
+from almanac.features.split_groups import group_columns, hash_values, places, shuffled, split_groups
 from almanac.training.backtest.folds import is_held_out, split
 from tests.training.arrivals import make_patients, patients_model
 
@@ -125,3 +125,12 @@ def test_folds_judge_disjoint_rows_that_no_model_of_theirs_was_trained_on() -> N
     assert [round(len(fold.test) / 2000, 1) for fold in folds] == [0.2, 0.2, 0.2]
     judged = [set(fold.test.tolist()) for fold in folds]
     assert sum(map(len, judged)) == len(set().union(*judged))
+
+
+def test_rows_of_a_file_that_is_sorted_by_its_label_are_shuffled_for_good() -> None:
+    model = patients_model()
+    arrival = pl.lit(0).cast(pl.Datetime("us", "UTC")).alias("_arrival")
+    frame = make_patients(1000).sort("ill").with_columns(arrival)
+    mixed = shuffled(model, frame)
+    assert abs((mixed["ill"][:500] == "yes").mean() - (mixed["ill"][500:] == "yes").mean()) < 0.1
+    assert shuffled(model, frame.reverse()).equals(mixed)

@@ -9,11 +9,13 @@ import pytest
 from almanac.errors import ConfigError, DataError
 from almanac.features.split_groups import split_groups
 from almanac.journal.records import RunRef
+from almanac.monitoring.checks.drift import Status, assess
 from almanac.monitoring.monitor import monitor
 from almanac.monitoring.result import WindowResult
 from almanac.registry.records import Tag
 from almanac.scoring.predictions import PredictionTable
 from almanac.scoring.score import score_new_windows
+from almanac.statistics.profile import ReferenceProfile
 from almanac.training.backtest.folds import is_held_out, split
 from almanac.training.foreign import ForeignPipeline, measure_foreign
 from almanac.training.passport import load_passport
@@ -30,6 +32,7 @@ def _story(registry, tmp_path_factory) -> dict:  # noqa: F811
     happened: dict = {"hospital": one, "first": one.deliver(make_patients(600), at=FIRST)}
     happened["verdict"], happened["logged"] = one.run(at=FIRST)
     number = one.crown(happened["logged"], at=FIRST)
+    happened["profile"] = ReferenceProfile.from_json(registry.load_profile(registry.champion(one.model.name)))
     happened["scored"] = score(one, FIRST)
     new = make_patients(400, seed=2, first=401)
     happened["unlabelled"] = one.deliver(new.drop("ill"), at=FIRST + DAY)
@@ -95,6 +98,14 @@ def test_patients_of_a_snapshot_do_not_grow_old_or_drift_by_coming_again(story) 
     assert {one.name: one.status.value for one in window.columns if one.status.value == "drifted"} == {}
     assert {one.name for one in window.columns} >= {"age", "glucose", "ward", "pressure"}
     assert "quiet" in {one.status.value for one in window.columns}  # not all insufficient
+
+
+def test_patients_who_come_sorted_are_no_stuck_sensor(story) -> None:
+    ages = pl.Series("age", sorted(make_patients(600)["age"].to_list() * 40))  # each stands there for hundreds of rows
+    (drift,) = [
+        each for each in assess(story["hospital"].model, story["profile"], ages.to_frame()) if each.name == "age"
+    ]
+    assert (drift.status, drift.figures["longest_run"] > 240) == (Status.QUIET, True)
 
 
 def test_training_of_another_split_says_that_the_champion_saw_the_hold_out(story) -> None:

@@ -44,6 +44,21 @@ def split_groups(model: Model, frame: "pl.DataFrame") -> "Hashes | None":
     return hash_values(frame.select(columns)) if columns else None
 
 
+def shuffled(model: Model, frame: "pl.DataFrame") -> "pl.DataFrame":
+    """Rows without a time by their arrival, and those of one delivery in an order that says nothing: by their hash.
+
+    Files are sorted by a column, by the label even. Whatever takes the last rows, or blocks of neighbouring ones, would
+    see a part of the world only. Of a dataset with a time the rows stay as they are.
+    """
+    import polars as pl
+
+    groups = split_groups(model, frame)
+    if groups is None:
+        return frame
+    by = [pl.col(model.dataset.time), pl.Series("_order", groups)]
+    return frame.sort(by, maintain_order=True)
+
+
 def hash_values(frame: "pl.DataFrame") -> "Hashes":
     """A hash of each row's values by the names of their columns, uint64 [n].
 

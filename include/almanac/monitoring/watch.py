@@ -9,7 +9,7 @@ from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.model_rows import ModelRows
-from almanac.features.split_groups import group_columns, hash_values, split_groups
+from almanac.features.split_groups import group_columns, hash_values, shuffled, split_groups
 from almanac.monitoring.checks.challengers import LabelledWindow
 from almanac.monitoring.checks.data_freshness import Ages
 from almanac.monitoring.checks.drift import assess, part_weights, reference_of, shares_of
@@ -87,7 +87,7 @@ class Watch:
         source = ModelRows.newest(self.home, model, version=self.dataset_version)
         frame = source.read(since=since, until=window.end + model.label.horizon)
         frame = frame.with_columns(labels(model, frame, now=self.now).cast(pl.Float64).alias(LABEL))
-        frame = self._judgeable(frame.filter(pl.col(time) < window.end))
+        frame = shuffled(model, self._judgeable(frame.filter(pl.col(time) < window.end)))
         found = PredictionTable.of(self.home, model).read(self.champion.version, since=window.start, until=window.end)
         if not found.height:
             return frame

@@ -215,7 +215,9 @@ def _numbers(name: str, values: "Floats", rows: _Rows) -> NumberProfile:
     if there.any():
         _, part = np.unique(rows.part[there], return_inverse=True)
         indicators = number_indicators(values[there], part)
-    return NumberProfile(name, rows.split(summarise_part), rows.design_effect(indicators, there), longest_run(values))
+    # the order of rows without a time says nothing: a file that is sorted by a column repeats its values for long
+    run = len(values) if rows.model.dataset.is_arrival else longest_run(values)
+    return NumberProfile(name, rows.split(summarise_part), rows.design_effect(indicators, there), run)
 
 
 def _texts(name: str, series: "pl.Series", rows: _Rows) -> TextProfile:

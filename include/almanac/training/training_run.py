@@ -22,6 +22,7 @@ from almanac.config.sections.training import Mode
 from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.model_rows import ModelRows
 from almanac.errors import PermanentError, RegistryError
+from almanac.features.split_groups import shuffled
 from almanac.journal.exclusive import exclusive
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, RunRef
@@ -241,6 +242,7 @@ def reference_profile(model: Model, frame: "pl.DataFrame", candidate: TrainedCan
 
     time = model.dataset.time
     rows = frame.filter(pl.col(time).is_between(candidate.data.train_start, candidate.data.labelled_until))
+    rows = shuffled(model, rows)
     keys = row_keys(candidate.rows, model)
     named = [pl.col(name).cast(rows.schema[column]).alias(column) for name, column in keys.items()]
     predicted = candidate.rows.select(*named, "answer", pl.col("label").cast(pl.Float64))

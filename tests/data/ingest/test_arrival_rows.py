@@ -11,7 +11,8 @@ from almanac.config.grammar.arrival_columns import ARRIVAL, ARRIVAL_ROW
 from almanac.data.ingest.sample_file import write_sample
 from almanac.errors import ConfigError
 from almanac.journal.records import BatchState
-from tests.data.installation import Site
+from tests.data.installation import NOW, Site
+from tests.data.quarantine.repaired import readmit
 from tests.training.arrivals import FIRST, PATIENTS, as_csv, make_patients, patients_model
 
 LATER = FIRST + timedelta(days=30)
@@ -146,3 +147,13 @@ def test_sample_of_keys_with_rules_is_refused(tmp_path: Path) -> None:
     deliver(site, "a.csv", PATIENTS_40, FIRST)
     with pytest.raises(ConfigError, match="no new key can be made up where patient has rules"):
         write_sample(site.model, site.dataset.read(), tmp_path / "made", now=LATER)
+
+
+def test_row_that_is_repaired_arrives_when_it_is_readmitted(site: Site) -> None:
+    bad = PATIENTS_40.with_columns(age=pl.when(pl.col("patient") == 7).then(500).otherwise("age"))
+    assert deliver(site, "a.csv", bad, FIRST).quarantined_rows == 1
+    (row,) = site.quarantined().iter_rows(named=True)
+    assert ARRIVAL not in row["raw"]
+    done = readmit(site, row["batch"], edits={row["row"]: {"age": "50"}})
+    assert done.published == (7,)
+    assert site.dataset.read().filter(pl.col("patient") == 7).select("age", ARRIVAL).row(0) == (50, NOW)

@@ -68,7 +68,7 @@ def _with_new_keys(model: Declared, rows: "pl.DataFrame") -> "pl.DataFrame":
             raise ConfigError(f"{model.name}: no new key can be made up where {name} has rules, or is a time")
         new = pl.col(name) + "-new" if column.type == "string" else pl.col(name) + pl.col(name).abs().max() + 1
         return rows.with_columns(new.alias(name))
-    return rows
+    return rows.reverse()  # not the bytes of the file that they came in
 
 
 def _written(model: Declared, rows: "pl.DataFrame", folder: Path) -> Path:

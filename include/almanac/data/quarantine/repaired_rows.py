@@ -60,7 +60,7 @@ def edit(model: Declared, row: int, record: Mapping[str, str | None], changes: C
     Raises:
         DataError: it has no such columns.
     """
-    declared = model.dataset.columns
+    declared = model.dataset.delivered
     malformed = list(record) == [_MALFORMED] and _MALFORMED not in declared
     # columns that were declared after the row came are empty
     base: dict[str, str | None] = {**dict.fromkeys(declared), **({} if malformed else record)}

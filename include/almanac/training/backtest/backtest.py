@@ -11,7 +11,7 @@ from almanac.config.sections.gates import SEASONS, Season
 from almanac.config.sections.training import TimeRange
 from almanac.features.features import build_features
 from almanac.features.labels import labels, state_before, state_now
-from almanac.features.split_groups import split_groups
+from almanac.features.split_groups import shuffled, split_groups
 from almanac.statistics.tasks import task_of
 from almanac.training.backtest.folds import Fold
 
@@ -100,8 +100,8 @@ def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Labe
 
 
 def in_order(model: Model, frame: "pl.DataFrame") -> "pl.DataFrame":
-    """The rows ordered by time; those of one delivery without times stay in the order that they are read in."""
-    return frame.sort(model.dataset.time, maintain_order=model.dataset.is_arrival)
+    """The rows ordered by time; see `shuffled` for those that have none."""
+    return shuffled(model, frame) if model.dataset.is_arrival else frame.sort(model.dataset.time)
 
 
 def other_columns(model: Model) -> dict[str, str]:
