@@ -27,6 +27,7 @@ def read_m4(part: str) -> list[np.ndarray]:
     return [row[~np.isnan(row)] for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.skipif(not _M4.is_dir(), reason="the real data are not beside the project")
 def test_m4_hourly_chosen_by_grain_reaches_what_was_published() -> None:
