@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almanac.features.split_groups import group_columns, hash_values, places, shuffled, split_groups
-from almanac.training.backtest.folds import is_held_out, split
+from almanac.features.split_groups import group_columns, hash_values, is_held_out, places, shuffled, split_groups
+from almanac.training.backtest.folds import split
 from tests.training.arrivals import make_patients, patients_model
 
 VALUES = st.fixed_dictionaries(
@@ -52,7 +52,7 @@ def test_hash_of_a_row_depends_on_its_values_alone(rows: list[dict[str, object]]
     assert len(set(hashes)) == distinct
 
 
-def test_places_are_spread_evenly_and_drawn_anew_at_each_level() -> None:
+def test_places_are_spread_evenly_and_drawn_again_at_each_level() -> None:
     groups = hash_values(pl.DataFrame({"customer": range(20_000)}))
     first, second = places(groups), places(groups, level=1)
     assert (first < 0.2).mean() == pytest.approx(0.2, abs=0.01)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from almanac.errors import ConfigError, DataError
-from almanac.features.split_groups import split_groups
+from almanac.features.split_groups import is_held_out, split_groups
 from almanac.journal.records import RunRef
 from almanac.monitoring.checks.drift import Status, assess
 from almanac.monitoring.monitor import monitor
@@ -16,7 +16,7 @@ from almanac.registry.records import Tag
 from almanac.scoring.predictions import PredictionTable
 from almanac.scoring.score import score_new_windows
 from almanac.statistics.profile import ReferenceProfile
-from almanac.training.backtest.folds import is_held_out, split
+from almanac.training.backtest.folds import split
 from almanac.training.foreign import ForeignPipeline, measure_foreign
 from almanac.training.passport import load_passport
 from tests.release.conftest import registry  # noqa: F401 - a fixture

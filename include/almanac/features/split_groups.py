@@ -74,13 +74,19 @@ def hash_values(frame: "pl.DataFrame") -> "Hashes":
 
 
 def places(groups: "Hashes", *, level: int = 0) -> "NDArray[np.float64]":
-    """The place of each group between 0 and 1, as if drawn [n]; each level draws anew."""
+    """The place of each group between 0 and 1, as if drawn [n]; each level draws other ones."""
     import numpy as np
 
     for _ in range(level):
         groups = _mixed(groups ^ np.uint64(_of_text("level")))
     drawn: NDArray[np.float64] = (groups >> np.uint64(11)).astype(np.float64) / 2.0**53
     return drawn
+
+
+def is_held_out(model: Model, groups: "Hashes") -> "NDArray[np.bool_]":
+    """Whether the rows of a group are in the hold-out, [n]: no version of this split was trained on them."""
+    held: NDArray[np.bool_] = places(groups) >= 1 - model.train.backtest.share
+    return held
 
 
 def _bits(values: "pl.Series") -> "tuple[Hashes, NDArray[np.bool_]]":

@@ -9,7 +9,7 @@ from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.model_rows import ModelRows
-from almanac.features.split_groups import group_columns, hash_values, shuffled, split_groups
+from almanac.features.split_groups import group_columns, hash_values, is_held_out, shuffled, split_groups
 from almanac.monitoring.checks.challengers import LabelledWindow
 from almanac.monitoring.checks.data_freshness import Ages
 from almanac.monitoring.checks.drift import assess, part_weights, reference_of, shares_of
@@ -22,7 +22,6 @@ from almanac.scoring.predictions import TIME, PredictionTable
 from almanac.statistics.profile import PREDICTED_CLASS, PREDICTION, NumberProfile, ReferenceProfile
 from almanac.statistics.segment_figures import measure_groups
 from almanac.statistics.tasks import task_of
-from almanac.training.backtest.folds import is_held_out
 from almanac.windows.window import Window, complete_windows
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ def _with_new_keys(model: Declared, rows: "pl.DataFrame") -> "pl.DataFrame":
     """Rows without a time as those of others: with their own keys the dataset would hold them already.
 
     Raises:
-        ConfigError: the key's columns have rules, so that nobody knows another value of them.
+        ConfigError: the key's first column has rules, which a value that is made up may break.
     """
     import polars as pl
 

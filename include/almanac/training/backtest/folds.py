@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from almanac.config.schema import Model
 from almanac.errors import DataError
-from almanac.features.split_groups import places
+from almanac.features.split_groups import is_held_out, places
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,12 +124,6 @@ def last_part(chosen: "Rows", groups: "Hashes | None", share: float, *, least: i
     if groups is None:
         return chosen[-max(int(len(chosen) * share), least) :]
     return chosen[places(groups[chosen], level=1) >= 1 - share]
-
-
-def is_held_out(model: Model, groups: "Hashes") -> "NDArray[np.bool_]":
-    """Whether the rows of a group are in the hold-out, [n]: no version of this split was trained on them."""
-    held: NDArray[np.bool_] = places(groups) >= 1 - model.train.backtest.share
-    return held
 
 
 def split_words(model: Model) -> str:
