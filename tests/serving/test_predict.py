@@ -20,7 +20,7 @@ from almanac.serving.batcher import BusyError
 from almanac.serving.engine import PredictionRequest
 from almanac.serving.request_rows import RequestError
 from tests.monitoring.world import TRAINED_UNTIL, MemoryRegistry, hours
-from tests.serving.world import DAY, GATES, NOW, SKY, Online, as_rows, next_hours, sky_graph
+from tests.serving.world import DAY, GATES, NOW, SKY, Online, as_rows, graph_of, next_hours
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -262,7 +262,7 @@ def test_predict_graph_that_reads_undeclared_features_is_refused(online: Online)
 
 def test_predict_several_classes_have_the_columns_of_a_batch(tmp_path: Path) -> None:
     online = Online(tmp_path, label=SKY, gates=GATES)
-    online.versions.graphs["1"] = sky_graph(find_model(online.home.models, "weather"))
+    online.versions.graphs["1"] = graph_of(find_model(online.home.models, "weather"))
     online.service.refresh()
     rows = next_hours(5)
     said = online.ask(*as_rows(rows)).json()["predictions"]

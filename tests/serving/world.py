@@ -107,8 +107,8 @@ GATES = {
 }
 
 
-def sky_graph(model: Model) -> bytes:
-    """The graph of a version that tells three classes apart."""
+def graph_of(model: Model) -> bytes:
+    """The graph of a version of this declaration."""
     frame = reference()
     truth = labels(model, frame, now=NOW).cast(pl.Float64).fill_null(float("nan")).to_numpy()
     known, matrix = np.isfinite(truth), build_features(model, frame)
