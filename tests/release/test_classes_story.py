@@ -33,6 +33,7 @@ from almanac.training.training_run import train
 from tests.training.class_labels.sky import HOURS, NAMES, START, make_sky, sky
 
 LATER, TURN = 24 * 40, 24 * 60
+pytestmark = pytest.mark.slow
 
 
 class Harbour:

@@ -15,6 +15,7 @@ from almanac.features.features import build_features
 from almanac.features.labels import labels
 from almanac.registry.onnx_model import CLASSES_KEY, OnnxModel
 from almanac.release.gates import GATES, Evaluation, Reference, Served, asked, judge, passed
+from almanac.statistics.metrics import measure
 from almanac.training.export.export import export_onnx
 from almanac.training.export.parity import ParityPart
 from almanac.training.fit.candidates import build_pipeline
@@ -254,3 +255,11 @@ def test_graph_scores_in_the_declared_order_of_the_classes(model, served) -> Non
     np.testing.assert_allclose(other[:, 0], own[:, 1] / left)  # rain is its second column
     np.testing.assert_allclose(other[:, 2], own[:, 0] / left)
     assert (other[:, 1] == 0).all()  # it knows no snow
+
+
+def test_calibration_of_classes_is_that_of_the_predicted_class(model, evaluate) -> None:
+    evaluation = evaluate()
+    (found,) = [one for one in judge(model, evaluation) if one.name == "calibration[ece]"]
+    rows_of = evaluation.holdout
+    expected = measure("calibration_error", rows_of["label"].to_numpy(), rows_of["answer"].to_numpy())
+    assert found.measured == pytest.approx(expected)

@@ -20,6 +20,7 @@ from almanac.training.train import prepare, train_candidate
 from tests.release.gates.evaluations import refused
 from tests.training.class_labels.sky import START, sky
 
+pytestmark = pytest.mark.slow
 SETS = {"wine": datasets.load_wine, "iris": datasets.load_iris, "digits": datasets.load_digits}
 FOREST = {
     "estimator": "sklearn.ensemble.RandomForestClassifier",
