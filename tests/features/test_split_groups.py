@@ -125,6 +125,7 @@ def test_folds_judge_disjoint_rows_that_no_model_of_theirs_was_trained_on() -> N
     assert [round(len(fold.test) / 2000, 1) for fold in folds] == [0.2, 0.2, 0.2]
     judged = [set(fold.test.tolist()) for fold in folds]
     assert sum(map(len, judged)) == len(set().union(*judged))
+    assert not any(judged[-1] & set(fold.train.tolist()) for fold in folds)
 
 
 def test_rows_of_a_file_that_is_sorted_by_its_label_are_shuffled_for_good() -> None:
