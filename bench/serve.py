@@ -208,9 +208,8 @@ def main() -> None:
     print(f"{'server':22} connections  CPU ms  p50 ms  p99 ms  of MLflow's CPU")
     for one in found:
         share = one.cpu_ms / beside[one.connections]
-        print(
-            f"{one.name:22} {one.connections:11}  {one.cpu_ms:6.2f}  {one.p50_ms:6.1f}  {one.p99_ms:6.1f}  {share:15.2f}"
-        )
+        times = f"{one.cpu_ms:6.2f}  {one.p50_ms:6.1f}  {one.p99_ms:6.1f}"
+        print(f"{one.name:22} {one.connections:11}  {times}  {share:15.2f}")
 
 
 if __name__ == "__main__":
