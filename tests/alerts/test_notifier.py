@@ -15,7 +15,7 @@ from almanac.config.files.loader import load_installation, load_models
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.config.installation import Installation
 from almanac.config.sections.alerts import Alerts, Channel
-from almanac.config.sections.backup import InstallationBackup
+from almanac.config.sections.retention.backup import InstallationBackup
 from almanac.errors import PermanentError, TransientError
 from almanac.health.backups import missed_backup
 from almanac.health.disk import disk_message

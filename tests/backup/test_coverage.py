@@ -14,7 +14,7 @@ from almanac.backup.store.manifest import GroupMember, Maker
 from almanac.backup.store.repository import BackupRepository
 from almanac.backup.survey import survey
 from almanac.config.home import Home
-from almanac.config.sections.backup import InstallationBackup
+from almanac.config.sections.retention.backup import InstallationBackup
 from almanac.health.backups import missed_backup
 from almanac.journal.journal import Journal
 from almanac.journal.records import AliasMove, BatchRecord, BatchState, RunRef

@@ -11,7 +11,7 @@ from almanac.backup.installation import BackupRepositories
 from almanac.backup.report import BackupReport, make_report
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.repository import BackupRepository
-from almanac.config.sections.backup import InstallationBackup
+from almanac.config.sections.retention.backup import InstallationBackup
 from almanac.journal.backup_times import proven_times
 from almanac.journal.journal import Journal
 from almanac.journal.records import DrillRecord, RunRef

@@ -19,8 +19,8 @@ from almanac.config.files.loader import find_model, load_installation
 from almanac.config.home import MODELS_FOLDER, Home
 from almanac.config.installation import Installation
 from almanac.config.schema import Model
-from almanac.config.sections.backup import InstallationBackup
-from almanac.config.sections.cleanup import Cleanup as Ages
+from almanac.config.sections.retention.backup import InstallationBackup
+from almanac.config.sections.retention.cleanup import Cleanup as Ages
 from almanac.errors import IntegrityError, TransientError
 from almanac.journal.journal import Journal
 from almanac.journal.records import DecisionKind, DeliveredAlert, RunRef

@@ -19,7 +19,7 @@ from almanac.cleanup.plan import ExpiryPlan
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER
 from almanac.config.schema import Model
-from almanac.config.sections.expiry import EXPIRING, Expire
+from almanac.config.sections.retention.expiry import EXPIRING, Expire
 from almanac.errors import ApprovalError, IntegrityError
 from almanac.journal.records import Arrival, BatchState
 from almanac.scoring.predictions import PredictionTable

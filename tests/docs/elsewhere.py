@@ -39,6 +39,7 @@ ELSEWHERE = (
         "tests/docs/plays_services.py",
         "make up",
     ),
+    *_lines("README.md", "What you then see", _WHOLE, "Makefile", "make demo-all"),
     *_lines("README.md", "Keep it running", _WHOLE, "Makefile", "make demo-celery"),
     *_lines("docs/add-a-model.md", "In a quarter of an hour, from a file", _INSTALLS, "Makefile", "make setup"),
     *_lines(

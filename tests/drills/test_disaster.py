@@ -11,7 +11,7 @@ from almanac.backup.installation import BackupRepositories
 from almanac.backup.snapshot.backup import BackupRun
 from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import REPOSITORY, Home
-from almanac.config.sections.backup import Drills
+from almanac.config.sections.retention.backup import Drills
 from almanac.drills.disaster import Disaster
 from almanac.drills.run_drill import check_disaster
 from almanac.drills.scratch_machine import ScratchMachine

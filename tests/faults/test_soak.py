@@ -22,7 +22,7 @@ from almanac.cleanup.expire import Expiry
 from almanac.cleanup.journal_rows import JournalRows
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER
-from almanac.config.sections.expiry import Expire
+from almanac.config.sections.retention.expiry import Expire
 from almanac.data.ingest.arrivals import find_batches
 from almanac.data.ingest.ingest import ingest_batches
 from almanac.data.quarantine.quarantine import Quarantine

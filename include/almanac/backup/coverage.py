@@ -12,7 +12,7 @@ from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.manifest import Ref
 from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
-from almanac.config.sections.backup import InstallationBackup
+from almanac.config.sections.retention.backup import InstallationBackup
 from almanac.errors import AlmanacError, IntegrityError
 from almanac.journal import publications
 from almanac.journal.backup_times import first_snapshot, snapshot_times

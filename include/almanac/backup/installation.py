@@ -9,7 +9,7 @@ from almanac.backup.store.keys import find_keys, find_or_make_keys
 from almanac.backup.store.repository import BackupRepository, open_store
 from almanac.config.home import Home
 from almanac.config.location import sqlite_url
-from almanac.config.sections.backup import InstallationBackup
+from almanac.config.sections.retention.backup import InstallationBackup
 from almanac.errors import ConfigError
 from almanac.journal.location import with_login
 

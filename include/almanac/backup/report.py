@@ -15,7 +15,7 @@ from almanac.backup.store.repository import BackupRepository
 from almanac.backup.tiers.archive_request import ArchiveRequest, archive_requests
 from almanac.backup.tiers.plan import Holding, holdings
 from almanac.backup.tiers.port import Tier
-from almanac.config.sections.backup import InstallationBackup
+from almanac.config.sections.retention.backup import InstallationBackup
 from almanac.errors import AlmanacError, IntegrityError
 from almanac.journal.file_checks import CheckState, FileChecks
 from almanac.journal.journal import Journal

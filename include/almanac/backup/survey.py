@@ -7,7 +7,7 @@ from almanac.backup.coverage import CoverageGap, find_gaps, live_subjects, taken
 from almanac.backup.drill.disaster_due import disaster_max_age
 from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
-from almanac.config.sections.backup import InstallationBackup
+from almanac.config.sections.retention.backup import InstallationBackup
 from almanac.journal.backup_times import proven_times
 from almanac.journal.journal import Journal
 

@@ -13,7 +13,7 @@ from almanac.cleanup.tables import KEEP_FILES, delete_rows, plan_predictions, pl
 from almanac.config.files.loader import refuse_to_delete
 from almanac.config.home import Home
 from almanac.config.schema import Model
-from almanac.config.sections.expiry import EXPIRING
+from almanac.config.sections.retention.expiry import EXPIRING
 from almanac.data.quarantine.quarantine import Quarantine
 from almanac.data.table.commit_record import committed_batches
 from almanac.data.table.dataset import DatasetTable

@@ -5,9 +5,9 @@ from pydantic import Field
 from almanac.config.grammar.section import Section, Share
 from almanac.config.grammar.types import Cron
 from almanac.config.sections.alerts import Alerts
-from almanac.config.sections.backup import InstallationBackup
-from almanac.config.sections.cleanup import Cleanup
 from almanac.config.sections.promotion import Approval
+from almanac.config.sections.retention.backup import InstallationBackup
+from almanac.config.sections.retention.cleanup import Cleanup
 
 
 class Installation(Section):

@@ -17,15 +17,12 @@ from almanac.config.grammar.threshold import NO_THRESHOLD
 from almanac.config.grammar.types import Slug
 from almanac.config.sections.alerts import Alerts
 from almanac.config.sections.arrival import check_arrival
-from almanac.config.sections.backup import Backup
 from almanac.config.sections.dataset import Column, Dataset
-from almanac.config.sections.expiry import Expire
 from almanac.config.sections.features import Feature, check_features, names_of
 from almanac.config.sections.forecast import Forecast, check_forecast
 from almanac.config.sections.gates import Gates, check_behaviour, check_prediction_rules, check_segments
 from almanac.config.sections.joins import Join, check_joins, joined_columns
 from almanac.config.sections.label import Label, check_rare, with_values_of_classes
-from almanac.config.sections.maintenance import Maintenance
 from almanac.config.sections.monitoring import Monitoring
 from almanac.config.sections.pipelines import (
     BUILT_IN,
@@ -37,6 +34,9 @@ from almanac.config.sections.pipelines import (
     check_pipelines,
 )
 from almanac.config.sections.promotion import AnyShadow, Approval, Promotion, Rollback
+from almanac.config.sections.retention.backup import Backup
+from almanac.config.sections.retention.expiry import Expire
+from almanac.config.sections.retention.maintenance import Maintenance
 from almanac.config.sections.scoring import Scoring, check_scoring
 from almanac.config.sections.serving import Serving
 from almanac.config.sections.sources import AnySource

@@ -17,7 +17,7 @@ from almanac.backup.snapshot.verify import Share, verify
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.repository import FORMAT_FILE, BackupRepository
 from almanac.config.home import Home
-from almanac.config.sections.backup import Drills
+from almanac.config.sections.retention.backup import Drills
 from almanac.errors import IntegrityError
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef, Watermark

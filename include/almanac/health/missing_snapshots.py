@@ -12,7 +12,7 @@ from almanac.backup.store.manifest import Ref
 from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
 from almanac.config.sections.alerts import Alerts
-from almanac.config.sections.backup import InstallationBackup
+from almanac.config.sections.retention.backup import InstallationBackup
 from almanac.errors import AlmanacError, TransientError
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef

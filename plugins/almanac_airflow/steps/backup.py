@@ -12,7 +12,7 @@ from almanac_airflow.access import credentials
 if TYPE_CHECKING:
     from almanac.backup.installation import BackupRepositories
     from almanac.backup.store.repository import BackupRepository
-    from almanac.config.sections.backup import Drills
+    from almanac.config.sections.retention.backup import Drills
     from almanac.registry.run_context import RunContext
 
 _STATE_OF = {"dataset": "dataset", "outputs": "predictions"}

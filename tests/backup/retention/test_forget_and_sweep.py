@@ -16,7 +16,7 @@ from almanac.backup.store.locks import locked
 from almanac.backup.store.manifest import GroupMember, Ref
 from almanac.backup.store.repository import FORMAT_FILE, BackupRepository
 from almanac.backup.tiers.archive_request import ArchiveRequest, ArchiveRequestState, mark
-from almanac.config.sections.backup import Keep, Retention
+from almanac.config.sections.retention.backup import Keep, Retention
 from almanac.errors import ApprovalError, DataError, IntegrityError, TransientError
 from almanac.registry.records import ModelVersion, Tag
 from tests.backup.repositories import (

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from almanac.backup.retention.forget import plan_forget
 from almanac.backup.snapshot.writer import Draft, take
 from almanac.backup.store.manifest import Ref
-from almanac.config.sections.backup import Keep
+from almanac.config.sections.retention.backup import Keep
 from almanac.registry.records import ModelVersion, Tag
 from tests.backup.repositories import MAKER, START, days, from_bytes, repository_at
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from almanac.backup.retention.retention import choose
 from almanac.backup.store.manifest import Ref, format_time
-from almanac.config.sections.backup import Keep
+from almanac.config.sections.retention.backup import Keep
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 ANSWERS = Path(__file__).with_name("restic_answers.json")

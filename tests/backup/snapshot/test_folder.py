@@ -10,7 +10,7 @@ from almanac.backup.snapshot.backup import BackupRun
 from almanac.backup.store.manifest import Maker
 from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, Home
-from almanac.config.sections.backup import Keep, KeepOfModel, Retention
+from almanac.config.sections.retention.backup import Keep, KeepOfModel, Retention
 from almanac.errors import ConfigError
 from tests.backup.repositories import repository_at, restored
 

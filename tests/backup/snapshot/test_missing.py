@@ -14,7 +14,7 @@ from almanac.backup.store.keys import key_file
 from almanac.backup.store.repository import BackupRepository
 from almanac.config.home import Home
 from almanac.config.sections.alerts import Alerts
-from almanac.config.sections.backup import InstallationBackup
+from almanac.config.sections.retention.backup import InstallationBackup
 from almanac.errors import DataError, TransientError
 from almanac.health.missing_snapshots import report_missing_snapshots, repositories_to_check
 from almanac.journal.journal import Journal

@@ -15,7 +15,7 @@ from almanac.backup.tasks.run_backup import is_due, record_drill_results, reposi
 from almanac.backup.tasks.run_restore import run_restore
 from almanac.backup.tasks.run_retention import run_forget, run_replicate, run_sweep
 from almanac.config.home import Home
-from almanac.config.sections.backup import Drills
+from almanac.config.sections.retention.backup import Drills
 from almanac.data.table.delta_table import read_table
 from almanac.data.table.maintenance import needed_versions
 from almanac.drills.run_drill import check_drills, run_drill, verify_share

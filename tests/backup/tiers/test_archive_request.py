@@ -26,7 +26,7 @@ from almanac.backup.tiers.archive_request import (
 from almanac.backup.tiers.archive_restore import request_restore, restore_from_archive
 from almanac.backup.tiers.plan import move, plan_tiers, wanted_tiers
 from almanac.backup.tiers.port import FrozenError
-from almanac.config.sections.tiers import TierPrices, Tiers
+from almanac.config.sections.retention.tiers import TierPrices, Tiers
 from almanac.errors import IntegrityError
 from tests.backup.cold import Clock, ColdStore
 from tests.backup.repositories import MAKER, START, SUBJECT, contents, days, snapshot, write_files

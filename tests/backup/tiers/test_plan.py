@@ -20,7 +20,7 @@ from almanac.backup.store.repository import BackupRepository
 from almanac.backup.tiers.hot_snapshots import hot_refs
 from almanac.backup.tiers.plan import MoveResult, TierPlan, in_words, move, plan_tiers, wanted_tiers
 from almanac.backup.tiers.port import Stored, Tier
-from almanac.config.sections.tiers import TierPrices, Tiers
+from almanac.config.sections.retention.tiers import TierPrices, Tiers
 from almanac.errors import IntegrityError, TransientError
 from tests.backup.repositories import MAKER, days, from_bytes, repository_at
 from tests.backup.retention.test_forget_and_sweep import NOTHING, FakeRegistry

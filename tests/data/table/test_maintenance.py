@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
-from almanac.config.sections.maintenance import Maintenance
+from almanac.config.sections.retention.maintenance import Maintenance
 from almanac.data.table.commit_record import committed_batches
 from almanac.data.table.maintenance import compact, needed_versions, plan_maintenance, vacuum
 from almanac.errors import DataError, IntegrityError, RegistryError, TransientError

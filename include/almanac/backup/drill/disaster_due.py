@@ -8,7 +8,7 @@ from almanac.backup.drill.drill import overdue
 from almanac.backup.drill.drills import DISASTER
 from almanac.backup.installation import BackupRepositories
 from almanac.config.home import Home
-from almanac.config.sections.backup import Drills
+from almanac.config.sections.retention.backup import Drills
 
 
 def unplayable(home: Home) -> str:

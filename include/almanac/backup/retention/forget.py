@@ -10,7 +10,7 @@ from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.manifest import Manifest, Ref
 from almanac.backup.store.repository import BackupRepository
 from almanac.config.schema import Model
-from almanac.config.sections.backup import Keep, Retention
+from almanac.config.sections.retention.backup import Keep, Retention
 from almanac.errors import DataError, IntegrityError
 from almanac.failpoints import failpoint
 
@@ -40,7 +40,7 @@ def keep_of(models: Sequence[Model], retention: Retention, *, second: bool = Fal
         retention: of the installation.
         second: in the secondary repository, which may have policies of its own.
     """
-    from almanac.config.sections.backup import KeepOfModel
+    from almanac.config.sections.retention.backup import KeepOfModel
 
     declared = {model.name: model.backup.keep for model in models}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from almanac.backup.store.manifest import Ref
-from almanac.config.sections.backup import Keep
+from almanac.config.sections.retention.backup import Keep
 
 _AHEAD = timedelta(hours=1)  # clocks of machines differ by less
 

@@ -10,7 +10,7 @@ from almanac.backup.store.locks import Lock, locked
 from almanac.backup.store.manifest import Manifest, Ref, object_name
 from almanac.backup.store.repository import BackupRepository, check_format
 from almanac.backup.tiers.plan import must_stay
-from almanac.config.sections.tiers import Tiers
+from almanac.config.sections.retention.tiers import Tiers
 from almanac.errors import ApprovalError, IntegrityError
 from almanac.failpoints import failpoint
 

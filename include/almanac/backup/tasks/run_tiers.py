@@ -12,7 +12,7 @@ from almanac.backup.tiers.hot_snapshots import hot_refs
 from almanac.backup.tiers.plan import TierPlan, in_words, move, plan_tiers, wanted_tiers
 from almanac.config.files.loader import load_installation, refuse_to_delete
 from almanac.config.home import Home
-from almanac.config.sections.tiers import Tiers
+from almanac.config.sections.retention.tiers import Tiers
 from almanac.registry.store import Registry
 
 

@@ -14,7 +14,7 @@ from almanac.backup.store.manifest import Ref, canonical
 from almanac.backup.store.port import ConflictError
 from almanac.backup.store.repository import BackupRepository
 from almanac.backup.tiers.port import Stored, TierStore
-from almanac.config.sections.tiers import Tiers
+from almanac.config.sections.retention.tiers import Tiers
 from almanac.errors import IntegrityError
 from almanac.json_text import parse_json
 

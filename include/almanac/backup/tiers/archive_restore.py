@@ -16,7 +16,7 @@ from almanac.backup.tiers.archive_request import (
     find,
     mark,
 )
-from almanac.config.sections.tiers import Tiers
+from almanac.config.sections.retention.tiers import Tiers
 from almanac.errors import IntegrityError
 from almanac.storage.files import hash_file
 

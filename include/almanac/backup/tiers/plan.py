@@ -12,7 +12,7 @@ from almanac.backup.store.manifest import Manifest, Ref
 from almanac.backup.store.repository import BackupRepository
 from almanac.backup.tiers.hot_snapshots import newest
 from almanac.backup.tiers.port import TIERS, Stored, Tier
-from almanac.config.sections.tiers import TierPrices, Tiers
+from almanac.config.sections.retention.tiers import TierPrices, Tiers
 
 _GIB, _MONTH = 1 << 30, timedelta(days=30)
 _AT_ONCE = 100

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from almanac.backup.installation import BackupRepositories
     from almanac.backup.store.repository import BackupRepository
     from almanac.config.home import Home
-    from almanac.config.sections.backup import InstallationBackup
+    from almanac.config.sections.retention.backup import InstallationBackup
     from almanac.journal.journal import Journal
     from almanac.journal.records import RunRef
 

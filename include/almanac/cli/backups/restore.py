@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from almanac.backup.store.manifest import Fact, Ref
     from almanac.backup.store.repository import BackupRepository
     from almanac.config.home import Home
-    from almanac.config.sections.tiers import Tiers
+    from almanac.config.sections.retention.tiers import Tiers
 
 COME_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: not now, and it belongs to no model fault
 DIFFERS = 3  # all of it is back, and journal, registry and data do not know the same

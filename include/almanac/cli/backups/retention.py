@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from almanac.backup.retention.forget import ForgetPlan
     from almanac.backup.store.repository import BackupRepository
     from almanac.config.home import Home
-    from almanac.config.sections.backup import InstallationBackup
+    from almanac.config.sections.retention.backup import InstallationBackup
 
 
 def forget_by_policy(

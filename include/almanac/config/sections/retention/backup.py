@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from almanac.config.grammar.section import Section, Share
 from almanac.config.grammar.types import Cron, Duration
-from almanac.config.sections.tiers import Tiers
+from almanac.config.sections.retention.tiers import Tiers
 
 Count = Annotated[int, Field(ge=1)]
 
