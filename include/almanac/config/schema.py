@@ -47,11 +47,11 @@ from almanac.config.sections.triggers import Trigger
 class Declared(Section):
     """What every kind of model declares: whose it is, and the dataset that its files become."""
 
-    name: Slug
-    title: str
-    description: str
-    owner: str
-    tags: tuple[str, ...] = ()
+    name: Slug = Field(description="The name of the file without its ending; DAGs, tables and folders carry it.")
+    title: str = Field(description="A few words for pages and messages.")
+    description: str = Field(description="What it predicts and for whom, in a sentence or two.")
+    owner: str = Field(description="Who answers for it; the owner of its DAGs in Airflow.")
+    tags: tuple[str, ...] = Field((), description="To find its DAGs by in Airflow.")
     enabled: bool = Field(True, description="False: the DAGs exist but are paused when created.")
     source: AnySource
     triggers: dict[Slug, Trigger] = Field(
@@ -85,10 +85,13 @@ class Model(Declared):
     expire: Expire = Expire()
     label: Label
     joins: dict[Slug, Join] = Field({}, description="Columns of other models' datasets, as of each row's time.")
-    features: tuple[Feature, ...] = Field(min_length=1)
+    features: tuple[Feature, ...] = Field(min_length=1, description="What the model sees of a row, in this order.")
     train: Training
     gates: Gates
-    promotion: Promotion
+    promotion: Promotion = Field(
+        description="Who makes a version champion that passed its gates: auto: the rules, unless they ask for a person;"
+        " approve: always a person's answer; manual: the command `promote` only."
+    )
     approval: Approval = Approval()
     shadow: AnyShadow = None
     rollback: Rollback = Rollback()

@@ -21,13 +21,13 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 class PayloadField(Section):
     """One field of an event's payload."""
 
-    type: Literal["string", "number", "integer", "boolean", "timestamp"]
-    required: bool = True
-    description: str = ""
+    type: Literal["string", "number", "integer", "boolean", "timestamp"] = Field(description="What the value must be.")
+    required: bool = Field(True, description="Whether an event without it is refused.")
+    description: str = Field("", description="What it means, for people.")
     values: tuple[str, ...] | None = Field(None, description="The only texts allowed.")
     max_length: int = Field(200, ge=1, description="Of a text.")
-    min: float | None = None
-    max: float | None = None
+    min: float | None = Field(None, description="The smallest number that is accepted.")
+    max: float | None = Field(None, description="The largest number that is accepted.")
 
     @model_validator(mode="after")
     def _rules_fit_type(self) -> Self:

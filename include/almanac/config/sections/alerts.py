@@ -44,23 +44,23 @@ class WebhookChannel(Section):
     """JSON by POST. Slack, Mattermost and Teams show its `text`."""
 
     kind: Literal["webhook"]
-    connection: str
+    connection: str = Field(description="The Airflow connection with the address, and the token where there is one.")
 
 
 class MailChannel(Section):
     """A mail, by an Airflow connection of type smtp."""
 
     kind: Literal["smtp"]
-    connection: str
-    recipients: tuple[str, ...] = Field(min_length=1)
+    connection: str = Field(description="The Airflow connection of the mail server.")
+    recipients: tuple[str, ...] = Field(min_length=1, description="Addresses that each message goes to.")
 
 
 class AppriseChannel(Section):
     """Whatever the apprise provider reaches: Slack, Teams, Telegram, PagerDuty and a hundred more."""
 
     kind: Literal["apprise"]
-    connection: str
-    tag: str | None = None
+    connection: str = Field(description="The Airflow connection with Apprise's addresses.")
+    tag: str | None = Field(None, description="Only the addresses with this tag; unset: all.")
 
 
 Channel = Annotated[WebhookChannel | MailChannel | AppriseChannel, Field(discriminator="kind")]
@@ -70,7 +70,7 @@ class QuietHours(Section):
     """What is not critical waits until these hours are over."""
 
     between: str = Field(description="'22:00-07:00'")
-    timezone: Zone = "UTC"
+    timezone: Zone = Field("UTC", description="The clock that the hours are of.")
 
     @field_validator("between")
     @classmethod
@@ -86,14 +86,16 @@ class QuietHours(Section):
 class Escalation(Section):
     """Who else is told when nobody acknowledges what is critical."""
 
-    after: Duration
+    after: Duration = Field(description="How long an alert may stay unacknowledged.")
     to: tuple[Slug, ...] = Field(min_length=1, description="Names of channels.")
 
 
 class Alerts(Section):
     """How people are told. Without a channel whose connection exists, everything goes to the log and the journal."""
 
-    channels: dict[Slug, Channel] = Field(default_factory=dict)
+    channels: dict[Slug, Channel] = Field(
+        default_factory=dict, description="Where messages go, by a name of one's own."
+    )
     routes: dict[Severity, tuple[Slug, ...]] = Field(
         default_factory=dict, description="Channels by severity; unset: all of them, and none for info."
     )

@@ -47,21 +47,21 @@ DEFAULT_ACTIONS: dict[str, Action] = {
 class Normalise(Section):
     """How texts are made equal before they are compared with `values`; in this order."""
 
-    trim: bool = True
-    case: Literal["keep", "lower", "upper"] = "keep"
+    trim: bool = Field(True, description="Remove spaces around the text.")
+    case: Literal["keep", "lower", "upper"] = Field("keep", description="Compare in small or capital letters.")
     map: dict[str, str] = Field({}, description="Other spelling -> the intended value.")
 
 
 class Column(Section):
     """One column of the dataset and the rules that each of its values must keep."""
 
-    type: Literal["timestamp", "float", "integer", "string"]
-    description: str = ""
-    unit: str = ""
-    nullable: bool = False
+    type: Literal["timestamp", "float", "integer", "string"] = Field(description="What each value is.")
+    description: str = Field("", description="What it means, for people.")
+    unit: str = Field("", description="Its unit; ingest tells when a file comes in another one.")
+    nullable: bool = Field(False, description="Whether a value may be empty.")
     optional: bool = Field(False, description="Files may lack the column; its cells are then empty.")
-    min: float | None = None
-    max: float | None = None
+    min: float | None = Field(None, description="The smallest value that is no error.")
+    max: float | None = Field(None, description="The largest value that is no error.")
     values: tuple[str, ...] | None = Field(None, description="The only values allowed.")
     regex: str | None = Field(None, description="A pattern that the whole text must match.")
     normalise: Normalise | None = None
@@ -179,7 +179,9 @@ class Skew(Section):
     be judged so.
     """
 
-    min_rows: Annotated[int, Field(ge=20)]
+    min_rows: Annotated[int, Field(ge=20)] = Field(
+        description="Batches with fewer rows are not compared with the dataset."
+    )
     history: Duration = Field(
         description="The reference: this much before the batch, of which its calendar months are compared."
     )
@@ -216,7 +218,7 @@ class Dataset(Section):
     group: tuple[str, ...] = Field(
         (), description="With `time: arrival`: rows equal in these columns never stand on both sides of a split."
     )
-    columns: dict[str, Column] = Field(min_length=1)
+    columns: dict[str, Column] = Field(min_length=1, description="The columns, by name.")
     ignored_columns: tuple[str, ...] = Field((), description="Columns that files may have and that are ignored.")
     on_unexpected_column: Literal["drop", "reject"] = Field(description="drop: leave it out and warn.")
     max_bad_share: Share = Field(description="Above this share of bad rows the whole batch is rejected.")

@@ -17,7 +17,7 @@ _FORMS = ("change", "lag", "cycle", "equals", "one_of", "missing", "age")
 class ColumnFeature(Section):
     """A column as it stands, or in one other form. Where the value is unknown, so is the feature, but for `missing`."""
 
-    column: str
+    column: str = Field(description="Of the dataset, or `join.column`.")
     change: Duration | None = Field(None, description="Its value minus the value exactly this long ago.")
     lag: Duration | None = Field(None, description="Its value exactly this long ago.")
     cycle: Annotated[float, Field(gt=0)] | None = Field(None, description="Its position on a circle of this size.")
@@ -71,9 +71,11 @@ class ColumnFeature(Section):
 class RollingFeature(Section):
     """A figure of the known values in `(t - over, t]`, the row's own among them."""
 
-    column: str
-    over: Duration
-    take: Literal["mean", "min", "max", "sum", "std", "count"]
+    column: str = Field(description="Whose values are summed up.")
+    over: Duration = Field(description="How far the window reaches back from the row, which is in it.")
+    take: Literal["mean", "min", "max", "sum", "std", "count"] = Field(
+        description="The figure of the window's known values."
+    )
     per: tuple[str, ...] = Field((), description="Only rows with the same values here; unset: of the same key.")
 
     @property
@@ -96,7 +98,9 @@ class RollingFeature(Section):
 class TimeFeature(Section):
     """The row's place on the circle of the day, the week or the year (sine and cosine), or whether it is weekend."""
 
-    time: Literal["hour_of_day", "day_of_week", "day_of_year", "weekend"]
+    time: Literal["hour_of_day", "day_of_week", "day_of_year", "weekend"] = Field(
+        description="A place on the circle of the day, the week or the year; or whether it is Saturday or Sunday."
+    )
     timezone: str = Field("UTC", description="Time zone of clock and calendar.")
 
     @property

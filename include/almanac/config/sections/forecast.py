@@ -38,9 +38,9 @@ class Ridge(Section):
 class Ets(Section):
     """Exponential smoothing with additive errors; seasonal by the first season."""
 
-    trend: bool = True
-    damped: bool = True
-    seasonal: bool = True
+    trend: bool = Field(True, description="With a trend.")
+    damped: bool = Field(True, description="A trend that levels off.")
+    seasonal: bool = Field(True, description="With the first season.")
 
     @model_validator(mode="after")
     def _only_a_trend_is_damped(self) -> Self:
@@ -73,7 +73,7 @@ class Candidates(Section):
 class CandidateChoice(Section):
     """How the candidate of a grain is chosen: by forecasts of the past that did not see what came after them."""
 
-    by: Literal["mase", "smape"] = "mase"
+    by: Literal["mase", "smape"] = Field("mase", description="The error by which a grain's candidate is chosen.")
     backtests: Annotated[int, Field(ge=2, le=50)] = Field(
         3, description="How many of them; each ends one horizon before the next."
     )
@@ -86,8 +86,8 @@ class CandidateChoice(Section):
 class ForecastLimits(Section):
     """Where forecasts and intervals are cut off. Nothing is where nothing is declared."""
 
-    min: float | None = None
-    max: float | None = None
+    min: float | None = Field(None, description="Lower values become this one.")
+    max: float | None = Field(None, description="Higher values become this one.")
 
     @model_validator(mode="after")
     def _min_is_below_max(self) -> Self:
@@ -126,7 +126,9 @@ class Forecast(Section):
     intervals: tuple[Level, ...] = Field((0.8, 0.95), description="The share of values that each claims to hold.")
     limits: ForecastLimits = ForecastLimits()
     max_set_aside: Share = Field(0.5, description="With a larger share of bad grains the run is skipped.")
-    grains_per_task: Annotated[int, Field(ge=1, le=100_000)] = 500
+    grains_per_task: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        500, description="How many grains one task computes."
+    )
     schedule: Cron | None = Field(None, description="Also at these times, in UTC; new data are always forecast.")
     gates: ForecastGates = ForecastGates()
 

@@ -18,7 +18,7 @@ DELIMITERS = (",", ";", "\t", "|")
 class _TextFormat(Section):
     """What all kinds of text have in common: signs, encoding, and lines that are neither header nor data."""
 
-    decimal: Literal[".", ","] = "."
+    decimal: Literal[".", ","] = Field(".", description="The sign before fractions, where a column declares none.")
     encoding: str = Field("utf-8", description="As Python calls it: utf-8, utf-16, latin-1, cp1252, shift_jis, ...")
     nulls: tuple[str, ...] = Field((), description="Texts that mean an empty cell, e.g. NA; no others do.")
     skip_lines: Annotated[int, Field(ge=0)] = Field(0, description="Lines above the header, or above the data.")
@@ -46,9 +46,11 @@ class CsvFormat(_TextFormat):
     """
 
     kind: Literal["csv"] = "csv"
-    detect: bool = False
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
+    detect: bool = Field(False, description="Find delimiter, quote and encoding in each file.")
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(",", description="Between two cells.")
+    quote: Annotated[str, Field(min_length=1, max_length=1)] = Field(
+        '"', description="Around cells that hold a delimiter."
+    )
     header: Literal["first", "none"] = Field("first", description="none: the first line holds data; see names.")
     names: tuple[str, ...] = Field((), description="The columns of a file without a header, in their order.")
     row_names: str | None = Field(

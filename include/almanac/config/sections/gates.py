@@ -29,9 +29,11 @@ Segment = Literal["season", "month", "hour_of_day", "all"]
 class BaselineGate(Section):
     """Better than the best baseline on the hold-out."""
 
-    metric: Metric
-    margin: Annotated[float, Field(ge=0)]
-    kinds: tuple[Baseline, ...] = Field(min_length=1)
+    metric: Metric = Field(description="By which they are compared, on the hold-out.")
+    margin: Annotated[float, Field(ge=0)] = Field(
+        description="How much better than the best of them the candidate must be."
+    )
+    kinds: tuple[Baseline, ...] = Field(min_length=1, description="The rules that the candidate must beat.")
     rules: dict[Slug, str] = Field(
         {}, description="More of them: name -> condition on a row's columns; of a number: arithmetic on them."
     )
@@ -75,7 +77,7 @@ class BaselineGate(Section):
 class ChampionGate(Section):
     """Held against the champion, and the best version of the last year, on the same hold-out: a paired interval."""
 
-    metric: Metric
+    metric: Metric = Field(description="By which they are compared, on the same rows.")
     must: Literal["not_worse", "beat"] = Field(
         "not_worse",
         description="not_worse: not significantly below the champion; where it is as good, made from newer data,"
@@ -85,8 +87,8 @@ class ChampionGate(Section):
         description="How far below the champion, and below the best version of the last year, the lower end of the"
         " interval may lie."
     )
-    resamples: Annotated[int, Field(ge=100)]
-    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    resamples: Annotated[int, Field(ge=100)] = Field(description="Draws of the bootstrap.")
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(description="Of the interval of the difference.")
 
 
 class SegmentGate(Section):
@@ -98,10 +100,14 @@ class SegmentGate(Section):
     """
 
     by: Segment | str = Field(description="season, month, hour_of_day, a text column of the dataset, or all: no parts.")
-    rows: Literal["holdout", "backtest"] = "holdout"
-    metric: Metric
-    max_loss: Annotated[float, Field(ge=0)]
-    min_rows: Annotated[int, Field(ge=1)]
+    rows: Literal["holdout", "backtest"] = Field("holdout", description="Which rows are split into segments.")
+    metric: Metric = Field(description="Measured in each segment.")
+    max_loss: Annotated[float, Field(ge=0)] = Field(
+        description="How much worse than its best baseline any segment may be."
+    )
+    min_rows: Annotated[int, Field(ge=1)] = Field(
+        description="Smaller segments are not judged; a required one is refused."
+    )
     required: tuple[str, ...] = Field((), description="Segments that must be there with min_rows.")
 
 
@@ -148,15 +154,15 @@ class CalibrationGate(Section):
     coverage: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.9, description="Nominal coverage of the interval.")
     max_short: Share = Field(0.1, description="How much less of the hold-out may lie within the interval.")
     max_brier: Share | None = Field(None, description="Mean squared distance of probability from label.")
-    bins: Annotated[int, Field(ge=2)] = 10
-    min_rows: Annotated[int, Field(ge=1)] = 200
+    bins: Annotated[int, Field(ge=2)] = Field(10, description="Into how many groups probabilities are put.")
+    min_rows: Annotated[int, Field(ge=1)] = Field(200, description="A smaller hold-out is refused.")
 
 
 class GapGate(Section):
     """Not much better on the rows it was trained on than on the hold-out."""
 
-    metric: Metric
-    max_gap: Annotated[float, Field(ge=0)]
+    metric: Metric = Field(description="Compared between training rows and hold-out.")
+    max_gap: Annotated[float, Field(ge=0)] = Field(description="How much worse the hold-out may be.")
 
 
 class LeakGate(Section):
@@ -185,10 +191,10 @@ class LeakGate(Section):
 class Invariance(Section):
     """Changing a column (`to` a value, or `by` a number) changes no answer."""
 
-    column: str
-    to: float | str | None = None
-    by: float | None = None
-    max_difference: Annotated[float, Field(ge=0)] = 1.0e-6
+    column: str = Field(description="What is changed in each row.")
+    to: float | str | None = Field(None, description="The value that it gets.")
+    by: float | None = Field(None, description="What is added to it.")
+    max_difference: Annotated[float, Field(ge=0)] = Field(1.0e-6, description="How far a prediction may move.")
 
     @model_validator(mode="after")
     def _one_change(self) -> Self:
@@ -200,12 +206,12 @@ class Invariance(Section):
 class Direction(Section):
     """Changing a column `by` a number moves the answer one way, on at least `share` of the rows."""
 
-    column: str
-    by: float
+    column: str = Field(description="What is changed in each row.")
+    by: float = Field(description="What is added to it.")
     probability: Literal["not_lower", "not_higher"] = Field(
         validation_alias=AliasChoices("probability", "prediction"), description="Of a number: `prediction`."
     )
-    share: Share
+    share: Share = Field(description="Of how many rows the prediction must move that way, at least.")
     class_: str | None = Field(
         None,
         validation_alias=AliasChoices("class", "class_"),
@@ -223,9 +229,12 @@ class Direction(Section):
 class Case(Section):
     """Rows that must come out so. The last one is predicted, those before it are its history; unknown is left out."""
 
-    rows: tuple[dict[str, float | str | None], ...] = Field(min_length=1)
-    at_least: float | None = None
-    at_most: float | None = None
+    rows: tuple[dict[str, float | str | None], ...] = Field(
+        min_length=1,
+        description="Consecutive rows, of which the last one is predicted; columns that are not given are empty.",
+    )
+    at_least: float | None = Field(None, description="The lowest prediction that passes.")
+    at_most: float | None = Field(None, description="The highest prediction that passes.")
     class_: str | None = Field(
         None,
         validation_alias=AliasChoices("class", "class_"),
@@ -243,9 +252,11 @@ class Case(Section):
 class BehaviourGate(Section):
     """What is known of the world before any data: tests of the candidate's answers, on rows of the hold-out."""
 
-    invariance: tuple[Invariance, ...] = ()
-    direction: tuple[Direction, ...] = ()
-    cases: dict[Slug, Case] = Field(default_factory=dict)
+    invariance: tuple[Invariance, ...] = Field((), description="Changes that must not move a prediction.")
+    direction: tuple[Direction, ...] = Field((), description="Changes that must move it one way.")
+    cases: dict[Slug, Case] = Field(
+        default_factory=dict, description="Rows whose prediction is known, by a name of one's own."
+    )
 
     def changed_columns(self) -> tuple[str, ...]:
         """The columns that the tests change."""
@@ -318,7 +329,7 @@ def check_prediction_rules(gates: "Gates", kind: LabelKind) -> None:
 class BudgetGate(Section):
     """How large and how slow the served graph may be."""
 
-    max_size_mb: Annotated[float, Field(gt=0)]
+    max_size_mb: Annotated[float, Field(gt=0)] = Field(description="Of the graph.")
     max_latency_ms: Annotated[float, Field(gt=0)] = Field(
         description="Of one row in onnxruntime, the fastest of several calls."
     )

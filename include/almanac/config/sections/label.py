@@ -39,8 +39,8 @@ class Label(Section):
     Row *t* carries what is true at *t + horizon*, joined on time.
     """
 
-    name: Slug
-    column: str
+    name: Slug = Field(description="Of what is predicted; the column of labels carries it.")
+    column: str = Field(description="Of the dataset, at the predicted time.")
     equals: str | None = Field(
         None, description="The label is 1 where the column has this value, else 0; unset: it is the column's number."
     )
@@ -52,7 +52,7 @@ class Label(Section):
         description="The class that every other value of the column counts as; unset: rows with another value are"
         " quarantined.",
     )
-    horizon: Duration
+    horizon: Duration = Field(description="How long after the row's time; 0s: of the row itself.")
     delay: Duration = Field(timedelta(0), description="How long after *t + horizon* it becomes known.")
     share: Share | None = Field(None, description="About how many rows have the label 1, where that is known.")
 

@@ -37,9 +37,11 @@ class Learning(Section):
     when the loss of the rows that measure is no better for `patience` epochs.
     """
 
-    epochs: Annotated[int, Field(ge=1, le=10_000)]
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(description="Passes over the training rows, at most.")
     validation: Annotated[float, Field(gt=0, lt=0.5)] = Field(0.1, description="Share of the training rows.")
-    patience: Count = 10
+    patience: Count = Field(
+        10, description="Epochs without a better loss on the newest rows, after which training ends."
+    )
     stuck: Count | None = Field(5, description="After N epochs, not better than always predicting the base rate.")
     diverging: Count | None = Field(3, description="For N consecutive epochs the training loss rose, or it is NaN.")
     overfitting: Count | None = Field(5, description="For N consecutive epochs only the training loss improved.")

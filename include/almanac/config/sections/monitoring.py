@@ -23,12 +23,16 @@ ActionList = Annotated[tuple[Action, ...], BeforeValidator(_several)]
 class Drift(Section):
     """When a column counts as drifted: significant after correction *and* large enough."""
 
-    min_rows: Annotated[int, Field(ge=2)]
-    false_discovery_rate: Annotated[float, Field(gt=0, lt=1)]
-    min_ks: Share
+    min_rows: Annotated[int, Field(ge=2)] = Field(description="Windows with fewer rows are not compared.")
+    false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="Of the columns that are called drifted, how many may be by chance."
+    )
+    min_ks: Share = Field(description="Smaller changes of a number's distribution (Kolmogorov-Smirnov) are not drift.")
     min_wasserstein: Annotated[float, Field(ge=0)] = Field(description="In reference standard deviations.")
-    min_total_variation: Share
-    min_null_change: Share
+    min_total_variation: Share = Field(
+        description="Smaller changes of a text's distribution (total variation) are not drift."
+    )
+    min_null_change: Share = Field(description="Smaller changes of the share of empty values are not drift.")
     season: Literal["none", "month", "season"] = Field(description="Compare with the same part of the year.")
     windows: Annotated[int, Field(ge=1)] = Field(description="Drifted in this many consecutive windows: alarm.")
     min_effective_rows: Annotated[float, Field(ge=1)] = Field(
@@ -41,11 +45,11 @@ class Drift(Section):
 class PerformanceMonitor(Section):
     """Predictions against the labels that have arrived."""
 
-    metric: Metric
+    metric: Metric = Field(description="Measured on labelled windows and compared with the training's.")
     max_loss: Annotated[float, Field(gt=0)] = Field(
         description="Allowed loss against the hold-out figure, in the metric's unit."
     )
-    min_rows: Annotated[int, Field(ge=1)]
+    min_rows: Annotated[int, Field(ge=1)] = Field(description="On fewer labelled rows nothing is judged.")
     min_class_rows: Annotated[int, Field(ge=1)] = Field(
         30, description="Labelled rows of the rarer label that are needed, too."
     )
@@ -98,7 +102,7 @@ class Challengers(Section):
 class DagHealth(Section):
     """The model's own DAG runs, asked of Airflow's REST API."""
 
-    enabled: bool = True
+    enabled: bool = Field(True, description="Whether late and failed runs are looked for.")
     window: Duration = Field(timedelta(days=7), description="Period that is looked back on.")
     max_failed: Share = Field(0.2, description="Of the tasks that ended.")
     max_retried: Share = Field(0.3, description="Of the tasks that ended.")
@@ -115,15 +119,21 @@ class Actions(Section):
     From insufficient data nothing follows, and a warning is only told.
     """
 
-    drift: ActionList = ("notify", "retrain")
-    performance: ActionList = ("notify", "retrain")
-    segments: ActionList = ("notify",)
-    quality: ActionList = ("notify",)
-    volume: ActionList = ("notify",)
-    freshness: ActionList = ("notify",)
-    staleness: ActionList = ("notify",)
-    better: ActionList = ("notify",)
-    running: ActionList = ("notify",)
+    drift: ActionList = Field(("notify", "retrain"), description="What follows when drift has lasted.")
+    performance: ActionList = Field(
+        ("notify", "retrain"), description="What follows when a loss of performance has lasted."
+    )
+    segments: ActionList = Field(("notify",), description="What follows when a loss in a segment has lasted.")
+    quality: ActionList = Field(("notify",), description="What follows when a rise of quarantined rows has lasted.")
+    volume: ActionList = Field(("notify",), description="What follows when an unusual number of rows has lasted.")
+    freshness: ActionList = Field(("notify",), description="What follows when a lack of new data has lasted.")
+    staleness: ActionList = Field(
+        ("notify",), description="What follows when an old champion or old predictions has lasted."
+    )
+    better: ActionList = Field(("notify",), description="What follows when a challenger that is better has lasted.")
+    running: ActionList = Field(
+        ("notify",), description="What follows when a fault of the model's own DAGs has lasted."
+    )
 
     def of(self, condition: str) -> tuple[Action, ...]:
         """What follows from a condition."""
@@ -134,11 +144,13 @@ class Actions(Section):
 class Monitoring(Section):
     """What is watched after promotion."""
 
-    window: Duration
-    schedule: Cron
+    window: Duration = Field(description="The stretches of time that are compared.")
+    schedule: Cron = Field(description="When the monitor looks by the clock.")
     drift: Drift
     performance: PerformanceMonitor
-    segments: tuple[SegmentMonitor, ...] = ()
+    segments: tuple[SegmentMonitor, ...] = Field(
+        (), description="Groups of rows whose performance is watched each by itself."
+    )
     supply: DataFreshness = DataFreshness()
     staleness: Staleness = Staleness()
     rivals: Challengers = Challengers()

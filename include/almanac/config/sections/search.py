@@ -15,9 +15,9 @@ Scalar = bool | int | float | str | None
 class Range(Section):
     """All numbers from `low` to `high`; whole ones when both ends are whole. `log`: small ones as often as large."""
 
-    low: int | float
-    high: int | float
-    log: bool = False
+    low: int | float = Field(description="The smallest value that is tried.")
+    high: int | float = Field(description="The largest value that is tried.")
+    log: bool = Field(False, description="Draw evenly over orders of magnitude.")
 
     @model_validator(mode="after")
     def _is_range(self) -> Self:
@@ -45,7 +45,9 @@ class Search(Section):
     and the better third of each round on three times as much.
     """
 
-    kind: Literal["grid", "random", "halving"]
+    kind: Literal["grid", "random", "halving"] = Field(
+        description="Try every combination, some that are drawn, or many on few rows and the best on more."
+    )
     space: dict[str, tuple[Scalar, ...] | Range] = Field(min_length=1, description="Parameter -> values, or a range.")
     trials: Annotated[int, Field(ge=2)] | None = Field(None, description="How many are drawn; a grid needs none.")
     stop: Stop = Stop()

@@ -105,15 +105,15 @@ class PageNumber(Section):
     """Pages are counted until one is empty."""
 
     kind: Literal["page"] = "page"
-    param: Text = "page"
-    start: int = 1
+    param: Text = Field("page", description="The parameter with the page's number.")
+    start: int = Field(1, description="The number of the first page.")
 
 
 class Cursor(Section):
     """Each page of JSON holds the value that asks for the next one, until it holds none."""
 
     kind: Literal["cursor"] = "cursor"
-    param: Text = "cursor"
+    param: Text = Field("cursor", description="The parameter with the cursor.")
     field: Text = Field(description="Dotted path to the cursor in the JSON.")
 
 
@@ -123,7 +123,7 @@ class HttpSource(_FetchedSource):
     kind: Literal["http"] = "http"
     path: str = Field("", description="Appended to the connection's address.")
     params: dict[str, str] = Field({}, description="Of the query.")
-    response: Literal["json", "csv"] = "json"
+    response: Literal["json", "csv"] = Field("json", description="How an answer is read.")
     records: str = Field("", description="Dotted path to the list of records in the JSON; empty: the whole response.")
     paging: Annotated[NextLink | PageNumber | Cursor, Field(discriminator="kind")] | None = None
     max_duration: Duration = Field(timedelta(minutes=10), description="A fetch that takes longer is aborted.")

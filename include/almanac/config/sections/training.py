@@ -19,14 +19,16 @@ Impute = Literal["median", "mean", "most_frequent", "zero", "none"]
 class Candidate(Section):
     """An estimator that competes. `scale` puts a StandardScaler in front of it."""
 
-    estimator: str
+    estimator: str = Field(
+        description="The class, by its whole name; see docs/add-a-model.md for those that are allowed."
+    )
     impute: Impute = Field(
         "median",
         description="Replacement for an unknown value, computed from the training rows; none: the estimator takes it as"
         " it is (LightGBM).",
     )
-    scale: bool
-    params: dict[str, Scalar] = Field(default_factory=dict)
+    scale: bool = Field(description="Whether features are scaled to mean 0 and deviation 1.")
+    params: dict[str, Scalar] = Field(default_factory=dict, description="Arguments of the estimator.")
     search: Search | None = Field(None, description="Parameters to search; the best ones override `params`.")
     learning: Learning | None = Field(None, description="Train in monitored epochs; for SGD and MLP.")
 
@@ -57,9 +59,9 @@ Mode = Literal["scratch", "incremental", "auto"]
 class Triggers(Section):
     """What triggers training, besides a person, unless `pipelines.train.when` says otherwise."""
 
-    schedule: Cron | None = None
-    new_data: bool = True
-    retrain_request: bool = True
+    schedule: Cron | None = Field(None, description="Train then; unset: never by the clock.")
+    new_data: bool = Field(True, description="Decide whether to train after each publication.")
+    retrain_request: bool = Field(True, description="Decide when the monitor asks.")
     change: bool = Field(False, description="The declaration or the code differs from the champion's.")
 
 
@@ -69,14 +71,16 @@ class RetrainPolicy(Section):
     cooldown: Duration = Field(description="Minimum time since the last granted training.")
     min_new_labelled_rows: Annotated[int, Field(ge=1)] = Field(description="Wanted by new data and schedule.")
     min_fresh_labelled_rows: Annotated[int, Field(ge=1)] = Field(description="Wanted by a retrain request.")
-    max_runs_per_week: Annotated[int, Field(ge=1)]
+    max_runs_per_week: Annotated[int, Field(ge=1)] = Field(
+        description="Trainings that are granted in seven days, at most."
+    )
 
 
 class TimeRange(Section):
     """Rows of a fixed time: from `since` on, until `until` if that is given. The folds are the newest of them."""
 
-    since: AwareDatetime
-    until: AwareDatetime | None = None
+    since: AwareDatetime = Field(description="The first event time.")
+    until: AwareDatetime | None = Field(None, description="The end of event times; unset: there is none.")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -93,12 +97,14 @@ class Backtest(Section):
     of the keys or groups, by their hash, and is predicted by models trained on those of neither it nor the hold-out.
     """
 
-    folds: Annotated[int, Field(ge=2)]
+    folds: Annotated[int, Field(ge=2)] = Field(
+        description="Stretches that models of earlier rows predict; the last one is the hold-out."
+    )
     fold: Duration = Field(description="How much time a fold takes; not used without a time.")
     share: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.15, description="With `dataset.time: arrival`: about the share of the keys, or groups, in a fold."
     )
-    min_train_rows: Annotated[int, Field(ge=1)]
+    min_train_rows: Annotated[int, Field(ge=1)] = Field(description="Labelled rows before the first fold, at least.")
 
 
 class Training(Section):
@@ -119,8 +125,8 @@ class Training(Section):
         NO_THRESHOLD,
         description="Probability from which the prediction is positive: a number, 'best f1', 'recall >= 0.8'.",
     )
-    seed: int
-    candidates: dict[Slug, Candidate] = Field(min_length=1)
+    seed: int = Field(description="Of everything that is drawn.")
+    candidates: dict[Slug, Candidate] = Field(min_length=1, description="What is tried, by a name of one's own.")
     trials: Trials = Trials()
     warn: dict[Slug, str] = Field(
         default_factory=dict, description="Name -> condition on parameters and figures that is reported to people."

@@ -109,7 +109,7 @@ class ArrivalTrigger(Section):
 
     kind: Literal["arrival"]
     patterns: tuple[str, ...] = Field(min_length=1, description="Patterns of file names (globs).")
-    on: Literal["created", "deleted"] = "created"
+    on: Literal["created", "deleted"] = Field("created", description="Which change of the landing area triggers.")
 
     def words(self) -> str:
         """Say it as a person would."""
@@ -120,8 +120,10 @@ class EventTrigger(Section):
     """Somebody outside posts an event; its payload must be what is declared here, field by field."""
 
     kind: Literal["event"]
-    description: str = ""
-    payload: dict[Slug, PayloadField] = Field(default_factory=dict)
+    description: str = Field("", description="What has happened when it is posted, for people.")
+    payload: dict[Slug, PayloadField] = Field(
+        default_factory=dict, description="What an event must carry; other fields are refused."
+    )
 
     def words(self) -> str:
         """Say it as a person would."""
@@ -132,8 +134,8 @@ class DependencyTrigger(Section):
     """Another model's dataset, champion or predictions are new, or a training of it has finished."""
 
     kind: Literal["dependency"]
-    model: Slug
-    on: Literal["dataset", "training", "champion", "predictions"] = "dataset"
+    model: Slug = Field(description="Whose change triggers.")
+    on: Literal["dataset", "training", "champion", "predictions"] = Field("dataset", description="What of it.")
 
     def words(self) -> str:
         """Say it as a person would."""
@@ -158,7 +160,9 @@ class WindowTrigger(Section):
     catch_up: bool = Field(True, description="Run all windows since `start`; False: only new ones, gaps by backfill.")
     depends_on: tuple[Slug, ...] = Field((), description="Models whose windows of the same time must be closed first.")
     patience: Duration = Field(timedelta(days=1), description="How long a window waits for those; then it fails.")
-    max_concurrent: Annotated[int, Field(ge=1, le=64)] = 1
+    max_concurrent: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="Windows that are closed at the same time, at most."
+    )
 
     @model_validator(mode="after")
     def _sizes(self) -> Self:

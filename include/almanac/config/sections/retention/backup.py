@@ -21,10 +21,10 @@ class Keep(Section):
     last: Count | None = Field(None, description="The newest N snapshots.")
     within: Duration | None = Field(None, description="All snapshots younger than this.")
     hourly: Count | None = Field(None, description="The newest snapshot of each of the last N hours that have one.")
-    daily: Count | None = None
-    weekly: Count | None = None
-    monthly: Count | None = None
-    yearly: Count | None = None
+    daily: Count | None = Field(None, description="The newest snapshot of each of so many days.")
+    weekly: Count | None = Field(None, description="Of so many weeks.")
+    monthly: Count | None = Field(None, description="Of so many months.")
+    yearly: Count | None = Field(None, description="Of so many years.")
     min_keep: Count = Field(2, description="Never fewer than N, regardless of the other rules.")
 
     @model_validator(mode="after")
@@ -69,7 +69,7 @@ class KeepOfSecond(Section):
 class Retention(Section):
     """How snapshots go."""
 
-    schedule: Cron = "0 6 * * *"
+    schedule: Cron = Field("0 6 * * *", description="When snapshots that no rule keeps are forgotten.")
     database: Keep = Keep(daily=14, weekly=8, monthly=12)
     group: Keep = Keep(daily=7, weekly=4)
     second: KeepOfSecond = Field(KeepOfSecond(), description="Unset values are those of the primary repository.")
@@ -84,7 +84,7 @@ class Retention(Section):
 class Drills(Section):
     """How snapshots are proven."""
 
-    schedule: Cron = "0 5 * * 0"
+    schedule: Cron = Field("0 5 * * 0", description="When snapshots are restored to a scratch folder and used.")
     max_age: Duration = Field(
         timedelta(days=8), description="Maximum age of the last good drill before an alert is sent."
     )
@@ -99,7 +99,9 @@ class Drills(Section):
 class InstallationBackup(Section):
     """Backups of everything that models share."""
 
-    databases_schedule: Cron = "0 1 * * *"
+    databases_schedule: Cron = Field(
+        "0 1 * * *", description="When databases, and everything as one group, are backed up."
+    )
     encrypt: bool = Field(False, description="Whether new objects are encrypted; without the key they are lost.")
     compress: bool = Field(True, description="Whether new objects are compressed where that saves space.")
     max_age: Duration = Field(

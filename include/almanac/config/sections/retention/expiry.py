@@ -14,7 +14,7 @@ Age = Annotated[Duration, Field(ge=timedelta(days=1))]
 class Expire(Section):
     """Only what is old enough, and needed by nothing, goes. Snapshots have rules of their own: `backup.keep`."""
 
-    schedule: Cron = "30 3 * * *"
+    schedule: Cron = Field("30 3 * * *", description="When old outputs are deleted.")
     landing: Age | None = Field(None, description="Landed files whose rows are in the dataset or in quarantine.")
     quarantine_files: Age | None = Field(None, description="Rejected files.")
     quarantine_rows: Age | None = Field(None, description="Quarantined rows, batch by batch.")

@@ -32,11 +32,14 @@ class Tiers(Section):
     cool_after: Duration | None = Field(timedelta(days=30), description="None: everything stays hot.")
     archive_after: Duration | None = Field(timedelta(days=365), description="None: nothing goes to the archive.")
     thaw: Duration = Field(timedelta(hours=12), description="How long a restore from the archive takes.")
-    look_again: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(minutes=10)
+    look_again: Annotated[Duration, Field(ge=timedelta(seconds=1))] = Field(
+        timedelta(minutes=10),
+        description="How long to wait before asking again for an object that comes back from the archive.",
+    )
     keep_thawed: Annotated[Duration, Field(ge=timedelta(days=1))] = Field(
         timedelta(days=7), description="How long restored objects stay readable."
     )
-    currency: str = "USD"
+    currency: str = Field("USD", description="Of the prices.")
     hot: TierPrices = _HOT
     cool: TierPrices = _COOL
     archive: TierPrices = _ARCHIVE
