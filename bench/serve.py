@@ -1,9 +1,9 @@
 """CPU per answered request, of the server's whole process tree: Almanac, MLflow's server, and an app that does nothing.
 
-    python -m bench.serve [--requests 3000] [--connections 1 16]
+    python -m bench.serve [--requests 3000] [--connections 1 16] [--rows 1]
 
-All answer one row of the shipped model by HTTP on loopback. Almanac reads, checks and logs the row, and builds its
-features, which look three hours back into the dataset, or (`rows alone`) look at the row alone. `mlflow models serve`
+All answer rows of the shipped model by HTTP on loopback. Almanac reads, checks and logs them, and builds
+their features, which look three hours back into the dataset, or (`rows alone`) look at the row alone. `mlflow models serve`
 gets the finished features of the same graph. The bare app answers a constant: what HTTP itself costs here.
 """
 
@@ -79,7 +79,7 @@ def running(command: list[str], environment: Mapping[str, str], ready: str) -> I
         try:
             deadline = time.monotonic() + 300
             while not _answers(ready):
-                if not started.is_running() or time.monotonic() > deadline:
+                if started.poll() is not None or time.monotonic() > deadline:
                     output.seek(0)
                     raise SystemExit(f"{command}: does not answer: {output.read()[-2000:]!r}")
                 time.sleep(0.2)
@@ -131,7 +131,7 @@ def measure(target: Target, process: psutil.Process, requests: int, connections:
     return Measured(target.name, connections, cpu_ms, took[len(took) // 2], took[int(len(took) * 0.99)])
 
 
-def almanac(folder: Path, name: str, **declared: object) -> tuple[Target, list[str], dict[str, str]]:
+def almanac(folder: Path, name: str, rows: int, **declared: object) -> tuple[Target, list[str], dict[str, str]]:
     """The service of a home whose registry is away, with the version that it kept."""
     online, port = Online(folder, **declared), any_free_port()
     online.versions.graphs["1"] = graph_of(find_model(online.home.models, "weather"))
@@ -149,13 +149,13 @@ def almanac(folder: Path, name: str, **declared: object) -> tuple[Target, list[s
         name,
         f"http://127.0.0.1:{port}/v1/models/weather/predict",
         f"http://127.0.0.1:{port}/ready",
-        json.dumps({"rows": as_rows(next_hours())}).encode(),
+        json.dumps({"rows": as_rows(next_hours(rows))}).encode(),
         {"Authorization": f"Bearer {token}"},
     )
     return target, [sys.executable, "-m", "almanac.cli", "serve", "--port", str(port)], environment
 
 
-def mlflow(folder: Path) -> tuple[Target, list[str], dict[str, str]]:
+def mlflow(folder: Path, rows: int) -> tuple[Target, list[str], dict[str, str]]:
     """MLflow's own server of the same graph."""
     import mlflow.onnx
     import numpy as np
@@ -164,7 +164,7 @@ def mlflow(folder: Path) -> tuple[Target, list[str], dict[str, str]]:
 
     graph, port = onnx.load_from_string(champion_files()[0]), any_free_port()
     width = graph.graph.input[0].type.tensor_type.shape.dim[-1].dim_value
-    row = np.zeros((1, width), dtype=np.float32)
+    row = np.zeros((rows, width), dtype=np.float32)
     mlflow.onnx.save_model(graph, str(folder / "mlflow"), signature=infer_signature(row))
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder / "mlflow"), "-p", str(port)]
     target = Target(
@@ -174,7 +174,8 @@ def mlflow(folder: Path) -> tuple[Target, list[str], dict[str, str]]:
         json.dumps({"inputs": row.tolist()}).encode(),
         {"Content-Type": "application/json"},
     )
-    return target, [*command, "--env-manager", "local"], {}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # it calls `uvicorn` by name
+    return target, [*command, "--env-manager", "local"], {"PATH": path}
 
 
 def bare() -> tuple[Target, list[str], dict[str, str]]:
@@ -189,15 +190,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=3000, help="answered requests per figure")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 16], help="at the same time")
+    parser.add_argument("--rows", type=int, default=1, help="in one request")
     options = parser.parse_args()
     alone = [{"column": name} for name in ("Temperature_C", "Humidity", "Wind_speed_kmph", "Pressure_millibars")]
     found: list[Measured] = []
     with tempfile.TemporaryDirectory() as folder:
         servers = [
             bare(),
-            mlflow(Path(folder)),
-            almanac(Path(folder, "history"), "almanac, looks back"),
-            almanac(Path(folder, "alone"), "almanac, rows alone", features=alone, gates=GATES),
+            mlflow(Path(folder), options.rows),
+            almanac(Path(folder, "history"), "almanac, looks back", options.rows),
+            almanac(Path(folder, "alone"), "almanac, rows alone", options.rows, features=alone, gates=GATES),
         ]
         for target, command, environment in servers:
             with running(command, environment, target.ready) as process:
