@@ -2,9 +2,9 @@
 
     python -m bench.serve [--requests 3000] [--connections 1 16] [--rows 1]
 
-All answer rows of the shipped model by HTTP on loopback. Almanac reads, checks and logs them, and builds their features,
-which look three hours back into the dataset, or (`rows alone`) at the row alone. `mlflow models serve` gets the finished
-features of the same graph. The bare app answers a constant: what HTTP itself costs here.
+All answer rows of the shipped model by HTTP on loopback. Almanac reads, checks and logs them, and builds their
+features, which look three hours back into the dataset, or (`rows alone`) at the row alone. `mlflow models serve` gets
+the finished features of the same graph. The bare app answers a constant: what HTTP itself costs here.
 """
 
 import argparse

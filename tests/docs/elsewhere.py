@@ -91,6 +91,13 @@ ELSEWHERE = (
         "tests/draft/test_check.py",
         "./almanac check <name> FILE",
     ),
+    *_lines(
+        "docs/serving.md",
+        "What it costs",
+        _BENCH,
+        "tests/docs/test_benchmarks.py",
+        "python -m bench.serve --requests 2000",
+    ),
     *_lines("docs/add-a-model.md", "Scoring", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.score"),
     *_lines(
         "docs/backup-format.md", "Speed", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.backup --gib 2"
