@@ -22,12 +22,12 @@ def event_is_posted(stage: Stage) -> None:
     """Somebody posts an event by REST, first as declared, then malformed."""
     stage.wait_quiet()
     events, ingests = stage.known("event"), stage.known("ingest")
-    stage.airflow.emit(EVENT, {"station": "hamina", "height_m": 1.2})
+    stage.emit(EVENT, {"station": "hamina", "height_m": 1.2})
     run = stage.wait_run("event", after=events, what="the event to be checked")
     stage.ledger.check(9, "a posted event is let in", expected="success", seen=stage.states(run)["accept_tides"])
     stage.wait("the ingest that it triggers", lambda: stage.known("ingest") - ingests)
     events, alerts = stage.known("event"), len(stage.sink.received)
-    stage.airflow.emit(EVENT, {"station": "turku", "height": 1})
+    stage.emit(EVENT, {"station": "turku", "height": 1})
     run = stage.wait_run("event", after=events, what="the malformed event to be refused")
     stage.ledger.check(9, "a malformed one is refused", expected="failed", seen=stage.states(run)["report_refusals"])
     alert = stage.wait("the alert", lambda: stage.sink.received[alerts:])[0]

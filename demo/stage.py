@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
+
 from almanac.config.home import REPOSITORY
 from almanac.data.table.delta_table import read_table
+from almanac.errors import TransientError
 from demo.weather_generator import TODAY, generate_month
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from almanac.config.home import Home
-    from almanac.services.airflow_api import AirflowClient, DagRun
+    from almanac.services.airflow_api import AirflowClient, DagRun, Json
     from demo.climate import Climate
     from demo.ledger import Ledger
     from demo.sink import WebhookSink
@@ -101,6 +104,12 @@ class Stage:
     def month(self, year: int, month: int, climate: Climate = TODAY) -> pl.DataFrame:
         """The synthetic hours of one month."""
         return generate_month(year, month, climate=climate)
+
+    # SQLite that another process writes to makes Airflow answer 500; the event is not kept then.
+    @retry(retry=retry_if_exception_type(TransientError), stop=stop_after_attempt(5), wait=wait_fixed(3), reraise=True)
+    def emit(self, asset_uri: str, extra: Mapping[str, Json]) -> None:
+        """Post an asset event, as a system elsewhere does."""
+        self.airflow.emit(asset_uri, extra)
 
     def land(self, files: list[Path]) -> None:
         """Move finished files into the landing area, all at once."""

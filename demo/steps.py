@@ -183,7 +183,7 @@ def climate_changes(stage: Stage) -> None:
     stage.figures["second champion"] = _metrics(stage, str(new))
 
     before = stage.known("train")
-    stage.airflow.emit(f"almanac://{MODEL}/retrain_request", {"reason": "a request by REST, not by the monitor"})
+    stage.emit(f"almanac://{MODEL}/retrain_request", {"reason": "a request by REST, not by the monitor"})
     run = stage.wait_run("train", after=before, what="the posted request to be decided")
     decision = stage.result(run, "decide")
     stage.ledger.check(7, "a request that the monitor never made", expected=False, seen=decision["accepted"])
