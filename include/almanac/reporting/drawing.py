@@ -79,8 +79,8 @@ def true_numbers(observed: "Floats", predicted: "Floats") -> str:
     def paint(axes: Any) -> None:
         axes.plot(ends, ends, color=THEN, linewidth=1, linestyle="--", label="true")
         axes.scatter(predicted[shown], observed[shown], s=5, alpha=0.4, linewidths=0, color=NOW, label="a row")
-        axes.set_xlabel("foretold")
-        axes.set_ylabel("came true")
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("observed")
         axes.legend(frameon=False, fontsize=8, loc="upper left")
 
     return draw(paint, height=2.9)

@@ -16,7 +16,7 @@ from almanac.journal.journal import Journal
 from almanac.registry.store import Registry
 from almanac.serving.answer_log import AnswerLog
 from almanac.serving.batcher import Batcher, BusyError
-from almanac.serving.engine import Engine, NotServedError, PredictionRequest, StaleError
+from almanac.serving.engine import ARM, Engine, NotServedError, PredictionRequest, StaleError
 from almanac.serving.metrics import Metrics
 from almanac.serving.openapi import describe
 from almanac.serving.request_rows import RequestError
@@ -223,7 +223,7 @@ class _Pages:
         content: dict[str, object] = {
             "model": name,
             "version": reply.version,
-            "arm": "champion",
+            "arm": ARM,
             "predictions": reply.answers,
         }
         if reply.history is not None:
