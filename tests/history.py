@@ -5,10 +5,11 @@ Counts do not depend on the machine: a test compares those of a short history wi
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import reduce
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -69,6 +70,10 @@ class Counts:
     parts: int = 0
     commits: int = 0
     reads: int = 0
+
+    def least(self, other: "Counts") -> "Counts":
+        """The smaller of each count: what another thread of the process reads meanwhile only adds."""
+        return Counts(**{one.name: min(getattr(self, one.name), getattr(other, one.name)) for one in fields(self)})
 
     def grown(self, longer: "Counts", factor: float, allowed: int) -> dict[str, tuple[int, int]]:
         """The counts that are more than `factor` times as large with a longer history, `allowed` not regarded.
@@ -254,6 +259,11 @@ def counts_of(what: Callable[[], object]) -> Counts:
     with counting() as counted:
         what()
         return counted()
+
+
+def least_counts_of(calls: Iterable[Callable[[], object]]) -> Counts:
+    """What each of some like calls reads at least."""
+    return reduce(Counts.least, map(counts_of, calls))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import httpx
 import psutil
@@ -62,13 +63,16 @@ def test_mlflow_without_the_password_answers_401(services, auth):
     assert httpx.get(url, auth=auth).status_code == 401
 
 
+def _listened_on(process: psutil.Process) -> list[str]:
+    """Where a process listens; nowhere when it has ended since it was listed."""
+    with suppress(psutil.NoSuchProcess):
+        connections = process.net_connections(kind="inet")
+        return [one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN]
+    return []
+
+
 def test_services_listen_on_loopback_only(services):
-    listening = {
-        connection.laddr.ip
-        for process in processes_of(services.home.home)
-        for connection in process.net_connections(kind="inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
+    listening = {address for process in processes_of(services.home.home) for address in _listened_on(process)}
 
     assert listening == {"127.0.0.1"}
 
