@@ -11,6 +11,7 @@ from airflow.sdk import DAG, task
 from almanac.config.home import Home
 from almanac.config.schema import Declared
 from almanac_airflow import assets
+from almanac_airflow.branching import start_only
 from almanac_airflow.dags import make_dag
 from almanac_airflow.declarations import declared_datasets
 from almanac_airflow.operators.data import FetchOperator
@@ -36,7 +37,9 @@ def build(model: Declared) -> DAG:
 
         @task(doc_md="Checks, validates, quarantines and publishes, with one Delta commit for each batch.")
         def ingest_batches(files: list[dict[str, Any]]) -> dict[str, Any]:
-            return steps.ingest_batches(run_context(HOME), model, files)
+            summary = steps.ingest_batches(run_context(HOME), model, files)
+            reporting = ("report_rejections",)
+            return start_only(model, reporting if summary["rejected"] else (), reporting, summary)
 
         @task(
             inlets=[dataset],
@@ -48,7 +51,7 @@ def build(model: Declared) -> DAG:
         def announce(*, inlet_events: Any, outlet_events: Any) -> None:
             outlet_events[dataset].extra = steps.announce(run_context(HOME), model, inlet_events[dataset])
 
-        @task(doc_md="Fails, and so alerts, when a file was rejected; says why and what to do.")
+        @task(doc_md="Fails, and so alerts, when a file was rejected; says why and what to do. Skipped otherwise.")
         def report_rejections(summary: dict[str, Any]) -> None:
             steps.report_rejections(model, summary)
 

@@ -3,7 +3,7 @@
 Writes a report page, and does what the model declares for an alarm that has lasted (`monitor.actions`): it requests a
 retrain, makes the previous version champion again, stops scoring, or asks a person and does what the person answers.
 Whether a requested training takes place is decided, and recorded, by the policy of the train DAG. Insufficient data
-leads to no action. A task that acts reads from the journal what is to be done.
+leads to no action. What no finding requires is skipped; a task that acts reads from the journal what is to be done.
 """
 
 from typing import Any
@@ -12,6 +12,7 @@ from airflow.sdk import DAG, TaskGroup, task
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
+from almanac.config.sections.monitoring import Action
 from almanac_airflow import assets
 from almanac_airflow.dags import make_dag
 from almanac_airflow.declarations import declared_models
@@ -23,6 +24,12 @@ from almanac_airflow.steps import monitoring as steps
 
 HOME = Home()
 _MAX_RUNS = 16
+STARTS: dict[Action, str] = {
+    "retrain": "request_retrain",
+    "previous": "put_previous_back",
+    "stop_scoring": "stop_scoring",
+    "ask": "a_person_decides.ask",
+}
 
 
 def build(model: Model) -> DAG:
@@ -46,7 +53,7 @@ def build(model: Model) -> DAG:
         def stop_scoring(as_answered: bool) -> None:
             steps.stop_scoring(run_context(HOME), model, as_answered=as_answered)
 
-        found = MonitorOperator(task_id="watch", model=model.name, max_active_tis_per_dag=1)
+        found = MonitorOperator(task_id="watch", model=model.name, starts=STARTS, max_active_tis_per_dag=1)
         for action in (request_retrain, put_previous_back, stop_scoring):
             found >> action(as_answered=False)
         with TaskGroup("a_person_decides"):

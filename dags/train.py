@@ -10,6 +10,7 @@ from airflow.sdk import DAG, TriggerRule, task
 
 from almanac.config.home import Home
 from almanac.config.schema import Model
+from almanac_airflow.branching import start_only
 from almanac_airflow.dags import make_dag
 from almanac_airflow.declarations import declared_models
 from almanac_airflow.operators.approval import PromotionApprovalOperator
@@ -22,6 +23,7 @@ from almanac_airflow.steps import training
 from almanac_airflow.trials import search
 
 HOME = Home()
+STARTS = ("plan_search", "train")
 
 
 def build(model: Model) -> DAG:
@@ -31,7 +33,8 @@ def build(model: Model) -> DAG:
 
         @task(doc_md="Whether to train: cooldown, new labelled rows, runs per week. A run by hand overrules, recorded.")
         def decide(*, params: dict[str, Any]) -> dict[str, Any]:
-            return training.decide(run_context(HOME), model, params)
+            decision = training.decide(run_context(HOME), model, params)
+            return start_only(model, STARTS if decision["accepted"] else (), STARTS, decision)
 
         decision = decide()
         train = TrainOperator(

@@ -90,6 +90,14 @@ def _mlflow_tables() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _parsed_for_no_dag() -> Iterator[None]:
+    """Remove what Airflow leaves in the environment after it has parsed for one DAG: the next test parses for all."""
+    yield
+    for name in ("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "_AIRFLOW_PARSING_CONTEXT_TASK_ID"):
+        os.environ.pop(name, None)
+
+
 # What a fixture of theirs starts or trains is shared by the whole folder: two processes would do it twice.
 _ON_ONE_CORE = ("e2e", "production", "backup", "release", "contracts", "docs")
 # Files of these folders come before the small ones, with which the cores end at the same time.

@@ -13,6 +13,8 @@ from almanac.journal.records import RunRef
 from almanac.scoring.pause import stop_scoring
 from tests.plugins.operators.running import context_of_task, run
 
+ACTIONS = ("retrain", "previous", "stop_scoring")
+ASK = "a_person_decides.ask"
 ACTS = ("request_retrain", "put_previous_back", "stop_scoring")
 
 
@@ -30,8 +32,14 @@ def test_monitor_actions_at_once_where_the_yaml_says_so(dag: Any) -> None:
         assert dag.get_task(name).upstream_task_ids == {"watch"}
 
 
+def test_monitor_starts_by_its_findings_whatever_follows_it(dag: Any) -> None:
+    watch = dag.get_task("watch")
+    assert set(watch.starts.values()) == watch.downstream_task_ids
+    assert watch.starts == {**dict(zip(ACTIONS, ACTS, strict=True)), "ask": ASK}
+
+
 def test_monitor_actions_on_an_answer_only_after_it(dag: Any) -> None:
-    assert dag.get_task("a_person_decides.ask").upstream_task_ids == {"watch"}
+    assert dag.get_task(ASK).upstream_task_ids == {"watch"}
     for name in ACTS:
         assert dag.get_task(f"a_person_decides.{name}_as_answered").upstream_task_ids == {"a_person_decides.ask"}
 

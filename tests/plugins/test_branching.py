@@ -9,15 +9,17 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
+from almanac.alerts.alert_log import AlertLog
+from almanac.alerts.message import failure_key, failure_message
 from almanac.config.home import Home
-from almanac.errors import ConfigError
+from almanac.errors import ConfigError, PermanentError
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
 from almanac.registry.run_context import RunContext
 from almanac.release.approval import Desk
 from almanac.release.route import Route, Way
 from almanac_airflow import branching, runs
-from almanac_airflow.branching import go_on, skip_approval
+from almanac_airflow.branching import go_on, skip_approval, start_only
 from almanac_airflow.operators import (
     MonitorOperator,
     PromoteModelOperator,
@@ -175,3 +177,74 @@ def test_version_param_of_a_person_who_gives_half_of_it_is_refused(
     events(monkeypatch)
     with pytest.raises(ConfigError, match="version and reason: give both; got version"):
         runs.version_param(context(journal), WEATHER, version, reason)
+
+
+class Deciding:
+    """A running task with two tasks behind it; Airflow holds what an earlier try has skipped."""
+
+    dag_id, run_id, task_id = "monitor_weather", "r", "watch"
+
+    def __init__(self, try_number: int = 1, *, skipped: tuple[str, ...] = ()) -> None:
+        self.try_number, self._skipped = try_number, skipped
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+    def get_task_states(self, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, Any]:
+        assert (dag_id, run_ids) == (self.dag_id, [self.run_id])
+        return {self.run_id: {one: "skipped" if one in self._skipped else None for one in task_ids}}
+
+
+def deciding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, task: Deciding) -> Deciding:
+    monkeypatch.setenv("ALMANAC_HOME", str(tmp_path))
+    operator = SimpleNamespace(downstream_task_ids={"stop", "ask"})
+    run = SimpleNamespace(partition_key=None, conf={})
+    monkeypatch.setattr(branching, "get_current_context", lambda: {"ti": task, "task": operator, "dag_run": run})
+    return task
+
+
+def test_start_only_skips_the_others_that_follow_and_leaves_the_result(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    task = deciding(monkeypatch, tmp_path, Deciding())
+    with pytest.raises(DownstreamTasksSkipped) as skipped:
+        start_only(WEATHER, ["ask"], ["ask", "stop", "not in this DAG"], {"findings": 1})
+    assert skipped.value.tasks == ["stop"]
+    assert task.pushed == {"return_value": {"findings": 1}}
+
+
+def test_start_only_of_all_skips_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    deciding(monkeypatch, tmp_path, Deciding())
+    assert start_only(WEATHER, ["ask", "stop"], ["ask", "stop"], 7) == 7
+
+
+def test_start_only_in_a_later_try_that_needs_what_an_earlier_one_skipped_fails_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    deciding(monkeypatch, tmp_path, Deciding(2, skipped=("stop",)))
+    with pytest.raises(PermanentError, match=r"task watch of run r: stop must run.* Clear this task together with"):
+        start_only(WEATHER, ["ask", "stop"], ["ask", "stop"], 7)
+
+
+def test_start_only_in_a_later_try_that_needs_it_no_more_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    deciding(monkeypatch, tmp_path, Deciding(2, skipped=("stop",)))
+    with pytest.raises(DownstreamTasksSkipped):
+        start_only(WEATHER, ["ask"], ["ask", "stop"], 7)
+
+
+def test_start_only_ends_the_alert_of_a_skipped_task_that_failed_in_an_earlier_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    deciding(monkeypatch, tmp_path, Deciding())
+    journal = Journal(Home().journal_url)
+    for name in ("stop", "ask"):
+        failed = failure_message(
+            model="weather", run=RunRef("monitor_weather", "q"), task_id=name, error="away", link="", now=AT
+        )
+        AlertLog(journal).record(failed, "failure", failure_key("monitor_weather", name), AT)
+    with pytest.raises(DownstreamTasksSkipped):
+        start_only(WEATHER, ["ask"], ["ask", "stop"], 7)
+    assert AlertLog(journal).open_keys("weather", "failure") == {failure_key("monitor_weather", "ask")}

@@ -1,5 +1,6 @@
 """The notifiers of Airflow's callbacks: a task failed, was retried, waits for a person, succeeded."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -119,31 +120,43 @@ class EndNotifier(BaseNotifier):
         model: whose; None: the installation's.
         alerts: the channels.
         kind: failure or approval.
+        tasks: those of the run whose failures end; none: the running task's.
     """
 
-    def __init__(self, model: str | None, alerts: Alerts | None = None, kind: AlertKind = "failure") -> None:
+    def __init__(
+        self,
+        model: str | None,
+        alerts: Alerts | None = None,
+        kind: AlertKind = "failure",
+        *,
+        tasks: Collection[str] = (),
+    ) -> None:
         super().__init__()
         self.model = model
         self.alerts = alerts or Alerts()
         self.kind = kind
+        self.tasks = tasks
 
     def notify(self, context: Context) -> None:
         """Resolve it, if it is open."""
+        from almanac.alerts.message import failure_key
         from almanac.alerts.run_scope import covers
 
-        key, now, send, model = _key(context, self.kind), datetime.now(UTC), notifier(_run(context)), self.model or ""
-        if self.kind == "failure":
-            done = _scope_of(context)
+        now, send, model = datetime.now(UTC), notifier(_run(context)), self.model or ""
+        if self.kind != "failure":
+            send.resolve(self.alerts, model, self.kind, _key(context, self.kind), now)
+            return
+        done, task = _scope_of(context), context["ti"]
+        for name in self.tasks or (task.task_id,):
+            key = failure_key(task.dag_id, name)
             send.resolve_parts(self.alerts, model, self.kind, key, lambda failed: covers(done, failed), now)
-        else:
-            send.resolve(self.alerts, model, self.kind, key, now)
 
 
 def callbacks(model: str | None, alerts: Alerts) -> dict[str, Any]:
     """Airflow's callbacks of every task: those that send something, or that resolve a failure.
 
-    A task that skips itself has found nothing to do; one whose upstream was skipped has not run, and Airflow calls
-    nothing: its failure lasts.
+    A task that skips itself has found nothing to do; `branching.start_only` says so of a task that another one skips.
+    One whose upstream was skipped has not run, and Airflow calls nothing: its failure lasts.
 
     Args:
         model: whose tasks; None: the whole installation's.

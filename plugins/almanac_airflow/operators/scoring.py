@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk.definitions.context import Context
 
+from almanac.config.sections.monitoring import Action
+from almanac_airflow.branching import start_only
 from almanac_airflow.operators.base import ModelOperator
 from almanac_airflow.steps import monitoring, scoring
 
@@ -58,11 +60,23 @@ class MonitorOperator(ModelOperator):
 
     Args:
         model: the name of a declared model.
+        starts: tasks that follow, by the action for which each is started; where the findings do not require the
+            action, the task is skipped without a process. None: whatever follows is started.
     """
 
     sections = ("monitor",)
     reads = ("dataset", "predictions", "champion")
 
+    def __init__(self, *, starts: Mapping[Action, str] | None = None, **more: Any) -> None:
+        super().__init__(**more)
+        self.starts = starts
+
     def work(self, at: "RunContext", context: Context) -> dict[str, Any]:
         """Look, report, alert."""
-        return monitoring.watch(at, self.declared())
+        model = self.declared()
+        summary = monitoring.watch(at, model)
+        if not self.starts:
+            return summary
+        wanted = [task for action, task in self.starts.items() if monitoring.is_required(at, model, action)]
+        result: dict[str, Any] = start_only(model, wanted, tuple(self.starts.values()), summary)
+        return result

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from almanac.config.schema import Model
+from almanac.config.sections.monitoring import Action
 
 if TYPE_CHECKING:
     from almanac.registry.run_context import RunContext
@@ -38,6 +39,13 @@ def watch(context: "RunContext", model: Model) -> dict[str, Any]:
         )
     notify_findings(model, result, notifier(context.run), run=context.run, link=link(), now=context.clock())
     return result.summary()
+
+
+def is_required(context: "RunContext", model: Model, action: Action) -> bool:
+    """Whether the findings of this run, as the journal holds them, require an action."""
+    from almanac.monitoring.execute_actions import alarm_of
+
+    return alarm_of(context.journal, model.name, action, context.run) is not None
 
 
 def request_retrain(context: "RunContext", model: Model, *, as_answered: bool) -> dict[str, Any]:

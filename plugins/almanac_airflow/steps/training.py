@@ -54,6 +54,8 @@ def decide(
             by_hand=bool(params["candidates"] or params["overrides"]),
         )
         answer_requests(context, model, requests, asked.decision)
+    verdict = "a training is granted" if asked.decision.accepted else "no training"
+    print(f"{model.name}: {verdict}: {'; '.join(asked.decision.reasons)}")  # noqa: T201 - the task's log
     return {**decision_xcom(asked.decision), "mode": asked.mode}
 
 

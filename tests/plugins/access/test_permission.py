@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 
 from almanac.config.grammar.payload import PayloadField
 from almanac.config.home import MODELS_FOLDER, REPOSITORY, Home
@@ -222,8 +222,19 @@ def test_training_that_no_event_of_ours_woke_is_not_decided_by_the_policy(
     )
     starts(monkeypatch, "eve")
     form = {"reason": None, "mode": None, "candidates": None, "overrides": None}
-    found = call("train", "train_weather", "decide")(params=form)
-    assert (found["accepted"], asked) == ((False, []) if refused else (True, ["manual"]))
+    left: dict[str, Any] = {}
+    running = {
+        "ti": SimpleNamespace(try_number=1, dag_id="train_weather", run_id="r", xcom_push=left.__setitem__),
+        "task": SimpleNamespace(downstream_task_ids={"train"}),
+    }
+    monkeypatch.setattr("almanac_airflow.branching.get_current_context", lambda: running)
+    decide = call("train", "train_weather", "decide")
+    if refused:
+        with pytest.raises(DownstreamTasksSkipped) as skipped:
+            decide(params=form)
+        assert (skipped.value.tasks, left["return_value"]["accepted"], asked) == (["train"], False, [])
+    else:
+        assert (decide(params=form)["accepted"], asked) == (True, ["manual"])
 
 
 def test_monitor_tasks_know_whether_they_act_on_an_answer() -> None:
