@@ -67,8 +67,8 @@ test-mutants: $(DEVELOPMENT) servers  ## Break guards one line at a time: a test
 	@# Bytecode is known by its file's size and second: a line that is changed and put back within one would stay changed.
 	@PYTHONDONTWRITEBYTECODE=1 nice -n 15 $(BIN)/python tools/mutants.py --minutes 120
 
-up: $(RUNTIME)  ## Start Airflow and MLflow on this machine; harmless when they are up
-	@./almanac up
+up: $(RUNTIME)  ## Start Airflow and MLflow on this machine, a new home with made-up weather; harmless when they are up
+	@./almanac up --sample
 
 down: $(RUNTIME)  ## Stop them
 	@./almanac down

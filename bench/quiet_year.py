@@ -25,11 +25,11 @@ from almanac.features.features import build_features
 from almanac.features.labels import labels
 from almanac.monitoring.checks.drift import Status, assess, part_weights
 from almanac.monitoring.checks.performance import PerformanceState, evaluate
+from almanac.sample.climate import Climate
+from almanac.sample.weather_generator import CHANGED_CLIMATE, TODAY, generate_hours
 from almanac.statistics.profile import PREDICTION, ReferenceProfile
 from almanac.statistics.profiling import build_profile
 from almanac.windows.window import complete_windows
-from demo.climate import Climate
-from demo.weather_generator import CHANGED_CLIMATE, TODAY, generate_hours
 
 WEATHER = find_model(MODELS_FOLDER, "weather")
 START, CUT, END = (datetime(year, 1, 1, tzinfo=UTC) for year in (2021, 2024, 2025))

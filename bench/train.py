@@ -28,10 +28,10 @@ from almanac.config.files.loader import find_model
 from almanac.config.home import MODELS_FOLDER, REPOSITORY, Home
 from almanac.config.schema import Model
 from almanac.data.table.dataset import DatasetTable
+from almanac.sample.weather_generator import generate_hours
 from almanac.services.services import Services
 from bench.real_airflow import Platform, check, run_to_its_end, wait_for_dags
 from demo.native.stack import NativeStack
-from demo.weather_generator import generate_hours
 
 MODEL = "weather"
 DAG_ID = f"train_{MODEL}"

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.weather_files import write_csv
+from almanac.sample.weather_files import write_csv
 
 if TYPE_CHECKING:
     import polars as pl

@@ -19,7 +19,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fi
 from almanac.config.home import REPOSITORY
 from almanac.data.table.delta_table import read_table
 from almanac.errors import TransientError
-from demo.weather_generator import TODAY, generate_month
+from almanac.sample.weather_generator import TODAY, generate_month
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from almanac.config.home import Home
+    from almanac.sample.climate import Climate
     from almanac.services.airflow_api import AirflowClient, DagRun, Json
-    from demo.climate import Climate
     from demo.ledger import Ledger
     from demo.sink import WebhookSink
 

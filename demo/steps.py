@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from demo.climate import CHANGED_CLIMATE
+from almanac.sample.climate import CHANGED_CLIMATE
+from almanac.sample.weather_files import monthly_files, write_month
 from demo.promotion_steps import person_approves
 from demo.stage import MODEL
 from demo.weather_faults import with_bad_rows, without_column
-from demo.weather_files import monthly_files, write_month
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from demo.weather_files import TIMESTAMP_FORMAT
+from almanac.sample.weather_files import TIMESTAMP_FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,10 +18,10 @@ from sqlalchemy.exc import OperationalError
 
 from almanac.config.home import REPOSITORY
 from almanac.journal.journal import Journal
+from almanac.sample.weather_files import write_month
+from almanac.sample.weather_generator import generate_month
 from demo.containers.images import OWN
 from demo.containers.stack import UID, ContainerStack
-from demo.weather_files import write_month
-from demo.weather_generator import generate_month
 from tests.services.test_hardening import SECRETS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

@@ -11,9 +11,9 @@ from almanac.config.home import MODELS_FOLDER, Home
 from almanac.data.table.dataset import DatasetTable
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchState
+from almanac.sample.weather_files import monthly_files
 from almanac.storage.access import VARIABLE
 from almanac.storage.files import copy_file, read_bytes, write_bytes
-from demo.weather_files import monthly_files
 from tests.dags.one_process import OneProcess
 from tests.servers.stores import Store
 from tests.storage.test_access import as_connection

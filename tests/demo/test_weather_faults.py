@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from almanac.sample.weather_generator import generate_hours
 from demo.weather_faults import (
     BAD_VALUES,
     with_bad_rows,
@@ -12,7 +13,6 @@ from demo.weather_faults import (
     with_unit_change,
     without_column,
 )
-from demo.weather_generator import generate_hours
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ ELSEWHERE = (
         "docs/add-a-model.md",
         "In a quarter of an hour, from a file",
         "asks at a terminal; the same conversation is held in",
-        "tests/cli/test_draft.py",
+        "tests/cli/declarations/test_draft.py",
         "./almanac draft bikes bikes.csv",
     ),
     *_lines(

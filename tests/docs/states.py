@@ -68,8 +68,8 @@ def declare(model: str = MODEL, **sections: Any) -> None:
 
 def new() -> None:
     """A checkout on which nothing was ever started: the declarations, and a CSV that somebody has."""
-    from demo.weather_files import write_csv
-    from demo.weather_generator import generate_month
+    from almanac.sample.weather_files import write_csv
+    from almanac.sample.weather_generator import generate_month
 
     shutil.copytree(MODELS_FOLDER, "models")
     declare(train={**yaml.safe_load(Path("models/weather.yaml").read_text("utf-8"))["train"], **_QUICK})
@@ -97,8 +97,8 @@ def _customer(number: int) -> str:
 
 def published() -> None:
     """Six months are published; a month had rows that broke a rule; a file was rejected."""
-    from demo.weather_files import write_month
-    from demo.weather_generator import generate_month
+    from almanac.sample.weather_files import write_month
+    from almanac.sample.weather_generator import generate_month
 
     landing = Path(Home().landing_of(MODEL))
     for year, month in ((2023, 9), (2023, 10), (2023, 11), (2023, 12), (2024, 1)):

@@ -10,9 +10,9 @@ import yaml
 from almanac.config.home import Home
 from almanac.journal.journal import Journal
 from almanac.journal.records import WindowState
+from almanac.sample.weather_files import TIMESTAMP_FORMAT, write_csv
+from almanac.sample.weather_generator import generate_month
 from almanac.services.airflow_api import AirflowClient, DagRun
-from demo.weather_files import TIMESTAMP_FORMAT, write_csv
-from demo.weather_generator import generate_month
 
 START = datetime(2021, 1, 1, tzinfo=UTC)
 TRIGGERS = {

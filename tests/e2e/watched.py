@@ -20,10 +20,10 @@ from almanac.journal.records import RunRef
 from almanac.registry.records import PASSED, Tag
 from almanac.registry.store import Registry
 from almanac.release.promotion import promote
+from almanac.sample.weather_generator import CHANGED_CLIMATE, TODAY
 from almanac.scoring.predictions import PredictionTable
 from almanac.scoring.score import score_new_windows
 from almanac.training.training_run import train
-from demo.weather_generator import CHANGED_CLIMATE, TODAY
 from tests.data.parts import publish_rows
 from tests.e2e.conftest import sweep_yearly
 from tests.monitoring.world import hours

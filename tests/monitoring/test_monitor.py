@@ -13,8 +13,8 @@ from almanac.monitoring.findings import Condition, State
 from almanac.monitoring.monitor import monitor
 from almanac.monitoring.result import MonitorResult, MonitorVerdict
 from almanac.registry.records import ModelVersion
+from almanac.sample.weather_generator import CHANGED_CLIMATE
 from almanac.scoring.score import score_new_windows
-from demo.weather_generator import CHANGED_CLIMATE
 from tests.monitoring.world import NOW, TRAINED_UNTIL, WEATHER, World, changed, hours
 
 RUN = RunRef("monitor_weather", "scheduled__1")

@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from almanac.monitoring.checks.drift import Status, assess
+from almanac.sample.climate import Climate
+from almanac.sample.weather_generator import CHANGED_CLIMATE, TODAY
 from almanac.statistics.profile import ReferenceProfile
 from almanac.statistics.profiling import build_profile
 from almanac.windows.window import complete_windows
-from demo.climate import Climate
-from demo.weather_generator import CHANGED_CLIMATE, TODAY
 from tests.monitoring.world import WEATHER, hours
 
 START, CUT, END = (datetime(year, 1, 1, tzinfo=UTC) for year in (2021, 2024, 2025))

@@ -17,17 +17,17 @@ from almanac.data.table.delta_table import read_table
 from almanac.features.features import build_features
 from almanac.features.labels import labels
 from almanac.registry.records import ModelVersion
+from almanac.sample.weather_generator import TODAY, generate_hours
 from almanac.statistics.profiling import build_profile
 from almanac.training.export.export import export_onnx
 from almanac.training.fit.candidates import build_pipeline
-from demo.weather_generator import TODAY, generate_hours
 from tests.data.parts import publish_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from almanac.config.schema import Model
-    from demo.climate import Climate
+    from almanac.sample.climate import Climate
 
 WEATHER = find_model(MODELS_FOLDER, "weather")
 START = datetime(2022, 1, 1, tzinfo=UTC)

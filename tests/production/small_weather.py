@@ -8,8 +8,8 @@ import polars as pl
 import yaml
 
 from almanac.config.home import MODELS_FOLDER
+from almanac.sample.weather_generator import generate_month
 from almanac.services.airflow_api import AirflowClient, DagRun
-from demo.weather_generator import generate_month
 
 MODEL = "weather"
 MONTHS = 30  # the gates judge the newest of them by several folds

@@ -7,9 +7,9 @@ import pytest
 
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchState
+from almanac.sample.weather_files import write_month
+from almanac.sample.weather_generator import generate_month
 from demo.secrecy import places_that_show
-from demo.weather_files import write_month
-from demo.weather_generator import generate_month
 from tests.production.conftest import WEBHOOK_SECRET
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

@@ -8,10 +8,8 @@ import typer
 from almanac.cli import (
     alerts,
     cleanup,
-    config,
     dataset,
     doctor,
-    draft,
     expiry,
     forecast,
     journal,
@@ -24,6 +22,7 @@ from almanac.cli import (
     windows,
 )
 from almanac.cli.backups import backup, keys, loss, restore, retirement
+from almanac.cli.declarations import config, draft, sample
 from almanac.config.patience import VARIABLE, short_patience
 from almanac.errors import AlmanacError, JournalSchemaError, TransientError
 
@@ -70,6 +69,7 @@ for commands in (
     doctor,
     draft,
     config,
+    sample,
     alerts,
     quarantine,
     dataset,

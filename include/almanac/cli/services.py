@@ -27,6 +27,9 @@ def register(app: typer.Typer) -> None:
 
 def up(
     passed: Annotated[list[str] | None, typer.Option("--pass", metavar="NAME", help=_HANDED_HELP)] = None,
+    with_sample: Annotated[
+        bool, typer.Option("--sample", help="Where no file was ever ingested: land a year of made-up weather, too.")
+    ] = False,
 ) -> None:
     """Start Airflow and MLflow on this machine; does nothing when they are up."""
     import os
@@ -44,7 +47,23 @@ def up(
         print(f"The services are up after {time.monotonic() - started:.0f} s.")
     else:
         print("The services are already running.")
+    if with_sample:
+        _land_first_sample()
     print_addresses(services)
+
+
+def _land_first_sample() -> None:
+    """Give a new installation something to show; one that has data, or other models only, stays as it is."""
+    from almanac.cli.declarations.sample import sample
+    from almanac.config.files.loader import load_models
+    from almanac.config.home import Home
+    from almanac.journal.journal import Journal
+    from almanac.sample.landing import MODEL
+
+    home = Home()
+    names, journal = [model.name for model in load_models(home.models).declared], Journal(home.journal_url)
+    if MODEL in names and not any(journal.batches(name, limit=1) for name in names):
+        sample()
 
 
 def print_addresses(services: "Services") -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from almanac.config.schema import Model
 from almanac.data.ingest.ingest import IngestSummary
-from demo.weather_generator import generate_month
+from almanac.sample.weather_generator import generate_month
 from tests.data.dirty.case import Case, Judgement
 from tests.data.installation import Site
 

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from demo.weather_files import TIMESTAMP_FORMAT
-from demo.weather_generator import generate_month
+from almanac.sample.weather_files import TIMESTAMP_FORMAT
+from almanac.sample.weather_generator import generate_month
 
 JUNE = generate_month(2023, 6)
 CSV = JUNE.write_csv()

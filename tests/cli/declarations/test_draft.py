@@ -37,11 +37,11 @@ def person(monkeypatch: pytest.MonkeyPatch):
 
     def at_terminal(folder: Path, *lines: str, file: str = "load.csv") -> Result:
         def no_program(**_: object) -> object:
-            from almanac.cli.draft import _ask_person
+            from almanac.cli.declarations.draft import _ask_person
 
             return _ask_person
 
-        monkeypatch.setattr("almanac.cli.draft._asks", no_program)
+        monkeypatch.setattr("almanac.cli.declarations.draft._asks", no_program)
         words = ["draft", "load", str(folder.parent / file)]
         return CliRunner().invoke(app, words, input="".join(f"{line}\n" for line in lines))
 

@@ -4,9 +4,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from almanac.sample.weather_files import monthly_files, write_csv, write_month
+from almanac.sample.weather_generator import COLUMNS, generate_hours, generate_month
 from demo.weather_faults import with_bad_rows
-from demo.weather_files import monthly_files, write_csv, write_month
-from demo.weather_generator import COLUMNS, generate_hours, generate_month
 
 
 def test_write_csv_read_again_gives_the_same_rows(tmp_path):

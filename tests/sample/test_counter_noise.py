@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from demo.counter_noise import normal, smooth_normal, uniform
+from almanac.sample.counter_noise import normal, smooth_normal, uniform
 
 INDEX = np.arange(200_000, dtype=np.int64)
 

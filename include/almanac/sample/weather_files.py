@@ -6,14 +6,14 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from demo.weather_generator import TODAY, generate_month
+from almanac.sample.weather_generator import TODAY, generate_month
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import polars as pl
 
-    from demo.climate import Climate
+    from almanac.sample.climate import Climate
 
 TIMESTAMP_FORMAT = "%Y-%m-%d %H:%M:%S%:z"
 

@@ -19,7 +19,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from demo.weather_generator import CHANGED_CLIMATE, Climate, generate_hours
+from almanac.sample.weather_generator import CHANGED_CLIMATE, Climate, generate_hours
 
 pytestmark = pytest.mark.slow  # what is true of the generator stays so; a training in `make demo` asks it again
 

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np  # noqa: TID253  # no DAG file imports demo/, and this module is arithmetic on arrays only
 
-from demo.climate import CHANGED_CLIMATE, Climate
-from demo.counter_noise import normal, smooth_normal
-from demo.weather_fronts import passing_weather, ramp
+from almanac.sample.climate import CHANGED_CLIMATE, Climate
+from almanac.sample.counter_noise import normal, smooth_normal
+from almanac.sample.weather_fronts import passing_weather, ramp
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from demo.counter_noise import Floats, Ints
+    from almanac.sample.counter_noise import Floats, Ints
 
 __all__ = ["CHANGED_CLIMATE", "COLUMNS", "TODAY", "Climate", "generate_hours", "generate_month"]
 
@@ -109,7 +109,7 @@ def _columns(hour: Ints, seed: int, climate: Climate) -> dict[str, np.ndarray]:
 
     raining = fronts.wetness + 0.20 * wander("gaps in rain", 1.2) > 0.5
     cloud = ramp(fronts.wetness + 0.3 * wander("cloud", 12) + 0.2)
-    coldest, hottest = -21.8 + climate.warming_c, 39.9 + climate.warming_c
+    lowest_c, highest_c = -21.8 + climate.warming_c, 39.9 + climate.warming_c
     swing = (3.6 + 2.4 * summer) * (1.0 - 0.6 * cloud)
     air = (
         12.6
@@ -119,7 +119,7 @@ def _columns(hour: Ints, seed: int, climate: Climate) -> dict[str, np.ndarray]:
         + (3.6 - 0.5 * summer) * wander("air mass", 36)
         + fronts.temperature_c
     )
-    temperature = np.clip(air + 0.25 * noise("thermometer"), coldest, hottest)
+    temperature = np.clip(air + 0.25 * noise("thermometer"), lowest_c, highest_c)
     humidity = (
         0.655
         + climate.humidity_shift

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np  # noqa: TID253  # no DAG file imports demo/, and this module is arithmetic on arrays only
 
-from demo.counter_noise import normal, uniform
+from almanac.sample.counter_noise import normal, uniform
 
 if TYPE_CHECKING:
-    from demo.climate import Climate
-    from demo.counter_noise import Floats, Ints
+    from almanac.sample.climate import Climate
+    from almanac.sample.counter_noise import Floats, Ints
 
 FRONT_SLOT_H = 36
 SHOWER_SLOT_H = 24

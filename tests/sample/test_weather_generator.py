@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from demo import weather_generator
-from demo.weather_generator import CHANGED_CLIMATE, COLUMNS, Climate, generate_hours, generate_month
+from almanac.sample import weather_generator
+from almanac.sample.weather_generator import CHANGED_CLIMATE, COLUMNS, Climate, generate_hours, generate_month
 
 START = datetime(2019, 1, 1, tzinfo=UTC)
 FOUR_YEARS_H = 4 * 8766

@@ -73,7 +73,7 @@ def draft(
     """
     import tempfile
 
-    from almanac.cli.draft_report import draft_as_json, questions_as_json
+    from almanac.cli.declarations.draft_report import draft_as_json, questions_as_json
     from almanac.config.home import Home
     from almanac.draft.declaration import check_new, declared_path, write_declaration
     from almanac.draft.draft import draft_model
@@ -117,7 +117,7 @@ def check(
 
     Exit code 1: the file would not be taken, or the model could not be trained on it.
     """
-    from almanac.cli.draft_report import trial_as_json
+    from almanac.cli.declarations.draft_report import trial_as_json
     from almanac.config.files.loader import find_model
     from almanac.config.home import Home
     from almanac.draft.trial import in_words, try_file
@@ -149,7 +149,7 @@ def _tried(drafted: "DraftedModel", reading: "Reading", path: Path, *, shown: bo
     Raises:
         ConfigError: it could never pass.
     """
-    from almanac.cli.draft_report import print_table
+    from almanac.cli.declarations.draft_report import print_table
     from almanac.draft.declaration import declared_apart
     from almanac.draft.trial import in_words, try_files
     from almanac.errors import ConfigError
@@ -197,7 +197,7 @@ def _asks(*, yes: bool, quiet: bool) -> "Callable[[Question, Table | None], str 
 
 def _ask_person(question: "Question", table: "Table | None") -> str:
     """The answer of a person at a terminal, who sees the table before the first question that it is known at."""
-    from almanac.cli.draft_report import print_table
+    from almanac.cli.declarations.draft_report import print_table
     from almanac.draft.roles import assign_roles
     from almanac.draft.sections import default_horizon
     from almanac.errors import ConfigError
