@@ -152,6 +152,14 @@ ELSEWHERE = (
     ),
     *_lines(
         "docs/into-your-airflow.md",
+        "Declare a model",
+        "makes a repository, whose own tests are run in",
+        "tests/draft/test_new_repository.py",
+        "almanac new our-models",
+        "export ALMANAC_MODELS=$PWD/our-models/models",
+    ),
+    *_lines(
+        "docs/into-your-airflow.md",
         "What it leaves alone",
         _FOREIGN,
         "tests/cleanup/test_airflow_rows.py",

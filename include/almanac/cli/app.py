@@ -22,7 +22,7 @@ from almanac.cli import (
     windows,
 )
 from almanac.cli.backups import backup, keys, loss, restore, retirement
-from almanac.cli.declarations import config, draft, sample
+from almanac.cli.declarations import config, draft, new, sample
 from almanac.config.patience import VARIABLE, short_patience
 from almanac.errors import AlmanacError, JournalSchemaError, TransientError
 
@@ -70,6 +70,7 @@ for commands in (
     draft,
     config,
     sample,
+    new,
     alerts,
     quarantine,
     dataset,
