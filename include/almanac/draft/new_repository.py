@@ -21,7 +21,7 @@ python -m venv .venv && .venv/bin/pip install -r requirements.txt
 export ALMANAC_HOME=$PWD/var ALMANAC_MODELS=$PWD/models
 almanac draft NAME FILE.csv --label COLUMN --horizon 1d  # proposes models/NAME.yaml, and tries it on the file
 almanac check NAME FILE.csv                              # tries it on another file; writes nothing
-pytest                                                   # what CI runs: every declaration can be read, and fits its example file
+pytest                                                   # what CI runs: each is read, and tried on its example
 ```
 
 | folder | what |
