@@ -21,7 +21,7 @@ RUNTIME := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help servers demo demo-all demo-celery demo-containers env test test-all test-containers test-faults test-mutants up down status lint audit lock setup wheel
+.PHONY: help servers demo demo-all demo-celery demo-containers env test test-all test-containers test-faults test-mutants up down status docs lint audit lock setup wheel
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ lint: $(DEVELOPMENT)  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(DEVELOPMENT)  ## Build the documentation as a site, into site/; fails on a link that leads nowhere
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 audit: $(DEVELOPMENT)  ## List licences and known vulnerabilities of the locked packages
 	@$(BIN)/python tools/audit.py
