@@ -53,6 +53,10 @@ def test_list_counts_by_batch_and_rule_and_names_rejected_files(site: Site, batc
     (rows,), (file,) = found["batches"], found["rejected_files"]
     assert (rows["batch"][:12], rows["rows"], rows["rules"]["Humidity.range"]) == (batch, 2, 1)
     assert file["name"] == "b.csv"
+    shown = json.loads(run("show", "weather", batch, "--limit", "1", "--json").output)
+    assert (shown["rows"][0]["rules"], shown["rows_in_all"]) == (["Humidity.range"], 2)
+    (reasons,) = json.loads(run("show", "weather", file["batch"], "--json").output)["rejected_files"].values()
+    assert "empty" in reasons[0]
 
 
 def test_list_empty_says_so(site: Site) -> None:

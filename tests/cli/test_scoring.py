@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ def test_scoring_stop_status_resume(call) -> None:
     status = call("status", "weather")
     assert status.exit_code == 1
     assert "sensor is dead" in status.stdout
+    told = json.loads(call("status", "weather", "--json").stdout)
+    assert (told["on"], told["stopped"]["reasons"]) == (False, ["sensor is dead"])
     assert call("resume", "weather", "--reason", "mended").stdout == "weather: scoring resumed\n"
     assert call("status", "weather").exit_code == 0
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from almanac.cli.terminal import AsJson, print_json
+
 if TYPE_CHECKING:
     from almanac.journal.records import DeliveredAlert
 
@@ -23,7 +25,7 @@ def list_alerts(
     undelivered: Annotated[
         bool, typer.Option("--undelivered", help="Messages that were not delivered, and why.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List open alerts; exit code 1 when a critical one is not acknowledged."""
     from rich.console import Console
@@ -31,7 +33,6 @@ def list_alerts(
     from rich.text import Text
 
     from almanac.alerts.alert_log import AlertLog
-    from almanac.cli.terminal import print_json
     from almanac.config.home import Home
     from almanac.journal.journal import Journal
 
@@ -66,7 +67,9 @@ def list_alerts(
 
 
 @commands.command()
-def show(number: Annotated[int, typer.Argument(help="The number in `almanac alerts list`.")]) -> None:
+def show(
+    number: Annotated[int, typer.Argument(help="The number in `almanac alerts list`.")], as_json: AsJson = False
+) -> None:
     """Show one alert: what happened, since when, how often, what to do."""
     from almanac.alerts.alert import worded
     from almanac.alerts.alert_log import AlertLog
@@ -74,6 +77,9 @@ def show(number: Annotated[int, typer.Argument(help="The number in `almanac aler
     from almanac.journal.journal import Journal
 
     alert = AlertLog(Journal(Home().journal_url)).alert(number)
+    if as_json:
+        print_json(alert)
+        return
     print(worded(alert, "new", alert.seen_at).text)
     print(f"Sent to: {', '.join(alert.told_to) or 'log and journal'}; last at {_minute(alert.told_at) or '-'}")
     if alert.acknowledged_by:
@@ -118,7 +124,6 @@ def dismiss(
 
 
 def _print_undelivered(alerts: "list[DeliveredAlert]", *, as_json: bool) -> None:
-    from almanac.cli.terminal import print_json
 
     lost = [alert for alert in alerts if not alert.delivered]
     if as_json:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from almanac.cli.terminal import AsJson
+
 if TYPE_CHECKING:
     from almanac.data.table.card import DatasetCard
 
@@ -18,7 +20,7 @@ def register(app: typer.Typer) -> None:
 def dataset(
     model: Annotated[str, typer.Argument(help="The model's name.")],
     version: Annotated[int | None, typer.Option(help="A dataset version; default: the newest.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show origin, owner, licence, schema and statistics of a dataset; reads no data files."""
     from almanac.config.files.loader import find_declared

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from almanac.cli.terminal import AsJson, print_json
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -34,10 +36,9 @@ def register(app: typer.Typer) -> None:
 
 def list_batches(
     model: Annotated[str | None, typer.Argument(help="None: all models.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Count the quarantined rows by batch and rule, and name the rejected files."""
-    from almanac.cli.terminal import print_json
     from almanac.config.files.loader import find_declared, load_models
     from almanac.config.home import Home
     from almanac.data.quarantine.quarantine import Quarantine
@@ -70,6 +71,7 @@ def show(
     batch: _Batch,
     row: _Rows = None,
     limit: Annotated[int, typer.Option(help="Maximum number of rows.")] = 20,
+    as_json: AsJson = False,
 ) -> None:
     """Show a batch's rows as they came, with the rules that each broke; or why a file was rejected."""
     from almanac.data.quarantine.quarantine import Quarantine
@@ -77,18 +79,29 @@ def show(
 
     home, declared = _open(model)
     rows = _rows_of(home, declared, batch, row)
+    files = [file for file in Quarantine(home, declared).kept_files() if _same(file.batch, batch)]
+    if rows.is_empty() and not files:
+        raise typer.BadParameter(f"no such batch or rows in quarantine: {batch}")
+    reasons = {
+        file.uri: [
+            _plain(reason)
+            for record in Journal(home.journal_url).batches(declared.name)
+            if record.batch_id.startswith(file.batch)
+            for reason in record.reasons
+        ]
+        for file in files
+    }
+    if as_json:
+        shown = rows.select("row", "rules", "raw").head(limit).to_dicts()
+        print_json({"rows": shown, "rows_in_all": rows.height, "rejected_files": reasons})
+        return
     for number, rules, raw in rows.select("row", "rules", "raw").head(limit).iter_rows():
         print(f"row {number}  {', '.join(rules)}\n    {raw}")  # JSON: whatever would move the cursor is escaped
     if rows.height > limit:
         print(f"... and {rows.height - limit} more rows; --limit shows them")
-    files = [file for file in Quarantine(home, declared).kept_files() if _same(file.batch, batch)]
-    for file in files:
-        print(f"rejected file {file.uri}")
-        for record in Journal(home.journal_url).batches(declared.name):
-            if record.batch_id.startswith(file.batch):
-                print("".join(f"    {_plain(reason)}\n" for reason in record.reasons), end="")
-    if rows.is_empty() and not files:
-        raise typer.BadParameter(f"no such batch or rows in quarantine: {batch}")
+    for uri, words in reasons.items():
+        print(f"rejected file {uri}")
+        print("".join(f"    {reason}\n" for reason in words), end="")
 
 
 def export(

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from almanac.cli.terminal import AsJson, print_json
+
 commands = typer.Typer(help="Stop or resume the scoring of a model, or show its state.", no_args_is_help=True)
 _MODEL = Annotated[str, typer.Argument(help="The model's name.")]
 _REASON = Annotated[str, typer.Option("--reason", help="Why. Recorded in the journal with your name.")]
@@ -15,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 @commands.command()
-def status(model: _MODEL) -> None:
+def status(model: _MODEL, as_json: AsJson = False) -> None:
     """Show whether scoring is on; exit code 1 when it is stopped."""
     from almanac.config.files.loader import find_model
     from almanac.config.home import Home
@@ -24,7 +26,10 @@ def status(model: _MODEL) -> None:
 
     home = Home()
     decision = stopped(Journal(home.journal_url), find_model(home.models, model).name)
-    print(f"{model}: {why_stopped(decision)}" if decision else f"{model}: scoring is on")
+    if as_json:
+        print_json({"model": model, "on": decision is None, "stopped": decision})
+    else:
+        print(f"{model}: {why_stopped(decision)}" if decision else f"{model}: scoring is on")
     if decision:
         raise typer.Exit(1)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from almanac.cli.terminal import AsJson, print_json
+
 if TYPE_CHECKING:
     from almanac.services.services import Services
 
@@ -93,14 +95,13 @@ def down() -> None:
     print("The services are stopped." if stopped else "The services were not running.")
 
 
-def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def status(as_json: AsJson = False) -> None:
     """Show which services run and respond; exit code 0 when all do, otherwise 1.
 
     Each is asked for a sign of life: an existing process may hang.
     """
     from dataclasses import asdict
 
-    from almanac.cli.terminal import print_json
     from almanac.config.home import Home
     from almanac.services.overview import overview
 

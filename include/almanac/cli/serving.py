@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from almanac.cli.terminal import AsJson, print_json
+
 commands = typer.Typer(help="Tokens of callers of the service: create, list, revoke.", no_args_is_help=True)
 
 
@@ -54,9 +56,8 @@ def create(
 
 
 @commands.command("list")
-def show(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def show(as_json: AsJson = False) -> None:
     """List the tokens: whose, for what, until when; never the tokens themselves."""
-    from almanac.cli.terminal import print_json
     from almanac.config.home import Home
     from almanac.serving.tokens import Tokens
 

@@ -4,19 +4,26 @@ import json
 import re
 import sys
 from dataclasses import asdict, is_dataclass
-from typing import Any, TextIO
+from typing import Annotated, Any, TextIO
+
+import typer
 
 from almanac.display import clean
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+"""The option of every command that only reads."""
 
 _COLOR = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
 def print_json(value: Any) -> None:
-    """Print dataclasses, lists and mappings of them for programs; times and the like as texts."""
+    """Print dataclasses, models of pydantic, lists and mappings of them for programs; times and the like as texts."""
     print(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))
 
 
 def _plain(value: object) -> object:
+    if dump := getattr(value, "model_dump", None):
+        return dump(mode="json")
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from almanac.cli.terminal import AsJson, print_json
+
 if TYPE_CHECKING:
     from almanac.windows.overview import WindowRow
 
@@ -16,13 +18,12 @@ def register(app: typer.Typer) -> None:
 def windows(
     model: Annotated[str, typer.Argument(help="The model's name.")],
     everything: Annotated[bool, typer.Option("--all", help="Show every window, not the newest 40.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show each window's state and the gaps; exit code 1 when a window is missing, failed or late."""
     from dataclasses import asdict
     from datetime import UTC, datetime
 
-    from almanac.cli.terminal import print_json
     from almanac.config.files.loader import find_model
     from almanac.config.home import Home
     from almanac.journal.journal import Journal

@@ -66,6 +66,11 @@ def test_backup_of_everything_then_list_show_verify_and_drill(run, world: World)
     assert "opens at version 3 with 60 rows" in output
     assert "damaged copy refused" in output
     assert "drill" in run("show", f"dataset/{MODEL}")
+    (listed,) = json.loads(run("list", f"dataset/{MODEL}", "--json"))
+    told = json.loads(run("show", f"dataset/{MODEL}", "--json"))
+    assert listed["snapshot"] == told["snapshot"]
+    assert listed["files"] == len(told["manifest"]["files"])
+    assert [one["passed"] for one in told["drills"]] == [True, True]
     journal = Journal(world.home.journal_url)
     assert journal.snapshots("group/all")[0].run.started_by
     assert [row.meant_to_fail for row in journal.drills(f"dataset/{MODEL}")] == [True, False]
@@ -130,6 +135,8 @@ def test_verify_damaged_names_it_and_fails(run, tmp_path: Path) -> None:
     output = run("verify", exit_code=1)
     assert "DAMAGED" in output
     assert "quarantine/files/one.txt" in output
+    told = json.loads(run("verify", "--json", exit_code=1))
+    assert (told["damaged"], told["found"]["findings"][0]["fatal"]) == (1, True)
     assert "The drill has failed" in run("drill", exit_code=1)
     output = run("restore", f"outputs/{MODEL}", "--to", str(tmp_path / "back"), "--partial", exit_code=1)
     assert (tmp_path / "back" / "reports" / "one.txt").exists()

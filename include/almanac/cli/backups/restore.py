@@ -7,6 +7,7 @@ import typer
 
 from almanac.cli.backups.backup import PANEL, Second
 from almanac.cli.backups.places import open_installation, open_reader, record_in_journal, run_of, user
+from almanac.cli.terminal import AsJson, print_json
 from almanac.reporting.templates import size
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def list_snapshots(
     subject: _Subject = "",
     second: Second = False,
     everything: Annotated[bool, typer.Option("--all", help="Include forgotten ones.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List snapshots, the oldest first, with what they hold."""
     from almanac.backup.store.catalogue import Catalogue
@@ -50,17 +52,31 @@ def list_snapshots(
 
     catalogue = Catalogue(open_reader(second))
     dead = {tombstone.ref: tombstone for tombstone in catalogue.tombstones()} if everything else {}
+    found: list[dict[str, object]] = []
     for ref in catalogue.refs(subject, forgotten=everything):
+        row: dict[str, object] = {"snapshot": str(ref)}
         try:
             manifest = catalogue.read(ref)
+            row |= {"files": len(manifest.files), "bytes": manifest.size, "facts": dict(manifest.facts)}
+            words = f"{len(manifest.files):>6} files  {size(manifest.size):>10}  {_facts(manifest.facts)}"
         except IntegrityError as error:
-            print(f"{ref}  DAMAGED: {error}")
-            continue
-        gone = f"  forgotten {dead[ref].forgotten_at:%Y-%m-%d}: {dead[ref].reason}" if ref in dead else ""
-        print(f"{ref}  {len(manifest.files):>6} files  {size(manifest.size):>10}  {_facts(manifest.facts)}{gone}")
+            row["damaged"], words = str(error), f"DAMAGED: {error}"
+        if ref in dead:
+            row["forgotten"] = {"at": dead[ref].forgotten_at, "reason": dead[ref].reason}
+            words += f"  forgotten {dead[ref].forgotten_at:%Y-%m-%d}: {dead[ref].reason}"
+        found.append(row)
+        if not as_json:
+            print(f"{ref}  {words}")
+    if as_json:
+        print_json(found)
 
 
-def show(what: _What, second: Second = False, files: Annotated[bool, typer.Option("--files")] = False) -> None:
+def show(
+    what: _What,
+    second: Second = False,
+    files: Annotated[bool, typer.Option("--files")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show what a snapshot holds, who took it and why, and its drills."""
     import json
 
@@ -72,6 +88,10 @@ def show(what: _What, second: Second = False, files: Annotated[bool, typer.Optio
     catalogue = Catalogue(place)
     ref = catalogue.find(what)
     manifest = catalogue.read(ref)
+    if as_json:
+        drills = [one for one in results(place) if one.ref == ref]
+        print_json({"snapshot": str(ref), "manifest": manifest, "stored_bytes": manifest.stored_size, "drills": drills})
+        return
     print(f"{ref}\n  manifest   {place.uri}/{ref.path}\n  parent     {manifest.parent or 'none'}")
     print(f"  taken by   {manifest.made_by.started_by or manifest.made_by.dag_id}: {manifest.made_by.reason}")
     stored = size(manifest.stored_size)
@@ -113,6 +133,7 @@ def verify(
     share: Annotated[bool, typer.Option("--share", help="At level 3, only the objects that are due today.")] = False,
     second: Second = False,
     unsigned: _Unsigned = False,
+    as_json: AsJson = False,
 ) -> None:
     """Verify stored snapshots; exit code 1 when one cannot be restored completely. `drill` checks more."""
     from datetime import UTC, datetime
@@ -127,12 +148,15 @@ def verify(
     of_today = Share.today(settings.drills.verify_days, now) if share else None
     refs = Catalogue(repository).refs(subject)
     found = verify_snapshots(repository, refs, level=cast("Level", level), now=now, share=of_today)
-    for finding in found.findings:
-        print(f"{'DAMAGED' if finding.fatal else 'note   '}  {finding.text}")
     damaged = len({finding.ref for finding in found.findings if finding.fatal})
-    cold = f"; {found.frozen} not read, because they are in the archive tier" if found.frozen else ""
-    read = f"{found.objects} objects, {size(found.bytes_read)} read"
-    print(f"{found.snapshots} snapshots, {read}; {damaged} damaged{cold}")
+    if as_json:
+        print_json({"found": found, "damaged": damaged})
+    else:
+        for finding in found.findings:
+            print(f"{'DAMAGED' if finding.fatal else 'note   '}  {finding.text}")
+        cold = f"; {found.frozen} not read, because they are in the archive tier" if found.frozen else ""
+        read = f"{found.objects} objects, {size(found.bytes_read)} read"
+        print(f"{found.snapshots} snapshots, {read}; {damaged} damaged{cold}")
     if damaged:
         raise typer.Exit(1)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from almanac.cli.terminal import AsJson
+
 if TYPE_CHECKING:
     from almanac.draft.draft import DraftedModel, Wish
     from almanac.draft.questions import Question
@@ -111,7 +113,7 @@ def check(
     file: Annotated[
         Path | None, typer.Argument(help="A file such as will land; unset: the newest in its landing area.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Try a declaration on a file, as ingest and a first training would; nothing is published.
 

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from almanac.cli.terminal import print_json
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
@@ -22,7 +24,6 @@ def sample(
     """
     from datetime import UTC, datetime
 
-    from almanac.cli.terminal import print_json
     from almanac.config.home import Home
     from almanac.journal.journal import Journal
     from almanac.sample.landing import MODEL, land_sample
