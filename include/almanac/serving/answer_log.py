@@ -49,6 +49,10 @@ class LoggedAnswer:
         caller: whose token it was.
         asked_at: when.
         latency_us: of features and graph, shared by the rows that were answered together.
+        unit: a hash of that by which a rollout divides requests; None: there is no rollout, or the row has none.
+        visit: of which step of which rollout; see `RolloutTransition.visit`.
+        failed: the arm that was asked and did not answer.
+        agrees: of an answer that nobody was sent: whether the one that was sent has the same label.
     """
 
     id: str
@@ -66,6 +70,10 @@ class LoggedAnswer:
     caller: str
     asked_at: str
     latency_us: float
+    unit: str | None = None
+    visit: str | None = None
+    failed: str | None = None
+    agrees: bool | None = None
 
 
 class AnswerLog:
@@ -192,6 +200,7 @@ def ship_segment(uri: str, path: Path, *, owner: str, number: int) -> int:
                 uri if table is None else table,
                 _frame(answers),
                 mode="append",
+                schema_mode="merge",  # a table of an older release has fewer columns
                 partition_by=[DAY] if table is None else None,
                 commit_properties=properties,
                 writer_properties=WriterProperties(compression="ZSTD"),
@@ -226,6 +235,9 @@ def _frame(answers: list[dict[str, Any]]) -> "pl.DataFrame":
         "arm",
         "caller",
         "asked_at",
+        "unit",
+        "visit",
+        "failed",
     )
     schema = {
         **dict.fromkeys(texts, pl.String),
@@ -233,6 +245,7 @@ def _frame(answers: list[dict[str, Any]]) -> "pl.DataFrame":
         "features_hash": pl.Int64,
         "dataset_version": pl.Int64,
         "latency_us": pl.Float64,
+        "agrees": pl.Boolean,
     }
     frame = pl.DataFrame(answers, schema={name: schema[name] for name in LoggedAnswer.__dataclass_fields__})
     times = (pl.col(name).str.to_datetime(time_unit="us", time_zone="UTC") for name in ("time", "asked_at"))

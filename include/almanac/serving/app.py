@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from almanac.config.files.loader import load_models
@@ -16,7 +17,7 @@ from almanac.journal.journal import Journal
 from almanac.registry.store import Registry
 from almanac.serving.answer_log import AnswerLog
 from almanac.serving.batcher import Batcher, BusyError
-from almanac.serving.engine import ARM, Engine, NotServedError, PredictionRequest, StaleError
+from almanac.serving.engine import Engine, NotServedError, PredictionRequest, StaleError
 from almanac.serving.metrics import Metrics
 from almanac.serving.openapi import describe
 from almanac.serving.request_rows import RequestError
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 REFRESH_S = 1.0  # a new champion answers within two
 SHIP_S = 30.0
+WATCH_S = 5.0  # how often the log is shipped, and guards are asked, while a step is young
+YOUNG = timedelta(minutes=5)
 MAX_BODY_BYTES = 4_000_000
 MOST_WAITING = 256
 MOST_ROWS_TOGETHER = 256
@@ -67,6 +70,7 @@ class Service:
         self.most_rows = {model.name: model.serve.max_rows for model in declared if model.serve is not None}
         self.models = {name: ServedModel(home, name, registry, journal, clock) for name in self.declared}
         self.engines = {name: Engine(model, self.log, clock) for name, model in self.models.items()}
+        self._shipped_s = time.monotonic()
         # One thread computes: two would share one interpreter.
         self.executor = ThreadPoolExecutor(1, thread_name_prefix="answers")
         self.batchers = {
@@ -78,6 +82,19 @@ class Service:
         """Look for new champions and rows; called by one thread at a time."""
         for model in self.models.values():
             model.refresh()
+
+    def watch(self) -> None:
+        """Ship the log, and ask the guards of rollouts: often while a step is young, else as often as it is shipped."""
+        young = any(model.stepped_since(self.clock() - YOUNG) for model in self.models.values())
+        if not young and time.monotonic() - self._shipped_s < SHIP_S:
+            return
+        self._shipped_s = time.monotonic()
+        self.ship()
+        for model in self.models.values():
+            try:
+                model.watch_rollout()
+            except AlmanacError as error:
+                _log.warning("%s: the guards of its rollout cannot be asked: %s", model.name, error)
 
     def ship(self) -> None:
         """Move logged answers into their tables; what cannot be moved now stays on this disk."""
@@ -98,7 +115,7 @@ def make_app(service: Service) -> "Starlette":
         await asyncio.to_thread(service.refresh)
         tasks = [
             asyncio.create_task(_forever(service.refresh, REFRESH_S)),
-            asyncio.create_task(_forever(service.ship, SHIP_S)),
+            asyncio.create_task(_forever(service.watch, WATCH_S)),
         ]
         try:
             yield
@@ -201,34 +218,34 @@ class _Pages:
         self._service.metrics.count(name, response.status_code, rows=rows, seconds=seconds)
         return response
 
-    async def _predict(self, request: "Request", name: str, token: Token) -> "tuple[Response, int]":
+    async def _predict(self, request: "Request", name: str, token: Token) -> "tuple[Response, dict[str, int]]":
         body = await _body(request)
         if body is None:
-            return _refused(413, f"the body is larger than {MAX_BODY_BYTES} bytes; send fewer rows"), 0
+            return _refused(413, f"the body is larger than {MAX_BODY_BYTES} bytes; send fewer rows"), {}
         rows = _rows_of(body, self._service.most_rows[name])
         if isinstance(rows, str):
-            return _refused(400, rows), 0
+            return _refused(400, rows), {}
         try:
             reply = await self._service.batchers[name].ask(PredictionRequest(rows, token.name))
         except BusyError:
-            return _refused(429, f"{MOST_WAITING} requests wait already; try again in a second", retry_after_s=1), 0
+            return _refused(429, f"{MOST_WAITING} requests wait already; try again in a second", retry_after_s=1), {}
         except RequestError as error:
             problems = [vars(problem) for problem in error.problems]
-            return _refused(422, str(error), problems=problems), 0
+            return _refused(422, str(error), problems=problems), {}
         except (NotServedError, StaleError) as error:
-            return _refused(503, str(error), retry_after_s=5), 0
+            return _refused(503, str(error), retry_after_s=5), {}
         except AlmanacError as error:
             _log.error("%s: %s", name, error)
-            return _refused(500, str(error)), 0
+            return _refused(500, str(error)), {}
         content: dict[str, object] = {
             "model": name,
             "version": reply.version,
-            "arm": ARM,
+            "arm": reply.arm,
             "predictions": reply.answers,
         }
         if reply.history is not None:
             content["history"] = reply.history
-        return _json(content), len(rows)
+        return _json(content), reply.rows_by_arm
 
     def _caller(self, request: "Request") -> "Token | Response":
         """Who asks; a refusal where nobody known does."""
@@ -280,11 +297,15 @@ def _rows_of(body: bytes, most: int) -> list[dict[str, object]] | str:
 
 def _state(model: ServedModel) -> dict[str, object]:
     served = model.served
+    at = None if served is None or served.challenger is None else served.challenger.at
     return {
         "model": model.name,
         "version": None if served is None else served.version,
         "ready": served is not None,
         "problems": list(model.problems.values()),
+        "rollout": None
+        if at is None
+        else {"id": at.id, "version": at.version, "state": at.state, "step": at.step, "share": at.share},
         "refreshed_at": model.refreshed_at.isoformat() if model.refreshed_at else None,
     }
 
