@@ -3,13 +3,12 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from almanac.config.sections.rollout import Rollout
+from almanac.config.sections.rollout import MOVES, Rollout
 from almanac.errors import ConfigError
 from almanac.journal.records import RolloutState, RolloutTransition, RunRef
 from almanac.rollout.evidence import Evidence
 from almanac.rollout.guards import GuardFinding, Verdict, ask_guards
 
-MOVES = ("pause", "resume", "advance", "set-back", "abort")
 _ON_A_STEP = (RolloutState.WAITING, RolloutState.STEP, RolloutState.HELD, RolloutState.PAUSED)
 
 
@@ -26,7 +25,7 @@ class RolloutMove:
 
 
 def first(
-    rollout: Rollout, model: str, version: str, against: str, *, ordinal: int, reason: str, run: RunRef, now: datetime
+    model: str, version: str, against: str, *, ordinal: int, reason: str, run: RunRef, now: datetime
 ) -> RolloutTransition:
     """The first transition of a rollout: the challenger mirrors, and answers nobody."""
     return RolloutTransition(model, ordinal, 0, version, against, RolloutState.WAITING, 0, 0.0, 0, reason, now, run)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from almanac.config.schema import Model
 
 OnDoubt = Literal["hold", "ask", "fall_back"]
+MOVES = ("pause", "resume", "advance", "set-back", "abort")
+"""What a person may ask of an open rollout."""
 OutcomeMetric = Literal["brier", "error"]
 
 
