@@ -22,15 +22,17 @@ def evidence_above(count: int, total: int, limit: float) -> float:
         limit: in (0, 1).
 
     Returns:
-        log of the evidence; minus infinity for a count that is impossible.
+        log of the evidence; minus infinity where it is too small for a number.
     """
-    from scipy.special import betaln
-    from scipy.stats import beta
+    from scipy.special import betaincc, betaln
 
     if not total:
         return 0.0
     hits, misses = count + 1, total - count + 1
-    mixture = float(betaln(hits, misses)) + float(beta.logsf(limit, hits, misses)) - math.log1p(-limit)
+    above = float(betaincc(hits, misses, limit))  # the part of the likelihood above the limit
+    if above <= 0:
+        return -math.inf
+    mixture = float(betaln(hits, misses)) + math.log(above) - math.log1p(-limit)
     return mixture - _log_likelihood(count, total, limit)
 
 
@@ -71,13 +73,13 @@ def evidence_mean_above(difference: float, variance: float, limit: float, scale:
     Returns:
         log of the evidence; 0 where the variance is not known.
     """
-    from scipy.stats import norm
+    from scipy.special import log_ndtr
 
     if not variance > 0:
         return 0.0
     above, both = difference - limit, variance + scale**2
     slope = scale * above / math.sqrt(variance * both)
-    return math.log(2) + 0.5 * math.log(variance / both) + slope**2 / 2 + float(norm.logcdf(slope))
+    return math.log(2) + 0.5 * math.log(variance / both) + slope**2 / 2 + float(log_ndtr(slope))
 
 
 def evidence_other(count: int, total: int, share: float) -> float:
