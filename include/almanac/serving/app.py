@@ -18,6 +18,7 @@ from almanac.registry.store import Registry
 from almanac.serving.answer_log import AnswerLog
 from almanac.serving.batcher import Batcher, BusyError
 from almanac.serving.engine import Engine, NotServedError, PredictionRequest, StaleError
+from almanac.serving.feedback import frame_of_outcomes, read_outcomes
 from almanac.serving.metrics import Metrics
 from almanac.serving.openapi import describe
 from almanac.serving.request_rows import RequestError
@@ -65,6 +66,7 @@ class Service:
         self.clock = clock
         self.tokens = Tokens(home.serving)
         self.log = AnswerLog(home.serving, home.answers_of)
+        self.outcomes = AnswerLog(home.serving, home.outcomes_of, frame=frame_of_outcomes, name="outcomes")
         self.metrics = Metrics()
         self.declared = {model.name: model for model in declared}
         self.most_rows = {model.name: model.serve.max_rows for model in declared if model.serve is not None}
@@ -100,6 +102,7 @@ class Service:
         """Move logged answers into their tables; what cannot be moved now stays on this disk."""
         try:
             self.log.ship()
+            self.outcomes.ship()
         except AlmanacError as error:
             _log.warning("answers wait on this disk (%d bytes): %s", self.log.waiting_bytes(), error)
 
@@ -136,6 +139,7 @@ def make_app(service: Service) -> "Starlette":
             Route("/v1/models", pages.models),
             Route("/v1/models/{model}", pages.model),
             Route("/v1/models/{model}/predict", pages.predict, methods=["POST"]),
+            Route("/v1/models/{model}/feedback", pages.feedback, methods=["POST"]),
         ],
         lifespan=lifespan,
     )
@@ -217,6 +221,27 @@ class _Pages:
         seconds = asyncio.get_running_loop().time() - began
         self._service.metrics.count(name, response.status_code, rows=rows, seconds=seconds)
         return response
+
+    async def feedback(self, request: "Request") -> "Response":
+        """Take what became of answered rows: on the disk when it answers, in its table soon after."""
+        from starlette.responses import Response
+
+        found = self._allowed(request)
+        if isinstance(found, Response):
+            return found
+        name, token = found
+        body = await _body(request)
+        if body is None:
+            return _refused(413, f"the body is larger than {MAX_BODY_BYTES} bytes; send fewer outcomes")
+        service = self._service
+        outcomes = read_outcomes(service.declared[name], body, caller=token.name, now=service.clock())
+        if isinstance(outcomes, str):
+            return _refused(422, outcomes)
+        lost = service.outcomes.lost
+        await asyncio.to_thread(service.outcomes.write, name, outcomes, durable=True)
+        if service.outcomes.lost > lost:  # nobody waits for a prediction here: better to hear it again
+            return _refused(503, "the disk refuses; nothing was recorded", retry_after_s=60)
+        return _json({"model": name, "recorded": len(outcomes)}, status=202)
 
     async def _predict(self, request: "Request", name: str, token: Token) -> "tuple[Response, dict[str, int]]":
         body = await _body(request)

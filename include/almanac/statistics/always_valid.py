@@ -13,8 +13,9 @@ import math
 def evidence_above(count: int, total: int, limit: float) -> float:
     """How strongly a share is proven to be above a limit; one-sided, exact at every total.
 
-    The likelihood ratio of a share p against the limit, averaged over p with the uniform distribution on (limit, 1).
-    For each p above the limit the ratio is a supermartingale under every share up to the limit, so the mean is one.
+    The likelihood ratio of a share p against the limit, averaged over p above the limit with a density that falls as
+    (1 - p)^(b - 1), b = (1 - limit) / limit: shares that exceed the limit by about itself count most. For each p above
+    the limit the ratio is a supermartingale under every share up to the limit, so the average is one, too.
 
     Args:
         count: how often it happened.
@@ -28,11 +29,12 @@ def evidence_above(count: int, total: int, limit: float) -> float:
 
     if not total:
         return 0.0
-    hits, misses = count + 1, total - count + 1
+    weight = max(1.0, (1 - limit) / limit)
+    hits, misses = count + 1, total - count + weight
     above = float(betaincc(hits, misses, limit))  # the part of the likelihood above the limit
     if above <= 0:
         return -math.inf
-    mixture = float(betaln(hits, misses)) + math.log(above) - math.log1p(-limit)
+    mixture = float(betaln(hits, misses)) + math.log(above) + math.log(weight) - weight * math.log1p(-limit)
     return mixture - _log_likelihood(count, total, limit)
 
 
