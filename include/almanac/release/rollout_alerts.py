@@ -8,8 +8,6 @@ from almanac.config.schema import Model
 from almanac.config.sections.alerts import Severity
 from almanac.journal.records import RolloutState, RolloutTransition, RunRef
 
-_SEE = "almanac rollout show"
-
 
 def notify_rollout(notifier: Notifier, model: Model, at: RolloutTransition, *, run: RunRef, now: datetime) -> None:
     """Tell that a rollout fell back, or, as long as it lasts, that it is held or paused by a guard.
@@ -27,7 +25,7 @@ def notify_rollout(notifier: Notifier, model: Model, at: RolloutTransition, *, r
     if at.state is RolloutState.FALLING_BACK:
         what_to_do = (
             f"Nothing is urgent: the champion, version {at.against}, answers everybody, and version {at.version} is"
-            f" not proposed again by itself. Read the figures ({_SEE} {model.name}), and correct the cause in the next"
+            f" not proposed again by itself. Read the figures (almanac rollout show {model.name}), and correct the cause in the next"
             " version; a person can start the rollout again by promote."
         )
         told = _message(model, at, "critical", "fell back", what_to_do, run, now)
@@ -35,8 +33,8 @@ def notify_rollout(notifier: Notifier, model: Model, at: RolloutTransition, *, r
         notifier.notify_once(model.alerts, told, "rollout", f"{at.id} fell back", now)
     elif at.state is RolloutState.HELD or (at.state is RolloutState.PAUSED and at.figures):
         what_to_do = (
-            f"Look at the figures: {_SEE} {model.name}. Wait for more requests or outcomes, or decide: almanac rollout"
-            f" advance, set-back or abort {model.name} --reason ..."
+            f"Look at the figures: almanac rollout show {model.name}. Wait for more requests or outcomes, or decide: almanac"
+            f" rollout advance {model.name} --reason ..., or the same with set-back or abort."
         )
         told = _message(model, at, "warning", f"is {at.state}", what_to_do, run, now)
         notifier.open(model.alerts, told, "rollout", at.id, now)

@@ -261,4 +261,4 @@ def _load(model: Model, where: str, content: bytes) -> OnnxModel:
 
 
 def _run(now: datetime) -> RunRef:
-    return RunRef("almanac", f"serve__{now.isoformat()}", started_by="almanac serve", trigger="guard")
+    return RunRef("almanac", f"serve__{now.isoformat()}", started_by="the service", trigger="guard")
