@@ -111,3 +111,9 @@ def test_feedback_about_answers_that_nobody_gave_counts_for_nobody(tmp_path: Pat
     online.service.ship()
     places = online.home.answers_of("weather"), online.home.outcomes_of("weather")
     assert read_evidence(*places, "1.0", since=NOW, mirroring=False, p99_ms=None, metric="error").champion.outcomes == 0
+
+
+def test_feedback_is_described_for_programs(online: Online) -> None:
+    paths = online.client.get("/openapi.json", headers={"Authorization": f"Bearer {online.token}"}).json()["paths"]
+    body = paths["/v1/models/weather/feedback"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body["properties"]["outcomes"]["items"]["properties"]["outcome"] == {"enum": [0, 1]}

@@ -2,28 +2,22 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from almanac.config.files.loader import load_models
 from almanac.config.home import Home
-from almanac.errors import AlmanacError, ConfigError
+from almanac.errors import AlmanacError
 from almanac.extras import extra
-from almanac.journal.journal import Journal
 from almanac.registry.store import Registry
-from almanac.serving.answer_log import AnswerLog
-from almanac.serving.batcher import Batcher, BusyError
-from almanac.serving.engine import Engine, NotServedError, PredictionRequest, StaleError
-from almanac.serving.feedback import frame_of_outcomes, read_outcomes
-from almanac.serving.metrics import Metrics
+from almanac.serving.batcher import BusyError
+from almanac.serving.engine import NotServedError, PredictionRequest, StaleError
+from almanac.serving.feedback import read_outcomes
 from almanac.serving.openapi import describe
 from almanac.serving.request_rows import RequestError
-from almanac.serving.served_model import ServedModel, VersionRegistry
-from almanac.serving.tokens import Token, Tokens
+from almanac.serving.served_model import ServedModel
+from almanac.serving.service import MOST_WAITING, REFRESH_S, WATCH_S, Service
+from almanac.serving.tokens import Token
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -31,80 +25,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _log = logging.getLogger(__name__)
-REFRESH_S = 1.0  # a new champion answers within two
-SHIP_S = 30.0
-WATCH_S = 5.0  # how often the log is shipped, and guards are asked, while a step is young
-YOUNG = timedelta(minutes=5)
 MAX_BODY_BYTES = 4_000_000
-MOST_WAITING = 256
-MOST_ROWS_TOGETHER = 256
-
-
-class Service:
-    """What one process serves: the models that declare it.
-
-    Args:
-        home: where everything is.
-        registry: says which version is champion.
-        clock: what time it is, aware.
-
-    Raises:
-        ConfigError: no model declares `serve`.
-    """
-
-    def __init__(
-        self, home: Home, registry: VersionRegistry, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
-        loaded = load_models(home.models)
-        for problem in loaded.problems:  # of one model; the others are served
-            _log.warning("not served: %s", problem)
-        declared = [model for model in loaded.models if model.serve is not None]
-        if not declared:
-            unread = "".join(f"\n{problem}" for problem in loaded.problems)
-            raise ConfigError(f"{home.models}: no model declares `serve`; expected one that answers requests{unread}")
-        journal = Journal(home.journal_url)
-        self.clock = clock
-        self.tokens = Tokens(home.serving)
-        self.log = AnswerLog(home.serving, home.answers_of)
-        self.outcomes = AnswerLog(home.serving, home.outcomes_of, frame=frame_of_outcomes, name="outcomes")
-        self.metrics = Metrics()
-        self.declared = {model.name: model for model in declared}
-        self.most_rows = {model.name: model.serve.max_rows for model in declared if model.serve is not None}
-        self.models = {name: ServedModel(home, name, registry, journal, clock) for name in self.declared}
-        self.engines = {name: Engine(model, self.log, clock) for name, model in self.models.items()}
-        self._shipped_s = time.monotonic()
-        # One thread computes: two would share one interpreter.
-        self.executor = ThreadPoolExecutor(1, thread_name_prefix="answers")
-        self.batchers = {
-            name: Batcher(engine.answer, self.executor, most_rows=MOST_ROWS_TOGETHER, most_waiting=MOST_WAITING)
-            for name, engine in self.engines.items()
-        }
-
-    def refresh(self) -> None:
-        """Look for new champions and rows; called by one thread at a time."""
-        for model in self.models.values():
-            model.refresh()
-
-    def watch(self) -> None:
-        """Ship the log, and ask the guards of rollouts: often while a step is young, else as often as it is shipped."""
-        young = any(model.stepped_since(self.clock() - YOUNG) for model in self.models.values())
-        if not young and time.monotonic() - self._shipped_s < SHIP_S:
-            return
-        self._shipped_s = time.monotonic()
-        self.ship()
-        for model in self.models.values():
-            try:
-                model.watch_rollout()
-            except AlmanacError as error:
-                _log.warning("%s: the guards of its rollout cannot be asked: %s", model.name, error)
-
-    def ship(self) -> None:
-        """Move logged answers into their tables; what cannot be moved now stays on this disk."""
-        try:
-            self.log.ship()
-            self.outcomes.ship()
-        except AlmanacError as error:
-            _log.warning("answers wait on this disk (%d bytes): %s", self.log.waiting_bytes(), error)
 
 
 def make_app(service: Service) -> "Starlette":
