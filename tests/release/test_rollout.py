@@ -167,6 +167,10 @@ def test_version_that_fell_back_is_not_proposed_again_and_a_person_may_start_it_
     assert found.way is Way.STAY
     assert "its rollout weather/1 fell back: why" in found.reasons[0]
     assert world.start().ordinal == 2
+    for _ in range(3):
+        world.look()
+    assert world.registry.named["champion"] == "2"
+    assert "almanac.rollout_aborted_at" not in world.registry.tags["2"]
 
 
 def test_two_rollouts_at_once_are_refused(world: World) -> None:

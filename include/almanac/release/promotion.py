@@ -274,9 +274,10 @@ def _tag(registry: "Registry", version: ModelVersion, tags: dict[Tag, str]) -> N
 
 
 def _unmark(registry: "Registry", version: ModelVersion) -> None:
-    """Remove the mark of a rollback: a person has put the version back, so it may be proposed and be previous."""
-    if Tag.ROLLED_BACK_AT in version.tags:
-        registry.client.delete_model_version_tag(version.model, version.version, Tag.ROLLED_BACK_AT.value)
+    """Remove the marks of a rollback and of a rollout that fell back: it may be proposed and be previous again."""
+    for mark in (Tag.ROLLED_BACK_AT, Tag.ROLLOUT_ABORTED_AT):
+        if mark in version.tags:
+            registry.client.delete_model_version_tag(version.model, version.version, mark.value)
 
 
 def _promotion_tags(reason: str, run: RunRef, now: datetime) -> dict[Tag, str]:

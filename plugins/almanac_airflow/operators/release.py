@@ -99,8 +99,11 @@ class PromoteModelOperator(ModelOperator):
 class ContinueRolloutOperator(ModelOperator):
     """Looks at the open rollout of a model, and does what follows: the next step, fall back, or the promotion.
 
-    Skipped: nothing was promoted; the log says where the rollout stands. A retry continues where the last try ended.
-    With `move` it does what a person asks for, which needs a reason.
+    Skipped: nothing was promoted; the log says where the rollout stands. With `move` it does what a person asks for.
+    Fails at once: a move has no reason, or cannot be made from where the rollout stands. A retry continues where the
+    last try ended.
+
+    Returns: `version` and `reason` of the promotion.
 
     Args:
         model: the name of a declared model.
