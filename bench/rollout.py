@@ -1,4 +1,4 @@
-"""How often would a rollout of a good version fall back, and how soon would one of a bad version? Beside naive rules.
+"""How often would a rollout of a good version fall back, and how soon would one of a bad version? Beside usual rules.
 
 Requests arrive one by one; a share of them is the challenger's; each fails or not. Every so many requests each rule is
 asked whether to fall back, until it says so or the requests are over. The guard is the one that rollouts use, with the

@@ -85,7 +85,7 @@ class World:
             self.model,
             self.registry,
             self.journal,
-            tell=tell,
+            notify=tell,
             run=RUN,
             now=self.now,  # type: ignore[arg-type]
         )

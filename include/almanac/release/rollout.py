@@ -71,7 +71,7 @@ def continue_rollout(
     registry: "Registry",
     journal: Journal,
     *,
-    tell: Callable[[RolloutTransition], object],
+    notify: Callable[[RolloutTransition], object],
     run: RunRef,
     now: datetime,
 ) -> RolloutTransition | None:
@@ -82,7 +82,7 @@ def continue_rollout(
         model: declares the steps.
         registry: holds the version.
         journal: takes the transition.
-        tell: called with the transition at which people are needed; it may be told again after a crash.
+        notify: called with the transition at which people are needed; it may be called again after a crash.
         run: who looks.
         now: aware.
 
@@ -99,15 +99,15 @@ def continue_rollout(
     if at.state is not RolloutState.FALLING_BACK:
         move = _move_of_aliases(registry, at) or find_move(home, model, rollouts, at, now=now)
         if move is None:
-            tell(at)
+            notify(at)
             return at
         at = _make(model, registry, rollouts, at, move, run=run, now=now)
     if at.state is RolloutState.FALLING_BACK:
         _mark(registry, at, now)
-        tell(at)
+        notify(at)
         ended = RolloutMove(RolloutState.ABORTED, at.step, 0.0, at.reason, figures=at.figures)
         return _make(model, registry, rollouts, at, ended, run=run, now=now)
-    tell(at)
+    notify(at)
     return at
 
 

@@ -28,16 +28,16 @@ def notify_rollout(notifier: Notifier, model: Model, at: RolloutTransition, *, r
             " not proposed again by itself. Read the figures, and correct the cause in the next version; a person can"
             f" start the rollout again by promote. See: almanac rollout show {model.name}"
         )
-        told = _message(model, at, "critical", "fell back", what_to_do, run, now)
+        message = _message(model, at, "critical", "fell back", what_to_do, run, now)
         notifier.resolve(model.alerts, model.name, "rollout", at.id, now)
-        notifier.notify_once(model.alerts, told, "rollout", f"{at.id} fell back", now)
+        notifier.notify_once(model.alerts, message, "rollout", f"{at.id} fell back", now)
     elif at.state is RolloutState.HELD or (at.state is RolloutState.PAUSED and at.figures):
         what_to_do = (
             f"Look at the figures: almanac rollout show {model.name}. Wait for more requests or outcomes, or decide:"
             f" almanac rollout advance {model.name} --reason ..., or set-back or abort in its place."
         )
-        told = _message(model, at, "warning", f"is {at.state}", what_to_do, run, now)
-        notifier.open(model.alerts, told, "rollout", at.id, now)
+        message = _message(model, at, "warning", f"is {at.state}", what_to_do, run, now)
+        notifier.open(model.alerts, message, "rollout", at.id, now)
     else:
         notifier.resolve(model.alerts, model.name, "rollout", at.id, now)
 

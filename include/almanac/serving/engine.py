@@ -124,9 +124,9 @@ class Engine:
                 for log, each in zip(logged[first:end], answers[first:end], strict=True)
             ]
             by = {(each.version, each.arm) for each in answers[first:end]}
-            said_by, arm = by.pop() if len(by) == 1 else (None, MIXED)
+            answered_by, arm = by.pop() if len(by) == 1 else (None, MIXED)
             counts = Counter(each.arm for each in answers[first:end])
-            replies.append(Reply(said_by, arm, _history(served), bodies, dict(counts)))
+            replies.append(Reply(answered_by, arm, _history(served), bodies, dict(counts)))
             first = end
         return replies
 

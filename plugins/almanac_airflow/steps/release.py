@@ -116,7 +116,7 @@ def continue_rollout(context: "RunContext", model: Model, params: dict[str, Any]
         model,
         registry,
         journal,
-        tell=lambda found: notify_rollout(notifier(run), model, found, run=run, now=context.clock()),
+        notify=lambda found: notify_rollout(notifier(run), model, found, run=run, now=context.clock()),
         run=run,
         now=context.now,
     )
