@@ -5,6 +5,7 @@ from typing import Any, get_args
 from airflow.sdk import Param
 
 from almanac.config.schema import Model
+from almanac.config.sections.rollout import MOVES
 from almanac.config.sections.training import Mode
 
 ANSWER_REASON = "why"  # not `reason`: Airflow would fill it with the reason for which the run was started
@@ -111,6 +112,21 @@ def maintenance_params() -> dict[str, Param]:
     """Whether to look only."""
     only = "Only list what would be removed and which versions are needed by whom; change nothing."
     return {"dry_run": dry_run(only)}
+
+
+def rollout_params() -> dict[str, Param]:
+    """What a person asks of the open rollout, and why."""
+    return {
+        "move": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, *MOVES],
+            title="Move",
+            description="pause: go no further. resume. advance: to the next step now. set-back: by one step. abort: the"
+            " champion answers everybody. Empty: what follows from the figures.",
+        ),
+        "reason": optional_reason("Why; needed for a move. Kept in the journal, with your name."),
+    }
 
 
 def rollback_params() -> dict[str, Param]:

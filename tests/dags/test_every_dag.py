@@ -21,7 +21,7 @@ from tests.forecast.shop import declare as declare_forecast
 
 KINDS_OF_A_MODEL = {
     *("ingest", "readmit", "maintain_data", "train", "score", "shadow", "monitor", "promote", "rollback"),
-    *("rollback_drill", "backup_model", "backup_data", "expire_outputs", "window", "reopen", "event"),
+    *("rollback_drill", "rollout", "backup_model", "backup_data", "expire_outputs", "window", "reopen", "event"),
 }
 KINDS_OF_A_FORECAST = {"ingest", "readmit", "maintain_data", "backup_data", "forecast"}
 OF_ALL = {"alerts", "backup_databases", "check_config", "cleanup", "restore", "restore_drill", "retention", "sweep"}
@@ -41,6 +41,7 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     ships = yaml.safe_load((models / "weather.yaml").read_text("utf-8"))
     weather = yaml.safe_load((models / "weather.yaml").read_text("utf-8"))
     weather |= {"triggers": TRIGGERS, "pipelines": PIPELINES, "shadow": True}
+    weather |= {"serve": {}, "rollout": {"unit": "Weather_conditions"}}
     weather["source"] = {"kind": "http", "connection": "port"}
     weather["train"]["triggers"]["change"] = True
     weather["train"]["candidates"]["forest"]["search"] = LONG

@@ -58,6 +58,7 @@ ELSEWHERE = (
         "asks the service; it is asked in",
         "tests/serving/test_tokens.py",
         "POST /v1/models/<model>/predict",
+        "POST /v1/models/<model>/feedback",
         "GET /v1/models",
         "GET /openapi.json",
         "GET /metrics",
@@ -97,6 +98,47 @@ ELSEWHERE = (
         _BENCH,
         "tests/docs/test_benchmarks.py",
         "python -m bench.serve --requests 2000",
+    ),
+    *_lines(
+        "docs/rollouts.md",
+        "How a guard decides",
+        _BENCH,
+        "tests/docs/test_benchmarks.py",
+        "python -m bench.rollout --repetitions 1000",
+    ),
+    *_lines(
+        "docs/rollouts.md",
+        "Look, and decide",
+        "needs a rollout that is under way; each is run on one in",
+        "tests/cli/test_rollout.py",
+        "./almanac rollout show <model>",
+        *(
+            f'./almanac rollout {move} <model> --reason "..."'
+            for move in ("pause", "resume", "advance", "set-back", "abort")
+        ),
+    ),
+    *_lines(
+        "docs/rollouts.md",
+        "Outcomes",
+        "asks the service; it is asked in",
+        "tests/serving/test_feedback.py",
+        'POST /v1/models/<model>/feedback {"outcomes": [{"id": "5f0c...", "outcome": 1}]}',
+    ),
+    *_lines(
+        "docs/operations.md",
+        "A rollout is under way (rollout_<model>)",
+        "needs a rollout that is under way; each is run on one in",
+        "tests/cli/test_rollout.py",
+        "./almanac rollout show <model>",
+        './almanac rollout abort <model> --reason "..."',
+    ),
+    *_lines(
+        "docs/operations.md",
+        "Alert: rollout",
+        "needs a rollout; each is run on one in",
+        "tests/cli/test_rollout.py",
+        "almanac rollout show <model>",
+        "almanac promote <model>@<version> --reason ...",
     ),
     *_lines("docs/add-a-model.md", "Scoring", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.score"),
     *_lines(

@@ -168,6 +168,16 @@ SCENES = (
         before="windows_are_declared",
     ),
     Scene(
+        "include/almanac/release/rollout.py",
+        "rollouts of a model that has none",
+        "published",
+        (
+            Step("./almanac rollout show {name}", (r"there was no rollout yet",)),
+            Step("./almanac rollout abort {name} --reason ...", (r"no rollout is under way",), exit_code=1),
+        ),
+        binds={"{name}": "weather"},
+    ),
+    Scene(
         "include/almanac/services/services.py",
         "services that must be down",
         "served",

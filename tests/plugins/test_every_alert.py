@@ -22,11 +22,12 @@ from almanac.data.ingest.ingest import RejectedFilesError
 from almanac.health.rounds import run_checks
 from almanac.journal.file_checks import FileCheck, FileChecks
 from almanac.journal.journal import Journal
-from almanac.journal.records import RunRef, SnapshotRecord
+from almanac.journal.records import RolloutState, RolloutTransition, RunRef, SnapshotRecord
 from almanac.monitoring.findings import Condition, Finding, State
 from almanac.monitoring.notifications import notify_findings
 from almanac.monitoring.result import MonitorResult, MonitorVerdict
 from almanac.registry.records import Logged
+from almanac.release.rollout_alerts import notify_rollout
 from almanac.training.notifications import notify_warnings
 from almanac_airflow.notifiers.alert import ApprovalNotifier, callbacks
 from almanac_airflow.notifiers.channels import Connections
@@ -121,6 +122,12 @@ def tell_training(people: People, alerts: Alerts) -> None:
     notify_warnings(people.notifier, weather(alerts), logged, run=RUN, now=NOON)
 
 
+def tell_rollout(people: People, alerts: Alerts) -> None:
+    state, figures = RolloutState.FALLING_BACK, {"errors.observed": 0.2}
+    at = RolloutTransition("weather", 1, 2, "5", "4", state, 0, 0.0, 2, "errors: 20%", NOON, RUN, figures)
+    notify_rollout(people.notifier, weather(alerts), at, run=RUN, now=NOON)
+
+
 def tell_finding(alert: Condition) -> Callable[[People, Alerts], None]:
     def report(people: People, alerts: Alerts) -> None:
         finding = Finding(alert, State.ALARM, "x", f"{alert}: .9, limit .1")
@@ -171,6 +178,7 @@ TELLS: dict[AlertKind, Callable[[People, Alerts], None]] = {
     "approval": tell_question,
     "rejection": tell_rejection,
     "training": tell_training,
+    "rollout": tell_rollout,
     **{condition.value: tell_finding(condition) for condition in Condition},
     "backup": lambda people, alerts: make_a_round(people, alerts, days=3, subject="model/weather"),
     "drill": lambda people, alerts: make_a_round(people, alerts, days=9, subject="group/all"),

@@ -150,5 +150,5 @@ def test_metrics_count_what_was_asked(tmp_path: Path) -> None:
 
     assert 'almanac_serving_requests_total{model="weather",status="200"} 1.0' in said
     assert 'almanac_serving_requests_total{model="weather",status="422"} 1.0' in said
-    assert 'almanac_serving_rows_total{model="weather"} 3.0' in said
+    assert 'almanac_serving_rows_total{arm="champion",model="weather"} 3.0' in said
     assert 'almanac_serving_ready{model="weather"} 1.0' in said

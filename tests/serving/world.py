@@ -18,7 +18,8 @@ from almanac.features.features import build_features
 from almanac.features.labels import labels
 from almanac.journal.journal import Journal
 from almanac.registry.records import ModelVersion, Tag
-from almanac.serving.app import Service, make_app
+from almanac.serving.app import make_app
+from almanac.serving.service import Service
 from almanac.training.export.export import export_onnx
 from almanac.training.fit.candidates import build_pipeline
 from tests.monitoring.world import TRAINED_UNTIL, World, champion_files, hours, reference

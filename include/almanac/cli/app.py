@@ -16,6 +16,7 @@ from almanac.cli import (
     lineage,
     promotion,
     quarantine,
+    rollout,
     scoring,
     services,
     serving,
@@ -40,7 +41,7 @@ EXIT_CODES = (
 )
 
 # For use during an outage: they answer within ten seconds, and say what does not respond.
-EMERGENCY = ("status", "doctor", "alerts", "rollback", "promote", "scoring", "down", "list", "show")
+EMERGENCY = ("status", "doctor", "alerts", "rollback", "promote", "rollout", "scoring", "down", "list", "show")
 
 
 def _print_version(wanted: bool) -> None:
@@ -84,6 +85,7 @@ for commands in (
     cleanup,
     lineage,
     promotion,
+    rollout,
     forecast,
     retirement,
     scoring,

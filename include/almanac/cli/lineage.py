@@ -1,6 +1,7 @@
 """`trace` and `rebuild`: where a version or a prediction comes from, and whether it can be made again."""
 
 import json
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from almanac.release.rebuild import RebuiltVersion
 
 _FILES_SHOWN = 20
+_ANSWER = re.compile(r"[0-9a-f]{32}")  # the ids that the service gives
 
 
 def register(app: typer.Typer) -> None:
@@ -20,11 +22,11 @@ def register(app: typer.Typer) -> None:
 
 
 def trace(
-    what: Annotated[str, typer.Argument(help="weather@3, weather@champion, or a prediction's id.")],
+    what: Annotated[str, typer.Argument(help="weather@3, weather@champion, or a prediction's or an answer's id.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every file.")] = False,
 ) -> None:
     """Print the chain prediction -> version -> run -> dataset version -> batches -> files -> code."""
-    from almanac.config.files.loader import find_model
+    from almanac.config.files.loader import find_model, load_models
     from almanac.config.home import Home
     from almanac.release import lineage
     from almanac.scoring.prediction_id import PredictionId
@@ -35,6 +37,8 @@ def trace(
     if "@" in what and "/" not in what:
         name, number = version_of(registry, what)
         found = lineage.trace(find_model(home.models, name), home, registry, number)
+    elif _ANSWER.fullmatch(what):
+        found = lineage.trace_answer(load_models(home.models).models, home, registry, what)
     else:
         asked = PredictionId.parse(what)
         found = lineage.trace_prediction(find_model(home.models, asked.model), home, registry, asked)

@@ -21,15 +21,23 @@ def register(app: typer.Typer) -> None:
 def promote(
     version: Annotated[str, typer.Argument(metavar="MODEL@VERSION", help="For example weather@5.")],
     reason: Annotated[str, _REASON],
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="Also of a model that declares `rollout`: without its steps.")
+    ] = False,
 ) -> None:
-    """Make a registered version champion. Its gates must have passed; refused where four eyes are required."""
+    """Make a registered version champion, or begin its rollout where one is declared.
+
+    Its gates must have passed; refused where four eyes are required.
+    """
     from datetime import UTC, datetime
 
     from almanac.config.approvers import approval_of
     from almanac.config.files.loader import find_model
     from almanac.config.home import Home
     from almanac.journal.journal import Journal
+    from almanac.registry.records import CHAMPION
     from almanac.release.promotion import promote as promote_version
+    from almanac.release.rollout import start_rollout
     from almanac.services.registry_access import open_registry
 
     name, separator, number = version.partition("@")
@@ -44,7 +52,12 @@ def promote(
             " there"
         )
     registry, journal = open_registry(home), Journal(home.journal_url)
-    promote_version(registry, model, number, reason=_checked_reason(reason), run=_run(now), journal=journal, now=now)
+    why, run = _checked_reason(reason), _run(now)
+    if model.rollout is not None and not at_once and registry.aliases(name).get(CHAMPION, number) != number:
+        begun = start_rollout(registry, model, number, reason=why, run=run, journal=journal, now=now)
+        print(f"{name}: the rollout {begun.id} of version {number} has begun; see: almanac rollout show {name}")
+        return
+    promote_version(registry, model, number, reason=why, run=run, journal=journal, now=now)
     print(f"{name}: version {number} is champion. Scoring takes it from its next run on.")
 
 

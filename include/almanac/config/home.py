@@ -163,6 +163,10 @@ class Home(BaseSettings):
         """The Delta table of what the service has answered; no model's name has a full stop."""
         return f"{self.predictions}/{model}.online"
 
+    def outcomes_of(self, model: str) -> str:
+        """The Delta table of the outcomes that callers have sent back."""
+        return f"{self.predictions}/{model}.outcomes"
+
     @property
     def serving(self) -> Path:
         """What the service keeps on its own disk: verified graphs, answers that are not in the table yet, tokens."""

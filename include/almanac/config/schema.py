@@ -37,6 +37,7 @@ from almanac.config.sections.promotion import AnyShadow, Approval, Promotion, Ro
 from almanac.config.sections.retention.backup import Backup
 from almanac.config.sections.retention.expiry import Expire
 from almanac.config.sections.retention.maintenance import Maintenance
+from almanac.config.sections.rollout import Rollout, check_rollout
 from almanac.config.sections.scoring import Scoring, check_scoring
 from almanac.config.sections.serving import Serving
 from almanac.config.sections.sources import AnySource
@@ -97,6 +98,9 @@ class Model(Declared):
     rollback: Rollback = Rollback()
     score: Scoring
     serve: Serving | None = Field(None, description="Answer requests; unset: predictions are made in batches only.")
+    rollout: Rollout | None = Field(
+        None, description="Let a new version take over requests step by step; unset: at once, when it is promoted."
+    )
     monitor: Monitoring
 
     pipeline_kinds: ClassVar[tuple[Kind, ...]] = KINDS
@@ -183,6 +187,7 @@ class Model(Declared):
     def _triggers_agree(self) -> Self:
         check_pipelines(self)
         check_scoring(self)
+        check_rollout(self)
         return self
 
 

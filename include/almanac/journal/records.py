@@ -166,6 +166,75 @@ class AliasMove:
     run: RunRef
 
 
+class RolloutState(StrEnum):
+    """Where a rollout stands."""
+
+    WAITING = "waiting"  # the challenger answers nobody; its answers are compared
+    STEP = "step"
+    HELD = "held"  # the step is over, and a guard cannot say yet that all is well
+    PAUSED = "paused"  # a person must act
+    FALLING_BACK = "falling_back"  # the champion answers everybody; the rest is still to be done
+    DONE = "done"  # the challenger is champion
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True)
+class RolloutTransition:
+    """One transition of a rollout; the newest of a model says where it stands. Transitions are never changed.
+
+    `(model, ordinal, number)` is unique: of two processes that write the same next transition, one does.
+
+    Attributes:
+        model: whose.
+        ordinal: counts the rollouts of a model.
+        number: counts the transitions of a rollout.
+        version: that takes over.
+        against: the champion when it began.
+        state: from now on.
+        step: 0: before the first.
+        share: of units that the challenger answers.
+        entered: the number of the transition by which this step was entered; evidence of other visits does not count.
+        reason: why.
+        figures: that the reason rests on.
+        changed_at: when.
+        run: who.
+    """
+
+    model: str
+    ordinal: int
+    number: int
+    version: str
+    against: str
+    state: RolloutState
+    step: int
+    share: float
+    entered: int
+    reason: str
+    changed_at: datetime
+    run: RunRef
+    figures: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Of the rollout: `weather/3`."""
+        return f"{self.model}/{self.ordinal}"
+
+    @property
+    def visit(self) -> str:
+        """Of this visit of this step: what is counted together."""
+        return f"{self.ordinal}.{self.entered}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is still to be done."""
+        return self.state not in (RolloutState.DONE, RolloutState.ABORTED)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the challenger computes anything."""
+        return self.is_open and self.state is not RolloutState.FALLING_BACK
+
+
 @dataclass(frozen=True)
 class Watermark:
     """How far a source has been read. Only the source that wrote it understands `value`.

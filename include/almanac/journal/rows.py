@@ -14,13 +14,24 @@ from almanac.journal.records import (
     Decision,
     DeliveredAlert,
     DrillRecord,
+    RolloutTransition,
     RunRef,
     SnapshotRecord,
     Watermark,
     WindowRecord,
 )
 
-Record = BatchRecord | Decision | DeliveredAlert | AliasMove | Watermark | WindowRecord | SnapshotRecord | DrillRecord
+Record = (
+    BatchRecord
+    | Decision
+    | DeliveredAlert
+    | AliasMove
+    | Watermark
+    | WindowRecord
+    | SnapshotRecord
+    | DrillRecord
+    | RolloutTransition
+)
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 

@@ -188,6 +188,27 @@ alias_moves = Table(
     Index("alias_moves_by_run", "dag_id", "run_id", "model", "alias", "id"),
 )
 
+# One row for each transition of a rollout; the key lets one process of several write the next one.
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("model", String(100), primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("version", String(50), nullable=False),
+    Column("against", String(50), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("share", Float, nullable=False),
+    Column("entered", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("figures", JSON, nullable=False),
+    *_run_columns(),
+    Index("rollouts_by_version", "model", "version", "ordinal"),
+    Index("rollouts_by_run", "dag_id", "run_id"),
+)
+
 watermarks = Table(
     "watermarks",
     metadata,

@@ -66,6 +66,8 @@ class Tag(StrEnum):
     ROLLED_BACK_AT = "almanac.rolled_back_at"
     ROLLED_BACK_BY = "almanac.rolled_back_by"
     ROLLBACK_REASON = "almanac.rollback_reason"
+    ROLLOUT_ABORTED_AT = "almanac.rollout_aborted_at"
+    ROLLOUT_REASON = "almanac.rollout_reason"
 
 
 PREFIX = "almanac."  # of all these tags

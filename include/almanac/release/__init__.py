@@ -1,4 +1,4 @@
 """From a logged candidate to production and back: gates, judgement, approval, promotion, lineage.
 
-May import: config, data, features, journal, registry, reporting, scoring, statistics, training.
+May import: alerts, config, data, features, journal, registry, reporting, rollout, scoring, statistics, training.
 """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from almanac.config.approvers import approval_of
 from almanac.config.home import Home
 from almanac.config.schema import Model
-from almanac.errors import ApprovalError, RegistryError
+from almanac.errors import ApprovalError, ConfigError, RegistryError
 from almanac.journal.journal import Journal
 from almanac.journal.questions import NOBODY, Exchange, exchange_of, record_question, why_not_valid
 from almanac.journal.records import Decision, DecisionKind, RunRef
@@ -15,6 +15,7 @@ from almanac.registry.errors import mlflow_errors
 from almanac.registry.records import APPROVED, CHAMPION, PASSED, REJECTED, Tag
 from almanac.release.four_eyes import barred
 from almanac.release.promotion import promote
+from almanac.release.rollout import start_rollout
 from almanac.release.route import GATES, Way, find_route, shadow_verdict
 
 if TYPE_CHECKING:
@@ -221,7 +222,9 @@ def decide_by_hand(desk: Desk, starter: str, reason: str) -> str:
 
 
 def promote_as_answered(desk: Desk, *, by_hand: str = "") -> Decision:
-    """Promote a version in the name of the person who approved it in this run, or by a rule that asks nobody.
+    """Promote a version, or begin its rollout where one is declared.
+
+    In the name of the person who approved it in this run, or by a rule that asks nobody.
 
     Rule and answer are checked again, the answer in the journal: this step also runs in Airflow when the question was
     marked as success, skipped or cleared.
@@ -255,8 +258,22 @@ def promote_as_answered(desk: Desk, *, by_hand: str = "") -> Decision:
     chosen = desk.registry.version(desk.model.name, desk.version)
     proof = shadow_verdict(chosen) if chosen.tags.get(Tag.SHADOW) == PASSED else ""
     reason = "; ".join(filter(None, [reason, proof])) or GATES
+    champion = desk.registry.aliases(desk.model.name).get(CHAMPION, "")
+    if desk.model.rollout is not None and champion not in ("", desk.version):
+        return _roll_out(desk, reason, run)
     promote(desk.registry, desk.model, desk.version, reason=reason, run=run, journal=desk.journal, now=desk.now)
     return Decision(desk.model.name, DecisionKind.PROMOTION, True, (reason,), desk.now, run, desk.subject)
+
+
+def _roll_out(desk: Desk, reason: str, run: RunRef) -> Decision:
+    """Begin a rollout in place of the promotion, which follows at its end; not accepted: the champion stays for now."""
+    journal, model = desk.journal, desk.model
+    try:
+        at = start_rollout(desk.registry, model, desk.version, reason=reason, run=run, journal=journal, now=desk.now)
+    except ConfigError as error:
+        return desk.record(False, str(error))
+    words = f"the rollout {at.id} has begun; the version becomes champion at its end"
+    return Decision(model.name, DecisionKind.PROMOTION, False, (words,), desk.now, run, desk.subject)
 
 
 def _why_not_of_this_run(desk: Desk, by_hand: str) -> str:

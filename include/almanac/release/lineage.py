@@ -1,6 +1,6 @@
 """The lineage of a prediction or a version: version, run, dataset version, batches, files, code."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,11 +9,13 @@ from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.table.commit_record import committed_batches
 from almanac.data.table.dataset import DatasetTable
+from almanac.data.table.delta_table import open_table
 from almanac.errors import RegistryError
 from almanac.journal.records import BatchRecord, RunRef
 from almanac.registry.records import ModelVersion, Tag
+from almanac.rollout.evidence import MIRROR_ARM
 from almanac.scoring.prediction_id import PredictionId
-from almanac.scoring.predictions import TIME, PredictionTable
+from almanac.scoring.predictions import NO_VERSION, TIME, PredictionTable
 from almanac.training.passport import Passport, load_passport
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class Prediction:
     label: int | str | None
     scored_at: datetime
     dataset_version: int
+    arm: str = ""  # of an answer to a request: in which role the version gave it, and to whom
+    caller: str = ""
 
     @property
     def words(self) -> str:
@@ -68,7 +72,10 @@ class Lineage:
         if self.prediction is not None:
             one = self.prediction
             yield "prediction", f"{one.id}: {one.words}; scored {one.scored_at:%Y-%m-%d %H:%M:%S} UTC"
-            yield "scored on", f"dataset version {one.dataset_version}"
+            alone = one.dataset_version == NO_VERSION
+            yield "scored on", "the row alone" if alone else f"dataset version {one.dataset_version}"
+            if one.arm:
+                yield "answered as", f"{one.arm}, to {one.caller}"
         yield "version", f"{self.version.title}{_aliases(self.version)}"
         yield "gates", tags.get(Tag.GATES, "not judged")
         if Tag.PROMOTED_AT in tags:
@@ -162,6 +169,31 @@ def trace_prediction(model: Model, home: Home, registry: "Registry", id_: Predic
         row["dataset_version"],
     )
     return replace(trace(model, home, registry, id_.model_version), prediction=prediction)
+
+
+def trace_answer(models: Iterable[Model], home: Home, registry: "Registry", id_: str) -> Lineage:
+    """The lineage of an answer of the service, which any of the models may have given.
+
+    Raises:
+        RegistryError: it is in no log, or there is no such version.
+        TransientError: a store is not available.
+    """
+    import polars as pl
+
+    asked = [model for model in models if model.serve is not None]
+    for model in asked:
+        table = open_table(home.answers_of(model.name))
+        if table is None:
+            continue
+        rows = pl.scan_delta(table).filter(pl.col("id") == id_, pl.col("arm") != MIRROR_ARM).collect()
+        for row in rows.iter_rows(named=True):
+            own = (row["time"], row["prediction"], row["label"], row["asked_at"], row["dataset_version"])
+            answer = Prediction(id_, *own, row["arm"], row["caller"])
+            return replace(trace(model, home, registry, row["model_version"]), prediction=answer)
+    raise RegistryError(
+        f"{id_}: no such answer in the logs of {[model.name for model in asked]}; expected the id of an answer. The"
+        " service moves answers there within a minute"
+    )
 
 
 def _aliases(version: ModelVersion) -> str:

@@ -94,10 +94,7 @@ def promote(
         TransientError: MLflow or the journal is not available.
     """
     name, where = model.name, f"{model.name}@{version}"
-    chosen = registry.version(name, version)
-    _check_gates(chosen, where)
-    if problems := promotion_problems(model):
-        raise ConfigError(f"{where}: cannot be promoted: {'; '.join(problems)}. Declare it in the model's YAML first")
+    chosen = check_promotable(registry, model, version)
     before = registry.aliases(name)
     old = before.get(CHAMPION, "")
     if old != version:
@@ -118,6 +115,21 @@ def promote(
         journal.record_decision(Decision(name, DecisionKind.PROMOTION, True, (reason,), now, run, where))
     _audit(registry, name, reason, run, journal, now)
     return registry.version(name, version)
+
+
+def check_promotable(registry: "Registry", model: Model, version: str) -> ModelVersion:
+    """The version, when it may become champion.
+
+    Raises:
+        ConfigError: monitoring or backup is not declared.
+        RegistryError: there is no such version, or it has not passed the gates.
+        TransientError: MLflow is not available.
+    """
+    where, chosen = f"{model.name}@{version}", registry.version(model.name, version)
+    _check_gates(chosen, where)
+    if problems := promotion_problems(model):
+        raise ConfigError(f"{where}: cannot be promoted: {'; '.join(problems)}. Declare it in the model's YAML first")
+    return chosen
 
 
 def set_shadow(
@@ -262,9 +274,10 @@ def _tag(registry: "Registry", version: ModelVersion, tags: dict[Tag, str]) -> N
 
 
 def _unmark(registry: "Registry", version: ModelVersion) -> None:
-    """Remove the mark of a rollback: a person has put the version back, so it may be proposed and be previous."""
-    if Tag.ROLLED_BACK_AT in version.tags:
-        registry.client.delete_model_version_tag(version.model, version.version, Tag.ROLLED_BACK_AT.value)
+    """Remove the marks of a rollback and of a rollout that fell back: it may be proposed and be previous again."""
+    for mark in (Tag.ROLLED_BACK_AT, Tag.ROLLOUT_ABORTED_AT):
+        if mark in version.tags:
+            registry.client.delete_model_version_tag(version.model, version.version, mark.value)
 
 
 def _promotion_tags(reason: str, run: RunRef, now: datetime) -> dict[Tag, str]:

@@ -11,6 +11,7 @@ from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
 from almanac.registry.records import PASSED, REFUSED, ModelVersion, Tag
 from almanac.release.promotion import set_shadow
+from almanac.release.rollout import gave_up
 from almanac.release.withdrawn import rolled_back_at
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def find_route(model: Model, registry: "Registry", journal: Journal, number: str
         return Route(Way.PROMOTE, ("it is already champion",))
     if problems := promotion_problems(model):
         return Route(Way.STAY, tuple(f"cannot be promoted: {problem}" for problem in problems))
-    if left := rolled_back_at(journal, version):
-        return Route(Way.STAY, (f"it was rolled back at {left}; only a person can promote it again, by hand",))
+    if left := _left(journal, version):
+        return Route(Way.STAY, (f"{left}; only a person can promote it again, by hand",))
     if stale := _stale(version, there):
         return Route(Way.STAY, (stale,))
     shadow, verdict = model.shadow, version.tags.get(Tag.SHADOW, "")
@@ -102,6 +103,14 @@ def _asked(journal: Journal, version: ModelVersion) -> tuple[str, ...]:
     judged = journal.decisions(version.model, DecisionKind.GATES, limit=1, subject=version.mlflow_run_id, accepted=True)
     asked = next((one.ask for one in judged), ())
     return tuple(dict.fromkeys(filter(None, (*tagged, *asked))))
+
+
+def _left(journal: Journal, version: ModelVersion) -> str:
+    """How it left production, or fell back on its way there; empty: it did not."""
+    if at := rolled_back_at(journal, version):
+        return f"it was rolled back at {at}"
+    end = gave_up(journal, version.model, version.version)
+    return "" if end is None else f"its rollout {end.id} fell back: {end.reason}"
 
 
 def _stale(version: ModelVersion, champion: str) -> str:

@@ -23,6 +23,8 @@ from almanac.errors import TransientError
 if TYPE_CHECKING:
     import polars as pl
 
+    from almanac.serving.feedback import LoggedOutcome
+
 _log = logging.getLogger(__name__)
 _SEGMENT = re.compile(r"(\d{12})\.jsonl")
 _LOCK = "lock"
@@ -49,6 +51,10 @@ class LoggedAnswer:
         caller: whose token it was.
         asked_at: when.
         latency_us: of features and graph, shared by the rows that were answered together.
+        unit: a hash of that by which a rollout divides requests; None: there is no rollout, or the row has none.
+        visit: of which step of which rollout; see `RolloutTransition.visit`.
+        failed: the arm that was asked and did not answer.
+        agrees: of an answer that nobody was sent: whether the one that was sent has the same label.
     """
 
     id: str
@@ -66,6 +72,10 @@ class LoggedAnswer:
     caller: str
     asked_at: str
     latency_us: float
+    unit: str | None = None
+    visit: str | None = None
+    failed: str | None = None
+    agrees: bool | None = None
 
 
 class AnswerLog:
@@ -73,18 +83,27 @@ class AnswerLog:
 
     Args:
         folder: of the service's own files.
-        place: model -> the place of its answers' table.
+        place: model -> the place of its table.
+        frame: logged rows as rows of that table; by default answers.
+        name: of this log's folder.
     """
 
-    def __init__(self, folder: Path, place: Callable[[str], str]) -> None:
-        self._root = private_folder(private_folder(folder) / "log")
-        self._place = place
+    def __init__(
+        self,
+        folder: Path,
+        place: Callable[[str], str],
+        *,
+        frame: "Callable[[list[dict[str, Any]]], pl.DataFrame] | None" = None,
+        name: str = "log",
+    ) -> None:
+        self._root = private_folder(private_folder(folder) / name)
+        self._place, self._frame = place, frame or _frame
         self._own, self._lock = _own_folder(self._root)
         self._open: dict[str, _Segment] = {}
         self._writing = threading.Lock()
         self.lost = 0  # answers that were sent and could not be written
 
-    def write(self, model: str, answers: Sequence[LoggedAnswer], *, durable: bool) -> None:
+    def write(self, model: str, answers: "Sequence[LoggedAnswer | LoggedOutcome]", *, durable: bool) -> None:
         """Write answers; where the disk refuses, they are counted as lost, for the caller is waiting."""
         lines = "".join(json.dumps(asdict(each), separators=(",", ":")) + "\n" for each in answers)
         try:
@@ -121,7 +140,11 @@ class AnswerLog:
         for path in sorted(folder.iterdir()):
             if match := _SEGMENT.fullmatch(path.name):
                 rows += ship_segment(
-                    self._place(folder.name), path, owner=f"{folder.parent.name}/{folder.name}", number=int(match[1])
+                    self._place(folder.name),
+                    path,
+                    owner=f"{folder.parent.name}/{folder.name}",
+                    number=int(match[1]),
+                    frame=self._frame,
                 )
         return rows
 
@@ -158,7 +181,14 @@ class _Segment:
         os.close(self._descriptor)
 
 
-def ship_segment(uri: str, path: Path, *, owner: str, number: int) -> int:
+def ship_segment(
+    uri: str,
+    path: Path,
+    *,
+    owner: str,
+    number: int,
+    frame: "Callable[[list[dict[str, Any]]], pl.DataFrame] | None" = None,
+) -> int:
     """Append a segment to the table and delete it; one that is in the table already is only deleted.
 
     Args:
@@ -166,6 +196,7 @@ def ship_segment(uri: str, path: Path, *, owner: str, number: int) -> int:
         path: the segment.
         owner: whose segments these are.
         number: of this one; those of an owner are shipped in their order.
+        frame: see `AnswerLog`.
 
     Returns:
         The rows that were appended.
@@ -190,8 +221,9 @@ def ship_segment(uri: str, path: Path, *, owner: str, number: int) -> int:
         try:
             write_deltalake(
                 uri if table is None else table,
-                _frame(answers),
+                (frame or _frame)(answers),
                 mode="append",
+                schema_mode="merge",  # a table of an older release has fewer columns
                 partition_by=[DAY] if table is None else None,
                 commit_properties=properties,
                 writer_properties=WriterProperties(compression="ZSTD"),
@@ -226,6 +258,9 @@ def _frame(answers: list[dict[str, Any]]) -> "pl.DataFrame":
         "arm",
         "caller",
         "asked_at",
+        "unit",
+        "visit",
+        "failed",
     )
     schema = {
         **dict.fromkeys(texts, pl.String),
@@ -233,6 +268,7 @@ def _frame(answers: list[dict[str, Any]]) -> "pl.DataFrame":
         "features_hash": pl.Int64,
         "dataset_version": pl.Int64,
         "latency_us": pl.Float64,
+        "agrees": pl.Boolean,
     }
     frame = pl.DataFrame(answers, schema={name: schema[name] for name in LoggedAnswer.__dataclass_fields__})
     times = (pl.col(name).str.to_datetime(time_unit="us", time_zone="UTC") for name in ("time", "asked_at"))

@@ -3,25 +3,21 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from almanac.config.files.loader import load_models
 from almanac.config.home import Home
-from almanac.errors import AlmanacError, ConfigError
+from almanac.errors import AlmanacError
 from almanac.extras import extra
-from almanac.journal.journal import Journal
 from almanac.registry.store import Registry
-from almanac.serving.answer_log import AnswerLog
-from almanac.serving.batcher import Batcher, BusyError
-from almanac.serving.engine import ARM, Engine, NotServedError, PredictionRequest, StaleError
-from almanac.serving.metrics import Metrics
+from almanac.serving.batcher import BusyError
+from almanac.serving.engine import NotServedError, PredictionRequest, StaleError
+from almanac.serving.feedback import read_outcomes
 from almanac.serving.openapi import describe
 from almanac.serving.request_rows import RequestError
-from almanac.serving.served_model import ServedModel, VersionRegistry
-from almanac.serving.tokens import Token, Tokens
+from almanac.serving.served_model import ServedModel
+from almanac.serving.service import MOST_WAITING, REFRESH_S, WATCH_S, Service
+from almanac.serving.tokens import Token
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -29,62 +25,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _log = logging.getLogger(__name__)
-REFRESH_S = 1.0  # a new champion answers within two
-SHIP_S = 30.0
 MAX_BODY_BYTES = 4_000_000
-MOST_WAITING = 256
-MOST_ROWS_TOGETHER = 256
-
-
-class Service:
-    """What one process serves: the models that declare it.
-
-    Args:
-        home: where everything is.
-        registry: says which version is champion.
-        clock: what time it is, aware.
-
-    Raises:
-        ConfigError: no model declares `serve`.
-    """
-
-    def __init__(
-        self, home: Home, registry: VersionRegistry, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
-        loaded = load_models(home.models)
-        for problem in loaded.problems:  # of one model; the others are served
-            _log.warning("not served: %s", problem)
-        declared = [model for model in loaded.models if model.serve is not None]
-        if not declared:
-            unread = "".join(f"\n{problem}" for problem in loaded.problems)
-            raise ConfigError(f"{home.models}: no model declares `serve`; expected one that answers requests{unread}")
-        journal = Journal(home.journal_url)
-        self.clock = clock
-        self.tokens = Tokens(home.serving)
-        self.log = AnswerLog(home.serving, home.answers_of)
-        self.metrics = Metrics()
-        self.declared = {model.name: model for model in declared}
-        self.most_rows = {model.name: model.serve.max_rows for model in declared if model.serve is not None}
-        self.models = {name: ServedModel(home, name, registry, journal, clock) for name in self.declared}
-        self.engines = {name: Engine(model, self.log, clock) for name, model in self.models.items()}
-        # One thread computes: two would share one interpreter.
-        self.executor = ThreadPoolExecutor(1, thread_name_prefix="answers")
-        self.batchers = {
-            name: Batcher(engine.answer, self.executor, most_rows=MOST_ROWS_TOGETHER, most_waiting=MOST_WAITING)
-            for name, engine in self.engines.items()
-        }
-
-    def refresh(self) -> None:
-        """Look for new champions and rows; called by one thread at a time."""
-        for model in self.models.values():
-            model.refresh()
-
-    def ship(self) -> None:
-        """Move logged answers into their tables; what cannot be moved now stays on this disk."""
-        try:
-            self.log.ship()
-        except AlmanacError as error:
-            _log.warning("answers wait on this disk (%d bytes): %s", self.log.waiting_bytes(), error)
 
 
 def make_app(service: Service) -> "Starlette":
@@ -98,7 +39,7 @@ def make_app(service: Service) -> "Starlette":
         await asyncio.to_thread(service.refresh)
         tasks = [
             asyncio.create_task(_forever(service.refresh, REFRESH_S)),
-            asyncio.create_task(_forever(service.ship, SHIP_S)),
+            asyncio.create_task(_forever(service.watch, WATCH_S)),
         ]
         try:
             yield
@@ -119,6 +60,7 @@ def make_app(service: Service) -> "Starlette":
             Route("/v1/models", pages.models),
             Route("/v1/models/{model}", pages.model),
             Route("/v1/models/{model}/predict", pages.predict, methods=["POST"]),
+            Route("/v1/models/{model}/feedback", pages.feedback, methods=["POST"]),
         ],
         lifespan=lifespan,
     )
@@ -201,34 +143,55 @@ class _Pages:
         self._service.metrics.count(name, response.status_code, rows=rows, seconds=seconds)
         return response
 
-    async def _predict(self, request: "Request", name: str, token: Token) -> "tuple[Response, int]":
+    async def feedback(self, request: "Request") -> "Response":
+        """Take what became of answered rows: on the disk when it answers, in its table soon after."""
+        from starlette.responses import Response
+
+        found = self._allowed(request)
+        if isinstance(found, Response):
+            return found
+        name, token = found
         body = await _body(request)
         if body is None:
-            return _refused(413, f"the body is larger than {MAX_BODY_BYTES} bytes; send fewer rows"), 0
+            return _refused(413, f"the body is larger than {MAX_BODY_BYTES} bytes; send fewer outcomes")
+        service = self._service
+        outcomes = read_outcomes(service.declared[name], body, caller=token.name, now=service.clock())
+        if isinstance(outcomes, str):
+            return _refused(422, outcomes)
+        lost = service.outcomes.lost
+        await asyncio.to_thread(service.outcomes.write, name, outcomes, durable=True)
+        if service.outcomes.lost > lost:  # nobody waits for a prediction here: better to hear it again
+            return _refused(503, "the disk refuses; nothing was recorded", retry_after_s=60)
+        return _json({"model": name, "recorded": len(outcomes)}, status=202)
+
+    async def _predict(self, request: "Request", name: str, token: Token) -> "tuple[Response, dict[str, int]]":
+        body = await _body(request)
+        if body is None:
+            return _refused(413, f"the body is larger than {MAX_BODY_BYTES} bytes; send fewer rows"), {}
         rows = _rows_of(body, self._service.most_rows[name])
         if isinstance(rows, str):
-            return _refused(400, rows), 0
+            return _refused(400, rows), {}
         try:
             reply = await self._service.batchers[name].ask(PredictionRequest(rows, token.name))
         except BusyError:
-            return _refused(429, f"{MOST_WAITING} requests wait already; try again in a second", retry_after_s=1), 0
+            return _refused(429, f"{MOST_WAITING} requests wait already; try again in a second", retry_after_s=1), {}
         except RequestError as error:
             problems = [vars(problem) for problem in error.problems]
-            return _refused(422, str(error), problems=problems), 0
+            return _refused(422, str(error), problems=problems), {}
         except (NotServedError, StaleError) as error:
-            return _refused(503, str(error), retry_after_s=5), 0
+            return _refused(503, str(error), retry_after_s=5), {}
         except AlmanacError as error:
             _log.error("%s: %s", name, error)
-            return _refused(500, str(error)), 0
+            return _refused(500, str(error)), {}
         content: dict[str, object] = {
             "model": name,
             "version": reply.version,
-            "arm": ARM,
+            "arm": reply.arm,
             "predictions": reply.answers,
         }
         if reply.history is not None:
             content["history"] = reply.history
-        return _json(content), len(rows)
+        return _json(content), reply.rows_by_arm
 
     def _caller(self, request: "Request") -> "Token | Response":
         """Who asks; a refusal where nobody known does."""
@@ -280,11 +243,15 @@ def _rows_of(body: bytes, most: int) -> list[dict[str, object]] | str:
 
 def _state(model: ServedModel) -> dict[str, object]:
     served = model.served
+    at = None if served is None or served.challenger is None else served.challenger.at
     return {
         "model": model.name,
         "version": None if served is None else served.version,
         "ready": served is not None,
         "problems": list(model.problems.values()),
+        "rollout": None
+        if at is None
+        else {"id": at.id, "version": at.version, "state": at.state, "step": at.step, "share": at.share},
         "refreshed_at": model.refreshed_at.isoformat() if model.refreshed_at else None,
     }
 

@@ -1,28 +1,26 @@
 """Answers requests with what is served now: read, check, features, graph, log."""
 
-import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypedDict
-from uuid import uuid4
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from almanac.config.schema import Model
 from almanac.config.sections.serving import Serving
 from almanac.errors import AlmanacError, TransientError
 from almanac.features.features import FeatureMatrix, build_features
-from almanac.scoring.answer import answer
-from almanac.scoring.fingerprint import hash_features
 from almanac.scoring.predictions import NO_VERSION
 from almanac.serving.answer_log import AnswerLog, LoggedAnswer
+from almanac.serving.arms import RowAnswer
+from almanac.serving.asked_rows import AskedRows
 from almanac.serving.request_rows import RequestError, Row
 from almanac.serving.served_model import ServedModel, ServedVersion
 
 if TYPE_CHECKING:
     import polars as pl
 
-ARM = "champion"
+MIXED = "mixed"  # a request of several units, which several versions have answered
 
 
 @dataclass(frozen=True)
@@ -35,11 +33,13 @@ class PredictionRequest:
 
 @dataclass(frozen=True)
 class Reply:
-    """The answers to one request, one for each row, as they are sent."""
+    """The answers to one request, one for each row, as they are sent. No version: several have answered."""
 
-    version: str
+    version: str | None
+    arm: str
     history: dict[str, object] | None
     answers: list[dict[str, object]]
+    rows_by_arm: dict[str, int]
 
 
 class NotServedError(TransientError):
@@ -96,45 +96,38 @@ class Engine:
         """Answer requests that share no key, in one pass through features and graph."""
         import polars as pl
 
-        serve = served.model.serve or Serving()
         began = time.perf_counter()
+        arms = self._model.arms_of(served)
+        sent = [row for number in group for row in requests[number].rows]
+        callers = [requests[number].caller for number in group for _ in requests[number].rows]
         try:
             rows = pl.concat([asked[number] for number in group])
             warnings = _warn_of_age(served, rows)
             matrix = build_features(served.model, served.frame_for(rows))
             newest = FeatureMatrix(matrix.names, matrix.values[-rows.height :], matrix.times[-rows.height :])
-            answers = answer(served.model, served.graph, newest)
+            version = NO_VERSION if served.history is None else served.history.rows.version
+            features_us = (time.perf_counter() - began) / rows.height * 1e6
+            those = AskedRows(served.model, arms, rows, sent, callers, newest, now, version, features_us)
+            answers = arms.answer(newest, those.units)
         except AlmanacError as error:
             return [error for _ in group]
-        latency_us = (time.perf_counter() - began) / rows.height * 1e6
-        hashes, said = hash_features(newest.values), pl.DataFrame(answers.columns).to_dicts()
+        logged = those.logged(answers)
+        self._log.write(self._model.name, logged, durable=(served.model.serve or Serving()).durable)
+        if not those.mirror(logged, self._log):
+            self._model.unmirrored += 1
         replies: list[Reply | AlmanacError] = []
-        logged: list[LoggedAnswer] = []
+        first = 0
         for number in group:
-            request, first = requests[number], len(logged)
-            for position, sent in enumerate(request.rows, start=first):
-                logged.append(
-                    LoggedAnswer(
-                        id=uuid4().hex,
-                        time=_written(rows[served.model.dataset.time][position]),
-                        key=json.dumps({name: rows[name][position] for name in _other_keys(served.model)}, default=str),
-                        **_predicted(served.model, said[position]),
-                        missing=answers.missing[position],
-                        features_hash=int(hashes[position]),
-                        inputs=json.dumps(sent) if serve.log_inputs else None,
-                        model_version=served.version,
-                        dataset_version=NO_VERSION if served.history is None else served.history.rows.version,
-                        arm=ARM,
-                        caller=request.caller,
-                        asked_at=_written(now),
-                        latency_us=latency_us,
-                    )
-                )
+            end = first + len(requests[number].rows)
             bodies = [
-                _as_sent(each, said[position], warnings) for position, each in enumerate(logged[first:], start=first)
+                _as_sent(log, each, warnings, named=arms.challenger is not None)
+                for log, each in zip(logged[first:end], answers[first:end], strict=True)
             ]
-            replies.append(Reply(served.version, _history(served), bodies))
-        self._log.write(self._model.name, logged, durable=serve.durable)
+            by = {(each.version, each.arm) for each in answers[first:end]}
+            answered_by, arm = by.pop() if len(by) == 1 else (None, MIXED)
+            counts = Counter(each.arm for each in answers[first:end])
+            replies.append(Reply(answered_by, arm, _history(served), bodies, dict(counts)))
+            first = end
         return replies
 
 
@@ -160,38 +153,16 @@ def _warn_of_age(served: ServedVersion, rows: "pl.DataFrame") -> tuple[str, ...]
     return (words,)
 
 
-def _as_sent(logged: LoggedAnswer, said: dict[str, object], warnings: tuple[str, ...]) -> dict[str, object]:
-    """What the caller is told of a row: the columns that a batch would have."""
-    body: dict[str, object] = {"id": logged.id, **said}
+def _as_sent(logged: LoggedAnswer, answer: RowAnswer, warnings: tuple[str, ...], *, named: bool) -> dict[str, object]:
+    """What the caller is told of a row: the columns that a batch would have, and, during a rollout, who answered."""
+    body: dict[str, object] = {"id": logged.id, **answer.said}
+    if named:
+        body |= {"version": answer.version, "arm": answer.arm}
     if logged.missing is not None:
         body["missing"] = logged.missing.split(", ")
     if warnings:
         body["warnings"] = list(warnings)
     return body
-
-
-class _Predicted(TypedDict):
-    prediction: float | None
-    label: str | None
-    probabilities: str | None
-
-
-def _predicted(model: Model, said: dict[str, Any]) -> _Predicted:
-    """What a batch's columns say of a row, in the form of the log, which is one for all kinds of labels."""
-    label, classes = said.get("label"), model.label.probability_columns
-    return {
-        "prediction": said[model.label.kind.prediction_column],
-        "label": None if label is None else str(label),
-        "probabilities": json.dumps({name: said[column] for name, column in classes.items()}) if classes else None,
-    }
-
-
-def _other_keys(model: Model) -> list[str]:
-    return [name for name in model.dataset.key if name != model.dataset.time]
-
-
-def _written(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat()
 
 
 def _history(served: ServedVersion) -> dict[str, object] | None:

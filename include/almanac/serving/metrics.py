@@ -24,7 +24,19 @@ class Metrics:
             ["model", "status"],
             registry=self._registry,
         )
-        self._rows = Counter("almanac_serving_rows", "Rows answered.", ["model"], registry=self._registry)
+        self._rows = Counter("almanac_serving_rows", "Rows answered.", ["model", "arm"], registry=self._registry)
+        self._share = Gauge(
+            "almanac_serving_challenger_share",
+            "Of units that a challenger answers; 0: there is none, or it answers nobody.",
+            ["model"],
+            registry=self._registry,
+        )
+        self._unmirrored = Gauge(
+            "almanac_serving_unmirrored_requests",
+            "Requests of which the other version of a rollout was not asked, because it was busy.",
+            ["model"],
+            registry=self._registry,
+        )
         self._seconds = Histogram(
             "almanac_serving_request_seconds",
             "From a request's head to its answer.",
@@ -46,10 +58,11 @@ class Metrics:
             "almanac_serving_log_waiting_bytes", "Logged answers that are not in a table yet.", registry=self._registry
         )
 
-    def count(self, model: str, status: int, *, rows: int, seconds: float) -> None:
-        """Count one request."""
+    def count(self, model: str, status: int, *, rows: Mapping[str, int], seconds: float) -> None:
+        """Count one request, and its rows by the arm that answered."""
         self._requests.labels(model, str(status)).inc()
-        self._rows.labels(model).inc(rows)
+        for arm, count in rows.items():
+            self._rows.labels(model, arm).inc(count)
         self._seconds.labels(model).observe(seconds)
 
     def render(self, models: Mapping[str, ServedModel], log: AnswerLog, now: datetime) -> tuple[bytes, str]:
@@ -58,6 +71,8 @@ class Metrics:
 
         for name, model in models.items():
             self._ready.labels(name).set(model.served is not None)
+            self._share.labels(name).set(model.share)
+            self._unmirrored.labels(name).set(model.unmirrored)
             self._problems.labels(name).set(len(model.problems))
             if model.refreshed_at is not None:
                 self._refreshed.labels(name).set((now - model.refreshed_at).total_seconds())

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     )
     from almanac_airflow.operators.data import FetchOperator, IngestOperator, ValidateOperator
     from almanac_airflow.operators.release import (
+        ContinueRolloutOperator,
         EvaluateGatesOperator,
         PromoteModelOperator,
         RegisterModelOperator,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BackupOperator",
+    "ContinueRolloutOperator",
     "EvaluateGatesOperator",
     "ExportOnnxOperator",
     "FetchOperator",
@@ -47,7 +49,13 @@ _MODULES = {
     "approval": ("PromotionApprovalOperator",),
     "backup": ("BackupOperator", "RestoreDrillOperator", "RestoreOperator", "RetentionOperator"),
     "data": ("FetchOperator", "IngestOperator", "ValidateOperator"),
-    "release": ("EvaluateGatesOperator", "PromoteModelOperator", "RegisterModelOperator", "RollbackOperator"),
+    "release": (
+        "ContinueRolloutOperator",
+        "EvaluateGatesOperator",
+        "PromoteModelOperator",
+        "RegisterModelOperator",
+        "RollbackOperator",
+    ),
     "scoring": ("MonitorOperator", "ScoreOperator"),
     "training": ("ExportOnnxOperator", "TrainOperator"),
 }

@@ -96,6 +96,39 @@ class PromoteModelOperator(ModelOperator):
         self.announce(context, "champion", done)
 
 
+class ContinueRolloutOperator(ModelOperator):
+    """Looks at the open rollout of a model, and does what follows: the next step, fall back, or the promotion.
+
+    Skipped: nothing was promoted; the log says where the rollout stands. With `move` it does what a person asks for.
+    Fails at once: a move has no reason, or cannot be made from where the rollout stands. A retry continues where the
+    last try ended.
+
+    Returns: `version` and `reason` of the promotion.
+
+    Args:
+        model: the name of a declared model.
+        move: pause, resume, advance, set-back or abort; by default what follows from the figures.
+        reason: why; required with a move, kept in the journal.
+    """
+
+    template_fields: Sequence[str] = (*ModelOperator.template_fields, "move", "reason")
+    sections = ("rollout",)
+    reads = ("champion",)
+    writes = ("champion",)
+    options: ClassVar[Mapping[str, Any]] = {"move": None, "reason": None}
+
+    def __init__(self, *, move: str | None = None, reason: str | None = None, **more: Any) -> None:
+        super().__init__(**more)
+        self.move = move
+        self.reason = reason
+
+    def work(self, at: "RunContext", context: Context) -> dict[str, Any]:
+        """Look, or do what a person asks for."""
+        done = release.continue_rollout(at, self.declared(), self.form(context))
+        self.announce(context, "champion", done)
+        return done
+
+
 class RollbackOperator(ModelOperator):
     """Makes an earlier version the champion again, after it was verified.
 

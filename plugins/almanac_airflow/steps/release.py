@@ -92,6 +92,43 @@ def judge_shadow(context: "RunContext", model: Model) -> dict[str, Any]:
     return asdict(result)
 
 
+def continue_rollout(context: "RunContext", model: Model, params: dict[str, Any]) -> dict[str, Any]:
+    """Do what follows for an open rollout, or what a person asks for; gives the content of the champion's event.
+
+    Raises:
+        AirflowSkipException: nothing was promoted.
+        ConfigError: a move without a reason, or one that cannot be made.
+    """
+    from almanac.errors import ConfigError
+    from almanac.journal.records import RolloutState
+    from almanac.journal.rollouts import Rollouts
+    from almanac.release.rollout import continue_rollout, move_rollout
+    from almanac.release.rollout_alerts import notify_rollout
+    from almanac_airflow.notifiers.channels import notifier
+
+    registry, journal, run = context.registry, context.journal, context.run
+    if move := params["move"]:
+        if not params["reason"]:
+            raise ConfigError(f"{model.name}: {move} needs a reason; got none. Say why in `reason`")
+        move_rollout(model, registry, journal, move, reason=params["reason"], run=run, now=context.now)
+    at = continue_rollout(
+        context.home,
+        model,
+        registry,
+        journal,
+        notify=lambda found: notify_rollout(notifier(run), model, found, run=run, now=context.clock()),
+        run=run,
+        now=context.now,
+    )
+    if at is None and move:
+        at = Rollouts(journal).newest(model.name)
+    if at is None:
+        raise AirflowSkipException("no rollout is under way")
+    if at.state is not RolloutState.DONE:
+        raise AirflowSkipException(f"{at.id}: {at.state}, step {at.step}, share {at.share:.0%}: {at.reason}")
+    return {"version": at.version, "reason": at.reason}
+
+
 def roll_back(context: "RunContext", model: Model, params: dict[str, Any]) -> dict[str, Any]:
     """Make an earlier version the champion again.
 

@@ -17,7 +17,7 @@ from almanac.data.checks.check_table import FailedCheckError, TableVerdict
 from almanac.data.ingest.ingest import RejectedFilesError
 from almanac.errors import AlmanacError, ApprovalError, ConfigError, DataError, IntegrityError, TransientError
 from almanac.journal.journal import Journal
-from almanac.journal.records import RunRef
+from almanac.journal.records import RolloutState, RolloutTransition, RunRef
 from almanac.scoring.pause import stop_scoring
 from almanac_airflow import operators as of
 from tests.plugins.operators.running import context_of_task, extras, run
@@ -213,6 +213,29 @@ def test_promote_ignores_the_form_unless_it_is_asked_for(monkeypatch: pytest.Mon
 def test_rollback_without_a_reason_fails_and_changes_nothing(registry: Any) -> None:
     with pytest.raises(ConfigError, match="a rollback needs a reason; got none"):
         run(task(of.RollbackOperator, model="weather"), context_of_task(reason="of something else"))
+
+
+def test_rollout_that_is_not_there_is_skipped_and_a_move_needs_a_reason(registry: Any) -> None:
+    with pytest.raises(AirflowSkipException, match="no rollout is under way"):
+        run(task(of.ContinueRolloutOperator, model="weather"), context_of_task())
+    with pytest.raises(ConfigError, match="abort needs a reason; got none"):
+        run(task(of.ContinueRolloutOperator, model="weather", move="abort"), context_of_task())
+    with pytest.raises(ConfigError, match="no rollout is under way, so there is none to abort"):
+        run(task(of.ContinueRolloutOperator, model="weather", move="abort", reason="bad"), context_of_task())
+
+
+def test_rollout_announces_the_champion_at_its_end_only(monkeypatch: pytest.MonkeyPatch, registry: Any) -> None:
+    states = iter([RolloutState.STEP, RolloutState.DONE])
+
+    def looked(*_: Any, **__: Any) -> RolloutTransition:
+        return RolloutTransition("weather", 1, 1, "5", "4", next(states), 1, 0.05, 1, "well", AT, RunRef("r", "r"))
+
+    monkeypatch.setattr("almanac.release.rollout.continue_rollout", looked)
+    with pytest.raises(AirflowSkipException, match=r"weather/1: step, step 1, share 5%: well"):
+        run(task(of.ContinueRolloutOperator, model="weather"), context_of_task())
+    context = context_of_task()
+    run(task(of.ContinueRolloutOperator, model="weather"), context)
+    assert extras(context) == {"champion_weather": {"version": "5", "reason": "well"}}
 
 
 def test_score_while_scoring_is_stopped_is_skipped(home: Home) -> None:

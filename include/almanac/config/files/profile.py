@@ -21,7 +21,17 @@ PROFILE, DEFAULTS, INSTALLATION = "_profile.yaml", "_defaults.yaml", "_installat
 SEE = "See docs/production.md, Profiles."
 _MAY_SAY = (
     *("enabled", "owner", "source", "triggers", "pipelines", "maintenance", "backup", "train.triggers"),
-    *("train.policy", "promotion", "approval", "shadow", "rollback", "monitor.schedule", "monitor.actions", "alerts"),
+    *(
+        "train.policy",
+        "promotion",
+        "approval",
+        "shadow",
+        "rollout",
+        "rollback",
+        "monitor.schedule",
+        "monitor.actions",
+        "alerts",
+    ),
 )
 
 

@@ -22,6 +22,7 @@ AlertKind = Literal[
     "late",
     "approval",
     "training",
+    "rollout",
     "drift",
     "performance",
     "segments",
