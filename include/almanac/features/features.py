@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from almanac.config.schema import Model
-from almanac.config.sections.features import ColumnFeature, Feature, RollingFeature, TimeFeature
+from almanac.config.sections.features import CategoryFeature, ColumnFeature, Feature, RollingFeature, TimeFeature
+from almanac.features.categories import category_codes
 from almanac.features.rolling import rolling
 from almanac.features.time_join import check_frame, value_at
 
@@ -75,6 +76,8 @@ def _columns(model: Model, feature: Feature, frame: "pl.DataFrame") -> Iterator[
         made = _of_time(feature, frame[model.dataset.time])
     elif isinstance(feature, RollingFeature):
         made = (rolling(model, frame, feature),)
+    elif isinstance(feature, CategoryFeature):
+        made = (category_codes(frame[feature.column]),)
     else:
         made = _of_column(model, feature, frame)
     return zip(feature.names, made, strict=True)

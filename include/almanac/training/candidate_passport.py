@@ -68,6 +68,7 @@ def build_passport(
         parent_version=parent,
         onnx_sha256=onnx_sha256,
         seconds=dict(candidate.seconds),
+        categories=candidate.categories,
     )
 
 

@@ -29,6 +29,7 @@ from almanac.training.backtest.backtest import (
 from almanac.training.backtest.baselines import BaselinePredictions
 from almanac.training.backtest.baselines_of_kind import baselines_of_kind
 from almanac.training.backtest.folds import Fold, split, split_words
+from almanac.training.category_mapping import fitted_categories
 from almanac.training.export.export import export_onnx
 from almanac.training.export.parity import ParityReport, check_parity
 from almanac.training.fit.candidates import choose_candidates
@@ -243,6 +244,7 @@ class CandidateBuilder:
             example=rows.values[holdout.test][:5],
             curve=curve,
             constant=() if parent else constant_features(rows, trained_on),
+            categories=fitted_categories(pipeline, rows),
             parent=parent.version if parent else "",
         )
 

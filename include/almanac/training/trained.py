@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from almanac.config.grammar.expression import compile_expression
 from almanac.config.schema import Model
 from almanac.training.backtest.backtest import LabelledRows
+from almanac.training.category_mapping import CategoryMapping
 from almanac.training.export.parity import ParityReport
 from almanac.training.fit.learning import Curve
 from almanac.training.fit.selection import CandidateSelection
@@ -85,6 +86,7 @@ class TrainedCandidate:
         example: a few rows of features, float32 [m, k].
         curve: its loss by epoch, where the estimator is fitted in epochs.
         constant: features with at most one value in all training rows.
+        categories: its mappings of categories.
         parent: the version whose pipeline it continues; empty: it was trained from scratch.
     """
 
@@ -103,6 +105,7 @@ class TrainedCandidate:
     example: "NDArray[np.float32]"
     curve: Curve | None = None
     constant: tuple[str, ...] = ()
+    categories: tuple[CategoryMapping, ...] = ()
     parent: str = ""
 
     @property

@@ -11,6 +11,9 @@ from almanac.config.grammar.section import Section
 from almanac.config.grammar.types import Duration, check_timezone, format_duration
 from almanac.config.sections.dataset import Column
 
+MOST_CATEGORIES = 10_000
+"""Names of one column with a value of their own; each is a line of the passport and of the graph."""
+
 _FORMS = ("change", "lag", "cycle", "equals", "one_of", "missing", "age")
 
 
@@ -66,6 +69,46 @@ class ColumnFeature(Section):
         if len(self.one_of or ()) != len(set(self.one_of or ())):
             raise ValueError(f"{self.column}: a value of one_of is given twice; got {list(self.one_of or ())}")
         return self
+
+
+class CategoryFeature(Section):
+    """A column of names (shops, products), whose encoding is fitted from the training rows of each fit.
+
+    The feature itself is a number that stands for the name (`almanac.features.categories`); what the estimator sees in
+    its place is looked up in a table that is fitted, and is part of the graph.
+    """
+
+    column: str = Field(description="Of type string or integer; of the dataset, or `join.column`.")
+    encode: Literal["one_hot", "ordinal", "target", "frequency"] = Field(
+        description="one_hot: a 1 among 0s; ordinal: its place among the declared values, else by frequency; target:"
+        " the mean label of its training rows, without the rows near its own; frequency: its share of the rows."
+    )
+    unknown: Literal["other", "missing"] = Field(
+        "other",
+        description="What a name without training rows of its own is: other: one of all that are rare; missing: no"
+        " value.",
+    )
+    min_rows: Annotated[int, Field(ge=1)] = Field(
+        10, description="A name with fewer training rows is rare: it has no value of its own."
+    )
+    most: Annotated[int, Field(ge=1, le=MOST_CATEGORIES)] = Field(
+        255, description="How many names have a value of their own at most, the most frequent ones."
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name of the feature's column."""
+        return (f"{self.column}_{self.encode}",)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the dataset that it reads."""
+        return (self.column,)
+
+    @property
+    def history(self) -> timedelta:
+        """None: a mapping does not change with the rows before."""
+        return timedelta(0)
 
 
 class RollingFeature(Section):
@@ -125,16 +168,27 @@ class TimeFeature(Section):
 
 
 def _kind_of(declared: object) -> str:
-    """Which class a declaration is meant for, so that its errors are not those of all three."""
-    if isinstance(declared, TimeFeature | RollingFeature):
-        return "time" if isinstance(declared, TimeFeature) else "window"
+    """Which class a declaration is meant for, so that its errors are not those of all."""
+    if isinstance(declared, Section):
+        return next(kind for kind, made in _KINDS.items() if isinstance(declared, made))
     keys = declared.keys() if isinstance(declared, dict) else ()
-    return "time" if "time" in keys else "window" if "over" in keys or "take" in keys else "column"
+    return next((kind for key, kind in _KEYS.items() if key in keys), "column")
+
+
+_KINDS: dict[str, type[Section]] = {
+    "time": TimeFeature,
+    "window": RollingFeature,
+    "category": CategoryFeature,
+    "column": ColumnFeature,
+}
+_KEYS = {"time": "time", "over": "window", "take": "window", "encode": "category"}
+"""A key that only declarations of one kind have -> the kind."""
 
 
 Feature = Annotated[
     Annotated[ColumnFeature, Tag("column")]
     | Annotated[RollingFeature, Tag("window")]
+    | Annotated[CategoryFeature, Tag("category")]
     | Annotated[TimeFeature, Tag("time")],
     Discriminator(_kind_of),
 ]
@@ -143,6 +197,22 @@ Feature = Annotated[
 def names_of(features: Iterable[Feature]) -> tuple[str, ...]:
     """The names of the columns that features make, in their order."""
     return tuple(name for feature in features for name in feature.names)
+
+
+_NUMBER = (None, "change", "lag", "cycle", "missing", "over")
+_FITS: dict[str, tuple[str | None, ...]] = {
+    "string": ("equals", "one_of", "missing", "encode"),
+    "timestamp": ("age", "missing"),
+    "float": _NUMBER,
+    "integer": (*_NUMBER, "encode"),
+}
+"""The forms that a column of each type can have."""
+
+
+def _form_of(feature: ColumnFeature | RollingFeature | CategoryFeature) -> str | None:
+    if isinstance(feature, ColumnFeature):
+        return feature.form
+    return "over" if isinstance(feature, RollingFeature) else "encode"
 
 
 def check_features(features: Sequence[Feature], columns: Mapping[str, Column]) -> None:
@@ -158,11 +228,8 @@ def check_features(features: Sequence[Feature], columns: Mapping[str, Column]) -
             raise ValueError(f"features must name declared columns; got {unknown}, declared {list(columns)}")
         if isinstance(feature, TimeFeature):
             continue
-        kind, form = columns[feature.column].type, getattr(feature, "form", feature.columns and "over")
-        fits = {
-            "string": ("equals", "one_of", "missing"),
-            "timestamp": ("age", "missing"),
-        }.get(kind, (None, "change", "lag", "cycle", "missing", "over"))
+        kind, form = columns[feature.column].type, _form_of(feature)
+        fits = _FITS[kind]
         if form not in fits:
             raise ValueError(
                 f"features: {feature.column} is a {kind}; got {form or 'the column as it stands'}, expected one of "

@@ -17,7 +17,9 @@ from almanac.registry.onnx_model import (
     THRESHOLD_KEY,
 )
 from almanac.statistics.metrics import THRESHOLD
+from almanac.training.export.category_graph import register_category_encoder
 from almanac.training.export.decision_border import with_threshold
+from almanac.training.fit.candidates import encoder_of
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -110,6 +112,8 @@ def _convertible(pipeline: "Pipeline") -> "Pipeline":
     """The pipeline as the converters take it; skl2onnx gets to know the converter of an estimator that it lacks."""
     from sklearn.pipeline import Pipeline
 
+    if encoder_of(pipeline) is not None:
+        register_category_encoder()
     if not hasattr(pipeline[-1], "booster_"):
         return pipeline
     _register_lightgbm()

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 from almanac.config.grammar.estimators import check_estimator
 from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.schema import Model
+from almanac.config.sections.features import CategoryFeature
 from almanac.config.sections.search import Scalar
 from almanac.errors import ConfigError
+from almanac.features.categories import category_codes
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+
+    from almanac.training.fit.category_encoder import CategoryEncoder, EncodedColumn
 
 ESTIMATOR_STEP = "estimator"
 # The same rows give the same trees, whatever the number of threads; and no line per tree in the task's log.
@@ -57,7 +61,7 @@ def effective_params(model: Model, name: str, overrides: Mapping[str, Scalar] | 
 
 
 def build_pipeline(model: Model, name: str, overrides: Mapping[str, Scalar] | None = None) -> "Pipeline":
-    """An unfitted pipeline: imputer and scaler where the candidate declares them, estimator.
+    """An unfitted pipeline: encoder of categories, imputer and scaler where they are declared, estimator.
 
     Raises:
         ConfigError: a parameter is unknown, or the estimator has no probabilities.
@@ -76,13 +80,50 @@ def build_pipeline(model: Model, name: str, overrides: Mapping[str, Scalar] | No
         )
     # keep_empty_features: a column without values must not silently narrow the matrix. No indicator columns here:
     # skl2onnx drops them silently. `{column: X, missing: true}` is a feature of its own.
-    steps: list[tuple[str, Any]] = []
+    steps: list[tuple[str, Any]] = [] if (encoder := category_encoder(model)) is None else [("categories", encoder)]
     if candidate.impute != "none":
         strategy = "constant" if candidate.impute == "zero" else candidate.impute
         steps.append(("imputer", SimpleImputer(strategy=strategy, fill_value=0.0, keep_empty_features=True)))
     if candidate.scale:
         steps.append(("scaler", StandardScaler()))
     return Pipeline([*steps, (ESTIMATOR_STEP, estimator)])
+
+
+def category_encoder(model: Model) -> "CategoryEncoder | None":
+    """An unfitted encoder; None: the model declares no category."""
+    import polars as pl
+
+    columns: list[EncodedColumn] = []
+    position = 0
+    for feature in model.features:
+        if isinstance(feature, CategoryFeature):
+            declared = {**model.dataset.columns, **model.joined}[feature.column].values
+            columns.append(
+                {
+                    "position": position,
+                    "encode": feature.encode,
+                    "unknown": feature.unknown,
+                    "min_rows": feature.min_rows,
+                    "most": feature.most,
+                    "order": category_codes(pl.Series(declared or (), dtype=pl.String)).to_list(),
+                }
+            )
+        position += len(feature.names)
+    if not columns:
+        return None
+    from almanac.training.fit.category_encoder import CategoryEncoder
+
+    return CategoryEncoder(columns, model.label.class_count)
+
+
+def encoder_of(pipeline: "Pipeline") -> "CategoryEncoder | None":
+    """The encoder of categories with which a pipeline begins; None: there is none."""
+    first = pipeline[0]
+    if type(first).__name__ != "CategoryEncoder":  # asked first, because the import is not free
+        return None
+    from almanac.training.fit.category_encoder import CategoryEncoder
+
+    return first if isinstance(first, CategoryEncoder) else None
 
 
 def _estimator_class(path: str) -> Any:
