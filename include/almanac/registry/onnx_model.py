@@ -144,10 +144,13 @@ class OnnxModel:
         Raises:
             DataError: the matrix lacks one.
         """
-        missing = [name for name in self.features if name not in features.names]
+        if self.features == features.names:
+            return features.values
+        places = {name: place for place, name in enumerate(features.names)}
+        missing = [name for name in self.features if name not in places]
         if missing:
             raise DataError(f"features {missing} are missing; the model's YAML declares {list(features.names)}")
-        return features.values[:, [features.names.index(name) for name in self.features]]
+        return features.values[:, [places[name] for name in self.features]]
 
 
 def predict_onnx(onnx: bytes, values: "NDArray[np.float32]") -> "NDArray[np.float64]":

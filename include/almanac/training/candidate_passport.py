@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from almanac.config.schema import Model
+from almanac.config.sections.features import Feature, TextFeature
 from almanac.registry.records import TrainingContext
 from almanac.training.code_version import CodeVersion
 from almanac.training.environment import environment
@@ -86,8 +87,15 @@ def _features(model: Model) -> tuple[PassportFeature, ...]:
             owner=model.owner,
         )
         for feature in model.features
-        for name in feature.names
+        for name in _names(feature)
     )
+
+
+def _names(feature: Feature) -> tuple[str, ...]:
+    """Its columns; those of a text together, because there are thousands of them."""
+    if isinstance(feature, TextFeature):
+        return (f"{feature.names[0]} to {feature.names[-1]}",)
+    return feature.names
 
 
 def _validation(candidate: "TrainedCandidate") -> dict[str, float]:

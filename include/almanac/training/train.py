@@ -12,7 +12,7 @@ from almanac.config.schema import Model
 from almanac.config.sections.label import check_rare
 from almanac.config.sections.search import Scalar
 from almanac.errors import ConfigError
-from almanac.features.features import feature_columns
+from almanac.features.features import feature_columns, text_places
 from almanac.features.labels import label_columns
 from almanac.features.split_groups import group_columns
 from almanac.statistics import metrics
@@ -243,7 +243,7 @@ class CandidateBuilder:
             seconds=self.watch.seconds,
             example=rows.values[holdout.test][:5],
             curve=curve,
-            constant=() if parent else constant_features(rows, trained_on),
+            constant=() if parent else constant_features(rows, trained_on, but=text_places(model)),
             categories=fitted_categories(pipeline, rows),
             parent=parent.version if parent else "",
         )
@@ -269,8 +269,9 @@ class CandidateBuilder:
         model, holdout = self.model, self.rows.values[self.folds[-1].test]
         onnx = export_onnx(model, pipeline, self.rows.names, threshold=threshold)
         self.watch.done("export", f"exported to ONNX, {len(onnx) / 1e6:.1f} MB")
-        quantile, seed = model.gates.parity.quantile, model.train.seed
-        parity = check_parity(pipeline, onnx, holdout, quantile=quantile, seed=seed, threshold=threshold)
+        quantile, seed, alike = model.gates.parity.quantile, model.train.seed, text_places(model)
+        by = {"quantile": quantile, "threshold": threshold}
+        parity = check_parity(pipeline, onnx, holdout, **by, seed=seed, alike=alike)
         self.watch.done("parity", f"ONNX gives the same label on {parity.holdout.label_agreement:.2%} of the hold-out")
         return onnx, parity
 

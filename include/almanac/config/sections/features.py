@@ -14,6 +14,12 @@ from almanac.config.sections.dataset import Column
 MOST_CATEGORIES = 10_000
 """Names of one column with a value of their own; each is a line of the passport and of the graph."""
 
+MOST_HASHED = 16_384
+"""Columns of one text."""
+
+MOST_COLUMNS = 20_000
+"""Columns of all features together: a row then takes 80 kB of memory."""
+
 _FORMS = ("change", "lag", "cycle", "equals", "one_of", "missing", "age")
 
 
@@ -111,6 +117,49 @@ class CategoryFeature(Section):
         return timedelta(0)
 
 
+class TextFeature(Section):
+    """The words of a text, or its runs of characters, counted in a fixed number of columns (the hashing trick).
+
+    Weinberger et al. (2009), "Feature Hashing for Large Scale Multitask Learning". Nothing is fitted.
+    """
+
+    text: str = Field(description="The column, of type string; of the dataset, or `join.column`.")
+    hash: Annotated[int, Field(ge=16, le=MOST_HASHED)] = Field(
+        1024, description="The number of columns; words that fall on one are counted together."
+    )
+    ngrams: tuple[Annotated[int, Field(ge=1, le=6)], Annotated[int, Field(ge=1, le=6)]] = Field(
+        (1, 1), description="From how many neighbouring words (or characters) to how many are one gram."
+    )
+    by: Literal["word", "char"] = Field("word", description="What a gram is made of.")
+
+    @property
+    def column(self) -> str:
+        """The column that it reads."""
+        return self.text
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the feature's columns."""
+        return tuple(f"{self.text}_{self.by}_{place}" for place in range(self.hash))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the dataset that it reads."""
+        return (self.text,)
+
+    @property
+    def history(self) -> timedelta:
+        """None."""
+        return timedelta(0)
+
+    @field_validator("ngrams")
+    @classmethod
+    def _in_order(cls, sizes: tuple[int, int]) -> tuple[int, int]:
+        if sizes[0] > sizes[1]:
+            raise ValueError(f"the shortest gram is longer than the longest; got {list(sizes)}")
+        return sizes
+
+
 class RollingFeature(Section):
     """A figure of the known values in `(t - over, t]`, the row's own among them."""
 
@@ -179,9 +228,10 @@ _KINDS: dict[str, type[Section]] = {
     "time": TimeFeature,
     "window": RollingFeature,
     "category": CategoryFeature,
+    "text": TextFeature,
     "column": ColumnFeature,
 }
-_KEYS = {"time": "time", "over": "window", "take": "window", "encode": "category"}
+_KEYS = {"time": "time", "over": "window", "take": "window", "encode": "category", "text": "text"}
 """A key that only declarations of one kind have -> the kind."""
 
 
@@ -189,6 +239,7 @@ Feature = Annotated[
     Annotated[ColumnFeature, Tag("column")]
     | Annotated[RollingFeature, Tag("window")]
     | Annotated[CategoryFeature, Tag("category")]
+    | Annotated[TextFeature, Tag("text")]
     | Annotated[TimeFeature, Tag("time")],
     Discriminator(_kind_of),
 ]
@@ -201,7 +252,7 @@ def names_of(features: Iterable[Feature]) -> tuple[str, ...]:
 
 _NUMBER = (None, "change", "lag", "cycle", "missing", "over")
 _FITS: dict[str, tuple[str | None, ...]] = {
-    "string": ("equals", "one_of", "missing", "encode"),
+    "string": ("equals", "one_of", "missing", "encode", "text"),
     "timestamp": ("age", "missing"),
     "float": _NUMBER,
     "integer": (*_NUMBER, "encode"),
@@ -209,10 +260,12 @@ _FITS: dict[str, tuple[str | None, ...]] = {
 """The forms that a column of each type can have."""
 
 
-def _form_of(feature: ColumnFeature | RollingFeature | CategoryFeature) -> str | None:
+def _form_of(feature: ColumnFeature | RollingFeature | CategoryFeature | TextFeature) -> str | None:
     if isinstance(feature, ColumnFeature):
         return feature.form
-    return "over" if isinstance(feature, RollingFeature) else "encode"
+    if isinstance(feature, RollingFeature):
+        return "over"
+    return "encode" if isinstance(feature, CategoryFeature) else "text"
 
 
 def check_features(features: Sequence[Feature], columns: Mapping[str, Column]) -> None:
@@ -223,6 +276,8 @@ def check_features(features: Sequence[Feature], columns: Mapping[str, Column]) -
     """
     if doubled := sorted(name for name, count in Counter(names_of(features)).items() if count > 1):
         raise ValueError(f"features: two have the same name; got {doubled}")
+    if (count := len(names_of(features))) > MOST_COLUMNS:
+        raise ValueError(f"features: got {count} columns, expected at most {MOST_COLUMNS}; give texts a smaller hash")
     for feature in features:
         if unknown := [name for name in feature.columns if name not in columns]:
             raise ValueError(f"features must name declared columns; got {unknown}, declared {list(columns)}")
