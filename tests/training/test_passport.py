@@ -53,6 +53,7 @@ KNOWN: dict[str, st.SearchStrategy[Any]] = {
     "seed": st.integers(),
     "dirty": st.none() | st.booleans(),
     "training_sha256": HASHES | st.just(""),
+    "features_sha256": HASHES | st.just(""),
     "declaration_sha256": HASHES | st.just(""),
     **dict.fromkeys(("sha256", "onnx_sha256"), HASHES),
     **dict.fromkeys(("labelled_until", "train_start", "train_end"), TIMES),

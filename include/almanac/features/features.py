@@ -1,8 +1,8 @@
 """Features as pure functions of the frame: one code path for training, scoring and monitoring."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from almanac.config.schema import Model
 from almanac.config.sections.features import (
@@ -13,8 +13,10 @@ from almanac.config.sections.features import (
     TimeFeature,
     names_of,
 )
+from almanac.config.sections.own_features import OwnFeatures
 from almanac.errors import DataError
 from almanac.features.categories import category_codes
+from almanac.features.own import own_features, own_sha256
 from almanac.features.rolling import rolling
 from almanac.features.text import fill_text
 from almanac.features.time_join import check_frame, value_at
@@ -40,11 +42,17 @@ class FeatureMatrix:
         names: k names, in the order of the columns of `values`.
         values: float32 [n, k]; NaN where a value is unknown. Row i belongs to row i of the frame.
         times: datetime64[us] [n], UTC.
+        code: SHA-256 of the team's own code that made some of the columns; empty: there is none.
     """
 
     names: tuple[str, ...]
     values: "NDArray[np.float32]"
     times: "NDArray[np.datetime64]"
+    code: str = ""
+
+    def taken(self, rows: "NDArray[Any] | slice") -> "FeatureMatrix":
+        """Some of its rows."""
+        return replace(self, values=self.values[rows], times=self.times[rows])
 
 
 def build_features(model: Model, frame: "pl.DataFrame") -> FeatureMatrix:
@@ -72,11 +80,14 @@ def build_features(model: Model, frame: "pl.DataFrame") -> FeatureMatrix:
         if isinstance(feature, TextFeature):
             fill_text(feature, frame[feature.text], block)
             continue
+        if isinstance(feature, OwnFeatures):
+            block[:] = own_features(model, feature, frame)
+            continue
         for column, series in zip(block.T, _columns(model, feature, frame), strict=True):
             column[:] = series.to_numpy()
         block[~np.isfinite(block)] = np.nan  # an infinite reading is no reading; no estimator takes it
     times = frame[model.dataset.time].dt.cast_time_unit("us").dt.replace_time_zone(None).to_numpy()
-    return FeatureMatrix(names, values, times.astype("datetime64[us]"))
+    return FeatureMatrix(names, values, times.astype("datetime64[us]"), own_sha256(model))
 
 
 def feature_columns(model: Model) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from uuid import uuid4
 from almanac.config.schema import Model
 from almanac.config.sections.serving import Serving
 from almanac.errors import AlmanacError, TransientError
-from almanac.features.features import FeatureMatrix, build_features
+from almanac.features.features import build_features
 from almanac.scoring.answer import answer
 from almanac.scoring.fingerprint import hash_features
 from almanac.scoring.predictions import NO_VERSION
@@ -102,7 +102,7 @@ class Engine:
             rows = pl.concat([asked[number] for number in group])
             warnings = _warn_of_age(served, rows)
             matrix = build_features(served.model, served.frame_for(rows))
-            newest = FeatureMatrix(matrix.names, matrix.values[-rows.height :], matrix.times[-rows.height :])
+            newest = matrix.taken(slice(-rows.height, None))
             answers = answer(served.model, served.graph, newest)
         except AlmanacError as error:
             return [error for _ in group]

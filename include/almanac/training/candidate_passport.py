@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from almanac.config.schema import Model
 from almanac.config.sections.features import Feature, TextFeature
+from almanac.features.own import own_sha256
 from almanac.registry.records import TrainingContext
 from almanac.training.code_version import CodeVersion
 from almanac.training.environment import environment
@@ -69,6 +70,7 @@ def build_passport(
         parent_version=parent,
         onnx_sha256=onnx_sha256,
         seconds=dict(candidate.seconds),
+        features_sha256=own_sha256(model),
         categories=candidate.categories,
     )
 

@@ -102,7 +102,7 @@ def _suspects(model: Model, rows: LabelledRows, targets: "Floats", train: "NDArr
     place = 0
     for feature in model.features:
         places = range(place, place := place + len(feature.names))
-        if isinstance(feature, TimeFeature) or feature.column == model.label.column:
+        if isinstance(feature, TimeFeature) or getattr(feature, "column", None) == model.label.column:
             continue
         yield from [_closest(rows, places, targets, train)] if isinstance(feature, TextFeature) else places
 

@@ -14,6 +14,7 @@ from almanac.config.sections.search import Scalar
 from almanac.errors import ConfigError
 from almanac.features.features import feature_columns, text_places
 from almanac.features.labels import label_columns
+from almanac.features.purity import check_purity
 from almanac.features.split_groups import group_columns
 from almanac.statistics import metrics
 from almanac.statistics.segments import with_segment
@@ -158,9 +159,11 @@ def prepare(model: Model, frame: "pl.DataFrame", *, now: datetime) -> tuple[Labe
     """The labelled rows and the folds of the backtest; the last one is the hold-out.
 
     Raises:
-        ConfigError: one label is rare (or one class takes nearly all), and candidates would be chosen by accuracy.
+        ConfigError: one label is rare (or one class takes nearly all), and candidates would be chosen by accuracy; or
+            the team's own features are not pure.
         DataError: the frame is not what the model declares, or has too few labelled rows.
     """
+    check_purity(model, frame, seed=model.train.seed)
     rows = labelled_rows(model, frame, now=now)
     if len(rows) and model.label.kind is not NUMBER:
         try:

@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from almanac.config.grammar.section import Section
 from almanac.config.grammar.types import Duration, check_timezone, format_duration
 from almanac.config.sections.dataset import Column
+from almanac.config.sections.own_features import OwnFeatures
 
 MOST_CATEGORIES = 10_000
 """Names of one column with a value of their own; each is a line of the passport and of the graph."""
@@ -229,9 +230,10 @@ _KINDS: dict[str, type[Section]] = {
     "window": RollingFeature,
     "category": CategoryFeature,
     "text": TextFeature,
+    "own": OwnFeatures,
     "column": ColumnFeature,
 }
-_KEYS = {"time": "time", "over": "window", "take": "window", "encode": "category", "text": "text"}
+_KEYS = {"time": "time", "over": "window", "take": "window", "encode": "category", "text": "text", "own": "own"}
 """A key that only declarations of one kind have -> the kind."""
 
 
@@ -240,6 +242,7 @@ Feature = Annotated[
     | Annotated[RollingFeature, Tag("window")]
     | Annotated[CategoryFeature, Tag("category")]
     | Annotated[TextFeature, Tag("text")]
+    | Annotated[OwnFeatures, Tag("own")]
     | Annotated[TimeFeature, Tag("time")],
     Discriminator(_kind_of),
 ]
@@ -281,7 +284,7 @@ def check_features(features: Sequence[Feature], columns: Mapping[str, Column]) -
     for feature in features:
         if unknown := [name for name in feature.columns if name not in columns]:
             raise ValueError(f"features must name declared columns; got {unknown}, declared {list(columns)}")
-        if isinstance(feature, TimeFeature):
+        if isinstance(feature, TimeFeature | OwnFeatures):
             continue
         kind, form = columns[feature.column].type, _form_of(feature)
         fits = _FITS[kind]

@@ -7,8 +7,10 @@ from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.grammar.types import format_duration
 from almanac.config.schema import Model
 from almanac.errors import ConfigError, DataError
+from almanac.features.own import own_sha256
 from almanac.registry.onnx_model import (
     CLASSES_KEY,
+    CODE_KEY,
     FEATURES_KEY,
     INPUT,
     LABELS,
@@ -80,6 +82,8 @@ def export_onnx(
         "almanac.label_equals": model.label.equals or "",
         "almanac.horizon": format_duration(model.label.horizon),
     }
+    if code := own_sha256(model):
+        metadata[CODE_KEY] = code
     if model.label.classes is not None:
         metadata[CLASSES_KEY] = json.dumps(model.label.classes)
     onnx.helper.set_model_props(graph, metadata)
