@@ -121,6 +121,10 @@ def test_pure_function_passes_and_nothing_is_said(declare, rows) -> None:
     check_purity(declare(), rows, seed=1)
 
 
+def test_rounding_of_running_sums_is_no_fault(declare, rows) -> None:
+    check_purity(declare(body("pl.col('Load') + 0.001 * random.random()"), ONE), rows, seed=1)
+
+
 @pytest.mark.parametrize(
     ("expression", "history", "words"),
     [
