@@ -6,12 +6,24 @@ Only these are ever imported from a name in a file, and skl2onnx or onnxmltools 
 from collections.abc import Collection, Iterable
 from typing import Literal
 
+ENSEMBLES = frozenset(
+    {
+        "sklearn.ensemble.StackingClassifier",
+        "sklearn.ensemble.StackingRegressor",
+        "sklearn.ensemble.VotingClassifier",
+        "sklearn.ensemble.VotingRegressor",
+    }
+)
+"""Those that are made of other candidates."""
+
 ALLOWED_CLASSIFIERS = frozenset(
     {
         "lightgbm.LGBMClassifier",
         "sklearn.ensemble.ExtraTreesClassifier",
         "sklearn.ensemble.GradientBoostingClassifier",
         "sklearn.ensemble.RandomForestClassifier",
+        "sklearn.ensemble.StackingClassifier",
+        "sklearn.ensemble.VotingClassifier",
         "sklearn.linear_model.LogisticRegression",
         "sklearn.linear_model.SGDClassifier",
         "sklearn.naive_bayes.GaussianNB",
@@ -29,6 +41,8 @@ ALLOWED_REGRESSORS = frozenset(
         "sklearn.ensemble.ExtraTreesRegressor",
         "sklearn.ensemble.GradientBoostingRegressor",
         "sklearn.ensemble.RandomForestRegressor",
+        "sklearn.ensemble.StackingRegressor",
+        "sklearn.ensemble.VotingRegressor",
         "sklearn.linear_model.ElasticNet",
         "sklearn.linear_model.Lasso",
         "sklearn.linear_model.LinearRegression",

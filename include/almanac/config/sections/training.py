@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from almanac.config.grammar.estimators import CONTINUABLE_ESTIMATORS, TAKE_UNKNOWN_VALUES, check_estimator
+from almanac.config.grammar.estimators import CONTINUABLE_ESTIMATORS, ENSEMBLES, TAKE_UNKNOWN_VALUES, check_estimator
 from almanac.config.grammar.expression import check_expression
 from almanac.config.grammar.metric import Metric
 from almanac.config.grammar.section import Section
@@ -28,6 +28,9 @@ class Candidate(Section):
         " it is (LightGBM).",
     )
     scale: bool = Field(description="Whether features are scaled to mean 0 and deviation 1.")
+    of: tuple[Slug, ...] = Field(
+        (), description="Of a voting or stacking estimator: the candidates that it is made of, at least two."
+    )
     params: dict[str, Scalar] = Field(default_factory=dict, description="Arguments of the estimator.")
     search: Search | None = Field(None, description="Parameters to search; the best ones override `params`.")
     learning: Learning | None = Field(None, description="Train in monitored epochs; for SGD and MLP.")
@@ -39,8 +42,19 @@ class Candidate(Section):
         return self
 
     @model_validator(mode="after")
+    def _is_made_of_others(self) -> Self:
+        if (self.estimator in ENSEMBLES) != (len(set(self.of)) >= 2) or len(set(self.of)) != len(self.of):
+            raise ValueError(
+                f"of: {sorted(ENSEMBLES)} are made of two or more other candidates, each once, and no other estimator"
+                f" is; got {self.estimator} of {list(self.of)}"
+            )
+        if self.of and (self.scale or self.search is not None):
+            raise ValueError("of: each of them is scaled as it declares; remove scale: true and search")
+        return self
+
+    @model_validator(mode="after")
     def _takes_unknown_values(self) -> Self:
-        if self.impute == "none" and self.estimator not in TAKE_UNKNOWN_VALUES:
+        if self.impute == "none" and not self.of and self.estimator not in TAKE_UNKNOWN_VALUES:
             raise ValueError(
                 f"impute: none needs an estimator that takes unknown values, one of {sorted(TAKE_UNKNOWN_VALUES)}; got"
                 f" {self.estimator}. Declare impute: median"
@@ -153,6 +167,18 @@ class Training(Section):
     def _threshold_reads(cls, declared: float | str) -> float | str:
         parse_threshold(declared)
         return declared
+
+    @model_validator(mode="after")
+    def _ensembles_fit(self) -> Self:
+        for name, ensemble in self.candidates.items():
+            for member in ensemble.of:
+                found = self.candidates.get(member)
+                if found is None or found.of or found.learning is not None:
+                    raise ValueError(
+                        f"candidates.{name}.of: got {member!r}, expected another candidate, without `of` and"
+                        f" `learning`; declared are {sorted(self.candidates)}"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _mode_fits(self) -> Self:

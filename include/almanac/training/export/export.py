@@ -1,5 +1,6 @@
 """Writes a fitted pipeline as one ONNX graph: float32 in, probabilities or numbers out."""
 
+import copy
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from almanac.registry.onnx_model import (
 from almanac.statistics.metrics import THRESHOLD
 from almanac.training.export.category_graph import register_category_encoder
 from almanac.training.export.decision_border import with_threshold
-from almanac.training.fit.candidates import encoder_of
+from almanac.training.fit.candidates import encoder_of, members_of
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -118,10 +119,16 @@ def _convertible(pipeline: "Pipeline") -> "Pipeline":
 
     if encoder_of(pipeline) is not None:
         register_category_encoder()
-    if not hasattr(pipeline[-1], "booster_"):
+    estimator = pipeline[-1]
+    if members := members_of(estimator):
+        estimator = copy.copy(estimator)
+        estimator.estimators_ = [_convertible(member) for member in members]
+    elif hasattr(estimator, "booster_"):
+        _register_lightgbm()
+        estimator = _with_float32_splits(estimator)
+    else:
         return pipeline
-    _register_lightgbm()
-    return Pipeline([*pipeline.steps[:-1], (pipeline.steps[-1][0], _with_float32_splits(pipeline[-1]))])
+    return Pipeline([*pipeline.steps[:-1], (pipeline.steps[-1][0], estimator)])
 
 
 def _with_float32_splits(estimator: Any) -> Any:
@@ -129,8 +136,6 @@ def _with_float32_splits(estimator: Any) -> Any:
 
     The converter rounds to the nearest, so that a value between the two would go to the other side.
     """
-    import copy
-
     import numpy as np
     from lightgbm import Booster
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from almanac.training.fit.candidates import encoder_of
+from almanac.training.fit.candidates import encoder_of, members_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,6 +116,8 @@ def _splits(estimator: Any) -> "list[NDArray[np.float64]]":
         nodes = estimator.booster_.trees_to_dataframe().dropna(subset=["split_feature"])
         columns = nodes["split_feature"].map(numbers)
         return [np.column_stack([columns, nodes["threshold"]]).astype(np.float64)]
+    if members_of(estimator):
+        return []  # of columns that each member imputes and scales for itself
     trees = [estimator, *np.ravel(getattr(estimator, "estimators_", []))]
     found = [one.tree_ for one in trees if hasattr(one, "tree_")]
     return [np.column_stack([tree.feature, tree.threshold])[tree.feature >= 0] for tree in found]

@@ -46,8 +46,9 @@ def effective_params(model: Model, name: str, overrides: Mapping[str, Scalar] | 
         ConfigError: the estimator does not know a parameter.
     """
     candidate = model.train.candidates[name]
-    fixed = _LIGHTGBM if candidate.estimator.startswith("lightgbm.") else {}
-    known = {**_estimator_class(candidate.estimator)().get_params(), **fixed}
+    fixed, kind = _fixed(candidate.estimator), _estimator_class(candidate.estimator)
+    known = {**(kind([]).get_params(deep=False) if candidate.of else kind().get_params()), **fixed}
+    known.pop("estimators", None)  # those of `of`
     params = {**fixed, **candidate.params, **(overrides or {})}
     unknown = sorted(set(params) - set(known))
     if unknown:
@@ -66,27 +67,44 @@ def build_pipeline(model: Model, name: str, overrides: Mapping[str, Scalar] | No
     Raises:
         ConfigError: a parameter is unknown, or the estimator has no probabilities.
     """
+    from sklearn.pipeline import Pipeline
+
+    encoder = category_encoder(model)
+    return Pipeline([*([] if encoder is None else [("categories", encoder)]), *_steps(model, name, overrides)])
+
+
+def _steps(model: Model, name: str, overrides: Mapping[str, Scalar] | None) -> list[tuple[str, Any]]:
+    """Imputer, scaler and estimator of a candidate. One that is made of others leaves the first two to each of them."""
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
     candidate = model.train.candidates[name]
     params = effective_params(model, name, overrides)
-    estimator = _estimator_class(candidate.estimator)(**params)
-    if model.label.kind is not NUMBER and not hasattr(estimator, "predict_proba"):
+    made_of = [[(member, Pipeline(_steps(model, member, None))) for member in candidate.of]] if candidate.of else []
+    estimator = _estimator_class(candidate.estimator)(*made_of, **params)
+    if model.label.kind is not NUMBER and not candidate.of and not hasattr(estimator, "predict_proba"):
         raise ConfigError(
             f"{model.name}: candidate {name} ({candidate.estimator}) has no probabilities with {params}. "
             "Set loss or probability so that it has, or choose another estimator"
         )
+    steps: list[tuple[str, Any]] = []
     # keep_empty_features: a column without values must not silently narrow the matrix. No indicator columns here:
     # skl2onnx drops them silently. `{column: X, missing: true}` is a feature of its own.
-    steps: list[tuple[str, Any]] = [] if (encoder := category_encoder(model)) is None else [("categories", encoder)]
-    if candidate.impute != "none":
+    if candidate.impute != "none" and not candidate.of:
         strategy = "constant" if candidate.impute == "zero" else candidate.impute
         steps.append(("imputer", SimpleImputer(strategy=strategy, fill_value=0.0, keep_empty_features=True)))
     if candidate.scale:
         steps.append(("scaler", StandardScaler()))
-    return Pipeline([*steps, (ESTIMATOR_STEP, estimator)])
+    return [*steps, (ESTIMATOR_STEP, estimator)]
+
+
+def _fixed(path: str) -> dict[str, Scalar]:
+    """Parameters that are set unless the YAML sets them."""
+    if path.startswith("lightgbm."):
+        return dict(_LIGHTGBM)
+    # votes are probabilities; skl2onnx writes no other form of the votes' matrix
+    return {"voting": "soft", "flatten_transform": False} if path.endswith(".VotingClassifier") else {}
 
 
 def category_encoder(model: Model) -> "CategoryEncoder | None":
@@ -114,6 +132,11 @@ def category_encoder(model: Model) -> "CategoryEncoder | None":
     from almanac.training.fit.category_encoder import CategoryEncoder
 
     return CategoryEncoder(columns, model.label.class_count)
+
+
+def members_of(estimator: Any) -> "list[Pipeline]":
+    """The fitted pipelines that a voting or stacking estimator is made of; empty: it is no such one."""
+    return list(estimator.estimators_) if hasattr(estimator, "named_estimators_") else []
 
 
 def encoder_of(pipeline: "Pipeline") -> "CategoryEncoder | None":

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from almanac.config.schema import Model
 from almanac.config.sections.learning import Learning
@@ -11,7 +11,7 @@ from almanac.errors import ConfigError, DataError
 from almanac.statistics.tasks import task_of
 from almanac.training.backtest.backtest import LabelledRows
 from almanac.training.backtest.folds import last_part
-from almanac.training.fit.candidates import build_pipeline
+from almanac.training.fit.candidates import build_pipeline, members_of
 from almanac.training.fit.checkpoints import Checkpointing
 from almanac.training.fit.learning import Curve, fit_by_epochs
 
@@ -124,19 +124,24 @@ def predict(pipeline: "Pipeline", values: "NDArray[np.float32]", *, classes: int
     from sklearn.base import is_regressor
 
     estimator = pipeline[-1]
-    jobs = getattr(estimator, "n_jobs", None)
     # A forest's threads add up votes in any order, and sums of floats depend on the order: one thread gives the same
     # figures to the last digit each time.
-    if jobs is not None:
-        estimator.n_jobs = 1
+    threaded = [(one, one.n_jobs) for one in _all_of(estimator) if getattr(one, "n_jobs", None) is not None]
+    for one, _ in threaded:
+        one.n_jobs = 1
     try:
         found = pipeline.predict(values) if is_regressor(estimator) else pipeline.predict_proba(values)
     finally:
-        if jobs is not None:
-            estimator.n_jobs = jobs
+        for one, jobs in threaded:
+            one.n_jobs = jobs
     if classes:
         predictions = np.zeros((len(values), classes))
         predictions[:, estimator.classes_] = found  # the rows of a fold may lack a class
         return predictions
     of_one: NDArray[np.float64] = (found if found.ndim == 1 else found[:, 1]).astype(np.float64)
     return of_one
+
+
+def _all_of(estimator: Any) -> "list[Any]":
+    """The estimator, and those that it is made of."""
+    return [estimator, *(member[-1] for member in members_of(estimator))]
