@@ -54,7 +54,7 @@ train:
       estimator: sklearn.ensemble.RandomForestClassifier
       scale: false
       params: {n_estimators: 5, max_depth: 5}
-    boosted: {estimator: lightgbm.LGBMClassifier, scale: false, impute: none, params: {n_estimators: 10}}
+    boosted: {estimator: lightgbm.LGBMClassifier, scale: false, impute: none, params: {n_estimators: 10, n_jobs: 1}}
     net:
       estimator: sklearn.linear_model.SGDClassifier
       scale: true

@@ -17,7 +17,12 @@ from tests.training.class_labels.sky import make_sky, sky
 from tests.training.fit.test_category_encoder import ALL, NOW, make_shops, shops
 from tests.training.number_labels.load import LOAD, load_yaml, make_load
 
-BOOSTED = {"estimator": "lightgbm.LGBMClassifier", "scale": False, "impute": "none", "params": {"n_estimators": 10}}
+BOOSTED = {
+    "estimator": "lightgbm.LGBMClassifier",
+    "scale": False,
+    "impute": "none",
+    "params": {"n_estimators": 10, "n_jobs": 1},
+}
 FOREST = {
     "estimator": "sklearn.ensemble.RandomForestClassifier",
     "scale": False,

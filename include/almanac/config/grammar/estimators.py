@@ -58,7 +58,10 @@ ALLOWED_REGRESSORS = frozenset(
 
 ALLOWED_ESTIMATORS = ALLOWED_CLASSIFIERS | ALLOWED_REGRESSORS
 
-CONTINUABLE_ESTIMATORS = frozenset(
+BOOSTED_ESTIMATORS = frozenset({"lightgbm.LGBMClassifier", "lightgbm.LGBMRegressor"})
+"""Those to which trees can be added."""
+
+CONTINUABLE_ESTIMATORS = BOOSTED_ESTIMATORS | frozenset(
     {
         "sklearn.linear_model.SGDClassifier",
         "sklearn.naive_bayes.GaussianNB",
@@ -67,9 +70,9 @@ CONTINUABLE_ESTIMATORS = frozenset(
         "sklearn.neural_network.MLPRegressor",
     }
 )
-"""Those that have `partial_fit`: they can learn new rows without the old ones."""
+"""Those that have `partial_fit`, or add trees: they can learn new rows without the old ones."""
 
-TAKE_UNKNOWN_VALUES = frozenset({"lightgbm.LGBMClassifier", "lightgbm.LGBMRegressor"})
+TAKE_UNKNOWN_VALUES = BOOSTED_ESTIMATORS
 """Those that need no imputer: a split decides to which side unknown values go."""
 
 Family = Literal["trees", "linear", "svm", "neighbours", "bayes", "network"]

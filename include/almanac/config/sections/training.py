@@ -4,13 +4,19 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from almanac.config.grammar.estimators import CONTINUABLE_ESTIMATORS, ENSEMBLES, TAKE_UNKNOWN_VALUES, check_estimator
+from almanac.config.grammar.estimators import (
+    BOOSTED_ESTIMATORS,
+    CONTINUABLE_ESTIMATORS,
+    ENSEMBLES,
+    TAKE_UNKNOWN_VALUES,
+    check_estimator,
+)
 from almanac.config.grammar.expression import check_expression
 from almanac.config.grammar.metric import Metric
 from almanac.config.grammar.section import Section
 from almanac.config.grammar.threshold import NO_THRESHOLD, parse_threshold
 from almanac.config.grammar.types import Cron, Duration, Slug
-from almanac.config.sections.learning import WATCHED_ESTIMATORS, Learning
+from almanac.config.sections.learning import WATCHED_ESTIMATORS, EarlyStopping, Learning
 from almanac.config.sections.search import Scalar, Search, Trials
 
 Impute = Literal["median", "mean", "most_frequent", "zero", "none"]
@@ -34,11 +40,16 @@ class Candidate(Section):
     params: dict[str, Scalar] = Field(default_factory=dict, description="Arguments of the estimator.")
     search: Search | None = Field(None, description="Parameters to search; the best ones override `params`.")
     learning: Learning | None = Field(None, description="Train in monitored epochs; for SGD and MLP.")
+    early_stopping: EarlyStopping | None = Field(
+        None, description="Stop adding trees where the newest training rows are predicted no better; for LightGBM."
+    )
 
     @model_validator(mode="after")
     def _learns_in_epochs(self) -> Self:
         if self.learning is not None and self.estimator not in WATCHED_ESTIMATORS:
             raise ValueError(f"learning needs one of {sorted(WATCHED_ESTIMATORS)}; got {self.estimator}")
+        if self.early_stopping is not None and self.estimator not in BOOSTED_ESTIMATORS:
+            raise ValueError(f"early_stopping needs one of {sorted(BOOSTED_ESTIMATORS)}; got {self.estimator}")
         return self
 
     @model_validator(mode="after")
@@ -173,10 +184,10 @@ class Training(Section):
         for name, ensemble in self.candidates.items():
             for member in ensemble.of:
                 found = self.candidates.get(member)
-                if found is None or found.of or found.learning is not None:
+                if found is None or found.of or found.learning or found.early_stopping:
                     raise ValueError(
-                        f"candidates.{name}.of: got {member!r}, expected another candidate, without `of` and"
-                        f" `learning`; declared are {sorted(self.candidates)}"
+                        f"candidates.{name}.of: got {member!r}, expected another candidate, without `of`,"
+                        f" `learning` and `early_stopping`; declared are {sorted(self.candidates)}"
                     )
         return self
 
