@@ -58,7 +58,7 @@ KNOWN: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("sha256", "onnx_sha256"), HASHES),
     **dict.fromkeys(("labelled_until", "train_start", "train_end"), TIMES),
     **dict.fromkeys(("baselines", "segments"), mappings(mappings(FLOATS))),
-    **dict.fromkeys(("train", "holdout", "validation", "scores", "seconds"), mappings(FLOATS)),
+    **dict.fromkeys(("train", "holdout", "validation", "scores", "seconds", "importance"), mappings(FLOATS)),
     **dict.fromkeys(("dataset_version", "labelled_rows", "train_rows", "holdout_rows", "trials", "try_number"), COUNTS),
 }
 

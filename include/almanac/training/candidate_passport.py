@@ -9,6 +9,7 @@ from almanac.registry.records import TrainingContext
 from almanac.training.code_version import CodeVersion
 from almanac.training.environment import environment
 from almanac.training.fingerprint import code_sha256, declaration_sha256
+from almanac.training.importance import native_importance
 from almanac.training.passport import (
     PASSPORT_FORMAT,
     Passport,
@@ -70,6 +71,7 @@ def build_passport(
         parent_version=parent,
         onnx_sha256=onnx_sha256,
         seconds=dict(candidate.seconds),
+        importance=native_importance(model, candidate.pipeline),
         features_sha256=own_sha256(model),
         categories=candidate.categories,
     )

@@ -153,6 +153,7 @@ class Passport:
         declaration_sha256: see `declaration_sha256`.
         threshold: the probability from which on the label is 1.
         leaks: what single features know of the label; None: it was not measured.
+        importance: the share of each feature in the estimator's own importances; empty: it has none.
         features_sha256: of the team's own code of features; empty: there is none.
         categories: the fitted mappings of categories; the graph holds the same.
     """
@@ -181,6 +182,7 @@ class Passport:
     parent_version: str
     onnx_sha256: Sha256
     seconds: Mapping[str, float]
+    importance: Mapping[str, float] = field(default_factory=dict)
     features_sha256: OptionalSha256 = ""
     categories: tuple[CategoryMapping, ...] = ()
 
@@ -191,7 +193,7 @@ class Passport:
             for name in names:
                 if tree[part] and not tree[part][name]:
                     del tree[part][name]
-        for name in ("features_sha256", "categories"):
+        for name in ("importance", "features_sha256", "categories"):
             if not tree[name]:
                 del tree[name]
         return json.dumps(tree, indent=1, default=_iso)

@@ -57,7 +57,7 @@ def continuation_problems(model: Model, parent: Parent, holdout: Fold, times: "N
     problems = _declaration_problems(model, parent)
     estimator, name = parent.pipeline[-1], type(parent.pipeline[-1]).__name__
     if not hasattr(estimator, "partial_fit") and not hasattr(estimator, "booster_"):
-        problems.append(f"{name} of version {parent.version} cannot continue: it has no partial_fit, and adds no trees")
+        problems.append(f"{name} of version {parent.version} cannot continue: it has no partial_fit")
     elif getattr(estimator, "early_stopping", False):
         problems.append(f"{name} of version {parent.version} cannot continue: early_stopping is set")
     if model.dataset.is_arrival:  # its hold-out is the same one for ever, so nothing but new rows is wanted
