@@ -1,4 +1,4 @@
-"""The command lines of `docs/forecasts.md`."""
+"""The command lines of `docs/forecasts.md`, and of the example of mails."""
 
 from tests.docs.scenes import Scene, Step
 
@@ -26,6 +26,25 @@ _EXAMPLE_STEPS = (
 _IN_MODELS = {"include/models/": "models/"}  # the stage's own declarations
 
 SCENES = (
+    Scene(
+        "docs/add-a-model.md",
+        "Mails, and other texts",
+        "new",
+        (
+            Step(
+                ".venv/bin/python -m demo.spam_mails mails",
+                (r"mails/spam\.yaml: written", r"mails/first_weeks\.csv: written", r"mails/week_09\.csv: written"),
+            ),
+            Step("cp mails/spam.yaml include/models/", after="mails:the_model_is_declared"),
+            Step("./almanac check spam mails/first_weeks.csv", (r"1,?792 of 1,?792|1,?792 rows",)),
+            Step(
+                "mkdir -p var/landing/spam && cp mails/first_weeks.csv var/landing/spam/",
+                after="mails:the_first_weeks_are_published",
+            ),
+            Step("cp mails/week_09.csv var/landing/spam/", after="mails:the_next_week_is_published"),
+        ),
+        binds=_IN_MODELS,
+    ),
     Scene(PAGE, _EXAMPLE, "new", _EXAMPLE_STEPS, binds=_IN_MODELS),
     Scene(
         PAGE,

@@ -30,6 +30,8 @@ EVERY_FORM = [
         {"column": "Temperature_C", "over": "6h", "take": take}
         for take in ("mean", "min", "max", "sum", "std", "count")
     ),
+    {"column": "Weather_conditions", "encode": "target"},
+    {"text": "Weather_conditions", "hash": 16, "ngrams": [1, 2], "by": "char"},
     {"column": "Humidity", "over": "12h", "take": "mean", "per": ["Weather_conditions"]},
     *(
         {"time": time, "timezone": "Europe/Helsinki"}

@@ -1,6 +1,7 @@
 """The model card is a page complete in itself that tells data, figures, gates and origin."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -13,6 +14,7 @@ from almanac.release.judgement import judge_run
 from almanac.release.model_card import render_card
 from almanac.training.candidate_log import log_candidate
 from almanac.training.candidate_passport import build_passport
+from almanac.training.category_mapping import CategoryMapping, FittedCategory
 from almanac.training.code_version import CodeVersion
 from almanac.training.passport import Passport
 from tests.training.conftest import NOW
@@ -115,3 +117,15 @@ def test_judge_run_logs_the_card_and_tags_notify_the_licence(registry, model, fr
     tags = registry.logged(run_id).tags
     assert tags[Tag.DATASET_LICENCE] == model.dataset.licence
     assert tags[Tag.OWNER] == model.owner
+
+
+def test_card_lists_importances_and_mappings_of_categories(declared, trained, run, passport) -> None:
+    known = (FittedCategory("shop 1", 40, (0.25,)), FittedCategory("shop 2", 12, (0.75,)))
+    mapping = CategoryMapping("Shop_target", "target", "other", known, FittedCategory("other", 1234, (0.5,)))
+    passport = replace(passport, importance={"Shop_target": 0.625, "Humidity": 0.375}, categories=(mapping,))
+    decision = Decision("weather", DecisionKind.GATES, True, ("passed",), NOW, run)
+    card = " ".join(render_card(declared, passport, trained.rows, decision, RESULTS, None).split())
+    assert "<td>Shop_target</td><td>62.5 %</td>" in card
+    assert '<td>shop 2</td><td>12</td><td class="left">0.7500</td>' in card
+    assert "2 names have a value of their own, from the training rows alone." in card
+    assert "All other names, in 1,234 training rows: 0.5000." in card

@@ -15,7 +15,7 @@ from almanac.journal.records import RunRef
 from almanac.registry import files
 from almanac.registry.onnx_model import predict_onnx
 from almanac.registry.records import ModelVersion
-from almanac.scoring import plan, predictions
+from almanac.scoring import predictions
 from almanac.scoring.fingerprint import hash_features
 from almanac.scoring.prediction_id import PredictionId
 from almanac.scoring.predictions import PredictionTable
@@ -133,14 +133,14 @@ def test_score_chunk_by_chunk_says_the_same_as_at_once(world: World, tmp_path: P
     at_once = world.predictions().sort("time").drop("latency_us")
     other = World.at(tmp_path / "other")
     other.publish(hours(TRAINED_UNTIL - 2 * DAY, TRAINED_UNTIL + 5 * DAY))
-    monkeypatch.setattr(plan.chunks, "__kwdefaults__", {"rows": 30})
+    monkeypatch.setattr("almanac.scoring.score.CHUNK_ROWS", 30)
     assert score(other).windows == 5
     assert other.predictions().sort("time").drop("latency_us").equals(at_once)
     assert PredictionTable.of(other.home, WEATHER).version() == 4  # a commit a day
 
 
 def test_score_after_a_death_in_the_middle_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan.chunks, "__kwdefaults__", {"rows": 30})
+    monkeypatch.setattr("almanac.scoring.score.CHUNK_ROWS", 30)
     really, left = PredictionTable.replace, [2]
 
     def die(self: PredictionTable, *arguments: object, **named: object) -> int:

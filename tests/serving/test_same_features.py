@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from almanac.config.home import Home
+from almanac.config.own_code import read_code
 from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.model_rows import ModelRows
 from almanac.features.features import build_features, feature_columns
@@ -21,8 +23,6 @@ from tests.monitoring.world import NOW, TRAINED_UNTIL, WEATHER, changed, hours
 from tests.serving.world import as_rows
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from almanac.config.schema import Model
 
 HOUR = timedelta(hours=1)
@@ -40,6 +40,14 @@ KINDS = {
     "std": {"column": "Temperature_C", "over": "6h", "take": "std"},
     "count": {"column": "Temperature_C", "over": "4h", "take": "count"},
     "max": {"column": "Humidity", "over": "5h", "take": "max"},
+    "category": {"column": "Weather_conditions", "encode": "target"},
+    "words": {"text": "Weather_conditions", "hash": 64, "ngrams": [1, 3], "by": "char"},
+    "own": {
+        "own": ["dew", "warming"],
+        "columns": ["Temperature_C", "Humidity"],
+        "history": "1h",
+        "sha256": read_code(Path(__file__).with_name("own_dew.py")),
+    },
 }
 START = TRAINED_UNTIL - timedelta(hours=40)
 ROWS = hours(START, TRAINED_UNTIL)
@@ -84,7 +92,8 @@ def test_features_of_some_rows_are_those_of_the_batch_whatever_is_missing_before
     kept = data.draw(st.lists(st.integers(0, ROWS.height - 1), min_size=4, max_size=25, unique=True).map(sorted))
     new = data.draw(st.integers(1, 3))
     rows = ROWS[kept]
-    kinds = [kind for name, kind in KINDS.items() if name != "equals"]  # whose column is one of `one_of`
+    # the column of `equals` is one of `one_of`; the row before, whichever it is, is not what `history` says
+    kinds = [kind for name, kind in KINDS.items() if name not in ("equals", "own")]
     model, home = of(*kinds), Home(home=tmp_path_factory.mktemp("home"))
     publish(home, model, rows[:-new])
     online = build_features(model, asked(home, model, rows[-new:]))

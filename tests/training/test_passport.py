@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from almanac.errors import IntegrityError
 from almanac.registry import files
 from almanac.registry.records import Logged, ModelVersion
+from almanac.training.category_mapping import CategoryMapping, FittedCategory
 from almanac.training.export.parity import Disagreement, ParityPart, ParityReport
 from almanac.training.leaks import LeakReport
 from almanac.training.passport import Passport, load_passport, read_passport
@@ -34,6 +35,8 @@ SCALARS = st.none() | st.booleans() | st.integers() | FLOATS | TEXTS
 JSON = SCALARS | mappings(SCALARS) | st.lists(SCALARS, max_size=2)
 PARTS = st.builds(ParityPart, COUNTS, FLOATS, FLOATS, FLOATS, COUNTS, COUNTS, mappings(COUNTS))
 DISAGREEMENTS = st.lists(st.builds(Disagreement, TEXTS, COUNTS, FLOATS, FLOATS, TEXTS), max_size=2).map(tuple)
+LINE = st.builds(FittedCategory, TEXTS, COUNTS, st.lists(st.none() | FLOATS, max_size=2).map(tuple))
+LINES = st.lists(LINE, max_size=2).map(tuple)
 KNOWN: dict[str, st.SearchStrategy[Any]] = {
     "format": st.just(1),
     "mode": st.sampled_from(["scratch", "incremental"]),
@@ -42,6 +45,7 @@ KNOWN: dict[str, st.SearchStrategy[Any]] = {
     "threshold": st.floats(0, 1),
     "parity": st.builds(ParityReport, FLOATS, PARTS, PARTS, DISAGREEMENTS, TEXTS, FLOATS),
     "leaks": st.none() | st.builds(LeakReport, mappings(st.none() | FLOATS), st.none() | FLOATS, mappings(FLOATS)),
+    "categories": st.lists(st.builds(CategoryMapping, TEXTS, TEXTS, TEXTS, LINES, LINE), max_size=2).map(tuple),
     "columns": st.lists(TEXTS, max_size=2).map(tuple),
     "features": st.lists(TEXTS, max_size=2).map(tuple),
     "joined_versions": mappings(COUNTS),
@@ -49,11 +53,12 @@ KNOWN: dict[str, st.SearchStrategy[Any]] = {
     "seed": st.integers(),
     "dirty": st.none() | st.booleans(),
     "training_sha256": HASHES | st.just(""),
+    "features_sha256": HASHES | st.just(""),
     "declaration_sha256": HASHES | st.just(""),
     **dict.fromkeys(("sha256", "onnx_sha256"), HASHES),
     **dict.fromkeys(("labelled_until", "train_start", "train_end"), TIMES),
     **dict.fromkeys(("baselines", "segments"), mappings(mappings(FLOATS))),
-    **dict.fromkeys(("train", "holdout", "validation", "scores", "seconds"), mappings(FLOATS)),
+    **dict.fromkeys(("train", "holdout", "validation", "scores", "seconds", "importance"), mappings(FLOATS)),
     **dict.fromkeys(("dataset_version", "labelled_rows", "train_rows", "holdout_rows", "trials", "try_number"), COUNTS),
 }
 

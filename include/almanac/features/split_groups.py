@@ -95,19 +95,25 @@ def _bits(values: "pl.Series") -> "tuple[Hashes, NDArray[np.bool_]]":
     import polars as pl
 
     if values.dtype == pl.String:
-        texts = values.drop_nulls().unique()
-        known = pl.DataFrame(
-            {"text": texts, "bits": pl.Series([_of_text(text) for text in texts], dtype=pl.UInt64)},
-            schema={"text": pl.String, "bits": pl.UInt64},
-        )
-        joined = values.alias("text").to_frame().join(known, on="text", how="left", maintain_order="left")["bits"]
-        return joined.fill_null(0).to_numpy(), values.is_not_null().to_numpy()
+        return text_bits(values).fill_null(0).to_numpy(), values.is_not_null().to_numpy()
     if values.dtype.is_float():
         numbers = values.cast(pl.Float64).fill_null(float("nan")).to_numpy() + 0.0  # -0.0 is 0.0
         there = ~np.isnan(numbers)
         return np.where(there, numbers, 0.0).view(np.uint64), there
     whole = values.cast(pl.Datetime("us", "UTC")) if values.dtype.is_temporal() else values
     return whole.cast(pl.Int64).fill_null(0).to_numpy().view(np.uint64), values.is_not_null().to_numpy()
+
+
+def text_bits(values: "pl.Series") -> "pl.Series":
+    """64 bits of each text, UInt64 [n]; null where there is none. Each different text is hashed once."""
+    import polars as pl
+
+    texts = values.drop_nulls().unique()
+    known = pl.DataFrame(
+        {"text": texts, "bits": pl.Series([_of_text(text) for text in texts], dtype=pl.UInt64)},
+        schema={"text": pl.String, "bits": pl.UInt64},
+    )
+    return values.alias("text").to_frame().join(known, on="text", how="left", maintain_order="left")["bits"]
 
 
 def _of_text(text: str) -> int:

@@ -187,7 +187,7 @@ class Watch:
         import numpy as np
         import polars as pl
 
-        from almanac.features.features import FeatureMatrix, build_features
+        from almanac.features.features import build_features
         from almanac.features.labels import state_now
 
         frame = self.rows(window, history=True)
@@ -197,7 +197,7 @@ class Watch:
         state = state_now(self.model, frame).cast(pl.Float64).fill_null(strategy="forward").fill_null(0.0).to_numpy()
         return LabelledWindow(
             start=window.start,
-            features=FeatureMatrix(matrix.names, matrix.values[chosen], matrix.times[chosen]),
+            features=matrix.taken(chosen),
             observed=frame[LABEL].to_numpy()[chosen].astype(np.float64),
             champion=frame[PREDICTION].to_numpy()[chosen],
             threshold=self.profile.threshold,

@@ -18,6 +18,7 @@ NUMBERS = "prediction"
 FEATURES_KEY = "almanac.features"
 THRESHOLD_KEY = "almanac.threshold"
 CLASSES_KEY = "almanac.classes"
+CODE_KEY = "almanac.features_sha256"
 
 
 class OnnxModel:
@@ -142,12 +143,21 @@ class OnnxModel:
         """The columns of the graph's input, in its order, [n, k].
 
         Raises:
-            DataError: the matrix lacks one.
+            DataError: the matrix lacks one, or other code of the team's own has made it.
         """
-        missing = [name for name in self.features if name not in features.names]
+        trained_with = self.metadata.get(CODE_KEY, "")
+        if trained_with != features.code:
+            raise DataError(
+                f"the graph was trained with own features of the SHA-256 {trained_with or '(none)'}; got"
+                f" {features.code or '(none)'}. Put that version's file back beside the model's YAML, or train again"
+            )
+        if self.features == features.names:
+            return features.values
+        places = {name: place for place, name in enumerate(features.names)}
+        missing = [name for name in self.features if name not in places]
         if missing:
             raise DataError(f"features {missing} are missing; the model's YAML declares {list(features.names)}")
-        return features.values[:, [features.names.index(name) for name in self.features]]
+        return features.values[:, [places[name] for name in self.features]]
 
 
 def predict_onnx(onnx: bytes, values: "NDArray[np.float32]") -> "NDArray[np.float64]":

@@ -7,8 +7,9 @@ from almanac.errors import ConfigError, IntegrityError
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-# Types of the allowed estimators, besides skops' own safe types. No other type is loaded.
+# Types of the allowed estimators and of our own step, besides skops' own safe types. No other type is loaded.
 TRUSTED_TYPES = (
+    "almanac.training.fit.category_encoder.CategoryEncoder",
     "collections.OrderedDict",
     "lightgbm.basic.Booster",
     "lightgbm.sklearn.LGBMClassifier",
@@ -19,6 +20,7 @@ TRUSTED_TYPES = (
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
 )
 
 

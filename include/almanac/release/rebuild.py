@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import yaml
 from pydantic import ValidationError
 
+from almanac.config.files.loader import find_model
 from almanac.config.files.validation_errors import describe_errors
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.table.model_rows import ModelRows
 from almanac.errors import ConfigError
 from almanac.features.features import build_features
+from almanac.features.own import own_sha256
 from almanac.registry import files
 from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.records import ModelVersion
@@ -81,13 +83,16 @@ def rebuild(home: Home, registry: Registry, version: ModelVersion, *, on_progres
         on_progress: called with a line about each step.
 
     Raises:
-        ConfigError: the version's declaration is not valid under today's schema.
+        ConfigError: the version's declaration is not valid under today's schema, or the file of its own features is
+            another one today.
         DataError: the dataset version is gone.
         IntegrityError: a file of the version is not what was recorded, or its passport cannot be read.
         TransientError: a store is not available.
     """
     passport = load_passport(registry, version)
     model = _declared(registry, version)
+    if own_sha256(model):
+        find_model(home.models, version.model)  # reads the team's own code; that of another hash is not run
     frame = ModelRows(model, home, version.dataset_version, version.joined).read()
     candidate = _train(model, frame, registry, passport, on_progress)
     return RebuiltVersion(

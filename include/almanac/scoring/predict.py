@@ -62,7 +62,7 @@ def build_inputs(model: Model, frame: "pl.DataFrame", since: datetime) -> Scorin
     wanted = frame.select(pl.col(model.dataset.time) >= since).to_series().to_numpy()
     keys = [key for key in model.dataset.key if key != model.dataset.time]
     rows = frame.select(pl.col(model.dataset.time).alias(TIME), *keys).filter(wanted)
-    chosen = FeatureMatrix(matrix.names, matrix.values[wanted], matrix.times[wanted])
+    chosen = matrix.taken(wanted)
     return ScoringInputs(rows, chosen, time.perf_counter() - started)
 
 

@@ -16,11 +16,11 @@ from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.delta_table import ConcurrentCommitError
 from almanac.data.table.model_rows import ModelRows
 from almanac.errors import ConfigError, IntegrityError
-from almanac.features.features import feature_columns, history_needed
+from almanac.features.features import feature_columns, history_needed, rows_at_once
 from almanac.journal.records import RunRef
 from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.records import SHADOW, ModelVersion
-from almanac.scoring.plan import WindowChunk, WindowContent, chunks, window_contents
+from almanac.scoring.plan import CHUNK_ROWS, WindowChunk, WindowContent, chunks, window_contents
 from almanac.scoring.port import ChampionRegistry
 from almanac.scoring.predict import ScoredRows, build_inputs, predict
 from almanac.scoring.predictions import NO_VERSION, PredictionTable, window_key
@@ -196,7 +196,7 @@ class _Job:
             until=None if until is None else window_of(until - _MICROSECOND, size).end,
         )
         chosen = windows if since is not None or until is not None else self._changed(windows)
-        for chunk in chunks(windows, chosen, size):
+        for chunk in chunks(windows, chosen, size, rows=rows_at_once(self.model, CHUNK_ROWS)):
             self._score(rows, chunk)
 
     def _start(self, dataset: DatasetTable, version: int, since: datetime | None, *, given: bool) -> datetime:

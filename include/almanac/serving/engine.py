@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from almanac.config.sections.serving import Serving
 from almanac.errors import AlmanacError, TransientError
-from almanac.features.features import FeatureMatrix, build_features
+from almanac.features.features import build_features
 from almanac.scoring.predictions import NO_VERSION
 from almanac.serving.answer_log import AnswerLog, LoggedAnswer
 from almanac.serving.arms import RowAnswer
@@ -104,7 +104,7 @@ class Engine:
             rows = pl.concat([asked[number] for number in group])
             warnings = _warn_of_age(served, rows)
             matrix = build_features(served.model, served.frame_for(rows))
-            newest = FeatureMatrix(matrix.names, matrix.values[-rows.height :], matrix.times[-rows.height :])
+            newest = matrix.taken(slice(-rows.height, None))
             version = NO_VERSION if served.history is None else served.history.rows.version
             features_us = (time.perf_counter() - began) / rows.height * 1e6
             those = AskedRows(served.model, arms, rows, sent, callers, newest, now, version, features_us)

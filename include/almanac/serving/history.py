@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.config.sections.features import RollingFeature
+from almanac.config.sections.own_features import OwnFeatures
 from almanac.data.table.dataset import DatasetTable
 from almanac.data.table.model_rows import ModelRows
 from almanac.features.features import feature_columns, history_needed
@@ -104,6 +105,8 @@ def _looked_back_by(model: Model) -> list[str]:
     """The key columns in which every row that a feature looks back to equals the row itself."""
     keys = {key for key in model.dataset.key if key != model.dataset.time}
     for feature in model.features:
+        if isinstance(feature, OwnFeatures):
+            return []  # what it looks at is its own affair
         if isinstance(feature, RollingFeature) and feature.per:
             keys &= set(feature.per)
     return sorted(keys)

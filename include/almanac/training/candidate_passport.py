@@ -3,10 +3,13 @@
 from typing import TYPE_CHECKING
 
 from almanac.config.schema import Model
+from almanac.config.sections.features import Feature, TextFeature
+from almanac.features.own import own_sha256
 from almanac.registry.records import TrainingContext
 from almanac.training.code_version import CodeVersion
 from almanac.training.environment import environment
 from almanac.training.fingerprint import code_sha256, declaration_sha256
+from almanac.training.importance import native_importance
 from almanac.training.passport import (
     PASSPORT_FORMAT,
     Passport,
@@ -68,6 +71,9 @@ def build_passport(
         parent_version=parent,
         onnx_sha256=onnx_sha256,
         seconds=dict(candidate.seconds),
+        importance=native_importance(model, candidate.pipeline),
+        features_sha256=own_sha256(model),
+        categories=candidate.categories,
     )
 
 
@@ -85,8 +91,15 @@ def _features(model: Model) -> tuple[PassportFeature, ...]:
             owner=model.owner,
         )
         for feature in model.features
-        for name in feature.names
+        for name in _names(feature)
     )
+
+
+def _names(feature: Feature) -> tuple[str, ...]:
+    """Its columns; those of a text together, because there are thousands of them."""
+    if isinstance(feature, TextFeature):
+        return (f"{feature.names[0]} to {feature.names[-1]}",)
+    return feature.names
 
 
 def _validation(candidate: "TrainedCandidate") -> dict[str, float]:

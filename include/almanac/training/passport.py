@@ -21,6 +21,7 @@ from almanac.registry import files
 from almanac.registry.records import Logged
 from almanac.registry.strict_json import read_json
 from almanac.statistics.metrics import THRESHOLD
+from almanac.training.category_mapping import CategoryMapping
 from almanac.training.code_version import CodeVersion
 from almanac.training.export.parity import ParityReport
 from almanac.training.leaks import LeakReport
@@ -152,6 +153,9 @@ class Passport:
         declaration_sha256: see `declaration_sha256`.
         threshold: the probability from which on the label is 1.
         leaks: what single features know of the label; None: it was not measured.
+        importance: the share of each feature in the estimator's own importances; empty: it has none.
+        features_sha256: of the team's own code of features; empty: there is none.
+        categories: the fitted mappings of categories; the graph holds the same.
     """
 
     format: int
@@ -178,6 +182,9 @@ class Passport:
     parent_version: str
     onnx_sha256: Sha256
     seconds: Mapping[str, float]
+    importance: Mapping[str, float] = field(default_factory=dict)
+    features_sha256: OptionalSha256 = ""
+    categories: tuple[CategoryMapping, ...] = ()
 
     def to_json(self) -> str:
         """The text of `passport.json`: times are ISO 8601 in UTC. What was added later stands where it says more."""
@@ -186,6 +193,9 @@ class Passport:
             for name in names:
                 if tree[part] and not tree[part][name]:
                     del tree[part][name]
+        for name in ("importance", "features_sha256", "categories"):
+            if not tree[name]:
+                del tree[name]
         return json.dumps(tree, indent=1, default=_iso)
 
 

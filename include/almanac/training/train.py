@@ -12,8 +12,9 @@ from almanac.config.schema import Model
 from almanac.config.sections.label import check_rare
 from almanac.config.sections.search import Scalar
 from almanac.errors import ConfigError
-from almanac.features.features import feature_columns
+from almanac.features.features import feature_columns, text_places
 from almanac.features.labels import label_columns
+from almanac.features.purity import check_purity
 from almanac.features.split_groups import group_columns
 from almanac.statistics import metrics
 from almanac.statistics.segments import with_segment
@@ -29,6 +30,7 @@ from almanac.training.backtest.backtest import (
 from almanac.training.backtest.baselines import BaselinePredictions
 from almanac.training.backtest.baselines_of_kind import baselines_of_kind
 from almanac.training.backtest.folds import Fold, split, split_words
+from almanac.training.category_mapping import fitted_categories
 from almanac.training.export.export import export_onnx
 from almanac.training.export.parity import ParityReport, check_parity
 from almanac.training.fit.candidates import choose_candidates
@@ -157,9 +159,11 @@ def prepare(model: Model, frame: "pl.DataFrame", *, now: datetime) -> tuple[Labe
     """The labelled rows and the folds of the backtest; the last one is the hold-out.
 
     Raises:
-        ConfigError: one label is rare (or one class takes nearly all), and candidates would be chosen by accuracy.
+        ConfigError: one label is rare (or one class takes nearly all), and candidates would be chosen by accuracy; or
+            the team's own features are not pure.
         DataError: the frame is not what the model declares, or has too few labelled rows.
     """
+    check_purity(model, frame, seed=model.train.seed)
     rows = labelled_rows(model, frame, now=now)
     if len(rows) and model.label.kind is not NUMBER:
         try:
@@ -242,7 +246,8 @@ class CandidateBuilder:
             seconds=self.watch.seconds,
             example=rows.values[holdout.test][:5],
             curve=curve,
-            constant=() if parent else constant_features(rows, trained_on),
+            constant=() if parent else constant_features(rows, trained_on, but=text_places(model)),
+            categories=fitted_categories(pipeline, rows),
             parent=parent.version if parent else "",
         )
 
@@ -267,8 +272,9 @@ class CandidateBuilder:
         model, holdout = self.model, self.rows.values[self.folds[-1].test]
         onnx = export_onnx(model, pipeline, self.rows.names, threshold=threshold)
         self.watch.done("export", f"exported to ONNX, {len(onnx) / 1e6:.1f} MB")
-        quantile, seed = model.gates.parity.quantile, model.train.seed
-        parity = check_parity(pipeline, onnx, holdout, quantile=quantile, seed=seed, threshold=threshold)
+        quantile, seed, alike = model.gates.parity.quantile, model.train.seed, text_places(model)
+        by = {"quantile": quantile, "threshold": threshold}
+        parity = check_parity(pipeline, onnx, holdout, **by, seed=seed, alike=alike)
         self.watch.done("parity", f"ONNX gives the same label on {parity.holdout.label_agreement:.2%} of the hold-out")
         return onnx, parity
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from almanac.config.grammar.expression import compile_expression
 from almanac.config.schema import Model
 from almanac.training.backtest.backtest import LabelledRows
+from almanac.training.category_mapping import CategoryMapping
 from almanac.training.export.parity import ParityReport
 from almanac.training.fit.learning import Curve
 from almanac.training.fit.selection import CandidateSelection
@@ -85,6 +86,7 @@ class TrainedCandidate:
         example: a few rows of features, float32 [m, k].
         curve: its loss by epoch, where the estimator is fitted in epochs.
         constant: features with at most one value in all training rows.
+        categories: its mappings of categories.
         parent: the version whose pipeline it continues; empty: it was trained from scratch.
     """
 
@@ -103,6 +105,7 @@ class TrainedCandidate:
     example: "NDArray[np.float32]"
     curve: Curve | None = None
     constant: tuple[str, ...] = ()
+    categories: tuple[CategoryMapping, ...] = ()
     parent: str = ""
 
     @property
@@ -148,8 +151,11 @@ def hash_rows(rows: LabelledRows) -> str:
     return digest.hexdigest()
 
 
-def constant_features(rows: LabelledRows, trained_on: "NDArray[np.intp]") -> tuple[str, ...]:
-    """The features with at most one value in the rows of these numbers, nulls apart; empty without rows."""
+def constant_features(rows: LabelledRows, trained_on: "NDArray[np.intp]", but: Collection[int] = ()) -> tuple[str, ...]:
+    """The features with at most one value in the rows of these numbers, nulls apart; empty without rows.
+
+    Those at the places `but` are left out.
+    """
     import numpy as np
 
     values = rows.values[trained_on]
@@ -158,4 +164,5 @@ def constant_features(rows: LabelledRows, trained_on: "NDArray[np.intp]") -> tup
     with np.errstate(invalid="ignore"):
         lowest, highest = np.fmin.reduce(values), np.fmax.reduce(values)  # of NaN alone: NaN
     still = ~(lowest < highest)
-    return tuple(name for name, one in zip(rows.names, still, strict=True) if one)
+    places = np.setdiff1d(np.flatnonzero(still), list(but))
+    return tuple(rows.names[place] for place in places)

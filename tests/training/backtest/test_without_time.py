@@ -128,7 +128,7 @@ def test_epochs_are_watched_on_groups_that_do_not_teach() -> None:
     rows = labelled_rows(model, several, now=NOW)
     teaching, measuring = (
         set(map(tuple, part[0].tolist()))
-        for part in _parted(model, model.train.candidates["net"].learning, rows, np.arange(1200))
+        for part in _parted(model, model.train.candidates["net"].learning.validation, rows, np.arange(1200))
     )
     assert not {row for row in teaching if row == row} & {row for row in measuring if row == row}
     groups = split_groups(model, several)

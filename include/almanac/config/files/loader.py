@@ -13,6 +13,7 @@ from almanac.config.files.validation_errors import describe_errors, suggest_line
 from almanac.config.files.yaml_file import merge_overlay, read_yaml, where
 from almanac.config.grammar.arrival_columns import has_no_time
 from almanac.config.installation import Installation
+from almanac.config.own_code import read_code
 from almanac.config.schema import Declared, ForecastModel, Model
 from almanac.display import did_you_mean
 from almanac.errors import ConfigError
@@ -267,10 +268,25 @@ def _declaration(name: str, tree: dict[str, object], source: str, files: Sequenc
         )
     schema: type[Declared] = _SCHEMAS[str(kind)]
     tree = {**tree, "name": name}
+    if schema is Model:
+        tree = _with_own_code(name, tree, files)
     try:
         return schema.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(f"{describe_errors(error, schema, tree, source, files)} {_HELP}") from error
+
+
+def _with_own_code(name: str, tree: dict[str, object], files: Sequence[Path]) -> dict[str, object]:
+    """The declaration with the hash of `<name>.py` beside it, where it declares features of its own."""
+    declared = tree.get("features")
+    if not isinstance(declared, list) or not any(isinstance(one, dict) and "own" in one for one in declared):
+        return tree
+    its = next(path for path in files if path.name == f"{name}.yaml")  # a profile does not say what a model is
+    if any(isinstance(one, dict) and "own" in one and "sha256" in one for one in declared):
+        raise ConfigError(f"{where(its)}: features: sha256 is that of {name}.py, and is filled in; remove it. {_HELP}")
+    sha256 = read_code(its.with_suffix(".py"))
+    filled = [{**one, "sha256": sha256} if isinstance(one, dict) and "own" in one else one for one in declared]
+    return {**tree, "features": filled}
 
 
 def _with_label(found: Declared, source: str) -> Model:

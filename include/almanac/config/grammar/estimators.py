@@ -6,12 +6,24 @@ Only these are ever imported from a name in a file, and skl2onnx or onnxmltools 
 from collections.abc import Collection, Iterable
 from typing import Literal
 
+ENSEMBLES = frozenset(
+    {
+        "sklearn.ensemble.StackingClassifier",
+        "sklearn.ensemble.StackingRegressor",
+        "sklearn.ensemble.VotingClassifier",
+        "sklearn.ensemble.VotingRegressor",
+    }
+)
+"""Those that are made of other candidates."""
+
 ALLOWED_CLASSIFIERS = frozenset(
     {
         "lightgbm.LGBMClassifier",
         "sklearn.ensemble.ExtraTreesClassifier",
         "sklearn.ensemble.GradientBoostingClassifier",
         "sklearn.ensemble.RandomForestClassifier",
+        "sklearn.ensemble.StackingClassifier",
+        "sklearn.ensemble.VotingClassifier",
         "sklearn.linear_model.LogisticRegression",
         "sklearn.linear_model.SGDClassifier",
         "sklearn.naive_bayes.GaussianNB",
@@ -29,6 +41,8 @@ ALLOWED_REGRESSORS = frozenset(
         "sklearn.ensemble.ExtraTreesRegressor",
         "sklearn.ensemble.GradientBoostingRegressor",
         "sklearn.ensemble.RandomForestRegressor",
+        "sklearn.ensemble.StackingRegressor",
+        "sklearn.ensemble.VotingRegressor",
         "sklearn.linear_model.ElasticNet",
         "sklearn.linear_model.Lasso",
         "sklearn.linear_model.LinearRegression",
@@ -44,7 +58,10 @@ ALLOWED_REGRESSORS = frozenset(
 
 ALLOWED_ESTIMATORS = ALLOWED_CLASSIFIERS | ALLOWED_REGRESSORS
 
-CONTINUABLE_ESTIMATORS = frozenset(
+BOOSTED_ESTIMATORS = frozenset({"lightgbm.LGBMClassifier", "lightgbm.LGBMRegressor"})
+"""Those to which trees can be added."""
+
+CONTINUABLE_ESTIMATORS = BOOSTED_ESTIMATORS | frozenset(
     {
         "sklearn.linear_model.SGDClassifier",
         "sklearn.naive_bayes.GaussianNB",
@@ -53,9 +70,9 @@ CONTINUABLE_ESTIMATORS = frozenset(
         "sklearn.neural_network.MLPRegressor",
     }
 )
-"""Those that have `partial_fit`: they can learn new rows without the old ones."""
+"""Those that have `partial_fit`, or add trees: they can learn new rows without the old ones."""
 
-TAKE_UNKNOWN_VALUES = frozenset({"lightgbm.LGBMClassifier", "lightgbm.LGBMRegressor"})
+TAKE_UNKNOWN_VALUES = BOOSTED_ESTIMATORS
 """Those that need no imputer: a split decides to which side unknown values go."""
 
 Family = Literal["trees", "linear", "svm", "neighbours", "bayes", "network"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from almanac.config.sections.features import ColumnFeature, RollingFeature, TimeFeature
 from almanac.config.sections.gates import SEASONS
 from almanac.config.sections.monitoring import TIME_SEGMENTS
+from almanac.config.sections.own_features import OwnFeatures
 from almanac.config.sections.triggers import WindowTrigger
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def _timed_rows(model: "Model") -> Iterator[str]:
             isinstance(feature, ColumnFeature) and feature.form in ("change", "lag")
         ):
             yield f"features: {name} looks back in time; remove it"
+        elif isinstance(feature, OwnFeatures) and feature.history:
+            yield f"features: {name} looks back in time; remove its history"
     if model.dataset.late_after is not None or model.dataset.order != "any":
         yield "dataset.late_after and dataset.order compare times; remove them"
     if windows := sorted(name for name, each in model.triggers.items() if isinstance(each, WindowTrigger)):

@@ -17,6 +17,15 @@ WATCHED_ESTIMATORS = frozenset(
 )
 
 
+class EarlyStopping(Section):
+    """Trees are added until the newest training rows, which are not trained on, are predicted no better."""
+
+    rounds: Annotated[int, Field(ge=1)] = Field(50, description="So many trees without a better loss end it.")
+    validation: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.1, description="Share of the training rows, the newest, that only measure."
+    )
+
+
 class Checkpoints(Section):
     """Where a training that diverges goes back to, and from where a killed one continues."""
 

@@ -4,13 +4,19 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from almanac.config.grammar.estimators import CONTINUABLE_ESTIMATORS, TAKE_UNKNOWN_VALUES, check_estimator
+from almanac.config.grammar.estimators import (
+    BOOSTED_ESTIMATORS,
+    CONTINUABLE_ESTIMATORS,
+    ENSEMBLES,
+    TAKE_UNKNOWN_VALUES,
+    check_estimator,
+)
 from almanac.config.grammar.expression import check_expression
 from almanac.config.grammar.metric import Metric
 from almanac.config.grammar.section import Section
 from almanac.config.grammar.threshold import NO_THRESHOLD, parse_threshold
 from almanac.config.grammar.types import Cron, Duration, Slug
-from almanac.config.sections.learning import WATCHED_ESTIMATORS, Learning
+from almanac.config.sections.learning import WATCHED_ESTIMATORS, EarlyStopping, Learning
 from almanac.config.sections.search import Scalar, Search, Trials
 
 Impute = Literal["median", "mean", "most_frequent", "zero", "none"]
@@ -28,19 +34,38 @@ class Candidate(Section):
         " it is (LightGBM).",
     )
     scale: bool = Field(description="Whether features are scaled to mean 0 and deviation 1.")
+    of: tuple[Slug, ...] = Field(
+        (), description="Of a voting or stacking estimator: the candidates that it is made of, at least two."
+    )
     params: dict[str, Scalar] = Field(default_factory=dict, description="Arguments of the estimator.")
     search: Search | None = Field(None, description="Parameters to search; the best ones override `params`.")
     learning: Learning | None = Field(None, description="Train in monitored epochs; for SGD and MLP.")
+    early_stopping: EarlyStopping | None = Field(
+        None, description="Stop adding trees where the newest training rows are predicted no better; for LightGBM."
+    )
 
     @model_validator(mode="after")
     def _learns_in_epochs(self) -> Self:
         if self.learning is not None and self.estimator not in WATCHED_ESTIMATORS:
             raise ValueError(f"learning needs one of {sorted(WATCHED_ESTIMATORS)}; got {self.estimator}")
+        if self.early_stopping is not None and self.estimator not in BOOSTED_ESTIMATORS:
+            raise ValueError(f"early_stopping needs one of {sorted(BOOSTED_ESTIMATORS)}; got {self.estimator}")
+        return self
+
+    @model_validator(mode="after")
+    def _is_made_of_others(self) -> Self:
+        if (self.estimator in ENSEMBLES) != (len(set(self.of)) >= 2) or len(set(self.of)) != len(self.of):
+            raise ValueError(
+                f"of: {sorted(ENSEMBLES)} are made of two or more other candidates, each once, and no other estimator"
+                f" is; got {self.estimator} of {list(self.of)}"
+            )
+        if self.of and (self.scale or self.search is not None):
+            raise ValueError("of: each of them is scaled as it declares; remove scale: true and search")
         return self
 
     @model_validator(mode="after")
     def _takes_unknown_values(self) -> Self:
-        if self.impute == "none" and self.estimator not in TAKE_UNKNOWN_VALUES:
+        if self.impute == "none" and not self.of and self.estimator not in TAKE_UNKNOWN_VALUES:
             raise ValueError(
                 f"impute: none needs an estimator that takes unknown values, one of {sorted(TAKE_UNKNOWN_VALUES)}; got"
                 f" {self.estimator}. Declare impute: median"
@@ -153,6 +178,18 @@ class Training(Section):
     def _threshold_reads(cls, declared: float | str) -> float | str:
         parse_threshold(declared)
         return declared
+
+    @model_validator(mode="after")
+    def _ensembles_fit(self) -> Self:
+        for name, ensemble in self.candidates.items():
+            for member in ensemble.of:
+                found = self.candidates.get(member)
+                if found is None or found.of or found.learning or found.early_stopping:
+                    raise ValueError(
+                        f"candidates.{name}.of: got {member!r}, expected another candidate, without `of`,"
+                        f" `learning` and `early_stopping`; declared are {sorted(self.candidates)}"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _mode_fits(self) -> Self:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from almanac.config.schema import Model
+from almanac.config.sections.features import TextFeature
 from almanac.statistics.distribution import Distribution, Observed
 from almanac.statistics.figures import measured, worse_by
 from almanac.statistics.profiling import finite_numbers
@@ -117,18 +118,27 @@ def importances(
     import numpy as np
 
     metric, draw = model.monitor.performance.metric, np.random.default_rng(seed)
-    values = features.values[:, [features.names.index(name) for name in graph.features]]
+    values = graph.arrange(features)
     best = measured(metric, observed, graph.predict(values), threshold=graph.threshold)
     found = []
-    for position, name in enumerate(graph.features):
+    for name, positions in _together(model, graph).items():
         losses = []
         for _ in range(repeats):
             shuffled = values.copy()
-            shuffled[:, position] = draw.permutation(shuffled[:, position])
+            shuffled[:, positions] = draw.permutation(shuffled[:, positions])
             worse = measured(metric, observed, graph.predict(shuffled), threshold=graph.threshold)
             losses.append(worse_by(metric, worse, best))
         found.append(Importance(name, float(np.mean(losses)), float(np.std(losses))))
     return tuple(sorted(found, key=lambda one: -one.loss))
+
+
+def _together(model: Model, graph: "OnnxModel") -> dict[str, list[int]]:
+    """The columns that are shuffled together: those of one text, else each alone."""
+    owner = {name: each.text for each in model.features if isinstance(each, TextFeature) for name in each.names}
+    found: dict[str, list[int]] = {}
+    for position, name in enumerate(graph.features):
+        found.setdefault(owner.get(name, name), []).append(position)
+    return found
 
 
 def moved_predictions(

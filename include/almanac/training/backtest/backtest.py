@@ -9,6 +9,7 @@ from almanac.config.grammar.expression import compile_expression
 from almanac.config.schema import Model
 from almanac.config.sections.gates import SEASONS, Season
 from almanac.config.sections.training import TimeRange
+from almanac.features.categories import category_names
 from almanac.features.features import build_features
 from almanac.features.labels import labels, state_before, state_now
 from almanac.features.split_groups import shuffled, split_groups
@@ -46,6 +47,7 @@ class LabelledRows:
             where a column of the dataset defines the segments.
         declared: float64 [n] by rule of `gates.baselines.rules`: 1 and 0 for yes and no, or numbers; NaN where unknown.
         groups: uint64 [n], whose rows they are, of a dataset without a time; None: they are split by time.
+        categories: what the numbers of categories stand for, by feature; see `category_names`. For people only.
     """
 
     names: tuple[str, ...]
@@ -57,6 +59,7 @@ class LabelledRows:
     others: Mapping[str, "NDArray[np.object_]"] = field(default_factory=dict)
     declared: Mapping[str, "NDArray[np.float64]"] = field(default_factory=dict)
     groups: "Hashes | None" = None
+    categories: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.times)
@@ -96,6 +99,7 @@ def labelled_rows(model: Model, frame: "pl.DataFrame", *, now: datetime) -> Labe
             for name, text in model.gates.baselines.rules.items()
         },
         None if groups is None else groups[known],
+        category_names(model, frame),
     )
 
 

@@ -1,5 +1,6 @@
 """Writes a fitted pipeline as one ONNX graph: float32 in, probabilities or numbers out."""
 
+import copy
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -7,8 +8,10 @@ from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.grammar.types import format_duration
 from almanac.config.schema import Model
 from almanac.errors import ConfigError, DataError
+from almanac.features.own import own_sha256
 from almanac.registry.onnx_model import (
     CLASSES_KEY,
+    CODE_KEY,
     FEATURES_KEY,
     INPUT,
     LABELS,
@@ -17,7 +20,9 @@ from almanac.registry.onnx_model import (
     THRESHOLD_KEY,
 )
 from almanac.statistics.metrics import THRESHOLD
+from almanac.training.export.category_graph import register_category_encoder
 from almanac.training.export.decision_border import with_threshold
+from almanac.training.fit.candidates import encoder_of, members_of
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -78,6 +83,8 @@ def export_onnx(
         "almanac.label_equals": model.label.equals or "",
         "almanac.horizon": format_duration(model.label.horizon),
     }
+    if code := own_sha256(model):
+        metadata[CODE_KEY] = code
     if model.label.classes is not None:
         metadata[CLASSES_KEY] = json.dumps(model.label.classes)
     onnx.helper.set_model_props(graph, metadata)
@@ -110,10 +117,18 @@ def _convertible(pipeline: "Pipeline") -> "Pipeline":
     """The pipeline as the converters take it; skl2onnx gets to know the converter of an estimator that it lacks."""
     from sklearn.pipeline import Pipeline
 
-    if not hasattr(pipeline[-1], "booster_"):
+    if encoder_of(pipeline) is not None:
+        register_category_encoder()
+    estimator = pipeline[-1]
+    if members := members_of(estimator):
+        estimator = copy.copy(estimator)
+        estimator.estimators_ = [_convertible(member) for member in members]
+    elif hasattr(estimator, "booster_"):
+        _register_lightgbm()
+        estimator = _with_float32_splits(estimator)
+    else:
         return pipeline
-    _register_lightgbm()
-    return Pipeline([*pipeline.steps[:-1], (pipeline.steps[-1][0], _with_float32_splits(pipeline[-1]))])
+    return Pipeline([*pipeline.steps[:-1], (pipeline.steps[-1][0], estimator)])
 
 
 def _with_float32_splits(estimator: Any) -> Any:
@@ -121,8 +136,6 @@ def _with_float32_splits(estimator: Any) -> Any:
 
     The converter rounds to the nearest, so that a value between the two would go to the other side.
     """
-    import copy
-
     import numpy as np
     from lightgbm import Booster
 

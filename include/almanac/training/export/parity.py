@@ -1,6 +1,6 @@
 """Parity: the ONNX graph predicts what the scikit-learn pipeline predicts, on hold-out rows and on edge cases."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 MAX_BOUNDARY_ROWS = 3_000
+MAX_ALIKE = 200
 MAX_LISTED = 1_000
 SAME_NUMBER = 1e-3  # spreads; ten times what the default limit allows the quantile
 FAR = 1e-5  # float32 rounding alone moves a probability by a tenth of it
@@ -101,13 +102,14 @@ def check_parity(
     quantile: float,
     seed: int,
     threshold: float = THRESHOLD,
+    alike: Sequence[int] = (),
 ) -> ParityReport:
     """Compare both on the rows of the hold-out, float32 [n, k], and on `boundary_rows`."""
     graph = OnnxModel(onnx)
     classes = len(graph.classes)
     spread = float(predict(pipeline, holdout).std()) or 1.0 if graph.is_number else 1.0
     parts, listed = [], []
-    for name, rows in (("holdout", holdout), ("boundary", boundary_rows(pipeline, holdout, seed=seed))):
+    for name, rows in (("holdout", holdout), ("boundary", boundary_rows(pipeline, holdout, seed=seed, alike=alike))):
         by_sklearn, by_onnx = predict(pipeline, rows, classes=classes), graph.predict(rows)
         border = None if graph.is_number else threshold
         compared = _Compared(name, pipeline, graph.features, rows, by_sklearn, by_onnx, border, spread)
@@ -116,20 +118,25 @@ def check_parity(
     return ParityReport(quantile, parts[0], parts[1], tuple(listed), family_of(type(pipeline[-1]).__name__), spread)
 
 
-def boundary_rows(pipeline: "Pipeline", rows: "NDArray[np.float32]", *, seed: int) -> "NDArray[np.float32]":
+def boundary_rows(
+    pipeline: "Pipeline", rows: "NDArray[np.float32]", *, seed: int, alike: Sequence[int] = ()
+) -> "NDArray[np.float32]":
     """Edge cases, on which two implementations most easily differ.
 
     Zeros; all values unknown; one value unknown; each column at its minimum and maximum; no known category (every
     column of zeros and ones is zero); values rounded the other way; and, for trees, a row with one value exactly at a
     split point and at the next float32 on both sides. A forest has tens of thousands of splits: at most
-    `MAX_BOUNDARY_ROWS` rows of these, drawn with `seed`.
+    `MAX_BOUNDARY_ROWS` rows of these, drawn with `seed`. Of the columns `alike`, which a text has by the thousand, at
+    most `MAX_ALIKE` are tried one by one.
     """
     import numpy as np
 
     draw = np.random.default_rng(seed)
     width = rows.shape[1]
     made = [np.zeros((1, width), np.float32), np.full((1, width), np.nan, np.float32)]
-    for column in range(width):
+    tried = draw.permutation(alike)[:MAX_ALIKE] if len(alike) > MAX_ALIKE else alike
+    left_out = {*alike} - {int(place) for place in tried}
+    for column in (place for place in range(width) if place not in left_out):
         known = rows[:, column][~np.isnan(rows[:, column])]
         ends = (known.min(), known.max()) if len(known) else ()
         for value in (np.nan, 0.0, *ends):

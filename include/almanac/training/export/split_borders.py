@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from almanac.training.fit.candidates import encoder_of, members_of
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -14,17 +16,22 @@ _NEIGHBOUR_ROUNDING = 1e-5  # a distance in float32 is the root of a sum of squa
 class SplitBorders:
     """The splits of a pipeline's trees, by column; none without trees.
 
-    None either where a step before them is no imputer and no scaler: it may make columns of its own, so that a split
-    cannot be traced to a column of the input.
+    None either where a step before them is no encoder of ours, no imputer and no scaler: it may make columns of its
+    own, so that a split cannot be traced to a column of the input.
 
     Args:
-        pipeline: fitted; its imputer and scaler, where it has them, come before the splits.
+        pipeline: fitted; its encoder, imputer and scaler, where it has them, come before the splits.
         width: number of columns of its input.
     """
 
     def __init__(self, pipeline: "Pipeline", width: int) -> None:
         import numpy as np
 
+        self._encoder = encoder_of(pipeline)
+        self._sources = np.arange(width)
+        if self._encoder is not None:
+            self._sources = self._encoder.sources()
+            pipeline, width = pipeline[1:], len(self._sources)
         imputer, scaler, traced = _steps_before(pipeline)
         found = _splits(pipeline[-1]) if traced else []
         splits = np.unique(np.concatenate(found), axis=0) if found else np.empty((0, 2))
@@ -35,15 +42,20 @@ class SplitBorders:
         self._unknown = np.full(width, np.nan) if imputer is None else imputer.statistics_
 
     def points(self) -> "NDArray[np.float64]":
-        """Column and value of every split, [m, 2], in the units of the pipeline's input."""
+        """Column and value of every split, [m, 2], in the units of the pipeline's input; none of categories."""
+        import numpy as np
+
         points, columns = self._splits.copy(), self._splits[:, 0].astype(int)
         points[:, 1] = points[:, 1] * self._scale[columns] + self._mean[columns]
-        return points
+        points[:, 0] = self._sources[columns]
+        encoded = [] if self._encoder is None else [one["position"] for one in self._encoder.columns]
+        return points[~np.isin(points[:, 0], encoded)]
 
     def nearest(self, rows: "NDArray[np.float32]") -> "NDArray[np.intp]":
         """For each row the column whose value lies on a split, within float32 rounding; -1: none does, [n]."""
         import numpy as np
 
+        rows = rows if self._encoder is None else self._encoder.transform(rows)
         values = np.where(np.isnan(rows), self._unknown, rows).astype(np.float64)
         rounding = _ROUNDINGS * np.finfo(np.float32).eps
         best, column_of = np.full(len(rows), np.inf), np.full(len(rows), -1)
@@ -58,7 +70,7 @@ class SplitBorders:
             roundings = distance / np.maximum(unit, np.finfo(np.float32).tiny)
             closer = roundings < best
             best, column_of = np.where(closer, roundings, best), np.where(closer, column, column_of)
-        return np.where(best <= 1, column_of, -1)
+        return np.where(best <= 1, self._sources[column_of], -1)
 
 
 def neighbour_tie(pipeline: "Pipeline", rows: "NDArray[np.float32]") -> "NDArray[np.bool_]":
@@ -104,6 +116,8 @@ def _splits(estimator: Any) -> "list[NDArray[np.float64]]":
         nodes = estimator.booster_.trees_to_dataframe().dropna(subset=["split_feature"])
         columns = nodes["split_feature"].map(numbers)
         return [np.column_stack([columns, nodes["threshold"]]).astype(np.float64)]
+    if members_of(estimator):
+        return []  # of columns that each member imputes and scales for itself
     trees = [estimator, *np.ravel(getattr(estimator, "estimators_", []))]
     found = [one.tree_ for one in trees if hasattr(one, "tree_")]
     return [np.column_stack([tree.feature, tree.threshold])[tree.feature >= 0] for tree in found]

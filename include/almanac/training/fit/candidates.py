@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 from almanac.config.grammar.estimators import check_estimator
 from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.schema import Model
+from almanac.config.sections.features import CategoryFeature
 from almanac.config.sections.search import Scalar
 from almanac.errors import ConfigError
+from almanac.features.categories import category_codes
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+
+    from almanac.training.fit.category_encoder import CategoryEncoder, EncodedColumn
 
 ESTIMATOR_STEP = "estimator"
 # The same rows give the same trees, whatever the number of threads; and no line per tree in the task's log.
@@ -42,8 +46,9 @@ def effective_params(model: Model, name: str, overrides: Mapping[str, Scalar] | 
         ConfigError: the estimator does not know a parameter.
     """
     candidate = model.train.candidates[name]
-    fixed = _LIGHTGBM if candidate.estimator.startswith("lightgbm.") else {}
-    known = {**_estimator_class(candidate.estimator)().get_params(), **fixed}
+    fixed, kind = _fixed(candidate.estimator), _estimator_class(candidate.estimator)
+    known = {**(kind([]).get_params(deep=False) if candidate.of else kind().get_params()), **fixed}
+    known.pop("estimators", None)  # those of `of`
     params = {**fixed, **candidate.params, **(overrides or {})}
     unknown = sorted(set(params) - set(known))
     if unknown:
@@ -57,32 +62,91 @@ def effective_params(model: Model, name: str, overrides: Mapping[str, Scalar] | 
 
 
 def build_pipeline(model: Model, name: str, overrides: Mapping[str, Scalar] | None = None) -> "Pipeline":
-    """An unfitted pipeline: imputer and scaler where the candidate declares them, estimator.
+    """An unfitted pipeline: encoder of categories, imputer and scaler where they are declared, estimator.
 
     Raises:
         ConfigError: a parameter is unknown, or the estimator has no probabilities.
     """
+    from sklearn.pipeline import Pipeline
+
+    encoder = category_encoder(model)
+    return Pipeline([*([] if encoder is None else [("categories", encoder)]), *_steps(model, name, overrides)])
+
+
+def _steps(model: Model, name: str, overrides: Mapping[str, Scalar] | None) -> list[tuple[str, Any]]:
+    """Imputer, scaler and estimator of a candidate. One that is made of others leaves the first two to each of them."""
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
     candidate = model.train.candidates[name]
     params = effective_params(model, name, overrides)
-    estimator = _estimator_class(candidate.estimator)(**params)
-    if model.label.kind is not NUMBER and not hasattr(estimator, "predict_proba"):
+    made_of = [[(member, Pipeline(_steps(model, member, None))) for member in candidate.of]] if candidate.of else []
+    estimator = _estimator_class(candidate.estimator)(*made_of, **params)
+    if model.label.kind is not NUMBER and not candidate.of and not hasattr(estimator, "predict_proba"):
         raise ConfigError(
             f"{model.name}: candidate {name} ({candidate.estimator}) has no probabilities with {params}. "
             "Set loss or probability so that it has, or choose another estimator"
         )
+    steps: list[tuple[str, Any]] = []
     # keep_empty_features: a column without values must not silently narrow the matrix. No indicator columns here:
     # skl2onnx drops them silently. `{column: X, missing: true}` is a feature of its own.
-    steps: list[tuple[str, Any]] = []
-    if candidate.impute != "none":
+    if candidate.impute != "none" and not candidate.of:
         strategy = "constant" if candidate.impute == "zero" else candidate.impute
         steps.append(("imputer", SimpleImputer(strategy=strategy, fill_value=0.0, keep_empty_features=True)))
     if candidate.scale:
         steps.append(("scaler", StandardScaler()))
-    return Pipeline([*steps, (ESTIMATOR_STEP, estimator)])
+    return [*steps, (ESTIMATOR_STEP, estimator)]
+
+
+def _fixed(path: str) -> dict[str, Scalar]:
+    """Parameters that are set unless the YAML sets them."""
+    if path.startswith("lightgbm."):
+        return dict(_LIGHTGBM)
+    # votes are probabilities; skl2onnx writes no other form of the votes' matrix
+    return {"voting": "soft", "flatten_transform": False} if path.endswith(".VotingClassifier") else {}
+
+
+def category_encoder(model: Model) -> "CategoryEncoder | None":
+    """An unfitted encoder; None: the model declares no category."""
+    import polars as pl
+
+    columns: list[EncodedColumn] = []
+    position = 0
+    for feature in model.features:
+        if isinstance(feature, CategoryFeature):
+            declared = {**model.dataset.columns, **model.joined}[feature.column].values
+            columns.append(
+                {
+                    "position": position,
+                    "encode": feature.encode,
+                    "unknown": feature.unknown,
+                    "min_rows": feature.min_rows,
+                    "most": feature.most,
+                    "order": category_codes(pl.Series(declared or (), dtype=pl.String)).to_list(),
+                }
+            )
+        position += len(feature.names)
+    if not columns:
+        return None
+    from almanac.training.fit.category_encoder import CategoryEncoder
+
+    return CategoryEncoder(columns, model.label.class_count)
+
+
+def members_of(estimator: Any) -> "list[Pipeline]":
+    """The fitted pipelines that a voting or stacking estimator is made of; empty: it is no such one."""
+    return list(estimator.estimators_) if hasattr(estimator, "named_estimators_") else []
+
+
+def encoder_of(pipeline: "Pipeline") -> "CategoryEncoder | None":
+    """The encoder of categories with which a pipeline begins; None: there is none."""
+    first = pipeline[0]
+    if type(first).__name__ != "CategoryEncoder":  # asked first, because the import is not free
+        return None
+    from almanac.training.fit.category_encoder import CategoryEncoder
+
+    return first if isinstance(first, CategoryEncoder) else None
 
 
 def _estimator_class(path: str) -> Any:

@@ -7,12 +7,13 @@ estimator (medians, scales) stay as they are, because the estimator's weights de
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from almanac.config.schema import Model
 from almanac.errors import ConfigError
 from almanac.training.backtest.backtest import LabelledRows
 from almanac.training.backtest.folds import Fold, split_words
+from almanac.training.fit.boosting import add_trees
 from almanac.training.fit.selection import CandidateSelection
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def continuation_problems(model: Model, parent: Parent, holdout: Fold, times: "N
 
     problems = _declaration_problems(model, parent)
     estimator, name = parent.pipeline[-1], type(parent.pipeline[-1]).__name__
-    if not hasattr(estimator, "partial_fit"):
+    if not hasattr(estimator, "partial_fit") and not hasattr(estimator, "booster_"):
         problems.append(f"{name} of version {parent.version} cannot continue: it has no partial_fit")
     elif getattr(estimator, "early_stopping", False):
         problems.append(f"{name} of version {parent.version} cannot continue: early_stopping is set")
@@ -103,11 +104,30 @@ def continue_champion(parent: Parent, rows: LabelledRows, chosen: "NDArray[np.in
             f"version {parent.version} cannot be continued: classes {unknown} are new to it; it knows "
             f"{list(estimator.classes_)}. Train from scratch"
         )
+    values = pipeline[:-1].transform(rows.values[chosen]) if len(pipeline) > 1 else rows.values[chosen]
     try:
-        estimator.partial_fit(pipeline[:-1].transform(rows.values[chosen]), labels)
+        if hasattr(estimator, "booster_"):
+            _check_all_there(parent, estimator, labels)
+            pipeline.steps[-1] = (pipeline.steps[-1][0], add_trees(estimator, values, labels))
+        else:
+            estimator.partial_fit(values, labels)
     except ValueError as error:
         raise ConfigError(f"version {parent.version} cannot be continued: {error}. Train from scratch") from error
     return pipeline
+
+
+def _check_all_there(parent: Parent, estimator: Any, labels: "NDArray[Any]") -> None:
+    """Refuse rows that lack a class: trees are added for each.
+
+    Raises:
+        ConfigError: they do.
+    """
+    lacking = sorted(set(getattr(estimator, "classes_", ())) - set(labels.tolist()))
+    if lacking:
+        raise ConfigError(
+            f"version {parent.version} cannot be continued: none of the {len(labels)} new rows has the label"
+            f" {', '.join(map(str, lacking))}. Train from scratch"
+        )
 
 
 def _declaration_problems(model: Model, parent: Parent) -> list[str]:

@@ -2,16 +2,16 @@
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from almanac.config.schema import Model
-from almanac.config.sections.learning import Learning
 from almanac.config.sections.search import Scalar
 from almanac.errors import ConfigError, DataError
 from almanac.statistics.tasks import task_of
 from almanac.training.backtest.backtest import LabelledRows
 from almanac.training.backtest.folds import last_part
-from almanac.training.fit.candidates import build_pipeline
+from almanac.training.fit.boosting import fit_until_no_better
+from almanac.training.fit.candidates import build_pipeline, members_of
 from almanac.training.fit.checkpoints import Checkpointing
 from almanac.training.fit.learning import Curve, fit_by_epochs
 
@@ -64,11 +64,15 @@ def fit_watched(
             f"{model.name}: all {len(labels)} training rows until {rows.times[chosen][-1:]} have one label; expected "
             "both. Land more history, or lengthen train.window"
         )
-    pipeline, learning = build_pipeline(model, name, overrides), model.train.candidates[name].learning
+    pipeline, candidate = build_pipeline(model, name, overrides), model.train.candidates[name]
+    learning = candidate.learning
     try:
+        if candidate.early_stopping is not None:
+            stopping = candidate.early_stopping
+            return pipeline, fit_until_no_better(pipeline, stopping, *_parted(model, stopping.validation, rows, chosen))
         if learning is None:
             return pipeline.fit(rows.values[chosen], labels.astype(task_of(model.label).fitted)), None
-        teaching, measuring = _parted(model, learning, rows, chosen)
+        teaching, measuring = _parted(model, learning.validation, rows, chosen)
         declared = learning.checkpoints
         folder = checkpoints(declared) if checkpoints is not None and declared is not None else None
         return pipeline, fit_by_epochs(pipeline, learning, teaching, measuring, folder)
@@ -82,7 +86,7 @@ def _errors_of_libraries() -> tuple[type[Exception], ...]:
     return (ValueError,) if lightgbm is None else (ValueError, lightgbm.basic.LightGBMError)
 
 
-def _parted(model: Model, learning: Learning, rows: LabelledRows, chosen: "NDArray[np.intp]") -> tuple["Rows", "Rows"]:
+def _parted(model: Model, validation: float, rows: LabelledRows, chosen: "NDArray[np.intp]") -> tuple["Rows", "Rows"]:
     """The older rows for training and the newest for validation; no training label lies within the validation rows.
 
     Without a time no group stands on both sides.
@@ -92,18 +96,18 @@ def _parted(model: Model, learning: Learning, rows: LabelledRows, chosen: "NDArr
     """
     import numpy as np
 
-    measuring = last_part(chosen, rows.groups, learning.validation)
+    measuring = last_part(chosen, rows.groups, validation)
     if rows.groups is None:
         before = rows.times[measuring[0]] - np.timedelta64(model.label.known_after)
         teaching = chosen[rows.times[chosen] <= before]
     else:
         teaching = np.setdiff1d(chosen, measuring)
     if not len(measuring):
-        raise DataError(f"{model.name}: no row is left for validation; land more rows, or raise learning.validation")
+        raise DataError(f"{model.name}: no row is left for validation; land more rows, or raise `validation`")
     if len(np.unique(rows.labels[teaching])) < 2:
         raise DataError(
             f"{model.name}: {len(teaching)} rows lie before the validation rows, with one label; expected both. Land"
-            " more history, or lower learning.validation"
+            " more history, or lower `validation`"
         )
 
     def part(numbers: "NDArray[np.intp]") -> "Rows":
@@ -124,19 +128,24 @@ def predict(pipeline: "Pipeline", values: "NDArray[np.float32]", *, classes: int
     from sklearn.base import is_regressor
 
     estimator = pipeline[-1]
-    jobs = getattr(estimator, "n_jobs", None)
     # A forest's threads add up votes in any order, and sums of floats depend on the order: one thread gives the same
     # figures to the last digit each time.
-    if jobs is not None:
-        estimator.n_jobs = 1
+    threaded = [(one, one.n_jobs) for one in _all_of(estimator) if getattr(one, "n_jobs", None) is not None]
+    for one, _ in threaded:
+        one.n_jobs = 1
     try:
         found = pipeline.predict(values) if is_regressor(estimator) else pipeline.predict_proba(values)
     finally:
-        if jobs is not None:
-            estimator.n_jobs = jobs
+        for one, jobs in threaded:
+            one.n_jobs = jobs
     if classes:
         predictions = np.zeros((len(values), classes))
         predictions[:, estimator.classes_] = found  # the rows of a fold may lack a class
         return predictions
     of_one: NDArray[np.float64] = (found if found.ndim == 1 else found[:, 1]).astype(np.float64)
     return of_one
+
+
+def _all_of(estimator: Any) -> "list[Any]":
+    """The estimator, and those that it is made of."""
+    return [estimator, *(member[-1] for member in members_of(estimator))]

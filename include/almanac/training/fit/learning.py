@@ -95,7 +95,7 @@ class _Run:
         import numpy as np
 
         self.pipeline, self.learning, self.checkpoints = pipeline, learning, checkpoints
-        self.values, self.labels = pipeline[:-1].fit_transform(teaching[0]), teaching[1]
+        self.values, self.labels = pipeline[:-1].fit_transform(*teaching), teaching[1]
         self.later, self.later_labels = pipeline[:-1].transform(measuring[0]), measuring[1]
         self.loss = Loss(self.labels)
         self.classes = {} if self.loss.is_number else {"classes": np.union1d(self.labels, self.later_labels)}
