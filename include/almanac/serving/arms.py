@@ -201,7 +201,7 @@ def timed(model: Model, graph: OnnxModel, matrix: FeatureMatrix) -> tuple[Answer
 
 def rows_of(matrix: FeatureMatrix, chosen: "NDArray[np.bool_]") -> FeatureMatrix:
     """Some rows, [n] marks which."""
-    return FeatureMatrix(matrix.names, matrix.values[chosen], matrix.times[chosen])
+    return matrix.taken(chosen)
 
 
 def _work(waiting: "queue.Queue[_Piece | None]", yields: bool) -> None:
