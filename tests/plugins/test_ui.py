@@ -25,6 +25,7 @@ from almanac.journal.records import (
     WindowState,
 )
 from almanac.services.login_delays import FREE_FAILURES
+from almanac.serving.tokens import Scope, Tokens
 from almanac_airflow.ui.links import ReportLink, RunLink, WindowsLink
 from almanac_airflow.ui.paths import urls
 from tests.windows.conftest import declare
@@ -182,6 +183,69 @@ def test_page_takes_the_cookie_of_the_ui(client: TestClient) -> None:
 
 def test_token_of_another_secret_is_refused(client: TestClient) -> None:
     assert client.get("/almanac/", headers={"Authorization": "Bearer e30.e30.x"}).status_code == 403
+
+
+def scraper(home: Home, *, models: tuple[str, ...] = ("*",), scope: Scope = "metrics") -> dict[str, str]:
+    name = f"scraper{len(Tokens(home.serving).all())}"
+    text = Tokens(home.serving).create(
+        name, models=models, lasts=timedelta(hours=1), by="ann", now=datetime.now(UTC), scope=scope
+    )
+    return {"Authorization": f"Bearer {text}"}
+
+
+def test_metrics_without_login_are_401(client: TestClient) -> None:
+    assert client.get("/almanac/metrics").status_code == 401
+
+
+def test_metrics_are_shown_to_people_as_the_pages_are(client: TestClient) -> None:
+    answer = client.get("/almanac/metrics", headers=ann(client))
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'almanac_batches_total{model="weather",state="rejected"} 1.0' in answer.text
+    assert "almanac_installation_alerts_open" in answer.text
+
+
+def test_metrics_of_models_that_a_person_may_not_see_are_not_there(client: TestClient) -> None:
+    answer = client.get("/almanac/metrics", headers={"Authorization": f"Bearer {token('nobody', '')}"})
+    assert answer.status_code == 200
+    assert "weather" not in answer.text
+    assert "installation" not in answer.text
+
+
+def test_metrics_take_the_token_of_a_scraper(client: TestClient, home: Home) -> None:
+    answer = client.get("/almanac/metrics", headers=scraper(home))
+    assert 'almanac_batches_total{model="weather",state="rejected"} 1.0' in answer.text
+    assert "almanac_installation_alerts_open" in answer.text
+
+
+def test_metrics_of_a_token_for_other_models_hold_neither_this_one_nor_the_installation(
+    client: TestClient, home: Home
+) -> None:
+    answer = client.get("/almanac/metrics", headers=scraper(home, models=("tides",)))
+    assert answer.status_code == 200
+    assert "weather" not in answer.text
+    assert "installation" not in answer.text
+
+
+def test_metrics_refuse_a_token_for_predictions(client: TestClient, home: Home) -> None:
+    answer = client.get("/almanac/metrics", headers=scraper(home, scope="predict"))
+    assert answer.status_code == 403
+    assert "create one with --scope metrics" in answer.text
+
+
+@pytest.mark.parametrize("kind", ["unknown", "revoked"])
+def test_metrics_refuse_a_token_that_is_not_good(client: TestClient, home: Home, kind: str) -> None:
+    headers = scraper(home)
+    Tokens(home.serving).revoke(Tokens(home.serving).all()[-1].name, now=datetime.now(UTC))
+    headers = headers if kind == "revoked" else {"Authorization": "Bearer almanac_unknown"}
+    answer = client.get("/almanac/metrics", headers=headers)
+    assert answer.status_code == 401
+    assert "weather" not in answer.text
+
+
+def test_token_of_a_scraper_opens_no_page(client: TestClient, home: Home) -> None:
+    headers = scraper(home)
+    assert client.get("/almanac/", headers=headers).status_code in (401, 403)
+    assert client.get("/api/v2/dags", headers=headers).status_code in (401, 403)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Table, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from almanac.journal import tables
+from almanac.journal import tables, totals
 from almanac.journal.database import Database, Transaction
 from almanac.journal.records import (
     AliasMove,
@@ -45,9 +45,12 @@ class Journal:
         """Write the result of a batch, and of its file; a second record of a batch replaces the first."""
         row = row_of(batch)
         key = (tables.batches.c.model == batch.model) & (tables.batches.c.batch_id == batch.batch_id)
+        counted = select(*(tables.batches.c[name] for name in ("state", totals.QUARANTINED, totals.PUBLISHED)))
         with self._database.begin() as connection:
+            before = connection.execute(counted.where(key)).mappings().one_or_none()
             connection.execute(delete(tables.batches).where(key))
             connection.execute(insert(tables.batches).values(row))
+            totals.add(connection, totals.of_batch(batch, before))
             if arrival is not None:
                 _write_arrival(connection, arrival)
 
@@ -106,7 +109,7 @@ class Journal:
 
     def record_decision(self, decision: Decision) -> None:
         """Write a decision. Decisions are never changed."""
-        self._insert(tables.decisions, row_of(decision))
+        self._insert_decision(decision)
 
     def record_once(self, decision: Decision) -> bool:
         """Write a decision unless one of the same model, kind and cause exists; returns whether it was written.
@@ -119,7 +122,7 @@ class Journal:
         if decision.cause is None:
             raise ValueError(f"{decision.kind}: a decision that is written once needs a cause; got None")
         try:
-            self._insert(tables.decisions, row_of(decision))
+            self._insert_decision(decision)
         except IntegrityError:
             return False
         return True
@@ -299,6 +302,11 @@ class Journal:
         query = query.where(table.c.subject == subject) if subject else query
         with self._database.begin() as connection:
             return records_of(DrillRecord, connection.execute(query).mappings())
+
+    def _insert_decision(self, decision: Decision) -> None:
+        with self._database.begin() as connection:
+            connection.execute(insert(tables.decisions).values(row_of(decision)))
+            totals.add(connection, totals.of_decision(decision))
 
     def _insert(self, table: Table, row: Mapping[str, Any]) -> None:
         with self._database.begin() as connection:

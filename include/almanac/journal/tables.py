@@ -99,6 +99,7 @@ batches = Table(
     Index("batches_by_quarantined", "model", "state", "rows_quarantined"),
     Index("batches_by_run", "dag_id", "run_id"),
     Index("batches_by_unchanged", "model", "base", "state", "batch_id"),
+    Index("batches_by_window_end", "model", "state", "window_end"),
 )
 
 decisions = Table(
@@ -280,4 +281,37 @@ declarations = Table(
     Column("name", String(100), primary_key=True),
     Column("content", JSON, nullable=False),
     Column("recorded_at", UtcDateTime, nullable=False),
+)
+
+# Counts that only grow; see `almanac.journal.totals`.
+totals = Table(
+    "totals",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("model", String(100), primary_key=True),
+    Column("label", String(100), primary_key=True),
+    Column("amount", Float, nullable=False),
+)
+
+# What each task has used; see `almanac.journal.usage`.
+usage = Table(
+    "usage",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("model", String(100), nullable=False),
+    Column("pipeline", String(100), nullable=False),
+    Column("task_id", String(250), nullable=False),
+    Column("version", String(50), nullable=False, server_default=""),
+    Column("queue", String(100), nullable=False, server_default=""),
+    Column("began_at", UtcDateTime, nullable=False),
+    Column("wall_s", Float, nullable=False),
+    Column("cpu_s", Float, nullable=False),
+    Column("peak_bytes", BigInteger, nullable=False),
+    Column("read_bytes", BigInteger, nullable=False),
+    Column("written_bytes", BigInteger, nullable=False),
+    Column("failed", Boolean, nullable=False),
+    *_run_columns(),
+    Index("usage_by_time", "began_at"),
+    Index("usage_by_model", "model", "began_at"),
+    Index("usage_by_run", "dag_id", "run_id"),
 )

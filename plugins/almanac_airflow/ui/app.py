@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from almanac.config.home import Home
+from almanac.control.metrics import CONTENT_TYPE, render_metrics
 from almanac.errors import AlmanacError, TransientError
 from almanac.journal.journal import Journal
 from almanac.pages import news
@@ -20,6 +21,7 @@ from almanac.pages.pages import Pages
 from almanac.pages.report_files import UnknownPageError
 from almanac.reporting.templates import NAVIGATION, render
 from almanac_airflow.ui import access
+from almanac_airflow.ui.metrics import find_caller, reader_of
 from almanac_airflow.ui.paths import urls
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ def _pages(request: Request) -> Pages:
 
 
 PagesDep = Annotated[Pages, Depends(_pages)]
+CallerDep = Annotated[Any, Depends(find_caller)]  # a person, or the token of a scraper
 
 
 def _start(user: GetUserDep, pages: PagesDep) -> Response:
@@ -92,6 +95,12 @@ def _storage(user: GetUserDep, pages: PagesDep) -> Response:
     return _page(pages.storage())
 
 
+def _metrics(caller: CallerDep, pages: PagesDep) -> Response:
+    reader = reader_of(caller, pages.home)
+    text = render_metrics(reader.models, pages.journal, pages.now, with_installation=reader.of_installation)
+    return Response(text, headers={**_HEADERS, "Content-Type": CONTENT_TYPE})
+
+
 def _batches(user: GetUserDep, pages: PagesDep, model: str, state: str = "") -> Response:
     return _page(pages.batches(access.require_model(user, pages.home, model), state))
 
@@ -122,6 +131,7 @@ _ROUTES: dict[str, Callable[..., Any]] = {
     "/run": _run,
     "/backups": _backups,
     "/storage": _storage,
+    "/metrics": _metrics,
     "/models/{model}/batches": _batches,
     "/models/{model}/batches/{batch_id}": _batch,
     "/models/{model}/batches/{batch_id}/data-docs": _data_docs,
