@@ -65,7 +65,7 @@ ELSEWHERE = (
     ),
     *_lines(
         "docs/metrics.md",
-        "Read them",
+        "Metrics for Prometheus and Grafana",
         "asks the web server; it is asked in",
         "tests/plugins/test_ui.py",
         "GET /almanac/metrics",
@@ -79,6 +79,22 @@ ELSEWHERE = (
         "docker compose exec api-server ./almanac token create prometheus --model '*' --scope metrics"
         " > monitoring/secrets/metrics-token",
         "docker compose --profile monitoring up --detach",
+    ),
+    *_lines(
+        "docs/pages.md",
+        "The same for your own tools",
+        "asks the web server; it is asked in",
+        "tests/plugins/test_ui.py",
+        'curl -H "Authorization: Bearer $TOKEN" -H "Accept: application/json"'
+        ' "http://127.0.0.1:8080/almanac/?state=late"',
+        "POST /auth/token",
+    ),
+    *_lines(
+        "docs/pages.md",
+        "What it costs",
+        _BENCH,
+        "tests/docs/test_benchmarks.py",
+        "python -m bench.start_page 1 40 100",
     ),
     *_lines(
         "docs/metrics.md",

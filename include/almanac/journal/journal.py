@@ -23,6 +23,7 @@ from almanac.journal.records import (
     SnapshotRecord,
     Watermark,
     WindowRecord,
+    WindowState,
 )
 from almanac.journal.rows import record_of, records_of, row_of
 
@@ -249,13 +250,19 @@ class Journal:
             return found
 
     def windows(
-        self, model: str, *, since: datetime | None = None, until: datetime | None = None
+        self,
+        model: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        state: WindowState | None = None,
     ) -> list[WindowRecord]:
         """The known windows of a model, the oldest first; those that start in `[since, until)`, if it is given."""
         table = tables.windows
         query = select(table).where(table.c.model == model).order_by(table.c.window_start)
         query = query if since is None else query.where(table.c.window_start >= since)
         query = query if until is None else query.where(table.c.window_start < until)
+        query = query if state is None else query.where(table.c.state == state)
         with self._database.begin() as connection:
             return records_of(WindowRecord, connection.execute(query).mappings())
 

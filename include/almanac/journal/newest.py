@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, union_all
+from sqlalchemy import bindparam, case, func, null, select, union_all
 
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchState, DecisionKind
@@ -128,7 +128,7 @@ def _champion_gates(connection: Any, name: str, champion: Moved | None, newest: 
 
 
 def _judged(row: Any) -> Judged:
-    return Judged(row.decided_at, row.accepted, row.subject, row.run_id, row.figures, tuple(row.reasons))
+    return Judged(row.decided_at, row.accepted, row.subject, row.run_id, row.figures, tuple(row.reasons or ()))
 
 
 def _newest_move(alias: str) -> Any:
@@ -149,12 +149,12 @@ _SHOWN = (
     decisions.c.subject,
     decisions.c.run_id,
     decisions.c.figures,
-    decisions.c.reasons,
 )
 _TRENDS = (DecisionKind.GATES, DecisionKind.RETRAIN_REQUEST)
+_REASONS: Any = case((decisions.c.kind.in_(_TRENDS), null()), else_=decisions.c.reasons).label("reasons")
 _LAST = (DecisionKind.TRAINING, DecisionKind.SCORING)
 _DECISIONS = (
-    select(*_SHOWN)
+    select(*_SHOWN, _REASONS)
     .where(
         decisions.c.id.in_(
             union_all(*(_newest_ids(kind, TREND) for kind in _TRENDS), *(_newest_ids(kind, 1) for kind in _LAST))
@@ -173,7 +173,7 @@ _FIRST_MOVE = (
     .limit(1)
 )
 _GATES_OF_RUN = (
-    select(*_SHOWN)
+    select(*_SHOWN, _REASONS)
     .where(decisions.c.dag_id == bindparam("dag"), decisions.c.run_id == bindparam("run"))
     .where(decisions.c.model == _MODEL, decisions.c.kind == DecisionKind.GATES)
     .order_by(decisions.c.id.desc())

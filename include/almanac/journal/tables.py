@@ -214,6 +214,7 @@ windows = Table(
     Column("reason", Text, nullable=False),
     *_run_columns(),
     Index("windows_by_run", "dag_id", "run_id"),
+    Index("windows_by_state", "model", "state"),
 )
 
 snapshots = Table(
@@ -291,27 +292,4 @@ totals = Table(
     Column("model", String(100), primary_key=True),
     Column("label", String(100), primary_key=True),
     Column("amount", Float, nullable=False),
-)
-
-# What each task has used; see `almanac.journal.usage`.
-usage = Table(
-    "usage",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("model", String(100), nullable=False),
-    Column("pipeline", String(100), nullable=False),
-    Column("task_id", String(250), nullable=False),
-    Column("version", String(50), nullable=False, server_default=""),
-    Column("queue", String(100), nullable=False, server_default=""),
-    Column("began_at", UtcDateTime, nullable=False),
-    Column("wall_s", Float, nullable=False),
-    Column("cpu_s", Float, nullable=False),
-    Column("peak_bytes", BigInteger, nullable=False),
-    Column("read_bytes", BigInteger, nullable=False),
-    Column("written_bytes", BigInteger, nullable=False),
-    Column("failed", Boolean, nullable=False),
-    *_run_columns(),
-    Index("usage_by_time", "began_at"),
-    Index("usage_by_model", "model", "began_at"),
-    Index("usage_by_run", "dag_id", "run_id"),
 )

@@ -59,12 +59,23 @@ def require_model(user: BaseUser, home: Home, name: str) -> Model:
     raise HTTPException(404, f"No model {name[:100]!r}. {why or 'See the list of models.'}")
 
 
+def require_declared(user: BaseUser, home: Home, name: str) -> Declared:
+    """The same of any kind: a forecast has a page, too, but no batches' reports or versions of its own there.
+
+    Raises:
+        HTTPException: as of `require_model`.
+    """
+    require_dag(user, f"ingest_{name}")
+    found = {one.name: one for one in DECLARATIONS.load(home.models).declared}
+    return found[name] if name in found else require_model(user, home, name)
+
+
 def readable_problems(user: BaseUser, home: Home) -> tuple[str, ...]:
     """Why declared models could not be read, for those who may see what `check_config` says."""
     return tuple(DECLARATIONS.load(home.models).problems) if may_read(user, "check_config") else ()
 
 
-def model_of_dag(dag_id: str, models: Sequence[Model]) -> Model | None:
+def model_of_dag(dag_id: str, models: Sequence[Declared]) -> Declared | None:
     """Whose DAG it is, by its name `<kind>_<model>` or `<kind>_<model>_<name>`; of several that fit, the longest."""
     fitting = [model for model in models if f"_{model.name}_" in f"{dag_id}_"]
     return max(fitting, key=lambda model: len(model.name), default=None)

@@ -1,4 +1,4 @@
-"""Running totals of batches and decisions, counted from the rows that there are; and what tasks use."""
+"""Running totals of batches and decisions, counted from the rows that there are."""
 
 import json
 from collections import Counter
@@ -12,7 +12,7 @@ revision, down_revision = "0009", "0008"
 
 
 def upgrade() -> None:
-    """Create `totals` and `usage`, count what there is, and index batches by the end of their rows."""
+    """Create `totals`, count what there is, and index what the start page looks up."""
     op.create_table(
         "totals",
         sa.Column("name", sa.String(40), primary_key=True),
@@ -21,38 +21,11 @@ def upgrade() -> None:
         sa.Column("amount", sa.Float, nullable=False),
         if_not_exists=True,
     )
-    _create_usage()
     op.create_index("batches_by_window_end", "batches", ["model", "state", "window_end"], if_not_exists=True)
+    op.create_index("windows_by_state", "windows", ["model", "state"], if_not_exists=True)
     connection = op.get_bind()
     if connection.execute(sa.text("SELECT 1 FROM totals LIMIT 1")).first() is None:
         add(connection, _batches(connection) + _decisions(connection))
-
-
-def _create_usage() -> None:
-    numbers = [sa.Column(name, sa.BigInteger, nullable=False) for name in ("peak_bytes", "read_bytes", "written_bytes")]
-    op.create_table(
-        "usage",
-        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-        sa.Column("model", sa.String(100), nullable=False),
-        sa.Column("pipeline", sa.String(100), nullable=False),
-        sa.Column("task_id", sa.String(250), nullable=False),
-        sa.Column("version", sa.String(50), nullable=False, server_default=""),
-        sa.Column("queue", sa.String(100), nullable=False, server_default=""),
-        sa.Column("began_at", sa.DateTime, nullable=False),
-        sa.Column("wall_s", sa.Float, nullable=False),
-        sa.Column("cpu_s", sa.Float, nullable=False),
-        *numbers,
-        sa.Column("failed", sa.Boolean, nullable=False),
-        sa.Column("dag_id", sa.String(250), nullable=False),
-        sa.Column("run_id", sa.String(250), nullable=False),
-        sa.Column("try_number", sa.Integer, nullable=False),
-        sa.Column("started_by", sa.String(250), nullable=False),
-        sa.Column("trigger", sa.Text, nullable=False),
-        if_not_exists=True,
-    )
-    op.create_index("usage_by_time", "usage", ["began_at"], if_not_exists=True)
-    op.create_index("usage_by_model", "usage", ["model", "began_at"], if_not_exists=True)
-    op.create_index("usage_by_run", "usage", ["dag_id", "run_id"], if_not_exists=True)
 
 
 def _batches(connection: sa.Connection) -> Counter[Total]:
