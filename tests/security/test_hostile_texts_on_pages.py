@@ -32,6 +32,7 @@ def pages(tmp_path: Path) -> Pages:
     for kind in (DecisionKind.TRAINING, DecisionKind.GATES, DecisionKind.ROLLBACK):
         journal.record_decision(Decision("weather", kind, False, (f"{EVIL}: {EVIL}",), NOW, RUN, EVIL))
     journal.record_alias_move(AliasMove("weather", "champion", "", EVIL, EVIL, NOW, RUN))
+    journal.record_alias_move(AliasMove("weather", "challenger", "", "1", "why", NOW, RUN))
     message = event_message(
         "drift", severity="critical", model="weather", subject=EVIL, run=RUN, now=NOW, words=EVIL, what_to_do=EVIL
     )
@@ -68,7 +69,7 @@ def test_search_for_what_is_no_name_finds_nothing(pages: Pages, text: str) -> No
 
 
 def test_search_finds_nothing_of_models_that_the_reader_may_not_see(pages: Pages) -> None:
-    assert len(pages.search("ab" * 32, [WEATHER]).data["hits"]) == 1
     other = WEATHER.model_copy(update={"name": "tides"})
-    for text in ("ab" * 32, f"/landing/{EVIL}.csv", "weather@1", "weather/2024-02-10T05:00:00Z/3"):
+    for text in ("ab" * 32, f"/landing/{EVIL}.csv", "weather@1", "1", "weather/2024-02-10T05:00:00Z/3"):
+        assert len(pages.search(text, [WEATHER]).data["hits"]) == 1, text
         assert pages.search(text, [other]).data["hits"] == ()
