@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from almanac.backup.coverage import live_subjects, taken_by_journal
+from almanac.control.metrics import render_metrics
+from almanac.control.model_summary import summarize
 from almanac.data.ingest.arrivals import files_left, find_batches
 from almanac.data.ingest.ingest import ingest_batches
 from almanac.data.table.dataset import DatasetTable
@@ -59,6 +61,8 @@ def works(history: History) -> dict[str, Work]:
         "shadow_verdict": lambda: shadow_verdict(journal(), model, RUN),
         "stopped": lambda: stopped(journal(), model.name),
         "newest_published": lambda: publications.newest_published(journal(), model.name),
+        "metrics": lambda: render_metrics([model], journal(), NOW),
+        "start page": lambda: summarize([model], journal(), NOW),
         "time_range": lambda: DatasetTable.of(home, model).time_range(),
         "newest": lambda: DatasetTable.of(home, model).snapshot().newest(),
         "checked_snapshot": lambda: DatasetTable.of(home, model).checked_snapshot(),

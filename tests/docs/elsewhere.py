@@ -65,6 +65,46 @@ ELSEWHERE = (
         "GET /live",
     ),
     *_lines(
+        "docs/metrics.md",
+        "Metrics for Prometheus and Grafana",
+        "asks the web server; it is asked in",
+        "tests/plugins/test_ui.py",
+        "GET /almanac/metrics",
+    ),
+    *_lines(
+        "docs/metrics.md",
+        "Read them",
+        _ENGINE,
+        "tests/services/test_compose.py",
+        "mkdir -p monitoring/secrets",
+        "docker compose exec api-server ./almanac token create prometheus --model '*' --scope metrics"
+        " > monitoring/secrets/metrics-token",
+        "docker compose --profile monitoring up --detach",
+    ),
+    *_lines(
+        "docs/pages.md",
+        "The same for your own tools",
+        "asks the web server; it is asked in",
+        "tests/plugins/test_ui.py",
+        'curl -H "Authorization: Bearer $TOKEN" -H "Accept: application/json"'
+        ' "http://127.0.0.1:8080/almanac/?state=late"',
+        "POST /auth/token",
+    ),
+    *_lines(
+        "docs/pages.md",
+        "What it costs",
+        _BENCH,
+        "tests/docs/test_benchmarks.py",
+        "python -m bench.start_page 1 40 100",
+    ),
+    *_lines(
+        "docs/metrics.md",
+        "Alerts from outside",
+        "needs Debian's package `prometheus`; where it is, the same line runs in",
+        "tests/control/test_monitoring_files.py",
+        "promtool test rules monitoring/alerts.tests.yaml",
+    ),
+    *_lines(
         "docs/serving.md",
         "What holds",
         "stops scoring for the whole installation; what it does to the service is tried in",

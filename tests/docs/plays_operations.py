@@ -20,8 +20,17 @@ SCENES = (
         "published",
         (
             Step("./almanac token create crane --model weather", (r"almanac_[\w-]{43}",)),
-            Step("./almanac token list", (r"crane +good +until \d{4}-\d\d-\d\dT\d\d:\d\d UTC +weather",)),
+            Step("./almanac token list", (r"crane +good +until \d{4}-\d\d-\d\dT\d\d:\d\d UTC +predict +weather",)),
             Step("./almanac token revoke crane", (r"crane: 1 revoked",)),
+        ),
+    ),
+    Scene(
+        "docs/metrics.md",
+        "Read them",
+        "published",
+        (
+            Step("./almanac token create prometheus --model '*' --scope metrics --days 365", (r"almanac_[\w-]{43}",)),
+            Step("./almanac token revoke prometheus", (r"prometheus: 1 revoked",)),
         ),
     ),
     Scene(

@@ -25,6 +25,7 @@ from almanac.journal.records import (
     WindowState,
 )
 from almanac.services.login_delays import FREE_FAILURES
+from almanac.serving.tokens import Scope, Tokens
 from almanac_airflow.ui.links import ReportLink, RunLink, WindowsLink
 from almanac_airflow.ui.paths import urls
 from tests.windows.conftest import declare
@@ -33,9 +34,10 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 RUN = RunRef("ingest_weather", "manual__2026-01-01T00:00:00+00:00", started_by="ann")
 BATCH = "ab" * 32
 REPORT = f"{BATCH[:12]}_a.csv.html"
+OVERVIEWS = ("/almanac/", "/almanac/search?q=weather@1", "/almanac/journal")
 PAGES = (
-    "/almanac/",
-    "/almanac/journal",
+    *OVERVIEWS,
+    "/almanac/models/weather",
     "/almanac/journal?model=weather&kind=gates",
     "/almanac/run?dag_id=ingest_weather&run_id=x",
     "/almanac/models/weather/batches",
@@ -149,18 +151,57 @@ def test_page_without_login_is_401(client: TestClient, page: str) -> None:
     assert "weather" not in answer.text.split("</style>")[1].split("login")[0]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page not in PAGES[:2]])
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in OVERVIEWS])
 def test_page_without_the_right_is_403(client: TestClient, page: str) -> None:
     answer = client.get(page, headers={"Authorization": f"Bearer {token('nobody', '')}"})
     assert answer.status_code == 403
     assert "You may not read the logs of" in answer.text
 
 
-@pytest.mark.parametrize("page", PAGES[:2])
+@pytest.mark.parametrize("page", ["/almanac/", "/almanac/search?q=a.csv", "/almanac/journal"])
 def test_overview_without_the_right_shows_no_model(client: TestClient, page: str) -> None:
     answer = client.get(page, headers={"Authorization": f"Bearer {token('nobody', '')}"})
     assert answer.status_code == 200
     assert "weather" not in answer.text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_is_json_for_who_asks_for_it(client: TestClient, page: str) -> None:
+    answer = client.get(page, headers={**ann(client), "Accept": "application/json"})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    assert isinstance(answer.json(), dict)
+    assert answer.json()
+
+
+def test_refusal_is_json_for_who_asks_for_it(client: TestClient) -> None:
+    answer = client.get("/almanac/models/weather", headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.json()["status"]) == (401, 401)
+
+
+def test_json_of_the_start_page_says_what_the_row_says(client: TestClient) -> None:
+    data = client.get("/almanac/", headers={**ann(client), "Accept": "application/json"}).json()
+    (model,) = data["models"]
+    assert (model["name"], model["state"], model["champion"]) == ("weather", "new", None)
+    assert "Batch rejected: <b>a.csv (0 of 5 rows published)" in [each["headline"] for each in data["attention"]]
+
+
+def test_browser_that_also_takes_json_gets_html(client: TestClient) -> None:
+    answer = client.get("/almanac/", headers={**ann(client), "Accept": "text/html,application/json;q=0.9"})
+    assert answer.text.startswith("<!DOCTYPE html>")
+
+
+def test_filter_leaves_out_other_models_and_says_so(client: TestClient) -> None:
+    page = client.get("/almanac/?owner=nobody", headers=ann(client)).text
+    assert "None of the 1 models is like that" in page
+    assert "5 of 5 rows are bad" not in page
+
+
+def test_search_finds_a_batch_by_its_beginning_and_a_file_by_its_name(client: TestClient) -> None:
+    for text in (BATCH[:9], "/landing/weather/<b>a.csv"):
+        page = client.get("/almanac/search", params={"q": text}, headers=ann(client)).text
+        assert f'href="/almanac/models/weather/batches/{BATCH[:12]}"' in page
+        assert "&lt;b&gt;a.csv: rejected" in page
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -184,12 +225,74 @@ def test_token_of_another_secret_is_refused(client: TestClient) -> None:
     assert client.get("/almanac/", headers={"Authorization": "Bearer e30.e30.x"}).status_code == 403
 
 
+def scraper(home: Home, *, models: tuple[str, ...] = ("*",), scope: Scope = "metrics") -> dict[str, str]:
+    name = f"scraper{len(Tokens(home.serving).all())}"
+    text = Tokens(home.serving).create(
+        name, models=models, lasts=timedelta(hours=1), by="ann", now=datetime.now(UTC), scope=scope
+    )
+    return {"Authorization": f"Bearer {text}"}
+
+
+def test_metrics_without_login_are_401(client: TestClient) -> None:
+    assert client.get("/almanac/metrics").status_code == 401
+
+
+def test_metrics_are_shown_to_people_as_the_pages_are(client: TestClient) -> None:
+    answer = client.get("/almanac/metrics", headers=ann(client))
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'almanac_batches_total{model="weather",state="rejected"} 1.0' in answer.text
+    assert "almanac_installation_alerts_open" in answer.text
+
+
+def test_metrics_of_models_that_a_person_may_not_see_are_not_there(client: TestClient) -> None:
+    answer = client.get("/almanac/metrics", headers={"Authorization": f"Bearer {token('nobody', '')}"})
+    assert answer.status_code == 200
+    assert "weather" not in answer.text
+    assert "installation" not in answer.text
+
+
+def test_metrics_take_the_token_of_a_scraper(client: TestClient, home: Home) -> None:
+    answer = client.get("/almanac/metrics", headers=scraper(home))
+    assert 'almanac_batches_total{model="weather",state="rejected"} 1.0' in answer.text
+    assert "almanac_installation_alerts_open" in answer.text
+
+
+def test_metrics_of_a_token_for_other_models_hold_neither_this_one_nor_the_installation(
+    client: TestClient, home: Home
+) -> None:
+    answer = client.get("/almanac/metrics", headers=scraper(home, models=("tides",)))
+    assert answer.status_code == 200
+    assert "weather" not in answer.text
+    assert "installation" not in answer.text
+
+
+def test_metrics_refuse_a_token_for_predictions(client: TestClient, home: Home) -> None:
+    answer = client.get("/almanac/metrics", headers=scraper(home, scope="predict"))
+    assert answer.status_code == 403
+    assert "create one with --scope metrics" in answer.text
+
+
+@pytest.mark.parametrize("kind", ["unknown", "revoked"])
+def test_metrics_refuse_a_token_that_is_not_good(client: TestClient, home: Home, kind: str) -> None:
+    headers = scraper(home)
+    Tokens(home.serving).revoke(Tokens(home.serving).all()[-1].name, now=datetime.now(UTC))
+    headers = headers if kind == "revoked" else {"Authorization": "Bearer almanac_unknown"}
+    answer = client.get("/almanac/metrics", headers=headers)
+    assert answer.status_code == 401
+    assert "weather" not in answer.text
+
+
+def test_token_of_a_scraper_opens_no_page(client: TestClient, home: Home) -> None:
+    headers = scraper(home)
+    assert client.get("/almanac/", headers=headers).status_code in (401, 403)
+    assert client.get("/api/v2/dags", headers=headers).status_code in (401, 403)
+
+
 @pytest.mark.parametrize(
     "name",
     [
         "..%2f..%2f..%2fsecret.html",
         "%2e%2e%2fsecret.html",
-        "..",
         "../../secret.html",
         "%2Fetc%2Fpasswd",
         "/etc/passwd",
@@ -395,7 +498,7 @@ def test_every_page_says_who_may_frame_it(client: TestClient, page: str) -> None
 
 
 def test_pages_of_ours_keep_their_stricter_policy(client: TestClient) -> None:
-    from almanac_airflow.ui.app import _HEADERS
+    from almanac_airflow.ui.responses import HEADERS
 
     found = client.get("/almanac/").headers.get_list("content-security-policy")
-    assert found == [_HEADERS["Content-Security-Policy"]]
+    assert found == [HEADERS["Content-Security-Policy"]]

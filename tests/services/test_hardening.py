@@ -48,6 +48,7 @@ ROOT_AT_FIRST = {"store": {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"
 DATA_STORES = {"postgres", "redis", "store"}
 # What would give back what the rules take.
 LOOSENING = {"privileged", "pid", "ipc", "userns_mode", "network_mode", "devices", "group_add", "cgroup_parent"}
+_OF_THE_HOST = re.compile(r"(/|~|\.\.|\./(?!(?:config|monitoring)/))")
 _NAMED = re.compile(r"(?<!\$)\$\{([A-Z_0-9]+)")
 _PLACES = {"ALMANAC_STORE", "ALMANAC_ARTIFACT_STORE"}
 
@@ -86,7 +87,9 @@ def complaints(name: str, service: dict[str, Any], networks: dict[str, Any] = CO
         "not root": not foreign or root or service.get("user", "root").split(":")[0] not in {"root", "0"},
         "the image's own user": foreign or "user" not in service,
         "no socket or folder of the host": not any(
-            re.match(r"(/|~|\.\.|\./(?!config/))", str(each["source"] if isinstance(each, dict) else each))
+            re.match(
+                r"(/|~|\.\.|\./(?!(?:config|monitoring)/))", str(each["source"] if isinstance(each, dict) else each)
+            )
             for each in service.get("volumes", [])
         ),
         "a file of the host is read-only": all(

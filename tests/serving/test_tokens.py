@@ -40,6 +40,31 @@ def test_token_is_good_until_it_is_revoked(tokens: Tokens) -> None:
     assert tokens.revoke("crane", now=NOW) == 0
 
 
+def test_token_for_metrics_asks_no_model_and_the_other_way_round(tokens: Tokens) -> None:
+    scrapes = tokens.owner(
+        tokens.create("prometheus", models=("*",), lasts=DAY, by="ann", now=NOW, scope="metrics"), NOW
+    )
+    asks = tokens.owner(make(tokens), NOW)
+
+    assert (scrapes.is_for("weather"), scrapes.is_for("weather", "metrics")) == (False, True)
+    assert (asks.is_for("weather"), asks.is_for("weather", "metrics")) == (True, False)
+
+
+def test_token_of_a_scope_that_there_is_not_is_refused(tokens: Tokens) -> None:
+    with pytest.raises(ConfigError, match=r"got scope 'all', expected one of \['predict', 'metrics'\]"):
+        tokens.create("x", models=("*",), lasts=DAY, by="ann", now=NOW, scope="all")  # type: ignore[arg-type]
+
+
+def test_token_that_was_written_before_scopes_is_for_predictions(tokens: Tokens) -> None:
+    text = make(tokens)
+    content = [
+        {name: value for name, value in each.items() if name != "scope"} for each in json.loads(tokens.path.read_text())
+    ]
+    tokens.path.write_text(json.dumps(content), "utf-8")
+
+    assert tokens.owner(text, NOW).is_for("weather")
+
+
 def test_token_of_another_text_is_nobodys(tokens: Tokens) -> None:
     text = make(tokens)
 

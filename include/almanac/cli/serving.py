@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from almanac.cli.terminal import AsJson, print_json
+from almanac.serving.tokens import Scope
 
 commands = typer.Typer(help="Tokens of callers of the service: create, list, revoke.", no_args_is_help=True)
 
@@ -36,21 +37,24 @@ def create(
         list[str], typer.Option("--model", help="For which model it is good; repeat, or '*' for every one.")
     ],
     days: Annotated[int, typer.Option("--days", min=1, help="For how many days.")] = 90,
+    scope: Annotated[
+        Scope, typer.Option("--scope", help="predict: may ask for predictions; metrics: may read /almanac/metrics.")
+    ] = "predict",
 ) -> None:
     """Create a token and print it, once: it is kept nowhere."""
     import getpass
     from datetime import timedelta
 
-    from almanac.config.files.loader import find_model
+    from almanac.config.files.loader import find_declared
     from almanac.config.home import Home
     from almanac.serving.tokens import EVERY_MODEL, Tokens
 
     home, now = Home(), datetime.now(UTC)
     for model in models:
         if model != EVERY_MODEL:
-            find_model(home.models, model)
+            find_declared(home.models, model)
     text = Tokens(home.serving).create(
-        name, models=tuple(models), lasts=timedelta(days=days), by=getpass.getuser(), now=now
+        name, models=tuple(models), lasts=timedelta(days=days), by=getpass.getuser(), now=now, scope=scope
     )
     print(text)
 
@@ -67,6 +71,7 @@ def show(as_json: AsJson = False) -> None:
             "name": each.name,
             "state": each.state(now),
             "models": list(each.models),
+            "scope": each.scope,
             "created_at": each.created_at,
             "created_by": each.created_by,
             "expires_at": each.expires_at,
@@ -78,7 +83,7 @@ def show(as_json: AsJson = False) -> None:
         return
     for row in rows:
         until, models = str(row["expires_at"])[:16], ", ".join(map(str, row["models"]))
-        print(f"{row['name']:20} {row['state']:8} until {until} UTC  {models}")
+        print(f"{row['name']:20} {row['state']:8} until {until} UTC  {row['scope']:8} {models}")
     if not rows:
         print("There is no token; create one: almanac token create NAME --model MODEL")
 

@@ -15,14 +15,11 @@ def snapshot_times(journal: Journal) -> dict[str, tuple[datetime, datetime]]:
     Raises:
         TransientError: the journal is unreachable.
     """
-    time, found = snapshots.c.taken_at, {}
+    subjects = _distinct(snapshots.c.subject).subquery()
+    # a look-up each: of both at once SQLite would look at every row
+    ends = (_of_subject(end(snapshots.c.taken_at), snapshots.c.subject, subjects) for end in (func.min, func.max))
     with journal.transaction() as connection:
-        for subject in connection.execute(_distinct(snapshots.c.subject)).scalars().all():
-            # one aggregate each: of both at once SQLite would look at every row
-            ends = (select(end).where(snapshots.c.subject == subject) for end in (func.min(time), func.max(time)))
-            first, newest = (connection.execute(query).scalar_one() for query in ends)
-            found[subject] = (first, newest)
-    return found
+        return {row[0]: (row[1], row[2]) for row in connection.execute(select(subjects.c.value, *ends))}
 
 
 def first_snapshot(journal: Journal) -> datetime | None:
@@ -42,15 +39,33 @@ def proven_times(journal: Journal) -> dict[str, datetime]:
     Raises:
         TransientError: the journal is unreachable.
     """
-    columns, found = drills.c, {}
+    columns = drills.c
+    subjects = _distinct(columns.subject).subquery()
     good = columns.passed.is_(True) & columns.meant_to_fail.is_(False)
+    last = _of_subject(func.max(columns.drilled_at), columns.subject, subjects, good)
     with journal.transaction() as connection:
-        for subject in connection.execute(_distinct(columns.subject)).scalars().all():
-            query = select(func.max(columns.drilled_at)).where(columns.subject == subject, good)
-            last: datetime | None = connection.execute(query).scalar()
-            if last is not None:
-                found[subject] = last
-    return found
+        rows = connection.execute(select(subjects.c.value, last)).all()
+    return {subject: at for subject, at in rows if at is not None}
+
+
+def last_restores(journal: Journal) -> dict[str, float]:
+    """How many seconds the newest good drill of each subject took to restore.
+
+    Raises:
+        TransientError: the journal is unreachable.
+    """
+    columns = drills.c
+    subjects = _distinct(columns.subject).subquery()
+    good = columns.passed.is_(True) & columns.meant_to_fail.is_(False)
+    query = select(columns.duration_s).where(columns.subject == subjects.c.value, good)
+    last = query.order_by(columns.drilled_at.desc()).limit(1).scalar_subquery()
+    with journal.transaction() as connection:
+        rows = connection.execute(select(subjects.c.value, last)).all()
+    return {subject: float(seconds) for subject, seconds in rows if seconds is not None}
+
+
+def _of_subject(aggregate: Any, column: Column[Any], subjects: Any, *more: Any) -> Any:
+    return select(aggregate).where(column == subjects.c.value, *more).scalar_subquery()
 
 
 def _distinct(column: Column[Any]) -> Select[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Table, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from almanac.journal import tables
+from almanac.journal import tables, totals
 from almanac.journal.database import Database, Transaction
 from almanac.journal.records import (
     AliasMove,
@@ -23,6 +23,7 @@ from almanac.journal.records import (
     SnapshotRecord,
     Watermark,
     WindowRecord,
+    WindowState,
 )
 from almanac.journal.rows import record_of, records_of, row_of
 
@@ -45,9 +46,12 @@ class Journal:
         """Write the result of a batch, and of its file; a second record of a batch replaces the first."""
         row = row_of(batch)
         key = (tables.batches.c.model == batch.model) & (tables.batches.c.batch_id == batch.batch_id)
+        counted = select(*(tables.batches.c[name] for name in ("state", totals.QUARANTINED, totals.PUBLISHED)))
         with self._database.begin() as connection:
+            before = connection.execute(counted.where(key)).mappings().one_or_none()
             connection.execute(delete(tables.batches).where(key))
             connection.execute(insert(tables.batches).values(row))
+            totals.add(connection, totals.of_batch(batch, before))
             if arrival is not None:
                 _write_arrival(connection, arrival)
 
@@ -106,7 +110,7 @@ class Journal:
 
     def record_decision(self, decision: Decision) -> None:
         """Write a decision. Decisions are never changed."""
-        self._insert(tables.decisions, row_of(decision))
+        self._insert_decision(decision)
 
     def record_once(self, decision: Decision) -> bool:
         """Write a decision unless one of the same model, kind and cause exists; returns whether it was written.
@@ -119,7 +123,7 @@ class Journal:
         if decision.cause is None:
             raise ValueError(f"{decision.kind}: a decision that is written once needs a cause; got None")
         try:
-            self._insert(tables.decisions, row_of(decision))
+            self._insert_decision(decision)
         except IntegrityError:
             return False
         return True
@@ -246,13 +250,19 @@ class Journal:
             return found
 
     def windows(
-        self, model: str, *, since: datetime | None = None, until: datetime | None = None
+        self,
+        model: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        state: WindowState | None = None,
     ) -> list[WindowRecord]:
         """The known windows of a model, the oldest first; those that start in `[since, until)`, if it is given."""
         table = tables.windows
         query = select(table).where(table.c.model == model).order_by(table.c.window_start)
         query = query if since is None else query.where(table.c.window_start >= since)
         query = query if until is None else query.where(table.c.window_start < until)
+        query = query if state is None else query.where(table.c.state == state)
         with self._database.begin() as connection:
             return records_of(WindowRecord, connection.execute(query).mappings())
 
@@ -299,6 +309,11 @@ class Journal:
         query = query.where(table.c.subject == subject) if subject else query
         with self._database.begin() as connection:
             return records_of(DrillRecord, connection.execute(query).mappings())
+
+    def _insert_decision(self, decision: Decision) -> None:
+        with self._database.begin() as connection:
+            connection.execute(insert(tables.decisions).values(row_of(decision)))
+            totals.add(connection, totals.of_decision(decision))
 
     def _insert(self, table: Table, row: Mapping[str, Any]) -> None:
         with self._database.begin() as connection:

@@ -99,6 +99,7 @@ batches = Table(
     Index("batches_by_quarantined", "model", "state", "rows_quarantined"),
     Index("batches_by_run", "dag_id", "run_id"),
     Index("batches_by_unchanged", "model", "base", "state", "batch_id"),
+    Index("batches_by_window_end", "model", "state", "window_end"),
 )
 
 decisions = Table(
@@ -234,6 +235,7 @@ windows = Table(
     Column("reason", Text, nullable=False),
     *_run_columns(),
     Index("windows_by_run", "dag_id", "run_id"),
+    Index("windows_by_state", "model", "state"),
 )
 
 snapshots = Table(
@@ -301,4 +303,14 @@ declarations = Table(
     Column("name", String(100), primary_key=True),
     Column("content", JSON, nullable=False),
     Column("recorded_at", UtcDateTime, nullable=False),
+)
+
+# Counts that only grow; see `almanac.journal.totals`.
+totals = Table(
+    "totals",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("model", String(100), primary_key=True),
+    Column("label", String(100), primary_key=True),
+    Column("amount", Float, nullable=False),
 )

@@ -200,6 +200,7 @@ def _record(journal: Journal, result: MonitorResult, run: RunRef) -> None:
             for name in ("ks", "effective_rows")
             if name in column.figures
         }
+        figures["drifted_columns"] = float(len(last.drifted))
         if last.performance.value is not None:
             figures[f"performance.{last.performance.metric}"] = last.performance.value
     journal.record_decision(

@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, exists, select
 
 from almanac.alerts.alert import Alert
 from almanac.alerts.alert_log import AlertLog
 from almanac.config.sections.alerts import AlertKind
 from almanac.journal import publications
 from almanac.journal.journal import Journal
-from almanac.journal.records import BatchRecord, BatchState, WindowRecord
+from almanac.journal.records import BatchRecord, BatchState, WindowRecord, WindowState
+from almanac.journal.tables import alerts, batches, conditions, windows
 from almanac.pages import news
 from almanac.pages.news import News
 from almanac.reporting.urls import Urls
@@ -18,6 +22,7 @@ from almanac.windows.window import Window
 # A condition that another one is the cause of: while that one lasts, it is a line of its card.
 _FOLLOWS: Mapping[AlertKind, AlertKind] = {"quality": "rejection"}
 _ALERTS = 40
+_MODEL: Any = bindparam("name")
 
 
 def cards_of(
@@ -66,6 +71,29 @@ def cards_of(
     parts = {part for one in open_alerts if one.kind == "failure" for part in one.message.parts}
     cards += [news.of_window(one, urls) for one in failed if f"window {_key(one)}" not in parts]
     return cards
+
+
+def troubled_models(journal: Journal, names: Sequence[str], since: datetime) -> list[str]:
+    """The models that may have cards, in their order: found by indexes, without reading what the cards say.
+
+    Raises:
+        TransientError: the journal is unreachable.
+    """
+    batch, window, sent, seen = batches.c, windows.c, alerts.c, conditions.c
+    lasting = select(seen.model).where(seen.closed_at.is_(None) | (seen.opened_at >= since)).distinct()
+    newest = select(sent.delivered, sent.raised_at).where(sent.model == _MODEL).order_by(sent.id.desc()).limit(_ALERTS)
+    lost = newest.subquery()
+    bad = (batch.state == BatchState.REJECTED) | (batch.rows_quarantined > 0)
+    signs = (
+        exists().where(batch.model == _MODEL, batch.recorded_at >= since, bad),
+        exists().where(window.model == _MODEL, window.state == WindowState.FAILED),
+        exists(select(lost.c.raised_at).where(lost.c.delivered.is_(False), lost.c.raised_at >= since)),
+    )
+    with journal.transaction() as connection:
+        known = set(connection.execute(lasting).scalars())
+        return [
+            name for name in names if name in known or any(connection.execute(select(*signs), {"name": name}).one())
+        ]
 
 
 def _is_unreported(batch: BatchRecord, journal: Journal, conditions: Sequence[Alert]) -> bool:

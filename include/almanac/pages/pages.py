@@ -1,37 +1,38 @@
 """Makes each page from the journal and from what is declared. Who may see it is the server's matter."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from almanac.config.grammar.types import format_duration
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared, Model
 from almanac.config.sections.pipelines import window_of_model
+from almanac.control.filters import NO_FILTERS, Filters, choices_of, worst_first
+from almanac.control.model_summary import summarize
 from almanac.journal.journal import Journal
-from almanac.journal.records import BatchRecord, BatchState, DecisionKind
+from almanac.journal.newest import open_alerts
+from almanac.journal.records import BatchRecord, BatchState, DecisionKind, WindowState
 from almanac.pages import news, report_files
-from almanac.pages.attention import cards_of
+from almanac.pages.attention import cards_of, troubled_models
 from almanac.pages.news import News
+from almanac.pages.page import RenderedPage
 from almanac.pages.report_files import UnknownPageError
+from almanac.pages.search import MOST as MOST_HITS
+from almanac.pages.search import search
+from almanac.pages.timeline import LANES, SPAN, timeline
 from almanac.reporting.templates import NAVIGATION, render
 from almanac.reporting.urls import Urls
 from almanac.windows.overview import WindowRow, overview, to_do_ranges
 from almanac.windows.tumbling import key_of
 
 _RECENT = timedelta(days=7)
+_WITH_CARDS = 6  # models whose cards the start page shows; the rows of the others say that something is open
+# What colors a state has: those of the pages.
+_TONES = {"critical": "bad", "warning": "warn", "late": "warn", "stopped": "warn", "new": "calm", "fine": "good"}
 _NEWS, _BATCHES, _WINDOWS, _REPORTS = 40, 200, 500, 200
-
-
-@dataclass(frozen=True)
-class ModelState:
-    """One model at a glance."""
-
-    model: Model
-    last_batch: BatchRecord | None
-    windows_to_do: int | None  # None: it has none
-    attention: list[News]
 
 
 @dataclass(frozen=True)
@@ -43,47 +44,92 @@ class Pages:
     urls: Urls
     now: datetime
 
-    def start(self, models: Sequence[Model], problems: Sequence[str] = ()) -> str:
-        """What needs attention, and every model at a glance; `problems` are of models that could not be read."""
-        states = [self._state(model) for model in models]
-        attention = news.worst_first(news.newest([each for state in states for each in state.attention], _NEWS))
-        page = render(
-            "pages/start.html.j2",
-            urls=self.urls,
-            states=states,
-            attention=attention,
-            days=_RECENT.days,
-            problems=problems,
-        )
-        return self._with_navigation(page, "", "home")
+    def start(
+        self,
+        models: Sequence[Declared],
+        problems: Sequence[str] = (),
+        *,
+        chosen: Filters = NO_FILTERS,
+        of_installation: bool = False,
+    ) -> RenderedPage:
+        """What needs attention, and every model in one row.
 
-    def batches(self, model: Model, state: str) -> str:
+        Args:
+            models: those that the reader may see.
+            problems: of models that could not be read.
+            chosen: only these rows.
+            of_installation: also what belongs to no model.
+        """
+        summaries = summarize(models, self.journal, self.now)
+        shown = worst_first(one for one in summaries if chosen.take(one))
+        attention, more = self._attention([one.name for one in shown])
+        return self._page(
+            "pages/start.html.j2",
+            "home",
+            data={"models": shown, "attention": attention, "problems": problems, "filters": chosen},
+            choices=choices_of(summaries),
+            given=vars(chosen),
+            tones=_TONES,
+            total=len(summaries),
+            installation_alerts=open_alerts(self.journal).get("", {}) if of_installation else {},
+            days=_RECENT.days,
+            more=more,
+            now=self.now,
+        )
+
+    def model(self, model: Declared) -> RenderedPage:
+        """One model: its row in words, what needs attention, and what happened, on one axis."""
+        (summary,) = summarize([model], self.journal, self.now)
+        cards = self._cards(model.name)
+        attention = news.worst_first(news.newest(cards, _NEWS))
+        marks = timeline(self.journal, model.name, self.now)
+        windows = [row for row in self._windows(model) if row.is_to_do]
+        return self._page(
+            "pages/model.html.j2",
+            "model",
+            model.name,
+            data={"model": summary, "attention": attention, "timeline": marks, "windows_to_do": len(windows)},
+            now=self.now,
+            tones=_TONES,
+            lanes=LANES,
+            span=SPAN,
+            has_windows=window_of_model(model) is not None,
+            dags=[
+                (one.pipeline, self.urls.airflow_dag(f"{one.pipeline}_{model.name}")) for one in summary.planned_runs
+            ],
+            is_forecast=not isinstance(model, Model),
+        )
+
+    def search(self, text: str, models: Sequence[Declared]) -> RenderedPage:
+        """What a text names: a prediction, a batch, a version, a file."""
+        hits = search(text, models, self.home, self.journal, self.urls)
+        return self._page("pages/search.html.j2", "search", data={"text": text, "hits": hits}, most=MOST_HITS)
+
+    def batches(self, model: Model, state: str) -> RenderedPage:
         """The newest batches with their ends."""
         records = self.journal.batches(model.name, _BATCHES)
         shown = [record for record in records if not state or _state_of(record) == state]
         counts = Counter(map(_state_of, records))
-        page = render(
+        return self._page(
             "pages/batches.html.j2",
-            urls=self.urls,
+            "batches",
+            model.name,
+            data={"records": shown, "counts": counts},
             model=model,
-            records=shown,
-            counts=counts,
             chosen=state,
             limit=_BATCHES,
             state_of=_state_of,
         )
-        return self._with_navigation(page, model.name, "batches")
 
-    def batch(self, model: Model, batch_id: str) -> str:
+    def batch(self, model: Model, batch_id: str) -> RenderedPage:
         """One batch: its kept report, or what the journal says where there was nothing to report."""
         from almanac.data.ingest.report import render_report
         from almanac.validation.rules import compile_rules
 
         record = self._record(model, batch_id)
         if not record.report_uri:
-            return self._with_navigation(
-                render_report(record, None, compile_rules(model.dataset)), model.name, "batches", record
-            )
+            page = render_report(record, None, compile_rules(model.dataset))
+            return self._with_navigation(page, model.name, "batches", {"record": record}, record)
         return self.report(model, record.report_uri.rsplit("/", 1)[-1], record)
 
     def data_docs(self, model: Model, batch_id: str) -> str:
@@ -93,45 +139,45 @@ class Pages:
             raise UnknownPageError(f"batch {record.batch_id[:12]}: every rule held, so no validation result was kept")
         return report_files.data_docs(self.home, model.name, record.report_uri.rsplit("/", 1)[-1])
 
-    def reports(self, model: Model, kind: str) -> str:
+    def reports(self, model: Model, kind: str) -> RenderedPage:
         """The kept report pages."""
         found = report_files.list_reports(self.home, model.name)
         counts = Counter(each.kind for each in found)
         shown = [each for each in found if not kind or each.kind == kind][:_REPORTS]
-        page = render("pages/reports.html.j2", urls=self.urls, model=model, reports=shown, counts=counts, chosen=kind)
-        return self._with_navigation(page, model.name, "reports")
+        data = {"reports": shown, "counts": counts}
+        return self._page("pages/reports.html.j2", "reports", model.name, data=data, model=model, chosen=kind)
 
-    def report(self, model: Model, name: str, record: BatchRecord | None = None) -> str:
+    def report(self, model: Model, name: str, record: BatchRecord | None = None) -> RenderedPage:
         """One kept page, with the navigation put in."""
         page = report_files.read_report(self.home, model.name, name)
         if record is None and report_files.kind_of(name) == "batch":
             record = self._find(model, name[:12])
-        return self._with_navigation(page, model.name, "reports" if record is None else "batches", record)
+        data = {"name": name, "kind": report_files.kind_of(name), "html": page, "record": record}
+        return self._with_navigation(page, model.name, "reports" if record is None else "batches", data, record)
 
-    def windows(self, model: Model, state: str) -> str:
+    def windows(self, model: Model, state: str) -> RenderedPage:
         """Every window with its state, the newest first, and what to run again."""
         trigger = window_of_model(model)
         rows = [] if trigger is None else self._windows(model)
         newest = list(reversed(rows))
         shown = [row for row in newest if not state or row.state == state]
         ranges = [(first, last, key_of(first), key_of(last)) for first, last in to_do_ranges(rows)]
-        page = render(
+        return self._page(
             "pages/windows.html.j2",
-            urls=self.urls,
+            "windows",
+            model.name,
+            data={"rows": shown[:_WINDOWS], "counts": Counter(row.state for row in rows)},
             model=model,
             trigger=trigger,
-            rows=shown[:_WINDOWS],
             hidden=max(len(shown) - _WINDOWS, 0),
             strip=rows[-_WINDOWS:],
             chosen=state,
             ranges=list(reversed(ranges)),
-            counts=Counter(row.state for row in rows),
             key_of=key_of,
             size="" if trigger is None else format_duration(trigger.size),
         )
-        return self._with_navigation(page, model.name, "windows")
 
-    def journal_of(self, models: Sequence[Model], chosen: str, kind: str, *, with_nobodys: bool) -> str:
+    def journal_of(self, models: Sequence[Declared], chosen: str, kind: str, *, with_nobodys: bool) -> RenderedPage:
         """Decisions, alerts and promotions, the newest first.
 
         Args:
@@ -143,18 +189,12 @@ class Pages:
         names = [model.name for model in models if chosen in ("", model.name)]
         names += [""] if with_nobodys and not chosen else []
         found = [each for name in names for each in self._journal(name, kind)]
-        page = render(
-            "pages/journal.html.j2",
-            urls=self.urls,
-            models=models,
-            news=news.newest(found, 5 * _NEWS),
-            kinds=news.KINDS,
-            chosen=chosen,
-            kind=kind,
+        data = {"news": news.newest(found, 5 * _NEWS), "kinds": news.KINDS}
+        return self._page(
+            "pages/journal.html.j2", "journal", chosen, data=data, models=models, chosen=chosen, kind=kind
         )
-        return self._with_navigation(page, chosen, "journal")
 
-    def backups(self) -> str:
+    def backups(self) -> RenderedPage:
         """What is backed up, how old it is, how well proven, where it lies and what that costs."""
         from almanac.backup.installation import open_repositories
         from almanac.backup.report import make_report
@@ -165,36 +205,24 @@ class Pages:
         repositories = open_repositories(self.home, settings, write=False)
         gaps = survey(self.home, found.models, self.journal, repositories.all(), settings, now=self.now)
         report = make_report(repositories, self.journal, settings, found, now=self.now, gaps=gaps)
-        return self._with_navigation(render("pages/backups.html.j2", report=report), "", "backups")
+        return self._page("pages/backups.html.j2", "backups", data={"report": report})
 
-    def storage(self) -> str:
+    def storage(self) -> RenderedPage:
         """How large everything is, how it has grown since the last cleanup, and after how long it goes."""
         from almanac.cleanup.sizes import load_sizes
 
         newest, cleaned = load_sizes(self.journal)
         cleanups = self.journal.decisions("", DecisionKind.EXPIRY, limit=_NEWS)
-        page = render(
-            "pages/storage.html.j2",
-            newest=newest,
-            cleaned=cleaned,
-            cleanups=cleanups,
-            growth=newest.growth(cleaned) if newest else {},
-        )
-        return self._with_navigation(page, "", "storage")
+        growth = newest.growth(cleaned) if newest else {}
+        data = {"newest": newest, "cleaned": cleaned, "cleanups": cleanups, "growth": growth}
+        return self._page("pages/storage.html.j2", "storage", data=data)
 
-    def run(self, dag_id: str, run_id: str, model: Model | None) -> str:
+    def run(self, dag_id: str, run_id: str, model: Declared | None) -> RenderedPage:
         """What one Airflow run did, by what it wrote into the journal."""
         found = news.of_run(self.journal.of_run(dag_id, run_id), self.urls)
-        page = render(
-            "pages/run.html.j2",
-            urls=self.urls,
-            dag_id=dag_id,
-            run_id=run_id,
-            news=found,
-            airflow=self.urls.airflow_dag(dag_id),
-            model=model,
-        )
-        return self._with_navigation(page, model.name if model else "", "run")
+        data = {"dag_id": dag_id, "run_id": run_id, "news": found}
+        airflow, name = self.urls.airflow_dag(dag_id), model.name if model else ""
+        return self._page("pages/run.html.j2", "run", name, data=data, airflow=airflow, model=model)
 
     def _journal(self, model: str, kind: str) -> list[News]:
         limit = 5 * _NEWS
@@ -208,14 +236,19 @@ class Pages:
             found += map(news.of_decision, decisions)
         return found
 
-    def _state(self, model: Model) -> ModelState:
-        batches = self.journal.batches(model.name, _BATCHES)
-        windows = None if window_of_model(model) is None else [row for row in self._windows(model) if row.is_to_do]
-        failed = [one for one in self.journal.windows(model.name) if windows and one.state.value == "failed"]
-        recent = cards_of(model.name, self.journal, self.urls, self.now - _RECENT, batches=batches, failed=failed)
-        return ModelState(model, batches[0] if batches else None, None if windows is None else len(windows), recent)
+    def _attention(self, names: Sequence[str]) -> tuple[list[News], int]:
+        """Cards of the models that have any, and of how many models the cards are left out."""
+        troubled = troubled_models(self.journal, names, self.now - _RECENT)
+        cards = [card for name in troubled[:_WITH_CARDS] for card in self._cards(name)]
+        return news.worst_first(news.newest(cards, _NEWS)), len(troubled[_WITH_CARDS:])
 
-    def _windows(self, model: Model) -> list[WindowRow]:
+    def _cards(self, name: str) -> list[News]:
+        since = self.now - _RECENT
+        batches = self.journal.batches(name, _BATCHES, since=since)
+        failed = self.journal.windows(name, state=WindowState.FAILED)
+        return cards_of(name, self.journal, self.urls, since, batches=batches, failed=failed)
+
+    def _windows(self, model: Declared) -> list[WindowRow]:
         trigger = window_of_model(model)
         return [] if trigger is None else overview(trigger, self.journal.windows(model.name), now=self.now)
 
@@ -228,10 +261,19 @@ class Pages:
     def _find(self, model: Model, batch_id: str) -> BatchRecord | None:
         return self.journal.batch_beginning(model.name, batch_id)
 
-    def _with_navigation(self, page: str, model: str, place: str, record: BatchRecord | None = None) -> str:
+    def _page(
+        self, template: str, place: str, model_name: str = "", *, data: Mapping[str, Any], **more: object
+    ) -> RenderedPage:
+        """Fill a template in; `data` is what the page says, and its JSON; `more` is for the template alone."""
+        page = render(template, urls=self.urls, **{**data, **more})
+        return self._with_navigation(page, model_name, place, data)
+
+    def _with_navigation(
+        self, page: str, model: str, place: str, data: Mapping[str, Any], record: BatchRecord | None = None
+    ) -> RenderedPage:
         docs = record is not None and bool(record.report_uri) and self._has_data_docs(record)
         bar = render("pages/navigation.html.j2", urls=self.urls, model=model, place=place, record=record, docs=docs)
-        return page.replace(NAVIGATION, bar, 1)
+        return RenderedPage.of(page.replace(NAVIGATION, bar, 1), data)
 
     def _has_data_docs(self, record: BatchRecord) -> bool:
         return report_files.has_data_docs(self.home, record.model, record.report_uri.rsplit("/", 1)[-1])

@@ -84,6 +84,7 @@ def judge_run(
     reasons = [f"{result.name}: {result.reason}" for result in results if accepted or not result.passed]
     figures = {result.name: result.measured for result in results if result.measured is not None}
     figures |= {f"{one.name}.difference": one.difference for one in results if one.difference is not None}
+    figures |= {f"{one.name}.baseline": one.baseline for one in results if one.baseline is not None}
     figures[LABELLED_ROWS] = float(candidate.labelled_rows)
     ask = asked(results) if accepted else ()
     decision = Decision(model.name, DecisionKind.GATES, accepted, tuple(reasons), now, run, mlflow_run_id, figures, ask)

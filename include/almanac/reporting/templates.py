@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from almanac.display import MAX_ERROR, shorten
+from almanac.reporting.sparkline import sparkline
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -35,6 +37,8 @@ def environment() -> "Environment":
         "count": count,
         "size": size,
         "span": span,
+        "sparkline": sparkline,
+        "local": local,
     }
     return environment
 
@@ -57,6 +61,12 @@ def when(time: datetime) -> str:
 def minute(time: datetime) -> str:
     """The same where the heading says the zone."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def local(time: datetime, zone: str) -> str:
+    """A time in a zone of its own, with its day of the week and the zone."""
+    there = time.astimezone(ZoneInfo(zone))
+    return f"{there:%a %H:%M} {zone}"
 
 
 def day(time: datetime) -> str:

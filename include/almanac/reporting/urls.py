@@ -26,6 +26,19 @@ class Urls:
         """What needs attention, of all models."""
         return f"{self.root}/"
 
+    def filtered(self, **query: str) -> str:
+        """The start page with some of its rows."""
+        return _with(self.home, query)
+
+    @property
+    def search(self) -> str:
+        """What a text names."""
+        return f"{self.root}/search"
+
+    def model(self, model: str) -> str:
+        """One model."""
+        return f"{self.root}/models/{quote(model, safe='')}"
+
     def batches(self, model: str) -> str:
         """The batches of a model."""
         return f"{self.root}/models/{quote(model, safe='')}/batches"

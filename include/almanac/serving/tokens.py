@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal, get_args
 
 from almanac.config.credentials import private_folder, write_private
 from almanac.errors import ConfigError
@@ -16,6 +17,7 @@ from almanac.storage.locks import locked
 PREFIX = "almanac_"  # so that scanners for leaked secrets find it
 _LOCK_TIMEOUT_S = 10.0
 EVERY_MODEL = "*"
+Scope = Literal["predict", "metrics"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Token:
         created_at, created_by: when, and by which user of the machine.
         expires_at: from when on it is good no longer.
         revoked_at: likewise; empty: it was not revoked.
+        scope: what it is good for: predictions, or the figures of `/almanac/metrics` and nothing else.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Token:
     created_by: str
     expires_at: str
     revoked_at: str = ""
+    scope: Scope = "predict"
 
     def state(self, now: datetime) -> str:
         """`good`, `expired` or `revoked`."""
@@ -45,9 +49,9 @@ class Token:
             return "revoked"
         return "good" if now < datetime.fromisoformat(self.expires_at) else "expired"
 
-    def is_for(self, model: str) -> bool:
-        """Whether it is good for a model."""
-        return EVERY_MODEL in self.models or model in self.models
+    def is_for(self, model: str, scope: Scope = "predict") -> bool:
+        """Whether it is good for a model, to do what the scope says."""
+        return self.scope == scope and (EVERY_MODEL in self.models or model in self.models)
 
 
 class Tokens:
@@ -77,7 +81,16 @@ class Tokens:
                 f"{self.path}: cannot be read: {error!r}. Remove it and create the tokens again: almanac token create"
             ) from error
 
-    def create(self, name: str, *, models: tuple[str, ...], lasts: timedelta, by: str, now: datetime) -> str:
+    def create(
+        self,
+        name: str,
+        *,
+        models: tuple[str, ...],
+        lasts: timedelta,
+        by: str,
+        now: datetime,
+        scope: Scope = "predict",
+    ) -> str:
         """Add one and return it; nobody can see it again.
 
         Raises:
@@ -87,8 +100,10 @@ class Tokens:
             raise ConfigError(
                 f"token {name!r}: got models {list(models)} for {lasts}, expected a name, models and a time"
             )
+        if scope not in get_args(Scope):
+            raise ConfigError(f"token {name!r}: got scope {scope!r}, expected one of {list(get_args(Scope))}")
         text = PREFIX + secrets.token_urlsafe(32)
-        made = Token(name, _hash(text), models, now.isoformat(), by, (now + lasts).isoformat())
+        made = Token(name, _hash(text), models, now.isoformat(), by, (now + lasts).isoformat(), scope=scope)
         with self._alone():
             known = self.all()
             if any(each.name == name and each.state(now) == "good" for each in known):

@@ -8,9 +8,12 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.models.dag import DagModel
 from fastapi import HTTPException
 
-from almanac.config.files.loader import load_models
+from almanac.config.files.declaration_cache import DeclarationCache
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared, Model
+
+DECLARATIONS = DeclarationCache()
+"""Of the web server: a page of a hundred models would otherwise read YAML for seconds."""
 
 
 def may_read(user: BaseUser, dag_id: str) -> bool:
@@ -33,7 +36,12 @@ def require_dag(user: BaseUser, dag_id: str) -> None:
 
 def readable_models(user: BaseUser, home: Home) -> tuple[Model, ...]:
     """The models whose pages a person may see: those whose ingest DAG's logs they may read."""
-    return tuple(model for model in load_models(home.models).models if may_read(user, f"ingest_{model.name}"))
+    return tuple(model for model in DECLARATIONS.load(home.models).models if may_read(user, f"ingest_{model.name}"))
+
+
+def readable_declared(user: BaseUser, home: Home) -> tuple[Declared, ...]:
+    """The same with forecasts, which have fewer pages."""
+    return tuple(one for one in DECLARATIONS.load(home.models).declared if may_read(user, f"ingest_{one.name}"))
 
 
 def require_model(user: BaseUser, home: Home, name: str) -> Model:
@@ -43,7 +51,7 @@ def require_model(user: BaseUser, home: Home, name: str) -> Model:
         HTTPException: 403, or 404 when there is none; a person who may not see it is not told which.
     """
     require_dag(user, f"ingest_{name}")
-    loaded = load_models(home.models)
+    loaded = DECLARATIONS.load(home.models)
     for model in loaded.models:
         if model.name == name:
             return model
@@ -51,12 +59,23 @@ def require_model(user: BaseUser, home: Home, name: str) -> Model:
     raise HTTPException(404, f"No model {name[:100]!r}. {why or 'See the list of models.'}")
 
 
+def require_declared(user: BaseUser, home: Home, name: str) -> Declared:
+    """The same of any kind: a forecast has a page, too, but no batches' reports or versions of its own there.
+
+    Raises:
+        HTTPException: as of `require_model`.
+    """
+    require_dag(user, f"ingest_{name}")
+    found = {one.name: one for one in DECLARATIONS.load(home.models).declared}
+    return found[name] if name in found else require_model(user, home, name)
+
+
 def readable_problems(user: BaseUser, home: Home) -> tuple[str, ...]:
     """Why declared models could not be read, for those who may see what `check_config` says."""
-    return tuple(load_models(home.models).problems) if may_read(user, "check_config") else ()
+    return tuple(DECLARATIONS.load(home.models).problems) if may_read(user, "check_config") else ()
 
 
-def model_of_dag(dag_id: str, models: Sequence[Model]) -> Model | None:
+def model_of_dag(dag_id: str, models: Sequence[Declared]) -> Declared | None:
     """Whose DAG it is, by its name `<kind>_<model>` or `<kind>_<model>_<name>`; of several that fit, the longest."""
     fitting = [model for model in models if f"_{model.name}_" in f"{dag_id}_"]
     return max(fitting, key=lambda model: len(model.name), default=None)

@@ -13,25 +13,21 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from almanac.config.home import Home
+from almanac.control.filters import Filters
+from almanac.control.metrics import CONTENT_TYPE, render_metrics
 from almanac.errors import AlmanacError, TransientError
 from almanac.journal.journal import Journal
 from almanac.pages import news
+from almanac.pages.page import RenderedPage
 from almanac.pages.pages import Pages
 from almanac.pages.report_files import UnknownPageError
-from almanac.reporting.templates import NAVIGATION, render
+from almanac.reporting.templates import render
 from almanac_airflow.ui import access
+from almanac_airflow.ui.metrics import find_caller, reader_of
 from almanac_airflow.ui.paths import urls
+from almanac_airflow.ui.responses import HEADERS, PageResponse
 
 log = logging.getLogger(__name__)
-
-# Nothing is run, nothing is fetched from elsewhere, and only Airflow itself may frame a page.
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none';"
-    " base-uri 'none'; frame-ancestors 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "private, no-store",
-}
 
 
 def make_app() -> FastAPI:
@@ -56,64 +52,81 @@ def _pages(request: Request) -> Pages:
 
 
 PagesDep = Annotated[Pages, Depends(_pages)]
+CallerDep = Annotated[Any, Depends(find_caller)]  # a person, or the token of a scraper
 
 
-def _start(user: GetUserDep, pages: PagesDep) -> Response:
+def _start(user: GetUserDep, pages: PagesDep, owner: str = "", tag: str = "", state: str = "") -> Response:
     problems = access.readable_problems(user, pages.home)
-    return _page(pages.start(access.readable_models(user, pages.home), problems))
+    models, chosen = access.readable_declared(user, pages.home), Filters(owner, tag, state)
+    of_installation = access.may_read(user, "check_config")
+    return PageResponse(pages.start(models, problems, chosen=chosen, of_installation=of_installation))
+
+
+def _model(user: GetUserDep, pages: PagesDep, model: str) -> Response:
+    return PageResponse(pages.model(access.require_declared(user, pages.home, model)))
+
+
+def _search(user: GetUserDep, pages: PagesDep, q: str = "") -> Response:
+    return PageResponse(pages.search(q, access.readable_declared(user, pages.home)))
 
 
 def _journal_page(user: GetUserDep, pages: PagesDep, model: str = "", kind: str = "") -> Response:
     if kind and kind not in news.KINDS:
         raise HTTPException(404, f"No kind {kind[:50]!r}; expected one of {', '.join(news.KINDS)}.")
     if model:
-        access.require_model(user, pages.home, model)
-    models = access.readable_models(user, pages.home)
+        access.require_declared(user, pages.home, model)
+    models = access.readable_declared(user, pages.home)
     of_installation = access.may_read(user, "check_config")
-    return _page(pages.journal_of(models, model, kind, with_nobodys=of_installation))
+    return PageResponse(pages.journal_of(models, model, kind, with_nobodys=of_installation))
 
 
 def _run(user: GetUserDep, pages: PagesDep, dag_id: str, run_id: str = "") -> Response:
     access.require_dag(user, dag_id)
-    model = access.model_of_dag(dag_id, access.readable_models(user, pages.home))
+    model = access.model_of_dag(dag_id, access.readable_declared(user, pages.home))
     if not run_id:  # a DAG as a whole
         target = pages.urls.journal(model.name) if model else pages.urls.home
-        return RedirectResponse(target, status_code=303, headers=_HEADERS)
-    return _page(pages.run(dag_id, run_id, model))
+        return RedirectResponse(target, status_code=303, headers=HEADERS)
+    return PageResponse(pages.run(dag_id, run_id, model))
 
 
 def _backups(user: GetUserDep, pages: PagesDep) -> Response:
     access.require_dag(user, "restore_drill")
-    return _page(pages.backups())
+    return PageResponse(pages.backups())
 
 
 def _storage(user: GetUserDep, pages: PagesDep) -> Response:
     access.require_dag(user, "cleanup")
-    return _page(pages.storage())
+    return PageResponse(pages.storage())
+
+
+def _metrics(caller: CallerDep, pages: PagesDep) -> Response:
+    reader = reader_of(caller, pages.home)
+    text = render_metrics(reader.models, pages.journal, pages.now, with_installation=reader.of_installation)
+    return Response(text, headers={**HEADERS, "Content-Type": CONTENT_TYPE})
 
 
 def _batches(user: GetUserDep, pages: PagesDep, model: str, state: str = "") -> Response:
-    return _page(pages.batches(access.require_model(user, pages.home, model), state))
+    return PageResponse(pages.batches(access.require_model(user, pages.home, model), state))
 
 
 def _batch(user: GetUserDep, pages: PagesDep, model: str, batch_id: str) -> Response:
-    return _page(pages.batch(access.require_model(user, pages.home, model), batch_id))
+    return PageResponse(pages.batch(access.require_model(user, pages.home, model), batch_id))
 
 
 def _data_docs(user: GetUserDep, pages: PagesDep, model: str, batch_id: str) -> Response:
-    return _page(pages.data_docs(access.require_model(user, pages.home, model), batch_id))
+    return PageResponse(pages.data_docs(access.require_model(user, pages.home, model), batch_id))
 
 
 def _reports(user: GetUserDep, pages: PagesDep, model: str, kind: str = "") -> Response:
-    return _page(pages.reports(access.require_model(user, pages.home, model), kind))
+    return PageResponse(pages.reports(access.require_model(user, pages.home, model), kind))
 
 
 def _report(user: GetUserDep, pages: PagesDep, model: str, name: str) -> Response:
-    return _page(pages.report(access.require_model(user, pages.home, model), name))
+    return PageResponse(pages.report(access.require_model(user, pages.home, model), name))
 
 
 def _windows(user: GetUserDep, pages: PagesDep, model: str, state: str = "") -> Response:
-    return _page(pages.windows(access.require_model(user, pages.home, model), state))
+    return PageResponse(pages.windows(access.require_model(user, pages.home, model), state))
 
 
 _ROUTES: dict[str, Callable[..., Any]] = {
@@ -122,6 +135,9 @@ _ROUTES: dict[str, Callable[..., Any]] = {
     "/run": _run,
     "/backups": _backups,
     "/storage": _storage,
+    "/metrics": _metrics,
+    "/search": _search,
+    "/models/{model}": _model,
     "/models/{model}/batches": _batches,
     "/models/{model}/batches/{batch_id}": _batch,
     "/models/{model}/batches/{batch_id}/data-docs": _data_docs,
@@ -151,8 +167,5 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 def _problem(status: int, title: str, text: str, link: str, label: str) -> Response:
-    return _page(render("pages/problem.html.j2", title=title, text=text, link=link, label=label), status)
-
-
-def _page(text: str, status: int = 200) -> Response:
-    return HTMLResponse(text.replace(NAVIGATION, "", 1), status, headers=_HEADERS)
+    html = render("pages/problem.html.j2", title=title, text=text, link=link, label=label)
+    return PageResponse(RenderedPage.of(html, {"status": status, "title": title, "text": text}), status)

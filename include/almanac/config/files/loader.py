@@ -1,6 +1,6 @@
 """Reads the models' YAML files, strictly. One broken file never takes the others down."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class Loaded:
         return tuple(sorted((*self.models, *self.forecasts), key=lambda each: each.name))
 
 
-def load_models(folder: Path, *, of_dag: str = "") -> Loaded:
+def load_models(folder: Path, *, of_dag: str = "", find: Callable[[Path, str], Declared] | None = None) -> Loaded:
     """Read every `<name>.yaml` of the folder; names that start with `_` are not models.
 
     Of a folder that is a profile (`almanac.config.files.profile`): every model of the folder below it, with what the
@@ -51,6 +51,7 @@ def load_models(folder: Path, *, of_dag: str = "") -> Loaded:
         folder: of the declarations.
         of_dag: the id of a DAG; only the models that it can be of are read, if it can be of any, and what they say of
             each other is not checked: the DAG's loader has done so.
+        find: reads one model, as `find_declared` does; see `DeclarationCache`.
     """
     try:
         paths = _declared(folder)
@@ -63,7 +64,7 @@ def load_models(folder: Path, *, of_dag: str = "") -> Loaded:
     forecasts: list[ForecastModel] = []
     for name in its or paths:
         try:
-            found = find_declared(folder, name)
+            found = (find or find_declared)(folder, name)
         except ConfigError as error:
             problems.append(str(error))
         else:

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 
@@ -24,6 +25,7 @@ class Combined:
 Rule = Named | Combined
 
 
+@lru_cache(maxsize=1024)
 def parse_rule(text: str) -> Rule:
     """Read a rule: names, `and`, `or`, parentheses; nothing is executed.
 

@@ -1,5 +1,6 @@
 """Which rule of triggers starts which pipeline of a model, and its share of the machine."""
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -79,7 +80,12 @@ def rule_of(model: "Declared", kind: Kind) -> Rule | None:
 def own_schedule(model: "Declared", kind: Kind) -> ScheduleTrigger | None:
     """The schedule that stands in the pipeline's own section, in UTC."""
     cron = model.own_cron(kind)
-    return None if cron is None else ScheduleTrigger(kind="schedule", cron=(cron,))
+    return None if cron is None else _in_utc(cron)
+
+
+@lru_cache(maxsize=1024)
+def _in_utc(cron: str) -> ScheduleTrigger:
+    return ScheduleTrigger(kind="schedule", cron=(cron,))
 
 
 def schedule_named(model: "Declared", kind: Kind, name: str) -> ScheduleTrigger | None:

@@ -24,7 +24,7 @@ def baselines(model: Model, evaluation: Evaluation) -> list[GateResult]:
         f"{gate.metric} on the hold-out is {value:.4f}, {_side(ahead)} the best baseline ({name}, {best:.4f}); "
         f"wanted better by at least {gate.margin:.4f}"
     )
-    return [GateResult(f"baselines[{gate.metric}]", ahead >= gate.margin, value, limit, reason)]
+    return [GateResult(f"baselines[{gate.metric}]", ahead >= gate.margin, value, limit, reason, baseline=best)]
 
 
 def segments(model: Model, evaluation: Evaluation) -> list[GateResult]:

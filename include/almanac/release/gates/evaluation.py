@@ -29,6 +29,7 @@ class GateResult:
         limit: the limit of the figure; None: there is none.
         reason: the result in words, with the figures.
         difference: the observed gain over another version; `measured` is one end of its interval.
+        baseline: the same figure of the best baseline.
         ask: it passed, but a person must approve the candidate.
     """
 
@@ -39,6 +40,7 @@ class GateResult:
     reason: str
     ask: bool = False
     difference: float | None = None
+    baseline: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,4 +147,6 @@ def _finite(result: GateResult) -> GateResult:
     figures = (result.measured, result.limit)
     if all(figure is None or math.isfinite(figure) for figure in figures):
         return result
-    return replace(result, passed=False, measured=None, limit=None, reason=f"not a finite figure: {result.reason}")
+    return replace(
+        result, passed=False, measured=None, limit=None, baseline=None, reason=f"not a finite figure: {result.reason}"
+    )

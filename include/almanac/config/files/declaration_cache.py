@@ -1,0 +1,61 @@
+"""The declarations of a folder for a process that shows them again and again: a file is read again when it changes."""
+
+from pathlib import Path
+from threading import Lock
+
+from almanac.config.files.loader import Loaded, find_declared, load_models
+from almanac.config.files.profile import below, find_profile
+from almanac.config.schema import Declared
+from almanac.errors import ConfigError
+
+_Signature = tuple[tuple[str, int, int, int], ...]  # path, time of change in ns, bytes, inode
+
+
+class DeclarationCache:
+    """Models as `load_models` gives them. Safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._loaded: dict[Path, tuple[_Signature, Loaded]] = {}
+        self._models: dict[tuple[Path, str], tuple[_Signature, Declared]] = {}
+
+    def load(self, folder: Path) -> Loaded:
+        """Every model of a folder; what has not changed since the last call is not read again."""
+        with self._lock:
+            files = _files(folder)
+            known = self._loaded.get(folder)
+            if known is not None and known[0] == files:
+                return known[1]
+            shared = tuple(one for one in files if Path(one[0]).name.startswith("_"))
+
+            def find(folder: Path, name: str) -> Declared:
+                own = tuple(one for one in files if Path(one[0]).stem == name)
+                cached = self._models.get((folder, name))
+                if cached is not None and cached[0] == (*shared, *own):
+                    return cached[1]
+                found = find_declared(folder, name)
+                self._models[folder, name] = ((*shared, *own), found)
+                return found
+
+            loaded = load_models(folder, find=find)
+            self._loaded[folder] = (files, loaded)
+            return loaded
+
+
+def _files(folder: Path) -> _Signature:
+    """Every YAML file that a model of the folder may be made of; a file that is written meanwhile differs next time."""
+    folders = [folder]
+    try:
+        profile = find_profile(folder)
+    except ConfigError:  # told by `load_models`
+        profile = None
+    if profile is not None:
+        folders.append(below(folder, profile))
+    found = []
+    for path in sorted(path for each in folders for path in each.glob("*.yaml")):
+        try:
+            status = path.stat()
+        except FileNotFoundError:  # deleted since it was listed
+            continue
+        found.append((str(path), status.st_mtime_ns, status.st_size, status.st_ino))
+    return tuple(found)

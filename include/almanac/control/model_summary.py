@@ -1,0 +1,191 @@
+"""One model at a glance, made from its declaration and the newest records of the journal."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from almanac.config.schema import Declared, Model
+from almanac.control.planned_runs import PlannedRun, planned_runs
+from almanac.journal.backup_times import proven_times, snapshot_times
+from almanac.journal.journal import Journal
+from almanac.journal.newest import CHALLENGER, CHAMPION, Judged, Moved, NewestRecords, newest_records, open_alerts
+from almanac.journal.records import DecisionKind
+
+SubjectKind = Literal["dataset", "model", "outputs"]
+SUBJECTS: tuple[SubjectKind, ...] = ("dataset", "model", "outputs")
+STATES = ("critical", "warning", "late", "stopped", "new", "fine")  # the worst first
+
+
+@dataclass(frozen=True)
+class AliasState:
+    """A version that has an alias, and since when."""
+
+    version: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class LastTraining:
+    """The newest decision about a training."""
+
+    at: datetime
+    accepted: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """One row of the start page.
+
+    Attributes:
+        state: the worst of `STATES` that is true.
+        champion, challenger, shadow: None: there is none.
+        metric: the figure that the gates compare with baselines; empty: of a forecast.
+        figure, baseline: of the champion and of the best baseline on the hold-out; None: the journal has none.
+        lower_is_better: of the metric.
+        figures: the same of the newest candidates, the oldest first.
+        performance: the monitor's figures of newest windows, the oldest first.
+        drift: how many columns have drifted in these windows, the oldest first.
+        newest_row: the end of the newest published rows, in event time.
+        max_age: how old they may be; None: not watched.
+        is_late: they are older.
+        alerts: open ones by severity.
+        snapshots: age of the newest snapshot of dataset, model and outputs, as far as there are any.
+        drills: the same since the last good drill.
+    """
+
+    name: str
+    title: str
+    owner: str
+    tags: tuple[str, ...]
+    enabled: bool
+    state: str
+    champion: AliasState | None
+    challenger: AliasState | None
+    shadow: AliasState | None
+    metric: str
+    figure: float | None
+    baseline: float | None
+    lower_is_better: bool
+    figures: tuple[float, ...]
+    performance: tuple[float, ...]
+    drift: tuple[float, ...]
+    dataset_version: int | None
+    published_at: datetime | None
+    newest_row: datetime | None
+    max_age: timedelta | None
+    is_late: bool
+    training: LastTraining | None
+    scoring_stopped: bool
+    planned_runs: tuple[PlannedRun, ...]
+    alerts: Mapping[str, int]
+    snapshots: Mapping[str, timedelta]
+    drills: Mapping[str, timedelta]
+
+    @property
+    def oldest_snapshot(self) -> timedelta | None:
+        """The age of the newest snapshot of whichever part was backed up longest ago."""
+        return max(self.snapshots.values(), default=None)
+
+    @property
+    def oldest_drill(self) -> timedelta | None:
+        """Likewise of the drills."""
+        return max(self.drills.values(), default=None)
+
+
+def summarize(models: Sequence[Declared], journal: Journal, now: datetime) -> tuple[ModelSummary, ...]:
+    """A summary of each model, in their order.
+
+    Raises:
+        TransientError: the journal is unreachable.
+    """
+    records = newest_records(journal, [model.name for model in models])
+    alerts = open_alerts(journal)
+    snapshots = {subject: now - newest for subject, (_, newest) in snapshot_times(journal).items()}
+    drills = {subject: now - last for subject, last in proven_times(journal).items()}
+    return tuple(
+        _summary(model, records[model.name], alerts.get(model.name, {}), snapshots, drills, now) for model in models
+    )
+
+
+def _summary(
+    model: Declared,
+    records: NewestRecords,
+    alerts: Mapping[str, int],
+    snapshots: Mapping[str, timedelta],
+    drills: Mapping[str, timedelta],
+    now: datetime,
+) -> ModelSummary:
+    from almanac.statistics.metrics import LOWER_IS_BETTER
+
+    metric = model.gates.baselines.metric if isinstance(model, Model) else None
+    max_age = model.monitor.supply.max_age if isinstance(model, Model) else None
+    late = max_age is not None and records.newest_row is not None and now - records.newest_row > max_age
+    gates, key = records.champion_gates, f"baselines[{metric}]"
+    training, scoring = records.newest(DecisionKind.TRAINING), records.newest(DecisionKind.SCORING)
+    stopped = scoring is not None and not scoring.accepted
+    champion = _alias(records.aliases.get(CHAMPION))
+    watched = _oldest_first(records.judged.get(DecisionKind.RETRAIN_REQUEST, ()))
+    watched_by = f"performance.{model.monitor.performance.metric}" if isinstance(model, Model) else ""
+    return ModelSummary(
+        name=model.name,
+        title=model.title,
+        owner=model.owner,
+        tags=model.tags,
+        enabled=model.enabled,
+        state=_state(alerts, is_late=late, is_stopped=stopped, is_new=champion is None),
+        champion=champion,
+        challenger=_alias(records.aliases.get(CHALLENGER)),
+        shadow=_alias(records.aliases.get("shadow")),
+        metric=metric or "",
+        figure=gates.figures.get(key) if gates else None,
+        baseline=gates.figures.get(f"{key}.baseline") if gates else None,
+        lower_is_better=metric in LOWER_IS_BETTER,
+        figures=_figures(_oldest_first(records.judged.get(DecisionKind.GATES, ())), key),
+        performance=_figures(watched, watched_by),
+        drift=_figures(watched, "drifted_columns"),
+        dataset_version=records.dataset_version,
+        published_at=records.published_at,
+        newest_row=records.newest_row,
+        max_age=max_age,
+        is_late=late,
+        training=None if training is None else LastTraining(training.at, training.accepted, _first(training.reasons)),
+        scoring_stopped=stopped,
+        planned_runs=planned_runs(model, now),
+        alerts=dict(alerts),
+        snapshots=_of_model(model.name, snapshots),
+        drills=_of_model(model.name, drills),
+    )
+
+
+def _state(alerts: Mapping[str, int], *, is_late: bool, is_stopped: bool, is_new: bool) -> str:
+    true = {
+        "critical": bool(alerts.get("critical")),
+        "warning": bool(alerts.get("warning")),
+        "late": is_late,
+        "stopped": is_stopped,
+        "new": is_new,
+        "fine": True,
+    }
+    return next(state for state in STATES if true[state])
+
+
+def _alias(moved: Moved | None) -> AliasState | None:
+    return AliasState(moved.version, moved.at) if moved is not None and moved.version else None
+
+
+def _of_model(name: str, ages: Mapping[str, timedelta]) -> dict[str, timedelta]:
+    return {kind: ages[f"{kind}/{name}"] for kind in SUBJECTS if f"{kind}/{name}" in ages}
+
+
+def _oldest_first(judged: Sequence[Judged]) -> list[Judged]:
+    return list(reversed(judged))
+
+
+def _figures(judged: Iterable[Judged], key: str) -> tuple[float, ...]:
+    return tuple(float(one.figures[key]) for one in judged if key in one.figures)
+
+
+def _first(reasons: Sequence[str]) -> str:
+    return reasons[-1] if reasons else ""
