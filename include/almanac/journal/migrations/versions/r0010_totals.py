@@ -8,7 +8,7 @@ from alembic import op
 
 from almanac.journal.totals import Total, add, gates_of
 
-revision, down_revision = "0009", "0008"
+revision, down_revision = "0010", "0009"
 
 
 def upgrade() -> None:
