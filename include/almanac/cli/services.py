@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 def up(
     passed: Annotated[list[str] | None, typer.Option("--pass", metavar="NAME", help=_HANDED_HELP)] = None,
     with_sample: Annotated[
-        bool, typer.Option("--sample", help="Where no file was ever ingested: land a year of made-up weather, too.")
+        bool, typer.Option("--sample", help="Where no file was ever ingested: land two years of made-up weather, too.")
     ] = False,
 ) -> None:
     """Start Airflow and MLflow on this machine; does nothing when they are up."""
