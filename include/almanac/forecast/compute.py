@@ -54,7 +54,7 @@ def compute_chunk(
     if not new:
         return {"computed": 0, "failures": 0, "kept_baseline": 0}
     found = forecast_panel(Panel.of([each.values for each in new]), model.forecast)
-    rows = result_rows(origin, [keys[each.grain] for each in new], [each.grain for each in new], found, model)
+    rows = result_rows(origin, [keys[each.grain] for each in new], [each.grain for each in new], found)
     on_step("forecast_computed", new[0].grain)
     committed = results.add(rows)
     on_step("forecast_committed", new[0].grain)

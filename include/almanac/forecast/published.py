@@ -11,6 +11,7 @@ from almanac.config.schema import ForecastModel
 from almanac.data.table.delta_table import CONFIGURATION, open_table, own_commit, settle_commit
 from almanac.data.table.table_guard import TableGuard
 from almanac.errors import DataError
+from almanac.forecast.intervals import ends_of
 from almanac.forecast.results import GRAIN, ORIGIN
 from almanac.forecast.series import grain_columns
 from almanac.forecast.versions import results_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from almanac.forecast.panel import Array
     from almanac.journal.records import RunRef
 
 _VERSION = "forecast_version"  # in a commit's metadata
@@ -124,13 +126,13 @@ def published_rows(model: ForecastModel, results: "pl.DataFrame", version: str) 
     """The rows of a version: for each grain all steps ahead."""
     import polars as pl
 
-    steps, ends = results["forecast"].list.len(), [json.loads(text) for text in results["intervals"]]
+    steps = results["forecast"].list.len()
     flat = results.select(
         pl.col("forecast"), step=pl.int_ranges(1, steps + 1), candidate="candidate", kept_baseline="kept_baseline"
     ).with_columns(
-        pl.Series(f"{side}_{float(level) * 100:g}".replace(".", "_"), [each[level][place] for each in ends])
-        for level in (ends[0] if ends else ())
-        for place, side in enumerate(("lower", "upper"))
+        pl.Series(f"{side}_{level * 100:g}".replace(".", "_"), [end.tolist() for end in ends], pl.List(pl.Float64))
+        for level, both in _ends(model, results).items()
+        for side, ends in zip(("lower", "upper"), both, strict=True)
     )
     lists = [name for name, dtype in flat.schema.items() if dtype == pl.List]
     columns = grain_columns(model, results[GRAIN].to_list())
@@ -146,3 +148,19 @@ def published_rows(model: ForecastModel, results: "pl.DataFrame", version: str) 
         kept_baseline="kept_baseline",
         version=pl.lit(version),
     )
+
+
+def _ends(model: ForecastModel, results: "pl.DataFrame") -> "Mapping[float, tuple[list[Array], list[Array]]]":
+    """Interval -> lower and upper ends of each row; of a version of a former release, the ends that it has kept."""
+    import numpy as np
+
+    if "scores" in results.columns and not results["scores"].null_count():
+        limits = model.forecast.limits
+        low = float("-inf") if limits.min is None else limits.min
+        high = float("inf") if limits.max is None else limits.max
+        return ends_of(results, model.forecast.intervals, low, high)
+    kept = [json.loads(text) for text in results["intervals"]]
+    return {
+        float(level): ([np.array(each[level][0]) for each in kept], [np.array(each[level][1]) for each in kept])
+        for level in (kept[0] if kept else ())
+    }

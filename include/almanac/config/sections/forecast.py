@@ -52,8 +52,18 @@ class Ets(Section):
 class Arima(Section):
     """An ARIMA of a given order; seasonal orders are of the first season."""
 
-    order: tuple[Order, Order, Order] = Field((1, 1, 1), description="Autoregression, differences, moving average.")
-    seasonal: tuple[Order, Order, Order] = Field((0, 0, 0), description="The same, of the season.")
+    order: Literal["auto"] | tuple[Order, Order, Order] = Field(
+        (1, 1, 1), description="Autoregression, differences, moving average; auto: looked for on each grain."
+    )
+    seasonal: tuple[Order, Order, Order] = Field((0, 0, 0), description="The same, of the season; not with auto.")
+
+    @model_validator(mode="after")
+    def _auto_has_no_seasonal_order(self) -> Self:
+        if self.order == "auto" and any(self.seasonal):
+            raise ValueError(
+                f"seasonal: order: auto differences a strong season itself; got {list(self.seasonal)}, remove it"
+            )
+        return self
 
 
 class Candidates(Section):
