@@ -205,7 +205,7 @@ def test_published_forecast_has_each_step_of_each_grain_with_its_intervals(home:
     rows = read_table(home.predictions_of("sales")).sort("Store", "step")
     assert rows.columns == [
         *("Store", "time", "step", "forecast", "lower_80", "upper_80", "lower_95", "upper_95"),
-        *("candidate", "kept_baseline", "version"),
+        *("candidate", "kept_baseline", "version", "adjusted", "adjustment"),
     ]
     assert rows["time"].to_list()[:4] == [rows_of(series)["Date"].max() + ahead * WEEK for ahead in (1, 2, 3, 4)]
     assert (

@@ -1,12 +1,20 @@
-"""`forecast`: which version of a forecast is published, what became of each grain, and back to an earlier version."""
+"""`forecast`: which version is published, what became of each grain, adjustments, and back to an earlier version."""
 
 from collections import Counter
-from typing import Annotated
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-commands = typer.Typer(help="Show a forecast by grain, or go back to an earlier version.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from almanac.journal.records import RunRef
+
+commands = typer.Typer(
+    help="Show a forecast by grain, adjust it, see which candidates have changed, or go back to an earlier version.",
+    no_args_is_help=True,
+)
 _MODEL = Annotated[str, typer.Argument(help="The forecast's name.")]
+_REASON = Annotated[str, typer.Option("--reason", help="Why. Recorded in the journal with your name.")]
 _WORST = 10
 
 
@@ -58,23 +66,127 @@ def show(
 def rollback(
     model: _MODEL,
     version: Annotated[str, typer.Argument(help="The version to publish again.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why. Recorded in the journal with your name.")],
+    reason: _REASON,
 ) -> None:
     """Publish an earlier version again; the one that leaves is not published again by any run."""
-    import getpass
-    from datetime import UTC, datetime
-
     from almanac.config.files.loader import find_forecast
     from almanac.config.home import Home
     from almanac.forecast.published import PublishedTable, roll_back
     from almanac.journal.journal import Journal
-    from almanac.journal.records import RunRef
 
-    if len(reason.strip()) < 3:
-        raise typer.BadParameter("--reason: say why, in at least three characters")
+    reason = _checked_reason(reason)
     home, now = Home(), datetime.now(UTC)
     declared = find_forecast(home.models, model)
     leaving = PublishedTable.of(home, declared).version()
-    run = RunRef("almanac", f"command__{now.isoformat()}", started_by=getpass.getuser(), trigger="command line")
-    roll_back(declared, home, version, reason.strip(), journal=Journal(home.journal_url), run=run, now=now)
+    roll_back(declared, home, version, reason, journal=Journal(home.journal_url), run=_run(now), now=now)
     print(f"{model}: version {version} is published again; version {leaving} stays away")
+
+
+@commands.command()
+def adjust(
+    model: _MODEL,
+    grain: Annotated[str, typer.Argument(help="As `forecast show` names it, such as '[\"S01\"]'; or the value alone.")],
+    percent: Annotated[float, typer.Option(help="+10 makes 100 into 110; -100 makes it 0.")],
+    since: Annotated[datetime, typer.Option(help="The first time that is adjusted, in UTC.")],
+    until: Annotated[datetime, typer.Option(help="The time up to which it is, exclusive, in UTC.")],
+    reason: _REASON,
+    expires: Annotated[datetime | None, typer.Option(help="Until when it is applied; default: 30 days.")] = None,
+) -> None:
+    """Adjust the published forecast of a grain; the model's own value stays beside it."""
+    import json
+
+    from almanac.config.files.loader import find_forecast
+    from almanac.config.home import Home
+    from almanac.forecast.adjustments import Adjustment, add_adjustment, new_id
+    from almanac.forecast.published import PublishedTable
+    from almanac.forecast.versions import results_of
+    from almanac.journal.journal import Journal
+
+    home, now, reason = Home(), datetime.now(UTC), _checked_reason(reason)
+    declared, run = find_forecast(home.models, model), _run(now)
+    version = PublishedTable.of(home, declared).version()
+    known = [] if version is None else results_of(declared, home, version)["grain"].to_list()
+    named = grain if grain.startswith("[") else json.dumps([grain], ensure_ascii=False)
+    end = now + timedelta(days=30) if expires is None else expires.replace(tzinfo=UTC)
+    wanted = Adjustment(
+        *(new_id(named, now), named, since.replace(tzinfo=UTC), until.replace(tzinfo=UTC), percent, end),
+        made_by=run.started_by,
+        made_at=now,
+        reason=reason,
+    )
+    add_adjustment(declared, Journal(home.journal_url), wanted, known, run=run)
+    print(f"{model}: adjustment {wanted.id}: {percent:+g} % of {named}; {_publish_again(model, run, now)}")
+
+
+@commands.command()
+def unadjust(
+    model: _MODEL,
+    adjustment: Annotated[str, typer.Argument(help="Its id, as `forecast adjustments` lists it.")],
+    reason: _REASON,
+) -> None:
+    """Take an adjustment back; it stays in the journal."""
+    from almanac.config.files.loader import find_forecast
+    from almanac.config.home import Home
+    from almanac.forecast.adjustments import undo_adjustment
+    from almanac.journal.journal import Journal
+
+    home, now, reason = Home(), datetime.now(UTC), _checked_reason(reason)
+    declared, run = find_forecast(home.models, model), _run(now)
+    found = undo_adjustment(declared, Journal(home.journal_url), adjustment, reason, run=run, now=now)
+    print(f"{model}: adjustment {found.id} of {found.grain} is undone; {_publish_again(model, run, now)}")
+
+
+@commands.command()
+def adjustments(model: _MODEL) -> None:
+    """List all adjustments: by whom, why, until when, and whether they have helped where actual values have come."""
+    from almanac.config.files.loader import find_forecast
+    from almanac.config.home import Home
+    from almanac.forecast.accuracy import help_of, past_forecasts
+    from almanac.forecast.adjustments import adjustments_of
+    from almanac.journal.journal import Journal
+
+    home, now = Home(), datetime.now(UTC)
+    declared = find_forecast(home.models, model)
+    found = adjustments_of(Journal(home.journal_url), model)
+    past = past_forecasts(declared, home) if found else None
+    for one in found:
+        state = f"undone by {one.undone}" if one.undone else "active" if one.is_active(now) else "expired"
+        print(
+            f"{one.id}  {one.grain}  {one.percent:+g} %  {one.since:%Y-%m-%d} up to {one.until:%Y-%m-%d}, {state}"
+            f" (expires {one.expires_at:%Y-%m-%d}); {one.made_by}: {one.reason}"
+        )
+        if past is not None:
+            print(f"    {help_of(one, past).words}")
+    print(f"{len(found)} adjustments")
+
+
+def _publish_again(model: str, run: "RunRef", now: datetime) -> str:
+    """Put the adjustments that are active now into the published forecast; says what came of it."""
+    from almanac.config.files.loader import find_forecast
+    from almanac.config.home import Home
+    from almanac.forecast.adjustments import adjustments_of
+    from almanac.forecast.published import PublishedTable, publish_version
+    from almanac.journal.journal import Journal
+
+    home = Home()
+    declared = find_forecast(home.models, model)
+    version = PublishedTable.of(home, declared).version()
+    if version is None:
+        return "nothing is published yet"
+    active = [one for one in adjustments_of(Journal(home.journal_url), model) if one.is_active(now)]
+    publish_version(declared, home, version, {"run_id": run.run_id}, active)
+    return f"version {version} is published with {len(active)} adjustments"
+
+
+def _checked_reason(reason: str) -> str:
+    if len(reason.strip()) < 3:
+        raise typer.BadParameter("--reason: say why, in at least three characters")
+    return reason.strip()
+
+
+def _run(now: datetime) -> "RunRef":
+    import getpass
+
+    from almanac.journal.records import RunRef
+
+    return RunRef("almanac", f"command__{now.isoformat()}", started_by=getpass.getuser(), trigger="command line")

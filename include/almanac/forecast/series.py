@@ -72,6 +72,17 @@ class GrainReader:
         newest: datetime | None = found.item()
         return newest
 
+    def values_of(self, times: "pl.Series") -> "pl.DataFrame":
+        """`grain`, `time` and `actual` of the rows at these times that have a value."""
+        import polars as pl
+
+        names, time = list(self.model.forecast.grain), self.model.dataset.time
+        actual = pl.col(self.model.forecast.target).cast(pl.Float64)
+        rows = scan_table(self._table).filter(pl.col(time).is_in(times.unique().to_list()), actual.is_not_null())
+        found = collect(rows.select(*names, pl.col(time).alias("_time"), actual.alias("actual")), self.uri)
+        grains = pl.Series("grain", [json.dumps(row, ensure_ascii=False) for row in found.select(names).iter_rows()])
+        return pl.DataFrame([grains.cast(pl.String), found["_time"].alias("time"), found["actual"]])
+
     def read(self, grains: Sequence[str]) -> Iterator[Series]:
         """The series of these grains, in their order; `AT_ONCE` are in memory at a time."""
         for start in range(0, len(grains), AT_ONCE):

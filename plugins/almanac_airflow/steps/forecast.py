@@ -91,6 +91,7 @@ def publish(
         AirflowSkipException: the version was refused, or is published already.
     """
     from almanac.events.handled import record_handled
+    from almanac.forecast.adjustments import adjustments_of
     from almanac.forecast.published import publish_version
     from almanac.forecast.versions import VersionTable
     from almanac.journal.records import DecisionKind
@@ -108,7 +109,8 @@ def publish(
         "dag_id": context.run.dag_id,
         "run_id": context.run.run_id,
     }
-    published = publish_version(model, context.home, version, lineage)
+    active = [one for one in adjustments_of(context.journal, model.name) if one.is_active(context.now)]
+    published = publish_version(model, context.home, version, lineage, active)
     record_handled(context, model, "forecast", checked["states"])
     if published is None:
         raise AirflowSkipException(f"{version} is published already: nothing has changed since")

@@ -14,7 +14,7 @@ Penalty = Annotated[float, Field(gt=0)]
 Level = Annotated[float, Field(gt=0, lt=1)]
 Order = Annotated[int, Field(ge=0, le=10)]
 SEASONAL = "seasonal_naive"
-_PUBLISHED = frozenset({"time", "step", "forecast", "candidate", "kept_baseline", "version"})
+_PUBLISHED = frozenset({"time", "step", "forecast", "candidate", "kept_baseline", "version", "adjusted", "adjustment"})
 
 
 class Plain(Section):
