@@ -22,7 +22,7 @@ HOME = Home()
 
 
 def build(model: ForecastModel) -> DAG:
-    """`forecast_<model>`: check -> plan -> forecast (mapped) -> collect -> judge -> publish."""
+    """`forecast_<model>`: check -> watch, plan -> forecast (mapped) -> collect -> judge -> publish -> report."""
     predictions, schedule = assets.predictions(model), schedule_of(model, "forecast", HOME)
     with make_dag("forecast", model, purpose=__doc__, schedule=schedule) as dag:
 
@@ -55,10 +55,22 @@ def build(model: ForecastModel) -> DAG:
             outlet_events[predictions].extra = published
             return published
 
+        @task(doc_md="Holds published forecasts against the actual values that have come; alerts when far off.")
+        def watch(checked: dict[str, Any]) -> dict[str, Any]:
+            return steps.watch(run_context(HOME), model, checked)
+
+        @task(
+            trigger_rule=TriggerRule.NONE_FAILED,  # of a refused version, too
+            doc_md="Writes the page with values, differences and past errors; logs the version to MLflow.",
+        )
+        def report(version: str) -> dict[str, str]:
+            return steps.report(run_context(HOME), model, version)
+
         checked = check()
+        watch(checked)
         collected = collect(checked)
         forecast.expand(chunk=plan(checked)) >> collected
-        publish(judge(collected), checked)
+        publish(judge(collected), checked) >> report(collected)
     return dag
 
 

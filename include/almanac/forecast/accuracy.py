@@ -71,12 +71,17 @@ def past_forecasts(
 
 def version_rows(model: ForecastModel, home: Home, version: str) -> "pl.DataFrame | None":
     """The rows of a version with `grain` and `expected`; None: its results are deleted."""
-    import polars as pl
-
     try:
         results = results_of(model, home, version)
     except DataError:
         return None
+    return rows_of_version(model, results, version)
+
+
+def rows_of_version(model: ForecastModel, results: "pl.DataFrame", version: str) -> "pl.DataFrame":
+    """The rows of a version, made of its results, with `grain` and `expected`."""
+    import polars as pl
+
     names = [grain for grain, steps in results.select(GRAIN, "forecast").iter_rows() for _ in steps]
     rows = published_rows(model, results, version).with_columns(pl.Series(GRAIN, names, pl.String))
     if "step_errors" not in results.columns or results["step_errors"].null_count():

@@ -46,7 +46,15 @@ def _ets(season: int, *, trend: bool, damped: bool) -> Fit:
 
         seasonal = {"seasonal": "add", "seasonal_periods": season} if season > 1 else {}
         with quiet():
-            model = ETSModel(series, error="add", trend="add" if trend else None, damped_trend=damped, **seasonal)
+            # the states it begins with are not fitted: each is a parameter, and 20 times the work for the same error
+            model = ETSModel(
+                series,
+                error="add",
+                trend="add" if trend else None,
+                damped_trend=damped,
+                initialization_method="heuristic",
+                **seasonal,
+            )
             fitted = model.fit(disp=False)
             return Fitted(as_array(fitted.forecast(horizon)), coefficients(fitted))
 

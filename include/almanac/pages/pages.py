@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from almanac.config.grammar.types import format_duration
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 from almanac.config.sections.pipelines import window_of_model
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchRecord, BatchState, DecisionKind
@@ -28,7 +28,7 @@ _NEWS, _BATCHES, _WINDOWS, _REPORTS = 40, 200, 500, 200
 class ModelState:
     """One model at a glance."""
 
-    model: Model
+    model: Declared
     last_batch: BatchRecord | None
     windows_to_do: int | None  # None: it has none
     attention: list[News]
@@ -43,7 +43,7 @@ class Pages:
     urls: Urls
     now: datetime
 
-    def start(self, models: Sequence[Model], problems: Sequence[str] = ()) -> str:
+    def start(self, models: Sequence[Declared], problems: Sequence[str] = ()) -> str:
         """What needs attention, and every model at a glance; `problems` are of models that could not be read."""
         states = [self._state(model) for model in models]
         attention = news.worst_first(news.newest([each for state in states for each in state.attention], _NEWS))
@@ -57,7 +57,7 @@ class Pages:
         )
         return self._with_navigation(page, "", "home")
 
-    def batches(self, model: Model, state: str) -> str:
+    def batches(self, model: Declared, state: str) -> str:
         """The newest batches with their ends."""
         records = self.journal.batches(model.name, _BATCHES)
         shown = [record for record in records if not state or _state_of(record) == state]
@@ -74,7 +74,7 @@ class Pages:
         )
         return self._with_navigation(page, model.name, "batches")
 
-    def batch(self, model: Model, batch_id: str) -> str:
+    def batch(self, model: Declared, batch_id: str) -> str:
         """One batch: its kept report, or what the journal says where there was nothing to report."""
         from almanac.data.ingest.report import render_report
         from almanac.validation.rules import compile_rules
@@ -86,14 +86,14 @@ class Pages:
             )
         return self.report(model, record.report_uri.rsplit("/", 1)[-1], record)
 
-    def data_docs(self, model: Model, batch_id: str) -> str:
+    def data_docs(self, model: Declared, batch_id: str) -> str:
         """One batch as Great Expectations documents it."""
         record = self._record(model, batch_id)
         if not record.report_uri:
             raise UnknownPageError(f"batch {record.batch_id[:12]}: every rule held, so no validation result was kept")
         return report_files.data_docs(self.home, model.name, record.report_uri.rsplit("/", 1)[-1])
 
-    def reports(self, model: Model, kind: str) -> str:
+    def reports(self, model: Declared, kind: str) -> str:
         """The kept report pages."""
         found = report_files.list_reports(self.home, model.name)
         counts = Counter(each.kind for each in found)
@@ -101,14 +101,18 @@ class Pages:
         page = render("pages/reports.html.j2", urls=self.urls, model=model, reports=shown, counts=counts, chosen=kind)
         return self._with_navigation(page, model.name, "reports")
 
-    def report(self, model: Model, name: str, record: BatchRecord | None = None) -> str:
+    def report(self, model: Declared, name: str, record: BatchRecord | None = None) -> str:
         """One kept page, with the navigation put in."""
         page = report_files.read_report(self.home, model.name, name)
         if record is None and report_files.kind_of(name) == "batch":
             record = self._find(model, name[:12])
         return self._with_navigation(page, model.name, "reports" if record is None else "batches", record)
 
-    def windows(self, model: Model, state: str) -> str:
+    def data_file(self, model: Declared, name: str) -> tuple[bytes, str]:
+        """A file of rows beside a report, and its media type."""
+        return report_files.read_data_file(self.home, model.name, name)
+
+    def windows(self, model: Declared, state: str) -> str:
         """Every window with its state, the newest first, and what to run again."""
         trigger = window_of_model(model)
         rows = [] if trigger is None else self._windows(model)
@@ -131,7 +135,7 @@ class Pages:
         )
         return self._with_navigation(page, model.name, "windows")
 
-    def journal_of(self, models: Sequence[Model], chosen: str, kind: str, *, with_nobodys: bool) -> str:
+    def journal_of(self, models: Sequence[Declared], chosen: str, kind: str, *, with_nobodys: bool) -> str:
         """Decisions, alerts and promotions, the newest first.
 
         Args:
@@ -182,7 +186,7 @@ class Pages:
         )
         return self._with_navigation(page, "", "storage")
 
-    def run(self, dag_id: str, run_id: str, model: Model | None) -> str:
+    def run(self, dag_id: str, run_id: str, model: Declared | None) -> str:
         """What one Airflow run did, by what it wrote into the journal."""
         found = news.of_run(self.journal.of_run(dag_id, run_id), self.urls)
         page = render(
@@ -208,24 +212,24 @@ class Pages:
             found += map(news.of_decision, decisions)
         return found
 
-    def _state(self, model: Model) -> ModelState:
+    def _state(self, model: Declared) -> ModelState:
         batches = self.journal.batches(model.name, _BATCHES)
         windows = None if window_of_model(model) is None else [row for row in self._windows(model) if row.is_to_do]
         failed = [one for one in self.journal.windows(model.name) if windows and one.state.value == "failed"]
         recent = cards_of(model.name, self.journal, self.urls, self.now - _RECENT, batches=batches, failed=failed)
         return ModelState(model, batches[0] if batches else None, None if windows is None else len(windows), recent)
 
-    def _windows(self, model: Model) -> list[WindowRow]:
+    def _windows(self, model: Declared) -> list[WindowRow]:
         trigger = window_of_model(model)
         return [] if trigger is None else overview(trigger, self.journal.windows(model.name), now=self.now)
 
-    def _record(self, model: Model, batch_id: str) -> BatchRecord:
+    def _record(self, model: Declared, batch_id: str) -> BatchRecord:
         record = self._find(model, batch_id)
         if record is None:
             raise UnknownPageError(f"no batch {batch_id[:64]!r} of {model.name}; see the list of its batches")
         return record
 
-    def _find(self, model: Model, batch_id: str) -> BatchRecord | None:
+    def _find(self, model: Declared, batch_id: str) -> BatchRecord | None:
         return self.journal.batch_beginning(model.name, batch_id)
 
     def _with_navigation(self, page: str, model: str, place: str, record: BatchRecord | None = None) -> str:

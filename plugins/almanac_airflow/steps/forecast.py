@@ -63,10 +63,16 @@ def forecast(context: "RunContext", model: ForecastModel, chunk: Mapping[str, An
     return compute_chunk(model, context.home, chunk["grains"], **where, on_step=failpoints.failpoint)
 
 
-def collect(context: "RunContext", model: ForecastModel, checked: Mapping[str, Any]) -> str:
-    """Record the version, once, and give its name."""
+def collect(context: "RunContext", model: ForecastModel, checked: Mapping[str, Any] | None) -> str:
+    """Record the version, once, and give its name.
+
+    Raises:
+        AirflowSkipException: the check was skipped.
+    """
     from almanac.forecast.versions import collect_version
 
+    if checked is None:
+        raise AirflowSkipException("nothing was checked: see why `check` was skipped")
     return collect_version(model, context.home, _plan(context, model, checked))
 
 
@@ -115,6 +121,34 @@ def publish(
     if published is None:
         raise AirflowSkipException(f"{version} is published already: nothing has changed since")
     return {**published, "dataset_version": dataset_version}
+
+
+def watch(context: "RunContext", model: ForecastModel, checked: Mapping[str, Any]) -> dict[str, Any]:
+    """Hold published forecasts against the actual values that have come; one alert while they are too far off."""
+    from almanac.forecast.watch import notify_watched, watch_forecasts
+    from almanac_airflow.notifiers.channels import notifier
+    from almanac_airflow.runs import link
+
+    found = watch_forecasts(model, context.home, dataset_version=checked["dataset_version"])
+    notify_watched(model, found, notifier(context.run), run=context.run, link=link(), now=context.clock())
+    return {"values": found.rows, "grains": found.grains, "findings": [one.text for one in found.findings]}
+
+
+def report(context: "RunContext", model: ForecastModel, version: str | None) -> dict[str, str]:
+    """Write the report page of the version, published or not, and log its figures to MLflow.
+
+    Raises:
+        AirflowSkipException: there is no version.
+    """
+    from almanac.forecast.report.report import write_report
+    from almanac.forecast.report.tracking import log_version
+    from almanac.forecast.versions import results_of
+
+    if version is None:
+        raise AirflowSkipException("no version was collected")
+    uri = write_report(model, context.home, context.journal, version, now=context.now)
+    results = results_of(model, context.home, version)
+    return {"report": uri, "mlflow_run_id": log_version(context.registry, model, version, results, run=context.run)}
 
 
 def _plan(context: "RunContext", model: ForecastModel, checked: Mapping[str, Any]) -> "Plan":

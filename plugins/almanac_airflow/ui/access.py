@@ -10,7 +10,7 @@ from fastapi import HTTPException
 
 from almanac.config.files.loader import load_models
 from almanac.config.home import Home
-from almanac.config.schema import Model
+from almanac.config.schema import Declared
 
 
 def may_read(user: BaseUser, dag_id: str) -> bool:
@@ -31,12 +31,12 @@ def require_dag(user: BaseUser, dag_id: str) -> None:
         raise HTTPException(403, f"You may not read the logs of {dag_id}. Ask an administrator of Airflow.")
 
 
-def readable_models(user: BaseUser, home: Home) -> tuple[Model, ...]:
+def readable_models(user: BaseUser, home: Home) -> tuple[Declared, ...]:
     """The models whose pages a person may see: those whose ingest DAG's logs they may read."""
-    return tuple(model for model in load_models(home.models).models if may_read(user, f"ingest_{model.name}"))
+    return tuple(model for model in load_models(home.models).declared if may_read(user, f"ingest_{model.name}"))
 
 
-def require_model(user: BaseUser, home: Home, name: str) -> Model:
+def require_model(user: BaseUser, home: Home, name: str) -> Declared:
     """The model of this name.
 
     Raises:
@@ -44,7 +44,7 @@ def require_model(user: BaseUser, home: Home, name: str) -> Model:
     """
     require_dag(user, f"ingest_{name}")
     loaded = load_models(home.models)
-    for model in loaded.models:
+    for model in loaded.declared:
         if model.name == name:
             return model
     why = " ".join(problem for problem in loaded.problems if f"/{name}.yaml" in problem)
@@ -56,7 +56,7 @@ def readable_problems(user: BaseUser, home: Home) -> tuple[str, ...]:
     return tuple(load_models(home.models).problems) if may_read(user, "check_config") else ()
 
 
-def model_of_dag(dag_id: str, models: Sequence[Model]) -> Model | None:
+def model_of_dag(dag_id: str, models: Sequence[Declared]) -> Declared | None:
     """Whose DAG it is, by its name `<kind>_<model>` or `<kind>_<model>_<name>`; of several that fit, the longest."""
     fitting = [model for model in models if f"_{model.name}_" in f"{dag_id}_"]
     return max(fitting, key=lambda model: len(model.name), default=None)

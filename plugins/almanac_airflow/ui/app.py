@@ -17,7 +17,7 @@ from almanac.errors import AlmanacError, TransientError
 from almanac.journal.journal import Journal
 from almanac.pages import news
 from almanac.pages.pages import Pages
-from almanac.pages.report_files import UnknownPageError
+from almanac.pages.report_files import DATA_FILES, UnknownPageError
 from almanac.reporting.templates import NAVIGATION, render
 from almanac_airflow.ui import access
 from almanac_airflow.ui.paths import urls
@@ -109,7 +109,11 @@ def _reports(user: GetUserDep, pages: PagesDep, model: str, kind: str = "") -> R
 
 
 def _report(user: GetUserDep, pages: PagesDep, model: str, name: str) -> Response:
-    return _page(pages.report(access.require_model(user, pages.home, model), name))
+    declared = access.require_model(user, pages.home, model)
+    if not name.endswith(tuple(DATA_FILES)):
+        return _page(pages.report(declared, name))
+    content, media_type = pages.data_file(declared, name)
+    return Response(content, media_type=media_type, headers={**_HEADERS, "Content-Disposition": "attachment"})
 
 
 def _windows(user: GetUserDep, pages: PagesDep, model: str, state: str = "") -> Response:

@@ -124,6 +124,21 @@ class ForecastGates(Section):
     )
 
 
+class ForecastMonitor(Section):
+    """When past forecasts have turned out too badly. A limit must be passed beyond chance."""
+
+    max_error_ratio: Annotated[float, Field(gt=0)] = Field(
+        1.5, description="The error of published forecasts, as a share of what their backtests made expect."
+    )
+    max_bias: Annotated[float, Field(gt=0)] = Field(
+        0.2, description="The mean error with its sign, as a share of the mean absolute actual value."
+    )
+    max_coverage_gap: Share = Field(
+        0.15, description="By how much the share of values within an interval may lie below what the interval claims."
+    )
+    min_values: Annotated[int, Field(ge=1)] = Field(10, description="Fewer actual values are not judged.")
+
+
 class Forecast(Section):
     """One series per grain, each forecast by the candidate that is best on it."""
 
@@ -141,6 +156,7 @@ class Forecast(Section):
     )
     schedule: Cron | None = Field(None, description="Also at these times, in UTC; new data are always forecast.")
     gates: ForecastGates = ForecastGates()
+    monitor: ForecastMonitor = ForecastMonitor()
 
     @field_validator("season", "intervals", "grain")
     @classmethod
