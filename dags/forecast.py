@@ -14,6 +14,7 @@ from almanac.config.schema import ForecastModel
 from almanac_airflow import assets
 from almanac_airflow.dags import make_dag
 from almanac_airflow.declarations import declared_forecasts
+from almanac_airflow.params import forecast_params
 from almanac_airflow.runs import run_context
 from almanac_airflow.schedules import schedule_of
 from almanac_airflow.steps import forecast as steps
@@ -24,11 +25,11 @@ HOME = Home()
 def build(model: ForecastModel) -> DAG:
     """`forecast_<model>`: check -> watch, plan -> forecast (mapped) -> collect -> judge -> publish -> report."""
     predictions, schedule = assets.predictions(model), schedule_of(model, "forecast", HOME)
-    with make_dag("forecast", model, purpose=__doc__, schedule=schedule) as dag:
+    with make_dag("forecast", model, purpose=__doc__, schedule=schedule, params=forecast_params()) as dag:
 
         @task(doc_md="Checks the frame, and each grain; skipped, with the reasons, when too much of it is bad.")
-        def check() -> dict[str, Any]:
-            return steps.check(run_context(HOME), model)
+        def check(*, params: dict[str, Any]) -> dict[str, Any]:
+            return steps.check(run_context(HOME), model, params["as_of"])
 
         @task(doc_md="Divides the grains whose result nobody has computed yet among tasks; none when nothing is new.")
         def plan(checked: dict[str, Any]) -> list[dict[str, Any]]:

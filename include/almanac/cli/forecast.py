@@ -1,7 +1,8 @@
 """`forecast`: which version is published, what became of each grain, adjustments, and back to an earlier version."""
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -93,29 +94,22 @@ def adjust(
     expires: Annotated[datetime | None, typer.Option(help="Until when it is applied; default: 30 days.")] = None,
 ) -> None:
     """Adjust the published forecast of a grain; the model's own value stays beside it."""
-    import json
-
     from almanac.config.files.loader import find_forecast
     from almanac.config.home import Home
-    from almanac.forecast.adjustments import Adjustment, add_adjustment, new_id
-    from almanac.forecast.published import PublishedTable
-    from almanac.forecast.versions import results_of
+    from almanac.forecast.adjusted import adjust_published
     from almanac.journal.journal import Journal
 
     home, now, reason = Home(), datetime.now(UTC), _checked_reason(reason)
-    declared, run = find_forecast(home.models, model), _run(now)
-    version = PublishedTable.of(home, declared).version()
-    known = [] if version is None else results_of(declared, home, version)["grain"].to_list()
-    named = grain if grain.startswith("[") else json.dumps([grain], ensure_ascii=False)
-    end = now + timedelta(days=30) if expires is None else expires.replace(tzinfo=UTC)
-    wanted = Adjustment(
-        *(new_id(named, now), named, since.replace(tzinfo=UTC), until.replace(tzinfo=UTC), percent, end),
-        made_by=run.started_by,
-        made_at=now,
+    done = adjust_published(
+        *(find_forecast(home.models, model), home, Journal(home.journal_url), grain, percent),
+        since.replace(tzinfo=UTC),
+        until.replace(tzinfo=UTC),
+        expires_at=None if expires is None else expires.replace(tzinfo=UTC),
         reason=reason,
+        run=_run(now),
+        now=now,
     )
-    add_adjustment(declared, Journal(home.journal_url), wanted, known, run=run)
-    print(f"{model}: adjustment {wanted.id}: {percent:+g} % of {named}; {_publish_again(model, run, now)}")
+    print(f"{model}: adjustment {done['adjustment']}: {percent:+g} % of {done['grain']}; {_published(done)}")
 
 
 @commands.command()
@@ -127,13 +121,15 @@ def unadjust(
     """Take an adjustment back; it stays in the journal."""
     from almanac.config.files.loader import find_forecast
     from almanac.config.home import Home
+    from almanac.forecast.adjusted import publish_again
     from almanac.forecast.adjustments import undo_adjustment
     from almanac.journal.journal import Journal
 
     home, now, reason = Home(), datetime.now(UTC), _checked_reason(reason)
-    declared, run = find_forecast(home.models, model), _run(now)
-    found = undo_adjustment(declared, Journal(home.journal_url), adjustment, reason, run=run, now=now)
-    print(f"{model}: adjustment {found.id} of {found.grain} is undone; {_publish_again(model, run, now)}")
+    declared, run, journal = find_forecast(home.models, model), _run(now), Journal(home.journal_url)
+    found = undo_adjustment(declared, journal, adjustment, reason, run=run, now=now)
+    done = publish_again(declared, home, journal, run=run, now=now)
+    print(f"{model}: adjustment {found.id} of {found.grain} is undone; {_published(done)}")
 
 
 @commands.command()
@@ -160,22 +156,8 @@ def adjustments(model: _MODEL) -> None:
     print(f"{len(found)} adjustments")
 
 
-def _publish_again(model: str, run: "RunRef", now: datetime) -> str:
-    """Put the adjustments that are active now into the published forecast; says what came of it."""
-    from almanac.config.files.loader import find_forecast
-    from almanac.config.home import Home
-    from almanac.forecast.adjustments import adjustments_of
-    from almanac.forecast.published import PublishedTable, publish_version
-    from almanac.journal.journal import Journal
-
-    home = Home()
-    declared = find_forecast(home.models, model)
-    version = PublishedTable.of(home, declared).version()
-    if version is None:
-        return "nothing is published yet"
-    active = [one for one in adjustments_of(Journal(home.journal_url), model) if one.is_active(now)]
-    publish_version(declared, home, version, {"run_id": run.run_id}, active)
-    return f"version {version} is published with {len(active)} adjustments"
+def _published(done: Mapping[str, object]) -> str:
+    return f"version {done['version']} is published with {done['active']} adjustments"
 
 
 def _checked_reason(reason: str) -> str:

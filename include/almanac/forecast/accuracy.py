@@ -37,9 +37,9 @@ class Help:
 
 
 def past_forecasts(
-    model: ForecastModel, home: Home, *, dataset_version: int | None = None, most: int = MOST_VERSIONS
+    model: ForecastModel, home: Home, *, dataset_version: int | None = None, also: str = ""
 ) -> "pl.DataFrame":
-    """Steps of published versions whose actual value has come, one row per grain, time and version.
+    """Steps of the versions that were published last whose actual value has come, one row per grain, time and version.
 
     A version is known by what it was made of, so a forecast is what was published then, not what would be today.
 
@@ -47,7 +47,7 @@ def past_forecasts(
         model: declares the forecast.
         home: where it is.
         dataset_version: that knows the actual values; None: the newest.
-        most: how many versions, the newest first.
+        also: a version that need not have been published.
 
     Returns:
         The published rows with `grain`, `actual` and `expected`: the mean absolute error of the backtests at that step;
@@ -60,8 +60,9 @@ def past_forecasts(
     import polars as pl
 
     reader = GrainReader.of(model, home, dataset_version)
-    names = list(dict.fromkeys(one.version for one in PublishedTable.of(home, model).publications()))
-    parts = [rows for name in names[:most] if (rows := version_rows(model, home, name)) is not None]
+    published = list(dict.fromkeys(one.version for one in PublishedTable.of(home, model).publications()))
+    names = dict.fromkeys([*([also] if also else []), *published[:MOST_VERSIONS]])
+    parts = [rows for name in names if (rows := version_rows(model, home, name)) is not None]
     if not parts:
         return pl.DataFrame()
     rows = pl.concat(parts, how="diagonal")

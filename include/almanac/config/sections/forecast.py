@@ -151,8 +151,8 @@ class Forecast(Section):
     intervals: tuple[Level, ...] = Field((0.8, 0.95), description="The share of values that each claims to hold.")
     limits: ForecastLimits = ForecastLimits()
     max_set_aside: Share = Field(0.5, description="With a larger share of bad grains the run is skipped.")
-    grains_per_task: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        500, description="How many grains one task computes."
+    grains_per_task: Literal["auto"] | Annotated[int, Field(ge=1, le=100_000)] = Field(
+        "auto", description="How many grains one task computes; auto: about a minute of work."
     )
     schedule: Cron | None = Field(None, description="Also at these times, in UTC; new data are always forecast.")
     gates: ForecastGates = ForecastGates()

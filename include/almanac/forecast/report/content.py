@@ -94,7 +94,7 @@ def gather(model: ForecastModel, home: Home, journal: Journal, version: str, *, 
     shared = shared_rows(rows, earlier) if earlier is not None else pl.DataFrame()
     aside = set_aside(model, home, version)
     dataset_version = int(VersionTable.of(home, model).read(version)["dataset_version"][0])
-    past = past_forecasts(model, home)
+    past = past_forecasts(model, home, also=version)
     active = [one for one in adjustments_of(journal, model.name) if one.is_active(now)]
     reader = GrainReader.of(model, home, dataset_version)
     return Content(
