@@ -23,7 +23,10 @@ HOME = Home()
 
 
 def build(model: ForecastModel) -> DAG:
-    """`forecast_<model>`: check -> watch, plan -> forecast (mapped) -> collect -> judge -> publish -> report."""
+    """`forecast_<model>`: check -> plan -> forecast (mapped) -> collect -> judge -> publish -> report -> clean_up.
+
+    Beside them: check -> watch.
+    """
     predictions, schedule = assets.predictions(model), schedule_of(model, "forecast", HOME)
     with make_dag("forecast", model, purpose=__doc__, schedule=schedule, params=forecast_params()) as dag:
 
@@ -67,11 +70,15 @@ def build(model: ForecastModel) -> DAG:
         def report(version: str) -> dict[str, str]:
             return steps.report(run_context(HOME), model, version)
 
+        @task(trigger_rule=TriggerRule.NONE_FAILED, doc_md="Deletes results and versions older than `forecast.keep`.")
+        def clean_up() -> dict[str, Any]:
+            return steps.clean_up(run_context(HOME), model)
+
         checked = check()
         watch(checked)
         collected = collect(checked)
         forecast.expand(chunk=plan(checked)) >> collected
-        publish(judge(collected), checked) >> report(collected)
+        publish(judge(collected), checked) >> report(collected) >> clean_up()
     return dag
 
 

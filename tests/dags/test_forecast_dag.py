@@ -41,10 +41,30 @@ def test_forecast_is_ingested_computed_judged_and_published_by_its_dags(tmp_path
     assert (decision.subject, decision.accepted, decision.figures["set_aside"]) == (first, True, 1.0)
     (commit,) = open_table(home.predictions_of("sales")).history()
     assert (commit["dataset_version"], commit["dag_id"]) == ("0", "forecast_sales")
+    pages = Path(home.reports_of("sales"))
+    assert {each.name for each in pages.glob(f"forecast_{first}*")} == {
+        f"forecast_{first}{ending}" for ending in (".html", ".csv", ".parquet", "_grains.csv")
+    }
+
+    adjustment = {"grain": "S00001", "percent": 10, "since": "2023-12-01T00:00:00Z", "until": "2023-12-31T00:00:00Z"}
+    airflow.run("adjust_forecast_sales", **adjustment, expires="2099-01-01T00:00:00Z", undo=None, why="a fair in town")
+    adjusted = read_table(home.predictions_of("sales")).filter(pl.col("adjustment") != "")
+    assert set(adjusted["Store"]) == {"S00001"}
+    assert journal.decisions("sales", DecisionKind.ADJUSTMENT)[0].reasons == ("a fair in town",)
+
+    output = airflow.run("forecast_sales", as_of="2023-10-30T00:00:00Z")
+    assert "is of the past, as of 2023-10-30T00:00:00Z: it is not published" in output
+    assert PublishedTable.of(home, model).version() == first
+    (past,) = pages.glob("forecast_2023-10-30-*.html")
+    assert "Expected by backtests" in past.read_text("utf-8")  # it is held against what came after it
 
     output = airflow.run("forecast_sales")
     assert "0 of 9 grains have no result yet" in output
     assert f"{first} is published already: nothing has changed since" in output
+
+    declare(home.models, {"max_set_aside": 0.05})
+    output = airflow.run("forecast_sales")  # the frame is invalid: everything is skipped, and the run is green
+    assert "1 of 10 grains cannot be forecast" in output
 
     declare(home.models, {"grains_per_task": 4, "intervals": [0.8], "gates": {"max_bias": 1e-9}, "horizon": 3})
     output = airflow.run("forecast_sales")  # refused: a green run, and the forecast stays

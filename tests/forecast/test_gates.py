@@ -108,7 +108,7 @@ def test_verdict_is_recorded_once_for_a_run(home: Home) -> None:
 
 
 def test_published_version_whose_results_are_lost_does_not_stop_the_next_one(home: Home) -> None:
-    """Results are in no backup: after a restore the published rows are there, and a person reads why in the verdict."""
+    """Old snapshots hold no results: the published rows are there, and a person reads why in the verdict."""
     model = declare(home.models, {"gates": {"max_coverage_gap": 0.5}})
     publish(home, rows_of(sales(3)))
     lost = forecast(model, home)

@@ -299,8 +299,8 @@ def origin_and_keys(home: Home, model: ForecastModel, version: str) -> tuple[str
     ("changes", "size"),
     [
         ({"grains_per_task": 7}, 7),
-        ({"grains_per_task": "auto"}, 5_000),
-        ({"grains_per_task": "auto", "candidates": {"ets": {}, "theta": {}}}, 74),
+        ({"grains_per_task": "auto"}, 2_000),
+        ({"grains_per_task": "auto", "candidates": {"ets": {}, "theta": {}}}, 73),
         ({"grains_per_task": "auto", "candidates": {"arima": {"order": "auto"}}}, 3),
     ],
 )

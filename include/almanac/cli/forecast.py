@@ -133,6 +133,26 @@ def unadjust(
 
 
 @commands.command()
+def switches(
+    model: _MODEL,
+    since: Annotated[datetime, typer.Option(help="Published from this time on, in UTC.")],
+    was: Annotated[str, typer.Option("--from", help="Only from this candidate.")] = "",
+    now: Annotated[str, typer.Option("--to", help="Only to this candidate.")] = "",
+) -> None:
+    """List the grains that changed their candidate from one published version to the next."""
+    from almanac.config.files.loader import find_forecast
+    from almanac.config.home import Home
+    from almanac.forecast.switches import switches_of
+
+    home = Home()
+    found = switches_of(find_forecast(home.models, model), home, since.replace(tzinfo=UTC))
+    chosen = [one for one in found if was in ("", one.was) and now in ("", one.now)]
+    for one in chosen:
+        print(f"{one.at:%Y-%m-%d}  {one.grain}  {one.was}, now {one.now}  version {one.version}")
+    print(f"{len(chosen)} switches")
+
+
+@commands.command()
 def adjustments(model: _MODEL) -> None:
     """List all adjustments: by whom, why, until when, and whether they have helped where actual values have come."""
     from almanac.config.files.loader import find_forecast

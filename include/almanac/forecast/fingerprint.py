@@ -22,13 +22,7 @@ _MAKING = (  # what a result's numbers come from
     "traits",
 )
 _LIBRARIES = ("numpy", "scipy", "statsmodels")
-_NOT_MAKING = {
-    "grains_per_task",
-    "max_set_aside",
-    "schedule",
-    "gates",
-    "monitor",
-}  # about when and whether, not about what
+_NOT_MAKING = {"grains_per_task", "max_set_aside", "schedule", "gates", "monitor", "keep"}  # when and whether, not what
 
 
 @cache

@@ -85,7 +85,7 @@ def _against_published(
         return
     try:
         before = results_of(model, home, published)
-    except DataError as error:  # no backup holds results: after a restore only the published rows are there
+    except DataError as error:  # a table was deleted, or restored from a snapshot of a former release
         yield GateOutcome("published", True, f"version {published} cannot be compared: {error}", 0.0)
     else:
         yield compare(results, before, published, model.forecast.gates.max_worse)

@@ -13,8 +13,8 @@ from almanac.forecast.frame import FrameRules, frame_problems, problems_of
 from almanac.forecast.results import ResultTable
 from almanac.forecast.series import GrainReader
 
-_TASK_S, _MOST_GRAINS = 60.0, 5_000  # of memory for their backtests
-_RULES_S = 0.001  # of all simple rules together, for a grain and origin
+_TASK_S, _MOST_GRAINS = 60.0, 2_000  # of memory for their backtests
+_RULES_S = 0.003  # of all simple rules together, for a grain and origin
 _FIT_S = {"ets": 0.1, "arima": 0.4, "theta": 0.1, "mstl": 0.2}
 _SEARCH_S = 4.0  # ten orders and more
 

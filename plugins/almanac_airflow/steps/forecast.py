@@ -163,6 +163,19 @@ def report(context: "RunContext", model: ForecastModel, version: str | None) -> 
     return {"report": uri, "mlflow_run_id": log_version(context.registry, model, version, results, run=context.run)}
 
 
+def clean_up(context: "RunContext", model: ForecastModel) -> dict[str, Any]:
+    """Delete the results and versions that are older than `forecast.keep`.
+
+    Raises:
+        AirflowSkipException: nothing is declared to go.
+    """
+    from almanac.forecast.expiry import expire_results
+
+    if model.forecast.keep is None:
+        raise AirflowSkipException("forecast.keep is not declared: all results are kept")
+    return expire_results(model, context.home, now=context.now)
+
+
 def adjust(context: "RunContext", model: ForecastModel, params: Mapping[str, Any]) -> dict[str, Any]:
     """Record an adjustment, or take one back, and publish the version that is published with what is active now.
 

@@ -1,11 +1,12 @@
 """The section `forecast` of a model of that kind: what is forecast, by which candidates, and how one is chosen."""
 
+from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from almanac.config.grammar.section import Section, Share
-from almanac.config.grammar.types import Cron
+from almanac.config.grammar.types import Cron, Duration
 from almanac.config.sections.dataset import Dataset
 
 Steps = Annotated[int, Field(ge=1, le=10_000)]
@@ -155,6 +156,11 @@ class Forecast(Section):
         "auto", description="How many grains one task computes; auto: about a minute of work."
     )
     schedule: Cron | None = Field(None, description="Also at these times, in UTC; new data are always forecast.")
+    keep: Annotated[Duration, Field(ge=timedelta(days=1))] | None = Field(
+        None,
+        description="How long results and versions of former periods are kept; those published last always are. Null:"
+        " for ever.",
+    )
     gates: ForecastGates = ForecastGates()
     monitor: ForecastMonitor = ForecastMonitor()
 
