@@ -53,7 +53,7 @@ def test_forecast_is_ingested_computed_judged_and_published_by_its_dags(tmp_path
     assert journal.decisions("sales", DecisionKind.ADJUSTMENT)[0].reasons == ("a fair in town",)
 
     output = airflow.run("forecast_sales", as_of="2023-10-30T00:00:00Z")
-    assert "is of the past, as of 2023-10-30T00:00:00Z: it is not published" in output
+    assert "is a forecast of the past, as of 2023-10-30T00:00:00Z: it is not published" in output
     assert PublishedTable.of(home, model).version() == first
     (past,) = pages.glob("forecast_2023-10-30-*.html")
     assert "Expected by backtests" in past.read_text("utf-8")  # it is held against what came after it
