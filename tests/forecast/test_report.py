@@ -132,7 +132,7 @@ def result(**changed: object) -> pl.DataFrame:
 
 def test_differences_are_summed_by_step_day_week_and_month_for_shared_dates_only() -> None:
     """The month begins on a Saturday: of the six shared days, two lie in its first week, four in the second."""
-    shared = shared_rows(rows([9.0] * 6, first_day=1), rows([1.0] * 10, first_day=-1))
+    shared = shared_rows(rows([9.0] * 9, first_day=1), rows([1.0] * 8, first_day=-1))
     periods = by_period(shared, timedelta(hours=1))
     assert list(periods) == ["step", "day", "week", "month"]
     assert [row["change"] for row in periods["month"].iter_rows(named=True)] == [48.0]
