@@ -312,11 +312,11 @@ def test_task_gets_the_declared_number_of_grains_or_about_a_minute_of_work(
 
 @pytest.mark.slow
 def test_run_killed_at_twenty_random_moments_gives_the_bytes_of_an_undisturbed_run(home: Home, tmp_path: Path) -> None:
-    declare(home.models, FAST)
+    undisturbed = Home(home=tmp_path / "undisturbed", models=tmp_path / "undisturbed" / "models")
     faults, draw = tmp_path / "faults", random.Random(11)
     faults.mkdir()
-    undisturbed = Home(home=tmp_path / "undisturbed", models=home.models)
     for each in (home, undisturbed):
+        declare(each.models, FAST)
         publish(each, rows_of(sales(40)))
     began = time.monotonic()
     assert run(undisturbed, faults).wait() == 0
