@@ -14,8 +14,8 @@ from almanac.config.home import Home
 from almanac.config.schema import ForecastModel
 from almanac.data.table.delta_table import read_table
 from almanac.errors import DataError
-from almanac.forecast.accuracy import help_of, past_forecasts
 from almanac.forecast.adjustments import Adjustment, add_adjustment, adjustments_of, undo_adjustment
+from almanac.forecast.past.accuracy import help_of, past_forecasts
 from almanac.forecast.published import publish_version
 from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef

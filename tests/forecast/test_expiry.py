@@ -13,8 +13,8 @@ from almanac.data.table.delta_table import open_table, read_table
 from almanac.errors import ConfigError
 from almanac.forecast import expiry
 from almanac.forecast.expiry import expire_results
+from almanac.forecast.past.switches import switches_of
 from almanac.forecast.published import PublishedTable
-from almanac.forecast.switches import switches_of
 from almanac.forecast.versions import collect_version
 from tests.forecast.shop import NEWEST, NOW, START, WEEK, WEEKS, declare, publish, rows_of, sales
 from tests.forecast.world import compute, forecast

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from almanac.config.home import Home
-from almanac.forecast import watch
-from almanac.forecast.watch import Watched, notify_watched, watch_forecasts
+from almanac.forecast.past import watch
+from almanac.forecast.past.watch import Watched, notify_watched, watch_forecasts
 from almanac.journal.records import RunRef
 from tests.forecast.shop import NEWEST, NOW, WEEK, declare, publish, rows_of, sales
 from tests.forecast.world import forecast

@@ -142,7 +142,7 @@ def switches(
     """List the grains that changed their candidate from one published version to the next."""
     from almanac.config.files.loader import find_forecast
     from almanac.config.home import Home
-    from almanac.forecast.switches import switches_of
+    from almanac.forecast.past.switches import switches_of
 
     home = Home()
     found = switches_of(find_forecast(home.models, model), home, since.replace(tzinfo=UTC))
@@ -157,8 +157,8 @@ def adjustments(model: _MODEL) -> None:
     """List all adjustments: by whom, why, until when, and whether they have helped where actual values have come."""
     from almanac.config.files.loader import find_forecast
     from almanac.config.home import Home
-    from almanac.forecast.accuracy import help_of, past_forecasts
     from almanac.forecast.adjustments import adjustments_of
+    from almanac.forecast.past.accuracy import help_of, past_forecasts
     from almanac.journal.journal import Journal
 
     home, now = Home(), datetime.now(UTC)

@@ -8,7 +8,7 @@ from almanac.config.home import Home
 from almanac.config.schema import ForecastModel
 from almanac.data.table.delta_table import collect, open_table, own_commit, scan_table
 from almanac.errors import TransientError
-from almanac.forecast.accuracy import MOST_VERSIONS
+from almanac.forecast.past.accuracy import MOST_VERSIONS
 from almanac.forecast.published import PublishedTable
 from almanac.forecast.results import ORIGIN
 from almanac.forecast.versions import VERSION

@@ -137,7 +137,7 @@ def publish(
 
 def watch(context: "RunContext", model: ForecastModel, checked: Mapping[str, Any]) -> dict[str, Any]:
     """Hold published forecasts against the actual values that have come; one alert while they are too far off."""
-    from almanac.forecast.watch import notify_watched, watch_forecasts
+    from almanac.forecast.past.watch import notify_watched, watch_forecasts
     from almanac_airflow.notifiers.channels import notifier
     from almanac_airflow.runs import link
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from almanac.config.home import Home
 from almanac.config.schema import ForecastModel
-from almanac.forecast.accuracy import by_step, level_name, past_forecasts, rows_of_version, version_rows
 from almanac.forecast.adjustments import Adjustment, adjustments_of
+from almanac.forecast.past.accuracy import by_step, level_name, past_forecasts, rows_of_version, version_rows
 from almanac.forecast.published import PublishedTable
 from almanac.forecast.report.charts import SeriesChart
 from almanac.forecast.report.differences import Moved, by_period, moved_grains, shared_rows

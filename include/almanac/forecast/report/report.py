@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from almanac.config.home import Home
 from almanac.config.schema import ForecastModel
-from almanac.forecast.accuracy import level_name
+from almanac.forecast.past.accuracy import level_name
 from almanac.forecast.report import content
 from almanac.forecast.report.content import Content, gather, traits_shown
 from almanac.journal.journal import Journal

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from almanac.config.home import Home
 from almanac.config.schema import ForecastModel
-from almanac.forecast.accuracy import level_name, past_forecasts, within
+from almanac.forecast.past.accuracy import level_name, past_forecasts, within
 from almanac.forecast.results import GRAIN
 from almanac.journal.records import RunRef
 
