@@ -14,6 +14,7 @@ from almanac.config.schema import ForecastModel
 from almanac_airflow import assets
 from almanac_airflow.dags import make_dag
 from almanac_airflow.declarations import declared_forecasts
+from almanac_airflow.params import forecast_params
 from almanac_airflow.runs import run_context
 from almanac_airflow.schedules import schedule_of
 from almanac_airflow.steps import forecast as steps
@@ -22,13 +23,16 @@ HOME = Home()
 
 
 def build(model: ForecastModel) -> DAG:
-    """`forecast_<model>`: check -> plan -> forecast (mapped) -> collect -> judge -> publish."""
+    """`forecast_<model>`: check -> plan -> forecast (mapped) -> collect -> judge -> publish -> report -> clean_up.
+
+    Beside them: check -> watch.
+    """
     predictions, schedule = assets.predictions(model), schedule_of(model, "forecast", HOME)
-    with make_dag("forecast", model, purpose=__doc__, schedule=schedule) as dag:
+    with make_dag("forecast", model, purpose=__doc__, schedule=schedule, params=forecast_params()) as dag:
 
         @task(doc_md="Checks the frame, and each grain; skipped, with the reasons, when too much of it is bad.")
-        def check() -> dict[str, Any]:
-            return steps.check(run_context(HOME), model)
+        def check(*, params: dict[str, Any]) -> dict[str, Any]:
+            return steps.check(run_context(HOME), model, params["as_of"])
 
         @task(doc_md="Divides the grains whose result nobody has computed yet among tasks; none when nothing is new.")
         def plan(checked: dict[str, Any]) -> list[dict[str, Any]]:
@@ -55,10 +59,26 @@ def build(model: ForecastModel) -> DAG:
             outlet_events[predictions].extra = published
             return published
 
+        @task(doc_md="Holds published forecasts against the actual values that have come; alerts when far off.")
+        def watch(checked: dict[str, Any]) -> dict[str, Any]:
+            return steps.watch(run_context(HOME), model, checked)
+
+        @task(
+            trigger_rule=TriggerRule.NONE_FAILED,  # of a refused version, too
+            doc_md="Writes the page with values, differences and past errors; logs the version to MLflow.",
+        )
+        def report(version: str) -> dict[str, str]:
+            return steps.report(run_context(HOME), model, version)
+
+        @task(trigger_rule=TriggerRule.NONE_FAILED, doc_md="Deletes results and versions older than `forecast.keep`.")
+        def clean_up() -> dict[str, Any]:
+            return steps.clean_up(run_context(HOME), model)
+
         checked = check()
+        watch(checked)
         collected = collect(checked)
         forecast.expand(chunk=plan(checked)) >> collected
-        publish(judge(collected), checked)
+        publish(judge(collected), checked) >> report(collected) >> clean_up()
     return dag
 
 

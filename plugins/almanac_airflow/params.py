@@ -41,6 +41,40 @@ def training_params(model: Model) -> dict[str, Param]:
     }
 
 
+def forecast_params() -> dict[str, Param]:
+    """What a person may choose for one forecast."""
+    return {
+        "as_of": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="As of",
+            description="A time of the past: forecast from there, as if no later row had come. Such a forecast is"
+            " collected, judged and reported, and never published. Empty: from the newest row.",
+        ),
+    }
+
+
+def adjustment_params() -> dict[str, Param]:
+    """How a person adjusts a forecast, or takes an adjustment back."""
+    text = ["null", "string"]
+    return {
+        "grain": Param(None, type=text, title="Grain", description='As the report names it, e.g. ["S01"].'),
+        "percent": Param(None, type=["null", "number"], title="Percent", description="+10 makes 100 into 110."),
+        "since": Param(None, type=text, format="date-time", title="From", description="The first time adjusted."),
+        "until": Param(None, type=text, format="date-time", title="Up to", description="Exclusive."),
+        "expires": Param(
+            None,
+            type=text,
+            format="date-time",
+            title="Expires",
+            description="Until when it is applied. Empty: 30 days.",
+        ),
+        "undo": Param(None, type=text, title="Undo", description="Instead of all above: the id of an adjustment."),
+        "why": _reason("Why. Kept in the journal with your name."),
+    }
+
+
 def ingest_params() -> dict[str, Param]:
     """What a person may choose for one ingest."""
     return {

@@ -23,7 +23,7 @@ KINDS_OF_A_MODEL = {
     *("ingest", "readmit", "maintain_data", "train", "score", "shadow", "monitor", "promote", "rollback"),
     *("rollback_drill", "rollout", "backup_model", "backup_data", "expire_outputs", "window", "reopen", "event"),
 }
-KINDS_OF_A_FORECAST = {"ingest", "readmit", "maintain_data", "backup_data", "forecast"}
+KINDS_OF_A_FORECAST = {"ingest", "readmit", "maintain_data", "backup_data", "forecast", "adjust_forecast"}
 OF_ALL = {"alerts", "backup_databases", "check_config", "cleanup", "restore", "restore_drill", "retention", "sweep"}
 # What differs on purpose; the reason stands where it is declared.
 RETRIES_OF = {"alerts.attend": 0, "restore.restore": 0, "restore_drill.drill": 0, "restore_drill.disaster": 0}

@@ -180,6 +180,13 @@ ELSEWHERE = (
         "almanac rollout show <model>",
         "almanac promote <model>@<version> --reason ...",
     ),
+    *_lines(
+        "docs/forecasts.md",
+        "What it costs",
+        _BENCH,
+        "tests/docs/test_benchmarks.py",
+        "python -m bench.forecast --grains 10000 --steps 200",
+    ),
     *_lines("docs/add-a-model.md", "Scoring", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.score"),
     *_lines(
         "docs/backup-format.md", "Speed", _BENCH, "tests/docs/test_benchmarks.py", "python -m bench.backup --gib 2"

@@ -50,6 +50,23 @@ def two_versions_were_published() -> None:
     know(first=first, second=second)
 
 
+def an_adjustment_is_published() -> None:
+    from almanac.forecast.adjusted import adjust_published
+
+    two_versions_were_published()
+    home, now = Home(), datetime.now(UTC)
+    done = adjust_published(
+        *(find_forecast(home.models, "sales"), home, Journal(home.journal_url), "S07", 10.0),
+        datetime(2024, 12, 2, tzinfo=UTC),
+        datetime(2024, 12, 16, tzinfo=UTC),
+        expires_at=None,
+        reason="a fair next door",
+        run=RunRef("almanac", "command"),
+        now=now,
+    )
+    know(adjustment=done["adjustment"])
+
+
 def the_first_version_is_published() -> None:
     from tests.docs.states import facts
 

@@ -16,11 +16,19 @@ _EXAMPLE_STEPS = (
         "./almanac forecast show sales",
         (
             r"sales: version 2024-11-25-\w{8}, published; 18 grains, 0 keep the baseline",
-            r"error: the error of all grains is 0\.7\d\d of the baseline's, expected at most 1",
+            r"error: the error of all grains is 0\.8\d\d of the baseline's, expected at most 1",
             r"set aside: 2\n",
             r'\["S19"\]  ended: its newest row is of 2024-09-16 00:00, those of other grains of 2024-11-25 00:00',
             r'\["S20"\]  short: got 26 steps, expected at least 89 for a season and the backtests',
         ),
+    ),
+    Step(
+        "./almanac forecast adjust sales S07 --percent 10 --since 2024-12-02 --until 2024-12-16"
+        ' --reason "a fair next door"',
+        (r'sales: adjustment \w{8}: \+10 % of \["S07"\]; version 2024-11-25-\w{8} is published with 1 adjustments',),
+    ),
+    Step(
+        "./almanac forecast adjustments sales", (r"a fair next door\n    no actual value has come yet\n1 adjustments",)
     ),
 )
 _IN_MODELS = {"include/models/": "models/"}  # the stage's own declarations
@@ -59,6 +67,27 @@ SCENES = (
         ),
         before="forecasts:two_versions_were_published",
         binds={"<version>": "{first}"},
+    ),
+    Scene(
+        PAGE,
+        "The report",
+        "new",
+        (Step("./almanac forecast switches sales --since 2024-03-01 --from theta", (r"\d+ switches",)),),
+        before="forecasts:two_versions_were_published",
+    ),
+    Scene(
+        PAGE,
+        "Adjustments",
+        "new",
+        (
+            Step("./almanac forecast adjustments sales", (r"{adjustment}  ",)),
+            Step(
+                './almanac forecast unadjust sales <id> --reason "..."',
+                (r"sales: adjustment {adjustment} of .* is undone; version .* with 0 adjustments",),
+            ),
+        ),
+        before="forecasts:an_adjustment_is_published",
+        binds={"<id>": "{adjustment}"},
     ),
     Scene(
         PAGE,

@@ -1,6 +1,8 @@
 """A result is computed once: in a run, in the next one, and after `kill -9` of a real process."""
 
 import os
+import random
+import shutil
 import subprocess
 import sys
 import time
@@ -19,11 +21,11 @@ from almanac.data.table.delta_table import open_table, read_table
 from almanac.errors import DataError, TransientError
 from almanac.forecast import compute as computing
 from almanac.forecast.compute import compute_chunk
-from almanac.forecast.plan import make_plan, missing_grains
+from almanac.forecast.plan import chunk_size, make_plan, missing_grains
 from almanac.forecast.published import PublishedTable, publish_version
 from almanac.forecast.results import ResultTable
 from almanac.forecast.versions import VersionTable, collect_version
-from tests.forecast.shop import NOW, WEEK, declare, publish, rows_of, sales
+from tests.forecast.shop import NOW, START, WEEK, WEEKS, declare, publish, rows_of, sales
 from tests.forecast.world import compute, forecast
 
 FAST = {"grains_per_task": 3, "candidates": {"naive": {}, "drift": {}, "seasonal_mean": {}}}
@@ -205,7 +207,7 @@ def test_published_forecast_has_each_step_of_each_grain_with_its_intervals(home:
     rows = read_table(home.predictions_of("sales")).sort("Store", "step")
     assert rows.columns == [
         *("Store", "time", "step", "forecast", "lower_80", "upper_80", "lower_95", "upper_95"),
-        *("candidate", "kept_baseline", "version"),
+        *("candidate", "kept_baseline", "version", "adjusted", "adjustment"),
     ]
     assert rows["time"].to_list()[:4] == [rows_of(series)["Date"].max() + ahead * WEEK for ahead in (1, 2, 3, 4)]
     assert (
@@ -269,3 +271,66 @@ def test_next_period_is_forecast_too_and_leaves_the_results_of_the_last(home: Ho
     assert (first[:10], second[:10]) == ("2023-11-27", "2023-12-04")
     assert len(read_table(home.forecast_results_of("sales"))) == 8
     assert set(read_table(home.predictions_of("sales"))["version"]) == {second}
+
+
+def test_forecast_of_the_past_sees_nothing_of_its_future(home: Home, model: ForecastModel) -> None:
+    """As of a time, today's dataset gives byte for byte what the dataset of that time gave."""
+    series, cut = sales(5), 8
+    publish(home, rows_of({name: values[:-cut] for name, values in series.items()}))
+    then = forecast(model, home, now=NOW - cut * WEEK)
+    before = ResultTable.of(home, model).read(*origin_and_keys(home, model, then))
+    later = {name: 100 * values[-cut:] for name, values in series.items()}
+    publish(home, rows_of(later, start=START + (WEEKS - cut) * WEEK))
+    as_of = START + (WEEKS - cut - 1) * WEEK
+    plan, computed = compute(model, home, as_of=as_of)
+    assert (computed, collect_version(model, home, plan)) == (0, then)
+    shutil.rmtree(home.forecast_results_of("sales"))
+    assert compute(model, home, as_of=as_of)[1] == 5
+    again = ResultTable.of(home, model).read(*origin_and_keys(home, model, then))
+    assert again.write_ipc(None).getvalue() == before.write_ipc(None).getvalue()
+
+
+def origin_and_keys(home: Home, model: ForecastModel, version: str) -> tuple[str, list[str]]:
+    rows = VersionTable.of(home, model).read(version)
+    return rows["origin"][0], rows["key"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("changes", "size"),
+    [
+        ({"grains_per_task": 7}, 7),
+        ({"grains_per_task": "auto"}, 2_000),
+        ({"grains_per_task": "auto", "candidates": {"ets": {}, "theta": {}}}, 73),
+        ({"grains_per_task": "auto", "candidates": {"arima": {"order": "auto"}}}, 3),
+    ],
+)
+def test_task_gets_the_declared_number_of_grains_or_about_a_minute_of_work(
+    home: Home, changes: dict[str, object], size: int
+) -> None:
+    assert chunk_size(declare(home.models, {**FAST, **changes}).forecast) == size
+
+
+@pytest.mark.slow
+def test_run_killed_at_twenty_random_moments_gives_the_bytes_of_an_undisturbed_run(home: Home, tmp_path: Path) -> None:
+    undisturbed = Home(home=tmp_path / "undisturbed", models=tmp_path / "undisturbed" / "models")
+    faults, draw = tmp_path / "faults", random.Random(11)
+    faults.mkdir()
+    for each in (home, undisturbed):
+        declare(each.models, FAST)
+        publish(each, rows_of(sales(40)))
+    began = time.monotonic()
+    assert run(undisturbed, faults).wait() == 0
+    longest, killed = time.monotonic() - began, 0
+    for _ in range(20):
+        process = run(home, faults)
+        try:
+            process.wait(draw.uniform(0.2, 1.0) * longest)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed += 1
+        assert process.stdout is not None
+        process.stdout.close()
+    assert killed > 5
+    assert run(home, faults).wait() == 0
+    assert all_bytes(home) == all_bytes(undisturbed)

@@ -10,7 +10,7 @@ from almanac.config.files.loader import find_forecast
 from almanac.config.home import Home
 from almanac.config.schema import ForecastModel
 from almanac.forecast.compute import compute_chunk
-from almanac.forecast.plan import Plan, chunks, make_plan, missing_grains
+from almanac.forecast.plan import Plan, chunk_size, chunks, make_plan, missing_grains
 from almanac.forecast.published import publish_version
 from almanac.forecast.results import ResultTable
 from almanac.forecast.versions import collect_version
@@ -21,15 +21,19 @@ def nowhere(_point: str, _subject: str) -> None: ...
 
 
 def compute(
-    model: ForecastModel, home: Home, now: datetime = NOW, on_step: Callable[[str, str], None] = nowhere
+    model: ForecastModel,
+    home: Home,
+    now: datetime = NOW,
+    on_step: Callable[[str, str], None] = nowhere,
+    as_of: datetime | None = None,
 ) -> tuple[Plan, int]:
     """Compute what is missing; give the plan, and how many grains were computed."""
-    plan = make_plan(model, home, now=now)
+    plan = make_plan(model, home, now=now, as_of=as_of)
     done = [
         compute_chunk(model, home, chunk, dataset_version=plan.dataset_version, origin=plan.origin, on_step=on_step)[
             "computed"
         ]
-        for chunk in chunks(missing_grains(plan, ResultTable.of(home, model)), model.forecast.grains_per_task)
+        for chunk in chunks(missing_grains(plan, ResultTable.of(home, model)), chunk_size(model.forecast))
     ]
     return plan, sum(done)
 

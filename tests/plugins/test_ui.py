@@ -34,6 +34,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 RUN = RunRef("ingest_weather", "manual__2026-01-01T00:00:00+00:00", started_by="ann")
 BATCH = "ab" * 32
 REPORT = f"{BATCH[:12]}_a.csv.html"
+ROWS = "/almanac/models/weather/reports/forecast_2026-01-01-ab.csv"
 OVERVIEWS = ("/almanac/", "/almanac/search?q=weather@1", "/almanac/journal")
 PAGES = (
     *OVERVIEWS,
@@ -45,6 +46,7 @@ PAGES = (
     f"/almanac/models/weather/batches/{BATCH[:12]}/data-docs",
     "/almanac/models/weather/reports",
     f"/almanac/models/weather/reports/{REPORT}",
+    ROWS,
     "/almanac/models/weather/windows",
     "/almanac/backups",
     "/almanac/storage",
@@ -64,6 +66,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     (reports / REPORT.replace(".html", ".validation.json")).write_text(json.dumps({"success": False}))
     (reports / REPORT.replace(".html", ".data-docs.html")).write_text("<p>the suite's documents</p>")
     (reports / "monitor_2026-01-01_version_1.html").write_text("<p>the monitor's report</p>")
+    (reports / "forecast_2026-01-01-ab.csv").write_text("Store,forecast\n")
     (home.home / "secret.html").write_text("the secret")
     (reports / "link.html").symlink_to(home.home / "secret.html")
     _happen(journal, home)
@@ -165,7 +168,7 @@ def test_overview_without_the_right_shows_no_model(client: TestClient, page: str
     assert "weather" not in answer.text
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [page for page in PAGES if page != ROWS])
 def test_page_is_json_for_who_asks_for_it(client: TestClient, page: str) -> None:
     answer = client.get(page, headers={**ann(client), "Accept": "application/json"})
     assert answer.status_code == 200, answer.text
@@ -211,6 +214,12 @@ def test_page_with_login_is_shown_and_runs_no_script(client: TestClient, page: s
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
     assert "script-src" not in answer.headers["Content-Security-Policy"]
     assert "<script" not in answer.text
+
+
+def test_rows_of_a_report_are_downloaded_and_never_shown(client: TestClient) -> None:
+    answer = client.get(ROWS, headers=ann(client))
+    assert (answer.text, answer.headers["Content-Disposition"]) == ("Store,forecast\n", "attachment")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_page_takes_the_cookie_of_the_ui(client: TestClient) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from almanac.config.sections.forecast import SEASONAL, Forecast
 from almanac.forecast import rules, statistical
+from almanac.forecast.fitted import FAILURES, Fit
 from almanac.forecast.panel import Panel, unknown
 
 if TYPE_CHECKING:
@@ -19,10 +20,12 @@ class Forecasts:
     Attributes:
         values: of shape (series, horizon); NaN: it has no forecast of that series.
         failures: number of the series -> why it has none, where more is known than that the series is too short.
+        parameters: number of the series -> what was fitted to it, of candidates that are fitted.
     """
 
     values: "Array"
     failures: Mapping[int, str] = field(default_factory=dict)
+    parameters: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
 
 Candidate = Callable[[Panel, int], Forecasts]
@@ -71,16 +74,17 @@ def _rule(rule: rules.Rule) -> Candidate:
     return lambda panel, horizon: Forecasts(rule(panel, horizon))
 
 
-def _each(fit: statistical.Fit) -> Candidate:
+def _each(fit: Fit) -> Candidate:
     """Fit series after series; one that cannot be fitted is a recorded failure, and stops no other."""
 
     def forecast(panel: Panel, horizon: int) -> Forecasts:
-        values, failures = unknown(panel, horizon), dict[int, str]()
+        values, failures, parameters = unknown(panel, horizon), dict[int, str](), dict[int, Mapping[str, Any]]()
         for number in range(len(panel)):
             try:
-                values[number] = statistical.finite(fit(panel.series(number), horizon))
-            except statistical.FAILURES as error:
+                fitted = fit(panel.series(number), horizon)
+                values[number], parameters[number] = statistical.finite(fitted.values), fitted.parameters
+            except FAILURES as error:
                 failures[number] = f"{type(error).__name__}: {error}"[:200]
-        return Forecasts(values, failures)
+        return Forecasts(values, failures, parameters)
 
     return forecast

@@ -1,19 +1,19 @@
-"""Which candidate forecasts a grain, how wide its intervals are, and its forecast."""
+"""Which candidate forecasts a grain, and its forecast."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from almanac.config.sections.forecast import Forecast
 from almanac.forecast.backtest import Backtests, backtest, errors, scales_of
 from almanac.forecast.candidates import candidates_of
+from almanac.forecast.intervals import scale_of, scores_of
 from almanac.forecast.panel import Panel
+from almanac.forecast.traits import Traits, autocorrelation, traits_of
 
 if TYPE_CHECKING:
     from almanac.forecast.panel import Array
-
-_SMALLEST = 1e-12  # of a width: below it a series is forecast without any error
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,12 @@ class GrainForecast:
         errors: of each candidate that has a forecast.
         failures: candidate -> why it has none.
         forecast: of shape (horizon,).
-        widths: interval -> half its width, of shape (horizon,).
-        covered: interval -> the share of the backtests' values within it, each by the intervals of the others.
-        absolute: the sum of absolute errors of the backtests; `baseline_absolute`: of the baseline; `signed`: of errors
-            with their sign (forecast less actual); `total`: of absolute actuals.
+        parameters: member -> what was fitted, where the library tells it.
+        traits: of the series.
+        held_out: errors (forecast less actual) of the backtests, each of the candidate that the *other* backtests
+            prefer, of shape (origins, horizon). What was chosen for its small error on a period looks better there than
+            it is; of these errors, the period itself has chosen nothing.
+        baseline_absolute: the sum of absolute errors of the baseline; `total`: of absolute actuals.
     """
 
     candidate: str
@@ -43,12 +45,26 @@ class GrainForecast:
     errors: Mapping[str, float]
     failures: Mapping[str, str]
     forecast: "Array"
-    widths: "Mapping[float, Array]"
-    covered: Mapping[float, float]
-    absolute: float
+    parameters: Mapping[str, Mapping[str, Any]]
+    traits: Traits
+    held_out: "Array"
     baseline_absolute: float
-    signed: float
     total: float
+
+    @property
+    def scale(self) -> "Array":
+        """The size of errors by step, of shape (horizon,)."""
+        return scale_of(self.held_out)
+
+    @property
+    def scores(self) -> "Array":
+        """Errors as multiples of the scale, of shape (origins, horizon)."""
+        return scores_of(self.held_out)
+
+    @property
+    def autocorrelation(self) -> float:
+        """Of neighbouring errors."""
+        return autocorrelation(self.held_out)
 
 
 def forecast_panel(panel: Panel, declared: Forecast) -> list[GrainForecast]:
@@ -65,8 +81,9 @@ def forecast_panel(panel: Panel, declared: Forecast) -> list[GrainForecast]:
     for number in range(len(panel)):
         failures = {**past.failures.get(number, {})}
         failures |= {name: each.failures[number] for name, each in ahead.items() if number in each.failures}
+        fitted = {name: each.parameters[number] for name, each in ahead.items() if number in each.parameters}
         series = _Series(past, number, measured[:, number], coming[:, number], scales[number], failures, declared)
-        found.append(series.result())
+        found.append(series.result(fitted, traits_of(panel.series(number), declared.season)))
     return found
 
 
@@ -91,13 +108,11 @@ class _Series:
     failures: Mapping[str, str]
     declared: Forecast
 
-    def result(self) -> GrainForecast:
+    def result(self, fitted: Mapping[str, Mapping[str, Any]], traits: Traits) -> GrainForecast:
         import numpy as np
 
-        options, actuals = self.options(), self.past.actuals[:, self.number]
-        baseline = options[0]
-        chosen = min(options, key=lambda option: option.error)  # the first of equals: the baseline before all others
-        wrong = chosen.past - actuals
+        options, actuals = self.options(self.measured), self.past.actuals[:, self.number]
+        baseline, chosen = options[0], _best(options)
         return GrainForecast(
             candidate=chosen.name,
             members=chosen.members,
@@ -107,35 +122,62 @@ class _Series:
             errors={option.name: option.error for option in options},
             failures=self.failures,
             forecast=self._limited(chosen.ahead),
-            widths={level: widths(wrong, level) for level in self.declared.intervals},
-            covered={level: coverage(wrong, level) for level in self.declared.intervals},
-            absolute=float(np.abs(wrong).sum()),
+            parameters={name: fitted[name] for name in chosen.members if name in fitted},
+            traits=traits,
+            held_out=self.held_out(),
             baseline_absolute=float(np.abs(baseline.past - actuals).sum()),
-            signed=float(wrong.sum()),
             total=float(np.abs(actuals).sum()),
         )
 
-    def options(self) -> list[_Option]:
-        """The baseline, then all candidates that have a forecast, then the ensembles of the best."""
+    def held_out(self) -> "Array":
+        """The errors of each backtest by the candidate that the others prefer, of shape (origins, horizon)."""
+        import numpy as np
+
+        origins, actuals = range(len(self.past.actuals)), self.past.actuals[:, self.number]
+        found = []
+        for origin in origins:
+            rest = [other for other in origins if other != origin]
+            forecasts, others = (
+                self.past.forecasts[rest][:, :, [self.number]],
+                self.past.actuals[rest][:, [self.number]],
+            )
+            measured = errors(forecasts, others, self._scale(), self.declared.choose.by)[:, 0]
+            usable = np.where(np.isfinite(self.measured), measured, np.inf)  # one that misses a backtest is not chosen
+            found.append(_best(self.options(usable, rest)).past[origin] - actuals[origin])
+        return np.stack(found)
+
+    def options(self, measured: "Array", origins: Sequence[int] | None = None) -> list[_Option]:
+        """The baseline, then all candidates that have a forecast, then the ensembles of the best.
+
+        Args:
+            measured: the error of each candidate.
+            origins: by which backtests ensembles are measured; None: by all.
+        """
         import numpy as np
 
         usable = [
             _Option(name, (name,), float(error), self.past.forecasts[:, place, self.number], self.coming[place])
-            for place, (name, error) in enumerate(zip(self.past.names, self.measured, strict=True))
+            for place, (name, error) in enumerate(zip(self.past.names, measured, strict=True))
             if place == 0 or (np.isfinite(error) and np.isfinite(self.coming[place]).all())
         ]
         best = sorted(usable, key=lambda option: option.error)[: self.declared.choose.best]
-        return [*usable, *(self._ensemble(kind, best) for kind in self.declared.choose.ensemble if len(best) > 1)]
+        kinds = self.declared.choose.ensemble if len(best) > 1 else ()
+        return [*usable, *(self._ensemble(kind, best, origins) for kind in kinds)]
 
-    def _ensemble(self, kind: str, members: list[_Option]) -> _Option:
+    def _scale(self) -> "Array":
+        import numpy as np
+
+        return np.array([1.0 if np.isnan(self.scale) else self.scale])
+
+    def _ensemble(self, kind: str, members: list[_Option], origins: Sequence[int] | None) -> _Option:
         import numpy as np
 
         middle = np.mean if kind == "mean" else np.median
         past = middle(np.stack([each.past for each in members]), axis=0)
         ahead = middle(np.stack([each.ahead for each in members]), axis=0)
-        scale = np.array([1.0 if np.isnan(self.scale) else self.scale])
-        actuals = self.past.actuals[:, [self.number]]
-        (error,) = errors(past[:, None], actuals, scale, self.declared.choose.by)
+        chosen = slice(None) if origins is None else list(origins)
+        actuals = self.past.actuals[chosen][:, [self.number]]
+        (error,) = errors(past[chosen][:, None], actuals, self._scale(), self.declared.choose.by)
         return _Option(kind, tuple(each.name for each in members), float(error), past, ahead)
 
     def _limited(self, values: "Array") -> "Array":
@@ -144,35 +186,6 @@ class _Series:
         return values.clip(-inf if low is None else low, inf if high is None else high)
 
 
-def widths(wrong: "Array", level: float) -> "Array":
-    """Half the width of a conformal interval at each step ahead, of shape (horizon,).
-
-    Errors are divided by the mean absolute error up to their step, which never falls with the step; the quantile of
-    what remains is taken over all origins and steps, so that a few backtests suffice.
-
-    Source: Lei et al. (2018), "Distribution-free predictive inference for regression" (locally weighted conformal).
-
-    Args:
-        wrong: the errors of the backtests, of shape (origins, horizon).
-        level: the share of values that the interval claims to hold.
-    """
-    import numpy as np
-
-    size = np.abs(wrong)
-    steps = np.arange(1, size.shape[1] + 1)
-    shape = np.maximum.accumulate(size.mean(axis=0).cumsum() / steps).clip(min=_SMALLEST)
-    scores = np.sort((size / shape).ravel())
-    place = min(int(np.ceil((len(scores) + 1) * level)), len(scores))
-    found: Array = scores[place - 1] * shape
-    return found
-
-
-def coverage(wrong: "Array", level: float) -> float:
-    """The share of backtest values within intervals that the other backtests give."""
-    import numpy as np
-
-    within = [
-        (np.abs(wrong[origin]) <= widths(np.delete(wrong, origin, axis=0), level)).mean()
-        for origin in range(len(wrong))
-    ]
-    return float(np.mean(within))
+def _best(options: Sequence[_Option]) -> _Option:
+    """The first of equals: the baseline before all others."""
+    return min(options, key=lambda option: option.error)

@@ -1,6 +1,7 @@
 """Computes and commits the results of one chunk of grains."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from almanac.config.home import Home
@@ -45,7 +46,8 @@ def compute_chunk(
         TransientError: the store is unreachable, or others kept committing.
     """
     results, making = ResultTable.of(home, model), declaration_sha256(model) + code_sha256()
-    series = list(GrainReader.of(model, home, dataset_version).read(grains))
+    reader = GrainReader.of(model, home, dataset_version, until=datetime.fromisoformat(origin))
+    series = list(reader.read(grains))
     if lost := [each.grain for each in series if not len(each.times)]:
         raise DataError(f"{model.name}: dataset version {dataset_version} has no rows of grain {lost[0]}; plan again")
     known = results.keys(origin)
@@ -54,7 +56,7 @@ def compute_chunk(
     if not new:
         return {"computed": 0, "failures": 0, "kept_baseline": 0}
     found = forecast_panel(Panel.of([each.values for each in new]), model.forecast)
-    rows = result_rows(origin, [keys[each.grain] for each in new], [each.grain for each in new], found, model)
+    rows = result_rows(origin, [keys[each.grain] for each in new], [each.grain for each in new], found)
     on_step("forecast_computed", new[0].grain)
     committed = results.add(rows)
     on_step("forecast_committed", new[0].grain)

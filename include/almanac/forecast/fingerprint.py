@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from almanac.forecast.panel import Array
 
 _HERE = Path(__file__).parent
-_MAKING = ("backtest", "candidates", "choice", "panel", "rules", "statistical")  # what a result's numbers come from
+_MAKING = (  # what a result's numbers come from
+    *("arima_search", "backtest", "candidates", "choice", "fitted", "intervals", "panel", "rules", "statistical"),
+    "traits",
+)
 _LIBRARIES = ("numpy", "scipy", "statsmodels")
-_NOT_MAKING = {"grains_per_task", "max_set_aside", "schedule", "gates"}  # about when and whether, not about what
+_NOT_MAKING = {"grains_per_task", "max_set_aside", "schedule", "gates", "monitor", "keep"}  # when and whether, not what
 
 
 @cache

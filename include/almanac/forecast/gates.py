@@ -1,6 +1,5 @@
 """Whether a version as a whole is good enough to be published: gates over all its grains, and the published version."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 from almanac.config.home import Home
 from almanac.config.schema import ForecastModel
 from almanac.errors import DataError
+from almanac.forecast.intervals import coverage_of
 from almanac.forecast.published import PublishedTable
 from almanac.forecast.results import GRAIN
 from almanac.forecast.versions import VersionTable, results_of
@@ -67,12 +67,11 @@ def _outcomes(model: ForecastModel, results: "pl.DataFrame") -> Iterator[GateOut
     error = float(results["absolute_error"].sum()) / baseline if baseline else 1.0
     words = f"the error of all grains is {error:.3f} of the baseline's"
     yield GateOutcome("error", error <= gates.max_error, f"{words}, expected at most {gates.max_error:g}", error)
-    for level in model.forecast.intervals:
-        covered = [json.loads(text)[f"{level:g}"] for text in results["covered"]]
-        gap = level - sum(covered) / len(covered)
-        words = f"{level - gap:.1%} of the values lie within the intervals of {level:.0%}"
+    for level, covered in coverage_of(results, model.forecast.intervals).items():
+        gap = level - covered
+        words = f"{covered:.1%} of the values lie within the intervals of {level:.0%}"
         most = f"expected at least {level - gates.max_coverage_gap:.1%}"
-        yield GateOutcome(f"coverage_{level:g}", gap <= gates.max_coverage_gap, f"{words}, {most}", level - gap)
+        yield GateOutcome(f"coverage_{level:g}", gap <= gates.max_coverage_gap, f"{words}, {most}", covered)
     bias = float(results["signed_error"].sum()) / total if total else 0.0
     words = f"forecasts lie {bias:+.1%} beside the actual values on average"
     yield GateOutcome("bias", abs(bias) <= gates.max_bias, f"{words}, expected at most {gates.max_bias:.1%}", bias)
@@ -86,7 +85,7 @@ def _against_published(
         return
     try:
         before = results_of(model, home, published)
-    except DataError as error:  # no backup holds results: after a restore only the published rows are there
+    except DataError as error:  # a table was deleted, or restored from a snapshot of a former release
         yield GateOutcome("published", True, f"version {published} cannot be compared: {error}", 0.0)
     else:
         yield compare(results, before, published, model.forecast.gates.max_worse)

@@ -7,10 +7,16 @@ from typing import Any
 
 from almanac.config.home import Home
 from almanac.config.schema import ForecastModel
+from almanac.config.sections.forecast import Forecast
 from almanac.forecast.fingerprint import code_sha256, declaration_sha256, key_of
 from almanac.forecast.frame import FrameRules, frame_problems, problems_of
 from almanac.forecast.results import ResultTable
 from almanac.forecast.series import GrainReader
+
+_TASK_S, _MOST_GRAINS = 60.0, 2_000  # of memory for their backtests
+_RULES_S = 0.003  # of all simple rules together, for a grain and origin
+_FIT_S = {"ets": 0.1, "arima": 0.4, "theta": 0.1, "mstl": 0.2}
+_SEARCH_S = 4.0  # ten orders and more
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,9 @@ class Plan:
         }
 
 
-def make_plan(model: ForecastModel, home: Home, *, now: datetime, version: int | None = None) -> Plan:
+def make_plan(
+    model: ForecastModel, home: Home, *, now: datetime, version: int | None = None, as_of: datetime | None = None
+) -> Plan:
     """Check all grains, and name what each result is made of.
 
     Args:
@@ -55,12 +63,13 @@ def make_plan(model: ForecastModel, home: Home, *, now: datetime, version: int |
         home: where its dataset is.
         now: aware; later rows lie in the future.
         version: of the dataset; None: the newest.
+        as_of: forecast from there, as if no later row had come; None: from the newest row.
 
     Raises:
         DataError: there is no dataset, or no such version.
         TransientError: the store is unreachable.
     """
-    reader = GrainReader.of(model, home, version)
+    reader = GrainReader.of(model, home, version, until=as_of)
     limit = now + model.dataset.future_tolerance
     newest, grains = reader.newest(limit), reader.grains()
     if newest is None:
@@ -80,6 +89,18 @@ def missing_grains(plan: Plan, results: ResultTable) -> list[str]:
     """The grains whose result nobody has computed yet, in any run, sorted."""
     known = results.keys(plan.origin)
     return sorted(grain for grain, key in plan.keys.items() if key not in known)
+
+
+def chunk_size(forecast: Forecast) -> int:
+    """How many grains one task computes: as declared, or about a minute of work, by what a fit costs as a rule."""
+    if forecast.grains_per_task != "auto":
+        return forecast.grains_per_task
+    declared = forecast.candidates
+    cost_s = _RULES_S + sum(cost for name, cost in _FIT_S.items() if getattr(declared, name) is not None)
+    if declared.arima is not None and declared.arima.order == "auto":
+        cost_s += _SEARCH_S
+    fits = forecast.choose.backtests + 1
+    return int(min(max(_TASK_S / (cost_s * fits), 1), _MOST_GRAINS))
 
 
 def chunks(grains: list[str], size: int) -> list[list[str]]:

@@ -78,30 +78,25 @@ class ResultTable:
             return 0
         chunk = sha256("\n".join(new[KEY].to_list()).encode()).hexdigest()
         commit(
-            self.uri, table, new, batch_id=chunk, sequence=_COMPUTED, metadata={"chunk": chunk}, partition_by=[ORIGIN]
+            self.uri,
+            table,
+            new,
+            batch_id=chunk,
+            sequence=_COMPUTED,
+            metadata={"chunk": chunk},
+            partition_by=[ORIGIN],
+            new_columns=True,
         )
         return len(new)
 
 
-def result_rows(
-    origin: str, keys: "list[str]", grains: "list[str]", found: "list[GrainForecast]", model: ForecastModel
-) -> "pl.DataFrame":
-    """Results as rows. They hold no time of the clock and no name of a run: the same work gives the same bytes."""
+def result_rows(origin: str, keys: "list[str]", grains: "list[str]", found: "list[GrainForecast]") -> "pl.DataFrame":
+    """Results as rows. They hold no time of the clock and no name of a run: the same work gives the same bytes.
+
+    `absolute_error` and `signed_error` are of held-out backtests; `error` is the one by which the candidate was chosen.
+    Rows of former releases have `intervals` and `covered` instead of what begins with `origins`.
+    """
     import polars as pl
-
-    limits = model.forecast.limits
-    low = float("-inf") if limits.min is None else limits.min
-    high = float("inf") if limits.max is None else limits.max
-
-    def intervals(one: GrainForecast) -> str:
-        ends = {
-            f"{level:g}": [
-                (one.forecast - width).clip(low, high).tolist(),
-                (one.forecast + width).clip(low, high).tolist(),
-            ]
-            for level, width in one.widths.items()
-        }
-        return json.dumps(ends)
 
     return pl.DataFrame(
         {
@@ -116,12 +111,22 @@ def result_rows(
             "errors": [json.dumps(one.errors) for one in found],
             "failures": [json.dumps(one.failures) for one in found],
             "forecast": [one.forecast.tolist() for one in found],
-            "intervals": [intervals(one) for one in found],
-            "covered": [json.dumps({f"{level:g}": share for level, share in one.covered.items()}) for one in found],
-            "absolute_error": [one.absolute for one in found],
+            "absolute_error": [float(abs(one.held_out).sum()) for one in found],
             "baseline_absolute_error": [one.baseline_absolute for one in found],
-            "signed_error": [one.signed for one in found],
+            "signed_error": [float(one.held_out.sum()) for one in found],
             "absolute_actual": [one.total for one in found],
+            "origins": [len(one.held_out) for one in found],
+            "scores": [one.scores.ravel().tolist() for one in found],
+            "scale": [one.scale.tolist() for one in found],
+            "step_errors": [abs(one.held_out).mean(axis=0).tolist() for one in found],
+            "autocorrelation": [one.autocorrelation for one in found],
+            "parameters": [json.dumps(one.parameters) for one in found],
+            "trend_strength": [one.traits.trend_strength for one in found],
+            "seasonal_strength": [json.dumps(one.traits.seasonal_strength) for one in found],
+            "growth": [one.traits.growth for one in found],
         },
-        schema_overrides={"members": pl.List(pl.String), "forecast": pl.List(pl.Float64)},
+        schema_overrides={
+            "members": pl.List(pl.String),
+            **dict.fromkeys(("forecast", "scores", "scale", "step_errors"), pl.List(pl.Float64)),
+        },
     )

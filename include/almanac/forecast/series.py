@@ -38,7 +38,7 @@ class Series:
 
 @dataclass(frozen=True)
 class GrainReader:
-    """The series of a forecast's dataset.
+    """The series of a forecast's dataset. Of `until`, no row after it is read: who forecasts the past sees no future.
 
     Raises:
         DataError: on every method: there is no dataset, or no such version.
@@ -49,18 +49,21 @@ class GrainReader:
     home: Home
     version: int
     _table: Any = field(repr=False)
+    until: datetime | None = None
 
     @classmethod
-    def of(cls, model: ForecastModel, home: Home, version: int | None = None) -> "GrainReader":
+    def of(
+        cls, model: ForecastModel, home: Home, version: int | None = None, *, until: datetime | None = None
+    ) -> "GrainReader":
         """Of a version of the dataset; None: the newest."""
         dataset = DatasetTable.of(home, model)
         chosen = dataset.version() if version is None else version
-        return cls(model, home, chosen, open_table(dataset.uri, chosen))
+        return cls(model, home, chosen, open_table(dataset.uri, chosen), until)
 
     def grains(self) -> list[str]:
         """The names of all grains, sorted."""
         names = list(self.model.forecast.grain)
-        found = collect(scan_table(self._table).select(names).unique(), self.uri, streaming=True)
+        found = collect(self._rows().select(names).unique(), self.uri, streaming=True)
         return sorted(json.dumps(row, ensure_ascii=False) for row in found.rows())
 
     def newest(self, limit: datetime) -> datetime | None:
@@ -68,9 +71,20 @@ class GrainReader:
         import polars as pl
 
         time = pl.col(self.model.dataset.time)
-        found = collect(scan_table(self._table).filter(time <= limit).select(time.max()), self.uri, streaming=True)
+        found = collect(self._rows().filter(time <= limit).select(time.max()), self.uri, streaming=True)
         newest: datetime | None = found.item()
         return newest
+
+    def values_of(self, times: "pl.Series") -> "pl.DataFrame":
+        """`grain`, `time` and `actual` of the rows at these times that have a value."""
+        import polars as pl
+
+        names, time = list(self.model.forecast.grain), self.model.dataset.time
+        actual = pl.col(self.model.forecast.target).cast(pl.Float64)
+        rows = self._rows().filter(pl.col(time).is_in(times.unique().to_list()), actual.is_not_null())
+        found = collect(rows.select(*names, pl.col(time).alias("_time"), actual.alias("actual")), self.uri)
+        grains = pl.Series("grain", [json.dumps(row, ensure_ascii=False) for row in found.select(names).iter_rows()])
+        return pl.DataFrame([grains.cast(pl.String), found["_time"].alias("time"), found["actual"]])
 
     def read(self, grains: Sequence[str]) -> Iterator[Series]:
         """The series of these grains, in their order; `AT_ONCE` are in memory at a time."""
@@ -82,7 +96,7 @@ class GrainReader:
         import polars as pl
 
         names, time, target = list(self.model.forecast.grain), self.model.dataset.time, self.model.forecast.target
-        rows = scan_table(self._table)
+        rows = self._rows()
         schema = rows.collect_schema()
         wanted = pl.DataFrame(
             [json.loads(grain) for grain in grains], schema={name: schema[name] for name in names}, orient="row"
@@ -98,6 +112,12 @@ class GrainReader:
         for place, grain in enumerate(grains):
             chosen = slice(int(bounds[place]), int(bounds[place + 1]))
             yield Series(grain, times[chosen], values[chosen])
+
+    def _rows(self) -> "pl.LazyFrame":
+        import polars as pl
+
+        rows = scan_table(self._table)
+        return rows if self.until is None else rows.filter(pl.col(self.model.dataset.time) <= self.until)
 
     @property
     def uri(self) -> str:

@@ -41,6 +41,7 @@ class DecisionKind(StrEnum):
     RETIREMENT = "retirement"  # a model without a declaration is no longer protected; refused: it is again
     ALARM = "alarm"  # the actions that one run of the monitor requires; the tasks that execute them read it here
     RETRAIN_ANSWER = "retrain_answer"  # a training run's decision about one request of the monitor or a person
+    ADJUSTMENT = "adjustment"  # a person has adjusted the forecast of a grain; refused: it is undone
     SWEEP = "sweep"  # a pipeline that should have run was found and started
 
 

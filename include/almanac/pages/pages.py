@@ -105,7 +105,7 @@ class Pages:
         hits = search(text, models, self.home, self.journal, self.urls)
         return self._page("pages/search.html.j2", "search", data={"text": text, "hits": hits}, most=MOST_HITS)
 
-    def batches(self, model: Model, state: str) -> RenderedPage:
+    def batches(self, model: Declared, state: str) -> RenderedPage:
         """The newest batches with their ends."""
         records = self.journal.batches(model.name, _BATCHES)
         shown = [record for record in records if not state or _state_of(record) == state]
@@ -121,7 +121,7 @@ class Pages:
             state_of=_state_of,
         )
 
-    def batch(self, model: Model, batch_id: str) -> RenderedPage:
+    def batch(self, model: Declared, batch_id: str) -> RenderedPage:
         """One batch: its kept report, or what the journal says where there was nothing to report."""
         from almanac.data.ingest.report import render_report
         from almanac.validation.rules import compile_rules
@@ -132,14 +132,14 @@ class Pages:
             return self._with_navigation(page, model.name, "batches", {"record": record}, record)
         return self.report(model, record.report_uri.rsplit("/", 1)[-1], record)
 
-    def data_docs(self, model: Model, batch_id: str) -> str:
+    def data_docs(self, model: Declared, batch_id: str) -> str:
         """One batch as Great Expectations documents it."""
         record = self._record(model, batch_id)
         if not record.report_uri:
             raise UnknownPageError(f"batch {record.batch_id[:12]}: every rule held, so no validation result was kept")
         return report_files.data_docs(self.home, model.name, record.report_uri.rsplit("/", 1)[-1])
 
-    def reports(self, model: Model, kind: str) -> RenderedPage:
+    def reports(self, model: Declared, kind: str) -> RenderedPage:
         """The kept report pages."""
         found = report_files.list_reports(self.home, model.name)
         counts = Counter(each.kind for each in found)
@@ -147,7 +147,7 @@ class Pages:
         data = {"reports": shown, "counts": counts}
         return self._page("pages/reports.html.j2", "reports", model.name, data=data, model=model, chosen=kind)
 
-    def report(self, model: Model, name: str, record: BatchRecord | None = None) -> RenderedPage:
+    def report(self, model: Declared, name: str, record: BatchRecord | None = None) -> RenderedPage:
         """One kept page, with the navigation put in."""
         page = report_files.read_report(self.home, model.name, name)
         if record is None and report_files.kind_of(name) == "batch":
@@ -155,7 +155,11 @@ class Pages:
         data = {"name": name, "kind": report_files.kind_of(name), "html": page, "record": record}
         return self._with_navigation(page, model.name, "reports" if record is None else "batches", data, record)
 
-    def windows(self, model: Model, state: str) -> RenderedPage:
+    def data_file(self, model: Declared, name: str) -> tuple[bytes, str]:
+        """A file of rows beside a report, and its media type."""
+        return report_files.read_data_file(self.home, model.name, name)
+
+    def windows(self, model: Declared, state: str) -> RenderedPage:
         """Every window with its state, the newest first, and what to run again."""
         trigger = window_of_model(model)
         rows = [] if trigger is None else self._windows(model)
@@ -252,13 +256,13 @@ class Pages:
         trigger = window_of_model(model)
         return [] if trigger is None else overview(trigger, self.journal.windows(model.name), now=self.now)
 
-    def _record(self, model: Model, batch_id: str) -> BatchRecord:
+    def _record(self, model: Declared, batch_id: str) -> BatchRecord:
         record = self._find(model, batch_id)
         if record is None:
             raise UnknownPageError(f"no batch {batch_id[:64]!r} of {model.name}; see the list of its batches")
         return record
 
-    def _find(self, model: Model, batch_id: str) -> BatchRecord | None:
+    def _find(self, model: Declared, batch_id: str) -> BatchRecord | None:
         return self.journal.batch_beginning(model.name, batch_id)
 
     def _page(

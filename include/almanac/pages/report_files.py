@@ -14,6 +14,7 @@ from almanac.validation.data_docs import render_apart
 
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")
 _BATCH = re.compile(r"^[0-9a-f]{12}_")
+DATA_FILES = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet"}
 _VALIDATION, _DOCS = ".validation.json", ".data-docs.html"
 
 
@@ -58,6 +59,19 @@ def read_report(home: Home, model: str, name: str) -> str:
         TransientError: the store is unreachable.
     """
     return _read(home, model, name, ".html").decode("utf-8", "replace")
+
+
+def read_data_file(home: Home, model: str, name: str) -> tuple[bytes, str]:
+    """The rows beside a report, and their media type.
+
+    Raises:
+        UnknownPageError: the name is no file name of such a file, or there is none.
+        TransientError: the store is unreachable.
+    """
+    ending = f".{name.rpartition('.')[2]}"
+    if ending not in DATA_FILES:
+        raise UnknownPageError(f"no such file; got {name[:200]!r}, expected one that a report links to")
+    return _read(home, model, name, ending), DATA_FILES[ending]
 
 
 def data_docs(home: Home, model: str, report: str) -> str:

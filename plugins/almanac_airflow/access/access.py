@@ -18,6 +18,7 @@ _PIPELINES = frozenset(
         "readmit",
         "maintain_data",
         "forecast",
+        "adjust_forecast",
     }
 )
 # Where a person is asked. Airflow lets only those answer who may edit the DAG.

@@ -10,7 +10,7 @@ from fastapi import HTTPException
 
 from almanac.config.files.declaration_cache import DeclarationCache
 from almanac.config.home import Home
-from almanac.config.schema import Declared, Model
+from almanac.config.schema import Declared
 
 DECLARATIONS = DeclarationCache()
 """Of the web server: a page of a hundred models would otherwise read YAML for seconds."""
@@ -34,40 +34,24 @@ def require_dag(user: BaseUser, dag_id: str) -> None:
         raise HTTPException(403, f"You may not read the logs of {dag_id}. Ask an administrator of Airflow.")
 
 
-def readable_models(user: BaseUser, home: Home) -> tuple[Model, ...]:
-    """The models whose pages a person may see: those whose ingest DAG's logs they may read."""
-    return tuple(model for model in DECLARATIONS.load(home.models).models if may_read(user, f"ingest_{model.name}"))
-
-
 def readable_declared(user: BaseUser, home: Home) -> tuple[Declared, ...]:
-    """The same with forecasts, which have fewer pages."""
+    """The models whose pages a person may see: those whose ingest DAG's logs they may read."""
     return tuple(one for one in DECLARATIONS.load(home.models).declared if may_read(user, f"ingest_{one.name}"))
 
 
-def require_model(user: BaseUser, home: Home, name: str) -> Model:
-    """The model of this name.
+def require_declared(user: BaseUser, home: Home, name: str) -> Declared:
+    """The model of this name, of any kind.
 
     Raises:
         HTTPException: 403, or 404 when there is none; a person who may not see it is not told which.
     """
     require_dag(user, f"ingest_{name}")
     loaded = DECLARATIONS.load(home.models)
-    for model in loaded.models:
+    for model in loaded.declared:
         if model.name == name:
             return model
     why = " ".join(problem for problem in loaded.problems if f"/{name}.yaml" in problem)
     raise HTTPException(404, f"No model {name[:100]!r}. {why or 'See the list of models.'}")
-
-
-def require_declared(user: BaseUser, home: Home, name: str) -> Declared:
-    """The same of any kind: a forecast has a page, too, but no batches' reports or versions of its own there.
-
-    Raises:
-        HTTPException: as of `require_model`.
-    """
-    require_dag(user, f"ingest_{name}")
-    found = {one.name: one for one in DECLARATIONS.load(home.models).declared}
-    return found[name] if name in found else require_model(user, home, name)
 
 
 def readable_problems(user: BaseUser, home: Home) -> tuple[str, ...]:

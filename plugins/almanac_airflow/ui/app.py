@@ -20,7 +20,7 @@ from almanac.journal.journal import Journal
 from almanac.pages import news
 from almanac.pages.page import RenderedPage
 from almanac.pages.pages import Pages
-from almanac.pages.report_files import UnknownPageError
+from almanac.pages.report_files import DATA_FILES, UnknownPageError
 from almanac.reporting.templates import render
 from almanac_airflow.ui import access
 from almanac_airflow.ui.metrics import find_caller, reader_of
@@ -106,27 +106,31 @@ def _metrics(caller: CallerDep, pages: PagesDep) -> Response:
 
 
 def _batches(user: GetUserDep, pages: PagesDep, model: str, state: str = "") -> Response:
-    return PageResponse(pages.batches(access.require_model(user, pages.home, model), state))
+    return PageResponse(pages.batches(access.require_declared(user, pages.home, model), state))
 
 
 def _batch(user: GetUserDep, pages: PagesDep, model: str, batch_id: str) -> Response:
-    return PageResponse(pages.batch(access.require_model(user, pages.home, model), batch_id))
+    return PageResponse(pages.batch(access.require_declared(user, pages.home, model), batch_id))
 
 
 def _data_docs(user: GetUserDep, pages: PagesDep, model: str, batch_id: str) -> Response:
-    return PageResponse(pages.data_docs(access.require_model(user, pages.home, model), batch_id))
+    return PageResponse(pages.data_docs(access.require_declared(user, pages.home, model), batch_id))
 
 
 def _reports(user: GetUserDep, pages: PagesDep, model: str, kind: str = "") -> Response:
-    return PageResponse(pages.reports(access.require_model(user, pages.home, model), kind))
+    return PageResponse(pages.reports(access.require_declared(user, pages.home, model), kind))
 
 
 def _report(user: GetUserDep, pages: PagesDep, model: str, name: str) -> Response:
-    return PageResponse(pages.report(access.require_model(user, pages.home, model), name))
+    declared = access.require_declared(user, pages.home, model)
+    if not name.endswith(tuple(DATA_FILES)):
+        return PageResponse(pages.report(declared, name))
+    content, media_type = pages.data_file(declared, name)
+    return Response(content, media_type=media_type, headers={**HEADERS, "Content-Disposition": "attachment"})
 
 
 def _windows(user: GetUserDep, pages: PagesDep, model: str, state: str = "") -> Response:
-    return PageResponse(pages.windows(access.require_model(user, pages.home, model), state))
+    return PageResponse(pages.windows(access.require_declared(user, pages.home, model), state))
 
 
 _ROUTES: dict[str, Callable[..., Any]] = {

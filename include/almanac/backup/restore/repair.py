@@ -148,7 +148,9 @@ class _Repair:
 
     def _mark(self, prefix: str) -> TableMark | None:
         """What the journal knows of the table, which need not be there."""
-        kind = _TABLE_OF[prefix] if self.subject.kind != "shadow" else "shadow"
+        kind = _TABLE_OF.get(prefix) if self.subject.kind != "shadow" else "shadow"
+        if kind is None:  # a forecast's results and versions have none
+            return None
         try:
             return TableMarks(Journal(self.home.journal_url)).find(f"{kind}/{self.subject.model}")
         except AlmanacError as error:

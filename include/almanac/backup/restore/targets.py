@@ -10,6 +10,7 @@ from almanac.backup.installation import database
 from almanac.backup.snapshot.sources import below
 from almanac.backup.store.facts import database_facts, is_model, model_facts
 from almanac.backup.store.manifest import Manifest
+from almanac.backup.subjects.outputs import table_locations
 from almanac.config.home import Home
 from almanac.errors import ConfigError
 from almanac.registry.served_artifacts import holds_files, is_served
@@ -53,8 +54,7 @@ def targets_of(home: Home, manifest: Manifest) -> list[Target]:
             return [Target("", home.dataset_of(name))]
         case "outputs":
             locations = {
-                "predictions": home.predictions_of(name),
-                "quarantine/rows": home.quarantined_rows_of(name),
+                **table_locations(home, name),
                 "quarantine/files": home.quarantined_files_of(name),
                 "reports": home.reports_of(name),
                 "landing": home.landing_of(name),

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from almanac.backup.store.catalogue import Catalogue
 from almanac.backup.store.manifest import FileEntry, Manifest, check_path
 from almanac.backup.store.repository import BackupRepository
+from almanac.backup.subjects.outputs import TABLES, table_locations
 from almanac.config.home import Home
 from almanac.data.table.data_files import active_files, decode_problem
 from almanac.data.table.delta_log import LOG, commit_file, hash_commit, is_commit
@@ -22,7 +23,7 @@ from almanac.storage.listing import list_files
 _COMMIT = re.compile(rf"^{LOG}/(\d{{20}})\.json$")
 GONE = "is gone"
 _WRITTEN_AGAIN = (CARD, DECISION)  # by each judgement
-_TABLES = {"dataset": ("",), "outputs": ("predictions/", "quarantine/rows/"), "shadow": ("",)}
+_TABLES = {"dataset": ("",), "outputs": tuple(f"{name}/" for name in TABLES), "shadow": ("",)}
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Subject:
         """The repositories of its Delta tables, by the prefix of their paths."""
         uris: Mapping[str, Sequence[str]] = {
             "dataset": (self.home.dataset_of(self.model),),
-            "outputs": (self.home.predictions_of(self.model), self.home.quarantined_rows_of(self.model)),
+            "outputs": tuple(table_locations(self.home, self.model).values()),
             "shadow": (self.home.shadow_predictions_of(self.model),),
         }
         return dict(zip(_TABLES.get(self.kind, ()), uris.get(self.kind, ()), strict=True))

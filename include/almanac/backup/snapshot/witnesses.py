@@ -58,7 +58,7 @@ def _snapshots(home: Home, repository: BackupRepository, model: str) -> Iterator
         for prefix in subject.tables():
             facts = manifest.facts if not prefix else manifest.facts.get(prefix.rstrip("/"))
             version = facts.get("delta_version") if isinstance(facts, dict) else None
-            if isinstance(version, int):
+            if isinstance(version, int) and prefix in _NAMES:  # tables of results have no mark: runs make them again
                 sha256 = hashes.get(f"{prefix}{commit_file(version)}", "")
                 source = f"a snapshot of {manifest.subject}"
                 yield TableMark(f"{_NAMES[prefix]}/{model}", "", version, sha256, source, manifest.created)

@@ -1,4 +1,4 @@
-"""What a model has produced: predictions, quarantined rows and files, report pages."""
+"""What a model has produced: predictions, forecasts, quarantined rows and files, report pages."""
 
 from almanac.backup.snapshot.sources import below
 from almanac.backup.snapshot.writer import Draft
@@ -7,7 +7,23 @@ from almanac.backup.subjects.delta import delta_files
 from almanac.config.home import Home
 from almanac.data.table.loss import refuse_losses
 
-TABLES = ("predictions", "quarantine/rows")
+TABLES = ("predictions", "quarantine/rows", "forecast/results", "forecast/versions")
+
+
+def table_locations(home: Home, model: str) -> dict[str, str]:
+    """Where each of `TABLES` lies; those of forecasts are only there for models of that kind."""
+    return dict(
+        zip(
+            TABLES,
+            (
+                home.predictions_of(model),
+                home.quarantined_rows_of(model),
+                home.forecast_results_of(model),
+                home.forecast_versions_of(model),
+            ),
+            strict=True,
+        )
+    )
 
 
 def outputs_draft(home: Home, model: str, *, landing: bool = False) -> Draft | None:
@@ -24,7 +40,7 @@ def outputs_draft(home: Home, model: str, *, landing: bool = False) -> Draft | N
         TransientError: a store is away.
     """
     refuse_losses(home, model, ["predictions", "quarantine"])
-    places = {"predictions": home.predictions_of(model), "quarantine/rows": home.quarantined_rows_of(model)}
+    locations = table_locations(home, model)
     files = [
         *below(home.quarantined_files_of(model), "quarantine/files/"),
         *below(home.reports_of(model), "reports/"),
@@ -32,7 +48,7 @@ def outputs_draft(home: Home, model: str, *, landing: bool = False) -> Draft | N
         *(below(home.ingested_of(model), "ingested/") if landing else ()),
     ]
     facts: dict[str, Fact] = {"files": len(files)}
-    for name, uri in places.items():
+    for name, uri in locations.items():
         table = delta_files(uri, prefix=f"{name}/")
         if table is not None:
             files += table.files

@@ -1,11 +1,12 @@
 """The section `forecast` of a model of that kind: what is forecast, by which candidates, and how one is chosen."""
 
+from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from almanac.config.grammar.section import Section, Share
-from almanac.config.grammar.types import Cron
+from almanac.config.grammar.types import Cron, Duration
 from almanac.config.sections.dataset import Dataset
 
 Steps = Annotated[int, Field(ge=1, le=10_000)]
@@ -14,7 +15,7 @@ Penalty = Annotated[float, Field(gt=0)]
 Level = Annotated[float, Field(gt=0, lt=1)]
 Order = Annotated[int, Field(ge=0, le=10)]
 SEASONAL = "seasonal_naive"
-_PUBLISHED = frozenset({"time", "step", "forecast", "candidate", "kept_baseline", "version"})
+_PUBLISHED = frozenset({"time", "step", "forecast", "candidate", "kept_baseline", "version", "adjusted", "adjustment"})
 
 
 class Plain(Section):
@@ -52,8 +53,18 @@ class Ets(Section):
 class Arima(Section):
     """An ARIMA of a given order; seasonal orders are of the first season."""
 
-    order: tuple[Order, Order, Order] = Field((1, 1, 1), description="Autoregression, differences, moving average.")
-    seasonal: tuple[Order, Order, Order] = Field((0, 0, 0), description="The same, of the season.")
+    order: Literal["auto"] | tuple[Order, Order, Order] = Field(
+        (1, 1, 1), description="Autoregression, differences, moving average; auto: looked for on each grain."
+    )
+    seasonal: tuple[Order, Order, Order] = Field((0, 0, 0), description="The same, of the season; not with auto.")
+
+    @model_validator(mode="after")
+    def _auto_has_no_seasonal_order(self) -> Self:
+        if self.order == "auto" and any(self.seasonal):
+            raise ValueError(
+                f"seasonal: order: auto differences a strong season itself; got {list(self.seasonal)}, remove it"
+            )
+        return self
 
 
 class Candidates(Section):
@@ -114,6 +125,21 @@ class ForecastGates(Section):
     )
 
 
+class ForecastMonitor(Section):
+    """When past forecasts have turned out too badly. A limit must be passed beyond chance."""
+
+    max_error_ratio: Annotated[float, Field(gt=0)] = Field(
+        1.5, description="The error of published forecasts, as a share of what their backtests made expect."
+    )
+    max_bias: Annotated[float, Field(gt=0)] = Field(
+        0.2, description="The mean error with its sign, as a share of the mean absolute actual value."
+    )
+    max_coverage_gap: Share = Field(
+        0.15, description="By how much the share of values within an interval may lie below what the interval claims."
+    )
+    min_values: Annotated[int, Field(ge=1)] = Field(10, description="Fewer actual values are not judged.")
+
+
 class Forecast(Section):
     """One series per grain, each forecast by the candidate that is best on it."""
 
@@ -126,11 +152,17 @@ class Forecast(Section):
     intervals: tuple[Level, ...] = Field((0.8, 0.95), description="The share of values that each claims to hold.")
     limits: ForecastLimits = ForecastLimits()
     max_set_aside: Share = Field(0.5, description="With a larger share of bad grains the run is skipped.")
-    grains_per_task: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        500, description="How many grains one task computes."
+    grains_per_task: Literal["auto"] | Annotated[int, Field(ge=1, le=100_000)] = Field(
+        "auto", description="How many grains one task computes; auto: about a minute of work."
     )
     schedule: Cron | None = Field(None, description="Also at these times, in UTC; new data are always forecast.")
+    keep: Annotated[Duration, Field(ge=timedelta(days=1))] | None = Field(
+        None,
+        description="How long results and versions of former periods are kept; those published last always are. Null:"
+        " for ever.",
+    )
     gates: ForecastGates = ForecastGates()
+    monitor: ForecastMonitor = ForecastMonitor()
 
     @field_validator("season", "intervals", "grain")
     @classmethod

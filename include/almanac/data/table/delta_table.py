@@ -188,6 +188,7 @@ def commit(
     metadata: Mapping[str, str],
     partition_by: list[str] | None = None,
     replace: str | None = None,
+    new_columns: bool = False,
 ) -> int:
     """Write one commit directly after the version of `table` (None: the first) and return its version.
 
@@ -200,6 +201,7 @@ def commit(
         metadata: kept with the commit.
         partition_by: the partition columns.
         replace: SQL predicate of rows that the new ones replace.
+        new_columns: columns of `rows` that the table has not are added; those that `rows` has not are empty.
 
     Raises:
         ConcurrentCommitError: another writer committed since; nothing was written.
@@ -215,6 +217,7 @@ def commit(
             uri if table is None else table,
             rows,
             mode=mode,
+            schema_mode="merge" if new_columns and table is not None else None,
             partition_by=partition_by,
             configuration=CONFIGURATION if table is None else None,
             predicate=replace,

@@ -1,0 +1,1 @@
+"""What became of forecasts that were published: their errors, alerts about them, and candidates that changed."""
