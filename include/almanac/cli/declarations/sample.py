@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
 
 def sample(
     months: Annotated[
-        int, typer.Option(min=1, max=120, help="Whole months before this one; fewer than 13 are too few for the folds of the shipped model.")
+        int, typer.Option(min=1, max=120, help="Whole months before this one; the folds of the shipped model need 14.")
     ] = 24,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: the files that were landed.")] = False,
 ) -> None:
