@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from almanac.config.grammar.estimators import ALLOWED_REGRESSORS
+from almanac.config.grammar.estimators import ALLOWED_REGRESSORS, ENSEMBLES
 from almanac.registry.onnx_model import OnnxModel
 from almanac.release.gates import Evaluation, judge
 from almanac.training.backtest.backtest import labelled_rows
@@ -15,7 +15,7 @@ from tests.release.gates.evaluations import refused
 from tests.training.number_labels.load import LOAD, NOW, load_yaml
 
 
-@pytest.mark.parametrize("estimator", sorted(ALLOWED_REGRESSORS))
+@pytest.mark.parametrize("estimator", sorted(ALLOWED_REGRESSORS - ENSEMBLES))
 def test_parity_allowed_regressor_agrees_on_hard_rows(model, frame, estimator) -> None:
     scale = not any(part in estimator for part in (".ensemble.", ".tree.", "lightgbm."))
     declared = load_yaml(LOAD, train={"candidates": {"one": {"estimator": estimator, "scale": scale}}})

@@ -24,7 +24,6 @@ from almanac.backup.restore.one_home import as_one_home
 from almanac.backup.restore.restore import restore
 from almanac.backup.snapshot.replicate import replicate
 from almanac.backup.store.catalogue import Catalogue
-from almanac.backup.store.codec import HEAD
 from almanac.backup.store.facts import folder_of, inside
 from almanac.backup.store.local_store import LocalStore
 from almanac.backup.store.manifest import Manifest, Ref
@@ -132,20 +131,23 @@ class Drill:
         return lines
 
     def _damage(self, copy: BackupRepository, ref: Ref) -> str:
-        """Spoil a few bytes of one object; give the path of the file.
+        """Spoil a few bytes of one object, so that its content is lost; give the path of the file.
 
-        Of a compressed object not those of its head: they can change without changing what is unpacked.
+        Some bytes of a compressed object can change without changing what is unpacked: then others are spoilt.
         """
         entry = self.random.choice([entry for entry in Catalogue(copy).read(ref).files if entry.stored_size])
         path = Path(copy.uri) / entry.object_name
-        content = bytearray(path.read_bytes())
-        first = HEAD if entry.codec == "zstd" else 0
-        start = self.random.randrange(first, len(content))
-        start = max(first, min(start, len(content) - _SPOILT))
-        for place in range(start, min(start + _SPOILT, len(content))):
-            content[place] ^= 0xFF
-        path.write_bytes(content)
+        before = path.read_bytes()
+        spoilt = self._spoilt(before)
+        while entry.codec == "zstd" and _unpacked(spoilt) == _unpacked(before):
+            spoilt = self._spoilt(before)
+        path.write_bytes(spoilt)
         return entry.path
+
+    def _spoilt(self, content: bytes) -> bytes:
+        start = min(self.random.randrange(len(content)), max(0, len(content) - _SPOILT))
+        middle = bytes(byte ^ 0xFF for byte in content[start : start + _SPOILT])
+        return content[:start] + middle + content[start + _SPOILT :]
 
     def _result(
         self,
@@ -203,6 +205,16 @@ def clear_scratch(folder: Path, *, older_than: datetime) -> None:
     for left in folder.glob("restore-*"):
         if datetime.fromtimestamp(left.stat().st_mtime, UTC) < older_than:
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _unpacked(content: bytes) -> bytes | None:
+    """What a compressed object holds; None: it cannot be unpacked."""
+    import zstandard
+
+    try:
+        return zstandard.ZstdDecompressor().decompressobj(read_across_frames=True).decompress(content)
+    except zstandard.ZstdError:
+        return None
 
 
 def in_words(result: DrillResult) -> str:
