@@ -1,5 +1,6 @@
 """What people adjust: applied in its range only, kept beside the model's value, undone, expired, and measured."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -133,3 +134,5 @@ def test_commands_adjust_list_and_undo(home: Home, model: ForecastModel, monkeyp
     assert "with 0 adjustments" in run("unadjust", "sales", made, "--reason", "it is off")
     assert set(read_table(home.predictions_of("sales"))["adjustment"]) == {""}
     assert "undone by" in run("adjustments", "sales")
+    (told,) = json.loads(run("adjustments", "sales", "--json"))
+    assert (told["percent"], bool(told["undone"])) == (10.0, True)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from almanac.cli.terminal import AsJson, print_json
+
 if TYPE_CHECKING:
     from almanac.journal.records import RunRef
 
@@ -28,6 +30,7 @@ def register(app: typer.Typer) -> None:
 def show(
     model: _MODEL,
     version: Annotated[str, typer.Option(help="A version; default: the published one.")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Show a version: its verdict, the candidates that are used, the worst grains, and those that are set aside."""
     from almanac.config.files.loader import find_forecast
@@ -45,10 +48,17 @@ def show(
         raise DataError(f"{model}: nothing is published; expected a version. Start forecast_{model} in Airflow")
     results = results_of(declared, home, chosen)
     kept = int(results["kept_baseline"].sum())
+    aside = set_aside(declared, home, chosen)
+    verdicts = Journal(home.journal_url).decisions(model, DecisionKind.GATES, limit=1, subject=chosen)
+    if as_json:
+        columns = ["grain", "candidate", "error", "baseline_error", "kept_baseline"]
+        grains = results.select(columns).to_dicts()
+        print_json({"version": chosen, "verdict": verdicts, "grains": grains, "set_aside": aside})
+        return
     print(
         f"{model}: version {chosen}{'' if version else ', published'}; {len(results)} grains, {kept} keep the baseline"
     )
-    for decision in Journal(home.journal_url).decisions(model, DecisionKind.GATES, limit=1, subject=chosen):
+    for decision in verdicts:
         print(f"{'accepted' if decision.accepted else 'refused'} at {decision.decided_at:%Y-%m-%d %H:%M} UTC")
         for reason in decision.reasons:
             print(f"    {reason}")
@@ -57,7 +67,6 @@ def show(
     print("worst, by the error of the backtests:")
     for row in results.sort("error", descending=True).head(_WORST).iter_rows(named=True):
         print(f"    {row['grain']}  {row['error']:.3f}, baseline {row['baseline_error']:.3f}  {row['candidate']}")
-    aside = set_aside(declared, home, chosen)
     print(f"set aside: {len(aside)}")
     for grain, reasons in aside.items():
         print(f"    {grain}  {reasons}")
@@ -138,6 +147,7 @@ def switches(
     since: Annotated[datetime, typer.Option(help="Published from this time on, in UTC.")],
     was: Annotated[str, typer.Option("--from", help="Only from this candidate.")] = "",
     now: Annotated[str, typer.Option("--to", help="Only to this candidate.")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """List the grains that changed their candidate from one published version to the next."""
     from almanac.config.files.loader import find_forecast
@@ -147,13 +157,16 @@ def switches(
     home = Home()
     found = switches_of(find_forecast(home.models, model), home, since.replace(tzinfo=UTC))
     chosen = [one for one in found if was in ("", one.was) and now in ("", one.now)]
+    if as_json:
+        print_json(chosen)
+        return
     for one in chosen:
         print(f"{one.at:%Y-%m-%d}  {one.grain}  {one.was}, now {one.now}  version {one.version}")
     print(f"{len(chosen)} switches")
 
 
 @commands.command()
-def adjustments(model: _MODEL) -> None:
+def adjustments(model: _MODEL, as_json: AsJson = False) -> None:
     """List all adjustments: by whom, why, until when, and whether they have helped where actual values have come."""
     from almanac.config.files.loader import find_forecast
     from almanac.config.home import Home
@@ -164,6 +177,9 @@ def adjustments(model: _MODEL) -> None:
     home, now = Home(), datetime.now(UTC)
     declared = find_forecast(home.models, model)
     found = adjustments_of(Journal(home.journal_url), model)
+    if as_json:
+        print_json(found)
+        return
     past = past_forecasts(declared, home) if found else None
     for one in found:
         state = f"undone by {one.undone}" if one.undone else "active" if one.is_active(now) else "expired"

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from almanac.cli.terminal import AsJson, print_json
+
 if TYPE_CHECKING:
     from almanac.journal.records import RolloutTransition
 
@@ -22,10 +24,9 @@ def register(app: typer.Typer) -> None:
 @commands.command("show")
 def show(
     model: _Model,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the transitions of the newest rollout, the newest last, and the figures of the last one."""
-    from almanac.cli.terminal import print_json
     from almanac.config.home import Home
     from almanac.journal.journal import Journal
     from almanac.journal.rollouts import Rollouts
