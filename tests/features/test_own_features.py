@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from almanac.config import own_code
+from almanac.config.files.declaration_cache import DeclarationCache
 from almanac.config.files.loader import load_model, load_models
 from almanac.config.files.profile import DEFAULTS
 from almanac.config.home import MODELS_FOLDER
@@ -17,10 +18,12 @@ from almanac.config.schema import Model
 from almanac.config.sections.features import names_of
 from almanac.errors import ConfigError, DataError
 from almanac.features.features import FeatureMatrix, build_features, history_needed
-from almanac.features.own import own_sha256
+from almanac.features.own import own_of, own_sha256
 from almanac.features.purity import check_purity
-from almanac.registry.onnx_model import OnnxModel
+from almanac.registry.as_trained import as_trained
+from almanac.registry.onnx_model import CODE_KEY, OWN_KEY, OnnxModel
 from almanac.serving.history import _looked_back_by
+from almanac.serving.served_model import _load
 from almanac.training.candidate_passport import _features
 from almanac.training.fingerprint import declaration_sha256
 from almanac.training.train import train_candidate
@@ -197,7 +200,7 @@ def test_graph_is_served_by_the_code_that_it_was_trained_with_alone(declare, tra
     graph = OnnxModel(candidate.onnx)
     assert np.isfinite(graph.score(build_features(model, rows))).all()
     other = build_features(declare(GOOD + "\n# of another day\n"), rows)
-    with pytest.raises(DataError, match="Put that version's file back beside the model's YAML, or train again"):
+    with pytest.raises(DataError, match=r"Put that version's file beside the model's YAML, as <model>\.<any word>\.py"):
         graph.score(other)
     with pytest.raises(DataError, match=r"got \(none\)"):
         graph.score(FeatureMatrix(other.names, other.values, other.times))
@@ -220,6 +223,83 @@ def test_changed_file_is_a_changed_declaration(declare) -> None:
 
 def test_request_gets_all_rows_of_the_history(declare) -> None:
     assert _looked_back_by(declare()) == []
+
+
+# --- a version goes on with the code that it was trained with
+
+
+@pytest.fixture
+def changed(declare, trained, tmp_path, monkeypatch):
+    """`changed(feature, former)`: the model once its file and maybe its declaration are others, in a new process."""
+
+    def change(feature=OWN, *, former: str | None = GOOD, code: str = GOOD + "\n# of another day\n", **sections):
+        monkeypatch.setattr(own_code, "_READ", {})
+        if former is not None:
+            (tmp_path / "load.former.py").write_text(former, "utf-8")
+        return declare(code, feature, **sections), OnnxModel(trained[1].onnx)
+
+    return change
+
+
+def test_former_file_in_the_folder_makes_the_features_of_the_graph(changed, rows) -> None:
+    model, graph = changed()
+    read = as_trained(model, graph)
+    assert graph.takes(build_features(read, rows))
+    assert not graph.takes(build_features(model, rows))
+    assert np.isfinite(graph.score(build_features(read, rows))).all()
+
+
+def test_columns_and_history_are_those_of_the_version_too(changed) -> None:
+    model, graph = changed({"own": ["x"], "columns": ["Load"], "history": "0s"}, code=body("pl.col('Load')"))
+    own = own_of(as_trained(model, graph))
+    assert (own.names, own.history) == (("log_load", "step", "mean_6h"), timedelta(hours=6))
+
+
+@pytest.mark.parametrize("former", [None, GOOD + "# touched"])
+def test_code_that_is_not_in_the_folder_is_not_used(changed, rows, former: str | None) -> None:
+    model, graph = changed(former=former)
+    assert as_trained(model, graph) is model
+    with pytest.raises(DataError, match="Put that version's file beside"):
+        graph.score(build_features(model, rows))
+
+
+def test_graph_that_names_other_code_than_its_own_is_not_believed(changed) -> None:
+    model, graph = changed()
+    graph.metadata = {**graph.metadata, CODE_KEY: own_sha256(model)}
+    assert as_trained(model, graph) is model
+
+
+def test_columns_that_the_dataset_no_longer_has_leave_the_model_as_it_is(changed) -> None:
+    model, graph = changed()
+    graph.metadata = {**graph.metadata, OWN_KEY: graph.metadata[OWN_KEY].replace('"Load"', '"Gone"')}
+    assert as_trained(model, graph) is model
+
+
+def test_version_of_before_the_own_features_is_read_without_them(declare) -> None:
+    plain = declare(feature={"column": "Load"})
+    graph = OnnxModel(train_candidate(plain, make_load(HOURS), now=NOW, candidates=["ridge"]).onnx)
+    assert own_of(as_trained(declare(), graph)) is None
+
+
+def test_same_code_leaves_the_model_as_it_is(trained) -> None:
+    model, candidate = trained
+    assert as_trained(model, OnnxModel(candidate.onnx)) is model
+
+
+def test_service_refuses_a_graph_of_other_code(changed, trained) -> None:
+    model, graph = changed()
+    with pytest.raises(DataError, match=r"load@1: its graph was trained with own features .* the two versions of a"):
+        _load(model, "load@1", trained[1].onnx)
+    assert _load(as_trained(model, graph), "load@1", trained[1].onnx).code == graph.code
+
+
+def test_page_sees_a_changed_file_of_code(declare, tmp_path) -> None:
+    declare()
+    cache = DeclarationCache()
+    (before,) = cache.load(tmp_path).models
+    (tmp_path / "load.py").write_text(GOOD + "\n# of another day\n", "utf-8")
+    (after,) = cache.load(tmp_path).models
+    assert own_sha256(before) != own_sha256(after)
 
 
 # --- what is run

@@ -8,95 +8,24 @@ import polars as pl
 import pytest
 
 from almanac.config.home import Home
-from almanac.data.ingest.ingest import ingest_batches
 from almanac.data.table.dataset import DatasetTable
-from almanac.draft.trial import CountedByMasks
-from almanac.journal.journal import Journal
 from almanac.journal.records import RunRef
 from almanac.monitoring.checks.performance import PerformanceState
-from almanac.monitoring.monitor import monitor
 from almanac.registry import files
 from almanac.registry.onnx_model import OnnxModel
 from almanac.release.comparison import compare
 from almanac.release.lineage import trace_prediction
-from almanac.release.promotion import promote, register, set_shadow
 from almanac.release.rebuild import rebuild
-from almanac.release.run_judgement import judge
 from almanac.release.shadow import judge_shadow
 from almanac.scoring.prediction_id import PredictionId
 from almanac.scoring.predictions import PredictionTable
-from almanac.scoring.score import score_new_windows, score_shadow
 from almanac.statistics.profile import ReferenceProfile
-from almanac.storage.listing import list_files
 from almanac.training.passport import load_passport
-from almanac.training.training_run import train
+from tests.release.harbour import Harbour
 from tests.training.class_labels.sky import HOURS, NAMES, START, make_sky, sky
 
 LATER, TURN = 24 * 40, 24 * 60
 pytestmark = pytest.mark.slow
-
-
-class Harbour:
-    """The model's home; `train` is one run of the train DAG up to the verdict."""
-
-    def __init__(self, model, home, registry) -> None:
-        self.model, self.home, self.registry, self.hours = model, home, registry, 0
-        self.journal = Journal(f"sqlite:///{home.home}/journal.db")
-
-    @property
-    def now(self):
-        return START + timedelta(hours=self.hours)
-
-    def land(self, frame: pl.DataFrame):
-        """Land a CSV file of later hours, and ingest it."""
-        self.hours += frame.height
-        landing = Path(self.home.landing_of(self.model.name))
-        landing.mkdir(parents=True, exist_ok=True)
-        path = landing / f"until_{self.hours}.csv"
-        frame.with_columns(pl.col("Hour").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).write_csv(path)
-        landed = [one for one in list_files(str(landing), ("*.csv",)) if one.uri.endswith(path.name)]
-        return ingest_batches(
-            self.model,
-            self.home,
-            self.journal,
-            landed,
-            RunRef("ingest_load", str(self.hours)),
-            now=self.now,
-            clock=lambda: self.now,
-            make_suite=CountedByMasks,
-        )
-
-    def train(self, name: str, overrides=None):
-        run = RunRef("train_load", name)
-        logged = train(
-            self.model,
-            self.home,
-            self.registry,
-            reason="a test",
-            run=run,
-            now=self.now,
-            candidates=["forest"],
-            overrides=overrides,
-            on_progress=lambda _: None,
-        )
-        return logged, judge(self.model, self.home, self.journal, self.registry, logged, run=run, now=self.now)
-
-    def register(self, logged: str, run: str) -> str:
-        by = {"run": RunRef("train_load", run), "journal": self.journal, "now": self.now}
-        return register(self.registry, self.model.name, logged, **by).version
-
-    def crown(self, number: str) -> None:
-        by = {"run": RunRef("promote_load", number), "journal": self.journal, "now": self.now}
-        promote(self.registry, self.model, number, reason="a test", **by)
-
-    def score(self):
-        run = RunRef("score_load", "1")
-        score_shadow(self.model, self.home, self.registry, run=run, now=self.now)
-        return score_new_windows(self.model, self.home, self.registry, run=run, now=self.now)
-
-    def monitor(self, run: str):
-        by = {"run": RunRef("monitor_load", run), "now": self.now}
-        return monitor(self.model, self.home, self.journal, self.registry, **by)
 
 
 @pytest.fixture(scope="module")
@@ -105,15 +34,14 @@ def harbour(registry, tmp_path_factory):
     limits = {"drift": {"min_rows": 300}, "window": "20d"}
     model = sky(shadow={"rows": 500, "then": "promote"}, score={"window": "1d"}, monitor=limits)
     model = model.model_copy(update={"name": "sky"})
-    harbour = Harbour(model, Home(home=tmp_path_factory.mktemp("harbour")), registry)
+    harbour = Harbour(model, Home(home=tmp_path_factory.mktemp("harbour")), registry, START, "forest")
     world = make_sky(HOURS + LATER)
     harbour.landed = harbour.land(world[:HOURS])
     harbour.first, harbour.verdict = harbour.train("first")
     harbour.crown(harbour.register(harbour.first, "first"))
     harbour.land(world[HOURS : HOURS + 24])
     harbour.second, _ = harbour.train("second", {"n_estimators": 15})
-    by = {"run": RunRef("train_load", "second"), "journal": harbour.journal, "now": harbour.now}
-    set_shadow(registry, "sky", harbour.register(harbour.second, "second"), reason="a test", **by)
+    harbour.shadow(harbour.register(harbour.second, "second"))
     harbour.land(world[HOURS + 24 :])
     harbour.scored = harbour.score()
     return harbour

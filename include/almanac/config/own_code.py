@@ -45,6 +45,11 @@ def read_code(path: Path) -> str:
     return sha256
 
 
+def is_known(sha256: str) -> bool:
+    """Whether this process has read a file of this hash."""
+    return sha256 in _READ
+
+
 def known_code(sha256: str) -> tuple[str, str]:
     """The name of the file, and its text.
 
@@ -54,6 +59,6 @@ def known_code(sha256: str) -> tuple[str, str]:
     if sha256 not in _READ:
         raise ConfigError(
             f"own features: no file of the models' folder has the SHA-256 {sha256 or '(none)'}. Put the file with which"
-            " the version was trained back beside the model's YAML, or train again"
+            " the version was trained beside the model's YAML, as <model>.<any word>.py"
         )
     return _READ[sha256]

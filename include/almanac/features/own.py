@@ -46,7 +46,13 @@ def own_features(model: Model, feature: OwnFeatures, frame: "pl.DataFrame") -> "
 
 def own_sha256(model: Model) -> str:
     """The hash of the code of the model's own features; empty: it has none."""
-    return next((feature.sha256 for feature in model.features if isinstance(feature, OwnFeatures)), "")
+    own = own_of(model)
+    return "" if own is None else own.sha256
+
+
+def own_of(model: Model) -> OwnFeatures | None:
+    """The model's own features; None: it has none."""
+    return next((feature for feature in model.features if isinstance(feature, OwnFeatures)), None)
 
 
 def _called(feature: OwnFeatures, rows: "pl.DataFrame") -> "pl.DataFrame":

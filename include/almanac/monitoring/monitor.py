@@ -8,6 +8,7 @@ from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.data.table.dataset import DatasetTable
 from almanac.errors import PermanentError
+from almanac.features.own import own_of
 from almanac.journal.journal import Journal
 from almanac.journal.records import BatchRecord, Decision, DecisionKind, RunRef
 from almanac.monitoring.actions import plan_actions, reasons_for
@@ -22,6 +23,8 @@ from almanac.monitoring.findings import Condition, Finding, State
 from almanac.monitoring.report.markdown import render_markdown
 from almanac.monitoring.result import MonitorResult, MonitorVerdict, WindowResult
 from almanac.monitoring.watch import Watch
+from almanac.registry.as_trained import as_trained
+from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.records import PREVIOUS
 from almanac.reporting.templates import last_day
 from almanac.statistics.profile import ReferenceProfile
@@ -73,7 +76,8 @@ def monitor(
     windows: tuple[WindowResult, ...] = ()
     if champion is not None:
         profile = ReferenceProfile.from_json(registry.load_profile(champion))
-        watch = Watch(model, home, profile, champion, now, DatasetTable.of(home, model).version())
+        its = as_trained(model, OnnxModel(registry.load_onnx(champion))) if own_of(model) else model
+        watch = Watch(its, home, profile, champion, now, DatasetTable.of(home, model).version())
         windows = watch.windows()
         findings = (*_compare(watch, registry, journal, windows), *findings)
     result = _decide(model, windows, findings, watch, now)

@@ -142,7 +142,7 @@ class Watch:
         now, before = self._labelled(known[-1]), self._labelled(known[0])
         references = self._references(windows[-1])
         number, theirs = ("", None) if previous is None else (previous[0], OnnxModel(previous[1]))
-        comparable = theirs is not None and set(theirs.features) <= set(now.features.names)
+        comparable = theirs is not None and theirs.takes(now.features)
         return Explanation(
             window_end=known[-1].end,
             importances=importances(self.model, served, now.features, now.observed),

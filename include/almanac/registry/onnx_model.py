@@ -19,6 +19,7 @@ FEATURES_KEY = "almanac.features"
 THRESHOLD_KEY = "almanac.threshold"
 CLASSES_KEY = "almanac.classes"
 CODE_KEY = "almanac.features_sha256"
+OWN_KEY = "almanac.own_features"
 
 
 class OnnxModel:
@@ -60,6 +61,11 @@ class OnnxModel:
                 f"inputs of the graph: got {inputs}, expected one float32 {INPUT!r} of width {len(self.features)}."
                 " Restore the version from its backup"
             )
+
+    @property
+    def code(self) -> str:
+        """The SHA-256 of the team's own code of features that it was trained with; empty: there was none."""
+        return self.metadata.get(CODE_KEY, "")
 
     def predict(self, values: "NDArray[np.float32]") -> "NDArray[np.float64]":
         """The probability of the label 1, or the number, [n]; or the probability of each class, [n, c].
@@ -139,17 +145,21 @@ class OnnxModel:
         given: NDArray[np.float64] = np.where(left == 0, 1 / len(classes), arranged / np.where(left == 0, 1, left))
         return given
 
+    def takes(self, features: "FeatureMatrix") -> bool:
+        """Whether the matrix has all that it reads, made by the code that it was trained with."""
+        return self.code == features.code and set(self.features) <= set(features.names)
+
     def arrange(self, features: "FeatureMatrix") -> "NDArray[np.float32]":
         """The columns of the graph's input, in its order, [n, k].
 
         Raises:
             DataError: the matrix lacks one, or other code of the team's own has made it.
         """
-        trained_with = self.metadata.get(CODE_KEY, "")
-        if trained_with != features.code:
+        if self.code != features.code:
             raise DataError(
-                f"the graph was trained with own features of the SHA-256 {trained_with or '(none)'}; got"
-                f" {features.code or '(none)'}. Put that version's file back beside the model's YAML, or train again"
+                f"the graph was trained with own features of the SHA-256 {self.code or '(none)'}; got"
+                f" {features.code or '(none)'}. Put that version's file beside the model's YAML, as <model>.<any"
+                " word>.py, until no version that was trained with it is in use"
             )
         if self.features == features.names:
             return features.values

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from almanac.config.schema import Model
 from almanac.errors import PermanentError
-from almanac.features.features import build_features
+from almanac.features.features import build_features, history_needed
 from almanac.journal.journal import Journal
 from almanac.journal.records import DecisionKind
+from almanac.registry.as_trained import as_trained
 from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.records import CHAMPION, ModelVersion, Tag
 from almanac.registry.store import Registry
@@ -34,7 +35,7 @@ def find_best(
     """The best version of the last year, with its predictions for the candidate's hold-out.
 
     At most one version besides the champion is measured. One that cannot be compared, because its features are no
-    longer declared or because rows of the hold-out are among its training rows, is skipped, and named.
+    longer declared or known, or because rows of the hold-out are among its training rows, is skipped, and named.
 
     Args:
         model: declares the metric of the comparison.
@@ -58,7 +59,11 @@ def find_best(
             break
         try:
             graph, data = OnnxModel(registry.load_onnx(version)), load_passport(registry, version).data
-            features = build_features(model, served.frame)
+            its = as_trained(model, graph)
+            if history_needed(its) > history_needed(model):
+                why.append(f"version {version.version} is skipped: its own features look further back than today's")
+                continue
+            features = build_features(its, served.frame)
             if problem := _problem(model, graph, features, data, evaluation):
                 why.append(f"version {version.version} is skipped: it {problem}")
                 continue
@@ -93,6 +98,8 @@ def _problem(
     """Why a version cannot be compared on the hold-out; empty: it can be. `data` is its passport's."""
     if missing := sorted(set(graph.features) - set(features.names)):
         return f"needs features that are no longer declared: {missing}"
+    if graph.code != features.code:
+        return f"has own features of code that is no longer in the models' folder: SHA-256 {graph.code or '(none)'}"
     if model.dataset.is_arrival:
         is_clean = data.split == split_words(model)
         return "" if is_clean else f"is trained on rows of the hold-out, which it splits otherwise ({data.split})"

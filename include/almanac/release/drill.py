@@ -11,6 +11,7 @@ from almanac.errors import PermanentError, RegistryError
 from almanac.features.features import build_features, feature_columns, history_needed
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
+from almanac.registry.as_trained import as_trained
 from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.records import PREVIOUS, ModelVersion
 from almanac.release.promotion import rollback_target
@@ -58,6 +59,7 @@ def _score(model: Model, home: Home, registry: "Registry", version: ModelVersion
     import numpy as np
 
     graph = OnnxModel(registry.load_onnx(version))
+    model = as_trained(model, graph)
     reach = DatasetTable.of(home, model).time_range()
     if reach is None:
         raise RegistryError(f"{model.name}: the dataset has no row to score. Land data first")

@@ -13,6 +13,7 @@ from almanac.features.labels import labels
 from almanac.journal.journal import Journal
 from almanac.journal.records import Decision, DecisionKind, RunRef
 from almanac.registry import files
+from almanac.registry.as_trained import as_trained
 from almanac.registry.errors import mlflow_errors
 from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.pipeline_file import load_pipeline
@@ -106,7 +107,7 @@ def evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.Dat
         threshold=candidate.threshold,
         leaks=passport.leaks,
     )
-    frame = _with_history(model, frame, known.holdout)
+    everything, frame = frame, _with_history(model, frame, known.holdout)
     rows = _find(model, frame, known.holdout, now)
     mlmodel = registry.load_file(candidate, files.MLMODEL).decode("utf-8")
     served = Served(registry.load_onnx(candidate), mlmodel, frame, rows)
@@ -117,9 +118,12 @@ def evaluate(model: Model, registry: Registry, candidate: Logged, frame: "pl.Dat
     known = replace(known, champion_threshold=champion.threshold)
     try:
         known = replace(known, news=_news(candidate, champion), champion_split=_split_of(model, registry, champion))
-        probabilities = OnnxModel(registry.load_onnx(champion)).score(
-            build_features(model, frame), model.label.classes
-        )[rows]
+        graph = OnnxModel(registry.load_onnx(champion))
+        its = as_trained(model, graph)
+        if its is not model:
+            frame = _with_history(its, everything, known.holdout)
+            rows = _find(model, frame, known.holdout, now)
+        probabilities = graph.score(build_features(its, frame), model.label.classes)[rows]
     except PermanentError as error:  # transient errors are raised: the task is retried
         return replace(known, champion=champion.version, champion_problem=str(error))
     return replace(known, champion=champion.version, champion_predictions=probabilities)

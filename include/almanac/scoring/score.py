@@ -18,6 +18,7 @@ from almanac.data.table.model_rows import ModelRows
 from almanac.errors import ConfigError, IntegrityError
 from almanac.features.features import feature_columns, history_needed, rows_at_once
 from almanac.journal.records import RunRef
+from almanac.registry.as_trained import as_trained
 from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.records import SHADOW, ModelVersion
 from almanac.scoring.plan import CHUNK_ROWS, WindowChunk, WindowContent, chunks, window_contents
@@ -93,7 +94,8 @@ def score_new_windows(
     champion = registry.champion(model.name)
     if champion is None:
         return ScoreSummary(model.name, "no champion yet: no model to score with")
-    job = _Job(model, home, _scorer(model, registry, champion, PredictionTable.of(home, model)), run, now)
+    scorer = _scorer(model, registry, champion, PredictionTable.of(home, model))
+    job = _Job(as_trained(model, scorer.graph), home, scorer, run, now)
     job.score(since, until)
     return job.summary()
 
@@ -118,7 +120,7 @@ def score_shadow(model: Model, home: Home, registry: ChampionRegistry, *, run: R
     if model.shadow is None or shadow is None or champion is None or shadow.version == champion.version:
         return ScoreSummary(model.name, "no version is in shadow")
     scorer = replace(_scorer(model, registry, shadow, PredictionTable.shadow_of(home, model)), in_shadow=True)
-    job = _Job(model, home, scorer, run, now)
+    job = _Job(as_trained(model, scorer.graph), home, scorer, run, now)
     job.score(None, None)
     done = job.summary()
     return replace(done, message=f"in shadow: {done.message}")

@@ -13,9 +13,11 @@ from almanac.config.home import Home
 from almanac.config.schema import Model
 from almanac.errors import AlmanacError, ConfigError, DataError, PermanentError
 from almanac.features.features import feature_columns
+from almanac.features.own import own_sha256
 from almanac.journal.journal import Journal
 from almanac.journal.records import RolloutState, RolloutTransition, RunRef
 from almanac.journal.rollouts import Rollouts
+from almanac.registry.as_trained import as_trained
 from almanac.registry.onnx_model import OnnxModel
 from almanac.registry.records import CHAMPION, ModelVersion
 from almanac.rollout.progress import after, fall_back
@@ -146,6 +148,7 @@ class ServedModel:
         model = find_model(self._home.models, self.name)
         if model.serve is None:
             raise ConfigError(f"{self.name}: it declares no `serve`, so it answers no requests")
+        model = as_trained(model, OnnxModel(content))
         graph = _load(model, f"{self.name}@{number}", content)
         history = History.read(self._home, model) if looks_at_others(model) else None
         self.served = ServedVersion(model, number, graph, RequestReader(model), history)
@@ -251,6 +254,12 @@ def _load(model: Model, where: str, content: bytes) -> OnnxModel:
     known = {name for feature in model.features for name in feature.names}
     if unknown := [name for name in graph.features if name not in known]:
         raise DataError(f"{where}: its graph reads {unknown}, which the YAML does not declare; got {sorted(known)}")
+    if graph.code != own_sha256(model):
+        raise DataError(
+            f"{where}: its graph was trained with own features of the SHA-256 {graph.code or '(none)'}, requests are"
+            f" answered with those of {own_sha256(model) or '(none)'}. Put its file beside the model's YAML, as"
+            f" {model.name}.<any word>.py; the two versions of a rollout need the same code"
+        )
     if set(graph.classes) != set(model.label.classes or ()):
         raise DataError(
             f"{where}: its graph predicts the classes {list(graph.classes)}, the YAML declares"

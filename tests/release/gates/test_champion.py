@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from almanac.errors import IntegrityError
 from almanac.journal.journal import Journal
 from almanac.journal.records import AliasMove, Decision, DecisionKind, RunRef
 from almanac.registry.files import PASSPORT
+from almanac.registry.onnx_model import CODE_KEY
 from almanac.registry.records import ModelVersion, Tag
 from almanac.release.best_version import find_best
 from almanac.release.gates import Reference, judge, passed
@@ -227,6 +229,15 @@ def test_find_best_skips_and_names_what_is_trained_on_the_hold_out(line, find, s
     found = find(registry)
     assert found.version == "1"
     assert "version 2 is skipped: it is trained on rows of the hold-out" in found.why
+
+
+def test_find_best_skips_and_names_what_has_code_that_is_gone(line, find, served) -> None:
+    line([None, -0.01], [20, 10])
+    graph = onnx.load_from_string(served.onnx)
+    graph.metadata_props.add(key=CODE_KEY, value="a" * 64)
+    found = find(Versions(graph.SerializeToString(), [version(1), version(2)]))
+    assert (found.version, found.fault) == ("2", "")
+    assert "version 1 is skipped: it has own features of code that is no longer in the models' folder" in found.why
 
 
 def test_find_best_passes_over_what_the_declaration_has_left_behind(weather, line, evaluate, served, journal) -> None:

@@ -74,7 +74,7 @@ def test_members_predict_in_one_thread_and_keep_theirs() -> None:
     assert (seen, forest.n_jobs) == ([1], 2)
 
 
-@pytest.mark.parametrize("kind", ["VotingRegressor", "StackingRegressor"])
+@pytest.mark.parametrize("kind", ["VotingRegressor", pytest.param("StackingRegressor", marks=pytest.mark.slow)])
 def test_numbers_are_voted_and_stacked(kind: str) -> None:
     candidates = load_yaml(LOAD).model_dump()["train"]["candidates"]
     candidates["both"] = together(kind, "ridge", "forest")

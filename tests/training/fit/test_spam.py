@@ -58,6 +58,7 @@ def caught(model, candidate, mails) -> float:
     return float((graph.score(build_features(model, spam)) >= graph.threshold).mean())
 
 
+@pytest.mark.slow
 def test_first_training_tells_the_spam_that_it_has_seen(story) -> None:
     _, _, versions = story
     assert versions[0].metrics.holdout["f1_macro"] > 0.9
@@ -65,6 +66,7 @@ def test_first_training_tells_the_spam_that_it_has_seen(story) -> None:
     assert versions[0].parity.boundary.rows < 1500  # not four for each of 1,024 columns
 
 
+@pytest.mark.slow
 def test_continuations_tell_spam_whose_words_no_earlier_mail_had(story) -> None:
     model, mails, versions = story
     new = of(mails, CAMPAIGN + 3)
@@ -73,11 +75,13 @@ def test_continuations_tell_spam_whose_words_no_earlier_mail_had(story) -> None:
     assert versions[-1].mode == "incremental"
 
 
+@pytest.mark.slow
 def test_each_continuation_is_trained_on_the_mails_that_are_new_to_it(story) -> None:
     _, _, versions = story
     assert [one.data.train_rows for one in versions[1:]] == [224, 3 * 224]
 
 
+@pytest.mark.slow
 def test_thousand_columns_of_a_text_are_one_line_for_people(story) -> None:
     model, _, versions = story
     assert versions[0].constant == ()

@@ -29,7 +29,7 @@ class DeclarationCache:
             shared = tuple(one for one in files if Path(one[0]).name.startswith("_"))
 
             def find(folder: Path, name: str) -> Declared:
-                own = tuple(one for one in files if Path(one[0]).stem == name)
+                own = tuple(one for one in files if Path(one[0]).name.split(".")[0] == name)
                 cached = self._models.get((folder, name))
                 if cached is not None and cached[0] == (*shared, *own):
                     return cached[1]
@@ -43,7 +43,7 @@ class DeclarationCache:
 
 
 def _files(folder: Path) -> _Signature:
-    """Every YAML file that a model of the folder may be made of; a file that is written meanwhile differs next time."""
+    """Every file that a model of the folder may be made of; a file that is written meanwhile differs next time."""
     folders = [folder]
     try:
         profile = find_profile(folder)
@@ -52,7 +52,7 @@ def _files(folder: Path) -> _Signature:
     if profile is not None:
         folders.append(below(folder, profile))
     found = []
-    for path in sorted(path for each in folders for path in each.glob("*.yaml")):
+    for path in sorted(path for each in folders for kind in ("*.yaml", "*.py") for path in each.glob(kind)):
         try:
             status = path.stat()
         except FileNotFoundError:  # deleted since it was listed

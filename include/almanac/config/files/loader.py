@@ -278,7 +278,10 @@ def _declaration(name: str, tree: dict[str, object], source: str, files: Sequenc
 
 
 def _with_own_code(name: str, tree: dict[str, object], files: Sequence[Path]) -> dict[str, object]:
-    """The declaration with the hash of `<name>.py` beside it, where it declares features of its own."""
+    """The declaration with the hash of `<name>.py` beside it, where it declares features of its own.
+
+    Former files, `<name>.<any word>.py`, are read too, so that versions which were trained with them can be used.
+    """
     declared = tree.get("features")
     if not isinstance(declared, list) or not any(isinstance(one, dict) and "own" in one for one in declared):
         return tree
@@ -286,6 +289,8 @@ def _with_own_code(name: str, tree: dict[str, object], files: Sequence[Path]) ->
     if any(isinstance(one, dict) and "own" in one and "sha256" in one for one in declared):
         raise ConfigError(f"{where(its)}: features: sha256 is that of {name}.py, and is filled in; remove it. {_HELP}")
     sha256 = read_code(its.with_suffix(".py"))
+    for former in sorted(its.parent.glob(f"{name}.*.py")):  # with which versions were trained that are still in use
+        read_code(former)
     filled = [{**one, "sha256": sha256} if isinstance(one, dict) and "own" in one else one for one in declared]
     return {**tree, "features": filled}
 

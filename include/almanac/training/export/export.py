@@ -8,7 +8,7 @@ from almanac.config.grammar.label_kind import NUMBER
 from almanac.config.grammar.types import format_duration
 from almanac.config.schema import Model
 from almanac.errors import ConfigError, DataError
-from almanac.features.own import own_sha256
+from almanac.features.own import own_of
 from almanac.registry.onnx_model import (
     CLASSES_KEY,
     CODE_KEY,
@@ -16,6 +16,7 @@ from almanac.registry.onnx_model import (
     INPUT,
     LABELS,
     NUMBERS,
+    OWN_KEY,
     PROBABILITIES,
     THRESHOLD_KEY,
 )
@@ -83,8 +84,8 @@ def export_onnx(
         "almanac.label_equals": model.label.equals or "",
         "almanac.horizon": format_duration(model.label.horizon),
     }
-    if code := own_sha256(model):
-        metadata[CODE_KEY] = code
+    if (own := own_of(model)) is not None:
+        metadata |= {CODE_KEY: own.sha256, OWN_KEY: own.model_dump_json()}
     if model.label.classes is not None:
         metadata[CLASSES_KEY] = json.dumps(model.label.classes)
     onnx.helper.set_model_props(graph, metadata)
