@@ -40,7 +40,7 @@ def show(
     for one in found:
         who = one.run.started_by or one.run.dag_id
         print(
-            f"{one.changed_at:%Y-%m-%d %H:%M:%S} {one.state:12} step {one.step} {one.share:6.1%}  {who}: {one.reason}"
+            f"{one.changed_at:%Y-%m-%d %H:%M:%S} UTC {one.state:12} step {one.step} {one.share:6.1%}  {who}: {one.reason}"
         )
     if last is None:
         print(f"{model}: there was no rollout yet")

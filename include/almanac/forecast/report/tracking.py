@@ -26,12 +26,13 @@ def log_version(
         TransientError: MLflow is not available.
     """
     from almanac.registry.errors import mlflow_errors
+    from almanac.registry.paging import every
 
     with mlflow_errors(f"MLflow: {model.name} {version}"):
         client, experiment = registry.client, registry.experiment(model.name)
-        done = client.search_runs([experiment], f"tags.`{_VERSION}` = '{version}' and attributes.status = 'FINISHED'")
-        if done:
-            return str(done[0].info.run_id)
+        wanted = f"tags.`{_VERSION}` = '{version}' and attributes.status = 'FINISHED'"
+        if done := next(every(client.search_runs, [experiment], wanted), None):
+            return str(done.info.run_id)
         tags = {_VERSION: version, "dag_id": run.dag_id, "run_id": run.run_id}
         run_id = str(client.create_run(experiment, run_name=f"forecast {version}", tags=tags).info.run_id)
         for name, value in _params(model).items():
